@@ -1,0 +1,78 @@
+/**
+ * Element types of tensors. The order is shared with native/core/dtype.h; the numbers cross the boundary.
+ */
+
+export const dtypes = ["f32", "f16", "bf16", "fp8e4m3", "i8", "i32", "u8", "i4"] as const;
+export type DType = (typeof dtypes)[number];
+
+/** Dtypes that activations and weights may have. */
+export type FloatDType = "f32" | "f16" | "bf16";
+
+/** What `Tensor.read` returns: f16 and bf16 come as raw bits in a Uint16Array. */
+export type HostArray = Float32Array | Int32Array | Uint16Array | Int8Array | Uint8Array;
+
+const bits: Record<DType, number> = { f32: 32, f16: 16, bf16: 16, fp8e4m3: 8, i8: 8, i32: 32, u8: 8, i4: 4 };
+const numbers = new Map<DType, number>(dtypes.map((name, index) => [name, index]));
+
+/** The number of a dtype on the native side. */
+export function dtypeNumber(dtype: DType): number {
+  return numbers.get(dtype) as number;
+}
+
+/** Bytes of `count` packed elements. */
+export function byteLength(dtype: DType, count: number): number {
+  return Math.ceil((count * bits[dtype]) / 8);
+}
+
+/** A host array over `buffer` with the element type of `dtype`. */
+export function hostArray(dtype: DType, buffer: ArrayBuffer): HostArray {
+  switch (dtype) {
+    case "f32":
+      return new Float32Array(buffer);
+    case "i32":
+      return new Int32Array(buffer);
+    case "f16":
+    case "bf16":
+      return new Uint16Array(buffer);
+    case "i8":
+      return new Int8Array(buffer);
+    default:
+      return new Uint8Array(buffer);
+  }
+}
+
+/** Converts what `Tensor.read` returned for a float dtype to float32. */
+export function toFloat32(dtype: DType, data: HostArray): Float32Array {
+  if (data instanceof Float32Array) return data;
+  const out = new Float32Array(data.length);
+  if (dtype === "bf16") {
+    const words = new Uint32Array(out.buffer);
+    for (let i = 0; i < data.length; i++) words[i] = (data[i] as number) << 16;
+  } else if (dtype === "f16") {
+    for (let i = 0; i < data.length; i++) out[i] = halfToNumber(data[i] as number);
+  } else {
+    for (let i = 0; i < data.length; i++) out[i] = data[i] as number;
+  }
+  return out;
+}
+
+/** Rounds float32 values to bf16 bits, to nearest even. */
+export function toBfloat16(data: Float32Array): Uint16Array {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const out = new Uint16Array(data.length);
+  for (let i = 0; i < out.length; i++) {
+    const word = words[i] as number;
+    const isNaN = (word & 0x7fffffff) > 0x7f800000;
+    out[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return out;
+}
+
+function halfToNumber(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >>> 10) & 31;
+  const fraction = half & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

@@ -1,0 +1,150 @@
+/**
+ * One generation request as the scheduler sees it: its tokens, how far the device has got with them, and the pages that
+ * hold their KV. What runs next is always "tokens [cachedLen, deviceLen)": a prefix hit, a prefill chunk and a decode
+ * differ only in these two numbers. Not responsible for who runs when (scheduler) or which pages (KvPages).
+ *
+ *     tokens on the device   [0 ........ cachedLen ........ deviceLen)
+ *                             KV enqueued         to run
+ *     ids known to the host  [0 ................ tokens.length)   deviceLen == tokens.length + inFlight while running
+ */
+import { ArgumentRangeError, ArgumentTypeError, WarploopError } from "../errors.js";
+
+/** Why a request ended. Every request ends with exactly one of them. */
+export type FinishReason = "stop" | "length" | "abort" | "error";
+
+/** "waiting" covers requests that were never admitted and preempted ones; "running" ones hold a row and pages. */
+export type RequestStatus = "waiting" | "running" | "finished";
+
+/** What the scheduler has to know of a request besides its prompt. */
+export interface RequestParams {
+  /** Most tokens to generate, >= 1. */
+  readonly maxTokens: number;
+  /** Ids that end the request with "stop". The id itself is still reported. Default: none. */
+  readonly stopTokenIds?: ReadonlySet<number>;
+  /** Requests share cached prefixes only with requests of the same salt. Default "". */
+  readonly cacheSalt?: string;
+  /** Adapter whose weights made the KV; part of the cache key. Default "". */
+  readonly adapterId?: string;
+  /** Compute logits at every prompt position (prompt logprobs, scoring), not only where a token is sampled. */
+  readonly promptLogits?: boolean;
+}
+
+/** Fields are written by the scheduler and KvPages only; everybody else reads. */
+export class Request {
+  readonly id: string;
+  readonly params: RequestParams;
+  /** Known ids: the prompt, then the generated tokens that have reached the host. Append only. */
+  readonly tokens: number[];
+  /** Tokens of the prompt, >= 1. */
+  readonly promptLength: number;
+
+  /** Tokens whose KV has been enqueued, in [0, deviceLen). */
+  cachedLen = 0;
+  /** Tokens present in the device token pool, sampled ids still in flight included; 0 without a row. */
+  deviceLen = 0;
+  /** Sampled ids that the host has not seen yet. */
+  inFlight = 0;
+  /** Row of the page table and of the token pool, -1 without one. Stable while running. */
+  row = -1;
+  /** Page j holds the KV of tokens [j*Ps, (j+1)*Ps). Replaced, never truncated: steps keep a reference. */
+  pages: number[] = [];
+  /** Leading pages that the prefix cache has been offered already, or that came from it. */
+  sealedPages = 0;
+  /** Hashes of the leading full pages, extended on demand by the prefix cache. */
+  readonly pageHashes: string[] = [];
+  /** Prompt positions whose logits have been planned; survives preemption so that none is computed twice. */
+  logitsPlanned = 0;
+  /** Prompt tokens found in the prefix cache at the first admission; undefined before it. */
+  hitLen: number | undefined;
+
+  /** Order of arrival, set by `Scheduler.add`. */
+  arrivalIndex = -1;
+  /** promptLength + generated tokens at which "length" ends the request, set by `Scheduler.add`. */
+  maxLength = 0;
+  status: RequestStatus = "waiting";
+  finishReason: FinishReason | null = null;
+
+  /**
+   * @param id unique among the live requests
+   * @param prompt token ids, at least one, each in [0, 2^31)
+   * @throws ArgumentRangeError empty prompt, an id that is no int32 token id, maxTokens < 1
+   * @throws ArgumentTypeError maxTokens is not a number
+   */
+  constructor(id: string, prompt: ArrayLike<number>, params: RequestParams) {
+    if (typeof params.maxTokens !== "number") {
+      throw new ArgumentTypeError(
+        `request ${id}: maxTokens: expected a number, got ${typeof params.maxTokens}`,
+      );
+    }
+    if (!Number.isSafeInteger(params.maxTokens) || params.maxTokens < 1) {
+      throw new ArgumentRangeError(
+        `request ${id}: maxTokens: expected an integer >= 1, got ${params.maxTokens}`,
+      );
+    }
+    if (prompt.length < 1) throw new ArgumentRangeError(`request ${id}: prompt: expected at least one token`);
+    this.id = id;
+    this.params = params;
+    this.tokens = Array.from(prompt);
+    this.promptLength = prompt.length;
+    const bad = this.tokens.findIndex((token) => token !== (token | 0) || token < 0);
+    if (bad >= 0) {
+      throw new ArgumentRangeError(
+        `request ${id}: prompt[${bad}]: expected a token id, got ${this.tokens[bad]}`,
+      );
+    }
+  }
+
+  /** Tokens that are on the device and not yet enqueued. 0 once the last token that may be sampled is in flight. */
+  get remaining(): number {
+    return this.deviceLen < this.maxLength ? this.deviceLen - this.cachedLen : 0;
+  }
+
+  /** True while positions of the prompt still need logits, which a prefix hit would skip. */
+  get needsPromptLogits(): boolean {
+    return this.params.promptLogits === true && this.logitsPlanned < this.promptLength;
+  }
+
+  /**
+   * Enqueues the next `count` tokens. Reaching deviceLen samples one more token, which counts as present at once.
+   * @returns whether a token is sampled
+   * @throws WarploopError ERR_INTERNAL when count is not in [1, remaining]
+   */
+  advance(count: number): boolean {
+    if (!Number.isInteger(count) || count < 1 || count > this.remaining) {
+      throw new WarploopError(
+        "ERR_INTERNAL",
+        `request ${this.id}: cannot run ${count} of ${this.remaining} tokens`,
+      );
+    }
+    this.cachedLen += count;
+    this.logitsPlanned = Math.max(this.logitsPlanned, Math.min(this.cachedLen, this.promptLength));
+    if (this.cachedLen < this.deviceLen) return false;
+    this.deviceLen += 1;
+    this.inFlight += 1;
+    return true;
+  }
+
+  /** What is wrong with a live request; empty when all is well. */
+  findProblems(pageSize: number): string[] {
+    const { id, tokens, inFlight, cachedLen, deviceLen, pages } = this;
+    if (this.status === "finished") return [`request ${id} has ended but is live`];
+    if (this.status === "waiting") {
+      const holds = this.row >= 0 || pages.length + cachedLen + deviceLen > 0;
+      return holds ? [`request ${id} waits but holds a row or pages`] : [];
+    }
+    const problems: string[] = [];
+    if (deviceLen !== tokens.length + inFlight) {
+      problems.push(
+        `request ${id}: deviceLen ${deviceLen} != ${tokens.length} known + ${inFlight} in flight`,
+      );
+    }
+    if (cachedLen >= deviceLen)
+      problems.push(`request ${id}: cachedLen ${cachedLen} >= deviceLen ${deviceLen}`);
+    if (deviceLen > this.maxLength)
+      problems.push(`request ${id}: deviceLen ${deviceLen} > limit ${this.maxLength}`);
+    if (cachedLen > pages.length * pageSize) {
+      problems.push(`request ${id}: cachedLen ${cachedLen} in ${pages.length} pages`);
+    }
+    return problems;
+  }
+}

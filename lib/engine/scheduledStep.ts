@@ -1,0 +1,142 @@
+/**
+ * What one step runs, as objects: which tokens of which request, what has to be uploaded before, and what comes back.
+ * A step is self-contained: it stays valid when its requests end or are preempted after it was planned.
+ * `StepBuilder` is the scheduler's half-filled step; `fillPlan` (stepPlan.ts) turns the finished one into arrays.
+ */
+import type { Request } from "./request.js";
+
+/** Tokens [start, start + count) of one request. */
+export interface ScheduledSequence {
+  readonly request: Request;
+  readonly row: number;
+  readonly start: number;
+  /** >= 1 */
+  readonly count: number;
+  /** Index of token `start` among the T tokens of the step. */
+  readonly firstToken: number;
+  /** True when the chunk reaches the end of the known and in-flight tokens, so that token start + count is sampled. */
+  readonly samples: boolean;
+  /** Page table of the request, long enough for the chunk. */
+  readonly pages: readonly number[];
+}
+
+/** The whole content of a token pool row, to be written before the step runs. */
+export interface Admission {
+  readonly request: Request;
+  readonly row: number;
+  /** Prompt ids, and after a preemption the generated ids so far. They go to columns [0, tokens.length). */
+  readonly tokens: Int32Array;
+}
+
+/** pageTable[row][col] = page, to be written before the step runs. No (row, col) occurs twice in a step. */
+export interface PageUpdate {
+  readonly row: number;
+  readonly col: number;
+  readonly page: number;
+}
+
+/** Logits wanted at a prompt position where nothing is sampled. */
+export interface PromptLogit {
+  readonly sequence: ScheduledSequence;
+  /** Position of the token whose hidden state is used; the logits are about position + 1. */
+  readonly position: number;
+}
+
+/** Every scheduled step must be run, in order of `index`, even if all its requests have ended meanwhile. */
+export interface ScheduledStep {
+  readonly index: number;
+  /**
+   * "decode": every sequence runs one token and samples, and there are no more page updates than sequences, so the step
+   * fits a captured graph. "mixed": anything else.
+   */
+  readonly kind: "decode" | "mixed";
+  readonly sequences: readonly ScheduledSequence[];
+  readonly admissions: readonly Admission[];
+  readonly pageUpdates: readonly PageUpdate[];
+  /** Logit rows [0, S): the sequences that sample, in order. */
+  readonly samples: readonly ScheduledSequence[];
+  /** Logit rows [S, N). */
+  readonly promptLogits: readonly PromptLogit[];
+  /** T */
+  readonly numTokens: number;
+  readonly pageSize: number;
+  /** Row of the page table and token pool that padding uses: the one after the last request row. */
+  readonly dummyRow: number;
+}
+
+/** A step while the scheduler fills it. */
+export class StepBuilder {
+  readonly #sequences: ScheduledSequence[] = [];
+  readonly #admissions: Admission[] = [];
+  readonly #pageUpdates: PageUpdate[] = [];
+  readonly #promptLogits: PromptLogit[] = [];
+  readonly #planned = new Set<Request>();
+  #numTokens = 0;
+
+  get isEmpty(): boolean {
+    return this.#sequences.length === 0;
+  }
+
+  get numTokens(): number {
+    return this.#numTokens;
+  }
+
+  /** True when the step runs tokens of the request already; it may not lose its pages any more. */
+  includes(request: Request): boolean {
+    return this.#planned.has(request);
+  }
+
+  /** The next `count` tokens of a running request. */
+  addChunk(request: Request, count: number): void {
+    const start = request.cachedLen;
+    const firstLogit = request.needsPromptLogits ? Math.max(start, request.logitsPlanned) : Infinity;
+    const samples = request.advance(count);
+    const sequence: ScheduledSequence = {
+      request,
+      row: request.row,
+      start,
+      count,
+      firstToken: this.#numTokens,
+      samples,
+      pages: request.pages,
+    };
+    this.#sequences.push(sequence);
+    this.#planned.add(request);
+    this.#numTokens += count;
+    const endLogit = Math.min(samples ? start + count - 1 : start + count, request.promptLength);
+    for (let position = firstLogit; position < endLogit; position++)
+      this.#promptLogits.push({ sequence, position });
+  }
+
+  /** Upload of the ids and the page table of a request that has just got its row. */
+  addAdmission(request: Request): void {
+    this.#admissions.push({ request, row: request.row, tokens: Int32Array.from(request.tokens) });
+    for (const [col, page] of request.pages.entries())
+      this.#pageUpdates.push({ row: request.row, col, page });
+  }
+
+  /** The last page of a request is new. */
+  addPage(request: Request, page: number): void {
+    this.#pageUpdates.push({ row: request.row, col: request.pages.length - 1, page });
+  }
+
+  build(index: number, pageSize: number, dummyRow: number): ScheduledStep {
+    const sequences = this.#sequences;
+    const samples = sequences.filter((sequence) => sequence.samples);
+    const oneEach = this.#numTokens === sequences.length && samples.length === sequences.length;
+    // Only an admission can bring several pages for one sequence.
+    const kind = oneEach && this.#pageUpdates.length <= sequences.length ? "decode" : "mixed";
+    return {
+      index,
+      kind,
+      sequences,
+      samples,
+      admissions: this.#admissions,
+      pageUpdates: this.#pageUpdates,
+      promptLogits: this.#promptLogits,
+      numTokens: this.#numTokens,
+      pageSize,
+      dummyRow,
+    };
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * Decides what each step runs: decodes first, then unfinished prefills, then waiting requests in order of arrival, all
+ * mixed under one token budget. Steps may be planned before the results of earlier ones are known; lengths are exact
+ * nevertheless, and a stop token is seen late, which costs one discarded result per step in flight.
+ * Pure: no tensors, no clock, no I/O. Not responsible for running steps, nor for text (stop strings end a request through
+ * `finish`).
+ *
+ * Progress: a preemption lets another request decode, or takes the pages of one that has sampled since it was admitted,
+ * and a lone request always fits. So every cycle of preemptions yields tokens, and `schedule` returns null only when
+ * nothing is left to do before the next commit.
+ */
+import { ArgumentRangeError, CapacityError, WarploopError } from "../errors.js";
+import { KvPages, type KvStats } from "./kvPages.js";
+import type { FinishReason, Request } from "./request.js";
+import { RequestQueue } from "./requestQueue.js";
+import { type ScheduledStep, StepBuilder } from "./scheduledStep.js";
+import { resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
+
+/** A sampled token that has reached its request. */
+export interface CommittedToken {
+  readonly request: Request;
+  readonly tokenId: number;
+  /** Index of the token in the sequence. */
+  readonly position: number;
+  /** Row of the sampled ids, log probabilities and so on that belong to it. */
+  readonly sampleIndex: number;
+  /** Set when this token ended the request. */
+  readonly finishReason: FinishReason | null;
+}
+
+export interface SchedulerStats extends KvStats {
+  readonly running: number;
+  readonly waiting: number;
+  /** Since the start. */
+  readonly preemptions: number;
+  readonly stepsInFlight: number;
+}
+
+export class Scheduler {
+  readonly #options: Required<SchedulerOptions>;
+  readonly #kv: KvPages;
+  readonly #live = new Map<string, Request>();
+  readonly #waiting = new RequestQueue();
+  /** In order of arrival. */
+  readonly #running: Request[] = [];
+  readonly #freeRows: number[] = [];
+  #arrivals = 0;
+  #stepsPlanned = 0;
+  #stepsCommitted = 0;
+  #preemptions = 0;
+
+  /** @throws ArgumentTypeError, ArgumentRangeError a bad option */
+  constructor(options: SchedulerOptions) {
+    this.#options = resolveSchedulerOptions(options);
+    this.#kv = new KvPages(this.#options);
+    for (let row = this.#options.maxSequences - 1; row >= 0; row--) this.#freeRows.push(row);
+  }
+
+  /** Requests that have not ended. */
+  get requests(): Iterable<Request> {
+    return this.#live.values();
+  }
+
+  get stats(): SchedulerStats {
+    return {
+      ...this.#kv.stats,
+      running: this.#running.length,
+      waiting: this.#waiting.size,
+      preemptions: this.#preemptions,
+      stepsInFlight: this.#stepsPlanned - this.#stepsCommitted,
+    };
+  }
+
+  /**
+   * Queues a request.
+   * @throws ArgumentRangeError ERR_CONTEXT_LENGTH: the prompt leaves no room for a token; ERR_ARGUMENT_RANGE: the id is in
+   *   use, or the request was added before
+   * @throws CapacityError at its longest the request would need more pages than exist
+   */
+  add(request: Request): void {
+    const { maxModelLen } = this.#options;
+    if (this.#live.has(request.id)) throw new ArgumentRangeError(`request ${request.id}: the id is in use`);
+    if (request.arrivalIndex >= 0) throw new ArgumentRangeError(`request ${request.id}: was added before`);
+    if (request.promptLength >= maxModelLen) {
+      throw new ArgumentRangeError(
+        `request ${request.id}: the prompt has ${request.promptLength} tokens, the context ${maxModelLen}, ` +
+          "of which at least one must be left to generate",
+        "ERR_CONTEXT_LENGTH",
+      );
+    }
+    request.maxLength = Math.min(request.promptLength + request.params.maxTokens, maxModelLen);
+    const needed = this.#kv.lifetimePages(request);
+    if (needed > this.#kv.capacity) {
+      throw new CapacityError(
+        `request ${request.id}: ${request.maxLength} tokens need ${needed} KV pages, there are ${this.#kv.capacity}`,
+      );
+    }
+    request.arrivalIndex = this.#arrivals++;
+    this.#live.set(request.id, request);
+    this.#waiting.push(request);
+  }
+
+  /**
+   * Plans the next step. The caller must run every step it gets, in order.
+   * @returns null when nothing can run before a step is committed or a request added
+   */
+  schedule(): ScheduledStep | null {
+    const step = new StepBuilder();
+    const preempted = this.#planDecodes(step);
+    this.#planPrefills(step);
+    // Whoever was preempted just now would come back for the pages it has lost.
+    if (!preempted || step.isEmpty) this.#admitWaiting(step);
+    if (step.isEmpty) return null;
+    const planned = step.build(this.#stepsPlanned++, this.#options.pageSize, this.#options.maxSequences);
+    // Only now, so that no other request of this same step reads pages that the step itself fills.
+    for (const { request } of planned.sequences) this.#kv.seal(request);
+    return planned;
+  }
+
+  /**
+   * Takes the results of the oldest step in flight.
+   * @param sampledIds one id per entry of `step.samples`, in order; further entries (padding) are ignored
+   * @returns the tokens that count, in order: results of requests that have ended meanwhile are discarded
+   * @throws WarploopError ERR_INTERNAL when the step is not the oldest in flight
+   * @throws ArgumentRangeError too few ids; nothing is changed
+   */
+  commit(step: ScheduledStep, sampledIds: ArrayLike<number>): CommittedToken[] {
+    if (step.index !== this.#stepsCommitted || step.index >= this.#stepsPlanned) {
+      throw new WarploopError(
+        "ERR_INTERNAL",
+        `commit of step ${step.index}, expected ${this.#stepsCommitted}`,
+      );
+    }
+    if (sampledIds.length < step.samples.length) {
+      throw new ArgumentRangeError(
+        `commit: expected ${step.samples.length} sampled ids, got ${sampledIds.length}`,
+      );
+    }
+    this.#stepsCommitted += 1;
+    const committed: CommittedToken[] = [];
+    for (const [sampleIndex, { request }] of step.samples.entries()) {
+      request.inFlight -= 1;
+      if (request.status === "finished") continue;
+      const tokenId = sampledIds[sampleIndex]!;
+      const position = request.tokens.push(tokenId) - 1;
+      const finishReason = this.#finishReasonOf(request, tokenId);
+      if (request.status === "running") this.#kv.seal(request);
+      if (finishReason !== null) this.#end(request, finishReason);
+      committed.push({ request, tokenId, position, sampleIndex, finishReason });
+    }
+    return committed;
+  }
+
+  /**
+   * Ends a request in whatever state it is: waiting, prefilling, decoding, preempted, with results in flight.
+   * @returns true when this call ended it, false when the id is unknown or has ended before
+   */
+  finish(id: string, reason: FinishReason): boolean {
+    const request = this.#live.get(id);
+    if (request === undefined) return false;
+    this.#end(request, reason);
+    return true;
+  }
+
+  /** `finish(id, "abort")`. */
+  abort(id: string): boolean {
+    return this.finish(id, "abort");
+  }
+
+  /**
+   * Checks that no page or row is lost or held twice and that requests agree with their pages. For tests and idle time.
+   * @throws WarploopError ERR_INTEGRITY that lists what is wrong
+   */
+  checkIntegrity(): void {
+    this.#kv.checkIntegrity(this.#running);
+    const problems: string[] = [];
+    const rows = new Set([...this.#freeRows, ...this.#running.map((request) => request.row)]);
+    if (
+      rows.size !== this.#options.maxSequences ||
+      this.#freeRows.length + this.#running.length !== rows.size
+    ) {
+      problems.push(
+        `free rows [${this.#freeRows}] and rows in use do not add up to ${this.#options.maxSequences}`,
+      );
+    }
+    if (this.#live.size !== this.#running.length + this.#waiting.size) {
+      problems.push(
+        `${this.#live.size} live != ${this.#running.length} running + ${this.#waiting.size} waiting`,
+      );
+    }
+    for (const request of this.#live.values()) problems.push(...request.findProblems(this.#options.pageSize));
+    if (problems.length > 0) throw new WarploopError("ERR_INTEGRITY", `scheduler: ${problems.join("; ")}`);
+  }
+
+  /** @returns whether a request was preempted */
+  #planDecodes(step: StepBuilder): boolean {
+    const before = this.#preemptions;
+    for (const request of [...this.#running]) {
+      // Preempted for a request before it, or not decoding.
+      if (request.status !== "running" || request.remaining !== 1) continue;
+      if (this.#kv.needsPage(request) && !this.#growOrPreempt(step, request)) continue;
+      step.addChunk(request, 1);
+    }
+    return this.#preemptions > before;
+  }
+
+  #planPrefills(step: StepBuilder): void {
+    for (const request of this.#running) {
+      if (step.numTokens === this.#options.maxStepTokens) return;
+      if (request.remaining > 0 && !step.includes(request)) this.#planChunk(step, request);
+    }
+  }
+
+  #admitWaiting(step: StepBuilder): void {
+    while (step.numTokens < this.#options.maxStepTokens && this.#freeRows.length > 0) {
+      const request = this.#waiting.head;
+      // Strictly in order: passing a large request over could starve it. One that was preempted has to know all its
+      // tokens before they can be run again.
+      if (request === undefined || request.inFlight > 0) return;
+      if (!this.#kv.admit(request, this.#running.length)) return;
+      this.#waiting.remove(request);
+      request.status = "running";
+      request.row = this.#freeRows.pop()!;
+      this.#insertRunning(request);
+      step.addAdmission(request);
+      this.#planChunk(step, request);
+    }
+  }
+
+  #planChunk(step: StepBuilder, request: Request): void {
+    const budget = this.#options.maxStepTokens - step.numTokens;
+    step.addChunk(request, Math.min(request.remaining, budget, this.#options.chunkTokens));
+  }
+
+  /** Gives the request its next page, at the expense of others if need be. False when the request itself had to go. */
+  #growOrPreempt(step: StepBuilder, request: Request): boolean {
+    let page = this.#kv.grow(request);
+    while (page === undefined) {
+      const victim = this.#chooseVictim(step) ?? request;
+      this.#preempt(victim);
+      if (victim === request) return false;
+      page = this.#kv.grow(request);
+    }
+    step.addPage(request, page);
+    return true;
+  }
+
+  /**
+   * The request that loses least by starting over; of equals the one that came last. Never one that this step runs
+   * already: its pages would be read after they have been given away.
+   */
+  #chooseVictim(step: StepBuilder): Request | undefined {
+    let victim: Request | undefined;
+    let least = Infinity;
+    for (const request of this.#running) {
+      if (step.includes(request) || this.#kv.exclusivePages(request) === 0) continue;
+      const cost = this.#kv.recomputeTokens(request);
+      if (cost > least) continue;
+      victim = request;
+      least = cost;
+    }
+    return victim;
+  }
+
+  #preempt(request: Request): void {
+    this.#leaveRow(request);
+    request.status = "waiting";
+    this.#waiting.reinsert(request);
+    this.#preemptions += 1;
+  }
+
+  #end(request: Request, reason: FinishReason): void {
+    if (request.status === "running") this.#leaveRow(request);
+    else this.#waiting.remove(request);
+    this.#live.delete(request.id);
+    request.status = "finished";
+    request.finishReason = reason;
+  }
+
+  #leaveRow(request: Request): void {
+    this.#kv.release(request);
+    this.#running.splice(this.#running.indexOf(request), 1);
+    this.#freeRows.push(request.row);
+    request.row = -1;
+  }
+
+  #insertRunning(request: Request): void {
+    let index = this.#running.length;
+    while (index > 0 && this.#running[index - 1]!.arrivalIndex > request.arrivalIndex) index -= 1;
+    this.#running.splice(index, 0, request);
+  }
+
+  #finishReasonOf(request: Request, tokenId: number): FinishReason | null {
+    if (request.params.stopTokenIds?.has(tokenId)) return "stop";
+    return request.tokens.length >= request.maxLength ? "length" : null;
+  }
+}

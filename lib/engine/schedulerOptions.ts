@@ -1,0 +1,65 @@
+/** The scheduler's options and their checks. */
+import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
+
+/**
+ * "optimistic" admits a request when its known tokens fit and preempts (recompute) when memory runs out;
+ * "reserve" admits it when its whole lifetime fits, and never preempts.
+ */
+export type Admission = "optimistic" | "reserve";
+
+export interface SchedulerOptions {
+  /** Rows: most requests that run at once. */
+  readonly maxSequences: number;
+  /** Most tokens in one step, >= maxSequences so that every running request can decode in every step. */
+  readonly maxStepTokens: number;
+  /** Context length in tokens, prompt and generated. Also the width of the device token pool. */
+  readonly maxModelLen: number;
+  /** Tokens per KV page. */
+  readonly pageSize: number;
+  /** KV pages in all, the dummy page 0 included. */
+  readonly numPages: number;
+  readonly admission: Admission;
+  /** Reuse the KV of equal prefixes. */
+  readonly prefixCache: boolean;
+  /** Most prompt tokens of one request in one step. Default: maxStepTokens. */
+  readonly chunkTokens?: number;
+}
+
+/**
+ * Fills in the defaults.
+ * @throws ArgumentTypeError an option of the wrong type
+ * @throws ArgumentRangeError an option out of range
+ */
+export function resolveSchedulerOptions(options: SchedulerOptions): Required<SchedulerOptions> {
+  const resolved = { ...options, chunkTokens: options.chunkTokens ?? options.maxStepTokens };
+  checkInteger(resolved, "maxSequences", 1);
+  checkInteger(resolved, "maxStepTokens", resolved.maxSequences);
+  checkInteger(resolved, "maxModelLen", 2);
+  checkInteger(resolved, "pageSize", 1);
+  // Slots (page * pageSize + offset) are int32.
+  checkInteger(resolved, "numPages", 2, Math.floor(0x7fffffff / resolved.pageSize));
+  checkInteger(resolved, "chunkTokens", 1);
+  if (resolved.admission !== "optimistic" && resolved.admission !== "reserve") {
+    throw new ArgumentRangeError(
+      `admission: expected "optimistic" or "reserve", got ${String(resolved.admission)}`,
+    );
+  }
+  if (typeof resolved.prefixCache !== "boolean") {
+    throw new ArgumentTypeError(`prefixCache: expected a boolean, got ${typeof resolved.prefixCache}`);
+  }
+  return resolved;
+}
+
+function checkInteger<K extends keyof SchedulerOptions>(
+  options: SchedulerOptions,
+  name: K,
+  min: number,
+  max = 0x7fffffff,
+): void {
+  const value: unknown = options[name];
+  if (typeof value !== "number")
+    throw new ArgumentTypeError(`${name}: expected a number, got ${typeof value}`);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new ArgumentRangeError(`${name}: expected an integer in [${min}, ${max}], got ${value}`);
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * The arrays of one step, all in one Int32Array so that a step is one upload.
+ *
+ * Per token (T): tokenRows, positions (where in the token pool the id is), slots (page * Ps + offset, where its KV goes;
+ * -1: nowhere). Per sequence (B): rows, cuSeqlensQ [B+1], contextLens. Page table updates (U): updateRows (-1: no
+ * update), updateCols, updatePages. Logits (N): logitIndices, the tokens whose hidden state needs logits; the first S are
+ * those that are sampled from. Samples (S): sampleRows (-1: no sample), samplePositions, where the sampled id goes.
+ *
+ * "mixed" layouts have exact sizes. "decode" layouts have one token per sequence and are padded to a batch size that a
+ * graph was captured for; their offsets depend on that size only. Padding runs token 0 of the dummy row, whose page
+ * table entry must be the dummy page 0.
+ */
+import { ArgumentRangeError } from "../errors.js";
+import type { ScheduledStep } from "./scheduledStep.js";
+
+/** In the order in which they lie in the data. */
+const kFields = [
+  "tokenRows",
+  "positions",
+  "slots",
+  "rows",
+  "cuSeqlensQ",
+  "contextLens",
+  "updateRows",
+  "updateCols",
+  "updatePages",
+  "logitIndices",
+  "sampleRows",
+  "samplePositions",
+] as const;
+
+export type PlanField = (typeof kFields)[number];
+
+/** Every field starts at a multiple of 4 elements (16 bytes), the widest vector load. */
+const kAlignment = 4;
+
+/** Where each array of a step lies. All numbers are int32 elements. */
+export interface PlanLayout {
+  readonly kind: "decode" | "mixed";
+  readonly numTokens: number;
+  readonly numSequences: number;
+  readonly numUpdates: number;
+  readonly numLogits: number;
+  readonly numSamples: number;
+  readonly offsets: Readonly<Record<PlanField, number>>;
+  readonly sizes: Readonly<Record<PlanField, number>>;
+  /** Size of the data. */
+  readonly length: number;
+}
+
+/** Layout of a step that decodes up to `paddedSize` sequences. A decode adds at most one page per sequence: U = B. */
+export function decodeLayout(paddedSize: number): PlanLayout {
+  return makeLayout("decode", paddedSize, paddedSize, paddedSize, paddedSize, paddedSize);
+}
+
+/** Layout of T tokens, B sequences, U page table updates, N logit rows and S samples. U, N and S may be 0. */
+export function mixedLayout(t: number, b: number, u: number, n: number, s: number): PlanLayout {
+  return makeLayout("mixed", t, b, u, n, s);
+}
+
+/**
+ * The layout a step runs with: the smallest captured batch size that holds it if it is a decode, else the exact one.
+ * @param batchSizes captured sizes, ascending; empty when nothing is captured
+ */
+export function chooseLayout(step: ScheduledStep, batchSizes: readonly number[]): PlanLayout {
+  const numSequences = step.sequences.length;
+  const padded = step.kind === "decode" ? batchSizes.find((size) => size >= numSequences) : undefined;
+  if (padded !== undefined) return decodeLayout(padded);
+  const numSamples = step.samples.length;
+  const numLogits = numSamples + step.promptLogits.length;
+  return mixedLayout(step.numTokens, numSequences, step.pageUpdates.length, numLogits, numSamples);
+}
+
+/** Batch sizes worth capturing: 1, 2, 4, 8, then every multiple of 8, and maxSequences itself. Ascending. */
+export function paddedBatchSizes(maxSequences: number): number[] {
+  const sizes = [1, 2, 4].filter((size) => size < maxSequences);
+  for (let size = 8; size < maxSequences; size += 8) sizes.push(size);
+  return [...sizes, maxSequences];
+}
+
+/**
+ * Writes the arrays of a step.
+ * @param out at least layout.length elements; gaps between fields are left as they are
+ * @throws ArgumentRangeError the step does not fit the layout, or `out` is too short
+ */
+export function fillPlan(step: ScheduledStep, layout: PlanLayout, out: Int32Array): void {
+  checkFit(step, layout, out);
+  const field = (name: PlanField) =>
+    out.subarray(layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
+  if (layout.kind === "decode") fillPadding(step, field);
+  fillTokens(step, field);
+  fillSequences(step, field);
+  const [updateRows, updateCols, updatePages] = [
+    field("updateRows"),
+    field("updateCols"),
+    field("updatePages"),
+  ];
+  for (const [i, { row, col, page }] of step.pageUpdates.entries()) {
+    updateRows[i] = row;
+    updateCols[i] = col;
+    updatePages[i] = page;
+  }
+  fillLogits(step, field);
+}
+
+type FieldView = (name: PlanField) => Int32Array;
+
+function fillTokens(step: ScheduledStep, field: FieldView): void {
+  const [tokenRows, positions, slots] = [field("tokenRows"), field("positions"), field("slots")];
+  for (const { row, start, count, firstToken, pages } of step.sequences) {
+    for (let i = 0; i < count; i++) {
+      const position = start + i;
+      const page = pages[Math.floor(position / step.pageSize)]!;
+      tokenRows[firstToken + i] = row;
+      positions[firstToken + i] = position;
+      slots[firstToken + i] = page * step.pageSize + (position % step.pageSize);
+    }
+  }
+}
+
+function fillSequences(step: ScheduledStep, field: FieldView): void {
+  const [rows, cuSeqlensQ, contextLens] = [field("rows"), field("cuSeqlensQ"), field("contextLens")];
+  cuSeqlensQ[0] = 0;
+  for (const [b, { row, start, count, firstToken }] of step.sequences.entries()) {
+    rows[b] = row;
+    cuSeqlensQ[b + 1] = firstToken + count;
+    contextLens[b] = start + count;
+  }
+}
+
+function fillLogits(step: ScheduledStep, field: FieldView): void {
+  const [logitIndices, sampleRows] = [field("logitIndices"), field("sampleRows")];
+  const samplePositions = field("samplePositions");
+  for (const [i, { row, start, count, firstToken }] of step.samples.entries()) {
+    logitIndices[i] = firstToken + count - 1;
+    sampleRows[i] = row;
+    samplePositions[i] = start + count;
+  }
+  for (const [i, { sequence, position }] of step.promptLogits.entries()) {
+    logitIndices[step.samples.length + i] = sequence.firstToken + position - sequence.start;
+  }
+}
+
+/** Makes all of a decode plan padding: sequence i runs token i, which is token 0 of the dummy row. */
+function fillPadding(step: ScheduledStep, field: FieldView): void {
+  for (const name of ["tokenRows", "rows"] as const) field(name).fill(step.dummyRow);
+  for (const name of ["slots", "updateRows", "sampleRows"] as const) field(name).fill(-1);
+  for (const name of ["positions", "updateCols", "updatePages", "samplePositions"] as const)
+    field(name).fill(0);
+  for (const name of ["cuSeqlensQ", "logitIndices"] as const) {
+    const view = field(name);
+    for (let i = 0; i < view.length; i++) view[i] = i;
+  }
+  field("contextLens").fill(1);
+}
+
+function checkFit(step: ScheduledStep, layout: PlanLayout, out: Int32Array): void {
+  const exact = chooseLayout(step, []);
+  const fits =
+    layout.kind === "decode"
+      ? step.kind === "decode" && exact.numSequences <= layout.numSequences
+      : kFields.every((name) => exact.sizes[name] === layout.sizes[name]);
+  if (!fits) {
+    throw new ArgumentRangeError(
+      `fillPlan: layout: a ${step.kind} step of ${describe(exact)} does not fit the ` +
+        `${layout.kind} layout of ${describe(layout)}`,
+    );
+  }
+  if (out.length < layout.length) {
+    throw new ArgumentRangeError(
+      `fillPlan: out: expected at least ${layout.length} elements, got ${out.length}`,
+    );
+  }
+}
+
+function describe({ numTokens, numSequences, numUpdates, numLogits, numSamples }: PlanLayout): string {
+  return `[T=${numTokens}, B=${numSequences}, U=${numUpdates}, N=${numLogits}, S=${numSamples}]`;
+}
+
+function makeLayout(
+  kind: PlanLayout["kind"],
+  t: number,
+  b: number,
+  u: number,
+  n: number,
+  s: number,
+): PlanLayout {
+  const sizes: Record<PlanField, number> = {
+    tokenRows: t,
+    positions: t,
+    slots: t,
+    rows: b,
+    cuSeqlensQ: b + 1,
+    contextLens: b,
+    updateRows: u,
+    updateCols: u,
+    updatePages: u,
+    logitIndices: n,
+    sampleRows: s,
+    samplePositions: s,
+  };
+  const offsets = { ...sizes };
+  let length = 0;
+  for (const name of kFields) {
+    offsets[name] = length;
+    length += Math.ceil(sizes[name] / kAlignment) * kAlignment;
+  }
+  return {
+    kind,
+    numTokens: t,
+    numSequences: b,
+    numUpdates: u,
+    numLogits: n,
+    numSamples: s,
+    offsets,
+    sizes,
+    length,
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * Every error that warploop throws on purpose. Each has a stable `code`; callers branch on it, never on the message.
+ * Bad arguments are `TypeError`/`RangeError` subclasses thrown at once; everything else extends `WarploopError`.
+ */
+
+/** A wrong kind of argument: missing, of another type, or an option name that does not exist. */
+export class ArgumentTypeError extends TypeError {
+  readonly code: string;
+  constructor(message: string, code = "ERR_ARGUMENT_TYPE") {
+    super(message);
+    this.name = "ArgumentTypeError";
+    this.code = code;
+  }
+}
+
+/** An argument of the right type whose value cannot be used: NaN, negative, out of range, wrong shape. */
+export class ArgumentRangeError extends RangeError {
+  readonly code: string;
+  constructor(message: string, code = "ERR_ARGUMENT_RANGE") {
+    super(message);
+    this.name = "ArgumentRangeError";
+    this.code = code;
+  }
+}
+
+/** Base of all errors that are not about one argument. */
+export class WarploopError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** The native addon could not be loaded. `attempts` lists every path that was tried and why it failed. */
+export class NativeLoadError extends WarploopError {
+  constructor(
+    message: string,
+    readonly attempts: readonly { readonly path: string; readonly reason: string }[],
+  ) {
+    super("ERR_NATIVE_LOAD", message);
+  }
+}
+
+/**
+ * A checkpoint that cannot be used. Codes: ERR_CHECKPOINT_MISSING (a file is not there), ERR_CHECKPOINT_FORMAT (a file is
+ * malformed), ERR_CHECKPOINT_TENSOR (a tensor is missing, unexpected, or of the wrong dtype or shape),
+ * ERR_CHECKPOINT_CONFIG (config.json), ERR_UNSUPPORTED_ARCHITECTURE.
+ */
+export class CheckpointError extends WarploopError {
+  readonly file: string | undefined;
+  readonly tensor: string | undefined;
+  constructor(code: string, message: string, at: { file?: string; tensor?: string } = {}, options?: ErrorOptions) {
+    super(code, message, options);
+    this.file = at.file;
+    this.tensor = at.tensor;
+  }
+}
+
+/** tokenizer.json or the chat template is malformed or cannot do what was asked. Codes: ERR_TOKENIZER, ERR_CHAT_TEMPLATE. */
+export class TextError extends WarploopError {
+  readonly file: string | undefined;
+  constructor(code: "ERR_TOKENIZER" | "ERR_CHAT_TEMPLATE", message: string, file?: string, options?: ErrorOptions) {
+    super(code, message, options);
+    this.file = file;
+  }
+}
+
+/** A model could not be fetched. Codes: ERR_HUB_OFFLINE, ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK. */
+export class HubError extends WarploopError {}
+
+/** Work on a stream failed; the stream is poisoned and every later wait rejects with this error. Code: ERR_EXECUTION. */
+export class ExecutionError extends WarploopError {
+  constructor(
+    message: string,
+    readonly op: string,
+  ) {
+    super("ERR_EXECUTION", message);
+  }
+}
+
+/** The object was closed or disposed. Code: ERR_CLOSED. */
+export class ClosedError extends WarploopError {
+  constructor(what: string) {
+    super("ERR_CLOSED", `${what} is closed`);
+  }
+}
+
+/** Device memory does not suffice. Code: ERR_OUT_OF_MEMORY. */
+export class OutOfMemoryError extends WarploopError {
+  constructor(
+    message: string,
+    readonly neededBytes: number,
+    readonly freeBytes: number,
+  ) {
+    super("ERR_OUT_OF_MEMORY", message);
+  }
+}
+
+/** A request that could never be scheduled with this pool and context length. Code: ERR_CAPACITY. */
+export class CapacityError extends WarploopError {
+  constructor(message: string) {
+    super("ERR_CAPACITY", message);
+  }
+}

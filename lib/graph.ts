@@ -1,0 +1,31 @@
+/**
+ * A recorded sequence of op calls that one native call replays. What changes between replays (ids, lengths, page tables)
+ * is data in tensors that were written before; shapes and addresses are fixed.
+ */
+import { type Handle, native } from "./native.js";
+import type { Stream } from "./stream.js";
+
+export class Graph {
+  readonly #handle: Handle;
+  #disposed = false;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
+  }
+
+  /** Queues the whole recording. */
+  replay(stream: Stream): void {
+    native.replay(stream.handle, this.#handle);
+  }
+
+  /** Ends the graph; queued replays still run. Idempotent. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    native.disposeGraph(this.#handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

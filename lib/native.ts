@@ -1,0 +1,109 @@
+/**
+ * The typed face of the addon: every native function, and the promises that the addon settles. Handles are numbers that
+ * native/bind/handles.h checks; nothing outside lib/{device,stream,graph,tensor}.ts calls these directly.
+ */
+import { ClosedError, ExecutionError, OutOfMemoryError } from "./errors.js";
+import { loadAddon } from "./nativeLoader.js";
+
+/** A native object. Stale and invented handles are refused by the addon (ERR_CLOSED). */
+export type Handle = number & { readonly __handle: never };
+
+/** Queues one op on a stream, with the arguments in `Native.arguments`. */
+export type NativeOp = (stream: Handle) => void;
+
+interface Settled {
+  readonly token: number;
+  readonly data?: ArrayBuffer;
+  readonly op?: string;
+  readonly message?: string;
+}
+
+interface Native {
+  readonly arguments: Float64Array;
+  readonly ops: Readonly<Record<string, NativeOp>>;
+  info(): {
+    readonly compiler: string;
+    readonly isas: readonly string[];
+    readonly isa: string | null;
+    readonly physicalCores: number;
+  };
+  openDevice(name: string, threads: number): Handle;
+  deviceInfo(device: Handle): { readonly name: string; readonly threads: number; readonly isa: string };
+  closeDevice(device: Handle): void;
+  allocate(device: Handle, bytes: number): Handle;
+  release(memory: Handle): void;
+  mapFile(path: string): { readonly handle: Handle; readonly bytes: number };
+  unmapFile(file: Handle): void;
+  liveHandles(): Readonly<Record<"devices" | "memory" | "streams" | "graphs" | "files", number>>;
+  createStream(device: Handle): Handle;
+  disposeStream(stream: Handle): void;
+  write(stream: Handle, memory: Handle, byteOffset: number, data: ArrayBufferView): void;
+  copyFile(
+    stream: Handle,
+    file: Handle,
+    fileOffset: number,
+    memory: Handle,
+    byteOffset: number,
+    bytes: number,
+  ): void;
+  read(stream: Handle, memory: Handle, byteOffset: number, bytes: number, token: number): void;
+  synchronize(stream: Handle, token: number): void;
+  abandoned(count: number): void;
+  beginCapture(stream: Handle): void;
+  endCapture(stream: Handle): Handle;
+  replay(stream: Handle, graph: Handle): void;
+  disposeGraph(graph: Handle): void;
+  onSettled(callback: (settled: readonly Settled[]) => void): void;
+}
+
+interface Waiter {
+  readonly stream: Handle;
+  readonly resolve: (data: ArrayBuffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const waiters = new Map<number, Waiter>();
+let nextToken = 1;
+
+export const native: Native = loadAddon() as Native;
+
+native.onSettled((settled) => {
+  for (const { token, data, op, message } of settled) {
+    const waiter = waiters.get(token);
+    if (!waiter) continue; // its stream was disposed meanwhile
+    waiters.delete(token);
+    if (data) waiter.resolve(data);
+    else waiter.reject(new ExecutionError(message ?? "unknown failure", op ?? ""));
+  }
+});
+
+/** Starts an asynchronous native call; the promise settles when the addon reports `token`. */
+export function settle(stream: Handle, start: (token: number) => void): Promise<ArrayBuffer> {
+  return new Promise((resolve, reject) => {
+    const token = nextToken++;
+    start(token); // a throw here rejects, and leaves no waiter behind
+    waiters.set(token, { stream, resolve, reject });
+  });
+}
+
+/** Rejects everything that still waits for a stream that is being disposed. */
+export function abandonWaiters(stream: Handle): void {
+  let count = 0;
+  for (const [token, waiter] of waiters) {
+    if (waiter.stream !== stream) continue;
+    waiters.delete(token);
+    waiter.reject(new ClosedError("stream"));
+    count++;
+  }
+  native.abandoned(count);
+}
+
+/** Allocates device memory. @throws OutOfMemoryError */
+export function allocate(device: Handle, bytes: number): Handle {
+  try {
+    return native.allocate(device, bytes);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_OUT_OF_MEMORY") throw error;
+    throw new OutOfMemoryError((error as Error).message, bytes, 0);
+  }
+}

@@ -1,0 +1,35 @@
+import type { FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface RmsNormOptions {
+  /** Added to the mean square. Default 1e-6. */
+  readonly eps?: number;
+  /** Added to every weight; 1 for checkpoints that store w - 1 (Gemma). Default 0. */
+  readonly weightOffset?: number;
+  /** Shape of x, f32. Added to x first, and overwritten with the sum. */
+  readonly residual?: Tensor;
+  /** Dtype of the result. Default: that of x. */
+  readonly dtype?: FloatDType;
+  /** Where to write the result (shape of x); may be x itself. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Root-mean-square normalisation over the last axis.
+ *
+ *     h = x + residual;   out = h / sqrt(mean(h^2) + eps) * (weightOffset + weight)
+ *
+ * @param x [T, D] or [T, H, D], f32 | bf16 | f16; the last axis is contiguous
+ * @param weight [D], f32
+ * @returns shape of x
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see Zhang, Sennrich: Root Mean Square Layer Normalization, arXiv 1910.07467; native/ops/rms_norm
+ */
+export function rmsNorm(stream: Stream, x: Tensor, weight: Tensor, options: RmsNormOptions = {}): Tensor {
+  const { eps = 1e-6, weightOffset = 0, residual = null } = options;
+  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
+  stream.run(native.ops["rmsNorm"], x, weight, residual, out, eps, weightOffset);
+  return out;
+}

@@ -1,0 +1,118 @@
+/**
+ * An in-order queue of commands on a device. Op calls return at once; `synchronize` and `Tensor.read` wait.
+ *
+ * Errors: bad arguments throw from the op call. A failure while running poisons the stream: later commands are skipped
+ * and every wait rejects with the first failure (ExecutionError).
+ */
+import type { Device } from "./device.js";
+import type { DType, HostArray } from "./dtype.js";
+import { ArgumentTypeError, ClosedError } from "./errors.js";
+import { Graph } from "./graph.js";
+import { abandonWaiters, type Handle, native, type NativeOp, settle } from "./native.js";
+import { Arena, type Scope } from "./scope.js";
+import { Tensor } from "./tensor.js";
+
+/** An argument of an op call: tensors, numbers and flags in the order that the op's bind function reads them. */
+export type OpArgument = Tensor | number | boolean | null;
+
+export class Stream {
+  readonly device: Device;
+  readonly #handle: Handle;
+  readonly #arena: Arena;
+  readonly #onDispose: () => void;
+  #disposed = false;
+
+  /** Use `device.createStream()`. */
+  constructor(device: Device, handle: Handle, onDispose: () => void) {
+    this.device = device;
+    this.#handle = handle;
+    this.#arena = new Arena(device);
+    this.#onDispose = onDispose;
+  }
+
+  /** The native handle. @throws ClosedError after dispose */
+  get handle(): Handle {
+    if (this.#disposed) throw new ClosedError("stream");
+    return this.#handle;
+  }
+
+  /** Bytes that the arena of step temporaries has reserved. */
+  get arenaBytes(): number {
+    return this.#arena.reservedBytes;
+  }
+
+  /** An uninitialised tensor: from the arena while a scope is open, else one that owns its memory. */
+  empty(dtype: DType, shape: readonly number[]): Tensor {
+    return this.#arena.isOpen ? this.#arena.empty(dtype, shape) : this.device.empty(dtype, shape);
+  }
+
+  /** `empty`, then written with `data` (raw bits for f16 and bf16). */
+  fromArray(dtype: DType, shape: readonly number[], data: HostArray): Tensor {
+    const tensor = this.empty(dtype, shape);
+    tensor.write(this, data);
+    return tensor;
+  }
+
+  /** Opens a scope: tensors that ops allocate from now on live until it closes. */
+  scope(): Scope {
+    return this.#arena.open();
+  }
+
+  /** Queues one op. For lib/ops only: everybody else calls the typed functions there. */
+  run(op: NativeOp | undefined, ...args: readonly OpArgument[]): void {
+    if (!op) throw new ArgumentTypeError("stream: the addon lacks this op; rebuild it with `npx warploop build --force`");
+    const block = native.arguments;
+    let at = 0;
+    for (const arg of args) {
+      if (arg instanceof Tensor) {
+        at = arg.encode(block, at);
+      } else {
+        block[at++] = arg === null ? -1 : Number(arg);
+      }
+    }
+    op(this.handle);
+  }
+
+  /** Records what the op calls in `body` would have run, instead of running it. Host copies are not allowed inside. */
+  capture(body: () => void): Graph {
+    native.beginCapture(this.handle);
+    try {
+      body();
+    } catch (error) {
+      native.disposeGraph(native.endCapture(this.handle));
+      throw error;
+    }
+    return new Graph(native.endCapture(this.handle));
+  }
+
+  /** Waits until everything queued so far has run. @throws ExecutionError, ClosedError */
+  async synchronize(): Promise<void> {
+    const { handle } = this;
+    await settle(handle, (token) => native.synchronize(handle, token));
+  }
+
+  /** The bytes of a contiguous tensor; `Tensor.read` is the typed form. */
+  readBytes(tensor: Tensor, bytes: number): Promise<ArrayBuffer> {
+    const { handle } = this;
+    return settle(handle, (token) => native.read(handle, tensor.memory.handle, tensor.byteOffset, bytes, token));
+  }
+
+  /**
+   * Finishes what is queued, then ends the stream; `drain: false` drops what has not started. Waits that are still open
+   * reject with ClosedError. Idempotent.
+   */
+  async dispose({ drain = true }: { readonly drain?: boolean } = {}): Promise<void> {
+    if (this.#disposed) return;
+    this.#onDispose();
+    const finished = drain ? this.synchronize().catch(() => undefined) : undefined; // a poisoned stream may end, too
+    this.#disposed = true;
+    await finished;
+    abandonWaiters(this.#handle);
+    this.#arena.dispose();
+    native.disposeStream(this.#handle);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * A tensor: a shape over device memory. Views share memory and cost nothing native; only `Memory` owns anything.
+ *
+ * Lifetimes (docs/architecture.md): weights and state own their memory and end with `dispose()`; step temporaries live in
+ * a stream's arena and end with its scope.
+ */
+import type { Device } from "./device.js";
+import { byteLength, type DType, dtypeNumber, type HostArray, hostArray, toFloat32 } from "./dtype.js";
+import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "./errors.js";
+import { type Handle, native } from "./native.js";
+import type { Stream } from "./stream.js";
+
+/** One native allocation. */
+export class Memory {
+  #disposed = false;
+  constructor(
+    readonly device: Device,
+    readonly handle: Handle,
+    readonly bytes: number,
+  ) {}
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Ends the allocation once every stream has passed this point. Idempotent. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (!this.device.disposed) native.release(this.handle);
+  }
+}
+
+export class Tensor {
+  constructor(
+    readonly memory: Memory,
+    readonly dtype: DType,
+    readonly shape: readonly number[],
+    readonly strides: readonly number[],
+    readonly byteOffset = 0,
+  ) {}
+
+  /** A contiguous tensor over `memory`. */
+  static packed(memory: Memory, dtype: DType, shape: readonly number[], byteOffset = 0): Tensor {
+    return new Tensor(memory, dtype, shape, packedStrides(shape), byteOffset);
+  }
+
+  get device(): Device {
+    return this.memory.device;
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  get numel(): number {
+    return count(this.shape);
+  }
+
+  get isPacked(): boolean {
+    const packed = packedStrides(this.shape);
+    return this.strides.every((stride, axis) => (this.shape[axis] as number) <= 1 || stride === packed[axis]);
+  }
+
+  /** Size of an axis; negative axes count from the end. */
+  size(axis: number): number {
+    const size = this.shape.at(axis);
+    if (size === undefined) throw new ArgumentRangeError(`tensor: axis ${axis} of a tensor of rank ${this.rank}`);
+    return size;
+  }
+
+  /** The same elements in another shape (contiguous tensors only). One axis may be -1. */
+  reshape(shape: readonly number[]): Tensor {
+    const known = count(shape.filter((size) => size !== -1));
+    const full = shape.map((size) => (size === -1 ? this.numel / known : size));
+    if (!this.isPacked || count(full) !== this.numel || !full.every(Number.isInteger)) {
+      throw new ArgumentRangeError(`reshape: cannot view [${this.shape}] (strides [${this.strides}]) as [${shape}]`);
+    }
+    return Tensor.packed(this.memory, this.dtype, full, this.byteOffset);
+  }
+
+  /** Splits the last axis (contiguous) into several: [T, H * Dh] -> [T, H, Dh], also of a strided view. */
+  splitLast(...sizes: readonly number[]): Tensor {
+    if (count(sizes) !== this.size(-1) || (this.strides.at(-1) !== 1 && this.size(-1) > 1)) {
+      throw new ArgumentRangeError(`splitLast: cannot split the last axis of [${this.shape}] into [${sizes}]`);
+    }
+    const shape = [...this.shape.slice(0, -1), ...sizes];
+    return new Tensor(
+      this.memory,
+      this.dtype,
+      shape,
+      [...this.strides.slice(0, -1), ...packedStrides(sizes)],
+      this.byteOffset,
+    );
+  }
+
+  /** Elements [start, end) of an axis, as a view. */
+  slice(axis: number, start: number, end: number): Tensor {
+    const at = axis < 0 ? axis + this.rank : axis;
+    if (!(0 <= start && start <= end && end <= this.size(at))) {
+      throw new ArgumentRangeError(`slice: [${start}, ${end}) of axis ${axis} of [${this.shape}]`);
+    }
+    const shape = this.shape.map((size, i) => (i === at ? end - start : size));
+    const offset = this.byteOffset + byteLength(this.dtype, start * (this.strides[at] as number));
+    return new Tensor(this.memory, this.dtype, shape, this.strides, offset);
+  }
+
+  /**
+   * Writes the whole (contiguous) tensor in stream order. The data is copied before the call returns.
+   * f16 and bf16 are raw bits in a Uint16Array.
+   */
+  write(stream: Stream, data: HostArray): void {
+    this.#requirePacked("write");
+    if (data.byteLength !== byteLength(this.dtype, this.numel)) {
+      throw new ArgumentRangeError(
+        `write: [${this.shape}] ${this.dtype} takes ${byteLength(this.dtype, this.numel)} bytes, got ${data.byteLength}`,
+      );
+    }
+    native.write(stream.handle, this.memory.handle, this.byteOffset, data);
+  }
+
+  /** Reads the (contiguous) tensor as it is when the stream reaches this point. @throws ExecutionError, ClosedError */
+  async read(stream: Stream): Promise<HostArray> {
+    this.#requirePacked("read");
+    return hostArray(this.dtype, await stream.readBytes(this, byteLength(this.dtype, this.numel)));
+  }
+
+  /** `read`, converted to float32. */
+  async readFloat32(stream: Stream): Promise<Float32Array> {
+    return toFloat32(this.dtype, await this.read(stream));
+  }
+
+  /** Writes this tensor as op arguments (native/bind/arguments.h reads them); returns the next free index. */
+  encode(out: Float64Array, at: number): number {
+    if (this.memory.disposed) throw new ClosedError("tensor");
+    const { shape, strides } = this;
+    const rank = shape.length;
+    out[at] = this.memory.handle;
+    out[at + 1] = this.byteOffset;
+    out[at + 2] = dtypeNumber(this.dtype);
+    out[at + 3] = rank;
+    for (let i = 0; i < rank; i++) {
+      out[at + 4 + i] = shape[i] as number;
+      out[at + 4 + rank + i] = strides[i] as number;
+    }
+    return at + 4 + 2 * rank;
+  }
+
+  /** Ends the memory behind this tensor (and behind all views of it). Not for tensors from a stream's scope. */
+  dispose(): void {
+    this.memory.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #requirePacked(what: string): void {
+    if (!this.isPacked) throw new ArgumentTypeError(`${what}: the tensor must be contiguous; copy it first`);
+  }
+}
+
+export function packedStrides(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = stride;
+    stride *= shape[i] as number;
+  }
+  return strides;
+}
+
+function count(shape: readonly number[]): number {
+  let product = 1;
+  for (const size of shape) product *= size;
+  return product;
+}

@@ -1,0 +1,142 @@
+/**
+ * Typed access to the fields of a JSON object of a checkpoint. Model files use it, so that a wrong field fails with file,
+ * field, expected and got. What a field means is the model file's business.
+ */
+import { CheckpointError } from "../errors.js";
+import { isObject, show, type JsonObject } from "./json.js";
+
+/** A field name, or several names of the same field of which the first that is present counts. */
+export type FieldName = string | readonly string[];
+
+/**
+ * Reads fields of one JSON object. `null` counts as absent, as in Hugging Face configs. Without a default an absent field
+ * is an error. Every failure is a CheckpointError ERR_CHECKPOINT_CONFIG.
+ */
+export class ConfigReader {
+  readonly file: string;
+  readonly json: JsonObject;
+  readonly #path: string;
+
+  /** @param path prefix of the field names in messages, such as "rope_scaling." */
+  constructor(file: string, json: JsonObject, path = "") {
+    this.file = file;
+    this.json = json;
+    this.#path = path;
+  }
+
+  /** True if the field is present and not null. */
+  has(field: FieldName): boolean {
+    return this.#find(field).value !== undefined;
+  }
+
+  /** An integer in [1, 2^53). */
+  positiveInt(field: FieldName, fallback?: number): number {
+    return this.#read(field, fallback, "a positive integer", (value) => isInteger(value) && value >= 1);
+  }
+
+  /** Like positiveInt, but undefined if absent: for `head_dim`, `sliding_window`, `n_inner`. */
+  optionalPositiveInt(field: FieldName): number | undefined {
+    return this.has(field) ? this.positiveInt(field) : undefined;
+  }
+
+  /** An integer in [0, 2^53). */
+  nonNegativeInt(field: FieldName, fallback?: number): number {
+    return this.#read(field, fallback, "a non-negative integer", (value) => isInteger(value) && value >= 0);
+  }
+
+  /** A finite number. */
+  number(field: FieldName, fallback?: number): number {
+    return this.#read(field, fallback, "a finite number", isFiniteNumber);
+  }
+
+  /** A finite number above 0: epsilons, thetas, factors. */
+  positiveNumber(field: FieldName, fallback?: number): number {
+    return this.#read(field, fallback, "a positive number", (value) => isFiniteNumber(value) && value > 0);
+  }
+
+  bool(field: FieldName, fallback?: boolean): boolean {
+    return this.#read(field, fallback, "true or false", (value) => typeof value === "boolean");
+  }
+
+  string(field: FieldName, fallback?: string): string {
+    return this.#read(field, fallback, "a string", (value) => typeof value === "string");
+  }
+
+  /** One of a few strings. */
+  oneOf<T extends string>(field: FieldName, values: readonly T[], fallback?: T): T {
+    const expected = `one of ${values.map((value) => JSON.stringify(value)).join(", ")}`;
+    return this.#read(field, fallback, expected, (value): value is T => values.includes(value as T));
+  }
+
+  /** A list of non-negative integers, such as `mlp_only_layers`. */
+  intList(field: FieldName, fallback?: readonly number[]): readonly number[] {
+    const isIntList = (value: unknown): value is number[] =>
+      Array.isArray(value) && value.every((item) => isInteger(item) && item >= 0);
+    return this.#read(field, fallback, "a list of non-negative integers", isIntList);
+  }
+
+  /** Token ids: one id or a list of ids. Empty if absent. */
+  tokenIds(field: FieldName): readonly number[] {
+    const { name, value } = this.#find(field);
+    if (value === undefined) return [];
+    const ids: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const isTokenId = (id: unknown): id is number => isInteger(id) && id >= 0 && id < 2 ** 31;
+    if (!ids.every(isTokenId)) this.fail(name, "a token id or a list of token ids");
+    return [...new Set(ids)];
+  }
+
+  /** A reader of a nested object; the names in its errors carry the path. */
+  object(field: FieldName): ConfigReader {
+    const json = this.#read<JsonObject>(field, undefined, "an object", isObject);
+    return new ConfigReader(this.file, json, `${this.#path}${this.#find(field).name}.`);
+  }
+
+  /** Like object, but undefined if absent: for `rope_scaling`. */
+  optionalObject(field: FieldName): ConfigReader | undefined {
+    return this.has(field) ? this.object(field) : undefined;
+  }
+
+  /**
+   * Throws for a field that breaks a rule of the caller, such as one field dividing another.
+   *
+   * @param expected completes "expected ..."
+   */
+  fail(field: FieldName, expected: string): never {
+    const { name, value } = this.#find(field);
+    throw new CheckpointError(
+      "ERR_CHECKPOINT_CONFIG",
+      `${this.file}: ${this.#path}${name}: expected ${expected}, got ${show(value)}`,
+      { file: this.file },
+    );
+  }
+
+  #read<T>(
+    field: FieldName,
+    fallback: T | undefined,
+    expected: string,
+    accepts: (value: unknown) => boolean,
+  ): T {
+    const { name, value } = this.#find(field);
+    if (value === undefined && fallback !== undefined) return fallback;
+    if (!accepts(value)) this.fail(name, expected);
+    return value as T;
+  }
+
+  #find(field: FieldName): { readonly name: string; readonly value: unknown } {
+    const names = typeof field === "string" ? [field] : field;
+    for (const name of names) {
+      const value = Object.hasOwn(this.json, name) ? this.json[name] : undefined;
+      if (value !== undefined && value !== null) return { name, value };
+    }
+    return { name: names.join(" or "), value: undefined };
+  }
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+// JSON has no Infinity, but "1e999" is valid JSON and parses to it.
+function isFiniteNumber(value: unknown): value is number {
+  return Number.isFinite(value);
+}

@@ -1,0 +1,79 @@
+/**
+ * JSON files of a checkpoint, read as untrusted data: bounded, and every failure is a CheckpointError. What the values
+ * mean is not known here.
+ */
+import { readFile, stat } from "node:fs/promises";
+import { CheckpointError } from "../errors.js";
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads a file that must hold one JSON object.
+ *
+ * @param file path
+ * @param limits maxBytes of the file; the code of the error for a malformed file
+ * @returns the object, or undefined if there is no such file
+ * @throws CheckpointError `code` if the file is malformed or too long, ERR_CHECKPOINT_MISSING if it cannot be read
+ */
+export async function readJsonObject(
+  file: string,
+  { maxBytes, code }: { readonly maxBytes: number; readonly code: string },
+): Promise<JsonObject | undefined> {
+  let text: string;
+  try {
+    const { size } = await stat(file);
+    if (size > maxBytes) {
+      throw new CheckpointError(code, `${file}: expected at most ${maxBytes} bytes, got ${size}`, { file });
+    }
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    if (cause instanceof CheckpointError) throw cause;
+    if (isNotFound(cause)) return undefined;
+    throw new CheckpointError(
+      "ERR_CHECKPOINT_MISSING",
+      `${file}: ${describeError(cause)}`,
+      { file },
+      { cause },
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError(code, `${file}: not valid JSON: ${describeError(cause)}`, { file }, { cause });
+  }
+  if (!isObject(value)) {
+    throw new CheckpointError(code, `${file}: expected a JSON object, got ${show(value)}`, { file });
+  }
+  return value;
+}
+
+/** True for a JSON object: neither null nor an array. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A value of a file as an error message prints it: short, however long or deep the value is. */
+export function show(value: unknown): string {
+  if (!Array.isArray(value)) return showItem(value);
+  const items = value.slice(0, 8).map(showItem);
+  return `[${items.join(", ")}${value.length > items.length ? ", ..." : ""}]`;
+}
+
+function showItem(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "[...]" : "{...}";
+  if (typeof value === "string" && value.length > 100) return `${JSON.stringify(value.slice(0, 100))}...`;
+  return typeof value === "number" ? String(value) : JSON.stringify(value);
+}
+
+/** The message of anything that was thrown, in at most 200 characters. */
+export function describeError(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, 200);
+}
+
+/** True if a file system call failed because there is nothing at the path. */
+export function isNotFound(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "ENOENT" || code === "ENOTDIR";
+}

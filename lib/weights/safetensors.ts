@@ -1,0 +1,219 @@
+/**
+ * Opens a checkpoint folder: `model.safetensors`, or `model.safetensors.index.json` with its shards. Only headers are
+ * read; tensor data stays on disk until `read`, or until somebody reads `file` at `byteOffset` by other means.
+ * The rules of one file are in safetensorsHeader.ts; which tensors a model needs is weightMap.ts.
+ */
+import { open, stat, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { ArgumentRangeError, CheckpointError, ClosedError } from "../errors.js";
+import { describeError, isNotFound, isObject, readJsonObject, show } from "./json.js";
+import { lengthFieldBytes, maxHeaderBytes, parseHeader, parseHeaderLength } from "./safetensorsHeader.js";
+import type { TensorEntry } from "./safetensorsHeader.js";
+
+export type { CheckpointDtype, TensorEntry } from "./safetensorsHeader.js";
+
+export const singleFileName = "model.safetensors";
+export const indexFileName = "model.safetensors.index.json";
+
+/** One read call of Node takes at most 2^31 - 1 bytes. */
+const maxReadBytes = 2 ** 30;
+
+/** The tensors of a checkpoint folder. Holds its files open, so that replacing one does not mix two versions. */
+export class Checkpoint {
+  /** By name; within a file in the order of the data. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly folder: string;
+  readonly #handles: Map<string, FileHandle>;
+
+  /** Use {@link openCheckpoint}. Takes ownership of the handles, which are keyed by `TensorEntry.file`. */
+  constructor(folder: string, tensors: ReadonlyMap<string, TensorEntry>, handles: Map<string, FileHandle>) {
+    this.folder = folder;
+    this.tensors = tensors;
+    this.#handles = handles;
+  }
+
+  /**
+   * Reads raw tensor bytes.
+   *
+   * @param entry one of `tensors`
+   * @param into filled completely
+   * @param start first byte to read, counted from the start of the tensor
+   * @throws ClosedError after close; ArgumentRangeError if `into` reaches beyond the tensor; CheckpointError
+   * ERR_CHECKPOINT_FORMAT if the file has become shorter
+   */
+  async read(entry: TensorEntry, into: Uint8Array, start = 0): Promise<void> {
+    const handle = this.#handles.get(entry.file);
+    if (handle === undefined) throw new ClosedError(`checkpoint ${this.folder}`);
+    if (!(start >= 0 && start + into.length <= entry.byteLength)) {
+      throw new ArgumentRangeError(
+        `read: expected bytes within [0, ${entry.byteLength}), got [${start}, ${start + into.length})`,
+      );
+    }
+    await readFully(handle, into, { file: entry.file, position: entry.byteOffset + start });
+  }
+
+  /** Closes the files. Entries stay valid as descriptions. Closing twice is harmless. */
+  async close(): Promise<void> {
+    const handles = [...this.#handles.values()];
+    this.#handles.clear();
+    await Promise.all(handles.map((handle) => handle.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Opens the checkpoint in a folder and verifies all headers. A single file takes precedence over an index, as in
+ * transformers.
+ *
+ * @param folder path of the folder that holds the weights
+ * @returns the open checkpoint; the caller closes it
+ * @throws CheckpointError ERR_CHECKPOINT_MISSING (no weights, or a shard is not there), ERR_CHECKPOINT_FORMAT (malformed
+ * file), ERR_CHECKPOINT_TENSOR (the index names a tensor that its shard lacks)
+ */
+export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+  const single = join(folder, singleFileName);
+  const hasSingle = await exists(single);
+  const index = hasSingle ? undefined : await readShardIndex(join(folder, indexFileName));
+  if (!hasSingle && index === undefined) {
+    throw new CheckpointError(
+      "ERR_CHECKPOINT_MISSING",
+      `${folder}: expected ${singleFileName} or ${indexFileName}, found neither`,
+      { file: single },
+    );
+  }
+  const files = index === undefined ? [single] : shardFiles(index).map((name) => join(folder, name));
+  const tensors = new Map<string, TensorEntry>();
+  const handles = new Map<string, FileHandle>();
+  try {
+    for (const file of files) {
+      const handle = await openFile(file);
+      handles.set(file, handle);
+      addTensors(tensors, await readHeader(handle, file));
+    }
+    if (index !== undefined) checkIndex(folder, index, tensors);
+    return new Checkpoint(folder, tensors, handles);
+  } catch (error) {
+    await Promise.all([...handles.values()].map((handle) => handle.close()));
+    throw error;
+  }
+}
+
+/**
+ * Reads the index of a sharded checkpoint.
+ *
+ * @param file path of a `model.safetensors.index.json`
+ * @returns shard file name by tensor name, or undefined if there is no such file. Every shard is a plain file name, so
+ * joining it to a folder stays inside the folder.
+ * @throws CheckpointError ERR_CHECKPOINT_FORMAT
+ */
+export async function readShardIndex(file: string): Promise<ReadonlyMap<string, string> | undefined> {
+  const json = await readJsonObject(file, { maxBytes: maxHeaderBytes, code: "ERR_CHECKPOINT_FORMAT" });
+  if (json === undefined) return undefined;
+  const fail = (problem: string, tensor?: string): CheckpointError =>
+    new CheckpointError("ERR_CHECKPOINT_FORMAT", `${file}: ${problem}`, { file, tensor });
+  if (!isObject(json.weight_map)) throw fail(`weight_map: expected an object, got ${show(json.weight_map)}`);
+  const shards = new Map<string, string>();
+  for (const [tensor, shard] of Object.entries(json.weight_map)) {
+    if (typeof shard !== "string" || !/^[^/\\:\0]+\.safetensors$/.test(shard)) {
+      const got = show(shard);
+      throw fail(
+        `weight_map: tensor ${show(tensor)}: expected the name of a .safetensors file, got ${got}`,
+        tensor,
+      );
+    }
+    shards.set(tensor, shard);
+  }
+  if (shards.size === 0) throw fail("weight_map: expected at least one tensor, got none");
+  return shards;
+}
+
+/** The shards of an index, each once, in the order of their names. */
+export function shardFiles(index: ReadonlyMap<string, string>): string[] {
+  return [...new Set(index.values())].sort();
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw missingError(path, error);
+  }
+}
+
+async function openFile(file: string): Promise<FileHandle> {
+  try {
+    // Not by the handle: opening a named pipe would wait for its writer.
+    if (!(await stat(file)).isFile()) throw new Error("not a regular file");
+    return await open(file, "r");
+  } catch (error) {
+    throw missingError(file, error);
+  }
+}
+
+async function readHeader(handle: FileHandle, file: string): Promise<TensorEntry[]> {
+  const { size } = await handle.stat();
+  const prefix = new Uint8Array(Math.min(lengthFieldBytes, size));
+  await readFully(handle, prefix, { file, position: 0 });
+  const json = new Uint8Array(parseHeaderLength(prefix, size, file));
+  await readFully(handle, json, { file, position: lengthFieldBytes });
+  return parseHeader(json, size, file);
+}
+
+async function readFully(
+  handle: FileHandle,
+  into: Uint8Array,
+  { file, position }: { readonly file: string; readonly position: number },
+): Promise<void> {
+  let done = 0;
+  while (done < into.length) {
+    const length = Math.min(into.length - done, maxReadBytes);
+    const { bytesRead } = await handle.read(into, done, length, position + done).catch((cause: unknown) => {
+      throw missingError(file, cause);
+    });
+    if (bytesRead === 0) {
+      const message = `${file}: truncated: expected ${into.length} bytes at ${position}, got ${done}`;
+      throw new CheckpointError("ERR_CHECKPOINT_FORMAT", message, { file });
+    }
+    done += bytesRead;
+  }
+}
+
+function addTensors(tensors: Map<string, TensorEntry>, entries: readonly TensorEntry[]): void {
+  for (const entry of entries) {
+    const other = tensors.get(entry.name);
+    if (other !== undefined) {
+      throw new CheckpointError(
+        "ERR_CHECKPOINT_FORMAT",
+        `${entry.file}: tensor ${show(entry.name)} is also in ${other.file}`,
+        { file: entry.file, tensor: entry.name },
+      );
+    }
+    tensors.set(entry.name, entry);
+  }
+}
+
+function checkIndex(
+  folder: string,
+  index: ReadonlyMap<string, string>,
+  tensors: ReadonlyMap<string, TensorEntry>,
+): void {
+  for (const [tensor, shard] of index) {
+    const file = join(folder, shard);
+    if (tensors.get(tensor)?.file === file) continue;
+    throw new CheckpointError(
+      "ERR_CHECKPOINT_TENSOR",
+      `${file}: tensor ${show(tensor)} is not in this file, where ${indexFileName} says it is`,
+      { file, tensor },
+    );
+  }
+}
+
+function missingError(file: string, cause: unknown): CheckpointError {
+  const problem = isNotFound(cause) ? "no such file" : describeError(cause);
+  return new CheckpointError("ERR_CHECKPOINT_MISSING", `${file}: ${problem}`, { file }, { cause });
+}

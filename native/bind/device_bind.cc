@@ -1,0 +1,104 @@
+// Devices, device memory and mapped files. lib/native.ts has the typed signatures.
+#include "bind/addon_state.h"
+#include "cpu/cpu_device.h"
+#include "cpu/topology.h"
+
+namespace warploop::bind {
+
+namespace {
+
+/// openDevice(name, threads): handle
+Napi::Value open_device(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].ToString().Utf8Value();
+  if (name != "cpu") fail(ErrorKind::type, "device: '", name, "' does not exist in this build");
+  auto device = std::make_shared<cpu::CpuDevice>(static_cast<int>(number(info, 1)));
+  return Napi::Number::New(info.Env(), state_of(info.Env()).devices.add(std::move(device)));
+}
+
+/// deviceInfo(device): { name, threads, isa }
+Napi::Value device_info(const Napi::CallbackInfo& info) {
+  const auto& device = dynamic_cast<cpu::CpuDevice&>(*state_of(info.Env()).devices.get(number(info, 0)));
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("name", device.name());
+  result.Set("threads", device.threads());
+  result.Set("isa", device.isa());
+  return result;
+}
+
+/// closeDevice(device)
+Napi::Value close_device(const Napi::CallbackInfo& info) {
+  state_of(info.Env()).devices.remove(number(info, 0));
+  return info.Env().Undefined();
+}
+
+/// allocate(device, bytes): memory handle
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  AddonState& state = state_of(info.Env());
+  MemoryRef memory = state.devices.get(number(info, 0))->allocate(byte_count(info, 1));
+  return Napi::Number::New(info.Env(), state.memory.add(std::move(memory)));
+}
+
+/// release(memory): the handle ends now, the memory when every stream has passed this point.
+Napi::Value release(const Napi::CallbackInfo& info) {
+  AddonState& state = state_of(info.Env());
+  const MemoryRef memory = state.memory.remove(number(info, 0));
+  state.streams.for_each([&](const std::shared_ptr<Stream>& stream) { stream->release(memory); });
+  return info.Env().Undefined();
+}
+
+/// mapFile(path): { handle, bytes }
+Napi::Value map_file(const Napi::CallbackInfo& info) {
+  auto file = std::make_shared<MappedFile>(info[0].ToString().Utf8Value());
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("bytes", static_cast<double>(file->bytes()));
+  result.Set("handle", state_of(info.Env()).files.add(std::move(file)));
+  return result;
+}
+
+/// unmapFile(file): copies that are still queued keep the mapping alive.
+Napi::Value unmap_file(const Napi::CallbackInfo& info) {
+  state_of(info.Env()).files.remove(number(info, 0));
+  return info.Env().Undefined();
+}
+
+/// info(): what this binary is, for `warploop doctor`
+Napi::Value build_info(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Array isas = Napi::Array::New(env);
+  for (const cpu::Isa& isa : cpu::compiled_isas()) isas.Set(isas.Length(), isa.name);
+  const cpu::Isa* chosen = cpu::choose_isa();
+  result.Set("compiler", __VERSION__);
+  result.Set("isas", isas);
+  result.Set("isa", chosen ? Napi::Value(Napi::String::New(env, chosen->name)) : env.Null());
+  result.Set("physicalCores", cpu::usable_cores());
+  return result;
+}
+
+/// liveHandles(): counts of native objects, for leak tests
+Napi::Value live_handles(const Napi::CallbackInfo& info) {
+  AddonState& state = state_of(info.Env());
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("devices", static_cast<double>(state.devices.live()));
+  result.Set("memory", static_cast<double>(state.memory.live()));
+  result.Set("streams", static_cast<double>(state.streams.live()));
+  result.Set("graphs", static_cast<double>(state.graphs.live()));
+  result.Set("files", static_cast<double>(state.files.live()));
+  return result;
+}
+
+}  // namespace
+
+void register_devices(Napi::Env env, Napi::Object exports) {
+  method<open_device>(env, exports, "openDevice");
+  method<device_info>(env, exports, "deviceInfo");
+  method<close_device>(env, exports, "closeDevice");
+  method<allocate>(env, exports, "allocate");
+  method<release>(env, exports, "release");
+  method<map_file>(env, exports, "mapFile");
+  method<unmap_file>(env, exports, "unmapFile");
+  method<build_info>(env, exports, "info");
+  method<live_handles>(env, exports, "liveHandles");
+}
+
+}  // namespace warploop::bind

@@ -1,0 +1,107 @@
+#include "core/check.h"
+
+namespace warploop {
+
+std::string shape_text(const TensorView& t) {
+  std::string s = "[";
+  for (int i = 0; i < t.rank; i++) s += (i ? ", " : "") + std::to_string(t.sizes[i]);
+  return s + "]";
+}
+
+Check& Check::begin(const char* name, const TensorView& t) {
+  name_ = name;
+  current_ = &t;
+  if (mode_ == Mode::describe && t) {
+    description_ += concat(description_.empty() ? "" : ", ", name, " ", shape_text(t), " ", name_of(t.dtype));
+  }
+  return *this;
+}
+
+Check& Check::tensor(const char* name, const TensorView& t) {
+  if (mode_ == Mode::verify && !t) fail(ErrorKind::type, op_, ": ", name, ": expected a tensor, got none");
+  return begin(name, t);
+}
+
+Check& Check::optional(const char* name, const TensorView& t) {
+  begin(name, t);
+  if (!t) current_ = nullptr;
+  return *this;
+}
+
+Check& Check::dtype(unsigned allowed) {
+  if (!active() || (allowed & dtype_bit(current_->dtype))) return *this;
+  std::string names;
+  for (int i = 0; i < kDTypeCount; i++) {
+    if (allowed & (1u << i)) names += (names.empty() ? "" : " or ") + std::string(name_of(static_cast<DType>(i)));
+  }
+  fail(ErrorKind::type, op_, ": ", name_, ": expected dtype ", names, ", got ", name_of(current_->dtype));
+}
+
+Check& Check::same_dtype(const TensorView& other, const char* other_name) {
+  if (active() && current_->dtype != other.dtype) {
+    fail(ErrorKind::type, op_, ": ", name_, ": expected dtype ", name_of(other.dtype), " (from ", other_name, "), got ",
+         name_of(current_->dtype));
+  }
+  return *this;
+}
+
+Check& Check::shape(std::initializer_list<Dim> dims) {
+  if (!active()) return *this;
+  bool ok = current_->rank == static_cast<int>(dims.size());
+  int axis = 0;
+  for (const Dim& d : dims) {
+    if (!ok) break;
+    const int64_t got = current_->sizes[axis];
+    if (!d.sym_) {
+      ok = d.fixed_ == kAny || d.fixed_ == got;
+    } else if (!d.sym_->bound()) {
+      *d.sym_ = Sym(d.sym_->name_, got, name_, axis);
+    } else {
+      ok = d.sym_->value_ == got;
+    }
+    axis++;
+  }
+  if (!ok) fail_shape(dims);
+  return *this;
+}
+
+/// "rmsNorm: weight: expected [D=4096] (D from x axis 1), got [2048]"
+void Check::fail_shape(std::initializer_list<Dim> dims) const {
+  std::string expected, origins;
+  for (const Dim& d : dims) {
+    if (!expected.empty()) expected += ", ";
+    if (!d.sym_) {
+      expected += d.fixed_ == kAny ? "any" : std::to_string(d.fixed_);
+      continue;
+    }
+    const Sym& sym = *d.sym_;
+    expected += sym.name_;
+    if (sym.bound() && sym.from_ != name_) {
+      expected += "=" + std::to_string(sym.value_);
+      origins += concat(origins.empty() ? " (" : "; ", sym.name_, " from ", sym.from_, " axis ", sym.axis_);
+    }
+  }
+  if (!origins.empty()) origins += ")";
+  fail(ErrorKind::range, op_, ": ", name_, ": expected [", expected, "]", origins, ", got ", shape_text(*current_));
+}
+
+Check& Check::rows() {
+  if (active() && current_->rank > 0 && current_->size(-1) > 1 && current_->stride(-1) != 1) {
+    fail(ErrorKind::range, op_, ": ", name_, ": the last axis must be contiguous, got stride ", current_->stride(-1));
+  }
+  return *this;
+}
+
+Check& Check::packed() {
+  if (!active()) return *this;
+  int64_t expected = 1;
+  for (int i = current_->rank - 1; i >= 0; i--) {
+    if (current_->sizes[i] > 1 && current_->strides[i] != expected) {
+      fail(ErrorKind::range, op_, ": ", name_, ": must be contiguous, got stride ", current_->strides[i], " on axis ", i);
+    }
+    expected *= current_->sizes[i];
+  }
+  return *this;
+}
+
+}  // namespace warploop

@@ -1,0 +1,23 @@
+// A recorded step: the commands that the captured op calls would have queued, and the memory they point into.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "core/command_list.h"
+#include "core/memory.h"
+
+namespace warploop {
+
+class Graph {
+ public:
+  /// What a device made of the commands at the first replay (a CUDA graph); plain lists need none.
+  struct Compiled {
+    virtual ~Compiled() = default;
+  };
+
+  CommandList commands;
+  std::vector<MemoryRef> memory;
+  std::unique_ptr<Compiled> compiled;  // touched by the stream's worker only
+};
+
+}  // namespace warploop

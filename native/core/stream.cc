@@ -1,0 +1,142 @@
+#include "core/stream.h"
+
+#include <chrono>
+
+#include "core/pause.h"
+
+namespace warploop {
+
+namespace {
+
+// Long enough to bridge the gap between two op calls from JavaScript, short enough not to burn a core while idle.
+constexpr auto kSpin = std::chrono::microseconds(30);
+
+/// A host command's params are one owning pointer.
+struct HostCall {
+  Stream::HostFn* fn;
+};
+
+}  // namespace
+
+Stream::Stream(std::shared_ptr<Device> device) : device_(std::move(device)) {
+  executor_ = device_->create_executor();
+  worker_ = std::thread([this] { work(); });
+}
+
+Stream::~Stream() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_.store(true);
+  }
+  wake_.notify_one();
+  worker_.join();
+  const auto drop = [](const Command& c) {
+    if (c.op == OpId::count) delete static_cast<const HostCall*>(c.params())->fn;
+  };
+  queued_.for_each(drop);
+}
+
+void Stream::enqueue(const Command& head, const void* params) {
+  if (!head.run) {
+    fail(ErrorKind::type, name_of(head.op), ": this op does not exist on device ", device_->name());
+  }
+  if (recording_) {
+    recording_->commands.append(head, params);
+  } else {
+    push(head, params);
+  }
+}
+
+void Stream::host(HostFn fn) {
+  if (recording_) fail(ErrorKind::type, "stream: host copies, reads and replays cannot be captured");
+  push_host(std::move(fn));
+}
+
+void Stream::release(const MemoryRef& memory) {
+  // `then`: a device that runs behind its worker must have finished as well.
+  push_host([memory](Executor& executor, const StreamFailure*) { executor.then([memory] {}); });
+}
+
+void Stream::push_host(HostFn fn) {
+  HostCall call{new HostFn(std::move(fn))};
+  push({nullptr, nullptr, OpId::count, sizeof call}, &call);
+}
+
+void Stream::push(const Command& head, const void* params) {
+  bool notify;
+  {
+    std::lock_guard lock(mutex_);
+    queued_.append(head, params);
+    published_.fetch_add(1, std::memory_order_release);
+    notify = sleeping_;
+  }
+  if (notify) wake_.notify_one();
+}
+
+void Stream::begin_capture() {
+  if (recording_) fail(ErrorKind::type, "stream: a capture is already running");
+  recording_ = std::make_shared<Graph>();
+}
+
+std::shared_ptr<Graph> Stream::end_capture() {
+  if (!recording_) fail(ErrorKind::type, "stream: no capture is running");
+  return std::move(recording_);
+}
+
+void Stream::retain(const MemoryRef& memory) {
+  auto& kept = recording_->memory;
+  for (const MemoryRef& m : kept) {
+    if (m == memory) return;
+  }
+  kept.push_back(memory);
+}
+
+void Stream::work() {
+  while (!stopping_.load(std::memory_order_acquire)) {
+    wait_for_commands();
+    run_batch();
+  }
+}
+
+void Stream::wait_for_commands() {
+  const auto has_work = [this] {
+    return published_.load(std::memory_order_acquire) != taken_ || stopping_.load(std::memory_order_acquire);
+  };
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  while (!has_work() && std::chrono::steady_clock::now() < until) {
+    for (int i = 0; i < 16; i++) cpu_pause();
+  }
+  std::unique_lock lock(mutex_);
+  sleeping_ = true;
+  wake_.wait(lock, has_work);
+  sleeping_ = false;
+  queued_.swap(batch_);
+}
+
+void Stream::run_batch() {
+  batch_.for_each([this](const Command& c) {
+    taken_++;
+    run(c);
+  });
+  batch_.clear();
+}
+
+void Stream::run(const Command& command) {
+  const bool is_host = command.op == OpId::count;
+  std::unique_ptr<HostFn> fn;
+  if (is_host) fn.reset(static_cast<const HostCall*>(command.params())->fn);
+  if (stopping_.load(std::memory_order_acquire) || (failure_ && !is_host)) return;
+  try {
+    if (is_host) {
+      (*fn)(*executor_, failure_ ? &*failure_ : nullptr);
+    } else {
+      command.run(command.params(), *executor_);
+    }
+  } catch (const std::exception& e) {
+    if (failure_) return;  // the first failure wins
+    const std::string where = command.describe ? " (" + command.describe(command.params()) + ")" : "";
+    failure_ = StreamFailure{name_of(command.op), concat(name_of(command.op), ": ", e.what(), where)};
+  }
+}
+
+}  // namespace warploop

@@ -1,0 +1,92 @@
+// An in-order queue of commands, drained by one worker thread. Enqueueing never blocks and never waits for the device.
+//
+// Threads: everything in the public section is called by the JavaScript thread; `work` and `run_batch` are the worker's.
+// Errors: the first command that throws poisons the stream. Later ops and copies are skipped, host commands that settle
+// promises still run and are told why, so every await ends.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "core/check.h"
+#include "core/command_list.h"
+#include "core/device.h"
+#include "core/graph.h"
+
+namespace warploop {
+
+/// Why a stream is poisoned.
+struct StreamFailure {
+  std::string op;
+  std::string message;
+};
+
+class Stream {
+ public:
+  /// Runs on the worker in stream order; `failure` is null while the stream is healthy.
+  using HostFn = std::function<void(Executor&, const StreamFailure* failure)>;
+
+  explicit Stream(std::shared_ptr<Device> device);
+  /// Drops what has not started, waits for the command that runs now, joins the worker.
+  ~Stream();
+
+  Device& device() const { return *device_; }
+
+  /// Verifies `p` and queues (or records) the op. Throws Error for bad arguments; never runs anything here.
+  template <OpId op, class Params>
+  void submit(const Params& p) {
+    static_assert(std::is_trivially_copyable_v<Params>);
+    Check verify(name_of(op));
+    check(p, verify);
+    const DescribeFn describe = [](const void* params) {
+      Check c(name_of(op), Check::Mode::describe);
+      check(*static_cast<const Params*>(params), c);
+      return c.description();
+    };
+    enqueue({device_->ops()[static_cast<int>(op)], describe, op, sizeof(Params)}, &p);
+  }
+
+  /// Queues host work: copies, reads, releases, replays.
+  void host(HostFn fn);
+
+  /// Keeps `memory` until everything queued so far has run.
+  void release(const MemoryRef& memory);
+
+  void begin_capture();
+  std::shared_ptr<Graph> end_capture();
+  bool capturing() const { return recording_ != nullptr; }
+  /// While capturing: keeps `memory` alive for as long as the graph.
+  void retain(const MemoryRef& memory);
+
+ private:
+  void enqueue(const Command& head, const void* params);
+  void push(const Command& head, const void* params);
+  void push_host(HostFn fn);
+  void work();
+  void wait_for_commands();
+  void run_batch();
+  void run(const Command& command);
+
+  std::shared_ptr<Device> device_;
+  std::unique_ptr<Executor> executor_;
+  std::shared_ptr<Graph> recording_;
+
+  std::mutex mutex_;  // guards queued_, sleeping_
+  std::condition_variable wake_;
+  CommandList queued_;
+  bool sleeping_ = false;
+  std::atomic<uint64_t> published_{0};  // commands pushed so far; the worker spins on it before it sleeps
+  std::atomic<bool> stopping_{false};
+
+  uint64_t taken_ = 0;                    // worker only
+  CommandList batch_;                     // worker only
+  std::optional<StreamFailure> failure_;  // worker only
+  std::thread worker_;
+};
+
+}  // namespace warploop

@@ -1,0 +1,75 @@
+#include "cpu/cpu_device.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/graph.h"
+#include "cpu/topology.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace warploop::cpu {
+
+namespace {
+
+constexpr size_t kAlign = 64;
+constexpr size_t kHugePage = 2u << 20;  // from this size on, ask for huge pages: weights are streamed end to end
+
+class HostMemory final : public Memory {
+ public:
+  HostMemory(void* data, size_t bytes) : Memory(data, bytes) {}
+  ~HostMemory() override { std::free(data()); }
+};
+
+MemoryRef allocate_host(size_t bytes) {
+  const size_t align = bytes >= kHugePage ? kHugePage : kAlign;
+  const size_t rounded = (std::max<size_t>(bytes, 1) + align - 1) / align * align;
+  void* data = std::aligned_alloc(align, rounded);
+  if (!data) {
+    throw Error(ErrorKind::out_of_memory, concat("cpu: cannot allocate ", bytes, " bytes"));
+  }
+#if defined(__linux__)
+  if (align == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
+#endif
+  return std::make_shared<HostMemory>(data, bytes);
+}
+
+}  // namespace
+
+CpuExecutor::CpuExecutor(std::shared_ptr<ThreadPool> pool, MemoryRef workspaces)
+    : pool_(std::move(pool)),
+      workspaces_(std::move(workspaces)),
+      context_(*pool_, static_cast<std::byte*>(workspaces_->data())) {}
+
+void CpuExecutor::copy_from_host(void* device, const void* host, size_t bytes) { std::memcpy(device, host, bytes); }
+
+void CpuExecutor::copy_to_host(void* host, const void* device, size_t bytes) { std::memcpy(host, device, bytes); }
+
+void CpuExecutor::then(std::function<void()> done) { done(); }
+
+void CpuExecutor::replay(Graph& graph) {
+  graph.commands.for_each([this](const Command& c) {
+    try {
+      c.run(c.params(), *this);
+    } catch (const std::exception& e) {
+      fail_execution(name_of(c.op), ": ", e.what(), " (", c.describe(c.params()), ")");
+    }
+  });
+}
+
+CpuDevice::CpuDevice(int threads) : isa_(choose_isa()) {
+  if (!isa_) fail(ErrorKind::type, "cpu: this processor has none of the instruction sets of this build (x86-64-v3 or newer)");
+  pool_ = std::make_shared<ThreadPool>(threads > 0 ? threads : usable_cores());
+}
+
+MemoryRef CpuDevice::allocate(size_t bytes) { return allocate_host(bytes); }
+
+std::unique_ptr<Executor> CpuDevice::create_executor() {
+  return std::make_unique<CpuExecutor>(pool_, allocate_host(kWorkspaceBytes * pool_->threads()));
+}
+
+}  // namespace warploop::cpu

@@ -1,0 +1,42 @@
+// The CPU as a device: memory is host memory, an executor runs each command over the thread pool before it takes the next.
+#pragma once
+#include "core/device.h"
+#include "cpu/cpu_context.h"
+#include "cpu/isa.h"
+
+namespace warploop::cpu {
+
+class CpuExecutor final : public Executor {
+ public:
+  CpuExecutor(std::shared_ptr<ThreadPool> pool, MemoryRef workspaces);
+  CpuContext& context() { return context_; }
+
+  void copy_from_host(void* device, const void* host, size_t bytes) override;
+  void copy_to_host(void* host, const void* device, size_t bytes) override;
+  void then(std::function<void()> done) override;
+  void replay(Graph& graph) override;
+
+ private:
+  std::shared_ptr<ThreadPool> pool_;
+  MemoryRef workspaces_;
+  CpuContext context_;
+};
+
+class CpuDevice final : public Device {
+ public:
+  /// `threads` <= 0: one per usable physical core. Throws Error(type) when no compiled instruction set fits.
+  explicit CpuDevice(int threads);
+  const std::string& name() const override { return name_; }
+  MemoryRef allocate(size_t bytes) override;
+  std::unique_ptr<Executor> create_executor() override;
+  const OpTable& ops() const override { return isa_->ops(); }
+  int threads() const { return pool_->threads(); }
+  const char* isa() const { return isa_->name; }
+
+ private:
+  std::string name_ = "cpu";
+  const Isa* isa_;
+  std::shared_ptr<ThreadPool> pool_;
+};
+
+}  // namespace warploop::cpu

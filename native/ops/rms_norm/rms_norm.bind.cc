@@ -1,0 +1,17 @@
+#include "bind/arguments.h"
+#include "ops/rms_norm/rms_norm.h"
+
+namespace warploop {
+
+void bind_rms_norm(Arguments& args, Stream& stream) {
+  RmsNormParams p{};
+  p.x = args.tensor();
+  p.weight = args.tensor();
+  p.residual = args.optional_tensor();
+  p.out = args.tensor();
+  p.eps = args.f32();
+  p.weight_offset = args.f32();
+  stream.submit<OpId::rms_norm>(p);
+}
+
+}  // namespace warploop

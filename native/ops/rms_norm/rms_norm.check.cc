@@ -1,0 +1,15 @@
+#include "ops/rms_norm/rms_norm.h"
+
+namespace warploop {
+
+void check(const RmsNormParams& p, Check& c) {
+  Sym T{"T"}, H{"H"}, D{"D"};
+  const auto shape = [&](Check& t) -> Check& { return p.x.rank == 3 ? t.shape({T, H, D}) : t.shape({T, D}); };
+  shape(c.tensor("x", p.x).dtype(kFloats)).rows();
+  c.tensor("weight", p.weight).dtype(kF32).shape({D}).packed();
+  shape(c.optional("residual", p.residual).dtype(kF32)).rows();
+  shape(c.tensor("out", p.out).dtype(kFloats)).rows();
+  c.that(p.eps > 0, "eps", "a positive number", p.eps);
+}
+
+}  // namespace warploop

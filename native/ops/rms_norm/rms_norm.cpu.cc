@@ -1,0 +1,47 @@
+// What:      h = x (+ residual);  out = h / sqrt(mean(h^2) + eps) * (weight_offset + weight)
+// Steps:     1. h = x + residual, written back to residual   2. sum of squares   3. scale
+// Mapping:   rows are dealt to threads; a row (D floats) stays in L1 between the two passes
+// Numerics:  f32 throughout; the order of the sum depends on D only, so a row's result does not depend on T
+// Source:    Zhang, Sennrich: Root Mean Square Layer Normalization, arXiv 1910.07467, eq. 4
+#include "ops/rms_norm/rms_norm.h"
+
+#include "cpu/rows.h"
+#include "cpu/simd.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+namespace {
+
+template <class X, class O>
+void norm_row(const X* x, const float* weight, float* residual, O* out, int64_t D, float eps, float weight_offset) {
+  vf squares{};
+  for_lanes(D, [&](int64_t i, int n) {
+    vf h = load_some(x + i, n);
+    if (residual) {
+      h += load_some(residual + i, n);
+      store_some(residual + i, h, n);  // 1.
+    }
+    squares += h * h;  // 2.
+  });
+  const float scale = 1.0f / std::sqrt(reduce_add(squares) / static_cast<float>(D) + eps);
+  for_lanes(D, [&](int64_t i, int n) {
+    const vf h = residual ? load_some(residual + i, n) : load_some(x + i, n);
+    store_some(out + i, h * scale * (load_some(weight + i, n) + weight_offset), n);  // 3.
+  });
+}
+
+}  // namespace
+
+void rms_norm(const RmsNormParams& p, CpuContext& context) {
+  const int64_t D = p.x.size(-1);
+  dispatch_float(p.x.dtype, [&]<class X>(X) {
+    dispatch_float(p.out.dtype, [&]<class O>(O) {
+      for_rows(context, rows_of(p.x), D, [&](int64_t row) {
+        norm_row(row_at<X>(p.x, row), p.weight.as<float>(), p.residual ? row_at<float>(p.residual, row) : nullptr,
+                 row_at<O>(p.out, row), D, p.eps, p.weight_offset);
+      });
+    });
+  });
+}
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

@@ -1,0 +1,19 @@
+// Root-mean-square normalisation over the last axis, with an optional residual add in front.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct RmsNormParams {
+  TensorView x;         // [T, D] or [T, H, D], f32 | bf16 | f16, rows strided
+  TensorView weight;    // [D], f32
+  TensorView residual;  // shape of x, f32, rows strided; optional; overwritten with x + residual
+  TensorView out;       // shape of x, f32 | bf16 | f16, rows strided; may be x
+  float eps;            // > 0
+  float weight_offset;  // added to the weight: 1 for checkpoints that store w - 1 (Gemma)
+};
+
+void check(const RmsNormParams& p, Check& c);
+
+}  // namespace warploop

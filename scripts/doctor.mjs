@@ -1,0 +1,52 @@
+// `warploop doctor`: what was built, where it is, and what this machine makes of it.
+import { readFileSync, statSync } from "node:fs";
+import path from "node:path";
+import { probeAll } from "./addon.mjs";
+import { root } from "./nativeSources.mjs";
+import { findToolchain } from "./toolchain.mjs";
+
+/** @param {string} label @param {string} text */
+function row(label, text) {
+  console.log(`${label.padEnd(14)}${text}`);
+}
+
+/** @param {string} file */
+function shown(file) {
+  const relative = path.relative(root, file);
+  return relative.startsWith("..") ? file : relative;
+}
+
+/** @returns {number} exit status: 0 when the addon loads */
+export function doctor() {
+  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+  row("warploop", version);
+  row("node", `${process.version}, Node-API ${process.versions.napi}, ${process.platform} ${process.arch}`);
+  const toolchain = findToolchain();
+  row(
+    "build with",
+    "problem" in toolchain ? `nothing: ${toolchain.problem}` : `${toolchain.tool}, ${toolchain.compiler}`,
+  );
+
+  const probes = probeAll();
+  const found = probes.find((probe) => probe.info);
+  if (!found?.info) {
+    for (const { path: file, error } of probes) row("addon", `${shown(file)}: ${error}`);
+    row("remedy", "npx warploop build --force");
+    return 1;
+  }
+  const { mtime, size } = statSync(found.path);
+  const { info } = found;
+  row(
+    "addon",
+    `${shown(found.path)} (${(size / 2 ** 20).toFixed(1)} MiB, built ${mtime.toISOString().slice(0, 16)} UTC)`,
+  );
+  row("compiled by", /^\d/.test(info.compiler) ? `GCC ${info.compiler}` : info.compiler);
+  row("compiled for", info.isas.join(", "));
+  row("threads", `${info.physicalCores} (physical cores that this process may use)`);
+  row(
+    "cpu",
+    info.isa ? `available, with ${info.isa}` : "not available: the processor runs none of these sets",
+  );
+  row("cuda", "not available: this release has no CUDA device");
+  return 0;
+}

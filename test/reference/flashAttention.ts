@@ -1,0 +1,62 @@
+import { attentionRow } from "./attentionRow.js";
+
+/**
+ * Attention over contiguous keys and values of variable-length sequences. Sequence b owns the queries
+ * [cuSeqlensQ[b], cuSeqlensQ[b+1]) and the keys [cuSeqlensK[b], cuSeqlensK[b+1]), Lq and Lk many. Query i stands at
+ * position i + Lk - Lq (bottom-right aligned) and sees key j if
+ *   not causal or j <= i + Lk - Lq, and
+ *   window = 0 or j > i + Lk - Lq - window.
+ * Query head h reads KV head floor(h * Hkv / Hq).
+ *
+ * Source: `attentionRow`; the alignment is that of Dao, "FlashAttention-2" (arXiv 2307.08691) from release 2.1 on; shared
+ * KV heads: Ainslie et al., "GQA" (arXiv 2305.13245), section 2.2; window: Beltagy et al., "Longformer" (arXiv 2004.05150).
+ */
+export function flashAttention(
+  q: Float64Array, // [T, Hq, Dh]
+  k: Float64Array, // [S, Hkv, Dh]
+  v: Float64Array, // [S, Hkv, Dv]
+  { Hq, Hkv, Dh, Dv }: { readonly Hq: number; readonly Hkv: number; readonly Dh: number; readonly Dv: number },
+  {
+    cuSeqlensQ = Int32Array.of(0, q.length / (Hq * Dh)),
+    cuSeqlensK = Int32Array.of(0, k.length / (Hkv * Dh)),
+    causal = true,
+    scale = 1 / Math.sqrt(Dh),
+    window = 0,
+  }: {
+    readonly cuSeqlensQ?: Int32Array; // [B + 1]
+    readonly cuSeqlensK?: Int32Array; // [B + 1]
+    readonly causal?: boolean;
+    readonly scale?: number;
+    readonly window?: number;
+  } = {},
+): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
+  const T = q.length / (Hq * Dh);
+  const out = new Float64Array(T * Hq * Dv);
+  const lse = new Float64Array(T * Hq).fill(-Infinity);
+  for (let b = 0; b + 1 < cuSeqlensQ.length; b++) {
+    const firstQuery = cuSeqlensQ[b]!;
+    const firstKey = cuSeqlensK[b]!;
+    const Lq = cuSeqlensQ[b + 1]! - firstQuery;
+    const Lk = cuSeqlensK[b + 1]! - firstKey;
+    for (let i = 0; i < Lq; i++) {
+      const position = i + Lk - Lq;
+      for (let h = 0; h < Hq; h++) {
+        const kvHead = Math.floor((h * Hkv) / Hq);
+        const keys: Float64Array[] = [];
+        const values: Float64Array[] = [];
+        for (let j = 0; j < Lk; j++) {
+          if (causal && j > position) continue;
+          if (window > 0 && j <= position - window) continue;
+          const row = (firstKey + j) * Hkv + kvHead;
+          keys.push(k.subarray(row * Dh, (row + 1) * Dh));
+          values.push(v.subarray(row * Dv, (row + 1) * Dv));
+        }
+        const row = (firstQuery + i) * Hq + h;
+        const result = attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale });
+        out.set(result.out, row * Dv);
+        lse[row] = result.lse;
+      }
+    }
+  }
+  return { out, lse };
+}

@@ -1,0 +1,54 @@
+import { attentionRow } from "./attentionRow.js";
+
+/**
+ * Causal attention over paged keys and values. Sequence b has contextLens[b] tokens, of which its queries
+ * [cuSeqlensQ[b], cuSeqlensQ[b+1]) are the last. Token j of the sequence lies in page pageTable[rows[b], floor(j / Ps)]
+ * at offset j mod Ps. A query at position p sees the tokens j <= p, with a window also j > p - window.
+ * Query head h reads KV head floor(h * Hkv / Hq).
+ *
+ * Source: Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention"
+ * (arXiv 2309.06180), equation 4; see `flashAttention` for heads and window.
+ */
+export function pagedAttention(
+  q: Float64Array, // [T, Hq, Dh]
+  kPages: Float64Array, // [P, Ps, Hkv, Dh]
+  vPages: Float64Array, // [P, Ps, Hkv, Dv]
+  pageTable: Int32Array, // [R, Pmax]
+  rows: Int32Array, // [B]
+  cuSeqlensQ: Int32Array, // [B + 1]
+  contextLens: Int32Array, // [B]
+  shape: {
+    readonly Hq: number;
+    readonly Hkv: number;
+    readonly Dh: number;
+    readonly Dv: number;
+    readonly Ps: number;
+    readonly Pmax: number;
+  },
+  { scale = 1 / Math.sqrt(shape.Dh), window = 0 }: { readonly scale?: number; readonly window?: number } = {},
+): Float64Array /* [T, Hq, Dv] */ {
+  const { Hq, Hkv, Dh, Dv, Ps, Pmax } = shape;
+  const out = new Float64Array((q.length / Dh) * Dv);
+  for (let b = 0; b < rows.length; b++) {
+    const firstQuery = cuSeqlensQ[b]!;
+    const Lq = cuSeqlensQ[b + 1]! - firstQuery;
+    for (let i = 0; i < Lq; i++) {
+      const position = contextLens[b]! - Lq + i;
+      for (let h = 0; h < Hq; h++) {
+        const kvHead = Math.floor((h * Hkv) / Hq);
+        const keys: Float64Array[] = [];
+        const values: Float64Array[] = [];
+        for (let j = 0; j <= position; j++) {
+          if (window > 0 && j <= position - window) continue;
+          const page = pageTable[rows[b]! * Pmax + Math.floor(j / Ps)]!;
+          const row = (page * Ps + (j % Ps)) * Hkv + kvHead;
+          keys.push(kPages.subarray(row * Dh, (row + 1) * Dh));
+          values.push(vPages.subarray(row * Dv, (row + 1) * Dv));
+        }
+        const row = (firstQuery + i) * Hq + h;
+        out.set(attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale }).out, row * Dv);
+      }
+    }
+  }
+  return out;
+}
