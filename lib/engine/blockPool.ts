@@ -8,7 +8,7 @@
 import { WarploopError } from "../errors.js";
 
 /** `#next` of a page that is not in the free list. */
-const kUnlinked = -1;
+const unlinked = -1;
 
 export class BlockPool {
   /** Pages in all, the dummy page included. */
@@ -27,14 +27,14 @@ export class BlockPool {
    */
   constructor(numPages: number, onEvict: (page: number) => void = () => {}) {
     this.numPages = numPages;
-    this.#next = new Int32Array(numPages).fill(kUnlinked);
-    this.#previous = new Int32Array(numPages).fill(kUnlinked);
+    this.#next = new Int32Array(numPages).fill(unlinked);
+    this.#previous = new Int32Array(numPages).fill(unlinked);
     this.#references = new Int32Array(numPages);
     this.#cached = new Uint8Array(numPages);
     this.#onEvict = onEvict;
     this.#next[0] = 0;
     this.#previous[0] = 0;
-    for (let page = 1; page < numPages; page++) this.#linkAfter(this.#previous[0]!, page);
+    for (let page = 1; page < numPages; page++) this.#linkAfter(this.#previous[0], page);
   }
 
   /** Pages that `allocate` can hand out now: free and cached ones. */
@@ -147,7 +147,7 @@ export class BlockPool {
     let free = 0;
     let cached = 0;
     for (let last = 0, page = this.#next[0]!; ; last = page, page = this.#next[page]!) {
-      if (page === kUnlinked || seen[page] === 1)
+      if (page === unlinked || seen[page] === 1)
         return [...problems, `the free list is broken after page ${last}`];
       if (this.#previous[page] !== last)
         problems.push(`the back link of page ${page} is ${this.#previous[page]}`);
@@ -187,8 +187,8 @@ export class BlockPool {
     const after = this.#next[page]!;
     this.#next[before] = after;
     this.#previous[after] = before;
-    this.#next[page] = kUnlinked;
-    this.#previous[page] = kUnlinked;
+    this.#next[page] = unlinked;
+    this.#previous[page] = unlinked;
     this.#available -= 1;
     this.#idleCached -= this.#cached[page]!;
   }

@@ -88,13 +88,13 @@ export class PrefixCache {
     const hash = this.#hashOf(request, index);
     const page = request.pages[index]!;
     if (this.#pageOfHash.has(hash)) return;
+    this.#pool.markCached(page);
     const start = index * this.#pageSize;
     for (let i = 0; i < this.#pageSize; i++) {
       this.#tokens[page * this.#pageSize + i] = request.tokens[start + i]!;
     }
     this.#pageOfHash.set(hash, page);
     this.#hashOfPage[page] = hash;
-    this.#pool.markCached(page);
   }
 
   /** Forgets a page that the pool hands out for new content. */

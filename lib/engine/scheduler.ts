@@ -144,7 +144,7 @@ export class Scheduler {
       const tokenId = sampledIds[sampleIndex]!;
       const position = request.tokens.push(tokenId) - 1;
       const finishReason = this.#finishReasonOf(request, tokenId);
-      if (request.status === "running") this.#kv.seal(request);
+      this.#kv.seal(request);
       if (finishReason !== null) this.#end(request, finishReason);
       committed.push({ request, tokenId, position, sampleIndex, finishReason });
     }

@@ -14,7 +14,7 @@ import { ArgumentRangeError } from "../errors.js";
 import type { ScheduledStep } from "./scheduledStep.js";
 
 /** In the order in which they lie in the data. */
-const kFields = [
+const planFields = [
   "tokenRows",
   "positions",
   "slots",
@@ -29,10 +29,10 @@ const kFields = [
   "samplePositions",
 ] as const;
 
-export type PlanField = (typeof kFields)[number];
+export type PlanField = (typeof planFields)[number];
 
 /** Every field starts at a multiple of 4 elements (16 bytes), the widest vector load. */
-const kAlignment = 4;
+const fieldAlignment = 4;
 
 /** Where each array of a step lies. All numbers are int32 elements. */
 export interface PlanLayout {
@@ -159,7 +159,7 @@ function checkFit(step: ScheduledStep, layout: PlanLayout, out: Int32Array): voi
   const fits =
     layout.kind === "decode"
       ? step.kind === "decode" && exact.numSequences <= layout.numSequences
-      : kFields.every((name) => exact.sizes[name] === layout.sizes[name]);
+      : planFields.every((name) => exact.sizes[name] === layout.sizes[name]);
   if (!fits) {
     throw new ArgumentRangeError(
       `fillPlan: layout: a ${step.kind} step of ${describe(exact)} does not fit the ` +
@@ -201,9 +201,9 @@ function makeLayout(
   };
   const offsets = { ...sizes };
   let length = 0;
-  for (const name of kFields) {
+  for (const name of planFields) {
     offsets[name] = length;
-    length += Math.ceil(sizes[name] / kAlignment) * kAlignment;
+    length += Math.ceil(sizes[name] / fieldAlignment) * fieldAlignment;
   }
   return {
     kind,

@@ -108,7 +108,8 @@ function dynamic(options: RopeTableOptions, scaling: RopeScaling): ScaledFrequen
   const { theta, rotaryDim, maxLength } = options;
   const factor = positive(scaling, "factor");
   const trainedLength = trainedLengthOf(options, scaling);
-  if (maxLength <= trainedLength || rotaryDim === 2) return { frequencies: baseFrequencies(theta, rotaryDim) };
+  if (maxLength <= trainedLength || rotaryDim === 2)
+    return { frequencies: baseFrequencies(theta, rotaryDim) };
   const growth = (factor * maxLength) / trainedLength - (factor - 1);
   return { frequencies: baseFrequencies(theta * growth ** (rotaryDim / (rotaryDim - 2)), rotaryDim) };
 }
@@ -124,7 +125,9 @@ function llama3({ theta, rotaryDim }: RopeTableOptions, scaling: RopeScaling): S
   const highTurns = positive(scaling, "high_freq_factor");
   const trainedLength = positive(scaling, "original_max_position_embeddings");
   if (highTurns <= lowTurns) {
-    throw configError(`rope_scaling: high_freq_factor ${highTurns} must be above low_freq_factor ${lowTurns}`);
+    throw configError(
+      `rope_scaling: high_freq_factor ${highTurns} must be above low_freq_factor ${lowTurns}`,
+    );
   }
   const frequencies = baseFrequencies(theta, rotaryDim).map((frequency) => {
     const turns = (trainedLength * frequency) / (2 * Math.PI);
@@ -155,7 +158,10 @@ function yarn(options: RopeTableOptions, scaling: RopeScaling): ScaledFrequencie
   let low = dimensionOfTurns(betaFast);
   let high = dimensionOfTurns(betaSlow);
   if (truncate) [low, high] = [Math.floor(low), Math.ceil(high)];
-  [low, high] = [low, high].map((dimension) => Math.min(Math.max(dimension, 0), rotaryDim - 1)) as [number, number];
+  [low, high] = [low, high].map((dimension) => Math.min(Math.max(dimension, 0), rotaryDim - 1)) as [
+    number,
+    number,
+  ];
   if (low === high) high += 0.001; // a step instead of a division by zero; the value is that of the published code
 
   const frequencies = baseFrequencies(theta, rotaryDim).map((frequency, i) => {
@@ -181,7 +187,8 @@ function checkOptions({ rotaryDim, theta, maxLength, maxPositionEmbeddings }: Ro
   if (!Number.isInteger(rotaryDim) || rotaryDim < 2 || rotaryDim % 2 !== 0) {
     throw configError(`rope: rotary dimension R must be even and at least 2, got ${rotaryDim}`);
   }
-  if (!(theta > 1) || !Number.isFinite(theta)) throw configError(`rope: rope_theta must be above 1, got ${theta}`);
+  if (!(theta > 1) || !Number.isFinite(theta))
+    throw configError(`rope: rope_theta must be above 1, got ${theta}`);
   if (!Number.isSafeInteger(maxPositionEmbeddings) || maxPositionEmbeddings < 1) {
     throw configError(`rope: max_position_embeddings must be at least 1, got ${maxPositionEmbeddings}`);
   }
@@ -198,7 +205,8 @@ function positive(scaling: RopeScaling, name: string): number {
 
 function optionalPositive(scaling: RopeScaling, name: string): number | undefined {
   const value = optionalNumber(scaling, name);
-  if (value !== undefined && value <= 0) throw configError(`rope_scaling: ${name} must be above 0, got ${value}`);
+  if (value !== undefined && value <= 0)
+    throw configError(`rope_scaling: ${name} must be above 0, got ${value}`);
   return value;
 }
 

@@ -162,11 +162,11 @@ class Resolver {
       slot: row.slot,
       layer,
       parts,
-      // A wrong dtype or a missing part was recorded; the plan is then thrown away.
+      // Any other dtype was recorded as a problem, and the plan is then thrown away.
       dtype: (parts[0]?.dtype ?? "f32") as PlannedWeight["dtype"],
       shape: deviceShape(row, isPerExpert(row) ? numStacked : undefined),
       transpose: row.transpose ?? false,
-      tiedTo: isTied ? row.tiedTo!.slot : undefined,
+      tiedTo: isTied ? row.tiedTo.slot : undefined,
     };
   }
 

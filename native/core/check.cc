@@ -1,5 +1,7 @@
 #include "core/check.h"
 
+#include <algorithm>
+
 namespace warploop {
 
 std::string shape_text(const TensorView& t) {
@@ -41,6 +43,16 @@ Check& Check::same_dtype(const TensorView& other, const char* other_name) {
   if (active() && current_->dtype != other.dtype) {
     fail(ErrorKind::type, op_, ": ", name_, ": expected dtype ", name_of(other.dtype), " (from ", other_name, "), got ",
          name_of(current_->dtype));
+  }
+  return *this;
+}
+
+Check& Check::like(const TensorView& other, const char* other_name) {
+  if (!active()) return *this;
+  const bool same = current_->rank == other.rank && std::equal(other.sizes, other.sizes + kMaxRank, current_->sizes);
+  if (!same) {
+    fail(ErrorKind::range, op_, ": ", name_, ": expected ", shape_text(other), " (the shape of ", other_name, "), got ",
+         shape_text(*current_));
   }
   return *this;
 }

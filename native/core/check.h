@@ -64,6 +64,8 @@ class Check {
 
   Check& dtype(unsigned allowed);
   Check& same_dtype(const TensorView& other, const char* other_name);
+  /// The shape of `other`, whatever its rank.
+  Check& like(const TensorView& other, const char* other_name);
   Check& shape(std::initializer_list<Dim> dims);
   /// The last axis is contiguous; outer strides are free.
   Check& rows();

@@ -17,9 +17,10 @@ function frequencies(scaling: RopeScaling | null, options: Partial<RopeTableOpti
 function expectFrequencies(actual: readonly number[], expected: readonly number[]): void {
   expect(actual).toHaveLength(expected.length);
   for (const [i, value] of actual.entries()) {
-    expect(Math.abs(value - expected[i]!), `dimension ${i}: got ${value}, expected ${expected[i]}`).toBeLessThan(
-      1e-6 * expected[i]!,
-    );
+    expect(
+      Math.abs(value - expected[i]!),
+      `dimension ${i}: got ${value}, expected ${expected[i]}`,
+    ).toBeLessThan(1e-6 * expected[i]!);
   }
 }
 
@@ -41,7 +42,11 @@ describe("default", () => {
   ])("position $position, pair $i has frequency $frequency", ({ position, i, frequency }) => {
     const { table, maxLength, cosSinScale, softmaxScaleFactor } = ropeTable(base);
     expect(table).toHaveLength(512 * 64);
-    expect({ maxLength, cosSinScale, softmaxScaleFactor }).toEqual({ maxLength: 512, cosSinScale: 1, softmaxScaleFactor: 1 });
+    expect({ maxLength, cosSinScale, softmaxScaleFactor }).toEqual({
+      maxLength: 512,
+      cosSinScale: 1,
+      softmaxScaleFactor: 1,
+    });
     expect(table[position * 64 + i]).toBeCloseTo(Math.cos(position * frequency), 6);
     expect(table[position * 64 + 32 + i]).toBeCloseTo(Math.sin(position * frequency), 6);
   });
@@ -128,7 +133,10 @@ describe("llama3", () => {
   });
 
   test("a bad band or a missing field is a config error", () => {
-    expectConfigError({ ...scaling, high_freq_factor: 1 }, /high_freq_factor 1 must be above low_freq_factor 1/);
+    expectConfigError(
+      { ...scaling, high_freq_factor: 1 },
+      /high_freq_factor 1 must be above low_freq_factor 1/,
+    );
     expectConfigError({ rope_type: "llama3", factor: 8 }, /low_freq_factor is missing/);
   });
 });
@@ -158,7 +166,10 @@ describe("yarn", () => {
 
   test("ramps outside the dimensions: huge betas interpolate every pair but the first, tiny ones none", () => {
     const allSlow = frequencies({ ...scaling, beta_fast: 1e6, beta_slow: 1e5 });
-    expectFrequencies(allSlow.slice(1), plain.slice(1).map((frequency) => frequency / 4));
+    expectFrequencies(
+      allSlow.slice(1),
+      plain.slice(1).map((frequency) => frequency / 4),
+    );
     const allFast = frequencies({ ...scaling, beta_fast: 1e-4, beta_slow: 1e-5 });
     expectFrequencies(allFast, plain);
   });
@@ -166,7 +177,11 @@ describe("yarn", () => {
   test.each([
     { fields: {}, cosSinScale: 0.1 * Math.log(4) + 1, softmaxScaleFactor: 1 },
     { fields: { attention_factor: 0.5 }, cosSinScale: 0.5, softmaxScaleFactor: 1 },
-    { fields: { mscale: 0.707, mscale_all_dim: 0.707 }, cosSinScale: 1, softmaxScaleFactor: (0.0707 * Math.log(4) + 1) ** 2 },
+    {
+      fields: { mscale: 0.707, mscale_all_dim: 0.707 },
+      cosSinScale: 1,
+      softmaxScaleFactor: (0.0707 * Math.log(4) + 1) ** 2,
+    },
     {
       fields: { mscale: 1, mscale_all_dim: 0.5 },
       cosSinScale: (0.1 * Math.log(4) + 1) / (0.05 * Math.log(4) + 1),
@@ -199,12 +214,19 @@ describe("config errors", () => {
     expectConfigError(scaling, message);
   });
 
-  test.each([{ rotaryDim: 3 }, { rotaryDim: 0 }, { theta: NaN }, { maxPositionEmbeddings: 0 }])("%o", (options) => {
-    expect(() => ropeTable({ ...base, ...options })).toThrow(expect.objectContaining({ code: "ERR_CHECKPOINT_CONFIG" }));
-  });
+  test.each([{ rotaryDim: 3 }, { rotaryDim: 0 }, { theta: NaN }, { maxPositionEmbeddings: 0 }])(
+    "%o",
+    (options) => {
+      expect(() => ropeTable({ ...base, ...options })).toThrow(
+        expect.objectContaining({ code: "ERR_CHECKPOINT_CONFIG" }),
+      );
+    },
+  );
 
   test("maxLength is the caller's argument, not the checkpoint's", () => {
-    expect(() => ropeTable({ ...base, maxLength: 0 })).toThrow(expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }));
+    expect(() => ropeTable({ ...base, maxLength: 0 })).toThrow(
+      expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }),
+    );
   });
 });
 

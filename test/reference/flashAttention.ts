@@ -15,7 +15,12 @@ export function flashAttention(
   q: Float64Array, // [T, Hq, Dh]
   k: Float64Array, // [S, Hkv, Dh]
   v: Float64Array, // [S, Hkv, Dv]
-  { Hq, Hkv, Dh, Dv }: { readonly Hq: number; readonly Hkv: number; readonly Dh: number; readonly Dv: number },
+  {
+    Hq,
+    Hkv,
+    Dh,
+    Dv,
+  }: { readonly Hq: number; readonly Hkv: number; readonly Dh: number; readonly Dv: number },
   {
     cuSeqlensQ = Int32Array.of(0, q.length / (Hq * Dh)),
     cuSeqlensK = Int32Array.of(0, k.length / (Hkv * Dh)),

@@ -18,7 +18,8 @@ export function kvStore(
   for (let t = 0; t < slots.length; t++) {
     const slot = slots[t]!;
     if (slot === -1) continue;
-    if (slot < -1 || slot >= P * Ps) throw new RangeError(`kvStore: slots[${t}] = ${slot} is outside [-1, ${P * Ps})`);
+    if (slot < -1 || slot >= P * Ps)
+      throw new RangeError(`kvStore: slots[${t}] = ${slot} is outside [-1, ${P * Ps})`);
     for (let i = 0; i < rowLength; i++) out[slot * rowLength + i] = x[t * rowLength + i]!;
   }
   return out;

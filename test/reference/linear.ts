@@ -7,7 +7,10 @@ export function linear(
   x: Float64Array, // [T, K]
   weight: Float64Array, // [N, K]
   { T, N, K }: { readonly T: number; readonly N: number; readonly K: number },
-  { bias, residual }: { readonly bias?: Float64Array /* [N] */; readonly residual?: Float64Array /* [T, N] */ } = {},
+  {
+    bias,
+    residual,
+  }: { readonly bias?: Float64Array /* [N] */; readonly residual?: Float64Array /* [T, N] */ } = {},
 ): Float64Array /* [T, N] */ {
   const out = new Float64Array(T * N);
   for (let t = 0; t < T; t++) {

@@ -22,13 +22,13 @@ export function logprobs(
     for (const value of row) max = Math.max(max, value);
     let sum = 0;
     for (const value of row) sum += Math.exp(value - max);
-    const logSum = max + Math.log(sum);
+    const logSum = Math.log(sum);
 
-    chosen[b] = row[ids[b]!]! - logSum;
+    chosen[b] = row[ids[b]!]! - max - logSum;
     const ranked = Array.from(row.keys()).sort((left, right) => row[right]! - row[left]! || left - right);
     for (let n = 0; n < topN; n++) {
       topIds[b * topN + n] = ranked[n]!;
-      topValues[b * topN + n] = row[ranked[n]!]! - logSum;
+      topValues[b * topN + n] = row[ranked[n]!]! - max - logSum;
     }
   }
   return { chosen, topIds, topValues };

@@ -10,7 +10,11 @@
 export function moePermute(
   experts: Int32Array, // [T, K]
   { E }: { readonly E: number },
-): { readonly order: Int32Array /* [T*K] */; readonly inverse: Int32Array /* [T, K] */; readonly offsets: Int32Array /* [E+1] */ } {
+): {
+  readonly order: Int32Array /* [T*K] */;
+  readonly inverse: Int32Array /* [T, K] */;
+  readonly offsets: Int32Array; /* [E+1] */
+} {
   const order = new Int32Array(experts.length);
   const inverse = new Int32Array(experts.length);
   const offsets = new Int32Array(E + 1);

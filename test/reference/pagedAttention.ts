@@ -46,7 +46,10 @@ export function pagedAttention(
           values.push(vPages.subarray(row * Dv, (row + 1) * Dv));
         }
         const row = (firstQuery + i) * Hq + h;
-        out.set(attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale }).out, row * Dv);
+        out.set(
+          attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale }).out,
+          row * Dv,
+        );
       }
     }
   }

@@ -15,7 +15,11 @@ export function rmsNorm(
     eps = 1e-6,
     weightOffset = 0,
     residual,
-  }: { readonly eps?: number; readonly weightOffset?: number; readonly residual?: Float64Array /* [T, D] */ } = {},
+  }: {
+    readonly eps?: number;
+    readonly weightOffset?: number;
+    readonly residual?: Float64Array; /* [T, D] */
+  } = {},
 ): { readonly out: Float64Array /* [T, D] */; readonly residual: Float64Array /* [T, D] */ } {
   const out = new Float64Array(T * D);
   const h = new Float64Array(T * D);

@@ -46,7 +46,11 @@ export function sample(
     if (poolRow! >= 0) {
       const { tokenPool, poolLength = 0 } = inputs;
       const tokens = tokenPool!.subarray(poolRow! * poolLength, poolRow! * poolLength + position!);
-      penalize(l, tokens, promptLength!, { repetition: repetition!, presence: presence!, frequency: frequency! });
+      penalize(l, tokens, promptLength!, {
+        repetition: repetition!,
+        presence: presence!,
+        frequency: frequency!,
+      });
     }
 
     const ranked = descending(l);
@@ -79,7 +83,11 @@ interface OptionalInputs {
 
 type SampleInputs = OptionalInputs & { readonly floats: Float64Array; readonly ints: Int32Array };
 
-function maskAndBias(l: Float64Array, b: number, { bitmask, biasIds, biasValues, biasLength = 0 }: OptionalInputs): void {
+function maskAndBias(
+  l: Float64Array,
+  b: number,
+  { bitmask, biasIds, biasValues, biasLength = 0 }: OptionalInputs,
+): void {
   const words = Math.ceil(l.length / 32);
   for (let v = 0; bitmask && v < l.length; v++) {
     if (((bitmask[b * words + (v >>> 5)]! >>> (v & 31)) & 1) === 0) l[v] = -Infinity;
@@ -101,7 +109,7 @@ function penalize(
   }
   for (const [token, count] of outputCounts) {
     l[token] = l[token]! > 0 ? l[token]! / penalty.repetition : l[token]! * penalty.repetition;
-    if (count > 0) l[token]! -= penalty.presence + penalty.frequency * count;
+    if (count > 0) l[token] -= penalty.presence + penalty.frequency * count;
   }
 }
 

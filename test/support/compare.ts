@@ -24,7 +24,9 @@ export function expectClose(actual: ArrayLike<number>, expected: Float64Array, o
   const { dtype, shape, label = "result" } = options;
   expectLength(actual, expected, shape, label);
   // A reference beyond the range of the dtype must come back as infinity.
-  const wanted = expected.map((value) => (Number.isFinite(roundValue(dtype, value)) ? value : roundValue(dtype, value)));
+  const wanted = expected.map((value) =>
+    Number.isFinite(roundValue(dtype, value)) ? value : roundValue(dtype, value),
+  );
   expectSameMask(actual, wanted, shape, label);
 
   const { relative, absolute, floor } = toleranceFor(dtype, options);
@@ -38,7 +40,8 @@ export function expectClose(actual: ArrayLike<number>, expected: Float64Array, o
       const allowed = relative * Math.abs(wanted[i]!) + absolute * scale + floor;
       if (error <= allowed) continue;
       worst.count++;
-      if (error / allowed > worst.excess) Object.assign(worst, { index: i, excess: error / allowed, error, allowed });
+      if (error / allowed > worst.excess)
+        Object.assign(worst, { index: i, excess: error / allowed, error, allowed });
     }
   }
   if (worst.index < 0) return;
@@ -56,13 +59,27 @@ export function expectSame(
   { shape, label = "result" }: { readonly shape: readonly number[]; readonly label?: string },
 ): void {
   expectLength(actual, expected, shape, label);
-  const wrong = Array.from({ length: expected.length }, (_, i) => i).filter((i) => !Object.is(actual[i], expected[i]));
+  const wrong = Array.from({ length: expected.length }, (_, i) => i).filter(
+    (i) => !Object.is(actual[i], expected[i]),
+  );
   if (wrong.length === 0) return;
   const first = wrong[0]!;
   throw new Error(
     `${label}: ${wrong.length} of ${expected.length} elements differ; first at ${position(first, shape)}: got ` +
       `${show(actual[first]!)}, expected ${show(expected[first]!)}`,
   );
+}
+
+/** Equality up to float64 rounding, for checks of the references themselves: |difference| <= tolerance * max(1, |expected|). */
+export function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-13): void {
+  expectLength(actual, expected, [expected.length], "result");
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i]! - expected[i]!);
+    if (error <= tolerance * Math.max(1, Math.abs(expected[i]!))) continue;
+    throw new Error(
+      `[${i}]: got ${actual[i]}, expected ${expected[i]} (|difference| ${error.toExponential(3)})`,
+    );
+  }
 }
 
 /** ||actual - expected|| / ||expected|| over the elements finite in both; 0 when both are zero. */
@@ -104,7 +121,12 @@ function expectLength(
   );
 }
 
-function expectSameMask(actual: ArrayLike<number>, wanted: Float64Array, shape: readonly number[], label: string): void {
+function expectSameMask(
+  actual: ArrayLike<number>,
+  wanted: Float64Array,
+  shape: readonly number[],
+  label: string,
+): void {
   const wrong = Array.from(wanted.keys()).filter((i) => {
     const bothFinite = Number.isFinite(actual[i]) && Number.isFinite(wanted[i]);
     return !bothFinite && !Object.is(actual[i], wanted[i]);

@@ -51,7 +51,8 @@ export class OpContext {
     const paddedWidth = before + width + after;
     const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
     const padded = new Float64Array(rows * paddedWidth).fill(NaN);
-    for (let r = 0; r < rows; r++) padded.set(values.subarray(r * width, (r + 1) * width), r * paddedWidth + before);
+    for (let r = 0; r < rows; r++)
+      padded.set(values.subarray(r * width, (r + 1) * width), r * paddedWidth + before);
     const whole = this.tensor(dtype, [...shape.slice(0, -1), paddedWidth], padded);
     this.#padded.push({ whole, before, width });
     return whole.slice(-1, before, before + width);
@@ -68,7 +69,8 @@ export class OpContext {
     if (tensor.numel === 0) return new Float64Array(0);
     const span = 1 + shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0);
     const memory = Tensor.packed(tensor.memory, tensor.dtype, [span], tensor.byteOffset);
-    const elements = tensor.dtype === "i32" ? await memory.read(this.stream) : await memory.readFloat32(this.stream);
+    const elements =
+      tensor.dtype === "i32" ? await memory.read(this.stream) : await memory.readFloat32(this.stream);
 
     return Float64Array.from({ length: tensor.numel }, (_, i) => {
       let rest = i;
@@ -97,7 +99,9 @@ export class OpContext {
       });
       if (written < 0) continue;
       const row = Math.floor(written / paddedWidth);
-      throw new Error(`wrote outside a strided view: row ${row}, column ${(written % paddedWidth) - before} of ${width}`);
+      throw new Error(
+        `wrote outside a strided view: row ${row}, column ${(written % paddedWidth) - before} of ${width}`,
+      );
     }
   }
 }

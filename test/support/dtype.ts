@@ -31,8 +31,8 @@ export function roundValue(dtype: FloatDType, value: number): number {
   const { significandBits, minExponent, maxFinite } = floatFormats[dtype];
   // Below the normal range the spacing stays that of the smallest normal exponent: subnormals.
   const spacing = 2 ** (Math.max(exponentOf(value), minExponent) - significandBits + 1);
-  const rounded = roundHalfEven(value / spacing) * spacing;
-  return Math.abs(rounded) > maxFinite ? Math.sign(value) * Infinity : rounded;
+  const rounded = roundHalfEven(Math.abs(value) / spacing) * spacing;
+  return Math.sign(value) * (rounded > maxFinite ? Infinity : rounded); // -0 when a negative value underflows
 }
 
 /** Storage of a dtype: float32 values, or the raw 16 bits of each element. Values are rounded first. */

@@ -46,7 +46,10 @@ const floors: Readonly<Record<FloatDType, number>> = { f32: 2 ** -126, bf16: 2 *
  */
 export function toleranceFor(
   output: FloatDType,
-  { reduction = 1, intermediate = "f32" }: { readonly reduction?: number; readonly intermediate?: FloatDType } = {},
+  {
+    reduction = 1,
+    intermediate = "f32",
+  }: { readonly reduction?: number; readonly intermediate?: FloatDType } = {},
 ): Tolerance {
   const arithmetic = 4 * unitRoundoff.f32 * (Math.sqrt(reduction) + 8);
   const passing = intermediate === "f32" ? 0 : 2 * unitRoundoff[intermediate];

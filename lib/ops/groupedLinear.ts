@@ -1,0 +1,44 @@
+import type { FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+import type { GroupedWeight } from "./packLinear.js";
+
+export interface GroupedLinearOptions {
+  /** [M] i32 from `moePermute`: row r of the result reads x[floor(order[r] / topK)]. Without it row r reads x[r]. */
+  readonly order?: Tensor;
+  /** Experts per token, with `order`. Default 1. */
+  readonly topK?: number;
+  /** Dtype of the result. Default: that of x. */
+  readonly dtype?: FloatDType;
+  /** Where to write the result. */
+  readonly out?: Tensor;
+}
+
+/**
+ * One linear layer per expert over rows that are sorted by expert.
+ *
+ *     out[r] = x[floor(order[r] / topK)] W_e^T            for offsets[e] <= r < offsets[e + 1]
+ *     out[r] = silu(gate) * up, of that product's halves   for a weight with `swiglu`
+ *
+ * @param x [S, K], f32 or the weight's dtype; the last axis is contiguous
+ * @param weight E weights [N, K] (`emptyGroupedWeight`, `packExpert`)
+ * @param offsets [E + 1] i32, from `moePermute`
+ * @returns [M, N], with swiglu [M, N / 2]; M is the length of `order`, or the rows of x
+ * @throws TypeError / RangeError naming the argument; offsets or order out of range are an execution error
+ * @see SonicMoE, arXiv 2512.14080 (gather in the load, SwiGLU in the epilogue); native/ops/grouped_linear
+ */
+export function groupedLinear(
+  stream: Stream,
+  x: Tensor,
+  weight: GroupedWeight,
+  offsets: Tensor,
+  options: GroupedLinearOptions = {},
+): Tensor {
+  const { order = null, topK = 1 } = options;
+  const rows = order ? order.size(0) : x.size(0);
+  const columns = weight.swiglu ? weight.outputs / 2 : weight.outputs;
+  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, columns]);
+  stream.run(native.ops["groupedLinear"], x, weight.tensor, offsets, order, out, topK, weight.swiglu);
+  return out;
+}

@@ -1,0 +1,36 @@
+import type { FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+import type { LinearWeight } from "./packLinear.js";
+
+export interface LinearOptions {
+  /** [N], f32. */
+  readonly bias?: Tensor | undefined;
+  /** [T, N], f32 | bf16 | f16, added to the result. */
+  readonly residual?: Tensor | undefined;
+  /** Dtype of the result. Default: that of x. */
+  readonly dtype?: FloatDType;
+  /** Where to write the result; may be `residual`. */
+  readonly out?: Tensor;
+}
+
+/**
+ * A linear layer.
+ *
+ *     out = x W^T + bias + residual
+ *
+ * Sums are f32 and run through K in order, so the result of a row does not depend on the other rows of the call.
+ *
+ * @param x [T, K], f32 or the weight's dtype; the last axis is contiguous
+ * @param weight from `packLinear`, [N, K]
+ * @returns [T, N]
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see native/ops/linear
+ */
+export function linear(stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor {
+  const { bias = null, residual = null } = options;
+  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.outputs]);
+  stream.run(native.ops["linear"], x, weight.tensor, bias, residual, out);
+  return out;
+}

@@ -1,0 +1,92 @@
+import type { FloatDType } from "../dtype.js";
+import { ArgumentRangeError } from "../errors.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+const panelColumns = 16; // native/ops/pack_linear/pack_linear.h
+
+/** A weight in the layout that `linear` reads. It owns its tensor. */
+export interface LinearWeight {
+  readonly tensor: Tensor;
+  /** Outputs N. */
+  readonly outputs: number;
+  /** Inputs K. */
+  readonly inputs: number;
+  readonly dtype: FloatDType;
+}
+
+/** E weights of one shape in the layout that `groupedLinear` reads. */
+export interface GroupedWeight extends LinearWeight {
+  readonly experts: number;
+  /** Rows are gate (N/2), then up (N/2). */
+  readonly swiglu: boolean;
+}
+
+export interface PackLinearOptions {
+  /** The matrix is [K, N], as in GPT-2's Conv1D. Default false. */
+  readonly transpose?: boolean;
+}
+
+/**
+ * Packs a weight matrix for `linear`, once at load.
+ *
+ * @param weight [N, K], or [K, N] with `transpose`; f32 | bf16 | f16
+ * @returns a weight that owns its memory, independent of `weight` once the stream has passed
+ * @throws TypeError / RangeError naming the argument
+ * @see native/ops/pack_linear/pack_linear.h for the layout
+ */
+export function packLinear(stream: Stream, weight: Tensor, options: PackLinearOptions = {}): LinearWeight {
+  const { transpose = false } = options;
+  const outputs = weight.size(transpose ? 1 : 0);
+  const inputs = weight.size(transpose ? 0 : 1);
+  const dtype = weight.dtype as FloatDType;
+  const tensor = stream.device.empty(dtype, packedShape(dtype, 1, outputs, inputs, false));
+  stream.run(native.ops["packLinear"], weight, tensor, transpose, false);
+  return { tensor, outputs, inputs, dtype };
+}
+
+/**
+ * Room for E packed weights; fill it with `packExpert`, one expert at a time, so that a large mixture never needs a
+ * second copy of all its experts.
+ */
+export function emptyGroupedWeight(
+  stream: Stream,
+  shape: {
+    readonly experts: number;
+    readonly outputs: number;
+    readonly inputs: number;
+    readonly dtype: FloatDType;
+    readonly swiglu: boolean;
+  },
+): GroupedWeight {
+  const { experts, outputs, inputs, dtype, swiglu } = shape;
+  return { ...shape, tensor: stream.device.empty(dtype, packedShape(dtype, experts, outputs, inputs, swiglu)) };
+}
+
+/**
+ * Packs the weight of one expert into its place.
+ *
+ * @param weight [N, K], dtype of `group`
+ * @throws RangeError for an expert outside [0, E), TypeError / RangeError for a wrong dtype or shape
+ */
+export function packExpert(stream: Stream, group: GroupedWeight, expert: number, weight: Tensor): void {
+  if (!(Number.isInteger(expert) && expert >= 0 && expert < group.experts)) {
+    throw new ArgumentRangeError(`packExpert: expert: expected 0 to ${group.experts - 1}, got ${expert}`);
+  }
+  const panels = group.tensor.size(0) / group.experts;
+  const place = group.tensor.slice(0, expert * panels, (expert + 1) * panels);
+  stream.run(native.ops["packLinear"], weight, place, false, group.swiglu);
+}
+
+function packedShape(
+  dtype: FloatDType,
+  experts: number,
+  outputs: number,
+  inputs: number,
+  swiglu: boolean,
+): number[] {
+  const pairs = dtype === "bf16" ? 2 : 1;
+  const panels = swiglu ? 2 * Math.ceil(outputs / 2 / panelColumns) : Math.ceil(outputs / panelColumns);
+  return [experts * panels, Math.ceil(inputs / pairs), panelColumns, pairs];
+}

@@ -1,0 +1,250 @@
+/**
+ * Text to token ids and back, as tokenizer.json of a checkpoint says; the work is done by @huggingface/tokenizers. The file
+ * is untrusted: it is checked first (tokenizerDefinition.ts), unknown regular expressions run under a time limit, and
+ * whatever goes wrong is a TextError. Streaming is the detokenizer's business.
+ */
+import { join } from "node:path";
+import { setImmediate as yieldToEventLoop } from "node:timers/promises";
+import { Tokenizer as Engine } from "@huggingface/tokenizers";
+import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
+import { describeError, type JsonObject } from "../weights/json.js";
+import { decodesInWindows } from "./decoderChain.js";
+import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
+import { readSpecialTokens } from "./specialTokens.js";
+import { parseJsonObject, readTextFile } from "./textFile.js";
+import { withTimeLimit } from "./timeLimit.js";
+import { checkTokenizerJson, type TokenizerDefinition } from "./tokenizerDefinition.js";
+
+export interface EncodeOptions {
+  /** Add what the post-processor adds, such as a first BOS token. Default true; false for rendered chat prompts. */
+  readonly addSpecialTokens?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Leave out special tokens such as <|im_end|>. Default true. */
+  readonly skipSpecialTokens?: boolean;
+}
+
+/** The largest published files have 35 MB. */
+const maxTokenizerBytes = 256_000_000;
+const maxConfigBytes = 64_000_000;
+/** Limit of one call where an unknown regular expression takes part. */
+const callLimitMs = 5_000;
+/** Text that encodeAsync encodes at once, in UTF-16 units, and the time after which it lets the event loop run. */
+const sliceChars = 512;
+const sliceMs = 4;
+
+/** Ids that the post-processor puts around every text. */
+interface Frame {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
+export class Tokenizer {
+  /** Path of tokenizer.json; named in errors. */
+  readonly file: string;
+  /** 1 + the largest id of a token. The vocabulary of the model may be padded beyond it. */
+  readonly vocabSize: number;
+  /** `bos_token` of tokenizer_config.json, and its id; undefined if there is none. */
+  readonly bosToken: string | undefined;
+  readonly bosId: number | undefined;
+  /** `eos_token` of tokenizer_config.json, and its id. generation_config.json may name further ids that end a text. */
+  readonly eosToken: string | undefined;
+  readonly eosId: number | undefined;
+  /** Ids that `decode` leaves out by default. */
+  readonly specialIds: ReadonlySet<number>;
+  /** Whether text can be decoded while tokens arrive. If not, the detokenizer hands it out at the end. */
+  readonly decodesInWindows: boolean;
+  readonly #engine: Engine;
+  /** Unknown regular expressions may take exponential time. */
+  readonly #isTimeLimited: boolean;
+  /** Undefined if texts cannot be encoded in pieces. */
+  readonly #frame: Frame | undefined;
+
+  /** Use `load` or `parse`. The definition must be checked. */
+  constructor(definition: TokenizerDefinition, config: JsonObject, file: string) {
+    this.file = file;
+    this.vocabSize = definition.vocabSize;
+    this.decodesInWindows = decodesInWindows(definition);
+    this.#isTimeLimited = !definition.regexes.every(isKnownPattern);
+    const { byName, additional } = readSpecialTokens(config);
+    this.#engine = this.#attempt("read it", () => new Engine(definition.json, engineConfig(config, byName)));
+    this.bosToken = byName["bos_token"];
+    this.bosId = this.#idOf(this.bosToken);
+    this.eosToken = byName["eos_token"];
+    this.eosId = this.#idOf(this.eosToken);
+    const named = [...Object.values(byName), ...additional].map((token) => this.#idOf(token));
+    const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
+    this.specialIds = new Set([...flagged, ...named.filter((id) => id !== undefined)]);
+    this.#frame = isSliceable(definition, config) ? this.#readFrame() : undefined;
+    // What would fail at the first request fails now.
+    this.decode(this.encode("Hello, 1st\nworld! 안녕"));
+  }
+
+  /**
+   * Reads tokenizer.json and tokenizer_config.json of a checkpoint.
+   *
+   * @param folder path of the checkpoint folder
+   * @returns null if there is no tokenizer.json: such a checkpoint takes and gives token ids
+   * @throws TextError ERR_TOKENIZER naming the file
+   */
+  static async load(folder: string): Promise<Tokenizer | null> {
+    const file = join(folder, "tokenizer.json");
+    const json = await readTextFile(file, maxTokenizerBytes, "ERR_TOKENIZER");
+    if (json === undefined) return null;
+    const configFile = join(folder, "tokenizer_config.json");
+    const config = await readTextFile(configFile, maxConfigBytes, "ERR_TOKENIZER");
+    return Tokenizer.parse(
+      json,
+      file,
+      config === undefined ? {} : parseJsonObject(config, configFile, "ERR_TOKENIZER"),
+    );
+  }
+
+  /**
+   * Makes a tokenizer from the text of tokenizer.json.
+   *
+   * @param json text of tokenizer.json
+   * @param file named in errors
+   * @param config content of tokenizer_config.json
+   * @throws TextError ERR_TOKENIZER naming the file
+   */
+  static parse(json: string, file: string, config: JsonObject = {}): Tokenizer {
+    const definition = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
+    return new Tokenizer(definition, config, file);
+  }
+
+  /**
+   * Encodes a text at once; 100 KB take some hundred ms, see encodeAsync.
+   *
+   * @returns token ids
+   * @throws ArgumentTypeError if text is not a string; TextError ERR_TOKENIZER if the text cannot be encoded
+   */
+  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): Int32Array {
+    if (typeof text !== "string") {
+      throw new ArgumentTypeError(`text: expected a string, got ${typeof text}`);
+    }
+    return this.#attempt("encode the text", () =>
+      checkedIds(this.#engine.encode(text, { add_special_tokens: addSpecialTokens }).ids),
+    );
+  }
+
+  /**
+   * Encodes a text piece by piece and lets the event loop run in between, about every 4 ms. Equals encode(text). A text
+   * without a place to cut (slicing.ts), such as one very long word, and texts of unusual tokenizers are encoded at once.
+   *
+   * @returns token ids
+   * @throws as encode
+   */
+  async encodeAsync(text: string, options: EncodeOptions = {}): Promise<Int32Array> {
+    const frame = this.#frame;
+    if (frame === undefined || typeof text !== "string" || text.length <= sliceChars) {
+      return this.encode(text, options);
+    }
+    const parts: Int32Array[] = [];
+    let sliceStart = performance.now();
+    for (const piece of safePieces(text, sliceChars)) {
+      parts.push(this.encode(piece, { addSpecialTokens: false }));
+      if (performance.now() - sliceStart < sliceMs) continue;
+      await yieldToEventLoop();
+      sliceStart = performance.now();
+    }
+    const { before, after } = (options.addSpecialTokens ?? true) ? frame : { before: [], after: [] };
+    return concat([before, ...parts, after]);
+  }
+
+  /**
+   * Decodes token ids. Text is not cleaned up (`clean_up_tokenization_spaces` is ignored, as streaming servers do), so
+   * decoding is the inverse of encoding. Bytes that are no UTF-8 become U+FFFD; ids without a token become nothing.
+   *
+   * @throws ArgumentRangeError if an id is no integer in [0, 2^31); TextError ERR_TOKENIZER if the decoder fails
+   */
+  decode(ids: Iterable<number>, { skipSpecialTokens = true }: DecodeOptions = {}): string {
+    const shown: number[] = [];
+    for (const id of ids) if (this.hasText(id, { skipSpecialTokens })) shown.push(id);
+    // The library refuses an empty list.
+    if (shown.length === 0) return "";
+    return this.#attempt("decode tokens", () =>
+      this.#engine.decode(shown, { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    );
+  }
+
+  /**
+   * True if `decode` does not leave this id out.
+   *
+   * @throws ArgumentRangeError if id is no integer in [0, 2^31)
+   */
+  hasText(id: number, { skipSpecialTokens = true }: DecodeOptions = {}): boolean {
+    if (!Number.isInteger(id) || id < 0 || id > 0x7fffffff) {
+      throw new ArgumentRangeError(`token id: expected an integer in [0, 2^31), got ${String(id)}`);
+    }
+    return this.#engine.id_to_token(id) !== undefined && !(skipSpecialTokens && this.specialIds.has(id));
+  }
+
+  /** True for a special token such as <|im_end|>. */
+  isSpecial(id: number): boolean {
+    return this.specialIds.has(id);
+  }
+
+  /** Id of a token given by its text in the vocabulary, such as "<|im_end|>"; undefined if there is none. */
+  tokenId(token: string): number | undefined {
+    return this.#engine.token_to_id(token);
+  }
+
+  #idOf(token: string | undefined): number | undefined {
+    return token === undefined ? undefined : this.tokenId(token);
+  }
+
+  /** Undefined if the post-processor does more than to put tokens before and after the text. */
+  #readFrame(): Frame | undefined {
+    const marker = "\u0000text";
+    const { post_processor: postProcessor } = this.#engine;
+    const tokens: readonly string[] = this.#attempt("run the post-processor", () =>
+      postProcessor === null ? [marker] : postProcessor.post_process([marker], null, true).tokens,
+    );
+    const ids = tokens.map((token) => this.#engine.token_to_id(token));
+    const at = tokens.indexOf(marker);
+    const [before, after] = [ids.slice(0, at), ids.slice(at + 1)];
+    if (at < 0 || !before.every(isId) || !after.every(isId)) return undefined;
+    return { before, after };
+  }
+
+  /** Runs the library; whatever it throws becomes a TextError. */
+  #attempt<T>(what: string, run: () => T): T {
+    try {
+      return this.#isTimeLimited ? withTimeLimit(run, callLimitMs) : run();
+    } catch (cause) {
+      const message = `${this.file}: cannot ${what}: ${describeError(cause)}`;
+      throw new TextError("ERR_TOKENIZER", message, this.file, { cause });
+    }
+  }
+}
+
+/** The fields of tokenizer_config.json that the library reads, apart from those that this file handles itself. */
+function engineConfig(config: JsonObject, specialTokens: Readonly<Record<string, string>>): JsonObject {
+  return {
+    eos_token: specialTokens["eos_token"],
+    remove_space: config["remove_space"] === true,
+    do_lowercase_and_remove_accent: config["do_lowercase_and_remove_accent"] === true,
+  };
+}
+
+function isId(id: number | undefined): id is number {
+  return id !== undefined;
+}
+
+/** The library gives undefined for a token that has no id, when the vocabulary has no token for unknown text either. */
+function checkedIds(ids: readonly (number | undefined)[]): Int32Array {
+  if (!ids.every(isId)) throw new Error("the vocabulary has no token for a part of it");
+  return Int32Array.from(ids);
+}
+
+function concat(parts: readonly (Int32Array | readonly number[])[]): Int32Array {
+  const all = new Int32Array(parts.reduce((length, part) => length + part.length, 0));
+  let length = 0;
+  for (const part of parts) {
+    all.set(part, length);
+    length += part.length;
+  }
+  return all;
+}

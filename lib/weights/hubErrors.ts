@@ -1,0 +1,31 @@
+/** Gives failures of hub requests their type: HubError with a code that callers branch on. */
+import { HubApiError } from "@huggingface/hub";
+import { HubError, WarploopError } from "../errors.js";
+import { describeError } from "./json.js";
+
+/**
+ * The error for an HTTP status.
+ *
+ * @param what the thing asked for, such as "org/name@main"
+ */
+export function hubStatusError(status: number, what: string, cause?: unknown): HubError {
+  const options = cause === undefined ? undefined : { cause };
+  if (status === 401 || status === 403) {
+    return new HubError(
+      "ERR_HUB_UNAUTHORIZED",
+      `${what}: access denied (HTTP ${status}): it does not exist, or it is private or gated and needs a token with access (HF_TOKEN)`,
+      options,
+    );
+  }
+  if (status === 404) return new HubError("ERR_HUB_NOT_FOUND", `${what}: not found (HTTP 404)`, options);
+  return new HubError("ERR_HUB_NETWORK", `${what}: the hub answered HTTP ${status}`, options);
+}
+
+/** Wraps whatever a hub request threw. Typed errors and the reason of an abort pass unchanged. */
+export function toHubError(error: unknown, what: string, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted) return signal.reason;
+  if (error instanceof WarploopError) return error;
+  if (error instanceof HubApiError) return hubStatusError(error.statusCode, what, error);
+  const inner = error instanceof Error && error.cause !== undefined ? `: ${describeError(error.cause)}` : "";
+  return new HubError("ERR_HUB_NETWORK", `${what}: ${describeError(error)}${inner}`, { cause: error });
+}

@@ -1,0 +1,15 @@
+#include "ops/add/add.h"
+
+#include "bind/arguments.h"
+
+namespace warploop {
+
+void bind_add(Arguments& args, Stream& stream) {
+  AddParams p{};
+  p.a = args.tensor();
+  p.b = args.tensor();
+  p.out = args.tensor();
+  stream.submit<OpId::add>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,16 @@
+// Elementwise sum.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct AddParams {
+  TensorView a;    // any shape of rank 1 to 4, f32 | bf16 | f16, rows strided
+  TensorView b;    // shape of a, f32 | bf16 | f16, rows strided
+  TensorView out;  // shape and dtype of a, rows strided; may be a or b
+};
+
+void check(const AddParams& p, Check& c);
+
+}  // namespace warploop

@@ -1,0 +1,13 @@
+#include "bind/arguments.h"
+#include "ops/argmax/argmax.h"
+
+namespace warploop {
+
+void bind_argmax(Arguments& args, Stream& stream) {
+  ArgmaxParams p{};
+  p.logits = args.tensor();
+  p.out = args.tensor();
+  stream.submit<OpId::argmax>(p);
+}
+
+}  // namespace warploop

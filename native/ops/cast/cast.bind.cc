@@ -1,0 +1,14 @@
+#include "ops/cast/cast.h"
+
+#include "bind/arguments.h"
+
+namespace warploop {
+
+void bind_cast(Arguments& args, Stream& stream) {
+  CastParams p{};
+  p.x = args.tensor();
+  p.out = args.tensor();
+  stream.submit<OpId::cast>(p);
+}
+
+}  // namespace warploop

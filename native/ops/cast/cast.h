@@ -1,0 +1,15 @@
+// Conversion between float dtypes.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct CastParams {
+  TensorView x;    // any shape of rank 1 to 4, f32 | bf16 | f16, rows strided
+  TensorView out;  // shape of x, f32 | bf16 | f16, rows strided; may be x if the dtypes agree
+};
+
+void check(const CastParams& p, Check& c);
+
+}  // namespace warploop

@@ -1,0 +1,15 @@
+// Copy between tensors of one dtype and shape, whatever their row strides.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct CopyParams {
+  TensorView src;  // any shape of rank 1 to 4, any dtype of whole bytes, rows strided
+  TensorView dst;  // shape and dtype of src, rows strided; must not overlap src
+};
+
+void check(const CopyParams& p, Check& c);
+
+}  // namespace warploop

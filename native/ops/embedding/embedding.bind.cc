@@ -1,0 +1,15 @@
+#include "ops/embedding/embedding.h"
+
+#include "bind/arguments.h"
+
+namespace warploop {
+
+void bind_embedding(Arguments& args, Stream& stream) {
+  EmbeddingParams p{};
+  p.ids = args.tensor();
+  p.table = args.tensor();
+  p.out = args.tensor();
+  stream.submit<OpId::embedding>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,16 @@
+// Row lookup: out[t] = table[ids[t]], also used as a plain row gather.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct EmbeddingParams {
+  TensorView ids;    // [T], i32, packed; each in [0, V), verified when the op runs
+  TensorView table;  // [V, D], f32 | bf16 | f16, rows strided
+  TensorView out;    // [T, D], f32 | bf16 | f16, rows strided
+};
+
+void check(const EmbeddingParams& p, Check& c);
+
+}  // namespace warploop

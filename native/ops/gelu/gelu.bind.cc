@@ -1,0 +1,15 @@
+#include "ops/gelu/gelu.h"
+
+#include "bind/arguments.h"
+
+namespace warploop {
+
+void bind_gelu(Arguments& args, Stream& stream) {
+  GeluParams p{};
+  p.x = args.tensor();
+  p.out = args.tensor();
+  p.approximate = args.i32();
+  stream.submit<OpId::gelu>(p);
+}
+
+}  // namespace warploop

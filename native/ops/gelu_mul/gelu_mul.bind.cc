@@ -1,0 +1,15 @@
+#include "ops/gelu_mul/gelu_mul.h"
+
+#include "bind/arguments.h"
+
+namespace warploop {
+
+void bind_gelu_mul(Arguments& args, Stream& stream) {
+  GeluMulParams p{};
+  p.x = args.tensor();
+  p.out = args.tensor();
+  p.approximate = args.i32();
+  stream.submit<OpId::gelu_mul>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,18 @@
+#include "bind/arguments.h"
+#include "ops/grouped_linear/grouped_linear.h"
+
+namespace warploop {
+
+void bind_grouped_linear(Arguments& args, Stream& stream) {
+  GroupedLinearParams p{};
+  p.x = args.tensor();
+  p.weight = args.tensor();
+  p.offsets = args.tensor();
+  p.order = args.optional_tensor();
+  p.out = args.tensor();
+  p.top_k = args.i32();
+  p.swiglu = args.flag();
+  stream.submit<OpId::grouped_linear>(p);
+}
+
+}  // namespace warploop

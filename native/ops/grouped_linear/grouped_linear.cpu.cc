@@ -1,0 +1,94 @@
+// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to; f = SwiGLU or nothing
+// Steps:     1. check the groups   2. a register tile of products over gathered rows (cpu/gemm.h)   3. SwiGLU, conversion
+// Mapping:   (expert, block of its panels) is one piece of work, dealt to threads; experts without rows cost a look
+// Cost:      decode: the weights of the experts that have rows, memory-bound
+// Numerics:  f32 accumulation in k order; a row's result does not depend on its neighbours
+// Source:    gather in the load and SwiGLU in the epilogue as in SonicMoE, arXiv 2512.14080
+#include "ops/grouped_linear/grouped_linear.h"
+
+#include "cpu/cpu_context.h"
+#include "cpu/gemm.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+namespace {
+
+constexpr int64_t kBlockPanels = 8;  // even: gate and up panels stay together
+
+void check_groups(const GroupedLinearParams& p) {
+  const int32_t* offsets = p.offsets.as<int32_t>();
+  const int64_t experts = p.offsets.size(0) - 1, M = p.out.size(0);
+  for (int64_t e = 0; e < experts; e++) {
+    if (offsets[e] > offsets[e + 1]) fail_execution("offsets[", e, "] = ", offsets[e], " exceeds the next one");
+  }
+  if (offsets[0] < 0 || offsets[experts] > M) {
+    fail_execution("offsets run from ", offsets[0], " to ", offsets[experts], " but there are ", M, " rows");
+  }
+  for (int64_t r = 0; p.order && r < M; r++) {
+    const int32_t source = p.order.as<int32_t>()[r];
+    if (source < 0 || source / p.top_k >= p.x.size(0)) {
+      fail_execution("order[", r, "] = ", source, " is outside the ", p.x.size(0), " rows of x times topK");
+    }
+  }
+}
+
+/// Writes `columns` results of one row: from columns floats, or with swiglu from alternating panels of gate and up.
+void finish_row(const GroupedLinearParams& p, int64_t row, int64_t column, int64_t columns, const float* tile) {
+  dispatch_float(p.out.dtype, [&]<class O>(O) {
+    O* out = p.out.as<O>() + row * p.out.stride(0) + column;
+    if (!p.swiglu) {
+      for_lanes(columns, [&](int64_t i, int n) { store_some(out + i, load_some(tile + i, n), n); });
+      return;
+    }
+    for (int64_t first = 0; first < columns; first += kPanel) {
+      const float* gate = tile + 2 * first;
+      for_lanes(std::min<int64_t>(kPanel, columns - first), [&](int64_t i, int n) {
+        const vf g = load_some(gate + i, n);
+        store_some(out + first + i, g * sigmoid(g) * load_some(gate + kPanel + i, n), n);
+      });
+    }
+  });
+}
+
+template <class X, class W>
+void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int64_t last) {
+  const int32_t* offsets = p.offsets.as<int32_t>();
+  const int64_t begin = offsets[expert], K = p.x.size(1), N = p.out.size(1);
+  const int64_t panels = p.weight.size(0) / (p.offsets.size(0) - 1);
+  const W* weight = p.weight.as<W>() + expert * panels * panel_elements<W>(K);
+  const int32_t* order = p.order.as<int32_t>();
+  const int64_t per_column = p.swiglu ? 2 : 1;
+  multiply_block<X, W>(
+      offsets[expert + 1] - begin,
+      [&](int64_t row) {
+        const int64_t source = order ? order[begin + row] / p.top_k : begin + row;
+        return p.x.as<X>() + source * p.x.stride(0);
+      },
+      weight, K, first, last, [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
+        const int64_t column = panel / per_column * kPanel;
+        const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
+        for (int i = 0; i < count; i++) {
+          finish_row(p, begin + row + i, column, columns, tile + i * num_panels * kPanel);
+        }
+      });
+}
+
+}  // namespace
+
+void grouped_linear(const GroupedLinearParams& p, CpuContext& context) {
+  check_groups(p);
+  const int32_t* offsets = p.offsets.as<int32_t>();
+  const int64_t experts = p.offsets.size(0) - 1;
+  const int64_t panels = p.weight.size(0) / experts, blocks = (panels + kBlockPanels - 1) / kBlockPanels;
+  dispatch_product(p.x.dtype, p.weight.dtype, [&]<class X, class W>(X, W) {
+    parallel_for(context.pool(), experts * blocks, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; i++) {
+        const int64_t expert = i / blocks, first = i % blocks * kBlockPanels;
+        if (offsets[expert] == offsets[expert + 1]) continue;
+        run_block<X, W>(p, expert, first, std::min(first + kBlockPanels, panels));
+      }
+    });
+  });
+}
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

@@ -1,0 +1,16 @@
+#include "bind/arguments.h"
+#include "ops/kv_store/kv_store.h"
+
+namespace warploop {
+
+void bind_kv_store(Arguments& args, Stream& stream) {
+  KvStoreParams p{};
+  p.k = args.tensor();
+  p.v = args.tensor();
+  p.k_pages = args.tensor();
+  p.v_pages = args.tensor();
+  p.slots = args.tensor();
+  stream.submit<OpId::kv_store>(p);
+}
+
+}  // namespace warploop

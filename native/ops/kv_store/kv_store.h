@@ -1,0 +1,18 @@
+// Scatters the keys and values of new tokens into KV pages, in place.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct KvStoreParams {
+  TensorView k;        // [T, Hkv, Dh], f32 | bf16 | f16, rows strided
+  TensorView v;        // [T, Hkv, Dv], dtype of k, rows strided
+  TensorView k_pages;  // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; written
+  TensorView v_pages;  // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided; written
+  TensorView slots;    // [T], i32: page * Ps + offset, different for every token; -1: the token is not stored
+};
+
+void check(const KvStoreParams& p, Check& c);
+
+}  // namespace warploop

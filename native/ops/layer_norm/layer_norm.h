@@ -1,0 +1,18 @@
+// Layer normalisation over the last axis.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct LayerNormParams {
+  TensorView x;       // [T, D], f32 | bf16 | f16, rows strided
+  TensorView weight;  // [D], f32
+  TensorView bias;    // [D], f32; optional
+  TensorView out;     // [T, D], f32 | bf16 | f16, rows strided; may be x
+  float eps;          // > 0, added to the variance
+};
+
+void check(const LayerNormParams& p, Check& c);
+
+}  // namespace warploop

@@ -1,0 +1,16 @@
+#include "bind/arguments.h"
+#include "ops/linear/linear.h"
+
+namespace warploop {
+
+void bind_linear(Arguments& args, Stream& stream) {
+  LinearParams p{};
+  p.x = args.tensor();
+  p.weight = args.tensor();
+  p.bias = args.optional_tensor();
+  p.residual = args.optional_tensor();
+  p.out = args.tensor();
+  stream.submit<OpId::linear>(p);
+}
+
+}  // namespace warploop

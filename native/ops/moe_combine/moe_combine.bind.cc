@@ -1,0 +1,16 @@
+#include "bind/arguments.h"
+#include "ops/moe_combine/moe_combine.h"
+
+namespace warploop {
+
+void bind_moe_combine(Arguments& args, Stream& stream) {
+  MoeCombineParams p{};
+  p.y = args.tensor();
+  p.inverse = args.tensor();
+  p.weights = args.tensor();
+  p.residual = args.optional_tensor();
+  p.out = args.tensor();
+  stream.submit<OpId::moe_combine>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,14 @@
+#include "ops/moe_combine/moe_combine.h"
+
+namespace warploop {
+
+void check(const MoeCombineParams& p, Check& c) {
+  Sym T{"T"}, K{"K"}, D{"D"};
+  c.tensor("inverse", p.inverse).dtype(kI32).shape({T, K}).packed();
+  c.tensor("weights", p.weights).dtype(kF32).shape({T, K}).packed();
+  c.tensor("y", p.y).dtype(kFloats).shape({p.inverse.numel(), D}).rows();
+  c.optional("residual", p.residual).dtype(kF32).shape({T, D}).rows();
+  c.tensor("out", p.out).dtype(kFloats).shape({T, D}).rows();
+}
+
+}  // namespace warploop

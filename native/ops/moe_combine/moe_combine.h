@@ -1,0 +1,18 @@
+// Brings the outputs of the experts back to the tokens: their weighted sum, with an optional residual add.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct MoeCombineParams {
+  TensorView y;         // [T*K, D], f32 | bf16 | f16, rows strided: expert outputs in permuted order
+  TensorView inverse;   // [T, K], i32, packed: row of y of each (token, choice) pair
+  TensorView weights;   // [T, K], f32, packed
+  TensorView residual;  // [T, D], f32, rows strided; optional
+  TensorView out;       // [T, D], f32 | bf16 | f16, rows strided; may be residual
+};
+
+void check(const MoeCombineParams& p, Check& c);
+
+}  // namespace warploop

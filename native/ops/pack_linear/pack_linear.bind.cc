@@ -1,0 +1,15 @@
+#include "bind/arguments.h"
+#include "ops/pack_linear/pack_linear.h"
+
+namespace warploop {
+
+void bind_pack_linear(Arguments& args, Stream& stream) {
+  PackLinearParams p{};
+  p.weight = args.tensor();
+  p.out = args.tensor();
+  p.transpose = args.flag();
+  p.swiglu = args.flag();
+  stream.submit<OpId::pack_linear>(p);
+}
+
+}  // namespace warploop

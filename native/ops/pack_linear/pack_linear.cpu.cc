@@ -1,0 +1,55 @@
+// What:      out[panel][k / u][column][k % u] = weight[row(panel, column)][k], zero where there is no such row or k
+// Mapping:   panels are dealt to threads
+// Limits:    moves bits, so one instance per element size serves all dtypes
+#include "ops/pack_linear/pack_linear.h"
+
+#include "cpu/cpu_context.h"
+#include "cpu/simd.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+namespace {
+
+/// Row of the weight behind column `column` of panel `panel`; -1: padding.
+int64_t weight_row(int64_t panel, int64_t column, int64_t N, bool swiglu) {
+  if (!swiglu) {
+    const int64_t row = panel * kPanelColumns + column;
+    return row < N ? row : -1;
+  }
+  const int64_t row = panel / 2 * kPanelColumns + column;  // inside gate or up
+  return row < N / 2 ? panel % 2 * (N / 2) + row : -1;
+}
+
+template <class Bits>
+void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
+  const int64_t N = p.weight.size(p.transpose ? 1 : 0), K = p.weight.size(p.transpose ? 0 : 1);
+  const int64_t row_stride = p.weight.stride(p.transpose ? 1 : 0), k_stride = p.weight.stride(p.transpose ? 0 : 1);
+  const int64_t u = p.out.size(3), steps = p.out.size(1);
+  for (int64_t column = 0; column < kPanelColumns; column++) {
+    const int64_t row = weight_row(panel, column, N, p.swiglu);
+    const Bits* from = p.weight.as<Bits>() + std::max<int64_t>(row, 0) * row_stride;
+    for (int64_t step = 0; step < steps; step++) {
+      for (int64_t i = 0; i < u; i++) {
+        const int64_t k = step * u + i;
+        out[(step * kPanelColumns + column) * u + i] = row >= 0 && k < K ? from[k * k_stride] : Bits{};
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void pack_linear(const PackLinearParams& p, CpuContext& context) {
+  const int64_t elements = p.out.stride(0);
+  parallel_for(context.pool(), p.out.size(0), 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t panel = begin; panel < end; panel++) {
+      if (p.out.dtype == DType::f32) {
+        pack_panel(p, panel, p.out.as<uint32_t>() + panel * elements);
+      } else {
+        pack_panel(p, panel, p.out.as<uint16_t>() + panel * elements);
+      }
+    }
+  });
+}
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

@@ -1,0 +1,16 @@
+#include "bind/arguments.h"
+#include "ops/rope/rope.h"
+
+namespace warploop {
+
+void bind_rope(Arguments& args, Stream& stream) {
+  RopeParams p{};
+  p.q = args.tensor();
+  p.k = args.optional_tensor();
+  p.positions = args.tensor();
+  p.table = args.tensor();
+  p.interleaved = args.flag();
+  stream.submit<OpId::rope>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,15 @@
+// SwiGLU gate over a fused row of F gates and then F ups.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct SiluMulParams {
+  TensorView x;    // [T, 2F], f32 | bf16 | f16, rows strided
+  TensorView out;  // [T, F], f32 | bf16 | f16, rows strided; must not overlap x
+};
+
+void check(const SiluMulParams& p, Check& c);
+
+}  // namespace warploop

@@ -1,0 +1,16 @@
+#include "ops/table_gather/table_gather.h"
+
+#include "bind/arguments.h"
+
+namespace warploop {
+
+void bind_table_gather(Arguments& args, Stream& stream) {
+  TableGatherParams p{};
+  p.table = args.tensor();
+  p.rows = args.tensor();
+  p.cols = args.tensor();
+  p.out = args.tensor();
+  stream.submit<OpId::table_gather>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,16 @@
+#include "ops/table_scatter/table_scatter.h"
+
+#include "bind/arguments.h"
+
+namespace warploop {
+
+void bind_table_scatter(Arguments& args, Stream& stream) {
+  TableScatterParams p{};
+  p.table = args.tensor();
+  p.rows = args.tensor();
+  p.cols = args.tensor();
+  p.values = args.tensor();
+  stream.submit<OpId::table_scatter>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,211 @@
+// Contract: the float64 references of the dense ops mean what their papers say. Each is checked where a closed form,
+// an identity or a known value exists, never against another implementation of the same loop.
+import { describe, expect, test } from "vitest";
+import { ropeTable } from "../lib/nn/ropeTable.js";
+import { argmax } from "./reference/argmax.js";
+import { embedding } from "./reference/embedding.js";
+import { erfc } from "./reference/erfc.js";
+import { gelu } from "./reference/gelu.js";
+import { geluMul } from "./reference/geluMul.js";
+import { layerNorm } from "./reference/layerNorm.js";
+import { linear } from "./reference/linear.js";
+import { logprobs } from "./reference/logprobs.js";
+import { rmsNorm } from "./reference/rmsNorm.js";
+import { rope } from "./reference/rope.js";
+import { siluMul } from "./reference/siluMul.js";
+import { tableGather } from "./reference/tableGather.js";
+import { tableScatter } from "./reference/tableScatter.js";
+import { f64, i32 } from "./support/arrays.js";
+import { expectNear } from "./support/compare.js";
+import { Random } from "./support/random.js";
+
+const random = new Random(7);
+
+describe("linear and embedding", () => {
+  test("the identity weight returns x plus bias plus residual", () => {
+    const x = random.normal(6);
+    const identity = f64(1, 0, 0, 0, 1, 0, 0, 0, 1);
+    const bias = f64(10, 20, 30);
+    const expected = x.map((value, i) => value + bias[i % 3]! + 5);
+    expectNear(
+      linear(x, identity, { T: 2, N: 3, K: 3 }, { bias, residual: new Float64Array(6).fill(5) }),
+      expected,
+    );
+  });
+
+  test("a known product with a weight that is not square", () => {
+    expect(linear(f64(1, 2, 3), f64(4, 5, 6, 7, 8, 9), { T: 1, N: 2, K: 3 })).toEqual(f64(32, 50));
+    expect(linear(f64(), f64(), { T: 1, N: 2, K: 0 })).toEqual(f64(0, 0));
+  });
+
+  test("embedding equals a one-hot product; an id outside the table fails", () => {
+    const table = f64(1, 2, 3, 4, 5, 6);
+    expect(embedding(i32(2, 0), table, { V: 3, D: 2 })).toEqual(f64(5, 6, 1, 2));
+    expect(() => embedding(i32(3), table, { V: 3, D: 2 })).toThrow(RangeError);
+    expect(() => embedding(i32(-1), table, { V: 3, D: 2 })).toThrow(RangeError);
+  });
+});
+
+describe("norms", () => {
+  const D = 64;
+  const x = random.normal(3 * D, { std: 5 });
+  const ones = new Float64Array(D).fill(1);
+
+  test("rmsNorm rows have mean square one, whatever the scale of x", () => {
+    const { out } = rmsNorm(x, ones, { T: 3, D }, { eps: 0 });
+    for (let t = 0; t < 3; t++) {
+      expect(out.subarray(t * D, (t + 1) * D).reduce((sum, value) => sum + value * value, 0) / D).toBeCloseTo(
+        1,
+        12,
+      );
+    }
+    expectNear(
+      rmsNorm(
+        x.map((value) => value * 1e30),
+        ones,
+        { T: 3, D },
+        { eps: 0 },
+      ).out,
+      out,
+    );
+  });
+
+  test("rmsNorm: residual is added first and returned; the offset adds to the weight; zero rows stay zero", () => {
+    const residual = random.normal(3 * D);
+    const sum = x.map((value, i) => value + residual[i]!);
+    const fused = rmsNorm(x, ones, { T: 3, D }, { residual });
+    expectNear(fused.residual, sum);
+    expectNear(fused.out, rmsNorm(sum, ones, { T: 3, D }).out);
+    expectNear(
+      rmsNorm(x, new Float64Array(D), { T: 3, D }, { weightOffset: 1 }).out,
+      rmsNorm(x, ones, { T: 3, D }).out,
+    );
+    expect(rmsNorm(new Float64Array(D), ones, { T: 1, D }).out).toEqual(new Float64Array(D));
+  });
+
+  test("layerNorm rows have mean of the bias and variance one; a shift of x changes nothing", () => {
+    const bias = new Float64Array(D).fill(3);
+    const out = layerNorm(x, ones, bias, { T: 3, D }, { eps: 0 });
+    const row = out.subarray(D, 2 * D);
+    expect(row.reduce((a, b) => a + b) / D).toBeCloseTo(3, 12);
+    expect(row.reduce((sum, value) => sum + (value - 3) ** 2, 0) / D).toBeCloseTo(1, 12);
+    expectNear(
+      layerNorm(
+        x.map((value) => value + 100),
+        ones,
+        bias,
+        { T: 3, D },
+        { eps: 0 },
+      ),
+      out,
+      1e-12,
+    );
+  });
+});
+
+describe("activations", () => {
+  test.each([
+    // Values of erfc to 20 digits from DLMF 7.23 and Abramowitz and Stegun table 7.1.
+    { x: 0, value: 1 },
+    { x: 0.5, value: 0.47950012218695346232 },
+    { x: 1, value: 0.15729920705028513066 },
+    { x: 2, value: 0.0046777349810472658379 },
+    { x: -1, value: 1.8427007929497148693 },
+    { x: 3, value: 2.2090496998585441373e-5 },
+    { x: 5, value: 1.5374597944280348502e-12 },
+  ])("erfc($x)", ({ x, value }) => {
+    expect(Math.abs(erfc(x) - value)).toBeLessThan(1e-15 * Math.max(1, value));
+    if (x >= 2) expect(Math.abs(erfc(x) / value - 1)).toBeLessThan(1e-14);
+  });
+
+  test("erfc is continuous where the series meets the continued fraction, and total", () => {
+    // The derivative is -2/sqrt(pi) exp(-4) = -0.02; the step of 2e-9 moves erfc by 4.1e-11.
+    expect(erfc(2 - 1e-9) - erfc(2 + 1e-9)).toBeCloseTo((2e-9 * 2 * Math.exp(-4)) / Math.sqrt(Math.PI), 15);
+    expect([erfc(40), erfc(-40), erfc(NaN), erfc(Infinity), erfc(-Infinity)]).toEqual([0, 2, NaN, 0, 2]);
+  });
+
+  test("gelu: gelu(1) = Phi(1); gelu(x) - gelu(-x) = x; both forms are close", () => {
+    expect(gelu(f64(1), { approximate: "none" })[0]).toBeCloseTo(0.8413447460685429, 15);
+    expect(gelu(f64(1), { approximate: "tanh" })[0]).toBeCloseTo(0.8411919906082768, 15);
+    const x = random.normal(200, { std: 3 });
+    for (const approximate of ["none", "tanh"] as const) {
+      const odd = gelu(x, { approximate }).map((value, i) => value - gelu(f64(-x[i]!), { approximate })[0]!);
+      expectNear(odd, x);
+    }
+    expectNear(gelu(x, { approximate: "tanh" }), gelu(x, { approximate: "none" }), 1e-3);
+    expect(gelu(f64(-30), { approximate: "none" })[0]).toBeLessThan(0); // the tail is tiny, not cancelled to zero
+  });
+
+  test("gates: a huge gate passes up through, a hugely negative one closes, silu(0) = 0", () => {
+    const x = f64(800, -800, 0, 3, 4, 5);
+    expect(siluMul(x, { T: 1, F: 3 })).toEqual(f64(2400, -0, 0));
+    expectNear(geluMul(x, { T: 1, F: 3 }, { approximate: "tanh" }), [2400, 0, 0]);
+    expect(siluMul(f64(1, 1), { T: 1, F: 1 })[0]).toBeCloseTo(0.7310585786300049, 15);
+  });
+});
+
+describe("rope", () => {
+  const R = 16;
+  const shape = { T: 4, H: 2, Dh: 24, R };
+  const table = Float64Array.from(
+    ropeTable({ rotaryDim: R, theta: 100, maxLength: 64, maxPositionEmbeddings: 64 }).table,
+  );
+  const x = random.normal(shape.T * shape.H * shape.Dh);
+  const norm = (values: Float64Array) => Math.hypot(...values);
+
+  test.each([{ interleaved: false }, { interleaved: true }])(
+    "%o preserves norms, passes dimensions >= R, is 1 at 0",
+    (options) => {
+      const out = rope(x, i32(0, 5, 17, 63), table, shape, options);
+      for (let head = 0; head < 8; head++) {
+        const range = [head * 24, head * 24 + 24] as const;
+        expect(norm(out.subarray(...range))).toBeCloseTo(norm(x.subarray(...range)), 6);
+        expect(out.subarray(range[0] + R, range[1])).toEqual(x.subarray(range[0] + R, range[1]));
+      }
+      expect(out.subarray(0, 48)).toEqual(x.subarray(0, 48));
+    },
+  );
+
+  test.each([{ interleaved: false }, { interleaved: true }])(
+    "%o: the product of q and k depends on the distance only",
+    (options) => {
+      const one = { T: 1, H: 1, Dh: R, R };
+      const [q, k] = [random.normal(R), random.normal(R)];
+      const product = (i: number, j: number) => {
+        const rotated = rope(k, i32(j), table, one, options);
+        return rope(q, i32(i), table, one, options).reduce((sum, value, d) => sum + value * rotated[d]!, 0);
+      };
+      expect(product(30, 13)).toBeCloseTo(product(47, 30), 5);
+      expect(Math.abs(product(30, 13) - product(30, 14))).toBeGreaterThan(1e-3);
+    },
+  );
+
+  test("a quarter turn maps (1, 0) to (0, 1); the two layouts pair different dimensions", () => {
+    const quarter = f64(0, 0, 1, 1); // R = 4: cos = 0, sin = 1 for both pairs
+    const one = { T: 1, H: 1, Dh: 4, R: 4 };
+    expect(rope(f64(1, 2, 3, 4), i32(0), quarter, one)).toEqual(f64(-3, -4, 1, 2));
+    expect(rope(f64(1, 2, 3, 4), i32(0), quarter, one, { interleaved: true })).toEqual(f64(-2, 1, -4, 3));
+  });
+});
+
+describe("argmax, logprobs, tables", () => {
+  test("argmax: lowest index wins, NaN never, all NaN gives 0", () => {
+    const rows = f64(1, 3, 3, NaN, NaN, -5, NaN, NaN, NaN, -Infinity, -Infinity, -Infinity);
+    expect(argmax(rows, { B: 4, V: 3 })).toEqual(i32(1, 2, 0, 0));
+  });
+
+  test("logprobs: exponentials sum to one, huge logits do not overflow, ties by lower index", () => {
+    const logits = f64(1000, 1001, 1000, 999);
+    const { chosen, topIds, topValues } = logprobs(logits, i32(3), { B: 1, V: 4, topN: 4 });
+    expect(topIds).toEqual(i32(1, 0, 2, 3));
+    expect(topValues.reduce((sum, value) => sum + Math.exp(value), 0)).toBeCloseTo(1, 14);
+    expect(chosen[0]).toBe(topValues[3]);
+  });
+
+  test("scatter then gather returns the values; row -1 skips and gives 0", () => {
+    const [rows, cols] = [i32(2, -1, 0), i32(1, 1, 2)];
+    const table = tableScatter(new Int32Array(9).fill(7), rows, cols, i32(5, 6, 8), { L: 3 });
+    expect(table).toEqual(i32(7, 7, 8, 7, 7, 7, 7, 5, 7));
+    expect(tableGather(table, rows, cols, { L: 3 })).toEqual(i32(5, 0, 8));
+  });
+});

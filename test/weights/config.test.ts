@@ -1,0 +1,207 @@
+// Contract: readConfig and ConfigReader give typed fields, or a CheckpointError with file, field, expected and got.
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CheckpointError } from "../../lib/errors.js";
+import { ConfigReader, readConfig } from "../../lib/weights/config.js";
+
+let root: string;
+let count = 0;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "warploop-config-"));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+async function folderOf(config: object | string, generation?: object | string): Promise<string> {
+  const folder = join(root, String(count++));
+  await mkdir(folder);
+  const text = (value: object | string): string =>
+    typeof value === "string" ? value : JSON.stringify(value);
+  await writeFile(join(folder, "config.json"), text(config));
+  if (generation !== undefined) await writeFile(join(folder, "generation_config.json"), text(generation));
+  return folder;
+}
+
+const base = { architectures: ["LlamaForCausalLM"] };
+
+describe("readConfig", () => {
+  test.each([
+    ["gpt2", "GPT2LMHeadModel", 383],
+    ["llama", "LlamaForCausalLM", 383],
+    ["qwen3", "Qwen3ForCausalLM", 511],
+    ["qwen3_moe", "Qwen3MoeForCausalLM", 383],
+    ["mixtral", "MixtralForCausalLM", 383],
+  ])("golden config %s", async (family, architecture, eos) => {
+    const config = await readConfig(new URL(`../goldens/${family}`, import.meta.url).pathname);
+    expect(config).toMatchObject({ architecture, eosTokenIds: [eos], bosTokenId: eos - 1 });
+    expect(config.reader.positiveInt(["hidden_size", "n_embd"])).toBe(128);
+  });
+
+  const eosCases: readonly (readonly [string, object, object | undefined, number[]])[] = [
+    ["number in config", { eos_token_id: 5 }, undefined, [5]],
+    ["list in config", { eos_token_id: [5, 6, 5] }, undefined, [5, 6]],
+    ["generation config wins", { eos_token_id: 5 }, { eos_token_id: [7, 8] }, [7, 8]],
+    ["generation config without eos", { eos_token_id: 5 }, { eos_token_id: null }, [5]],
+    ["generation config with an empty list", { eos_token_id: 5 }, { eos_token_id: [] }, [5]],
+    ["nowhere", {}, {}, []],
+  ];
+  test.each(eosCases)("eos ids: %s", async (_name, config, generation, expected) => {
+    const { eosTokenIds } = await readConfig(await folderOf({ ...base, ...config }, generation));
+    expect(eosTokenIds).toEqual(expected);
+  });
+
+  test("sampling defaults", async () => {
+    const generation = {
+      do_sample: true,
+      temperature: 0.6,
+      top_k: 20,
+      top_p: 0.95,
+      min_p: 0,
+      repetition_penalty: 1.05,
+    };
+    expect((await readConfig(await folderOf(base, generation))).sampling).toEqual({
+      doSample: true,
+      temperature: 0.6,
+      topK: 20,
+      topP: 0.95,
+      minP: 0,
+      repetitionPenalty: 1.05,
+    });
+    const { sampling } = await readConfig(await folderOf(base, { top_k: null }));
+    expect(Object.values(sampling).every((value) => value === undefined)).toBe(true);
+  });
+
+  const errorCases: readonly (readonly [string, object | string, object | string | undefined, RegExp])[] = [
+    ["not JSON", "{", undefined, /config.json: not valid JSON/],
+    ["NaN is not JSON", '{"a": NaN}', undefined, /config.json: not valid JSON/],
+    ["not an object", "[1]", undefined, /expected a JSON object, got \[1\]/],
+    [
+      "no architectures",
+      {},
+      undefined,
+      /architectures: expected a list with the name of a class, got nothing/,
+    ],
+    ["empty architectures", { architectures: [] }, undefined, /architectures: .* got \[\]/],
+    [
+      "eos that is text",
+      { ...base, eos_token_id: "2" },
+      undefined,
+      /[^_]config.json: eos_token_id: .* got "2"/,
+    ],
+    [
+      "eos that is negative",
+      base,
+      { eos_token_id: [1, -1] },
+      /generation_config.json: eos_token_id: .* got \[1, -1\]/,
+    ],
+    ["top_p above 1", base, { top_p: 1.5 }, /top_p: expected a number in \[0, 1\], got 1.5/],
+    [
+      "temperature of 1e999",
+      base,
+      '{"temperature": 1e999}',
+      /temperature: expected a finite number, got Infinity/,
+    ],
+    ["generation config that is not JSON", base, "oops", /generation_config.json: not valid JSON/],
+    ["config of 17 MB", " ".repeat(17_000_000), undefined, /at most 16000000 bytes, got 17000000/],
+  ];
+  test.each(errorCases)("error: %s", async (_name, config, generation, message) => {
+    const error: unknown = await readConfig(await folderOf(config, generation)).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error).toMatchObject({ code: "ERR_CHECKPOINT_CONFIG", message: expect.stringMatching(message) });
+  });
+
+  test("missing config.json", async () => {
+    await expect(readConfig(join(root, "nowhere"))).rejects.toMatchObject({
+      code: "ERR_CHECKPOINT_MISSING",
+      file: join(root, "nowhere", "config.json"),
+    });
+  });
+});
+
+describe("ConfigReader", () => {
+  const reader = new ConfigReader("c.json", {
+    size: 4,
+    zero: 0,
+    nothing: null,
+    eps: 1e-5,
+    flag: false,
+    act: "silu",
+    list: [0, 2],
+    rope: { factor: 8, bad: "x" },
+    n_embd: 128,
+    huge: 2 ** 60,
+  });
+
+  test("values, defaults and aliases", () => {
+    expect(reader.positiveInt("size")).toBe(4);
+    expect(reader.positiveInt(["hidden_size", "n_embd"])).toBe(128);
+    expect(reader.positiveInt(["nothing", "n_embd"])).toBe(128);
+    expect(reader.positiveInt("nothing", 7)).toBe(7);
+    expect(reader.optionalPositiveInt("nothing")).toBeUndefined();
+    expect(reader.nonNegativeInt("zero")).toBe(0);
+    expect(reader.number("eps")).toBe(1e-5);
+    expect(reader.positiveNumber("absent", 1e-6)).toBe(1e-6);
+    expect(reader.bool("flag", true)).toBe(false);
+    expect(reader.string("act")).toBe("silu");
+    expect(reader.oneOf("act", ["silu", "gelu"])).toBe("silu");
+    expect(reader.oneOf("absent", ["silu", "gelu"], "gelu")).toBe("gelu");
+    expect(reader.intList("list")).toEqual([0, 2]);
+    expect(reader.intList("absent", [])).toEqual([]);
+    expect(reader.optionalObject("nothing")).toBeUndefined();
+    expect(reader.optionalObject("rope")?.number("factor")).toBe(8);
+    expect(reader.has("toString")).toBe(false);
+  });
+
+  const failures: readonly (readonly [string, () => unknown, string])[] = [
+    [
+      "absent",
+      () => reader.positiveInt("absent"),
+      "c.json: absent: expected a positive integer, got nothing",
+    ],
+    [
+      "aliases absent",
+      () => reader.number(["a", "b"]),
+      "c.json: a or b: expected a finite number, got nothing",
+    ],
+    ["zero", () => reader.positiveInt("zero", 3), "c.json: zero: expected a positive integer, got 0"],
+    ["fraction", () => reader.positiveInt("eps"), "c.json: eps: expected a positive integer, got 0.00001"],
+    [
+      "beyond 2^53",
+      () => reader.positiveInt("huge"),
+      `c.json: huge: expected a positive integer, got ${2 ** 60}`,
+    ],
+    ["not positive", () => reader.positiveNumber("zero"), "c.json: zero: expected a positive number, got 0"],
+    ["text as flag", () => reader.bool("act"), 'c.json: act: expected true or false, got "silu"'],
+    ["flag as text", () => reader.string("flag"), "c.json: flag: expected a string, got false"],
+    [
+      "unknown value",
+      () => reader.oneOf("act", ["gelu", "relu"]),
+      'c.json: act: expected one of "gelu", "relu", got "silu"',
+    ],
+    [
+      "no list",
+      () => reader.intList("size"),
+      "c.json: size: expected a list of non-negative integers, got 4",
+    ],
+    ["no object", () => reader.object("list"), "c.json: list: expected an object, got [0, 2]"],
+    [
+      "nested",
+      () => reader.object("rope").number("bad"),
+      'c.json: rope.bad: expected a finite number, got "x"',
+    ],
+    [
+      "rule of the caller",
+      () => reader.fail("size", "a multiple of 3"),
+      "c.json: size: expected a multiple of 3, got 4",
+    ],
+  ];
+  test.each(failures)("error: %s", (_name, read, message) => {
+    expect(read).toThrow(expect.objectContaining({ code: "ERR_CHECKPOINT_CONFIG", file: "c.json", message }));
+  });
+});

@@ -1,0 +1,300 @@
+// Contract: resolveWeights turns a table and a checkpoint into a plan, or lists everything that does not fit.
+import { describe, expect, test } from "vitest";
+import { CheckpointError } from "../../lib/errors.js";
+import { openCheckpoint, type TensorEntry } from "../../lib/weights/safetensors.js";
+import { resolveWeights, type WeightRow, type WeightTable } from "../../lib/weights/weightMap.js";
+
+/** A checkpoint that exists only as entries: "name" is bf16, or "name:dtype". */
+function fake(tensors: Readonly<Record<string, readonly number[]>>) {
+  const entries = Object.entries(tensors).map(([key, shape], i): [string, TensorEntry] => {
+    const [name = "", dtype = "bf16"] = key.split("#");
+    const entry = {
+      name,
+      dtype: dtype as TensorEntry["dtype"],
+      shape,
+      file: "f",
+      byteOffset: i,
+      byteLength: 1,
+    };
+    return [name, entry];
+  });
+  return { folder: "folder", tensors: new Map(entries) };
+}
+
+const row = (slot: string, name: string, shape: readonly number[]): WeightRow => ({
+  slot,
+  from: [name],
+  shapes: [shape],
+});
+
+const embed = row("embed", "model.embed.weight", [8, 4]);
+const head: WeightRow = {
+  ...row("head", "lm_head.weight", [8, 4]),
+  tiedTo: { slot: "embed", when: "missing" },
+};
+const qkv: WeightRow = {
+  slot: "layers.qkv",
+  from: ["q", "k", "v"].map((part) => `model.layers.{layer}.${part}.weight`),
+  shapes: [
+    [6, 4],
+    [2, 4],
+    [2, 4],
+  ],
+};
+const qkvTensors = (layer: number): Record<string, number[]> => ({
+  [`model.layers.${layer}.q.weight`]: [6, 4],
+  [`model.layers.${layer}.k.weight`]: [2, 4],
+  [`model.layers.${layer}.v.weight`]: [2, 4],
+});
+const full = { "model.embed.weight": [8, 4], ...qkvTensors(0), ...qkvTensors(1) };
+const table: WeightTable = { rows: [embed, qkv], numLayers: 2 };
+
+function errorOf(wanted: WeightTable, tensors: Readonly<Record<string, readonly number[]>>): CheckpointError {
+  try {
+    resolveWeights(wanted, fake(tensors));
+  } catch (error) {
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error).toMatchObject({ code: "ERR_CHECKPOINT_TENSOR" });
+    return error as CheckpointError;
+  }
+  throw new Error("expected an error");
+}
+
+describe("plan", () => {
+  test("fusion, layers, order", () => {
+    const plan = resolveWeights(table, fake(full));
+    expect(plan.map(({ slot, layer, shape }) => [slot, layer, shape])).toEqual([
+      ["embed", undefined, [8, 4]],
+      ["layers.qkv", 0, [10, 4]],
+      ["layers.qkv", 1, [10, 4]],
+    ]);
+    expect(plan[2]!.parts.map(({ name }) => name)).toEqual(Object.keys(qkvTensors(1)));
+    expect(plan[2]).toMatchObject({ dtype: "bf16", transpose: false, tiedTo: undefined });
+  });
+
+  test("experts are stacked, each with its parts in order", () => {
+    const names = ["gate", "up"].map((part) => `layers.{layer}.experts.{expert}.${part}`);
+    const shapes = [
+      [3, 4],
+      [3, 4],
+    ];
+    const experts: WeightRow = { slot: "layers.gateUp", from: names, shapes, onlyLayers: [1] };
+    const stored = ["0.gate", "0.up", "1.gate", "1.up"].map((part) => `layers.1.experts.${part}`);
+    const [weight, ...rest] = resolveWeights(
+      { rows: [experts], numLayers: 2, numExperts: 2 },
+      fake(Object.fromEntries(stored.map((name) => [name, [3, 4]]))),
+    );
+    expect(rest).toEqual([]);
+    expect(weight).toMatchObject({ layer: 1, shape: [2, 6, 4] });
+    expect(weight!.parts.map(({ name }) => name)).toEqual(stored);
+  });
+
+  test("transposed matrices", () => {
+    const conv: WeightRow = { ...row("layers.fc", "h.{layer}.fc", [4, 16]), transpose: true };
+    const [weight] = resolveWeights({ rows: [conv], numLayers: 1 }, fake({ "h.0.fc": [4, 16] }));
+    expect(weight).toMatchObject({ transpose: true, shape: [16, 4] });
+    expect(weight!.parts[0]!.shape).toEqual([4, 16]);
+  });
+
+  test.each([
+    ["missing head is shared", "missing", full, "embed"],
+    ["stored head is used", "missing", { ...full, "lm_head.weight": [8, 4] }, undefined],
+    ["stored head is not used", "always", { ...full, "lm_head.weight": [8, 4] }, "embed"],
+  ] as const)("tied: %s", (_name, when, tensors, tiedTo) => {
+    const tied: WeightRow = { ...head, tiedTo: { slot: "embed", when } };
+    const plan = resolveWeights({ ...table, rows: [tied, embed, qkv] }, fake(tensors));
+    expect(plan[0]).toMatchObject({ slot: "head", tiedTo, shape: [8, 4] });
+    expect(plan[0]!.parts.length).toBe(tiedTo === undefined ? 1 : 0);
+  });
+
+  test("a tied weight has the dtype of the shared one", () => {
+    const tensors = { "model.embed.weight#f16": [8, 4] };
+    const plan = resolveWeights({ rows: [head, embed], numLayers: 0 }, fake(tensors));
+    expect(plan[0]).toMatchObject({ dtype: "f16", tiedTo: "embed" });
+  });
+
+  test("other prefixes", () => {
+    const tensors = Object.fromEntries(Object.entries(full).map(([name, shape]) => [name.slice(6), shape]));
+    const plan = resolveWeights(
+      { ...table, prefixAlternatives: [{ from: "model.", to: "" }] },
+      fake(tensors),
+    );
+    expect(plan[1]!.parts[0]!.name).toBe("layers.0.q.weight");
+  });
+
+  test("harmless buffers and ignored tensors", () => {
+    const buffers = {
+      "model.layers.0.self_attn.rotary_emb.inv_freq": [2],
+      "transformer.h.0.attn.bias#u8": [1],
+      "h.0.attn.masked_bias": [],
+      "model.layers.2.extra.weight#unsupported:I64": [1],
+    };
+    const plan = resolveWeights(
+      { ...table, ignored: [/^model\.layers\.2\./] },
+      fake({ ...full, ...buffers }),
+    );
+    expect(plan.length).toBe(3);
+  });
+});
+
+describe("problems of the checkpoint", () => {
+  test("missing, wrong and unexpected tensors in one error", () => {
+    const error = errorOf(table, {
+      ...qkvTensors(0),
+      "model.layers.1.q.weight": [4, 6],
+      "model.layers.1.k.weight": [2, 4],
+      "other.weight": [1],
+      "h.0.attn.c_attn.bias": [1],
+    });
+    expect(error.message).toBe(
+      "folder: the tensors do not fit the model: 2 missing: model.embed.weight, model.layers.1.v.weight; " +
+        "1 wrong: model.layers.1.q.weight (shape: expected [6, 4], got [4, 6]); " +
+        "2 unexpected: other.weight, h.0.attn.c_attn.bias",
+    );
+    expect(error).toMatchObject({ file: "f", tensor: "model.layers.1.q.weight" });
+  });
+
+  test("ten names, then a number", () => {
+    const error = errorOf({ rows: [qkv], numLayers: 5 }, {});
+    expect(error.message).toMatch(/15 missing: (?:[\w.]+, ){9}[\w.]+ and 5 more$/);
+    expect(error.tensor).toBe("model.layers.0.q.weight");
+  });
+
+  test("more layers than configured are unexpected", () => {
+    expect(errorOf({ ...table, numLayers: 1 }, full).message).toMatch(
+      /: 3 unexpected: model.layers.1.q.weight,/,
+    );
+  });
+
+  test.each([
+    ["integer weight", "i8", /dtype: expected f32, f16 or bf16, got i8/],
+    ["unsupported dtype", "unsupported:F64", /dtype: expected f32, f16 or bf16, got unsupported:F64/],
+  ])("dtype: %s", (_name, dtype, message) => {
+    expect(
+      errorOf({ rows: [embed], numLayers: 0 }, { [`model.embed.weight#${dtype}`]: [8, 4] }).message,
+    ).toMatch(message);
+  });
+
+  test("parts of one tensor with two dtypes", () => {
+    const { "model.layers.0.k.weight": shape, ...rest } = qkvTensors(0);
+    const error = errorOf({ rows: [qkv], numLayers: 1 }, { ...rest, "model.layers.0.k.weight#f32": shape! });
+    expect(error.message).toMatch(/k.weight \(dtype: expected bf16 as in model.layers.0.q.weight, got f32\)/);
+  });
+});
+
+describe("mistakes of a table", () => {
+  const mistakes: readonly (readonly [string, Partial<WeightTable>, RegExp])[] = [
+    ["two equal slots", { rows: [embed, embed] }, /not unique/],
+    [
+      "too few shapes",
+      { rows: [{ ...qkv, shapes: [[6, 4]] }] },
+      /expected one for each of the 3 names, got 1/,
+    ],
+    [
+      "layer in one name only",
+      { rows: [{ ...qkv, from: ["a", "b", "c.{layer}"] }] },
+      /in all names or in none/,
+    ],
+    ["no number of experts", { rows: [row("e", "e.{expert}", [1])] }, /numExperts is not set/],
+    [
+      "widths that differ",
+      {
+        rows: [
+          {
+            ...qkv,
+            shapes: [
+              [1, 2],
+              [1, 3],
+              [1, 2],
+            ],
+          },
+        ],
+      },
+      /differ beyond axis 0/,
+    ],
+    [
+      "transposed vector",
+      { rows: [{ ...embed, shapes: [[8]], transpose: true }] },
+      /transpose of a non-matrix/,
+    ],
+    ["onlyLayers outside layers", { rows: [{ ...embed, onlyLayers: [0] }] }, /onlyLayers without/],
+    ["tied to nothing", { rows: [head] }, /tiedTo: expected another slot/],
+  ];
+  test.each(mistakes)("%s", (_name, wrong, message) => {
+    const resolve = (): unknown => resolveWeights({ ...table, ...wrong }, fake({}));
+    expect(resolve).toThrow(
+      expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: expect.stringMatching(message) }),
+    );
+  });
+});
+
+describe("golden checkpoints", () => {
+  const gpt2: readonly WeightRow[] = [
+    row("embed", "transformer.wte.weight", [384, 128]),
+    row("positions", "transformer.wpe.weight", [256, 128]),
+    { ...row("head", "lm_head.weight", [384, 128]), tiedTo: { slot: "embed", when: "missing" } },
+    ...["ln_1", "ln_2"].flatMap((norm) => [
+      row(`layers.${norm}.weight`, `transformer.h.{layer}.${norm}.weight`, [128]),
+      row(`layers.${norm}.bias`, `transformer.h.{layer}.${norm}.bias`, [128]),
+    ]),
+    ...(
+      [
+        ["attn.c_attn", 128, 384],
+        ["attn.c_proj", 128, 128],
+        ["mlp.c_fc", 128, 512],
+        ["mlp.c_proj", 512, 128],
+      ] as const
+    ).flatMap(([name, numIn, numOut]): WeightRow[] => [
+      { ...row(`layers.${name}`, `transformer.h.{layer}.${name}.weight`, [numIn, numOut]), transpose: true },
+      row(`layers.${name}.bias`, `transformer.h.{layer}.${name}.bias`, [numOut]),
+    ]),
+    row("norm.weight", "transformer.ln_f.weight", [128]),
+    row("norm.bias", "transformer.ln_f.bias", [128]),
+  ];
+  const attention: readonly WeightRow[] = [
+    row("embed", "model.embed_tokens.weight", [384, 128]),
+    row("head", "lm_head.weight", [384, 128]),
+    row("norm", "model.norm.weight", [128]),
+    row("layers.norm1", "model.layers.{layer}.input_layernorm.weight", [128]),
+    row("layers.norm2", "model.layers.{layer}.post_attention_layernorm.weight", [128]),
+    {
+      slot: "layers.qkv",
+      from: ["q", "k", "v"].map((part) => `model.layers.{layer}.self_attn.${part}_proj.weight`),
+      shapes: [
+        [256, 128],
+        [128, 128],
+        [128, 128],
+      ],
+    },
+    row("layers.out", "model.layers.{layer}.self_attn.o_proj.weight", [128, 256]),
+  ];
+  const expert = (part: string): string =>
+    `model.layers.{layer}.block_sparse_moe.experts.{expert}.${part}.weight`;
+  const mixtral: readonly WeightRow[] = [
+    ...attention,
+    row("layers.router", "model.layers.{layer}.block_sparse_moe.gate.weight", [4, 128]),
+    {
+      slot: "layers.gateUp",
+      from: [expert("w1"), expert("w3")],
+      shapes: [
+        [96, 128],
+        [96, 128],
+      ],
+    },
+    row("layers.down", expert("w2"), [128, 96]),
+  ];
+
+  test.each([
+    ["gpt2", gpt2],
+    ["mixtral", mixtral],
+  ])("%s: every byte of the file is planned once", async (family, rows) => {
+    await using checkpoint = await openCheckpoint(new URL(`../goldens/${family}`, import.meta.url).pathname);
+    const plan = resolveWeights({ rows, numLayers: 2, numExperts: 4 }, checkpoint);
+    const parts = plan.flatMap((weight) => weight.parts);
+    expect(new Set(parts)).toEqual(new Set(checkpoint.tensors.values()));
+    for (const { parts: own, shape, tiedTo } of plan) {
+      const numBytes = own.reduce((sum, part) => sum + part.byteLength, 0);
+      if (tiedTo === undefined) expect(numBytes).toBe(2 * shape.reduce((product, size) => product * size, 1));
+    }
+  });
+});
