@@ -114,15 +114,13 @@ export class KvPages {
     while (request.sealedPages < full) this.#cache.register(request, request.sealedPages++);
   }
 
-  /** Pages that preempting the request would make available. */
-  exclusivePages(request: Request): number {
-    return request.pages.reduce((count, page) => count + (this.#pool.references(page) === 1 ? 1 : 0), 0);
-  }
-
   /** Tokens to run again if the request were preempted; pages that others hold would be found again. */
   recomputeTokens(request: Request): number {
     if (request.remaining === 0) return 0;
-    const shared = request.pages.length - this.exclusivePages(request);
+    const shared = request.pages.reduce(
+      (count, page) => count + (this.#pool.references(page) > 1 ? 1 : 0),
+      0,
+    );
     return Math.max(0, request.cachedLen - shared * this.#pageSize);
   }
 

@@ -41,7 +41,7 @@ export class Scheduler {
   readonly #kv: KvPages;
   readonly #live = new Map<string, Request>();
   readonly #waiting = new RequestQueue();
-  /** In order of arrival. */
+  /** In order of admission. */
   readonly #running: Request[] = [];
   readonly #freeRows: number[] = [];
   #arrivals = 0;
@@ -106,10 +106,9 @@ export class Scheduler {
    */
   schedule(): ScheduledStep | null {
     const step = new StepBuilder();
-    const preempted = this.#planDecodes(step);
+    this.#planDecodes(step);
     this.#planPrefills(step);
-    // Whoever was preempted just now would come back for the pages it has lost.
-    if (!preempted || step.isEmpty) this.#admitWaiting(step);
+    this.#admitWaiting(step);
     if (step.isEmpty) return null;
     const planned = step.build(this.#stepsPlanned++, this.#options.pageSize, this.#options.maxSequences);
     // Only now, so that no other request of this same step reads pages that the step itself fills.
@@ -192,16 +191,13 @@ export class Scheduler {
     if (problems.length > 0) throw new WarploopError("ERR_INTEGRITY", `scheduler: ${problems.join("; ")}`);
   }
 
-  /** @returns whether a request was preempted */
-  #planDecodes(step: StepBuilder): boolean {
-    const before = this.#preemptions;
+  #planDecodes(step: StepBuilder): void {
     for (const request of [...this.#running]) {
-      // Preempted for a request before it, or not decoding.
-      if (request.status !== "running" || request.remaining !== 1) continue;
+      // Prefilling, waiting for its last token, or preempted for a request before it (then nothing remains).
+      if (request.remaining !== 1) continue;
       if (this.#kv.needsPage(request) && !this.#growOrPreempt(step, request)) continue;
       step.addChunk(request, 1);
     }
-    return this.#preemptions > before;
   }
 
   #planPrefills(step: StepBuilder): void {
@@ -221,7 +217,7 @@ export class Scheduler {
       this.#waiting.remove(request);
       request.status = "running";
       request.row = this.#freeRows.pop()!;
-      this.#insertRunning(request);
+      this.#running.push(request);
       step.addAdmission(request);
       this.#planChunk(step, request);
     }
@@ -236,7 +232,7 @@ export class Scheduler {
   #growOrPreempt(step: StepBuilder, request: Request): boolean {
     let page = this.#kv.grow(request);
     while (page === undefined) {
-      const victim = this.#chooseVictim(step) ?? request;
+      const victim = this.#chooseVictim(step, request);
       this.#preempt(victim);
       if (victim === request) return false;
       page = this.#kv.grow(request);
@@ -246,14 +242,14 @@ export class Scheduler {
   }
 
   /**
-   * The request that loses least by starting over; of equals the one that came last. Never one that this step runs
-   * already: its pages would be read after they have been given away.
+   * The request that loses least by starting over; of equals the one that was admitted last. Never one that this step
+   * runs already: its pages would be read after they have been given away.
    */
-  #chooseVictim(step: StepBuilder): Request | undefined {
-    let victim: Request | undefined;
-    let least = Infinity;
+  #chooseVictim(step: StepBuilder, requester: Request): Request {
+    let victim = requester;
+    let least = this.#kv.recomputeTokens(requester);
     for (const request of this.#running) {
-      if (step.includes(request) || this.#kv.exclusivePages(request) === 0) continue;
+      if (step.includes(request)) continue;
       const cost = this.#kv.recomputeTokens(request);
       if (cost > least) continue;
       victim = request;
@@ -282,12 +278,6 @@ export class Scheduler {
     this.#running.splice(this.#running.indexOf(request), 1);
     this.#freeRows.push(request.row);
     request.row = -1;
-  }
-
-  #insertRunning(request: Request): void {
-    let index = this.#running.length;
-    while (index > 0 && this.#running[index - 1]!.arrivalIndex > request.arrivalIndex) index -= 1;
-    this.#running.splice(index, 0, request);
   }
 
   #finishReasonOf(request: Request, tokenId: number): FinishReason | null {

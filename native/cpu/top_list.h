@@ -1,11 +1,12 @@
-// The best few of a sequence, kept sorted by insertion: for lists so short that a heap or a sort would not pay.
+// The best few of a sequence, kept sorted by insertion: for lists so short that a heap or a sort would not
+// pay.
 #pragma once
 #include <cstdint>
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
-/// Holds at most `capacity` (value, id) pairs in caller-owned arrays, best first. Offered in ascending order of id, equal
-/// values stay in that order. NaN must not be offered.
+/// Holds at most `capacity` (value, id) pairs in caller-owned arrays, best first. Offered in ascending order
+/// of id, equal values stay in that order. NaN must not be offered.
 class TopList {
  public:
   TopList(float* values, int32_t* ids, int64_t capacity) : values_(values), ids_(ids), capacity_(capacity) {}

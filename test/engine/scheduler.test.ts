@@ -46,7 +46,7 @@ describe("what a step runs", () => {
     add(scheduler, "long", 30);
     add(scheduler, "short", 3);
     expect(ran(scheduler.schedule())).toBe("long:0+8 short:0+3");
-    expect(ran(scheduler.schedule())).toBe("long:8+8 short:3+1");
+    expect(ran(scheduler.schedule())).toBe("short:3+1 long:8+8");
   });
 
   test("no more requests than rows; a row is reused when its request ends", () => {
@@ -104,6 +104,23 @@ describe("what a step runs", () => {
     const late = add(scheduler, "b", 10);
     expect(ran(scheduler.schedule())).toBe("a:10+1 same step:6+1 b:8+2");
     expect(late.hitLen).toBe(8);
+  });
+
+  test("a later turn finds the generated tokens of the earlier one, up to the last full page", () => {
+    const scheduler = makeScheduler({ prefixCache: true });
+    const first = add(scheduler, "a", 4, { maxTokens: 5 });
+    // Two steps in flight: the id that fills the second page becomes known when nothing more is planned.
+    let ahead = scheduler.schedule();
+    while (ahead !== null) {
+      const next = scheduler.schedule();
+      commit(scheduler, ahead);
+      ahead = next;
+    }
+    expect(first.tokens).toHaveLength(9);
+    const second = new Request("b", [...first.tokens, 1, 2], { maxTokens: 1 });
+    scheduler.add(second);
+    scheduler.schedule();
+    expect(second.hitLen).toBe(8);
   });
 });
 

@@ -123,7 +123,10 @@ export class HubServer {
       return;
     }
     faults.breakTimes = breakTimes - 1;
-    response.write(content.subarray(start, start + breakAfterBytes), () => response.destroy());
+    response.write(content.subarray(start, start + breakAfterBytes), () => {
+      // Not at once, or what was written is lost with the connection.
+      setTimeout(() => response.destroy(), 30);
+    });
   }
 }
 

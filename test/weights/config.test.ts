@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
 import { ConfigReader, readConfig } from "../../lib/weights/config.js";
@@ -36,7 +37,7 @@ describe("readConfig", () => {
     ["qwen3_moe", "Qwen3MoeForCausalLM", 383],
     ["mixtral", "MixtralForCausalLM", 383],
   ])("golden config %s", async (family, architecture, eos) => {
-    const config = await readConfig(new URL(`../goldens/${family}`, import.meta.url).pathname);
+    const config = await readConfig(fileURLToPath(new URL(`../goldens/${family}`, import.meta.url)));
     expect(config).toMatchObject({ architecture, eosTokenIds: [eos], bosTokenId: eos - 1 });
     expect(config.reader.positiveInt(["hidden_size", "n_embd"])).toBe(128);
   });

@@ -1,5 +1,6 @@
 // Contract: resolveModel fetches what is needed into the shared cache layout, once, resumably, and with typed errors.
-import { mkdir, mkdtemp, readFile, readlink, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readFile, readlink, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -23,6 +24,9 @@ const unwanted = {
   "README.md": Buffer.from("y"),
   "consolidated.safetensors": weights,
 };
+
+// Not toEqual, which takes seconds for so many bytes.
+const isWeights = (bytes: Buffer): boolean => bytes.equals(weights);
 
 let server: HubServer;
 let cache: string;
@@ -60,13 +64,14 @@ async function errorOf(promise: Promise<unknown>): Promise<HubError> {
 /** Records progress and checks that each file only grows and ends complete. */
 function recorder() {
   const events: DownloadProgress[] = [];
+  const last = (file: string): DownloadProgress | undefined =>
+    events.filter((event) => event.file === file).at(-1);
   const onProgress = (event: DownloadProgress): void => {
-    const last = events.findLast(({ file }) => file === event.file);
-    expect(event.loaded).toBeGreaterThanOrEqual(last?.loaded ?? 0);
+    expect(event.loaded).toBeGreaterThan(last(event.file)?.loaded ?? -1);
     expect(event.loaded).toBeLessThanOrEqual(event.total);
     events.push(event);
   };
-  return { events, onProgress, last: (file: string) => events.findLast((event) => event.file === file) };
+  return { events, onProgress, last };
 }
 
 const partialFiles = async (): Promise<string[]> =>
@@ -78,7 +83,7 @@ describe("download", () => {
     const folder = await resolveModel(repoId, { onProgress: progress.onProgress });
     expect(folder).toBe(join(repo, "snapshots", commit));
     expect((await readdir(folder)).sort()).toEqual(["config.json", "model.safetensors", "tokenizer.json"]);
-    expect(await readFile(join(folder, "model.safetensors"))).toEqual(Buffer.from(weights));
+    expect(await readFile(join(folder, "model.safetensors"))).toSatisfy(isWeights);
     expect(await readlink(join(folder, "config.json"))).toMatch(/^\.\.\/\.\.\/blobs\/[0-9a-f]{40}$/);
     expect(await readlink(join(folder, "model.safetensors"))).toMatch(/^\.\.\/\.\.\/blobs\/[0-9a-f]{64}$/);
     expect(await readFile(join(repo, "refs", "main"), "utf8")).toBe(commit);
@@ -141,9 +146,14 @@ describe("interruption", () => {
     server.faults = { breakAfterBytes: 100_000, breakTimes: 2 };
     const progress = recorder();
     const folder = await resolveModel(repoId, { onProgress: progress.onProgress });
-    expect(await readFile(join(folder, "model.safetensors"))).toEqual(Buffer.from(weights));
-    const ranges = server.fileRequests().map(({ range }) => range);
-    expect(ranges.slice(-3)).toEqual([undefined, "bytes=100000-", "bytes=200000-"]);
+    expect(await readFile(join(folder, "model.safetensors"))).toSatisfy(isWeights);
+    const starts = server
+      .fileRequests()
+      .map(({ range }) => Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0));
+    const [first, second = 0, third = 0] = starts.slice(-3);
+    expect(first).toBe(0);
+    expect(second).toBeGreaterThan(0);
+    expect(third).toBeGreaterThan(second);
     expect(progress.last("model.safetensors")?.loaded).toBe(weights.length);
   });
 
@@ -161,14 +171,23 @@ describe("interruption", () => {
     server.requests.length = 0;
     const folder = await resolveModel(repoId);
     expect(server.fileRequests().map(({ range }) => range)).toEqual([`bytes=${size}-`]);
-    expect(await readFile(join(folder, "model.safetensors"))).toEqual(Buffer.from(weights));
+    expect(await readFile(join(folder, "model.safetensors"))).toSatisfy(isWeights);
     expect(await partialFiles()).toEqual([]);
+  });
+
+  test("an abort at the last byte comes too late", async () => {
+    const abort = new AbortController();
+    const onProgress = ({ file, loaded, total }: DownloadProgress): void => {
+      if (file === "model.safetensors" && loaded === total) abort.abort();
+    };
+    const folder = await resolveModel(repoId, { onProgress, signal: abort.signal });
+    expect(await readFile(join(folder, "model.safetensors"))).toSatisfy(isWeights);
   });
 
   test("a server without ranges starts again", async () => {
     server.faults = { breakAfterBytes: 100_000, breakTimes: 1, ignoreRanges: true };
     const folder = await resolveModel(repoId, { onProgress: recorder().onProgress });
-    expect(await readFile(join(folder, "model.safetensors"))).toEqual(Buffer.from(weights));
+    expect(await readFile(join(folder, "model.safetensors"))).toSatisfy(isWeights);
   });
 
   test("a server that always breaks at the same byte is given up", async () => {
@@ -182,16 +201,13 @@ describe("interruption", () => {
   });
 
   test("a spoiled partial file is downloaded again", async () => {
-    server.faults = { fileStatus: 404 };
-    await errorOf(resolveModel(repoId));
-    const sha256 = (await import("node:crypto")).createHash("sha256").update(weights).digest("hex");
+    const sha256 = createHash("sha256").update(weights).digest("hex");
     for (const length of [5000, weights.length, weights.length + 1]) {
-      server.faults = {};
-      await rm(repo, { recursive: true });
+      await rm(repo, { recursive: true, force: true });
       await mkdir(join(repo, "blobs"), { recursive: true });
       await writeFile(join(repo, "blobs", `${sha256}.incomplete`), new Uint8Array(length));
       const folder = await resolveModel(repoId, { onProgress: recorder().onProgress });
-      expect(await readFile(join(folder, "model.safetensors"))).toEqual(Buffer.from(weights));
+      expect(await readFile(join(folder, "model.safetensors"))).toSatisfy(isWeights);
     }
   });
 
@@ -213,7 +229,7 @@ describe("interruption", () => {
   test("two calls at once", async () => {
     const [one, two] = await Promise.all([resolveModel(repoId), resolveModel(repoId)]);
     expect(one).toBe(two);
-    expect(await readFile(join(one, "model.safetensors"))).toEqual(Buffer.from(weights));
+    expect(await readFile(join(one, "model.safetensors"))).toSatisfy(isWeights);
   });
 });
 
@@ -259,9 +275,7 @@ describe("offline", () => {
   test("an interrupted update does not hide the older revision", async () => {
     const older = "f".repeat(40);
     await resolveModel(repoId);
-    await (
-      await import("node:fs/promises")
-    ).rename(join(repo, "snapshots", commit), join(repo, "snapshots", older));
+    await rename(join(repo, "snapshots", commit), join(repo, "snapshots", older));
     await writeFile(join(repo, "refs", "main"), older);
     await rm(join(repo, "blobs"), { recursive: true });
     await mkdir(join(repo, "snapshots", older), { recursive: true });

@@ -1,4 +1,5 @@
 // Contract: resolveWeights turns a table and a checkpoint into a plan, or lists everything that does not fit.
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
 import { openCheckpoint, type TensorEntry } from "../../lib/weights/safetensors.js";
@@ -288,7 +289,9 @@ describe("golden checkpoints", () => {
     ["gpt2", gpt2],
     ["mixtral", mixtral],
   ])("%s: every byte of the file is planned once", async (family, rows) => {
-    await using checkpoint = await openCheckpoint(new URL(`../goldens/${family}`, import.meta.url).pathname);
+    await using checkpoint = await openCheckpoint(
+      fileURLToPath(new URL(`../goldens/${family}`, import.meta.url)),
+    );
     const plan = resolveWeights({ rows, numLayers: 2, numExperts: 4 }, checkpoint);
     const parts = plan.flatMap((weight) => weight.parts);
     expect(new Set(parts)).toEqual(new Set(checkpoint.tensors.values()));

@@ -1,8 +1,7 @@
 // What:      out[b] = index of the largest logits[b, v]; the lowest index wins a tie, NaN never wins
-// Steps:     1. per lane: largest value and where it was first seen   2. across lanes: largest value, then lowest index
-// Mapping:   rows are dealt to threads; one streaming pass, bound by memory
-// Numerics:  exact: comparisons only, of values widened to f32. A row of NaN alone gives 0.
-// Source:    the definition
+// Steps:     1. per lane: largest value and where it was first seen   2. across lanes: largest value, then
+// lowest index Mapping:   rows are dealt to threads; one streaming pass, bound by memory Numerics:  exact:
+// comparisons only, of values widened to f32. A row of NaN alone gives 0. Source:    the definition
 #include "ops/argmax/argmax.h"
 
 #include "cpu/rows.h"
@@ -48,7 +47,8 @@ int32_t argmax_row(const X* x, int64_t V) {
 void argmax(const ArgmaxParams& p, CpuContext& context) {
   const int64_t B = p.logits.size(0), V = p.logits.size(1);
   dispatch_float(p.logits.dtype, [&]<class X>(X) {
-    for_rows(context, B, V, [&](int64_t b) { p.out.as<int32_t>()[b] = argmax_row(row_at<X>(p.logits, b), V); });
+    for_rows(context, B, V,
+             [&](int64_t b) { p.out.as<int32_t>()[b] = argmax_row(row_at<X>(p.logits, b), V); });
   });
 }
 

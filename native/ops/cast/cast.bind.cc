@@ -8,6 +8,7 @@ void bind_cast(Arguments& args, Stream& stream) {
   CastParams p{};
   p.x = args.tensor();
   p.out = args.tensor();
+  p.dtype = args.i32();
   stream.submit<OpId::cast>(p);
 }
 

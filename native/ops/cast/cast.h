@@ -8,6 +8,7 @@ namespace warploop {
 struct CastParams {
   TensorView x;    // any shape of rank 1 to 4, f32 | bf16 | f16, rows strided
   TensorView out;  // shape of x, f32 | bf16 | f16, rows strided; may be x if the dtypes agree
+  int32_t dtype;   // the dtype that the caller asked for, a number of DType; out must have it
 };
 
 void check(const CastParams& p, Check& c);

@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/moe_combine/moe_combine.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

@@ -28,8 +28,9 @@ void moe_combine(const MoeCombineParams& p, CpuContext& context) {
         const float* residual = p.residual ? row_at<float>(p.residual, t) : nullptr;
         O* out = row_at<O>(p.out, t);
         for_lanes(D, [&](int64_t d, int n) {
-          vf sum = residual ? load_some(residual + d, n) : vf{};                                       // 2.
-          for (int64_t k = 0; k < K; k++) sum += weights[k] * load_some(y + inverse[k] * stride + d, n);  // 3.
+          vf sum = residual ? load_some(residual + d, n) : vf{};  // 2.
+          for (int64_t k = 0; k < K; k++)
+            sum += weights[k] * load_some(y + inverse[k] * stride + d, n);  // 3.
           store_some(out + d, sum, n);
         });
       });

@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/moe_permute/moe_permute.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

@@ -1,7 +1,8 @@
 // What:      stable counting sort of the T*K (token, choice) pairs by expert
-// Steps:     1. pairs per expert   2. first row of each expert   3. place the pairs in flat order   4. restore the offsets
-// Mapping:   one thread: two passes over T*K integers (64 Ki pairs take about 0.1 ms) need no second one
-// Source:    MegaBlocks, arXiv 2211.15841; Knuth, The Art of Computer Programming volume 3, 5.2, algorithm D
+// Steps:     1. pairs per expert   2. first row of each expert   3. place the pairs in flat order   4.
+// restore the offsets Mapping:   one thread: two passes over T*K integers (64 Ki pairs take about 0.1 ms)
+// need no second one Source:    MegaBlocks, arXiv 2211.15841; Knuth, The Art of Computer Programming volume
+// 3, 5.2, algorithm D
 #include "ops/moe_permute/moe_permute.h"
 
 #include <algorithm>
@@ -25,12 +26,13 @@ void moe_permute(const MoePermuteParams& p, CpuContext&) {
     offsets[e + 1]++;
   }
   for (int64_t e = 0; e < E; e++) offsets[e + 1] += offsets[e];  // 2.
-  for (int64_t i = 0; i < pairs; i++) {                           // 3. offsets[e] is the next free row of expert e
+  for (int64_t i = 0; i < pairs; i++) {  // 3. offsets[e] is the next free row of expert e
     const int32_t row = offsets[experts[i]]++;
     order[row] = static_cast<int32_t>(i);
     inverse[i] = row;
   }
-  std::copy_backward(offsets, offsets + E, offsets + E + 1);  // 4. each has run to the first row of its successor
+  std::copy_backward(offsets, offsets + E,
+                     offsets + E + 1);  // 4. each has run to the first row of its successor
   offsets[0] = 0;
 }
 

@@ -1,4 +1,5 @@
-// Groups the (token, choice) pairs of a routed batch by expert, so that each expert works on consecutive rows.
+// Groups the (token, choice) pairs of a routed batch by expert, so that each expert works on consecutive
+// rows.
 #pragma once
 #include "core/check.h"
 #include "core/tensor_view.h"

@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/moe_route/moe_route.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

@@ -11,10 +11,12 @@ void check(const MoeRouteParams& p, Check& c) {
   const int32_t scores = static_cast<int32_t>(p.scores);
   c.that(scores == 0 || scores == 1, "scores", "\"softmax\" or \"sigmoid\"", scores);
   c.that(E.value() <= kMaxExperts, "logits", "at most 4096 experts", E.value());
-  c.that(p.groups > 0 && E.value() % p.groups == 0, "groups", "a positive divisor of the number of experts", p.groups);
+  c.that(p.groups > 0 && E.value() % p.groups == 0, "groups", "a positive divisor of the number of experts",
+         p.groups);
   c.that(p.top_groups > 0 && p.top_groups <= p.groups, "topGroups", "between 1 and groups", p.top_groups);
   const int64_t open = p.groups > 0 ? E.value() / p.groups * p.top_groups : 0;
-  c.that(K.value() > 0 && K.value() <= open, "topK", "between 1 and the number of experts in topGroups groups", K.value());
+  c.that(K.value() > 0 && K.value() <= open, "topK",
+         "between 1 and the number of experts in topGroups groups", K.value());
 }
 
 }  // namespace warploop

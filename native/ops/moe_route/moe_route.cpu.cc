@@ -1,9 +1,12 @@
-// What:      per token: score = softmax(logits) or sigmoid(logits); the K best of score + bias, and their scores as weights
-// Steps:     1. scores of all experts   2. choice = score + bias   3. best groups   4. best K experts   5. weights
-// Mapping:   rows are dealt to threads; a row (E floats, padded to whole vectors) stays in L1
-// Numerics:  f32. The padded row has no tail loop, so equal logits have equal scores and ties go to the lower index. A NaN
-//            choice counts as -inf; the weights of a row with NaN are NaN. K scores that sum to 0 renormalise to 0.
-// Source:    DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts, arXiv 2401.04088
+// What:      per token: score = softmax(logits) or sigmoid(logits); the K best of score + bias, and their
+// scores as weights Steps:     1. scores of all experts   2. choice = score + bias   3. best groups   4. best
+// K experts   5. weights Mapping:   rows are dealt to threads; a row (E floats, padded to whole vectors)
+// stays in L1 Numerics:  f32. The padded row has no tail loop, so equal logits have equal scores and ties go
+// to the lower index. A NaN
+//            choice counts as -inf; the weights of a row with NaN are NaN. K scores that sum to 0 renormalise
+//            to 0.
+// Source:    DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts, arXiv
+// 2401.04088
 #include "ops/moe_route/moe_route.h"
 
 #include "cpu/rows.h"
@@ -25,14 +28,15 @@ struct RouteRow {
 };
 static_assert(sizeof(RouteRow) <= kWorkspaceBytes && kMaxExperts % kLanes == 0);
 
+/// The logits as f32, padded with -inf: from here on there is no tail.
 template <class X>
-void softmax(const X* logits, float* score, int64_t E) {
+void widen(const X* logits, float* score, int64_t E) {
+  for_lanes(E, [&](int64_t e, int n) { store(score + e, load_some(logits + e, n, -kInf)); });
+}
+
+void softmax(float* score, int64_t E) {
   vf top = splat(-kInf), sum{};
-  for_lanes(E, [&](int64_t e, int n) {
-    const vf v = load_some(logits + e, n, -kInf);
-    top = max(top, v);
-    store(score + e, v);
-  });
+  for (int64_t e = 0; e < E; e += kLanes) top = max(top, load(score + e));
   const float highest = reduce_max(top);
   for (int64_t e = 0; e < E; e += kLanes) {
     const vf v = exp(load(score + e) - highest);
@@ -43,9 +47,8 @@ void softmax(const X* logits, float* score, int64_t E) {
   for (int64_t e = 0; e < E; e += kLanes) store(score + e, load(score + e) / total);
 }
 
-template <class X>
-void sigmoids(const X* logits, float* score, int64_t E) {
-  for_lanes(E, [&](int64_t e, int n) { store(score + e, sigmoid(load_some(logits + e, n, -kInf))); });
+void sigmoids(float* score, int64_t E) {
+  for (int64_t e = 0; e < E; e += kLanes) store(score + e, sigmoid(load(score + e)));
 }
 
 /// Marks the groups whose two best choices (one, in groups of one) have the largest sums.
@@ -94,8 +97,8 @@ void moe_route(const MoeRouteParams& p, CpuContext& context) {
     parallel_for(context.pool(), T, grain, [&](int64_t begin, int64_t end, int thread) {
       RouteRow& row = *context.workspace<RouteRow>(thread);
       for (int64_t t = begin; t < end; t++) {
-        const X* logits = row_at<X>(p.logits, t);
-        p.scores == MoeScores::softmax ? softmax(logits, row.score, E) : sigmoids(logits, row.score, E);  // 1.
+        widen(row_at<X>(p.logits, t), row.score, E);
+        p.scores == MoeScores::softmax ? softmax(row.score, E) : sigmoids(row.score, E);  // 1.
         route_row(p, row, p.weights.as<float>() + t * K, p.experts.as<int32_t>() + t * K);
       }
     });

@@ -1,0 +1,242 @@
+/**
+ * The decoding loop: plans the next step while the device runs the current one, and hands results to their requests.
+ * Everything here runs on the JavaScript thread; the work runs on the stream.
+ *
+ * One step ahead: step N + 1 is planned and queued before the ids of step N are read, so the device never waits for
+ * JavaScript. An end that only the ids can tell (stop token, stop string) is seen one step late; that request's extra
+ * result is dropped.
+ *
+ * A failed step is the end of the engine: it goes "dead", every request fails once, and later calls are refused.
+ */
+import { ClosedError, WarploopError } from "../errors.js";
+import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
+import type { FinishReason, Request } from "./request.js";
+import type { ModelRunner, RequestNeeds, StepResult } from "./runner.js";
+import type { ScheduledStep } from "./scheduledStep.js";
+import type { Scheduler, SchedulerStats } from "./scheduler.js";
+
+/** What the engine tells the owner of a request. Called on the JavaScript thread, never after the end. */
+export interface RequestListener {
+  /** @returns "stop" to end the request here (a stop string) */
+  onToken(tokenId: number, logprobs: PositionLogprobs | null): "stop" | undefined;
+  onPrompt(position: PromptPosition): void;
+  onFinish(reason: FinishReason): void;
+  onError(error: Error): void;
+}
+
+export interface EngineStats extends SchedulerStats {
+  /** Since the start: steps run, prompt tokens computed, tokens generated. */
+  readonly steps: number;
+  readonly computedTokens: number;
+  readonly generatedTokens: number;
+  /** Mean time from planning a step to its results over the last steps, in milliseconds. */
+  readonly stepMs: number;
+  readonly state: "running" | "draining" | "dead" | "closed";
+}
+
+interface Active {
+  readonly request: Request;
+  readonly needs: RequestNeeds;
+  readonly listener: RequestListener;
+}
+
+const stepsAhead = 2;
+const watchdogPeriodMs = 5_000;
+
+export class Engine {
+  readonly #scheduler: Scheduler;
+  readonly #runner: ModelRunner;
+  readonly #stepTimeoutMs: number;
+  readonly #checkIntegrity: boolean;
+  readonly #active = new Map<string, Active>();
+  /** Needs of requests that have ended but are still part of a step in flight. */
+  readonly #needs = new WeakMap<Request, RequestNeeds>();
+  #inFlight = 0;
+  #pumpQueued = false;
+  #state: EngineStats["state"] = "running";
+  #failure: Error | undefined;
+  /** Waits for the last request, and for the last step in flight. */
+  #idleWaiters: (() => void)[] = [];
+  #quietWaiters: (() => void)[] = [];
+  #watchdog: NodeJS.Timeout | undefined;
+  #oldestStepStart = 0;
+  #steps = 0;
+  #computedTokens = 0;
+  #generatedTokens = 0;
+  #stepMs = 0;
+
+  constructor(
+    scheduler: Scheduler,
+    runner: ModelRunner,
+    options: { readonly stepTimeoutMs: number; readonly checkIntegrity?: boolean },
+  ) {
+    this.#scheduler = scheduler;
+    this.#runner = runner;
+    this.#stepTimeoutMs = options.stepTimeoutMs;
+    this.#checkIntegrity = options.checkIntegrity ?? false;
+  }
+
+  get stats(): EngineStats {
+    return {
+      ...this.#scheduler.stats,
+      steps: this.#steps,
+      computedTokens: this.#computedTokens,
+      generatedTokens: this.#generatedTokens,
+      stepMs: this.#stepMs,
+      state: this.#state,
+    };
+  }
+
+  /** @throws ClosedError; the failure of a dead engine; ArgumentRangeError ERR_CONTEXT_LENGTH; CapacityError */
+  add(request: Request, needs: RequestNeeds, listener: RequestListener): void {
+    if (this.#failure) throw this.#failure;
+    if (this.#state !== "running") throw new ClosedError("engine");
+    this.#scheduler.add(request);
+    this.#active.set(request.id, { request, needs, listener });
+    this.#needs.set(request, needs);
+    this.#queuePump();
+  }
+
+  /** Ends a request in any state with reason "abort". Unknown and ended requests are ignored. */
+  abort(id: string): void {
+    this.#end(id, "abort");
+  }
+
+  /** Resolves when no request is left, or after `timeoutMs`. */
+  async drain(timeoutMs: number): Promise<void> {
+    if (this.#state === "running") this.#state = "draining";
+    if (this.#active.size === 0 || timeoutMs <= 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
+    await Promise.race([new Promise<void>((resolve) => this.#idleWaiters.push(resolve)), timeout]);
+    clearTimeout(timer);
+  }
+
+  /** Aborts what is left and waits for the steps in flight. */
+  async close(): Promise<void> {
+    for (const id of [...this.#active.keys()]) this.abort(id);
+    if (this.#state !== "dead") this.#state = "closed";
+    clearInterval(this.#watchdog);
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#quietWaiters.push(resolve));
+  }
+
+  /** @throws WarploopError ERR_INTEGRITY when pages or rows are lost */
+  checkIntegrity(): void {
+    this.#scheduler.checkIntegrity();
+  }
+
+  /** Requests that are added in one turn of the event loop are planned together. */
+  #queuePump(): void {
+    if (this.#pumpQueued) return;
+    this.#pumpQueued = true;
+    queueMicrotask(() => {
+      this.#pumpQueued = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    try {
+      while (this.#inFlight < stepsAhead && !this.#failure) {
+        const step = this.#scheduler.schedule();
+        if (this.#checkIntegrity) this.#scheduler.checkIntegrity();
+        if (!step) break;
+        void this.#run(step);
+      }
+      if (this.#inFlight > 0 || this.#failure) return;
+      if (this.#active.size > 0) throw new WarploopError("ERR_INTERNAL", "engine: requests are left but none can run");
+      this.#scheduler.checkIntegrity();
+    } catch (error) {
+      this.#die(error);
+    }
+  }
+
+  async #run(step: ScheduledStep): Promise<void> {
+    const start = performance.now();
+    if (this.#inFlight++ === 0) this.#startWatchdog(start);
+    try {
+      const result = await this.#runner.submit(step, (request) => this.#needs.get(request)!);
+      if (this.#failure) return;
+      this.#commit(step, result);
+      this.#record(step, performance.now() - start);
+    } catch (error) {
+      this.#die(error);
+    } finally {
+      this.#inFlight--;
+      this.#oldestStepStart = performance.now();
+    }
+    if (!this.#failure) this.#pump();
+    if (this.#inFlight === 0) this.#quiet();
+  }
+
+  #commit(step: ScheduledStep, { ids, sampled, prompt }: StepResult): void {
+    for (const position of prompt) this.#active.get(position.request.id)?.listener.onPrompt(position);
+    for (const { request, tokenId, sampleIndex, finishReason } of this.#scheduler.commit(step, ids)) {
+      const active = this.#active.get(request.id);
+      if (!active) continue;
+      this.#generatedTokens++;
+      const verdict = active.listener.onToken(tokenId, sampled[sampleIndex] ?? null);
+      if (finishReason !== null) this.#finished(active, finishReason);
+      else if (verdict === "stop") this.#end(request.id, "stop");
+    }
+  }
+
+  #end(id: string, reason: FinishReason): void {
+    const active = this.#active.get(id);
+    if (!active) return;
+    this.#scheduler.finish(id, reason);
+    this.#finished(active, reason);
+  }
+
+  #finished({ request, listener }: Active, reason: FinishReason): void {
+    this.#active.delete(request.id);
+    listener.onFinish(reason);
+    if (this.#active.size === 0) this.#wake(this.#idleWaiters);
+  }
+
+  #quiet(): void {
+    clearInterval(this.#watchdog);
+    this.#wake(this.#quietWaiters);
+  }
+
+  #wake(waiters: (() => void)[]): void {
+    for (const resolve of waiters.splice(0)) resolve();
+  }
+
+  /** Every request fails, exactly once. */
+  #die(cause: unknown): void {
+    if (this.#failure) return;
+    this.#state = "dead";
+    this.#failure = cause instanceof Error ? cause : new WarploopError("ERR_INTERNAL", String(cause));
+    clearInterval(this.#watchdog);
+    const failed = [...this.#active.values()];
+    this.#active.clear();
+    for (const { request, listener } of failed) {
+      this.#scheduler.finish(request.id, "error");
+      listener.onError(this.#failure);
+    }
+    this.#wake(this.#idleWaiters);
+  }
+
+  #startWatchdog(start: number): void {
+    this.#oldestStepStart = start;
+    clearInterval(this.#watchdog);
+    this.#watchdog = setInterval(
+      () => {
+        const ms = performance.now() - this.#oldestStepStart;
+        if (ms < this.#stepTimeoutMs) return;
+        this.#die(
+          new WarploopError("ERR_STALLED", `engine: a step has not finished for ${Math.round(ms / 1000)} s`),
+        );
+      },
+      Math.min(watchdogPeriodMs, this.#stepTimeoutMs),
+    );
+    this.#watchdog.unref();
+  }
+
+  #record(step: ScheduledStep, ms: number): void {
+    this.#steps++;
+    this.#computedTokens += step.numTokens;
+    this.#stepMs = this.#steps === 1 ? ms : this.#stepMs + (ms - this.#stepMs) / 16;
+  }
+}

@@ -1,0 +1,132 @@
+/** Options of `LLM.load`, their checks, and how much memory the KV pool takes. */
+import os from "node:os";
+import { byteLength } from "../dtype.js";
+import { CapacityError } from "../errors.js";
+import type { ModelShape } from "../models/model.js";
+import { checkBoolean, checkChoice, checkNames, checkNumber, checkSignal } from "./validate.js";
+import type { RunnerOptions } from "./runner.js";
+import type { SchedulerOptions } from "./schedulerOptions.js";
+
+/** Progress of `LLM.load`; `loaded` and `total` are bytes and `loaded` never decreases within a phase and file. */
+export interface LoadProgress {
+  readonly phase: "download" | "load";
+  readonly file?: string;
+  readonly loaded: number;
+  readonly total: number;
+}
+
+export interface LLMOptions {
+  /** "auto": the best device of this machine. This release has "cpu". Default "auto". */
+  readonly device?: "auto" | "cpu";
+  /** Threads of the CPU device. Default: one per physical core. */
+  readonly threads?: number;
+  /** Dtype of activations and KV. "auto": that of the checkpoint where the device is fast at it, else f32. */
+  readonly dtype?: "auto" | "f32" | "bf16" | "f16";
+  /** Longest context in tokens, prompt and generated. Default: that of the model, at most 32768. */
+  readonly contextLength?: number;
+  /** Most requests that run at once; others wait. Default 32. */
+  readonly maxSequences?: number;
+  /** Most tokens in one step: what a long prompt may delay the others by. Default 512. */
+  readonly maxStepTokens?: number;
+  /** Memory for the KV cache in bytes. Default: what maxSequences full contexts need, at most a quarter of free memory. */
+  readonly kvCacheBytes?: number;
+  /** Tokens per KV page. Default 16. */
+  readonly pageSize?: number;
+  /** "optimistic" preempts when memory runs out; "reserve" admits only what fits to its end. Default "optimistic". */
+  readonly admission?: "optimistic" | "reserve";
+  /** Reuse the KV of equal prompt beginnings. Default true. */
+  readonly prefixCache?: boolean;
+  /** Replay decode steps as captured graphs. Default true. */
+  readonly graphs?: boolean;
+  /** A step that takes longer ends the engine (ERR_STALLED), in milliseconds. Default 300000. */
+  readonly stepTimeoutMs?: number;
+  /** Branch, tag or commit of a hub id. Default "main". */
+  readonly revision?: string;
+  /** Called while downloading and loading. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Aborts the load. */
+  readonly signal?: AbortSignal;
+}
+
+const names: readonly (keyof LLMOptions)[] = [
+  "device",
+  "threads",
+  "dtype",
+  "contextLength",
+  "maxSequences",
+  "maxStepTokens",
+  "kvCacheBytes",
+  "pageSize",
+  "admission",
+  "prefixCache",
+  "graphs",
+  "stepTimeoutMs",
+  "revision",
+  "onProgress",
+  "signal",
+];
+
+export type ResolvedOptions = Readonly<
+  Required<Omit<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">> &
+    Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">
+>;
+
+/** @throws ArgumentTypeError, ArgumentRangeError naming the option */
+export function resolveOptions(options: LLMOptions): ResolvedOptions {
+  checkNames("LLM.load", options, names);
+  const integer = (name: keyof LLMOptions, fallback: number, min: number, max = 0x7fffffff) =>
+    checkNumber(name, options[name], fallback, { min, max, integer: true });
+  const maxSequences = integer("maxSequences", 32, 1, 4096);
+  for (const name of ["threads", "contextLength", "kvCacheBytes"] as const) {
+    integer(name, 1, 1, name === "kvCacheBytes" ? Number.MAX_SAFE_INTEGER : undefined);
+  }
+  return {
+    device: checkChoice("device", options.device, "auto", ["auto", "cpu"]),
+    dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
+    maxSequences,
+    maxStepTokens: integer("maxStepTokens", Math.max(512, maxSequences), maxSequences),
+    pageSize: integer("pageSize", 16, 1, 1024),
+    admission: checkChoice("admission", options.admission, "optimistic", ["optimistic", "reserve"]),
+    prefixCache: checkBoolean("prefixCache", options.prefixCache, true),
+    graphs: checkBoolean("graphs", options.graphs, true),
+    stepTimeoutMs: integer("stepTimeoutMs", 300_000, 1000),
+    ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.contextLength !== undefined && { contextLength: options.contextLength }),
+    ...(options.kvCacheBytes !== undefined && { kvCacheBytes: options.kvCacheBytes }),
+    ...(options.revision !== undefined && { revision: options.revision }),
+    ...(options.onProgress !== undefined && { onProgress: options.onProgress }),
+    ...(options.signal !== undefined && { signal: checkSignal(options.signal)! }),
+  };
+}
+
+/** Largest context that is set up without being asked for. */
+export const defaultContextLimit = 32_768;
+
+/** Bytes of one KV page over all layers. */
+export function kvPageBytes(shape: ModelShape, pageSize: number): number {
+  const perToken = shape.numKvHeads * (shape.headDim + shape.valueDim);
+  return shape.numLayers * byteLength(shape.dtype, pageSize * perToken);
+}
+
+/**
+ * Sizes the KV pool and the rest of the engine for a loaded model.
+ * @throws CapacityError when the budget does not hold a single page besides the dummy page
+ */
+export function planCapacity(
+  options: ResolvedOptions,
+  shape: ModelShape,
+): RunnerOptions & SchedulerOptions {
+  const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
+  const maxModelLen = Math.min(options.contextLength ?? defaultContextLimit, shape.maxPositions);
+  const pageBytes = kvPageBytes(shape, pageSize);
+  const wanted = maxSequences * Math.ceil(maxModelLen / pageSize) + 1; // and the dummy page
+  const budget = options.kvCacheBytes ?? os.freemem() / 4;
+  const numPages = Math.min(wanted, Math.floor(budget / pageBytes));
+  if (numPages < 2) {
+    throw new CapacityError(
+      `kvCacheBytes: ${Math.floor(budget)} bytes do not hold two KV pages of ${pageBytes} bytes; ` +
+        "give more memory, or a smaller pageSize",
+    );
+  }
+  return { maxSequences, maxStepTokens, maxModelLen, pageSize, numPages, admission, prefixCache, graphs };
+}

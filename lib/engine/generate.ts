@@ -1,0 +1,22 @@
+/** One call for scripts: load, generate, close. */
+import type { GenerateOptions } from "./generateOptions.js";
+import type { GenerateChunk } from "./output.js";
+import { LLM, type Prompt } from "./llm.js";
+import type { LLMOptions } from "./engineOptions.js";
+
+/**
+ * Loads a model for one generation and closes it afterwards. Programs that generate more than once keep an `LLM`.
+ *
+ *     for await (const { text } of generate("models/tiny-moe", "Once upon a time")) process.stdout.write(text);
+ *
+ * @throws as `LLM.load` and `LLM.generate`
+ */
+export async function* generate(
+  model: string,
+  prompt: Prompt,
+  options: GenerateOptions & { readonly load?: LLMOptions } = {},
+): AsyncGenerator<GenerateChunk, void, void> {
+  const { load, ...generateOptions } = options;
+  await using llm = await LLM.load(model, load);
+  yield* llm.generate(prompt, generateOptions);
+}

@@ -1,0 +1,192 @@
+/** What a caller may ask of one generation, and its checked form. */
+import { randomInt } from "node:crypto";
+import { ArgumentTypeError } from "../errors.js";
+import type { SamplingDefaults } from "../weights/config.js";
+import type { Sampling } from "./sampling.js";
+import { checkBoolean, checkNames, checkNumber, checkSignal, checkTokenIds, describe } from "./validate.js";
+
+export interface GenerateOptions {
+  /** Most tokens to generate. Default: up to the end of the context. */
+  readonly maxTokens?: number;
+  /** No stop before this many tokens: stop ids get no probability, stop strings do not count. Default 0. */
+  readonly minTokens?: number;
+  /** 0 is greedy. Default: that of generation_config.json if it samples, else 0. */
+  readonly temperature?: number;
+  /** Sample from the k most likely tokens; 0 is off. */
+  readonly topK?: number;
+  /** Sample from the smallest set of most likely tokens whose probabilities reach this sum. 1 is off. */
+  readonly topP?: number;
+  /** Drop tokens less likely than this share of the most likely one. 0 is off. */
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of tokens that occurred, prompt included. 1 is off. */
+  readonly repetitionPenalty?: number;
+  /** Subtracted from the logits of tokens that were generated before. 0 is off. */
+  readonly presencePenalty?: number;
+  /** Subtracted from the logits once for each time that the token was generated before. 0 is off. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of single tokens, by token id; -Infinity forbids one. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Whole number from 0. The same request with the same seed gives the same tokens. Default: random. */
+  readonly seed?: number;
+  /** Text that ends the generation. */
+  readonly stop?: string | readonly string[];
+  /** Whether the text ends with the stop string. Default false. */
+  readonly includeStop?: boolean;
+  /** Token ids that end the generation, besides those of the checkpoint. */
+  readonly stopTokenIds?: readonly number[];
+  /** Go on after the checkpoint's end-of-text tokens. Default false. */
+  readonly ignoreEos?: boolean;
+  /** Log probabilities (natural, of the unchanged model) of each token and of this many most likely ones. 0 to 100. */
+  readonly logprobs?: number;
+  /** The same for the tokens of the prompt. */
+  readonly promptLogprobs?: number;
+  /** Independent continuations of the same prompt. Default 1. */
+  readonly n?: number;
+  /** Cached prefixes are shared only between requests of equal salt: one per tenant. */
+  readonly cacheSalt?: string;
+  /** Leave special tokens out of the text. Default true. */
+  readonly skipSpecialTokens?: boolean;
+  /** Ends the generation with finish reason "abort", in whatever state it is. */
+  readonly signal?: AbortSignal;
+}
+
+const names: readonly (keyof GenerateOptions)[] = [
+  "maxTokens",
+  "minTokens",
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "repetitionPenalty",
+  "presencePenalty",
+  "frequencyPenalty",
+  "logitBias",
+  "seed",
+  "stop",
+  "includeStop",
+  "stopTokenIds",
+  "ignoreEos",
+  "logprobs",
+  "promptLogprobs",
+  "n",
+  "cacheSalt",
+  "skipSpecialTokens",
+  "signal",
+];
+
+/** What the model brings to the defaults. */
+export interface GenerateContext {
+  readonly vocabSize: number;
+  readonly contextLength: number;
+  readonly eosTokenIds: readonly number[];
+  readonly sampling: SamplingDefaults;
+}
+
+/** Checked options with every default filled in. */
+export interface Generation {
+  readonly maxTokens: number;
+  readonly minTokens: number;
+  readonly n: number;
+  readonly sampling: Sampling;
+  readonly stop: readonly string[];
+  readonly includeStop: boolean;
+  readonly stopTokenIds: ReadonlySet<number>;
+  /** Most likely alternatives to report per token; undefined: no log probabilities. */
+  readonly logprobs: number | undefined;
+  readonly promptLogprobs: number | undefined;
+  readonly cacheSalt: string;
+  readonly skipSpecialTokens: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws ArgumentTypeError, ArgumentRangeError naming the option */
+export function resolveGeneration(options: GenerateOptions, context: GenerateContext): Generation {
+  checkNames("generate", options, names);
+  const maxTokens = checkNumber("maxTokens", options.maxTokens, context.contextLength, positive);
+  const minTokens = checkNumber("minTokens", options.minTokens, 0, { min: 0, max: maxTokens, integer: true });
+  const ids = checkTokenIds("stopTokenIds", options.stopTokenIds ?? [], context.vocabSize);
+  const eos = checkBoolean("ignoreEos", options.ignoreEos, false) ? [] : context.eosTokenIds;
+  const stopTokenIds = new Set([...ids, ...eos]);
+  if (options.cacheSalt !== undefined && typeof options.cacheSalt !== "string") {
+    throw new ArgumentTypeError(`cacheSalt: expected a string, got ${describe(options.cacheSalt)}`);
+  }
+  const count = { min: 0, max: 100, integer: true };
+  const optionalCount = (name: "logprobs" | "promptLogprobs") =>
+    options[name] === undefined ? undefined : checkNumber(name, options[name], 0, count);
+  return {
+    maxTokens,
+    minTokens,
+    n: checkNumber("n", options.n, 1, { min: 1, max: 256, integer: true }),
+    sampling: resolveSampling(options, context, minTokens > 0 ? stopTokenIds : new Set(), minTokens),
+    stop: resolveStop(options.stop),
+    includeStop: checkBoolean("includeStop", options.includeStop, false),
+    stopTokenIds,
+    logprobs: optionalCount("logprobs"),
+    promptLogprobs: optionalCount("promptLogprobs"),
+    cacheSalt: options.cacheSalt ?? "",
+    skipSpecialTokens: checkBoolean("skipSpecialTokens", options.skipSpecialTokens, true),
+    signal: checkSignal(options.signal),
+  };
+}
+
+const positive = { min: 1, max: 0x7fffffff, integer: true };
+
+function resolveSampling(
+  options: GenerateOptions,
+  { vocabSize, sampling }: GenerateContext,
+  suppressed: ReadonlySet<number>,
+  minTokens: number,
+): Sampling {
+  const defaults: Partial<SamplingDefaults> = sampling.doSample === true ? sampling : {};
+  const seed = checkNumber("seed", options.seed, randomInt(2 ** 47), {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    integer: true,
+  });
+  const temperature = sampling.doSample === true ? (defaults.temperature ?? 1) : 0;
+  return {
+    temperature: checkNumber("temperature", options.temperature, temperature, { min: 0, max: 100 }),
+    topK: checkNumber("topK", options.topK, defaults.topK ?? 0, { min: 0, max: 0x7fffffff, integer: true }),
+    topP: checkNumber("topP", options.topP, defaults.topP ?? 1, { min: 0, max: 1 }),
+    minP: checkNumber("minP", options.minP, defaults.minP ?? 0, { min: 0, max: 1 }),
+    repetitionPenalty: checkNumber(
+      "repetitionPenalty",
+      options.repetitionPenalty,
+      defaults.repetitionPenalty ?? 1,
+      { min: 0.01, max: 100 },
+    ),
+    presencePenalty: checkNumber("presencePenalty", options.presencePenalty, 0, { min: -100, max: 100 }),
+    frequencyPenalty: checkNumber("frequencyPenalty", options.frequencyPenalty, 0, { min: -100, max: 100 }),
+    seed,
+    logitBias: resolveBias(options.logitBias, vocabSize),
+    suppressed: [...suppressed],
+    minTokens,
+  };
+}
+
+function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): ReadonlyMap<number, number> {
+  if (bias === undefined) return new Map();
+  if (typeof bias !== "object" || bias === null || Array.isArray(bias)) {
+    throw new ArgumentTypeError(`logitBias: expected an object of token id to number, got ${describe(bias)}`);
+  }
+  const ids = checkTokenIds("logitBias", Object.keys(bias).map(Number), vocabSize);
+  return new Map(
+    ids.map((id) => [
+      id,
+      bias[id] === -Infinity
+        ? -Infinity
+        : checkNumber(`logitBias[${id}]`, bias[id], 0, { min: -1e9, max: 1e9 }),
+    ]),
+  );
+}
+
+function resolveStop(stop: GenerateOptions["stop"]): readonly string[] {
+  if (stop === undefined) return [];
+  const list: unknown[] = Array.isArray(stop) ? stop : [stop];
+  for (const [i, text] of list.entries()) {
+    if (typeof text !== "string" || text === "") {
+      throw new ArgumentTypeError(`stop[${i}]: expected a string that is not empty, got ${describe(text)}`);
+    }
+  }
+  return list as string[];
+}

@@ -1,0 +1,240 @@
+/** The public class: a loaded model that generates text for many requests at once. */
+import cliProgress from "cli-progress";
+import { Device } from "../device.js";
+import { ArgumentTypeError, ClosedError, TextError } from "../errors.js";
+import { loadModel } from "../models/load.js";
+import type { Model } from "../models/model.js";
+import type { Stream } from "../stream.js";
+import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
+import { Tokenizer } from "../text/tokenizer.js";
+import { readConfig } from "../weights/config.js";
+import { resolveModel } from "../weights/hub.js";
+import { Engine, type EngineStats } from "./engine.js";
+import { defaultContextLimit, type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
+import { type GenerateContext, type GenerateOptions, resolveGeneration } from "./generateOptions.js";
+import { type GenerateResult, GenerationStream } from "./generationStream.js";
+import { computeLogits, startGeneration } from "./requests.js";
+import { ModelRunner } from "./runner.js";
+import { Scheduler } from "./scheduler.js";
+import { checkTokenIds, describe } from "./validate.js";
+
+/** Text, or token ids. */
+export type Prompt = string | readonly number[] | Int32Array;
+
+/** Options of `chat`: those of `generate`, and what the template takes. */
+export interface ChatOptions extends GenerateOptions {
+  /** Tools as JSON schemas, for templates that know them. */
+  readonly tools?: readonly object[];
+  /** Further variables of the template, such as `enable_thinking`. */
+  readonly templateOptions?: Readonly<Record<string, unknown>>;
+}
+
+export interface GenerateAllOptions extends GenerateOptions {
+  /** A progress bar on stderr. Default: when stderr is a terminal. */
+  readonly progress?: boolean;
+}
+
+export interface LLMStats extends EngineStats {
+  readonly device: string;
+  /** Instruction set of the CPU kernels. */
+  readonly isa: string;
+  readonly threads: number;
+  readonly kvPages: number;
+  readonly contextLength: number;
+}
+
+interface Parts {
+  readonly device: Device;
+  readonly stream: Stream;
+  readonly model: Model;
+  readonly runner: ModelRunner;
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer | null;
+  readonly template: ChatTemplate;
+  readonly context: GenerateContext;
+  readonly kvPages: number;
+}
+
+export class LLM {
+  readonly #parts: Parts;
+  #closing: Promise<void> | undefined;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Loads a checkpoint in Hugging Face layout.
+   *
+   * @param pathOrId a folder, or "org/name" (also "org/name@revision"), which is fetched into the Hugging Face cache
+   * @throws ArgumentTypeError, ArgumentRangeError, CheckpointError, TextError, HubError, OutOfMemoryError, CapacityError
+   */
+  static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
+    const resolved = resolveOptions(options);
+    const { revision, onProgress, signal, threads, dtype } = resolved;
+    const folder = await resolveModel(pathOrId, {
+      ...(revision !== undefined && { revision }),
+      ...(onProgress && { onProgress }),
+      ...(signal && { signal }),
+    });
+    const config = await readConfig(folder);
+    const tokenizer = await Tokenizer.load(folder);
+    const template = await ChatTemplate.load(folder);
+    const device = Device.open(resolved.device, threads === undefined ? {} : { threads });
+    try {
+      const stream = device.createStream();
+      const contextLength = resolved.contextLength ?? defaultContextLimit;
+      const model = await loadModel(folder, {
+        device,
+        stream,
+        dtype,
+        contextLength,
+        ...(onProgress && { onProgress }),
+        ...(signal && { signal }),
+      });
+      const capacity = planCapacity(resolved, model.shape);
+      const runner = new ModelRunner(model, stream, capacity);
+      const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });
+      const context = {
+        vocabSize: model.shape.vocabSize,
+        contextLength: capacity.maxModelLen,
+        eosTokenIds: config.eosTokenIds,
+        sampling: config.sampling,
+      };
+      const kvPages = capacity.numPages;
+      return new LLM({ device, stream, model, runner, engine, tokenizer, template, context, kvPages });
+    } catch (error) {
+      await device.dispose();
+      throw error;
+    }
+  }
+
+  /** The tokenizer of the checkpoint; null when it has none and prompts must be token ids. */
+  get tokenizer(): Tokenizer | null {
+    return this.#parts.tokenizer;
+  }
+
+  /** Shape of the model: layers, heads, vocabulary. */
+  get shape(): Model["shape"] {
+    return this.#parts.model.shape;
+  }
+
+  /**
+   * Starts a generation. Iterate the result for chunks, or await its `result()` or `text()`.
+   *
+   * @throws ArgumentTypeError, ArgumentRangeError at once for bad options; what only the tokenized prompt can tell
+   * (empty, too long: ERR_CONTEXT_LENGTH; never fits: CapacityError) when the stream is read
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
+    this.#requireOpen();
+    const { engine, tokenizer, context } = this.#parts;
+    const generation = resolveGeneration(options, context);
+    const ids = this.#promptIds(prompt);
+    return startGeneration(engine, tokenizer, ids, generation);
+  }
+
+  /**
+   * Answers a chat with the checkpoint's own template.
+   *
+   * @param messages `{ role, content }`, oldest first
+   * @throws as generate; TextError ERR_CHAT_TEMPLATE when the checkpoint has no template or it refuses the messages
+   */
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): GenerationStream {
+    this.#requireOpen();
+    const { tools, templateOptions, ...generateOptions } = options;
+    const generation = resolveGeneration(generateOptions, this.#parts.context);
+    const text = this.#parts.template.render(messages, { ...templateOptions, ...(tools && { tools }) });
+    // The template writes the special tokens itself.
+    return startGeneration(this.#parts.engine, this.#parts.tokenizer, this.#textIds(text, false), generation);
+  }
+
+  /** Generates for many prompts together. Results come in the order of the prompts. @throws as generate */
+  async generateAll(prompts: readonly Prompt[], options: GenerateAllOptions = {}): Promise<GenerateResult[]> {
+    if (!Array.isArray(prompts)) throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
+    const { progress = process.stderr.isTTY === true, ...generateOptions } = options;
+    const streams = prompts.map((prompt: Prompt) => this.generate(prompt, generateOptions));
+    const format = "{bar} {value}/{total} prompts | {rate} tokens/s | {eta_formatted} left";
+    const bar = new cliProgress.SingleBar({ format, stream: process.stderr, hideCursor: true });
+    const start = performance.now();
+    let tokens = 0;
+    if (progress) bar.start(streams.length, 0, { rate: "0" });
+    try {
+      return await Promise.all(
+        streams.map(async (stream) => {
+          const result = await stream.result();
+          tokens += result.usage.completionTokens;
+          if (progress) bar.increment({ rate: ((tokens / (performance.now() - start)) * 1000).toFixed(0) });
+          return result;
+        }),
+      );
+    } catch (error) {
+      for (const stream of streams) stream.abort();
+      throw error;
+    } finally {
+      if (progress) bar.stop();
+    }
+  }
+
+  /**
+   * Logits of every position, for evaluation: row t is the prediction after token t.
+   *
+   * @param tokenIds [T], fewer than the context length
+   * @returns Float32Array [T, V], row-major
+   * @throws ArgumentTypeError, ArgumentRangeError; CapacityError
+   */
+  async logits(tokenIds: readonly number[] | Int32Array): Promise<Float32Array> {
+    this.#requireOpen();
+    const { engine, context } = this.#parts;
+    return computeLogits(engine, checkTokenIds("tokenIds", tokenIds, context.vocabSize), context.vocabSize);
+  }
+
+  stats(): LLMStats {
+    const { device, engine, kvPages, context } = this.#parts;
+    const { name, isa, threads } = device;
+    return { ...engine.stats, device: name, isa, threads, kvPages, contextLength: context.contextLength };
+  }
+
+  /** Checks that no KV page or row is lost. @throws WarploopError ERR_INTEGRITY */
+  checkIntegrity(): void {
+    this.#parts.engine.checkIntegrity();
+  }
+
+  /**
+   * Takes no more requests, lets those that run finish for up to `drainMs` (default 0), aborts the rest, and releases all
+   * memory. Idempotent.
+   */
+  close({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
+    return (this.#closing ??= this.#close(drainMs));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const { engine, runner, model, device } = this.#parts;
+    await engine.drain(drainMs);
+    await engine.close();
+    runner.dispose();
+    model.dispose();
+    await device.dispose();
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new ClosedError("LLM");
+  }
+
+  #promptIds(prompt: Prompt): Promise<readonly number[]> {
+    if (typeof prompt === "string") return this.#textIds(prompt, true);
+    return Promise.resolve(checkTokenIds("prompt", prompt, this.#parts.context.vocabSize));
+  }
+
+  #textIds(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
+    const { tokenizer } = this.#parts;
+    if (!tokenizer) {
+      throw new TextError("ERR_TOKENIZER", "the checkpoint has no tokenizer.json: give the prompt as token ids");
+    }
+    const ids = tokenizer.encodeAsync(text, { addSpecialTokens });
+    return ids.then((encoded) => checkTokenIds("prompt", encoded, this.#parts.context.vocabSize));
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * From token ids to what the caller sees: text without half characters, stop strings across token borders, log
+ * probabilities with their tokens. One `ChoiceOutput` per continuation; it knows nothing of scheduling.
+ */
+import { Detokenizer } from "../text/detokenizer.js";
+import { StopStringMatcher } from "../text/stopStrings.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import type { Generation } from "./generateOptions.js";
+import type { PositionLogprobs } from "./logprobReader.js";
+import type { FinishReason } from "./request.js";
+
+/** A token with its natural log probability under the unchanged model. */
+export interface TokenLogprob {
+  readonly tokenId: number;
+  /** The token alone; undefined without a tokenizer. */
+  readonly text: string | undefined;
+  readonly logprob: number;
+  /** The most likely tokens at this position, best first. */
+  readonly top: readonly {
+    readonly tokenId: number;
+    readonly text: string | undefined;
+    readonly logprob: number;
+  }[];
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Prompt tokens that came from the prefix cache. */
+  readonly cachedTokens: number;
+}
+
+/** A piece of one continuation. */
+export interface GenerateChunk {
+  /** Which continuation, 0 to n - 1. */
+  readonly index: number;
+  /** Text that is final now; often empty, because characters and stop strings are held back until they are complete. */
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  /** One per token, when asked for. */
+  readonly logprobs?: readonly TokenLogprob[];
+  /** Set on the last chunk of a continuation, and with it `stopReason` and `usage`. */
+  readonly finishReason: FinishReason | null;
+  /** The stop string or token id that ended the text. */
+  readonly stopReason?: string | number | null;
+  readonly usage?: Usage;
+}
+
+/** Log probabilities of one position with the texts of their tokens. */
+export function describeLogprobs(
+  tokenId: number,
+  { chosen, topIds, topValues }: PositionLogprobs,
+  tokenizer: Tokenizer | null,
+): TokenLogprob {
+  const text = (id: number) => tokenizer?.decode([id], { skipSpecialTokens: false });
+  return {
+    tokenId,
+    text: text(tokenId),
+    logprob: chosen,
+    top: Array.from(topIds, (id, i) => ({ tokenId: id, text: text(id), logprob: topValues[i]! })),
+  };
+}
+
+export class ChoiceOutput {
+  readonly index: number;
+  readonly #generation: Generation;
+  readonly #tokenizer: Tokenizer | null;
+  readonly #detokenizer: Detokenizer | null;
+  readonly #stops: StopStringMatcher;
+  #completionTokens = 0;
+  #lastId: number | undefined;
+
+  constructor(index: number, generation: Generation, tokenizer: Tokenizer | null) {
+    const { skipSpecialTokens, stop, includeStop } = generation;
+    this.index = index;
+    this.#generation = generation;
+    this.#tokenizer = tokenizer;
+    this.#detokenizer = tokenizer && new Detokenizer(tokenizer, { skipSpecialTokens });
+    this.#stops = new StopStringMatcher(stop, { includeStop });
+  }
+
+  get completionTokens(): number {
+    return this.#completionTokens;
+  }
+
+  /** Takes the next token. `stopped` tells that a stop string ended the text. */
+  push(
+    tokenId: number,
+    logprobs: PositionLogprobs | null,
+  ): { readonly chunk: GenerateChunk; readonly stopped: boolean } {
+    this.#completionTokens++;
+    this.#lastId = tokenId;
+    const piece = this.#detokenizer?.push(tokenId) ?? "";
+    const early = this.#completionTokens < this.#generation.minTokens;
+    const { text, stopped } = early ? { text: piece, stopped: null } : this.#stops.push(piece);
+    const chunk: GenerateChunk = {
+      index: this.index,
+      text,
+      tokenIds: [tokenId],
+      ...(logprobs && { logprobs: [describeLogprobs(tokenId, logprobs, this.#tokenizer)] }),
+      finishReason: null,
+    };
+    return { chunk, stopped: stopped !== null };
+  }
+
+  /** Hands out what was held back, with the end of the continuation. */
+  finish(reason: FinishReason, usage: Omit<Usage, "completionTokens">): GenerateChunk {
+    let text = "";
+    if (this.#stops.stopped === null) {
+      const { text: rest, stopped } = this.#stops.push(this.#detokenizer?.flush() ?? "");
+      text = stopped === null ? rest + this.#stops.flush() : rest;
+    }
+    const stopId = reason === "stop" ? (this.#lastId ?? null) : null;
+    return {
+      index: this.index,
+      text,
+      tokenIds: [],
+      finishReason: reason,
+      stopReason: reason === "stop" ? (this.#stops.stopped ?? stopId) : null,
+      usage: { ...usage, completionTokens: this.#completionTokens },
+    };
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Runs scheduled steps on the device: the only part of the engine that touches tensors. It owns the KV pages, the page
+ * table, the token pool and the decode graphs.
+ *
+ * Life of a step
+ *  1. ids of admitted requests go to their token pool rows; the step's arrays go up in one write
+ *  2. page table updates, ids gathered from the pool, the model, logits of the rows that need them
+ *     (for a decode step: one replay of the graph captured for the padded batch size)
+ *  3. sampling; the sampled ids go to the pool, where the next step finds them
+ *  4. ids and log probabilities are read; the promise settles when the device got that far
+ */
+import type { DType } from "../dtype.js";
+import type { Graph } from "../graph.js";
+import type { KvCache, Model, StepInputs } from "../models/model.js";
+import { argmax } from "../ops/argmax.js";
+import { embedding } from "../ops/embedding.js";
+import { sample } from "../ops/sample.js";
+import { tableGather } from "../ops/tableGather.js";
+import { tableScatter } from "../ops/tableScatter.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+import { LogprobReader, type StepLogprobs } from "./logprobReader.js";
+import type { Request } from "./request.js";
+import { packSampling, type Sampling } from "./sampling.js";
+import type { ScheduledStep } from "./scheduledStep.js";
+import {
+  chooseLayout,
+  decodeLayout,
+  fillPlan,
+  paddedBatchSizes,
+  type PlanField,
+  type PlanLayout,
+} from "./stepPlan.js";
+
+export interface RunnerOptions {
+  readonly maxSequences: number;
+  /** Width of the token pool, in tokens. */
+  readonly maxModelLen: number;
+  readonly pageSize: number;
+  /** KV pages, the dummy page 0 included. */
+  readonly numPages: number;
+  /** Capture decode steps as graphs. */
+  readonly graphs: boolean;
+}
+
+/** What the engine knows of a request that the scheduler does not. */
+export interface RequestNeeds {
+  readonly sampling: Sampling;
+  /** Most likely alternatives to report with each sampled token; undefined: no log probabilities. */
+  readonly logprobs: number | undefined;
+  /** The same for the tokens of the prompt. */
+  readonly promptLogprobs: number | undefined;
+  /** Bring the logits of every prompt position to the host. */
+  readonly promptLogits: boolean;
+}
+
+export interface StepResult extends StepLogprobs {
+  /** One id per sample of the step; padding may follow. */
+  readonly ids: Int32Array;
+}
+
+export class ModelRunner {
+  readonly #model: Model;
+  readonly #stream: Stream;
+  readonly #cache: KvCache;
+  readonly #tokenPool: Tensor;
+  readonly #pageTable: Tensor;
+  /** Where captured graphs find the arrays of their step, and leave the logits. */
+  readonly #decodePlan: Tensor;
+  readonly #decodeLogits: Tensor;
+  readonly #batchSizes: readonly number[];
+  readonly #graphs = new Map<number, Graph>();
+  readonly #logprobs: LogprobReader;
+  readonly #owned: Tensor[] = [];
+
+  /** @throws OutOfMemoryError; what was allocated until then is released */
+  constructor(model: Model, stream: Stream, options: RunnerOptions) {
+    const { maxSequences, maxModelLen, pageSize, numPages } = options;
+    this.#model = model;
+    this.#stream = stream;
+    this.#batchSizes = options.graphs ? paddedBatchSizes(maxSequences) : [];
+    const { numLayers, numKvHeads, headDim, valueDim, dtype, vocabSize } = model.shape;
+    try {
+      this.#cache = {
+        layers: Array.from({ length: numLayers }, () => ({
+          k: this.#own(dtype, [numPages, pageSize, numKvHeads, headDim]),
+          v: this.#own(dtype, [numPages, pageSize, numKvHeads, valueDim]),
+        })),
+      };
+      const pagesPerRow = Math.ceil(maxModelLen / pageSize);
+      this.#tokenPool = this.#own("i32", [maxSequences + 1, maxModelLen]);
+      this.#pageTable = this.#own("i32", [maxSequences + 1, pagesPerRow]);
+      const largest = this.#batchSizes.at(-1) ?? 1;
+      this.#decodePlan = this.#own("i32", [decodeLayout(largest).length]);
+      this.#decodeLogits = this.#own("f32", [largest, vocabSize]);
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+    // The dummy row: token 0, on the dummy page 0.
+    for (const table of [this.#tokenPool, this.#pageTable]) table.write(stream, new Int32Array(table.numel));
+    this.#logprobs = new LogprobReader(model, stream);
+  }
+
+  /** Queues a step. Steps must be submitted in the order in which they were scheduled. */
+  async submit(step: ScheduledStep, needsOf: (request: Request) => RequestNeeds): Promise<StepResult> {
+    const stream = this.#stream;
+    for (const { row, tokens } of step.admissions) {
+      this.#tokenPool
+        .slice(0, row, row + 1)
+        .slice(1, 0, tokens.length)
+        .write(stream, tokens);
+    }
+    const layout = chooseLayout(step, this.#batchSizes);
+    const data = new Int32Array(layout.length);
+    fillPlan(step, layout, data);
+
+    const scope = stream.scope();
+    let reads: [Promise<Int32Array>, Promise<StepLogprobs>];
+    try {
+      const field = this.#upload(layout, data);
+      const { logits, hidden } = this.#forward(layout, field);
+      const ids = this.#sample(step, layout, field, logits, needsOf);
+      const idsRead = ids.read(stream) as Promise<Int32Array>;
+      reads = [idsRead, this.#logprobs.read(step, layout, { logits, hidden, ids, field }, needsOf)];
+    } finally {
+      scope.close();
+    }
+    const [ids, logprobs] = await Promise.all(reads);
+    return { ids, ...logprobs };
+  }
+
+  /** Ends graphs, KV pages and tables. The model stays. */
+  dispose(): void {
+    for (const graph of this.#graphs.values()) graph.dispose();
+    this.#graphs.clear();
+    this.#release();
+  }
+
+  /** Writes the step's arrays and returns how to find one of them on the device. */
+  #upload(layout: PlanLayout, data: Int32Array): FieldOf {
+    const plan =
+      layout.kind === "decode"
+        ? this.#decodePlan.slice(0, 0, layout.length)
+        : this.#stream.empty("i32", [layout.length]);
+    plan.write(this.#stream, data);
+    return (name) => plan.slice(0, layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
+  }
+
+  #forward(layout: PlanLayout, field: FieldOf): { logits: Tensor; hidden: Tensor | null } {
+    const stream = this.#stream;
+    if (layout.kind === "mixed") {
+      const hidden = this.#runModel(field);
+      const sampled = field("logitIndices").slice(0, 0, layout.numSamples);
+      return { logits: this.#model.logits(stream, embedding(stream, sampled, hidden)), hidden };
+    }
+    const logits = this.#decodeLogits.slice(0, 0, layout.numSequences);
+    let graph = this.#graphs.get(layout.numSequences);
+    if (!graph) {
+      graph = stream.capture(() => {
+        this.#model.logits(stream, this.#runModel(field), { out: logits });
+      });
+      this.#graphs.set(layout.numSequences, graph);
+    }
+    graph.replay(stream);
+    return { logits, hidden: null };
+  }
+
+  /** Page table updates, ids from the pool, the model: final hidden states [T, D]. */
+  #runModel(field: FieldOf): Tensor {
+    const stream = this.#stream;
+    tableScatter(stream, this.#pageTable, field("updateRows"), field("updateCols"), field("updatePages"));
+    const positions = field("positions");
+    const inputs: StepInputs = {
+      tokens: tableGather(stream, this.#tokenPool, field("tokenRows"), positions),
+      positions,
+      slots: field("slots"),
+      rows: field("rows"),
+      cuSeqlensQ: field("cuSeqlensQ"),
+      contextLens: field("contextLens"),
+      pageTable: this.#pageTable,
+    };
+    return this.#model.forward(stream, inputs, this.#cache);
+  }
+
+  #sample(
+    step: ScheduledStep,
+    layout: PlanLayout,
+    field: FieldOf,
+    logits: Tensor,
+    needsOf: (request: Request) => RequestNeeds,
+  ): Tensor {
+    const stream = this.#stream;
+    const size = layout.numSamples;
+    const batch = packSampling(step.samples, size, (request) => needsOf(request).sampling);
+    let ids: Tensor;
+    if (batch === null) {
+      ids = argmax(stream, logits);
+    } else {
+      const { bias } = batch;
+      ids = sample(stream, logits, {
+        floats: stream.fromArray("f32", [size, 6], batch.floats),
+        ints: stream.fromArray("i32", [size, 6], batch.ints),
+        tokenPool: this.#tokenPool,
+        ...(bias && {
+          biasIds: stream.fromArray("i32", [size, bias.width], bias.ids),
+          biasValues: stream.fromArray("f32", [size, bias.width], bias.values),
+        }),
+      });
+    }
+    tableScatter(stream, this.#tokenPool, field("sampleRows"), field("samplePositions"), ids);
+    return ids;
+  }
+
+  #own(dtype: DType, shape: readonly number[]): Tensor {
+    const tensor = this.#stream.device.empty(dtype, shape);
+    this.#owned.push(tensor);
+    return tensor;
+  }
+
+  #release(): void {
+    for (const tensor of this.#owned) tensor.dispose();
+    this.#owned.length = 0;
+  }
+}
+
+/** Finds one of the step's arrays on the device. */
+export type FieldOf = (name: PlanField) => Tensor;

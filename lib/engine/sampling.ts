@@ -1,0 +1,93 @@
+/**
+ * How tokens are drawn: the parameters of one request, and their packing into the arrays that the `sample` op reads.
+ * Pure: the runner uploads the arrays. Column order is that of native/ops/sample/sample.h.
+ */
+import type { Request } from "./request.js";
+import type { ScheduledSequence } from "./scheduledStep.js";
+
+/** Checked sampling parameters of a request; generateOptions.ts says what each means. */
+export interface Sampling {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  /** Whole number below 2^53. */
+  readonly seed: number;
+  readonly logitBias: ReadonlyMap<number, number>;
+  /** Ids without probability until `minTokens` tokens are there. */
+  readonly suppressed: readonly number[];
+  readonly minTokens: number;
+}
+
+/** One step's parameters as the op reads them; rows beyond the samples are greedy padding. */
+export interface SamplingBatch {
+  /** [S, 6]: temperature, topP, minP, repetition, presence, frequency penalty. */
+  readonly floats: Float32Array;
+  /** [S, 6]: topK, seed low and high word, position of the token, token pool row (-1: no penalties), prompt length. */
+  readonly ints: Int32Array;
+  /** [S, width] token ids (-1 pads) and what is added to their logits; null when no row has any. */
+  readonly bias: { readonly ids: Int32Array; readonly values: Float32Array; readonly width: number } | null;
+}
+
+const columns = 6;
+
+/**
+ * @param samples the sequences that sample, in order
+ * @param size S, at least samples.length
+ * @returns null when every row is a plain argmax
+ */
+export function packSampling(
+  samples: readonly ScheduledSequence[],
+  size: number,
+  samplingOf: (request: Request) => Sampling,
+): SamplingBatch | null {
+  const rows = samples.map((sequence) => samplingOf(sequence.request));
+  const biases = rows.map((sampling, i) => biasOf(sampling, samples[i]!));
+  const isPlain = (sampling: Sampling, i: number) =>
+    sampling.temperature === 0 && !hasPenalty(sampling) && biases[i]!.length === 0;
+  if (rows.every(isPlain)) return null;
+
+  const floats = new Float32Array(size * columns);
+  const ints = new Int32Array(size * columns);
+  for (let i = 0; i < size; i++) {
+    floats.set([0, 1, 0, 1, 0, 0], i * columns);
+    ints.set([0, 0, 0, 0, -1, 0], i * columns);
+  }
+  for (const [i, s] of rows.entries()) {
+    const { request, row, start, count } = samples[i]!;
+    const penalties = [s.repetitionPenalty, s.presencePenalty, s.frequencyPenalty];
+    floats.set([s.temperature, s.topP, s.minP, ...penalties], i * columns);
+    const poolRow = hasPenalty(s) ? row : -1;
+    const [low, high] = [s.seed % 2 ** 32, Math.floor(s.seed / 2 ** 32)];
+    ints.set([s.topK, low | 0, high, start + count, poolRow, request.promptLength], i * columns);
+  }
+  return { floats, ints, bias: packBias(biases, size) };
+}
+
+function hasPenalty(s: Sampling): boolean {
+  return s.repetitionPenalty !== 1 || s.presencePenalty !== 0 || s.frequencyPenalty !== 0;
+}
+
+function biasOf(sampling: Sampling, { request, start, count }: ScheduledSequence): [number, number][] {
+  const generated = start + count - request.promptLength;
+  const suppressed = generated < sampling.minTokens ? sampling.suppressed : [];
+  return [...sampling.logitBias, ...suppressed.map((id): [number, number] => [id, -Infinity])];
+}
+
+function packBias(biases: readonly (readonly [number, number][])[], size: number): SamplingBatch["bias"] {
+  const width = Math.max(0, ...biases.map((entries) => entries.length));
+  if (width === 0) return null;
+  const ids = new Int32Array(size * width).fill(-1);
+  const values = new Float32Array(size * width);
+  for (const [i, entries] of biases.entries()) {
+    for (const [j, [id, value]] of entries.entries()) {
+      ids[i * width + j] = id;
+      values[i * width + j] = value;
+    }
+  }
+  return { ids, values, width };
+}

@@ -1,0 +1,93 @@
+/** Checks of user options: unknown names, wrong types and values out of range each give a typed error that names them. */
+import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
+
+export interface NumberRule {
+  readonly min?: number;
+  readonly max?: number;
+  readonly integer?: boolean;
+}
+
+/** @throws ArgumentTypeError when `options` is no object or has a name that is not in `known` */
+export function checkNames(what: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(options)}`);
+  }
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new ArgumentTypeError(
+      `${what}: unknown option "${unknown}"; known are ${known.join(", ")}`,
+      "ERR_UNKNOWN_OPTION",
+    );
+  }
+}
+
+/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
+export function checkNumber(
+  name: string,
+  value: unknown,
+  fallback: number,
+  { min = -Infinity, max = Infinity, integer = false }: NumberRule = {},
+): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== "number") {
+    throw new ArgumentTypeError(`${name}: expected a number, got ${describe(value)}`);
+  }
+  if (!(value >= min && value <= max) || (integer && !Number.isInteger(value))) {
+    const kind = integer ? "an integer" : "a number";
+    throw new ArgumentRangeError(`${name}: expected ${kind} from ${min} to ${max}, got ${value}`);
+  }
+  return value;
+}
+
+/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError */
+export function checkBoolean(name: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value !== "boolean")
+    throw new ArgumentTypeError(`${name}: expected true or false, got ${describe(value)}`);
+  return value;
+}
+
+/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
+export function checkChoice<T extends string>(
+  name: string,
+  value: unknown,
+  fallback: T,
+  choices: readonly T[],
+): T {
+  if (value === undefined) return fallback;
+  if (!choices.includes(value as T)) {
+    throw new ArgumentRangeError(
+      `${name}: expected ${choices.map((c) => `"${c}"`).join(" or ")}, got ${describe(value)}`,
+    );
+  }
+  return value as T;
+}
+
+/** @throws ArgumentTypeError */
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
+    throw new ArgumentTypeError(`signal: expected an AbortSignal, got ${describe(value)}`);
+  }
+  return value;
+}
+
+/** Token ids as a plain list. @throws ArgumentTypeError, ArgumentRangeError naming the entry */
+export function checkTokenIds(name: string, value: unknown, vocabSize: number): number[] {
+  const isList = Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array;
+  if (!isList) throw new ArgumentTypeError(`${name}: expected token ids, got ${describe(value)}`);
+  const ids = Array.from(value as ArrayLike<unknown>);
+  for (const [i, id] of ids.entries()) {
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new ArgumentRangeError(
+        `${name}[${i}]: expected a token id from 0 to ${vocabSize - 1}, got ${String(id)}`,
+      );
+    }
+  }
+  return ids as number[];
+}
+
+export function describe(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "string" ? JSON.stringify(value) : `${typeof value} ${String(value)}`;
+}

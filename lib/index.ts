@@ -1,0 +1,23 @@
+/**
+ * warploop: LLM decoding on its own kernels.
+ *
+ *     const llm = await LLM.load("models/tiny-moe");
+ *     for await (const chunk of llm.generate("Once upon a time", { maxTokens: 64 })) process.stdout.write(chunk.text);
+ *     await llm.close();
+ */
+export { LLM, type ChatOptions, type GenerateAllOptions, type LLMStats, type Prompt } from "./engine/llm.js";
+export type { LLMOptions, LoadProgress } from "./engine/engineOptions.js";
+export type { GenerateOptions } from "./engine/generateOptions.js";
+export type { Choice, GenerateResult, GenerationStream } from "./engine/generationStream.js";
+export type { GenerateChunk, TokenLogprob, Usage } from "./engine/output.js";
+export type { FinishReason } from "./engine/request.js";
+export type { ChatMessage } from "./text/chatTemplate.js";
+export { generate } from "./engine/generate.js";
+export * from "./errors.js";
+export { Device, type DeviceOptions } from "./device.js";
+export { Stream } from "./stream.js";
+export { Graph } from "./graph.js";
+export { Scope } from "./scope.js";
+export { Tensor } from "./tensor.js";
+export { type DType, type FloatDType, type HostArray, toBfloat16, toFloat32 } from "./dtype.js";
+export * as ops from "./ops/index.js";

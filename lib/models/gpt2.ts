@@ -1,0 +1,145 @@
+/**
+ * GPT-2: LayerNorm with bias, learned positions, multi-head attention, a plain gelu MLP, head tied to the embedding.
+ * Its matrices are Conv1D: stored [in, out].
+ *
+ * Config: GPT2Config of transformers. Paper: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019).
+ */
+import { attentionBlock } from "../nn/attention.js";
+import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
+import { plainMlpBlock } from "../nn/mlp.js";
+import { layerNormBlock } from "../nn/norm.js";
+import type { GeluApproximation } from "../ops/gelu.js";
+import type { ConfigReader } from "../weights/configReader.js";
+import { boundedInt, maxLayers } from "./limits.js";
+import type { BuildContext, ModelDefinition } from "./model.js";
+import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
+
+interface Gpt2Config {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly headDim: number;
+  /** F, `n_inner`; null means 4 D */
+  readonly mlpWidth: number;
+  /** Learned positions: a longer context does not exist. */
+  readonly maxPositions: number;
+  readonly normEps: number;
+  readonly gelu: GeluApproximation;
+  readonly tiedHead: boolean;
+  /** By layer: factor on the products of queries and keys. */
+  readonly scales: readonly number[];
+}
+
+export function gpt2(reader: ConfigReader): ModelDefinition {
+  const config = readGpt2Config(reader);
+  const { vocabSize, hiddenSize, numLayers, numHeads, headDim, maxPositions } = config;
+  return {
+    shape: {
+      ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads: numHeads, headDim, valueDim: headDim },
+      ...{ numExperts: 0, expertsPerToken: 0 },
+    },
+    trainedContext: maxPositions,
+    longestContext: maxPositions,
+    weights: {
+      rows: weightRows(config),
+      numLayers,
+      prefixAlternatives: [{ from: "transformer.", to: "" }], // exports of the model without its head
+    },
+    build: (weights, context) => build(config, weights, context),
+  };
+}
+
+function readGpt2Config(reader: ConfigReader): Gpt2Config {
+  const hiddenSize = reader.positiveInt("n_embd");
+  const numLayers = boundedInt(reader, "n_layer", maxLayers);
+  const numHeads = reader.positiveInt("n_head");
+  if (hiddenSize % numHeads !== 0) reader.fail("n_head", `a divisor of n_embd (${hiddenSize})`);
+  const headDim = hiddenSize / numHeads;
+  const activation = reader.oneOf("activation_function", ["gelu_new", "gelu_pytorch_tanh", "gelu"], "gelu_new");
+  const scale = reader.bool("scale_attn_weights", true) ? headDim ** -0.5 : 1;
+  const byLayer = reader.bool("scale_attn_by_inverse_layer_idx", false);
+  return {
+    vocabSize: reader.positiveInt("vocab_size"),
+    hiddenSize,
+    numLayers,
+    numHeads,
+    headDim,
+    mlpWidth: reader.optionalPositiveInt("n_inner") ?? 4 * hiddenSize,
+    maxPositions: reader.positiveInt(["n_positions", "n_ctx"]),
+    normEps: reader.positiveNumber("layer_norm_epsilon", 1e-5),
+    gelu: activation === "gelu" ? "none" : "tanh",
+    tiedHead: reader.bool("tie_word_embeddings", true),
+    scales: Array.from({ length: numLayers }, (_, layer) => (byLayer ? scale / (layer + 1) : scale)),
+  };
+}
+
+function weightRows(config: Gpt2Config): ModelWeightRow[] {
+  const { vocabSize: V, hiddenSize: D, mlpWidth: F, maxPositions: L } = config;
+  const h = "transformer.h.{layer}";
+  const vector = (slot: string, name: string, size: number): ModelWeightRow => ({
+    ...{ slot, form: "vector", from: [name], shapes: [[size]] },
+  });
+  const conv1d = (slot: string, name: string, shape: readonly number[]): ModelWeightRow => ({
+    ...{ slot, form: "linear", from: [name], shapes: [shape], transpose: true },
+  });
+  const tied = config.tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
+  return [
+    { slot: "embedding", form: "table", from: ["transformer.wte.weight"], shapes: [[V, D]] },
+    { slot: "positions", form: "table", from: ["transformer.wpe.weight"], shapes: [[L, D]] },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...tied },
+    vector("finalNorm", "transformer.ln_f.weight", D),
+    vector("finalNormBias", "transformer.ln_f.bias", D),
+    vector("attentionNorm", `${h}.ln_1.weight`, D),
+    vector("attentionNormBias", `${h}.ln_1.bias`, D),
+    conv1d("qkv", `${h}.attn.c_attn.weight`, [D, 3 * D]),
+    vector("qkvBias", `${h}.attn.c_attn.bias`, 3 * D),
+    conv1d("attentionOutput", `${h}.attn.c_proj.weight`, [D, D]),
+    vector("attentionOutputBias", `${h}.attn.c_proj.bias`, D),
+    vector("mlpNorm", `${h}.ln_2.weight`, D),
+    vector("mlpNormBias", `${h}.ln_2.bias`, D),
+    conv1d("up", `${h}.mlp.c_fc.weight`, [D, F]),
+    vector("upBias", `${h}.mlp.c_fc.bias`, F),
+    conv1d("down", `${h}.mlp.c_proj.weight`, [F, D]),
+    vector("downBias", `${h}.mlp.c_proj.bias`, D),
+  ];
+}
+
+function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContext): Decoder {
+  const { numHeads, headDim, normEps: eps, scales, gelu: approximate } = config;
+  const norm = (slot: string, layer?: number) =>
+    layerNormBlock(
+      { eps, dtype },
+      { weight: weights.vector(slot, layer), bias: weights.vector(`${slot}Bias`, layer) },
+    );
+
+  const layers = scales.map((scale, layer): DecoderLayer => ({
+    attentionNorm: norm("attentionNorm", layer),
+    attention: attentionBlock(
+      { numHeads, numKvHeads: numHeads, headDim, scale, window: 0 },
+      {
+        qkv: weights.linear("qkv", layer),
+        qkvBias: weights.vector("qkvBias", layer),
+        output: weights.linear("attentionOutput", layer),
+        outputBias: weights.vector("attentionOutputBias", layer),
+      },
+    ),
+    mlpNorm: norm("mlpNorm", layer),
+    mlp: plainMlpBlock(
+      { approximate },
+      {
+        up: weights.linear("up", layer),
+        upBias: weights.vector("upBias", layer),
+        down: weights.linear("down", layer),
+        downBias: weights.vector("downBias", layer),
+      },
+    ),
+  }));
+  return decoder({
+    embedding: weights.table("embedding"),
+    positions: weights.table("positions"),
+    layers,
+    finalNorm: norm("finalNorm"),
+    head: weights.linear("head"),
+  });
+}

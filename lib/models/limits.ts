@@ -1,0 +1,52 @@
+/**
+ * Bounds on numbers of config.json, so that an absurd one is an error with a name and not an endless loop or an allocation
+ * that fails, and the rule for the context length of a loaded model.
+ */
+import { ArgumentRangeError } from "../errors.js";
+import type { RopeTableOptions } from "../nn/ropeTable.js";
+import type { ConfigReader, FieldName } from "../weights/configReader.js";
+import type { ModelDefinition } from "./model.js";
+
+/** The largest published models have 126. */
+export const maxLayers = 1024;
+
+/** The most that the op `moeRoute` takes. */
+export const maxExperts = 4096;
+
+/** Context of a model whose checkpoint asks for more, unless the user does, too: the table of angles takes its share. */
+const defaultContextLimit = 131_072;
+
+/** Positions are i32, and a table of angles has a row for each of them. */
+const contextLimit = 2 ** 24;
+
+/** A positive integer of at most `max`. */
+export function boundedInt(reader: ConfigReader, field: FieldName, max: number): number {
+  const value = reader.positiveInt(field);
+  return value <= max ? value : reader.fail(field, `an integer from 1 to ${max}`);
+}
+
+/**
+ * The longest context of rotary positions: types that stretch the trained length reach factor times as far; the others end
+ * where training did.
+ */
+export function longestRopeContext(rope: Omit<RopeTableOptions, "maxLength">): number {
+  const { maxPositionEmbeddings, scaling } = rope;
+  const factor = Number(scaling?.["factor"] ?? 1);
+  const trained = Number(scaling?.["original_max_position_embeddings"] ?? maxPositionEmbeddings);
+  return Math.max(maxPositionEmbeddings, Math.floor(trained * factor));
+}
+
+/**
+ * How many positions a model is loaded for.
+ *
+ * @param asked `contextLength` of the load options
+ * @throws ArgumentRangeError if that is not an integer from 1 to what the positions of the model can express
+ */
+export function chooseContextLength(definition: ModelDefinition, asked: number | undefined): number {
+  if (asked === undefined) return Math.min(definition.trainedContext, defaultContextLimit);
+  const longest = Math.min(definition.longestContext, contextLimit);
+  if (!(Number.isInteger(asked) && asked >= 1 && asked <= longest)) {
+    throw new ArgumentRangeError(`contextLength: expected an integer from 1 to ${longest} (tokens), got ${asked}`);
+  }
+  return asked;
+}

@@ -1,0 +1,89 @@
+/**
+ * The contract between a model and whoever runs it (the engine, tests), and between a model family and the loader.
+ */
+import type { FloatDType } from "../dtype.js";
+import type { Decoder, LayerExpertsObserver } from "../nn/decoder.js";
+import type { KvCache, StepInputs } from "../nn/step.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+import type { ConfigReader } from "../weights/configReader.js";
+import type { ModelWeights, ModelWeightTable } from "./modelWeights.js";
+
+export type { LayerExpertsObserver } from "../nn/decoder.js";
+export type { KvCache, KvLayer, StepInputs } from "../nn/step.js";
+
+/** What the checkpoint says about the model. */
+export interface ArchitectureShape {
+  readonly vocabSize: number;
+  readonly numLayers: number;
+  readonly hiddenSize: number;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  /** Width of a query or key head. */
+  readonly headDim: number;
+  /** Width of a value head. */
+  readonly valueDim: number;
+  /** Experts per layer; 0 for a dense model. */
+  readonly numExperts: number;
+  /** Experts that a token runs through; 0 for a dense model. */
+  readonly expertsPerToken: number;
+}
+
+export interface ModelShape extends ArchitectureShape {
+  /** As in config.json, such as "LlamaForCausalLM". */
+  readonly architecture: string;
+  /** Longest context that the model was loaded for, in tokens: positions are 0 to maxPositions - 1. */
+  readonly maxPositions: number;
+  /** Dtype of activations and of KV pages. */
+  readonly dtype: FloatDType;
+  /** Device memory of all weights. */
+  readonly weightBytes: number;
+}
+
+/**
+ * A loaded model. `forward` and `logits` only queue ops: they allocate from the stream's open scope, read no device data,
+ * and can be captured into a graph.
+ */
+export interface Model {
+  readonly shape: ModelShape;
+  /**
+   * Runs the tokens of a step and stores their keys and values in the cache.
+   *
+   * @param observe for every layer with experts: the experts of each token
+   * @returns hidden states after the last norm, [T, D] in `shape.dtype`
+   */
+  forward(stream: Stream, inputs: StepInputs, cache: KvCache, observe?: LayerExpertsObserver): Tensor;
+  /**
+   * @param hidden [N, D]: rows of what `forward` returned
+   * @returns [N, V] f32
+   */
+  logits(stream: Stream, hidden: Tensor): Tensor;
+  /** Frees the weights once every stream has passed this point. Idempotent. */
+  dispose(): void;
+}
+
+/** A model family applied to one config.json: what to load, and how to build the model from it. */
+export interface ModelDefinition {
+  readonly shape: ArchitectureShape;
+  /** `max_position_embeddings`: the context that the checkpoint asks for, in tokens. */
+  readonly trainedContext: number;
+  /** The longest context that its positions can express, in tokens. */
+  readonly longestContext: number;
+  readonly weights: ModelWeightTable;
+  build(weights: ModelWeights, context: BuildContext): Decoder;
+}
+
+export interface BuildContext {
+  /** Activation dtype. */
+  readonly dtype: FloatDType;
+  /** Positions 0 to contextLength - 1 will be run. */
+  readonly contextLength: number;
+  /** A device tensor [rows, columns] f32 that lives as long as the model. */
+  constant(data: Float32Array, shape: readonly number[]): Tensor;
+}
+
+/**
+ * A model family.
+ * @throws CheckpointError ERR_CHECKPOINT_CONFIG naming the field
+ */
+export type ModelFamily = (config: ConfigReader) => ModelDefinition;

@@ -1,0 +1,190 @@
+/**
+ * What Llama and its descendants have in common: pre-norm layers with RMSNorm, rotary positions, grouped-query attention.
+ * A family file reads its own fields and passes the differences as arguments; nothing here knows a family.
+ */
+import { CheckpointError } from "../errors.js";
+import { attentionBlock } from "../nn/attention.js";
+import { decoder, type DecoderLayer } from "../nn/decoder.js";
+import type { MlpBlock } from "../nn/mlp.js";
+import { rmsNormBlock } from "../nn/norm.js";
+import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
+import type { ConfigReader } from "../weights/configReader.js";
+import { boundedInt, longestRopeContext, maxLayers } from "./limits.js";
+import type { BuildContext, ModelDefinition } from "./model.js";
+import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
+
+/** Everything except the feed-forward part. */
+export interface TransformerConfig {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  /** Need not be hiddenSize / numHeads. */
+  readonly headDim: number;
+  readonly normEps: number;
+  readonly tiedHead: boolean;
+  readonly rope: Omit<RopeTableOptions, "maxLength">;
+  /** Biases on all four projections of attention. */
+  readonly attentionBias: boolean;
+  /** RMSNorm on every query and key head before its rotation. */
+  readonly qkNorm: boolean;
+  /** By layer: keys that a query sees, itself included; 0 is all. */
+  readonly windows: readonly number[];
+}
+
+/** The feed-forward part of every layer. */
+export interface TransformerMlp {
+  /** E and K; 0 without experts */
+  readonly numExperts: number;
+  readonly expertsPerToken: number;
+  readonly rows: readonly ModelWeightRow[];
+  build(weights: ModelWeights, layer: number): MlpBlock;
+}
+
+/** Values of fields that a config.json may leave out. */
+export interface TransformerDefaults {
+  readonly normEps: number;
+  readonly ropeTheta: number;
+}
+
+/** Reads the fields that all families spell alike. No biases, no norms on heads, no windows. */
+export function readTransformerConfig(
+  reader: ConfigReader,
+  defaults: TransformerDefaults = { normEps: 1e-6, ropeTheta: 10_000 },
+): TransformerConfig {
+  const hiddenSize = reader.positiveInt("hidden_size");
+  const numLayers = boundedInt(reader, "num_hidden_layers", maxLayers);
+  const numHeads = reader.positiveInt("num_attention_heads");
+  const numKvHeads = reader.positiveInt("num_key_value_heads", numHeads);
+  if (numHeads % numKvHeads !== 0) {
+    reader.fail("num_key_value_heads", `a divisor of num_attention_heads (${numHeads})`);
+  }
+  const headDim = reader.optionalPositiveInt("head_dim") ?? hiddenSize / numHeads;
+  if (!Number.isInteger(headDim)) reader.fail("num_attention_heads", `a divisor of hidden_size (${hiddenSize})`);
+  return {
+    vocabSize: reader.positiveInt("vocab_size"),
+    hiddenSize,
+    numLayers,
+    numHeads,
+    numKvHeads,
+    headDim,
+    normEps: reader.positiveNumber("rms_norm_eps", defaults.normEps),
+    tiedHead: reader.bool("tie_word_embeddings", false),
+    rope: readRope(reader, headDim, defaults.ropeTheta),
+    attentionBias: false,
+    qkNorm: false,
+    windows: new Array<number>(numLayers).fill(0),
+  };
+}
+
+/** The rope fields; `rope_parameters` is what newer exports call them. Checked here, so that a mistake fails before the load. */
+function readRope(
+  reader: ConfigReader,
+  rotaryDim: number,
+  defaultTheta: number,
+): Omit<RopeTableOptions, "maxLength"> {
+  const scaling = reader.optionalObject(["rope_scaling", "rope_parameters"]);
+  const withTheta = scaling?.has("rope_theta") ? scaling : reader;
+  const rope = {
+    rotaryDim,
+    theta: withTheta.positiveNumber("rope_theta", defaultTheta),
+    maxPositionEmbeddings: reader.positiveInt("max_position_embeddings"),
+    scaling: scaling?.json,
+  };
+  try {
+    ropeTable({ ...rope, maxLength: 1 });
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    const at = { file: reader.file };
+    throw new CheckpointError(error.code, `${reader.file}: ${error.message}`, at, { cause: error });
+  }
+  return rope;
+}
+
+/** The model of a config and its feed-forward part. */
+export function transformer(config: TransformerConfig, mlp: TransformerMlp): ModelDefinition {
+  const { vocabSize, hiddenSize, numLayers, numHeads, numKvHeads, headDim, rope } = config;
+  const { numExperts, expertsPerToken } = mlp;
+  return {
+    shape: {
+      ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads, headDim, valueDim: headDim },
+      ...{ numExperts, expertsPerToken },
+    },
+    trainedContext: rope.maxPositionEmbeddings,
+    longestContext: longestRopeContext(rope),
+    weights: { rows: [...outerRows(config), ...attentionRows(config), ...mlp.rows], numLayers, numExperts },
+    build: (weights, context) => build(config, mlp, weights, context),
+  };
+}
+
+function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: TransformerConfig): ModelWeightRow[] {
+  const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
+  return [
+    { slot: "embedding", form: "table", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...tied },
+    { slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]] },
+  ];
+}
+
+function attentionRows(config: TransformerConfig): ModelWeightRow[] {
+  const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, qkNorm } = config;
+  const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
+  const layer = "model.layers.{layer}";
+  const qkv = ["q_proj", "k_proj", "v_proj"].map((name) => `${layer}.self_attn.${name}`);
+  const output = `${layer}.self_attn.o_proj`;
+  const weights = qkv.map((name) => `${name}.weight`);
+  const biases = qkv.map((name) => `${name}.bias`);
+  const norms = [`${layer}.self_attn.q_norm.weight`, `${layer}.self_attn.k_norm.weight`];
+  const rows: ModelWeightRow[] = [
+    { slot: "attentionNorm", form: "vector", from: [`${layer}.input_layernorm.weight`], shapes: [[D]] },
+    { slot: "qkv", form: "linear", from: weights, shapes: [[Q, D], [KV, D], [KV, D]] }, // prettier-ignore
+    { slot: "attentionOutput", form: "linear", from: [`${output}.weight`], shapes: [[D, Q]] },
+    { slot: "mlpNorm", form: "vector", from: [`${layer}.post_attention_layernorm.weight`], shapes: [[D]] },
+  ];
+  if (attentionBias) {
+    rows.push({ slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]] });
+    rows.push({ slot: "attentionOutputBias", form: "vector", from: [`${output}.bias`], shapes: [[D]] });
+  }
+  if (qkNorm) {
+    rows.push({ slot: "qNorm", form: "vector", from: [norms[0]!], shapes: [[headDim]] });
+    rows.push({ slot: "kNorm", form: "vector", from: [norms[1]!], shapes: [[headDim]] });
+  }
+  return rows;
+}
+
+function build(
+  config: TransformerConfig,
+  mlp: TransformerMlp,
+  weights: ModelWeights,
+  { dtype, contextLength, constant }: BuildContext,
+) {
+  const { numHeads, numKvHeads, headDim, normEps: eps, rope } = config;
+  const angles = ropeTable({ ...rope, maxLength: contextLength });
+  const ropeAngles = constant(angles.table, [angles.maxLength, angles.rotaryDim]);
+  const norm = (slot: string, layer?: number) => rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
+
+  const layers = config.windows.map((window, layer): DecoderLayer => ({
+    attentionNorm: norm("attentionNorm", layer),
+    attention: attentionBlock(
+      { numHeads, numKvHeads, headDim, scale: headDim ** -0.5, window, qkNormEps: eps },
+      {
+        qkv: weights.linear("qkv", layer),
+        qkvBias: weights.optionalVector("qkvBias", layer),
+        qNorm: weights.optionalVector("qNorm", layer),
+        kNorm: weights.optionalVector("kNorm", layer),
+        ropeTable: ropeAngles,
+        output: weights.linear("attentionOutput", layer),
+        outputBias: weights.optionalVector("attentionOutputBias", layer),
+      },
+    ),
+    mlpNorm: norm("mlpNorm", layer),
+    mlp: mlp.build(weights, layer),
+  }));
+  return decoder({
+    embedding: weights.table("embedding"),
+    layers,
+    finalNorm: norm("finalNorm"),
+    head: weights.linear("head"),
+  });
+}

@@ -1,0 +1,46 @@
+/**
+ * Mixture of experts: every token runs through the K experts that its router chooses. Tokens are grouped by expert, so the
+ * cost is that of the chosen experts, and the same tokens give the same bits in any batch.
+ */
+import { groupedLinear } from "../ops/groupedLinear.js";
+import { linear } from "../ops/linear.js";
+import { moeCombine } from "../ops/moeCombine.js";
+import { moePermute } from "../ops/moePermute.js";
+import { moeRoute } from "../ops/moeRoute.js";
+import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
+import type { MlpBlock } from "./mlp.js";
+
+export interface MoeConfig {
+  /** E */
+  readonly numExperts: number;
+  /** K */
+  readonly topK: number;
+  /** How a router logit becomes a score. */
+  readonly scores: "softmax" | "sigmoid";
+  /** Divide the K weights of a token by their sum. */
+  readonly renormalize: boolean;
+}
+
+export interface MoeWeights {
+  /** [E, D] */
+  readonly router: LinearWeight;
+  /** E of [2F, D] with swiglu: gate, then up */
+  readonly gateUp: GroupedWeight;
+  /** E of [D, F] */
+  readonly down: GroupedWeight;
+}
+
+/** residual += sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k] */
+export function moeBlock(config: MoeConfig, weights: MoeWeights): MlpBlock {
+  const { numExperts, topK } = config;
+
+  return (stream, x, residual, observe) => {
+    const scores = linear(stream, x, weights.router, { dtype: "f32" }); // [T, E]; f32 keeps near ties apart
+    const routing = moeRoute(stream, scores, config); // [T, K]
+    observe?.(routing.experts);
+    const { order, inverse, offsets } = moePermute(stream, routing.experts, numExperts);
+    const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK }); // [T * K, F]
+    const outputs = groupedLinear(stream, hidden, weights.down, offsets); // [T * K, D]
+    moeCombine(stream, outputs, inverse, routing.weights, { residual, out: residual });
+  };
+}

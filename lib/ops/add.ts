@@ -1,0 +1,25 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface AddOptions {
+  /** Where to write the result (shape and dtype of a); may be a or b itself. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Elementwise sum.
+ *
+ *     out = a + b
+ *
+ * @param a any shape, f32 | bf16 | f16; the last axis is contiguous
+ * @param b shape of a, f32 | bf16 | f16; the last axis is contiguous
+ * @returns shape and dtype of a
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see native/ops/add
+ */
+export function add(stream: Stream, a: Tensor, b: Tensor, options: AddOptions = {}): Tensor {
+  const out = options.out ?? stream.empty(a.dtype, a.shape);
+  stream.run(native.ops["add"], a, b, out);
+  return out;
+}

@@ -1,0 +1,24 @@
+import { dtypeNumber, type FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface CastOptions {
+  /** Where to write the result (shape of x, dtype as asked); may be x itself if the dtypes agree. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Conversion to another float dtype: to nearest, ties to even; overflow becomes infinity.
+ *
+ * @param x any shape, f32 | bf16 | f16; the last axis is contiguous
+ * @param dtype f32 | bf16 | f16
+ * @returns shape of x. Results below the normal range of bf16 may come back as 0.
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see IEEE 754-2019, section 4.3.1; native/ops/cast
+ */
+export function cast(stream: Stream, x: Tensor, dtype: FloatDType, options: CastOptions = {}): Tensor {
+  const out = options.out ?? stream.empty(dtype, x.shape);
+  stream.run(native.ops["cast"], x, out, dtypeNumber(dtype));
+  return out;
+}

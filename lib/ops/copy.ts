@@ -1,0 +1,17 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+/**
+ * Copies between tensors of one dtype and shape; either may be a view with strided rows.
+ *
+ * @param src any shape, any dtype except i4; the last axis is contiguous
+ * @param dst shape and dtype of src; the last axis is contiguous; must not overlap src
+ * @returns dst
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see native/ops/copy
+ */
+export function copy(stream: Stream, src: Tensor, dst: Tensor): Tensor {
+  stream.run(native.ops["copy"], src, dst);
+  return dst;
+}

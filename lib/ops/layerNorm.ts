@@ -1,0 +1,38 @@
+import type { FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface LayerNormOptions {
+  /** Added to the variance. Default 1e-5. */
+  readonly eps?: number;
+  /** Dtype of the result. Default: that of x. */
+  readonly dtype?: FloatDType;
+  /** Where to write the result (shape of x); may be x itself. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Layer normalisation over the last axis, with the biased variance.
+ *
+ *     out = (x - mean) / sqrt(variance + eps) * weight + bias
+ *
+ * @param x [T, D], f32 | bf16 | f16; the last axis is contiguous
+ * @param weight [D], f32
+ * @param bias [D], f32, or null
+ * @returns [T, D]
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see Ba, Kiros, Hinton: Layer Normalization, arXiv 1607.06450, eq. 4; native/ops/layer_norm
+ */
+export function layerNorm(
+  stream: Stream,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  options: LayerNormOptions = {},
+): Tensor {
+  const { eps = 1e-5 } = options;
+  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
+  stream.run(native.ops["layerNorm"], x, weight, bias, out, eps);
+  return out;
+}

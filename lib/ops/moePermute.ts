@@ -1,0 +1,31 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+/** The (token, choice) pairs of a batch, grouped by expert; within an expert in order of t*K + k. */
+export interface MoePermutation {
+  /** [T*K], i32: flat index t*K + k of the pair at each permuted row */
+  readonly order: Tensor;
+  /** [T, K], i32: permuted row of each pair */
+  readonly inverse: Tensor;
+  /** [E+1], i32: expert e owns the rows [offsets[e], offsets[e+1]) */
+  readonly offsets: Tensor;
+}
+
+/**
+ * Groups routed tokens by expert with a stable counting sort, for `groupedLinear` and `moeCombine`.
+ *
+ *     order[inverse[t, k]] = t*K + k;   offsets[e] = number of pairs of experts below e
+ *
+ * @param experts [T, K], i32, contiguous; an id outside [0, numExperts) is an execution error
+ * @param numExperts E >= 1
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see MegaBlocks, arXiv 2211.15841; native/ops/moe_permute
+ */
+export function moePermute(stream: Stream, experts: Tensor, numExperts: number): MoePermutation {
+  const order = stream.empty("i32", [experts.numel]);
+  const inverse = stream.empty("i32", experts.shape);
+  const offsets = stream.empty("i32", [numExperts + 1]);
+  stream.run(native.ops["moePermute"], experts, order, inverse, offsets);
+  return { order, inverse, offsets };
+}

@@ -1,0 +1,63 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+/** Where each token goes: its K experts, best first, and their weights. */
+export interface MoeRouting {
+  /** [T, K], f32 */
+  readonly weights: Tensor;
+  /** [T, K], i32 */
+  readonly experts: Tensor;
+}
+
+/** The order is shared with native/ops/moe_route/moe_route.h; the index crosses the boundary. */
+const scoreFunctions = ["softmax", "sigmoid"] as const;
+
+export interface MoeRouteOptions {
+  /** K, the number of experts of a token. */
+  readonly topK: number;
+  /** How a logit becomes a score: softmax over all E experts, or sigmoid of each. */
+  readonly scores: (typeof scoreFunctions)[number];
+  /** Divide the K weights of a token by their sum (scores that sum to 0 stay 0). */
+  readonly renormalize: boolean;
+  /** Multiplies every weight, last. Default 1. */
+  readonly scale?: number;
+  /** [E], f32. Added to the scores to choose, never to the weights. */
+  readonly bias?: Tensor;
+  /** Number of equal runs of experts, a divisor of E. Default 1. */
+  readonly groups?: number;
+  /** Only experts of that many best groups can be chosen; a group scores the sum of its two best choices. Default 1. */
+  readonly topGroups?: number;
+  /** Where to write the result. */
+  readonly out?: MoeRouting;
+}
+
+/**
+ * Chooses K experts per token and their weights.
+ *
+ *     score = softmax(logits) | sigmoid(logits);   experts = topK(score + bias);   weights = score[experts] (/ sum) * scale
+ *
+ * Experts come in descending order of score + bias, equal ones by lower index. A NaN choice ranks last, and the weights of
+ * a row with NaN are NaN; the experts are always K different ids in [0, E).
+ *
+ * @param logits [T, E], f32 | bf16 | f16, E <= 4096; the last axis is contiguous
+ * @returns weights [T, K] f32 and experts [T, K] i32
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts, arXiv 2401.04088;
+ *   native/ops/moe_route
+ */
+export function moeRoute(stream: Stream, logits: Tensor, options: MoeRouteOptions): MoeRouting {
+  const { topK, scores, renormalize, scale = 1, bias = null, groups = 1, topGroups = 1 } = options;
+  const shape = [logits.size(0), topK];
+  const { weights, experts } = options.out ?? {
+    weights: stream.empty("f32", shape),
+    experts: stream.empty("i32", shape),
+  };
+  const scoreFunction = scoreFunctions.indexOf(scores);
+  stream.run(
+    native.ops["moeRoute"],
+    ...[logits, bias, weights, experts],
+    ...[scoreFunction, renormalize, scale, groups, topGroups],
+  );
+  return { weights, experts };
+}

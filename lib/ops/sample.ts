@@ -1,0 +1,64 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+/** Tokens per block of the scratch, shared with native/ops/sample/sample.h. */
+const block = 64;
+
+export interface SampleOptions {
+  /**
+   * [B, 6], f32: temperature (0: greedy), topP (>= 1: off), minP (0: off), repetitionPenalty (1: off), presencePenalty (0:
+   * off), frequencyPenalty (0: off).
+   */
+  readonly floats: Tensor;
+  /**
+   * [B, 6], i32: topK (0: off), seedLow, seedHigh, position (tokens of the sequence so far), poolRow (row of tokenPool, -1: no
+   * penalties), promptLength.
+   */
+  readonly ints: Tensor;
+  /** [R, L], i32: the tokens of each request so far. Needed once a poolRow is not -1. */
+  readonly tokenPool?: Tensor;
+  /** [B, Nb], i32: tokens whose logits get a bias; -1 pads. */
+  readonly biasIds?: Tensor;
+  /** [B, Nb], f32: what is added to them. */
+  readonly biasValues?: Tensor;
+  /** [B, ceil(V/32)], i32: token v is allowed if bit v mod 32 of word floor(v/32) is 1. */
+  readonly bitmask?: Tensor;
+  /** Where to write the result, [B] i32. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Chooses one token per row. In this order:
+ * 1. tokens without their bit in the bitmask become -inf; biases are added (never reviving those);
+ * 2. penalties over tokenPool[poolRow, 0..position): every token there, l > 0 ? l / repetition : l * repetition; tokens at
+ *    index >= promptLength, l -= presence + frequency * occurrences; pool ids outside [0, V) count for nothing;
+ * 3. temperature 0: the argmax, lowest id first; else l /= temperature;
+ * 4. topK keeps the K largest, then minP keeps p >= minP * max p, then topP the shortest prefix by descending p that sums to
+ *    topP, each over what the one before kept; equal logits rank by lower id; the best token always stays;
+ * 5. draw: argmax over the kept of l + g, g = -log(-log(u)), u = ((w >>> 8) + 0.5) * 2^-24, w the first word of Philox4x32-10
+ *    with key (seedLow, seedHigh) and counter (position, token, 0, 0).
+ *
+ * A row depends on nothing but its own inputs: the same request draws the same tokens alone and in a batch. -inf and NaN
+ * are never chosen, +inf counts as the largest finite number; a row in which nothing can be chosen gives 0.
+ *
+ * @param logits [B, V], f32 | bf16 | f16, V >= 1; the last axis is contiguous
+ * @returns [B], i32
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument. Bias ids outside [0, V),
+ *   pool rows and positions outside the pool are execution errors.
+ * @see Maddison, Tarlow, Minka: A* Sampling, arXiv 1411.0030, section 2; Holtzman et al., arXiv 1904.09751 (top-p); Nguyen et
+ *   al., arXiv 2407.01082 (min-p); Keskar et al., arXiv 1909.05858 (repetition penalty); native/ops/sample
+ */
+export function sample(stream: Stream, logits: Tensor, options: SampleOptions): Tensor {
+  const { floats, ints, tokenPool = null, biasIds = null, biasValues = null, bitmask = null } = options;
+  const B = logits.size(0);
+  const V = logits.size(-1);
+  const processed = stream.empty("f32", [B, Math.ceil(V / block) * (block + 1)]);
+  const counts = tokenPool && stream.empty("i32", [B, V]);
+  const out = options.out ?? stream.empty("i32", [B]);
+  stream.run(
+    native.ops["sample"],
+    ...[logits, floats, ints, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
+  );
+  return out;
+}

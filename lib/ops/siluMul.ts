@@ -1,0 +1,28 @@
+import type { FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface SiluMulOptions {
+  /** Dtype of the result. Default: that of x. */
+  readonly dtype?: FloatDType;
+  /** Where to write the result ([T, F]); must not overlap x. */
+  readonly out?: Tensor;
+}
+
+/**
+ * SwiGLU gate over a fused row of F gates and then F ups.
+ *
+ *     out[t, f] = silu(x[t, f]) * x[t, F + f],   silu(z) = z / (1 + e^-z)
+ *
+ * @param x [T, 2F], f32 | bf16 | f16; the last axis is contiguous
+ * @returns [T, F]
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see Shazeer: GLU Variants Improve Transformer, arXiv 2002.05202, section 2; native/ops/silu_mul
+ */
+export function siluMul(stream: Stream, x: Tensor, options: SiluMulOptions = {}): Tensor {
+  const F = Math.floor(x.size(-1) / 2); // an odd last axis is refused by the op
+  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), F]);
+  stream.run(native.ops["siluMul"], x, out);
+  return out;
+}

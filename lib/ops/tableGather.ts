@@ -1,0 +1,34 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface TableGatherOptions {
+  /** Where to write the result ([T]); may be rows or cols itself. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Cells of an i32 table: the token that each row of a step starts from, out of the token pool.
+ *
+ *     out[t] = table[rows[t], cols[t]],   0 where rows[t] is -1
+ *
+ * Rows outside [-1, R), and columns outside [0, L) where the row is not -1, poison the stream (ExecutionError).
+ *
+ * @param table [R, L], i32; the last axis is contiguous
+ * @param rows [T], i32
+ * @param cols [T], i32
+ * @returns [T], i32
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see native/ops/table_gather
+ */
+export function tableGather(
+  stream: Stream,
+  table: Tensor,
+  rows: Tensor,
+  cols: Tensor,
+  options: TableGatherOptions = {},
+): Tensor {
+  const out = options.out ?? stream.empty("i32", rows.shape);
+  stream.run(native.ops["tableGather"], table, rows, cols, out);
+  return out;
+}

@@ -1,0 +1,36 @@
+// Attention over keys and values in pages: the arithmetic that flash_attention and paged_attention share. The ops read and
+// verify the tensors that describe their sequences; everything from a sequence on is done here.
+#pragma once
+#include "core/tensor_view.h"
+#include "cpu/cpu_context.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+/// One sequence of the call. Query i stands at position i + num_keys - num_queries.
+struct AttentionSequence {
+  int64_t first_query;   // its row of q
+  int64_t num_queries;   // Lq
+  int64_t num_keys;      // Lk
+  const int32_t* pages;  // page i holds the tokens [i Ps, (i + 1) Ps); null: page i is first_page + i
+  int64_t first_page;
+};
+
+struct AttentionProblem {
+  TensorView q;    // [T, Hq, Dh], f32 | bf16 | f16, rows strided
+  TensorView k;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, at most 512
+  TensorView v;    // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView out;  // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  TensorView lse;  // [T, Hq], f32; optional
+  float scale;
+  int64_t window;  // 0: none
+  bool causal;
+  int64_t num_sequences;        // B
+  const int32_t* cu_seqlens_q;  // [B + 1]; null: one sequence of all T queries
+  const void* source;           // first argument of sequence()
+  /// The sequence b, verified: its rows of q and its pages (apart from the page ids) exist. Throws Error(execution).
+  AttentionSequence (*sequence)(const void* source, int64_t b);
+};
+
+void attention(const AttentionProblem& p, CpuContext& context);
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

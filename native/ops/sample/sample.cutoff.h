@@ -1,0 +1,116 @@
+// Top-k and top-p without sorting: the rank at which the weights of the best tokens reach a target, found
+// digit by digit as in a radix sort of which only the bucket that holds the answer is followed. Part of
+// sample.cpu.cc.
+#pragma once
+#include <algorithm>
+#include <bit>
+
+#include "ops/sample/sample.row.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+/// Unsigned integers in the order of the floats (which are not NaN).
+WARPLOOP_INLINE uint32_t key_of(float v) {
+  const uint32_t bits = std::bit_cast<uint32_t>(v);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+WARPLOOP_INLINE float value_of(uint32_t key) {
+  return std::bit_cast<float>(key & 0x80000000u ? key & 0x7fffffffu : ~key);
+}
+
+/// What a token weighs: 1 each (top-k), or its probability (top-p).
+enum class Weigh { ones, probabilities };
+
+class CutoffSearch {
+ public:
+  static constexpr int kBins = 2048;
+
+  /// `mass` is scratch of kBins.
+  CutoffSearch(const LogitRow& row, Weigh weigh, double* mass) : row_(row), weigh_(weigh), mass_(mass) {}
+
+  /// The shortest prefix of what `kept` keeps whose weight reaches target(total weight); all of it when none
+  /// does.
+  template <class Target>
+  Cutoff shorten(const Cutoff& kept, const Target& target) {
+    prefix_ = 0, above_ = 0;
+    fill(kept, 21, 32);
+    double total = 0;
+    for (int i = 0; i < kBins; i++) total += mass_[i];
+    const double wanted = target(total);
+    if (!(wanted <= total)) return kept;
+    descend(wanted, 11);
+    fill(kept, 10, 21);
+    descend(wanted, 11);
+    fill(kept, 0, 10);
+    descend(wanted, 10);
+    return nth_equal(kept, value_of(prefix_), wanted - above_);
+  }
+
+ private:
+  /// mass_[d] = weight of the kept tokens whose key has the digits prefix_ above bit `high` and d in [low,
+  /// high).
+  void fill(const Cutoff& kept, int low, int high) {
+    std::fill(mass_, mass_ + kBins, 0.0);
+    const uint32_t digits = (1u << (high - low)) - 1;
+    const float lowest = high == 32 ? kept.value : std::max(kept.value, value_of(prefix_ << high));
+    float weights[kSampleBlock];
+    std::fill(weights, weights + kSampleBlock, 1.0f);
+    for (int64_t b = 0; b < row_.blocks; b++) {
+      if (row_.maxima[b] < lowest) continue;
+      if (weigh_ == Weigh::probabilities) row_.probabilities(b, weights);
+      const float* values = row_.block(b);
+      for (int64_t i = 0; i < kSampleBlock; i++) {
+        if (values[i] < lowest || !kept.keeps(values[i], b * kSampleBlock + i)) continue;
+        const uint32_t key = key_of(values[i]);
+        if (high < 32 && key >> high != prefix_) continue;
+        mass_[(key >> low) & digits] += weights[i];
+      }
+    }
+  }
+
+  /// Appends the digit (of `bits` bits) of the bin in which the weight, summed from the best bin down,
+  /// reaches `wanted`. Rounding may leave the bins of a finer digit short of their sum: then it is the last
+  /// bin that holds anything.
+  void descend(double wanted, int bits) {
+    int digit = 0;
+    double before = above_, sum = above_;
+    for (int i = (1 << bits) - 1; i >= 0; i--) {
+      if (mass_[i] == 0) continue;
+      digit = i;
+      before = sum;
+      sum += mass_[i];
+      if (sum >= wanted) break;
+    }
+    above_ = before;
+    prefix_ = prefix_ << bits | static_cast<uint32_t>(digit);
+  }
+
+  /// Equal logits are kept by ascending id until their weight reaches `wanted`; at least one.
+  Cutoff nth_equal(const Cutoff& kept, float value, double wanted) const {
+    Cutoff cutoff{value, 0};
+    double sum = 0;
+    for (int64_t b = 0; b < row_.blocks; b++) {
+      if (row_.maxima[b] < value) continue;
+      float weights[kSampleBlock];
+      std::fill(weights, weights + kSampleBlock, 1.0f);
+      if (weigh_ == Weigh::probabilities) row_.probabilities(b, weights);
+      const float* values = row_.block(b);
+      for (int64_t i = 0; i < kSampleBlock; i++) {
+        const int64_t id = b * kSampleBlock + i;
+        if (values[i] != value || !kept.keeps(values[i], id)) continue;
+        cutoff.last = static_cast<int32_t>(id);
+        sum += weights[i];
+        if (sum >= wanted) return cutoff;
+      }
+    }
+    return cutoff;
+  }
+
+  const LogitRow& row_;
+  Weigh weigh_;
+  double* mass_;
+  uint32_t prefix_ = 0;  // digits of the answer's key found so far
+  double above_ = 0;     // weight of the tokens above the bin that is followed
+};
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

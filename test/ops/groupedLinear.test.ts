@@ -1,0 +1,107 @@
+/** Contract: groupedLinear runs each expert's rows through its own weight, gathering tokens and fusing SwiGLU. */
+import { expect, test } from "vitest";
+import { Device } from "../../lib/device.js";
+import { groupedLinear } from "../../lib/ops/groupedLinear.js";
+import { emptyGroupedWeight, packExpert } from "../../lib/ops/packLinear.js";
+import { groupedLinear as reference } from "../reference/groupedLinear.js";
+import { expectClose } from "../support/compare.js";
+import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
+import type { FloatDType } from "../support/dtype.js";
+import { Random } from "../support/random.js";
+
+interface GroupedCase extends OpCase {
+  readonly counts: readonly number[];
+  readonly N: number;
+  readonly K: number;
+  readonly x: FloatDType;
+  readonly weight: FloatDType;
+  readonly out?: FloatDType;
+  readonly swiglu?: boolean;
+  /** Experts per token; 0: rows of x in place. */
+  readonly topK?: number;
+  readonly strided?: boolean;
+}
+
+const bf16 = { x: "bf16", weight: "bf16" } as const;
+const cases: readonly GroupedCase[] = [
+  { name: "one row", counts: [1], N: 16, K: 2, ...bf16 },
+  { name: "empty experts", counts: [0, 3, 0, 0, 5, 0], N: 33, K: 17, ...bf16 },
+  { name: "no rows at all", counts: [0, 0], N: 16, K: 8, ...bf16 },
+  { name: "rows on both sides of a tile", counts: [12, 13, 1, 6, 7], N: 48, K: 20, ...bf16 },
+  { name: "swiglu", counts: [2, 0, 9], N: 64, K: 30, swiglu: true, ...bf16 },
+  { name: "swiglu with a padded panel", counts: [3, 14], N: 42, K: 30, swiglu: true, ...bf16 },
+  { name: "swiglu, one row", counts: [1, 1], N: 200, K: 30, swiglu: true, ...bf16 },
+  { name: "gathered, top 2", counts: [4, 1, 7], N: 40, K: 25, topK: 2, ...bf16 },
+  { name: "gathered, top 3, swiglu, f32 result", counts: [30, 0, 21], N: 40, K: 25, topK: 3, swiglu: true, out: "f32", ...bf16 },
+  { name: "f32", counts: [3, 5], N: 40, K: 25, topK: 2, swiglu: true, x: "f32", weight: "f32" },
+  { name: "f32 activations", counts: [3, 5], N: 40, K: 25, topK: 2, swiglu: true, x: "f32", weight: "bf16" },
+  { name: "f16", counts: [3, 15], N: 40, K: 25, swiglu: true, x: "f16", weight: "f16" },
+  { name: "strided x", counts: [3, 5], N: 40, K: 25, strided: true, ...bf16 },
+];
+
+describeOp("groupedLinear", cases, async (context, c) => {
+  const { counts, N, K, x: xType, weight: wType, swiglu = false, topK = 0 } = c;
+  const E = counts.length;
+  const M = counts.reduce((sum, count) => sum + count, 0);
+  const rows = topK > 0 ? M / topK : M;
+  const random = new Random(M + N + K);
+  const x = random.normal(rows * K, { dtype: xType });
+  const weight = random.normal(E * N * K, { dtype: wType, std: 0.5 });
+  const offsets = new Int32Array(E + 1);
+  for (const [e, count] of counts.entries()) offsets[e + 1] = offsets[e]! + count;
+  const order = topK > 0 ? Int32Array.from(random.permutation(M)) : undefined;
+  const options = { swiglu, ...(order && { order, topK }) };
+  const width = swiglu ? N / 2 : N;
+  const expected = reference(x, weight, offsets, { N, K }, options);
+
+  const group = pack(context, c, weight);
+  const xTensor = c.strided
+    ? context.stridedRows(xType, [rows, K], x, { before: 1, after: 2 })
+    : context.tensor(xType, [rows, K], x);
+  const dtype = c.out ?? xType;
+  const result = groupedLinear(context.stream, xTensor, group, context.integers([E + 1], offsets), {
+    ...(order && { order: context.integers([M], order), topK }),
+    dtype,
+  });
+  expect(result.shape).toEqual([M, width]);
+  expectClose(await context.read(result), expected, { dtype, shape: [M, width], reduction: K });
+  group.tensor.dispose();
+});
+
+function pack(context: OpContext, { counts, N, K, weight: dtype, swiglu = false }: GroupedCase, values: Float64Array) {
+  const experts = counts.length;
+  const group = emptyGroupedWeight(context.stream, { experts, outputs: N, inputs: K, dtype, swiglu });
+  for (let e = 0; e < experts; e++) {
+    packExpert(context.stream, group, e, context.tensor(dtype, [N, K], values.subarray(e * N * K, (e + 1) * N * K)));
+  }
+  return group;
+}
+
+test.each([
+  ["an offset beyond the rows", [0, 9], [0, 1]],
+  ["offsets that decrease", [3, 1], [0, 1]],
+  ["an order beyond x", [0, 2], [0, 8]],
+  ["a negative order", [0, 2], [-1, 1]],
+])("groupedLinear poisons the stream for %s", async (_, offsets, order) => {
+  await using device = Device.open("cpu");
+  const stream = device.createStream();
+  const group = emptyGroupedWeight(stream, { experts: 1, outputs: 8, inputs: 4, dtype: "f32", swiglu: false });
+  packExpert(stream, group, 0, stream.fromArray("f32", [8, 4], new Float32Array(32)));
+  const x = stream.fromArray("f32", [2, 4], new Float32Array(8));
+  groupedLinear(stream, x, group, stream.fromArray("i32", [2], Int32Array.from(offsets)), {
+    order: stream.fromArray("i32", [2], Int32Array.from(order)),
+  });
+  await expect(stream.synchronize()).rejects.toMatchObject({ code: "ERR_EXECUTION", op: "groupedLinear" });
+});
+
+test("groupedLinear refuses what does not fit, naming the argument", async () => {
+  await using device = Device.open("cpu");
+  const stream = device.createStream();
+  const group = emptyGroupedWeight(stream, { experts: 2, outputs: 8, inputs: 4, dtype: "f32", swiglu: false });
+  const x = device.empty("f32", [2, 4]);
+  const offsets = device.empty("i32", [3]);
+  expect(() => groupedLinear(stream, device.empty("f32", [2, 5]), group, offsets)).toThrow(/weight: expected/);
+  expect(() => groupedLinear(stream, x, group, device.empty("i32", [4]))).toThrow(/weight: expected/);
+  expect(() => groupedLinear(stream, x, group, offsets, { order: device.empty("f32", [2]) })).toThrow(/order: .*i32/);
+  expect(() => groupedLinear(stream, x, group, offsets, { out: device.empty("f32", [3, 8]) })).toThrow(RangeError);
+});

@@ -1,0 +1,130 @@
+/** Contract: linear computes x W^T + bias + residual for every shape, tail, view and dtype, and row by row the same bits. */
+import { expect, test } from "vitest";
+import { Device } from "../../lib/device.js";
+import { linear } from "../../lib/ops/linear.js";
+import { packLinear } from "../../lib/ops/packLinear.js";
+import { linear as reference } from "../reference/linear.js";
+import { expectClose, expectSame } from "../support/compare.js";
+import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
+import type { FloatDType } from "../support/dtype.js";
+import { Random } from "../support/random.js";
+
+interface LinearCase extends OpCase {
+  readonly T: number;
+  readonly N: number;
+  readonly K: number;
+  readonly x: FloatDType;
+  readonly weight: FloatDType;
+  readonly out?: FloatDType;
+  readonly bias?: boolean;
+  readonly residual?: FloatDType;
+  readonly strided?: boolean;
+  readonly transpose?: boolean;
+  readonly scale?: number;
+}
+
+const sizes = (x: FloatDType, weight: FloatDType): LinearCase[] =>
+  [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 25].flatMap((T) =>
+    [
+      [1, 1],
+      [15, 7],
+      [16, 8],
+      [17, 33],
+      [47, 64],
+      [130, 31],
+    ].map(([N, K]) => ({ name: `${x} x ${weight}`, T, N: N!, K: K!, x, weight })),
+  );
+
+const cases: readonly LinearCase[] = [
+  ...sizes("f32", "f32"),
+  ...sizes("f32", "bf16"),
+  ...sizes("f32", "f16"),
+  ...sizes("bf16", "bf16"),
+  ...sizes("f16", "f16"),
+  { name: "no rows", T: 0, N: 16, K: 16, x: "bf16", weight: "bf16" },
+  { name: "bias", T: 5, N: 33, K: 40, x: "bf16", weight: "bf16", bias: true },
+  { name: "bias and f32 residual", T: 3, N: 50, K: 24, x: "bf16", weight: "bf16", bias: true, out: "f32", residual: "f32" },
+  { name: "bf16 residual", T: 13, N: 50, K: 24, x: "bf16", weight: "bf16", residual: "bf16" },
+  { name: "strided rows", T: 14, N: 40, K: 29, x: "bf16", weight: "bf16", strided: true },
+  { name: "strided rows", T: 3, N: 20, K: 29, x: "f32", weight: "f16", strided: true, residual: "f32" },
+  { name: "transposed weight", T: 4, N: 37, K: 21, x: "f32", weight: "bf16", transpose: true, bias: true },
+  { name: "huge", T: 2, N: 20, K: 30, x: "f32", weight: "bf16", scale: 2 ** 60 },
+  { name: "tiny", T: 2, N: 20, K: 30, x: "f32", weight: "f32", scale: 2 ** -60 },
+  { name: "a block of many rows", T: 200, N: 300, K: 70, x: "bf16", weight: "bf16", out: "f32" },
+];
+
+describeOp("linear", cases, async (context, c) => {
+  const { T, N, K, x: xType, weight: wType, scale = 1 } = c;
+  const out = c.out ?? xType;
+  const random = new Random(7 * T + 31 * N + K);
+  const x = random.normal(T * K, { dtype: xType, std: scale });
+  const weight = random.normal(N * K, { dtype: wType });
+  const bias = c.bias ? random.normal(N, { dtype: "f32" }) : undefined;
+  const residual = c.residual ? random.normal(T * N, { dtype: c.residual }) : undefined;
+  const optional = { ...(bias && { bias }), ...(residual && { residual }) };
+  const expected = reference(x, weight, { T, N, K }, optional);
+
+  const packed = packLinear(context.stream, weightTensor(context, c, weight), { transpose: c.transpose ?? false });
+  const view = (dtype: FloatDType, shape: number[], values: Float64Array) =>
+    c.strided ? context.stridedRows(dtype, shape, values, { before: 3, after: 5 }) : context.tensor(dtype, shape, values);
+  const result = linear(context.stream, view(xType, [T, K], x), packed, {
+    ...(bias && { bias: context.tensor("f32", [N], bias) }),
+    ...(residual && { residual: view(c.residual!, [T, N], residual) }),
+    dtype: out,
+  });
+  expect(result.shape).toEqual([T, N]);
+  expectClose(await context.read(result), expected, { dtype: out, shape: [T, N], reduction: K });
+  packed.tensor.dispose();
+});
+
+function weightTensor(context: OpContext, { N, K, weight: dtype, transpose }: LinearCase, values: Float64Array) {
+  if (!transpose) return context.tensor(dtype, [N, K], values);
+  const turned = new Float64Array(N * K);
+  for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) turned[k * N + n] = values[n * K + k]!;
+  return context.tensor(dtype, [K, N], turned);
+}
+
+interface RowCase extends OpCase {
+  readonly dtype: FloatDType;
+  readonly weight: FloatDType;
+  readonly K: number;
+}
+
+describeOp<RowCase>(
+  "linear, one row at a time against all rows",
+  [
+    { name: "bf16", dtype: "bf16", weight: "bf16", K: 130 },
+    { name: "odd K", dtype: "bf16", weight: "bf16", K: 77 },
+    { name: "f32 activations", dtype: "f32", weight: "bf16", K: 130 },
+    { name: "f32", dtype: "f32", weight: "f32", K: 130 },
+  ],
+  async (context, { dtype, weight, K }) => {
+    const { stream } = context;
+    const T = 150;
+    const N = 77;
+    const random = new Random(3);
+    const x = context.tensor(dtype, [T, K], random.normal(T * K, { dtype }));
+    const packed = packLinear(stream, context.tensor(weight, [N, K], random.normal(N * K, { dtype: weight })));
+    const whole = await context.read(linear(stream, x, packed, { dtype: "f32" }));
+    for (const count of [1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 100]) {
+      const part = await context.read(linear(stream, x.slice(0, 20, 20 + count), packed, { dtype: "f32" }));
+      expectSame(part, whole.subarray(20 * N, (20 + count) * N), { shape: [count, N], label: `${count} rows` });
+    }
+    packed.tensor.dispose();
+  },
+);
+
+test("linear refuses what does not fit, naming the argument", async () => {
+  await using device = Device.open("cpu");
+  const stream = device.createStream();
+  const weight = packLinear(stream, device.empty("bf16", [8, 4]));
+  const x = device.empty("bf16", [2, 4]);
+  const range = { code: "ERR_ARGUMENT_RANGE" };
+  expect(() => linear(stream, device.empty("bf16", [2, 6]), weight)).toThrow(expect.objectContaining(range));
+  expect(() => linear(stream, x, weight, { bias: device.empty("f32", [9]) })).toThrow(/bias: expected \[N=8\]/);
+  expect(() => linear(stream, x, weight, { residual: device.empty("f32", [3, 8]) })).toThrow(/residual/);
+  expect(() => linear(stream, device.empty("f16", [2, 4]), weight)).toThrow(/x: expected dtype f32 or bf16, got f16/);
+  expect(() => linear(stream, x, weight, { out: device.empty("i32", [2, 8]) })).toThrow(/out: expected dtype/);
+  expect(() => packLinear(stream, device.empty("i32", [8, 4]))).toThrow(/weight: expected dtype/);
+  expect(() => packLinear(stream, device.empty("f32", [8]))).toThrow(RangeError);
+});
