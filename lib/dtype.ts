@@ -12,11 +12,12 @@ export type FloatDType = "f32" | "f16" | "bf16";
 export type HostArray = Float32Array | Int32Array | Uint16Array | Int8Array | Uint8Array;
 
 const bits: Record<DType, number> = { f32: 32, f16: 16, bf16: 16, fp8e4m3: 8, i8: 8, i32: 32, u8: 8, i4: 4 };
-const numbers = new Map<DType, number>(dtypes.map((name, index) => [name, index]));
+// An object, not a Map: op calls look dtypes up, and V8 caches the property.
+const numbers = Object.fromEntries(dtypes.map((name, index) => [name, index])) as Record<DType, number>;
 
 /** The number of a dtype on the native side. */
 export function dtypeNumber(dtype: DType): number {
-  return numbers.get(dtype) as number;
+  return numbers[dtype];
 }
 
 /** Bytes of `count` packed elements. */

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { binaries, probeAddon } from "./addon.mjs";
-import { commonSources, isaNames, isaSources, root } from "./nativeSources.mjs";
+import { isaNames, root } from "./nativeSources.mjs";
 import { findToolchain } from "./toolchain.mjs";
 
 const require = createRequire(import.meta.url);
@@ -112,7 +112,7 @@ function run(args, compiler, verbose) {
     stdio: verbose ? "inherit" : ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  const progress = new Progress(commonSources().length + isaSources().length * isaNames().length);
+  const progress = new Progress();
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text) => {
       output += text;
@@ -134,22 +134,17 @@ function run(args, compiler, verbose) {
 
 /** One line, rewritten in place, on a terminal; nothing elsewhere. */
 class Progress {
-  #files;
   #start = performance.now();
   #shown = false;
-
-  /** @param {number} files how many will be compiled, at most */
-  constructor(files) {
-    this.#files = files;
-  }
 
   /** @param {string} output everything that the build tool has printed so far */
   show(output) {
     if (!process.stdout.isTTY) return;
-    const compiled = output.match(/Building CXX object|CXX\(target\)/g)?.length ?? 0;
-    if (compiled === 0) return;
+    // ninja prints [12/60], make [ 20%], and gyp's make one line a file
+    const step = output.match(/^\[ *\d+(\/\d+|%)\]/gm)?.at(-1) ?? output.match(/CXX\(target\)/g)?.length;
+    if (step === undefined) return;
     const seconds = ((performance.now() - this.#start) / 1000).toFixed(0);
-    process.stdout.write(`\r[warploop] compiled ${compiled} of ${this.#files} files, ${seconds} s `);
+    process.stdout.write(`\r[warploop] compiling: ${step}, ${seconds} s `);
     this.#shown = true;
   }
 

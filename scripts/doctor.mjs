@@ -31,7 +31,7 @@ export function doctor() {
   const found = probes.find((probe) => probe.info);
   if (!found?.info) {
     for (const { path: file, error } of probes) row("addon", `${shown(file)}: ${error}`);
-    row("remedy", "npx warploop build --force");
+    row("remedy", process.env["WARPLOOP_BINARY"] ? "unset WARPLOOP_BINARY" : "npx warploop build --force");
     return 1;
   }
   const { mtime, size } = statSync(found.path);

@@ -99,9 +99,6 @@ export function resolveOptions(options: LLMOptions): ResolvedOptions {
   };
 }
 
-/** Largest context that is set up without being asked for. */
-export const defaultContextLimit = 32_768;
-
 /** Bytes of one KV page over all layers. */
 export function kvPageBytes(shape: ModelShape, pageSize: number): number {
   const perToken = shape.numKvHeads * (shape.headDim + shape.valueDim);
@@ -117,9 +114,8 @@ export function planCapacity(
   shape: ModelShape,
 ): RunnerOptions & SchedulerOptions {
   const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
-  const maxModelLen = Math.min(options.contextLength ?? defaultContextLimit, shape.maxPositions);
   const pageBytes = kvPageBytes(shape, pageSize);
-  const wanted = maxSequences * Math.ceil(maxModelLen / pageSize) + 1; // and the dummy page
+  const wanted = maxSequences * Math.ceil(shape.maxPositions / pageSize) + 1; // and the dummy page
   const budget = options.kvCacheBytes ?? os.freemem() / 4;
   const numPages = Math.min(wanted, Math.floor(budget / pageBytes));
   if (numPages < 2) {
@@ -128,5 +124,7 @@ export function planCapacity(
         "give more memory, or a smaller pageSize",
     );
   }
+  // A context that the pool cannot hold would only be refused later.
+  const maxModelLen = Math.min(shape.maxPositions, (numPages - 1) * pageSize);
   return { maxSequences, maxStepTokens, maxModelLen, pageSize, numPages, admission, prefixCache, graphs };
 }

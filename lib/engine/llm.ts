@@ -10,7 +10,7 @@ import { Tokenizer } from "../text/tokenizer.js";
 import { readConfig } from "../weights/config.js";
 import { resolveModel } from "../weights/hub.js";
 import { Engine, type EngineStats } from "./engine.js";
-import { defaultContextLimit, type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
+import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
 import { type GenerateContext, type GenerateOptions, resolveGeneration } from "./generateOptions.js";
 import { type GenerateResult, GenerationStream } from "./generationStream.js";
 import { computeLogits, startGeneration } from "./requests.js";
@@ -83,15 +83,8 @@ export class LLM {
     const device = Device.open(resolved.device, threads === undefined ? {} : { threads });
     try {
       const stream = device.createStream();
-      const contextLength = resolved.contextLength ?? defaultContextLimit;
-      const model = await loadModel(folder, {
-        device,
-        stream,
-        dtype,
-        contextLength,
-        ...(onProgress && { onProgress }),
-        ...(signal && { signal }),
-      });
+      const { contextLength } = resolved;
+      const model = await loadModel(folder, { stream, dtype, contextLength, onProgress, signal });
       const capacity = planCapacity(resolved, model.shape);
       const runner = new ModelRunner(model, stream, capacity);
       const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });

@@ -158,7 +158,7 @@ export class ModelRunner {
     let graph = this.#graphs.get(layout.numSequences);
     if (!graph) {
       graph = stream.capture(() => {
-        this.#model.logits(stream, this.#runModel(field), { out: logits });
+        this.#model.logits(stream, this.#runModel(field), logits);
       });
       this.#graphs.set(layout.numSequences, graph);
     }

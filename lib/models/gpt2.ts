@@ -56,7 +56,11 @@ function readGpt2Config(reader: ConfigReader): Gpt2Config {
   const numHeads = reader.positiveInt("n_head");
   if (hiddenSize % numHeads !== 0) reader.fail("n_head", `a divisor of n_embd (${hiddenSize})`);
   const headDim = hiddenSize / numHeads;
-  const activation = reader.oneOf("activation_function", ["gelu_new", "gelu_pytorch_tanh", "gelu"], "gelu_new");
+  const activation = reader.oneOf(
+    "activation_function",
+    ["gelu_new", "gelu_pytorch_tanh", "gelu"],
+    "gelu_new",
+  );
   const scale = reader.bool("scale_attn_weights", true) ? headDim ** -0.5 : 1;
   const byLayer = reader.bool("scale_attn_by_inverse_layer_idx", false);
   return {

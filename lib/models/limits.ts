@@ -14,7 +14,7 @@ export const maxLayers = 1024;
 export const maxExperts = 4096;
 
 /** Context of a model whose checkpoint asks for more, unless the user does, too: the table of angles takes its share. */
-const defaultContextLimit = 131_072;
+const defaultContextLimit = 32_768;
 
 /** Positions are i32, and a table of angles has a row for each of them. */
 const contextLimit = 2 ** 24;
@@ -46,7 +46,9 @@ export function chooseContextLength(definition: ModelDefinition, asked: number |
   if (asked === undefined) return Math.min(definition.trainedContext, defaultContextLimit);
   const longest = Math.min(definition.longestContext, contextLimit);
   if (!(Number.isInteger(asked) && asked >= 1 && asked <= longest)) {
-    throw new ArgumentRangeError(`contextLength: expected an integer from 1 to ${longest} (tokens), got ${asked}`);
+    throw new ArgumentRangeError(
+      `contextLength: expected an integer from 1 to ${longest} (tokens), got ${asked}`,
+    );
   }
   return asked;
 }

@@ -23,7 +23,7 @@ export interface LoadModelOptions {
   readonly stream: Stream;
   /** Dtype of activations and KV pages. Default "auto": see `activationDtype`. */
   readonly dtype?: DTypeOption | undefined;
-  /** Longest context, in tokens. Default: `max_position_embeddings`, at most 131072. */
+  /** Longest context, in tokens. Default: `max_position_embeddings`, at most 32768. */
   readonly contextLength?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Stops between tensors; the load rejects with `signal.reason`. */

@@ -7,7 +7,7 @@ import { CheckpointError, ExecutionError } from "../errors.js";
 import { cast } from "../ops/cast.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../ops/packLinear.js";
 import type { Stream } from "../stream.js";
-import { Tensor } from "../tensor.js";
+import type { Tensor } from "../tensor.js";
 import { MappedFile } from "../weights/mappedFile.js";
 import type { TensorEntry } from "../weights/safetensors.js";
 import type { PlannedWeight } from "../weights/weightMap.js";
@@ -180,7 +180,12 @@ export function storedDtype(
   const bytes = { f32: 0, bf16: 0, f16: 0 };
   for (const { slot, dtype, shape } of plan) {
     if (forms.get(slot) === "vector") continue;
-    bytes[dtype] += byteLength(dtype, shape.reduce((product, size) => product * size, 1)); // prettier-ignore
+    bytes[dtype] += byteLength(
+      dtype,
+      shape.reduce((product, size) => product * size, 1),
+    );
   }
-  return (Object.keys(bytes) as FloatDType[]).reduce((most, dtype) => (bytes[dtype] > bytes[most] ? dtype : most));
+  return (Object.keys(bytes) as FloatDType[]).reduce((most, dtype) =>
+    bytes[dtype] > bytes[most] ? dtype : most,
+  );
 }

@@ -55,9 +55,10 @@ export interface Model {
   forward(stream: Stream, inputs: StepInputs, cache: KvCache, observe?: LayerExpertsObserver): Tensor;
   /**
    * @param hidden [N, D]: rows of what `forward` returned
+   * @param out [N, V] f32, where to write; for graphs, whose results must outlive the step's temporaries
    * @returns [N, V] f32
    */
-  logits(stream: Stream, hidden: Tensor): Tensor;
+  logits(stream: Stream, hidden: Tensor, out?: Tensor): Tensor;
   /** Frees the weights once every stream has passed this point. Idempotent. */
   dispose(): void;
 }

@@ -96,7 +96,11 @@ function keyOf(slot: string, layer: number | undefined): string {
   return layer === undefined ? slot : `${layer}.${slot}`;
 }
 
-function found<T extends Loaded>(weights: ReadonlyMap<string, T>, slot: string, layer: number | undefined): T {
+function found<T extends Loaded>(
+  weights: ReadonlyMap<string, T>,
+  slot: string,
+  layer: number | undefined,
+): T {
   const weight = weights.get(keyOf(slot, layer));
   if (weight === undefined)
     throw new ArgumentRangeError(`model: no weight of that form in slot ${keyOf(slot, layer)}`);

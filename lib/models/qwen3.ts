@@ -17,7 +17,10 @@ export function qwen3(reader: ConfigReader): ModelDefinition {
     bias: false,
   });
   const attentionBias = reader.bool("attention_bias", false);
-  return transformer({ ...config, qkNorm: true, attentionBias, windows: readWindows(reader, config.windows) }, mlp);
+  return transformer(
+    { ...config, qkNorm: true, attentionBias, windows: readWindows(reader, config.windows) },
+    mlp,
+  );
 }
 
 /** With `use_sliding_window` the layers from `max_window_layers` on have a window. */

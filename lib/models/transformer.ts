@@ -4,7 +4,7 @@
  */
 import { CheckpointError } from "../errors.js";
 import { attentionBlock } from "../nn/attention.js";
-import { decoder, type DecoderLayer } from "../nn/decoder.js";
+import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
 import type { MlpBlock } from "../nn/mlp.js";
 import { rmsNormBlock } from "../nn/norm.js";
 import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
@@ -61,7 +61,8 @@ export function readTransformerConfig(
     reader.fail("num_key_value_heads", `a divisor of num_attention_heads (${numHeads})`);
   }
   const headDim = reader.optionalPositiveInt("head_dim") ?? hiddenSize / numHeads;
-  if (!Number.isInteger(headDim)) reader.fail("num_attention_heads", `a divisor of hidden_size (${hiddenSize})`);
+  if (!Number.isInteger(headDim))
+    reader.fail("num_attention_heads", `a divisor of hidden_size (${hiddenSize})`);
   return {
     vocabSize: reader.positiveInt("vocab_size"),
     hiddenSize,
@@ -131,26 +132,25 @@ function attentionRows(config: TransformerConfig): ModelWeightRow[] {
   const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, qkNorm } = config;
   const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
   const layer = "model.layers.{layer}";
-  const qkv = ["q_proj", "k_proj", "v_proj"].map((name) => `${layer}.self_attn.${name}`);
-  const output = `${layer}.self_attn.o_proj`;
+  const attention = `${layer}.self_attn`;
+  const qkv = [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`];
   const weights = qkv.map((name) => `${name}.weight`);
   const biases = qkv.map((name) => `${name}.bias`);
-  const norms = [`${layer}.self_attn.q_norm.weight`, `${layer}.self_attn.k_norm.weight`];
   const rows: ModelWeightRow[] = [
     { slot: "attentionNorm", form: "vector", from: [`${layer}.input_layernorm.weight`], shapes: [[D]] },
-    { slot: "qkv", form: "linear", from: weights, shapes: [[Q, D], [KV, D], [KV, D]] }, // prettier-ignore
-    { slot: "attentionOutput", form: "linear", from: [`${output}.weight`], shapes: [[D, Q]] },
+    { slot: "qkv", form: "linear", from: weights, shapes: [Q, KV, KV].map((size) => [size, D]) },
+    { slot: "attentionOutput", form: "linear", from: [`${attention}.o_proj.weight`], shapes: [[D, Q]] },
     { slot: "mlpNorm", form: "vector", from: [`${layer}.post_attention_layernorm.weight`], shapes: [[D]] },
   ];
-  if (attentionBias) {
-    rows.push({ slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]] });
-    rows.push({ slot: "attentionOutputBias", form: "vector", from: [`${output}.bias`], shapes: [[D]] });
-  }
-  if (qkNorm) {
-    rows.push({ slot: "qNorm", form: "vector", from: [norms[0]!], shapes: [[headDim]] });
-    rows.push({ slot: "kNorm", form: "vector", from: [norms[1]!], shapes: [[headDim]] });
-  }
-  return rows;
+  const biasRows: ModelWeightRow[] = [
+    { slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]] },
+    { slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
+  ];
+  const normRows: ModelWeightRow[] = [
+    { slot: "qNorm", form: "vector", from: [`${attention}.q_norm.weight`], shapes: [[headDim]] },
+    { slot: "kNorm", form: "vector", from: [`${attention}.k_norm.weight`], shapes: [[headDim]] },
+  ];
+  return [...rows, ...(attentionBias ? biasRows : []), ...(qkNorm ? normRows : [])];
 }
 
 function build(
@@ -158,11 +158,12 @@ function build(
   mlp: TransformerMlp,
   weights: ModelWeights,
   { dtype, contextLength, constant }: BuildContext,
-) {
+): Decoder {
   const { numHeads, numKvHeads, headDim, normEps: eps, rope } = config;
   const angles = ropeTable({ ...rope, maxLength: contextLength });
   const ropeAngles = constant(angles.table, [angles.maxLength, angles.rotaryDim]);
-  const norm = (slot: string, layer?: number) => rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
+  const norm = (slot: string, layer?: number) =>
+    rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
 
   const layers = config.windows.map((window, layer): DecoderLayer => ({
     attentionNorm: norm("attentionNorm", layer),

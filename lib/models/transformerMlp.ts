@@ -23,8 +23,15 @@ export function denseMlp(options: DenseMlpOptions): TransformerMlp {
   const { hiddenSize: D, width: F, activation, bias, onlyLayers } = options;
   const [gate, up, down] = ["gate", "up", "down"].map((name) => `model.layers.{layer}.mlp.${name}_proj`);
   const only = onlyLayers ? { onlyLayers } : {};
+  const inner = [F, D];
   const matrices: ModelWeightRow[] = [
-    { slot: "gateUp", form: "linear", from: [`${gate}.weight`, `${up}.weight`], shapes: [[F, D], [F, D]], ...only }, // prettier-ignore
+    {
+      slot: "gateUp",
+      form: "linear",
+      from: [`${gate}.weight`, `${up}.weight`],
+      shapes: [inner, inner],
+      ...only,
+    },
     { slot: "down", form: "linear", from: [`${down}.weight`], shapes: [[D, F]], ...only },
   ];
   const biases: ModelWeightRow[] = [
@@ -73,12 +80,19 @@ export interface SparseMlpOptions {
 export function sparseMlp(options: SparseMlpOptions): TransformerMlp {
   const { hiddenSize: D, width: F, numExperts, expertsPerToken, renormalize, names, onlyLayers } = options;
   const only = onlyLayers ? { onlyLayers } : {};
+  const inner = [F, D];
   return {
     numExperts,
     expertsPerToken,
     rows: [
       { slot: "router", form: "linear", from: [names.router], shapes: [[numExperts, D]], ...only },
-      { slot: "expertsGateUp", form: "gatedExperts", from: [names.gate, names.up], shapes: [[F, D], [F, D]], ...only }, // prettier-ignore
+      {
+        slot: "expertsGateUp",
+        form: "gatedExperts",
+        from: [names.gate, names.up],
+        shapes: [inner, inner],
+        ...only,
+      },
       { slot: "expertsDown", form: "experts", from: [names.down], shapes: [[D, F]], ...only },
     ],
     build: (weights, layer) =>

@@ -37,8 +37,11 @@ export type LayerExpertsObserver = (layer: number, experts: Tensor) => void;
 export interface Decoder {
   /** @returns [T, D], after the last norm, in the activation dtype */
   forward(stream: Stream, inputs: StepInputs, cache: KvCache, observe?: LayerExpertsObserver): Tensor;
-  /** @returns [N, V] f32 */
-  logits(stream: Stream, hidden: Tensor): Tensor;
+  /**
+   * @param out [N, V] f32, where to write; for graphs, whose results must outlive the step's temporaries
+   * @returns [N, V] f32
+   */
+  logits(stream: Stream, hidden: Tensor, out?: Tensor): Tensor;
 }
 
 export function decoder(parts: DecoderParts): Decoder {
@@ -54,7 +57,7 @@ export function decoder(parts: DecoderParts): Decoder {
       });
       return finalNorm(stream, x);
     },
-    logits: (stream, hidden) => linear(stream, hidden, head, { dtype: "f32" }),
+    logits: (stream, hidden, out) => linear(stream, hidden, head, { dtype: "f32", ...(out && { out }) }),
   };
 }
 

@@ -2,8 +2,8 @@
  * Where a text may be cut so that its pieces, tokenized one by one, give the tokens of the whole. Only for tokenizers for
  * which that is proven below; `isSliceable` says which.
  *
- * A cut lies (1) between a letter or digit and " x", x being a letter or digit, (2) between a Chinese, Japanese or Korean
- * letter and one of 、。，！？；：, or (3) after a newline that follows a visible character and precedes a letter or digit.
+ * A cut lies (1) between a letter or digit and a space, (2) between a Chinese, Japanese or Korean letter and one of
+ * 、。，！？；：, or (3) after a newline that follows a visible character and precedes a letter or digit.
  * Proof that all tokens of the whole respect the cut and are the same in the pieces, stage by stage:
  * - NFC composes nothing across these pairs.
  * - A boundary pattern is an alternation in which, at all three places, (a) no alternative matches across the cut,
@@ -64,7 +64,7 @@ export function isKnownPattern(regex: string): boolean {
 
 /** White space other than U+0020 and U+000A inside the classes is whatever either Unicode or JavaScript calls so. */
 const cut = new RegExp(
-  String.raw`(?<=[\p{L}\p{N}])(?= [\p{L}\p{N}])` +
+  String.raw`(?<=[\p{L}\p{N}])(?= )` +
     String.raw`|(?<=[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3])(?=[、。，！？；：])` +
     String.raw`|(?<=[^\s\p{White_Space}]\n)(?=[\p{L}\p{N}])`,
   "gu",

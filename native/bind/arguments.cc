@@ -1,25 +1,33 @@
 #include "bind/arguments.h"
 
-#include <cmath>
-
 namespace warploop {
 
 namespace {
+
 constexpr double kMaxExtent = 1099511627776.0;  // 2^40: products of two stay far inside 128 bits
+
+[[noreturn, gnu::noinline]] void refuse(double lowest, double highest, double v) {
+  fail(ErrorKind::range, "op call: expected an integer between ", lowest, " and ", highest, ", got ", v);
 }
 
-double Arguments::next() {
-  if (at_ >= capacity_) fail(ErrorKind::type, "op call: too many arguments");
-  return values_[at_++];
-}
-
-int64_t Arguments::integer(double lowest, double highest) {
-  const double v = next();
-  if (!(v >= lowest && v <= highest) || v != std::floor(v)) {
-    fail(ErrorKind::range, "op call: expected an integer between ", lowest, " and ", highest, ", got ", v);
+inline int64_t integer_of(double v, double lowest, double highest) {
+  if (v >= lowest && v <= highest) {  // NaN is not, and what passes converts without overflow
+    const auto whole = static_cast<int64_t>(v);
+    if (static_cast<double>(whole) == v) return whole;
   }
-  return static_cast<int64_t>(v);
+  refuse(lowest, highest, v);
 }
+
+}  // namespace
+
+/// The next `count` numbers.
+const double* Arguments::take(size_t count) {
+  if (count > capacity_ - at_) fail(ErrorKind::type, "op call: too many arguments");
+  at_ += count;
+  return values_ + at_ - count;
+}
+
+int64_t Arguments::integer(double lowest, double highest) { return integer_of(next(), lowest, highest); }
 
 TensorView Arguments::tensor() {
   const double handle = next();
@@ -32,20 +40,23 @@ TensorView Arguments::optional_tensor() { return tensor(); }
 TensorView Arguments::view(double handle) {
   const MemoryRef& memory = memory_.get(handle);
   TensorView t{};
-  const int64_t byte_offset = integer(0, kMaxExtent);
-  t.dtype = static_cast<DType>(integer(0, kDTypeCount - 1));
-  t.rank = static_cast<uint8_t>(integer(0, kMaxRank));
-  for (int i = 0; i < kMaxRank; i++) t.sizes[i] = i < t.rank ? integer(0, kMaxExtent) : 1;
-  for (int i = 0; i < t.rank; i++) t.strides[i] = integer(0, kMaxExtent);
+  const double* head = take(3);
+  const int64_t byte_offset = integer_of(head[0], 0, kMaxExtent);
+  t.dtype = static_cast<DType>(integer_of(head[1], 0, kDTypeCount - 1));
+  t.rank = static_cast<uint8_t>(integer_of(head[2], 0, kMaxRank));
 
+  const double* axes = take(2 * t.rank);
   bool empty = false;
   __int128 last = 0;  // element index of the last element
   for (int i = 0; i < t.rank; i++) {
+    t.sizes[i] = integer_of(axes[i], 0, kMaxExtent);
+    t.strides[i] = integer_of(axes[t.rank + i], 0, kMaxExtent);
     empty = empty || t.sizes[i] == 0;
     last += static_cast<__int128>(t.sizes[i] - 1) * t.strides[i];
   }
+  for (int i = t.rank; i < kMaxRank; i++) t.sizes[i] = 1;
   const int bits = bits_of(t.dtype);
-  if (bits >= 8 && byte_offset % (bits / 8) != 0) {
+  if (bits >= 8 && (byte_offset & (bits / 8 - 1)) != 0) {  // bits is a power of two
     fail(ErrorKind::range, "op call: tensor at byte ", byte_offset, " is not aligned to its ", name_of(t.dtype), " elements");
   }
   const __int128 end = empty ? byte_offset : byte_offset + ((last + 1) * bits + 7) / 8;

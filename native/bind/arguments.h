@@ -25,7 +25,8 @@ class Arguments {
   bool flag() { return next() != 0; }
 
  private:
-  double next();
+  const double* take(size_t count);
+  double next() { return *take(1); }
   int64_t integer(double lowest, double highest);
   TensorView view(double handle);
 

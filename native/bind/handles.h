@@ -2,7 +2,6 @@
 // refused instead of reaching another object. Plain numbers keep one op call far below a microsecond; wrapped objects
 // would cost an unwrap and a type-tag check each.
 #pragma once
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -28,7 +27,7 @@ class HandleTable {
     }
     slots_[index].object = std::move(object);
     live_++;
-    return static_cast<double>(slots_[index].generation) * kIndices + static_cast<double>(index);
+    return static_cast<double>(slots_[index].generation * kIndices + index);
   }
 
   const std::shared_ptr<T>& get(double handle) const { return slots_[find(handle)].object; }
@@ -53,7 +52,7 @@ class HandleTable {
   void clear() { slots_.clear(), free_.clear(), live_ = 0; }
 
  private:
-  static constexpr double kIndices = 1 << 24;
+  static constexpr uint64_t kIndices = 1 << 24;
   struct Slot {
     std::shared_ptr<T> object;
     uint32_t generation = 1;
@@ -61,9 +60,9 @@ class HandleTable {
 
   size_t find(double handle) const {
     if (handle >= 0 && handle < 9007199254740992.0) {
-      const double generation = std::floor(handle / kIndices);
-      const auto index = static_cast<size_t>(handle - generation * kIndices);
-      if (index < slots_.size() && slots_[index].object && slots_[index].generation == generation) return index;
+      const auto bits = static_cast<uint64_t>(handle);
+      const size_t index = bits % kIndices;
+      if (index < slots_.size() && slots_[index].object && slots_[index].generation == bits / kIndices) return index;
     }
     fail(ErrorKind::closed, what_, " is disposed or unknown");
   }

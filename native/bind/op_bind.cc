@@ -17,10 +17,14 @@ using BindFn = void (*)(Arguments&, Stream&);
 Napi::Value call_op(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&]() -> Napi::Value {
     AddonState& state = state_of(info.Env());
-    Stream& stream = *state.streams.get(number(info, 0));
+    double handle;  // one native call instead of the two of number()
+    if (napi_get_value_double(info.Env(), info[0], &handle) != napi_ok) {
+      fail(ErrorKind::type, "op call: the stream must be a number");
+    }
+    Stream& stream = *state.streams.get(handle);
     Arguments args(state.argument_values, kArgumentCapacity, state.memory, stream);
     reinterpret_cast<BindFn>(info.Data())(args, stream);
-    return info.Env().Undefined();
+    return {};  // undefined
   });
 }
 

@@ -10,28 +10,16 @@ std::string shape_text(const TensorView& t) {
   return s + "]";
 }
 
-Check& Check::begin(const char* name, const TensorView& t) {
-  name_ = name;
-  current_ = &t;
-  if (mode_ == Mode::describe && t) {
-    description_ += concat(description_.empty() ? "" : ", ", name, " ", shape_text(t), " ", name_of(t.dtype));
-  }
-  return *this;
+void Check::describe() {
+  const char* separator = description_.empty() ? "" : ", ";
+  description_ += concat(separator, name_, " ", shape_text(*current_), " ", name_of(current_->dtype));
 }
 
-Check& Check::tensor(const char* name, const TensorView& t) {
-  if (mode_ == Mode::verify && !t) fail(ErrorKind::type, op_, ": ", name, ": expected a tensor, got none");
-  return begin(name, t);
+void Check::fail_missing(const char* name) const {
+  fail(ErrorKind::type, op_, ": ", name, ": expected a tensor, got none");
 }
 
-Check& Check::optional(const char* name, const TensorView& t) {
-  begin(name, t);
-  if (!t) current_ = nullptr;
-  return *this;
-}
-
-Check& Check::dtype(unsigned allowed) {
-  if (!active() || (allowed & dtype_bit(current_->dtype))) return *this;
+void Check::fail_dtype(unsigned allowed) const {
   std::string names;
   for (int i = 0; i < kDTypeCount; i++) {
     if (allowed & (1u << i)) names += (names.empty() ? "" : " or ") + std::string(name_of(static_cast<DType>(i)));
@@ -97,11 +85,8 @@ void Check::fail_shape(std::initializer_list<Dim> dims) const {
   fail(ErrorKind::range, op_, ": ", name_, ": expected [", expected, "]", origins, ", got ", shape_text(*current_));
 }
 
-Check& Check::rows() {
-  if (active() && current_->rank > 0 && current_->size(-1) > 1 && current_->stride(-1) != 1) {
-    fail(ErrorKind::range, op_, ": ", name_, ": the last axis must be contiguous, got stride ", current_->stride(-1));
-  }
-  return *this;
+void Check::fail_rows() const {
+  fail(ErrorKind::range, op_, ": ", name_, ": the last axis must be contiguous, got stride ", current_->stride(-1));
 }
 
 Check& Check::packed() {

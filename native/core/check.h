@@ -58,17 +58,30 @@ class Check {
   explicit Check(const char* op, Mode mode = Mode::verify) : op_(op), mode_(mode) {}
 
   /// Begins the checks of a required tensor.
-  Check& tensor(const char* name, const TensorView& t);
+  Check& tensor(const char* name, const TensorView& t) {
+    if (mode_ == Mode::verify && !t) fail_missing(name);
+    return begin(name, t);
+  }
   /// Begins the checks of an optional tensor; the rest of the chain is skipped when it is absent.
-  Check& optional(const char* name, const TensorView& t);
+  Check& optional(const char* name, const TensorView& t) {
+    begin(name, t);
+    if (!t) current_ = nullptr;
+    return *this;
+  }
 
-  Check& dtype(unsigned allowed);
+  Check& dtype(unsigned allowed) {
+    if (active() && !(allowed & dtype_bit(current_->dtype))) fail_dtype(allowed);
+    return *this;
+  }
   Check& same_dtype(const TensorView& other, const char* other_name);
   /// The shape of `other`, whatever its rank.
   Check& like(const TensorView& other, const char* other_name);
   Check& shape(std::initializer_list<Dim> dims);
   /// The last axis is contiguous; outer strides are free.
-  Check& rows();
+  Check& rows() {
+    if (active() && current_->rank > 0 && current_->size(-1) > 1 && current_->stride(-1) != 1) fail_rows();
+    return *this;
+  }
   /// No gaps at all.
   Check& packed();
 
@@ -83,8 +96,18 @@ class Check {
   const std::string& description() const { return description_; }
 
  private:
-  Check& begin(const char* name, const TensorView& t);
+  Check& begin(const char* name, const TensorView& t) {
+    name_ = name;
+    current_ = &t;
+    if (mode_ == Mode::describe && t) describe();
+    return *this;
+  }
+  void describe();
+  // Out of line, so that what passes costs a few comparisons.
+  [[noreturn]] void fail_missing(const char* name) const;
+  [[noreturn]] void fail_dtype(unsigned allowed) const;
   [[noreturn]] void fail_shape(std::initializer_list<Dim> dims) const;
+  [[noreturn]] void fail_rows() const;
   bool active() const { return mode_ == Mode::verify && current_ != nullptr; }
 
   const char* op_;

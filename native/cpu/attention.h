@@ -6,6 +6,9 @@
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
+/// Most sequences of a call.
+inline constexpr int64_t kMaxAttentionSequences = 16384;
+
 /// One sequence of the call. Query i stands at position i + num_keys - num_queries.
 struct AttentionSequence {
   int64_t first_query;   // its row of q
@@ -24,9 +27,8 @@ struct AttentionProblem {
   float scale;
   int64_t window;  // 0: none
   bool causal;
-  int64_t num_sequences;        // B
-  const int32_t* cu_seqlens_q;  // [B + 1]; null: one sequence of all T queries
-  const void* source;           // first argument of sequence()
+  int64_t num_sequences;  // B, at most kMaxAttentionSequences
+  const void* source;     // first argument of sequence()
   /// The sequence b, verified: its rows of q and its pages (apart from the page ids) exist. Throws Error(execution).
   AttentionSequence (*sequence)(const void* source, int64_t b);
 };

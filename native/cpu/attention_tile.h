@@ -23,21 +23,27 @@ inline constexpr int kGroupVectors = 2;  // 16 registers
 inline constexpr int kGroupVectors = 4;
 #endif
 
+/// a * b + c, rounded once. Explicit, because the compiler may contract `x * y + z * w` in two ways.
+WARPLOOP_INLINE vf fused_multiply_add(vf a, vf b, vf c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<vf>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<vf>(
+      _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
+#elif defined(__aarch64__)
+  return reinterpret_cast<vf>(vfmaq_f32(reinterpret_cast<float32x4_t>(c), reinterpret_cast<float32x4_t>(a),
+                                        reinterpret_cast<float32x4_t>(b)));
+#else
+  return a * b + c;
+#endif
+}
+
 /// Products of f32 values; storage dtypes are widened while packing.
 struct F32Units {
   static constexpr int kPerUnit = 1;
   static WARPLOOP_INLINE vf multiply_add(vu a, vu b, vf sum) {
-#if defined(__AVX512F__)
-    return reinterpret_cast<vf>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b),
-                                                reinterpret_cast<__m512>(sum)));
-#elif defined(__AVX2__)
-    return reinterpret_cast<vf>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b),
-                                                reinterpret_cast<__m256>(sum)));
-#elif defined(__aarch64__)
-    return vfmaq_f32(sum, reinterpret_cast<float32x4_t>(a), reinterpret_cast<float32x4_t>(b));
-#else
-    return load_as<vf>(&a) * load_as<vf>(&b) + sum;
-#endif
+    return fused_multiply_add(reinterpret_cast<vf>(a), reinterpret_cast<vf>(b), sum);
   }
 };
 
@@ -92,16 +98,39 @@ WARPLOOP_INLINE vu load_units(const T* p, int64_t units) {
   }
 }
 
-/// packed[u][j] = unit u of keys[j], 0 <= j < columns (a multiple of kLanes). Fetches next_keys ahead into the caches.
+/// Asks for the cache lines of `rows`, each `bytes` long, one line per call of next(). Called while something else is
+/// packed: memory then works during the arithmetic. Rows run over all heads of a token, because only long contiguous
+/// reads reach the speed of memory (256-byte pieces of 2 KB rows: a third of it).
+template <class T>
+class FetchAhead {
+ public:
+  /// `rows` ends with null; entries may be null before that, too, which ends the fetching early.
+  FetchAhead(const T* const* rows, const T* const* end, int64_t bytes) : row_(rows), end_(end), bytes_(bytes) {}
+
+  WARPLOOP_INLINE void next() {
+    if (row_ == end_) return;
+    if (*row_) __builtin_prefetch(reinterpret_cast<const char*>(*row_) + at_, 0, 2);
+    at_ += 64;
+    if (at_ >= bytes_) at_ = 0, row_++;
+  }
+
+ private:
+  const T* const* row_;
+  const T* const* end_;
+  int64_t bytes_;
+  int64_t at_ = 0;
+};
+
+/// packed[u][j] = unit u of keys[j], 0 <= j < columns (a multiple of kLanes).
 template <class Units, class T>
-void pack_keys(const T* const* keys, const T* const* next_keys, int64_t width, int columns, uint32_t* packed) {
+void pack_keys(const T* const* keys, int64_t width, int columns, FetchAhead<T> ahead, uint32_t* packed) {
   const int64_t units = width / Units::kPerUnit;
   for (int j = 0; j < columns; j += kLanes) {
     for (int64_t u = 0; u < units; u += kLanes) {
       vu x[kLanes];
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; i++) {
-        __builtin_prefetch(next_keys[j + i] + u * Units::kPerUnit, 0, 2);
+        ahead.next();
         x[i] = load_units<Units>(keys[j + i] + u * Units::kPerUnit, units - u);
       }
       transpose(x);
@@ -112,17 +141,15 @@ void pack_keys(const T* const* keys, const T* const* next_keys, int64_t width, i
   }
 }
 
-/// packed[u][d] = unit u of column d: the values of one token, or of the two tokens 2u and 2u + 1. As pack_keys.
+/// packed[u][d] = unit u of column d: the values of one token, or of the two tokens 2u and 2u + 1.
 template <class Units, class T>
-void pack_values(const T* const* values, const T* const* next_values, int64_t width, int columns, uint32_t* packed) {
+void pack_values(const T* const* values, int64_t width, int columns, FetchAhead<T> ahead, uint32_t* packed) {
   for (int j = 0; j < columns; j += Units::kPerUnit, packed += width) {
     for (int64_t d = 0; d < width; d += kLanes) {
+      ahead.next();
       if constexpr (Units::kPerUnit == 1) {
-        __builtin_prefetch(next_values[j] + d, 0, 2);
         store(reinterpret_cast<float*>(packed) + d, load(values[j] + d));
       } else {
-        __builtin_prefetch(next_values[j] + d, 0, 2);
-        __builtin_prefetch(next_values[j + 1] + d, 0, 2);
         const vu even = __builtin_convertvector(load_as<vh>(values[j] + d), vu);
         const vu odd = __builtin_convertvector(load_as<vh>(values[j + 1] + d), vu);
         const vu pairs = even | odd << 16;

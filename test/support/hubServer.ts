@@ -22,7 +22,7 @@ export interface Faults {
   ignoreRanges?: boolean;
   /** Content to send instead of the file's. */
   content?: Uint8Array;
-  /** Send files from this origin, as the hub does with its CDN. */
+  /** Send files, and the second page of the listing, from this origin, as the hub does with its CDN. */
   redirectTo?: string;
   requiredToken?: string;
   /** Called before a file is sent. */
@@ -93,7 +93,7 @@ export class HubServer {
   #sendTree(response: ServerResponse, cursor: string | null): void {
     const entries = [...this.#files].map(([path, content]) => treeEntry(path, content));
     if (cursor === null) {
-      const next = `${this.origin}/api/models/${repoId}/tree/${commit}?cursor=2`;
+      const next = `${this.faults.redirectTo ?? this.origin}/api/models/${repoId}/tree/${commit}?cursor=2`;
       response.setHeader("Link", `<${next}>; rel="next"`);
     }
     sendJson(response, 200, cursor === null ? entries.slice(0, 2) : entries.slice(2));

@@ -19,8 +19,8 @@ export function encodeSafetensors(tensors: Readonly<Record<string, TensorToWrite
 }
 
 /** A file with the given text as header and the given data, whatever they are. */
-export function encodeRaw(header: string, data: Uint8Array = new Uint8Array()): Uint8Array {
-  const json = Buffer.from(header);
+export function encodeRaw(header: string | Uint8Array, data: Uint8Array = new Uint8Array()): Uint8Array {
+  const json = typeof header === "string" ? Buffer.from(header) : header;
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
   return Buffer.concat([length, json, data]);

@@ -92,6 +92,7 @@ describe("encodeAsync", () => {
   };
   const twice = { ...frame, single: [frame.single[1], frame.single[0], frame.single[1]] };
   const spaces = { id: 1024, content: "<|rstrip d|>", rstrip: true, special: true, normalized: false };
+  const strips = { id: 1024, content: "<|s|>", lstrip: true, rstrip: true, special: true, normalized: false };
   const addedTokens = variant({})["added_tokens"] as object[];
   const random = new Random(1);
   const vocabulary = [
@@ -110,7 +111,7 @@ describe("encodeAsync", () => {
     "e\u0301",
     "🦊",
   ];
-  const marks = ["<|im_end|>", "。", "，", "字", "'s", "x ", "d|> "];
+  const marks = ["<|im_end|>", "。", "，", "字", "'s", "x ", "<|s|>", "<|s|>", "<|rstrip d|>"];
   const pieces = [...vocabulary, ...marks, "a b", "c\nd"];
   const long = Array.from({ length: 8000 }, () => pieces[random.integer(0, pieces.length)]).join("");
 
@@ -118,6 +119,8 @@ describe("encodeAsync", () => {
     ["tiny-moe", {}, {}],
     ["tokens before and after", { post_processor: frame }, {}],
     ["the text twice: one piece", { post_processor: twice }, {}],
+    ["not the text at all: one piece", { post_processor: { ...frame, single: [frame.single[0]] } }, {}],
+    ["an added token that strips", { added_tokens: [...addedTokens, strips] }, {}],
     ["an added token with a space: one piece", { added_tokens: [...addedTokens, spaces] }, {}],
     ["an unknown pattern: one piece", { pre_tokenizer: splitThenBytes(".{1,7}|\\n") }, {}],
     ["lower case without accents: one piece", {}, { do_lowercase_and_remove_accent: true }],

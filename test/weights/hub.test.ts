@@ -344,7 +344,7 @@ describe("token", () => {
     try {
       server.faults = { requiredToken: "secret", redirectTo: await cdn.start() };
       await resolveModel(repoId, { token: "secret" });
-      expect(cdn.requests.length).toBe(3);
+      expect(cdn.requests.length).toBe(4);
       expect(cdn.requests.every(({ authorization }) => authorization === undefined)).toBe(true);
     } finally {
       await cdn.stop();

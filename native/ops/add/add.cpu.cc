@@ -18,7 +18,9 @@ void add(const AddParams& p, CpuContext& context) {
         const B* right = row_at<B>(b, row) + begin;
         A* sum = row_at<A>(out, row) + begin;
         for_lanes(count, [&](int64_t i, int n) {
-          store_some(sum + i, load_some(left + i, n) + load_some(right + i, n), n);
+          vf total = load_some(right + i, n);
+          total += load_some(left + i, n);
+          store_some(sum + i, total, n);
         });
       });
     });

@@ -74,7 +74,7 @@ void logprobs(const LogprobsParams& p, CpuContext& context) {
   dispatch_float(p.logits.dtype, [&]<class X>(X) {
     for_rows(context, B, 4 * V, [&](int64_t b) {
       const int32_t id = p.ids.as<int32_t>()[b];
-      if (id < 0 || id >= V) fail_execution("ids: id ", id, " in row ", b, " is outside [0, ", V, ")");
+      if (id < 0 || id >= V) fail_execution("ids[", b, "] = ", id, " is outside [0, V=", V, ")");
       logprobs_row(row_at<X>(p.logits, b), V, id, p.chosen.as<float>() + b, p.top_ids.as<int32_t>() + b * N,
                    p.top_values.as<float>() + b * N, N);
     });

@@ -20,7 +20,7 @@ void moe_combine(const MoeCombineParams& p, CpuContext& context) {
         const float* weights = p.weights.as<float>() + t * K;
         for (int64_t k = 0; k < K; k++) {  // 1.
           if (inverse[k] < 0 || inverse[k] >= M) {
-            fail_execution("inverse: row ", inverse[k], " at [", t, ", ", k, "] is outside [0, ", M, ")");
+            fail_execution("inverse[", t, ", ", k, "] = ", inverse[k], " is outside [0, T*K=", M, ")");
           }
         }
         const Y* y = p.y.as<Y>();

@@ -13,7 +13,7 @@
 namespace warploop::cpu::WARPLOOP_ISA {
 
 void moe_permute(const MoePermuteParams& p, CpuContext&) {
-  const int64_t pairs = p.experts.numel(), E = p.offsets.size(0) - 1;
+  const int64_t pairs = p.experts.numel(), K = p.experts.size(1), E = p.offsets.size(0) - 1;
   const int32_t* experts = p.experts.as<int32_t>();
   int32_t* order = p.order.as<int32_t>();
   int32_t* inverse = p.inverse.as<int32_t>();
@@ -22,7 +22,8 @@ void moe_permute(const MoePermuteParams& p, CpuContext&) {
   std::fill(offsets, offsets + E + 1, 0);
   for (int64_t i = 0; i < pairs; i++) {  // 1.
     const int32_t e = experts[i];
-    if (e < 0 || e >= E) fail_execution("experts: id ", e, " at flat index ", i, " is outside [0, ", E, ")");
+    if (e < 0 || e >= E)
+      fail_execution("experts[", i / K, ", ", i % K, "] = ", e, " is outside [0, E=", E, ")");
     offsets[e + 1]++;
   }
   for (int64_t e = 0; e < E; e++) offsets[e + 1] += offsets[e];  // 2.

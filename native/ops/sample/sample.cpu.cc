@@ -53,7 +53,7 @@ void add_bias(const SampleParams& p, int64_t b, float* values) {
   for (int64_t n = 0; n < Nb; n++) {
     if (ids[n] == -1) continue;
     if (ids[n] < 0 || ids[n] >= V)
-      fail_execution("biasIds: id ", ids[n], " in row ", b, " is outside [0, ", V, ")");
+      fail_execution("biasIds[", b, ", ", n, "] = ", ids[n], " is outside [0, V=", V, ")");
     values[ids[n]] += bias[n];
   }
 }
@@ -66,11 +66,10 @@ void penalize(const SampleParams& p, int64_t b, const RowOptions& options, float
               frequency = options[SampleFloat::frequency_penalty];
   const int64_t row = options[SampleInt::pool_row], length = options[SampleInt::position];
   if (row == -1) return;
-  if (row < 0 || row >= (p.token_pool ? p.token_pool.size(0) : 0))
-    fail_execution("ints: pool row ", row, " does not exist");
+  const int64_t R = p.token_pool ? p.token_pool.size(0) : 0;
+  if (row < 0 || row >= R) fail_execution("poolRow of row ", b, " = ", row, " is outside [-1, R=", R, ")");
   if (length < 0 || length > p.token_pool.size(1)) {
-    fail_execution("ints: position ", length, " is outside the pool row of ", p.token_pool.size(1),
-                   " tokens");
+    fail_execution("position of row ", b, " = ", length, " is outside [0, L=", p.token_pool.size(1), "]");
   }
   if (repetition == 1 && presence == 0 && frequency == 0) return;
 

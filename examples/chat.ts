@@ -1,0 +1,45 @@
+/**
+ * A chat in the terminal:  npm run example:chat   (or: -- --model <folder or hub id> --system "You are terse.")
+ * Ctrl-C stops an answer, and ends the chat when there is none.
+ */
+import { createInterface } from "node:readline/promises";
+import { parseArgs } from "node:util";
+import { LLM, type ChatMessage } from "../lib/index.js";
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string", default: "models/tiny-moe" },
+    system: { type: "string" },
+    temperature: { type: "string" },
+    "max-tokens": { type: "string", default: "512" },
+  },
+});
+await using llm = await LLM.load(values.model);
+const terminal = createInterface({ input: process.stdin, output: process.stdout });
+const messages: ChatMessage[] = values.system ? [{ role: "system", content: values.system }] : [];
+let answering: AbortController | undefined;
+terminal.on("SIGINT", () => (answering ? answering.abort() : terminal.close()));
+console.log('Ask something, such as "Please tell me about Tala, a badger who finds a lantern." Ctrl-C ends.');
+
+terminal.setPrompt("\n> ");
+terminal.prompt();
+for await (const line of terminal) {
+  if (line.trim()) {
+    messages.push({ role: "user", content: line });
+    answering = new AbortController();
+    let answer = "";
+    const options = {
+      maxTokens: Number(values["max-tokens"]),
+      signal: answering.signal,
+      ...(values.temperature !== undefined && { temperature: Number(values.temperature) }),
+    };
+    for await (const chunk of llm.chat(messages, options)) {
+      process.stdout.write(chunk.text);
+      answer += chunk.text;
+    }
+    answering = undefined;
+    messages.push({ role: "assistant", content: answer });
+    console.log();
+  }
+  terminal.prompt();
+}

@@ -1,0 +1,273 @@
+// One work item of attention: some rows, the KV heads they need and a range of keys, run by one thread. Which items there
+// are is attention.cc's business.
+//
+// Keys are processed in SPANS of 256 at multiples of 256 from the beginning of the sequence. Each span has its own online
+// softmax, and the spans of a row are merged in ascending order. So spans may run on different threads (the long context
+// of one sequence) or in one loop (a prompt) with the same arithmetic.
+#pragma once
+#include "core/error.h"
+#include "cpu/attention.h"
+#include "cpu/attention_tile.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+inline constexpr int kSpanKeys = 4 * kTileKeys;
+inline constexpr int kItemRows = 128;  // rows times KV heads of an item; amortises the packing of a tile
+inline constexpr int kMaxWidth = 512;  // of Dh and Dv
+
+struct AttentionItem {
+  AttentionSequence sequence;
+  int64_t first_head, num_heads;  // KV heads
+  int64_t first_row, num_rows;    // per KV head; row = query * G + head of the group, G = Hq / Hkv
+  int64_t first_key, last_key;    // [first_key, last_key)
+  float* partial;  // where the sums of a single span go, part_floats(Dv) for each row of each head; null: finish `out`
+};
+
+/// Scratch of one thread for one item. A state row is a row of a head: head * num_rows + row.
+struct AttentionWorkspace {
+  alignas(64) uint32_t queries[kItemRows * kMaxWidth];  // [state rows][Dh / kPerUnit]
+  alignas(64) uint32_t keys[kMaxWidth * kTileKeys];     // [Dh / kPerUnit][kTileKeys]
+  alignas(64) uint32_t values[kTileKeys * kMaxWidth];   // [kTileKeys / kPerUnit][Dv]
+  alignas(64) float out[kItemRows * kMaxWidth];         // [state rows][Dv], of the span
+  alignas(64) float sum[kItemRows * kLanes];            // [state rows][kLanes], of the span
+  alignas(64) float max[kItemRows];                     // [state rows], of the span
+  alignas(64) float total_out[kItemRows * kMaxWidth];   // the spans so far
+  alignas(64) float total_sum[kItemRows];
+  alignas(64) float total_max[kItemRows];
+  alignas(64) float decay[kGroupRows + kLanes];
+  alignas(64) float scores[kGroupRows * kTileKeys];
+  alignas(64) uint32_t weights[kGroupRows * kTileKeys];
+  alignas(64) float zeros[kMaxWidth];  // stands in for keys and values that nobody sees
+  int64_t begin[kItemRows];            // row r sees the keys [begin, end)
+  int64_t end[kItemRows];
+};
+
+/// Softmax-weighted sums of one row over some keys, relative to the maximum of its scores.
+struct AttentionPart {
+  float* out;  // [Dv]
+  float* max;  // base 2
+  float* sum;
+};
+inline int64_t part_floats(int64_t value_width) { return value_width + 16; }
+inline AttentionPart part_at(float* parts, int64_t index, int64_t value_width) {
+  float* at = parts + index * part_floats(value_width);
+  return {at, at + value_width, at + value_width + 1};
+}
+
+/// total += part. Exact when one of them has seen nothing.
+inline void merge(const AttentionPart& total, const AttentionPart& part, int64_t width) {
+  const float max = std::max(*total.max, *part.max);
+  const float base = max == -kInf ? 0 : max;
+  vf changes{};
+  changes[0] = *total.max - base;
+  changes[1] = *part.max - base;
+  changes = exp2_nonpositive(changes);
+  const vf a = splat(changes[0]), b = splat(changes[1]);
+  for (int64_t d = 0; d < width; d += kLanes) {
+    store(total.out + d, fused_multiply_add(load(part.out + d), b, load(total.out + d) * a));
+  }
+  *total.sum = std::fma(*part.sum, changes[1], *total.sum * changes[0]);
+  *total.max = max;
+}
+
+template <class Units, class T>
+class ItemKernel {
+ public:
+  ItemKernel(const AttentionProblem& p, const AttentionItem& item, AttentionWorkspace& w)
+      : p_(p),
+        item_(item),
+        w_(w),
+        key_width_(p.k.size(3)),
+        value_width_(p.v.size(3)),
+        group_(p.q.size(1) / p.k.size(2)),
+        rows_(static_cast<int>(item.num_rows)),
+        state_rows_(static_cast<int>(item.num_rows * item.num_heads)) {}
+
+  void run() {
+    find_views();
+    pack_queries();
+    clear_total();
+    const int64_t first = std::max(item_.first_key, w_.begin[0]), last = std::min(item_.last_key, w_.end[rows_ - 1]);
+    TileRows tiles[2];
+    int64_t tile = first / kTileKeys * kTileKeys;
+    find_rows(tile, first, last, tiles[0]);
+    clear_span();
+    for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {
+      find_rows(tile + kTileKeys, first, last, tiles[i ^ 1]);
+      for (int64_t h = 0; h < item_.num_heads; h++) add_tile(tile, columns_of(last - tile), h, tiles[i], tiles[i ^ 1]);
+      if ((tile + kTileKeys) % kSpanKeys == 0 || tile + kTileKeys >= last) close_span();
+    }
+    if (item_.partial) return first < last ? void() : save_span();
+    dispatch_float(p_.out.dtype, [&]<class O>(O) { finish<O>(); });
+  }
+
+  /// Merges the parts that the items of `spans` spans have left, `stride` floats apart, and finishes `out`.
+  template <class SpanParts>
+  void finish_spans(int64_t spans, const SpanParts& parts) {
+    find_views();
+    clear_total();
+    for (int64_t s = 0; s < spans; s++) {
+      for (int i = 0; i < state_rows_; i++) merge(total(i), part_at(parts(s), i, value_width_), value_width_);
+    }
+    dispatch_float(p_.out.dtype, [&]<class O>(O) { finish<O>(); });
+  }
+
+ private:
+  /// Where the keys and values of a tile lie, for the first head of the item; null: nobody sees them.
+  struct TileRows {
+    const T* keys[kTileKeys];
+    const T* values[kTileKeys];
+  };
+
+  static int columns_of(int64_t keys) {
+    return static_cast<int>(std::min<int64_t>((keys + kLanes - 1) / kLanes * kLanes, kTileKeys));
+  }
+  AttentionPart total(int i) const { return {w_.total_out + i * value_width_, w_.total_max + i, w_.total_sum + i}; }
+
+  /// Offset of state row i in a tensor [T, Hq, width].
+  int64_t offset(const TensorView& t, int i) const {
+    const int64_t row = item_.first_row + i % rows_;
+    const int64_t head = (item_.first_head + i / rows_) * group_ + row % group_;
+    return (item_.sequence.first_query + row / group_) * t.stride(0) + head * t.stride(1);
+  }
+
+  void find_views() {
+    const AttentionSequence& s = item_.sequence;
+    for (int r = 0; r < rows_; r++) {
+      const int64_t position = (item_.first_row + r) / group_ + s.num_keys - s.num_queries;
+      w_.end[r] = p_.causal ? std::max<int64_t>(position + 1, 0) : s.num_keys;
+      w_.begin[r] = p_.window > 0 ? std::max<int64_t>(position - p_.window + 1, 0) : 0;
+    }
+  }
+
+  void pack_queries() {
+    std::fill_n(w_.zeros, kMaxWidth, 0.0f);
+    const auto pack = [&]<class Q>(Q) {
+      for (int i = 0; i < state_rows_; i++) {
+        pack_query<Units>(p_.q.as<Q>() + offset(p_.q, i), key_width_, w_.queries + i * (key_width_ / Units::kPerUnit));
+      }
+    };
+    if constexpr (Units::kPerUnit == 2) {
+      pack(T{});
+    } else {
+      dispatch_float(p_.q.dtype, pack);
+    }
+  }
+
+  void clear_total() {
+    std::fill_n(w_.total_out, state_rows_ * value_width_, 0.0f);
+    std::fill_n(w_.total_sum, state_rows_, 0.0f);
+    std::fill_n(w_.total_max, state_rows_, -kInf);
+  }
+
+  void clear_span() {
+    std::fill_n(w_.out, state_rows_ * value_width_, 0.0f);
+    std::fill_n(w_.sum, state_rows_ * kLanes, 0.0f);
+    std::fill_n(w_.max, state_rows_, -kInf);
+  }
+
+  /// Fills `rows` for the keys of a tile within [first, last).
+  void find_rows(int64_t tile, int64_t first, int64_t last, TileRows& rows) const {
+    std::fill_n(rows.keys, kTileKeys, nullptr);
+    std::fill_n(rows.values, kTileKeys, nullptr);
+    const AttentionSequence& s = item_.sequence;
+    const int64_t page_size = p_.k.size(1);
+    for (int64_t j = std::max(tile, first); j < std::min(tile + kTileKeys, last);) {
+      const int64_t index = j / page_size;
+      const int64_t page = s.pages ? s.pages[index] : s.first_page + index;
+      if (page < 0 || page >= p_.k.size(0)) {
+        fail_execution("page ", page, " of token ", j, " is outside [0, ", p_.k.size(0), ")");
+      }
+      const T* key = p_.k.as<T>() + page * p_.k.stride(0) + item_.first_head * p_.k.stride(2);
+      const T* value = p_.v.as<T>() + page * p_.v.stride(0) + item_.first_head * p_.v.stride(2);
+      for (const int64_t stop = std::min({(index + 1) * page_size, tile + kTileKeys, last}); j < stop; j++) {
+        rows.keys[j - tile] = key + (j - index * page_size) * p_.k.stride(1);
+        rows.values[j - tile] = value + (j - index * page_size) * p_.v.stride(1);
+      }
+    }
+  }
+
+  /// Packs a tile of local head h, fetching this head's share of the next tile, and adds it to all rows.
+  void add_tile(int64_t tile, int columns, int64_t h, const TileRows& now, const TileRows& next) {
+    const auto* zeros = reinterpret_cast<const T*>(w_.zeros);
+    TileRows rows;
+    for (int j = 0; j < columns; j++) {
+      rows.keys[j] = now.keys[j] ? now.keys[j] + h * p_.k.stride(2) : zeros;
+      rows.values[j] = now.values[j] ? now.values[j] + h * p_.v.stride(2) : zeros;
+    }
+    const int64_t from = kTileKeys * h / item_.num_heads, to = kTileKeys * (h + 1) / item_.num_heads;
+    const int64_t bytes = item_.num_heads * sizeof(T);
+    pack_keys<Units>(rows.keys, key_width_, columns,
+                     FetchAhead<T>(next.keys + from, next.keys + to, bytes * key_width_), w_.keys);
+    pack_values<Units>(rows.values, value_width_, columns,
+                       FetchAhead<T>(next.values + from, next.values + to, bytes * value_width_), w_.values);
+    for (int r = 0; r < rows_; r += kGroupRows) {
+      add_group(tile, r, std::min(kGroupRows, rows_ - r), static_cast<int>(h) * rows_ + r);
+    }
+  }
+
+  /// Adds the packed tile to the rows [r, r + rows), state rows from i. Columns beyond what they see are left out.
+  void add_group(int64_t tile, int r, int rows, int i) {
+    const int64_t last = w_.end[r + rows - 1];
+    if (last <= tile || w_.begin[r] >= tile + kTileKeys) return;
+    const int columns = columns_of(last - tile);
+    Visible visible[kGroupRows];
+    for (int g = 0; g < rows; g++) {
+      visible[g] = {static_cast<int>(std::clamp<int64_t>(w_.begin[r + g] - tile, 0, kTileKeys)),
+                    static_cast<int>(std::clamp<int64_t>(w_.end[r + g] - tile, 0, kTileKeys))};
+    }
+    constexpr float kLog2e = 1.44269504f;
+    const int64_t key_units = key_width_ / Units::kPerUnit;
+    multiply<Units>(rows, w_.queries + i * key_units, key_units, w_.keys, kTileKeys, key_units, nullptr, w_.scores,
+                    kTileKeys, columns);
+    softmax<Units>(rows, columns, visible, p_.scale * kLog2e, w_.scores, {w_.max + i, w_.sum + i * kLanes, w_.decay},
+                   w_.weights);
+    multiply<Units>(rows, w_.weights, kTileKeys / Units::kPerUnit, w_.values, value_width_, columns / Units::kPerUnit,
+                    w_.decay, w_.out + i * value_width_, value_width_, value_width_);
+  }
+
+  void close_span() {
+    if (item_.partial) return save_span();
+    for (int i = 0; i < state_rows_; i++) {
+      float sum = reduce_add(load(w_.sum + i * kLanes));
+      merge(total(i), {w_.out + i * value_width_, w_.max + i, &sum}, value_width_);
+    }
+    clear_span();
+  }
+
+  void save_span() {
+    for (int i = 0; i < state_rows_; i++) {
+      const AttentionPart part = part_at(item_.partial, i, value_width_);
+      std::copy_n(w_.out + i * value_width_, value_width_, part.out);
+      *part.sum = reduce_add(load(w_.sum + i * kLanes));
+      *part.max = w_.max[i];
+    }
+  }
+
+  template <class O>
+  void finish() const {
+    constexpr float kLn2 = 0.693147181f;
+    for (int i = 0; i < state_rows_; i++) {
+      const float sum = w_.total_sum[i];
+      const float factor = sum == 0 ? 0 : 1 / sum;
+      const float* from = w_.total_out + i * value_width_;
+      O* to = p_.out.as<O>() + offset(p_.out, i);
+      // + 0: the sign of a zero sum depends on how many masked columns were left out
+      for (int64_t d = 0; d < value_width_; d += kLanes) store(to + d, load(from + d) * factor + 0.0f);
+      if (p_.lse) {
+        p_.lse.as<float>()[offset(p_.lse, i)] = sum == 0 ? -kInf : w_.total_max[i] * kLn2 + std::log(sum);
+      }
+    }
+  }
+
+  const AttentionProblem& p_;
+  const AttentionItem& item_;
+  AttentionWorkspace& w_;
+  const int64_t key_width_;    // Dh
+  const int64_t value_width_;  // Dv
+  const int64_t group_;        // G
+  const int rows_;
+  const int state_rows_;
+};
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

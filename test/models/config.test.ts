@@ -1,0 +1,231 @@
+// Contract: a family reads config.json into shapes, a weight table and a context length; a field that is missing or makes no
+// sense is a CheckpointError ERR_CHECKPOINT_CONFIG that names file and field.
+import { describe, expect, it } from "vitest";
+import { chooseContextLength } from "../../lib/models/limits.js";
+import type { ModelDefinition } from "../../lib/models/model.js";
+import { findFamily, supportedArchitectures } from "../../lib/models/registry.js";
+import { ConfigReader } from "../../lib/weights/configReader.js";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const llama = {
+  vocab_size: 32,
+  hidden_size: 16,
+  intermediate_size: 24,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 64,
+  rms_norm_eps: 1e-5,
+};
+const qwen3Moe = {
+  ...llama,
+  head_dim: 8,
+  num_experts: 4,
+  num_experts_per_tok: 2,
+  moe_intermediate_size: 8,
+};
+const mixtral = { ...llama, num_local_experts: 4, num_experts_per_tok: 2 };
+const gpt2 = { vocab_size: 32, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64 };
+const bases: Readonly<Record<string, Fields>> = {
+  GPT2LMHeadModel: gpt2,
+  LlamaForCausalLM: llama,
+  MistralForCausalLM: llama,
+  MixtralForCausalLM: mixtral,
+  Qwen3ForCausalLM: llama,
+  Qwen3MoeForCausalLM: qwen3Moe,
+};
+
+function define(architecture: string, fields: Fields = {}): ModelDefinition {
+  const json = { ...bases[architecture], ...fields };
+  return findFamily(architecture, "config.json")(new ConfigReader("config.json", json));
+}
+
+/** Checkpoint names of a slot. */
+function namesOf({ weights }: ModelDefinition, slot: string): readonly string[] {
+  return weights.rows.filter((row) => row.slot === slot).flatMap((row) => row.from);
+}
+
+describe("registry", () => {
+  it("knows every architecture of this table", () => {
+    expect([...supportedArchitectures].sort()).toEqual(Object.keys(bases).sort());
+  });
+
+  it("lists what is supported when it does not know an architecture", () => {
+    for (const name of ["MambaForCausalLM", "toString", ""]) {
+      expect(() => findFamily(name, "x/config.json")).toThrowError(
+        expect.objectContaining({
+          code: "ERR_UNSUPPORTED_ARCHITECTURE",
+          file: "x/config.json",
+          message: expect.stringContaining("LlamaForCausalLM, MistralForCausalLM") as unknown,
+        }),
+      );
+    }
+  });
+});
+
+describe("fields", () => {
+  it("head_dim is hidden_size / num_attention_heads unless it is given", () => {
+    expect(define("LlamaForCausalLM").shape).toMatchObject({ headDim: 4, valueDim: 4, numKvHeads: 2 });
+    expect(define("Qwen3MoeForCausalLM").shape).toMatchObject({
+      headDim: 8,
+      numExperts: 4,
+      expertsPerToken: 2,
+    });
+    expect(define("GPT2LMHeadModel").shape).toMatchObject({ headDim: 4, numKvHeads: 4, numExperts: 0 });
+  });
+
+  it("biases are in the table only when the config says so", () => {
+    expect(namesOf(define("LlamaForCausalLM"), "qkvBias")).toEqual([]);
+    const withBiases = define("LlamaForCausalLM", { attention_bias: true, mlp_bias: true });
+    expect(namesOf(withBiases, "qkvBias")).toHaveLength(3);
+    expect(namesOf(withBiases, "attentionOutputBias")).toHaveLength(1);
+    expect(namesOf(withBiases, "gateUpBias")).toHaveLength(2);
+    expect(namesOf(withBiases, "downBias")).toHaveLength(1);
+  });
+
+  it("a tied head shares the embedding", () => {
+    const tiedTo = (definition: ModelDefinition) =>
+      definition.weights.rows.find(({ slot }) => slot === "head")?.tiedTo?.slot;
+    expect(tiedTo(define("Qwen3ForCausalLM", { tie_word_embeddings: true }))).toBe("embedding");
+    expect(tiedTo(define("Qwen3ForCausalLM"))).toBeUndefined();
+    expect(tiedTo(define("GPT2LMHeadModel"))).toBe("embedding");
+  });
+
+  it("Qwen3-MoE keeps the layers dense that it says are dense", () => {
+    const { weights } = define("Qwen3MoeForCausalLM", {
+      num_hidden_layers: 6,
+      decoder_sparse_step: 2,
+      mlp_only_layers: [3],
+    });
+    const layersOf = (name: string) => weights.rows.find(({ slot }) => slot === name)?.onlyLayers;
+    expect(layersOf("router")).toEqual([1, 5]);
+    expect(layersOf("gateUp")).toEqual([0, 2, 3, 4]);
+  });
+
+  it("n_inner of GPT-2 is 4 n_embd when it is null", () => {
+    const shapesOfUp = (fields: Fields) =>
+      define("GPT2LMHeadModel", fields).weights.rows.find(({ slot }) => slot === "up")?.shapes;
+    expect(shapesOfUp({ n_inner: null })).toEqual([[16, 64]]);
+    expect(shapesOfUp({ n_inner: 48 })).toEqual([[16, 48]]);
+  });
+});
+
+const badFields: readonly { name: string; architecture: string; fields: Fields; message: string }[] = [
+  {
+    name: "missing",
+    architecture: "LlamaForCausalLM",
+    fields: { hidden_size: undefined },
+    message: "hidden_size",
+  },
+  { name: "a string", architecture: "LlamaForCausalLM", fields: { vocab_size: "32" }, message: "vocab_size" },
+  {
+    name: "heads that do not divide",
+    architecture: "LlamaForCausalLM",
+    fields: { num_key_value_heads: 3 },
+    message: "num_key_value_heads",
+  },
+  {
+    name: "a head of no whole width",
+    architecture: "LlamaForCausalLM",
+    fields: { hidden_size: 18 },
+    message: "num_attention_heads",
+  },
+  { name: "an odd head", architecture: "LlamaForCausalLM", fields: { head_dim: 5 }, message: "even" },
+  {
+    name: "more layers than any model",
+    architecture: "Qwen3ForCausalLM",
+    fields: { num_hidden_layers: 1e9 },
+    message: "num_hidden_layers",
+  },
+  {
+    name: "more experts per token than experts",
+    architecture: "MixtralForCausalLM",
+    fields: { num_experts_per_tok: 5 },
+    message: "num_experts_per_tok",
+  },
+  {
+    name: "more experts than any model",
+    architecture: "Qwen3MoeForCausalLM",
+    fields: { num_experts: 1e9 },
+    message: "num_experts",
+  },
+  {
+    name: "another activation",
+    architecture: "MixtralForCausalLM",
+    fields: { hidden_act: "relu" },
+    message: "hidden_act",
+  },
+  {
+    name: "an unknown rope type",
+    architecture: "LlamaForCausalLM",
+    fields: { rope_scaling: { rope_type: "x" } },
+    message: "rope_scaling",
+  },
+  {
+    name: "rope without its factor",
+    architecture: "LlamaForCausalLM",
+    fields: { rope_scaling: { type: "linear" } },
+    message: "factor",
+  },
+  { name: "GPT-2 heads", architecture: "GPT2LMHeadModel", fields: { n_head: 3 }, message: "n_head" },
+];
+
+describe("a bad config names file and field", () => {
+  it.each(badFields)("$name", ({ architecture, fields, message }) => {
+    const about = (text: string) => expect.stringContaining(text) as unknown;
+    expect(() => define(architecture, fields)).toThrowError(
+      expect.objectContaining({
+        code: "ERR_CHECKPOINT_CONFIG",
+        file: "config.json",
+        message: about(message),
+      }),
+    );
+    expect(() => define(architecture, fields)).toThrowError("config.json");
+  });
+});
+
+describe("context length", () => {
+  const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 64 };
+  const cases: readonly {
+    name: string;
+    architecture: string;
+    fields: Fields;
+    trained: number;
+    longest: number;
+  }[] = [
+    { name: "plain rope", architecture: "LlamaForCausalLM", fields: {}, trained: 64, longest: 64 },
+    {
+      name: "yarn",
+      architecture: "Qwen3ForCausalLM",
+      fields: { rope_scaling: yarn },
+      trained: 64,
+      longest: 256,
+    },
+    {
+      name: "theta in rope_parameters",
+      architecture: "Qwen3ForCausalLM",
+      fields: { rope_parameters: { rope_type: "default", rope_theta: 5e5 } },
+      trained: 64,
+      longest: 64,
+    },
+    { name: "learned positions", architecture: "GPT2LMHeadModel", fields: {}, trained: 64, longest: 64 },
+  ];
+
+  it.each(cases)("$name", ({ architecture, fields, trained, longest }) => {
+    const definition = define(architecture, fields);
+    expect(chooseContextLength(definition, undefined)).toBe(trained);
+    expect(chooseContextLength(definition, longest)).toBe(longest);
+    for (const bad of [longest + 1, 0, -1, 1.5, NaN]) {
+      expect(() => chooseContextLength(definition, bad)).toThrowError(
+        expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }),
+      );
+    }
+  });
+
+  it("is bounded unless the caller asks for more", () => {
+    const definition = define("LlamaForCausalLM", { max_position_embeddings: 10_000_000 });
+    expect(chooseContextLength(definition, undefined)).toBe(32_768);
+    expect(chooseContextLength(definition, 1_000_000)).toBe(1_000_000);
+  });
+});

@@ -1,0 +1,167 @@
+// Contract: moeRoute matches its reference in experts (exactly) and weights, and never depends on other rows.
+import { describe, expect, test } from "vitest";
+import { Device } from "../../lib/device.js";
+import { moeRoute } from "../../lib/ops/moeRoute.js";
+import { moeRoute as reference } from "../reference/moeRoute.js";
+import { expectClose, expectSame } from "../support/compare.js";
+import { describeOp, type OpCase } from "../support/devices.js";
+import { type FloatDType } from "../support/dtype.js";
+import { Random } from "../support/random.js";
+
+interface MoeRouteCase extends OpCase {
+  readonly T: number;
+  readonly E: number;
+  readonly topK: number;
+  readonly scores: "softmax" | "sigmoid";
+  readonly renormalize: boolean;
+  readonly dtype?: FloatDType;
+  readonly scale?: number;
+  readonly bias?: boolean;
+  readonly groups?: number;
+  readonly topGroups?: number;
+  readonly strided?: boolean;
+  readonly std?: number;
+}
+
+const mixtral = { T: 5, E: 8, topK: 2, scores: "softmax", renormalize: true } as const;
+const deepSeek = {
+  ...{ T: 5, E: 256, topK: 8, scores: "sigmoid", renormalize: true, scale: 2.5 },
+  ...{ bias: true, groups: 8, topGroups: 4 },
+} as const;
+const tails = Array.from({ length: 33 }, (_, i) => i + 1);
+
+const cases: readonly MoeRouteCase[] = [
+  { name: "smallest", ...mixtral, T: 1, E: 1, topK: 1 },
+  { name: "no tokens", ...mixtral, T: 0 },
+  { name: "mixtral", ...mixtral },
+  { name: "qwen3", ...mixtral, E: 128, topK: 8 },
+  { name: "deepseek", ...deepSeek },
+  { name: "deepseek, bf16", ...deepSeek, dtype: "bf16" },
+  ...tails.map((E) => ({ name: `${E} experts`, ...mixtral, E, topK: Math.min(E, 3) })),
+  { name: "every expert", ...mixtral, E: 13, topK: 13 },
+  { name: "not renormalised", ...mixtral, E: 60, topK: 4, renormalize: false },
+  { name: "sigmoid without bias", ...mixtral, scores: "sigmoid", E: 16, topK: 1, renormalize: false },
+  { name: "softmax with a bias", ...mixtral, E: 33, bias: true },
+  { name: "groups of one expert", ...deepSeek, E: 16, groups: 16, topGroups: 5, topK: 5 },
+  { name: "groups of three experts", ...deepSeek, E: 15, groups: 5, topGroups: 2, topK: 6 },
+  { name: "softmax over groups", ...deepSeek, scores: "softmax", bias: false },
+  { name: "bf16", ...mixtral, E: 37, dtype: "bf16", std: 4 },
+  { name: "f16", ...mixtral, E: 37, dtype: "f16" },
+  { name: "strided rows", ...mixtral, E: 21, strided: true },
+  { name: "huge logits", ...mixtral, E: 24, std: 1e30 },
+  { name: "tiny logits", ...mixtral, E: 24, std: 1e-30 },
+  { name: "most experts", ...mixtral, T: 2, E: 4096, topK: 16 },
+  { name: "many tokens over the threads", ...mixtral, T: 2000, E: 64, topK: 6, dtype: "bf16" },
+];
+
+describeOp("moeRoute", cases, async (context, c) => {
+  const { T, E, topK, scores, renormalize, dtype = "f32", scale, groups, topGroups, std = 1 } = c;
+  const random = new Random(21);
+  const logits = random.normal(T * E, { dtype, std });
+  const bias = random.normal(E, { std: 0.2 });
+  const options = {
+    ...{ scores, renormalize },
+    ...(scale !== undefined && { scale }),
+    ...(groups !== undefined && { groups }),
+    ...(topGroups !== undefined && { topGroups }),
+  };
+  const input = c.strided
+    ? context.stridedRows(dtype, [T, E], logits, { before: 3, after: 2 })
+    : context.tensor(dtype, [T, E], logits);
+  const result = moeRoute(context.stream, input, {
+    ...options,
+    topK,
+    ...(c.bias && { bias: context.tensor("f32", [E], bias) }),
+  });
+
+  const expected = reference(logits, { T, E, K: topK }, { ...options, ...(c.bias && { bias }) });
+  const shape = [T, topK];
+  expectSame(await context.readIntegers(result.experts), expected.experts, { shape, label: "experts" });
+  const weights = await context.read(result.weights);
+  expectClose(weights, expected.weights, { dtype: "f32", shape, reduction: E, label: "weights" });
+});
+
+describeOp("moeRoute: ties and what is not a number", [{ name: "f32" }], async (context) => {
+  const route = (
+    rows: readonly (readonly number[])[],
+    scores: "softmax" | "sigmoid" = "softmax",
+    topK = 3,
+  ) => {
+    const logits = context.tensor("f32", [rows.length, rows[0]!.length], Float64Array.from(rows.flat()));
+    return moeRoute(context.stream, logits, { topK, scores, renormalize: true });
+  };
+  const tied = Array.from({ length: 37 }, (_, e) => (e % 3 === 1 ? 2 : 1));
+  expect([...(await context.readIntegers(route([tied]).experts))]).toEqual([1, 4, 7]);
+  expect([...(await context.readIntegers(route([tied], "sigmoid").experts))]).toEqual([1, 4, 7]);
+
+  const odd = route([
+    [NaN, 1, 2, 3],
+    [NaN, NaN, NaN, NaN],
+    [Infinity, 1, 2, 3],
+    [-Infinity, -Infinity, -Infinity, -Infinity],
+  ]);
+  const experts = await context.readIntegers(odd.experts);
+  for (let t = 0; t < 4; t++) {
+    const row = [...experts.subarray(t * 3, t * 3 + 3)];
+    expect(new Set(row).size).toBe(3);
+    expect(row.every((e) => e >= 0 && e < 4)).toBe(true);
+  }
+  const sigmoid = route([[NaN, 1, 2, 3]], "sigmoid");
+  expect([...(await context.readIntegers(sigmoid.experts))]).toEqual([3, 2, 1]); // NaN ranks last
+  expect(Number.isFinite((await context.read(sigmoid.weights))[0])).toBe(true);
+  const zero = route([[-200, -300, -200, -200]], "sigmoid");
+  expect([...(await context.read(zero.weights))]).toEqual([0, 0, 0]);
+});
+
+describeOp(
+  "moeRoute: a row does not depend on the others",
+  [{ name: "bf16, 45 experts" }],
+  async (context) => {
+    const [T, E, topK] = [40, 45, 5];
+    const logits = new Random(4).normal(T * E, { dtype: "bf16" });
+    const options = { topK, scores: "softmax", renormalize: true } as const;
+    const together = moeRoute(context.stream, context.tensor("bf16", [T, E], logits), options);
+    const one = context.tensor("bf16", [1, E], logits.subarray(7 * E, 8 * E));
+    const alone = await context.read(moeRoute(context.stream, one, options).weights);
+    const all = await context.read(together.weights);
+    expectSame(alone, all.subarray(7 * topK, 8 * topK), { shape: [topK] });
+  },
+);
+
+describe("moeRoute: bad arguments", () => {
+  const device = Device.open("cpu");
+  const logits = device.empty("f32", [3, 8]);
+  const options = { topK: 2, scores: "softmax", renormalize: true } as const;
+
+  test("name the argument, what was expected and what came", () => {
+    const stream = device.createStream();
+    const bias = device.empty("f32", [9]);
+    expect(() => moeRoute(stream, logits, { ...options, bias })).toThrow(
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_RANGE",
+        message: "moeRoute: bias: expected [E=8] (E from logits axis 1), got [9]",
+      }),
+    );
+    expect(() => moeRoute(stream, device.empty("i32", [3, 8]), options)).toThrow(
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_TYPE",
+        message: expect.stringMatching(/^moeRoute: logits: /),
+      }),
+    );
+    expect(() => moeRoute(stream, logits, { ...options, scores: "relu" as "softmax" })).toThrow(
+      /scores: expected/,
+    );
+    expect(() => moeRoute(stream, logits, { ...options, topK: 9 })).toThrow(/topK: expected/);
+    expect(() => moeRoute(stream, logits, { ...options, topK: 0 })).toThrow(/topK: expected/);
+    expect(() => moeRoute(stream, logits, { ...options, groups: 3 })).toThrow(/groups: expected/);
+    expect(() => moeRoute(stream, logits, { ...options, groups: 0 })).toThrow(/groups: expected/);
+    expect(() => moeRoute(stream, logits, { ...options, groups: 4, topGroups: 5 })).toThrow(
+      /topGroups: expected/,
+    );
+    expect(() => moeRoute(stream, logits, { ...options, topK: 3, groups: 4, topGroups: 1 })).toThrow(
+      /topK: expected/,
+    );
+    const huge = device.empty("f32", [1, 4097]);
+    expect(() => moeRoute(stream, huge, options)).toThrow(/logits: expected at most 4096 experts/);
+  });
+});

@@ -1,0 +1,138 @@
+/**
+ * Random checkpoints of a few kilobytes on disk, for what the goldens do not cover: other dtypes, biases, windows, dense
+ * layers among sparse ones, and files with something wrong. Names are spelled out here on purpose: they check lib/models.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { toStorage, type FloatDType } from "./dtype.js";
+import { Random } from "./random.js";
+import { encodeSafetensors } from "./safetensors.js";
+
+export type TinyConfig = Readonly<Record<string, unknown>> & {
+  readonly architectures: readonly [string];
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly head_dim: number;
+};
+
+export interface TinyTensor {
+  readonly shape: readonly number[];
+  readonly dtype: FloatDType;
+  /** Rounded to the dtype. */
+  readonly values: Float64Array;
+}
+
+export type TinyTensors = Map<string, TinyTensor>;
+
+/** A config of a family of lib/models/transformer.ts; `fields` are added or replaced. */
+export function tinyConfig(architecture: string, fields: Readonly<Record<string, unknown>> = {}): TinyConfig {
+  return {
+    architectures: [architecture],
+    vocab_size: 37,
+    hidden_size: 24,
+    intermediate_size: 20,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 8,
+    max_position_embeddings: 128,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    ...fields,
+  };
+}
+
+/** Random tensors for a config. `dtypeOf` chooses the dtype of each by its name. */
+export function tinyTensors(
+  config: TinyConfig,
+  dtypeOf: (name: string) => FloatDType = () => "f32",
+): TinyTensors {
+  const random = new Random(11);
+  const shapes = tensorShapes(config);
+  return new Map(
+    [...shapes].map(([name, shape]) => {
+      const dtype = dtypeOf(name);
+      const count = shape.reduce((product, size) => product * size, 1);
+      const isNorm = /norm.*weight$/.test(name);
+      const values = random.normal(count, { dtype, std: isNorm ? 0.3 : shape.at(-1)! ** -0.5 });
+      return [name, { shape, dtype, values }];
+    }),
+  );
+}
+
+function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
+  const { vocab_size: V, hidden_size: D, intermediate_size: F, head_dim: Dh } = config;
+  const Q = config.num_attention_heads * Dh;
+  const KV = config.num_key_value_heads * Dh;
+  const shapes = new Map<string, readonly number[]>([
+    ["model.embed_tokens.weight", [V, D]],
+    ["model.norm.weight", [D]],
+  ]);
+  if (!config["tie_word_embeddings"]) shapes.set("lm_head.weight", [V, D]);
+  const matrix = (name: string, rows: number, columns: number, bias: unknown): void => {
+    shapes.set(`${name}.weight`, [rows, columns]);
+    if (bias) shapes.set(`${name}.bias`, [rows]);
+  };
+  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
+    const at = `model.layers.${layer}`;
+    shapes.set(`${at}.input_layernorm.weight`, [D]);
+    shapes.set(`${at}.post_attention_layernorm.weight`, [D]);
+    for (const [name, rows] of [
+      ["q", Q],
+      ["k", KV],
+      ["v", KV],
+    ] as const) {
+      matrix(`${at}.self_attn.${name}_proj`, rows, D, config["attention_bias"]);
+    }
+    matrix(`${at}.self_attn.o_proj`, D, Q, config["attention_bias"]);
+    if (hasHeadNorms(config)) {
+      for (const name of ["q", "k"]) shapes.set(`${at}.self_attn.${name}_norm.weight`, [Dh]);
+    }
+    if (isSparse(config, layer)) {
+      const width = config["moe_intermediate_size"] as number;
+      matrix(`${at}.mlp.gate`, config["num_experts"] as number, D, false);
+      for (let expert = 0; expert < (config["num_experts"] as number); expert++) {
+        for (const name of ["gate", "up"])
+          matrix(`${at}.mlp.experts.${expert}.${name}_proj`, width, D, false);
+        matrix(`${at}.mlp.experts.${expert}.down_proj`, D, width, false);
+      }
+    } else {
+      for (const name of ["gate", "up"]) matrix(`${at}.mlp.${name}_proj`, F, D, config["mlp_bias"]);
+      matrix(`${at}.mlp.down_proj`, D, F, config["mlp_bias"]);
+    }
+  }
+  return shapes;
+}
+
+export function hasHeadNorms(config: TinyConfig): boolean {
+  return config.architectures[0].startsWith("Qwen3");
+}
+
+/** Qwen3-MoE: every `decoder_sparse_step`-th layer, except `mlp_only_layers`. */
+export function isSparse(config: TinyConfig, layer: number): boolean {
+  const { num_experts: experts, decoder_sparse_step: step = 1, mlp_only_layers: dense = [] } = config;
+  if (experts === undefined) return false;
+  return (layer + 1) % (step as number) === 0 && !(dense as number[]).includes(layer);
+}
+
+/** Writes a checkpoint folder that is removed when the test ends. */
+export async function writeCheckpoint(config: unknown, tensors: TinyTensors): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "warploop-checkpoint-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, "config.json"), JSON.stringify(config));
+  const stored = [...tensors].map(([name, { shape, dtype, values }]) => {
+    const { buffer } = toStorage(dtype, values);
+    return [
+      name,
+      { dtype: dtype.toUpperCase(), shape, data: new Uint8Array(buffer as ArrayBuffer) },
+    ] as const;
+  });
+  await writeFile(join(folder, "model.safetensors"), encodeSafetensors(Object.fromEntries(stored)));
+  return folder;
+}
