@@ -13,7 +13,10 @@ const calls = 200_000;
 const batches = 20;
 
 /** Median and least nanoseconds per call over the batches; waits for the worker between them, outside the time. */
-async function perCall(stream: Stream, body: (callsPerBatch: number) => void | Promise<void>): Promise<string> {
+async function perCall(
+  stream: Stream,
+  body: (callsPerBatch: number) => void | Promise<void>,
+): Promise<string> {
   const times: number[] = [];
   for (let i = 0; i < batches; i++) {
     const start = process.hrtime.bigint();

@@ -60,7 +60,10 @@ export class Stream {
 
   /** Queues one op. For lib/ops only: everybody else calls the typed functions there. */
   run(op: NativeOp | undefined, ...args: readonly OpArgument[]): void {
-    if (!op) throw new ArgumentTypeError("stream: the addon lacks this op; rebuild it with `npx warploop build --force`");
+    if (!op)
+      throw new ArgumentTypeError(
+        "stream: the addon lacks this op; rebuild it with `npx warploop build --force`",
+      );
     const block = native.arguments;
     let at = 0;
     // By typeof, because instanceof and Number() cost more than all the rest of this function (bench/overhead.ts).
@@ -95,7 +98,9 @@ export class Stream {
   /** The bytes of a contiguous tensor; `Tensor.read` is the typed form. */
   readBytes(tensor: Tensor, bytes: number): Promise<ArrayBuffer> {
     const { handle } = this;
-    return settle(handle, (token) => native.read(handle, tensor.memory.handle, tensor.byteOffset, bytes, token));
+    return settle(handle, (token) =>
+      native.read(handle, tensor.memory.handle, tensor.byteOffset, bytes, token),
+    );
   }
 
   /**

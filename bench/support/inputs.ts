@@ -1,5 +1,5 @@
-/** Tensors to feed to a bench. */
-import type { FloatDType } from "../../lib/dtype.js";
+/** Tensors to feed to a bench, and their sizes. */
+import { byteLength, type DType, type FloatDType } from "../../lib/dtype.js";
 import { cast } from "../../lib/ops/cast.js";
 import type { Stream } from "../../lib/stream.js";
 import type { Tensor } from "../../lib/tensor.js";
@@ -19,5 +19,15 @@ export function filled(stream: Stream, dtype: FloatDType, shape: readonly number
 
 /** i32 values 0, step, 2 step, ... modulo `limit`: ids, rows or columns that are spread over a table. */
 export function spread(stream: Stream, count: number, limit: number, step = 1): Tensor {
-  return stream.fromArray("i32", [count], Int32Array.from({ length: count }, (_, i) => (i * step) % limit));
+  return stream.fromArray(
+    "i32",
+    [count],
+    Int32Array.from({ length: count }, (_, i) => (i * step) % limit),
+  );
+}
+
+/** Bytes of a packed tensor. */
+export function bytesOf(dtype: DType, ...shape: readonly number[]): number {
+  const count = shape.reduce((product, size) => product * size, 1);
+  return byteLength(dtype, count);
 }

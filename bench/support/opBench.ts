@@ -42,7 +42,12 @@ async function open(): Promise<{ readonly device: Device; readonly ceilings: Cei
   return { device, ceilings };
 }
 
-function row(op: string, { shape, dtype, bytes, flops = 0 }: OpBenchCase, timing: Timing, ceilings: Ceilings): string {
+function row(
+  op: string,
+  { shape, dtype, bytes, flops = 0 }: OpBenchCase,
+  timing: Timing,
+  ceilings: Ceilings,
+): string {
   const gigabytes = bytes / timing.medianUs / 1000;
   const gigaflops = flops / timing.medianUs / 1000;
   const [memoryShare, arithmeticShare] = [gigabytes / ceilings.memory, gigaflops / ceilings.arithmetic];

@@ -31,7 +31,10 @@ export async function time(stream: Stream, call: () => void): Promise<Timing> {
 }
 
 /** Runs `body` on a stream of its own, with an open scope. */
-export async function onStream<Result>(device: Device, body: (stream: Stream) => Promise<Result>): Promise<Result> {
+export async function onStream<Result>(
+  device: Device,
+  body: (stream: Stream) => Promise<Result>,
+): Promise<Result> {
   const stream = device.createStream();
   const scope = stream.scope();
   try {

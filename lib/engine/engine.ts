@@ -6,7 +6,8 @@
  * JavaScript. An end that only the ids can tell (stop token, stop string) is seen one step late; that request's extra
  * result is dropped.
  *
- * A failed step is the end of the engine: it goes "dead", every request fails once, and later calls are refused.
+ * A failed step is the end of the engine: it goes "dead", every request fails once, and later calls are refused. What a
+ * listener throws (text that cannot be decoded) ends its own request only.
  */
 import { ClosedError, WarploopError } from "../errors.js";
 import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
@@ -52,6 +53,8 @@ export class Engine {
   /** Needs of requests that have ended but are still part of a step in flight. */
   readonly #needs = new WeakMap<Request, RequestNeeds>();
   #inFlight = 0;
+  /** Ends when the results of the last step that was queued have been taken. Never rejects. */
+  #lastStep: Promise<void> = Promise.resolve();
   #pumpQueued = false;
   #state: EngineStats["state"] = "running";
   #failure: Error | undefined;
@@ -141,7 +144,7 @@ export class Engine {
         const step = this.#scheduler.schedule();
         if (this.#checkIntegrity) this.#scheduler.checkIntegrity();
         if (!step) break;
-        void this.#run(step);
+        this.#lastStep = this.#run(step, this.#lastStep);
       }
       if (this.#inFlight > 0 || this.#failure) return;
       if (this.#active.size > 0) throw new WarploopError("ERR_INTERNAL", "engine: requests are left but none can run");
@@ -151,47 +154,68 @@ export class Engine {
     }
   }
 
-  async #run(step: ScheduledStep): Promise<void> {
+  async #run(step: ScheduledStep, previous: Promise<void>): Promise<void> {
     const start = performance.now();
     if (this.#inFlight++ === 0) this.#startWatchdog(start);
     try {
       const result = await this.#runner.submit(step, (request) => this.#needs.get(request)!);
-      if (this.#failure) return;
-      this.#commit(step, result);
-      this.#record(step, performance.now() - start);
+      // Steps that settle in one callback come in any order: one with log probabilities awaits more reads than the next.
+      await previous;
+      if (!this.#failure) {
+        this.#commit(step, result);
+        this.#record(step, performance.now() - start);
+      }
     } catch (error) {
       this.#die(error);
-    } finally {
-      this.#inFlight--;
-      this.#oldestStepStart = performance.now();
     }
+    this.#inFlight--;
+    this.#oldestStepStart = performance.now();
     if (!this.#failure) this.#pump();
     if (this.#inFlight === 0) this.#quiet();
   }
 
   #commit(step: ScheduledStep, { ids, sampled, prompt }: StepResult): void {
-    for (const position of prompt) this.#active.get(position.request.id)?.listener.onPrompt(position);
+    for (const position of prompt) {
+      this.#tell(position.request.id, (listener) => listener.onPrompt(position));
+    }
     for (const { request, tokenId, sampleIndex, finishReason } of this.#scheduler.commit(step, ids)) {
-      const active = this.#active.get(request.id);
-      if (!active) continue;
       this.#generatedTokens++;
-      const verdict = active.listener.onToken(tokenId, sampled[sampleIndex] ?? null);
-      if (finishReason !== null) this.#finished(active, finishReason);
-      else if (verdict === "stop") this.#end(request.id, "stop");
+      const logprobs = sampled[sampleIndex] ?? null;
+      const verdict = this.#tell(request.id, (listener) => listener.onToken(tokenId, logprobs));
+      const reason = verdict ?? finishReason; // a stop string says more than "length"
+      if (reason !== null) this.#end(request.id, reason);
+    }
+  }
+
+  /** Calls the listener of a request, if it still runs. */
+  #tell<T>(id: string, call: (listener: RequestListener) => T): T | undefined {
+    const active = this.#active.get(id);
+    try {
+      return active && call(active.listener);
+    } catch (error) {
+      this.#remove(id, "error");
+      active!.listener.onError(asError(error));
+      return undefined;
     }
   }
 
   #end(id: string, reason: FinishReason): void {
-    const active = this.#active.get(id);
-    if (!active) return;
-    this.#scheduler.finish(id, reason);
-    this.#finished(active, reason);
+    const active = this.#remove(id, reason);
+    try {
+      active?.listener.onFinish(reason);
+    } catch (error) {
+      active!.listener.onError(asError(error));
+    }
   }
 
-  #finished({ request, listener }: Active, reason: FinishReason): void {
-    this.#active.delete(request.id);
-    listener.onFinish(reason);
+  /** Forgets a request, which then is told of its end. Undefined when it has ended before. */
+  #remove(id: string, reason: FinishReason): Active | undefined {
+    const active = this.#active.get(id);
+    if (!active) return undefined;
+    this.#scheduler.finish(id, reason);
+    this.#active.delete(id);
     if (this.#active.size === 0) this.#wake(this.#idleWaiters);
+    return active;
   }
 
   #quiet(): void {
@@ -207,15 +231,17 @@ export class Engine {
   #die(cause: unknown): void {
     if (this.#failure) return;
     this.#state = "dead";
-    this.#failure = cause instanceof Error ? cause : new WarploopError("ERR_INTERNAL", String(cause));
+    this.#failure = asError(cause);
     clearInterval(this.#watchdog);
     const failed = [...this.#active.values()];
     this.#active.clear();
-    for (const { request, listener } of failed) {
-      this.#scheduler.finish(request.id, "error");
-      listener.onError(this.#failure);
-    }
+    for (const { listener } of failed) listener.onError(this.#failure);
     this.#wake(this.#idleWaiters);
+    try {
+      for (const { request } of failed) this.#scheduler.finish(request.id, "error");
+    } catch {
+      // The scheduler may be what failed. Nothing is planned any more.
+    }
   }
 
   #startWatchdog(start: number): void {
@@ -239,4 +265,8 @@ export class Engine {
     this.#computedTokens += step.numTokens;
     this.#stepMs = this.#steps === 1 ? ms : this.#stepMs + (ms - this.#stepMs) / 16;
   }
+}
+
+function asError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new WarploopError("ERR_INTERNAL", String(cause));
 }

@@ -1,9 +1,9 @@
 /** Options of `LLM.load`, their checks, and how much memory the KV pool takes. */
 import os from "node:os";
 import { byteLength } from "../dtype.js";
-import { CapacityError } from "../errors.js";
+import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
-import { checkBoolean, checkChoice, checkNames, checkNumber, checkSignal } from "./validate.js";
+import { checkBoolean, checkChoice, checkNames, checkNumber, checkSignal, describe } from "./validate.js";
 import type { RunnerOptions } from "./runner.js";
 import type { SchedulerOptions } from "./schedulerOptions.js";
 
@@ -77,8 +77,17 @@ export function resolveOptions(options: LLMOptions): ResolvedOptions {
   const integer = (name: keyof LLMOptions, fallback: number, min: number, max = 0x7fffffff) =>
     checkNumber(name, options[name], fallback, { min, max, integer: true });
   const maxSequences = integer("maxSequences", 32, 1, 4096);
-  for (const name of ["threads", "contextLength", "kvCacheBytes"] as const) {
-    integer(name, 1, 1, name === "kvCacheBytes" ? Number.MAX_SAFE_INTEGER : undefined);
+  integer("threads", 1, 1);
+  integer("contextLength", 2, 2); // a token of prompt and one to generate
+  integer("kvCacheBytes", 1, 1, Number.MAX_SAFE_INTEGER);
+  for (const [name, type] of [
+    ["onProgress", "function"],
+    ["revision", "string"],
+  ] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== type) {
+      throw new ArgumentTypeError(`${name}: expected a ${type}, got ${describe(value)}`);
+    }
   }
   return {
     device: checkChoice("device", options.device, "auto", ["auto", "cpu"]),
@@ -107,7 +116,7 @@ export function kvPageBytes(shape: ModelShape, pageSize: number): number {
 
 /**
  * Sizes the KV pool and the rest of the engine for a loaded model.
- * @throws CapacityError when the budget does not hold a single page besides the dummy page
+ * @throws CapacityError when the budget does not hold the dummy page and the pages of two tokens
  */
 export function planCapacity(
   options: ResolvedOptions,
@@ -118,9 +127,10 @@ export function planCapacity(
   const wanted = maxSequences * Math.ceil(shape.maxPositions / pageSize) + 1; // and the dummy page
   const budget = options.kvCacheBytes ?? os.freemem() / 4;
   const numPages = Math.min(wanted, Math.floor(budget / pageBytes));
-  if (numPages < 2) {
+  const leastPages = 1 + Math.ceil(2 / pageSize);
+  if (numPages < leastPages) {
     throw new CapacityError(
-      `kvCacheBytes: ${Math.floor(budget)} bytes do not hold two KV pages of ${pageBytes} bytes; ` +
+      `kvCacheBytes: ${Math.floor(budget)} bytes do not hold ${leastPages} KV pages of ${pageBytes} bytes; ` +
         "give more memory, or a smaller pageSize",
     );
   }

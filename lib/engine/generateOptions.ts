@@ -1,6 +1,6 @@
 /** What a caller may ask of one generation, and its checked form. */
 import { randomInt } from "node:crypto";
-import { ArgumentTypeError } from "../errors.js";
+import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import type { SamplingDefaults } from "../weights/config.js";
 import type { Sampling } from "./sampling.js";
 import { checkBoolean, checkNames, checkNumber, checkSignal, checkTokenIds, describe } from "./validate.js";
@@ -10,7 +10,7 @@ export interface GenerateOptions {
   readonly maxTokens?: number;
   /** No stop before this many tokens: stop ids get no probability, stop strings do not count. Default 0. */
   readonly minTokens?: number;
-  /** 0 is greedy. Default: that of generation_config.json if it samples, else 0. */
+  /** 0 (below 1e-5) is greedy. Default: that of generation_config.json if it samples, else 0. */
   readonly temperature?: number;
   /** Sample from the k most likely tokens; 0 is off. */
   readonly topK?: number;
@@ -36,7 +36,7 @@ export interface GenerateOptions {
   readonly stopTokenIds?: readonly number[];
   /** Go on after the checkpoint's end-of-text tokens. Default false. */
   readonly ignoreEos?: boolean;
-  /** Log probabilities (natural, of the unchanged model) of each token and of this many most likely ones. 0 to 100. */
+  /** Log probabilities (natural, of the unchanged model) of each token and of this many most likely ones. 0 to 100, at most V. */
   readonly logprobs?: number;
   /** The same for the tokens of the prompt. */
   readonly promptLogprobs?: number;
@@ -80,6 +80,8 @@ export interface GenerateContext {
   readonly contextLength: number;
   readonly eosTokenIds: readonly number[];
   readonly sampling: SamplingDefaults;
+  /** Without a tokenizer there is no text, and no stop string in it. */
+  readonly hasTokenizer: boolean;
 }
 
 /** Checked options with every default filled in. */
@@ -99,26 +101,26 @@ export interface Generation {
   readonly signal: AbortSignal | undefined;
 }
 
-/** @throws ArgumentTypeError, ArgumentRangeError naming the option */
+/** @throws ArgumentTypeError, ArgumentRangeError, TextError naming the option */
 export function resolveGeneration(options: GenerateOptions, context: GenerateContext): Generation {
   checkNames("generate", options, names);
   const maxTokens = checkNumber("maxTokens", options.maxTokens, context.contextLength, positive);
   const minTokens = checkNumber("minTokens", options.minTokens, 0, { min: 0, max: maxTokens, integer: true });
   const ids = checkTokenIds("stopTokenIds", options.stopTokenIds ?? [], context.vocabSize);
   const eos = checkBoolean("ignoreEos", options.ignoreEos, false) ? [] : context.eosTokenIds;
-  const stopTokenIds = new Set([...ids, ...eos]);
+  const stopTokenIds = new Set([...ids, ...eos.filter((id) => id < context.vocabSize)]);
   if (options.cacheSalt !== undefined && typeof options.cacheSalt !== "string") {
     throw new ArgumentTypeError(`cacheSalt: expected a string, got ${describe(options.cacheSalt)}`);
   }
-  const count = { min: 0, max: 100, integer: true };
+  const count = { min: 0, max: Math.min(100, context.vocabSize), integer: true };
   const optionalCount = (name: "logprobs" | "promptLogprobs") =>
     options[name] === undefined ? undefined : checkNumber(name, options[name], 0, count);
   return {
     maxTokens,
     minTokens,
-    n: checkNumber("n", options.n, 1, { min: 1, max: 256, integer: true }),
+    n: checkNumber("n", options.n, 1, { min: 1, max: maxChoices, integer: true }),
     sampling: resolveSampling(options, context, minTokens > 0 ? stopTokenIds : new Set(), minTokens),
-    stop: resolveStop(options.stop),
+    stop: resolveStop(options.stop, context.hasTokenizer),
     includeStop: checkBoolean("includeStop", options.includeStop, false),
     stopTokenIds,
     logprobs: optionalCount("logprobs"),
@@ -130,6 +132,8 @@ export function resolveGeneration(options: GenerateOptions, context: GenerateCon
 }
 
 const positive = { min: 1, max: 0x7fffffff, integer: true };
+const maxChoices = 256;
+const leastTemperature = 1e-5; // logits divided by less leave the range of f32
 
 function resolveSampling(
   options: GenerateOptions,
@@ -140,12 +144,13 @@ function resolveSampling(
   const defaults: Partial<SamplingDefaults> = sampling.doSample === true ? sampling : {};
   const seed = checkNumber("seed", options.seed, randomInt(2 ** 47), {
     min: 0,
-    max: Number.MAX_SAFE_INTEGER,
+    max: Number.MAX_SAFE_INTEGER - maxChoices, // continuation i draws with seed + i
     integer: true,
   });
-  const temperature = sampling.doSample === true ? (defaults.temperature ?? 1) : 0;
+  const fallback = sampling.doSample === true ? (defaults.temperature ?? 1) : 0;
+  const temperature = checkNumber("temperature", options.temperature, fallback, { min: 0, max: 100 });
   return {
-    temperature: checkNumber("temperature", options.temperature, temperature, { min: 0, max: 100 }),
+    temperature: temperature < leastTemperature ? 0 : temperature,
     topK: checkNumber("topK", options.topK, defaults.topK ?? 0, { min: 0, max: 0x7fffffff, integer: true }),
     topP: checkNumber("topP", options.topP, defaults.topP ?? 1, { min: 0, max: 1 }),
     minP: checkNumber("minP", options.minP, defaults.minP ?? 0, { min: 0, max: 1 }),
@@ -166,27 +171,31 @@ function resolveSampling(
 
 function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): ReadonlyMap<number, number> {
   if (bias === undefined) return new Map();
-  if (typeof bias !== "object" || bias === null || Array.isArray(bias)) {
+  if (typeof bias !== "object" || bias === null || Array.isArray(bias) || bias instanceof Map) {
     throw new ArgumentTypeError(`logitBias: expected an object of token id to number, got ${describe(bias)}`);
   }
-  const ids = checkTokenIds("logitBias", Object.keys(bias).map(Number), vocabSize);
   return new Map(
-    ids.map((id) => [
-      id,
-      bias[id] === -Infinity
-        ? -Infinity
-        : checkNumber(`logitBias[${id}]`, bias[id], 0, { min: -1e9, max: 1e9 }),
-    ]),
+    Object.entries(bias).map(([key, value]) => {
+      const id = Number(key);
+      if (String(id) !== key || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
+        throw new ArgumentRangeError(`logitBias[${key}]: expected a token id from 0 to ${vocabSize - 1}`);
+      }
+      const name = `logitBias[${key}]`;
+      return [id, value === -Infinity ? value : checkNumber(name, value, 0, { min: -1e9, max: 1e9 })];
+    }),
   );
 }
 
-function resolveStop(stop: GenerateOptions["stop"]): readonly string[] {
+function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): readonly string[] {
   if (stop === undefined) return [];
   const list: unknown[] = Array.isArray(stop) ? stop : [stop];
   for (const [i, text] of list.entries()) {
     if (typeof text !== "string" || text === "") {
       throw new ArgumentTypeError(`stop[${i}]: expected a string that is not empty, got ${describe(text)}`);
     }
+  }
+  if (list.length > 0 && !hasTokenizer) {
+    throw new TextError("ERR_TOKENIZER", "stop: the checkpoint has no tokenizer.json: use stopTokenIds");
   }
   return list as string[];
 }

@@ -1,4 +1,5 @@
 /** What `generate` returns: an async iterable of chunks, and the whole result for those who do not stream. */
+import { ArgumentTypeError } from "../errors.js";
 import type { GenerateChunk, TokenLogprob, Usage } from "./output.js";
 import type { FinishReason } from "./request.js";
 
@@ -127,7 +128,7 @@ export class GenerationStream implements AsyncIterable<GenerateChunk> {
   }
 
   #take(): void {
-    if (this.#isTaken) throw new TypeError("generation: its chunks can be read once");
+    if (this.#isTaken) throw new ArgumentTypeError("generation: its chunks can be read once");
     this.#isTaken = true;
   }
 }

@@ -16,7 +16,7 @@ import { type GenerateResult, GenerationStream } from "./generationStream.js";
 import { computeLogits, startGeneration } from "./requests.js";
 import { ModelRunner } from "./runner.js";
 import { Scheduler } from "./scheduler.js";
-import { checkTokenIds, describe } from "./validate.js";
+import { checkBoolean, checkNames, checkNumber, checkTokenIds, describe } from "./validate.js";
 
 /** Text, or token ids. */
 export type Prompt = string | readonly number[] | Int32Array;
@@ -57,6 +57,8 @@ interface Parts {
 
 export class LLM {
   readonly #parts: Parts;
+  /** Prompts on their way to the engine: requests that were accepted, and that `close` has to end like the others. */
+  readonly #encoding = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   private constructor(parts: Parts) {
@@ -93,6 +95,7 @@ export class LLM {
         contextLength: capacity.maxModelLen,
         eosTokenIds: config.eosTokenIds,
         sampling: config.sampling,
+        hasTokenizer: tokenizer !== null,
       };
       const kvPages = capacity.numPages;
       return new LLM({ device, stream, model, runner, engine, tokenizer, template, context, kvPages });
@@ -134,6 +137,8 @@ export class LLM {
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): GenerationStream {
     this.#requireOpen();
+    checkObject("chat", options);
+    checkObject("templateOptions", options.templateOptions ?? {});
     const { tools, templateOptions, ...generateOptions } = options;
     const generation = resolveGeneration(generateOptions, this.#parts.context);
     const text = this.#parts.template.render(messages, { ...templateOptions, ...(tools && { tools }) });
@@ -144,14 +149,17 @@ export class LLM {
   /** Generates for many prompts together. Results come in the order of the prompts. @throws as generate */
   async generateAll(prompts: readonly Prompt[], options: GenerateAllOptions = {}): Promise<GenerateResult[]> {
     if (!Array.isArray(prompts)) throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
-    const { progress = process.stderr.isTTY === true, ...generateOptions } = options;
-    const streams = prompts.map((prompt: Prompt) => this.generate(prompt, generateOptions));
+    checkObject("generateAll", options);
+    const { progress: wanted, ...generateOptions } = options;
+    const progress = checkBoolean("progress", wanted, process.stderr.isTTY === true);
+    const streams: GenerationStream[] = [];
     const format = "{bar} {value}/{total} prompts | {rate} tokens/s | {eta_formatted} left";
     const bar = new cliProgress.SingleBar({ format, stream: process.stderr, hideCursor: true });
     const start = performance.now();
     let tokens = 0;
-    if (progress) bar.start(streams.length, 0, { rate: "0" });
     try {
+      for (const prompt of prompts as readonly Prompt[]) streams.push(this.generate(prompt, generateOptions));
+      if (progress) bar.start(streams.length, 0, { rate: "0" });
       return await Promise.all(
         streams.map(async (stream) => {
           const result = await stream.result();
@@ -193,10 +201,14 @@ export class LLM {
   }
 
   /**
-   * Takes no more requests, lets those that run finish for up to `drainMs` (default 0), aborts the rest, and releases all
-   * memory. Idempotent.
+   * Takes no more requests, lets those that were accepted finish for up to `drainMs` (milliseconds, default 0), aborts the
+   * rest, and releases all memory. Idempotent.
+   *
+   * @throws ArgumentTypeError, ArgumentRangeError for bad options
    */
-  close({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
+  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    checkNames("close", options, ["drainMs"]);
+    const drainMs = checkNumber("drainMs", options.drainMs, 0, { min: 0, max: 0x7fffffff });
     return (this.#closing ??= this.#close(drainMs));
   }
 
@@ -206,6 +218,7 @@ export class LLM {
 
   async #close(drainMs: number): Promise<void> {
     const { engine, runner, model, device } = this.#parts;
+    await Promise.allSettled(this.#encoding);
     await engine.drain(drainMs);
     await engine.close();
     runner.dispose();
@@ -227,7 +240,17 @@ export class LLM {
     if (!tokenizer) {
       throw new TextError("ERR_TOKENIZER", "the checkpoint has no tokenizer.json: give the prompt as token ids");
     }
-    const ids = tokenizer.encodeAsync(text, { addSpecialTokens });
-    return ids.then((encoded) => checkTokenIds("prompt", encoded, this.#parts.context.vocabSize));
+    const ids = tokenizer
+      .encodeAsync(text, { addSpecialTokens })
+      .then((encoded) => checkTokenIds("prompt", encoded, this.#parts.context.vocabSize))
+      .finally(() => this.#encoding.delete(ids));
+    this.#encoding.add(ids);
+    return ids;
+  }
+}
+
+function checkObject(what: string, value: unknown): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(value)}`);
   }
 }

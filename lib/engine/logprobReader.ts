@@ -79,7 +79,7 @@ export class LogprobReader {
     return counts.map((count, i) => (count === undefined ? null : shorten(rows[i]!, count)));
   }
 
-  #readPrompt(
+  async #readPrompt(
     step: ScheduledStep,
     layout: PlanLayout,
     { hidden, logits, field }: StepTensors,
@@ -90,10 +90,9 @@ export class LogprobReader {
       const entries = step.promptLogits.slice(first, first + blockRows);
       const at = layout.numSamples + first;
       const rows = field("logitIndices").slice(0, at, at + entries.length);
-      const block = this.#stream.scope();
+      using _block = this.#stream.scope();
       const blockLogits = this.#model.logits(this.#stream, embedding(this.#stream, rows, hidden));
       reads.push(this.#readPositions(entries, blockLogits, needsOf));
-      block.close();
     }
     // The last position of a prompt is where the first token is sampled.
     for (const [i, sequence] of step.samples.entries()) {

@@ -110,13 +110,14 @@ export class ChoiceOutput {
       const { text: rest, stopped } = this.#stops.push(this.#detokenizer?.flush() ?? "");
       text = stopped === null ? rest + this.#stops.flush() : rest;
     }
-    const stopId = reason === "stop" ? (this.#lastId ?? null) : null;
+    // Text that was held back to the end may have had a stop string in it.
+    const stop = reason === "abort" ? null : this.#stops.stopped;
     return {
       index: this.index,
       text,
       tokenIds: [],
-      finishReason: reason,
-      stopReason: reason === "stop" ? (this.#stops.stopped ?? stopId) : null,
+      finishReason: stop === null ? reason : "stop",
+      stopReason: stop ?? (reason === "stop" ? (this.#lastId ?? null) : null),
       usage: { ...usage, completionTokens: this.#completionTokens },
     };
   }

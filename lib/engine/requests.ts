@@ -56,10 +56,13 @@ export function startGeneration(
         promptLogits: false,
       };
       engine.add(request, needs, listenerOf(request, output, stream, tokenizer, onEnd));
+      // A prompt of one token has no position to wait for.
+      if (needs.promptLogprobs !== undefined && prompt.length === 1) stream.setPromptLogprobs([null]);
     }
   };
   ids.then(start).catch((error: unknown) => {
     abort();
+    signal?.removeEventListener("abort", abort);
     stream.fail(error instanceof Error ? error : new WarploopError("ERR_INTERNAL", String(error)));
   });
   return stream;

@@ -10,7 +10,7 @@ import { plainMlpBlock } from "../nn/mlp.js";
 import { layerNormBlock } from "../nn/norm.js";
 import type { GeluApproximation } from "../ops/gelu.js";
 import type { ConfigReader } from "../weights/configReader.js";
-import { boundedInt, maxLayers } from "./limits.js";
+import { boundedInt, checkHeadDim, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
 import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
 
@@ -54,8 +54,7 @@ function readGpt2Config(reader: ConfigReader): Gpt2Config {
   const hiddenSize = reader.positiveInt("n_embd");
   const numLayers = boundedInt(reader, "n_layer", maxLayers);
   const numHeads = reader.positiveInt("n_head");
-  if (hiddenSize % numHeads !== 0) reader.fail("n_head", `a divisor of n_embd (${hiddenSize})`);
-  const headDim = hiddenSize / numHeads;
+  const headDim = checkHeadDim(reader, "n_head", hiddenSize / numHeads);
   const activation = reader.oneOf(
     "activation_function",
     ["gelu_new", "gelu_pytorch_tanh", "gelu"],

@@ -19,6 +19,23 @@ const defaultContextLimit = 32_768;
 /** Positions are i32, and a table of angles has a row for each of them. */
 const contextLimit = 2 ** 24;
 
+/** Widths of a head that the attention ops take. */
+const headDims = { multipleOf: 16, max: 512 };
+
+/**
+ * Verifies the width of a head.
+ *
+ * @param field the field to blame
+ */
+export function checkHeadDim(reader: ConfigReader, field: FieldName, headDim: number): number {
+  const { multipleOf, max } = headDims;
+  if (headDim % multipleOf === 0 && headDim <= max) return headDim;
+  return reader.fail(
+    field,
+    `heads whose width is a multiple of ${multipleOf} up to ${max} (it would be ${headDim})`,
+  );
+}
+
 /** A positive integer of at most `max`. */
 export function boundedInt(reader: ConfigReader, field: FieldName, max: number): number {
   const value = reader.positiveInt(field);

@@ -9,7 +9,7 @@ import type { MlpBlock } from "../nn/mlp.js";
 import { rmsNormBlock } from "../nn/norm.js";
 import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
 import type { ConfigReader } from "../weights/configReader.js";
-import { boundedInt, longestRopeContext, maxLayers } from "./limits.js";
+import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
 import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
 
@@ -60,9 +60,11 @@ export function readTransformerConfig(
   if (numHeads % numKvHeads !== 0) {
     reader.fail("num_key_value_heads", `a divisor of num_attention_heads (${numHeads})`);
   }
-  const headDim = reader.optionalPositiveInt("head_dim") ?? hiddenSize / numHeads;
-  if (!Number.isInteger(headDim))
-    reader.fail("num_attention_heads", `a divisor of hidden_size (${hiddenSize})`);
+  const headDim = checkHeadDim(
+    reader,
+    reader.has("head_dim") ? "head_dim" : "num_attention_heads",
+    reader.positiveInt("head_dim", hiddenSize / numHeads),
+  );
   return {
     vocabSize: reader.positiveInt("vocab_size"),
     hiddenSize,

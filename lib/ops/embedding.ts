@@ -21,7 +21,12 @@ export interface EmbeddingOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/embedding
  */
-export function embedding(stream: Stream, ids: Tensor, table: Tensor, options: EmbeddingOptions = {}): Tensor {
+export function embedding(
+  stream: Stream,
+  ids: Tensor,
+  table: Tensor,
+  options: EmbeddingOptions = {},
+): Tensor {
   const out = options.out ?? stream.empty(options.dtype ?? table.dtype, [ids.size(0), table.size(-1)]);
   stream.run(native.ops["embedding"], ids, table, out);
   return out;

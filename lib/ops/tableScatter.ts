@@ -16,6 +16,12 @@ import type { Tensor } from "../tensor.js";
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/table_scatter
  */
-export function tableScatter(stream: Stream, table: Tensor, rows: Tensor, cols: Tensor, values: Tensor): void {
+export function tableScatter(
+  stream: Stream,
+  table: Tensor,
+  rows: Tensor,
+  cols: Tensor,
+  values: Tensor,
+): void {
   stream.run(native.ops["tableScatter"], table, rows, cols, values);
 }

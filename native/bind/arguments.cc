@@ -57,12 +57,13 @@ TensorView Arguments::view(double handle) {
   for (int i = t.rank; i < kMaxRank; i++) t.sizes[i] = 1;
   const int bits = bits_of(t.dtype);
   if (bits >= 8 && (byte_offset & (bits / 8 - 1)) != 0) {  // bits is a power of two
-    fail(ErrorKind::range, "op call: tensor at byte ", byte_offset, " is not aligned to its ", name_of(t.dtype), " elements");
+    fail(ErrorKind::range, "op call: tensor at byte ", byte_offset, " is not aligned to its ",
+         name_of(t.dtype), " elements");
   }
   const __int128 end = empty ? byte_offset : byte_offset + ((last + 1) * bits + 7) / 8;
   if (end > static_cast<__int128>(memory->bytes())) {
-    fail(ErrorKind::range, "op call: tensor ", shape_text(t), " ", name_of(t.dtype), " ends beyond its memory of ",
-         memory->bytes(), " bytes");
+    fail(ErrorKind::range, "op call: tensor ", shape_text(t), " ", name_of(t.dtype),
+         " ends beyond its memory of ", memory->bytes(), " bytes");
   }
   t.data = static_cast<std::byte*>(memory->data()) + byte_offset;
   if (stream_.capturing()) stream_.retain(memory);

@@ -1,5 +1,5 @@
-// How op arguments cross from JavaScript: lib/stream.ts writes them as numbers into one shared Float64Array, the op's
-// bind function reads them here in the same order. A tensor is
+// How op arguments cross from JavaScript: lib/stream.ts writes them as numbers into one shared Float64Array,
+// the op's bind function reads them here in the same order. A tensor is
 //   [memory handle, byte offset, dtype, rank, sizes..., strides...]      (absent: handle -1 alone)
 // Everything is verified: whatever the numbers say, a view never leaves the memory that its handle names.
 #pragma once

@@ -1,6 +1,6 @@
-// Numbers that stand for native objects in JavaScript. A handle carries a generation, so a stale or invented number is
-// refused instead of reaching another object. Plain numbers keep one op call far below a microsecond; wrapped objects
-// would cost an unwrap and a type-tag check each.
+// Numbers that stand for native objects in JavaScript. A handle carries a generation, so a stale or invented
+// number is refused instead of reaching another object. Plain numbers keep one op call far below a
+// microsecond; wrapped objects would cost an unwrap and a type-tag check each.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -62,7 +62,8 @@ class HandleTable {
     if (handle >= 0 && handle < 9007199254740992.0) {
       const auto bits = static_cast<uint64_t>(handle);
       const size_t index = bits % kIndices;
-      if (index < slots_.size() && slots_[index].object && slots_[index].generation == bits / kIndices) return index;
+      if (index < slots_.size() && slots_[index].object && slots_[index].generation == bits / kIndices)
+        return index;
     }
     fail(ErrorKind::closed, what_, " is disposed or unknown");
   }

@@ -1,4 +1,5 @@
-// One JavaScript function per row of native/ops/list.h: `ops.<name>(stream)` with the arguments in the shared block.
+// One JavaScript function per row of native/ops/list.h: `ops.<name>(stream)` with the arguments in the shared
+// block.
 #include "bind/addon_state.h"
 #include "bind/arguments.h"
 

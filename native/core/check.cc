@@ -22,25 +22,27 @@ void Check::fail_missing(const char* name) const {
 void Check::fail_dtype(unsigned allowed) const {
   std::string names;
   for (int i = 0; i < kDTypeCount; i++) {
-    if (allowed & (1u << i)) names += (names.empty() ? "" : " or ") + std::string(name_of(static_cast<DType>(i)));
+    if (allowed & (1u << i))
+      names += (names.empty() ? "" : " or ") + std::string(name_of(static_cast<DType>(i)));
   }
   fail(ErrorKind::type, op_, ": ", name_, ": expected dtype ", names, ", got ", name_of(current_->dtype));
 }
 
 Check& Check::same_dtype(const TensorView& other, const char* other_name) {
   if (active() && current_->dtype != other.dtype) {
-    fail(ErrorKind::type, op_, ": ", name_, ": expected dtype ", name_of(other.dtype), " (from ", other_name, "), got ",
-         name_of(current_->dtype));
+    fail(ErrorKind::type, op_, ": ", name_, ": expected dtype ", name_of(other.dtype), " (from ", other_name,
+         "), got ", name_of(current_->dtype));
   }
   return *this;
 }
 
 Check& Check::like(const TensorView& other, const char* other_name) {
   if (!active()) return *this;
-  const bool same = current_->rank == other.rank && std::equal(other.sizes, other.sizes + kMaxRank, current_->sizes);
+  const bool same =
+      current_->rank == other.rank && std::equal(other.sizes, other.sizes + kMaxRank, current_->sizes);
   if (!same) {
-    fail(ErrorKind::range, op_, ": ", name_, ": expected ", shape_text(other), " (the shape of ", other_name, "), got ",
-         shape_text(*current_));
+    fail(ErrorKind::range, op_, ": ", name_, ": expected ", shape_text(other), " (the shape of ", other_name,
+         "), got ", shape_text(*current_));
   }
   return *this;
 }
@@ -82,11 +84,13 @@ void Check::fail_shape(std::initializer_list<Dim> dims) const {
     }
   }
   if (!origins.empty()) origins += ")";
-  fail(ErrorKind::range, op_, ": ", name_, ": expected [", expected, "]", origins, ", got ", shape_text(*current_));
+  fail(ErrorKind::range, op_, ": ", name_, ": expected [", expected, "]", origins, ", got ",
+       shape_text(*current_));
 }
 
 void Check::fail_rows() const {
-  fail(ErrorKind::range, op_, ": ", name_, ": the last axis must be contiguous, got stride ", current_->stride(-1));
+  fail(ErrorKind::range, op_, ": ", name_, ": the last axis must be contiguous, got stride ",
+       current_->stride(-1));
 }
 
 Check& Check::packed() {
@@ -94,7 +98,8 @@ Check& Check::packed() {
   int64_t expected = 1;
   for (int i = current_->rank - 1; i >= 0; i--) {
     if (current_->sizes[i] > 1 && current_->strides[i] != expected) {
-      fail(ErrorKind::range, op_, ": ", name_, ": must be contiguous, got stride ", current_->strides[i], " on axis ", i);
+      fail(ErrorKind::range, op_, ": ", name_, ": must be contiguous, got stride ", current_->strides[i],
+           " on axis ", i);
     }
     expected *= current_->sizes[i];
   }

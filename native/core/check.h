@@ -5,8 +5,8 @@
 //   c.tensor("weight", p.weight).dtype(kFloats).shape({D}).packed();
 //   c.that(p.eps > 0, "eps", "a positive number", p.eps);
 //
-// A symbol is bound by the first tensor that uses it; later tensors must agree. In `describe` mode nothing is verified:
-// the same calls collect the shapes for the message of an error that happened while the op ran.
+// A symbol is bound by the first tensor that uses it; later tensors must agree. In `describe` mode nothing is
+// verified: the same calls collect the shapes for the message of an error that happened while the op ran.
 #pragma once
 #include <initializer_list>
 #include <string>
@@ -88,7 +88,8 @@ class Check {
   /// A condition on a scalar argument: "op: name: expected <expected>, got <got>".
   template <class T>
   Check& that(bool ok, const char* name, const char* expected, const T& got) {
-    if (mode_ == Mode::verify && !ok) fail(ErrorKind::range, op_, ": ", name, ": expected ", expected, ", got ", got);
+    if (mode_ == Mode::verify && !ok)
+      fail(ErrorKind::range, op_, ": ", name, ": expected ", expected, ", got ", got);
     return *this;
   }
 

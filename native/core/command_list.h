@@ -1,5 +1,5 @@
-// A sequence of commands in one flat buffer: what a stream queues and what a graph replays. Appending copies a small POD;
-// nothing is allocated per command once the buffer has grown.
+// A sequence of commands in one flat buffer: what a stream queues and what a graph replays. Appending copies
+// a small POD; nothing is allocated per command once the buffer has grown.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -58,7 +58,9 @@ class CommandList {
  private:
   static constexpr size_t kAlign = 16;
 
-  static size_t record_bytes(const Command& c) { return (sizeof(Command) + c.bytes + kAlign - 1) / kAlign * kAlign; }
+  static size_t record_bytes(const Command& c) {
+    return (sizeof(Command) + c.bytes + kAlign - 1) / kAlign * kAlign;
+  }
 
   void grow(size_t needed) {
     const size_t capacity = std::max(2 * capacity_, size_ + std::max<size_t>(needed, 4096));

@@ -1,4 +1,5 @@
-// Activation functions on vectors. Like simd.h, on which it stands, only for files compiled per instruction set.
+// Activation functions on vectors. Like simd.h, on which it stands, only for files compiled per instruction
+// set.
 #pragma once
 #include "cpu/simd.h"
 
@@ -10,10 +11,10 @@ inline constexpr int64_t kActivationWeight = 4;
 /// z / (1 + e^-z)
 WARPLOOP_INLINE vf silu(vf z) { return z / (1.0f + exp(-z)); }
 
-/// 1 - erf(x), relative error below 4e-7 for 0 <= x <= 4 and for all negative x; it grows with x^2 above 4, where the
-/// result is below 1e-8.
-/// The form is Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 7.1.26: t P(t) e^(-x^2) with
-/// t = 1 / (1 + p x). p and P are our own minimax fit of degree 8, with relative error 4.3e-8 on 0 <= x <= 10.
+/// 1 - erf(x), relative error below 4e-7 for 0 <= x <= 4 and for all negative x; it grows with x^2 above 4,
+/// where the result is below 1e-8. The form is Abramowitz and Stegun, Handbook of Mathematical Functions
+/// (1964), 7.1.26: t P(t) e^(-x^2) with t = 1 / (1 + p x). p and P are our own minimax fit of degree 8, with
+/// relative error 4.3e-8 on 0 <= x <= 10.
 WARPLOOP_INLINE vf erfc(vf x) {
   const vf a = x < 0.0f ? -x : x;
   const vf t = 1.0f / (1.0f + 0.5f * a);
@@ -30,11 +31,12 @@ WARPLOOP_INLINE vf erfc(vf x) {
   return x < 0.0f ? 2.0f - tail : tail;
 }
 
-/// x Phi(x), Phi the normal distribution function: x/2 erfc(-x / sqrt(2)), which keeps its digits for negative x.
+/// x Phi(x), Phi the normal distribution function: x/2 erfc(-x / sqrt(2)), which keeps its digits for
+/// negative x.
 WARPLOOP_INLINE vf gelu_erf(vf x) { return 0.5f * x * erfc(-0.70710678f * x); }
 
-/// x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3). Since (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), exactly, this is one exp
-/// and no cancellation for negative x.
+/// x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3). Since (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), exactly,
+/// this is one exp and no cancellation for negative x.
 WARPLOOP_INLINE vf gelu_tanh(vf x) {
   const vf twice_u = 1.59576912f * x * (1.0f + 0.044715f * x * x);
   return x / (1.0f + exp(-twice_u));

@@ -1,13 +1,11 @@
 // Attention over keys and values in pages: the arithmetic that flash_attention and paged_attention share. The ops read and
 // verify the tensors that describe their sequences; everything from a sequence on is done here.
 #pragma once
+#include "core/attention_limits.h"
 #include "core/tensor_view.h"
 #include "cpu/cpu_context.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
-
-/// Most sequences of a call.
-inline constexpr int64_t kMaxAttentionSequences = 16384;
 
 /// One sequence of the call. Query i stands at position i + num_keys - num_queries.
 struct AttentionSequence {
@@ -20,7 +18,7 @@ struct AttentionSequence {
 
 struct AttentionProblem {
   TensorView q;    // [T, Hq, Dh], f32 | bf16 | f16, rows strided
-  TensorView k;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, at most 512
+  TensorView k;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
   TensorView v;    // [P, Ps, Hkv, Dv], dtype of k, rows strided
   TensorView out;  // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   TensorView lse;  // [T, Hq], f32; optional

@@ -7,13 +7,13 @@
 #pragma once
 #include "core/error.h"
 #include "cpu/attention.h"
-#include "cpu/attention_tile.h"
+#include "cpu/attention_direct.h"
+#include "cpu/attention_packed.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
 inline constexpr int kSpanKeys = 4 * kTileKeys;
 inline constexpr int kItemRows = 128;  // rows times KV heads of an item; amortises the packing of a tile
-inline constexpr int kMaxWidth = 512;  // of Dh and Dv
 
 struct AttentionItem {
   AttentionSequence sequence;
@@ -25,20 +25,19 @@ struct AttentionItem {
 
 /// Scratch of one thread for one item. A state row is a row of a head: head * num_rows + row.
 struct AttentionWorkspace {
-  alignas(64) uint32_t queries[kItemRows * kMaxWidth];  // [state rows][Dh / kPerUnit]
-  alignas(64) uint32_t keys[kMaxWidth * kTileKeys];     // [Dh / kPerUnit][kTileKeys]
-  alignas(64) uint32_t values[kTileKeys * kMaxWidth];   // [kTileKeys / kPerUnit][Dv]
-  alignas(64) float out[kItemRows * kMaxWidth];         // [state rows][Dv], of the span
+  alignas(64) uint32_t queries[kItemRows * kMaxHeadWidth];  // [state rows][Dh / kPerUnit]
+  alignas(64) uint32_t keys[kMaxHeadWidth * kTileKeys];     // [Dh / kPerUnit][kTileKeys]
+  alignas(64) uint32_t values[kTileKeys * kMaxHeadWidth];   // [kTileKeys / kPerUnit][Dv]
+  alignas(64) float out[kItemRows * kMaxHeadWidth];         // [state rows][Dv], of the span
   alignas(64) float sum[kItemRows * kLanes];            // [state rows][kLanes], of the span
   alignas(64) float max[kItemRows];                     // [state rows], of the span
-  alignas(64) float total_out[kItemRows * kMaxWidth];   // the spans so far
+  alignas(64) float total_out[kItemRows * kMaxHeadWidth];   // the spans so far
   alignas(64) float total_sum[kItemRows];
   alignas(64) float total_max[kItemRows];
-  alignas(64) float decay[kGroupRows + kLanes];
-  alignas(64) float scores[kGroupRows * kTileKeys];
-  alignas(64) uint32_t weights[kGroupRows * kTileKeys];
-  alignas(64) float zeros[kMaxWidth];  // stands in for keys and values that nobody sees
-  int64_t begin[kItemRows];            // row r sees the keys [begin, end)
+  alignas(64) float decay[kItemRows];                   // [state rows]
+  alignas(64) float scores[kItemRows * kTileKeys];      // [state rows][kTileKeys]
+  alignas(64) uint32_t weights[kItemRows * kTileKeys];  // [state rows][kTileKeys / kPerUnit]
+  int64_t begin[kItemRows];                             // row r sees the keys [begin, end)
   int64_t end[kItemRows];
 };
 
@@ -87,14 +86,15 @@ class ItemKernel {
     find_views();
     pack_queries();
     clear_total();
+    clear_span();
     const int64_t first = std::max(item_.first_key, w_.begin[0]), last = std::min(item_.last_key, w_.end[rows_ - 1]);
-    TileRows tiles[2];
+    TileRows<T> tiles[2];
     int64_t tile = first / kTileKeys * kTileKeys;
     find_rows(tile, first, last, tiles[0]);
-    clear_span();
     for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {
       find_rows(tile + kTileKeys, first, last, tiles[i ^ 1]);
-      for (int64_t h = 0; h < item_.num_heads; h++) add_tile(tile, columns_of(last - tile), h, tiles[i], tiles[i ^ 1]);
+      rows_ <= kDirectRows ? add_tile_direct(tile, columns_of(last - tile), tiles[i], tiles[i ^ 1])
+                           : add_tile_packed(tile, columns_of(last - tile), tiles[i], tiles[i ^ 1]);
       if ((tile + kTileKeys) % kSpanKeys == 0 || tile + kTileKeys >= last) close_span();
     }
     if (item_.partial) return first < last ? void() : save_span();
@@ -113,12 +113,6 @@ class ItemKernel {
   }
 
  private:
-  /// Where the keys and values of a tile lie, for the first head of the item; null: nobody sees them.
-  struct TileRows {
-    const T* keys[kTileKeys];
-    const T* values[kTileKeys];
-  };
-
   static int columns_of(int64_t keys) {
     return static_cast<int>(std::min<int64_t>((keys + kLanes - 1) / kLanes * kLanes, kTileKeys));
   }
@@ -141,7 +135,6 @@ class ItemKernel {
   }
 
   void pack_queries() {
-    std::fill_n(w_.zeros, kMaxWidth, 0.0f);
     const auto pack = [&]<class Q>(Q) {
       for (int i = 0; i < state_rows_; i++) {
         pack_query<Units>(p_.q.as<Q>() + offset(p_.q, i), key_width_, w_.queries + i * (key_width_ / Units::kPerUnit));
@@ -166,13 +159,11 @@ class ItemKernel {
     std::fill_n(w_.max, state_rows_, -kInf);
   }
 
-  /// Fills `rows` for the keys of a tile within [first, last).
-  void find_rows(int64_t tile, int64_t first, int64_t last, TileRows& rows) const {
-    std::fill_n(rows.keys, kTileKeys, nullptr);
-    std::fill_n(rows.values, kTileKeys, nullptr);
+  /// Finds the keys of a tile within [first, last), for the first head of the item.
+  void find_rows(int64_t tile, int64_t first, int64_t last, TileRows<T>& rows) const {
     const AttentionSequence& s = item_.sequence;
-    const int64_t page_size = p_.k.size(1);
-    for (int64_t j = std::max(tile, first); j < std::min(tile + kTileKeys, last);) {
+    const int64_t page_size = p_.k.size(1), begin = std::max(tile, first), end = std::min(tile + kTileKeys, last);
+    for (int64_t j = begin; j < end;) {
       const int64_t index = j / page_size;
       const int64_t page = s.pages ? s.pages[index] : s.first_page + index;
       if (page < 0 || page >= p_.k.size(0)) {
@@ -180,50 +171,82 @@ class ItemKernel {
       }
       const T* key = p_.k.as<T>() + page * p_.k.stride(0) + item_.first_head * p_.k.stride(2);
       const T* value = p_.v.as<T>() + page * p_.v.stride(0) + item_.first_head * p_.v.stride(2);
-      for (const int64_t stop = std::min({(index + 1) * page_size, tile + kTileKeys, last}); j < stop; j++) {
+      for (const int64_t stop = std::min((index + 1) * page_size, end); j < stop; j++) {
         rows.keys[j - tile] = key + (j - index * page_size) * p_.k.stride(1);
         rows.values[j - tile] = value + (j - index * page_size) * p_.v.stride(1);
       }
     }
-  }
-
-  /// Packs a tile of local head h, fetching this head's share of the next tile, and adds it to all rows.
-  void add_tile(int64_t tile, int columns, int64_t h, const TileRows& now, const TileRows& next) {
-    const auto* zeros = reinterpret_cast<const T*>(w_.zeros);
-    TileRows rows;
-    for (int j = 0; j < columns; j++) {
-      rows.keys[j] = now.keys[j] ? now.keys[j] + h * p_.k.stride(2) : zeros;
-      rows.values[j] = now.values[j] ? now.values[j] + h * p_.v.stride(2) : zeros;
-    }
-    const int64_t from = kTileKeys * h / item_.num_heads, to = kTileKeys * (h + 1) / item_.num_heads;
-    const int64_t bytes = item_.num_heads * sizeof(T);
-    pack_keys<Units>(rows.keys, key_width_, columns,
-                     FetchAhead<T>(next.keys + from, next.keys + to, bytes * key_width_), w_.keys);
-    pack_values<Units>(rows.values, value_width_, columns,
-                       FetchAhead<T>(next.values + from, next.values + to, bytes * value_width_), w_.values);
-    for (int r = 0; r < rows_; r += kGroupRows) {
-      add_group(tile, r, std::min(kGroupRows, rows_ - r), static_cast<int>(h) * rows_ + r);
+    for (int64_t j = tile; j < tile + kTileKeys; j++) {
+      if (j >= begin && j < end) continue;
+      rows.keys[j - tile] = begin < end ? rows.keys[begin - tile] : nullptr;
+      rows.values[j - tile] = begin < end ? rows.values[begin - tile] : nullptr;
     }
   }
 
-  /// Adds the packed tile to the rows [r, r + rows), state rows from i. Columns beyond what they see are left out.
-  void add_group(int64_t tile, int r, int rows, int i) {
-    const int64_t last = w_.end[r + rows - 1];
-    if (last <= tile || w_.begin[r] >= tile + kTileKeys) return;
-    const int columns = columns_of(last - tile);
+  FetchAhead<T> ahead(const T* const* rows, int64_t begin, int64_t end, int64_t width) const {
+    return {rows + begin, rows + end, item_.num_heads * width * static_cast<int64_t>(sizeof(T))};
+  }
+
+  /// Cache lines of kLanes rows of one head.
+  static int lines_of(int64_t width) { return static_cast<int>(kLanes * width * sizeof(T) / 64); }
+
+  /// Adds a tile to all rows of all heads, walking through memory in blocks of tokens.
+  void add_tile_direct(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
+    const int64_t units = key_width_ / Units::kPerUnit;
+    FetchAhead<T> keys_ahead = ahead(next.keys, 0, kTileKeys, key_width_);
+    FetchAhead<T> values_ahead = ahead(next.values, 0, kTileKeys, value_width_);
+    for (int j = 0; j < columns; j += kLanes) {
+      for (int h = 0; h < item_.num_heads; h++) {
+        keys_ahead.lines(lines_of(key_width_));
+        score_keys<Units>(rows_, now.keys + j, h * p_.k.stride(2), units, w_.queries + h * rows_ * units,
+                          w_.scores + h * rows_ * kTileKeys + j);
+      }
+    }
+    for (int h = 0; h < item_.num_heads; h++) weigh(tile, columns, 0, rows_, h * rows_);
+    for (int j = 0; j < columns; j += kLanes) {
+      for (int h = 0; h < item_.num_heads; h++) {
+        const int i = h * rows_;
+        values_ahead.lines(lines_of(value_width_));
+        add_values<Units>(rows_, now.values + j, h * p_.v.stride(2), kLanes,
+                          w_.weights + (i * kTileKeys + j) / Units::kPerUnit, j == 0 ? w_.decay + i : nullptr,
+                          w_.out + i * value_width_, value_width_);
+      }
+    }
+  }
+
+  /// Adds a tile head by head: packs it, fetching this head's share of the next tile, then walks over groups of rows.
+  void add_tile_packed(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
+    const int64_t units = key_width_ / Units::kPerUnit;
+    for (int h = 0; h < item_.num_heads; h++) {
+      const int64_t from = kTileKeys * h / item_.num_heads, to = kTileKeys * (h + 1) / item_.num_heads;
+      pack_keys<Units>(now.keys, h * p_.k.stride(2), key_width_, columns, ahead(next.keys, from, to, key_width_), w_.keys);
+      pack_values<Units>(now.values, h * p_.v.stride(2), value_width_, columns,
+                         ahead(next.values, from, to, value_width_), w_.values);
+      for (int r = 0; r < rows_; r += kPackedRows) {
+        const int rows = std::min(kPackedRows, rows_ - r), i = h * rows_ + r;
+        const int64_t last = w_.end[r + rows - 1];
+        if (last <= tile || w_.begin[r] >= tile + kTileKeys) continue;
+        const int seen = columns_of(last - tile);  // columns beyond are left out
+        multiply<Units>(rows, w_.queries + i * units, units, w_.keys, kTileKeys, units, nullptr,
+                        w_.scores + i * kTileKeys, kTileKeys, seen);
+        weigh(tile, seen, r, rows, i);
+        multiply<Units>(rows, w_.weights + i * kTileKeys / Units::kPerUnit, kTileKeys / Units::kPerUnit, w_.values,
+                        value_width_, seen / Units::kPerUnit, w_.decay + i, w_.out + i * value_width_, value_width_,
+                        value_width_);
+      }
+    }
+  }
+
+  /// Turns the scores of the rows [r, r + rows) into weights; their state rows are those from i.
+  void weigh(int64_t tile, int columns, int r, int rows, int i) {
+    constexpr float kLog2e = 1.44269504f;
     Visible visible[kGroupRows];
     for (int g = 0; g < rows; g++) {
       visible[g] = {static_cast<int>(std::clamp<int64_t>(w_.begin[r + g] - tile, 0, kTileKeys)),
                     static_cast<int>(std::clamp<int64_t>(w_.end[r + g] - tile, 0, kTileKeys))};
     }
-    constexpr float kLog2e = 1.44269504f;
-    const int64_t key_units = key_width_ / Units::kPerUnit;
-    multiply<Units>(rows, w_.queries + i * key_units, key_units, w_.keys, kTileKeys, key_units, nullptr, w_.scores,
-                    kTileKeys, columns);
-    softmax<Units>(rows, columns, visible, p_.scale * kLog2e, w_.scores, {w_.max + i, w_.sum + i * kLanes, w_.decay},
-                   w_.weights);
-    multiply<Units>(rows, w_.weights, kTileKeys / Units::kPerUnit, w_.values, value_width_, columns / Units::kPerUnit,
-                    w_.decay, w_.out + i * value_width_, value_width_, value_width_);
+    softmax<Units>(rows, columns, visible, p_.scale * kLog2e, w_.scores + i * kTileKeys,
+                   {w_.max + i, w_.sum + i * kLanes, w_.decay + i}, w_.weights + i * kTileKeys / Units::kPerUnit);
   }
 
   void close_span() {

@@ -1,11 +1,13 @@
-// The register-level pieces of attention on one tile of 64 keys: packing, the micro kernel, the online softmax. How tiles,
-// rows and sequences are walked is attention.cc's business.
+// The register-level pieces that attention on one tile of 64 keys needs in any case: units of multiplication, transposition,
+// fetching ahead, the online softmax. The two products, S = Q K^T and O += P V, exist twice: attention_packed.h for many
+// rows, attention_direct.h for few.
 //
 // Everything is written in UNITS of 32 bits, what one broadcast feeds to a multiply: a pair of bf16 values (vdpbf16ps) or
-// one f32. Operands of both products, S = Q K^T and O += P V, are packed as [steps][columns] of units.
+// one f32.
 //
-// Numerics: a lane is one column and sums over the steps in ascending order, whatever the number of rows or columns of a
-// call. So a row's result depends neither on the rows computed beside it nor on masked columns, whose terms are 0.
+// Numerics: in both products a lane is one column (a key, a dimension of V) and sums over the steps in ascending order,
+// whatever the number of rows or columns of a call and however the operands got there. So a row's result depends neither
+// on the rows computed beside it nor on masked columns, whose terms are 0.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -16,11 +18,11 @@
 namespace warploop::cpu::WARPLOOP_ISA {
 
 inline constexpr int kTileKeys = 64;
-inline constexpr int kGroupRows = 6;  // rows of the micro kernel: 6 x 4 sums fill 24 of 32 vector registers
+inline constexpr int kGroupRows = 8;  // most rows of one softmax call
 #if defined(__AVX2__) && !defined(__AVX512F__)
-inline constexpr int kGroupVectors = 2;  // 16 registers
+inline constexpr int kSumRegisters = 12;  // of 16
 #else
-inline constexpr int kGroupVectors = 4;
+inline constexpr int kSumRegisters = 24;  // of 32
 #endif
 
 /// a * b + c, rounded once. Explicit, because the compiler may contract `x * y + z * w` in two ways.
@@ -82,7 +84,7 @@ WARPLOOP_INLINE void transpose(vu (&x)[kLanes]) {
   }
 }
 
-// --- packing ---
+// --- loading ---
 
 /// The next `units` (at most kLanes) units of a row; the others are 0.
 template <class Units, class T>
@@ -98,67 +100,20 @@ WARPLOOP_INLINE vu load_units(const T* p, int64_t units) {
   }
 }
 
-/// Asks for the cache lines of `rows`, each `bytes` long, one line per call of next(). Called while something else is
-/// packed: memory then works during the arithmetic. Rows run over all heads of a token, because only long contiguous
-/// reads reach the speed of memory (256-byte pieces of 2 KB rows: a third of it).
-template <class T>
-class FetchAhead {
- public:
-  /// `rows` ends with null; entries may be null before that, too, which ends the fetching early.
-  FetchAhead(const T* const* rows, const T* const* end, int64_t bytes) : row_(rows), end_(end), bytes_(bytes) {}
-
-  WARPLOOP_INLINE void next() {
-    if (row_ == end_) return;
-    if (*row_) __builtin_prefetch(reinterpret_cast<const char*>(*row_) + at_, 0, 2);
-    at_ += 64;
-    if (at_ >= bytes_) at_ = 0, row_++;
-  }
-
- private:
-  const T* const* row_;
-  const T* const* end_;
-  int64_t bytes_;
-  int64_t at_ = 0;
-};
-
-/// packed[u][j] = unit u of keys[j], 0 <= j < columns (a multiple of kLanes).
+/// kLanes columns of V for one unit: the values of a token, or the pairs of two tokens.
 template <class Units, class T>
-void pack_keys(const T* const* keys, int64_t width, int columns, FetchAhead<T> ahead, uint32_t* packed) {
-  const int64_t units = width / Units::kPerUnit;
-  for (int j = 0; j < columns; j += kLanes) {
-    for (int64_t u = 0; u < units; u += kLanes) {
-      vu x[kLanes];
-#pragma GCC unroll 16
-      for (int i = 0; i < kLanes; i++) {
-        ahead.next();
-        x[i] = load_units<Units>(keys[j + i] + u * Units::kPerUnit, units - u);
-      }
-      transpose(x);
-      const int count = static_cast<int>(std::min<int64_t>(kLanes, units - u));
-      uint32_t* to = packed + u * kTileKeys + j;
-      for (int i = 0; i < count; i++, to += kTileKeys) std::memcpy(to, &x[i], sizeof(vu));
-    }
+WARPLOOP_INLINE vu load_value_units(const T* const* values, int64_t at) {
+  if constexpr (Units::kPerUnit == 1) {
+    const vf x = load(values[0] + at);
+    return load_as<vu>(&x);
+  } else {
+    const vu even = __builtin_convertvector(load_as<vh>(values[0] + at), vu);
+    const vu odd = __builtin_convertvector(load_as<vh>(values[1] + at), vu);
+    return even | odd << 16;
   }
 }
 
-/// packed[u][d] = unit u of column d: the values of one token, or of the two tokens 2u and 2u + 1.
-template <class Units, class T>
-void pack_values(const T* const* values, int64_t width, int columns, FetchAhead<T> ahead, uint32_t* packed) {
-  for (int j = 0; j < columns; j += Units::kPerUnit, packed += width) {
-    for (int64_t d = 0; d < width; d += kLanes) {
-      ahead.next();
-      if constexpr (Units::kPerUnit == 1) {
-        store(reinterpret_cast<float*>(packed) + d, load(values[j] + d));
-      } else {
-        const vu even = __builtin_convertvector(load_as<vh>(values[j] + d), vu);
-        const vu odd = __builtin_convertvector(load_as<vh>(values[j + 1] + d), vu);
-        const vu pairs = even | odd << 16;
-        std::memcpy(packed + d, &pairs, sizeof pairs);
-      }
-    }
-  }
-}
-
+/// The units of a query.
 template <class Units, class T>
 void pack_query(const T* q, int64_t width, uint32_t* packed) {
   if constexpr (Units::kPerUnit == 1) {
@@ -168,64 +123,38 @@ void pack_query(const T* q, int64_t width, uint32_t* packed) {
   }
 }
 
-// --- the micro kernel ---
+/// Where the keys and values of a tile lie; all null: the tile does not exist. Rows that nobody sees repeat another one.
+template <class T>
+struct TileRows {
+  const T* keys[kTileKeys];
+  const T* values[kTileKeys];
+};
 
-/// c[r][j] = row_scale[r] * c[r][j] + sum over s of a[r][s] . b[s][j]; row_scale null: c starts at 0.
-template <class Units, int kRows, int kVectors>
-void multiply_block(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t steps,
-                    const float* row_scale, float* c, int64_t ldc) {
-  vf sum[kRows][kVectors];
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; r++) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; j++) {
-      sum[r][j] = row_scale ? load(c + r * ldc + j * kLanes) * row_scale[r] : vf{};
+/// Asks for the cache lines of the rows [begin, end), `bytes` each, a few at a time while something else is computed:
+/// memory then works during the arithmetic. A row holds all heads of a token, because only long contiguous reads reach
+/// the speed of memory (256-byte pieces of 2 KB rows: a third of it).
+template <class T>
+class FetchAhead {
+ public:
+  FetchAhead(const T* const* begin, const T* const* end, int64_t bytes) : row_(begin), end_(end), bytes_(bytes) {
+    if (begin < end && !*begin) row_ = end;
+  }
+
+  /// The next `count` lines.
+  WARPLOOP_INLINE void lines(int count) {
+    for (; count > 0 && row_ != end_; count--) {
+      __builtin_prefetch(reinterpret_cast<const char*>(*row_) + at_, 0, 2);
+      at_ += 64;
+      if (at_ >= bytes_) at_ = 0, row_++;
     }
   }
-  for (int64_t s = 0; s < steps; s++, b += ldb) {
-    vu columns[kVectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; j++) columns[j] = load_as<vu>(b + j * kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; r++) {
-      const vu unit = a[r * lda + s] - vu{};
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; j++) sum[r][j] = Units::multiply_add(unit, columns[j], sum[r][j]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; r++) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kVectors; j++) store(c + r * ldc + j * kLanes, sum[r][j]);
-  }
-}
 
-template <class Units, int kRows>
-void multiply_rows(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t steps,
-                   const float* row_scale, float* c, int64_t ldc, int64_t columns) {
-  int64_t j = 0;
-  for (; j + kGroupVectors * kLanes <= columns; j += kGroupVectors * kLanes) {
-    multiply_block<Units, kRows, kGroupVectors>(a, lda, b + j, ldb, steps, row_scale, c + j, ldc);
-  }
-  for (; j < columns; j += kLanes) multiply_block<Units, kRows, 1>(a, lda, b + j, ldb, steps, row_scale, c + j, ldc);
-}
-
-/// multiply_block of up to kGroupRows rows and any number of columns (a multiple of kLanes).
-template <class Units>
-void multiply(int rows, const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ldb, int64_t steps,
-              const float* row_scale, float* c, int64_t ldc, int64_t columns) {
-  const auto part = [&]<int kRows>(std::integral_constant<int, kRows>) {
-    multiply_rows<Units, kRows>(a, lda, b, ldb, steps, row_scale, c, ldc, columns);
-    a += kRows * lda;
-    c += kRows * ldc;
-    if (row_scale) row_scale += kRows;
-    rows -= kRows;
-  };
-  if (rows == kGroupRows) return part(std::integral_constant<int, kGroupRows>{});
-  if (rows >= 4) part(std::integral_constant<int, 4>{});
-  if (rows >= 2) part(std::integral_constant<int, 2>{});
-  if (rows >= 1) part(std::integral_constant<int, 1>{});
-}
+ private:
+  const T* const* row_;
+  const T* const* end_;
+  int64_t bytes_;
+  int64_t at_ = 0;
+};
 
 // --- the online softmax ---
 
@@ -254,7 +183,7 @@ struct Visible {
   int begin, end;
 };
 
-/// One row of the online softmax, in base 2: raw scores become probabilities relative to the running maximum.
+/// The online softmax of some rows, in base 2: probabilities are relative to the running maximum.
 struct SoftmaxState {
   float* max;    // [rows]: maximum of log2(e) * scale * score so far; -inf: nothing seen
   float* sum;    // [rows][kLanes]: partial sums of the probabilities

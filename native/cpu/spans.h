@@ -1,5 +1,5 @@
-// Elementwise kernels: tensors of one shape seen as spans of contiguous elements, dealt to threads in pieces worth waking
-// for. Unlike rows.h it merges rows that touch and cuts long ones.
+// Elementwise kernels: tensors of one shape seen as spans of contiguous elements, dealt to threads in pieces
+// worth waking for. Unlike rows.h it merges rows that touch and cuts long ones.
 #pragma once
 #include <type_traits>
 
@@ -8,8 +8,8 @@
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
-/// Rows merge only if they fill whole vectors: otherwise an element would be part of a vector or of a tail depending on
-/// how many rows there are, and these may round differently (denormal bf16).
+/// Rows merge only if they fill whole vectors: otherwise an element would be part of a vector or of a tail
+/// depending on how many rows there are, and these may round differently (denormal bf16).
 inline bool can_merge_last_axes(const TensorView& t) {
   if (t.rank < 2 || t.size(-1) % kLanes != 0) return false;
   return t.stride(-2) == t.size(-1) || t.size(-2) == 1;
@@ -28,8 +28,8 @@ void merge_contiguous_axes(Views&... views) {
   while ((can_merge_last_axes(views) && ...)) (merge_last_axes(views), ...);
 }
 
-/// body(row, begin, n) for elements [begin, begin + n) of every row of `shape`. `weight`, a power of two up to 64, is the
-/// cost of an element in units of a load and a store.
+/// body(row, begin, n) for elements [begin, begin + n) of every row of `shape`. `weight`, a power of two up
+/// to 64, is the cost of an element in units of a load and a store.
 template <class Body>
 void for_spans(CpuContext& context, const TensorView& shape, int64_t weight, const Body& body) {
   const int64_t width = shape.rank > 0 ? shape.size(-1) : 1;

@@ -10,7 +10,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const llama = {
   vocab_size: 32,
-  hidden_size: 16,
+  hidden_size: 64,
   intermediate_size: 24,
   num_hidden_layers: 2,
   num_attention_heads: 4,
@@ -20,13 +20,13 @@ const llama = {
 };
 const qwen3Moe = {
   ...llama,
-  head_dim: 8,
+  head_dim: 32,
   num_experts: 4,
   num_experts_per_tok: 2,
   moe_intermediate_size: 8,
 };
 const mixtral = { ...llama, num_local_experts: 4, num_experts_per_tok: 2 };
-const gpt2 = { vocab_size: 32, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 64 };
+const gpt2 = { vocab_size: 32, n_embd: 64, n_layer: 2, n_head: 4, n_positions: 64 };
 const bases: Readonly<Record<string, Fields>> = {
   GPT2LMHeadModel: gpt2,
   LlamaForCausalLM: llama,
@@ -66,13 +66,13 @@ describe("registry", () => {
 
 describe("fields", () => {
   it("head_dim is hidden_size / num_attention_heads unless it is given", () => {
-    expect(define("LlamaForCausalLM").shape).toMatchObject({ headDim: 4, valueDim: 4, numKvHeads: 2 });
+    expect(define("LlamaForCausalLM").shape).toMatchObject({ headDim: 16, valueDim: 16, numKvHeads: 2 });
     expect(define("Qwen3MoeForCausalLM").shape).toMatchObject({
-      headDim: 8,
+      headDim: 32,
       numExperts: 4,
       expertsPerToken: 2,
     });
-    expect(define("GPT2LMHeadModel").shape).toMatchObject({ headDim: 4, numKvHeads: 4, numExperts: 0 });
+    expect(define("GPT2LMHeadModel").shape).toMatchObject({ headDim: 16, numKvHeads: 4, numExperts: 0 });
   });
 
   it("biases are in the table only when the config says so", () => {
@@ -106,8 +106,8 @@ describe("fields", () => {
   it("n_inner of GPT-2 is 4 n_embd when it is null", () => {
     const shapesOfUp = (fields: Fields) =>
       define("GPT2LMHeadModel", fields).weights.rows.find(({ slot }) => slot === "up")?.shapes;
-    expect(shapesOfUp({ n_inner: null })).toEqual([[16, 64]]);
-    expect(shapesOfUp({ n_inner: 48 })).toEqual([[16, 48]]);
+    expect(shapesOfUp({ n_inner: null })).toEqual([[64, 256]]);
+    expect(shapesOfUp({ n_inner: 48 })).toEqual([[64, 48]]);
   });
 });
 
@@ -128,10 +128,15 @@ const badFields: readonly { name: string; architecture: string; fields: Fields; 
   {
     name: "a head of no whole width",
     architecture: "LlamaForCausalLM",
-    fields: { hidden_size: 18 },
+    fields: { hidden_size: 66 },
     message: "num_attention_heads",
   },
-  { name: "an odd head", architecture: "LlamaForCausalLM", fields: { head_dim: 5 }, message: "even" },
+  {
+    name: "a head that attention does not take",
+    architecture: "LlamaForCausalLM",
+    fields: { head_dim: 24 },
+    message: "multiple of 16",
+  },
   {
     name: "more layers than any model",
     architecture: "Qwen3ForCausalLM",

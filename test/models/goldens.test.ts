@@ -2,16 +2,17 @@
 // same bits whether a text comes in one prefill, in chunks, token by token or beside another text.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Device } from "../../lib/device.js";
-import type { FloatDType } from "../../lib/dtype.js";
 import { loadModel } from "../../lib/models/load.js";
 import type { Model } from "../../lib/models/model.js";
 import type { Stream } from "../../lib/stream.js";
-import { compareLogits, goldenFamilies, readGolden, type Golden } from "../support/goldens.js";
+import {
+  allowedDifference,
+  compareLogits,
+  goldenFamilies,
+  readGolden,
+  type Golden,
+} from "../support/goldens.js";
 import { runModel } from "../support/runModel.js";
-
-/** Bounds of the goldens' README; bf16 ones are factors on the family's own yardstick. */
-const f32Bounds = { max: 1e-3, relative: 1e-4 };
-const bf16Bounds = { max: 3, rms: 2, regret: 0.1 };
 
 let device: Device;
 let stream: Stream;
@@ -40,7 +41,14 @@ describe.each(cases)("$family in $dtype", ({ family, dtype }) => {
   afterAll(() => model.dispose());
 
   it("matches the trusted logits", () => {
-    golden.sequences.forEach(({ logits }, i) => expectClose(prefill[i]!, logits, golden, dtype));
+    const allowed = allowedDifference(golden, dtype);
+    golden.sequences.forEach(({ logits }, i) => {
+      const { max, rms, relative, regret } = compareLogits(prefill[i]!, logits, model.shape.vocabSize);
+      expect(max).toBeLessThan(allowed.max);
+      expect(rms).toBeLessThan(allowed.rms);
+      expect(relative).toBeLessThan(allowed.relative);
+      expect(regret).toBeLessThan(allowed.regret);
+    });
   });
 
   it.each([{ chunk: 7 }, { chunk: 1 }])("gives the same bits in chunks of $chunk", async ({ chunk }) => {
@@ -58,18 +66,6 @@ describe.each(cases)("$family in $dtype", ({ family, dtype }) => {
       logits.forEach((rows, i) => expectSameBits(rows, prefill[i]!));
     },
   );
-
-  function expectClose(actual: Float32Array, expected: Float32Array, { bf16 }: Golden, as: FloatDType): void {
-    const { max, rms, relative, regret } = compareLogits(actual, expected, model.shape.vocabSize);
-    if (as === "f32") {
-      expect(max).toBeLessThan(f32Bounds.max);
-      expect(relative).toBeLessThan(f32Bounds.relative);
-    } else {
-      expect(max).toBeLessThan(bf16Bounds.max * bf16.max);
-      expect(rms).toBeLessThan(bf16Bounds.rms * bf16.rms);
-      expect(regret).toBeLessThan(bf16Bounds.regret);
-    }
-  }
 });
 
 function expectSameBits(actual: Float32Array, expected: Float32Array): void {

@@ -52,7 +52,9 @@ describeOp("add", cases, async (context, c) => {
     exponents ? random.magnitudes(count, ...exponents, dtype) : random.normal(count, { dtype }),
   ) as [Float64Array, Float64Array];
   const place = (as: FloatDType, data: Float64Array) =>
-    c.strided ? context.stridedRows(as, shape, data, { before: 3, after: 5 }) : context.tensor(as, shape, data);
+    c.strided
+      ? context.stridedRows(as, shape, data, { before: 3, after: 5 })
+      : context.tensor(as, shape, data);
 
   const tensors = { a: place(aType, a), b: context.tensor(bType, shape, b) };
   const out = add(context.stream, tensors.a, tensors.b, {

@@ -32,7 +32,12 @@ const cases: readonly CastCase[] = [
   { name: "a scalar", ...narrow, shape: [] },
   { name: "no rows", ...narrow, shape: [0, 5] },
   { name: "no columns", ...narrow, shape: [5, 0] },
-  ...tails.map((D) => ({ name: `${D} columns`, ...(D % 2 === 0 ? narrow : widen), shape: [3, D], strided: true })),
+  ...tails.map((D) => ({
+    name: `${D} columns`,
+    ...(D % 2 === 0 ? narrow : widen),
+    shape: [3, D],
+    strided: true,
+  })),
   { name: "rank 4", ...widen, shape: [2, 3, 4, 16] },
   { name: "f32 to f32", ...narrow, to: "f32" },
   { name: "f32 to f16", ...narrow, to: "f16" },
@@ -48,8 +53,17 @@ const cases: readonly CastCase[] = [
   { name: "special values to bf16", ...narrow, values: special },
   { name: "special values to f16", ...narrow, to: "f16", values: special },
   { name: "special values to f32", ...widen, values: special },
-  { name: "ties to bf16", ...narrow, values: [1 + 2 ** -8, 1 + 3 * 2 ** -8, -1 - 2 ** -8, 1 + 2 ** -8 + 2 ** -20] },
-  { name: "ties to f16", ...narrow, to: "f16", values: [1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519, 65520, 2 ** -25] },
+  {
+    name: "ties to bf16",
+    ...narrow,
+    values: [1 + 2 ** -8, 1 + 3 * 2 ** -8, -1 - 2 ** -8, 1 + 2 ** -8 + 2 ** -20],
+  },
+  {
+    name: "ties to f16",
+    ...narrow,
+    to: "f16",
+    values: [1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519, 65520, 2 ** -25],
+  },
 ];
 
 describeOp("cast", cases, async (context, c) => {
@@ -57,14 +71,24 @@ describeOp("cast", cases, async (context, c) => {
   const count = shape.reduce((product, size) => product * size, 1);
   const random = new Random(15);
   const x = values
-    ? roundTo(from, Float64Array.from({ length: count }, (_, i) => values[i % values.length]!))
+    ? roundTo(
+        from,
+        Float64Array.from({ length: count }, (_, i) => values[i % values.length]!),
+      )
     : exponents
       ? random.magnitudes(count, ...exponents, from)
       : random.normal(count, { dtype: from });
   const place = (as: FloatDType, data: Float64Array) =>
-    c.strided ? context.stridedRows(as, shape, data, { before: 3, after: 5 }) : context.tensor(as, shape, data);
+    c.strided
+      ? context.stridedRows(as, shape, data, { before: 3, after: 5 })
+      : context.tensor(as, shape, data);
 
-  const out = cast(context.stream, place(from, x), to, c.strided ? { out: place(to, new Float64Array(count)) } : {});
+  const out = cast(
+    context.stream,
+    place(from, x),
+    to,
+    c.strided ? { out: place(to, new Float64Array(count)) } : {},
+  );
   expect(out.shape).toEqual(shape);
   expect(out.dtype).toBe(to);
   const expected = reference(x, to);
@@ -79,12 +103,20 @@ describe("cast: bad arguments", () => {
     const stream = device.createStream();
     const x = device.empty("f32", [3, 8]);
     expect(() => cast(stream, x, "bf16", { out: device.empty("f16", [3, 8]) })).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_TYPE", message: "cast: out: expected dtype bf16, got f16" }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_TYPE",
+        message: "cast: out: expected dtype bf16, got f16",
+      }),
     );
     expect(() => cast(stream, x, "i32" as FloatDType)).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: expect.stringMatching(/^cast: dtype: /) }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_RANGE",
+        message: expect.stringMatching(/^cast: dtype: /),
+      }),
     );
     expect(() => cast(stream, device.empty("i32", [3, 8]), "f32")).toThrow(/^cast: x: expected dtype/);
-    expect(() => cast(stream, x, "bf16", { out: device.empty("bf16", [3, 9]) })).toThrow(/^cast: out: expected \[3, 8\]/);
+    expect(() => cast(stream, x, "bf16", { out: device.empty("bf16", [3, 9]) })).toThrow(
+      /^cast: out: expected \[3, 8\]/,
+    );
   });
 });

@@ -47,7 +47,9 @@ const cases: readonly EmbeddingCase[] = [
 describeOp("embedding", cases, async (context, c) => {
   const { T, V, D, dtype, outDtype = dtype } = c;
   const random = new Random(8);
-  const table = c.exponents ? random.magnitudes(V * D, ...c.exponents, dtype) : random.normal(V * D, { dtype });
+  const table = c.exponents
+    ? random.magnitudes(V * D, ...c.exponents, dtype)
+    : random.normal(V * D, { dtype });
   const ids = V > 0 ? random.tokenIds(T, V) : new Int32Array(0);
   const place = (as: FloatDType, rows: number, data: Float64Array) =>
     c.strided

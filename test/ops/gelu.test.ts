@@ -58,10 +58,15 @@ describeOp("gelu", cases, async (context, c) => {
   const x = exponents
     ? random.magnitudes(count, ...exponents, dtype)
     : range
-      ? roundTo(dtype, Float64Array.from({ length: count }, (_, i) => range[0] + ((range[1] - range[0]) * i) / count))
+      ? roundTo(
+          dtype,
+          Float64Array.from({ length: count }, (_, i) => range[0] + ((range[1] - range[0]) * i) / count),
+        )
       : random.normal(count, { dtype });
   const place = (as: FloatDType, data: Float64Array) =>
-    c.strided ? context.stridedRows(as, shape, data, { before: 3, after: 5 }) : context.tensor(as, shape, data);
+    c.strided
+      ? context.stridedRows(as, shape, data, { before: 3, after: 5 })
+      : context.tensor(as, shape, data);
 
   const xTensor = place(dtype, x);
   const out = gelu(context.stream, xTensor, {

@@ -65,7 +65,10 @@ describeOp("geluMul", cases, async (context, c) => {
   });
   expect(out.shape).toEqual([T, F]);
   expect(out.dtype).toBe(outDtype);
-  expectClose(await context.read(out), reference(x, { T, F }, { approximate }), { dtype: outDtype, shape: [T, F] });
+  expectClose(await context.read(out), reference(x, { T, F }, { approximate }), {
+    dtype: outDtype,
+    shape: [T, F],
+  });
 });
 
 describe("geluMul: bad arguments", () => {
@@ -75,12 +78,17 @@ describe("geluMul: bad arguments", () => {
     const stream = device.createStream();
     const x = device.empty("f32", [3, 8]);
     expect(() => geluMul(stream, device.empty("f32", [3, 7]), { approximate: "tanh" })).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: expect.stringMatching(/^geluMul: x: .*2F/) }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_RANGE",
+        message: expect.stringMatching(/^geluMul: x: .*2F/),
+      }),
     );
     expect(() => geluMul(stream, device.empty("i32", [3, 8]), { approximate: "tanh" })).toThrow(
       expect.objectContaining({ code: "ERR_ARGUMENT_TYPE", message: expect.stringMatching(/^geluMul: x: /) }),
     );
-    expect(() => geluMul(stream, x, { approximate: "none", out: device.empty("f32", [2, 4]) })).toThrow(/out: /);
+    expect(() => geluMul(stream, x, { approximate: "none", out: device.empty("f32", [2, 4]) })).toThrow(
+      /out: /,
+    );
     expect(() => geluMul(stream, x, { approximate: "erf" as GeluApproximation })).toThrow(
       /^geluMul: approximate: expected "none" or "tanh"/,
     );

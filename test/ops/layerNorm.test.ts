@@ -52,10 +52,15 @@ describeOp("layerNorm", cases, async (context, c) => {
   const { T, D, dtype, outDtype = dtype, eps = 1e-5, offset = 0 } = c;
   const random = new Random(6);
   const drawn = c.exponents ? random.magnitudes(T * D, ...c.exponents, dtype) : random.normal(T * D);
-  const x = roundTo(dtype, drawn.map((value) => value + offset));
+  const x = roundTo(
+    dtype,
+    drawn.map((value) => value + offset),
+  );
   const [weight, bias] = [random.normal(D), random.normal(D)];
   const place = (as: FloatDType, data: Float64Array) =>
-    c.strided ? context.stridedRows(as, [T, D], data, { before: 3, after: 5 }) : context.tensor(as, [T, D], data);
+    c.strided
+      ? context.stridedRows(as, [T, D], data, { before: 3, after: 5 })
+      : context.tensor(as, [T, D], data);
 
   const xTensor = place(dtype, x);
   const biasTensor = c.noBias ? null : context.tensor("f32", [D], bias);
@@ -86,7 +91,10 @@ describe("layerNorm: bad arguments", () => {
       }),
     );
     expect(() => layerNorm(stream, device.empty("u8", [3, 8]), weight, null)).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_TYPE", message: expect.stringMatching(/^layerNorm: x: /) }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_TYPE",
+        message: expect.stringMatching(/^layerNorm: x: /),
+      }),
     );
     expect(() => layerNorm(stream, x, device.empty("f32", [7]), null)).toThrow(/weight: /);
     expect(() => layerNorm(stream, x, weight, null, { out: device.empty("f32", [2, 8]) })).toThrow(/out: /);

@@ -59,7 +59,9 @@ describeOp("rmsNorm", cases, async (context, c) => {
   const values = (as: FloatDType) =>
     c.exponents ? random.magnitudes(rows * D, ...c.exponents, as) : random.normal(rows * D, { dtype: as });
   const place = (as: FloatDType, data: Float64Array) =>
-    c.strided ? context.stridedRows(as, shape, data, { before: 3, after: 5 }) : context.tensor(as, shape, data);
+    c.strided
+      ? context.stridedRows(as, shape, data, { before: 3, after: 5 })
+      : context.tensor(as, shape, data);
 
   const [x, weight, added] = [values(dtype), random.normal(D), values("f32")];
   const xTensor = place(dtype, x);
@@ -82,15 +84,19 @@ describeOp("rmsNorm", cases, async (context, c) => {
   expectClose(await context.read(residual), expected.residual, { dtype: "f32", shape, label: "residual" });
 });
 
-describeOp("rmsNorm: a row does not depend on the others", [{ name: "bf16, 45 columns" }], async (context) => {
-  const [T, D] = [40, 45];
-  const x = new Random(4).normal(T * D, { dtype: "bf16" });
-  const weight = context.tensor("f32", [D], new Random(5).normal(D));
-  const together = await context.read(rmsNorm(context.stream, context.tensor("bf16", [T, D], x), weight));
-  const row = x.subarray(7 * D, 8 * D);
-  const alone = await context.read(rmsNorm(context.stream, context.tensor("bf16", [1, D], row), weight));
-  expectSame(alone, together.subarray(7 * D, 8 * D), { shape: [D] });
-});
+describeOp(
+  "rmsNorm: a row does not depend on the others",
+  [{ name: "bf16, 45 columns" }],
+  async (context) => {
+    const [T, D] = [40, 45];
+    const x = new Random(4).normal(T * D, { dtype: "bf16" });
+    const weight = context.tensor("f32", [D], new Random(5).normal(D));
+    const together = await context.read(rmsNorm(context.stream, context.tensor("bf16", [T, D], x), weight));
+    const row = x.subarray(7 * D, 8 * D);
+    const alone = await context.read(rmsNorm(context.stream, context.tensor("bf16", [1, D], row), weight));
+    expectSame(alone, together.subarray(7 * D, 8 * D), { shape: [D] });
+  },
+);
 
 describe("rmsNorm: bad arguments", () => {
   const device = Device.open("cpu");

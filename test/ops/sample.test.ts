@@ -6,7 +6,6 @@ import { ExecutionError } from "../../lib/errors.js";
 import { sample } from "../../lib/ops/sample.js";
 import { sample as reference } from "../reference/sample.js";
 import { expectDistribution } from "../support/chiSquare.js";
-import { expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
@@ -158,15 +157,10 @@ describeOp("sample", cases, async (context, c) => {
     },
     { B, V },
   );
-  // Rows whose decision hangs on less than float32 rounding (of logits, of a sum of V probabilities) are not compared.
-  const decided = Array.from(ids.keys()).filter((b) => expected.margins[b]! > 1e-5);
-  expect(decided.length).toBeGreaterThanOrEqual(Math.floor(B * 0.75));
-  expectSame(
-    decided.map((b) => ids[b]!),
-    decided.map((b) => expected.ids[b]!),
-    { shape: [decided.length] },
-  );
-  for (const [b, id] of ids.entries()) if (expected.margins[b]! <= 1e-5) expect(id).toBeLessThan(V);
+  // Another token is excused only where the decision hangs on float32 rounding, and in few rows.
+  const others = Array.from(ids.keys()).filter((b) => ids[b] !== expected.ids[b]);
+  expect(others.filter((b) => expected.margins[b]! > 1e-5)).toEqual([]);
+  expect(others.length).toBeLessThanOrEqual(B / 8);
 });
 
 interface DistributionCase extends OpCase {

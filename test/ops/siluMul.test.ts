@@ -67,7 +67,10 @@ describe("siluMul: bad arguments", () => {
     const stream = device.createStream();
     const x = device.empty("f32", [3, 8]);
     expect(() => siluMul(stream, device.empty("f32", [3, 7]))).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: expect.stringMatching(/^siluMul: x: .*2F/) }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_RANGE",
+        message: expect.stringMatching(/^siluMul: x: .*2F/),
+      }),
     );
     expect(() => siluMul(stream, x, { out: device.empty("f32", [3, 8]) })).toThrow(/^siluMul: x: .*2F/);
     expect(() => siluMul(stream, x, { out: device.empty("f32", [2, 4]) })).toThrow(/^siluMul: out: /);

@@ -37,8 +37,13 @@ describeOp("tableGather", cases, async (context, c) => {
   const padded = L + (c.strided ? 7 : 0);
   const whole = Int32Array.from({ length: R * padded }, () => random.integer(-(2 ** 31), 2 ** 31));
   const first = padded - L;
-  const cells = Int32Array.from({ length: R * L }, (_, i) => whole[Math.floor(i / L) * padded + first + (i % L)]!);
-  const rows = Int32Array.from({ length: T }, (_, t) => (skipEvery && t % skipEvery === 0 ? -1 : random.integer(0, R)));
+  const cells = Int32Array.from(
+    { length: R * L },
+    (_, i) => whole[Math.floor(i / L) * padded + first + (i % L)]!,
+  );
+  const rows = Int32Array.from({ length: T }, (_, t) =>
+    skipEvery && t % skipEvery === 0 ? -1 : random.integer(0, R),
+  );
   // A skipped entry's column is not looked at.
   const cols = rows.map((row) => (row === -1 ? 2147483647 : random.integer(0, L)));
 
@@ -62,9 +67,14 @@ describe("tableGather: bad arguments", () => {
       }),
     );
     expect(() => tableGather(stream, device.empty("f32", [4, 9]), entries, entries)).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_TYPE", message: expect.stringMatching(/^tableGather: table: /) }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_TYPE",
+        message: expect.stringMatching(/^tableGather: table: /),
+      }),
     );
-    expect(() => tableGather(stream, table, entries, entries, { out: device.empty("i32", [4]) })).toThrow(/out: /);
+    expect(() => tableGather(stream, table, entries, entries, { out: device.empty("i32", [4]) })).toThrow(
+      /out: /,
+    );
   });
 
   test.each([

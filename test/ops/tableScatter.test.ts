@@ -34,7 +34,8 @@ const cases: readonly TableScatterCase[] = [
 describeOp("tableScatter", cases, async (context, c) => {
   const { N, R, L, skipEvery = 0 } = c;
   const random = new Random(17);
-  const values = (count: number) => Int32Array.from({ length: count }, () => random.integer(-(2 ** 31), 2 ** 31));
+  const values = (count: number) =>
+    Int32Array.from({ length: count }, () => random.integer(-(2 ** 31), 2 ** 31));
   const [padded, first] = c.strided ? [L + 7, 3] : [L, 0];
   const whole = values(R * padded);
   const cells = random.permutation(R * L);
@@ -45,11 +46,18 @@ describeOp("tableScatter", cases, async (context, c) => {
   const written = values(N);
 
   const wholeTensor = context.integers([R, padded], whole);
-  const [rowsTensor, colsTensor, valuesTensor] = [rows, cols, written].map((data) => context.integers([N], data)) as
-    [typeof wholeTensor, typeof wholeTensor, typeof wholeTensor];
+  const [rowsTensor, colsTensor, valuesTensor] = [rows, cols, written].map((data) =>
+    context.integers([N], data),
+  ) as [typeof wholeTensor, typeof wholeTensor, typeof wholeTensor];
   tableScatter(context.stream, wholeTensor.slice(1, first, first + L), rowsTensor, colsTensor, valuesTensor);
 
-  const expected = reference(whole, rows, cols.map((col) => col + first), written, { L: padded });
+  const expected = reference(
+    whole,
+    rows,
+    cols.map((col) => col + first),
+    written,
+    { L: padded },
+  );
   expectSame(await context.readIntegers(wholeTensor), expected, { shape: [R, padded] });
 });
 
@@ -67,9 +75,14 @@ describe("tableScatter: bad arguments", () => {
       }),
     );
     expect(() => tableScatter(stream, table, entries, entries, device.empty("f32", [3]))).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_TYPE", message: expect.stringMatching(/^tableScatter: values: /) }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_TYPE",
+        message: expect.stringMatching(/^tableScatter: values: /),
+      }),
     );
-    expect(() => tableScatter(stream, device.empty("i32", [9]), entries, entries, entries)).toThrow(/table: expected/);
+    expect(() => tableScatter(stream, device.empty("i32", [9]), entries, entries, entries)).toThrow(
+      /table: expected/,
+    );
   });
 
   test.each([

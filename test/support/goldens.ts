@@ -16,6 +16,7 @@ export interface GoldenSequence {
 }
 
 export interface Golden {
+  readonly family: string;
   readonly folder: string;
   readonly sequences: readonly GoldenSequence[];
   /** Distance of a float64 pass whose activations are rounded to bf16. */
@@ -31,6 +32,7 @@ export async function readGolden(family: string): Promise<Golden> {
   const logits = await readTensors(`${folder}/golden.safetensors`);
   const yardstick = json.bf16_activation_yardstick;
   return {
+    family,
     folder,
     sequences: json.sequences.map(({ tokens, logits_tensor }) => ({
       tokens,
@@ -52,6 +54,13 @@ async function readTensors(file: string): Promise<Map<string, Float32Array>> {
       new Float32Array(bytes.slice(byteOffset, byteOffset + byteLength).buffer),
     ]),
   );
+}
+
+/** What may be asked of a result: the bounds of the goldens' README; those of bf16 are factors on the family's yardstick. */
+export function allowedDifference({ bf16 }: Golden, dtype: "f32" | "bf16"): Omit<LogitsDifference, "mean"> {
+  return dtype === "f32"
+    ? { max: 1e-3, rms: Infinity, relative: 1e-4, regret: 1e-3 }
+    : { max: 3 * bf16.max, rms: 2 * bf16.rms, relative: Infinity, regret: 0.1 };
 }
 
 export interface LogitsDifference {

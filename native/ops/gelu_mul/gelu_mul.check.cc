@@ -1,5 +1,5 @@
-#include "ops/gelu/gelu.h"
 #include "ops/gelu_mul/gelu_mul.h"
+#include "ops/gelu/gelu.h"
 
 namespace warploop {
 

@@ -20,19 +20,19 @@ int64_t weight_row(int64_t panel, int64_t column, int64_t N, bool swiglu) {
   return row < N / 2 ? panel % 2 * (N / 2) + row : -1;
 }
 
-template <class Bits>
+/// One panel: 16 rows are read side by side, so that the panel is written front to back.
+template <class Bits, int U>
 void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
   const int64_t N = p.weight.size(p.transpose ? 1 : 0), K = p.weight.size(p.transpose ? 0 : 1);
   const int64_t row_stride = p.weight.stride(p.transpose ? 1 : 0), k_stride = p.weight.stride(p.transpose ? 0 : 1);
-  const int64_t u = p.out.size(3), steps = p.out.size(1);
+  const Bits* rows[kPanelColumns];  // null: padding
   for (int64_t column = 0; column < kPanelColumns; column++) {
     const int64_t row = weight_row(panel, column, N, p.swiglu);
-    const Bits* from = p.weight.as<Bits>() + std::max<int64_t>(row, 0) * row_stride;
-    for (int64_t step = 0; step < steps; step++) {
-      for (int64_t i = 0; i < u; i++) {
-        const int64_t k = step * u + i;
-        out[(step * kPanelColumns + column) * u + i] = row >= 0 && k < K ? from[k * k_stride] : Bits{};
-      }
+    rows[column] = row < 0 ? nullptr : p.weight.as<Bits>() + row * row_stride;
+  }
+  for (int64_t k = 0; k < K; k += U) {
+    for (const Bits* row : rows) {
+      for (int64_t i = k; i < k + U; i++) *out++ = row && i < K ? row[i * k_stride] : Bits{};
     }
   }
 }
@@ -44,9 +44,11 @@ void pack_linear(const PackLinearParams& p, CpuContext& context) {
   parallel_for(context.pool(), p.out.size(0), 4, [&](int64_t begin, int64_t end, int) {
     for (int64_t panel = begin; panel < end; panel++) {
       if (p.out.dtype == DType::f32) {
-        pack_panel(p, panel, p.out.as<uint32_t>() + panel * elements);
+        pack_panel<uint32_t, 1>(p, panel, p.out.as<uint32_t>() + panel * elements);
+      } else if (p.out.dtype == DType::f16) {
+        pack_panel<uint16_t, 1>(p, panel, p.out.as<uint16_t>() + panel * elements);
       } else {
-        pack_panel(p, panel, p.out.as<uint16_t>() + panel * elements);
+        pack_panel<uint16_t, 2>(p, panel, p.out.as<uint16_t>() + panel * elements);
       }
     }
   });

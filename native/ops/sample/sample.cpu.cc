@@ -125,7 +125,8 @@ Cutoff filter(const LogitRow& row, const RowOptions& options, double* mass) {
   const int32_t top_k = options[SampleInt::top_k];
   const float min_p = options[SampleFloat::min_p], top_p = options[SampleFloat::top_p];
   if (top_k > 0) {
-    kept = CutoffSearch(row, Weigh::ones, mass).shorten(kept, [&](double) { return top_k; });
+    kept =
+        CutoffSearch(row, Weigh::ones, mass).shorten(enclose_best(row, top_k), [&](double) { return top_k; });
   }
   if (min_p > 0) {
     // p >= min_p * pmax, in logits; the best token always stays.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "cpu/top_list.h"
 #include "ops/sample/sample.row.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
@@ -21,11 +22,28 @@ WARPLOOP_INLINE float value_of(uint32_t key) {
 /// What a token weighs: 1 each (top-k), or its probability (top-p).
 enum class Weigh { ones, probabilities };
 
+/// A prefix of the ranking that is certain to hold the k best tokens: the k-th largest block maximum is a
+/// bound. Spares the search most blocks when k is small.
+inline Cutoff enclose_best(const LogitRow& row, int64_t k) {
+  constexpr int64_t kMost = 256;  // beyond it, insertion costs more than it spares
+  const Cutoff everything{-kInf, -1};
+  if (k > kMost) return everything;
+  float values[kMost];
+  int32_t ids[kMost];
+  TopList best(values, ids, k);
+  for (int64_t b = 0; b < row.blocks; b++) best.offer(row.maxima[b], static_cast<int32_t>(b));
+  if (!best.full() || best.last() == -kInf) return everything;
+  return {best.last(), std::numeric_limits<int32_t>::max()};
+}
+
 class CutoffSearch {
  public:
   static constexpr int kBins = 2048;
+  /// Neighbouring tokens add to different copies of the bins: adding to one bin again and again would wait
+  /// for itself.
+  static constexpr int kCopies = 4;
 
-  /// `mass` is scratch of kBins.
+  /// `mass` is scratch of kBins * kCopies.
   CutoffSearch(const LogitRow& row, Weigh weigh, double* mass) : row_(row), weigh_(weigh), mass_(mass) {}
 
   /// The shortest prefix of what `kept` keeps whose weight reaches target(total weight); all of it when none
@@ -50,21 +68,24 @@ class CutoffSearch {
   /// mass_[d] = weight of the kept tokens whose key has the digits prefix_ above bit `high` and d in [low,
   /// high).
   void fill(const Cutoff& kept, int low, int high) {
-    std::fill(mass_, mass_ + kBins, 0.0);
+    std::fill(mass_, mass_ + kBins * kCopies, 0.0);
     const uint32_t digits = (1u << (high - low)) - 1;
     const float lowest = high == 32 ? kept.value : std::max(kept.value, value_of(prefix_ << high));
+    const float largest = high == 32 ? kInf : value_of(prefix_ << high | ((1u << high) - 1));
     float weights[kSampleBlock];
     std::fill(weights, weights + kSampleBlock, 1.0f);
     for (int64_t b = 0; b < row_.blocks; b++) {
-      if (row_.maxima[b] < lowest) continue;
+      if (row_.maxima[b] < lowest || !row_.any_between(b, lowest, largest)) continue;
       if (weigh_ == Weigh::probabilities) row_.probabilities(b, weights);
       const float* values = row_.block(b);
       for (int64_t i = 0; i < kSampleBlock; i++) {
-        if (values[i] < lowest || !kept.keeps(values[i], b * kSampleBlock + i)) continue;
-        const uint32_t key = key_of(values[i]);
-        if (high < 32 && key >> high != prefix_) continue;
-        mass_[(key >> low) & digits] += weights[i];
+        if (values[i] < lowest || values[i] > largest || !kept.keeps(values[i], b * kSampleBlock + i))
+          continue;
+        mass_[i % kCopies * kBins + (key_of(values[i]) >> low & digits)] += weights[i];
       }
+    }
+    for (int i = 0; i < kBins; i++) {
+      for (int copy = 1; copy < kCopies; copy++) mass_[i] += mass_[copy * kBins + i];
     }
   }
 

@@ -18,6 +18,18 @@ struct LogitRow {
 
   const float* block(int64_t b) const { return values + b * kSampleBlock; }
 
+  /// Whether a value of the block lies in [low, high].
+  bool any_between(int64_t b, float low, float high) const {
+    vi inside{};
+    for (int i = 0; i < kSampleBlock; i += kLanes) {
+      const vf v = load(block(b) + i);
+      inside |= (v >= low) & (v <= high);
+    }
+    int32_t any = 0;
+    for (int i = 0; i < kLanes; i++) any |= inside[i];
+    return any != 0;
+  }
+
   /// out[i] = exp((l - highest) / temperature): the probabilities of a block, up to the common factor.
   void probabilities(int64_t b, float* out) const {
     for (int i = 0; i < kSampleBlock; i += kLanes) {

@@ -1,0 +1,31 @@
+/** linear at the shapes of a 0.6 B parameter model: decode (T = 1, 4) streams weights, a prompt (T = 512) multiplies. */
+import { linear } from "../../lib/ops/linear.js";
+import { packLinear } from "../../lib/ops/packLinear.js";
+import { filled } from "../support/inputs.js";
+import { benchOp, type OpBenchCase } from "../support/opBench.js";
+
+const shapes = [
+  [1024, 4096],
+  [2048, 1024],
+  [1024, 6144],
+  [3072, 1024],
+  [1024, 32000],
+] as const;
+
+function testCase(T: number, K: number, N: number, dtype: "bf16" | "f32"): OpBenchCase {
+  const size = dtype === "bf16" ? 2 : 4;
+  return {
+    shape: `T=${T} K=${K} N=${N}`,
+    dtype,
+    bytes: size * (T * K + N * K + T * N),
+    flops: 2 * T * N * K,
+    setup(stream) {
+      const weight = packLinear(stream, filled(stream, dtype, [N, K]));
+      const x = filled(stream, dtype, [T, K]);
+      return () => linear(stream, x, weight);
+    },
+  };
+}
+
+const cases = [1, 4, 16, 512].flatMap((T) => shapes.map(([K, N]) => testCase(T, K, N, "bf16")));
+await benchOp("linear", [...cases, testCase(1, 1024, 6144, "f32"), testCase(512, 1024, 6144, "f32")]);

@@ -1,0 +1,50 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface FlashAttentionOptions {
+  /** [B + 1], i32: first query of each sequence, then T. With cuSeqlensK; without both: one sequence. */
+  readonly cuSeqlensQ?: Tensor;
+  /** [B + 1], i32: first key of each sequence, then the end of the last. */
+  readonly cuSeqlensK?: Tensor;
+  /** Query i (of Lq) sees no key beyond i + Lk - Lq. Default true. */
+  readonly causal?: boolean;
+  /** Factor on the scores. Default 1 / sqrt(Dh). */
+  readonly scale?: number;
+  /** Keys that a query sees up to its own position i + Lk - Lq; 0: all. Default 0. */
+  readonly window?: number;
+  /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row. */
+  readonly lse?: Tensor;
+  /** [T, Hq, Dv], f32 | bf16 | f16: where to write the result. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Attention over contiguous keys and values of variable-length sequences.
+ *
+ *     out[i, h] = sum_j softmax_j(scale * q[i, h] . k[j, h']) v[j, h'],   h' = h * Hkv / Hq
+ *
+ * A query that sees no key gives 0 and lse = -infinity. S is the number of keys of all sequences, Lq and Lk are the
+ * numbers of queries and keys of one. A row's result is bit-identical for every batch.
+ *
+ * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh and Dv are multiples of 16, 16 to 512
+ * @param k [S, Hkv, Dh], f32 | bf16 | f16; the last axis is contiguous; Hq is a multiple of Hkv
+ * @param v [S, Hkv, Dv], dtype of k; the last axis is contiguous
+ * @returns [T, Hq, Dv], dtype of q
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @throws ExecutionError, from the next wait on the stream: cuSeqlens that are not ascending, or leave q or k
+ * @see Dao: FlashAttention-2, arXiv 2307.08691; native/cpu/attention.cc
+ */
+export function flashAttention(
+  stream: Stream,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  options: FlashAttentionOptions = {},
+): Tensor {
+  const { cuSeqlensQ = null, cuSeqlensK = null, causal = true, window = 0, lse = null } = options;
+  const { scale = 1 / Math.sqrt(q.size(-1)) } = options;
+  const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), v.size(-1)]);
+  stream.run(native.ops["flashAttention"], q, k, v, cuSeqlensQ, cuSeqlensK, lse, out, scale, window, causal);
+  return out;
+}

@@ -1,0 +1,50 @@
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface PagedAttentionOptions {
+  /** Factor on the scores. Default 1 / sqrt(Dh). */
+  readonly scale?: number;
+  /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
+  readonly window?: number;
+  /** [T, Hq, Dv], f32 | bf16 | f16: where to write the result. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Causal attention over keys and values in pages: prompts, chunks of prompts and decoding in one call.
+ *
+ *     out[i, h] = sum_{j <= p} softmax_j(scale * q[i, h] . k[j, h']) v[j, h'],   h' = h * Hkv / Hq
+ *
+ * where query i stands at position p of its sequence and token j lies in page pageTable[rows[b], j / Ps] at offset j % Ps.
+ * With a window w only j > p - w counts. A row's result is bit-identical however its prompt was chunked or batched.
+ *
+ * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh and Dv are multiples of 16, 16 to 512
+ * @param kPages [P, Ps, Hkv, Dh], f32 | bf16 | f16; the last axis is contiguous; Hq is a multiple of Hkv
+ * @param vPages [P, Ps, Hkv, Dv], dtype of kPages; the last axis is contiguous
+ * @param pageTable [R, Pmax], i32: the pages of each request slot, in the order of its tokens; the last axis is contiguous
+ * @param rows [B], i32: the request slot of each sequence; B is at most 16384
+ * @param cuSeqlensQ [B + 1], i32: the first query of each sequence, then T; a sequence without queries is skipped
+ * @param contextLens [B], i32: the tokens of each sequence; its queries are the last of them
+ * @returns [T, Hq, Dv], dtype of q
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @throws ExecutionError, from the next wait on the stream: a row, page, length or cuSeqlensQ out of range
+ * @see Kwon et al.: Efficient Memory Management for Large Language Model Serving with PagedAttention, arXiv 2309.06180,
+ *   equation 4; native/cpu/attention.cc
+ */
+export function pagedAttention(
+  stream: Stream,
+  q: Tensor,
+  kPages: Tensor,
+  vPages: Tensor,
+  pageTable: Tensor,
+  rows: Tensor,
+  cuSeqlensQ: Tensor,
+  contextLens: Tensor,
+  options: PagedAttentionOptions = {},
+): Tensor {
+  const { scale = 1 / Math.sqrt(q.size(-1)), window = 0 } = options;
+  const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), vPages.size(-1)]);
+  stream.run(native.ops["pagedAttention"], q, kPages, vPages, pageTable, rows, cuSeqlensQ, contextLens, out, scale, window);
+  return out;
+}

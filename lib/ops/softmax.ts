@@ -1,0 +1,35 @@
+import type { FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+
+export interface SoftmaxOptions {
+  /** Row t sees the columns j <= t + D - T only; the others become 0. Default false. */
+  readonly causal?: boolean;
+  /** Multiplies x first. Default 1. */
+  readonly scale?: number;
+  /** Dtype of the result. Default: that of x. */
+  readonly dtype?: FloatDType;
+  /** Where to write the result (shape of x); may be x itself. */
+  readonly out?: Tensor;
+}
+
+/**
+ * Softmax over the last axis.
+ *
+ *     out[t, j] = exp(scale x[t, j]) / sum_i exp(scale x[t, i])
+ *
+ * A row that sees no column, or nothing but -inf, becomes 0. Models use `flashAttention` and `pagedAttention`, which never
+ * hold a matrix of scores.
+ *
+ * @param x [T, D], f32 | bf16 | f16; the last axis is contiguous
+ * @returns [T, D]
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @see native/ops/softmax
+ */
+export function softmax(stream: Stream, x: Tensor, options: SoftmaxOptions = {}): Tensor {
+  const { causal = false, scale = 1 } = options;
+  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
+  stream.run(native.ops["softmax"], x, out, scale, causal);
+  return out;
+}

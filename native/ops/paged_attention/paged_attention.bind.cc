@@ -1,0 +1,21 @@
+#include "bind/arguments.h"
+#include "ops/paged_attention/paged_attention.h"
+
+namespace warploop {
+
+void bind_paged_attention(Arguments& args, Stream& stream) {
+  PagedAttentionParams p{};
+  p.q = args.tensor();
+  p.k_pages = args.tensor();
+  p.v_pages = args.tensor();
+  p.page_table = args.tensor();
+  p.rows = args.tensor();
+  p.cu_seqlens_q = args.tensor();
+  p.context_lens = args.tensor();
+  p.out = args.tensor();
+  p.scale = args.f32();
+  p.window = args.i32();
+  stream.submit<OpId::paged_attention>(p);
+}
+
+}  // namespace warploop

@@ -1,0 +1,27 @@
+#include "ops/paged_attention/paged_attention.h"
+
+#include <cmath>
+
+#include "core/attention_limits.h"
+
+namespace warploop {
+
+void check(const PagedAttentionParams& p, Check& c) {
+  Sym T{"T"}, Hq{"Hq"}, Hkv{"Hkv"}, Dh{"Dh"}, Dv{"Dv"}, P{"P"}, Ps{"Ps"}, R{"R"}, Pmax{"Pmax"}, B{"B"}, B1{"B+1"};
+  c.tensor("q", p.q).dtype(kFloats).shape({T, Hq, Dh}).rows();
+  c.tensor("kPages", p.k_pages).dtype(kFloats).shape({P, Ps, Hkv, Dh}).rows();
+  c.tensor("vPages", p.v_pages).same_dtype(p.k_pages, "kPages").shape({P, Ps, Hkv, Dv}).rows();
+  c.tensor("pageTable", p.page_table).dtype(kI32).shape({R, Pmax}).rows();
+  c.tensor("rows", p.rows).dtype(kI32).shape({B}).packed();
+  c.tensor("cuSeqlensQ", p.cu_seqlens_q).dtype(kI32).shape({B1}).packed();
+  c.tensor("contextLens", p.context_lens).dtype(kI32).shape({B}).packed();
+  c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
+  check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
+  c.that(Ps.value() >= 1, "kPages", "a page size of at least 1", Ps.value());
+  c.that(B.value() <= kMaxAttentionSequences, "rows", "at most 16384 sequences", B.value());
+  c.that(B1.value() == B.value() + 1, "cuSeqlensQ", "one element more than rows", B1.value());
+  c.that(std::isfinite(p.scale), "scale", "a finite number", p.scale);
+  c.that(p.window >= 0, "window", "0 or a positive number of keys", p.window);
+}
+
+}  // namespace warploop

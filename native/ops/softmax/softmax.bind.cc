@@ -1,0 +1,15 @@
+#include "bind/arguments.h"
+#include "ops/softmax/softmax.h"
+
+namespace warploop {
+
+void bind_softmax(Arguments& args, Stream& stream) {
+  SoftmaxParams p{};
+  p.x = args.tensor();
+  p.out = args.tensor();
+  p.scale = args.f32();
+  p.causal = args.flag();
+  stream.submit<OpId::softmax>(p);
+}
+
+}  // namespace warploop
