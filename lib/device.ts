@@ -15,6 +15,7 @@ export interface DeviceOptions {
 export class Device {
   readonly #handle: Handle;
   readonly #streams = new Set<Stream>();
+  readonly #memory = new Set<Memory>();
   #disposed = false;
   /** "cpu" */
   readonly name: string;
@@ -72,7 +73,9 @@ export class Device {
   /** Raw memory. @throws OutOfMemoryError */
   allocate(bytes: number): Memory {
     this.#requireOpen();
-    return new Memory(this, allocate(this.#handle, bytes), bytes);
+    const memory = new Memory(this, allocate(this.#handle, bytes), bytes, (ended) => this.#memory.delete(ended));
+    this.#memory.add(memory);
+    return memory;
   }
 
   /** Disposes the streams and then the device. Tensors of this device end with it. Idempotent. */
@@ -80,6 +83,7 @@ export class Device {
     if (this.#disposed) return;
     this.#disposed = true;
     await Promise.all([...this.#streams].map((stream) => stream.dispose()));
+    for (const memory of [...this.#memory]) memory.dispose();
     native.closeDevice(this.#handle);
   }
 

@@ -1,6 +1,7 @@
 /**
  * The typed face of the addon: every native function, and the promises that the addon settles. Handles are numbers that
- * native/bind/handles.h checks; nothing outside lib/{device,stream,graph,tensor}.ts calls these directly.
+ * native/bind/handles.h checks; only lib/{device,stream,graph,tensor}.ts and
+ * lib/weights/mappedFile.ts call these directly; ops go through `Stream.run`.
  */
 import { ClosedError, ExecutionError, OutOfMemoryError } from "./errors.js";
 import { loadAddon } from "./nativeLoader.js";

@@ -10,14 +10,20 @@ import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "./errors.js"
 import { type Handle, native } from "./native.js";
 import type { Stream } from "./stream.js";
 
-/** One native allocation. */
+/** One native allocation. Use `device.allocate`. */
 export class Memory {
+  readonly device: Device;
+  readonly handle: Handle;
+  readonly bytes: number;
+  readonly #onDispose: (memory: Memory) => void;
   #disposed = false;
-  constructor(
-    readonly device: Device,
-    readonly handle: Handle,
-    readonly bytes: number,
-  ) {}
+
+  constructor(device: Device, handle: Handle, bytes: number, onDispose: (memory: Memory) => void) {
+    this.device = device;
+    this.handle = handle;
+    this.bytes = bytes;
+    this.#onDispose = onDispose;
+  }
 
   get disposed(): boolean {
     return this.#disposed;
@@ -27,7 +33,8 @@ export class Memory {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (!this.device.disposed) native.release(this.handle);
+    this.#onDispose(this);
+    native.release(this.handle);
   }
 }
 

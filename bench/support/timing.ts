@@ -50,8 +50,11 @@ async function replays(stream: Stream, call: () => void, count: number, batches:
   const graph = stream.capture(() => {
     for (let i = 0; i < count; i++) {
       const scope = stream.scope();
-      call();
-      scope.close();
+      try {
+        call();
+      } finally {
+        scope.close(); // the error is the call's, not that of a scope left open
+      }
     }
   });
   await stream.synchronize();

@@ -14,6 +14,7 @@ import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.j
 import { type GenerateContext, type GenerateOptions, resolveGeneration } from "./generateOptions.js";
 import { type GenerateResult, GenerationStream } from "./generationStream.js";
 import { computeLogits, startGeneration } from "./requests.js";
+import { traceRouting } from "./routing.js";
 import { ModelRunner } from "./runner.js";
 import { Scheduler } from "./scheduler.js";
 import { checkBoolean, checkNames, checkNumber, checkTokenIds, describe } from "./validate.js";
@@ -187,6 +188,19 @@ export class LLM {
     this.#requireOpen();
     const { engine, context } = this.#parts;
     return computeLogits(engine, checkTokenIds("tokenIds", tokenIds, context.vocabSize), context.vocabSize);
+  }
+
+  /**
+   * Which experts the tokens of a text go to. Runs between the steps of other requests, with its own KV memory.
+   *
+   * @param tokenIds [T], at most the context length
+   * @returns for every layer the experts of each token, [T, K] row-major, the best first; empty for a layer without experts
+   * @throws ArgumentTypeError, ArgumentRangeError; OutOfMemoryError; ClosedError
+   */
+  async routing(tokenIds: readonly number[] | Int32Array): Promise<Int32Array[]> {
+    this.#requireOpen();
+    const { model, stream, context } = this.#parts;
+    return traceRouting(model, stream, checkTokenIds("tokenIds", tokenIds, context.vocabSize));
   }
 
   stats(): LLMStats {

@@ -47,14 +47,13 @@ void add_value_columns(const T* const* values, int64_t at, int tokens, const uin
     }
   }
   for (int t = 0; t < tokens; t += Units::kPerUnit) {
+    vu columns[kVectors];
+    load_value_units<Units, kVectors>(values + t, at, columns);
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; j++) {
-      const vu column = load_value_units<Units>(values + t, at + j * kLanes);
+    for (int r = 0; r < kRows; r++) {
+      const vu weight = weights[(r * kTileKeys + t) / Units::kPerUnit] - vu{};
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; r++) {
-        const vu weight = weights[(r * kTileKeys + t) / Units::kPerUnit] - vu{};
-        sum[r][j] = Units::multiply_add(weight, column, sum[r][j]);
-      }
+      for (int j = 0; j < kVectors; j++) sum[r][j] = Units::multiply_add(weight, columns[j], sum[r][j]);
     }
   }
 #pragma GCC unroll 8

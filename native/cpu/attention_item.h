@@ -188,7 +188,7 @@ class ItemKernel {
   }
 
   /// Cache lines of kLanes rows of one head.
-  static int lines_of(int64_t width) { return static_cast<int>(kLanes * width * sizeof(T) / 64); }
+  static int64_t lines_of(int64_t width) { return kLanes * width * static_cast<int64_t>(sizeof(T)) / 64; }
 
   /// Adds a tile to all rows of all heads, walking through memory in blocks of tokens.
   void add_tile_direct(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {

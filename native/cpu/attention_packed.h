@@ -32,10 +32,17 @@ void pack_keys(const T* const* keys, int64_t at, int64_t width, int columns, Fet
 template <class Units, class T>
 void pack_values(const T* const* values, int64_t at, int64_t width, int columns, FetchAhead<T> ahead, uint32_t* packed) {
   for (int j = 0; j < columns; j += Units::kPerUnit, packed += width) {
-    ahead.lines(static_cast<int>(width / kLanes));
-    for (int64_t d = 0; d < width; d += kLanes) {
-      const vu units = load_value_units<Units>(values + j, at + d);
-      std::memcpy(packed + d, &units, sizeof units);
+    ahead.lines(width / kLanes);
+    int64_t d = 0;
+    for (; d + 2 * kLanes <= width; d += 2 * kLanes) {
+      vu units[2];
+      load_value_units<Units, 2>(values + j, at + d, units);
+      std::memcpy(packed + d, units, sizeof units);
+    }
+    for (; d < width; d += kLanes) {
+      vu units[1];
+      load_value_units<Units, 1>(values + j, at + d, units);
+      std::memcpy(packed + d, units, sizeof units);
     }
   }
 }

@@ -62,10 +62,14 @@ struct Bf16Units {
 
 // --- transposition ---
 
-template <size_t... I>
-WARPLOOP_INLINE std::pair<vu, vu> zip(vu a, vu b, std::index_sequence<I...>) {
-  return {__builtin_shufflevector(a, b, (I / 2 + I % 2 * kLanes)...),
-          __builtin_shufflevector(a, b, (kLanes / 2 + I / 2 + I % 2 * kLanes)...)};
+typedef uint16_t vw __attribute__((vector_size(kLanes * 4)));  // a register of 16-bit elements
+
+/// The elements of a and b in turn: the first half and the second half of the result.
+template <class V, size_t... I>
+WARPLOOP_INLINE std::pair<V, V> zip(V a, V b, std::index_sequence<I...>) {
+  constexpr size_t kCount = sizeof...(I);
+  return {__builtin_shufflevector(a, b, (I / 2 + I % 2 * kCount)...),
+          __builtin_shufflevector(a, b, (kCount / 2 + I / 2 + I % 2 * kCount)...)};
 }
 
 /// x[i][j] <-> x[j][i]: log2(kLanes) rounds of zipping row i with row i + kLanes/2.
@@ -100,16 +104,28 @@ WARPLOOP_INLINE vu load_units(const T* p, int64_t units) {
   }
 }
 
-/// kLanes columns of V for one unit: the values of a token, or the pairs of two tokens.
-template <class Units, class T>
-WARPLOOP_INLINE vu load_value_units(const T* const* values, int64_t at) {
+/// kVectors * kLanes columns of V for one unit: the values of a token, or the pairs of two tokens.
+template <class Units, int kVectors, class T>
+WARPLOOP_INLINE void load_value_units(const T* const* values, int64_t at, vu (&units)[kVectors]) {
   if constexpr (Units::kPerUnit == 1) {
-    const vf x = load(values[0] + at);
-    return load_as<vu>(&x);
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; j++) {
+      const vf x = load(values[0] + at + j * kLanes);
+      units[j] = load_as<vu>(&x);
+    }
+  } else if constexpr (kVectors % 2 == 0) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; j += 2) {
+      const vw even = load_as<vw>(values[0] + at + j * kLanes), odd = load_as<vw>(values[1] + at + j * kLanes);
+      const auto [low, high] = zip(even, odd, std::make_index_sequence<2 * kLanes>{});
+      units[j] = reinterpret_cast<vu>(low);
+      units[j + 1] = reinterpret_cast<vu>(high);
+    }
   } else {
+    static_assert(kVectors == 1);
     const vu even = __builtin_convertvector(load_as<vh>(values[0] + at), vu);
     const vu odd = __builtin_convertvector(load_as<vh>(values[1] + at), vu);
-    return even | odd << 16;
+    units[0] = even | odd << 16;
   }
 }
 
@@ -141,15 +157,18 @@ class FetchAhead {
   }
 
   /// The next `count` lines.
-  WARPLOOP_INLINE void lines(int count) {
-    for (; count > 0 && row_ != end_; count--) {
-      __builtin_prefetch(reinterpret_cast<const char*>(*row_) + at_, 0, 2);
-      at_ += 64;
+  WARPLOOP_INLINE void lines(int64_t count) {
+    while (count > 0 && row_ != end_) {
+      const int64_t stop = std::min(at_ + count * kLineBytes, bytes_);
+      count -= (stop - at_ + kLineBytes - 1) / kLineBytes;
+      const auto* row = reinterpret_cast<const char*>(*row_);
+      for (; at_ < stop; at_ += kLineBytes) __builtin_prefetch(row + at_, 0, 2);
       if (at_ >= bytes_) at_ = 0, row_++;
     }
   }
 
  private:
+  static constexpr int64_t kLineBytes = 64;
   const T* const* row_;
   const T* const* end_;
   int64_t bytes_;

@@ -19,8 +19,11 @@ interface Entry {
 
 /** Below this gap (in nats) between the best two tokens another order of additions may choose the other one. */
 const decidedMargin = 0.2;
-/** On log-probabilities of the golden's top five: f32 arithmetic against f32 arithmetic, and bf16 activations. */
-const tolerances = { f32: 2e-3, bf16: 0.3 };
+/**
+ * On log-probabilities. With bf16 activations a token near a tie of its router may go to another expert, which shows in
+ * the tokens that all but never come: those are not compared.
+ */
+const tolerances = { f32: { above: -Infinity, nats: 1e-4 }, bf16: { above: -4, nats: 0.15 } };
 
 let device: Device;
 let stream: Stream;
@@ -65,16 +68,16 @@ describe.each(cases)("$name in $dtype", ({ name, dtype }) => {
   });
 
   it("gives the log-probabilities of the five best tokens", () => {
+    const { above, nats } = tolerances[dtype];
     let worst = 0;
     entries.forEach(({ top5_logprobs }, index) =>
       top5_logprobs.forEach((top, i) => {
         const actual = row(index, i);
-        // A token that all but never comes says nothing: its logarithm magnifies rounding.
         for (const [id, expected] of top)
-          if (expected > -10) worst = Math.max(worst, Math.abs(actual[id]! - expected));
+          if (expected > above) worst = Math.max(worst, Math.abs(actual[id]! - expected));
       }),
     );
-    expect(worst).toBeLessThan(tolerances[dtype]);
+    expect(worst).toBeLessThan(nats);
   });
 });
 

@@ -133,3 +133,15 @@ describe("captures", () => {
     expect([...(await x.readFloat32(stream))]).toEqual([1, 2, 3, 4]);
   });
 });
+
+test("a device that is disposed releases tensors and arenas that nobody has disposed", async () => {
+  const before = native.liveHandles();
+  const device = Device.open("cpu");
+  const stream = device.createStream();
+  device.empty("f32", [8]);
+  const scope = stream.scope();
+  stream.empty("f32", [8]);
+  scope.close();
+  await device.dispose();
+  expect(native.liveHandles()).toEqual(before);
+});

@@ -83,7 +83,11 @@ const rows: readonly RowCase[] = [
   { name: "-inf has no share", x: [0, -Infinity, 0], expected: [0.5, 0, 0.5] },
   { name: "nothing but -inf is 0", x: [-Infinity, -Infinity], expected: [0, 0] },
   { name: "NaN makes its row NaN", x: [0, NaN, 1], expected: [NaN, NaN, NaN] },
-  { name: "NaN among -inf", x: [NaN, ...new Array<number>(40).fill(-Infinity)], expected: new Array<number>(41).fill(NaN) },
+  {
+    name: "NaN among -inf",
+    x: [NaN, ...new Array<number>(40).fill(-Infinity)],
+    expected: new Array<number>(41).fill(NaN),
+  },
   { name: "+inf makes its row NaN", x: [0, Infinity], expected: [NaN, NaN] },
 ];
 
@@ -93,14 +97,18 @@ describeOp("softmax: special values", rows, async (context, { x, expected }) => 
   expectSame(await context.read(out), expected, { shape });
 });
 
-describeOp("softmax: a row does not depend on the others", [{ name: "bf16, 45 columns" }], async (context) => {
-  const [T, D] = [40, 45];
-  const x = new Random(4).normal(T * D, { dtype: "bf16" });
-  const together = await context.read(softmax(context.stream, context.tensor("bf16", [T, D], x)));
-  const row = x.subarray(7 * D, 8 * D);
-  const alone = await context.read(softmax(context.stream, context.tensor("bf16", [1, D], row)));
-  expectSame(alone, together.subarray(7 * D, 8 * D), { shape: [D] });
-});
+describeOp(
+  "softmax: a row does not depend on the others",
+  [{ name: "bf16, 45 columns" }],
+  async (context) => {
+    const [T, D] = [40, 45];
+    const x = new Random(4).normal(T * D, { dtype: "bf16" });
+    const together = await context.read(softmax(context.stream, context.tensor("bf16", [T, D], x)));
+    const row = x.subarray(7 * D, 8 * D);
+    const alone = await context.read(softmax(context.stream, context.tensor("bf16", [1, D], row)));
+    expectSame(alone, together.subarray(7 * D, 8 * D), { shape: [D] });
+  },
+);
 
 describe("softmax: bad arguments", () => {
   const device = Device.open("cpu");

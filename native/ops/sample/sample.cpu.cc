@@ -124,10 +124,7 @@ Cutoff filter(const LogitRow& row, const RowOptions& options, double* mass) {
   Cutoff kept{-kInf, -1};
   const int32_t top_k = options[SampleInt::top_k];
   const float min_p = options[SampleFloat::min_p], top_p = options[SampleFloat::top_p];
-  if (top_k > 0) {
-    kept =
-        CutoffSearch(row, Weigh::ones, mass).shorten(enclose_best(row, top_k), [&](double) { return top_k; });
-  }
+  if (top_k > 0) kept = CutoffSearch(row, Weigh::ones, mass).shorten(enclose_best(row, top_k), top_k);
   if (min_p > 0) {
     // p >= min_p * pmax, in logits; the best token always stays.
     const double lowest =
@@ -136,9 +133,8 @@ Cutoff filter(const LogitRow& row, const RowOptions& options, double* mass) {
     if (value > kept.value) kept = {value, std::numeric_limits<int32_t>::max()};
   }
   if (top_p < 1) {
-    kept = CutoffSearch(row, Weigh::probabilities, mass).shorten(kept, [&](double total) {
-      return std::max(top_p * total, std::numeric_limits<double>::min());
-    });
+    const Enclosure enclosure = enclose_share(row, kept, top_p);
+    kept = CutoffSearch(row, Weigh::probabilities, mass).shorten(enclosure.kept, enclosure.wanted);
   }
   return kept;
 }
@@ -151,7 +147,7 @@ int32_t choose(const LogitRow& row, const RowOptions& options, double* mass) {
   const DrawKey key{static_cast<uint32_t>(options[SampleInt::seed_low]),
                     static_cast<uint32_t>(options[SampleInt::seed_high]),
                     static_cast<uint32_t>(options[SampleInt::position])};
-  return draw(row, kept, temperature, key);  // 7.
+  return Draw(row, temperature, key).among(kept);  // 7.
 }
 
 }  // namespace

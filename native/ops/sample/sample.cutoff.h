@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "cpu/top_list.h"
 #include "ops/sample/sample.row.h"
@@ -36,6 +37,50 @@ inline Cutoff enclose_best(const LogitRow& row, int64_t k) {
   return {best.last(), std::numeric_limits<int32_t>::max()};
 }
 
+/// A prefix of the ranking, and the weight that a search for the cutoff has to reach in it.
+struct Enclosure {
+  Cutoff kept;
+  double wanted;
+};
+
+/// A prefix of what `kept` keeps that is certain to hold `share` of its probability: everything down to the
+/// first of a few depths at which the sum suffices. One vectorised pass that spares the search most tokens of
+/// a peaked distribution.
+inline Enclosure enclose_share(const LogitRow& row, const Cutoff& kept, double share) {
+  constexpr float kDepths[] = {1, 2,  4,  6,
+                               8, 10, 12, 16};  // below the highest logit, in units of the temperature
+  constexpr int kCount = std::size(kDepths);
+  constexpr int64_t kChunk = 64;  // blocks summed in f32
+  float floors[kCount];
+  for (int j = 0; j < kCount; j++) floors[j] = row.highest - kDepths[j] / row.inverse_temperature;
+
+  double total = 0, sums[kCount] = {};
+  for (int64_t begin = 0; begin < row.blocks; begin += kChunk) {
+    vf all{}, above[kCount] = {};
+    for (int64_t b = begin; b < std::min(begin + kChunk, row.blocks); b++) {
+      if (row.maxima[b] < kept.value) continue;
+      float weights[kSampleBlock];
+      row.probabilities(b, weights);
+      for (int i = 0; i < kSampleBlock; i += kLanes) {
+        const vf value = load(row.block(b) + i);
+        const vf weight =
+            kept.keeps(value, static_cast<int32_t>(b * kSampleBlock + i)) ? load(weights + i) : vf{};
+        all += weight;
+        for (int j = 0; j < kCount; j++) above[j] += value >= floors[j] ? weight : vf{};
+      }
+    }
+    total += reduce_add(all);
+    for (int j = 0; j < kCount; j++) sums[j] += reduce_add(above[j]);
+  }
+
+  const double wanted = std::max(share * total, std::numeric_limits<double>::min());  // at least one token
+  for (int j = 0; j < kCount; j++) {
+    if (sums[j] >= wanted && floors[j] > kept.value)
+      return {{floors[j], std::numeric_limits<int32_t>::max()}, wanted};
+  }
+  return {kept, wanted};
+}
+
 class CutoffSearch {
  public:
   static constexpr int kBins = 2048;
@@ -46,15 +91,12 @@ class CutoffSearch {
   /// `mass` is scratch of kBins * kCopies.
   CutoffSearch(const LogitRow& row, Weigh weigh, double* mass) : row_(row), weigh_(weigh), mass_(mass) {}
 
-  /// The shortest prefix of what `kept` keeps whose weight reaches target(total weight); all of it when none
-  /// does.
-  template <class Target>
-  Cutoff shorten(const Cutoff& kept, const Target& target) {
+  /// The shortest prefix of what `kept` keeps whose weight reaches `wanted`; all of it when none does.
+  Cutoff shorten(const Cutoff& kept, double wanted) {
     prefix_ = 0, above_ = 0;
     fill(kept, 21, 32);
     double total = 0;
     for (int i = 0; i < kBins; i++) total += mass_[i];
-    const double wanted = target(total);
     if (!(wanted <= total)) return kept;
     descend(wanted, 11);
     fill(kept, 10, 21);
@@ -72,18 +114,10 @@ class CutoffSearch {
     const uint32_t digits = (1u << (high - low)) - 1;
     const float lowest = high == 32 ? kept.value : std::max(kept.value, value_of(prefix_ << high));
     const float largest = high == 32 ? kInf : value_of(prefix_ << high | ((1u << high) - 1));
-    float weights[kSampleBlock];
-    std::fill(weights, weights + kSampleBlock, 1.0f);
-    for (int64_t b = 0; b < row_.blocks; b++) {
-      if (row_.maxima[b] < lowest || !row_.any_between(b, lowest, largest)) continue;
-      if (weigh_ == Weigh::probabilities) row_.probabilities(b, weights);
-      const float* values = row_.block(b);
-      for (int64_t i = 0; i < kSampleBlock; i++) {
-        if (values[i] < lowest || values[i] > largest || !kept.keeps(values[i], b * kSampleBlock + i))
-          continue;
-        mass_[i % kCopies * kBins + (key_of(values[i]) >> low & digits)] += weights[i];
-      }
-    }
+    visit(kept, lowest, largest, [&](int64_t id, float value, float weight) {
+      mass_[id % kCopies * kBins + (key_of(value) >> low & digits)] += weight;
+      return true;
+    });
     for (int i = 0; i < kBins; i++) {
       for (int copy = 1; copy < kCopies; copy++) mass_[i] += mass_[copy * kBins + i];
     }
@@ -110,21 +144,28 @@ class CutoffSearch {
   Cutoff nth_equal(const Cutoff& kept, float value, double wanted) const {
     Cutoff cutoff{value, 0};
     double sum = 0;
+    visit(kept, value, value, [&](int64_t id, float, float weight) {
+      cutoff.last = static_cast<int32_t>(id);
+      sum += weight;
+      return sum < wanted;
+    });
+    return cutoff;
+  }
+
+  /// body(id, logit, weight) for each kept token with a logit in [low, high], until it returns false.
+  template <class Body>
+  void visit(const Cutoff& kept, float low, float high, const Body& body) const {
+    uint8_t indices[kSampleBlock];
+    float weights[kSampleBlock];
+    std::fill(weights, weights + kSampleBlock, 1.0f);
     for (int64_t b = 0; b < row_.blocks; b++) {
-      if (row_.maxima[b] < value) continue;
-      float weights[kSampleBlock];
-      std::fill(weights, weights + kSampleBlock, 1.0f);
-      if (weigh_ == Weigh::probabilities) row_.probabilities(b, weights);
-      const float* values = row_.block(b);
-      for (int64_t i = 0; i < kSampleBlock; i++) {
-        const int64_t id = b * kSampleBlock + i;
-        if (values[i] != value || !kept.keeps(values[i], id)) continue;
-        cutoff.last = static_cast<int32_t>(id);
-        sum += weights[i];
-        if (sum >= wanted) return cutoff;
+      const int count = row_.find(b, kept, low, high, indices);
+      if (count > 0 && weigh_ == Weigh::probabilities) row_.probabilities(b, weights);
+      for (int n = 0; n < count; n++) {
+        const int i = indices[n];
+        if (!body(b * kSampleBlock + i, row_.block(b)[i], weights[i])) return;
       }
     }
-    return cutoff;
   }
 
   const LogitRow& row_;

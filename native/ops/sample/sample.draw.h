@@ -36,11 +36,10 @@ WARPLOOP_INLINE void multiply(vu a, uint32_t factor, vu& high, vu& low) {
 #endif
 }
 
-/// First words of Philox4x32-10 for kLanes consecutive tokens: key (seed_low, seed_high), counter (position,
-/// token, 0, 0). Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC 2011), section 3.3.
-WARPLOOP_INLINE vu philox(const DrawKey& key, uint32_t first_token) {
-  vu c0 = vu{} + key.position, c1, c2{}, c3{}, high0, high1, low0, low1;
-  for (int i = 0; i < kLanes; i++) c1[i] = first_token + static_cast<uint32_t>(i);
+/// First words of Philox4x32-10 for kLanes tokens: key (seed_low, seed_high), counter (position, token, 0,
+/// 0). Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC 2011), section 3.3.
+WARPLOOP_INLINE vu philox(const DrawKey& key, vu tokens) {
+  vu c0 = vu{} + key.position, c1 = tokens, c2{}, c3{}, high0, high1, low0, low1;
   uint32_t k0 = key.seed_low, k1 = key.seed_high;
   for (int round = 0; round < 10;
        round++, k0 += 0x9e3779b9, k1 += 0xbb67ae85) {  // key schedule: Weyl sequences
@@ -61,45 +60,70 @@ inline double gumbel(uint32_t word) {
   return -std::log(-std::log(u));
 }
 
-/// Draws one of the tokens that `kept` keeps (at least one). Only tokens that can still win are evaluated: l
-/// + g > best means -log(u) < e^(l - best), and 1 - u <= -log(u); so 1 - u < e^(l - best) is necessary. The
-/// test is rounded generously, the evaluation is exact, hence the result is that of the plain argmax.
-inline int32_t draw(const LogitRow& row, const Cutoff& kept, double temperature, const DrawKey& key) {
-  constexpr float kGenerous = 1.001f;
-  constexpr float kSmallest = 0x1p-25f;  // 1 - u of the largest u
-  double best = -HUGE_VAL;
-  int64_t winner = 0;
-  for (int64_t b = 0; b < row.blocks; b++) {
-    if (row.maxima[b] < kept.value) continue;
-    const double lead = static_cast<double>(row.maxima[b]) - row.highest;
-    if (std::exp(lead / temperature - best) * kGenerous < kSmallest) continue;
+/// The draw among the kept tokens. Only those that can still win are evaluated: l + g > best means -log(u) <
+/// e^(l - best), and 1 - u <= -log(u), so 1 - u < e^(l - best) is necessary. Both tests before the evaluation
+/// are rounded generously and the evaluation is exact: the result is that of the plain argmax, the lowest id
+/// first.
+class Draw {
+ public:
+  Draw(const LogitRow& row, double temperature, const DrawKey& key)
+      : row_(row), temperature_(temperature), key_(key) {}
 
-    const float* values = row.block(b);
-    const float bound = static_cast<float>(best);
-    uint32_t words[kSampleBlock];
-    float reach[kSampleBlock];  // >= 0: can win
-    vf furthest = splat(-1.0f);
-    for (int i = 0; i < kSampleBlock; i += kLanes) {
-      const vu word = philox(key, static_cast<uint32_t>(b * kSampleBlock + i));
-      const vi complement = 0xffffff - __builtin_convertvector(word >> 8, vi);
-      const vf one_minus_u = (__builtin_convertvector(complement, vf) + 0.5f) * 0x1p-24f;
-      const vf lead = (load(values + i) - row.highest) * row.inverse_temperature - bound;
-      const vf difference = exp(min(lead, splat(1.0f))) * kGenerous - one_minus_u;
-      std::memcpy(words + i, &word, sizeof word);
-      store(reach + i, difference);
-      furthest = max(furthest, difference);
-    }
-    if (reduce_max(furthest) < 0) continue;
-    for (int64_t i = 0; i < kSampleBlock; i++) {
-      if (reach[i] < 0 || !kept.keeps(values[i], b * kSampleBlock + i)) continue;
-      const double score = (static_cast<double>(values[i]) - row.highest) / temperature + gumbel(words[i]);
-      if (score > best) {
-        best = score;
-        winner = b * kSampleBlock + i;
+  /// `kept` keeps at least one token.
+  int32_t among(const Cutoff& kept) {
+    uint8_t indices[kSampleBlock];
+    for (int64_t b = 0; b < row_.blocks; b++) {
+      const int found = row_.find(b, kept, lowest_, kInf, indices);
+      for (int n = 0; n < found; n++) {
+        ids_[count_ + n] = static_cast<uint32_t>(b * kSampleBlock + indices[n]);
+        values_[count_ + n] = row_.block(b)[indices[n]];
       }
+      count_ += found;
+      if (count_ >= kSampleBlock) try_batch();
+    }
+    try_batch();
+    return static_cast<int32_t>(winner_);
+  }
+
+ private:
+  void try_batch() {
+    std::fill(ids_ + count_, ids_ + count_ + kLanes, 0);
+    std::fill(values_ + count_, values_ + count_ + kLanes, -kInf);
+    for (int i = 0; i < count_; i += kLanes) try_vector(i);
+    count_ = 0;
+  }
+
+  void try_vector(int at) {
+    const vu words = philox(key_, load_as<vu>(ids_ + at));
+    const vi complement = 0xffffff - __builtin_convertvector(words >> 8, vi);
+    const vf one_minus_u = (__builtin_convertvector(complement, vf) + 0.5f) * 0x1p-24f;
+    const vf lead =
+        (load(values_ + at) - row_.highest) * row_.inverse_temperature - static_cast<float>(best_);
+    const vf reach = exp(min(lead, splat(1.0f))) * kGenerous - one_minus_u;
+    if (reduce_max(reach) < 0) return;
+    for (int i = 0; i < kLanes; i++) {
+      if (reach[i] < 0 || values_[at + i] == -kInf) continue;
+      const double score =
+          (static_cast<double>(values_[at + i]) - row_.highest) / temperature_ + gumbel(words[i]);
+      if (score <= best_) continue;
+      best_ = score;
+      winner_ = ids_[at + i];
+      lowest_ = std::nextafter(static_cast<float>(row_.highest + (best_ - kMostNoise) * temperature_), -kInf);
     }
   }
-  return static_cast<int32_t>(winner);
-}
+
+  static constexpr float kGenerous = 1.001f;
+  static constexpr double kMostNoise = 17.4;
+
+  const LogitRow& row_;
+  double temperature_;
+  DrawKey key_;
+  double best_ = -HUGE_VAL;  // score so far; the highest logit counts 0
+  uint32_t winner_ = 0;
+  float lowest_ = -kInf;                     // a smaller logit cannot beat the best with any noise
+  uint32_t ids_[2 * kSampleBlock + kLanes];  // kept tokens that wait for a full batch
+  float values_[2 * kSampleBlock + kLanes];
+  int count_ = 0;
+};
 
 }  // namespace warploop::cpu::WARPLOOP_ISA
