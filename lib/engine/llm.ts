@@ -88,6 +88,7 @@ export class LLM {
       const stream = device.createStream();
       const { contextLength } = resolved;
       const model = await loadModel(folder, { stream, dtype, contextLength, onProgress, signal });
+      signal?.throwIfAborted(); // the last report of progress may have aborted
       const capacity = planCapacity(resolved, model.shape);
       const runner = new ModelRunner(model, stream, capacity);
       const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });

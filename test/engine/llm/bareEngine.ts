@@ -61,6 +61,7 @@ export class BareEngine {
   }
 
   async close(drainMs = 0): Promise<void> {
+    await Promise.resolve(); // what was submitted last reaches the engine, as LLM sees to
     await this.engine.drain(drainMs);
     await this.engine.close();
     await this.device.dispose();

@@ -27,8 +27,8 @@ afterEach(async () => {
   expect(native.liveHandles()).toEqual(before);
 });
 
-/** 16 pages of 16 tokens: two long requests do not fit. */
-const smallPool: LLMOptions = { kvCacheBytes: 17 * 16 * 2 * 2 * 128 * 2 * 2, dtype: "bf16", contextLength: 256 };
+/** 16 pages of 16 tokens, 1 KB each: two long requests do not fit. */
+const smallPool: LLMOptions = { kvCacheBytes: 17 * 16 * 1024, dtype: "bf16", contextLength: 256 };
 
 const load = (options: LLMOptions = {}) => LLM.load(folder, options);
 

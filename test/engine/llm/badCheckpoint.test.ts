@@ -1,0 +1,225 @@
+// Contract: LLM.load of a checkpoint that cannot be used gives a typed error with a code that names file, tensor or field,
+// and leaves nothing allocated.
+import { cp, mkdtemp, readFile, rm, truncate, unlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { LLM } from "../../../lib/engine/llm.js";
+import { native } from "../../../lib/native.js";
+import { goldenFolder, modelFolder } from "./checkpoints.js";
+
+/** A copy of models/tiny-draft, changed by `edit` and removed after the test. */
+async function copyOf(source: string, edit: (folder: string) => Promise<void>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "warploop-bad-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await cp(source, folder, { recursive: true });
+  await edit(folder);
+  return folder;
+}
+
+type Json = Record<string, unknown>;
+
+/** Replaces fields of a JSON file; undefined removes one. */
+const fields = (file: string, changes: Json) => async (folder: string) => {
+  const json = JSON.parse(await readFile(join(folder, file), "utf8")) as Json;
+  await writeFile(join(folder, file), JSON.stringify({ ...json, ...changes }));
+};
+
+const content = (file: string, data: string) => (folder: string) => writeFile(join(folder, file), data);
+
+const removed = (file: string) => (folder: string) => unlink(join(folder, file));
+
+/** Changes the header of model.safetensors and keeps the data. */
+const header = (change: (tensors: Record<string, Json>) => void) => async (folder: string) => {
+  const file = join(folder, "model.safetensors");
+  const bytes = await readFile(file);
+  const length = Number(bytes.readBigUInt64LE());
+  const tensors = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, Json>;
+  change(tensors);
+  const json = Buffer.from(JSON.stringify(tensors).padEnd(length));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(json.length));
+  await writeFile(file, Buffer.concat([size, json, bytes.subarray(8 + length)]));
+};
+
+const weights = "model.safetensors";
+const norm = "model.norm.weight";
+const table = "model.embed_tokens.weight";
+
+interface Case {
+  readonly name: string;
+  readonly edit: (folder: string) => Promise<void>;
+  readonly code: string;
+  /** What the message must contain. */
+  readonly says: readonly string[];
+}
+
+const cases: readonly Case[] = [
+  {
+    name: "no config.json",
+    edit: removed("config.json"),
+    code: "ERR_CHECKPOINT_MISSING",
+    says: ["config.json"],
+  },
+  {
+    name: "a config.json that is no JSON",
+    edit: content("config.json", "{"),
+    code: "ERR_CHECKPOINT_CONFIG",
+    says: ["config.json"],
+  },
+  {
+    name: "a missing field",
+    edit: fields("config.json", { hidden_size: undefined }),
+    code: "ERR_CHECKPOINT_CONFIG",
+    says: ["config.json", "hidden_size"],
+  },
+  {
+    name: "an unknown architecture",
+    edit: fields("config.json", { architectures: ["FalconForCausalLM"] }),
+    code: "ERR_UNSUPPORTED_ARCHITECTURE",
+    says: ["Falcon", "Qwen3ForCausalLM", "MixtralForCausalLM"],
+  },
+  {
+    name: "a malformed generation_config.json",
+    edit: fields("generation_config.json", { temperature: "hot" }),
+    code: "ERR_CHECKPOINT_CONFIG",
+    says: ["generation_config.json", "temperature"],
+  },
+  { name: "no weights", edit: removed(weights), code: "ERR_CHECKPOINT_MISSING", says: [weights] },
+  {
+    name: "truncated weights",
+    edit: async (folder) => truncate(join(folder, weights), 100_000),
+    code: "ERR_CHECKPOINT_FORMAT",
+    says: [weights],
+  },
+  { name: "empty weights", edit: content(weights, ""), code: "ERR_CHECKPOINT_FORMAT", says: [weights] },
+  {
+    name: "weights that are something else",
+    edit: content(weights, "<html>not found</html>".repeat(99)),
+    code: "ERR_CHECKPOINT_FORMAT",
+    says: [weights],
+  },
+  {
+    name: "a tensor of another dtype",
+    edit: header((tensors) => void (tensors[norm] = { ...tensors[norm], dtype: "I16" })),
+    code: "ERR_CHECKPOINT_TENSOR",
+    says: [norm, "I16"],
+  },
+  {
+    name: "a tensor of another shape",
+    edit: header((tensors) => void (tensors[table] = { ...tensors[table], shape: [512, 256] })),
+    code: "ERR_CHECKPOINT_TENSOR",
+    says: [table, "[1024, 128]", "[512, 256]"],
+  },
+  {
+    name: "a missing tensor",
+    edit: header((tensors) => {
+      tensors["x".repeat(norm.length)] = tensors[norm]!;
+      delete tensors[norm];
+    }),
+    code: "ERR_CHECKPOINT_TENSOR",
+    says: [norm],
+  },
+  {
+    name: "another vocabulary than that of the weights",
+    edit: fields("config.json", { vocab_size: 1000 }),
+    code: "ERR_CHECKPOINT_TENSOR",
+    says: [table, "[1000, 128]"],
+  },
+  {
+    name: "a tokenizer.json that is no JSON",
+    edit: content("tokenizer.json", "{]"),
+    code: "ERR_TOKENIZER",
+    says: ["tokenizer.json"],
+  },
+  {
+    name: "a tokenizer.json without a model",
+    edit: fields("tokenizer.json", { model: null }),
+    code: "ERR_TOKENIZER",
+    says: ["tokenizer.json"],
+  },
+  {
+    name: "a chat template that is no text",
+    edit: fields("tokenizer_config.json", { chat_template: 5 }),
+    code: "ERR_CHAT_TEMPLATE",
+    says: ["tokenizer_config.json", "chat_template"],
+  },
+];
+
+describe("LLM.load", () => {
+  let before: ReturnType<typeof native.liveHandles>;
+  beforeEach(() => {
+    before = native.liveHandles();
+  });
+  afterEach(() => {
+    expect(native.liveHandles()).toEqual(before);
+  });
+
+  it.each(cases)("refuses $name", async ({ edit, code, says }) => {
+    const error = (await LLM.load(await copyOf(modelFolder("tiny-draft"), edit)).catch((e: unknown) => e)) as Error;
+    expect(error).toMatchObject({ code });
+    for (const part of says) expect(error.message).toContain(part);
+  });
+
+  it.each([
+    { path: "no/such/folder", code: "ERR_CHECKPOINT_MISSING" },
+    { path: join(modelFolder("tiny-draft"), "config.json"), code: "ERR_CHECKPOINT_MISSING" },
+    { path: tmpdir(), code: "ERR_CHECKPOINT_MISSING" },
+    { path: "", code: "ERR_ARGUMENT_TYPE" },
+    { path: undefined, code: "ERR_ARGUMENT_TYPE" },
+    { path: 5, code: "ERR_ARGUMENT_TYPE" },
+  ])("refuses the path $path", async ({ path, code }) => {
+    await expect(LLM.load(path as string)).rejects.toMatchObject({ code });
+  });
+
+  it("stops when its signal aborts", async () => {
+    const reason = new Error("enough");
+    const load = (signal: AbortSignal) => LLM.load(modelFolder("tiny-draft"), { signal });
+    await expect(load(AbortSignal.abort(reason))).rejects.toBe(reason);
+    const controller = new AbortController();
+    const loading = LLM.load(modelFolder("tiny-draft"), {
+      signal: controller.signal,
+      onProgress: () => controller.abort(reason),
+    });
+    await expect(loading).rejects.toBe(reason);
+  });
+});
+
+describe("a checkpoint with something odd", () => {
+  it("a chat template that fails ends the chat only", async () => {
+    const edit = fields("tokenizer_config.json", { chat_template: "{% for %}" });
+    await using llm = await LLM.load(await copyOf(modelFolder("tiny-draft"), edit));
+    const failed = expect.objectContaining({ code: "ERR_CHAT_TEMPLATE" }) as Error;
+    expect(() => llm.chat([{ role: "user", content: "x" }])).toThrow(failed);
+    expect((await llm.generate("Once", { maxTokens: 3 }).result()).tokenIds).toHaveLength(3);
+  });
+
+  it("ids of the end of text outside the vocabulary are ignored", async () => {
+    const edit = fields("config.json", { eos_token_id: [383, 5000] });
+    await using llm = await LLM.load(await copyOf(goldenFolder("llama"), edit));
+    const result = await llm.generate([1, 2], { minTokens: 4, maxTokens: 5 }).result();
+    expect(result.usage.completionTokens).toBeGreaterThanOrEqual(4);
+  });
+
+  it("sampling defaults come from generation_config.json", async () => {
+    const changes = { do_sample: true, temperature: 5, top_k: 3, repetition_penalty: 1.5 };
+    const edit = fields("generation_config.json", changes);
+    await using llm = await LLM.load(await copyOf(modelFolder("tiny-draft"), edit));
+    const asked = { temperature: 5, topK: 3, repetitionPenalty: 1.5, seed: 3, maxTokens: 20 };
+    const explicit = await llm.generate("Once", asked).result();
+    expect((await llm.generate("Once", { seed: 3, maxTokens: 20 }).result()).tokenIds).toEqual(explicit.tokenIds);
+    const greedy = await llm.generate("Once", { temperature: 0, repetitionPenalty: 1, maxTokens: 20 }).result();
+    expect(greedy.tokenIds).not.toEqual(explicit.tokenIds);
+  });
+
+  it("a vocabulary smaller than the most log probabilities", async () => {
+    const { tinyConfig, tinyTensors, writeCheckpoint } = await import("../../support/tinyCheckpoint.js");
+    const config = tinyConfig("LlamaForCausalLM");
+    await using llm = await LLM.load(await writeCheckpoint(config, tinyTensors(config)));
+    const refused = expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }) as Error;
+    expect(() => llm.generate([1], { logprobs: 38 })).toThrow(refused);
+    expect(() => llm.generate([1], { promptLogprobs: 38 })).toThrow(refused);
+    const { logprobs } = await llm.generate([1], { logprobs: 37, maxTokens: 2 }).result();
+    expect(logprobs!.map(({ top }) => top.length)).toEqual([37, 37]);
+  });
+});
