@@ -13,7 +13,9 @@ import { modelShapes } from "./support/modelShapes.js";
 import { printTable } from "./support/table.js";
 import { onStream } from "./support/timing.js";
 
-const { values } = parseArgs({ options: { steps: { type: "string", default: "1x512@512,1x1@576,4x1@160" } } });
+const { values } = parseArgs({
+  options: { steps: { type: "string", default: "1x512@512,1x1@576,4x1@160" } },
+});
 const budgetMs = 1500; // for the replays of one kind of op
 const leastReplays = 5;
 
@@ -26,7 +28,9 @@ const device = Device.open("cpu");
 console.log(`qwen3-0.6b shape, bf16, ${device.name} (${device.isa}, ${device.threads} threads)`);
 for (const text of values.steps.split(",")) {
   const size = parseStep(text);
-  const costs = await onStream(device, (stream) => measure(stream, stepOps(stream, modelShapes["qwen3-0.6b"], size)));
+  const costs = await onStream(device, (stream) =>
+    measure(stream, stepOps(stream, modelShapes["qwen3-0.6b"], size)),
+  );
   print(size, costs);
 }
 await device.dispose();

@@ -6,7 +6,9 @@ import { LLM } from "../lib/index.js";
 
 const names = ["Wren", "Tala", "Milo", "Bram", "Odo", "Pip", "Juno", "Fern"];
 const animals = ["fox", "badger", "otter", "hare"];
-const prompts = names.flatMap((name) => animals.map((animal) => `Once upon a time, a small ${animal} named ${name}`));
+const prompts = names.flatMap((name) =>
+  animals.map((animal) => `Once upon a time, a small ${animal} named ${name}`),
+);
 
 await using llm = await LLM.load("models/tiny-moe");
 const options = { maxTokens: 96 };
@@ -23,7 +25,9 @@ const apart = performance.now() - start;
 
 for (const [i, result] of results.slice(0, 3).entries()) console.log(`${prompts[i]}${result.text}\n`);
 const rate = (ms: number) => `${((tokens / ms) * 1000).toFixed(0)} tokens/s`;
-console.log(`${prompts.length} prompts, ${tokens} tokens: together ${rate(together)}, one by one ${rate(apart)}`);
+console.log(
+  `${prompts.length} prompts, ${tokens} tokens: together ${rate(together)}, one by one ${rate(apart)}`,
+);
 const { steps, stepMs, prefix, preemptions } = llm.stats();
 console.log(
   `${steps} steps, the last ones ${stepMs.toFixed(2)} ms each; ${prefix.hits} prompt tokens cached; ${preemptions} preemptions`,

@@ -27,52 +27,41 @@ async function* withoutCache(maxTokens: number) {
   }
 }
 
+/** The tokens, and the milliseconds that each of them took. */
 async function time(tokens: AsyncIterable<number>) {
-  const [ids, ms]: [number[], number[]] = [[], []];
+  const result: { readonly id: number; readonly ms: number }[] = [];
   let last = performance.now();
   for await (const id of tokens) {
-    ids.push(id);
-    ms.push(performance.now() - last);
+    result.push({ id, ms: performance.now() - last });
     last = performance.now();
   }
-  const seconds = ms.reduce((sum, x) => sum + x, 0) / 1000;
-  return {
-    ids,
-    ms,
-    row: { "last token ms": ms.at(-1)!, "total s": seconds, "tokens/s": ids.length / seconds },
-  };
+  return result;
 }
 
 for (const run of [withCache, withoutCache]) await time(run(3)); // warm-up
 const [cached, recomputed] = [await time(withCache(numTokens)), await time(withoutCache(numTokens))];
-const same = cached.ids.every((id, i) => id === recomputed.ids[i]);
-printTable([
-  { cache: "with", ...cached.row },
-  { cache: "without", ...recomputed.row },
-]);
-const ratio = recomputed.row["total s"] / cached.row["total s"];
-console.log(
-  `The cache makes it ${ratio.toFixed(1)} times as fast; the tokens are ${same ? "the same" : "DIFFERENT"}.\n`,
+const seconds = (run: typeof cached) => run.reduce((sum, { ms }) => sum + ms / 1000, 0);
+const row = (run: typeof cached) => ({ seconds: seconds(run), "tokens/s": numTokens / seconds(run) });
+printTable(
+  Object.entries({ with: cached, without: recomputed }).map(([cache, run]) => ({ cache, ...row(run) })),
 );
+const same = cached.every(({ id }, i) => id === recomputed[i]!.id);
+const ratio = (seconds(recomputed) / seconds(cached)).toFixed(1);
+console.log(`With the cache ${ratio} times as fast; the tokens are ${same ? "the same" : "DIFFERENT"}.\n`);
 
 const sizes = Object.entries({ MHA: 12, GQA: 4, MQA: 1 }).map(([attention, numKvHeads]) => {
-  const perToken = kvPageBytes({ ...llm.shape, numKvHeads }, pageSize) / pageSize; // how the engine sizes its pages
-  return {
-    attention,
-    "KV heads": numKvHeads,
-    "bytes/token": perToken,
-    "MB/context": (perToken * maxPositions) / 1e6,
-  };
+  const bytesPerToken = kvPageBytes({ ...llm.shape, numKvHeads }, pageSize) / pageSize; // as the engine counts
+  return { attention, numKvHeads, bytesPerToken, contextMB: (bytesPerToken * maxPositions) / 1e6 };
 });
 printTable(sizes);
 
-const curve = (ms: readonly number[]) => ms.map((y, i) => [i + 1, y] as const);
-const speed = { "with KV cache": curve(cached.ms), "without: the text again": curve(recomputed.ms) };
-const bars = {
-  [`KV cache of ${maxPositions} tokens`]: sizes.map((row) => [row.attention, row["MB/context"]] as const),
+const curve = (run: typeof cached) => run.map(({ ms }, i) => [i + 1, ms] as const);
+const speed = { "without the cache": curve(recomputed), "with it": curve(cached) };
+const size = {
+  [`a context of ${maxPositions} tokens`]: sizes.map((s) => [s.attention, s.contextMB] as const),
 };
 const picture = drawCharts("kv-cache.svg", "What the KV cache saves and takes", [
   { kind: "line", x: "generated token", y: "time per token (ms)", series: speed },
-  { kind: "bar", x: "key-value heads: 12, 4, 1", y: "memory (MB)", series: bars },
+  { kind: "bar", x: "key-value heads: 12, 4, 1", y: "KV cache (MB)", series: size },
 ]);
 console.log(`\n${picture}`);

@@ -14,7 +14,11 @@ const normed = ops.rmsNorm(stream, x, weight, { eps: 1e-6 });
 console.log("rmsNorm", await normed.readFloat32(stream));
 
 // Weights are packed once into the layout that the kernel streams.
-const w = stream.fromArray("f32", [3, 4], Float32Array.from({ length: 12 }, (_, i) => i / 10));
+const w = stream.fromArray(
+  "f32",
+  [3, 4],
+  Float32Array.from({ length: 12 }, (_, i) => i / 10),
+);
 const packed = ops.packLinear(stream, w);
 console.log("linear ", await ops.linear(stream, normed, packed).readFloat32(stream));
 

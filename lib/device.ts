@@ -73,7 +73,9 @@ export class Device {
   /** Raw memory. @throws OutOfMemoryError */
   allocate(bytes: number): Memory {
     this.#requireOpen();
-    const memory = new Memory(this, allocate(this.#handle, bytes), bytes, (ended) => this.#memory.delete(ended));
+    const memory = new Memory(this, allocate(this.#handle, bytes), bytes, (ended) =>
+      this.#memory.delete(ended),
+    );
     this.#memory.add(memory);
     return memory;
   }

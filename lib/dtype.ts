@@ -37,7 +37,9 @@ export function hostArray(dtype: DType, buffer: ArrayBuffer): HostArray {
       return new Uint16Array(buffer);
     case "i8":
       return new Int8Array(buffer);
-    default:
+    case "u8":
+    case "fp8e4m3":
+    case "i4":
       return new Uint8Array(buffer);
   }
 }

@@ -51,7 +51,12 @@ export class NativeLoadError extends WarploopError {
 export class CheckpointError extends WarploopError {
   readonly file: string | undefined;
   readonly tensor: string | undefined;
-  constructor(code: string, message: string, at: { file?: string; tensor?: string } = {}, options?: ErrorOptions) {
+  constructor(
+    code: string,
+    message: string,
+    at: { file?: string; tensor?: string } = {},
+    options?: ErrorOptions,
+  ) {
     super(code, message, options);
     this.file = at.file;
     this.tensor = at.tensor;
@@ -61,7 +66,12 @@ export class CheckpointError extends WarploopError {
 /** tokenizer.json or the chat template is malformed or cannot do what was asked. Codes: ERR_TOKENIZER, ERR_CHAT_TEMPLATE. */
 export class TextError extends WarploopError {
   readonly file: string | undefined;
-  constructor(code: "ERR_TOKENIZER" | "ERR_CHAT_TEMPLATE", message: string, file?: string, options?: ErrorOptions) {
+  constructor(
+    code: "ERR_TOKENIZER" | "ERR_CHAT_TEMPLATE",
+    message: string,
+    file?: string,
+    options?: ErrorOptions,
+  ) {
     super(code, message, options);
     this.file = file;
   }

@@ -72,7 +72,8 @@ export class Tensor {
   /** Size of an axis; negative axes count from the end. */
   size(axis: number): number {
     const size = this.shape.at(axis);
-    if (size === undefined) throw new ArgumentRangeError(`tensor: axis ${axis} of a tensor of rank ${this.rank}`);
+    if (size === undefined)
+      throw new ArgumentRangeError(`tensor: axis ${axis} of a tensor of rank ${this.rank}`);
     return size;
   }
 
@@ -81,7 +82,9 @@ export class Tensor {
     const known = count(shape.filter((size) => size !== -1));
     const full = shape.map((size) => (size === -1 ? this.numel / known : size));
     if (!this.isPacked || count(full) !== this.numel || !full.every(Number.isInteger)) {
-      throw new ArgumentRangeError(`reshape: cannot view [${this.shape}] (strides [${this.strides}]) as [${shape}]`);
+      throw new ArgumentRangeError(
+        `reshape: cannot view [${this.shape}] (strides [${this.strides}]) as [${shape}]`,
+      );
     }
     return Tensor.packed(this.memory, this.dtype, full, this.byteOffset);
   }
@@ -89,7 +92,9 @@ export class Tensor {
   /** Splits the last axis (contiguous) into several: [T, H * Dh] -> [T, H, Dh], also of a strided view. */
   splitLast(...sizes: readonly number[]): Tensor {
     if (count(sizes) !== this.size(-1) || (this.strides.at(-1) !== 1 && this.size(-1) > 1)) {
-      throw new ArgumentRangeError(`splitLast: cannot split the last axis of [${this.shape}] into [${sizes}]`);
+      throw new ArgumentRangeError(
+        `splitLast: cannot split the last axis of [${this.shape}] into [${sizes}]`,
+      );
     }
     const shape = [...this.shape.slice(0, -1), ...sizes];
     return new Tensor(

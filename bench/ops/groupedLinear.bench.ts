@@ -27,7 +27,10 @@ function testCase(T: number): OpBenchCase {
       const x = filled(stream, "bf16", [T, D]);
       const offsets = Int32Array.from({ length: E + 1 }, (_, e) => Math.round((e * M) / E));
       const order = Int32Array.from({ length: M }, (_, r) => (r * topK + Math.floor((r * topK) / M)) % M);
-      const device = { offsets: stream.fromArray("i32", [E + 1], offsets), order: stream.fromArray("i32", [M], order) };
+      const device = {
+        offsets: stream.fromArray("i32", [E + 1], offsets),
+        order: stream.fromArray("i32", [M], order),
+      };
       return () => groupedLinear(stream, x, weight, device.offsets, { order: device.order, topK });
     },
   };

@@ -49,13 +49,26 @@ export function stepOps(stream: Stream, shape: ModelShape, size: StepSize): Step
   const k = qkv.slice(1, Q, Q + KV).splitLast(numKvHeads, headDim);
   const gateUp = filled(stream, "bf16", [T, 2 * F]);
   const logits = filled(stream, "f32", [size.sequences, V]);
-  const light = (name: string, calls: number, run: () => void): StepOp => ({ name, calls, run, flops: 0, bytes: 0 });
+  const light = (name: string, calls: number, run: () => void): StepOp => ({
+    name,
+    calls,
+    run,
+    flops: 0,
+    bytes: 0,
+  });
   const matrix = (name: string, K: number, N: number, calls: number, rows = T): StepOp => {
     const weights = packed(stream, N, K, calls);
     const x = filled(stream, "bf16", [rows, K]);
-    const options = N === D ? { residual, out: residual } : { dtype: N === V ? ("f32" as const) : ("bf16" as const) };
+    const options =
+      N === D ? { residual, out: residual } : { dtype: N === V ? ("f32" as const) : ("bf16" as const) };
     const run = (index: number): void => void linear(stream, x, weights[index]!, options);
-    return { name: `linear ${name} ${K} -> ${N}`, calls, run, flops: 2 * rows * N * K, bytes: N * K * bf16Bytes };
+    return {
+      name: `linear ${name} ${K} -> ${N}`,
+      calls,
+      run,
+      flops: 2 * rows * N * K,
+      bytes: N * K * bf16Bytes,
+    };
   };
   return [
     matrix("qkv", D, Q + 2 * KV, numLayers),
@@ -89,7 +102,11 @@ function attentionOps(
 ): StepOp[] {
   const ints = (shape: readonly number[], value: (i: number) => number): Tensor => {
     const count = shape.reduce((product, each) => product * each, 1);
-    return stream.fromArray("i32", shape, Int32Array.from({ length: count }, (_, i) => value(i)));
+    return stream.fromArray(
+      "i32",
+      shape,
+      Int32Array.from({ length: count }, (_, i) => value(i)),
+    );
   };
   const pagesEach = Math.ceil(context / pageSize);
   const token = (i: number): number => context - tokens + (i % tokens); // position in its sequence

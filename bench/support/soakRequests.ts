@@ -82,7 +82,7 @@ function sampling(dice: Dice, { vocabSize }: SoakLimits): GenerateOptions {
 
 function extras(dice: Dice): GenerateOptions {
   return {
-    ...(dice.chance(0.25) && { stop: [dice.pick(stopStrings), dice.pick(stopStrings)] }),
+    ...(dice.chance(0.15) && { stop: [dice.pick(stopStrings), dice.pick(stopStrings)] }),
     ...(dice.chance(0.1) && { stopTokenIds: [dice.integer(0, 500)] }),
     ...(dice.chance(0.1) && { logprobs: dice.integer(0, 5) }),
     ...(dice.chance(0.05) && { promptLogprobs: dice.integer(0, 3) }),

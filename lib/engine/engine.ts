@@ -147,7 +147,8 @@ export class Engine {
         this.#lastStep = this.#run(step, this.#lastStep);
       }
       if (this.#inFlight > 0 || this.#failure) return;
-      if (this.#active.size > 0) throw new WarploopError("ERR_INTERNAL", "engine: requests are left but none can run");
+      if (this.#active.size > 0)
+        throw new WarploopError("ERR_INTERNAL", "engine: requests are left but none can run");
       this.#scheduler.checkIntegrity();
     } catch (error) {
       this.#die(error);

@@ -67,7 +67,9 @@ const names: readonly (keyof LLMOptions)[] = [
 ];
 
 export type ResolvedOptions = Readonly<
-  Required<Omit<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">> &
+  Required<
+    Omit<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">
+  > &
     Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">
 >;
 
@@ -118,10 +120,7 @@ export function kvPageBytes(shape: ModelShape, pageSize: number): number {
  * Sizes the KV pool and the rest of the engine for a loaded model.
  * @throws CapacityError when the budget does not hold the dummy page and the pages of two tokens
  */
-export function planCapacity(
-  options: ResolvedOptions,
-  shape: ModelShape,
-): RunnerOptions & SchedulerOptions {
+export function planCapacity(options: ResolvedOptions, shape: ModelShape): RunnerOptions & SchedulerOptions {
   const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
   const pageBytes = kvPageBytes(shape, pageSize);
   const wanted = maxSequences * Math.ceil(shape.maxPositions / pageSize) + 1; // and the dummy page

@@ -12,7 +12,7 @@ import { resolveModel } from "../weights/hub.js";
 import { Engine, type EngineStats } from "./engine.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
 import { type GenerateContext, type GenerateOptions, resolveGeneration } from "./generateOptions.js";
-import { type GenerateResult, GenerationStream } from "./generationStream.js";
+import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { computeLogits, startGeneration } from "./requests.js";
 import { traceRouting } from "./routing.js";
 import { ModelRunner } from "./runner.js";
@@ -150,7 +150,8 @@ export class LLM {
 
   /** Generates for many prompts together. Results come in the order of the prompts. @throws as generate */
   async generateAll(prompts: readonly Prompt[], options: GenerateAllOptions = {}): Promise<GenerateResult[]> {
-    if (!Array.isArray(prompts)) throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
+    if (!Array.isArray(prompts))
+      throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
     checkObject("generateAll", options);
     const { progress: wanted, ...generateOptions } = options;
     const progress = checkBoolean("progress", wanted, process.stderr.isTTY === true);
@@ -253,7 +254,10 @@ export class LLM {
   #textIds(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
     const { tokenizer } = this.#parts;
     if (!tokenizer) {
-      throw new TextError("ERR_TOKENIZER", "the checkpoint has no tokenizer.json: give the prompt as token ids");
+      throw new TextError(
+        "ERR_TOKENIZER",
+        "the checkpoint has no tokenizer.json: give the prompt as token ids",
+      );
     }
     const ids = tokenizer
       .encodeAsync(text, { addSpecialTokens })

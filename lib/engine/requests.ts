@@ -115,7 +115,11 @@ const greedy = {
 };
 
 /** Logits [T, V] of every position of a token sequence. */
-export function computeLogits(engine: Engine, ids: readonly number[], vocabSize: number): Promise<Float32Array> {
+export function computeLogits(
+  engine: Engine,
+  ids: readonly number[],
+  vocabSize: number,
+): Promise<Float32Array> {
   return new Promise((resolve, reject) => {
     const logits = new Float32Array(ids.length * vocabSize);
     const request = new Request(`logits-${nextRequest++}`, ids, { maxTokens: 1, promptLogits: true });

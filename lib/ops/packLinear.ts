@@ -61,7 +61,10 @@ export function emptyGroupedWeight(
   },
 ): GroupedWeight {
   const { experts, outputs, inputs, dtype, swiglu } = shape;
-  return { ...shape, tensor: stream.device.empty(dtype, packedShape(dtype, experts, outputs, inputs, swiglu)) };
+  return {
+    ...shape,
+    tensor: stream.device.empty(dtype, packedShape(dtype, experts, outputs, inputs, swiglu)),
+  };
 }
 
 /**

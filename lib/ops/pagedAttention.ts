@@ -45,6 +45,18 @@ export function pagedAttention(
 ): Tensor {
   const { scale = 1 / Math.sqrt(q.size(-1)), window = 0 } = options;
   const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), vPages.size(-1)]);
-  stream.run(native.ops["pagedAttention"], q, kPages, vPages, pageTable, rows, cuSeqlensQ, contextLens, out, scale, window);
+  stream.run(
+    native.ops["pagedAttention"],
+    q,
+    kPages,
+    vPages,
+    pageTable,
+    rows,
+    cuSeqlensQ,
+    contextLens,
+    out,
+    scale,
+    window,
+  );
   return out;
 }

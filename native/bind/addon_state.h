@@ -1,5 +1,5 @@
-// Everything the addon keeps for one JavaScript environment (the main thread or a worker): handle tables, the argument
-// block, and the settler. There are no globals, so several environments live side by side.
+// Everything the addon keeps for one JavaScript environment (the main thread or a worker): handle tables, the
+// argument block, and the settler. There are no globals, so several environments live side by side.
 #pragma once
 #include <napi.h>
 
@@ -10,8 +10,8 @@
 #include "bind/settle.h"
 #include "core/device.h"
 #include "core/graph.h"
-#include "core/stream.h"
 #include "core/mapped_file.h"
+#include "core/stream.h"
 
 namespace warploop::bind {
 
@@ -20,7 +20,8 @@ inline constexpr size_t kArgumentCapacity = 512;
 
 struct AddonState {
   explicit AddonState(Napi::Env env);
-  /// Joins every worker. Called by the environment's cleanup hook, before Node destroys the thread-safe function.
+  /// Joins every worker. Called by the environment's cleanup hook, before Node destroys the thread-safe
+  /// function.
   void shut_down();
 
   HandleTable<Device> devices{"device"};
@@ -35,7 +36,8 @@ struct AddonState {
 
 AddonState& state_of(Napi::Env env);
 
-/// Runs `body` and turns C++ exceptions into JavaScript errors with a `code`; nothing else throws across the boundary.
+/// Runs `body` and turns C++ exceptions into JavaScript errors with a `code`; nothing else throws across the
+/// boundary.
 template <class Body>
 Napi::Value guard(Napi::Env env, const Body& body);
 [[noreturn]] void throw_js(Napi::Env env, const Error& error);

@@ -36,7 +36,8 @@ void Settler::post(Settled settled) {
 }
 
 void Settler::call_js(Napi::Env env, Napi::Function callback, Settler* self, void*) {
-  if (env != nullptr && callback != nullptr) self->drain(env, callback);  // null: the environment is going away
+  if (env != nullptr && callback != nullptr)
+    self->drain(env, callback);  // null: the environment is going away
 }
 
 void Settler::drain(Napi::Env env, Napi::Function callback) {

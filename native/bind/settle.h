@@ -1,10 +1,13 @@
 // The only thread-safe function of the addon: how worker threads settle promises.
 //
 // Rules
-//  1. Workers append to a queue; one call into JavaScript is pending at most (`posted_`). The callback drains everything.
+//  1. Workers append to a queue; one call into JavaScript is pending at most (`posted_`). The callback drains
+//  everything.
 //  2. JavaScript objects are touched on the JavaScript thread only.
-//  3. The function is unref'd, so that an idle engine lets the process exit, and ref'd while promises are open.
-//  4. It is released by the environment's cleanup hook, after the streams have joined their workers: nobody posts then.
+//  3. The function is unref'd, so that an idle engine lets the process exit, and ref'd while promises are
+//  open.
+//  4. It is released by the environment's cleanup hook, after the streams have joined their workers: nobody
+//  posts then.
 #pragma once
 #include <napi.h>
 

@@ -1,4 +1,5 @@
-// Streams, host copies and graphs. Each function checks its range here, on the JavaScript thread, and queues the rest.
+// Streams, host copies and graphs. Each function checks its range here, on the JavaScript thread, and queues
+// the rest.
 #include <cstring>
 
 #include "bind/addon_state.h"
@@ -16,7 +17,8 @@ struct Range {
 Range range_of(AddonState& state, double handle, size_t offset, size_t bytes) {
   const MemoryRef& memory = state.memory.get(handle);
   if (offset > memory->bytes() || bytes > memory->bytes() - offset) {
-    fail(ErrorKind::range, "copy of ", bytes, " bytes at ", offset, " leaves the memory of ", memory->bytes(), " bytes");
+    fail(ErrorKind::range, "copy of ", bytes, " bytes at ", offset, " leaves the memory of ", memory->bytes(),
+         " bytes");
   }
   return {memory, static_cast<std::byte*>(memory->data()) + offset};
 }
@@ -28,7 +30,8 @@ Settled failed(double token, const StreamFailure& failure) {
 /// createStream(device): handle
 Napi::Value create_stream(const Napi::CallbackInfo& info) {
   AddonState& state = state_of(info.Env());
-  return Napi::Number::New(info.Env(), state.streams.add(std::make_shared<Stream>(state.devices.get(number(info, 0)))));
+  return Napi::Number::New(info.Env(),
+                           state.streams.add(std::make_shared<Stream>(state.devices.get(number(info, 0)))));
 }
 
 /// disposeStream(stream): drops what has not started and joins the worker

@@ -1,11 +1,12 @@
-// Sizes that the attention kernels take, for the check() of both attention ops and for the kernels' fixed buffers.
+// Sizes that the attention kernels take, for the check() of both attention ops and for the kernels' fixed
+// buffers.
 #pragma once
 #include "core/check.h"
 
 namespace warploop {
 
-inline constexpr int64_t kMaxHeadWidth = 512;               // of Dh and Dv
-inline constexpr int64_t kMaxAttentionSequences = 16384;    // of one call
+inline constexpr int64_t kMaxHeadWidth = 512;             // of Dh and Dv
+inline constexpr int64_t kMaxAttentionSequences = 16384;  // of one call
 
 inline void check_attention_sizes(Check& c, int64_t Hq, int64_t Hkv, int64_t Dh, int64_t Dv) {
   const auto fits = [](int64_t width) { return width >= 16 && width <= kMaxHeadWidth && width % 16 == 0; };

@@ -1,4 +1,5 @@
-// What a device is to the rest of the house: memory, a table of ops, and executors that run commands in order.
+// What a device is to the rest of the house: memory, a table of ops, and executors that run commands in
+// order.
 #pragma once
 #include <functional>
 #include <memory>
@@ -11,8 +12,8 @@ namespace warploop {
 
 class Graph;
 
-/// Lives on the worker thread of one stream and runs its commands. A device whose work is asynchronous (CUDA) issues it
-/// here and returns; `then` is how the stream learns that it has finished.
+/// Lives on the worker thread of one stream and runs its commands. A device whose work is asynchronous (CUDA)
+/// issues it here and returns; `then` is how the stream learns that it has finished.
 class Executor {
  public:
   virtual ~Executor() = default;

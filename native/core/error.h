@@ -1,5 +1,5 @@
-// The one exception type of native code. The binding turns `kind` into a JavaScript error class and code; nothing else may
-// leave native code, and nothing reachable from user input aborts.
+// The one exception type of native code. The binding turns `kind` into a JavaScript error class and code;
+// nothing else may leave native code, and nothing reachable from user input aborts.
 #pragma once
 #include <sstream>
 #include <stdexcept>

@@ -40,7 +40,8 @@ const std::byte* MappedFile::range(size_t offset, size_t count) const {
   struct stat info {};
   const bool readable = ::fstat(fd_, &info) == 0 && static_cast<size_t>(info.st_size) >= bytes_;
   if (!readable || offset > bytes_ || count > bytes_ - offset) {
-    fail_execution(path_, ": cannot read ", count, " bytes at ", offset, ": the file has ", info.st_size, " bytes");
+    fail_execution(path_, ": cannot read ", count, " bytes at ", offset, ": the file has ", info.st_size,
+                   " bytes");
   }
   return data_ + offset;
 }

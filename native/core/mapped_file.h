@@ -1,5 +1,5 @@
-// A weight file mapped read-only into memory. It is a source to copy from on a stream's worker, never a tensor: weights are
-// copied (and packed) once at load.
+// A weight file mapped read-only into memory. It is a source to copy from on a stream's worker, never a
+// tensor: weights are copied (and packed) once at load.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -15,8 +15,8 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   size_t bytes() const { return bytes_; }
-  /// The bytes [offset, offset + count). Throws Error(execution) when they are outside the file, also when the file was
-  /// truncated since it was opened (reading a mapping beyond the end would kill the process).
+  /// The bytes [offset, offset + count). Throws Error(execution) when they are outside the file, also when
+  /// the file was truncated since it was opened (reading a mapping beyond the end would kill the process).
   const std::byte* range(size_t offset, size_t count) const;
 
  private:

@@ -1,5 +1,6 @@
-// One allocation of device memory. Shared ownership is internal: handles, pending releases and recorded graphs each hold a
-// reference, so an address inside a queued command stays valid until the stream has passed it.
+// One allocation of device memory. Shared ownership is internal: handles, pending releases and recorded
+// graphs each hold a reference, so an address inside a queued command stays valid until the stream has passed
+// it.
 #pragma once
 #include <cstddef>
 #include <memory>

@@ -20,7 +20,8 @@ constexpr const char* name_of(OpId op) {
 #define WARPLOOP_OP(name, Name, js) #js,
 #include "ops/list.h"
 #undef WARPLOOP_OP
-      "host command"};
+    "host command"
+  };
   return kNames[static_cast<int>(op)];
 }
 

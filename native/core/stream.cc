@@ -8,7 +8,8 @@ namespace warploop {
 
 namespace {
 
-// Long enough to bridge the gap between two op calls from JavaScript, short enough not to burn a core while idle.
+// Long enough to bridge the gap between two op calls from JavaScript, short enough not to burn a core while
+// idle.
 constexpr auto kSpin = std::chrono::microseconds(30);
 
 /// A host command's params are one owning pointer.

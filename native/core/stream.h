@@ -1,8 +1,9 @@
-// An in-order queue of commands, drained by one worker thread. Enqueueing never blocks and never waits for the device.
+// An in-order queue of commands, drained by one worker thread. Enqueueing never blocks and never waits for
+// the device.
 //
-// Threads: everything in the public section is called by the JavaScript thread; `work` and `run_batch` are the worker's.
-// Errors: the first command that throws poisons the stream. Later ops and copies are skipped, host commands that settle
-// promises still run and are told why, so every await ends.
+// Threads: everything in the public section is called by the JavaScript thread; `work` and `run_batch` are
+// the worker's. Errors: the first command that throws poisons the stream. Later ops and copies are skipped,
+// host commands that settle promises still run and are told why, so every await ends.
 #pragma once
 #include <atomic>
 #include <condition_variable>

@@ -1,5 +1,6 @@
-// A tensor as ops see it: a pointer with a shape. POD, so that Params structs that hold views can be copied into a command
-// list byte by byte. It owns nothing; the memory behind it lives until the stream has drained (see memory.h).
+// A tensor as ops see it: a pointer with a shape. POD, so that Params structs that hold views can be copied
+// into a command list byte by byte. It owns nothing; the memory behind it lives until the stream has drained
+// (see memory.h).
 #pragma once
 #include <cstdint>
 

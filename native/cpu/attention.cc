@@ -1,17 +1,24 @@
-// What:      out[r] = sum over visible j of softmax_j(scale * q[r] . k[j]) v[j];  lse[r] = log(sum of exp(scores))
-// Steps:     1. verify the sequences and plan the items   2. run them (attention_item.h): for each tile of 64 keys pack K
-//            and V, then for each group of 6 rows S = Q K^T, online softmax, O = decay * O + P V; merge a span of 256 keys
-//            into the total   3. whoever finishes the last span of a sequence merges its spans
-// Mapping:   the Lq * G query rows of a KV head (G = Hq / Hkv) form one matrix: K and V are packed once for all heads that
-//            share them. A wide sequence (a prompt) is split into items of 128 rows of one KV head, last rows first
-//            because they see most. A narrow one (Lq * Hq <= 128: decoding) has items of all heads, so that a token's
-//            keys are read as one contiguous piece, one item per span while their sums fit into the workspaces.
-//            Per thread: packed tile (32 KB for bf16, Dh 128) in L1/L2, sums in L2; the next tile is fetched meanwhile.
-// Numerics:  f32 sums. Tiles and spans start at multiples of 64 and 256 from the beginning of the sequence, and every sum
-//            of a row runs in the same order whatever is computed with it: a row's result is bit-identical for every
-//            batch, chunk and number of threads. bf16 q, k, v on AVX512-BF16: products of bf16 pairs, probabilities
-//            rounded to bf16. Rows that see nothing: 0, lse -inf. A key that no row sees is not read, nor its page id.
-// Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1; pages: Kwon et al., arXiv 2309.06180, equation 4;
+// What:      out[r] = sum over visible j of softmax_j(scale * q[r] . k[j]) v[j];  lse[r] = log(sum of
+// exp(scores)) Steps:     1. verify the sequences and plan the items   2. run them (attention_item.h): for
+// each tile of 64 keys pack K
+//            and V, then for each group of 6 rows S = Q K^T, online softmax, O = decay * O + P V; merge a
+//            span of 256 keys into the total   3. whoever finishes the last span of a sequence merges its
+//            spans
+// Mapping:   the Lq * G query rows of a KV head (G = Hq / Hkv) form one matrix: K and V are packed once for
+// all heads that
+//            share them. A wide sequence (a prompt) is split into items of 128 rows of one KV head, last rows
+//            first because they see most. A narrow one (Lq * Hq <= 128: decoding) has items of all heads, so
+//            that a token's keys are read as one contiguous piece, one item per span while their sums fit
+//            into the workspaces. Per thread: packed tile (32 KB for bf16, Dh 128) in L1/L2, sums in L2; the
+//            next tile is fetched meanwhile.
+// Numerics:  f32 sums. Tiles and spans start at multiples of 64 and 256 from the beginning of the sequence,
+// and every sum
+//            of a row runs in the same order whatever is computed with it: a row's result is bit-identical
+//            for every batch, chunk and number of threads. bf16 q, k, v on AVX512-BF16: products of bf16
+//            pairs, probabilities rounded to bf16. Rows that see nothing: 0, lse -inf. A key that no row sees
+//            is not read, nor its page id.
+// Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1; pages: Kwon et al., arXiv 2309.06180,
+// equation 4;
 //            spans: Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html
 #include "cpu/attention.h"
 
@@ -44,18 +51,22 @@ class AttentionPlan {
         context_(context),
         heads_(p.k.size(2)),
         group_(p.q.size(1) / p.k.size(2)),
-        plans_(reinterpret_cast<SequencePlan*>(context.workspace<std::byte>(0) + sizeof(AttentionWorkspace))) {
+        plans_(
+            reinterpret_cast<SequencePlan*>(context.workspace<std::byte>(0) + sizeof(AttentionWorkspace))) {
     if (!place_items(true)) place_items(false);
   }
 
   int64_t items() const { return items_; }
   /// Items that are worth waking a thread for.
-  int64_t grain() const { return std::max<int64_t>(1, kGrainElements * items_ / std::max<int64_t>(cost_, 1)); }
+  int64_t grain() const {
+    return std::max<int64_t>(1, kGrainElements * items_ / std::max<int64_t>(cost_, 1));
+  }
 
   /// Item `number` and its sequence.
   AttentionItem item(int64_t number, int64_t& b) const {
-    const SequencePlan* next = std::upper_bound(
-        plans_, plans_ + p_.num_sequences, number, [](int64_t n, const SequencePlan& plan) { return n < plan.first_item; });
+    const SequencePlan* next =
+        std::upper_bound(plans_, plans_ + p_.num_sequences, number,
+                         [](int64_t n, const SequencePlan& plan) { return n < plan.first_item; });
     b = next - plans_ - 1;
     const AttentionSequence s = p_.sequence(p_.source, b);
     const int64_t local = number - plans_[b].first_item, rows = s.num_queries * group_;
@@ -69,7 +80,8 @@ class AttentionPlan {
       return whole;
     }
     const int64_t first_row = local / heads_ * kItemRows;
-    return {s, local % heads_, 1, first_row, std::min<int64_t>(kItemRows, rows - first_row), 0, s.num_keys, nullptr};
+    return {s, local % heads_, 1,      first_row, std::min<int64_t>(kItemRows, rows - first_row),
+            0, s.num_keys,     nullptr};
   }
 
   /// All rows and heads of a narrow sequence.
@@ -141,7 +153,9 @@ void run_items(const AttentionProblem& p, const AttentionPlan& plan, CpuContext&
       ItemKernel<Units, T>(p, item, workspace).run();
       if (item.partial && plan.end_span(b)) {
         const AttentionItem whole = plan.whole_sequence(b);
-        ItemKernel<Units, T>(p, whole, workspace).finish_spans(plan.spans(b), [&](int64_t s) { return plan.parts(b, s); });
+        ItemKernel<Units, T>(p, whole, workspace).finish_spans(plan.spans(b), [&](int64_t s) {
+          return plan.parts(b, s);
+        });
       }
     }
   });
@@ -152,7 +166,8 @@ void run_items(const AttentionProblem& p, const AttentionPlan& plan, CpuContext&
 void attention(const AttentionProblem& p, CpuContext& context) {
   const AttentionPlan plan(p, context);
 #if defined(__AVX512BF16__)
-  if (p.q.dtype == DType::bf16 && p.k.dtype == DType::bf16) return run_items<Bf16Units, bf16_t>(p, plan, context);
+  if (p.q.dtype == DType::bf16 && p.k.dtype == DType::bf16)
+    return run_items<Bf16Units, bf16_t>(p, plan, context);
 #endif
   dispatch_float(p.k.dtype, [&]<class T>(T) { run_items<F32Units, T>(p, plan, context); });
 }

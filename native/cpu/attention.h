@@ -1,5 +1,5 @@
-// Attention over keys and values in pages: the arithmetic that flash_attention and paged_attention share. The ops read and
-// verify the tensors that describe their sequences; everything from a sequence on is done here.
+// Attention over keys and values in pages: the arithmetic that flash_attention and paged_attention share. The
+// ops read and verify the tensors that describe their sequences; everything from a sequence on is done here.
 #pragma once
 #include "core/attention_limits.h"
 #include "core/tensor_view.h"
@@ -27,7 +27,8 @@ struct AttentionProblem {
   bool causal;
   int64_t num_sequences;  // B, at most kMaxAttentionSequences
   const void* source;     // first argument of sequence()
-  /// The sequence b, verified: its rows of q and its pages (apart from the page ids) exist. Throws Error(execution).
+  /// The sequence b, verified: its rows of q and its pages (apart from the page ids) exist. Throws
+  /// Error(execution).
   AttentionSequence (*sequence)(const void* source, int64_t b);
 };
 

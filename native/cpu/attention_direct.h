@@ -1,5 +1,6 @@
-// The products of attention for few rows (decoding): keys and values go from memory through registers into the sums and are
-// packed nowhere, because each is used by a handful of rows only. Same sums in the same order as attention_packed.h.
+// The products of attention for few rows (decoding): keys and values go from memory through registers into
+// the sums and are packed nowhere, because each is used by a handful of rows only. Same sums in the same
+// order as attention_packed.h.
 #pragma once
 #include "cpu/attention_tile.h"
 
@@ -9,9 +10,11 @@ inline constexpr int kDirectRows = 8;  // most rows of a KV head
 
 /// scores[r][i] = q[r] . (keys[i] + at) for kLanes keys; q is [kRows][units].
 template <class Units, int kRows, class T>
-void score_block(const T* const* keys, int64_t at, int64_t units, const uint32_t* q, float* scores) {
+void score_block(const T* const* keys, int64_t at, int64_t units, const uint32_t* q, FetchAhead<T>& ahead,
+                 float* scores) {
   vf sum[kRows] = {};
   for (int64_t u = 0; u < units; u += kLanes) {
+    ahead.lines(kLanes);
     vu x[kLanes];
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; i++) x[i] = load_units<Units>(keys[i] + at + u * Units::kPerUnit, units - u);
@@ -33,10 +36,11 @@ void score_block(const T* const* keys, int64_t at, int64_t units, const uint32_t
   for (int r = 0; r < kRows; r++) store(scores + r * kTileKeys, sum[r]);
 }
 
-/// out[r][d] = row_scale[r] * out[r][d] + sum over the tokens of weight * value, kVectors * kLanes columns from d = 0.
+/// out[r][d] = row_scale[r] * out[r][d] + sum over the tokens of weight * value, kVectors * kLanes columns
+/// from d = 0.
 template <class Units, int kRows, int kVectors, class T>
-void add_value_columns(const T* const* values, int64_t at, int tokens, const uint32_t* weights, const float* row_scale,
-                       float* out, int64_t width) {
+void add_value_columns(const T* const* values, int64_t at, int tokens, const uint32_t* weights,
+                       const float* row_scale, float* out, int64_t width) {
   vf sum[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; r++) {
@@ -65,8 +69,8 @@ void add_value_columns(const T* const* values, int64_t at, int tokens, const uin
 
 /// add_value_columns of all columns.
 template <class Units, int kRows, class T>
-void add_value_block(const T* const* values, int64_t at, int tokens, const uint32_t* weights, const float* row_scale,
-                     float* out, int64_t width) {
+void add_value_block(const T* const* values, int64_t at, int tokens, const uint32_t* weights,
+                     const float* row_scale, float* out, int64_t width) {
   constexpr int kVectors = kRows <= kSumRegisters / 8 ? 8 : kRows <= kSumRegisters / 4 ? 4 : 2;
   int64_t d = 0;
   for (; d + kVectors * kLanes <= width; d += kVectors * kLanes) {
@@ -88,9 +92,10 @@ WARPLOOP_INLINE void for_row_parts(int rows, const Body& body) {
 
 /// score_block of any number of rows; q is [rows][units], scores [rows][kTileKeys].
 template <class Units, class T>
-void score_keys(int rows, const T* const* keys, int64_t at, int64_t units, const uint32_t* q, float* scores) {
+void score_keys(int rows, const T* const* keys, int64_t at, int64_t units, const uint32_t* q,
+                FetchAhead<T>& ahead, float* scores) {
   for_row_parts(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int r) {
-    score_block<Units, kRows>(keys, at, units, q + r * units, scores + r * kTileKeys);
+    score_block<Units, kRows>(keys, at, units, q + r * units, ahead, scores + r * kTileKeys);
   });
 }
 

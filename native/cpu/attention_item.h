@@ -1,9 +1,9 @@
-// One work item of attention: some rows, the KV heads they need and a range of keys, run by one thread. Which items there
-// are is attention.cc's business.
+// One work item of attention: some rows, the KV heads they need and a range of keys, run by one thread. Which
+// items there are is attention.cc's business.
 //
-// Keys are processed in SPANS of 256 at multiples of 256 from the beginning of the sequence. Each span has its own online
-// softmax, and the spans of a row are merged in ascending order. So spans may run on different threads (the long context
-// of one sequence) or in one loop (a prompt) with the same arithmetic.
+// Keys are processed in SPANS of 256 at multiples of 256 from the beginning of the sequence. Each span has
+// its own online softmax, and the spans of a row are merged in ascending order. So spans may run on different
+// threads (the long context of one sequence) or in one loop (a prompt) with the same arithmetic.
 #pragma once
 #include "core/error.h"
 #include "cpu/attention.h"
@@ -20,7 +20,8 @@ struct AttentionItem {
   int64_t first_head, num_heads;  // KV heads
   int64_t first_row, num_rows;    // per KV head; row = query * G + head of the group, G = Hq / Hkv
   int64_t first_key, last_key;    // [first_key, last_key)
-  float* partial;  // where the sums of a single span go, part_floats(Dv) for each row of each head; null: finish `out`
+  float* partial;  // where the sums of a single span go, part_floats(Dv) for each row of each head; null:
+                   // finish `out`
 };
 
 /// Scratch of one thread for one item. A state row is a row of a head: head * num_rows + row.
@@ -29,8 +30,8 @@ struct AttentionWorkspace {
   alignas(64) uint32_t keys[kMaxHeadWidth * kTileKeys];     // [Dh / kPerUnit][kTileKeys]
   alignas(64) uint32_t values[kTileKeys * kMaxHeadWidth];   // [kTileKeys / kPerUnit][Dv]
   alignas(64) float out[kItemRows * kMaxHeadWidth];         // [state rows][Dv], of the span
-  alignas(64) float sum[kItemRows * kLanes];            // [state rows][kLanes], of the span
-  alignas(64) float max[kItemRows];                     // [state rows], of the span
+  alignas(64) float sum[kItemRows * kLanes];                // [state rows][kLanes], of the span
+  alignas(64) float max[kItemRows];                         // [state rows], of the span
   alignas(64) float total_out[kItemRows * kMaxHeadWidth];   // the spans so far
   alignas(64) float total_sum[kItemRows];
   alignas(64) float total_max[kItemRows];
@@ -87,7 +88,8 @@ class ItemKernel {
     pack_queries();
     clear_total();
     clear_span();
-    const int64_t first = std::max(item_.first_key, w_.begin[0]), last = std::min(item_.last_key, w_.end[rows_ - 1]);
+    const int64_t first = std::max(item_.first_key, w_.begin[0]),
+                  last = std::min(item_.last_key, w_.end[rows_ - 1]);
     TileRows<T> tiles[2];
     int64_t tile = first / kTileKeys * kTileKeys;
     find_rows(tile, first, last, tiles[0]);
@@ -116,7 +118,9 @@ class ItemKernel {
   static int columns_of(int64_t keys) {
     return static_cast<int>(std::min<int64_t>((keys + kLanes - 1) / kLanes * kLanes, kTileKeys));
   }
-  AttentionPart total(int i) const { return {w_.total_out + i * value_width_, w_.total_max + i, w_.total_sum + i}; }
+  AttentionPart total(int i) const {
+    return {w_.total_out + i * value_width_, w_.total_max + i, w_.total_sum + i};
+  }
 
   /// Offset of state row i in a tensor [T, Hq, width].
   int64_t offset(const TensorView& t, int i) const {
@@ -137,7 +141,8 @@ class ItemKernel {
   void pack_queries() {
     const auto pack = [&]<class Q>(Q) {
       for (int i = 0; i < state_rows_; i++) {
-        pack_query<Units>(p_.q.as<Q>() + offset(p_.q, i), key_width_, w_.queries + i * (key_width_ / Units::kPerUnit));
+        pack_query<Units>(p_.q.as<Q>() + offset(p_.q, i), key_width_,
+                          w_.queries + i * (key_width_ / Units::kPerUnit));
       }
     };
     if constexpr (Units::kPerUnit == 2) {
@@ -162,7 +167,8 @@ class ItemKernel {
   /// Finds the keys of a tile within [first, last), for the first head of the item.
   void find_rows(int64_t tile, int64_t first, int64_t last, TileRows<T>& rows) const {
     const AttentionSequence& s = item_.sequence;
-    const int64_t page_size = p_.k.size(1), begin = std::max(tile, first), end = std::min(tile + kTileKeys, last);
+    const int64_t page_size = p_.k.size(1), begin = std::max(tile, first),
+                  end = std::min(tile + kTileKeys, last);
     for (int64_t j = begin; j < end;) {
       const int64_t index = j / page_size;
       const int64_t page = s.pages ? s.pages[index] : s.first_page + index;
@@ -197,9 +203,8 @@ class ItemKernel {
     FetchAhead<T> values_ahead = ahead(next.values, 0, kTileKeys, value_width_);
     for (int j = 0; j < columns; j += kLanes) {
       for (int h = 0; h < item_.num_heads; h++) {
-        keys_ahead.lines(lines_of(key_width_));
         score_keys<Units>(rows_, now.keys + j, h * p_.k.stride(2), units, w_.queries + h * rows_ * units,
-                          w_.scores + h * rows_ * kTileKeys + j);
+                          keys_ahead, w_.scores + h * rows_ * kTileKeys + j);
       }
     }
     for (int h = 0; h < item_.num_heads; h++) weigh(tile, columns, 0, rows_, h * rows_);
@@ -214,12 +219,14 @@ class ItemKernel {
     }
   }
 
-  /// Adds a tile head by head: packs it, fetching this head's share of the next tile, then walks over groups of rows.
+  /// Adds a tile head by head: packs it, fetching this head's share of the next tile, then walks over groups
+  /// of rows.
   void add_tile_packed(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
     const int64_t units = key_width_ / Units::kPerUnit;
     for (int h = 0; h < item_.num_heads; h++) {
       const int64_t from = kTileKeys * h / item_.num_heads, to = kTileKeys * (h + 1) / item_.num_heads;
-      pack_keys<Units>(now.keys, h * p_.k.stride(2), key_width_, columns, ahead(next.keys, from, to, key_width_), w_.keys);
+      pack_keys<Units>(now.keys, h * p_.k.stride(2), key_width_, columns,
+                       ahead(next.keys, from, to, key_width_), w_.keys);
       pack_values<Units>(now.values, h * p_.v.stride(2), value_width_, columns,
                          ahead(next.values, from, to, value_width_), w_.values);
       for (int r = 0; r < rows_; r += kPackedRows) {
@@ -230,9 +237,9 @@ class ItemKernel {
         multiply<Units>(rows, w_.queries + i * units, units, w_.keys, kTileKeys, units, nullptr,
                         w_.scores + i * kTileKeys, kTileKeys, seen);
         weigh(tile, seen, r, rows, i);
-        multiply<Units>(rows, w_.weights + i * kTileKeys / Units::kPerUnit, kTileKeys / Units::kPerUnit, w_.values,
-                        value_width_, seen / Units::kPerUnit, w_.decay + i, w_.out + i * value_width_, value_width_,
-                        value_width_);
+        multiply<Units>(rows, w_.weights + i * kTileKeys / Units::kPerUnit, kTileKeys / Units::kPerUnit,
+                        w_.values, value_width_, seen / Units::kPerUnit, w_.decay + i,
+                        w_.out + i * value_width_, value_width_, value_width_);
       }
     }
   }
@@ -246,7 +253,8 @@ class ItemKernel {
                     static_cast<int>(std::clamp<int64_t>(w_.end[r + g] - tile, 0, kTileKeys))};
     }
     softmax<Units>(rows, columns, visible, p_.scale * kLog2e, w_.scores + i * kTileKeys,
-                   {w_.max + i, w_.sum + i * kLanes, w_.decay + i}, w_.weights + i * kTileKeys / Units::kPerUnit);
+                   {w_.max + i, w_.sum + i * kLanes, w_.decay + i},
+                   w_.weights + i * kTileKeys / Units::kPerUnit);
   }
 
   void close_span() {

@@ -1,5 +1,6 @@
-// The products of attention for many rows: the tile of one KV head is packed once, then a register-blocked micro kernel
-// runs over groups of rows. Packed operands are [steps][columns] of units (attention_tile.h, also for the numerics).
+// The products of attention for many rows: the tile of one KV head is packed once, then a register-blocked
+// micro kernel runs over groups of rows. Packed operands are [steps][columns] of units (attention_tile.h,
+// also for the numerics).
 #pragma once
 #include "cpu/attention_tile.h"
 
@@ -10,7 +11,8 @@ inline constexpr int kPackedVectors = kSumRegisters / kPackedRows;
 
 /// packed[u][j] = unit u of keys[j] + at, 0 <= j < columns (a multiple of kLanes).
 template <class Units, class T>
-void pack_keys(const T* const* keys, int64_t at, int64_t width, int columns, FetchAhead<T> ahead, uint32_t* packed) {
+void pack_keys(const T* const* keys, int64_t at, int64_t width, int columns, FetchAhead<T> ahead,
+               uint32_t* packed) {
   const int64_t units = width / Units::kPerUnit;
   for (int j = 0; j < columns; j += kLanes) {
     for (int64_t u = 0; u < units; u += kLanes) {
@@ -30,7 +32,8 @@ void pack_keys(const T* const* keys, int64_t at, int64_t width, int columns, Fet
 
 /// packed[u][d] = unit u of column d of values[...] + at.
 template <class Units, class T>
-void pack_values(const T* const* values, int64_t at, int64_t width, int columns, FetchAhead<T> ahead, uint32_t* packed) {
+void pack_values(const T* const* values, int64_t at, int64_t width, int columns, FetchAhead<T> ahead,
+                 uint32_t* packed) {
   for (int j = 0; j < columns; j += Units::kPerUnit, packed += width) {
     ahead.lines(width / kLanes);
     int64_t d = 0;
@@ -84,7 +87,8 @@ void multiply_rows(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t ld
   for (; j + kPackedVectors * kLanes <= columns; j += kPackedVectors * kLanes) {
     multiply_block<Units, kRows, kPackedVectors>(a, lda, b + j, ldb, steps, row_scale, c + j, ldc);
   }
-  for (; j < columns; j += kLanes) multiply_block<Units, kRows, 1>(a, lda, b + j, ldb, steps, row_scale, c + j, ldc);
+  for (; j < columns; j += kLanes)
+    multiply_block<Units, kRows, 1>(a, lda, b + j, ldb, steps, row_scale, c + j, ldc);
 }
 
 /// multiply_block of up to kPackedRows rows and any number of columns (a multiple of kLanes).

@@ -1,13 +1,13 @@
-// The register-level pieces that attention on one tile of 64 keys needs in any case: units of multiplication, transposition,
-// fetching ahead, the online softmax. The two products, S = Q K^T and O += P V, exist twice: attention_packed.h for many
-// rows, attention_direct.h for few.
+// The register-level pieces that attention on one tile of 64 keys needs in any case: units of multiplication,
+// transposition, fetching ahead, the online softmax. The two products, S = Q K^T and O += P V, exist twice:
+// attention_packed.h for many rows, attention_direct.h for few.
 //
-// Everything is written in UNITS of 32 bits, what one broadcast feeds to a multiply: a pair of bf16 values (vdpbf16ps) or
-// one f32.
+// Everything is written in UNITS of 32 bits, what one broadcast feeds to a multiply: a pair of bf16 values
+// (vdpbf16ps) or one f32.
 //
-// Numerics: in both products a lane is one column (a key, a dimension of V) and sums over the steps in ascending order,
-// whatever the number of rows or columns of a call and however the operands got there. So a row's result depends neither
-// on the rows computed beside it nor on masked columns, whose terms are 0.
+// Numerics: in both products a lane is one column (a key, a dimension of V) and sums over the steps in
+// ascending order, whatever the number of rows or columns of a call and however the operands got there. So a
+// row's result depends neither on the rows computed beside it nor on masked columns, whose terms are 0.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -116,7 +116,8 @@ WARPLOOP_INLINE void load_value_units(const T* const* values, int64_t at, vu (&u
   } else if constexpr (kVectors % 2 == 0) {
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; j += 2) {
-      const vw even = load_as<vw>(values[0] + at + j * kLanes), odd = load_as<vw>(values[1] + at + j * kLanes);
+      const vw even = load_as<vw>(values[0] + at + j * kLanes),
+               odd = load_as<vw>(values[1] + at + j * kLanes);
       const auto [low, high] = zip(even, odd, std::make_index_sequence<2 * kLanes>{});
       units[j] = reinterpret_cast<vu>(low);
       units[j + 1] = reinterpret_cast<vu>(high);
@@ -139,20 +140,22 @@ void pack_query(const T* q, int64_t width, uint32_t* packed) {
   }
 }
 
-/// Where the keys and values of a tile lie; all null: the tile does not exist. Rows that nobody sees repeat another one.
+/// Where the keys and values of a tile lie; all null: the tile does not exist. Rows that nobody sees repeat
+/// another one.
 template <class T>
 struct TileRows {
   const T* keys[kTileKeys];
   const T* values[kTileKeys];
 };
 
-/// Asks for the cache lines of the rows [begin, end), `bytes` each, a few at a time while something else is computed:
-/// memory then works during the arithmetic. A row holds all heads of a token, because only long contiguous reads reach
-/// the speed of memory (256-byte pieces of 2 KB rows: a third of it).
+/// Asks for the cache lines of the rows [begin, end), `bytes` each, a few at a time while something else is
+/// computed: memory then works during the arithmetic. A row holds all heads of a token, because only long
+/// contiguous reads reach the speed of memory (256-byte pieces of 2 KB rows: a third of it).
 template <class T>
 class FetchAhead {
  public:
-  FetchAhead(const T* const* begin, const T* const* end, int64_t bytes) : row_(begin), end_(end), bytes_(bytes) {
+  FetchAhead(const T* const* begin, const T* const* end, int64_t bytes)
+      : row_(begin), end_(end), bytes_(bytes) {
     if (begin < end && !*begin) row_ = end;
   }
 
@@ -209,10 +212,11 @@ struct SoftmaxState {
   float* decay;  // [rows] out: what earlier sums must be multiplied with
 };
 
-/// scores [rows][kTileKeys] -> weights, packed units [rows][kTileKeys / kPerUnit]. `columns` is a multiple of kLanes.
+/// scores [rows][kTileKeys] -> weights, packed units [rows][kTileKeys / kPerUnit]. `columns` is a multiple of
+/// kLanes.
 template <class Units>
-void softmax(int rows, int columns, const Visible* visible, float scale, float* scores, const SoftmaxState& state,
-             uint32_t* weights) {
+void softmax(int rows, int columns, const Visible* visible, float scale, float* scores,
+             const SoftmaxState& state, uint32_t* weights) {
   static_assert(kGroupRows <= 2 * kLanes);
   float base[kGroupRows] = {};
   float change[2 * kLanes] = {};

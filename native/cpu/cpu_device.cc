@@ -17,7 +17,8 @@ namespace warploop::cpu {
 namespace {
 
 constexpr size_t kAlign = 64;
-constexpr size_t kHugePage = 2u << 20;  // from this size on, ask for huge pages: weights are streamed end to end
+constexpr size_t kHugePage =
+    2u << 20;  // from this size on, ask for huge pages: weights are streamed end to end
 
 class HostMemory final : public Memory {
  public:
@@ -45,9 +46,13 @@ CpuExecutor::CpuExecutor(std::shared_ptr<ThreadPool> pool, MemoryRef workspaces)
       workspaces_(std::move(workspaces)),
       context_(*pool_, static_cast<std::byte*>(workspaces_->data())) {}
 
-void CpuExecutor::copy_from_host(void* device, const void* host, size_t bytes) { std::memcpy(device, host, bytes); }
+void CpuExecutor::copy_from_host(void* device, const void* host, size_t bytes) {
+  std::memcpy(device, host, bytes);
+}
 
-void CpuExecutor::copy_to_host(void* host, const void* device, size_t bytes) { std::memcpy(host, device, bytes); }
+void CpuExecutor::copy_to_host(void* host, const void* device, size_t bytes) {
+  std::memcpy(host, device, bytes);
+}
 
 void CpuExecutor::then(std::function<void()> done) { done(); }
 
@@ -62,7 +67,9 @@ void CpuExecutor::replay(Graph& graph) {
 }
 
 CpuDevice::CpuDevice(int threads) : isa_(choose_isa()) {
-  if (!isa_) fail(ErrorKind::type, "cpu: this processor has none of the instruction sets of this build (x86-64-v3 or newer)");
+  if (!isa_)
+    fail(ErrorKind::type,
+         "cpu: this processor has none of the instruction sets of this build (x86-64-v3 or newer)");
   pool_ = std::make_shared<ThreadPool>(threads > 0 ? threads : usable_cores());
 }
 

@@ -1,4 +1,5 @@
-// The CPU as a device: memory is host memory, an executor runs each command over the thread pool before it takes the next.
+// The CPU as a device: memory is host memory, an executor runs each command over the thread pool before it
+// takes the next.
 #pragma once
 #include "core/device.h"
 #include "cpu/cpu_context.h"

@@ -1,12 +1,14 @@
-// The matrix-product tile behind linear and groupedLinear: a few rows of x times a few panels of packed weights.
+// The matrix-product tile behind linear and groupedLinear: a few rows of x times a few panels of packed
+// weights.
 //
-// Packed weights: panels of 16 output columns, k running inside a panel, so that a tile streams memory front to back.
-//     bf16        [N/16, K/2, 16, 2]   pairs of k side by side, the operand order of AVX-512 BF16's dot product
-//     f32, f16    [N/16, K, 16, 1]
+// Packed weights: panels of 16 output columns, k running inside a panel, so that a tile streams memory front
+// to back.
+//     bf16        [N/16, K/2, 16, 2]   pairs of k side by side, the operand order of AVX-512 BF16's dot
+//     product f32, f16    [N/16, K, 16, 1]
 // N is padded to 16 and K to the pair with zeros.
 //
-// Every output element is one accumulator that runs through k in order, whatever the tile shape: a row's result is bit by
-// bit the same alone, in a batch, in a prompt. That is why there is no split over k.
+// Every output element is one accumulator that runs through k in order, whatever the tile shape: a row's
+// result is bit by bit the same alone, in a batch, in a prompt. That is why there is no split over k.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -20,8 +22,8 @@ namespace warploop::cpu::WARPLOOP_ISA {
 inline constexpr int kPanel = 16;  // output columns of one panel
 inline constexpr int kPanelVectors = kPanel / kLanes;
 
-// Register tiles. A prompt fills the register file with accumulators: kTileRows x 2 panels. Decode streams weights: up to
-// kStreamRows rows, and kStreamPanels panels at a time to keep more loads in flight.
+// Register tiles. A prompt fills the register file with accumulators: kTileRows x 2 panels. Decode streams
+// weights: up to kStreamRows rows, and kStreamPanels panels at a time to keep more loads in flight.
 inline constexpr int kTileRows = kLanes == 16 ? 12 : 3;
 inline constexpr int kTilePanels = 2;
 inline constexpr int kStreamRows = kLanes == 16 ? 6 : 3;
@@ -90,7 +92,8 @@ void multiply_tile(const X* const* rows, const W* panels, int64_t stride, int64_
 #if defined(__AVX512BF16__)
 /// The same on the bf16 dot-product unit: two k at a time, products and sums in f32.
 template <int MR, int NT>
-void multiply_tile_dot(const bf16_t* const* rows, const bf16_t* panels, int64_t stride, int64_t K, float* out) {
+void multiply_tile_dot(const bf16_t* const* rows, const bf16_t* panels, int64_t stride, int64_t K,
+                       float* out) {
   __m512 acc[MR][NT];
   for (int m = 0; m < MR; m++) {
     for (int n = 0; n < NT; n++) acc[m][n] = _mm512_setzero_ps();
@@ -125,31 +128,33 @@ void multiply(const X* const* rows, const W* panels, int64_t stride, int64_t K, 
   multiply_tile<X, W, MR, NT>(rows, panels, stride, K, out);
 }
 
-/// The smallest instantiated tile that holds `count` rows. Rows beyond `count` must point at valid memory; they are
-/// computed and not used: streaming the weights once matters more than the spare arithmetic.
+/// The smallest instantiated tile that holds `count` rows. Rows beyond `count` must point at valid memory;
+/// they are computed and not used: streaming the weights once matters more than the spare arithmetic.
 template <class X, class W, int NT>
 void multiply_rows(int count, const X* const* rows, const W* panels, int64_t stride, int64_t K, float* out) {
   if (count == 1) return multiply<X, W, 1, NT>(rows, panels, stride, K, out);
   if constexpr (kTileRows == 3) {
     multiply<X, W, 3, NT>(rows, panels, stride, K, out);
   } else if constexpr (NT == 1) {  // the odd last panel
-    count <= 4 ? multiply<X, W, 4, NT>(rows, panels, stride, K, out) : multiply<X, W, 12, NT>(rows, panels, stride, K, out);
+    count <= 4 ? multiply<X, W, 4, NT>(rows, panels, stride, K, out)
+               : multiply<X, W, 12, NT>(rows, panels, stride, K, out);
   } else {
     if (count == 2) return multiply<X, W, 2, NT>(rows, panels, stride, K, out);
     if (count <= 4) return multiply<X, W, 4, NT>(rows, panels, stride, K, out);
     if (count <= 6) return multiply<X, W, 6, NT>(rows, panels, stride, K, out);
     if constexpr (NT == kTilePanels) {
-      count <= 8 ? multiply<X, W, 8, NT>(rows, panels, stride, K, out) : multiply<X, W, 12, NT>(rows, panels, stride, K, out);
+      count <= 8 ? multiply<X, W, 8, NT>(rows, panels, stride, K, out)
+                 : multiply<X, W, 12, NT>(rows, panels, stride, K, out);
     }
   }
 }
 
-/// Runs x[rows] times panels [first, last) and hands each tile to `finish(row, count, panel, panels, tile)`, where tile is
-/// [count][panels * 16] f32. `row_at(i)` gives the i-th row of x. Tiles start at even panels if `first` does, so gate and up
-/// panels that lie side by side stay together.
+/// Runs x[rows] times panels [first, last) and hands each tile to `finish(row, count, panel, panels, tile)`,
+/// where tile is [count][panels * 16] f32. `row_at(i)` gives the i-th row of x. Tiles start at even panels if
+/// `first` does, so gate and up panels that lie side by side stay together.
 template <class X, class W, class RowAt, class Finish>
-void multiply_block(int64_t num_rows, const RowAt& row_at, const W* weight, int64_t K, int64_t first, int64_t last,
-                    const Finish& finish) {
+void multiply_block(int64_t num_rows, const RowAt& row_at, const W* weight, int64_t K, int64_t first,
+                    int64_t last, const Finish& finish) {
   const int64_t stride = panel_elements<W>(K);
   alignas(64) float tile[kTileRows * kStreamPanels * kPanel];
   const X* rows[kTileRows];

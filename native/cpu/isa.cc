@@ -22,14 +22,15 @@ bool has_v3() {
 
 bool has_avx512() {
   return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") &&
-         __builtin_cpu_supports("avx512bf16");
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
 }
 
 }  // namespace
 
 const std::vector<Isa>& compiled_isas() {
-  static const std::vector<Isa> isas = {{"avx512", has_avx512, avx512::ops}, {"x86_64_v3", has_v3, x86_64_v3::ops}};
+  static const std::vector<Isa> isas = {{"avx512", has_avx512, avx512::ops},
+                                        {"x86_64_v3", has_v3, x86_64_v3::ops}};
   return isas;
 }
 #elif defined(__aarch64__)

@@ -15,8 +15,8 @@ namespace cpu::WARPLOOP_ISA {
 
 const OpTable& ops() {
   static constexpr OpTable kTable = {
-#define WARPLOOP_OP(name, Name, js)                            \
-  [](const void* params, Executor& executor) {                 \
+#define WARPLOOP_OP(name, Name, js)                                                                 \
+  [](const void* params, Executor& executor) {                                                      \
     name(*static_cast<const Name##Params*>(params), static_cast<CpuExecutor&>(executor).context()); \
   },
 #include "ops/list.h"

@@ -1,4 +1,5 @@
-// Row-wise kernels: tensors of rank 1 to 4 seen as rows of their last axis, dealt to threads in pieces worth waking for.
+// Row-wise kernels: tensors of rank 1 to 4 seen as rows of their last axis, dealt to threads in pieces worth
+// waking for.
 #pragma once
 #include <algorithm>
 
@@ -7,7 +8,8 @@
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
-/// Elements of work below which a second thread costs more than it brings (waking one takes a few microseconds).
+/// Elements of work below which a second thread costs more than it brings (waking one takes a few
+/// microseconds).
 inline constexpr int64_t kGrainElements = 16384;
 
 inline int64_t rows_of(const TensorView& t) {

@@ -1,6 +1,7 @@
-// SIMD written once: vectors of kLanes floats on top of the compiler's vector extensions, so that one kernel source serves
-// AVX-512, AVX2 and NEON. Included only by files that are compiled per instruction set; everything lives in that set's
-// namespace, because the linker must never merge an inline function of a wider set into a narrower one.
+// SIMD written once: vectors of kLanes floats on top of the compiler's vector extensions, so that one kernel
+// source serves AVX-512, AVX2 and NEON. Included only by files that are compiled per instruction set;
+// everything lives in that set's namespace, because the linker must never merge an inline function of a wider
+// set into a narrower one.
 //
 // Storage types (bf16, f16) exist in memory only: loads widen to float, stores round to nearest even.
 #pragma once
@@ -122,7 +123,8 @@ WARPLOOP_INLINE void store(f16_t* p, vf v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtps_ph(reinterpret_cast<__m512>(v), _MM_FROUND_TO_NEAREST_INT));
 #elif defined(__AVX2__)
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(reinterpret_cast<__m256>(v), _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm256_cvtps_ph(reinterpret_cast<__m256>(v), _MM_FROUND_TO_NEAREST_INT));
 #else
   for (int i = 0; i < kLanes; i++) put(p + i, v[i]);
 #endif

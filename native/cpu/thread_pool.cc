@@ -79,7 +79,8 @@ void ThreadPool::run_pieces(int thread) {
 void ThreadPool::help(int thread) {
   uint64_t seen = 0;
   while (wait_for_loop(seen)) {
-    // Announce first, then look again: either this helper sees the loop closed, or the owner sees it inside and waits.
+    // Announce first, then look again: either this helper sees the loop closed, or the owner sees it inside
+    // and waits.
     inside_.fetch_add(1);
     const uint64_t epoch = epoch_.load();
     if (epoch & 1) run_pieces(thread);

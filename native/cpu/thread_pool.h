@@ -1,9 +1,9 @@
 // Parallel loops over a fixed set of threads.
 //
-// Work is handed out in small pieces from one counter, and a loop ends when the pieces are done, not when every helper has
-// shown up: a helper that the operating system has put aside costs its one piece, never the whole loop. Helpers spin for a
-// bounded time and then sleep; that is what keeps decoding fast when another process takes a core (peers with spin
-// barriers drop to a tenth there).
+// Work is handed out in small pieces from one counter, and a loop ends when the pieces are done, not when
+// every helper has shown up: a helper that the operating system has put aside costs its one piece, never the
+// whole loop. Helpers spin for a bounded time and then sleep; that is what keeps decoding fast when another
+// process takes a core (peers with spin barriers drop to a tenth there).
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -25,8 +25,8 @@ class ThreadPool {
   /// One piece of a loop: items [begin, end), run by thread `thread` (0 = the caller).
   using Piece = void (*)(const void* body, int64_t begin, int64_t end, int thread);
 
-  /// Runs items [0, count) in pieces of `grain`. Rethrows the first exception of a piece. Loops of several streams take
-  /// turns. One piece, or one thread, runs inline.
+  /// Runs items [0, count) in pieces of `grain`. Rethrows the first exception of a piece. Loops of several
+  /// streams take turns. One piece, or one thread, runs inline.
   void parallel_for(int64_t count, int64_t grain, Piece piece, const void* body);
 
  private:
@@ -40,9 +40,9 @@ class ThreadPool {
     int64_t count = 0;
     int64_t grain = 1;
   } loop_;
-  alignas(64) std::atomic<int64_t> next_{0};     // first item nobody has taken
-  alignas(64) std::atomic<int> inside_{0};       // helpers that may touch loop_
-  alignas(64) std::atomic<uint64_t> epoch_{0};   // odd: a loop is open; even: closed
+  alignas(64) std::atomic<int64_t> next_{0};    // first item nobody has taken
+  alignas(64) std::atomic<int> inside_{0};      // helpers that may touch loop_
+  alignas(64) std::atomic<uint64_t> epoch_{0};  // odd: a loop is open; even: closed
   std::atomic<bool> stopping_{false};
 
   std::mutex entry_;  // one loop at a time
@@ -58,7 +58,9 @@ template <class Body>
 void parallel_for(ThreadPool& pool, int64_t count, int64_t grain, const Body& body) {
   pool.parallel_for(
       count, grain,
-      [](const void* b, int64_t begin, int64_t end, int thread) { (*static_cast<const Body*>(b))(begin, end, thread); },
+      [](const void* b, int64_t begin, int64_t end, int thread) {
+        (*static_cast<const Body*>(b))(begin, end, thread);
+      },
       &body);
 }
 

@@ -5,7 +5,8 @@
 
 namespace warploop::cpu {
 
-/// Physical cores this process may run on: affinity mask, SMT siblings counted once, limited by the cgroup CPU quota.
+/// Physical cores this process may run on: affinity mask, SMT siblings counted once, limited by the cgroup
+/// CPU quota.
 int usable_cores();
 
 }  // namespace warploop::cpu

@@ -1,5 +1,6 @@
-// The only list of ops. One row each: C++ stem and folder, stem of <Name>Params, JavaScript name. No include guard: the
-// file is expanded with different definitions of WARPLOOP_OP. The build reads the rows as well (native/sources.json).
+// The only list of ops. One row each: C++ stem and folder, stem of <Name>Params, JavaScript name. No include
+// guard: the file is expanded with different definitions of WARPLOOP_OP. The build reads the rows as well
+// (native/sources.json).
 WARPLOOP_OP(rms_norm, RmsNorm, rmsNorm)
 WARPLOOP_OP(pack_linear, PackLinear, packLinear)
 WARPLOOP_OP(linear, Linear, linear)

@@ -14,7 +14,10 @@ const fixture = fileURLToPath(new URL("fixtures/work.ts", import.meta.url));
 
 function run(mode: string) {
   // A hang is a failure, too: the whole work takes about a second.
-  const result = spawnSync(process.execPath, ["--import", "tsx", fixture, mode], { encoding: "utf8", timeout: 60_000 });
+  const result = spawnSync(process.execPath, ["--import", "tsx", fixture, mode], {
+    encoding: "utf8",
+    timeout: 60_000,
+  });
   return { status: result.status, signal: result.signal, stdout: result.stdout, stderr: result.stderr };
 }
 
@@ -113,7 +116,11 @@ describe("a failure while running", () => {
     expect([...(await first.readFloat32(stream))]).toEqual([0, 0]);
     const second = embedding(stream, bad, table);
     embedding(stream, good, table);
-    const failure = { code: "ERR_EXECUTION", op: "embedding", message: expect.stringContaining("[3] i32") as string };
+    const failure = {
+      code: "ERR_EXECUTION",
+      op: "embedding",
+      message: expect.stringContaining("[3] i32") as string,
+    };
     await expect(second.read(stream)).rejects.toMatchObject(failure);
     await expect(stream.synchronize()).rejects.toMatchObject(failure);
     const other = device.createStream(); // other streams are not touched

@@ -42,7 +42,12 @@ const cases: readonly FlashAttentionCase[] = [
   { name: "q bf16, k and v f16", ...small, dtype: "bf16", keys: "f16" },
   { name: "not causal", ...small, causal: false, dtype: "bf16" },
   { name: "fewer queries than keys", ...small, lengths: [[5, 83]] },
-  { name: "more queries than keys: the first rows see nothing", ...small, lengths: [[90, 70]], dtype: "bf16" },
+  {
+    name: "more queries than keys: the first rows see nothing",
+    ...small,
+    lengths: [[90, 70]],
+    dtype: "bf16",
+  },
   { name: "more queries than keys, not causal", ...small, lengths: [[20, 7]], causal: false },
   { name: "63 keys", ...small, lengths: [[63, 63]], dtype: "bf16" },
   { name: "64 keys", ...small, lengths: [[64, 64]], dtype: "bf16" },
@@ -66,9 +71,38 @@ const cases: readonly FlashAttentionCase[] = [
   { name: "head width 128", ...small, Dh: 128, Dv: 128, lengths: [[70, 70]], dtype: "bf16" },
   { name: "head widths 192 and 128", ...small, Dh: 192, Dv: 128, lengths: [[30, 50]] },
   { name: "head width 256", ...small, Dh: 256, Dv: 256, lengths: [[20, 40]], dtype: "bf16" },
-  { name: "head width 512, most rows of an item", ...small, Hq: 2, Hkv: 2, Dh: 512, Dv: 512, lengths: [[130, 66]] },
-  { name: "sequences of all kinds", ...small, lengths: [[3, 3], [0, 5], [1, 90], [70, 70], [0, 0], [4, 2]] },
-  { name: "sequences of all kinds, bf16", ...small, lengths: [[80, 300], [1, 300], [2, 2]], Hq: 4, dtype: "bf16" },
+  {
+    name: "head width 512, most rows of an item",
+    ...small,
+    Hq: 2,
+    Hkv: 2,
+    Dh: 512,
+    Dv: 512,
+    lengths: [[130, 66]],
+  },
+  {
+    name: "sequences of all kinds",
+    ...small,
+    lengths: [
+      [3, 3],
+      [0, 5],
+      [1, 90],
+      [70, 70],
+      [0, 0],
+      [4, 2],
+    ],
+  },
+  {
+    name: "sequences of all kinds, bf16",
+    ...small,
+    lengths: [
+      [80, 300],
+      [1, 300],
+      [2, 2],
+    ],
+    Hq: 4,
+    dtype: "bf16",
+  },
   { name: "strided rows", ...small, strided: true, lengths: [[70, 70]] },
   { name: "strided rows, bf16", ...small, strided: true, lengths: [[3, 70]], dtype: "bf16" },
   { name: "scale given", ...small, scale: 0.5 },
@@ -93,7 +127,9 @@ function inputs(context: OpContext, c: FlashAttentionCase, T: number, S: number)
       { dtype, std },
     );
     const padding = { before: 3, after: 2 };
-    const tensor = c.strided ? context.stridedRows(dtype, shape, values, padding) : context.tensor(dtype, shape, values);
+    const tensor = c.strided
+      ? context.stridedRows(dtype, shape, values, padding)
+      : context.tensor(dtype, shape, values);
     return { values, tensor };
   };
   const keys = c.keys ?? c.dtype;
@@ -122,18 +158,29 @@ describeOp("flashAttention", cases, async (context, c) => {
     ...(c.lengths.length > 1 ? varying : {}),
   });
 
-  const expected = reference(q.values, k.values, v.values, { Hq, Hkv, Dh, Dv }, {
-    cuSeqlensQ: cuQ,
-    cuSeqlensK: cuK,
-    causal,
-    window,
-    scale: Math.fround(scale),
-  });
+  const expected = reference(
+    q.values,
+    k.values,
+    v.values,
+    { Hq, Hkv, Dh, Dv },
+    {
+      cuSeqlensQ: cuQ,
+      cuSeqlensK: cuK,
+      causal,
+      window,
+      scale: Math.fround(scale),
+    },
+  );
   const longest = Math.max(...c.lengths.map(([, keys]) => keys));
   const intermediate = dtype === "bf16" && (c.keys ?? dtype) === "bf16" ? "bf16" : "f32";
   const reduction = longest + Dh;
   expectClose(await context.read(out), expected.out, { dtype, shape: [T, Hq, Dv], reduction, intermediate });
-  expectClose(await context.read(lse), expected.lse, { dtype: "f32", shape: [T, Hq], reduction, label: "lse" });
+  expectClose(await context.read(lse), expected.lse, {
+    dtype: "f32",
+    shape: [T, Hq],
+    reduction,
+    label: "lse",
+  });
 });
 
 describe("flashAttention: rows and errors", () => {
@@ -148,7 +195,13 @@ describe("flashAttention: rows and errors", () => {
       stream.fromArray("f32", [L, heads, Dh], Float32Array.from(random.normal(L * heads * Dh)));
     const [q, k, v] = [tensor(Hq), tensor(Hkv), tensor(Hkv)].map((x) => castTo(x, dtype));
     const all = await flashAttention(stream, q!, k!, v!).readFloat32(stream);
-    for (const [first, end] of [[0, 1], [63, 64], [64, 70], [149, 150], [3, 140]] as const) {
+    for (const [first, end] of [
+      [0, 1],
+      [63, 64],
+      [64, 70],
+      [149, 150],
+      [3, 140],
+    ] as const) {
       const part = flashAttention(stream, q!.slice(0, first, end), k!.slice(0, 0, end), v!.slice(0, 0, end));
       const shape = [end - first, Hq, Dh];
       expectSame(await part.readFloat32(stream), all.subarray(first * Hq * Dh, end * Hq * Dh), { shape });
@@ -156,7 +209,10 @@ describe("flashAttention: rows and errors", () => {
 
     function castTo(x: typeof q, to: "f32" | "bf16") {
       if (to === "f32") return x!;
-      const bits = Uint16Array.from(random.normal(x!.numel), (value) => new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16);
+      const bits = Uint16Array.from(
+        random.normal(x!.numel),
+        (value) => new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16,
+      );
       return stream.fromArray("bf16", x!.shape, bits);
     }
   });
@@ -168,7 +224,9 @@ describe("flashAttention: rows and errors", () => {
     const range = (message: RegExp) =>
       expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: expect.stringMatching(message) });
     const three = zeros("f32", [4, 3, 32]);
-    expect(() => flashAttention(stream, q, three, three)).toThrow(range(/^flashAttention: q: .*multiple of Hkv/));
+    expect(() => flashAttention(stream, q, three, three)).toThrow(
+      range(/^flashAttention: q: .*multiple of Hkv/),
+    );
     const narrow = zeros("f32", [4, 2, 24]);
     expect(() => flashAttention(stream, q, k, narrow)).toThrow(range(/^flashAttention: v: .*multiple of 16/));
     expect(() => flashAttention(stream, q, narrow, k)).toThrow(range(/^flashAttention: k: /));

@@ -32,7 +32,16 @@ const cases: readonly GroupedCase[] = [
   { name: "swiglu with a padded panel", counts: [3, 14], N: 42, K: 30, swiglu: true, ...bf16 },
   { name: "swiglu, one row", counts: [1, 1], N: 200, K: 30, swiglu: true, ...bf16 },
   { name: "gathered, top 2", counts: [4, 1, 7], N: 40, K: 25, topK: 2, ...bf16 },
-  { name: "gathered, top 3, swiglu, f32 result", counts: [30, 0, 21], N: 40, K: 25, topK: 3, swiglu: true, out: "f32", ...bf16 },
+  {
+    name: "gathered, top 3, swiglu, f32 result",
+    counts: [30, 0, 21],
+    N: 40,
+    K: 25,
+    topK: 3,
+    swiglu: true,
+    out: "f32",
+    ...bf16,
+  },
   { name: "f32", counts: [3, 5], N: 40, K: 25, topK: 2, swiglu: true, x: "f32", weight: "f32" },
   { name: "f32 activations", counts: [3, 5], N: 40, K: 25, topK: 2, swiglu: true, x: "f32", weight: "bf16" },
   { name: "f16", counts: [3, 15], N: 40, K: 25, swiglu: true, x: "f16", weight: "f16" },
@@ -68,11 +77,20 @@ describeOp("groupedLinear", cases, async (context, c) => {
   group.tensor.dispose();
 });
 
-function pack(context: OpContext, { counts, N, K, weight: dtype, swiglu = false }: GroupedCase, values: Float64Array) {
+function pack(
+  context: OpContext,
+  { counts, N, K, weight: dtype, swiglu = false }: GroupedCase,
+  values: Float64Array,
+) {
   const experts = counts.length;
   const group = emptyGroupedWeight(context.stream, { experts, outputs: N, inputs: K, dtype, swiglu });
   for (let e = 0; e < experts; e++) {
-    packExpert(context.stream, group, e, context.tensor(dtype, [N, K], values.subarray(e * N * K, (e + 1) * N * K)));
+    packExpert(
+      context.stream,
+      group,
+      e,
+      context.tensor(dtype, [N, K], values.subarray(e * N * K, (e + 1) * N * K)),
+    );
   }
   return group;
 }
@@ -85,7 +103,13 @@ test.each([
 ])("groupedLinear poisons the stream for %s", async (_, offsets, order) => {
   await using device = Device.open("cpu");
   const stream = device.createStream();
-  const group = emptyGroupedWeight(stream, { experts: 1, outputs: 8, inputs: 4, dtype: "f32", swiglu: false });
+  const group = emptyGroupedWeight(stream, {
+    experts: 1,
+    outputs: 8,
+    inputs: 4,
+    dtype: "f32",
+    swiglu: false,
+  });
   packExpert(stream, group, 0, stream.fromArray("f32", [8, 4], new Float32Array(32)));
   const x = stream.fromArray("f32", [2, 4], new Float32Array(8));
   groupedLinear(stream, x, group, stream.fromArray("i32", [2], Int32Array.from(offsets)), {
@@ -97,11 +121,23 @@ test.each([
 test("groupedLinear refuses what does not fit, naming the argument", async () => {
   await using device = Device.open("cpu");
   const stream = device.createStream();
-  const group = emptyGroupedWeight(stream, { experts: 2, outputs: 8, inputs: 4, dtype: "f32", swiglu: false });
+  const group = emptyGroupedWeight(stream, {
+    experts: 2,
+    outputs: 8,
+    inputs: 4,
+    dtype: "f32",
+    swiglu: false,
+  });
   const x = device.empty("f32", [2, 4]);
   const offsets = device.empty("i32", [3]);
-  expect(() => groupedLinear(stream, device.empty("f32", [2, 5]), group, offsets)).toThrow(/weight: expected/);
+  expect(() => groupedLinear(stream, device.empty("f32", [2, 5]), group, offsets)).toThrow(
+    /weight: expected/,
+  );
   expect(() => groupedLinear(stream, x, group, device.empty("i32", [4]))).toThrow(/weight: expected/);
-  expect(() => groupedLinear(stream, x, group, offsets, { order: device.empty("f32", [2]) })).toThrow(/order: .*i32/);
-  expect(() => groupedLinear(stream, x, group, offsets, { out: device.empty("f32", [3, 8]) })).toThrow(RangeError);
+  expect(() => groupedLinear(stream, x, group, offsets, { order: device.empty("f32", [2]) })).toThrow(
+    /order: .*i32/,
+  );
+  expect(() => groupedLinear(stream, x, group, offsets, { out: device.empty("f32", [3, 8]) })).toThrow(
+    RangeError,
+  );
 });

@@ -51,7 +51,10 @@ describeOp("kvStore", cases, async (context, c) => {
   const random = new Random(11);
   const values = (count: number, as: FloatDType) =>
     c.exponents ? random.magnitudes(count, ...c.exponents, as) : random.normal(count, { dtype: as });
-  const slots = random.permutation(P * Ps).subarray(0, T).slice();
+  const slots = random
+    .permutation(P * Ps)
+    .subarray(0, T)
+    .slice();
   if (skipEvery > 0) for (let t = 0; t < T; t += skipEvery) slots[t] = -1;
 
   const inputs = [Dh, Dv].map((width) => {
@@ -80,9 +83,14 @@ describe("kvStore: bad arguments", () => {
     const stream = device.createStream();
     const [x, pages, slots] = [zeros("f32", [3, 2, 8]), zeros("f32", [2, 4, 2, 8]), zeros("i32", [3])];
     expect(() => kvStore(stream, x, zeros("f32", [3, 1, 8]), pages, pages, slots)).toThrow(
-      expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: expect.stringMatching(/^kvStore: v: /) }),
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_RANGE",
+        message: expect.stringMatching(/^kvStore: v: /),
+      }),
     );
-    expect(() => kvStore(stream, x, x, pages, zeros("f32", [2, 5, 2, 8]), slots)).toThrow(/kvStore: vPages: expected \[P=2/);
+    expect(() => kvStore(stream, x, x, pages, zeros("f32", [2, 5, 2, 8]), slots)).toThrow(
+      /kvStore: vPages: expected \[P=2/,
+    );
     expect(() => kvStore(stream, x, zeros("bf16", [3, 2, 8]), pages, pages, slots)).toThrow(
       expect.objectContaining({ code: "ERR_ARGUMENT_TYPE" }),
     );

@@ -43,7 +43,17 @@ const cases: readonly LinearCase[] = [
   ...sizes("f16", "f16"),
   { name: "no rows", T: 0, N: 16, K: 16, x: "bf16", weight: "bf16" },
   { name: "bias", T: 5, N: 33, K: 40, x: "bf16", weight: "bf16", bias: true },
-  { name: "bias and f32 residual", T: 3, N: 50, K: 24, x: "bf16", weight: "bf16", bias: true, out: "f32", residual: "f32" },
+  {
+    name: "bias and f32 residual",
+    T: 3,
+    N: 50,
+    K: 24,
+    x: "bf16",
+    weight: "bf16",
+    bias: true,
+    out: "f32",
+    residual: "f32",
+  },
   { name: "bf16 residual", T: 13, N: 50, K: 24, x: "bf16", weight: "bf16", residual: "bf16" },
   { name: "strided rows", T: 14, N: 40, K: 29, x: "bf16", weight: "bf16", strided: true },
   { name: "strided rows", T: 3, N: 20, K: 29, x: "f32", weight: "f16", strided: true, residual: "f32" },
@@ -64,9 +74,13 @@ describeOp("linear", cases, async (context, c) => {
   const optional = { ...(bias && { bias }), ...(residual && { residual }) };
   const expected = reference(x, weight, { T, N, K }, optional);
 
-  const packed = packLinear(context.stream, weightTensor(context, c, weight), { transpose: c.transpose ?? false });
+  const packed = packLinear(context.stream, weightTensor(context, c, weight), {
+    transpose: c.transpose ?? false,
+  });
   const view = (dtype: FloatDType, shape: number[], values: Float64Array) =>
-    c.strided ? context.stridedRows(dtype, shape, values, { before: 3, after: 5 }) : context.tensor(dtype, shape, values);
+    c.strided
+      ? context.stridedRows(dtype, shape, values, { before: 3, after: 5 })
+      : context.tensor(dtype, shape, values);
   const result = linear(context.stream, view(xType, [T, K], x), packed, {
     ...(bias && { bias: context.tensor("f32", [N], bias) }),
     ...(residual && { residual: view(c.residual!, [T, N], residual) }),
@@ -77,7 +91,11 @@ describeOp("linear", cases, async (context, c) => {
   packed.tensor.dispose();
 });
 
-function weightTensor(context: OpContext, { N, K, weight: dtype, transpose }: LinearCase, values: Float64Array) {
+function weightTensor(
+  context: OpContext,
+  { N, K, weight: dtype, transpose }: LinearCase,
+  values: Float64Array,
+) {
   if (!transpose) return context.tensor(dtype, [N, K], values);
   const turned = new Float64Array(N * K);
   for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) turned[k * N + n] = values[n * K + k]!;
@@ -104,11 +122,17 @@ describeOp<RowCase>(
     const N = 77;
     const random = new Random(3);
     const x = context.tensor(dtype, [T, K], random.normal(T * K, { dtype }));
-    const packed = packLinear(stream, context.tensor(weight, [N, K], random.normal(N * K, { dtype: weight })));
+    const packed = packLinear(
+      stream,
+      context.tensor(weight, [N, K], random.normal(N * K, { dtype: weight })),
+    );
     const whole = await context.read(linear(stream, x, packed, { dtype: "f32" }));
     for (const count of [1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 100]) {
       const part = await context.read(linear(stream, x.slice(0, 20, 20 + count), packed, { dtype: "f32" }));
-      expectSame(part, whole.subarray(20 * N, (20 + count) * N), { shape: [count, N], label: `${count} rows` });
+      expectSame(part, whole.subarray(20 * N, (20 + count) * N), {
+        shape: [count, N],
+        label: `${count} rows`,
+      });
     }
     packed.tensor.dispose();
   },
@@ -121,10 +145,16 @@ test("linear refuses what does not fit, naming the argument", async () => {
   const x = device.empty("bf16", [2, 4]);
   const range = { code: "ERR_ARGUMENT_RANGE" };
   expect(() => linear(stream, device.empty("bf16", [2, 6]), weight)).toThrow(expect.objectContaining(range));
-  expect(() => linear(stream, x, weight, { bias: device.empty("f32", [9]) })).toThrow(/bias: expected \[N=8\]/);
+  expect(() => linear(stream, x, weight, { bias: device.empty("f32", [9]) })).toThrow(
+    /bias: expected \[N=8\]/,
+  );
   expect(() => linear(stream, x, weight, { residual: device.empty("f32", [3, 8]) })).toThrow(/residual/);
-  expect(() => linear(stream, device.empty("f16", [2, 4]), weight)).toThrow(/x: expected dtype f32 or bf16, got f16/);
-  expect(() => linear(stream, x, weight, { out: device.empty("i32", [2, 8]) })).toThrow(/out: expected dtype/);
+  expect(() => linear(stream, device.empty("f16", [2, 4]), weight)).toThrow(
+    /x: expected dtype f32 or bf16, got f16/,
+  );
+  expect(() => linear(stream, x, weight, { out: device.empty("i32", [2, 8]) })).toThrow(
+    /out: expected dtype/,
+  );
   expect(() => packLinear(stream, device.empty("i32", [8, 4]))).toThrow(/weight: expected dtype/);
   expect(() => packLinear(stream, device.empty("f32", [8]))).toThrow(RangeError);
 });

@@ -25,9 +25,9 @@ interface MoeRouteCase extends OpCase {
 
 const mixtral = { T: 5, E: 8, topK: 2, scores: "softmax", renormalize: true } as const;
 const deepSeek = {
-  ...{ T: 5, E: 256, topK: 8, scores: "sigmoid", renormalize: true, scale: 2.5 },
-  ...{ bias: true, groups: 8, topGroups: 4 },
-} as const;
+  ...mixtral,
+  ...({ E: 256, topK: 8, scores: "sigmoid", scale: 2.5, bias: true, groups: 8, topGroups: 4 } as const),
+};
 const tails = Array.from({ length: 33 }, (_, i) => i + 1);
 
 const cases: readonly MoeRouteCase[] = [

@@ -22,7 +22,14 @@ const cases: readonly PackCase[] = (["f32", "bf16", "f16"] as const).flatMap((dt
 );
 
 /** Element (n, k) of a packed tensor read as [panels, steps, 16, u]. */
-function at(packed: Float64Array, steps: number, u: number, panel: number, column: number, k: number): number {
+function at(
+  packed: Float64Array,
+  steps: number,
+  u: number,
+  panel: number,
+  column: number,
+  k: number,
+): number {
   return packed[((panel * steps + Math.floor(k / u)) * 16 + column) * u + (k % u)]!;
 }
 
@@ -72,9 +79,9 @@ describeOp<OpCase & { readonly F: number }>(
         }
       }
     }
-    expect(() => packExpert(context.stream, group, 2, context.tensor("bf16", [2 * F, K], experts[0]!))).toThrow(
-      /expert: expected 0 to 1/,
-    );
+    expect(() =>
+      packExpert(context.stream, group, 2, context.tensor("bf16", [2 * F, K], experts[0]!)),
+    ).toThrow(/expert: expected 0 to 1/);
     group.tensor.dispose();
   },
 );

@@ -32,7 +32,14 @@ const small = { lengths: [[9, 9]], Hq: 2, Hkv: 1, Dh: 32, Dv: 32, Ps: 4, dtype: 
 const cases: readonly PagedAttentionCase[] = [
   { name: "smallest", ...small, lengths: [[1, 1]], Hq: 1, Dh: 16, Dv: 16, Ps: 1 },
   { name: "no tokens", ...small, lengths: [] },
-  { name: "only sequences without queries", ...small, lengths: [[0, 5], [0, 0]] },
+  {
+    name: "only sequences without queries",
+    ...small,
+    lengths: [
+      [0, 5],
+      [0, 0],
+    ],
+  },
   { name: "prompt", ...small },
   { name: "prompt, bf16", ...small, dtype: "bf16" },
   { name: "prompt, f16", ...small, dtype: "f16" },
@@ -40,17 +47,93 @@ const cases: readonly PagedAttentionCase[] = [
   { name: "decode", ...small, lengths: [[1, 100]], dtype: "bf16" },
   { name: "decode, several spans", ...small, lengths: [[1, 900]], Hq: 4, Hkv: 2, dtype: "bf16" },
   { name: "decode, several spans, f32", ...small, lengths: [[1, 900]], Hq: 4, Hkv: 2 },
-  { name: "batch of decodes", ...small, lengths: [[1, 1], [1, 64], [1, 65], [1, 300], [1, 17]], dtype: "bf16" },
-  { name: "mixed batch", ...small, lengths: [[1, 300], [40, 40], [0, 7], [33, 130], [1, 1]], dtype: "bf16" },
-  { name: "mixed batch, f32", ...small, lengths: [[1, 300], [40, 40], [0, 7], [33, 130], [1, 1]], Hq: 6 },
+  {
+    name: "batch of decodes",
+    ...small,
+    lengths: [
+      [1, 1],
+      [1, 64],
+      [1, 65],
+      [1, 300],
+      [1, 17],
+    ],
+    dtype: "bf16",
+  },
+  {
+    name: "mixed batch",
+    ...small,
+    lengths: [
+      [1, 300],
+      [40, 40],
+      [0, 7],
+      [33, 130],
+      [1, 1],
+    ],
+    dtype: "bf16",
+  },
+  {
+    name: "mixed batch, f32",
+    ...small,
+    lengths: [
+      [1, 300],
+      [40, 40],
+      [0, 7],
+      [33, 130],
+      [1, 1],
+    ],
+    Hq: 6,
+  },
   { name: "odd page size", ...small, Ps: 7, lengths: [[20, 150]], dtype: "bf16" },
   { name: "page larger than a tile", ...small, Ps: 100, lengths: [[3, 250]], dtype: "bf16" },
-  { name: "window", ...small, window: 50, lengths: [[1, 400], [70, 200]], dtype: "bf16" },
-  { name: "window of 1", ...small, window: 1, lengths: [[1, 400], [20, 20]] },
+  {
+    name: "window",
+    ...small,
+    window: 50,
+    lengths: [
+      [1, 400],
+      [70, 200],
+    ],
+    dtype: "bf16",
+  },
+  {
+    name: "window of 1",
+    ...small,
+    window: 1,
+    lengths: [
+      [1, 400],
+      [20, 20],
+    ],
+  },
   { name: "Dv differs", ...small, Dh: 48, Dv: 80, lengths: [[5, 90]], dtype: "bf16" },
-  { name: "head width 128, group of 5", ...small, Dh: 128, Dv: 128, Hq: 10, Hkv: 2, lengths: [[1, 70]], dtype: "bf16" },
-  { name: "group of 16", ...small, Hq: 16, lengths: [[1, 70], [2, 9]], dtype: "bf16" },
-  { name: "more heads than an item has rows", ...small, Hq: 144, Hkv: 144, Dh: 16, Dv: 16, lengths: [[1, 20]] },
+  {
+    name: "head width 128, group of 5",
+    ...small,
+    Dh: 128,
+    Dv: 128,
+    Hq: 10,
+    Hkv: 2,
+    lengths: [[1, 70]],
+    dtype: "bf16",
+  },
+  {
+    name: "group of 16",
+    ...small,
+    Hq: 16,
+    lengths: [
+      [1, 70],
+      [2, 9],
+    ],
+    dtype: "bf16",
+  },
+  {
+    name: "more heads than an item has rows",
+    ...small,
+    Hq: 144,
+    Hkv: 144,
+    Dh: 16,
+    Dv: 16,
+    lengths: [[1, 20]],
+  },
   { name: "strided q", ...small, strided: true, dtype: "bf16", lengths: [[6, 20]] },
 ];
 
@@ -102,7 +185,9 @@ describeOp("pagedAttention", cases, async (context, c) => {
   const shape = [T, Hq, Dh];
   const out = pagedAttention(
     context.stream,
-    c.strided ? context.stridedRows(dtype, shape, q, { before: 5, after: 4 }) : context.tensor(dtype, shape, q),
+    c.strided
+      ? context.stridedRows(dtype, shape, q, { before: 5, after: 4 })
+      : context.tensor(dtype, shape, q),
     context.tensor(pagesDType, [P, Ps, Hkv, Dh], k),
     context.tensor(pagesDType, [P, Ps, Hkv, Dv], v),
     context.integers([R, Pmax], pageTable),
@@ -148,16 +233,27 @@ function pagedPrompt(device: Device, stream: Stream, { Hq, Hkv, dtype, window, l
   const table = new Int32Array(2 * P); // row 0: the dummy sequence, all pages 0
   table.set(random.permutation(P), P);
   const pageTable = stream.fromArray("i32", [2, P], table);
-  const integers = (values: readonly number[]) => stream.fromArray("i32", [values.length], Int32Array.from(values));
+  const integers = (values: readonly number[]) =>
+    stream.fromArray("i32", [values.length], Int32Array.from(values));
 
   return (first: number, end: number, dummies = 0) => {
-    const queries = dummies === 0 ? q.slice(0, first, end) : device.empty(dtype, [end - first + dummies, Hq, Dh]);
+    const queries =
+      dummies === 0 ? q.slice(0, first, end) : device.empty(dtype, [end - first + dummies, Hq, Dh]);
     const cu = [0, end - first];
     for (let i = 0; i < dummies; i++) cu.push(end - first + i + 1);
-    const fill = (value: number, dummy: number) => integers([value, ...new Array<number>(dummies).fill(dummy)]);
+    const fill = (value: number, dummy: number) =>
+      integers([value, ...new Array<number>(dummies).fill(dummy)]);
     const out = device.empty(dtype, queries.shape);
-    return { queries, out, source: q.slice(0, first, end), run: () =>
-      pagedAttention(stream, queries, k, v, pageTable, fill(1, 0), integers(cu), fill(end, 1), { window, out }) };
+    return {
+      queries,
+      out,
+      source: q.slice(0, first, end),
+      run: () =>
+        pagedAttention(stream, queries, k, v, pageTable, fill(1, 0), integers(cu), fill(end, 1), {
+          window,
+          out,
+        }),
+    };
   };
 }
 
@@ -187,7 +283,10 @@ describe("pagedAttention: a row has the same bits", () => {
         const end = Math.min(first + size, length);
         const part = await attend(stream, prepare(first, end));
         const shape = [end - first, Hq, Dh];
-        expectSame(part, whole.subarray(first * Hq * Dh, end * Hq * Dh), { shape, label: `chunk ${first}..${end}` });
+        expectSame(part, whole.subarray(first * Hq * Dh, end * Hq * Dh), {
+          shape,
+          label: `chunk ${first}..${end}`,
+        });
       }
     }
     await device.dispose();
@@ -198,12 +297,19 @@ describe("pagedAttention: a row has the same bits", () => {
     const stream = device.createStream();
     const prepare = pagedPrompt(device, stream, prompt);
     const { length, Hq } = prompt;
-    for (const [first, end] of [[length - 1, length], [length - 4, length], [10, 200]] as const) {
+    for (const [first, end] of [
+      [length - 1, length],
+      [length - 4, length],
+      [10, 200],
+    ] as const) {
       const alone = await attend(stream, prepare(first, end));
       const batch = prepare(first, end, 3);
       const bits = await batch.source.read(stream);
       const padding = bits.slice(0, 3 * Hq * Dh);
-      const all = bits instanceof Float32Array ? new Float32Array(batch.queries.numel) : new Uint16Array(batch.queries.numel);
+      const all =
+        bits instanceof Float32Array
+          ? new Float32Array(batch.queries.numel)
+          : new Uint16Array(batch.queries.numel);
       all.set(bits);
       all.set(padding, bits.length);
       batch.queries.write(stream, all);
@@ -235,7 +341,11 @@ describe("pagedAttention: errors", () => {
   const device = Device.open("cpu");
   const good = { table: [0, 1, 1, 0], rows: [0, 1], cu: [0, 1, 3], lens: [5, 8] };
 
-  function call(stream: Stream, changes: Partial<typeof good> = {}, shape: { Hkv?: number; Dv?: number } = {}) {
+  function call(
+    stream: Stream,
+    changes: Partial<typeof good> = {},
+    shape: { Hkv?: number; Dv?: number } = {},
+  ) {
     const { table, rows, cu, lens } = { ...good, ...changes };
     const integers = (dims: readonly number[], values: readonly number[]) =>
       stream.fromArray("i32", dims, Int32Array.from(values));

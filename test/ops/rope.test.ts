@@ -64,9 +64,16 @@ describeOp("rope", cases, async (context, c) => {
   });
   const [q, k] = inputs as [(typeof inputs)[0], (typeof inputs)[0]];
   const keys = c.Hkv > 0 ? k.tensor : null;
-  rope(context.stream, q.tensor, keys, context.integers([T], positions), context.tensor("f32", [Lmax, R], table), {
-    interleaved,
-  });
+  rope(
+    context.stream,
+    q.tensor,
+    keys,
+    context.integers([T], positions),
+    context.tensor("f32", [Lmax, R], table),
+    {
+      interleaved,
+    },
+  );
 
   for (const { heads, x, tensor: rotated } of inputs) {
     const expected = reference(x, positions, table, { T, H: heads, Dh, R }, { interleaved });
@@ -103,8 +110,12 @@ describe("rope: rows and errors", () => {
     const table = device.empty("f32", [8, 16]);
     const range = (message: RegExp) =>
       expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: expect.stringMatching(message) });
-    expect(() => rope(stream, q, k, positions, device.empty("f32", [8, 18]))).toThrow(range(/^rope: table: /));
-    expect(() => rope(stream, q, k, positions, device.empty("f32", [8, 15]))).toThrow(range(/^rope: table: .*even/));
+    expect(() => rope(stream, q, k, positions, device.empty("f32", [8, 18]))).toThrow(
+      range(/^rope: table: /),
+    );
+    expect(() => rope(stream, q, k, positions, device.empty("f32", [8, 15]))).toThrow(
+      range(/^rope: table: .*even/),
+    );
     expect(() => rope(stream, q, k, device.empty("i32", [3]), table)).toThrow(range(/^rope: positions: /));
     expect(() => rope(stream, q, device.empty("bf16", [2, 2, 16]), positions, table)).toThrow(
       expect.objectContaining({ code: "ERR_ARGUMENT_TYPE" }),

@@ -4,7 +4,8 @@
  *   choice[e] = score[e] + bias[e]           (the bias balances load; it never enters a weight)
  * With groups > 1 the experts form `groups` equal runs; a group scores the sum of its two best choices (its only one in
  * groups of one), and only experts of the topGroups best groups can be chosen. The K best choices win, best first; equal
- * choices, and equal groups, are taken by lower index. weight = score, renormalised to sum 1 if asked, times scale.
+ * choices, and equal groups, are taken by lower index. weight = score, renormalised to sum 1 if asked (scores that
+ * sum to 0 stay 0), times scale.
  *
  * Source: DeepSeek-AI, "DeepSeek-V3 Technical Report" (arXiv 2412.19437), equations 12 to 16 and section 2.1.2; without bias
  * and groups: Jiang et al., "Mixtral of Experts" (arXiv 2401.04088), section 2.1.
@@ -49,7 +50,7 @@ export function moeRoute(
     for (const e of chosen) sum += score[e]!;
     for (const [k, e] of chosen.entries()) {
       experts[t * K + k] = e;
-      weights[t * K + k] = (renormalize ? score[e]! / sum : score[e]!) * scale;
+      weights[t * K + k] = (renormalize && sum !== 0 ? score[e]! / sum : score[e]!) * scale;
     }
   }
   return { weights, experts };

@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/flash_attention/flash_attention.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

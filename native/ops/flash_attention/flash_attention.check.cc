@@ -16,7 +16,8 @@ void check(const FlashAttentionParams& p, Check& c) {
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
   check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
-  c.that(bool(p.cu_seqlens_q) == bool(p.cu_seqlens_k), "cuSeqlensK", "both cuSeqlensQ and cuSeqlensK, or neither", "one");
+  c.that(bool(p.cu_seqlens_q) == bool(p.cu_seqlens_k), "cuSeqlensK",
+         "both cuSeqlensQ and cuSeqlensK, or neither", "one");
   c.that(!p.cu_seqlens_q || (B1.value() >= 1 && B1.value() <= kMaxAttentionSequences + 1), "cuSeqlensQ",
          "1 to 16385 elements", B1.value());
   c.that(std::isfinite(p.scale), "scale", "a finite number", p.scale);

@@ -1,6 +1,6 @@
-// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'],  h' = h * Hkv / Hq
-// Steps:     verify where each sequence lies; the rest is cpu/attention.cc, with every key a page of its own
-// Source:    Dao: FlashAttention-2, arXiv 2307.08691
+// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'],  h'
+// = h * Hkv / Hq Steps:     verify where each sequence lies; the rest is cpu/attention.cc, with every key a
+// page of its own Source:    Dao: FlashAttention-2, arXiv 2307.08691
 #include "ops/flash_attention/flash_attention.h"
 
 #include "core/error.h"
@@ -19,7 +19,8 @@ Range sequence_rows(const TensorView& cu, int64_t b, int64_t rows, const char* n
   if (!cu) return {0, rows};
   const int64_t first = cu.as<int32_t>()[b], end = cu.as<int32_t>()[b + 1];
   if (first < 0 || end < first || end > rows) {
-    fail_execution(name, "[", b, "..", b + 1, "] = ", first, ", ", end, " is no range within [0, ", rows, ")");
+    fail_execution(name, "[", b, "..", b + 1, "] = ", first, ", ", end, " is no range within [0, ", rows,
+                   ")");
   }
   return {first, end - first};
 }

@@ -6,16 +6,17 @@
 namespace warploop {
 
 struct FlashAttentionParams {
-  TensorView q;             // [T, Hq, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, 16 to 512
-  TensorView k;             // [S, Hkv, Dh], f32 | bf16 | f16, rows strided; Hq is a multiple of Hkv
-  TensorView v;             // [S, Hkv, Dv], dtype of k, rows strided
+  TensorView q;  // [T, Hq, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, 16 to 512
+  TensorView k;  // [S, Hkv, Dh], f32 | bf16 | f16, rows strided; Hq is a multiple of Hkv
+  TensorView v;  // [S, Hkv, Dv], dtype of k, rows strided
   TensorView cu_seqlens_q;  // [B + 1], i32: first query of each sequence, then T; optional: one sequence
-  TensorView cu_seqlens_k;  // [B + 1], i32: first key of each sequence, then its end; present like cu_seqlens_q
-  TensorView lse;           // [T, Hq], f32; optional; written
-  TensorView out;           // [T, Hq, Dv], f32 | bf16 | f16, rows strided
-  float scale;              // of the scores
-  int32_t window;           // keys a query sees up to its own position; 0: all
-  bool causal;              // query i sees no key beyond i + Lk - Lq
+  TensorView
+      cu_seqlens_k;  // [B + 1], i32: first key of each sequence, then its end; present like cu_seqlens_q
+  TensorView lse;    // [T, Hq], f32; optional; written
+  TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  float scale;       // of the scores
+  int32_t window;    // keys a query sees up to its own position; 0: all
+  bool causal;       // query i sees no key beyond i + Lk - Lq
 };
 
 void check(const FlashAttentionParams& p, Check& c);

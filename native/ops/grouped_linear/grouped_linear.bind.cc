@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/grouped_linear/grouped_linear.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

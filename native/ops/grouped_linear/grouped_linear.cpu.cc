@@ -1,8 +1,8 @@
-// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to; f = SwiGLU or nothing
-// Steps:     1. check the groups   2. a register tile of products over gathered rows (cpu/gemm.h)   3. SwiGLU, conversion
-// Mapping:   (expert, block of its panels) is one piece of work, dealt to threads; experts without rows cost a look
-// Cost:      decode: the weights of the experts that have rows, memory-bound
-// Numerics:  f32 accumulation in k order; a row's result does not depend on its neighbours
+// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to; f = SwiGLU or
+// nothing Steps:     1. check the groups   2. a register tile of products over gathered rows
+// (cpu/gemm.h)   3. SwiGLU, conversion Mapping:   (expert, block of its panels) is one piece of work, dealt
+// to threads; experts without rows cost a look Cost:      decode: the weights of the experts that have rows,
+// memory-bound Numerics:  f32 accumulation in k order; a row's result does not depend on its neighbours
 // Source:    gather in the load and SwiGLU in the epilogue as in SonicMoE, arXiv 2512.14080
 #include "ops/grouped_linear/grouped_linear.h"
 
@@ -19,7 +19,8 @@ void check_groups(const GroupedLinearParams& p) {
   const int32_t* offsets = p.offsets.as<int32_t>();
   const int64_t experts = p.offsets.size(0) - 1, M = p.out.size(0);
   for (int64_t e = 0; e < experts; e++) {
-    if (offsets[e] > offsets[e + 1]) fail_execution("offsets[", e, "] = ", offsets[e], " exceeds the next one");
+    if (offsets[e] > offsets[e + 1])
+      fail_execution("offsets[", e, "] = ", offsets[e], " exceeds the next one");
   }
   if (offsets[0] < 0 || offsets[experts] > M) {
     fail_execution("offsets run from ", offsets[0], " to ", offsets[experts], " but there are ", M, " rows");
@@ -32,8 +33,10 @@ void check_groups(const GroupedLinearParams& p) {
   }
 }
 
-/// Writes `columns` results of one row: from columns floats, or with swiglu from alternating panels of gate and up.
-void finish_row(const GroupedLinearParams& p, int64_t row, int64_t column, int64_t columns, const float* tile) {
+/// Writes `columns` results of one row: from columns floats, or with swiglu from alternating panels of gate
+/// and up.
+void finish_row(const GroupedLinearParams& p, int64_t row, int64_t column, int64_t columns,
+                const float* tile) {
   dispatch_float(p.out.dtype, [&]<class O>(O) {
     O* out = p.out.as<O>() + row * p.out.stride(0) + column;
     if (!p.swiglu) {
@@ -64,7 +67,8 @@ void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int6
         const int64_t source = order ? order[begin + row] / p.top_k : begin + row;
         return p.x.as<X>() + source * p.x.stride(0);
       },
-      weight, K, first, last, [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
+      weight, K, first, last,
+      [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
         const int64_t column = panel / per_column * kPanel;
         const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
         for (int i = 0; i < count; i++) {

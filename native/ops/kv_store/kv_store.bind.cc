@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/kv_store/kv_store.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

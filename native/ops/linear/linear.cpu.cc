@@ -1,6 +1,7 @@
 // What:      out = x W^T + bias + residual
 // Steps:     1. a register tile of products, k in order (cpu/gemm.h)   2. bias, residual, conversion
-// Mapping:   blocks of weight panels are dealt to threads. A block stays in L2 while all rows of x pass over it, so the
+// Mapping:   blocks of weight panels are dealt to threads. A block stays in L2 while all rows of x pass over
+// it, so the
 //            weights cross memory once; with many rows, rows are split as well until every thread has work
 // Cost:      decode: N K weight bytes, memory-bound.  prompt: 2 T N K flop, compute-bound
 // Numerics:  f32 accumulation in k order; a row's result does not depend on T
@@ -13,7 +14,8 @@ namespace warploop::cpu::WARPLOOP_ISA {
 
 namespace {
 
-// 4 panels of a 1024-wide bf16 layer are 128 KiB: small enough to share out evenly at decode, and to stay in L2.
+// 4 panels of a 1024-wide bf16 layer are 128 KiB: small enough to share out evenly at decode, and to stay in
+// L2.
 constexpr int64_t kDecodePanels = 4;
 constexpr int64_t kPromptPanels = 16;
 constexpr int64_t kPromptRows = 96;  // rows per piece of work: a multiple of every tile's rows
@@ -41,17 +43,19 @@ void linear(const LinearParams& p, CpuContext& context) {
   const int64_t T = p.x.size(0), K = p.x.size(1), N = p.out.size(1), panels = p.weight.size(0);
   const int64_t rows_each = T <= kStreamRows ? std::max<int64_t>(T, 1) : kPromptRows;
   const int64_t panels_each = T <= kPromptRows ? kDecodePanels : kPromptPanels;
-  const int64_t row_blocks = (T + rows_each - 1) / rows_each, panel_blocks = (panels + panels_each - 1) / panels_each;
+  const int64_t row_blocks = (T + rows_each - 1) / rows_each,
+                panel_blocks = (panels + panels_each - 1) / panels_each;
   dispatch_product(p.x.dtype, p.weight.dtype, [&]<class X, class W>(X, W) {
     const auto block = [&](int64_t index) {
       const int64_t first_row = index % row_blocks * rows_each;  // neighbours share their panels
       const int64_t first = index / row_blocks * panels_each;
       const X* x = p.x.as<X>() + first_row * p.x.stride(0);
       multiply_block<X, W>(
-          std::min(rows_each, T - first_row), [&](int64_t row) { return x + row * p.x.stride(0); }, p.weight.as<W>(), K, first,
-          std::min(first + panels_each, panels),
+          std::min(rows_each, T - first_row), [&](int64_t row) { return x + row * p.x.stride(0); },
+          p.weight.as<W>(), K, first, std::min(first + panels_each, panels),
           [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
-            const int64_t column = panel * kPanel, columns = std::min<int64_t>(num_panels * kPanel, N - column);
+            const int64_t column = panel * kPanel,
+                          columns = std::min<int64_t>(num_panels * kPanel, N - column);
             for (int i = 0; i < count; i++) {
               finish_row(p, first_row + row + i, column, columns, tile + i * num_panels * kPanel);
             }

@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/pack_linear/pack_linear.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

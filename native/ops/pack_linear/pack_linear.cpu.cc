@@ -1,6 +1,6 @@
-// What:      out[panel][k / u][column][k % u] = weight[row(panel, column)][k], zero where there is no such row or k
-// Mapping:   panels are dealt to threads
-// Limits:    moves bits, so one instance per element size serves all dtypes
+// What:      out[panel][k / u][column][k % u] = weight[row(panel, column)][k], zero where there is no such
+// row or k Mapping:   panels are dealt to threads Limits:    moves bits, so one instance per element size
+// serves all dtypes
 #include "ops/pack_linear/pack_linear.h"
 
 #include "cpu/cpu_context.h"
@@ -24,7 +24,8 @@ int64_t weight_row(int64_t panel, int64_t column, int64_t N, bool swiglu) {
 template <class Bits, int U>
 void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
   const int64_t N = p.weight.size(p.transpose ? 1 : 0), K = p.weight.size(p.transpose ? 0 : 1);
-  const int64_t row_stride = p.weight.stride(p.transpose ? 1 : 0), k_stride = p.weight.stride(p.transpose ? 0 : 1);
+  const int64_t row_stride = p.weight.stride(p.transpose ? 1 : 0),
+                k_stride = p.weight.stride(p.transpose ? 0 : 1);
   const Bits* rows[kPanelColumns];  // null: padding
   for (int64_t column = 0; column < kPanelColumns; column++) {
     const int64_t row = weight_row(panel, column, N, p.swiglu);

@@ -1,4 +1,5 @@
-// Brings a weight matrix into the layout that linear and groupedLinear read (native/cpu/gemm.h). Runs once, at load.
+// Brings a weight matrix into the layout that linear and groupedLinear read (native/cpu/gemm.h). Runs once,
+// at load.
 #pragma once
 #include "core/check.h"
 #include "core/tensor_view.h"
@@ -17,9 +18,10 @@ constexpr int64_t panels_of(int64_t N, bool swiglu) {
 
 struct PackLinearParams {
   TensorView weight;  // [N, K], or [K, N] with transpose; f32 | bf16 | f16, rows strided
-  TensorView out;     // [panels_of(N, swiglu), ceil(K / u), 16, u], dtype of weight, u = pairs_of(dtype); contiguous
-  bool transpose;     // weight is [K, N] (GPT-2's Conv1D)
-  bool swiglu;        // rows [0, N/2) are gate, the rest up: their panels alternate
+  TensorView
+      out;  // [panels_of(N, swiglu), ceil(K / u), 16, u], dtype of weight, u = pairs_of(dtype); contiguous
+  bool transpose;  // weight is [K, N] (GPT-2's Conv1D)
+  bool swiglu;     // rows [0, N/2) are gate, the rest up: their panels alternate
 };
 
 void check(const PackLinearParams& p, Check& c);

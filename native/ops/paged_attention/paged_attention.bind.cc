@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/paged_attention/paged_attention.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

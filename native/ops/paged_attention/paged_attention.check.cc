@@ -7,7 +7,8 @@
 namespace warploop {
 
 void check(const PagedAttentionParams& p, Check& c) {
-  Sym T{"T"}, Hq{"Hq"}, Hkv{"Hkv"}, Dh{"Dh"}, Dv{"Dv"}, P{"P"}, Ps{"Ps"}, R{"R"}, Pmax{"Pmax"}, B{"B"}, B1{"B+1"};
+  Sym T{"T"}, Hq{"Hq"}, Hkv{"Hkv"}, Dh{"Dh"}, Dv{"Dv"}, P{"P"}, Ps{"Ps"}, R{"R"}, Pmax{"Pmax"}, B{"B"},
+      B1{"B+1"};
   c.tensor("q", p.q).dtype(kFloats).shape({T, Hq, Dh}).rows();
   c.tensor("kPages", p.k_pages).dtype(kFloats).shape({P, Ps, Hkv, Dh}).rows();
   c.tensor("vPages", p.v_pages).same_dtype(p.k_pages, "kPages").shape({P, Ps, Hkv, Dv}).rows();

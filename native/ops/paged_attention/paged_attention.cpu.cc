@@ -1,7 +1,9 @@
-// What:      out[i, h] = softmax over the visible tokens j of (scale * q[i, h] . k[j, h']) times v[j, h'], h' = h * Hkv / Hq,
+// What:      out[i, h] = softmax over the visible tokens j of (scale * q[i, h] . k[j, h']) times v[j, h'], h'
+// = h * Hkv / Hq,
 //            where token j of sequence b lies in page pageTable[rows[b], j / Ps] at offset j % Ps
 // Steps:     verify where each sequence lies; the rest is cpu/attention.cc
-// Source:    Kwon et al.: Efficient Memory Management for LLM Serving with PagedAttention, arXiv 2309.06180, equation 4
+// Source:    Kwon et al.: Efficient Memory Management for LLM Serving with PagedAttention, arXiv 2309.06180,
+// equation 4
 #include "ops/paged_attention/paged_attention.h"
 
 #include "core/error.h"
@@ -15,7 +17,8 @@ AttentionSequence sequence(const void* source, int64_t b) {
   const auto& p = *static_cast<const PagedAttentionParams*>(source);
   const int64_t first = p.cu_seqlens_q.as<int32_t>()[b], end = p.cu_seqlens_q.as<int32_t>()[b + 1];
   if (first < 0 || end < first || end > p.q.size(0)) {
-    fail_execution("cuSeqlensQ[", b, "..", b + 1, "] = ", first, ", ", end, " is no range within [0, ", p.q.size(0), ")");
+    fail_execution("cuSeqlensQ[", b, "..", b + 1, "] = ", first, ", ", end, " is no range within [0, ",
+                   p.q.size(0), ")");
   }
   if (first == end) return {first, 0, 0, nullptr, 0};
   const int64_t length = p.context_lens.as<int32_t>()[b], capacity = p.page_table.size(1) * p.k_pages.size(1);

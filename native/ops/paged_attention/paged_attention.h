@@ -6,7 +6,7 @@
 namespace warploop {
 
 struct PagedAttentionParams {
-  TensorView q;             // [T, Hq, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, 16 to 512
+  TensorView q;  // [T, Hq, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, 16 to 512
   TensorView k_pages;       // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; Hq is a multiple of Hkv
   TensorView v_pages;       // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided
   TensorView page_table;    // [R, Pmax], i32, rows strided: pages of each request slot

@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/rms_norm/rms_norm.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

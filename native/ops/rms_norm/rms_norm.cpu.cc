@@ -13,7 +13,8 @@ namespace warploop::cpu::WARPLOOP_ISA {
 namespace {
 
 template <class X, class O>
-void norm_row(const X* x, const float* weight, float* residual, O* out, int64_t D, float eps, float weight_offset) {
+void norm_row(const X* x, const float* weight, float* residual, O* out, int64_t D, float eps,
+              float weight_offset) {
   vf squares{};
   for_lanes(D, [&](int64_t i, int n) {
     vf h = load_some(x + i, n);
@@ -37,8 +38,9 @@ void rms_norm(const RmsNormParams& p, CpuContext& context) {
   dispatch_float(p.x.dtype, [&]<class X>(X) {
     dispatch_float(p.out.dtype, [&]<class O>(O) {
       for_rows(context, rows_of(p.x), D, [&](int64_t row) {
-        norm_row(row_at<X>(p.x, row), p.weight.as<float>(), p.residual ? row_at<float>(p.residual, row) : nullptr,
-                 row_at<O>(p.out, row), D, p.eps, p.weight_offset);
+        norm_row(row_at<X>(p.x, row), p.weight.as<float>(),
+                 p.residual ? row_at<float>(p.residual, row) : nullptr, row_at<O>(p.out, row), D, p.eps,
+                 p.weight_offset);
       });
     });
   });

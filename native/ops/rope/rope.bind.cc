@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/rope/rope.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

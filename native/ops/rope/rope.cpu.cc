@@ -1,4 +1,5 @@
-// What:      a' = a cos - b sin;  b' = b cos + a sin  for the pairs (a, b) of the first R dimensions of every head;
+// What:      a' = a cos - b sin;  b' = b cos + a sin  for the pairs (a, b) of the first R dimensions of every
+// head;
 //            (a, b) = (x[i], x[i + R/2]), or (x[2i], x[2i + 1]) when interleaved, 0 <= i < R/2
 // Steps:     1. find the row of the table   2. rotate each head of q and k
 // Mapping:   tokens are dealt to threads; the table row of a token stays in L1 for all its heads
@@ -27,7 +28,8 @@ void rotate_halves(X* x, const float* cosines, const float* sines, int64_t half)
 
 template <size_t... I>
 WARPLOOP_INLINE vf pick(vf a, vf b, size_t first, std::index_sequence<I...>) {
-  return first == 0 ? __builtin_shufflevector(a, b, (2 * I)...) : __builtin_shufflevector(a, b, (2 * I + 1)...);
+  return first == 0 ? __builtin_shufflevector(a, b, (2 * I)...)
+                    : __builtin_shufflevector(a, b, (2 * I + 1)...);
 }
 
 template <size_t... I>
@@ -56,7 +58,8 @@ template <class X>
 void rotate_token(const TensorView& x, int64_t token, const float* table, int64_t half, bool interleaved) {
   X* head = x.as<X>() + token * x.stride(0);
   for (int64_t h = 0; h < x.size(1); h++, head += x.stride(1)) {
-    interleaved ? rotate_pairs(head, table, table + half, half) : rotate_halves(head, table, table + half, half);
+    interleaved ? rotate_pairs(head, table, table + half, half)
+                : rotate_halves(head, table, table + half, half);
   }
 }
 

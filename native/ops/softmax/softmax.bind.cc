@@ -1,5 +1,5 @@
-#include "bind/arguments.h"
 #include "ops/softmax/softmax.h"
+#include "bind/arguments.h"
 
 namespace warploop {
 

@@ -156,7 +156,9 @@ describe("LLM.load", () => {
   });
 
   it.each(cases)("refuses $name", async ({ edit, code, says }) => {
-    const error = (await LLM.load(await copyOf(modelFolder("tiny-draft"), edit)).catch((e: unknown) => e)) as Error;
+    const error = (await LLM.load(await copyOf(modelFolder("tiny-draft"), edit)).catch(
+      (e: unknown) => e,
+    )) as Error;
     expect(error).toMatchObject({ code });
     for (const part of says) expect(error.message).toContain(part);
   });
@@ -207,8 +209,12 @@ describe("a checkpoint with something odd", () => {
     await using llm = await LLM.load(await copyOf(modelFolder("tiny-draft"), edit));
     const asked = { temperature: 5, topK: 3, repetitionPenalty: 1.5, seed: 3, maxTokens: 20 };
     const explicit = await llm.generate("Once", asked).result();
-    expect((await llm.generate("Once", { seed: 3, maxTokens: 20 }).result()).tokenIds).toEqual(explicit.tokenIds);
-    const greedy = await llm.generate("Once", { temperature: 0, repetitionPenalty: 1, maxTokens: 20 }).result();
+    expect((await llm.generate("Once", { seed: 3, maxTokens: 20 }).result()).tokenIds).toEqual(
+      explicit.tokenIds,
+    );
+    const greedy = await llm
+      .generate("Once", { temperature: 0, repetitionPenalty: 1, maxTokens: 20 })
+      .result();
     expect(greedy.tokenIds).not.toEqual(explicit.tokenIds);
   });
 

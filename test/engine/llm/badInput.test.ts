@@ -75,12 +75,16 @@ const badPrompts: readonly { readonly prompt: unknown; readonly error: object; r
   { prompt: [1, 2, NaN], error: range, says: "prompt[2]" },
   { prompt: [0.5], error: range, says: "prompt[0]" },
   { prompt: ["a"], error: range, says: "prompt[0]" },
-  { prompt: [5, , 6], error: range, says: "prompt[1]" }, // eslint-disable-line no-sparse-arrays
+  { prompt: [5, , 6], error: range, says: "prompt[1]" },
   { prompt: Int32Array.of(-5), error: range, says: "prompt[0]" },
   { prompt: "", error: range, says: "prompt" },
   { prompt: [], error: range, says: "prompt" },
   { prompt: new Int32Array(), error: range, says: "prompt" },
-  { prompt: new Array(2048).fill(1), error: { ...range, code: "ERR_CONTEXT_LENGTH" }, says: "the context 2048" },
+  {
+    prompt: new Array(2048).fill(1),
+    error: { ...range, code: "ERR_CONTEXT_LENGTH" },
+    says: "the context 2048",
+  },
   { prompt: "word ".repeat(5000), error: { ...range, code: "ERR_CONTEXT_LENGTH" }, says: "the context 2048" },
 ];
 
@@ -114,7 +118,10 @@ async function errorOf(call: () => unknown): Promise<unknown> {
   throw new Error("no error");
 }
 
-const saying = (error: object, says: string) => ({ ...error, message: expect.stringContaining(says) as string });
+const saying = (error: object, says: string) => ({
+  ...error,
+  message: expect.stringContaining(says) as string,
+});
 
 describe("options of generate", () => {
   it.each(badGenerate)("$option: $value", ({ option, value, error = range, says = option }) => {
@@ -142,9 +149,9 @@ describe("prompts", () => {
     const expected = saying(error, says);
     expect(await errorOf(() => llm.generate(prompt as Prompt, { n: 2 }))).toMatchObject(expected);
     llm.checkIntegrity();
-    expect(await errorOf(() => llm.generateAll(["fine", prompt as Prompt], { maxTokens: 500 }))).toMatchObject(
-      expected,
-    );
+    expect(
+      await errorOf(() => llm.generateAll(["fine", prompt as Prompt], { maxTokens: 500 })),
+    ).toMatchObject(expected);
     expect(llm.stats()).toMatchObject({ running: 1, waiting: 0 }); // "fine" was ended with it
     llm.checkIntegrity();
   });
@@ -170,7 +177,12 @@ describe("chats", () => {
     { messages: [null], error: type, says: "messages[0]" },
     { messages: [message], options: { tools: {} }, error: type, says: "tools" },
     { messages: [message], options: { templateOptions: 5 }, error: type, says: "templateOptions" },
-    { messages: [message], options: { templateOptions: { addGenerationPrompt: 1 } }, error: type, says: "addGen" },
+    {
+      messages: [message],
+      options: { templateOptions: { addGenerationPrompt: 1 } },
+      error: type,
+      says: "addGen",
+    },
     { messages: [message], options: { toolz: [] }, error: unknown, says: "toolz" },
   ])("$messages $options", async ({ messages, options, error, says }) => {
     const call = () => llm.chat(messages as [], options as ChatOptions);
@@ -182,7 +194,7 @@ describe("chats", () => {
 it.each([{ drainMs: -1 }, { drainMs: NaN }, { drainMs: "5" }, { drainMs: Infinity }, { drain: 5 }])(
   "close(%j)",
   async (options) => {
-    expect(await errorOf(() => llm.close(options as object))).toMatchObject({
+    expect(await errorOf(() => llm.close(options as { drainMs: number }))).toMatchObject({
       message: expect.stringContaining("drain") as string,
     });
     expect(llm.stats().state).toBe("running");
@@ -239,7 +251,7 @@ describe("options of LLM.load", () => {
 
   it.each(cases)("$option: $value", async ({ option, value, error = range, says = option }) => {
     const before = native.liveHandles();
-    const load = () => LLM.load(goldenFolder("qwen3"), { [option]: value } as LLMOptions);
+    const load = () => LLM.load(goldenFolder("qwen3"), { [option]: value });
     expect(await errorOf(load)).toMatchObject(saying(error, says));
     expect(native.liveHandles()).toEqual(before);
   });

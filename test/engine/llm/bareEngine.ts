@@ -25,7 +25,8 @@ export class BareEngine {
   readonly engine: Engine;
   readonly #context: GenerateContext;
 
-  private constructor(device: Device, stream: Stream, engine: Engine, context: GenerateContext) {
+  /** Use `open`. */
+  constructor(device: Device, stream: Stream, engine: Engine, context: GenerateContext) {
     this.device = device;
     this.stream = stream;
     this.engine = engine;
@@ -36,17 +37,17 @@ export class BareEngine {
   static async open(folder: string, { pages, ...options }: LLMOptions & { readonly pages: number }) {
     const resolved = resolveOptions(options);
     const { dtype, contextLength } = resolved;
-    const device = Device.open(
-      "cpu",
-      resolved.threads === undefined ? {} : { threads: resolved.threads },
-    );
+    const device = Device.open("cpu", resolved.threads === undefined ? {} : { threads: resolved.threads });
     const stream = device.createStream();
     const model = await loadModel(folder, { stream, dtype, contextLength });
     const planned = planCapacity(resolved, model.shape);
     const maxModelLen = Math.min(planned.maxModelLen, pages * planned.pageSize);
     const capacity = { ...planned, numPages: pages + 1, maxModelLen };
     const runner = new ModelRunner(model, stream, capacity);
-    const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: 60_000, checkIntegrity: true });
+    const engine = new Engine(new Scheduler(capacity), runner, {
+      stepTimeoutMs: 60_000,
+      checkIntegrity: true,
+    });
     return new BareEngine(device, stream, engine, {
       vocabSize: model.shape.vocabSize,
       contextLength: capacity.maxModelLen,
@@ -57,7 +58,12 @@ export class BareEngine {
   }
 
   generate(ids: readonly number[], options: GenerateOptions): GenerationStream {
-    return startGeneration(this.engine, null, Promise.resolve(ids), resolveGeneration(options, this.#context));
+    return startGeneration(
+      this.engine,
+      null,
+      Promise.resolve(ids),
+      resolveGeneration(options, this.#context),
+    );
   }
 
   async close(drainMs = 0): Promise<void> {
@@ -90,8 +96,11 @@ export const greedyNeeds: RequestNeeds = {
 
 /** A runner whose steps end when the test says so. Every sampled id is 7. */
 export class StubRunner {
-  readonly steps: { step: ScheduledStep; resolve: (result: StepResult) => void; reject: (error: Error) => void }[] =
-    [];
+  readonly steps: {
+    step: ScheduledStep;
+    resolve: (result: StepResult) => void;
+    reject: (error: Error) => void;
+  }[] = [];
   /** Thrown by the next submit. */
   refusal: Error | undefined;
 
@@ -106,7 +115,11 @@ export class StubRunner {
     const prompt = step.sequences
       .filter(({ start }) => start === 0)
       .map(({ request }) => ({ request, position: 0, logprobs: null, logits: null }));
-    resolve({ ids: new Int32Array(step.samples.length).fill(7), sampled: step.samples.map(() => null), prompt });
+    resolve({
+      ids: new Int32Array(step.samples.length).fill(7),
+      sampled: step.samples.map(() => null),
+      prompt,
+    });
   }
 
   /** An engine over this runner with room for everything. */

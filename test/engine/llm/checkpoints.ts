@@ -5,7 +5,7 @@ import type { LLMOptions } from "../../../lib/engine/engineOptions.js";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
 import type { GenerateResult } from "../../../lib/engine/generationStream.js";
 import { LLM, type Prompt } from "../../../lib/engine/llm.js";
-import { Random } from "../random.js";
+import type { Random } from "../random.js";
 
 /** One entry of a golden.json of models/. */
 export interface TextGolden {

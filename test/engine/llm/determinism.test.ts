@@ -4,7 +4,6 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { LLMOptions } from "../../../lib/engine/engineOptions.js";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
 import type { GenerateResult } from "../../../lib/engine/generationStream.js";
-import { LLM } from "../../../lib/engine/llm.js";
 import { Random } from "../random.js";
 import {
   type Ask,
@@ -94,17 +93,20 @@ describe.each(models)("$name", ({ folder, dtype }) => {
 describe("models/tiny-moe", () => {
   const prompts = textGoldens("tiny-moe").map(({ prompt }) => prompt);
 
-  it.each(["f32", "bf16"] as const)("sampled texts are the same alone and in a batch, in %s", async (dtype) => {
-    const options = { temperature: 1, topP: 0.98, seed: 4, maxTokens: 40, logprobs: 2 };
-    const asks = prompts.slice(0, 12).map((prompt, i) => ({ prompt, options: { ...options, seed: i } }));
-    const together = await withLLM(modelFolder("tiny-moe"), { dtype }, (llm) => ask(llm, asks));
-    await withLLM(modelFolder("tiny-moe"), { dtype, prefixCache: false }, async (llm) => {
-      for (const [i, one] of asks.entries()) {
-        const [result] = await ask(llm, [one]);
-        expect(essence(result!)).toEqual(essence(together[i]!));
-      }
-    });
-  });
+  it.each(["f32", "bf16"] as const)(
+    "sampled texts are the same alone and in a batch, in %s",
+    async (dtype) => {
+      const options = { temperature: 1, topP: 0.98, seed: 4, maxTokens: 40, logprobs: 2 };
+      const asks = prompts.slice(0, 12).map((prompt, i) => ({ prompt, options: { ...options, seed: i } }));
+      const together = await withLLM(modelFolder("tiny-moe"), { dtype }, (llm) => ask(llm, asks));
+      await withLLM(modelFolder("tiny-moe"), { dtype, prefixCache: false }, async (llm) => {
+        for (const [i, one] of asks.entries()) {
+          const [result] = await ask(llm, [one]);
+          expect(essence(result!)).toEqual(essence(together[i]!));
+        }
+      });
+    },
+  );
 });
 
 describe("n continuations", () => {

@@ -83,7 +83,9 @@ describe("a step that fails", () => {
     end(runner);
     await until(() => engine.stats.state === "dead");
     for (const { ends: seen } of recorders) expect(seen).toEqual([failure]);
-    expect(() => engine.add(new Request("late", [1], { maxTokens: 1 }), greedyNeeds, new Recorder())).toThrow(failure);
+    expect(() => engine.add(new Request("late", [1], { maxTokens: 1 }), greedyNeeds, new Recorder())).toThrow(
+      failure,
+    );
     engine.abort("r0"); // legal, without effect
     await engine.drain(1000);
     engine.checkIntegrity();

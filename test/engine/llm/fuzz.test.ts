@@ -10,8 +10,8 @@ import { BareEngine } from "./bareEngine.js";
 import { goldenFolder, randomPrompt } from "./checkpoints.js";
 
 const folder = goldenFolder("qwen3_moe");
-const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
-const actionsPerSeed = 60;
+const seeds = Array.from({ length: 24 }, (_, i) => i + 1);
+const actionsPerSeed = 80;
 /** Schedules end early on a slow machine; the seeds that ran are checked all the same. */
 const timeLimitMs = 9_000;
 
@@ -46,7 +46,12 @@ function makeTemplates(): Template[] {
 const templates = makeTemplates();
 
 beforeAll(async () => {
-  const alone = await BareEngine.open(folder, { pages: 200, dtype: "f32", prefixCache: false, graphs: false });
+  const alone = await BareEngine.open(folder, {
+    pages: 200,
+    dtype: "f32",
+    prefixCache: false,
+    graphs: false,
+  });
   for (const template of templates) {
     const { choices } = await alone.generate(template.prompt, template.options).result();
     template.expected = choices.map(({ tokenIds }) => tokenIds);
@@ -94,13 +99,20 @@ async function runSchedule(seed: number, totals: { preemptions: number; aborted:
     } else if (kind < 0.7 && submitted.length > 0) {
       random.pick(submitted).stream.abort(); // maybe for the second time, or after its end
     } else {
-      for (let turns = random.below(12); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+      for (let turns = random.below(12); turns > 0; turns--)
+        await new Promise((resolve) => setImmediate(resolve));
     }
   }
   await bare.close(random.pick([0, 20, 60_000]));
   totals.preemptions += bare.engine.stats.preemptions;
   bare.engine.checkIntegrity();
-  expect(bare.engine.stats).toMatchObject({ running: 0, waiting: 0, usedPages: 0, stepsInFlight: 0, state: "closed" });
+  expect(bare.engine.stats).toMatchObject({
+    running: 0,
+    waiting: 0,
+    usedPages: 0,
+    stepsInFlight: 0,
+    state: "closed",
+  });
   for (const request of submitted) await verify(request, totals);
 }
 
@@ -110,7 +122,9 @@ async function verify({ template, chunks }: Submitted, totals: { aborted: number
   for (const [index, expected] of template.expected.entries()) {
     const own = seen.filter((chunk) => chunk.index === index);
     const tokens = own.flatMap(({ tokenIds }) => tokenIds);
-    expect(own.map(({ finishReason }) => finishReason !== null)).toEqual(own.map((_, i) => i === own.length - 1));
+    expect(own.map(({ finishReason }) => finishReason !== null)).toEqual(
+      own.map((_, i) => i === own.length - 1),
+    );
     const aborted = own.at(-1)!.finishReason === "abort";
     expect(tokens).toEqual(aborted ? expected.slice(0, tokens.length) : expected);
     expect(own.at(-1)!.usage!.completionTokens).toBe(tokens.length);

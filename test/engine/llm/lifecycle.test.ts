@@ -98,7 +98,9 @@ describe("an abort", () => {
 
   it("of preempted requests", async () => {
     await using llm = await load(smallPool);
-    const streams = Array.from({ length: 6 }, (_, i) => llm.generate([i, ...prompt(40)], { ...long, maxTokens: 190 }));
+    const streams = Array.from({ length: 6 }, (_, i) =>
+      llm.generate([i, ...prompt(40)], { ...long, maxTokens: 190 }),
+    );
     const reads = streams.map(read);
     await until(() => llm.stats().preemptions > 3 && llm.stats().waiting > 0);
     for (const stream of streams.slice(0, 5)) stream.abort();
@@ -177,7 +179,9 @@ describe("close", () => {
     const llm = await LLM.load(modelFolder("tiny-draft"), { dtype: "f32" });
     const running = llm.generate(start).result();
     await until(() => llm.stats().generatedTokens > 3);
-    const accepted = [start, "word ".repeat(900)].map((text) => llm.generate(text, { maxTokens: 3 }).result());
+    const accepted = [start, "word ".repeat(900)].map((text) =>
+      llm.generate(text, { maxTokens: 3 }).result(),
+    );
     await llm.close({ drainMs: 60_000 });
     expect((await running).tokenIds).toEqual(expected);
     for (const one of accepted) expect((await one).tokenIds).toHaveLength(3);

@@ -128,6 +128,9 @@ describe("stop strings", () => {
   });
 });
 
+/** A UTF-16 surrogate without its partner. */
+const halfCharacter = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
 describe("streaming", () => {
   it.each(["옛날", "emoji for an owl", "JSON"])("whole characters only: %s", async (part) => {
     const { prompt } = textGolden("tiny-draft", part);
@@ -139,7 +142,7 @@ describe("streaming", () => {
       expect(chunks.flatMap((chunk) => chunk.tokenIds)).toEqual(tokenIds);
       expect(text).toBe(llm.tokenizer!.decode(tokenIds));
       for (const chunk of chunks) if (!text.includes("\ufffd")) expect(chunk.text).not.toContain("\ufffd");
-      for (const chunk of chunks) expect(chunk.text.isWellFormed?.() ?? true).toBe(true);
+      for (const chunk of chunks) expect(chunk.text).not.toMatch(halfCharacter);
     }
   });
 

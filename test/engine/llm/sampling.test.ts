@@ -50,7 +50,9 @@ describe("tokens are those of the float64 reference", () => {
   afterAll(() => llm.close());
 
   it.each(cases)("$name", async ({ options }) => {
-    const { tokenIds, logprobs } = await llm.generate(prompt, { maxTokens, ...options, logprobs: 2 }).result();
+    const { tokenIds, logprobs } = await llm
+      .generate(prompt, { maxTokens, ...options, logprobs: 2 })
+      .result();
     const tokens = [...prompt, ...tokenIds];
     const logits = await logitsBefore(llm, tokens, prompt.length);
     const B = tokenIds.length;
