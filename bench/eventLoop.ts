@@ -50,6 +50,7 @@ rows.push(
   ),
 );
 printTable(["model", "load", "longest ms", "99 % ms", `target ${targetMs} ms`], rows);
+console.log("Where the control misses the target, too, the machine is too busy to tell.");
 
 interface Delay {
   readonly longestMs: number;

@@ -3,9 +3,12 @@
  *
  *     npm run goldens
  *
- * Both sequences, all positions, teacher-forced. Allowed: the bounds that test/models/goldens.test.ts asserts.
+ * Both sequences, all positions, teacher-forced, through the model and through the engine. Allowed: the bounds that
+ * test/models/goldens.test.ts asserts. The last rows compare the engine with itself: log probabilities of a greedy
+ * continuation with a prefix-cache hit and with replayed graphs, against none of both. Allowed: no difference at all.
  */
 import { Device } from "../lib/device.js";
+import { LLM, type LLMOptions } from "../lib/index.js";
 import { loadModel } from "../lib/models/load.js";
 import type { Model } from "../lib/models/model.js";
 import type { Stream } from "../lib/stream.js";
@@ -31,6 +34,17 @@ const paths: readonly {
   { name: "batch, chunks of 33", run: (model, stream, all) => runModel(model, stream, all, { chunk: 33 }) },
 ];
 
+/** Ways through the engine. Requests of one row run together. */
+const enginePaths: readonly {
+  readonly name: string;
+  readonly options: LLMOptions;
+  readonly neighbours: number;
+}[] = [
+  { name: "engine", options: {}, neighbours: 0 },
+  { name: "engine, 32 a step", options: { maxStepTokens: 32 }, neighbours: 0 },
+  { name: "engine, mixed batch", options: { maxStepTokens: 48 }, neighbours: 5 },
+];
+
 async function runAlone(
   model: Model,
   stream: Stream,
@@ -48,16 +62,55 @@ async function printFamily(stream: Stream, golden: Golden, dtype: "f32" | "bf16"
   const expected = concatenate(golden.sequences.map(({ logits }) => logits));
   const allowed = allowedDifference(golden, dtype);
   let isGood = true;
-  for (const { name, run } of paths) {
-    const actual = concatenate(await run(model, stream, tokens));
+  const report = (name: string, logits: readonly Float32Array[]) => {
+    const actual = concatenate(logits);
     const { max, mean, rms, relative, regret } = compareLogits(actual, expected, model.shape.vocabSize);
     const numbers = [max, mean, relative, allowed.max].map((value) => value.toExponential(1));
     const isWithin =
       max < allowed.max && rms < allowed.rms && relative < allowed.relative && regret < allowed.regret;
     isGood &&= isWithin;
     printRow([golden.family, dtype, name, ...numbers, isWithin ? "yes" : "NO"]);
-  }
+  };
+  for (const { name, run } of paths) report(name, await run(model, stream, tokens));
   model.dispose();
+  for (const { name, options, neighbours } of enginePaths) {
+    await using llm = await LLM.load(golden.folder, { ...options, dtype });
+    const others = Array.from({ length: neighbours }, (_, i) => tokens[0]!.slice(0, 3 + 7 * i));
+    for (const prompt of others) llm.generate(prompt, { maxTokens: 40, ignoreEos: true });
+    report(name, await Promise.all(tokens.map((ids) => llm.logits(ids))));
+  }
+  return (await printContinuations(golden, dtype)) && isGood;
+}
+
+/** Rows of the engine compared with itself. */
+async function printContinuations(golden: Golden, dtype: "f32" | "bf16"): Promise<boolean> {
+  const prompt = golden.sequences[1]!.tokens;
+  const continuation = async (options: LLMOptions, warm: boolean) => {
+    await using llm = await LLM.load(golden.folder, { ...options, dtype });
+    if (warm) await llm.generate(prompt, { maxTokens: 1 }).result();
+    const result = await llm.generate(prompt, { maxTokens: 24, ignoreEos: true, logprobs: 20 }).result();
+    const values = result.logprobs!.flatMap(({ logprob, top }) => [
+      logprob,
+      ...top.map((entry) => entry.logprob),
+    ]);
+    return { values, cached: result.usage.cachedTokens };
+  };
+  const plain = await continuation({ prefixCache: false, graphs: false }, false);
+  const variants = [
+    { name: "engine, prefix hit", ...(await continuation({ graphs: false }, true)) },
+    { name: "engine, graphs", ...(await continuation({ prefixCache: false }, false)) },
+  ];
+  let isGood = variants[0]!.cached > 0; // otherwise the row would prove nothing
+  for (const { name, values } of variants) {
+    const differences = values.map((value, i) => Math.abs(value - plain.values[i]!));
+    const [max, mean] = [
+      Math.max(...differences),
+      differences.reduce((sum, d) => sum + d, 0) / values.length,
+    ];
+    isGood &&= max === 0;
+    const numbers = [max, mean, max, 0].map((value) => value.toExponential(1));
+    printRow([golden.family, dtype, name, ...numbers, max === 0 ? "yes" : "NO"]);
+  }
   return isGood;
 }
 

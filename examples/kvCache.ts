@@ -8,9 +8,9 @@ import { kvPageBytes } from "../lib/engine/engineOptions.js";
 import { LLM } from "../lib/index.js";
 import { drawCharts, printTable } from "./plot.js";
 
-const [prompt, numTokens, pageSize] = [[464, 1263, 318, 257], 200, 16];
-const checkpoint = randomCheckpoint("gpt2-124m"); // 250 MB, written once
-await using llm = await LLM.load(checkpoint, { maxSequences: 1, prefixCache: false, pageSize });
+const [prompt, numTokens] = [[464, 1263, 318, 257], 200];
+const checkpoint = randomCheckpoint("gpt2-124m"); // 250 MB, written once and kept in bench/output
+await using llm = await LLM.load(checkpoint, { maxSequences: 1, prefixCache: false });
 const { architecture, dtype, numLayers, numHeads, maxPositions } = llm.shape;
 console.log(`${architecture}, ${numLayers} layers, ${numHeads} heads, ${dtype}: ${numTokens} tokens\n`);
 
@@ -19,49 +19,42 @@ async function* withCache(maxTokens: number) {
 }
 
 async function* withoutCache(maxTokens: number) {
-  const ids = [...prompt];
-  while (ids.length < prompt.length + maxTokens) {
-    const { tokenIds } = await llm.generate(ids, { maxTokens: 1, ignoreEos: true }).result();
-    ids.push(...tokenIds);
+  for (const text = [...prompt]; text.length < prompt.length + maxTokens;) {
+    const { tokenIds } = await llm.generate(text, { maxTokens: 1, ignoreEos: true }).result();
+    text.push(...tokenIds);
     yield* tokenIds;
   }
 }
 
-/** The tokens, and the milliseconds that each of them took. */
-async function time(tokens: AsyncIterable<number>) {
-  const result: { readonly id: number; readonly ms: number }[] = [];
+async function measure(tokens: AsyncIterable<number>) {
+  const [ids, ms]: [number[], number[]] = [[], []];
   let last = performance.now();
   for await (const id of tokens) {
-    result.push({ id, ms: performance.now() - last });
+    ids.push(id);
+    ms.push(performance.now() - last);
     last = performance.now();
   }
-  return result;
+  return { ids, ms, seconds: ms.reduce((sum, x) => sum + x, 0) / 1000 };
 }
 
-for (const run of [withCache, withoutCache]) await time(run(3)); // warm-up
-const [cached, recomputed] = [await time(withCache(numTokens)), await time(withoutCache(numTokens))];
-const seconds = (run: typeof cached) => run.reduce((sum, { ms }) => sum + ms / 1000, 0);
-const row = (run: typeof cached) => ({ seconds: seconds(run), "tokens/s": numTokens / seconds(run) });
-printTable(
-  Object.entries({ with: cached, without: recomputed }).map(([cache, run]) => ({ cache, ...row(run) })),
-);
-const same = cached.every(({ id }, i) => id === recomputed[i]!.id);
-const ratio = (seconds(recomputed) / seconds(cached)).toFixed(1);
-console.log(`With the cache ${ratio} times as fast; the tokens are ${same ? "the same" : "DIFFERENT"}.\n`);
+for (const run of [withCache, withoutCache]) await measure(run(3)); // warm-up
+const [cached, recomputed] = [await measure(withCache(numTokens)), await measure(withoutCache(numTokens))];
+const rates = ({ seconds }: typeof cached) => ({ seconds, "tokens/s": numTokens / seconds });
+printTable([recomputed, cached].map((run, i) => ({ cache: ["without", "with"][i]!, ...rates(run) })));
+const same = cached.ids.every((id, i) => id === recomputed.ids[i]) ? "the same" : "DIFFERENT";
+console.log(`${(recomputed.seconds / cached.seconds).toFixed(1)} times as fast; the tokens are ${same}\n`);
 
 const sizes = Object.entries({ MHA: 12, GQA: 4, MQA: 1 }).map(([attention, numKvHeads]) => {
-  const bytesPerToken = kvPageBytes({ ...llm.shape, numKvHeads }, pageSize) / pageSize; // as the engine counts
+  const bytesPerToken = kvPageBytes({ ...llm.shape, numKvHeads }, 16) / 16; // a page of 16 tokens, as the engine counts
   return { attention, numKvHeads, bytesPerToken, contextMB: (bytesPerToken * maxPositions) / 1e6 };
 });
 printTable(sizes);
 
-const curve = (run: typeof cached) => run.map(({ ms }, i) => [i + 1, ms] as const);
-const speed = { "without the cache": curve(recomputed), "with it": curve(cached) };
-const size = {
-  [`a context of ${maxPositions} tokens`]: sizes.map((s) => [s.attention, s.contextMB] as const),
-};
+const curve = ({ ms }: typeof cached) => ms.map((y, i) => [i + 1, y] as const);
+const time = { "without the cache": curve(recomputed), "with it": curve(cached) };
+const size = { [`${maxPositions} tokens`]: sizes.map((row) => [row.attention, row.contextMB] as const) };
 const picture = drawCharts("kv-cache.svg", "What the KV cache saves and takes", [
-  { kind: "line", x: "generated token", y: "time per token (ms)", series: speed },
-  { kind: "bar", x: "key-value heads: 12, 4, 1", y: "KV cache (MB)", series: size },
+  { kind: "line", x: "generated token", y: "time per token (ms)", series: time },
+  { kind: "bar", x: "12, 4 and 1 key-value heads", y: "KV cache (MB)", series: size },
 ]);
 console.log(`\n${picture}`);

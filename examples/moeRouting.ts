@@ -12,9 +12,7 @@ const prompts = [
   "The old lighthouse keeper",
   '"Why is the river so loud tonight?" asked Milo.',
   "In the middle of winter, the hare",
-  "Juno and Pip were friends, but",
 ];
-
 await using llm = await LLM.load("models/tiny-moe");
 const { numLayers, numExperts, expertsPerToken } = llm.shape;
 const stories = await llm.generateAll(prompts, { maxTokens: 160, progress: false });
@@ -24,38 +22,26 @@ let numTokens = 0;
 for (const [i, { tokenIds }] of stories.entries()) {
   const ids = [...llm.tokenizer!.encode(prompts[i]!), ...tokenIds];
   numTokens += ids.length;
-  for (const [layer, experts] of (await llm.routing(ids)).entries()) {
-    for (const expert of experts) counts[layer]![expert]!++;
-  }
+  const layers = await llm.routing(ids); // for every layer [T, K]
+  layers.forEach((experts, layer) => experts.forEach((expert) => counts[layer]![expert]!++));
 }
+console.log(`${numTokens} tokens, each through ${expertsPerToken} of ${numExperts} experts in every layer\n`);
 
-// Shares of all choices, so that every layer sums to 100 %.
-const shares = counts.map((row) => row.map((count) => (100 * count) / (numTokens * expertsPerToken)));
-console.log(
-  `${numTokens} tokens, each through ${expertsPerToken} of ${numExperts} experts in ${numLayers} layers\n`,
-);
-printTable(
-  shares.map((row, layer) => {
-    const entropy = row.reduce(
-      (sum, share) => sum - (share > 0 ? (share / 100) * Math.log2(share / 100) : 0),
-      0,
-    );
-    const cells = row.map((share, expert) => [`E${expert} %`, share] as const);
-    return {
-      layer,
-      ...Object.fromEntries(cells),
-      "entropy bits": entropy,
-      "max/mean": (Math.max(...row) * numExperts) / 100,
-    };
-  }),
-);
+// Shares of all choices: every layer sums to 1.
+const shares = counts.map((row) => row.map((count) => count / (numTokens * expertsPerToken)));
+const rows = shares.map((row, layer) => {
+  const entropy = -row.reduce((sum, p) => sum + (p > 0 ? p * Math.log2(p) : 0), 0);
+  const percent = Object.fromEntries(row.map((share, expert) => [`E${expert} %`, 100 * share]));
+  return { layer, ...percent, "entropy (bits)": entropy, "max/mean": Math.max(...row) * numExperts };
+});
+printTable(rows);
 
-const even = 100 / numExperts;
-const picture = drawHeatmap("moe-routing.svg", "Share of tokens per expert and layer", {
-  x: { name: "expert", labels: counts[0]!.map((_, expert) => `${expert}`) },
-  y: { name: "layer", labels: counts.map((_, layer) => `${layer}`) },
-  values: shares,
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
+const picture = drawHeatmap("moe-routing.svg", "Load of the experts: share of the tokens' choices", {
+  x: { name: "expert", labels: numbers(numExperts) },
+  y: { name: "layer", labels: numbers(numLayers) },
+  values: shares.map((row) => row.map((share) => 100 * share)),
   unit: "%",
-  range: [0, 2 * even],
+  range: [0, 200 / numExperts],
 });
 console.log(`\n${picture}`);

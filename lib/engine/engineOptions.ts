@@ -42,7 +42,7 @@ export interface LLMOptions {
   readonly stepTimeoutMs?: number;
   /** Branch, tag or commit of a hub id. Default "main". */
   readonly revision?: string;
-  /** Called while downloading and loading. */
+  /** Called while downloading and loading. Default: a download shows a progress bar when stderr is a terminal. */
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Aborts the load. */
   readonly signal?: AbortSignal;

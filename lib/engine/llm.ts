@@ -9,8 +9,9 @@ import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import { Tokenizer } from "../text/tokenizer.js";
 import { readConfig } from "../weights/config.js";
 import { resolveModel } from "../weights/hub.js";
+import { createProgressBar } from "../weights/progressBar.js";
 import { Engine, type EngineStats } from "./engine.js";
-import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
+import { type LLMOptions, planCapacity, type ResolvedOptions, resolveOptions } from "./engineOptions.js";
 import { type GenerateContext, type GenerateOptions, resolveGeneration } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { computeLogits, startGeneration } from "./requests.js";
@@ -74,12 +75,8 @@ export class LLM {
    */
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
     const resolved = resolveOptions(options);
-    const { revision, onProgress, signal, threads, dtype } = resolved;
-    const folder = await resolveModel(pathOrId, {
-      ...(revision !== undefined && { revision }),
-      ...(onProgress && { onProgress }),
-      ...(signal && { signal }),
-    });
+    const { onProgress, signal, threads, dtype } = resolved;
+    const folder = await fetchModel(pathOrId, resolved);
     const config = await readConfig(folder);
     const tokenizer = await Tokenizer.load(folder);
     const template = await ChatTemplate.load(folder);
@@ -271,5 +268,20 @@ export class LLM {
 function checkObject(what: string, value: unknown): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(value)}`);
+  }
+}
+
+/** A folder as it is, a hub id through the cache; a download shows a bar on a terminal unless the caller listens. */
+async function fetchModel(pathOrId: string, options: ResolvedOptions): Promise<string> {
+  const { revision, onProgress, signal } = options;
+  const bar = createProgressBar();
+  try {
+    return await resolveModel(pathOrId, {
+      ...(revision !== undefined && { revision }),
+      ...(signal && { signal }),
+      onProgress: onProgress ?? bar.onProgress,
+    });
+  } finally {
+    bar.stop();
   }
 }

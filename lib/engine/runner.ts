@@ -201,7 +201,7 @@ export class ModelRunner {
       ids = sample(stream, logits, {
         floats: stream.fromArray("f32", [size, 6], batch.floats),
         ints: stream.fromArray("i32", [size, 6], batch.ints),
-        tokenPool: this.#tokenPool,
+        ...(batch.hasPenalties && { tokenPool: this.#tokenPool }),
         ...(bias && {
           biasIds: stream.fromArray("i32", [size, bias.width], bias.ids),
           biasValues: stream.fromArray("f32", [size, bias.width], bias.values),

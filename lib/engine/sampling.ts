@@ -29,6 +29,8 @@ export interface SamplingBatch {
   readonly floats: Float32Array;
   /** [S, 6]: topK, seed low and high word, position of the token, token pool row (-1: no penalties), prompt length. */
   readonly ints: Int32Array;
+  /** Whether any row has penalties and the op needs the token pool. */
+  readonly hasPenalties: boolean;
   /** [S, width] token ids (-1 pads) and what is added to their logits; null when no row has any. */
   readonly bias: { readonly ids: Int32Array; readonly values: Float32Array; readonly width: number } | null;
 }
@@ -65,7 +67,7 @@ export function packSampling(
     const [low, high] = [s.seed % 2 ** 32, Math.floor(s.seed / 2 ** 32)];
     ints.set([s.topK, low | 0, high, start + count, poolRow, request.promptLength], i * columns);
   }
-  return { floats, ints, bias: packBias(biases, size) };
+  return { floats, ints, hasPenalties: rows.some(hasPenalty), bias: packBias(biases, size) };
 }
 
 function hasPenalty(s: Sampling): boolean {

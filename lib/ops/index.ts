@@ -4,6 +4,7 @@ export { argmax } from "./argmax.js";
 export { cast } from "./cast.js";
 export { copy } from "./copy.js";
 export { embedding } from "./embedding.js";
+export { flashAttention } from "./flashAttention.js";
 export { gelu } from "./gelu.js";
 export { geluMul } from "./geluMul.js";
 export { groupedLinear } from "./groupedLinear.js";

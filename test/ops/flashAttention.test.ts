@@ -6,7 +6,7 @@ import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { flashAttention as reference } from "../reference/flashAttention.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
-import type { FloatDType } from "../support/dtype.js";
+import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
 interface FlashAttentionCase extends OpCase {
@@ -191,10 +191,12 @@ describe("flashAttention: rows and errors", () => {
     const stream = device.createStream();
     const random = new Random(8);
     const [L, Hq, Hkv, Dh] = [150, 4, 2, 48];
-    const tensor = (heads: number) =>
-      stream.fromArray("f32", [L, heads, Dh], Float32Array.from(random.normal(L * heads * Dh)));
-    const [q, k, v] = [tensor(Hq), tensor(Hkv), tensor(Hkv)].map((x) => castTo(x, dtype));
-    const all = await flashAttention(stream, q!, k!, v!).readFloat32(stream);
+    const tensor = (heads: number) => {
+      const values = random.normal(L * heads * Dh, { dtype });
+      return stream.fromArray(dtype, [L, heads, Dh], toStorage(dtype, values));
+    };
+    const [q, k, v] = [tensor(Hq), tensor(Hkv), tensor(Hkv)];
+    const all = await flashAttention(stream, q, k, v).readFloat32(stream);
     for (const [first, end] of [
       [0, 1],
       [63, 64],
@@ -202,18 +204,9 @@ describe("flashAttention: rows and errors", () => {
       [149, 150],
       [3, 140],
     ] as const) {
-      const part = flashAttention(stream, q!.slice(0, first, end), k!.slice(0, 0, end), v!.slice(0, 0, end));
+      const part = flashAttention(stream, q.slice(0, first, end), k.slice(0, 0, end), v.slice(0, 0, end));
       const shape = [end - first, Hq, Dh];
       expectSame(await part.readFloat32(stream), all.subarray(first * Hq * Dh, end * Hq * Dh), { shape });
-    }
-
-    function castTo(x: typeof q, to: "f32" | "bf16") {
-      if (to === "f32") return x!;
-      const bits = Uint16Array.from(
-        random.normal(x!.numel),
-        (value) => new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16,
-      );
-      return stream.fromArray("bf16", x!.shape, bits);
     }
   });
 

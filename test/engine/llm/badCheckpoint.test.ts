@@ -4,9 +4,8 @@ import { cp, mkdtemp, readFile, rm, truncate, unlink, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { LLM } from "../../../lib/engine/llm.js";
 import { native } from "../../../lib/native.js";
-import { goldenFolder, modelFolder } from "./checkpoints.js";
+import { goldenFolder, loadLLM, modelFolder } from "./checkpoints.js";
 
 /** A copy of models/tiny-draft, changed by `edit` and removed after the test. */
 async function copyOf(source: string, edit: (folder: string) => Promise<void>): Promise<string> {
@@ -156,7 +155,7 @@ describe("LLM.load", () => {
   });
 
   it.each(cases)("refuses $name", async ({ edit, code, says }) => {
-    const error = (await LLM.load(await copyOf(modelFolder("tiny-draft"), edit)).catch(
+    const error = (await loadLLM(await copyOf(modelFolder("tiny-draft"), edit)).catch(
       (e: unknown) => e,
     )) as Error;
     expect(error).toMatchObject({ code });
@@ -171,15 +170,15 @@ describe("LLM.load", () => {
     { path: undefined, code: "ERR_ARGUMENT_TYPE" },
     { path: 5, code: "ERR_ARGUMENT_TYPE" },
   ])("refuses the path $path", async ({ path, code }) => {
-    await expect(LLM.load(path as string)).rejects.toMatchObject({ code });
+    await expect(loadLLM(path as string)).rejects.toMatchObject({ code });
   });
 
   it("stops when its signal aborts", async () => {
     const reason = new Error("enough");
-    const load = (signal: AbortSignal) => LLM.load(modelFolder("tiny-draft"), { signal });
+    const load = (signal: AbortSignal) => loadLLM(modelFolder("tiny-draft"), { signal });
     await expect(load(AbortSignal.abort(reason))).rejects.toBe(reason);
     const controller = new AbortController();
-    const loading = LLM.load(modelFolder("tiny-draft"), {
+    const loading = loadLLM(modelFolder("tiny-draft"), {
       signal: controller.signal,
       onProgress: () => controller.abort(reason),
     });
@@ -190,7 +189,7 @@ describe("LLM.load", () => {
 describe("a checkpoint with something odd", () => {
   it("a chat template that fails ends the chat only", async () => {
     const edit = fields("tokenizer_config.json", { chat_template: "{% for %}" });
-    await using llm = await LLM.load(await copyOf(modelFolder("tiny-draft"), edit));
+    await using llm = await loadLLM(await copyOf(modelFolder("tiny-draft"), edit));
     const failed = expect.objectContaining({ code: "ERR_CHAT_TEMPLATE" }) as Error;
     expect(() => llm.chat([{ role: "user", content: "x" }])).toThrow(failed);
     expect((await llm.generate("Once", { maxTokens: 3 }).result()).tokenIds).toHaveLength(3);
@@ -198,7 +197,7 @@ describe("a checkpoint with something odd", () => {
 
   it("ids of the end of text outside the vocabulary are ignored", async () => {
     const edit = fields("config.json", { eos_token_id: [383, 5000] });
-    await using llm = await LLM.load(await copyOf(goldenFolder("llama"), edit));
+    await using llm = await loadLLM(await copyOf(goldenFolder("llama"), edit));
     const result = await llm.generate([1, 2], { minTokens: 4, maxTokens: 5 }).result();
     expect(result.usage.completionTokens).toBeGreaterThanOrEqual(4);
   });
@@ -206,7 +205,7 @@ describe("a checkpoint with something odd", () => {
   it("sampling defaults come from generation_config.json", async () => {
     const changes = { do_sample: true, temperature: 5, top_k: 3, repetition_penalty: 1.5 };
     const edit = fields("generation_config.json", changes);
-    await using llm = await LLM.load(await copyOf(modelFolder("tiny-draft"), edit));
+    await using llm = await loadLLM(await copyOf(modelFolder("tiny-draft"), edit));
     const asked = { temperature: 5, topK: 3, repetitionPenalty: 1.5, seed: 3, maxTokens: 20 };
     const explicit = await llm.generate("Once", asked).result();
     expect((await llm.generate("Once", { seed: 3, maxTokens: 20 }).result()).tokenIds).toEqual(
@@ -221,7 +220,7 @@ describe("a checkpoint with something odd", () => {
   it("a vocabulary smaller than the most log probabilities", async () => {
     const { tinyConfig, tinyTensors, writeCheckpoint } = await import("../../support/tinyCheckpoint.js");
     const config = tinyConfig("LlamaForCausalLM");
-    await using llm = await LLM.load(await writeCheckpoint(config, tinyTensors(config)));
+    await using llm = await loadLLM(await writeCheckpoint(config, tinyTensors(config)));
     const refused = expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }) as Error;
     expect(() => llm.generate([1], { logprobs: 38 })).toThrow(refused);
     expect(() => llm.generate([1], { promptLogprobs: 38 })).toThrow(refused);

@@ -1,11 +1,11 @@
 // Contract: bad options and prompts give a typed error with a code that names the option, at once where no tokenizing is
 // needed; the pool stays whole and what runs is not touched.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { LLMOptions } from "../../../lib/engine/engineOptions.js";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
-import { type ChatOptions, LLM, type Prompt } from "../../../lib/engine/llm.js";
+import type { LLM} from "../../../lib/engine/llm.js";
+import { type ChatOptions, type Prompt } from "../../../lib/engine/llm.js";
 import { native } from "../../../lib/native.js";
-import { goldenFolder, modelFolder, textGolden } from "./checkpoints.js";
+import { goldenFolder, loadLLM, modelFolder, textGolden } from "./checkpoints.js";
 
 const range = { name: "ArgumentRangeError", code: "ERR_ARGUMENT_RANGE" };
 const type = { name: "ArgumentTypeError", code: "ERR_ARGUMENT_TYPE" };
@@ -94,7 +94,7 @@ const story = textGolden("tiny-draft", "fox named Wren lived near");
 const maxTokens = 1500;
 
 beforeAll(async () => {
-  llm = await LLM.load(modelFolder("tiny-draft"), { dtype: "f32", maxSequences: 2 });
+  llm = await loadLLM(modelFolder("tiny-draft"), { dtype: "f32", maxSequences: 2 });
   running = llm.generate(story.prompt, { maxTokens, ignoreEos: true });
 });
 afterAll(async () => {
@@ -208,7 +208,7 @@ it("progress of generateAll", async () => {
 
 describe("a checkpoint without a tokenizer", () => {
   it("takes and gives token ids only", async () => {
-    await using tiny = await LLM.load(goldenFolder("qwen3"));
+    await using tiny = await loadLLM(goldenFolder("qwen3"));
     for (const call of [
       () => tiny.generate("Once"),
       () => tiny.generate([1], { stop: "x" }),
@@ -251,7 +251,7 @@ describe("options of LLM.load", () => {
 
   it.each(cases)("$option: $value", async ({ option, value, error = range, says = option }) => {
     const before = native.liveHandles();
-    const load = () => LLM.load(goldenFolder("qwen3"), { [option]: value });
+    const load = () => loadLLM(goldenFolder("qwen3"), { [option]: value });
     expect(await errorOf(load)).toMatchObject(saying(error, says));
     expect(native.liveHandles()).toEqual(before);
   });
@@ -259,9 +259,9 @@ describe("options of LLM.load", () => {
   it("a pool of two tokens is enough, and one of less is refused by name", async () => {
     const pageBytes = 2 * 2 * (64 + 64) * 4; // layers, heads, keys and values, f32
     const options = { dtype: "f32", pageSize: 1 } as const;
-    const less = () => LLM.load(goldenFolder("qwen3"), { ...options, kvCacheBytes: 2 * pageBytes });
+    const less = () => loadLLM(goldenFolder("qwen3"), { ...options, kvCacheBytes: 2 * pageBytes });
     expect(await errorOf(less)).toMatchObject({ code: "ERR_CAPACITY" });
-    await using tiny = await LLM.load(goldenFolder("qwen3"), { ...options, kvCacheBytes: 3 * pageBytes });
+    await using tiny = await loadLLM(goldenFolder("qwen3"), { ...options, kvCacheBytes: 3 * pageBytes });
     expect(tiny.stats().contextLength).toBe(2);
     expect((await tiny.generate([1]).result()).tokenIds).toHaveLength(1);
   });

@@ -36,13 +36,21 @@ export function textGolden(name: string, part: string): TextGolden {
   return golden;
 }
 
+/**
+ * Loads a model for one thread: other tests run beside these, and threads that share cores wait for each other. Where more
+ * threads are the point, a test asks for them.
+ */
+export function loadLLM(folder: string, options: LLMOptions = {}): Promise<LLM> {
+  return LLM.load(folder, { threads: 1, ...options });
+}
+
 /** Runs `body` with a model that is closed afterwards, and with its pool checked. */
 export async function withLLM<T>(
   folder: string,
   options: LLMOptions,
   body: (llm: LLM) => Promise<T>,
 ): Promise<T> {
-  await using llm = await LLM.load(folder, options);
+  await using llm = await loadLLM(folder, options);
   const result = await body(llm);
   llm.checkIntegrity();
   return result;

@@ -63,7 +63,7 @@ describe("steps that settle out of order", () => {
 });
 
 async function opened() {
-  const bare = await BareEngine.open(goldenFolder("qwen3"), { pages: 60, dtype: "f32" });
+  const bare = await BareEngine.open(goldenFolder("qwen3"), { pages: 60, dtype: "f32", threads: 1 });
   const { engine, stream } = bare;
   return { engine, stream, generate: bare.generate.bind(bare), close: bare.close.bind(bare) };
 }

@@ -49,6 +49,7 @@ beforeAll(async () => {
   const alone = await BareEngine.open(folder, {
     pages: 200,
     dtype: "f32",
+    threads: 1,
     prefixCache: false,
     graphs: false,
   });
@@ -82,6 +83,7 @@ async function runSchedule(seed: number, totals: { preemptions: number; aborted:
     dtype: "f32",
     pages: random.between(20, 40), // of 8 tokens; the longest request needs 20
     pageSize: 8,
+    threads: 1,
     maxSequences: random.between(1, 9),
     maxStepTokens: random.between(9, 60),
     prefixCache: random.chance(0.8),

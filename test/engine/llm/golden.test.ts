@@ -28,7 +28,7 @@ describe.each(textCases)("models/$name in $dtype", ({ name, dtype }) => {
   const decided = goldens.filter(({ min_top1_margin: margin }) => margin > decidedMargin);
 
   beforeAll(async () => {
-    llm = await LLM.load(modelFolder(name), { dtype });
+    llm = await LLM.load(modelFolder(name), { dtype }); // on as many threads as users get
   });
   afterAll(() => llm.close());
 

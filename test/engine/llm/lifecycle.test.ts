@@ -4,10 +4,10 @@ import { getEventListeners } from "node:events";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { LLMOptions } from "../../../lib/engine/engineOptions.js";
 import type { GenerationStream } from "../../../lib/engine/generationStream.js";
-import { LLM } from "../../../lib/engine/llm.js";
+import type { LLM } from "../../../lib/engine/llm.js";
 import type { GenerateChunk } from "../../../lib/engine/output.js";
 import { native } from "../../../lib/native.js";
-import { goldenFolder, modelFolder, textGolden, until } from "./checkpoints.js";
+import { goldenFolder, loadLLM, modelFolder, textGolden, until } from "./checkpoints.js";
 
 const folder = goldenFolder("qwen3");
 const long = { maxTokens: 400, ignoreEos: true };
@@ -30,7 +30,7 @@ afterEach(async () => {
 /** 16 pages of 16 tokens, 1 KB each: two long requests do not fit. */
 const smallPool: LLMOptions = { kvCacheBytes: 17 * 16 * 1024, dtype: "bf16", contextLength: 256 };
 
-const load = (options: LLMOptions = {}) => LLM.load(folder, options);
+const load = (options: LLMOptions = {}) => loadLLM(folder, options);
 
 /** Reads a stream to its end: the chunks, of which exactly one per continuation may say that it is the last. */
 async function read(stream: GenerationStream): Promise<GenerateChunk[]> {
@@ -102,7 +102,7 @@ describe("an abort", () => {
       llm.generate([i, ...prompt(40)], { ...long, maxTokens: 190 }),
     );
     const reads = streams.map(read);
-    await until(() => llm.stats().preemptions > 3 && llm.stats().waiting > 0);
+    await until(() => llm.stats().preemptions > 0 && llm.stats().waiting > 0);
     for (const stream of streams.slice(0, 5)) stream.abort();
     const ends = (await Promise.all(reads)).map(endOf);
     expect(ends).toEqual(["abort", "abort", "abort", "abort", "abort", "length"]);
@@ -176,7 +176,7 @@ describe("close", () => {
 
   it("with drainMs lets what was accepted finish, also text that is still being encoded", async () => {
     const { prompt: start, greedy_ids: expected } = textGolden("tiny-draft", "fox named Wren lived near");
-    const llm = await LLM.load(modelFolder("tiny-draft"), { dtype: "f32" });
+    const llm = await loadLLM(modelFolder("tiny-draft"), { dtype: "f32" });
     const running = llm.generate(start).result();
     await until(() => llm.stats().generatedTokens > 3);
     const accepted = [start, "word ".repeat(900)].map((text) =>
@@ -224,7 +224,7 @@ describe("close", () => {
 describe("several models", () => {
   it("run side by side", async () => {
     await using a = await load({ threads: 1 });
-    await using b = await LLM.load(goldenFolder("mixtral"), { threads: 2 });
+    await using b = await loadLLM(goldenFolder("mixtral"), { threads: 2 });
     const ask = (llm: LLM) => llm.generate([5, 6, 7], { ...long, maxTokens: 80 }).result();
     const [aloneA, aloneB] = [await ask(a), await ask(b)];
     const together = await Promise.all([ask(a), ask(b), ask(a), ask(b)]);
@@ -236,7 +236,7 @@ describe("several models", () => {
 
 describe("the event loop", () => {
   it("goes on while a step runs", async () => {
-    await using llm = await LLM.load(modelFolder("tiny-moe"), { dtype: "f32", maxStepTokens: 2000 });
+    await using llm = await loadLLM(modelFolder("tiny-moe"), { dtype: "f32", maxStepTokens: 2000 });
     const generation = llm.generate(prompt(1900), { maxTokens: 1 }).result();
     await until(() => llm.stats().stepsInFlight > 0);
     let turns = 0;

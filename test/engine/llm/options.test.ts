@@ -2,16 +2,17 @@
 // pieces add up to the text and never cut a character or show what may become a stop string.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
-import { LLM, type Prompt } from "../../../lib/engine/llm.js";
+import type { LLM} from "../../../lib/engine/llm.js";
+import { type Prompt } from "../../../lib/engine/llm.js";
 import type { GenerateChunk } from "../../../lib/engine/output.js";
-import { goldenFolder, modelFolder, textGolden, withLLM } from "./checkpoints.js";
+import { goldenFolder, loadLLM, modelFolder, textGolden, withLLM } from "./checkpoints.js";
 
 const story = textGolden("tiny-draft", "fox named Wren lived near");
 const json = textGolden("tiny-draft", "Turn this into JSON");
 
 let llm: LLM;
 beforeAll(async () => {
-  llm = await LLM.load(modelFolder("tiny-draft"), { dtype: "f32" });
+  llm = await loadLLM(modelFolder("tiny-draft"), { dtype: "f32" });
 });
 afterAll(() => llm.close());
 

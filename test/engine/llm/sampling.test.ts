@@ -2,10 +2,10 @@
 // position of a generation.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
-import { LLM } from "../../../lib/engine/llm.js";
+import type { LLM } from "../../../lib/engine/llm.js";
 import { logprobs as referenceLogprobs } from "../../reference/logprobs.js";
 import { sample } from "../../reference/sample.js";
-import { modelFolder, textGolden } from "./checkpoints.js";
+import { loadLLM, modelFolder, textGolden } from "./checkpoints.js";
 
 /** A decision closer to a tie than this may fall either way in f32. */
 const tie = 1e-4;
@@ -45,7 +45,7 @@ describe("tokens are those of the float64 reference", () => {
   const prompt = textGolden("tiny-draft", "Turn this into JSON").prompt_ids;
 
   beforeAll(async () => {
-    llm = await LLM.load(modelFolder("tiny-draft"), { dtype: "f32" });
+    llm = await loadLLM(modelFolder("tiny-draft"), { dtype: "f32" });
   });
   afterAll(() => llm.close());
 

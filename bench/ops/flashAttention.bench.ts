@@ -1,0 +1,54 @@
+/**
+ * Causal attention of one sequence, L = 512 to 8192. Memory must grow with L, not with L * L: `setup` prints how much the
+ * resident set grows in the first call beside what a matrix of scores would take.
+ *
+ *     npx tsx bench/ops/flashAttention.bench.ts
+ */
+import { flashAttention } from "../../lib/ops/flashAttention.js";
+import type { Stream } from "../../lib/stream.js";
+import { bytesOf, filled } from "../support/inputs.js";
+import { benchOp, type OpBenchCase } from "../support/opBench.js";
+
+const mebibyte = 2 ** 20;
+
+/** Prints what one call adds to the resident set. */
+async function printMemory(L: number, Hq: number, Dh: number, dtype: "bf16" | "f32"): Promise<void> {
+  const { Device } = await import("../../lib/device.js");
+  const device = Device.open("cpu");
+  const stream = device.createStream();
+  const make = (heads: number) => filled(stream, dtype, [L, heads, Dh]);
+  const [q, k, v, out] = [make(Hq), make(Hq / 2), make(Hq / 2), make(Hq)];
+  await stream.synchronize();
+  const before = process.memoryUsage.rss();
+  flashAttention(stream, q, k, v, { out });
+  await stream.synchronize();
+  const grown = (process.memoryUsage.rss() - before) / mebibyte;
+  const scores = (4 * L * L * Hq) / mebibyte;
+  console.log(
+    `L=${L} ${dtype}: the first call grows the resident set by ${grown.toFixed(1)} MiB; scores: ${scores} MiB`,
+  );
+  await device.dispose();
+}
+
+function testCase(L: number, Dh: number, dtype: "bf16" | "f16" | "f32"): OpBenchCase {
+  const [Hq, Hkv] = [16, 8];
+  return {
+    shape: `L=${L} Hq=${Hq} Hkv=${Hkv} Dh=${Dh}`,
+    dtype,
+    bytes: 2 * bytesOf(dtype, L, Hq + Hkv, Dh),
+    flops: 4 * Dh * Hq * ((L * (L + 1)) / 2),
+    setup: (stream: Stream) => {
+      const make = (heads: number) => filled(stream, dtype, [L, heads, Dh]);
+      const [q, k, v] = [make(Hq), make(Hkv), make(Hkv)];
+      return () => flashAttention(stream, q, k, v);
+    },
+  };
+}
+
+for (const L of [512, 8192]) await printMemory(L, 16, 128, "bf16");
+await benchOp("flashAttention", [
+  ...[512, 1024, 2048, 4096, 8192].map((L) => testCase(L, 128, "bf16")),
+  testCase(2048, 64, "bf16"),
+  testCase(2048, 128, "f16"),
+  testCase(2048, 128, "f32"),
+]);
