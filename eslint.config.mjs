@@ -6,7 +6,10 @@ const bannedSyntax = [
   { selector: "ExportDefaultDeclaration", message: "Use a named export." },
   { selector: "TSInterfaceDeclaration[id.name=/^I[A-Z][a-z]/]", message: "No I prefix." },
   { selector: "PropertyDefinition[accessibility='private']", message: "Use a #private field." },
-  { selector: "MethodDefinition[accessibility='private'][kind!='constructor']", message: "Use a #private method." },
+  {
+    selector: "MethodDefinition[accessibility='private'][kind!='constructor']",
+    message: "Use a #private method.",
+  },
 ];
 
 /** @type {import("typescript-eslint").ConfigArray[number]["rules"]} */

@@ -217,6 +217,20 @@ describe("a checkpoint with something odd", () => {
     expect(greedy.tokenIds).not.toEqual(explicit.tokenIds);
   });
 
+  it("a decoder that needs all tokens gives its text at the end, up to a stop string", async () => {
+    const bytes = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false };
+    const strip = { type: "Strip", content: " ", start: 0, stop: 0 };
+    const edit = fields("tokenizer.json", { decoder: { type: "Sequence", decoders: [bytes, strip] } });
+    await using llm = await loadLLM(await copyOf(modelFolder("tiny-draft"), edit));
+    const options = { maxTokens: 12 };
+    const { text } = await llm.generate("Once", options).result();
+    expect(text).not.toBe("");
+    const stop = text.slice(5, 9);
+    const stopped = await llm.generate("Once", { ...options, stop }).result();
+    const expected = { text: text.slice(0, text.indexOf(stop)), finishReason: "stop", stopReason: stop };
+    expect(stopped).toMatchObject({ ...expected, usage: { completionTokens: 12 } });
+  });
+
   it("a vocabulary smaller than the most log probabilities", async () => {
     const { tinyConfig, tinyTensors, writeCheckpoint } = await import("../../support/tinyCheckpoint.js");
     const config = tinyConfig("LlamaForCausalLM");

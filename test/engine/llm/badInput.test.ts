@@ -2,7 +2,7 @@
 // needed; the pool stays whole and what runs is not touched.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
-import type { LLM} from "../../../lib/engine/llm.js";
+import type { LLM } from "../../../lib/engine/llm.js";
 import { type ChatOptions, type Prompt } from "../../../lib/engine/llm.js";
 import { native } from "../../../lib/native.js";
 import { goldenFolder, loadLLM, modelFolder, textGolden } from "./checkpoints.js";

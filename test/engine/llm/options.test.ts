@@ -2,7 +2,7 @@
 // pieces add up to the text and never cut a character or show what may become a stop string.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
-import type { LLM} from "../../../lib/engine/llm.js";
+import type { LLM } from "../../../lib/engine/llm.js";
 import { type Prompt } from "../../../lib/engine/llm.js";
 import type { GenerateChunk } from "../../../lib/engine/output.js";
 import { goldenFolder, loadLLM, modelFolder, textGolden, withLLM } from "./checkpoints.js";
