@@ -40,7 +40,7 @@ void score_block(const T* const* keys, int64_t at, int64_t units, const uint32_t
 /// from d = 0.
 template <class Units, int kRows, int kVectors, class T>
 void add_value_columns(const T* const* values, int64_t at, int tokens, const uint32_t* weights,
-                       const float* row_scale, float* out, int64_t width) {
+                       const float* row_scale, FetchAhead<T>& ahead, float* out, int64_t width) {
   vf sum[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; r++) {
@@ -51,6 +51,7 @@ void add_value_columns(const T* const* values, int64_t at, int tokens, const uin
     }
   }
   for (int t = 0; t < tokens; t += Units::kPerUnit) {
+    ahead.lines(Units::kPerUnit * kVectors * kLanes * static_cast<int64_t>(sizeof(T)) / 64);
     vu columns[kVectors];
     load_value_units<Units, kVectors>(values + t, at, columns);
 #pragma GCC unroll 8
@@ -70,14 +71,15 @@ void add_value_columns(const T* const* values, int64_t at, int tokens, const uin
 /// add_value_columns of all columns.
 template <class Units, int kRows, class T>
 void add_value_block(const T* const* values, int64_t at, int tokens, const uint32_t* weights,
-                     const float* row_scale, float* out, int64_t width) {
+                     const float* row_scale, FetchAhead<T>& ahead, float* out, int64_t width) {
   constexpr int kVectors = kRows <= kSumRegisters / 8 ? 8 : kRows <= kSumRegisters / 4 ? 4 : 2;
   int64_t d = 0;
   for (; d + kVectors * kLanes <= width; d += kVectors * kLanes) {
-    add_value_columns<Units, kRows, kVectors>(values, at + d, tokens, weights, row_scale, out + d, width);
+    add_value_columns<Units, kRows, kVectors>(values, at + d, tokens, weights, row_scale, ahead, out + d,
+                                              width);
   }
   for (; d < width; d += kLanes) {
-    add_value_columns<Units, kRows, 1>(values, at + d, tokens, weights, row_scale, out + d, width);
+    add_value_columns<Units, kRows, 1>(values, at + d, tokens, weights, row_scale, ahead, out + d, width);
   }
 }
 
@@ -102,10 +104,10 @@ void score_keys(int rows, const T* const* keys, int64_t at, int64_t units, const
 /// add_value_block of any number of rows; weights is [rows][kTileKeys / kPerUnit], out [rows][width].
 template <class Units, class T>
 void add_values(int rows, const T* const* values, int64_t at, int tokens, const uint32_t* weights,
-                const float* row_scale, float* out, int64_t width) {
+                const float* row_scale, FetchAhead<T>& ahead, float* out, int64_t width) {
   for_row_parts(rows, [&]<int kRows>(std::integral_constant<int, kRows>, int r) {
     add_value_block<Units, kRows>(values, at, tokens, weights + r * (kTileKeys / Units::kPerUnit),
-                                  row_scale ? row_scale + r : nullptr, out + r * width, width);
+                                  row_scale ? row_scale + r : nullptr, ahead, out + r * width, width);
   });
 }
 

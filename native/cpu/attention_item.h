@@ -193,28 +193,28 @@ class ItemKernel {
     return {rows + begin, rows + end, item_.num_heads * width * static_cast<int64_t>(sizeof(T))};
   }
 
-  /// Cache lines of kLanes rows of one head.
-  static int64_t lines_of(int64_t width) { return kLanes * width * static_cast<int64_t>(sizeof(T)) / 64; }
-
-  /// Adds a tile to all rows of all heads, walking through memory in blocks of tokens.
+  /// Adds a tile to all rows of all heads, walking through memory in blocks of kLanes tokens. Each block
+  /// fetches the one that follows: 32 KB ahead for 8 heads of 128 bf16.
   void add_tile_direct(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
     const int64_t units = key_width_ / Units::kPerUnit;
-    FetchAhead<T> keys_ahead = ahead(next.keys, 0, kTileKeys, key_width_);
-    FetchAhead<T> values_ahead = ahead(next.values, 0, kTileKeys, value_width_);
     for (int j = 0; j < columns; j += kLanes) {
+      FetchAhead<T> following = j + kLanes < columns ? ahead(now.keys, j + kLanes, j + 2 * kLanes, key_width_)
+                                                     : ahead(now.values, 0, kLanes, value_width_);
       for (int h = 0; h < item_.num_heads; h++) {
         score_keys<Units>(rows_, now.keys + j, h * p_.k.stride(2), units, w_.queries + h * rows_ * units,
-                          keys_ahead, w_.scores + h * rows_ * kTileKeys + j);
+                          following, w_.scores + h * rows_ * kTileKeys + j);
       }
     }
     for (int h = 0; h < item_.num_heads; h++) weigh(tile, columns, 0, rows_, h * rows_);
     for (int j = 0; j < columns; j += kLanes) {
+      FetchAhead<T> following = j + kLanes < columns
+                                    ? ahead(now.values, j + kLanes, j + 2 * kLanes, value_width_)
+                                    : ahead(next.keys, 0, kLanes, key_width_);
       for (int h = 0; h < item_.num_heads; h++) {
         const int i = h * rows_;
-        values_ahead.lines(lines_of(value_width_));
         add_values<Units>(rows_, now.values + j, h * p_.v.stride(2), kLanes,
                           w_.weights + (i * kTileKeys + j) / Units::kPerUnit, j == 0 ? w_.decay + i : nullptr,
-                          w_.out + i * value_width_, value_width_);
+                          following, w_.out + i * value_width_, value_width_);
       }
     }
   }
