@@ -103,7 +103,8 @@ class ItemKernel {
     dispatch_float(p_.out.dtype, [&]<class O>(O) { finish<O>(); });
   }
 
-  /// Merges the parts that the items of `spans` spans have left, `stride` floats apart, and finishes `out`.
+  /// Merges the parts that the items of `spans` spans have left, those of span s at parts(s), and finishes
+  /// `out`.
   template <class SpanParts>
   void finish_spans(int64_t spans, const SpanParts& parts) {
     find_views();
