@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "core/tensor_view.h"
+#include "cpu/cpu_context.h"
 #include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
@@ -149,12 +150,30 @@ void multiply_rows(int count, const X* const* rows, const W* panels, int64_t str
   }
 }
 
+/// Rows that lie a multiple of 4096 bytes apart fall into the same few sets of a 32 KiB L1 cache and push
+/// each other out: +35 % at K = 2048 bf16 from copying them apart (linear T=512, two Zen 4 cores). `staging`
+/// is the thread's workspace.
+template <class X>
+void separate_rows(int count, const X** rows, int64_t K, X* staging) {
+  constexpr int64_t kLine = 64 / sizeof(X);
+  const int64_t stride = (K + kLine - 1) / kLine * kLine + kLine;
+  const auto distance = reinterpret_cast<intptr_t>(rows[1]) - reinterpret_cast<intptr_t>(rows[0]);
+  const bool conflict = count > 1 && distance % 4096 == 0;
+  if (!conflict || kTileRows * stride * sizeof(X) > kWorkspaceBytes) return;
+  for (int i = 0; i < kTileRows; i++) {
+    X* copy = staging + std::min(i, count - 1) * stride;
+    if (i < count) std::memcpy(copy, rows[i], K * sizeof(X));
+    rows[i] = copy;
+  }
+}
+
 /// Runs x[rows] times panels [first, last) and hands each tile to `finish(row, count, panel, panels, tile)`,
 /// where tile is [count][panels * 16] f32. `row_at(i)` gives the i-th row of x. Tiles start at even panels if
-/// `first` does, so gate and up panels that lie side by side stay together.
+/// `first` does, so gate and up panels that lie side by side stay together. `staging`: workspace of the
+/// thread.
 template <class X, class W, class RowAt, class Finish>
 void multiply_block(int64_t num_rows, const RowAt& row_at, const W* weight, int64_t K, int64_t first,
-                    int64_t last, const Finish& finish) {
+                    int64_t last, X* staging, const Finish& finish) {
   const int64_t stride = panel_elements<W>(K);
   alignas(64) float tile[kTileRows * kStreamPanels * kPanel];
   const X* rows[kTileRows];
@@ -163,6 +182,7 @@ void multiply_block(int64_t num_rows, const RowAt& row_at, const W* weight, int6
   for (int64_t row = 0; row < num_rows; row += tile_rows) {
     const int count = static_cast<int>(std::min<int64_t>(tile_rows, num_rows - row));
     for (int i = 0; i < kTileRows; i++) rows[i] = row_at(row + std::min(i, count - 1));
+    if (!streaming) separate_rows(count, rows, K, staging);
     for (int64_t panel = first; panel < last;) {
       const W* at = weight + panel * stride;
       const int64_t left = last - panel;

@@ -115,6 +115,8 @@ describeOp<RowCase>(
     { name: "odd K", dtype: "bf16", weight: "bf16", K: 77 },
     { name: "f32 activations", dtype: "f32", weight: "bf16", K: 130 },
     { name: "f32", dtype: "f32", weight: "f32", K: 130 },
+    { name: "rows 4096 bytes apart", dtype: "bf16", weight: "bf16", K: 2048 },
+    { name: "rows 8192 bytes apart", dtype: "f32", weight: "bf16", K: 2048 },
   ],
   async (context, { dtype, weight, K }) => {
     const { stream } = context;

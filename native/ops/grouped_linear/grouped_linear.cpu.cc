@@ -54,7 +54,7 @@ void finish_row(const GroupedLinearParams& p, int64_t row, int64_t column, int64
 }
 
 template <class X, class W>
-void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int64_t last) {
+void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int64_t last, X* staging) {
   const int32_t* offsets = p.offsets.as<int32_t>();
   const int64_t begin = offsets[expert], K = p.x.size(1), N = p.out.size(1);
   const int64_t panels = p.weight.size(0) / (p.offsets.size(0) - 1);
@@ -67,7 +67,7 @@ void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int6
         const int64_t source = order ? order[begin + row] / p.top_k : begin + row;
         return p.x.as<X>() + source * p.x.stride(0);
       },
-      weight, K, first, last,
+      weight, K, first, last, staging,
       [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
         const int64_t column = panel / per_column * kPanel;
         const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
@@ -85,11 +85,12 @@ void grouped_linear(const GroupedLinearParams& p, CpuContext& context) {
   const int64_t experts = p.offsets.size(0) - 1;
   const int64_t panels = p.weight.size(0) / experts, blocks = (panels + kBlockPanels - 1) / kBlockPanels;
   dispatch_product(p.x.dtype, p.weight.dtype, [&]<class X, class W>(X, W) {
-    parallel_for(context.pool(), experts * blocks, 1, [&](int64_t begin, int64_t end, int) {
+    parallel_for(context.pool(), experts * blocks, 1, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t i = begin; i < end; i++) {
         const int64_t expert = i / blocks, first = i % blocks * kBlockPanels;
         if (offsets[expert] == offsets[expert + 1]) continue;
-        run_block<X, W>(p, expert, first, std::min(first + kBlockPanels, panels));
+        run_block<X, W>(p, expert, first, std::min(first + kBlockPanels, panels),
+                        context.workspace<X>(thread));
       }
     });
   });

@@ -46,13 +46,13 @@ void linear(const LinearParams& p, CpuContext& context) {
   const int64_t row_blocks = (T + rows_each - 1) / rows_each,
                 panel_blocks = (panels + panels_each - 1) / panels_each;
   dispatch_product(p.x.dtype, p.weight.dtype, [&]<class X, class W>(X, W) {
-    const auto block = [&](int64_t index) {
+    const auto block = [&](int64_t index, int thread) {
       const int64_t first_row = index % row_blocks * rows_each;  // neighbours share their panels
       const int64_t first = index / row_blocks * panels_each;
       const X* x = p.x.as<X>() + first_row * p.x.stride(0);
       multiply_block<X, W>(
           std::min(rows_each, T - first_row), [&](int64_t row) { return x + row * p.x.stride(0); },
-          p.weight.as<W>(), K, first, std::min(first + panels_each, panels),
+          p.weight.as<W>(), K, first, std::min(first + panels_each, panels), context.workspace<X>(thread),
           [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
             const int64_t column = panel * kPanel,
                           columns = std::min<int64_t>(num_panels * kPanel, N - column);
@@ -61,8 +61,8 @@ void linear(const LinearParams& p, CpuContext& context) {
             }
           });
     };
-    parallel_for(context.pool(), row_blocks * panel_blocks, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; i++) block(i);
+    parallel_for(context.pool(), row_blocks * panel_blocks, 1, [&](int64_t begin, int64_t end, int thread) {
+      for (int64_t i = begin; i < end; i++) block(i, thread);
     });
   });
 }
