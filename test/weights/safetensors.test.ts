@@ -1,7 +1,7 @@
 // Contract: openCheckpoint accepts exactly the safetensors format and turns every other file into a CheckpointError.
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
@@ -270,7 +270,8 @@ describe("missing and inconsistent files", () => {
     const error = await errorOf(files);
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
-    expect(error.file).toBeDefined();
+    expect(error.file).toMatch(/\.safetensors(\.index\.json)?$/);
+    expect(error.message).toContain(basename(error.file!));
   });
 
   test("model.safetensors that is a folder", async () => {
