@@ -17,12 +17,12 @@ struct TensorView {
   DType dtype;
   uint8_t rank;
 
-  explicit operator bool() const { return data != nullptr; }
-  int64_t size(int axis) const { return sizes[axis < 0 ? axis + rank : axis]; }
-  int64_t stride(int axis) const { return strides[axis < 0 ? axis + rank : axis]; }
-  int64_t numel() const { return sizes[0] * sizes[1] * sizes[2] * sizes[3]; }
+  constexpr explicit operator bool() const { return data != nullptr; }
+  constexpr int64_t size(int axis) const { return sizes[axis < 0 ? axis + rank : axis]; }
+  constexpr int64_t stride(int axis) const { return strides[axis < 0 ? axis + rank : axis]; }
+  constexpr int64_t numel() const { return sizes[0] * sizes[1] * sizes[2] * sizes[3]; }
   template <class T>
-  T* as() const {
+  constexpr T* as() const {
     return static_cast<T*>(data);
   }
 };

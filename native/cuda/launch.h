@@ -1,0 +1,45 @@
+// The one way to start a kernel, the same under nvcc and under simt.
+#pragma once
+#include <cuda_runtime.h>
+
+#include "cuda/cuda_check.h"
+#include "cuda/cuda_context.h"
+#ifdef WARPLOOP_SIMT
+#include "simt/launch.h"
+#endif
+
+namespace warploop::cuda {
+
+struct LaunchShape {
+  dim3 grid;
+  int threads;
+  size_t shared_bytes = 0;  // sizeof the kernel's shared plan
+  int cluster = 1;          // blocks along x that form a cluster (sm_90)
+};
+
+/// Starts `kernel(arguments...)` on the stream. An empty grid starts nothing. Throws Error(execution).
+template <auto kernel, class... Arguments>
+void launch(const CudaContext& context, const LaunchShape& shape, const Arguments&... arguments) {
+  if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return;
+  if (shape.shared_bytes > 48u << 10) {  // beyond it a kernel has to ask, once per device; asking again costs little
+    require(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(shape.shared_bytes)),
+            "cudaFuncSetAttribute");
+  }
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim = {static_cast<unsigned>(shape.cluster), 1, 1};
+  cudaLaunchConfig_t config{};
+  config.gridDim = shape.grid;
+  config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = context.stream;
+  config.attrs = &attribute;
+  config.numAttrs = shape.cluster > 1 ? 1 : 0;
+#ifdef WARPLOOP_SIMT
+  simt::register_kernel<kernel>();
+#endif
+  require(cudaLaunchKernelEx(&config, kernel, arguments...), "cudaLaunchKernelEx");
+}
+
+}  // namespace warploop::cuda
