@@ -1,10 +1,14 @@
 // What a device is to the rest of the house: memory, a table of ops, and executors that run commands in
 // order.
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "core/dtype.h"
 #include "core/memory.h"
 #include "core/op.h"
 
@@ -12,17 +16,52 @@ namespace warploop {
 
 class Graph;
 
+/// Why a stream is poisoned.
+struct StreamFailure {
+  std::string op;
+  std::string message;
+};
+
 /// Lives on the worker thread of one stream and runs its commands. A device whose work is asynchronous (CUDA)
 /// issues it here and returns; `then` is how the stream learns that it has finished.
 class Executor {
  public:
+  /// Called once, by any thread; `failure` is null when everything before went well.
+  using Done = std::function<void(const StreamFailure* failure)>;
+
   virtual ~Executor() = default;
+  /// `host` is read before the call returns.
   virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
+  /// `host` is written before the `done` of a later `then` is called.
   virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
-  /// Calls `done` once everything issued so far has finished. `host` memory of earlier copies is valid then.
-  virtual void then(std::function<void()> done) = 0;
+  /// Calls `done` once everything issued so far has finished.
+  virtual void then(Done done) = 0;
   /// Runs a recorded command list.
   virtual void replay(Graph& graph) = 0;
+  /// A failure that came to light after the command that caused it had returned. Null: none so far.
+  virtual const StreamFailure* late_failure() const { return nullptr; }
+
+  /// Tells this executor from every other of the process, also from those that have ended.
+  uint64_t id() const { return id_; }
+
+ private:
+  static inline std::atomic<uint64_t> next_id_{1};
+  const uint64_t id_ = next_id_.fetch_add(1);
+};
+
+/// What a device says about itself.
+struct DeviceInfo {
+  std::string model;               // the name of the hardware, "NVIDIA H200"; empty for the CPU
+  std::string isa;                 // what its kernels are compiled for: "avx512", "sm_90"
+  int threads = 0;                 // of the CPU device, else 0
+  int processors = 0;              // multiprocessors of a GPU, else 0
+  std::vector<DType> fast_dtypes;  // float dtypes whose matrix products the hardware computes
+};
+
+/// Device memory in bytes. For the CPU: that of the machine.
+struct MemoryInfo {
+  size_t free = 0;
+  size_t total = 0;
 };
 
 class Device {
@@ -30,7 +69,9 @@ class Device {
   virtual ~Device() = default;
   /// "cpu", "cuda:0"
   virtual const std::string& name() const = 0;
-  /// Uninitialised memory, aligned to 64 bytes. Throws Error(out_of_memory).
+  virtual DeviceInfo info() const = 0;
+  virtual MemoryInfo memory() const = 0;
+  /// Uninitialised memory, aligned to 64 bytes. Throws OutOfMemory.
   virtual MemoryRef allocate(size_t bytes) = 0;
   virtual std::unique_ptr<Executor> create_executor() = 0;
   virtual const OpTable& ops() const = 0;

@@ -1,6 +1,7 @@
 // The one exception type of native code. The binding turns `kind` into a JavaScript error class and code;
 // nothing else may leave native code, and nothing reachable from user input aborts.
 #pragma once
+#include <cstddef>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -8,7 +9,7 @@
 
 namespace warploop {
 
-enum class ErrorKind { type, range, closed, out_of_memory, execution };
+enum class ErrorKind { type, range, closed, device, out_of_memory, execution };
 
 class Error : public std::runtime_error {
  public:
@@ -31,6 +32,21 @@ template <class... Parts>
 [[noreturn]] void fail(ErrorKind kind, const Parts&... parts) {
   throw Error(kind, concat(parts...));
 }
+
+/// Memory of a device does not suffice.
+class OutOfMemory : public Error {
+ public:
+  OutOfMemory(const std::string& device, size_t needed, size_t free)
+      : Error(ErrorKind::out_of_memory,
+              concat(device, ": cannot allocate ", needed, " bytes; ", free, " bytes are free")),
+        needed_(needed),
+        free_(free) {}
+  size_t needed() const { return needed_; }
+  size_t free() const { return free_; }
+
+ private:
+  size_t needed_, free_;
+};
 
 /// A kernel met data that it cannot use (an id or page out of range): poisons the stream.
 template <class... Parts>

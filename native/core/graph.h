@@ -1,5 +1,6 @@
 // A recorded step: the commands that the captured op calls would have queued, and the memory they point into.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -17,7 +18,8 @@ class Graph {
 
   CommandList commands;
   std::vector<MemoryRef> memory;
-  std::unique_ptr<Compiled> compiled;  // touched by the stream's worker only
+  uint64_t executor = 0;  // id of the one whose stream recorded it, the only one that may compile it
+  std::unique_ptr<Compiled> compiled;  // touched by that stream's worker only
 };
 
 }  // namespace warploop

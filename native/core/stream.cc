@@ -53,9 +53,11 @@ void Stream::host(HostFn fn) {
   push_host(std::move(fn));
 }
 
-void Stream::release(const MemoryRef& memory) {
+void Stream::release(std::shared_ptr<void> object) {
   // `then`: a device that runs behind its worker must have finished as well.
-  push_host([memory](Executor& executor, const StreamFailure*) { executor.then([memory] {}); });
+  push_host([object = std::move(object)](Executor& executor, const StreamFailure*) {
+    executor.then([object](const StreamFailure*) {});
+  });
 }
 
 void Stream::push_host(HostFn fn) {
@@ -77,6 +79,7 @@ void Stream::push(const Command& head, const void* params) {
 void Stream::begin_capture() {
   if (recording_) fail(ErrorKind::type, "stream: a capture is already running");
   recording_ = std::make_shared<Graph>();
+  recording_->executor = executor_->id();
 }
 
 std::shared_ptr<Graph> Stream::end_capture() {
@@ -126,7 +129,9 @@ void Stream::run(const Command& command) {
   const bool is_host = command.op == OpId::count;
   std::unique_ptr<HostFn> fn;
   if (is_host) fn.reset(static_cast<const HostCall*>(command.params())->fn);
-  if (stopping_.load(std::memory_order_acquire) || (failure_ && !is_host)) return;
+  if (stopping_.load(std::memory_order_acquire)) return;
+  if (const StreamFailure* late = failure_ ? nullptr : executor_->late_failure()) failure_ = *late;
+  if (failure_ && !is_host) return;
   try {
     if (is_host) {
       (*fn)(*executor_, failure_ ? &*failure_ : nullptr);

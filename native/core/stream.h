@@ -2,8 +2,9 @@
 // the device.
 //
 // Threads: everything in the public section is called by the JavaScript thread; `work` and `run_batch` are
-// the worker's. Errors: the first command that throws poisons the stream. Later ops and copies are skipped,
-// host commands that settle promises still run and are told why, so every await ends.
+// the worker's. Errors: the first command that throws, or whose failure the device reports later, poisons the
+// stream. Later ops and copies are skipped, host commands that settle promises still run and are told why, so
+// every await ends.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -11,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <thread>
 
 #include "core/check.h"
@@ -20,12 +20,6 @@
 #include "core/graph.h"
 
 namespace warploop {
-
-/// Why a stream is poisoned.
-struct StreamFailure {
-  std::string op;
-  std::string message;
-};
 
 class Stream {
  public:
@@ -55,8 +49,8 @@ class Stream {
   /// Queues host work: copies, reads, releases, replays.
   void host(HostFn fn);
 
-  /// Keeps `memory` until everything queued so far has run.
-  void release(const MemoryRef& memory);
+  /// Keeps `object`, memory or a graph, until everything queued so far has run.
+  void release(std::shared_ptr<void> object);
 
   void begin_capture();
   std::shared_ptr<Graph> end_capture();

@@ -1,25 +1,22 @@
-// What:      out[r] = sum over visible j of softmax_j(scale * q[r] . k[j]) v[j];  lse[r] = log(sum of
-// exp(scores)) Steps:     1. verify the sequences and plan the items   2. run them (attention_item.h): for
-// each tile of 64 keys pack K
-//            and V, then for each group of 6 rows S = Q K^T, online softmax, O = decay * O + P V; merge a
-//            span of 256 keys into the total   3. whoever finishes the last span of a sequence merges its
-//            spans
+// What:      out[r] = sum over visible j of softmax_j(scale * q[r] . k[j]) v[j];
+//            lse[r] = log(sum of exp(scores))
+// Steps:     1. verify the sequences and plan the items
+//            2. run them (attention_item.h): for each tile of 64 keys pack K and V, then for each group of 6
+//               rows S = Q K^T, online softmax, O = decay * O + P V; merge a span of 256 keys into the total
+//            3. whoever finishes the last span of a sequence merges its spans
 // Mapping:   the Lq * G query rows of a KV head (G = Hq / Hkv) form one matrix: K and V are packed once for
-// all heads that
-//            share them. A wide sequence (a prompt) is split into items of 128 rows of one KV head, last rows
-//            first because they see most. A narrow one (Lq * Hq <= 128: decoding) has items of all heads, so
-//            that a token's keys are read as one contiguous piece, one item per span while their sums fit
-//            into the workspaces. Per thread: packed tile (32 KB for bf16, Dh 128) in L1/L2, sums in L2; the
-//            next tile is fetched meanwhile.
+//            all heads that share them. A wide sequence (a prompt) is split into items of 128 rows of one KV
+//            head, last rows first because they see most. A narrow one (Lq * Hq <= 128: decoding) has items
+//            of all heads, so that a token's keys are read as one contiguous piece, one item per span while
+//            their sums fit into the workspaces. Per thread: packed tile (32 KB for bf16, Dh 128) in L1/L2,
+//            sums in L2; the next tile is fetched meanwhile.
 // Numerics:  f32 sums. Tiles and spans start at multiples of 64 and 256 from the beginning of the sequence,
-// and every sum
-//            of a row runs in the same order whatever is computed with it: a row's result is bit-identical
-//            for every batch, chunk and number of threads. bf16 q, k, v on AVX512-BF16: products of bf16
-//            pairs, probabilities rounded to bf16. Rows that see nothing: 0, lse -inf. A key that no row sees
-//            is not read, nor its page id.
+//            and every sum of a row runs in the same order whatever is computed with it: a row's result is
+//            bit-identical for every batch, chunk and number of threads. bf16 q, k, v on AVX512-BF16:
+//            products of bf16 pairs, probabilities rounded to bf16. Rows that see nothing: 0, lse -inf. A key
+//            that no row sees is not read, nor its page id.
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1; pages: Kwon et al., arXiv 2309.06180,
-// equation 4;
-//            spans: Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html
+//            equation 4; spans: Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html
 #include "cpu/attention.h"
 
 #include <atomic>

@@ -8,6 +8,7 @@
 #include "core/graph.h"
 #include "cpu/topology.h"
 
+#include <unistd.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -26,13 +27,21 @@ class HostMemory final : public Memory {
   ~HostMemory() override { std::free(data()); }
 };
 
+MemoryInfo memory_of_machine() {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  MemoryInfo info;
+  info.total = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * page;
+#if defined(_SC_AVPHYS_PAGES)
+  info.free = static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) * page;
+#endif
+  return info;
+}
+
 MemoryRef allocate_host(size_t bytes) {
   const size_t align = bytes >= kHugePage ? kHugePage : kAlign;
   const size_t rounded = (std::max<size_t>(bytes, 1) + align - 1) / align * align;
   void* data = std::aligned_alloc(align, rounded);
-  if (!data) {
-    throw Error(ErrorKind::out_of_memory, concat("cpu: cannot allocate ", bytes, " bytes"));
-  }
+  if (!data) throw OutOfMemory("cpu", bytes, memory_of_machine().free);
 #if defined(__linux__)
   if (align == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
 #endif
@@ -54,7 +63,7 @@ void CpuExecutor::copy_to_host(void* host, const void* device, size_t bytes) {
   std::memcpy(host, device, bytes);
 }
 
-void CpuExecutor::then(std::function<void()> done) { done(); }
+void CpuExecutor::then(Done done) { done(nullptr); }
 
 void CpuExecutor::replay(Graph& graph) {
   graph.commands.for_each([this](const Command& c) {
@@ -72,6 +81,17 @@ CpuDevice::CpuDevice(int threads) : isa_(choose_isa()) {
          "cpu: this processor has none of the instruction sets of this build (x86-64-v3 or newer)");
   pool_ = std::make_shared<ThreadPool>(threads > 0 ? threads : usable_cores());
 }
+
+DeviceInfo CpuDevice::info() const {
+  DeviceInfo info;
+  info.isa = isa_->name;
+  info.threads = pool_->threads();
+  info.fast_dtypes = {DType::f32};
+  if (info.isa == "avx512") info.fast_dtypes.push_back(DType::bf16);  // AVX512-BF16
+  return info;
+}
+
+MemoryInfo CpuDevice::memory() const { return memory_of_machine(); }
 
 MemoryRef CpuDevice::allocate(size_t bytes) { return allocate_host(bytes); }
 

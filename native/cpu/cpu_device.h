@@ -14,7 +14,7 @@ class CpuExecutor final : public Executor {
 
   void copy_from_host(void* device, const void* host, size_t bytes) override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
-  void then(std::function<void()> done) override;
+  void then(Done done) override;
   void replay(Graph& graph) override;
 
  private:
@@ -31,8 +31,8 @@ class CpuDevice final : public Device {
   MemoryRef allocate(size_t bytes) override;
   std::unique_ptr<Executor> create_executor() override;
   const OpTable& ops() const override { return isa_->ops(); }
-  int threads() const { return pool_->threads(); }
-  const char* isa() const { return isa_->name; }
+  DeviceInfo info() const override;
+  MemoryInfo memory() const override;
 
  private:
   std::string name_ = "cpu";

@@ -1,0 +1,40 @@
+// cuda/device/dtype.cuh on simt.
+#pragma once
+#include <cfloat>
+#include <cstring>
+
+#include "simt/diagnostics.h"
+
+namespace warploop::cuda {
+
+template <class T>
+uint32_t pack_pair(float low, float high) {
+  const T pair[2] = {from_float<T>(low), from_float<T>(high)};
+  return std::bit_cast<uint32_t>(pair);
+}
+
+inline float exp2_fast(float x) {
+  const float y = std::exp2(x);
+  return y < FLT_MIN ? 0.0f : y;  // .ftz
+}
+
+inline uint4 load_16(const void* p, Site site = Site::current()) {
+  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) simt::fail("load_16", site, p, " is not aligned to 16");
+  return *static_cast<const uint4*>(p);
+}
+inline uint4 load_16_once(const void* p, Site site = Site::current()) { return load_16(p, site); }
+inline void store_16(void* p, uint4 v, Site site = Site::current()) {
+  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) simt::fail("store_16", site, p, " is not aligned to 16");
+  *static_cast<uint4*>(p) = v;
+}
+inline uint2 load_8(const void* p, Site site = Site::current()) {
+  if (reinterpret_cast<uintptr_t>(p) % 8 != 0) simt::fail("load_8", site, p, " is not aligned to 8");
+  return *static_cast<const uint2*>(p);
+}
+inline void store_8(void* p, uint2 v, Site site = Site::current()) {
+  if (reinterpret_cast<uintptr_t>(p) % 8 != 0) simt::fail("store_8", site, p, " is not aligned to 8");
+  *static_cast<uint2*>(p) = v;
+}
+inline void prefetch_l2(const void*) {}
+
+}  // namespace warploop::cuda

@@ -1,0 +1,42 @@
+// cuda/device/memory.cuh on simt. One OS thread runs the grid, but others may run other streams: real
+// atomics.
+#pragma once
+#include <type_traits>
+
+#include "simt/scheduler.h"
+
+namespace warploop::cuda {
+
+template <class T>
+T atomic_compare_exchange(T* p, T expected, T desired) {
+  __atomic_compare_exchange(p, &expected, &desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  return expected;
+}
+template <class T>
+T atomic_add(T* p, T value) {
+  if constexpr (std::is_integral_v<T>) {
+    return __atomic_fetch_add(p, value, __ATOMIC_SEQ_CST);
+  } else {
+    T old, sum;
+    __atomic_load(p, &old, __ATOMIC_SEQ_CST);
+    do {
+      sum = old + value;
+    } while (!__atomic_compare_exchange(p, &old, &sum, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return old;
+  }
+}
+template <class T>
+T atomic_max(T* p, T value) {
+  T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
+  while (old < value &&
+         !__atomic_compare_exchange_n(p, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+  }
+  return old;
+}
+
+inline void fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline uint32_t load_acquire(const uint32_t* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+inline void store_release(uint32_t* p, uint32_t value) { __atomic_store_n(p, value, __ATOMIC_RELEASE); }
+inline void back_off(Site site = Site::current()) { simt::scheduler().yield("back_off", site); }
+
+}  // namespace warploop::cuda

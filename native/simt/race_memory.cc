@@ -1,0 +1,123 @@
+#include "simt/race_memory.h"
+
+#include <algorithm>
+
+namespace warploop::simt::race {
+namespace {
+
+/// `earlier` comes before everything that `me` does now.
+bool before(const Access& earlier, const View& me) {
+  return earlier.agent == me.agent || entry(me.known, earlier.agent) >= earlier.step;
+}
+
+bool meets(const Access& earlier, const Access& now) {
+  return earlier.step != 0 && (earlier.bytes & now.bytes) != 0 && !(earlier.atomic && now.atomic);
+}
+
+}  // namespace
+
+void Memory::open(size_t bytes) {
+  cells_.clear();
+  cells_.resize((bytes + kCellBytes - 1) / kCellBytes);
+}
+
+void Memory::note_read(Cell& cell, const View& me, const Access& now) {
+  const auto gives_way = [&](const Access& old) {
+    return old.step == 0 || ((old.bytes & ~now.bytes) == 0 && before(old, me));
+  };
+  if (gives_way(cell.read)) {
+    cell.read = now;
+    return;
+  }
+  if (!cell.more) cell.more = std::make_unique<std::vector<Access>>();
+  for (Access& old : *cell.more) {
+    if (gives_way(old)) {
+      old = now;
+      return;
+    }
+  }
+  cell.more->push_back(now);
+}
+
+const char* Memory::touch_for_write(Cell& cell, const View& me, const Access& now, Access& earlier) {
+  const auto conflicts = [&](const Access& read) {
+    if (!meets(read, now) || before(read, me)) return false;
+    earlier = read;
+    return true;
+  };
+  const char* text = nullptr;
+  if (conflicts(cell.read) || (cell.more && std::any_of(cell.more->begin(), cell.more->end(), conflicts))) {
+    text = "is not ordered after an earlier read";
+  }
+  if (now.atomic) {
+    note_read(cell, me, now);  // a plain write has to come after all of them
+  } else {
+    cell.read = {};
+    if (cell.more) cell.more->clear();
+  }
+  cell.write = now;
+  cell.initialised |= now.bytes;
+  return text;
+}
+
+/// What is wrong with the access, or null; notes it.
+const char* Memory::touch(Cell& cell, const View& me, const Access& now, Access& earlier) {
+  const char* text = nullptr;
+  const Access write = cell.write;
+  if (meets(write, now)) {
+    if (cell.copying) {
+      text = "touches the target of a copy_async that has not been waited for";
+    } else if (!before(write, me)) {
+      text = "is not ordered after an earlier write";
+    } else if (now.async && !write.async && entry(me.fenced, write.agent) < write.step) {
+      text = "comes after a plain write without fence_async_shared() between them";
+    }
+    if (text) earlier = write;
+  }
+  if (now.writes) {
+    const char* other = touch_for_write(cell, me, now, earlier);
+    return text ? text : other;
+  }
+  if (!text && (now.bytes & ~cell.initialised)) text = "reads shared memory that nobody has written";
+  note_read(cell, me, now);
+  return text;
+}
+
+std::optional<Conflict> Memory::access(const View& me, Kind kind, bool async, size_t offset, size_t bytes,
+                                       Place place) {
+  std::optional<Conflict> first;
+  Access now{place.value, me.step, me.agent};
+  now.is_site = place.is_site;
+  now.async = async;
+  now.atomic = kind == Kind::atomic;
+  now.writes = kind != Kind::read;
+  const size_t end = std::min(offset + bytes, cells_.size() * kCellBytes);
+  for (size_t at = offset; at < end;) {
+    const size_t cell = at / kCellBytes;
+    const bool both = at % kCellBytes == 0 && at + 1 < end;
+    now.bytes = both ? 3 : static_cast<uint8_t>(1u << at % kCellBytes);
+    Access earlier;
+    if (const char* text = touch(cells_[cell], me, now, earlier); text && !first) {
+      first = Conflict{text, at, now, earlier};
+    }
+    at += both ? 2 : 1;
+  }
+  return first;
+}
+
+std::optional<Conflict> Memory::copy_started(const View& me, size_t offset, size_t bytes, Place place) {
+  auto conflict = access(me, Kind::write, false, offset, bytes, place);
+  for (size_t cell = offset / kCellBytes; cell < (offset + bytes) / kCellBytes; cell++) {
+    cells_[cell].copying = true;
+  }
+  return conflict;
+}
+
+void Memory::copy_ended(const View& me, size_t offset, size_t bytes) {
+  for (size_t cell = offset / kCellBytes; cell < (offset + bytes) / kCellBytes; cell++) {
+    cells_[cell].copying = false;
+    cells_[cell].write.step = me.step;
+  }
+}
+
+}  // namespace warploop::simt::race

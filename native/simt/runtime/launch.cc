@@ -1,0 +1,78 @@
+// Kernel launches, with the checks that a GPU makes.
+#include "simt/launch.h"
+
+#include <map>
+
+#include "core/error.h"
+#include "simt/runtime/context.h"
+#include "simt/runtime/control.h"
+
+namespace warploop::simt::runtime {
+
+namespace {
+
+constexpr size_t kSharedWithoutAsking = 48u << 10;
+constexpr unsigned kMaxThreads = 1024, kMaxGridYz = 65535, kMaxCluster = 8;
+
+std::atomic<bool> fail_next{false};
+std::map<const void*, int> shared_limits;  // guarded by the context's lock
+
+size_t max_shared_bytes() { return (compute_capability() >= 90 ? 227u : 163u) << 10; }
+
+dim3 cluster_of(const cudaLaunchConfig_t& config) {
+  for (unsigned i = 0; i < config.numAttrs; i++) {
+    if (config.attrs[i].id != cudaLaunchAttributeClusterDimension) continue;
+    const auto& size = config.attrs[i].val.clusterDim;
+    return dim3(size.x, size.y, size.z);
+  }
+  return dim3(1, 1, 1);
+}
+
+bool is_valid(const cudaLaunchConfig_t& config, dim3 cluster) {
+  const dim3 grid = config.gridDim, block = config.blockDim;
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > kMaxGridYz || grid.z > kMaxGridYz) return false;
+  if (block.x == 0 || block.y == 0 || block.z == 0 || block.x * block.y * block.z > kMaxThreads) return false;
+  const unsigned blocks = cluster.x * cluster.y * cluster.z;
+  if (blocks == 1) return true;
+  return compute_capability() >= 90 && blocks <= kMaxCluster && grid.x % cluster.x == 0 &&
+         grid.y % cluster.y == 0 && grid.z % cluster.z == 0;
+}
+
+}  // namespace
+
+void fail_next_launch() { fail_next.store(true); }
+
+}  // namespace warploop::simt::runtime
+
+using namespace warploop::simt::runtime;
+
+cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
+  if (fault_so_far()) return fault_so_far();
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return finish(cudaErrorInvalidValue);
+  if (value < 0 || static_cast<size_t>(value) > max_shared_bytes()) return finish(cudaErrorInvalidValue);
+  std::lock_guard lock(context().mutex);
+  shared_limits[function] = value;
+  return cudaSuccess;
+}
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* function, void** arguments) {
+  if (fault_so_far()) return fault_so_far();
+  const warploop::simt::Kernel* kernel = warploop::simt::find_kernel(function);
+  if (!kernel) return finish(cudaErrorInvalidDeviceFunction);
+  const dim3 cluster = cluster_of(*config);
+  if (!is_valid(*config, cluster)) return finish(cudaErrorInvalidConfiguration);
+  if (config->dynamicSmemBytes > kSharedWithoutAsking) {
+    std::lock_guard lock(context().mutex);
+    const auto limit = shared_limits.find(function);
+    if (limit == shared_limits.end() || config->dynamicSmemBytes > static_cast<size_t>(limit->second)) {
+      return finish(cudaErrorInvalidValue);
+    }
+  }
+  const warploop::simt::Launch launch{kernel,  config->gridDim,          config->blockDim,
+                                      cluster, config->dynamicSmemBytes, kernel->copy_arguments(arguments)};
+  const bool fails = fail_next.exchange(false);
+  return finish(put(config->stream, [launch, fails] {
+    if (fails) warploop::fail_execution(launch.kernel->name, ": a failure was asked for");
+    warploop::simt::run(launch);
+  }));
+}
