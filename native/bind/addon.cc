@@ -13,8 +13,8 @@ AddonState::AddonState(Napi::Env env) {
 }
 
 void AddonState::shut_down() {
+  streams.clear();  // joins the workers, waits for the devices
   graphs.clear();
-  streams.clear();  // joins the workers
   memory.clear();
   devices.clear();
   files.clear();
@@ -33,6 +33,8 @@ const char* code_of(ErrorKind kind) {
       return "ERR_ARGUMENT_RANGE";
     case ErrorKind::closed:
       return "ERR_CLOSED";
+    case ErrorKind::device:
+      return "ERR_DEVICE";
     case ErrorKind::out_of_memory:
       return "ERR_OUT_OF_MEMORY";
     case ErrorKind::execution:
@@ -48,6 +50,10 @@ void throw_js(Napi::Env env, const Error& error) {
                    : error.kind() == ErrorKind::range ? Napi::RangeError::New(env, error.what())
                                                       : Napi::Error::New(env, error.what());
   js.Set("code", Napi::String::New(env, code_of(error.kind())));
+  if (const auto* memory = dynamic_cast<const OutOfMemory*>(&error)) {
+    js.Set("neededBytes", Napi::Number::New(env, static_cast<double>(memory->needed())));
+    js.Set("freeBytes", Napi::Number::New(env, static_cast<double>(memory->free())));
+  }
   throw js;
 }
 

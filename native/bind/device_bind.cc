@@ -1,27 +1,61 @@
 // Devices, device memory and mapped files. lib/native.ts has the typed signatures.
 #include "bind/addon_state.h"
-#include "cpu/cpu_device.h"
+#include "bind/devices.h"
+#ifdef WARPLOOP_CPU
+#include "cpu/isa.h"
 #include "cpu/topology.h"
+#endif
+#ifdef WARPLOOP_SIMT
+#include "simt/runtime/control.h"
+#endif
 
 namespace warploop::bind {
 
 namespace {
 
+/// devices(): { name, detail, problem }[], the best one first; `problem` is empty for a device that can be
+/// opened
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  Napi::Array result = Napi::Array::New(info.Env());
+  for (const DeviceEntry& entry : list_devices()) {
+    Napi::Object row = Napi::Object::New(info.Env());
+    row.Set("name", entry.name);
+    row.Set("detail", entry.detail);
+    row.Set("problem", entry.problem);
+    result.Set(result.Length(), row);
+  }
+  return result;
+}
+
 /// openDevice(name, threads): handle
 Napi::Value open_device(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].ToString().Utf8Value();
-  if (name != "cpu") fail(ErrorKind::type, "device: '", name, "' does not exist in this build");
-  auto device = std::make_shared<cpu::CpuDevice>(static_cast<int>(number(info, 1)));
+  std::shared_ptr<Device> device =
+      make_device(info[0].ToString().Utf8Value(), static_cast<int>(number(info, 1)));
   return Napi::Number::New(info.Env(), state_of(info.Env()).devices.add(std::move(device)));
 }
 
-/// deviceInfo(device): { name, threads, isa }
+/// deviceInfo(device): { name, model, isa, threads, processors, fastDtypes }
 Napi::Value device_info(const Napi::CallbackInfo& info) {
-  const auto& device = dynamic_cast<cpu::CpuDevice&>(*state_of(info.Env()).devices.get(number(info, 0)));
+  const Device& device = *state_of(info.Env()).devices.get(number(info, 0));
+  const DeviceInfo about = device.info();
+  Napi::Array dtypes = Napi::Array::New(info.Env());
+  for (const DType dtype : about.fast_dtypes) dtypes.Set(dtypes.Length(), name_of(dtype));
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("name", device.name());
-  result.Set("threads", device.threads());
-  result.Set("isa", device.isa());
+  result.Set("model", about.model);
+  result.Set("isa", about.isa);
+  result.Set("threads", about.threads);
+  result.Set("processors", about.processors);
+  result.Set("fastDtypes", dtypes);
+  return result;
+}
+
+/// deviceMemory(device): { free, total } in bytes
+Napi::Value device_memory(const Napi::CallbackInfo& info) {
+  const MemoryInfo memory = state_of(info.Env()).devices.get(number(info, 0))->memory();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("free", static_cast<double>(memory.free));
+  result.Set("total", static_cast<double>(memory.total));
   return result;
 }
 
@@ -65,13 +99,19 @@ Napi::Value unmap_file(const Napi::CallbackInfo& info) {
 Napi::Value build_info(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Object result = Napi::Object::New(env);
+  result.Set("compiler", __VERSION__);
+#ifdef WARPLOOP_CPU
   Napi::Array isas = Napi::Array::New(env);
   for (const cpu::Isa& isa : cpu::compiled_isas()) isas.Set(isas.Length(), isa.name);
   const cpu::Isa* chosen = cpu::choose_isa();
-  result.Set("compiler", __VERSION__);
   result.Set("isas", isas);
   result.Set("isa", chosen ? Napi::Value(Napi::String::New(env, chosen->name)) : env.Null());
   result.Set("physicalCores", cpu::usable_cores());
+#endif
+#ifdef WARPLOOP_CUDA
+  result.Set("cuda", WARPLOOP_CUDA);  // the architectures, as text
+#endif
+  result.Set("devices", devices(info));
   return result;
 }
 
@@ -87,11 +127,21 @@ Napi::Value live_handles(const Napi::CallbackInfo& info) {
   return result;
 }
 
+#ifdef WARPLOOP_SIMT
+/// failNextLaunch(): the next kernel ends in a device fault
+Napi::Value fail_next_launch(const Napi::CallbackInfo& info) {
+  simt::runtime::fail_next_launch();
+  return info.Env().Undefined();
+}
+#endif
+
 }  // namespace
 
 void register_devices(Napi::Env env, Napi::Object exports) {
+  method<devices>(env, exports, "devices");
   method<open_device>(env, exports, "openDevice");
   method<device_info>(env, exports, "deviceInfo");
+  method<device_memory>(env, exports, "deviceMemory");
   method<close_device>(env, exports, "closeDevice");
   method<allocate>(env, exports, "allocate");
   method<release>(env, exports, "release");
@@ -99,6 +149,9 @@ void register_devices(Napi::Env env, Napi::Object exports) {
   method<unmap_file>(env, exports, "unmapFile");
   method<build_info>(env, exports, "info");
   method<live_handles>(env, exports, "liveHandles");
+#ifdef WARPLOOP_SIMT
+  method<fail_next_launch>(env, exports, "failNextLaunch");
+#endif
 }
 
 }  // namespace warploop::bind

@@ -81,7 +81,9 @@ Napi::Value read(const Napi::CallbackInfo& info) {
     try {
       result->data.resize(bytes);
       executor.copy_to_host(result->data.data(), from.data, bytes);
-      executor.then([=] { settler->post(std::move(*result)); });
+      executor.then([=](const StreamFailure* late) {
+        settler->post(late ? failed(token, *late) : std::move(*result));
+      });
     } catch (const std::exception& e) {
       settler->post(failed(token, {"read", e.what()}));
     }
@@ -97,11 +99,16 @@ Napi::Value synchronize(const Napi::CallbackInfo& info) {
   Settler* settler = &state.settler;
   state.streams.get(number(info, 0))->host([=](Executor& executor, const StreamFailure* failure) {
     if (failure) return settler->post(failed(token, *failure));
-    executor.then([=] {
-      Settled done;
-      done.token = token;
-      settler->post(std::move(done));
-    });
+    try {
+      executor.then([=](const StreamFailure* late) {
+        if (late) return settler->post(failed(token, *late));
+        Settled done;
+        done.token = token;
+        settler->post(std::move(done));
+      });
+    } catch (const std::exception& e) {
+      settler->post(failed(token, {"synchronize", e.what()}));
+    }
   });
   settler->opened(info.Env());
   return info.Env().Undefined();
@@ -135,9 +142,11 @@ Napi::Value replay(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/// disposeGraph(graph): replays that are still queued keep it alive
+/// disposeGraph(graph): the handle ends now, the graph when every stream has passed this point
 Napi::Value dispose_graph(const Napi::CallbackInfo& info) {
-  state_of(info.Env()).graphs.remove(number(info, 0));
+  AddonState& state = state_of(info.Env());
+  const std::shared_ptr<Graph> graph = state.graphs.remove(number(info, 0));
+  state.streams.for_each([&](const std::shared_ptr<Stream>& stream) { stream->release(graph); });
   return info.Env().Undefined();
 }
 

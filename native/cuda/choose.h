@@ -4,8 +4,8 @@
 
 namespace warploop::cuda {
 
-/// `refuse` returns null, or why this kernel cannot run `params` here ("Dh is not 64 or 128"). The last one of an op's
-/// table refuses nothing that `check` lets pass.
+/// `refuse` returns null, or why this kernel cannot run `params` here ("Dh is not 64 or 128"). The last one
+/// of an op's table refuses nothing that `check` lets pass.
 template <class Params>
 struct Candidate {
   const char* name;

@@ -9,7 +9,8 @@ namespace warploop::cuda {
 /// Throws Error(execution), or Error(out_of_memory), with the call that failed and what CUDA says about it.
 inline void require(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
-  const ErrorKind kind = status == cudaErrorMemoryAllocation ? ErrorKind::out_of_memory : ErrorKind::execution;
+  const ErrorKind kind =
+      status == cudaErrorMemoryAllocation ? ErrorKind::out_of_memory : ErrorKind::execution;
   fail(kind, call, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")");
 }
 

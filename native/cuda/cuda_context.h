@@ -1,5 +1,5 @@
-// What a CUDA kernel's launcher gets besides its Params. Everything here is fixed for the life of the stream, so a
-// recorded graph may keep it.
+// What a CUDA kernel's launcher gets besides its Params. Everything here is fixed for the life of the stream,
+// so a recorded graph may keep it.
 #pragma once
 #include <cuda_runtime_api.h>
 
@@ -11,20 +11,23 @@
 
 namespace warploop::cuda {
 
-/// Scratch of one op: split-KV partials, split-K partials, device-side plans. Ops of a stream run one after another, so
-/// one piece serves all; nothing in it survives the op.
+/// Scratch of one op: split-KV partials, split-K partials, device-side plans. Ops of a stream run one after
+/// another, so one piece serves all; nothing in it survives the op.
 inline constexpr size_t kWorkspaceBytes = 64u << 20;
 /// Words that are zero when an op starts and that it leaves zero: arrival counters, semaphores.
 inline constexpr int kCounters = 65536;
 
 struct CudaContext {
   cudaStream_t stream;
-  std::byte* workspace;   // [kWorkspaceBytes], device memory, aligned to 256
-  uint32_t* counters;     // [kCounters], device memory
-  FaultRecord* fault;     // device memory
+  std::byte* workspace;  // [kWorkspaceBytes], device memory, aligned to 256
+  uint32_t* counters;    // [kCounters], device memory
+  FaultRecord* fault;    // device memory
   int num_sms;
-  int compute_capability;  // 10 * major + minor: 80, 86, 89, 90
-  bool portable_only;      // diagnostics: leave out the Hopper kernels
+  int compute_capability;     // 10 * major + minor: 80, 86, 89, 90
+  bool portable_only;         // diagnostics: leave out the Hopper kernels
+  bool hopper_first = false;  // diagnostics: use them wherever they can run, also where they are slower
+  /// Diagnostics: the tile of linear's portable kernel instead of that of its table.
+  const char* linear_tile = nullptr;
 
   /// The site that kernels of `op` report to; `text` is a literal.
   FaultSite fault_site(OpId op, const char* text) const { return {fault, name_of(op), text}; }

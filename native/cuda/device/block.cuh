@@ -11,8 +11,8 @@ namespace warploop::cuda {
 /// All threads of the block wait for each other; orders their shared and global accesses.
 WARPLOOP_DEVICE void sync_block() { __syncthreads(); }
 
-/// Named barriers 1 to 15 (0 is sync_block), for `threads` threads of the block, a multiple of 32. The id is a template
-/// constant: with one in a register ptxas reserves all sixteen. PTX ISA 9.7.13.1 (bar).
+/// Named barriers 1 to 15 (0 is sync_block), for `threads` threads of the block, a multiple of 32. The id is
+/// a template constant: with one in a register ptxas reserves all sixteen. PTX ISA 9.7.13.1 (bar).
 template <int kId>
 WARPLOOP_DEVICE void barrier_sync(int threads) {
   static_assert(kId > 0 && kId < 16);
@@ -36,8 +36,8 @@ struct BlockScratch {
   T lanes[kWarpSize];
 };
 
-/// op over the values of all threads, in every thread. Every thread of the block calls it; blockDim.x is a multiple of 32.
-/// `scratch` may be used again at once. The order of the operands depends on blockDim.x only.
+/// op over the values of all threads, in every thread. Every thread of the block calls it; blockDim.x is a
+/// multiple of 32. `scratch` may be used again at once. The order of the operands depends on blockDim.x only.
 template <class T, class Op>
 WARPLOOP_DEVICE T reduce_block(T value, T neutral, BlockScratch<T>& scratch, Op op) {
   const int warps = static_cast<int>(blockDim.x) / kWarpSize, lane = lane_index();

@@ -68,8 +68,8 @@ WARPLOOP_DEVICE float exp2_fast(float x) {
 
 /// 16 bytes from global memory. `p` aligned to 16.
 WARPLOOP_DEVICE uint4 load_16(const void* p) { return *static_cast<const uint4*>(p); }
-/// The same for data that is read once (weights, the KV cache): it leaves L1 to others. Not for memory that this kernel
-/// writes.
+/// The same for data that is read once (weights, the KV cache): it leaves L1 to others. Not for memory that
+/// this kernel writes.
 WARPLOOP_DEVICE uint4 load_16_once(const void* p) {
   uint4 v;
   asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -78,6 +78,11 @@ WARPLOOP_DEVICE uint4 load_16_once(const void* p) {
   return v;
 }
 WARPLOOP_DEVICE void store_16(void* p, uint4 v) { *static_cast<uint4*>(p) = v; }
+/// 8 bytes. `p` aligned to 8.
+WARPLOOP_DEVICE uint2 load_8(const void* p) { return *static_cast<const uint2*>(p); }
+WARPLOOP_DEVICE void store_8(void* p, uint2 v) { *static_cast<uint2*>(p) = v; }
+/// Starts to bring the line at `p` into L2, for a load that comes later. PTX ISA 9.7.9.15 (prefetch).
+WARPLOOP_DEVICE void prefetch_l2(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 
 }  // namespace warploop::cuda
 #endif

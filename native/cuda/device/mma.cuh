@@ -1,6 +1,7 @@
 // Tensor cores of sm_80 and later: 8x8 matrix moves and the 16x8x16 product of a warp.
 //
-// Fragments of m16n8k16 (PTX ISA 9.7.14.5.8), g = lane / 4, t = lane % 4, two 16-bit values to a register, low half first:
+// Fragments of m16n8k16 (PTX ISA 9.7.14.5.8), g = lane / 4, t = lane % 4, two 16-bit values to a register,
+// low half first:
 //   A [16, 16]  a[0] = (g, 2t..)  a[1] = (g + 8, 2t..)  a[2] = (g, 2t + 8..)  a[3] = (g + 8, 2t + 8..)
 //   B [16, 8]   b[0] = (2t.., g)  b[1] = (2t + 8.., g)
 //   D [16, 8]   d[0], d[1] = (g, 2t), (g, 2t + 1)      d[2], d[3] = (g + 8, 2t), (g + 8, 2t + 1)
@@ -13,8 +14,8 @@
 
 namespace warploop::cuda {
 
-/// Four 8x8 matrices of 16-bit elements. Lane l gives the shared address of row l % 8 of matrix l / 8 (16 bytes, aligned);
-/// it gets elements 2(l % 4), 2(l % 4) + 1 of row l / 4 of matrix i in r[i].
+/// Four 8x8 matrices of 16-bit elements. Lane l gives the shared address of row l % 8 of matrix l / 8 (16
+/// bytes, aligned); it gets elements 2(l % 4), 2(l % 4) + 1 of row l / 4 of matrix i in r[i].
 WARPLOOP_DEVICE void load_matrix_x4(uint32_t (&r)[4], uint32_t row_address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

@@ -1,8 +1,9 @@
-// What makes one .cu source compile twice: with nvcc for a GPU, and with g++ for simt (native/simt), which runs it
-// on a CPU. Every device header starts here.
+// What makes one .cu source compile twice: with nvcc for a GPU, and with g++ for simt (native/simt), which
+// runs it on a CPU. Every device header starts here.
 //
 // Kernels use the functions of this folder and the plain built-ins threadIdx, blockIdx, blockDim and gridDim;
-// never asm, an intrinsic, __shared__ or <<<>>>. Functions that a kernel calls are WARPLOOP_DEVICE or constexpr.
+// never asm, an intrinsic, __shared__ or <<<>>>. Functions that a kernel calls are WARPLOOP_DEVICE or
+// constexpr.
 #pragma once
 #include <cstddef>
 #include <cstdint>

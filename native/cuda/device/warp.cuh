@@ -18,7 +18,9 @@ namespace warploop::cuda {
 /// Index of the calling lane in a block whose threads are counted along x.
 WARPLOOP_DEVICE int lane_index() { return static_cast<int>(threadIdx.x % kWarpSize); }
 /// Index of the warp in its block, known to the compiler to be the same for all lanes.
-WARPLOOP_DEVICE int warp_index() { return __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x / kWarpSize), 0); }
+WARPLOOP_DEVICE int warp_index() {
+  return __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x / kWarpSize), 0);
+}
 
 /// The value of lane `lane` (mod 32). T: 4 or 8 bytes.
 template <class T>
@@ -41,11 +43,19 @@ WARPLOOP_DEVICE T shuffle_down(T value, int delta, uint32_t lanes = kAllLanes) {
   return __shfl_down_sync(lanes, value, delta);
 }
 /// One bit per lane for which `predicate` holds.
-WARPLOOP_DEVICE uint32_t ballot(bool predicate, uint32_t lanes = kAllLanes) { return __ballot_sync(lanes, predicate); }
-WARPLOOP_DEVICE bool any_lane(bool predicate, uint32_t lanes = kAllLanes) { return __any_sync(lanes, predicate); }
-WARPLOOP_DEVICE bool all_lanes(bool predicate, uint32_t lanes = kAllLanes) { return __all_sync(lanes, predicate); }
+WARPLOOP_DEVICE uint32_t ballot(bool predicate, uint32_t lanes = kAllLanes) {
+  return __ballot_sync(lanes, predicate);
+}
+WARPLOOP_DEVICE bool any_lane(bool predicate, uint32_t lanes = kAllLanes) {
+  return __any_sync(lanes, predicate);
+}
+WARPLOOP_DEVICE bool all_lanes(bool predicate, uint32_t lanes = kAllLanes) {
+  return __all_sync(lanes, predicate);
+}
 /// The lanes that hold the same `value`, as bits.
-WARPLOOP_DEVICE uint32_t match_lanes(int value, uint32_t lanes = kAllLanes) { return __match_any_sync(lanes, value); }
+WARPLOOP_DEVICE uint32_t match_lanes(int value, uint32_t lanes = kAllLanes) {
+  return __match_any_sync(lanes, value);
+}
 /// Orders the shared and global accesses of the lanes before against those after.
 WARPLOOP_DEVICE void sync_warp(uint32_t lanes = kAllLanes) { __syncwarp(lanes); }
 
@@ -54,8 +64,9 @@ WARPLOOP_DEVICE void sync_warp(uint32_t lanes = kAllLanes) { __syncwarp(lanes); 
 
 namespace warploop::cuda {
 
-/// op over all lanes, in every lane, by a butterfly: the order of the operands is the same in every lane, so all get the
-/// same bits. T: 4 or 8 bytes; op: associative and commutative. `kWidth`: a power of two, lanes that belong together.
+/// op over all lanes, in every lane, by a butterfly: the order of the operands is the same in every lane, so
+/// all get the same bits. T: 4 or 8 bytes; op: associative and commutative. `kWidth`: a power of two, lanes
+/// that belong together.
 template <int kWidth = kWarpSize, class T, class Op>
 WARPLOOP_DEVICE T reduce_lanes(T value, Op op) {
 #pragma unroll

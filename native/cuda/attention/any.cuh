@@ -1,0 +1,239 @@
+// What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256,
+// rows that are
+//            not aligned to 16 bytes
+// Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
+//            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
+//            shared memory
+//            3. at the end of a span: add its sums to those of the spans before
+//            4. store the result, or the span's sums for the merge kernel
+// Mapping:   persistent blocks of 128 threads; 8 lanes per row and two keys per lane for S and the softmax,
+// four rows of a
+//            column per thread for O
+// Resources: shared memory 66 KiB, O and the sums of earlier spans in 128 registers
+// Cost:      2 rows Lk (Dh + Dv) flop without tensor cores, limited by shared memory; simple rather than fast
+// Numerics:  products and sums in f32 throughout. Results do not depend on the batch
+#pragma once
+#include "core/attention_limits.h"
+#include "cuda/attention/key_ring.cuh"
+#include "cuda/attention/queue.cuh"
+
+namespace warploop::cuda {
+
+inline constexpr int kAnyThreads = 128;
+inline constexpr int kAnyKeys = 16;
+inline constexpr int kAnyWidth =
+    static_cast<int>(kMaxHeadWidth) + 4;  // rows of neighbours lie in different banks
+inline constexpr int kRowLanes = kAnyThreads / kNarrowRows;
+inline constexpr int kRowGroups = kNarrowRows / 4;
+
+struct AnyShared {
+  alignas(16) float q[kNarrowRows][kAnyWidth];
+  alignas(16) float keys[kAnyKeys][kAnyWidth];  // then the values of the same tokens
+  alignas(16) float weights[kAnyKeys][kNarrowRows];
+  alignas(16) float kept[kNarrowRows], added[kNarrowRows];  // factors of the sums
+  KeyRow rows[kAnyKeys];
+  ItemQueue::Slot slot;
+};
+
+WARPLOOP_DEVICE float load_float(const TensorView& t, int64_t at) {
+  if (t.dtype == DType::f32) return t.as<float>()[at];
+  return t.dtype == DType::bf16 ? to_float(t.as<bf16>()[at]) : to_float(t.as<f16>()[at]);
+}
+
+class AnyTile {
+  static constexpr int kGroups =
+      kRowGroups * static_cast<int>(kMaxHeadWidth) / kAnyThreads;  // of 4 rows, of a thread
+
+ public:
+  WARPLOOP_DEVICE AnyTile(const AttentionProblem& p, const AttentionPlan& plan, int head, AnyShared& shared)
+      : p_(p),
+        plan_(plan),
+        item_(shared.slot.item),
+        head_(head),
+        shared_(shared),
+        tid_(static_cast<int>(threadIdx.x)),
+        row_(tid_ / kRowLanes),
+        key_width_(static_cast<int>(p.k.sizes[3])),
+        value_width_(static_cast<int>(p.v.sizes[3])) {}
+
+  WARPLOOP_DEVICE void run() {
+    const ItemKeys& keys = shared_.slot.keys;
+    const KeySource source{p_, item_, keys, head_};
+    seen_ = visible_keys(p_, item_.num_keys, position_of(item_, plan_.group, item_.first_row + row_));
+    load_queries();
+    clear_sums(o_);
+    clear_sums(total_o_);
+    int tile = keys.first / kAnyKeys * kAnyKeys;
+    for (bool final = false; !final;) {  // no keys: one empty span
+      add_tile(source, tile);
+      tile += kAnyKeys;
+      final = tile >= keys.last;
+      if (final || tile % item_.span == 0) close_span(final);
+    }
+  }
+
+ private:
+  using Sums = float[kGroups][4];
+
+  WARPLOOP_DEVICE static void clear_sums(Sums& sums) {
+#pragma unroll
+    for (int i = 0; i < kGroups; i++) sums[i][0] = sums[i][1] = sums[i][2] = sums[i][3] = 0;
+  }
+
+  /// body(i, row group, column) for the columns of O that this thread owns.
+  template <class Body>
+  WARPLOOP_DEVICE void for_each_group(Body body) const {
+#pragma unroll
+    for (int i = 0; i < kGroups; i++) {
+      const int at = tid_ + i * kAnyThreads;
+      if (at < kRowGroups * value_width_) body(i, at / value_width_, at % value_width_);
+    }
+  }
+
+  WARPLOOP_DEVICE void load_queries() {
+    for (int r = 0; r < kNarrowRows; r++) {
+      const bool valid = r < item_.num_rows;
+      const int64_t at = valid ? row_offset(p_.q, item_, plan_.group, head_, item_.first_row + r) : 0;
+      for (int d = tid_; d < key_width_; d += kAnyThreads)
+        shared_.q[r][d] = valid ? load_float(p_.q, at + d) : 0.0f;
+    }
+  }
+
+  template <class Offset>
+  WARPLOOP_DEVICE void load_tile(const TensorView& from, int width, Offset offset) {
+    for (int r = 0; r < kAnyKeys; r++) {
+      const int64_t at = offset(shared_.rows[r]);
+      for (int d = tid_; d < width; d += kAnyThreads)
+        shared_.keys[r][d] = at >= 0 ? load_float(from, at + d) : 0.0f;
+    }
+  }
+
+  // 2.
+  WARPLOOP_DEVICE void add_tile(const KeySource& source, int tile) {
+    sync_block();  // the values of the tile before have been read
+    if (tid_ < kAnyKeys) shared_.rows[tid_] = find_row(source, tile + tid_);
+    sync_block();
+    load_tile(p_.k, key_width_, [](const KeyRow& row) { return row.key; });
+    sync_block();
+    weigh(tile);
+    sync_block();
+    load_tile(p_.v, value_width_, [](const KeyRow& row) { return row.value; });
+    sync_block();
+    for_each_group([this](int i, int group, int column) {
+      const float4 decay = *reinterpret_cast<const float4*>(&shared_.kept[group * 4]);
+      float sums[4] = {o_[i][0] * decay.x, o_[i][1] * decay.y, o_[i][2] * decay.z, o_[i][3] * decay.w};
+      for (int key = 0; key < kAnyKeys; key++) {
+        const float4 weight = *reinterpret_cast<const float4*>(&shared_.weights[key][group * 4]);
+        const float value = shared_.keys[key][column];
+        sums[0] = fmaf(weight.x, value, sums[0]);
+        sums[1] = fmaf(weight.y, value, sums[1]);
+        sums[2] = fmaf(weight.z, value, sums[2]);
+        sums[3] = fmaf(weight.w, value, sums[3]);
+      }
+#pragma unroll
+      for (int r = 0; r < 4; r++) o_[i][r] = sums[r];
+    });
+  }
+
+  WARPLOOP_DEVICE float score(int key) const {
+    float4 sum = make_float4(0, 0, 0, 0);
+    for (int d = 0; d < key_width_; d += 4) {
+      const float4 a = *reinterpret_cast<const float4*>(&shared_.q[row_][d]);
+      const float4 b = *reinterpret_cast<const float4*>(&shared_.keys[key][d]);
+      sum.x = fmaf(a.x, b.x, sum.x);
+      sum.y = fmaf(a.y, b.y, sum.y);
+      sum.z = fmaf(a.z, b.z, sum.z);
+      sum.w = fmaf(a.w, b.w, sum.w);
+    }
+    return (sum.x + sum.y) + (sum.z + sum.w);
+  }
+
+  /// Scores and probabilities of this lane's keys of its row.
+  WARPLOOP_DEVICE void weigh(int tile) {
+    constexpr float kLog2e = 1.44269504f;
+    constexpr int kOwn = kAnyKeys / kRowLanes;
+    const float scale = p_.scale * kLog2e;
+    float scores[kOwn], highest = -INFINITY;
+#pragma unroll
+    for (int j = 0; j < kOwn; j++) {
+      const int key = tid_ % kRowLanes + j * kRowLanes, token = tile + key;
+      scores[j] = score(key) * scale;
+      if (token < seen_.begin || token >= seen_.end) scores[j] = -INFINITY;
+      highest = fmaxf(highest, scores[j]);
+    }
+    const float after = fmaxf(state_.max, max_lanes<kRowLanes>(highest));
+    const float base = after == -INFINITY ? 0.0f : after;
+    const float decay = exp2_fast(state_.max - base);
+    float sum = 0;
+#pragma unroll
+    for (int j = 0; j < kOwn; j++) {
+      const float weight = exp2_fast(scores[j] - base);
+      shared_.weights[tid_ % kRowLanes + j * kRowLanes][row_] = weight;
+      sum += weight;
+    }
+    state_ = {after, fmaf(state_.sum, decay, sum_lanes<kRowLanes>(sum))};
+    if (tid_ % kRowLanes == 0) shared_.kept[row_] = decay;
+  }
+
+  // 3. and 4.
+  WARPLOOP_DEVICE void close_span(bool final) {
+    const MergeFactors f = merge_states(total_, state_);
+    const bool direct = item_.part < 0;
+    const float factor = final && direct ? reciprocal_sum(total_) : 1.0f;
+    sync_block();  // the decay has been read
+    if (tid_ % kRowLanes == 0) {
+      shared_.kept[row_] = f.kept;
+      shared_.added[row_] = f.added;
+      shared_.weights[0][row_] = factor;
+      if (final && row_ < item_.num_rows) store_state();
+    }
+    sync_block();
+    for_each_group([&](int i, int group, int column) {
+#pragma unroll
+      for (int r = 0; r < 4; r++) {
+        const int row = group * 4 + r;
+        total_o_[i][r] = fmaf(o_[i][r], shared_.added[row], total_o_[i][r] * shared_.kept[row]);
+        if (!final || row >= item_.num_rows) continue;
+        if (direct) {
+          store_result(p_.out, row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row) + column,
+                       total_o_[i][r] * shared_.weights[0][row]);
+        } else {
+          pool_row(plan_, item_, head_, row)[column] = total_o_[i][r];
+        }
+      }
+    });
+    clear_sums(o_);
+    state_ = RowState{};
+  }
+
+  WARPLOOP_DEVICE void store_state() const {
+    if (item_.part >= 0) {
+      float* to = pool_row(plan_, item_, head_, row_);
+      to[value_width_] = total_.max, to[value_width_ + 1] = total_.sum;
+    } else if (p_.lse) {
+      p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, item_.first_row + row_)] =
+          log_sum(total_);
+    }
+  }
+
+  const AttentionProblem& p_;
+  const AttentionPlan& plan_;
+  const AttentionItem& item_;
+  const int head_;
+  AnyShared& shared_;
+  const int tid_, row_;  // row_: that this lane weighs
+  const int key_width_, value_width_;
+  KeyRange seen_;           // by the row
+  RowState state_, total_;  // of the span; of the spans so far
+  Sums o_, total_o_;        // the same for this thread's columns
+};
+
+static __global__ void __launch_bounds__(kAnyThreads, 2)
+    attention_any_kernel(const __grid_constant__ AttentionProblem p,
+                         const __grid_constant__ AttentionPlan plan) {
+  auto& shared = shared_plan<AnyShared>();
+  ItemQueue queue(p, plan, 0, shared.slot);
+  for (int head = queue.take(); head >= 0; head = queue.take()) AnyTile(p, plan, head, shared).run();
+}
+
+}  // namespace warploop::cuda

@@ -1,0 +1,41 @@
+// Attention over keys and values in pages on the GPU: what flash_attention and paged_attention share. The ops
+// say where their sequences are described; reading and verifying that, on the device, is part of the plan.
+#pragma once
+#include "core/tensor_view.h"
+#include "cuda/cuda_context.h"
+
+namespace warploop::cuda {
+
+/// One call. Query i of a sequence stands at position i + num_keys - num_queries; its rows are PACKED: row =
+/// i * G + (head within the group), G = Hq / Hkv, so that the rows of a KV head form one matrix.
+struct AttentionProblem {
+  TensorView q;    // [T, Hq, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
+  TensorView k;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided
+  TensorView v;    // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView out;  // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  TensorView lse;  // [T, Hq], f32; optional
+
+  // Which sequences there are, in device memory.
+  int32_t num_sequences;
+  const int32_t* cu_seqlens_q;  // [B + 1]; null: one sequence of all queries
+  const int32_t* cu_seqlens_k;  // [B + 1], keys without pages; null: all keys (when page_table is null too)
+  const int32_t* context_lens;  // [B], keys in pages
+  const int32_t* table_rows;    // [B], keys in pages: row of the page table
+  TensorView page_table;        // [R, Pmax]; absent: page i of a sequence is its first page + i
+
+  float scale;     // of the scores
+  int32_t window;  // 0: none
+  bool causal;
+
+  // What to report when these are unusable.
+  FaultSite bad_queries, bad_keys, bad_total, bad_row, bad_page;
+};
+
+/// Why the tensor-core kernels cannot run this, or null.
+const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context);
+/// bf16 | f16 throughout, on tensor cores.
+void attention_tiles(const AttentionProblem& p, CudaContext& context);
+/// Everything else, with plain multiply-adds.
+void attention_any(const AttentionProblem& p, CudaContext& context);
+
+}  // namespace warploop::cuda

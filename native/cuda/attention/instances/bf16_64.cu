@@ -1,0 +1,11 @@
+// Head widths up to 64: Llama 3.2 1B, Qwen2.5 0.5B, gpt-oss.
+#include "cuda/attention/launch_tiles.cuh"
+
+namespace warploop::cuda {
+
+template <>
+void attention_tiles_of<bf16, 64, 64>(const AttentionProblem& p, CudaContext& context) {
+  launch_attention_tiles<NarrowShape<bf16, 64, 64, 4, 3>, WideShape<bf16, 64, 64, 2, 64, 2>>(p, context);
+}
+
+}  // namespace warploop::cuda

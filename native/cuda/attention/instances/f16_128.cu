@@ -1,0 +1,11 @@
+// Head widths up to 128: most models.
+#include "cuda/attention/launch_tiles.cuh"
+
+namespace warploop::cuda {
+
+template <>
+void attention_tiles_of<f16, 128, 128>(const AttentionProblem& p, CudaContext& context) {
+  launch_attention_tiles<NarrowShape<f16, 128, 128, 2, 3>, WideShape<f16, 128, 128, 2, 64, 2>>(p, context);
+}
+
+}  // namespace warploop::cuda

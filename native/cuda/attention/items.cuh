@@ -1,0 +1,126 @@
+// How attention is cut into work: sequences into TILES of packed rows (see attention.h), the keys of a tile
+// into SPANS. A span has a softmax of its own; the spans of a row are merged one by one in ascending order.
+// Which spans there are follows from the sequence alone, so a row's bits do not depend on what is computed
+// beside it. What the batch decides is only who computes them: one block all spans of a tile, merging as it
+// goes, or one block per span, leaving their sums to the merge kernel (merge.cuh), which adds them in the
+// same order with the same arithmetic.
+#pragma once
+#include <algorithm>
+
+#include "cuda/attention/attention.h"
+#include "cuda/device/dtype.cuh"
+
+namespace warploop::cuda {
+
+inline constexpr int kMaxSpans = 256;      // of a tile
+inline constexpr int kNarrowRows = 16;     // a sequence of at most as many rows is one narrow tile
+inline constexpr int kNarrowSpan = 512;    // keys, doubled until kMaxSpans suffice
+inline constexpr int kSmallestSpan = 512;  // of wide tiles
+inline constexpr int kSpanUnit = 64;       // spans are multiples of it, and tiles of keys divide it
+
+/// One tile of rows and a range of its keys, for each KV head.
+struct alignas(16) AttentionItem {
+  int32_t first_query;  // row of q
+  int32_t num_queries;  // Lq
+  int32_t num_keys;     // Lk
+  int32_t pages;        // row of the page table, or the first page
+  int32_t first_row;    // packed row of the sequence
+  int32_t num_rows;     // of this tile
+  int32_t first_key;    // of the first span, a multiple of `span`
+  int32_t last_key;     // end of the last span, at most Lk
+  int32_t span;         // keys of a span
+  int32_t part;         // row of the pool where KV head 0 leaves its sums; -1: finishes its rows
+  int32_t spans;        // of the tile
+  int32_t padding;
+};
+
+/// Two lists of items, for the narrow kernel and the wide one.
+struct AttentionQueue {
+  uint32_t next;       // heads of items handed out
+  uint32_t num_items;  // each for Hkv heads
+  uint32_t num_split;  // tiles whose spans the merge kernel adds
+};
+
+/// The workspace of a call.
+struct AttentionPlan {
+  AttentionQueue* queues;   // [2]: narrow, wide
+  AttentionItem* items[2];  // [queues[i].num_items]
+  AttentionItem* split[2];  // [queues[i].num_split]: the first items of split tiles
+  int32_t* order;           // [B] sequences, longest first
+  float4* totals;           // wide kernel: sums of earlier spans, totals_per_block for each block
+  int64_t totals_per_block;
+  float* pool;  // [pool_rows][part_stride]: sums of spans, Dv of them, then maximum and sum
+  int64_t pool_rows;
+  int32_t part_stride;   // floats
+  int32_t tile_rows[2];  // rows of a tile
+  int32_t blocks[2];     // that work at the same time
+  int32_t num_sms;
+  int32_t narrow_rows;  // sequences of more rows are wide; INT32_MAX: none is
+  int32_t group;        // G
+};
+
+/// Where a packed row stands among the keys of its sequence.
+WARPLOOP_DEVICE int position_of(const AttentionItem& item, int group, int row) {
+  return row / group + item.num_keys - item.num_queries;
+}
+/// Keys [begin, end) that a row sees.
+struct KeyRange {
+  int begin, end;
+};
+WARPLOOP_DEVICE KeyRange visible_keys(const AttentionProblem& p, int num_keys, int position) {
+  const int end = p.causal ? std::min(std::max(position + 1, 0), num_keys) : num_keys;
+  return {p.window > 0 ? std::max(position - p.window + 1, 0) : 0, end};
+}
+
+/// Offset of a packed row in a tensor [T, Hq, width].
+WARPLOOP_DEVICE int64_t row_offset(const TensorView& t, const AttentionItem& item, int group, int head,
+                                   int row) {
+  return (item.first_query + row / group) * t.strides[0] + (head * group + row % group) * t.strides[1];
+}
+
+/// Sums of one row over some keys, relative to the maximum of its scores; in base 2.
+struct RowState {
+  float max = -INFINITY;  // of the scores so far; -inf: nothing seen
+  float sum = 0;          // of the probabilities
+};
+/// The factors of the sums so far and of those to be added: total = fmaf(sums, added, total * kept).
+struct MergeFactors {
+  float kept, added;
+};
+WARPLOOP_DEVICE MergeFactors merge_states(RowState& total, RowState part) {
+  const float max = fmaxf(total.max, part.max), base = max == -INFINITY ? 0.0f : max;
+  const MergeFactors f{exp2_fast(total.max - base), exp2_fast(part.max - base)};
+  total = {max, fmaf(part.sum, f.added, total.sum * f.kept)};
+  return f;
+}
+
+/// Sums to results. A row that has seen nothing gives 0.
+WARPLOOP_DEVICE float reciprocal_sum(const RowState& s) { return s.sum == 0 ? 0.0f : 1.0f / s.sum; }
+WARPLOOP_DEVICE float log_sum(const RowState& s) {
+  constexpr float kLn2 = 0.693147181f;
+  return s.sum == 0 ? -INFINITY : s.max * kLn2 + logf(s.sum);
+}
+/// + 0: the sign of a zero sum depends on which masked keys were left out.
+WARPLOOP_DEVICE void store_result(const TensorView& out, int64_t at, float value) {
+  value += 0.0f;
+  if (out.dtype == DType::f32) {
+    out.as<float>()[at] = value;
+  } else if (out.dtype == DType::bf16) {
+    out.as<bf16>()[at] = from_float<bf16>(value);
+  } else {
+    out.as<f16>()[at] = from_float<f16>(value);
+  }
+}
+/// Two neighbours at once, `at` even.
+WARPLOOP_DEVICE void store_results(const TensorView& out, int64_t at, float a, float b) {
+  a += 0.0f, b += 0.0f;
+  if (out.dtype == DType::f32) {
+    *reinterpret_cast<float2*>(out.as<float>() + at) = make_float2(a, b);
+  } else if (out.dtype == DType::bf16) {
+    *reinterpret_cast<uint32_t*>(out.as<bf16>() + at) = pack_pair<bf16>(a, b);
+  } else {
+    *reinterpret_cast<uint32_t*>(out.as<f16>() + at) = pack_pair<f16>(a, b);
+  }
+}
+
+}  // namespace warploop::cuda

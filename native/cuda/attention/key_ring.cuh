@@ -1,0 +1,126 @@
+// Keys and values on their way into shared memory: a ring of tiles of kKeys tokens, filled by cp.async row by
+// row. Where each row lies is looked up one step before its copy is issued, so that the latency of the page
+// table hides behind a tile of arithmetic.
+//
+// Rules of the ring, for tile i of n, slot i % kStages:
+//   begin(): looks up the first kStages tiles, a barrier, issues the first kStages - 1
+//   advance(i): waits for tile i, a barrier; issues tile i + kStages - 1 into the slot that tile i - 1 has
+//   left;
+//     looks up tile i + kStages. Tile i may be read until the next advance().
+#pragma once
+#include "cuda/attention/queue.cuh"
+#include "cuda/attention/tile.cuh"
+#include "cuda/device/fault.cuh"
+
+namespace warploop::cuda {
+
+/// Where the tiles come from: the keys of an item for one head. Rows outside keys.first and keys.last are
+/// zero, because a probability of 0 times NaN is NaN, and their pages are not looked up.
+struct KeySource {
+  const AttentionProblem& p;
+  const AttentionItem& item;
+  const ItemKeys& keys;
+  int head;
+};
+
+/// Offsets of a token's key and value, in elements; -1: a row of zeros.
+struct KeyRow {
+  int64_t key, value;
+};
+
+WARPLOOP_DEVICE KeyRow find_row(const KeySource& s, int token) {
+  if (token < s.keys.first || token >= s.keys.last) return {-1, -1};
+  const TensorView &k = s.p.k, &v = s.p.v;
+  const int page_size = static_cast<int>(k.sizes[1]), index = token / page_size,
+            at = token - index * page_size;
+  int64_t page = s.item.pages + index;
+  if (s.p.page_table) page = s.p.page_table.as<int32_t>()[s.item.pages * s.p.page_table.strides[0] + index];
+  if (page < 0 || page >= k.sizes[0]) {
+    raise_fault(s.p.bad_page, page, k.sizes[0], token);
+    return {-1, -1};
+  }
+  return {page * k.strides[0] + at * k.strides[1] + s.head * k.strides[2],
+          page * v.strides[0] + at * v.strides[1] + s.head * v.strides[2]};
+}
+
+/// Copies rows of `width` elements, the last chunks of kWidth filled with zeros. row(r): their element offset
+/// in `from`, or -1 for zeros.
+template <int kRows, int kWidth, int kThreads, class T, class RowFn>
+WARPLOOP_DEVICE void copy_rows(T* to, const T* from, int width, RowFn row) {
+  constexpr int kChunks = kWidth / 8;
+  static_assert(kRows * kChunks % kThreads == 0);
+  const uint32_t base = shared_address(to);
+#pragma unroll 4
+  for (int i = 0; i < kRows * kChunks / kThreads; i++) {
+    const int index = i * kThreads + static_cast<int>(threadIdx.x), r = index / kChunks,
+              chunk = index % kChunks;
+    const int64_t at = row(r);
+    const bool valid = at >= 0 && chunk * 8 < width;
+    copy_async_16(base + chunk_offset<kWidth>(r, chunk), valid ? from + at + chunk * 8 : from, valid);
+  }
+}
+
+template <class T, int kDh, int kDv, int kKeys, int kStages, int kThreads>
+class KeyRing {
+ public:
+  /// A member of the kernel's shared plan.
+  struct Storage {
+    struct Stage {
+      alignas(128) T keys[kKeys * kDh];
+      alignas(128) T values[kKeys * kDv];
+    };
+    Stage stages[kStages];
+    KeyRow rows[kStages][kKeys];
+  };
+
+  /// Tiles `tile`, `tile` + kKeys, ... below keys.last.
+  WARPLOOP_DEVICE KeyRing(Storage& storage, const KeySource& source, int tile)
+      : storage_(storage),
+        source_(source),
+        tile_(tile),
+        count_(std::max(source.keys.last - tile + kKeys - 1, 0) / kKeys) {}
+
+  WARPLOOP_DEVICE int count() const { return count_; }
+  WARPLOOP_DEVICE typename Storage::Stage& stage(int i) { return storage_.stages[i % kStages]; }
+
+  WARPLOOP_DEVICE void begin() {
+#pragma unroll
+    for (int i = 0; i < kStages; i++) look_up(i);
+    sync_block();
+#pragma unroll
+    for (int i = 0; i < kStages - 1; i++) issue(i);
+  }
+  WARPLOOP_DEVICE void advance(int i) {
+    copy_async_wait<kStages - 2>();
+    sync_block();
+    issue(i + kStages - 1);
+    look_up(i + kStages);
+  }
+
+ private:
+  WARPLOOP_DEVICE void look_up(int i) {
+    static_assert(kKeys <= kThreads);
+    if (i >= count_ || static_cast<int>(threadIdx.x) >= kKeys) return;
+    storage_.rows[i % kStages][threadIdx.x] =
+        find_row(source_, tile_ + i * kKeys + static_cast<int>(threadIdx.x));
+  }
+  WARPLOOP_DEVICE void issue(int i) {
+    if (i < count_) {
+      auto& to = stage(i);
+      const KeyRow* rows = storage_.rows[i % kStages];
+      copy_rows<kKeys, kDh, kThreads>(to.keys, source_.p.k.template as<T>(),
+                                      static_cast<int>(source_.p.k.sizes[3]),
+                                      [rows](int r) { return rows[r].key; });
+      copy_rows<kKeys, kDv, kThreads>(to.values, source_.p.v.template as<T>(),
+                                      static_cast<int>(source_.p.v.sizes[3]),
+                                      [rows](int r) { return rows[r].value; });
+    }
+    copy_async_commit();
+  }
+
+  Storage& storage_;
+  const KeySource source_;
+  const int tile_, count_;
+};
+
+}  // namespace warploop::cuda

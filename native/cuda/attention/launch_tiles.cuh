@@ -1,0 +1,41 @@
+// Host side of the tensor-core kernels: the shapes of tiles for each head width, and their launch.
+#pragma once
+#include "cuda/attention/wide.cuh"
+#include "cuda/launch.h"
+
+namespace warploop::cuda {
+
+/// What the plan has to know about the kernels.
+struct AttentionShape {
+  int tile_rows[2];  // narrow, wide
+  int blocks_per_sm[2];
+  int narrow_rows;  // sequences of more rows are wide
+  int64_t totals_per_block;
+};
+
+/// Lays the plan into the workspace and lets the device make it.
+AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
+/// The results of tiles that were split.
+void finish_plan(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context);
+/// Blocks that can have something to do in the kernel of `kind`; 0: none.
+unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind);
+
+template <class Narrow, class Wide>
+void launch_attention_tiles(const AttentionProblem& p, CudaContext& context) {
+  const AttentionShape shape{
+      {kNarrowRows, Wide::kRows}, {Narrow::kBlocks, Wide::kBlocks}, kNarrowRows, Wide::kTotalsPerBlock};
+  const AttentionPlan plan = start_plan(p, shape, context);
+  launch<attention_wide<Wide>>(
+      context, {dim3(attention_grid(p, plan, 1)), Wide::kThreads, sizeof(typename Wide::Shared)}, p, plan);
+  launch<attention_narrow<Narrow>>(
+      context, {dim3(attention_grid(p, plan, 0)), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p,
+      plan);
+  finish_plan(p, plan, context);
+}
+
+/// Head widths up to kDh and kDv, those below filled up with zeros. In instances/, one file for each dtype
+/// and width.
+template <class T, int kDh, int kDv>
+void attention_tiles_of(const AttentionProblem& p, CudaContext& context);
+
+}  // namespace warploop::cuda

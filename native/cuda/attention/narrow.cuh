@@ -1,0 +1,218 @@
+// What:      attention for at most 16 packed rows of a KV head: decoding, and a few tokens to verify
+// Steps:     1. take an item: rows of one sequence and head, one span of its keys or all of them
+//            2. for each tile of 64 keys: each warp takes 16 of them: S = Q K^T, softmax, O += P V
+//            3. at the end of a span: the four warps' sums become one, which is added to the item's
+//            4. store the result, or the span's sums for the merge kernel
+// Mapping:   persistent blocks of 4 warps, warps along the keys: 16 rows fill the smallest tensor-core
+// product, so 2 to 8
+//            tokens cost what one does. Grouped heads are rows, so keys are read once for a group
+// Resources: shared memory at Dh 128: Q 4 KiB, ring 2 x 32 KiB: 3 blocks per multiprocessor of an H200, of
+// which each has
+//            32 KiB under way while it computes; registers <= 168 for that
+// Cost:      Lk (Dh + Dv) 2 bytes per KV head; memory-bound up to 16 rows
+// Numerics:  f32 sums; P rounded to the dtype of v; items.cuh says how spans are merged. Results do not
+// depend on the batch Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
+#pragma once
+#include "cuda/attention/key_ring.cuh"
+#include "cuda/attention/queue.cuh"
+
+namespace warploop::cuda {
+
+template <class T_, int kDh_, int kDv_, int kStages, int kBlocks_>
+struct NarrowShape {
+  using T = T_;
+  static constexpr int kDh = kDh_, kDv = kDv_, kBlocks = kBlocks_;
+  static constexpr int kWarps = 4, kThreads = kWarps * kWarpSize, kKeys = kWarps * 16;
+  using Ring = KeyRing<T, kDh, kDv, kKeys, kStages, kThreads>;
+  struct Shared {
+    alignas(128) T q[kNarrowRows * kDh];
+    typename Ring::Storage ring;
+    int position[kNarrowRows];            // among the keys
+    RowState parts[kWarps][kNarrowRows];  // of the span, by warp
+    RowState totals[2][kNarrowRows];  // of the spans before it; written for the next span while this is read
+    ItemQueue::Slot slot;
+  };
+  // The warps' sums meet in the stage that the last tile of the span has left.
+  static_assert(sizeof(typename Ring::Storage::Stage) >= kWarps * kNarrowRows * kDv * sizeof(float));
+  static_assert(kSpanUnit % kKeys == 0);
+};
+
+/// Turns the signs of q: a negative scale times q k is a positive one times (-q) k.
+template <int kElements, int kThreads, class T>
+WARPLOOP_DEVICE void negate(T* q) {
+  auto* pairs = reinterpret_cast<uint32_t*>(q);
+  for (int i = static_cast<int>(threadIdx.x); i < kElements / 2; i += kThreads) pairs[i] ^= 0x80008000u;
+  sync_block();
+}
+
+/// Hides what the rows do not see; `position`: of the 16 rows.
+template <int kColumns8>
+WARPLOOP_DEVICE void hide_keys(const AttentionProblem& p, int num_keys, const int* position, int first_key,
+                               float (&s)[kColumns8][4]) {
+  const int g = lane_index() / 4;
+  const KeyRange upper = visible_keys(p, num_keys, position[g]);
+  const KeyRange lower = visible_keys(p, num_keys, position[g + 8]);
+  mask(s, first_key, {upper.begin, lower.begin}, {upper.end, lower.end});
+}
+
+template <class S>
+class NarrowTile {
+  using T = typename S::T;
+  static constexpr int kPairs = S::kDv / 2;                             // of columns, of a row
+  static constexpr int kOwnPairs = kNarrowRows * kPairs / S::kThreads;  // of the merged sums, of a thread
+
+ public:
+  WARPLOOP_DEVICE NarrowTile(const AttentionProblem& p, const AttentionPlan& plan, int head,
+                             typename S::Shared& shared)
+      : p_(p),
+        plan_(plan),
+        item_(shared.slot.item),
+        head_(head),
+        shared_(shared),
+        warp_(warp_index()),
+        tid_(threadIdx.x) {}
+
+  WARPLOOP_DEVICE void run() {
+    const ItemKeys& keys = shared_.slot.keys;
+    const int tile = keys.first / S::kKeys * S::kKeys;
+    typename S::Ring ring(shared_.ring, {p_, item_, keys, head_}, tile);
+    prepare_rows();
+    ring.begin();
+
+    const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
+    int span = 0;
+    const int count = std::max(ring.count(), 1);  // no keys: one empty span
+    for (int i = 0; i < count; i++) {
+      ring.advance(i);
+      if (i == 0 && p_.scale < 0) negate<kNarrowRows * S::kDh, S::kThreads>(shared_.q);
+      const int first = tile + i * S::kKeys, last = first + S::kKeys;
+      auto& stage = ring.stage(i);
+      if (i < ring.count()) add_tile(stage, first, keys.seen_first > first || keys.seen_last < last, scale);
+      const bool final = i + 1 == count;
+      if (final || last % item_.span == 0) close_span(reinterpret_cast<float2*>(&stage), span++ % 2, final);
+    }
+  }
+
+ private:
+  static constexpr float kLog2e = 1.44269504f;
+  static constexpr float kLeastScale = 1.17549435e-38f;  // with 0 a hidden score, -inf, would become NaN
+
+  WARPLOOP_DEVICE void prepare_rows() {
+    copy_rows<kNarrowRows, S::kDh, S::kThreads>(
+        shared_.q, p_.q.template as<T>(), static_cast<int>(p_.q.sizes[2]), [this](int r) {
+          return r < item_.num_rows ? row_offset(p_.q, item_, plan_.group, head_, item_.first_row + r) : -1;
+        });
+    clear(o_);
+    clear(state_);
+#pragma unroll
+    for (int j = 0; j < kOwnPairs; j++) sums_[j] = make_float2(0, 0);
+    if (tid_ >= kNarrowRows) return;
+    shared_.position[tid_] = position_of(item_, plan_.group, item_.first_row + tid_);
+    shared_.totals[0][tid_] = RowState{};
+  }
+
+  // 2. this warp's 16 keys of the tile
+  WARPLOOP_DEVICE void add_tile(const typename S::Ring::Storage::Stage& stage, int first, bool masked,
+                                float scale) {
+    float s[1][2][4], decay[2];
+    uint32_t weights[1][1][4];
+    score<T, S::kDh>(shared_address(shared_.q), 0, 1u, shared_address(stage.keys), warp_ * 16, s);
+    if (masked) hide_keys(p_, item_.num_keys, shared_.position, first + warp_ * 16, s[0]);
+    soften<T>(s[0], scale, state_.max[0], state_.sum[0], decay, weights[0]);
+    rescale(o_[0], decay);
+    add_values<T, S::kDv>(weights, 1u, shared_address(stage.values), warp_ * 16, o_);
+  }
+
+  // 3. the sums of the span
+  WARPLOOP_DEVICE void close_span(float2* exchange, int parity, bool final) {
+    const int g = lane_index() / 4, t = lane_index() % 4;
+    sync_block();  // all warps have read the last tile
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      const float sum = sum_lanes<4>(state_.sum[0][h]);
+      if (t == 0) shared_.parts[warp_][g + 8 * h] = {state_.max[0][h], sum};
+#pragma unroll
+      for (int n = 0; n < S::kDv / 8; n++) {
+        exchange[place(warp_, g + 8 * h, n * 4 + t)] = make_float2(o_[0][n][2 * h], o_[0][n][2 * h + 1]);
+      }
+    }
+    clear(o_);
+    clear(state_);
+    sync_block();
+#pragma unroll
+    for (int j = 0; j < kOwnPairs; j++) {
+      const int at = tid_ + j * S::kThreads, row = at / kPairs, pair = at % kPairs;
+      float2 sums;
+      const RowState part = join_warps(exchange, row, pair, sums);
+      RowState total = shared_.totals[parity][row];
+      const MergeFactors f = merge_states(total, part);
+      sums_[j].x = fmaf(sums.x, f.added, sums_[j].x * f.kept);
+      sums_[j].y = fmaf(sums.y, f.added, sums_[j].y * f.kept);
+      if (pair == 0) shared_.totals[parity ^ 1][row] = total;
+      if (final && row < item_.num_rows) store(row, pair, total, sums_[j]);
+    }
+  }
+
+  /// Where the sums of a warp lie: rows four apart share banks, which half a warp does not notice.
+  WARPLOOP_DEVICE static int place(int warp, int row, int pair) {
+    return (warp * kNarrowRows + row) * kPairs + (pair ^ (row & 3) << 2);
+  }
+
+  WARPLOOP_DEVICE RowState join_warps(const float2* exchange, int row, int pair, float2& sums) const {
+    float max = -INFINITY;
+#pragma unroll
+    for (int w = 0; w < S::kWarps; w++) max = fmaxf(max, shared_.parts[w][row].max);
+    const float base = max == -INFINITY ? 0.0f : max;
+    float sum = 0;
+    sums = make_float2(0, 0);
+#pragma unroll
+    for (int w = 0; w < S::kWarps; w++) {
+      const float factor = exp2_fast(shared_.parts[w][row].max - base);
+      const float2 x = exchange[place(w, row, pair)];
+      sum = fmaf(shared_.parts[w][row].sum, factor, sum);
+      sums.x = fmaf(x.x, factor, sums.x);
+      sums.y = fmaf(x.y, factor, sums.y);
+    }
+    return {max, sum};
+  }
+
+  // 4. what leaves the block
+  WARPLOOP_DEVICE void store(int row, int pair, const RowState& total, float2 sums) const {
+    const int width = static_cast<int>(p_.v.sizes[3]);
+    if (item_.part >= 0) {
+      float* to = pool_row(plan_, item_, head_, row);
+      if (2 * pair < width) *reinterpret_cast<float2*>(to + 2 * pair) = sums;
+      if (pair == 0) to[width] = total.max, to[width + 1] = total.sum;
+      return;
+    }
+    const float factor = reciprocal_sum(total);
+    const int packed = item_.first_row + row;
+    if (2 * pair < width) {
+      store_results(p_.out, row_offset(p_.out, item_, plan_.group, head_, packed) + 2 * pair, sums.x * factor,
+                    sums.y * factor);
+    }
+    if (pair == 0 && p_.lse) {
+      p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, packed)] = log_sum(total);
+    }
+  }
+
+  const AttentionProblem& p_;
+  const AttentionPlan& plan_;
+  const AttentionItem& item_;
+  const int head_;
+  typename S::Shared& shared_;
+  const int warp_, tid_;
+  float o_[1][S::kDv / 8][4];  // this warp's, of the span
+  SoftmaxState<1> state_;      // this warp's, of the span
+  float2 sums_[kOwnPairs];     // this thread's columns of the block's, of the spans so far
+};
+
+template <class S>
+__global__ void __launch_bounds__(S::kThreads, S::kBlocks)
+    attention_narrow(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
+  auto& shared = shared_plan<typename S::Shared>();
+  ItemQueue queue(p, plan, 0, shared.slot);
+  for (int head = queue.take(); head >= 0; head = queue.take()) NarrowTile<S>(p, plan, head, shared).run();
+}
+
+}  // namespace warploop::cuda

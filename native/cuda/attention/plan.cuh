@@ -1,0 +1,262 @@
+// What:      reads and verifies the sequences of a call, and cuts them into items (items.cuh): the lists that
+// the kernels
+//            work off
+// Steps:     1. verify; total cost, longest sequence   2. sequences, longest first (counting sort by length:
+// the order within
+//            a bucket varies from run to run, results do not depend on it)   3. in that order, decide who is
+//            split among blocks, and write the items, last rows of a sequence first: they see most
+// Mapping:   one block; a thread per sequence, then a thread per item
+// Cost:      a few microseconds up to some hundred sequences; the host reads nothing, so a recorded graph
+// stays valid
+#pragma once
+#include <climits>
+
+#include "cuda/attention/items.cuh"
+#include "cuda/device/block.cuh"
+#include "cuda/device/fault.cuh"
+
+namespace warploop::cuda {
+
+inline constexpr int kPlanThreads = 256;
+inline constexpr int kPlanBuckets = 64;
+
+struct PlannedSequence {
+  int first_query, num_queries, num_keys, pages;  // as in AttentionItem; no queries: nothing to do
+  int kind;                                       // 0 narrow, 1 wide
+  int rows, tiles;
+  int first_key;    // that any query sees
+  int span, spans;  // keys of a span; spans that any query sees
+};
+
+struct PlanShared {
+  BlockScratch<long long> scratch;
+  int bucket_start[kPlanBuckets + 1];
+  PlannedSequence sequences[kPlanThreads];
+  int first_item[kPlanThreads];     // of the sequence, among those of this round
+  int list_at[kPlanThreads];        // in the list of its kind
+  int split_at[kPlanThreads];       // in the list of split tiles of its kind
+  long long part_at[kPlanThreads];  // in the pool; -1: not split
+};
+
+WARPLOOP_DEVICE bool is_range(long long first, long long end, long long limit) {
+  return first >= 0 && end >= first && end <= limit;
+}
+
+/// Queries and keys of sequence b. `report`: raise faults; what is at fault has no queries.
+WARPLOOP_DEVICE PlannedSequence read_sequence(const AttentionProblem& p, int b, bool report) {
+  PlannedSequence s{};
+  long long first = 0, end = p.q.sizes[0];
+  if (p.cu_seqlens_q) first = p.cu_seqlens_q[b], end = p.cu_seqlens_q[b + 1];
+  if (!is_range(first, end, p.q.sizes[0])) {
+    if (report) raise_fault(p.bad_queries, first < 0 ? first : end, p.q.sizes[0], b);
+    return s;
+  }
+  const int queries = static_cast<int>(end - first);
+  s.first_query = static_cast<int>(first);
+  if (p.context_lens) {
+    if (queries == 0) return s;
+    const long long length = p.context_lens[b], capacity = p.page_table.sizes[1] * p.k.sizes[1];
+    s.pages = p.table_rows[b];
+    const bool fits = length >= queries && length <= capacity,
+               row = s.pages >= 0 && s.pages < p.page_table.sizes[0];
+    if (report && !fits) raise_fault(p.bad_keys, length, capacity, b);
+    if (report && !row) raise_fault(p.bad_row, s.pages, p.page_table.sizes[0], b);
+    if (!fits || !row) return s;
+    s.num_keys = static_cast<int>(length);
+  } else {
+    long long first_key = 0, end_key = p.k.sizes[0];
+    if (p.cu_seqlens_k) first_key = p.cu_seqlens_k[b], end_key = p.cu_seqlens_k[b + 1];
+    if (!is_range(first_key, end_key, p.k.sizes[0])) {
+      if (report) raise_fault(p.bad_keys, first_key < 0 ? first_key : end_key, p.k.sizes[0], b);
+      return s;
+    }
+    s.pages = static_cast<int>(first_key);
+    s.num_keys = static_cast<int>(end_key - first_key);
+  }
+  s.num_queries = queries;
+  return s;
+}
+
+WARPLOOP_DEVICE int divide_up(long long a, int b) { return static_cast<int>((a + b - 1) / b); }
+
+/// Tiles and spans, from the sequence alone.
+WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, PlannedSequence& s) {
+  s.rows = s.num_queries * plan.group;
+  s.kind = s.rows > plan.narrow_rows;
+  s.tiles = divide_up(s.rows, plan.tile_rows[s.kind]);
+  s.first_key = p.window > 0 ? std::max(s.num_keys - s.num_queries - p.window + 1, 0) : 0;
+  if (s.kind == 0) {
+    s.span = kNarrowSpan;
+    while (divide_up(s.num_keys, s.span) > kMaxSpans) s.span *= 2;
+  } else {
+    // As many spans as let the sequence occupy the GPU by itself; with a window a tile sees little anyway.
+    const long long heads_of_tiles = s.tiles * p.k.sizes[2];
+    const int most_spans = kMaxSpans;
+    int spans =
+        std::min(static_cast<int>(plan.num_sms / heads_of_tiles), divide_up(s.num_keys, kSmallestSpan));
+    spans = p.window > 0 ? 1 : std::max(std::min(spans, most_spans), 1);
+    s.span = std::max(divide_up(divide_up(s.num_keys, spans), kSpanUnit), 1) * kSpanUnit;
+  }
+  s.first_key = s.first_key / s.span * s.span;
+  s.spans = std::max(divide_up(s.num_keys - s.first_key, s.span), 1);
+}
+
+WARPLOOP_DEVICE PlannedSequence cut_sequence(const AttentionProblem& p, const AttentionPlan& plan, int b) {
+  PlannedSequence s = read_sequence(p, b, false);
+  if (s.num_queries > 0) cut(p, plan, s);
+  return s;
+}
+
+/// Sum of the values of the threads before this one; `total`: of all.
+WARPLOOP_DEVICE long long sum_before(long long value, BlockScratch<long long>& scratch, long long& total) {
+  const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = lane_index();
+  const long long before = sum_lanes_before(value);
+  if (lane == kWarpSize - 1) scratch.lanes[warp] = before + value;
+  sync_block();
+  long long warps_before = 0;
+  total = 0;
+  for (int w = 0; w < kPlanThreads / kWarpSize; w++) {
+    if (w == warp) warps_before = total;
+    total += scratch.lanes[w];
+  }
+  sync_block();
+  return warps_before + before;
+}
+
+WARPLOOP_DEVICE int bucket_of(const PlannedSequence& s, int longest) {
+  const long long keys = s.num_keys - s.first_key;
+  return kPlanBuckets - 1 - static_cast<int>(keys * (kPlanBuckets - 1) / std::max(longest, 1));
+}
+
+// 2. Returns how many sequences there are to do.
+WARPLOOP_DEVICE int sort_sequences(const AttentionProblem& p, const AttentionPlan& plan, int longest,
+                                   PlanShared& shared) {
+  const int tid = static_cast<int>(threadIdx.x);
+  for (int i = tid; i <= kPlanBuckets; i += kPlanThreads) shared.bucket_start[i] = 0;
+  sync_block();
+  for (int b = tid; b < p.num_sequences; b += kPlanThreads) {
+    const PlannedSequence s = cut_sequence(p, plan, b);
+    if (s.num_queries > 0) atomic_add(&shared.bucket_start[bucket_of(s, longest)], 1);
+  }
+  sync_block();
+  long long count;
+  const long long size = tid < kPlanBuckets ? shared.bucket_start[tid] : 0;
+  const long long start = sum_before(size, shared.scratch, count);
+  if (tid < kPlanBuckets) shared.bucket_start[tid] = static_cast<int>(start);
+  sync_block();
+  for (int b = tid; b < p.num_sequences; b += kPlanThreads) {
+    const PlannedSequence s = cut_sequence(p, plan, b);
+    if (s.num_queries > 0) plan.order[atomic_add(&shared.bucket_start[bucket_of(s, longest)], 1)] = b;
+  }
+  sync_block();
+  return static_cast<int>(count);
+}
+
+/// Two counts in one word, so that one scan serves both kinds.
+WARPLOOP_DEVICE long long of_kind(int kind, long long count) { return kind ? count << 32 : count; }
+WARPLOOP_DEVICE int kind_of(long long counts, int kind) {
+  return static_cast<int>(kind ? counts >> 32 : counts & INT_MAX);
+}
+
+WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& plan,
+                                const PlanShared& shared, int j, int number) {
+  const PlannedSequence& s = shared.sequences[j];
+  const int heads = static_cast<int>(p.k.sizes[2]), tile_rows = plan.tile_rows[s.kind];
+  const bool split = shared.part_at[j] >= 0;
+  const int tile = s.tiles - 1 - (split ? number / s.spans : number), span = split ? number % s.spans : 0;
+  AttentionItem item{};
+  item.first_query = s.first_query;
+  item.num_queries = s.num_queries;
+  item.num_keys = s.num_keys;
+  item.pages = s.pages;
+  item.first_row = tile * tile_rows;
+  item.num_rows = std::min(tile_rows, s.rows - item.first_row);
+  item.span = s.span;
+  item.spans = s.spans;
+  item.first_key = s.first_key + span * s.span;
+  item.last_key = split ? std::min(item.first_key + s.span, s.num_keys) : s.num_keys;
+  item.part = -1;
+  if (split) {
+    const long long tile_part = static_cast<long long>(tile) * s.spans * heads * std::min(tile_rows, s.rows);
+    item.part = static_cast<int>(shared.part_at[j] + tile_part +
+                                 static_cast<long long>(span) * heads * item.num_rows);
+    if (span == 0) plan.split[s.kind][shared.split_at[j] + tile] = item;
+  }
+  plan.items[s.kind][shared.list_at[j] + number] = item;
+}
+
+/// What the rounds so far have used.
+struct PlanProgress {
+  long long items, split;  // of both kinds
+  long long parts;         // rows of the pool
+};
+
+// 3. for the sequences from `first` in the order, one per thread
+WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan& plan, long long narrow_share,
+                                 long long wide_share, int first, int count, PlanShared& shared,
+                                 PlanProgress& done) {
+  const int tid = static_cast<int>(threadIdx.x);
+  PlannedSequence s{};
+  if (first + tid < count) s = cut_sequence(p, plan, plan.order[first + tid]);
+  // A sequence is worth splitting when its items would be long against what a block has to do.
+  // With a window most spans would be empty for most of several tiles.
+  const bool long_items = s.spans > 1 && (s.tiles == 1 || p.window == 0) &&
+                          4ll * (s.num_keys - s.first_key) > (s.kind ? wide_share : narrow_share);
+  const long long tile_parts = s.spans * p.k.sizes[2] * std::min(plan.tile_rows[s.kind], s.rows);
+  const long long parts = long_items ? s.tiles * tile_parts : 0;
+  long long all_parts, all_items, all_split, all;
+  const long long part = done.parts + sum_before(parts, shared.scratch, all_parts);
+  const bool split = long_items && part + parts <= plan.pool_rows;
+  const int items = s.tiles * (split ? s.spans : 1);
+  shared.sequences[tid] = s;
+  shared.part_at[tid] = split ? part : -1;
+  shared.first_item[tid] = static_cast<int>(sum_before(items, shared.scratch, all));
+  shared.list_at[tid] =
+      kind_of(done.items + sum_before(of_kind(s.kind, items), shared.scratch, all_items), s.kind);
+  shared.split_at[tid] = kind_of(
+      done.split + sum_before(of_kind(s.kind, split ? s.tiles : 0), shared.scratch, all_split), s.kind);
+  done = {done.items + all_items, done.split + all_split, done.parts + all_parts};
+  sync_block();
+  for (int e = tid; e < all; e += kPlanThreads) {
+    int j = 0;  // the last sequence that begins at or before item e
+    for (int step = kPlanThreads / 2; step > 0; step /= 2) {
+      if (shared.first_item[j + step] <= e) j += step;
+    }
+    write_item(p, plan, shared, j, e - shared.first_item[j]);
+  }
+  sync_block();
+}
+
+static __global__ void __launch_bounds__(kPlanThreads)
+    plan_attention(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
+  auto& shared = shared_plan<PlanShared>();
+  // 1. verify
+  long long queries = 0, narrow_cost = 0, wide_cost = 0, longest = 0;
+  for (int b = static_cast<int>(threadIdx.x); b < p.num_sequences; b += kPlanThreads) {
+    PlannedSequence s = read_sequence(p, b, true);
+    queries += s.num_queries;
+    if (s.num_queries == 0) continue;
+    cut(p, plan, s);
+    const long long keys = s.num_keys - s.first_key;
+    (s.kind ? wide_cost : narrow_cost) += keys * s.tiles * p.k.sizes[2];
+    longest = std::max(longest, keys);
+  }
+  queries = sum_block(queries, shared.scratch);
+  longest =
+      reduce_block(longest, 0ll, shared.scratch, [](long long a, long long b) { return a > b ? a : b; });
+  const long long narrow_share = sum_block(narrow_cost, shared.scratch) / plan.blocks[0];
+  const long long wide_share = sum_block(wide_cost, shared.scratch) / plan.blocks[1];
+  if (threadIdx.x == 0 && queries != p.q.sizes[0]) raise_fault(p.bad_total, queries, p.q.sizes[0]);
+
+  const int count = sort_sequences(p, plan, static_cast<int>(longest), shared);
+  PlanProgress done{};
+  for (int first = 0; first < count; first += kPlanThreads)
+    write_items(p, plan, narrow_share, wide_share, first, count, shared, done);
+  if (threadIdx.x < 2) {
+    const int kind = static_cast<int>(threadIdx.x);
+    plan.queues[kind] = {0, static_cast<uint32_t>(kind_of(done.items, kind)),
+                         static_cast<uint32_t>(kind_of(done.split, kind))};
+  }
+}
+
+}  // namespace warploop::cuda

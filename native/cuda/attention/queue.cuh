@@ -1,0 +1,69 @@
+// The blocks of a persistent kernel take items from a list in device memory until it is empty. Who takes
+// which changes nothing in the results.
+#pragma once
+#include "cuda/attention/items.cuh"
+#include "cuda/device/block.cuh"
+#include "cuda/device/memory.cuh"
+
+namespace warploop::cuda {
+
+/// The keys that the rows of an item need, and those that all of them see.
+struct ItemKeys {
+  int first, last;            // within the item
+  int seen_first, seen_last;  // no mask is needed within
+};
+WARPLOOP_DEVICE ItemKeys keys_of(const AttentionProblem& p, int group, const AttentionItem& item) {
+  const int bottom_row = item.first_row + item.num_rows - 1;
+  const KeyRange top = visible_keys(p, item.num_keys, position_of(item, group, item.first_row));
+  const KeyRange bottom = visible_keys(p, item.num_keys, position_of(item, group, bottom_row));
+  return {std::max(top.begin, item.first_key), std::min(bottom.end, item.last_key), bottom.begin, top.end};
+}
+
+class ItemQueue {
+ public:
+  /// A member of the kernel's shared plan: the item that the block works on lies there, not in registers.
+  struct Slot {
+    AttentionItem item;
+    ItemKeys keys;
+    uint32_t next;  // place in the list of the item after this one
+  };
+
+  /// List `kind` of the plan.
+  WARPLOOP_DEVICE ItemQueue(const AttentionProblem& p, const AttentionPlan& plan, int kind, Slot& slot)
+      : p_(p), plan_(plan), kind_(kind), slot_(slot) {
+    if (threadIdx.x == 0) slot.next = blockIdx.x;
+  }
+
+  /// The next item, in the slot, and its KV head; -1: there is none. Waits for all threads of the block
+  /// before and after, so the shared plan is free. Heads are neighbours in the list: the keys of a token are
+  /// read by all heads at about the same time.
+  WARPLOOP_DEVICE int take() {
+    AttentionQueue& queue = plan_.queues[kind_];
+    const auto num_heads = static_cast<uint32_t>(p_.k.sizes[2]);
+    sync_block();
+    const uint32_t at = slot_.next;
+    if (at >= queue.num_items * num_heads) return -1;
+    sync_block();
+    if (threadIdx.x == 0) {
+      slot_.next = gridDim.x +
+                   atomic_add(&queue.next, 1u);  // takes no longer than the item, which it does not wait for
+      slot_.item = plan_.items[kind_][at / num_heads];
+      slot_.keys = keys_of(p_, plan_.group, slot_.item);
+    }
+    sync_block();
+    return static_cast<int>(at % num_heads);
+  }
+
+ private:
+  const AttentionProblem& p_;
+  const AttentionPlan& plan_;
+  const int kind_;
+  Slot& slot_;
+};
+
+/// Row of the pool for row `row` of the tile, in the span of the item.
+WARPLOOP_DEVICE float* pool_row(const AttentionPlan& plan, const AttentionItem& item, int head, int row) {
+  return plan.pool + (item.part + static_cast<int64_t>(head) * item.num_rows + row) * plan.part_stride;
+}
+
+}  // namespace warploop::cuda

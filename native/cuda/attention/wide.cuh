@@ -1,0 +1,219 @@
+// What:      attention for tiles of 64 or 128 packed rows of a KV head: prompts and chunks of prompts
+// Steps:     1. take an item: a tile of rows of one sequence and head, one span of its keys or all of them
+//            2. for each tile of keys: S = Q K^T, softmax in registers, O += P V
+//            3. at the end of a span: add its sums to those of the spans before, which wait in global memory
+//            4. store the result, or the span's sums for the merge kernel
+// Mapping:   persistent blocks of 4 warps, warps along the rows: row block r (16 rows) of warp w begins at
+// row 64 r + 16 w, so
+//            that few rows still use all warps. Two row blocks per warp (Dh <= 128) read each key fragment
+//            once for two products: shared memory would limit the tensor cores otherwise
+// Resources: shared memory at Dh 128: Q 32 KiB, ring 2 x 32 KiB; registers <= 255, two blocks per
+// multiprocessor Cost:      2 rows Lk (Dh + Dv) flop (half when causal), limited by the tensor cores
+// Numerics:  as the narrow kernel's
+// Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
+// Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1
+#pragma once
+#include "cuda/attention/narrow.cuh"
+
+namespace warploop::cuda {
+
+template <class T_, int kDh_, int kDv_, int kRowBlocks_, int kKeys_, int kBlocks_>
+struct WideShape {
+  using T = T_;
+  static constexpr int kDh = kDh_, kDv = kDv_, kRowBlocks = kRowBlocks_, kKeys = kKeys_, kBlocks = kBlocks_;
+  static constexpr int kWarps = 4, kThreads = kWarps * kWarpSize, kRows = 16 * kWarps * kRowBlocks;
+  static constexpr int kTotalsPerBlock = kRowBlocks * (kDv / 8 + 1) * kThreads;  // float4
+  using Ring = KeyRing<T, kDh, kDv, kKeys, 2, kThreads>;
+  struct Shared {
+    alignas(128) T q[kRows * kDh];
+    typename Ring::Storage ring;
+    int position[kRows];  // among the keys
+    ItemQueue::Slot slot;
+  };
+  static_assert(kSpanUnit % kKeys == 0);
+  static_assert(kDh > 128 || sizeof(Shared) <= 99 << 10, "what sm_86 and sm_89 have");
+};
+
+template <class S>
+class WideTile {
+  using T = typename S::T;
+
+ public:
+  WARPLOOP_DEVICE WideTile(const AttentionProblem& p, const AttentionPlan& plan, int head,
+                           typename S::Shared& shared)
+      : p_(p),
+        plan_(plan),
+        item_(shared.slot.item),
+        head_(head),
+        shared_(shared),
+        warp_(warp_index()),
+        tid_(threadIdx.x) {}
+
+  WARPLOOP_DEVICE void run() {
+    const ItemKeys& keys = shared_.slot.keys;
+    const int tile = keys.first / S::kKeys * S::kKeys;
+    typename S::Ring ring(shared_.ring, {p_, item_, keys, head_}, tile);
+    prepare_rows();
+    ring.begin();
+
+    const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
+    bool earlier = false;                         // spans have been closed
+    const int count = std::max(ring.count(), 1);  // no keys: one empty span
+    for (int i = 0; i < count; i++) {
+      ring.advance(i);
+      if (i == 0 && p_.scale < 0) negate<S::kRows * S::kDh, S::kThreads>(shared_.q);
+      const int first = tile + i * S::kKeys, last = first + S::kKeys;
+      if (i < ring.count())
+        add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < last, scale);
+      const bool final = i + 1 == count;
+      if (!final && last % item_.span != 0) continue;
+      close_span(earlier, final);
+      earlier = true;
+    }
+  }
+
+ private:
+  static constexpr float kLog2e = 1.44269504f;
+  static constexpr float kLeastScale = 1.17549435e-38f;  // with 0 a hidden score, -inf, would become NaN
+
+  WARPLOOP_DEVICE int first_row(int block) const { return 64 * block + 16 * warp_; }
+
+  WARPLOOP_DEVICE void prepare_rows() {
+    copy_rows<S::kRows, S::kDh, S::kThreads>(
+        shared_.q, p_.q.template as<T>(), static_cast<int>(p_.q.sizes[2]), [this](int r) {
+          return r < item_.num_rows ? row_offset(p_.q, item_, plan_.group, head_, item_.first_row + r) : -1;
+        });
+    clear(o_);
+    clear(state_);
+    for (int r = tid_; r < S::kRows; r += S::kThreads) {
+      shared_.position[r] = position_of(item_, plan_.group, item_.first_row + r);
+    }
+  }
+
+  /// Whether some of the rows see some of the tile of keys.
+  WARPLOOP_DEVICE bool sees(int top, int bottom, int first) const {
+    return visible_keys(p_, item_.num_keys, shared_.position[bottom]).end > first &&
+           visible_keys(p_, item_.num_keys, shared_.position[top]).begin < first + S::kKeys;
+  }
+
+  // 2. Row blocks that see nothing of the tile are left out: the state would stay as it is.
+  WARPLOOP_DEVICE void add_tile(const typename S::Ring::Storage::Stage& stage, int first, bool masked,
+                                float scale) {
+    uint32_t active = 0;
+#pragma unroll
+    for (int r = 0; r < S::kRowBlocks; r++) {
+      const int top = first_row(r), bottom = std::min(top + 15, item_.num_rows - 1);
+      if (top < item_.num_rows && (!masked || sees(top, bottom, first))) {
+        active |= 1u << r;
+      }
+    }
+    active = shuffle(active, 0);
+    if (active == 0) return;
+    float s[S::kRowBlocks][S::kKeys / 8][4];
+    uint32_t weights[S::kRowBlocks][S::kKeys / 16][4];
+    score<T, S::kDh>(shared_address(shared_.q), first_row(0), active, shared_address(stage.keys), 0, s);
+#pragma unroll
+    for (int r = 0; r < S::kRowBlocks; r++) {
+      if (!(active >> r & 1)) continue;
+      float decay[2];
+      if (masked) hide_keys(p_, item_.num_keys, shared_.position + first_row(r), first, s[r]);
+      soften<T>(s[r], scale, state_.max[r], state_.sum[r], decay, weights[r]);
+      rescale(o_[r], decay);
+    }
+    add_values<T, S::kDv>(weights, active, shared_address(stage.values), 0, o_);
+  }
+
+  // 3. the sums of the span
+  WARPLOOP_DEVICE void close_span(bool earlier, bool final) {
+    float4* totals = plan_.totals + blockIdx.x * plan_.totals_per_block + tid_;
+#pragma unroll
+    for (int r = 0; r < S::kRowBlocks; r++) {
+      RowState total[2];
+#pragma unroll
+      for (int h = 0; h < 2; h++) total[h] = {state_.max[r][h], sum_lanes<4>(state_.sum[r][h])};
+      float4* kept_sums = totals + r * (S::kDv / 8 + 1) * S::kThreads;
+      float4& kept_states = kept_sums[S::kDv / 8 * S::kThreads];
+      if (earlier) add_earlier(kept_sums, kept_states, total, o_[r]);
+      if (final) {
+        store(r, total);
+        continue;
+      }
+      kept_states = make_float4(total[0].max, total[0].sum, total[1].max, total[1].sum);
+#pragma unroll
+      for (int n = 0; n < S::kDv / 8; n++) {
+        kept_sums[n * S::kThreads] = make_float4(o_[r][n][0], o_[r][n][1], o_[r][n][2], o_[r][n][3]);
+      }
+    }
+    clear(o_);
+    clear(state_);
+  }
+
+  WARPLOOP_DEVICE static void add_earlier(const float4* kept_sums, const float4& kept_states,
+                                          RowState (&total)[2], float (&o)[S::kDv / 8][4]) {
+    const RowState part[2] = {total[0], total[1]};
+    MergeFactors f[2];
+    total[0] = {kept_states.x, kept_states.y};
+    total[1] = {kept_states.z, kept_states.w};
+#pragma unroll
+    for (int h = 0; h < 2; h++) f[h] = merge_states(total[h], part[h]);
+#pragma unroll
+    for (int n = 0; n < S::kDv / 8; n++) {
+      const float4 kept = kept_sums[n * S::kThreads];
+      o[n][0] = fmaf(o[n][0], f[0].added, kept.x * f[0].kept);
+      o[n][1] = fmaf(o[n][1], f[0].added, kept.y * f[0].kept);
+      o[n][2] = fmaf(o[n][2], f[1].added, kept.z * f[1].kept);
+      o[n][3] = fmaf(o[n][3], f[1].added, kept.w * f[1].kept);
+    }
+  }
+
+  // 4. what leaves the block
+  WARPLOOP_DEVICE void store(int block, const RowState (&total)[2]) const {
+    const int g = lane_index() / 4, t = lane_index() % 4, width = static_cast<int>(p_.v.sizes[3]);
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      const int row = first_row(block) + g + 8 * h;
+      if (row >= item_.num_rows) continue;
+      if (item_.part >= 0) {
+        float* to = pool_row(plan_, item_, head_, row);
+#pragma unroll
+        for (int n = 0; n < S::kDv / 8; n++) {
+          const float2 pair = make_float2(o_[block][n][2 * h], o_[block][n][2 * h + 1]);
+          if (n * 8 < width) *reinterpret_cast<float2*>(to + n * 8 + 2 * t) = pair;
+        }
+        if (t == 0) to[width] = total[h].max, to[width + 1] = total[h].sum;
+        continue;
+      }
+      const float factor = reciprocal_sum(total[h]);
+      const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row);
+#pragma unroll
+      for (int n = 0; n < S::kDv / 8; n++) {
+        if (n * 8 >= width) continue;
+        store_results(p_.out, at + n * 8 + 2 * t, o_[block][n][2 * h] * factor,
+                      o_[block][n][2 * h + 1] * factor);
+      }
+      if (t == 0 && p_.lse) {
+        p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, item_.first_row + row)] =
+            log_sum(total[h]);
+      }
+    }
+  }
+
+  const AttentionProblem& p_;
+  const AttentionPlan& plan_;
+  const AttentionItem& item_;
+  const int head_;
+  typename S::Shared& shared_;
+  const int warp_, tid_;
+  float o_[S::kRowBlocks][S::kDv / 8][4];  // of the span
+  SoftmaxState<S::kRowBlocks> state_;      // of the span
+};
+
+template <class S>
+__global__ void __launch_bounds__(S::kThreads, S::kBlocks)
+    attention_wide(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
+  auto& shared = shared_plan<typename S::Shared>();
+  ItemQueue queue(p, plan, 1, shared.slot);
+  for (int head = queue.take(); head >= 0; head = queue.take()) WideTile<S>(p, plan, head, shared).run();
+}
+
+}  // namespace warploop::cuda

@@ -1,0 +1,140 @@
+#include "cuda/cuda_executor.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "core/error.h"
+#include "cuda/cuda_check.h"
+
+namespace warploop::cuda {
+
+namespace {
+
+/// A recorded step as a CUDA graph.
+struct CompiledGraph final : Graph::Compiled {
+  cudaGraphExec_t executable = nullptr;
+  ~CompiledGraph() override {
+    if (executable) cudaGraphExecDestroy(executable);
+  }
+};
+
+/// A variable of the environment for diagnostics; lib/env.ts lists them. Empty: not set.
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+}  // namespace
+
+CudaStream::CudaStream(int gpu) {
+  use_gpu(gpu);
+  require(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+}
+
+CudaStream::~CudaStream() {
+  cudaStreamSynchronize(stream_);
+  cudaStreamDestroy(stream_);
+}
+
+CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch)
+    : gpu_(gpu.index),
+      scratch_(std::move(scratch)),
+      stream_(gpu.index),
+      uploads_(stream_),
+      completions_(gpu.index, downloads_) {
+  auto* bytes = static_cast<std::byte*>(scratch_->data());
+  context_.stream = stream_;
+  context_.workspace = bytes;
+  context_.counters = reinterpret_cast<uint32_t*>(bytes + kWorkspaceBytes);
+  context_.fault = reinterpret_cast<FaultRecord*>(context_.counters + kCounters);
+  context_.num_sms = gpu.num_sms;
+  context_.compute_capability = gpu.compute_capability;
+  context_.portable_only = !environment("WARPLOOP_PORTABLE").empty();
+  context_.hopper_first = !environment("WARPLOOP_HOPPER_FIRST").empty();
+  linear_tile_ = environment("WARPLOOP_LINEAR_TILE");
+  context_.linear_tile = linear_tile_.empty() ? nullptr : linear_tile_.c_str();
+  require(cudaMemsetAsync(context_.counters, 0, kScratchBytes - kWorkspaceBytes, stream_), "cudaMemsetAsync");
+}
+
+CudaExecutor::~CudaExecutor() {
+  use_gpu(gpu_);
+  cudaStreamSynchronize(stream_);
+}
+
+void CudaExecutor::copy_from_host(void* device, const void* host, size_t bytes) {
+  use_gpu(gpu_);
+  uploads_.copy(device, host, bytes);
+}
+
+void CudaExecutor::copy_to_host(void* host, const void* device, size_t bytes) {
+  use_gpu(gpu_);
+  if (bytes == 0) return;
+  if (const std::byte* staged = download(host, device, bytes)) copies_.push_back({host, staged, bytes});
+}
+
+const std::byte* CudaExecutor::download(void* host, const void* device, size_t bytes) {
+  std::byte* staged = downloads_.take(bytes);
+  void* to = staged ? staged : host;
+  require(cudaMemcpyAsync(to, device, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
+  if (!staged) require(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+  return staged;
+}
+
+void CudaExecutor::then(Done done) {
+  Completion completion;
+  completion.copies = std::exchange(copies_, {});
+  completion.done = std::move(done);
+  try {  // whoever waits is told of a failure in turn, not by an exception
+    use_gpu(gpu_);
+    completion.event = completions_.take_event();
+    completion.staged_fault = reinterpret_cast<const FaultRecord*>(
+        download(&completion.fault, context_.fault, sizeof(FaultRecord)));
+    require(cudaEventRecord(completion.event, stream_), "cudaEventRecord");
+  } catch (const std::exception& e) {
+    completion.problem = e.what();
+  }
+  completion.downloads_mark = downloads_.mark();
+  completions_.add(std::move(completion));
+}
+
+void CudaExecutor::replay(Graph& graph) {
+  use_gpu(gpu_);
+  if (graph.executor !=
+      id()) {  // recorded on another stream: its CUDA graph would use that stream's workspace
+    graph.commands.for_each([this](const Command& c) { run(c); });
+    return;
+  }
+  if (!graph.compiled) graph.compiled = compile(graph);
+  require(cudaGraphLaunch(static_cast<CompiledGraph&>(*graph.compiled).executable, stream_),
+          "cudaGraphLaunch");
+}
+
+void CudaExecutor::run(const Command& command) {
+  try {
+    command.run(command.params(), *this);
+  } catch (const std::exception& e) {
+    fail_execution(name_of(command.op), ": ", e.what(), " (", command.describe(command.params()), ")");
+  }
+}
+
+std::unique_ptr<Graph::Compiled> CudaExecutor::compile(const Graph& graph) {
+  // Thread-local: other threads may allocate meanwhile.
+  require(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  cudaGraph_t captured = nullptr;
+  try {
+    graph.commands.for_each([this](const Command& c) { run(c); });
+  } catch (...) {
+    cudaStreamEndCapture(stream_, &captured);
+    if (captured) cudaGraphDestroy(captured);
+    throw;
+  }
+  require(cudaStreamEndCapture(stream_, &captured), "cudaStreamEndCapture");
+  auto compiled = std::make_unique<CompiledGraph>();
+  const cudaError_t status = cudaGraphInstantiate(&compiled->executable, captured, 0);
+  cudaGraphDestroy(captured);
+  require(status, "cudaGraphInstantiate");
+  require(cudaGraphUpload(compiled->executable, stream_), "cudaGraphUpload");
+  return compiled;
+}
+
+}  // namespace warploop::cuda

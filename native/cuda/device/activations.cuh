@@ -1,0 +1,23 @@
+// Activation functions in f32; the formulas of cpu/activations.h.
+#pragma once
+#include <cmath>
+
+#include "cuda/device/platform.cuh"
+
+namespace warploop::cuda {
+
+/// z / (1 + e^-z)
+WARPLOOP_DEVICE float silu(float z) { return z / (1.0f + expf(-z)); }
+
+/// x Phi(x), Phi the normal distribution function: x/2 erfc(-x / sqrt(2)), which keeps its digits for
+/// negative x.
+WARPLOOP_DEVICE float gelu_erf(float x) { return 0.5f * x * erfcf(-0.70710678f * x); }
+
+/// x/2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3). Since (1 + tanh(u)) / 2 = 1 / (1 + e^-2u), exactly,
+/// this is one exp and no cancellation for negative x.
+WARPLOOP_DEVICE float gelu_tanh(float x) {
+  const float twice_u = 1.59576912f * x * (1.0f + 0.044715f * x * x);
+  return x / (1.0f + expf(-twice_u));
+}
+
+}  // namespace warploop::cuda

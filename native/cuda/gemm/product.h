@@ -1,0 +1,49 @@
+// What the matrix-product kernels behind linear and grouped_linear get: the operands, what happens to the
+// sums, and the schedule. Host and device share it; a launcher fills it in, schedule.h the last part.
+#pragma once
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "cuda/fault.h"
+#include "cuda/gemm/tile_grid.h"
+
+namespace warploop::cuda {
+
+/// out = f(sums) + bias + residual, in f32 until it is stored.
+struct Epilogue {
+  const float* bias;     // [columns] or null
+  const void* residual;  // [rows, columns] or null; may be out
+  void* out;             // [rows, columns]
+  int64_t residual_stride, out_stride;
+  int64_t columns;
+  DType residual_dtype, out_dtype;
+  bool quads;   // every four columns from a multiple of 4 on may be read and written as one vector
+  bool swiglu;  // panels of 16 weight rows alternate gate and up: f = silu(gate) * up, half as many columns
+};
+
+/// Experts: rows [offsets[e], offsets[e + 1]) take the e-th weight; row r reads x[order[r] / top_k].
+struct Groups {
+  const int32_t* offsets;  // [count + 1]; null: one dense product
+  const int32_t* order;    // [rows] or null
+  int count;
+  int top_k;
+  FaultSite decreasing, outside, bad_order;
+};
+
+struct Product {
+  const void* x;  // rows of K elements
+  int64_t x_stride, x_rows;
+  const void* weight;   // plain rows of padded_K elements in panel order (pack_linear), group after group
+  int64_t weight_rows;  // of one group; a multiple of 16
+  int64_t rows;         // of out
+  int K, padded_K;
+  Groups groups;
+  Epilogue epilogue;
+  // the schedule
+  TileGrid tiles;
+  int splits;          // blocks that share the K of one tile
+  float* partials;     // their sums
+  uint32_t* counters;  // one per tile: how many have arrived
+};
+
+}  // namespace warploop::cuda

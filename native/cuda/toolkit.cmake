@@ -1,0 +1,36 @@
+# Where the CUDA toolkit is: CUDA_HOME or CUDA_PATH, else where nvcc says that it belongs to.
+
+# out = the folder of cuda_runtime.h; stops with what to do when there is none
+function(find_cuda_headers out)
+  set(roots "$ENV{CUDA_HOME}" "$ENV{CUDA_PATH}")
+  find_program(WARPLOOP_NVCC nvcc PATHS /usr/local/cuda/bin)
+  if(WARPLOOP_NVCC)
+    # nvcc may be a wrapper or a link; a dry run prints the folder that it works with ("#$ TOP=...").
+    execute_process(COMMAND ${WARPLOOP_NVCC} --dryrun none.cu OUTPUT_VARIABLE dry ERROR_VARIABLE dry)
+    if(dry MATCHES "TOP=([^\n]+)")
+      list(APPEND roots "${CMAKE_MATCH_1}")
+    endif()
+  endif()
+  foreach(root ${roots})
+    foreach(folder targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include targets/sbsa-linux/include include)
+      if(EXISTS "${root}/${folder}/cuda_runtime.h")
+        file(REAL_PATH "${root}/${folder}" found)
+        set(${out} "${found}" PARENT_SCOPE)
+        return()
+      endif()
+    endforeach()
+  endforeach()
+  message(FATAL_ERROR "There are no headers of the CUDA toolkit: put nvcc on PATH or set CUDA_HOME to the toolkit's folder")
+endfunction()
+
+# out = the static library of the CUDA runtime, from the toolkit that the headers are of
+function(find_cuda_runtime out headers)
+  foreach(folder ../lib ../lib64)
+    if(EXISTS "${headers}/${folder}/libcudart_static.a")
+      file(REAL_PATH "${headers}/${folder}/libcudart_static.a" found)
+      set(${out} "${found}" PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  message(FATAL_ERROR "There is no libcudart_static.a beside ${headers}: the CUDA toolkit is incomplete")
+endfunction()
