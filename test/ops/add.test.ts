@@ -1,10 +1,9 @@
 // Contract: add is one f32 addition per element, rounded to the dtype of a, whatever the strides and aliases.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { add } from "../../lib/ops/add.js";
 import { add as reference } from "../reference/add.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -69,7 +68,7 @@ describeOp("add", cases, async (context, c) => {
 });
 
 describe("add: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

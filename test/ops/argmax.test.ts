@@ -1,10 +1,9 @@
 // Contract: argmax is exactly its reference: ties go to the lowest index, NaN never wins, a row of NaN gives 0.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { argmax } from "../../lib/ops/argmax.js";
 import { argmax as reference } from "../reference/argmax.js";
 import { expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -81,7 +80,7 @@ describeOp(
 );
 
 describe("argmax: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

@@ -1,10 +1,9 @@
 // Contract: cast rounds to the nearest value of the new dtype, ties to even; special values survive.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { cast } from "../../lib/ops/cast.js";
 import { cast as reference } from "../reference/cast.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -97,7 +96,7 @@ describeOp("cast", cases, async (context, c) => {
 });
 
 describe("cast: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

@@ -1,11 +1,10 @@
 // Contract: copy moves the bits of every dtype between tensors of one shape, whatever the row strides of either.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { copy } from "../../lib/ops/copy.js";
 import { copy as reference } from "../reference/copy.js";
 import { expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
-import { type FloatDType } from "../support/dtype.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
+import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
 interface CopyCase extends OpCase {
@@ -51,6 +50,25 @@ describeOp("copy", cases, async (context, c) => {
   expectSame(await context.read(dst), reference(src), { shape });
 });
 
+describeOp(
+  "copy: a block inside a larger tensor",
+  [{ name: "rank 4, cut on every axis" }],
+  async (context) => {
+    const outer = [3, 5, 6, 32];
+    const count = 3 * 5 * 6 * 32;
+    const [from, before] = [new Random(18).normal(count), new Random(19).normal(count)];
+    const [src, dst] = [context.tensor("f32", outer, from), context.tensor("f32", outer, before)];
+    const cut = (whole: typeof src) => whole.slice(0, 1, 3).slice(1, 2, 5).slice(2, 1, 5).slice(3, 4, 24);
+    copy(context.stream, cut(src), cut(dst));
+    const isInside = (i: number): boolean => {
+      const [a, b, c, d] = [Math.floor(i / 960), Math.floor(i / 192) % 5, Math.floor(i / 32) % 6, i % 32];
+      return a >= 1 && b >= 2 && c >= 1 && c < 5 && d >= 4 && d < 24;
+    };
+    const expected = before.map((value, i) => (isInside(i) ? from[i]! : value));
+    expectSame(await context.read(dst), roundTo("f32", expected), { shape: outer });
+  },
+);
+
 describeOp("copy: every bit of bytes and words", [{ name: "256 patterns" }], async (context) => {
   const { stream } = context;
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
@@ -69,7 +87,7 @@ describeOp("copy: every bit of bytes and words", [{ name: "256 patterns" }], asy
 });
 
 describe("copy: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

@@ -1,11 +1,10 @@
 // Contract: embedding copies the rows that ids name, converts their dtype, and refuses ids outside the table.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { embedding as reference } from "../reference/embedding.js";
 import { expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -66,7 +65,7 @@ describeOp("embedding", cases, async (context, c) => {
 });
 
 describe("embedding: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const table = device.empty("bf16", [7, 8]);
 
   test("name the argument, what was expected and what came", () => {

@@ -1,10 +1,9 @@
 // Contract: gelu matches its reference with both formulas over the whole range of x, where each element stands alone.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { gelu, type GeluApproximation } from "../../lib/ops/gelu.js";
 import { gelu as reference } from "../reference/gelu.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -81,7 +80,7 @@ describeOp("gelu", cases, async (context, c) => {
 });
 
 describe("gelu: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

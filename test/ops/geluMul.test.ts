@@ -1,11 +1,10 @@
 // Contract: geluMul matches its reference with both formulas, in every dtype and width.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { type GeluApproximation } from "../../lib/ops/gelu.js";
 import { geluMul } from "../../lib/ops/geluMul.js";
 import { geluMul as reference } from "../reference/geluMul.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -72,7 +71,7 @@ describeOp("geluMul", cases, async (context, c) => {
 });
 
 describe("geluMul: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

@@ -1,12 +1,11 @@
 /** Contract: groupedLinear runs each expert's rows through its own weight, gathering tokens and fusing SwiGLU. */
 import { expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { emptyGroupedWeight, packExpert } from "../../lib/ops/packLinear.js";
 import { groupedLinear as reference } from "../reference/groupedLinear.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
-import type { FloatDType } from "../support/dtype.js";
+import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
+import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
 interface GroupedCase extends OpCase {
@@ -46,6 +45,48 @@ const cases: readonly GroupedCase[] = [
   { name: "f32 activations", counts: [3, 5], N: 40, K: 25, topK: 2, swiglu: true, x: "f32", weight: "bf16" },
   { name: "f16", counts: [3, 15], N: 40, K: 25, swiglu: true, x: "f16", weight: "f16" },
   { name: "strided x", counts: [3, 5], N: 40, K: 25, strided: true, ...bf16 },
+  // rows of whole 16-byte pieces, as models have them: the fast kernels of a GPU
+  { name: "whole pieces, few rows", counts: [2, 0, 5], N: 80, K: 136, ...bf16 },
+  { name: "whole pieces, gathered", counts: [1, 2, 0, 3], N: 96, K: 64, topK: 2, swiglu: true, ...bf16 },
+  {
+    name: "whole pieces, one crowded expert",
+    counts: [1, 21, 0, 2],
+    N: 42,
+    K: 72,
+    topK: 3,
+    swiglu: true,
+    ...bf16,
+  },
+  {
+    name: "whole pieces, ten rows each",
+    counts: [10, 12],
+    N: 64,
+    K: 264,
+    swiglu: true,
+    x: "f16",
+    weight: "f16",
+  },
+  { name: "whole pieces, twenty rows each", counts: [9, 31], N: 140, K: 72, topK: 2, out: "f32", ...bf16 },
+  { name: "whole pieces, fifty rows each", counts: [70, 30], N: 64, K: 64, topK: 2, swiglu: true, ...bf16 },
+  { name: "whole pieces, many rows each", counts: [140, 70], N: 72, K: 64, ...bf16 },
+  {
+    name: "many experts",
+    counts: Array.from({ length: 70 }, (_, e) => (e % 23 === 0 ? 2 : 0)),
+    N: 32,
+    K: 16,
+    ...bf16,
+  },
+  { name: "many rows per expert", counts: [70, 0, 130], N: 256, K: 136, ...bf16 },
+  { name: "many rows per expert, f16", counts: [90, 60], N: 72, K: 24, x: "f16", weight: "f16", out: "f32" },
+  {
+    name: "many rows per expert, gathered, swiglu",
+    counts: [150, 9, 65, 80],
+    N: 520,
+    K: 72,
+    topK: 2,
+    swiglu: true,
+    ...bf16,
+  },
 ];
 
 describeOp("groupedLinear", cases, async (context, c) => {
@@ -95,31 +136,37 @@ function pack(
   return group;
 }
 
-test.each([
-  ["an offset beyond the rows", [0, 9], [0, 1]],
-  ["offsets that decrease", [3, 1], [0, 1]],
-  ["an order beyond x", [0, 2], [0, 8]],
-  ["a negative order", [0, 2], [-1, 1]],
-])("groupedLinear poisons the stream for %s", async (_, offsets, order) => {
-  await using device = Device.open("cpu");
-  const stream = device.createStream();
-  const group = emptyGroupedWeight(stream, {
-    experts: 1,
-    outputs: 8,
-    inputs: 4,
-    dtype: "f32",
-    swiglu: false,
-  });
-  packExpert(stream, group, 0, stream.fromArray("f32", [8, 4], new Float32Array(32)));
-  const x = stream.fromArray("f32", [2, 4], new Float32Array(8));
-  groupedLinear(stream, x, group, stream.fromArray("i32", [2], Int32Array.from(offsets)), {
-    order: stream.fromArray("i32", [2], Int32Array.from(order)),
-  });
-  await expect(stream.synchronize()).rejects.toMatchObject({ code: "ERR_EXECUTION", op: "groupedLinear" });
-});
+const faults = [
+  ["an offset beyond the rows", [0, 9], [0, 1], "offsets run from 0 to 9 but there are 2 rows"],
+  ["a negative offset", [-3, 2], [0, 1], "offsets run from -3 to 2 but there are 2 rows"],
+  ["offsets that decrease", [2, 1], [0, 1], "offsets[0] = 2 exceeds the next one"],
+  ["an order beyond x", [0, 2], [0, 8], "order[1] = 8 is outside the 2 rows of x times topK"],
+  ["a negative order", [0, 2], [-1, 1], "order[0] = -1 is outside the 2 rows of x times topK"],
+] as const;
+
+test.each((["f32", "bf16"] as const).flatMap((dtype) => faults.map((fault) => [dtype, ...fault] as const)))(
+  "groupedLinear poisons the %s stream for %s",
+  async (dtype, _, offsets, order, message) => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const [N, K] = [8, 16];
+    const group = emptyGroupedWeight(stream, { experts: 1, outputs: N, inputs: K, dtype, swiglu: false });
+    const zeros = (shape: number[]) =>
+      stream.fromArray(dtype, shape, toStorage(dtype, new Float64Array(shape[0]! * K)));
+    packExpert(stream, group, 0, zeros([N, K]));
+    groupedLinear(stream, zeros([2, K]), group, stream.fromArray("i32", [2], Int32Array.from(offsets)), {
+      order: stream.fromArray("i32", [2], Int32Array.from(order)),
+    });
+    await expect(stream.synchronize()).rejects.toMatchObject({
+      code: "ERR_EXECUTION",
+      op: "groupedLinear",
+      message: expect.stringContaining(message) as string,
+    });
+  },
+);
 
 test("groupedLinear refuses what does not fit, naming the argument", async () => {
-  await using device = Device.open("cpu");
+  await using device = openTestDevice();
   const stream = device.createStream();
   const group = emptyGroupedWeight(stream, {
     experts: 2,

@@ -1,11 +1,10 @@
 // Contract: kvStore writes every token's keys and values to its slot and to nowhere else, converting to the page dtype.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
 import { kvStore as reference } from "../reference/kvStore.js";
 import { expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -76,7 +75,7 @@ describeOp("kvStore", cases, async (context, c) => {
 });
 
 describe("kvStore: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const zeros = (dtype: "f32" | "bf16" | "i32", shape: readonly number[]) => device.empty(dtype, shape);
 
   test("mismatched shapes and dtypes name the argument", () => {

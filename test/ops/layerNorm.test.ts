@@ -1,10 +1,9 @@
 // Contract: layerNorm matches its reference, also where the mean is far larger than the deviation.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { layerNorm } from "../../lib/ops/layerNorm.js";
 import { layerNorm as reference } from "../reference/layerNorm.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -42,6 +41,7 @@ const cases: readonly LayerNormCase[] = [
   { name: "in place", ...small, D: 65, inPlace: true },
   { name: "many rows over the threads", ...small, T: 301, D: 257, dtype: "bf16" },
   { name: "one long row", ...small, T: 1, D: 20000 },
+  { name: "long misaligned rows", ...small, T: 2, D: 5001, strided: true },
   { name: "mean 1000 times the deviation", ...small, D: 768, offset: 1000 },
   { name: "huge and tiny", ...small, exponents: [-60, 60] },
   { name: "tiny, where eps decides", ...small, exponents: [-60, -30] },
@@ -78,7 +78,7 @@ describeOp("layerNorm", cases, async (context, c) => {
 });
 
 describe("layerNorm: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const x = device.empty("f32", [3, 8]);
   const weight = device.empty("f32", [8]);
 

@@ -1,11 +1,10 @@
 // Contract: logprobs matches its reference, ranks ties by lower id, and gives finite results for odd logits.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { logprobs } from "../../lib/ops/logprobs.js";
 import { logprobs as reference } from "../reference/logprobs.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -98,7 +97,7 @@ describeOp("logprobs: a row does not depend on the others", [{ name: "bf16" }], 
 });
 
 describe("logprobs: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const logits = device.empty("f32", [2, 40]);
   const ids = device.empty("i32", [2]);
 

@@ -1,11 +1,10 @@
 // Contract: moeCombine matches its reference, never depends on other tokens, and refuses rows that do not exist.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { moeCombine } from "../../lib/ops/moeCombine.js";
 import { moeCombine as reference } from "../reference/moeCombine.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -104,7 +103,7 @@ describeOp("moeCombine: a token does not depend on the others", [{ name: "bf16" 
 });
 
 describe("moeCombine: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const y = device.empty("f32", [6, 8]);
   const inverse = device.empty("i32", [3, 2]);
   const weights = device.empty("f32", [3, 2]);

@@ -1,11 +1,10 @@
 // Contract: moePermute is the stable counting sort of its reference, exactly, and refuses experts that do not exist.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { moePermute } from "../../lib/ops/moePermute.js";
 import { moePermute as reference } from "../reference/moePermute.js";
 import { expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { Random } from "../support/random.js";
 
 interface MoePermuteCase extends OpCase {
@@ -26,6 +25,9 @@ const cases: readonly MoePermuteCase[] = [
   { name: "all to the first expert", T: 40, K: 1, E: 8, used: [0, 1] },
   { name: "all to the last expert", T: 40, K: 1, E: 8, used: [7, 8] },
   { name: "empty experts on both sides", T: 40, K: 3, E: 16, used: [5, 11] },
+  { name: "as many pairs as are counted one by one", T: 256, K: 2, E: 5 },
+  { name: "one pair more", T: 171, K: 3, E: 7 },
+  { name: "more experts than shared memory holds", T: 700, K: 2, E: 1500 },
   { name: "many tokens", T: 5000, K: 8, E: 256 },
 ];
 
@@ -46,7 +48,7 @@ describeOp("moePermute", cases, async (context, c) => {
 });
 
 describe("moePermute: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

@@ -1,10 +1,9 @@
 // Contract: moeRoute matches its reference in experts (exactly) and weights, and never depends on other rows.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { moeRoute } from "../../lib/ops/moeRoute.js";
 import { moeRoute as reference } from "../reference/moeRoute.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -50,6 +49,8 @@ const cases: readonly MoeRouteCase[] = [
   { name: "strided rows", ...mixtral, E: 21, strided: true },
   { name: "huge logits", ...mixtral, E: 24, std: 1e30 },
   { name: "tiny logits", ...mixtral, E: 24, std: 1e-30 },
+  { name: "more experts than lanes to a token", ...mixtral, E: 100, topK: 40 },
+  { name: "groups of many experts", ...deepSeek, E: 900, groups: 9, topGroups: 2, topK: 12 },
   { name: "most experts", ...mixtral, T: 2, E: 4096, topK: 16 },
   { name: "many tokens over the threads", ...mixtral, T: 2000, E: 64, topK: 6, dtype: "bf16" },
 ];
@@ -129,7 +130,7 @@ describeOp(
 );
 
 describe("moeRoute: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const logits = device.empty("f32", [3, 8]);
   const options = { topK: 2, scores: "softmax", renormalize: true } as const;
 

@@ -1,8 +1,9 @@
-/** Contract: packLinear lays panels of 16 outputs side by side, pairs of k for bf16, zeros where there is no element. */
+/** Contract: packLinear brings a weight into its device's layout, zeros where there is no element. */
 import { expect } from "vitest";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { packLinear as reference } from "../reference/packLinear.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { expectSame } from "../support/compare.js";
+import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -10,78 +11,81 @@ interface PackCase extends OpCase {
   readonly dtype: FloatDType;
   readonly N: number;
   readonly K: number;
+  readonly strided?: boolean;
+  readonly transpose?: boolean;
 }
 
-const cases: readonly PackCase[] = (["f32", "bf16", "f16"] as const).flatMap((dtype) =>
-  [
+const cases: readonly PackCase[] = (["f32", "bf16", "f16"] as const).flatMap((dtype) => [
+  ...[
     [1, 1],
     [16, 2],
     [17, 3],
     [40, 33],
+    [50, 36],
+    [33, 72],
   ].map(([N, K]) => ({ name: dtype, dtype, N: N!, K: K! })),
-);
+  { name: "strided rows", dtype, N: 21, K: 24, strided: true },
+  { name: "transposed", dtype, N: 70, K: 45, transpose: true },
+  { name: "transposed, strided rows", dtype, N: 18, K: 64, transpose: true, strided: true },
+]);
 
-/** Element (n, k) of a packed tensor read as [panels, steps, 16, u]. */
-function at(
-  packed: Float64Array,
-  steps: number,
-  u: number,
-  panel: number,
-  column: number,
-  k: number,
-): number {
-  return packed[((panel * steps + Math.floor(k / u)) * 16 + column) * u + (k % u)]!;
+function layoutOf({ deviceName }: OpContext): "panels" | "rows" {
+  return deviceName === "cpu" ? "panels" : "rows";
 }
 
-describeOp("packLinear", cases, async (context, { dtype, N, K }) => {
+describeOp("packLinear", cases, async (context, { dtype, N, K, strided, transpose = false }) => {
   const values = new Random(N + K).normal(N * K, { dtype });
-  const weight = packLinear(context.stream, context.tensor(dtype, [N, K], values));
-  const [panels, steps, columns, u] = weight.tensor.shape as [number, number, number, number];
-  expect([panels, columns, u]).toEqual([Math.ceil(N / 16), 16, dtype === "bf16" ? 2 : 1]);
-  const packed = await context.read(weight.tensor);
-  const expected = reference(values);
-  for (let n = 0; n < panels * 16; n++) {
-    for (let k = 0; k < steps * u; k++) {
-      const wanted = n < N && k < K ? expected[n * K + k]! : 0;
-      expect(at(packed, steps, u, Math.floor(n / 16), n % 16, k)).toBe(wanted);
-    }
-  }
-  weight.tensor.dispose();
+  const source = transpose ? turned(values, N, K) : values;
+  const shape = transpose ? [K, N] : [N, K];
+  const weight = strided
+    ? context.stridedRows(dtype, shape, source, { before: 1, after: 2 })
+    : context.tensor(dtype, shape, source);
+  const packed = packLinear(context.stream, weight, { transpose });
+  const u = dtype === "bf16" ? 2 : 1;
+  expect(packed).toMatchObject({ outputs: N, inputs: K, dtype });
+  expect(packed.tensor.shape).toEqual([Math.ceil(N / 16), Math.ceil(K / u), 16, u]);
+  const expected = reference(values, { N, K }, { layout: layoutOf(context), u });
+  expectSame(await context.read(packed.tensor), expected, { shape: packed.tensor.shape });
+  packed.tensor.dispose();
 });
 
-describeOp<OpCase & { readonly F: number }>(
+/** [N, K] as [K, N] */
+function turned(values: Float64Array, N: number, K: number): Float64Array {
+  return Float64Array.from({ length: N * K }, (_, i) => values[(i % N) * K + Math.floor(i / N)]!);
+}
+
+describeOp<OpCase & { readonly F: number; readonly K: number }>(
   "packExpert with swiglu alternates gate and up panels",
   [
-    { name: "one panel each", F: 16 },
-    { name: "a padded panel", F: 21 },
+    { name: "one panel each", F: 16, K: 6 },
+    { name: "a padded panel", F: 21, K: 6 },
+    { name: "rows of whole vectors", F: 40, K: 16 },
   ],
-  async (context, { F }) => {
-    const K = 6;
+  async (context, { F, K }) => {
+    const [N, u] = [2 * F, 2];
     const group = emptyGroupedWeight(context.stream, {
       experts: 2,
-      outputs: 2 * F,
+      outputs: N,
       inputs: K,
       dtype: "bf16",
       swiglu: true,
     });
-    const experts = [0, 1].map((seed) => new Random(seed).normal(2 * F * K, { dtype: "bf16" }));
+    const experts = [0, 1].map((seed) => new Random(seed).normal(N * K, { dtype: "bf16" }));
     for (const [e, values] of experts.entries()) {
-      packExpert(context.stream, group, e, context.tensor("bf16", [2 * F, K], values));
+      packExpert(context.stream, group, e, context.tensor("bf16", [N, K], values));
     }
     const packed = await context.read(group.tensor);
-    const panels = 2 * Math.ceil(F / 16);
+    const size = packed.length / 2;
     for (const [e, values] of experts.entries()) {
-      for (let f = 0; f < F; f++) {
-        for (let k = 0; k < K; k++) {
-          const panel = e * panels + 2 * Math.floor(f / 16);
-          expect(at(packed, K / 2, 2, panel, f % 16, k)).toBe(values[f * K + k]);
-          expect(at(packed, K / 2, 2, panel + 1, f % 16, k)).toBe(values[(F + f) * K + k]);
-        }
-      }
+      const expected = reference(values, { N, K }, { layout: layoutOf(context), u, swiglu: true });
+      expectSame(packed.subarray(e * size, (e + 1) * size), expected, {
+        shape: [expected.length],
+        label: `expert ${e}`,
+      });
     }
-    expect(() =>
-      packExpert(context.stream, group, 2, context.tensor("bf16", [2 * F, K], experts[0]!)),
-    ).toThrow(/expert: expected 0 to 1/);
+    expect(() => packExpert(context.stream, group, 2, context.tensor("bf16", [N, K], experts[0]!))).toThrow(
+      /expert: expected 0 to 1/,
+    );
     group.tensor.dispose();
   },
 );

@@ -1,10 +1,9 @@
 // Contract: rmsNorm matches its reference, adds the residual first and writes it back, and never depends on other rows.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rmsNorm as reference } from "../reference/rmsNorm.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -46,6 +45,7 @@ const cases: readonly RmsNormCase[] = [
   { name: "in place", ...small, D: 65, dtype: "bf16", inPlace: true },
   { name: "many rows over the threads", ...small, T: 301, D: 257, dtype: "bf16", residual: true },
   { name: "one long row", ...small, T: 1, D: 20000 },
+  { name: "long misaligned rows", ...small, T: 2, D: 5001, residual: true, strided: true },
   { name: "huge and tiny", ...small, exponents: [-60, 60] },
   { name: "tiny, where eps decides", ...small, exponents: [-60, -30] },
   { name: "large eps", ...small, eps: 0.5 },
@@ -85,6 +85,22 @@ describeOp("rmsNorm", cases, async (context, c) => {
 });
 
 describeOp(
+  "rmsNorm: some heads of a fused row",
+  [{ name: "bf16, heads 1 to 3 of 5, in place" }],
+  async (context) => {
+    const [T, H, D] = [7, 5, 64];
+    const [x, weight] = [new Random(6).normal(T * H * D, { dtype: "bf16" }), new Random(7).normal(D)];
+    const whole = context.tensor("bf16", [T, H, D], x);
+    const heads = whole.slice(1, 1, 4); // neither its tokens nor its heads follow one another without a gap
+    rmsNorm(context.stream, heads, context.tensor("f32", [D], weight), { eps: 1e-6, out: heads });
+    const normed = reference(x, weight, { T: T * H, D }, { eps: 1e-6, weightOffset: 0 }).out;
+    const isNormed = (i: number): boolean => [1, 2, 3].includes(Math.floor(i / D) % H);
+    const expected = normed.map((value, i) => (isNormed(i) ? value : x[i]!));
+    expectClose(await context.read(whole), expected, { dtype: "bf16", shape: [T, H, D], reduction: D });
+  },
+);
+
+describeOp(
   "rmsNorm: a row does not depend on the others",
   [{ name: "bf16, 45 columns" }],
   async (context) => {
@@ -99,7 +115,7 @@ describeOp(
 );
 
 describe("rmsNorm: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const x = device.empty("f32", [3, 8]);
   const weight = device.empty("f32", [8]);
 

@@ -1,11 +1,10 @@
 // Contract: rope rotates the first R dimensions of every head of q and k in place and leaves the others untouched.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { rope } from "../../lib/ops/rope.js";
 import { rope as reference } from "../reference/rope.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
+import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -82,7 +81,7 @@ describeOp("rope", cases, async (context, c) => {
 });
 
 describe("rope: rows and errors", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("a token's result does not depend on the other tokens", async () => {
     const stream = device.createStream();

@@ -1,10 +1,9 @@
 // Contract: siluMul matches its reference for every gate from deep saturation to huge, in every dtype and width.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
 import { siluMul as reference } from "../reference/siluMul.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -61,7 +60,7 @@ describeOp("siluMul", cases, async (context, c) => {
 });
 
 describe("siluMul: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();

@@ -1,10 +1,9 @@
 // Contract: softmax matches its reference, causal rows are aligned at the bottom right, and no row depends on another.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { softmax } from "../../lib/ops/softmax.js";
 import { softmax as reference } from "../reference/softmax.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -46,6 +45,8 @@ const cases: readonly SoftmaxCase[] = [
   { name: "in place in a wider row, f16", ...small, D: 33, dtype: "f16", strided: true, inPlace: true },
   { name: "many rows over the threads", ...small, T: 301, D: 301, causal: true },
   { name: "one long row", ...small, T: 1, D: 20000 },
+  { name: "one long row, bf16", ...small, T: 1, D: 20000, dtype: "bf16" },
+  { name: "long misaligned rows", ...small, T: 2, D: 5001, strided: true, causal: true },
   { name: "huge: one column takes all", ...small, exponents: [10, 60] },
   { name: "tiny: all columns equal", ...small, exponents: [-60, -30] },
 ];
@@ -111,7 +112,7 @@ describeOp(
 );
 
 describe("softmax: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const x = device.empty("f32", [3, 8]);
 
   test("name the argument, what was expected and what came", () => {

@@ -1,11 +1,10 @@
 // Contract: tableGather reads the cells that rows and cols name, gives 0 for row -1, and refuses other cells outside.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { tableGather } from "../../lib/ops/tableGather.js";
 import { tableGather as reference } from "../reference/tableGather.js";
 import { expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { Random } from "../support/random.js";
 
 interface TableGatherCase extends OpCase {
@@ -54,7 +53,7 @@ describeOp("tableGather", cases, async (context, c) => {
 });
 
 describe("tableGather: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const table = device.empty("i32", [4, 9]);
 
   test("name the argument, what was expected and what came", () => {

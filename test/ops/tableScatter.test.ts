@@ -1,11 +1,10 @@
 // Contract: tableScatter writes the cells that rows and cols name and no others, skips row -1, and refuses cells outside.
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { ExecutionError } from "../../lib/errors.js";
 import { tableScatter } from "../../lib/ops/tableScatter.js";
 import { tableScatter as reference } from "../reference/tableScatter.js";
 import { expectSame } from "../support/compare.js";
-import { describeOp, type OpCase } from "../support/devices.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { Random } from "../support/random.js";
 
 interface TableScatterCase extends OpCase {
@@ -62,7 +61,7 @@ describeOp("tableScatter", cases, async (context, c) => {
 });
 
 describe("tableScatter: bad arguments", () => {
-  const device = Device.open("cpu");
+  const device = openTestDevice();
   const table = device.empty("i32", [4, 9]);
 
   test("name the argument, what was expected and what came", () => {

@@ -1,7 +1,9 @@
 // What:      out[b] = index of the largest logits[b, v]; the lowest index wins a tie, NaN never wins
-// Steps:     1. per lane: largest value and where it was first seen   2. across lanes: largest value, then
-// lowest index Mapping:   rows are dealt to threads; one streaming pass, bound by memory Numerics:  exact:
-// comparisons only, of values widened to f32. A row of NaN alone gives 0. Source:    the definition
+// Steps:     1. per lane: largest value and where it was first seen
+//            2. across lanes: largest value, then lowest index
+// Mapping:   rows are dealt to threads; one streaming pass, bound by memory
+// Numerics:  exact: comparisons only, of values widened to f32. A row of NaN alone gives 0.
+// Source:    the definition
 #include "ops/argmax/argmax.h"
 
 #include "cpu/rows.h"

@@ -1,8 +1,7 @@
 // What:      out = x in the dtype of out
 // Mapping:   contiguous elements are dealt to threads in pieces
 // Numerics:  to nearest, ties to even; overflow becomes infinity; equal dtypes keep every bit; bf16 results
-// below the
-//            normal range may be flushed to zero
+//            below the normal range may be flushed to zero
 // Source:    IEEE 754-2019, section 4.3.1 (roundTiesToEven)
 #include "ops/cast/cast.h"
 

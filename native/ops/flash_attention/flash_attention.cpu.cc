@@ -1,6 +1,7 @@
-// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'],  h'
-// = h * Hkv / Hq Steps:     verify where each sequence lies; the rest is cpu/attention.cc, with every key a
-// page of its own Source:    Dao: FlashAttention-2, arXiv 2307.08691
+// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'],
+//            h' = h * Hkv / Hq
+// Steps:     verify where each sequence lies; the rest is cpu/attention.cc, with every key a page of its own
+// Source:    Dao: FlashAttention-2, arXiv 2307.08691
 #include "ops/flash_attention/flash_attention.h"
 
 #include "core/error.h"

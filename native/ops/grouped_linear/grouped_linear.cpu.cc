@@ -1,8 +1,12 @@
-// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to; f = SwiGLU or
-// nothing Steps:     1. check the groups   2. a register tile of products over gathered rows
-// (cpu/gemm.h)   3. SwiGLU, conversion Mapping:   (expert, block of its panels) is one piece of work, dealt
-// to threads; experts without rows cost a look Cost:      decode: the weights of the experts that have rows,
-// memory-bound Numerics:  f32 accumulation in k order; a row's result does not depend on its neighbours
+// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to;
+//            f = SwiGLU or nothing
+// Steps:     1. check the groups
+//            2. a register tile of products over gathered rows (cpu/gemm.h)
+//            3. SwiGLU, conversion
+// Mapping:   (expert, block of its panels) is one piece of work, dealt to threads; experts without rows cost
+//            a look
+// Cost:      decode: the weights of the experts that have rows, memory-bound
+// Numerics:  f32 accumulation in k order; a row's result does not depend on its neighbours
 // Source:    gather in the load and SwiGLU in the epilogue as in SonicMoE, arXiv 2512.14080
 #include "ops/grouped_linear/grouped_linear.h"
 

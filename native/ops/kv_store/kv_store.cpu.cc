@@ -1,7 +1,10 @@
-// What:      pages[slot / Ps, slot % Ps, h, :] = x[t, h, :] with slot = slots[t], for keys and values; slot
-// -1: nothing Steps:     1. find the slot   2. copy (same dtype) or convert each head Mapping:   tokens are
-// dealt to threads Numerics:  a conversion rounds to nearest even Source:    Kwon et al.: Efficient Memory
-// Management for LLM Serving with PagedAttention, arXiv 2309.06180, section 4
+// What:      pages[slot / Ps, slot % Ps, h, :] = x[t, h, :] with slot = slots[t], for keys and values;
+//            slot -1: nothing
+// Steps:     1. find the slot   2. copy (same dtype) or convert each head
+// Mapping:   tokens are dealt to threads
+// Numerics:  a conversion rounds to nearest even
+// Source:    Kwon et al.: Efficient Memory Management for LLM Serving with PagedAttention, arXiv 2309.06180,
+//            section 4
 #include "ops/kv_store/kv_store.h"
 
 #include <type_traits>

@@ -1,11 +1,12 @@
 // What:      out = (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance
-// Steps:     1. mean   2. squares and sum of the deviations; what the sum leaves over corrects the mean   3.
-// scale Mapping:   rows are dealt to threads; a row (D floats) stays in L1 between the passes Numerics:  f32
-// throughout. The corrected two-pass formula keeps rows whose mean is far larger than their deviation exact.
-//            The order of the sums depends on D only, so a row's result does not depend on T
+// Steps:     1. mean
+//            2. squares and sum of the deviations; what the sum leaves over corrects the mean
+//            3. scale
+// Mapping:   rows are dealt to threads; a row (D floats) stays in L1 between the passes
+// Numerics:  f32 throughout. The corrected two-pass formula keeps rows whose mean is far larger than their
+//            deviation exact. The order of the sums depends on D only, so a row's result does not depend on T
 // Source:    Ba, Kiros, Hinton: Layer Normalization, arXiv 1607.06450, eq. 4; for 2. Chan, Golub, LeVeque:
-// Algorithms for
-//            Computing the Sample Variance, The American Statistician 37 (1983), eq. 1.7
+//            Algorithms for Computing the Sample Variance, The American Statistician 37 (1983), eq. 1.7
 #include "ops/layer_norm/layer_norm.h"
 
 #include "cpu/rows.h"

@@ -1,8 +1,8 @@
 // What:      out = x W^T + bias + residual
 // Steps:     1. a register tile of products, k in order (cpu/gemm.h)   2. bias, residual, conversion
 // Mapping:   blocks of weight panels are dealt to threads. A block stays in L2 while all rows of x pass over
-// it, so the
-//            weights cross memory once; with many rows, rows are split as well until every thread has work
+//            it, so the weights cross memory once; with many rows, rows are split as well until every thread
+//            has work
 // Cost:      decode: N K weight bytes, memory-bound.  prompt: 2 T N K flop, compute-bound
 // Numerics:  f32 accumulation in k order; a row's result does not depend on T
 #include "ops/linear/linear.h"

@@ -1,9 +1,13 @@
 // What:      log softmax(logits) of one token per row and of the row's N best tokens, best first, equal ones
-// by lower index Steps:     1. highest logit   2. log of the sum of exp(l - highest)   3. the N best   4. l -
-// highest - log sum Mapping:   rows are dealt to threads; three streaming passes, the second bound by exp
+//            by lower index
+// Steps:     1. highest logit
+//            2. log of the sum of exp(l - highest)
+//            3. the N best
+//            4. l - highest - log sum
+// Mapping:   rows are dealt to threads; three streaming passes, the second bound by exp
 // Numerics:  f32 exponentials, summed in f32 over kChunk elements and in double over the chunks. NaN counts
-// as -inf, +inf as the
-//            largest finite number; -inf has log-probability -inf, also in a row of nothing else.
+//            as -inf, +inf as the largest finite number; -inf has log-probability -inf, also in a row of
+//            nothing else.
 // Source:    the definition
 #include "ops/logprobs/logprobs.h"
 

@@ -1,8 +1,10 @@
 // What:      stable counting sort of the T*K (token, choice) pairs by expert
-// Steps:     1. pairs per expert   2. first row of each expert   3. place the pairs in flat order   4.
-// restore the offsets Mapping:   one thread: two passes over T*K integers (64 Ki pairs take about 0.1 ms)
-// need no second one Source:    MegaBlocks, arXiv 2211.15841; Knuth, The Art of Computer Programming volume
-// 3, 5.2, algorithm D
+// Steps:     1. pairs per expert
+//            2. first row of each expert
+//            3. place the pairs in flat order
+//            4. restore the offsets
+// Mapping:   one thread: two passes over T*K integers (64 Ki pairs take about 0.1 ms) need no second one
+// Source:    MegaBlocks, arXiv 2211.15841; Knuth, The Art of Computer Programming volume 3, 5.2, algorithm D
 #include "ops/moe_permute/moe_permute.h"
 
 #include <algorithm>

@@ -1,12 +1,16 @@
 // What:      per token: score = softmax(logits) or sigmoid(logits); the K best of score + bias, and their
-// scores as weights Steps:     1. scores of all experts   2. choice = score + bias   3. best groups   4. best
-// K experts   5. weights Mapping:   rows are dealt to threads; a row (E floats, padded to whole vectors)
-// stays in L1 Numerics:  f32. The padded row has no tail loop, so equal logits have equal scores and ties go
-// to the lower index. A NaN
-//            choice counts as -inf; the weights of a row with NaN are NaN. K scores that sum to 0 renormalise
-//            to 0.
-// Source:    DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts, arXiv
-// 2401.04088
+//            scores as weights
+// Steps:     1. scores of all experts
+//            2. choice = score + bias
+//            3. best groups
+//            4. best K experts
+//            5. weights
+// Mapping:   rows are dealt to threads; a row (E floats, padded to whole vectors) stays in L1
+// Numerics:  f32. The padded row has no tail loop, so equal logits have equal scores and ties go to the lower
+//            index. A NaN choice counts as -inf; the weights of a row with NaN are NaN. K scores that sum to
+//            0 renormalise to 0.
+// Source:    DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts,
+//            arXiv 2401.04088
 #include "ops/moe_route/moe_route.h"
 
 #include "cpu/rows.h"

@@ -1,6 +1,7 @@
 // What:      out[panel][k / u][column][k % u] = weight[row(panel, column)][k], zero where there is no such
-// row or k Mapping:   panels are dealt to threads Limits:    moves bits, so one instance per element size
-// serves all dtypes
+//            row or k
+// Mapping:   panels are dealt to threads
+// Limits:    moves bits, so one instance per element size serves all dtypes
 #include "ops/pack_linear/pack_linear.h"
 
 #include "cpu/cpu_context.h"
@@ -10,16 +11,6 @@ namespace warploop::cpu::WARPLOOP_ISA {
 
 namespace {
 
-/// Row of the weight behind column `column` of panel `panel`; -1: padding.
-int64_t weight_row(int64_t panel, int64_t column, int64_t N, bool swiglu) {
-  if (!swiglu) {
-    const int64_t row = panel * kPanelColumns + column;
-    return row < N ? row : -1;
-  }
-  const int64_t row = panel / 2 * kPanelColumns + column;  // inside gate or up
-  return row < N / 2 ? panel % 2 * (N / 2) + row : -1;
-}
-
 /// One panel: 16 rows are read side by side, so that the panel is written front to back.
 template <class Bits, int U>
 void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
@@ -28,7 +19,7 @@ void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
                 k_stride = p.weight.stride(p.transpose ? 0 : 1);
   const Bits* rows[kPanelColumns];  // null: padding
   for (int64_t column = 0; column < kPanelColumns; column++) {
-    const int64_t row = weight_row(panel, column, N, p.swiglu);
+    const int64_t row = weight_row(panel * kPanelColumns + column, N, p.swiglu);
     rows[column] = row < 0 ? nullptr : p.weight.as<Bits>() + row * row_stride;
   }
   for (int64_t k = 0; k < K; k += U) {

@@ -1,5 +1,9 @@
-// Brings a weight matrix into the layout that linear and groupedLinear read (native/cpu/gemm.h). Runs once,
-// at load.
+// Brings a weight matrix into the layout that linear and groupedLinear read. Runs once, at load.
+//
+// CPU:  panels of 16 outputs, k running inside a panel (cpu/gemm.h): element (panel, k / u, column, k % u).
+// CUDA: the same bytes hold plain rows [16 panels, Kp] in the order of the panels, Kp = K rounded up to u:
+//       contiguous in k, as asynchronous copies and matrix loads want it, with gate and up of the same
+//       outputs 16 rows apart.
 #pragma once
 #include "core/check.h"
 #include "core/tensor_view.h"
@@ -14,6 +18,14 @@ constexpr int64_t pairs_of(DType dtype) { return dtype == DType::bf16 ? 2 : 1; }
 /// Panels of a packed weight with N outputs; with `swiglu`, N/2 gate and N/2 up rows are padded separately.
 constexpr int64_t panels_of(int64_t N, bool swiglu) {
   return swiglu ? 2 * ((N / 2 + kPanelColumns - 1) / kPanelColumns) : (N + kPanelColumns - 1) / kPanelColumns;
+}
+
+/// Row of the weight behind column `packed_row` % 16 of panel `packed_row` / 16; -1: padding.
+constexpr int64_t weight_row(int64_t packed_row, int64_t N, bool swiglu) {
+  if (!swiglu) return packed_row < N ? packed_row : -1;
+  const int64_t panel = packed_row / kPanelColumns;
+  const int64_t row = panel / 2 * kPanelColumns + packed_row % kPanelColumns;  // inside gate or up
+  return row < N / 2 ? panel % 2 * (N / 2) + row : -1;
 }
 
 struct PackLinearParams {

@@ -1,9 +1,9 @@
-// What:      out[i, h] = softmax over the visible tokens j of (scale * q[i, h] . k[j, h']) times v[j, h'], h'
-// = h * Hkv / Hq,
+// What:      out[i, h] = softmax over the visible tokens j of (scale * q[i, h] . k[j, h']) times v[j, h'],
+//            h' = h * Hkv / Hq,
 //            where token j of sequence b lies in page pageTable[rows[b], j / Ps] at offset j % Ps
 // Steps:     verify where each sequence lies; the rest is cpu/attention.cc
 // Source:    Kwon et al.: Efficient Memory Management for LLM Serving with PagedAttention, arXiv 2309.06180,
-// equation 4
+//            equation 4
 #include "ops/paged_attention/paged_attention.h"
 
 #include "core/error.h"

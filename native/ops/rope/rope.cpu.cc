@@ -1,6 +1,5 @@
 // What:      a' = a cos - b sin;  b' = b cos + a sin  for the pairs (a, b) of the first R dimensions of every
-// head;
-//            (a, b) = (x[i], x[i + R/2]), or (x[2i], x[2i + 1]) when interleaved, 0 <= i < R/2
+//            head; (a, b) = (x[i], x[i + R/2]), or (x[2i], x[2i + 1]) when interleaved, 0 <= i < R/2
 // Steps:     1. find the row of the table   2. rotate each head of q and k
 // Mapping:   tokens are dealt to threads; the table row of a token stays in L1 for all its heads
 // Numerics:  f32, rounded once to the dtype of x

@@ -1,17 +1,18 @@
 // What:      one token per row; the order of the steps is the contract (lib/ops/sample.ts spells it out)
-// Steps:     1. mask: forbidden tokens become -inf   2. bias   3. penalties of the tokens in the pool   4.
-// block maxima
-//            5. temperature 0: argmax   6. top-k, min-p, top-p: each shortens the prefix of the ranking that
-//            is kept   7. draw
+// Steps:     1. mask: forbidden tokens become -inf
+//            2. bias
+//            3. penalties of the tokens in the pool
+//            4. block maxima
+//            5. temperature 0: argmax
+//            6. top-k, min-p, top-p: each shortens the prefix of the ranking that is kept
+//            7. draw
 // Mapping:   rows are dealt to threads; the processed row (V floats) streams through L2 once per step
 // Numerics:  f32 logits; the temperature enters only as exp((l - max) / temperature), so small ones cannot
-// overflow.
-//            Probabilities are summed in double in the order of the tokens: a row's result depends on that
-//            row alone. NaN counts as -inf and +inf as the largest finite number; -inf is never chosen; a row
-//            without a choice gives 0.
-// Source:    Gumbel-max: A* Sampling, arXiv 1411.0030, section 2; top-p: arXiv 1904.09751; min-p: arXiv
-// 2407.01082;
-//            repetition penalty: CTRL, arXiv 1909.05858, section 4.1
+//            overflow. Probabilities are summed in double in the order of the tokens: a row's result depends
+//            on that row alone. NaN counts as -inf and +inf as the largest finite number; -inf is never
+//            chosen; a row without a choice gives 0.
+// Source:    Gumbel-max: A* Sampling, arXiv 1411.0030, section 2; top-p: arXiv 1904.09751;
+//            min-p: arXiv 2407.01082; repetition penalty: CTRL, arXiv 1909.05858, section 4.1
 #include "ops/sample/sample.h"
 
 #include "core/error.h"

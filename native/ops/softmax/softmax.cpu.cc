@@ -2,9 +2,8 @@
 // Steps:     1. m   2. the sum   3. the quotients, and 0 in columns that a causal row does not see
 // Mapping:   rows are dealt to threads; a row is read three times, from L1 or L2 after the first
 // Numerics:  f32 throughout; out keeps e between 2 and 3 if it is f32, else e is computed twice and rounded
-// once.
-//            A row that sees nothing, or nothing but -inf, is 0; one that sees NaN or +inf is NaN where it
-//            sees.
+//            once. A row that sees nothing, or nothing but -inf, is 0; one that sees NaN or +inf is NaN where
+//            it sees.
 // Source:    the definition
 #include "ops/softmax/softmax.h"
 

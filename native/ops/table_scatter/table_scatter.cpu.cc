@@ -1,7 +1,6 @@
 // What:      table[rows[n], cols[n]] = values[n]; entries with row -1 are skipped
 // Mapping:   one thread, in order: a step writes a few entries per sequence. Of entries that name one cell,
-// which callers
-//            avoid, the last one wins.
+//            which callers avoid, the last one wins.
 // Source:    the definition
 #include "ops/table_scatter/table_scatter.h"
 

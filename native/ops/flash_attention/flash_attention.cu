@@ -1,0 +1,71 @@
+// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'], h' =
+// h Hkv / Hq Steps:     choose between the Hopper kernel for prompts (flash_attention.sm90.cu), tensor cores
+// on any GPU and plain
+//            arithmetic; the latter two are cuda/attention/, with every key a page of its own
+// Numerics:  see cuda/attention/: a row's bits do not depend on what is computed beside it
+// Source:    Dao: FlashAttention-2, arXiv 2307.08691
+#include "ops/flash_attention/flash_attention.h"
+
+#include <algorithm>
+
+#include "cuda/attention/attention.h"
+#include "cuda/choose.h"
+#include "ops/flash_attention/flash_attention.sm90.h"
+
+namespace warploop::cuda {
+
+namespace {
+
+/// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].
+TensorView as_pages(const TensorView& t) {
+  TensorView pages = t;
+  pages.rank = 4;
+  for (int i = 3; i >= 2; i--) pages.sizes[i] = t.sizes[i - 1], pages.strides[i] = t.strides[i - 1];
+  pages.sizes[1] = 1, pages.strides[1] = 0;
+  return pages;
+}
+
+AttentionProblem problem_of(const FlashAttentionParams& p, const CudaContext& context) {
+  AttentionProblem problem{};
+  problem.q = p.q;
+  problem.k = as_pages(p.k);
+  problem.v = as_pages(p.v);
+  problem.out = p.out;
+  problem.lse = p.lse;
+  problem.num_sequences = p.cu_seqlens_q ? static_cast<int32_t>(p.cu_seqlens_q.size(0)) - 1 : 1;
+  problem.cu_seqlens_q = p.cu_seqlens_q.as<int32_t>();
+  problem.cu_seqlens_k = p.cu_seqlens_k.as<int32_t>();
+  problem.scale = p.scale;
+  problem.window = std::min(p.window, 1 << 30);  // no sequence is longer; sums with it stay in range
+  problem.causal = p.causal;
+  const auto site = [&](const char* text) { return context.fault_site(OpId::flash_attention, text); };
+  problem.bad_queries = site("cuSeqlensQ[{index}..] is no range within [0, {limit}): {value}");
+  problem.bad_keys = site("cuSeqlensK[{index}..] is no range within [0, {limit}): {value}");
+  problem.bad_total = site("the sequences have {value} queries, q has {limit}");
+  problem.bad_page = site("token {index} is key {value}, outside [0, {limit})");
+  return problem;
+}
+
+const char* refuse_tiles(const FlashAttentionParams& p, const CudaContext& context) {
+  return refuse_attention_tiles(problem_of(p, context), context);
+}
+void run_tiles(const FlashAttentionParams& p, CudaContext& context) {
+  attention_tiles(problem_of(p, context), context);
+}
+void run_any(const FlashAttentionParams& p, CudaContext& context) {
+  attention_any(problem_of(p, context), context);
+}
+
+constexpr Candidate<FlashAttentionParams> kCandidates[] = {
+    {"sm90", refuse_flash_attention_sm90, flash_attention_sm90},
+    {"tiles", refuse_tiles, run_tiles},
+    {"any", nullptr, run_any},
+};
+
+}  // namespace
+
+void flash_attention(const FlashAttentionParams& p, CudaContext& context) {
+  choose(kCandidates, p, context).run(p, context);
+}
+
+}  // namespace warploop::cuda

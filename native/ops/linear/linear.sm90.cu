@@ -1,0 +1,245 @@
+// What:      out [T, N] = x [T, K] W^T + bias + residual on sm_90a: bf16 or f16 operands, f32 sums.
+//            Rows of x aligned to 16 bytes, K a multiple of 8; W: plain rows [16 ceil(N / 16), K].
+// Steps:     1. tensor maps of x and W, a tile shape by estimated time (host)
+//            2. producer: boxes of x and W into a ring of stages, through all tiles of the block
+//            3. consumers: wgmma from shared memory, 64 rows per warpgroup
+//            (cuda/gemm/hopper_pipeline.cuh)
+//            4. + bias + residual, store (cuda/gemm/tile_store.cuh); the producer fills the stages
+//            meanwhile
+// Mapping:   persistent blocks, one per SM. Warpgroup 0: producer, one thread; the others: 64 rows
+//            each. A cluster of kCluster blocks works on tiles one below the other, with one tile of W:
+//            each block copies its part of that to all (multicast). Tiles in bands of rows
+//            (cuda/gemm/tile_grid.h).
+// Resources: 128 x 256: 4 stages of 48 KiB + 16 KiB, 40 / 232 registers; 128 x 128: 6 stages of 32 KiB;
+//            64 x 128: 8 of 24 KiB
+// Cost:      2 T N K flop; for T, N >= 2048 bound by the tensor cores: 64 k of 128 x 256 are 1024
+//            cycles of wgmma and 32 KiB from L2. Aim: 720 TFLOP/s at 8192^3 on an H200.
+// Numerics:  sums in k order, f32, alike for every tile shape; rounded once, after bias and residual
+// Limits:    outside the matrices zeros are read and nothing is written. See refuse_linear_sm90.
+// Source:    warp roles, multicast, register split: https://github.com/deepseek-ai/DeepGEMM
+//            the 128 x 256 tile: "Outperforming cuBLAS on H100", https://github.com/pranjalssh/fast.cu
+#include "ops/linear/linear.sm90.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "core/error.h"
+#include "cuda/device/block.cuh"
+#include "cuda/device/registers.cuh"
+#include "cuda/device/tma.cuh"
+#include "cuda/gemm/hopper_pipeline.cuh"
+#include "cuda/gemm/stage_map.h"
+#include "cuda/gemm/tile_grid.h"
+#include "cuda/gemm/tile_store.cuh"
+#include "cuda/launch.h"
+
+namespace warploop::cuda {
+
+namespace {
+
+/// With fewer rows, or fewer tiles per SM, the portable kernel is ahead: it splits K among blocks.
+constexpr int64_t kMinRows = 64;
+constexpr double kMinTilesPerSm = 1.0 / 3;
+/// Per thread, of 168 at the start: 128 (40 + 2 * 232) of 65536.
+constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+
+template <class T_, int kRows_, int kColumns_, int kCluster_, int kStages_>
+struct LinearTile {
+  using T = T_;
+  static constexpr int kRows = kRows_, kColumns = kColumns_, kCluster = kCluster_, kStages = kStages_;
+  static constexpr int kConsumers = kRows / kWarpgroupRows;
+  static constexpr int kThreads = kWarpgroup * (1 + kConsumers);
+  static constexpr int kWeightPart = kColumns / kCluster;  // rows of W that this block copies to the cluster
+  static constexpr int kXBytes = kRows * kStageRowBytes, kWeightBytes = kColumns * kStageRowBytes;
+  static constexpr bool kMovesRegisters = kConsumers == 2;  // one consumer has enough as it is
+
+  struct Plan {
+    alignas(1024) unsigned char x[kStages][kXBytes];
+    unsigned char weight[kStages][kWeightBytes];
+    SpanStaging staging[4 * kConsumers];
+    StageRing<kStages> ring;
+  };
+  static_assert(sizeof(Plan) <= kSharedBytesPerBlock && kXBytes % 1024 == 0 && kWeightBytes % 1024 == 0);
+  static_assert(kWeightPart % 8 == 0 && kColumns % kSpanColumns == 0);
+};
+
+template <class Tile>
+WARPLOOP_DEVICE void produce(typename Tile::Plan& plan, const Product& p, const CUtensorMap* x_map,
+                             const CUtensorMap* weight_map) {
+  const int rank = Tile::kCluster > 1 ? static_cast<int>(cluster_rank()) : 0;
+  const int part = rank * Tile::kWeightPart, k_blocks = static_cast<int>(pieces(p.K, kDepth));
+  const int step = static_cast<int>(gridDim.x) / Tile::kCluster;
+  RingPosition<Tile::kStages> at;
+  for (int i = static_cast<int>(blockIdx.x) / Tile::kCluster; i < p.tiles.count(); i += step) {
+    const TileIndex tile = p.tiles.at(i);
+    const int row = (tile.row * Tile::kCluster + rank) * Tile::kRows;
+    const int column = tile.column * Tile::kColumns;
+    for (int k = 0; k < k_blocks; k++) {
+      Mbarrier& full = plan.ring.full[at.stage];
+      unsigned char* weight = plan.weight[at.stage] + part * kStageRowBytes;
+      mbarrier_wait(plan.ring.empty[at.stage], at.parity ^ 1u);
+      mbarrier_expect_bytes(full, Tile::kXBytes + Tile::kWeightBytes);
+      tma_load<2>(plan.x[at.stage], x_map, full, {k * kDepth, row});
+      if constexpr (Tile::kCluster == 1) {
+        tma_load<2>(weight, weight_map, full, {k * kDepth, column});
+      } else {
+        constexpr uint16_t kAllBlocks = (1u << Tile::kCluster) - 1;
+        tma_load_multicast<2>(weight, weight_map, full, {k * kDepth, column + part}, kAllBlocks);
+      }
+      at.advance();
+    }
+  }
+}
+
+template <class Tile>
+WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p) {
+  const int rank = Tile::kCluster > 1 ? static_cast<int>(cluster_rank()) : 0;
+  const int warp = warp_index() - 4, warpgroup = warp / 4;
+  const int step = static_cast<int>(gridDim.x) / Tile::kCluster;
+  const uint32_t x =
+      shared_address(plan.x[0]) + static_cast<uint32_t>(warpgroup * kWarpgroupRows * kStageRowBytes);
+  const uint32_t weight = shared_address(plan.weight[0]);
+  RingPosition<Tile::kStages> at;
+  for (int i = static_cast<int>(blockIdx.x) / Tile::kCluster; i < p.tiles.count(); i += step) {
+    const TileIndex tile = p.tiles.at(i);
+    // 3.
+    float d[Tile::kColumns / 2];
+    multiply_tile<typename Tile::T, Tile::kColumns, Tile::kCluster, Tile::kXBytes, Tile::kWeightBytes>(
+        d, plan.ring, at, x, weight, static_cast<int>(pieces(p.K, kDepth)));
+    // 4.
+    const int64_t row = int64_t{tile.row * Tile::kCluster + rank} * Tile::kRows + warp * kSpanRows;
+#pragma unroll
+    for (int s = 0; s < Tile::kColumns / kSpanColumns; s++) {
+      const Span span{row, p.rows, tile.column * Tile::kColumns + s * kSpanColumns};
+      float v[32];
+#pragma unroll
+      for (int n = 0; n < 32; n++) v[n] = d[32 * s + n];
+      if (p.epilogue.bias) add_bias(v, p.epilogue, span.column);
+      if (p.epilogue.residual) add_residual(v, p.epilogue, span);
+      store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
+    }
+  }
+}
+
+template <class Tile>
+__global__ void __launch_bounds__(Tile::kThreads, 1)
+    linear_sm90_kernel(const __grid_constant__ Product p, const __grid_constant__ CUtensorMap x_map,
+                       const __grid_constant__ CUtensorMap weight_map) {
+  auto& plan = shared_plan<typename Tile::Plan>();
+  if (threadIdx.x == 0) {
+    tensor_map_prefetch(&x_map);
+    tensor_map_prefetch(&weight_map);
+    plan.ring.init(1, 4 * Tile::kConsumers * Tile::kCluster);
+  }
+  if constexpr (Tile::kCluster > 1) {
+    cluster_sync();
+  } else {
+    sync_block();
+  }
+  const int warp = warp_index();
+  if (warp < 4) {
+    if constexpr (Tile::kMovesRegisters) set_registers_down<kProducerRegisters>();
+    if (warp == 0) {
+      if (elect_one()) produce<Tile>(plan, p, &x_map, &weight_map);
+      sync_warp();
+    }
+  } else {
+    if constexpr (Tile::kMovesRegisters) set_registers_up<kConsumerRegisters>();
+    consume<Tile>(plan, p);
+  }
+  // Its peers write into this block's shared memory and barriers until they are done.
+  if constexpr (Tile::kCluster > 1) cluster_sync();
+}
+
+/// A row of the grid is kCluster rows of tiles.
+template <class Tile>
+TileGrid tiles_of(const Product& p) {
+  return {static_cast<int>(pieces(p.rows, Tile::kRows * Tile::kCluster)),
+          static_cast<int>(pieces(p.epilogue.columns, Tile::kColumns))};
+}
+
+/// Cycles, roughly: rounds of tiles over the SMs, each bound by the tensor cores (4096 flop a cycle) or by
+/// L2.
+template <class Tile>
+double estimate(const Product& p, const CudaContext& context) {
+  constexpr double kFlopsPerCycle = 4096, kL2BytesPerCycle = 32,
+                   kStoreCycles = Tile::kColumns * Tile::kRows / 16.0;
+  constexpr double kMultiply = 2.0 * Tile::kRows * Tile::kColumns * kDepth / kFlopsPerCycle;
+  constexpr double kLoad = (Tile::kXBytes + Tile::kWeightPart * kStageRowBytes) / kL2BytesPerCycle;
+  const auto rounds =
+      static_cast<double>(pieces(tiles_of<Tile>(p).count(), context.num_sms / Tile::kCluster));
+  return rounds * (static_cast<double>(pieces(p.K, kDepth)) * std::max(kMultiply, kLoad) + kStoreCycles);
+}
+
+template <class Tile>
+void run(Product p, const CudaContext& context) {
+  p.tiles = tiles_of<Tile>(p);
+  const DType dtype = kDTypeOf<typename Tile::T>;
+  const CUtensorMap x_map = stage_map(dtype, p.x, p.x_rows, p.K, p.x_stride, Tile::kRows);
+  const CUtensorMap weight_map = stage_map(dtype, p.weight, p.weight_rows, p.K, p.K, Tile::kWeightPart);
+  const int clusters = std::min(p.tiles.count(), context.num_sms / Tile::kCluster);
+  launch<linear_sm90_kernel<Tile>>(context,
+                                   {.grid = dim3(static_cast<unsigned>(clusters * Tile::kCluster)),
+                                    .threads = Tile::kThreads,
+                                    .shared_bytes = sizeof(typename Tile::Plan),
+                                    .cluster = Tile::kCluster},
+                                   p, x_map, weight_map);
+}
+
+template <class T>
+using Large = LinearTile<T, 128, 256, 2, 4>;
+template <class T>
+using Medium = LinearTile<T, 128, 128, 2, 6>;
+template <class T>
+using Small = LinearTile<T, 64, 128, 1, 8>;
+
+template <class T>
+void run_tile(const char* name, const Product& p, const CudaContext& context) {
+  if (!std::strcmp(name, "h128x256")) return run<Large<T>>(p, context);
+  if (!std::strcmp(name, "h128x128")) return run<Medium<T>>(p, context);
+  if (!std::strcmp(name, "h64x128")) return run<Small<T>>(p, context);
+  fail_execution("WARPLOOP_LINEAR_TILE: there is no tile ", name);
+}
+
+template <class T>
+void run_fastest(const Product& p, const CudaContext& context) {
+  if (context.linear_tile) return run_tile<T>(context.linear_tile, p, context);
+  const double large = estimate<Large<T>>(p, context), medium = estimate<Medium<T>>(p, context);
+  const double small = estimate<Small<T>>(p, context);
+  if (large <= medium && large <= small) return run<Large<T>>(p, context);
+  if (medium <= small) return run<Medium<T>>(p, context);
+  run<Small<T>>(p, context);
+}
+
+}  // namespace
+
+const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context) {
+  const int64_t T = p.out.size(0), N = p.out.size(1), K = p.x.size(1);
+  if (context.compute_capability != 90) return "it needs compute capability 9.0";
+  if (context.portable_only) return "Hopper kernels are switched off";
+  if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.dtype) return "x and weight are not both bf16 or f16";
+  if (p.out.dtype != DType::f32 && p.out.dtype != p.x.dtype) return "out is not f32 or of the dtype of x";
+  if (T == 0 || N == 0 || K == 0) return "there is nothing to multiply";
+  if (T > INT32_MAX || N > INT32_MAX || K > INT32_MAX) return "a size does not fit into 32 bits";
+  if (K % 8 != 0) return "K is not a multiple of 8";
+  if (reinterpret_cast<uintptr_t>(p.x.data) % 16 != 0 || (T > 1 && p.x.stride(0) % 8 != 0)) {
+    return "rows of x are not aligned to 16 bytes";
+  }
+  if (T > 1 && p.x.stride(0) < K) return "rows of x overlap";
+  if (context.hopper_first || context.linear_tile) return nullptr;
+  if (T < kMinRows) return "few rows: the portable kernel streams the weights";
+  const int64_t tiles = pieces(T, Small<bf16>::kRows) * pieces(N, Small<bf16>::kColumns);
+  if (static_cast<double>(tiles) < kMinTilesPerSm * context.num_sms) {
+    return "few tiles: the portable kernel splits K among blocks";
+  }
+  return nullptr;
+}
+
+void linear_sm90(const LinearParams& p, CudaContext& context) {
+  const Product product = product_of(p, context);
+  if (p.x.dtype == DType::bf16) return run_fastest<bf16>(product, context);
+  run_fastest<f16>(product, context);
+}
+
+}  // namespace warploop::cuda

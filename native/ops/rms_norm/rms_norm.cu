@@ -1,0 +1,104 @@
+// What:      h = x (+ residual); out = h / sqrt(mean(h^2) + eps) * (weight_offset + weight)
+// Steps:     1. load the row and the residual, prefetch the weight
+//            2. h = x + residual, written back to residual
+//            3. sum of squares
+//            4. scale
+// Mapping:   a row per group of lanes (cuda/device/row_group.cuh): D = 128 takes 8 lanes, 16 rows to a block;
+//            D = 4096 takes a block of 256. Each lane keeps 16 elements of h in registers.
+// Resources: 128 bytes of shared memory for the sum; at most 64 registers, for blocks of 1024
+// Cost:      bytes of x, residual (read and written) and out, each moved once; bound by memory, at small T by
+//            latency: the weight is on its way while the row is, and is loaded while the sum is formed
+// Numerics:  f32 throughout; the order of the sum depends on D and the alignment only, so a row's result does
+//            not depend on T
+// Limits:    the part of a row beyond 16384 elements (4096 where rows are misaligned) is read twice
+// Source:    Zhang, Sennrich: Root Mean Square Layer Normalization, arXiv 1910.07467, eq. 4
+#include "ops/rms_norm/rms_norm.h"
+
+#include "cuda/device/row_group.cuh"
+
+namespace warploop::cuda {
+
+namespace {
+
+struct Norm {
+  Rows x, weight, residual, out;
+  RowShape shape;
+  RowSchedule schedule;
+  float eps, weight_offset;
+};
+
+template <int kVector>
+__global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_constant__ Norm p) {
+  constexpr int kCount = kKept<kVector>;
+  RowGroupPlan& plan = shared_plan<RowGroupPlan>();
+  const RowGroup group = row_group(p.schedule);
+  const RowPlace place = place_of(p.shape, group.row);
+  const int64_t x_row = offset_of(p.x, place), residual_row = offset_of(p.residual, place);
+  const int64_t out_row = offset_of(p.out, place);
+
+  uint4 x[kCount] = {};
+  float h[kCount][kVector] = {};
+  for_kept<kCount>(group, [&](int i, int64_t vector) {  // 1.
+    x[i] = load_vector<kVector>(p.x, x_row + vector * kVector);
+    if (p.residual) load_f32(p.residual, residual_row + vector * kVector, h[i]);
+    prefetch_l2(p.weight.data + vector * kVector * float_bytes(DType::f32));
+  });
+
+  float squares = 0;
+  const auto add = [&](int64_t vector, uint4 x_vector, float(&sum)[kVector]) {
+    float values[kVector];
+    widen(x_vector, p.x.dtype, values);
+#pragma unroll
+    for (int j = 0; j < kVector; j++) {
+      sum[j] += values[j];         // 2.
+      squares += sum[j] * sum[j];  // 3.
+    }
+    if (p.residual) store_floats(p.residual, residual_row + vector * kVector, sum);
+  };
+  for_kept<kCount>(group, [&](int i, int64_t vector) { add(vector, x[i], h[i]); });
+  for_rest<kCount>(group, [&](int64_t vector) {
+    float sum[kVector] = {};
+    if (p.residual) load_f32(p.residual, residual_row + vector * kVector, sum);
+    add(vector, load_vector<kVector>(p.x, x_row + vector * kVector), sum);
+  });
+  float weight[kCount][kVector] = {};
+  for_kept<kCount>(group, [&](int i, int64_t vector) { load_f32(p.weight, vector * kVector, weight[i]); });
+  const float mean = sum_group(squares, group, plan) / static_cast<float>(p.shape.width);
+  const float scale = 1.0f / sqrtf(mean + p.eps);
+
+  const auto store = [&](int64_t vector, const float(&values)[kVector],
+                         const float(&weights)[kVector]) {  // 4.
+    float results[kVector];
+#pragma unroll
+    for (int j = 0; j < kVector; j++) results[j] = values[j] * scale * (weights[j] + p.weight_offset);
+    store_floats(p.out, out_row + vector * kVector, results);
+  };
+  for_kept<kCount>(group, [&](int i, int64_t vector) { store(vector, h[i], weight[i]); });
+  for_rest<kCount>(group, [&](int64_t vector) {
+    float values[kVector], weights[kVector];
+    if (p.residual) {
+      load_f32(p.residual, residual_row + vector * kVector, values);
+    } else {
+      load_floats(p.x, x_row + vector * kVector, values);
+    }
+    load_f32(p.weight, vector * kVector, weights);
+    store(vector, values, weights);
+  });
+}
+
+}  // namespace
+
+void rms_norm(const RmsNormParams& p, CudaContext& context) {
+  TensorView x = p.x, residual = p.residual, out = p.out;
+  merge_outer_axes(x, residual, out);
+  const RowShape shape = shape_of(x);
+  const int vector = choose_vector(shape.width, x, p.weight, residual, out);
+  dispatch_vector<4>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {
+    const RowSchedule schedule = row_schedule<kVector>(shape);
+    const Norm params{rows_of(x), rows_of(p.weight), rows_of(residual), rows_of(out), shape, schedule,
+                      p.eps,      p.weight_offset};
+    launch<rms_norm_kernel<kVector>>(context, launch_shape(schedule), params);
+  });
+}
+
+}  // namespace warploop::cuda

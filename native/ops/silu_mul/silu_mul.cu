@@ -1,0 +1,28 @@
+// What:      out[t, f] = silu(x[t, f]) * x[t, F + f], silu(z) = z / (1 + e^-z)
+// Mapping:   cuda/device/map.cuh over two views of x
+// Resources: no shared memory
+// Cost:      bytes of x and out, each moved once; bound by memory
+// Numerics:  f32 throughout
+// Source:    Shazeer: GLU Variants Improve Transformer, arXiv 2002.05202, section 2
+#include "ops/silu_mul/silu_mul.h"
+
+#include "cuda/device/activations.cuh"
+#include "cuda/device/map.cuh"
+
+namespace warploop::cuda {
+
+namespace {
+
+struct SiluMul {
+  static constexpr int kInputs = 2;
+  WARPLOOP_DEVICE float operator()(float gate, float up) const { return silu(gate) * up; }
+};
+
+}  // namespace
+
+void silu_mul(const SiluMulParams& p, CudaContext& context) {
+  const int64_t F = p.out.size(1);
+  map<SiluMul>(context, p.out, columns_of(p.x, 0, F), columns_of(p.x, F, F));
+}
+
+}  // namespace warploop::cuda
