@@ -1,20 +1,30 @@
 /** Tensors to feed to a bench, and their sizes. */
 import { byteLength, type DType, type FloatDType } from "../../lib/dtype.js";
 import { cast } from "../../lib/ops/cast.js";
+import { copy } from "../../lib/ops/copy.js";
 import type { Stream } from "../../lib/stream.js";
 import type { Tensor } from "../../lib/tensor.js";
+
+const mostOnHost = 1 << 22; // values that JavaScript makes; larger tensors repeat them
 
 /** A tensor of values between -1 and 1: no denormals, no NaN, the same in every run. */
 export function filled(stream: Stream, dtype: FloatDType, shape: readonly number[]): Tensor {
   const count = shape.reduce((product, size) => product * size, 1);
-  const values = new Float32Array(count);
+  const values = new Float32Array(Math.min(count, mostOnHost));
   let word = 1;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < values.length; i++) {
     word = (Math.imul(word, 1664525) + 1013904223) | 0; // Knuth's linear congruential generator
     values[i] = word / 2 ** 31;
   }
-  const tensor = stream.fromArray("f32", shape, values);
-  return dtype === "f32" ? tensor : cast(stream, tensor, dtype);
+  const source = stream.fromArray("f32", [values.length], values);
+  const chunk = dtype === "f32" ? source : cast(stream, source, dtype);
+  if (count === values.length) return chunk.reshape(shape);
+  const whole = stream.empty(dtype, [count]);
+  for (let at = 0; at < count; at += mostOnHost) {
+    const size = Math.min(mostOnHost, count - at);
+    copy(stream, chunk.slice(0, 0, size), whole.slice(0, at, at + size));
+  }
+  return whole.reshape(shape);
 }
 
 /** i32 values 0, step, 2 step, ... modulo `limit`: ids, rows or columns that are spread over a table. */

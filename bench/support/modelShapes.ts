@@ -49,6 +49,18 @@ export const modelShapes = {
     mlpWidth: 3072,
     maxPositions: 4096,
   },
+  /** Qwen3-8B, but for the tied head. */
+  "qwen3-8b": {
+    family: "qwen3",
+    vocabSize: 151_936,
+    numLayers: 36,
+    hiddenSize: 4096,
+    numHeads: 32,
+    numKvHeads: 8,
+    headDim: 128,
+    mlpWidth: 12_288,
+    maxPositions: 40_960,
+  },
 } as const satisfies Record<string, ModelShape>;
 
 export type ModelShapeName = keyof typeof modelShapes;

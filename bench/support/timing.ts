@@ -12,13 +12,13 @@ export interface Timing {
   readonly leastUs: number;
 }
 
-const batchMs = 5; // one replay takes about this long, so that the wait for it does not count
+const cpuBatchMs = 5;
 const mostCalls = 4096; // recorded in one graph
 const budgetMs = 300; // for the repetitions of one case
 const leastBatches = 5;
 
-/** Median and least time of a call. */
-export async function time(stream: Stream, call: () => void): Promise<Timing> {
+/** Median and least time of a call. @param batchMs about how long one replay takes; the wait for it should not count */
+export async function time(stream: Stream, call: () => void, batchMs = cpuBatchMs): Promise<Timing> {
   let count = 1;
   let times = await replays(stream, call, count, 2); // the first touches the memory
   while (times.at(-1)! * count < batchMs * 1000 && count < mostCalls) {

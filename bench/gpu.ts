@@ -1,0 +1,142 @@
+/**
+ * Times the ops that matter most on a GPU and prints one table: time, rate, share of the ceiling, and the ratio to PyTorch
+ * on the same work. Ceilings and baselines are measured in the same run, in turns with ours.
+ *
+ *     npm run bench:gpu -- [--only linear] [--rounds 3] [--python python3]
+ *     npm run bench:gpu -- --small --device simt      every case shrunk, on the emulator: whether it runs, no figures
+ */
+import { parseArgs } from "node:util";
+import { Device } from "../lib/device.js";
+import { copy } from "../lib/ops/copy.js";
+import type { Stream } from "../lib/stream.js";
+import { Baseline, type BaselineRequest } from "./gpu/baseline.js";
+import { type GpuCase, gpuCases } from "./gpu/cases.js";
+import { filled } from "./support/inputs.js";
+import { median } from "./support/statistics.js";
+import { printTable } from "./support/table.js";
+import { onStream, time } from "./support/timing.js";
+
+const { values } = parseArgs({
+  options: {
+    device: { type: "string", default: "cuda" },
+    only: { type: "string", default: "" },
+    python: { type: "string", default: "python3" },
+    rounds: { type: "string", default: "3" },
+    small: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds);
+if (!(Number.isInteger(rounds) && rounds >= 1))
+  throw new Error(`--rounds: expected 1 or more, got ${values.rounds}`);
+
+const batchMs = values.small ? 0 : 25;
+const baseline = values.small ? null : await Baseline.start(values.python);
+console.log(`${new Date().toISOString().slice(0, 10)}; ${baseline?.description ?? "no baseline"}`);
+
+const ceilings = await measureCeilings();
+console.log(
+  `ceilings: ${ceilings.terabytes.toFixed(2)} TB/s (copy, read and written), ` +
+    `${ceilings.teraflops?.toFixed(0) ?? "unknown"} TFLOP/s (torch.matmul 8192 x 8192 x 8192 bf16)\n`,
+);
+const heading = [
+  "op",
+  "shape",
+  "dtype",
+  "us",
+  "rate",
+  "of ceiling",
+  "asked",
+  "baseline",
+  "baseline us",
+  "ratio",
+];
+const rows: string[][] = [];
+for (const each of gpuCases(values.small)) {
+  if (!each.op.includes(values.only)) continue;
+  rows.push(await measure(each));
+  console.error(rows.at(-1)!.join("  ")); // progress; the table comes at the end
+}
+printTable(heading, rows);
+baseline?.stop();
+
+/** Runs `body` on a device of its own: the memory of one case is free for the next. */
+async function onDevice<Result>(body: (stream: Stream) => Promise<Result>): Promise<Result> {
+  await using device = Device.open(values.device as Parameters<typeof Device.open>[0]);
+  return await onStream(device, body);
+}
+
+interface Ceilings {
+  readonly terabytes: number;
+  readonly teraflops: number | null;
+}
+
+async function measureCeilings(): Promise<Ceilings> {
+  const words = values.small ? 1 << 10 : 1 << 29;
+  const { leastUs } = await onDevice((stream) => {
+    const [a, b] = [filled(stream, "f32", [words / 64, 64]), stream.empty("f32", [words / 64, 64])];
+    return time(stream, () => copy(stream, a, b), batchMs);
+  });
+  const bytes = 8 * words;
+  const theirCopy = await askUs({ kind: "copy", bytes });
+  const theirProduct = await askUs({
+    ...{ kind: "matmul", dtype: "bf16", T: 8192, K: 8192, N: 8192, copies: 1 },
+  });
+  return {
+    terabytes: Math.max(bytes / leastUs, theirCopy === null ? 0 : bytes / theirCopy) / 1e6,
+    teraflops: theirProduct === null ? null : (2 * 8192 ** 3) / theirProduct / 1e6,
+  };
+}
+
+async function askUs(request: BaselineRequest): Promise<number | null> {
+  const answer = await baseline?.ask(request);
+  return answer && "us" in answer ? answer.us : null;
+}
+
+/** One row: the medians of ours and theirs, measured in turns. */
+async function measure(each: GpuCase): Promise<string[]> {
+  const { op, shape, dtype, setup, baseline: request } = each;
+  try {
+    const [ours, theirs]: [number[], number[]] = [[], []];
+    let note = "";
+    await onDevice(async (stream) => {
+      const call = setup(stream);
+      for (let round = 0; round < rounds; round++) {
+        ours.push((await time(stream, call, batchMs)).medianUs);
+        if (!baseline || !request) continue;
+        const answer = await baseline.ask(request);
+        if ("us" in answer) theirs.push(answer.us);
+        note = "us" in answer ? answer.name : answer.error;
+      }
+    });
+    const us = median(ours);
+    const ratio = theirs.length > 0 ? (median(theirs) / us).toFixed(2) : "";
+    return [
+      op,
+      shape,
+      dtype,
+      us.toFixed(1),
+      ...rated(each, us),
+      note,
+      theirs.length > 0 ? median(theirs).toFixed(1) : "",
+      ratio,
+    ];
+  } catch (error) {
+    return [op, shape, dtype, error instanceof Error ? error.message : String(error)];
+  }
+}
+
+/** Rate, share of the ceiling, and what was asked, by the limit that the case is closer to. */
+function rated({ bytes, flops, target }: GpuCase, us: number): [string, string, string] {
+  const [terabytes, teraflops] = [bytes / us / 1e6, flops / us / 1e6];
+  const memoryShare = terabytes / ceilings.terabytes;
+  const arithmeticShare = ceilings.teraflops === null ? 0 : teraflops / ceilings.teraflops;
+  const byArithmetic = arithmeticShare > memoryShare || (ceilings.teraflops === null && flops > 300 * bytes);
+  const rate = byArithmetic ? teraflops : terabytes;
+  const share = byArithmetic ? arithmeticShare : memoryShare;
+  const asked = target ? `${target.least} (${target.goal}) ${rate >= target.least ? "met" : "missed"}` : "";
+  return [
+    byArithmetic ? `${rate.toFixed(0)} TFLOP/s` : `${rate.toFixed(2)} TB/s`,
+    `${(100 * share).toFixed(0)} %`,
+    asked,
+  ];
+}

@@ -1,0 +1,225 @@
+/** The pieces of work behind bench:gpu's cases: inputs, the call, what it costs and how PyTorch does the same. */
+import { argmax as argmaxOp } from "../../lib/ops/argmax.js";
+import { flashAttention as flashAttentionOp } from "../../lib/ops/flashAttention.js";
+import { groupedLinear } from "../../lib/ops/groupedLinear.js";
+import { linear as linearOp } from "../../lib/ops/linear.js";
+import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
+import { pagedAttention as pagedAttentionOp } from "../../lib/ops/pagedAttention.js";
+import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
+import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
+import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
+import type { Stream } from "../../lib/stream.js";
+import { filled, spread } from "../support/inputs.js";
+import { stepOps } from "../support/layerOps.js";
+import { modelShapes } from "../support/modelShapes.js";
+import type { GpuCase } from "./cases.js";
+
+type Target = GpuCase["target"];
+
+const dtype = "bf16";
+const size = 2; // bytes of an element
+const pageSize = 16;
+const cacheBytes = 60 * 2 ** 20; // L2 of an H200
+
+interface Heads {
+  readonly Hq: number;
+  readonly Hkv: number;
+  readonly Dh: number;
+}
+
+/** How many copies of `bytes` no cache can hold; one, when a single one fills memory's pipes for long. */
+function copiesOf(bytes: number): number {
+  return Math.max(1, Math.ceil((4 * cacheBytes) / bytes));
+}
+
+/** Calls the next of `calls` each time. */
+function inTurn(calls: readonly (() => void)[]): () => void {
+  let next = 0;
+  return () => calls[next++ % calls.length]!();
+}
+
+export function flashAttention(
+  { B, L, Hq, Hkv, Dh, causal }: Heads & { B: number; L: number; causal: boolean },
+  target?: Target,
+): GpuCase {
+  return {
+    op: "flashAttention",
+    shape: `B=${B} L=${L} Hq=${Hq} Hkv=${Hkv} Dh=${Dh}${causal ? " causal" : ""}`,
+    dtype,
+    bytes: 2 * size * B * L * (Hq + Hkv) * Dh,
+    flops: (4 * B * Hq * L * L * Dh) / (causal ? 2 : 1), // as the papers count
+    ...(target && { target }),
+    setup: (stream) => {
+      const make = (heads: number) => filled(stream, dtype, [B * L, heads, Dh]);
+      const [q, k, v] = [make(Hq), make(Hkv), make(Hkv)];
+      const cuSeqlens = spread(stream, B + 1, B * L + 1, L);
+      return () =>
+        flashAttentionOp(stream, q, k, v, { cuSeqlensQ: cuSeqlens, cuSeqlensK: cuSeqlens, causal });
+    },
+    baseline: { kind: "sdpa", dtype, B, Lq: L, L, Hq, Hkv, Dh, causal },
+  };
+}
+
+/** B sequences of L tokens in scattered pages, the last Lq of which are queries. */
+export function pagedAttention(
+  { B, Lq, L, Hq, Hkv, Dh }: Heads & { B: number; Lq: number; L: number },
+  target?: Target,
+): GpuCase {
+  const pages = L / pageSize;
+  return {
+    op: "pagedAttention",
+    shape: `B=${B} Lq=${Lq} L=${L} Hq=${Hq} Hkv=${Hkv} Dh=${Dh}`,
+    dtype,
+    bytes: 2 * size * (B * L * Hkv * Dh + B * Lq * Hq * Dh),
+    flops: 4 * Dh * Hq * B * (Lq * L - (Lq * (Lq - 1)) / 2),
+    ...(target && { target }),
+    setup: (stream) => {
+      const q = filled(stream, dtype, [B * Lq, Hq, Dh]);
+      const cache = () => filled(stream, dtype, [B * pages, pageSize, Hkv, Dh]);
+      const table = spread(stream, B * pages, B * pages, 7).reshape([B, pages]);
+      const rows = spread(stream, B, B);
+      const cuSeqlensQ = spread(stream, B + 1, B * Lq + 1, Lq);
+      const lengths = stream.fromArray("i32", [B], new Int32Array(B).fill(L));
+      const calls = Array.from({ length: copiesOf(2 * size * B * L * Hkv * Dh) }, () => {
+        const [k, v] = [cache(), cache()];
+        return () => void pagedAttentionOp(stream, q, k, v, table, rows, cuSeqlensQ, lengths);
+      });
+      return inTurn(calls);
+    },
+    baseline: { kind: "sdpa", dtype, B, Lq, L, Hq, Hkv, Dh, causal: false },
+  };
+}
+
+export function linear({ T, K, N }: { T: number; K: number; N: number }, target?: Target): GpuCase {
+  const copies = T <= 64 ? copiesOf(size * N * K) : 1;
+  return {
+    op: "linear",
+    shape: `T=${T} K=${K} N=${N}`,
+    dtype,
+    bytes: size * (T * K + N * K + T * N),
+    flops: 2 * T * N * K,
+    ...(target && { target }),
+    setup: (stream) => {
+      const x = filled(stream, dtype, [T, K]);
+      const source = filled(stream, dtype, [N, K]);
+      const calls = Array.from({ length: copies }, () => {
+        const weight = packLinear(stream, source);
+        return () => void linearOp(stream, x, weight);
+      });
+      return inTurn(calls);
+    },
+    baseline: { kind: "matmul", dtype, T, K, N, copies },
+  };
+}
+
+/** Up projection of a mixture with gathered rows and SwiGLU; tokens are spread evenly over the experts. */
+export function experts(
+  { T, E, topK, D, F }: { T: number; E: number; topK: number; D: number; F: number },
+  target?: Target,
+): GpuCase {
+  const M = T * topK;
+  const touched = Math.min(E, M);
+  const copies = copiesOf(size * touched * 2 * F * D);
+  return {
+    op: "groupedLinear",
+    shape: `T=${T} E=${E} topK=${topK} K=${D} N=2x${F} swiglu`,
+    dtype,
+    bytes: size * (T * D + touched * 2 * F * D + M * F),
+    flops: 2 * M * 2 * F * D,
+    ...(target && { target }),
+    setup: (stream) => {
+      const x = filled(stream, dtype, [T, D]);
+      const expert = filled(stream, dtype, [2 * F, D]);
+      const starts = Int32Array.from({ length: E + 1 }, (_, e) => Math.round((e * M) / E));
+      const offsets = stream.fromArray("i32", [E + 1], starts);
+      const order = spread(stream, M, M, topK + 1);
+      const calls = Array.from({ length: copies }, () => {
+        const shape = { experts: E, outputs: 2 * F, inputs: D, dtype, swiglu: true } as const;
+        const weight = emptyGroupedWeight(stream, shape);
+        for (let e = 0; e < E; e++) packExpert(stream, weight, e, expert);
+        return () => void groupedLinear(stream, x, weight, offsets, { order, topK });
+      });
+      return inTurn(calls);
+    },
+    baseline: { kind: "grouped_mm", dtype, T, M, E, K: D, N: 2 * F, swiglu: true, copies },
+  };
+}
+
+/** The op calls of one decode step, in the order in which the model makes them: its floor is reading the weights once. */
+export function decodeStep({ B, L }: { B: number; L: number }, small: boolean): GpuCase {
+  const shape = small
+    ? { ...modelShapes["qwen3-0.6b"], numLayers: 2, hiddenSize: 128, mlpWidth: 128, vocabSize: 512 }
+    : modelShapes["qwen3-8b"];
+  const { hiddenSize: D, numHeads, numKvHeads, headDim, mlpWidth: F, vocabSize: V, numLayers } = shape;
+  const attention = 2 * D * (numHeads + numKvHeads) * headDim;
+  const weights = numLayers * (attention + 3 * D * F) + V * D;
+  const context = 2 * numLayers * B * L * numKvHeads * headDim;
+  return {
+    op: "decode step",
+    shape: `${small ? "small" : "Qwen3-8B"} B=${B} L=${L}`,
+    dtype,
+    bytes: size * (weights + context),
+    flops: 2 * B * weights,
+    setup: (stream: Stream) => {
+      const ops = stepOps(stream, shape, { sequences: B, tokens: 1, context: L });
+      const run = (name: string, layer: number): void => {
+        const op = ops.find((each) => each.name.startsWith(name));
+        if (!op) throw new Error(`no op of the step is called ${name}`);
+        op.run(layer);
+      };
+      return () => {
+        for (let layer = 0; layer < numLayers; layer++) for (const name of layerOrder) run(name, layer);
+        for (const name of ["rmsNorm", "linear head", "argmax"]) run(name, 0);
+      };
+    },
+  };
+}
+
+const layerOrder = [
+  ...["rmsNorm", "linear qkv", "rmsNorm of q", "rmsNorm of k", "rope", "kvStore", "pagedAttention"],
+  ...["linear attention output", "rmsNorm", "linear gate and up", "siluMul", "linear down"],
+];
+
+export function rmsNorm(T: number, D: number): GpuCase {
+  return {
+    ...{ op: "rmsNorm", shape: `T=${T} D=${D}`, dtype, bytes: 2 * size * T * D, flops: 0 },
+    setup: (stream) => {
+      const [x, weight] = [filled(stream, dtype, [T, D]), filled(stream, "f32", [D])];
+      return () => rmsNormOp(stream, x, weight);
+    },
+    baseline: { kind: "rms_norm", dtype, T, D },
+  };
+}
+
+export function siluMul(T: number, F: number): GpuCase {
+  return {
+    ...{ op: "siluMul", shape: `T=${T} F=${F}`, dtype, bytes: 3 * size * T * F, flops: 0 },
+    setup: (stream) => {
+      const x = filled(stream, dtype, [T, 2 * F]);
+      return () => siluMulOp(stream, x);
+    },
+    baseline: { kind: "silu_mul", dtype, T, F },
+  };
+}
+
+export function softmax(T: number, D: number): GpuCase {
+  return {
+    ...{ op: "softmax", shape: `T=${T} D=${D}`, dtype, bytes: 2 * size * T * D, flops: 0 },
+    setup: (stream) => {
+      const x = filled(stream, dtype, [T, D]);
+      return () => softmaxOp(stream, x);
+    },
+    baseline: { kind: "softmax", dtype, T, D },
+  };
+}
+
+export function argmax(T: number, V: number): GpuCase {
+  return {
+    ...{ op: "argmax", shape: `B=${T} V=${V}`, dtype: "f32", bytes: 4 * T * V, flops: 0 },
+    setup: (stream) => {
+      const logits = filled(stream, "f32", [T, V]);
+      return () => argmaxOp(stream, logits);
+    },
+    baseline: { kind: "argmax", dtype: "f32", T, D: V },
+  };
+}

@@ -1,0 +1,138 @@
+// `npm run pack:gpu`: one folder, gpu-pack/, with everything that a GPU host without network needs to test and to time
+// warploop: Node, the CUDA addon, the packages, and the checkout. On the host: `bash gpu-pack/run.sh test:gpu`.
+//
+//   --beside-checkout   leave out what git tracks, for a host that has the checkout beside the folder
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "./nativeSources.mjs";
+
+const packages = [
+  "vitest",
+  "tsx",
+  "@huggingface/hub",
+  "@huggingface/jinja",
+  "@huggingface/tokenizers",
+  "cli-progress",
+];
+const unused = ["node_modules/lightningcss-"]; // vite's minifier of style sheets
+const built = ["build-cuda/Release/warploop.node", "build-cuda/atoms"];
+const mostMegabytes = 60;
+const folder = path.join(root, "gpu-pack");
+
+const { values } = parseArgs({ options: { "beside-checkout": { type: "boolean", default: false } } });
+for (const file of built) {
+  if (!existsSync(path.join(root, file))) {
+    console.error(`${file} is missing: run \`npm run build:cuda\` first.`);
+    process.exit(1);
+  }
+}
+
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder);
+packNode();
+archive("packages.tar.xz", packageFolders());
+archive("addon.tar.xz", built);
+if (!values["beside-checkout"]) archive("checkout.tar.xz", trackedFiles());
+writeFileSync(path.join(folder, "run.sh"), runScript(), { mode: 0o755 });
+report();
+
+/** The running Node without its symbols: they are an eighth of it, and only a debugger reads them. */
+function packNode() {
+  const copy = path.join(folder, "node");
+  copyFileSync(process.execPath, copy);
+  execFileSync("strip", [copy]);
+  execFileSync("xz", ["-T0", "-6", copy]);
+}
+
+/** @param {string} name @param {string[]} files relative to the root */
+function archive(name, files) {
+  const list = path.join(folder, "files");
+  writeFileSync(list, files.join("\n"));
+  execFileSync("tar", ["-cf", path.join(folder, "files.tar"), "-C", root, "-T", list]);
+  execFileSync("xz", ["-T0", "-6", path.join(folder, "files.tar")]);
+  rmSync(list);
+  execFileSync("mv", [path.join(folder, "files.tar.xz"), path.join(folder, name)]);
+}
+
+/** The packages that tests and benches load, with what they depend on, as far as it is installed here. */
+function packageFolders() {
+  /** @type {Record<string, { dependencies?: object, optionalDependencies?: object }>} */
+  const locked = JSON.parse(readFileSync(path.join(root, "package-lock.json"), "utf8")).packages;
+  const waiting = packages.map((name) => `node_modules/${name}`);
+  const found = new Set();
+  for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
+    const entry = locked[place];
+    if (found.has(place) || !entry || !existsSync(path.join(root, place))) continue;
+    found.add(place);
+    for (const name of Object.keys({ ...entry.dependencies, ...entry.optionalDependencies })) {
+      const resolved = resolve(locked, place, name);
+      if (resolved) waiting.push(resolved);
+    }
+  }
+  return [...found].filter((place) => !unused.some((prefix) => place.startsWith(prefix))).sort();
+}
+
+/** Where `name` is installed for the package at `from`: the nearest node_modules folder upwards that has it. */
+function resolve(/** @type {object} */ locked, /** @type {string} */ from, /** @type {string} */ name) {
+  for (let base = from; ; base = base.slice(0, Math.max(0, base.lastIndexOf("/node_modules/")))) {
+    const place = `${base ? `${base}/` : ""}node_modules/${name}`;
+    if (place in locked) return place;
+    if (!base) return undefined;
+  }
+}
+
+function trackedFiles() {
+  return execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8" }).split("\0").filter(Boolean);
+}
+
+/** Unpacks once into a folder of its own and runs one of package.json's scripts, without npm. */
+function runScript() {
+  return `#!/usr/bin/env bash
+# run.sh SCRIPT [ARGUMENT...]: one of package.json's scripts, for example test:gpu, bench:gpu.
+# WARPLOOP_GPU_FOLDER: where to unpack (default /tmp/warploop).
+set -euo pipefail
+pack=$(cd "$(dirname "$0")" && pwd)
+folder=\${WARPLOOP_GPU_FOLDER:-/tmp/warploop}
+if [ ! -e "$folder/.unpacked" ]; then
+  mkdir -p "$folder/bin"
+  if [ ! -e "$pack/checkout.tar.xz" ]; then cp -r "$(dirname "$pack")/." "$folder"; fi
+  python3 - "$pack" "$folder" <<'PYTHON'
+import glob, lzma, os, shutil, sys, tarfile
+pack, folder = sys.argv[1:]
+for name in glob.glob(pack + "/*.tar.xz"):
+    with tarfile.open(name) as archive:
+        archive.extractall(folder, filter="data")
+with lzma.open(pack + "/node.xz") as source, open(folder + "/bin/node", "wb") as target:
+    shutil.copyfileobj(source, target)
+os.chmod(folder + "/bin/node", 0o755)
+PYTHON
+  touch "$folder/.unpacked"
+fi
+cd "$folder"
+export PATH="$folder/bin:$folder/node_modules/.bin:$PATH" WARPLOOP_BINARY="$folder/build-cuda/Release/warploop.node"
+script=$(node -p 'require("./package.json").scripts[process.argv[1]] ?? ""' "$1")
+if [ -z "$script" ]; then echo "run.sh: package.json has no script $1" >&2; exit 2; fi
+shift
+exec bash -c "$script \\"\\$@\\"" bash "$@"
+`;
+}
+
+function report() {
+  const sizes = readdirSync(folder).map((name) => ({ name, bytes: statSync(path.join(folder, name)).size }));
+  const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20;
+  for (const { name, bytes } of sizes)
+    console.log(`${(bytes / 2 ** 20).toFixed(1).padStart(6)} MiB  gpu-pack/${name}`);
+  console.log(`${total.toFixed(1).padStart(6)} MiB  in all; the limit is ${mostMegabytes}`);
+  if (total > mostMegabytes) process.exitCode = 1;
+}
