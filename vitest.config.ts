@@ -1,15 +1,38 @@
 // How the tests run: one process per test file (a crash of the addon then names its file), --expose-gc for the
 // leak tests, and two workers at most because every worker drives the thread pool over all cores.
-import { defineConfig } from "vitest/config";
+//
+// Projects: "cpu" runs everything on the addon that was built; "simt" runs the op tables and the tests below on the test
+// build whose device is an emulated GPU (`npm run build:simt`), if it is there. With WARPLOOP_BINARY set, that addon alone.
+import { existsSync } from "node:fs";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+
+const simtBinary = "build-simt/Release/warploop.node";
+const simtTests = [
+  "test/ops/**/*.test.ts",
+  "test/native/gpu.test.ts",
+  "test/native/lifecycle.test.ts",
+  "test/models/goldens.test.ts",
+  "test/models/simt.test.ts",
+];
+
+const chosen = process.env["WARPLOOP_BINARY"];
+const cpu: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: chosen ? "chosen" : "cpu", include: ["test/**/*.test.ts"] },
+};
+const simt: TestProjectInlineConfiguration = {
+  extends: true,
+  test: { name: "simt", include: simtTests, env: { WARPLOOP_BINARY: simtBinary } },
+};
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     pool: "forks",
     execArgv: ["--expose-gc"],
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 20_000,
+    projects: !chosen && existsSync(simtBinary) ? [cpu, simt] : [cpu],
   },
 });

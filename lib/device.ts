@@ -1,15 +1,25 @@
 /**
- * A device: memory and streams. `cpu` is always there.
+ * A device: memory and streams. `cpu` is always there, `cuda:0` and so on where a driver and a GPU answer and the addon was
+ * built for them.
  */
-import { byteLength, type DType } from "./dtype.js";
+import { byteLength, type DType, type FloatDType } from "./dtype.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "./errors.js";
-import { allocate, type Handle, native } from "./native.js";
+import { allocate, createStream, type Handle, native, openDevice } from "./native.js";
 import { Stream } from "./stream.js";
 import { Memory, Tensor } from "./tensor.js";
+
+/** "cuda" is "cuda:0". */
+export type DeviceName = "cpu" | "cuda" | `cuda:${number}`;
 
 export interface DeviceOptions {
   /** Threads of the CPU device. Default: one per physical core that this process may use. */
   readonly threads?: number;
+}
+
+/** What "auto" means on this machine, and why. */
+export interface DeviceChoice {
+  readonly name: DeviceName;
+  readonly reason: string;
 }
 
 export class Device {
@@ -17,50 +27,76 @@ export class Device {
   readonly #streams = new Set<Stream>();
   readonly #memory = new Set<Memory>();
   #disposed = false;
-  /** "cpu" */
+  /** "cpu", "cuda:0" */
   readonly name: string;
-  /** Threads that compute. */
+  /** Name of the hardware, for example "NVIDIA H200"; empty for the CPU. */
+  readonly model: string;
+  /** Threads of the CPU device; 0 for a GPU. */
   readonly threads: number;
-  /** The instruction set that the kernels use, for example "avx512". */
+  /** Multiprocessors of a GPU; 0 for the CPU. */
+  readonly processors: number;
+  /** The instruction set that the kernels use, for example "avx512" or "sm_90". */
   readonly isa: string;
+  /** Dtypes whose matrix products the hardware computes. */
+  readonly fastDtypes: readonly FloatDType[];
 
   private constructor(handle: Handle) {
     this.#handle = handle;
     const info = native.deviceInfo(handle);
     this.name = info.name;
+    this.model = info.model;
     this.threads = info.threads;
+    this.processors = info.processors;
     this.isa = info.isa;
+    this.fastDtypes = info.fastDtypes;
   }
 
   /**
    * Opens a device.
    *
-   * @param name "cpu", or "auto" for the best device of this machine (this release has the CPU device only)
-   * @throws ArgumentTypeError for an unknown device, ArgumentRangeError for a bad thread count
+   * @param name "cpu", "cuda" or "cuda:N", or "auto": see `Device.choose`
+   * @throws ArgumentTypeError for an unknown device, ArgumentRangeError for a bad thread count; DeviceError when the device
+   * does not answer, with the reason
    */
-  static open(name: "cpu" | "auto" = "auto", options: DeviceOptions = {}): Device {
-    if (!["cpu", "auto"].includes(name)) {
-      throw new ArgumentTypeError(`device: expected "cpu" or "auto", got ${JSON.stringify(name)}`);
-    }
+  static open(name: DeviceName | "auto" = "auto", options: DeviceOptions = {}): Device {
+    checkDeviceName(name);
     const { threads = 0 } = options;
     if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
       throw new ArgumentRangeError(`threads: expected an integer from 1 to 1024, got ${threads}`);
     }
-    return new Device(native.openDevice("cpu", threads));
+    return new Device(openDevice(name === "auto" ? Device.choose().name : name, threads));
   }
 
-  /** Names that `open` takes on this machine. */
-  static available(): readonly string[] {
-    return ["cpu"];
+  /** Names that `open` takes on this machine, the best one first. */
+  static available(): readonly DeviceName[] {
+    const usable = native.devices().filter(({ problem }) => problem === "");
+    return usable.map(({ name }) => name as DeviceName);
+  }
+
+  /** What `open("auto")` opens: the first GPU that can be used, else the CPU. */
+  static choose(): DeviceChoice {
+    const entries = native.devices();
+    const best = entries.find(({ problem }) => problem === "") ?? entries[0]!;
+    const name = best.name as DeviceName;
+    if (name !== "cpu") return { name, reason: best.detail };
+    const refused = entries.find((entry) => entry !== best && entry.problem !== "");
+    return { name, reason: refused?.problem ?? "the addon was built without CUDA" };
   }
 
   get disposed(): boolean {
     return this.#disposed;
   }
 
+  /** Bytes of the device's memory: of the GPU, or of the machine. */
+  get memory(): { readonly free: number; readonly total: number } {
+    this.#requireOpen();
+    return native.deviceMemory(this.#handle);
+  }
+
+  /** @throws OutOfMemoryError */
   createStream(): Stream {
     this.#requireOpen();
-    const stream = new Stream(this, native.createStream(this.#handle), () => this.#streams.delete(stream));
+    const stream = new Stream(this, createStream(this.#handle), () => this.#streams.delete(stream));
     this.#streams.add(stream);
     return stream;
   }
@@ -96,6 +132,15 @@ export class Device {
   #requireOpen(): void {
     if (this.#disposed) throw new ClosedError("device");
   }
+}
+
+/** @throws ArgumentTypeError for a name that no build of warploop has */
+export function checkDeviceName(name: unknown): DeviceName | "auto" {
+  const known = typeof name === "string" && /^(auto|cpu|simt|cuda(:\d{1,3})?)$/.test(name); // simt: only test builds
+  if (known) return name as DeviceName | "auto";
+  throw new ArgumentTypeError(
+    `device: expected "auto", "cpu", "cuda" or "cuda:N", got ${JSON.stringify(name)}`,
+  );
 }
 
 /** Elements of a shape. @throws ArgumentRangeError for sizes that are not whole numbers >= 0, or more than 4 axes */

@@ -1,9 +1,12 @@
 /**
- * Every environment variable of warploop. They exist for diagnostics: none changes what is computed.
- * (The variables of Hugging Face, such as HF_HOME, are read where the hub is spoken to.)
+ * Every environment variable of warploop. They exist for diagnostics: none changes what is computed, beyond the last
+ * bits where another kernel runs. (The variables of Hugging Face, such as HF_HOME, are read where the hub is spoken to.)
  *
- * One is read by the addon itself (native/cpu/isa.cc), because it acts before any JavaScript object exists:
- * WARPLOOP_ISA forces a narrower instruction set than the processor has, for example x86_64_v3.
+ * Some are read by the addon itself, because they act before any JavaScript object exists:
+ * - WARPLOOP_ISA (native/cpu/isa.cc) forces a narrower instruction set than the processor has, for example x86_64_v3
+ * - WARPLOOP_PORTABLE (native/cuda/cuda_executor.cc), if not empty, leaves out the kernels that need a Hopper GPU;
+ *   WARPLOOP_HOPPER_FIRST takes them wherever they can run; WARPLOOP_LINEAR_TILE names the tile of linear's portable kernel
+ * - WARPLOOP_SIMT_* (native/simt): how the emulated GPU of the tests behaves
  */
 
 /** WARPLOOP_BINARY: path of the addon to load instead of the one that was built, for example a sanitizer build. */

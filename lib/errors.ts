@@ -97,6 +97,13 @@ export class ClosedError extends WarploopError {
   }
 }
 
+/** A device cannot be used: no driver, a driver that is too old, no GPU, or one that is too old. Code: ERR_DEVICE. */
+export class DeviceError extends WarploopError {
+  constructor(message: string) {
+    super("ERR_DEVICE", message);
+  }
+}
+
 /** Device memory does not suffice. Code: ERR_OUT_OF_MEMORY. */
 export class OutOfMemoryError extends WarploopError {
   constructor(

@@ -14,7 +14,7 @@ export type { FinishReason } from "./engine/request.js";
 export type { ChatMessage } from "./text/chatTemplate.js";
 export { generate } from "./engine/generate.js";
 export * from "./errors.js";
-export { Device, type DeviceOptions } from "./device.js";
+export { Device, type DeviceChoice, type DeviceName, type DeviceOptions } from "./device.js";
 export { Stream } from "./stream.js";
 export { Graph } from "./graph.js";
 export { Scope } from "./scope.js";

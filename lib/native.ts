@@ -3,7 +3,8 @@
  * native/bind/handles.h checks; only lib/{device,stream,graph,tensor}.ts and
  * lib/weights/mappedFile.ts call these directly; ops go through `Stream.run`.
  */
-import { ClosedError, ExecutionError, OutOfMemoryError } from "./errors.js";
+import type { FloatDType } from "./dtype.js";
+import { ClosedError, DeviceError, ExecutionError, OutOfMemoryError } from "./errors.js";
 import { loadAddon } from "./nativeLoader.js";
 
 /** A native object. Stale and invented handles are refused by the addon (ERR_CLOSED). */
@@ -19,22 +20,36 @@ interface Settled {
   readonly message?: string;
 }
 
+/** A device of this machine, the best one first; `problem` says why it cannot be opened, and is empty when it can. */
+export interface DeviceEntry {
+  readonly name: string;
+  readonly detail: string;
+  readonly problem: string;
+}
+
+export interface NativeDeviceInfo {
+  readonly name: string;
+  readonly model: string;
+  readonly isa: string;
+  readonly threads: number;
+  readonly processors: number;
+  readonly fastDtypes: readonly FloatDType[];
+}
+
 interface Native {
   readonly arguments: Float64Array;
   readonly ops: Readonly<Record<string, NativeOp>>;
-  info(): {
-    readonly compiler: string;
-    readonly isas: readonly string[];
-    readonly isa: string | null;
-    readonly physicalCores: number;
-  };
+  devices(): readonly DeviceEntry[];
   openDevice(name: string, threads: number): Handle;
-  deviceInfo(device: Handle): { readonly name: string; readonly threads: number; readonly isa: string };
+  deviceInfo(device: Handle): NativeDeviceInfo;
+  deviceMemory(device: Handle): { readonly free: number; readonly total: number };
   closeDevice(device: Handle): void;
   allocate(device: Handle, bytes: number): Handle;
   release(memory: Handle): void;
   mapFile(path: string): { readonly handle: Handle; readonly bytes: number };
   unmapFile(file: Handle): void;
+  /** Only in the test build with the emulated GPU: the next kernel ends in a device fault. */
+  failNextLaunch?(): void;
   liveHandles(): Readonly<Record<"devices" | "memory" | "streams" | "graphs" | "files", number>>;
   createStream(device: Handle): Handle;
   disposeStream(stream: Handle): void;
@@ -99,12 +114,43 @@ export function abandonWaiters(stream: Handle): void {
   native.abandoned(count);
 }
 
+/** Opens a device. @throws DeviceError; TypeError for a name that is none */
+export function openDevice(name: string, threads: number): Handle {
+  try {
+    return native.openDevice(name, threads);
+  } catch (error) {
+    throw typed(error);
+  }
+}
+
+/** A stream has scratch memory of its own. @throws OutOfMemoryError */
+export function createStream(device: Handle): Handle {
+  try {
+    return native.createStream(device);
+  } catch (error) {
+    throw typed(error);
+  }
+}
+
 /** Allocates device memory. @throws OutOfMemoryError */
 export function allocate(device: Handle, bytes: number): Handle {
   try {
     return native.allocate(device, bytes);
   } catch (error) {
-    if ((error as { code?: string }).code !== "ERR_OUT_OF_MEMORY") throw error;
-    throw new OutOfMemoryError((error as Error).message, bytes, 0);
+    throw typed(error);
   }
+}
+
+/** The error classes of lib for what native code throws. */
+function typed(error: unknown): unknown {
+  const { code, message, neededBytes, freeBytes } = error as NativeError;
+  if (code === "ERR_OUT_OF_MEMORY") return new OutOfMemoryError(message, neededBytes ?? 0, freeBytes ?? 0);
+  if (code === "ERR_DEVICE") return new DeviceError(message);
+  return error;
+}
+
+interface NativeError extends Error {
+  readonly code?: string;
+  readonly neededBytes?: number;
+  readonly freeBytes?: number;
 }

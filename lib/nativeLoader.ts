@@ -2,7 +2,7 @@
  * Finds and loads the native addon. Knows where it can be and what to tell the user when it is not there; what is in
  * it is the business of native.ts. `npx warploop doctor` looks in the same places (scripts/addon.mjs).
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,11 +16,12 @@ interface LoadAttempt {
 }
 
 const packageRoot = fileURLToPath(new URL("..", import.meta.url));
-const builtBinaries = ["build/Release/warploop.node", "build-gyp/Release/warploop.node"];
+const builtBinaries = ["build-cuda", "build", "build-gyp"].map((folder) => `${folder}/Release/warploop.node`);
 const oldestNodeApi = 9;
 
 /**
- * Loads the addon: the file that WARPLOOP_BINARY names, or else the one built by cmake-js, or by node-gyp.
+ * Loads the addon: the file that WARPLOOP_BINARY names, or else the one that was built last, with CUDA (build-cuda), with
+ * cmake-js (build) or with node-gyp (build-gyp). All of them have the CPU device.
  *
  * @returns the exports of the addon; native.ts gives them their type
  * @throws NativeLoadError (ERR_NATIVE_LOAD) with every attempt and what to do about it
@@ -29,7 +30,7 @@ export function loadAddon(): unknown {
   const override = binaryOverride();
   const candidates = override
     ? [path.resolve(override)]
-    : builtBinaries.map((file) => path.join(packageRoot, file));
+    : builtBinaries.map((file) => path.join(packageRoot, file)).sort((a, b) => builtAt(b) - builtAt(a));
   const require = createRequire(import.meta.url);
   const attempts: LoadAttempt[] = [];
   for (const file of candidates) {
@@ -44,6 +45,11 @@ export function loadAddon(): unknown {
     }
   }
   throw new NativeLoadError(describe(attempts, override !== undefined), attempts);
+}
+
+/** Milliseconds; 0 when the file is not there. */
+function builtAt(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 function describe(attempts: readonly LoadAttempt[], isOverride: boolean): string {

@@ -1,18 +1,20 @@
 // Finds the built addon and asks it what it is, in a child process, so that a broken binary cannot take the caller down.
-// The order of the places is the one of lib/nativeLoader.ts.
+// Places and order are those of lib/nativeLoader.ts: the addon that was built last comes first.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { root } from "./nativeSources.mjs";
 
-/** Where each build tool leaves the addon, relative to the package. */
+/** Where each kind of build leaves the addon, relative to the package. */
 export const binaries = {
+  cuda: "build-cuda/Release/warploop.node",
   "cmake-js": "build/Release/warploop.node",
   "node-gyp": "build-gyp/Release/warploop.node",
 };
 
 /**
- * @typedef {{ compiler: string, isas: string[], isa: string | null, physicalCores: number }} AddonInfo
+ * @typedef {{ name: string, detail: string, problem: string }} DeviceEntry `problem` is empty when it can be used
+ * @typedef {{ compiler: string, isas?: string[], isa?: string | null, physicalCores?: number, cuda?: string, devices: DeviceEntry[] }} AddonInfo
  * @typedef {{ path: string, info?: AddonInfo, error?: string }} Probe
  */
 
@@ -34,11 +36,18 @@ export function probeAddon(file) {
   return { path: file, error: message?.trim() ?? `ended with ${child.signal ?? `status ${child.status}`}` };
 }
 
+/** @param {string} file @returns {number} milliseconds; 0 when it is not there */
+function builtAt(file) {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
 /** @returns {Probe[]} every place that is looked at, in order; the first with `info` is the one that is used */
 export function probeAll() {
   const chosen = process.env["WARPLOOP_BINARY"];
   const files = chosen
     ? [path.resolve(chosen)]
-    : Object.values(binaries).map((file) => path.join(root, file));
+    : Object.values(binaries)
+        .map((file) => path.join(root, file))
+        .sort((a, b) => builtAt(b) - builtAt(a));
   return files.map(probeAddon);
 }

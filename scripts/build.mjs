@@ -1,11 +1,13 @@
 // Builds the addon from source with cmake-js, or with node-gyp where CMake is missing. Downloads nothing: the headers
-// come from the packages node-api-headers and node-addon-api. A second call compiles only what has changed.
+// come from the packages node-api-headers and node-addon-api. A second call compiles only what has changed. Each kind of
+// build has a folder of its own, and the addon that was built last is the one that is loaded (lib/nativeLoader.ts).
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { binaries, probeAddon } from "./addon.mjs";
+import { nvccVersion, planForEveryGpu, planForThisMachine } from "./cuda.mjs";
 import { isaNames, root } from "./nativeSources.mjs";
 import { findToolchain } from "./toolchain.mjs";
 
@@ -23,6 +25,7 @@ export function say(message) {
  * @property {boolean} [force] delete what is there and compile everything
  * @property {boolean} [verbose] show the output of the compiler; otherwise only when it fails
  * @property {import("./toolchain.mjs").BuildTool} [tool] insist on one build tool
+ * @property {"auto" | "cpu" | "cuda"} [devices] "cuda": the CPU and every GPU; "auto": the GPUs of this machine, if any
  */
 
 /**
@@ -30,59 +33,107 @@ export function say(message) {
  * @param {BuildOptions} [options]
  * @returns {Promise<string | undefined>} undefined, or what went wrong in one sentence; already printed: the compiler's output
  */
-export async function buildAddon({ force = false, verbose = false, tool } = {}) {
+export async function buildAddon({ force = false, verbose = false, tool, devices = "auto" } = {}) {
   const isas = isaNames();
   if (process.platform === "win32" || isas.length === 0) {
     return `warploop runs on Linux and macOS, x86-64 and aarch64; this is ${process.platform} ${process.arch}`;
   }
   const toolchain = findToolchain(tool);
   if ("problem" in toolchain) return `the native addon cannot be built because ${toolchain.problem}.`;
+  const cuda = planCuda(devices, toolchain.tool);
+  if ("problem" in cuda && devices === "cuda")
+    return `the CUDA device cannot be built because ${cuda.problem}.`;
 
   const start = performance.now();
   say(
     `Building the native addon with ${toolchain.tool} and ${toolchain.compiler}: the CPU device, for ${isas.join(" and ")}.`,
   );
   if (isas.length > 1) say("The best instruction set that the processor has is chosen at start-up.");
-  say("There is no CUDA device in this release: models run on the CPU.");
+  if ("problem" in cuda)
+    say(`Without CUDA: ${cuda.problem}. \`npx warploop build --cuda\` adds it; it needs nvcc.`);
+  else say(`And the CUDA device with nvcc ${nvccVersion()}, ${cuda.reason}: some minutes.`);
 
-  if (force) clean(toolchain.tool);
-  const status = await runTool(toolchain, verbose);
+  const kind = "problem" in cuda ? toolchain.tool : "cuda";
+  if (force) clean(kind);
+  const status = await runTool(toolchain, cuda, verbose);
   if (status !== 0) return "the native addon did not compile; the compiler's messages are above.";
-  const binary = binaries[toolchain.tool];
+  const binary = binaries[kind];
   const { error } = probeAddon(path.join(root, binary));
   if (error) return `${binary} was built but does not load: ${error}`;
+  utimesSync(path.join(root, binary), new Date(), new Date()); // the one to load, also when nothing had changed
   say(`${binary} is ready (${((performance.now() - start) / 1000).toFixed(0)} s).`);
   return undefined;
 }
 
-/** @param {import("./toolchain.mjs").BuildTool} tool */
-function clean(tool) {
-  const folders = tool === "cmake-js" ? ["build"] : ["build-gyp", "native/build"];
-  for (const folder of folders) rmSync(path.join(root, folder), { recursive: true, force: true });
+/**
+ * @param {"auto" | "cpu" | "cuda"} devices
+ * @param {import("./toolchain.mjs").BuildTool} tool
+ * @returns {import("./cuda.mjs").CudaPlan | import("./cuda.mjs").NoCuda}
+ */
+function planCuda(devices, tool) {
+  if (devices === "cpu") return { problem: "the CPU device alone was asked for" };
+  const plan = devices === "cuda" ? planForEveryGpu() : planForThisMachine();
+  if ("architectures" in plan && tool !== "cmake-js")
+    return { problem: "CUDA needs CMake with make or ninja" };
+  return plan;
 }
 
-/** A CMake folder that was configured elsewhere (the checkout was moved or copied) cannot be used again. */
-function dropForeignCache() {
-  const cache = path.join(root, "build/CMakeCache.txt");
-  if (!existsSync(cache)) return;
-  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, "utf8"))?.[1];
-  if (!home || path.resolve(home) !== path.resolve(root)) clean("cmake-js");
+/** @param {keyof typeof binaries} kind */
+function clean(kind) {
+  const folders = { "cmake-js": ["build"], "node-gyp": ["build-gyp", "native/build"], cuda: ["build-cuda"] };
+  for (const folder of folders[kind]) rmSync(path.join(root, folder), { recursive: true, force: true });
+}
+
+/**
+ * A CMake folder cannot be used again when it was configured elsewhere (the checkout was moved or copied) or with other
+ * options (cmake-js does not look).
+ * @param {string} folder
+ * @param {Record<string, string>} options
+ */
+function dropStaleCache(folder, options) {
+  const file = path.join(root, folder, "CMakeCache.txt");
+  if (!existsSync(file)) return;
+  const cache = readFileSync(file, "utf8");
+  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(cache)?.[1];
+  const isHere = home !== undefined && path.resolve(home) === path.resolve(root);
+  const has = (/** @type {[string, string]} */ [name, value]) =>
+    cache.split("\n").some((line) => line.startsWith(`${name}:`) && line.endsWith(`=${value}`));
+  if (!isHere || !Object.entries(options).every(has))
+    rmSync(path.join(root, folder), { recursive: true, force: true });
+}
+
+/** As many compilers at a time as there are cores and memory for. */
+function jobs() {
+  return String(Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / bytesPerJob))));
+}
+
+/**
+ * Builds into a folder with cmake-js.
+ * @param {string} folder relative to the package
+ * @param {Record<string, string>} options of CMakeLists.txt
+ * @param {{ compiler?: string, verbose?: boolean }} [how]
+ * @returns {Promise<number>} exit status
+ */
+export function runCmake(folder, options, { compiler, verbose = false } = {}) {
+  dropStaleCache(folder, options);
+  const script = path.join(path.dirname(require.resolve("cmake-js/package.json")), "bin/cmake-js");
+  const defines = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`);
+  const command = existsSync(path.join(root, folder, "CMakeCache.txt")) ? "build" : "compile";
+  return run([script, command, "-O", folder, "-p", jobs(), ...defines], compiler, verbose);
 }
 
 /**
  * @param {import("./toolchain.mjs").Toolchain} toolchain
+ * @param {import("./cuda.mjs").CudaPlan | import("./cuda.mjs").NoCuda} cuda
  * @param {boolean} verbose
  * @returns {Promise<number>} exit status
  */
-function runTool({ tool, compiler }, verbose) {
-  const jobs = String(
-    Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / bytesPerJob))),
-  );
-  if (tool === "cmake-js") {
-    dropForeignCache();
-    const script = path.join(path.dirname(require.resolve("cmake-js/package.json")), "bin/cmake-js");
-    return run([script, "build", "-p", jobs], compiler, verbose);
+function runTool({ tool, compiler }, cuda, verbose) {
+  if (!("problem" in cuda)) {
+    const options = { WARPLOOP_CUDA: "ON", WARPLOOP_CUDA_ARCHITECTURES: cuda.architectures };
+    return runCmake("build-cuda", options, { compiler, verbose });
   }
+  if (tool === "cmake-js") return runCmake("build", {}, { compiler, verbose });
   const script = require.resolve("node-gyp/bin/node-gyp.js");
   const options = [
     "-C",
@@ -91,7 +142,7 @@ function runTool({ tool, compiler }, verbose) {
     "--force-process-config",
     "--loglevel=error",
     "-j",
-    jobs,
+    jobs(),
   ];
   return run([script, "configure", "build", ...options], compiler, verbose);
 }
@@ -99,7 +150,7 @@ function runTool({ tool, compiler }, verbose) {
 /**
  * Runs a node script with its output on a progress line; shows the end of the output when it fails.
  * @param {string[]} args
- * @param {string} compiler
+ * @param {string | undefined} compiler undefined: what the build tool finds
  * @param {boolean} verbose
  * @returns {Promise<number>}
  */
@@ -108,7 +159,7 @@ function run(args, compiler, verbose) {
   const PATH = `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"] ?? ""}`;
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...process.env, CXX: compiler, PATH },
+    env: { ...process.env, ...(compiler && { CXX: compiler }), PATH },
     stdio: verbose ? "inherit" : ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -11,6 +11,8 @@ const usage = `Usage: warploop <command>
            --force           compile everything again
            --verbose         show the output of the compiler
            --tool <name>     cmake-js or node-gyp; without it: cmake-js when CMake is there
+           --cuda            add the CUDA device for every GPU from Ampere on; needs nvcc, but no GPU
+           --cpu             leave it out; without either: CUDA for the GPU of this machine, if it has one
   doctor   say what was built, where it is, and which device, instruction set and threads this machine gets`;
 
 class UsageError extends Error {}
@@ -25,6 +27,8 @@ function readArguments(args) {
         force: { type: "boolean" },
         verbose: { type: "boolean" },
         tool: { type: "string" },
+        cuda: { type: "boolean" },
+        cpu: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });
@@ -37,21 +41,23 @@ function readArguments(args) {
 async function main(args) {
   const { values, positionals } = readArguments(args);
   const [command, ...rest] = positionals;
-  const { help, tool, force, verbose } = values;
+  const { help, tool, force, verbose, cuda, cpu } = values;
   if (help || !command) {
     console.log(usage);
     return help ? 0 : 2;
   }
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
   if (command === "doctor") {
-    if (force || verbose || tool !== undefined) throw new UsageError("doctor has no options");
+    if (force || verbose || cuda || cpu || tool !== undefined) throw new UsageError("doctor has no options");
     return doctor();
   }
   if (command !== "build") throw new UsageError(`unknown command "${command}"`);
   if (tool !== undefined && tool !== "cmake-js" && tool !== "node-gyp") {
     throw new UsageError(`unknown tool "${tool}": cmake-js or node-gyp`);
   }
-  const problem = await buildAddon({ force, verbose, tool });
+  if (cuda && cpu) throw new UsageError("--cuda and --cpu exclude each other");
+  const devices = cuda ? "cuda" : cpu ? "cpu" : "auto";
+  const problem = await buildAddon({ force, verbose, tool, devices });
   if (problem) console.error(`[warploop] ${problem}`);
   return problem ? 1 : 0;
 }

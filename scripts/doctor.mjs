@@ -41,12 +41,15 @@ export function doctor() {
     `${shown(found.path)} (${(size / 2 ** 20).toFixed(1)} MiB, built ${mtime.toISOString().slice(0, 16)} UTC)`,
   );
   row("compiled by", /^\d/.test(info.compiler) ? `GCC ${info.compiler}` : info.compiler);
-  row("compiled for", info.isas.join(", "));
-  row("threads", `${info.physicalCores} (physical cores that this process may use)`);
   row(
-    "cpu",
-    info.isa ? `available, with ${info.isa}` : "not available: the processor runs none of these sets",
+    "compiled for",
+    [...(info.isas ?? []), ...(info.cuda ? [`CUDA ${info.cuda}`] : [])].join(", ") || "simt",
   );
-  row("cuda", "not available: this release has no CUDA device");
+  if (info.physicalCores) row("threads", `${info.physicalCores} (physical cores that this process may use)`);
+  for (const { name, detail, problem } of info.devices) {
+    const about = name === "cpu" ? `with ${info.isa}` : detail;
+    row(name, problem ? `not available: ${problem}` : `available${about && `: ${about}`}`);
+  }
+  if (!info.cuda) row("cuda", "not available: built without CUDA; `npx warploop build --cuda` adds it");
   return 0;
 }

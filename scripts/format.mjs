@@ -16,7 +16,7 @@ function run(script, args) {
   );
 }
 
-const sources = repoFiles(/^native\/.*\.(h|cc|cu|cuh)$/);
+const sources = repoFiles(/^(native|test\/(atoms|mutants))\/.*\.(h|cc|cu|cuh)$/);
 const clang = write ? ["-i"] : ["--dry-run", "-Werror"];
 const results = [
   run("prettier/bin/prettier.cjs", [write ? "--write" : "--check", "--log-level=warn", "."]),

@@ -13,6 +13,7 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
  * @typedef {{
  *   defines: string[], flags: string[], isas: Record<string, Record<string, string[]>>,
  *   core: string[], cpu: string[], cpuIsa: string[], bind: string[],
+ *   cuda: string[], simt: string[], simtRace: string[],
  * }} Sources
  */
 
@@ -41,6 +42,12 @@ export function commonSources() {
 /** Files compiled once per instruction set, relative to native/. */
 export function isaSources() {
   return [...readSources().cpuIsa, ...readOps().map(({ name }) => `ops/${name}/${name}.cpu.cc`)];
+}
+
+/** Files of the CUDA device and of the emulated GPU, relative to native/; the kernels are found by their folders. */
+export function gpuSources() {
+  const { cuda, simt, simtRace } = readSources();
+  return [...cuda, ...simt, ...simtRace];
 }
 
 /** The instruction sets compiled for this processor architecture; none: it is not supported. */

@@ -11,7 +11,7 @@ const installHint =
     : "`apt-get install g++ cmake make` (Debian, Ubuntu) or `dnf install gcc-c++ cmake make` (Fedora) brings them";
 
 /** @param {string} command @returns {string | undefined} its path, when it is on PATH and executable */
-function which(command) {
+export function which(command) {
   const folders = command.includes(path.sep) ? [""] : (process.env["PATH"] ?? "").split(path.delimiter);
   return folders.map((folder) => path.join(folder, command)).find(isExecutable);
 }

@@ -6,10 +6,11 @@
  * JavaScript. An end that only the ids can tell (stop token, stop string) is seen one step late; that request's extra
  * result is dropped.
  *
- * A failed step is the end of the engine: it goes "dead", every request fails once, and later calls are refused. What a
- * listener throws (text that cannot be decoded) ends its own request only.
+ * A failed step is the end of the engine: it goes "dead", every request fails once, and later calls are refused. A step that
+ * device memory does not suffice for fails every request, too, but the engine goes on. What a listener throws (text that
+ * cannot be decoded) ends its own request only.
  */
-import { ClosedError, WarploopError } from "../errors.js";
+import { ClosedError, OutOfMemoryError, WarploopError } from "../errors.js";
 import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
 import type { FinishReason, Request } from "./request.js";
 import type { ModelRunner, RequestNeeds, StepResult } from "./runner.js";
@@ -167,7 +168,8 @@ export class Engine {
         this.#record(step, performance.now() - start);
       }
     } catch (error) {
-      this.#die(error);
+      if (error instanceof OutOfMemoryError && !this.#failure) await this.#giveUp(step, error, previous);
+      else this.#die(error);
     }
     this.#inFlight--;
     this.#oldestStepStart = performance.now();
@@ -226,6 +228,17 @@ export class Engine {
 
   #wake(waiters: (() => void)[]): void {
     for (const resolve of waiters.splice(0)) resolve();
+  }
+
+  /** Every request fails; the step, which was not run, takes its place in the order of commits. */
+  async #giveUp(step: ScheduledStep, error: OutOfMemoryError, previous: Promise<void>): Promise<void> {
+    const failed = [...this.#active.values()];
+    this.#active.clear();
+    this.#scheduler.reset();
+    for (const { listener } of failed) listener.onError(error);
+    await previous;
+    if (!this.#failure) this.#scheduler.commit(step, new Int32Array(step.samples.length));
+    if (this.#active.size === 0) this.#wake(this.#idleWaiters);
   }
 
   /** Every request fails, exactly once. */

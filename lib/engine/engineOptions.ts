@@ -1,5 +1,6 @@
 /** Options of `LLM.load`, their checks, and how much memory the KV pool takes. */
 import os from "node:os";
+import { checkDeviceName, type Device, type DeviceName } from "../device.js";
 import { byteLength } from "../dtype.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
@@ -7,17 +8,21 @@ import { checkBoolean, checkChoice, checkNames, checkNumber, checkSignal, descri
 import type { RunnerOptions } from "./runner.js";
 import type { SchedulerOptions } from "./schedulerOptions.js";
 
-/** Progress of `LLM.load`; `loaded` and `total` are bytes and `loaded` never decreases within a phase and file. */
+/**
+ * Progress of `LLM.load`; `loaded` and `total` are bytes and `loaded` never decreases within a phase and file. The phase
+ * "device" has none: its message says which device "auto" took, and why.
+ */
 export interface LoadProgress {
-  readonly phase: "download" | "load";
+  readonly phase: "device" | "download" | "load";
   readonly file?: string;
+  readonly message?: string;
   readonly loaded: number;
   readonly total: number;
 }
 
 export interface LLMOptions {
-  /** "auto": the best device of this machine. This release has "cpu". Default "auto". */
-  readonly device?: "auto" | "cpu";
+  /** "cpu", "cuda" (the first GPU) or "cuda:N". "auto" takes a GPU where a driver and a GPU answer. Default "auto". */
+  readonly device?: "auto" | DeviceName;
   /** Threads of the CPU device. Default: one per physical core. */
   readonly threads?: number;
   /** Dtype of activations and KV. "auto": that of the checkpoint where the device is fast at it, else f32. */
@@ -28,7 +33,10 @@ export interface LLMOptions {
   readonly maxSequences?: number;
   /** Most tokens in one step: what a long prompt may delay the others by. Default 512. */
   readonly maxStepTokens?: number;
-  /** Memory for the KV cache in bytes. Default: what maxSequences full contexts need, at most a quarter of free memory. */
+  /**
+   * Memory for the KV cache in bytes. Default: what maxSequences full contexts need, at most a quarter of free memory, or
+   * 80 % of that of a GPU.
+   */
   readonly kvCacheBytes?: number;
   /** Tokens per KV page. Default 16. */
   readonly pageSize?: number;
@@ -92,7 +100,7 @@ export function resolveOptions(options: LLMOptions): ResolvedOptions {
     }
   }
   return {
-    device: checkChoice("device", options.device, "auto", ["auto", "cpu"]),
+    device: checkDeviceName(options.device ?? "auto"),
     dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
     maxSequences,
     maxStepTokens: integer("maxStepTokens", Math.max(512, maxSequences), maxSequences),
@@ -117,14 +125,18 @@ export function kvPageBytes(shape: ModelShape, pageSize: number): number {
 }
 
 /**
- * Sizes the KV pool and the rest of the engine for a loaded model.
+ * Sizes the KV pool and the rest of the engine for a model that is loaded on a device.
  * @throws CapacityError when the budget does not hold the dummy page and the pages of two tokens
  */
-export function planCapacity(options: ResolvedOptions, shape: ModelShape): RunnerOptions & SchedulerOptions {
+export function planCapacity(
+  options: ResolvedOptions,
+  shape: ModelShape,
+  device: Device,
+): RunnerOptions & SchedulerOptions {
   const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
   const pageBytes = kvPageBytes(shape, pageSize);
   const wanted = maxSequences * Math.ceil(shape.maxPositions / pageSize) + 1; // and the dummy page
-  const budget = options.kvCacheBytes ?? os.freemem() / 4;
+  const budget = options.kvCacheBytes ?? defaultKvBytes(device);
   const numPages = Math.min(wanted, Math.floor(budget / pageBytes));
   const leastPages = 1 + Math.ceil(2 / pageSize);
   if (numPages < leastPages) {
@@ -136,4 +148,9 @@ export function planCapacity(options: ResolvedOptions, shape: ModelShape): Runne
   // A context that the pool cannot hold would only be refused later.
   const maxModelLen = Math.min(shape.maxPositions, (numPages - 1) * pageSize);
   return { maxSequences, maxStepTokens, maxModelLen, pageSize, numPages, admission, prefixCache, graphs };
+}
+
+/** The rest of a GPU's memory is for activations; a machine has other work to do. */
+function defaultKvBytes(device: Device): number {
+  return device.processors > 0 ? 0.8 * device.memory.free : os.freemem() / 4;
 }

@@ -114,6 +114,13 @@ export class KvPages {
     while (request.sealedPages < full) this.#cache.register(request, request.sealedPages++);
   }
 
+  /** Forgets all cached content. Only while no request holds pages. */
+  forget(): void {
+    const pages: number[] = [];
+    while (this.#pool.available > 0) pages.push(this.#pool.allocate());
+    this.#pool.release(pages);
+  }
+
   /** Tokens to run again if the request were preempted; pages that others hold would be found again. */
   recomputeTokens(request: Request): number {
     if (request.remaining === 0) return 0;

@@ -1,6 +1,6 @@
 /** The public class: a loaded model that generates text for many requests at once. */
 import cliProgress from "cli-progress";
-import { Device } from "../device.js";
+import type { Device } from "../device.js";
 import { ArgumentTypeError, ClosedError, TextError } from "../errors.js";
 import { loadModel } from "../models/load.js";
 import type { Model } from "../models/model.js";
@@ -16,6 +16,7 @@ import { type GenerateContext, type GenerateOptions, resolveGeneration } from ".
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { computeLogits, startGeneration } from "./requests.js";
 import { traceRouting } from "./routing.js";
+import { openDevice } from "./openDevice.js";
 import { ModelRunner } from "./runner.js";
 import { Scheduler } from "./scheduler.js";
 import { checkBoolean, checkNames, checkNumber, checkTokenIds, describe } from "./validate.js";
@@ -37,9 +38,11 @@ export interface GenerateAllOptions extends GenerateOptions {
 }
 
 export interface LLMStats extends EngineStats {
+  /** "cpu", "cuda:0" */
   readonly device: string;
-  /** Instruction set of the CPU kernels. */
+  /** What its kernels are compiled for: "avx512", "sm_90". */
   readonly isa: string;
+  /** Threads of the CPU device; 0 on a GPU. */
   readonly threads: number;
   readonly kvPages: number;
   readonly contextLength: number;
@@ -75,18 +78,18 @@ export class LLM {
    */
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
     const resolved = resolveOptions(options);
-    const { onProgress, signal, threads, dtype } = resolved;
+    const { onProgress, signal, dtype } = resolved;
     const folder = await fetchModel(pathOrId, resolved);
     const config = await readConfig(folder);
     const tokenizer = await Tokenizer.load(folder);
     const template = await ChatTemplate.load(folder);
-    const device = Device.open(resolved.device, threads === undefined ? {} : { threads });
+    const device = openDevice(resolved);
     try {
       const stream = device.createStream();
       const { contextLength } = resolved;
       const model = await loadModel(folder, { stream, dtype, contextLength, onProgress, signal });
       signal?.throwIfAborted(); // the last report of progress may have aborted
-      const capacity = planCapacity(resolved, model.shape);
+      const capacity = planCapacity(resolved, model.shape, device);
       const runner = new ModelRunner(model, stream, capacity);
       const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });
       const context = {

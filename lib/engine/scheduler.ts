@@ -161,6 +161,15 @@ export class Scheduler {
     return true;
   }
 
+  /**
+   * Ends every request and forgets every page: a step that was planned could not be run, so nothing is there of what later
+   * ones build upon. Steps in flight are still committed, in order, and their results discarded.
+   */
+  reset(): void {
+    for (const request of [...this.#live.values()]) this.#end(request, "error");
+    this.#kv.forget();
+  }
+
   /** `finish(id, "abort")`. */
   abort(id: string): boolean {
     return this.finish(id, "abort");

@@ -11,8 +11,8 @@ export type DTypeOption = "auto" | FloatDType;
 const dtypeOptions: readonly DTypeOption[] = ["auto", "f32", "bf16", "f16"];
 
 /**
- * The dtype of activations and KV pages. "auto": bf16 for a bf16 checkpoint where the device multiplies bf16 in hardware
- * (AVX512-BF16), and f32 for everything else: f16 and f32 checkpoints, and CPUs that would only convert back and forth.
+ * The dtype of activations and KV pages. "auto": that of the checkpoint where the device multiplies it in
+ * hardware (bf16 with AVX512-BF16, bf16 and f16 on a GPU), and f32 everywhere else: a CPU would only convert back and forth.
  *
  * @param stored dtype of most of the checkpoint's matrices
  * @throws ArgumentTypeError for an unknown option
@@ -23,7 +23,7 @@ export function activationDtype(option: DTypeOption, stored: FloatDType, device:
     throw new ArgumentTypeError(`dtype: expected one of ${names}, got ${JSON.stringify(option)}`);
   }
   if (option !== "auto") return option;
-  return stored === "bf16" && device.isa === "avx512" ? "bf16" : "f32";
+  return device.fastDtypes.includes(stored) ? stored : "f32";
 }
 
 /**

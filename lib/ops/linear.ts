@@ -20,7 +20,8 @@ export interface LinearOptions {
  *
  *     out = x W^T + bias + residual
  *
- * Sums are f32 and run through K in order, so the result of a row does not depend on the other rows of the call.
+ * Sums are f32. On the CPU they run through K in order, so the result of a row does not depend on the other rows of the call; on
+ * a GPU their order, and with it the last bits, depends on the number of rows, but never on the run.
  *
  * @param x [T, K], f32 or the weight's dtype; the last axis is contiguous
  * @param weight from `packLinear`, [N, K]

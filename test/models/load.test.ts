@@ -4,12 +4,13 @@ import { mkdir, readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Device } from "../../lib/device.js";
+import type { Device } from "../../lib/device.js";
 import { activationDtype } from "../../lib/models/activationDtype.js";
 import { loadModel, type LoadProgress } from "../../lib/models/load.js";
 import type { FloatDType } from "../../lib/dtype.js";
 import { native } from "../../lib/native.js";
 import type { Stream } from "../../lib/stream.js";
+import { openTestDevice } from "../support/devices.js";
 import { tinyConfig, tinyTensors, writeCheckpoint, type TinyTensors } from "../support/tinyCheckpoint.js";
 import { runModel } from "../support/runModel.js";
 
@@ -22,7 +23,7 @@ let memoryBefore: number;
 
 beforeEach(() => {
   memoryBefore = native.liveHandles().memory;
-  device = Device.open("cpu", { threads: 1 });
+  device = openTestDevice({ threads: 1 });
   stream = device.createStream();
 });
 afterEach(async () => {
@@ -132,15 +133,16 @@ describe("options", () => {
     await expect(loadModel(await tinyLlama(), { stream, ...options })).rejects.toMatchObject({ code });
   });
 
-  it("auto is bf16 for a bf16 checkpoint where the device multiplies bf16, else f32", () => {
-    const on = (isa: string, stored: FloatDType) => activationDtype("auto", stored, { isa } as Device);
-    expect(on("avx512", "bf16")).toBe("bf16");
-    expect([on("x86_64_v3", "bf16"), on("avx512", "f16"), on("avx512", "f32")]).toEqual([
-      "f32",
-      "f32",
-      "f32",
-    ]);
-    expect(activationDtype("f16", "f32", { isa: "avx512" } as Device)).toBe("f16");
+  it("auto is the checkpoint's dtype where the device multiplies it, else f32", () => {
+    const plain = { fastDtypes: ["f32"] } as unknown as Device;
+    const avx512 = { fastDtypes: ["f32", "bf16"] } as unknown as Device;
+    const gpu = { fastDtypes: ["f32", "bf16", "f16"] } as unknown as Device;
+    const dtypes = (stored: FloatDType) =>
+      [plain, avx512, gpu].map((on) => activationDtype("auto", stored, on));
+    expect(dtypes("bf16")).toEqual(["f32", "bf16", "bf16"]);
+    expect(dtypes("f16")).toEqual(["f32", "f32", "f16"]);
+    expect(dtypes("f32")).toEqual(["f32", "f32", "f32"]);
+    expect(activationDtype("f16", "f32", plain)).toBe("f16");
   });
 
   it("the shape says what was loaded", async () => {

@@ -3,10 +3,11 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Device } from "../../lib/device.js";
+import type { Device } from "../../lib/device.js";
 import { loadModel } from "../../lib/models/load.js";
 import type { Model } from "../../lib/models/model.js";
 import type { Stream } from "../../lib/stream.js";
+import { openTestDevice } from "../support/devices.js";
 import { runModel } from "../support/runModel.js";
 
 interface Entry {
@@ -29,7 +30,7 @@ let device: Device;
 let stream: Stream;
 
 beforeAll(() => {
-  device = Device.open("cpu");
+  device = openTestDevice();
   stream = device.createStream();
 });
 afterAll(() => device.dispose());

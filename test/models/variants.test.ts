@@ -1,10 +1,11 @@
 // Contract: what a config can say beyond the goldens (windows, biases, tied heads, activations, dense layers among sparse
 // ones, stored and activation dtypes) gives the logits of a float64 decoder on the same random weights.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Device } from "../../lib/device.js";
+import type { Device } from "../../lib/device.js";
 import type { FloatDType } from "../../lib/dtype.js";
 import { loadModel } from "../../lib/models/load.js";
 import type { Stream } from "../../lib/stream.js";
+import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
 import { runModel } from "../support/runModel.js";
@@ -92,7 +93,7 @@ describe("matches a float64 decoder", () => {
   let device: Device;
   let stream: Stream;
   beforeAll(() => {
-    device = Device.open("cpu");
+    device = openTestDevice();
     stream = device.createStream();
   });
   afterAll(() => device.dispose());

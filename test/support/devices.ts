@@ -5,7 +5,7 @@
  * Each case gets its own stream: a case that poisons the stream on purpose cannot reach the next one.
  */
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { Device } from "../../lib/device.js";
+import { Device, type DeviceName, type DeviceOptions } from "../../lib/device.js";
 import type { Stream } from "../../lib/stream.js";
 import { Tensor } from "../../lib/tensor.js";
 import { toStorage, type FloatDType } from "./dtype.js";
@@ -106,6 +106,15 @@ export class OpContext {
   }
 }
 
+/**
+ * The device of tests that need any: the CPU where the addon has it, else the one it has; WARPLOOP_TEST_DEVICE names
+ * another, for example "cuda".
+ */
+export function openTestDevice(options: DeviceOptions = {}): Device {
+  const name = process.env["WARPLOOP_TEST_DEVICE"] ?? Device.available().at(-1)!;
+  return Device.open(name as DeviceName, options);
+}
+
 /** Declares one test per device and case; see the header. */
 export function describeOp<Case extends OpCase>(
   op: string,
@@ -122,7 +131,7 @@ export function describeOp<Case extends OpCase>(
     describe(`${op} on ${deviceName}`, () => {
       let device: Device;
       beforeAll(() => {
-        device = Device.open(name as Parameters<typeof Device.open>[0]);
+        device = Device.open(name);
       });
       afterAll(() => device.dispose());
       for (const testCase of cases) declareCase(deviceName, () => device, testCase, run);

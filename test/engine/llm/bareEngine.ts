@@ -2,7 +2,7 @@
  * The engine put together as LLM.load does, for tests that reach beneath LLM: every step checks the pool, and the stream
  * can be broken under it. `StubRunner` takes the place of the model where a test says when and how each step ends.
  */
-import { Device } from "../../../lib/device.js";
+import type { Device } from "../../../lib/device.js";
 import { Engine, type RequestListener } from "../../../lib/engine/engine.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "../../../lib/engine/engineOptions.js";
 import {
@@ -18,6 +18,7 @@ import type { ScheduledStep } from "../../../lib/engine/scheduledStep.js";
 import { Scheduler } from "../../../lib/engine/scheduler.js";
 import { loadModel } from "../../../lib/models/load.js";
 import type { Stream } from "../../../lib/stream.js";
+import { openTestDevice } from "../../support/devices.js";
 
 export class BareEngine {
   readonly device: Device;
@@ -37,10 +38,10 @@ export class BareEngine {
   static async open(folder: string, { pages, ...options }: LLMOptions & { readonly pages: number }) {
     const resolved = resolveOptions(options);
     const { dtype, contextLength } = resolved;
-    const device = Device.open("cpu", resolved.threads === undefined ? {} : { threads: resolved.threads });
+    const device = openTestDevice(resolved.threads === undefined ? {} : { threads: resolved.threads });
     const stream = device.createStream();
     const model = await loadModel(folder, { stream, dtype, contextLength });
-    const planned = planCapacity(resolved, model.shape);
+    const planned = planCapacity(resolved, model.shape, device);
     const maxModelLen = Math.min(planned.maxModelLen, pages * planned.pageSize);
     const capacity = { ...planned, numPages: pages + 1, maxModelLen };
     const runner = new ModelRunner(model, stream, capacity);

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../lib/engine/engine.js";
 import { Request } from "../../../lib/engine/request.js";
-import { WarploopError } from "../../../lib/errors.js";
+import { OutOfMemoryError, WarploopError } from "../../../lib/errors.js";
 import { embedding } from "../../../lib/ops/embedding.js";
 import { BareEngine, greedyNeeds, Recorder, StubRunner } from "./bareEngine.js";
 import { goldenFolder, until } from "./checkpoints.js";
@@ -104,6 +104,28 @@ describe("a step that fails", () => {
     const recorders = add(engine, 2);
     await until(() => engine.stats.state === "dead");
     expect(recorders.map((recorder) => recorder.ends)).toEqual([[failure], [failure]]);
+    await engine.close();
+  });
+
+  it("for lack of memory: every request fails once and the engine goes on", async () => {
+    const runner = new StubRunner();
+    const engine = runner.engine();
+    const first = add(engine, 3);
+    await until(() => runner.steps.length === 2); // one is in flight when the next is refused
+    const failure = new OutOfMemoryError("planned", 100, 10);
+    runner.refusal = failure;
+    runner.settle(0);
+    await until(() => first.every(({ ends }) => ends.length > 0));
+    expect(first.map(({ ends }) => ends)).toEqual([[failure], [failure], [failure]]);
+    runner.refusal = undefined;
+    const later = add(engine, 3);
+    runner.settle(1);
+    await finish(engine, runner, 2);
+    expect(later.map(({ tokens, ends }) => [tokens, ends])).toEqual(
+      Array.from(later, () => [[7, 7, 7], ["length"]]),
+    );
+    expect(engine.stats).toMatchObject({ state: "running", stepsInFlight: 0 });
+    engine.checkIntegrity();
     await engine.close();
   });
 

@@ -1,0 +1,37 @@
+// `npm run build:simt`, and before every `npm test`: the test build that runs the CUDA sources on an emulated GPU
+// (build-simt/, docs/simt.md). Where there is no CUDA toolkit it says so, and those tests are left out.
+import { existsSync, rmSync } from "node:fs";
+import path from "node:path";
+import { runCmake, say } from "./build.mjs";
+import { findNvcc } from "./cuda.mjs";
+import { root } from "./nativeSources.mjs";
+import { findToolchain } from "./toolchain.mjs";
+
+const folder = "build-simt";
+
+/** @returns {string | undefined} why it cannot be built here */
+function problem() {
+  if (process.platform !== "linux" || process.arch !== "x64") return "the emulator runs on Linux on x86-64";
+  if (!findNvcc() && !process.env["CUDA_HOME"] && !process.env["CUDA_PATH"]) {
+    return "there is no CUDA toolkit here (its headers are needed: nvcc on PATH, or CUDA_HOME)";
+  }
+  const toolchain = findToolchain("cmake-js");
+  return "problem" in toolchain ? toolchain.problem : undefined;
+}
+
+const reason = problem();
+if (reason) {
+  say(`The tests on the emulated GPU are left out: ${reason}.`);
+  rmSync(path.join(root, folder, "Release/warploop.node"), { force: true }); // not an old one either
+} else {
+  const start = performance.now();
+  const isNew = !existsSync(path.join(root, folder, "CMakeCache.txt"));
+  if (isNew) say("Building the emulated GPU for the tests: a few minutes the first time.");
+  const status = await runCmake(folder, { WARPLOOP_SIMT: "ON" });
+  if (status !== 0) say("The emulated GPU did not compile; the compiler's messages are above.");
+  else
+    say(
+      `${folder}/Release/warploop.node is up to date (${((performance.now() - start) / 1000).toFixed(0)} s).`,
+    );
+  process.exitCode = status;
+}
