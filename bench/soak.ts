@@ -3,7 +3,7 @@
  * preempted, and with ends that come from outside. Checks that every request ends exactly once, that no page is lost, and
  * that memory does not grow.
  *
- *     npm run bench:soak -- [--requests 2000] [--seed 1] [--concurrency 40]
+ *     npm run bench:soak -- [--requests 2000] [--seed 1] [--concurrency 40] [--device cuda]
  *
  * Exit code 1 when a request is lost, ends twice or fails; when checkIntegrity throws or something is left at the end; or
  * when resident memory grows: the 95 % interval of its slope, over the second half of the requests, lies above 2 MB per
@@ -12,7 +12,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { LLM } from "../lib/index.js";
+import { LLM, type LLMOptions } from "../lib/index.js";
 import { type MemorySample, memoryTrend, residentMegabytes } from "./support/memoryTrend.js";
 import { type SoakRequest, soakRequest } from "./support/soakRequests.js";
 
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     requests: { type: "string", default: "2000" },
     seed: { type: "string", default: "1" },
     concurrency: { type: "string", default: "40" },
+    device: { type: "string", default: "auto" },
   },
 });
 const [total, seed, concurrency] = [Number(values.requests), Number(values.seed), Number(values.concurrency)];
@@ -31,6 +32,7 @@ const intervals = 20;
 
 const folder = fileURLToPath(new URL("../models/tiny-moe", import.meta.url));
 const llm = await LLM.load(folder, {
+  device: values.device as NonNullable<LLMOptions["device"]>,
   contextLength: 512,
   maxSequences: 16,
   maxStepTokens: 128,
@@ -46,7 +48,9 @@ const start = performance.now();
 let lastChunk = start;
 let [started, finished, tokens, longestBlock] = [0, 0, 0, 0];
 
-console.log(`${total} requests, ${concurrency} at once, seed ${seed}; ${llm.stats().kvPages} KV pages\n`);
+console.log(
+  `${total} requests, ${concurrency} at once, seed ${seed}, on ${llm.stats().device}; ${llm.stats().kvPages} KV pages\n`,
+);
 console.log("requests  seconds  tokens/s  RSS MB  preemptions  prefix hit tokens");
 const watch = setInterval(checkStall, 5_000);
 delay.enable();

@@ -2,7 +2,7 @@
 // come from the packages node-api-headers and node-addon-api. A second call compiles only what has changed. Each kind of
 // build has a folder of its own, and the addon that was built last is the one that is loaded (lib/nativeLoader.ts).
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, rmSync, utimesSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
@@ -111,15 +111,15 @@ function jobs() {
  * Builds into a folder with cmake-js.
  * @param {string} folder relative to the package
  * @param {Record<string, string>} options of CMakeLists.txt
- * @param {{ compiler?: string, verbose?: boolean }} [how]
+ * @param {{ compiler?: string, verbose?: boolean, log?: string }} [how] log: a file to keep the output in
  * @returns {Promise<number>} exit status
  */
-export function runCmake(folder, options, { compiler, verbose = false } = {}) {
+export function runCmake(folder, options, { compiler, verbose = false, log } = {}) {
   dropStaleCache(folder, options);
   const script = path.join(path.dirname(require.resolve("cmake-js/package.json")), "bin/cmake-js");
   const defines = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`);
   const command = existsSync(path.join(root, folder, "CMakeCache.txt")) ? "build" : "compile";
-  return run([script, command, "-O", folder, "-p", jobs(), ...defines], compiler, verbose);
+  return run([script, command, "-O", folder, "-p", jobs(), ...defines], compiler, verbose, log);
 }
 
 /**
@@ -131,7 +131,7 @@ export function runCmake(folder, options, { compiler, verbose = false } = {}) {
 function runTool({ tool, compiler }, cuda, verbose) {
   if (!("problem" in cuda)) {
     const options = { WARPLOOP_CUDA: "ON", WARPLOOP_CUDA_ARCHITECTURES: cuda.architectures };
-    return runCmake("build-cuda", options, { compiler, verbose });
+    return runCmake("build-cuda", options, { compiler, verbose, log: "build-cuda/build.log" });
   }
   if (tool === "cmake-js") return runCmake("build", {}, { compiler, verbose });
   const script = require.resolve("node-gyp/bin/node-gyp.js");
@@ -152,9 +152,10 @@ function runTool({ tool, compiler }, cuda, verbose) {
  * @param {string[]} args
  * @param {string | undefined} compiler undefined: what the build tool finds
  * @param {boolean} verbose
+ * @param {string} [log]
  * @returns {Promise<number>}
  */
-function run(args, compiler, verbose) {
+function run(args, compiler, verbose, log) {
   // gyp asks `node` on PATH for the list of sources: let it be this one.
   const PATH = `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"] ?? ""}`;
   const child = spawn(process.execPath, args, {
@@ -177,6 +178,7 @@ function run(args, compiler, verbose) {
     });
     child.on("close", (code) => {
       progress.end();
+      if (log && !verbose) writeFileSync(path.join(root, log), output);
       if (code !== 0 && !verbose) console.error(output.trimEnd().split("\n").slice(-shownLines).join("\n"));
       resolve(code ?? 1);
     });

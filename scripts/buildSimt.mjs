@@ -1,13 +1,15 @@
 // `npm run build:simt`, and before every `npm test`: the test build that runs the CUDA sources on an emulated GPU
-// (build-simt/, docs/simt.md). Where there is no CUDA toolkit it says so, and those tests are left out.
+// (build-simt/, docs/simt.md). Where there is no CUDA toolkit it says so, and those tests are left out. With an argument,
+// another of the builds of simtBuilds.mjs: "race" or "asan".
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
 import { runCmake, say } from "./build.mjs";
 import { findNvcc } from "./cuda.mjs";
 import { root } from "./nativeSources.mjs";
+import { simtBuilds } from "./simtBuilds.mjs";
 import { findToolchain } from "./toolchain.mjs";
 
-const folder = "build-simt";
+const { folder, options } = simtBuilds[/** @type {keyof typeof simtBuilds} */ (process.argv[2] ?? "plain")];
 
 /** @returns {string | undefined} why it cannot be built here */
 function problem() {
@@ -27,7 +29,7 @@ if (reason) {
   const start = performance.now();
   const isNew = !existsSync(path.join(root, folder, "CMakeCache.txt"));
   if (isNew) say("Building the emulated GPU for the tests: a few minutes the first time.");
-  const status = await runCmake(folder, { WARPLOOP_SIMT: "ON" });
+  const status = await runCmake(folder, options);
   if (status !== 0) say("The emulated GPU did not compile; the compiler's messages are above.");
   else
     say(

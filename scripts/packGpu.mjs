@@ -33,7 +33,7 @@ const folder = path.join(root, "gpu-pack");
 const { values } = parseArgs({ options: { "beside-checkout": { type: "boolean", default: false } } });
 for (const file of built) {
   if (!existsSync(path.join(root, file))) {
-    console.error(`${file} is missing: run \`npm run build:cuda\` first.`);
+    console.error(`${file} is missing: run \`npm run build:cuda && npm run build:atoms\` first.`);
     process.exit(1);
   }
 }

@@ -3,7 +3,7 @@
 
 /** @satisfies {Record<string, { folder: string, options: Record<string, string> }>} options: of CMakeLists.txt */
 export const simtBuilds = {
-  plain: { folder: "build-simt-s4", options: { WARPLOOP_SIMT: "ON" } },
+  plain: { folder: "build-simt", options: { WARPLOOP_SIMT: "ON" } },
   race: { folder: "build-simt-race", options: { WARPLOOP_SIMT: "ON", WARPLOOP_SIMT_RACE: "ON" } },
   asan: {
     folder: "build-simt-asan",

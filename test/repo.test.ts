@@ -4,7 +4,14 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { findExcesses } from "../scripts/budgets.mjs";
-import { commonSources, isaSources, readOps, readSources, root } from "../scripts/nativeSources.mjs";
+import {
+  commonSources,
+  gpuSources,
+  isaSources,
+  readOps,
+  readSources,
+  root,
+} from "../scripts/nativeSources.mjs";
 import { repoFiles } from "../scripts/repoFiles.mjs";
 
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
@@ -18,6 +25,14 @@ function matches(files: readonly string[], pattern: RegExp): string[] {
   });
 }
 
+/** The same for C++, where comments may say what they like. `pattern` has no flag g. */
+function matchesInCode(files: readonly string[], pattern: RegExp): string[] {
+  return matches(files, pattern).filter((found) => {
+    const code = found.replace(/^[^ ]+ /, "").replace(/\/\/.*$/, "");
+    return pattern.test(code);
+  });
+}
+
 describe("ops", () => {
   const ops = readOps();
 
@@ -26,7 +41,7 @@ describe("ops", () => {
   });
 
   it.each(ops)("$js has all its files", ({ name, js }) => {
-    const native = [".h", ".check.cc", ".cpu.cc", ".bind.cc"].map(
+    const native = [".h", ".check.cc", ".cpu.cc", ".cu", ".bind.cc"].map(
       (end) => `native/ops/${name}/${name}${end}`,
     );
     const script = [`lib/ops/${js}.ts`, `test/reference/${js}.ts`, `test/ops/${js}.test.ts`];
@@ -51,22 +66,64 @@ describe("ops", () => {
 
 describe("native build", () => {
   it("compiles every .cc file, each from one list", () => {
-    const listed = [...commonSources(), ...isaSources()].map((file) => `native/${file}`);
+    const listed = [...commonSources(), ...isaSources(), ...gpuSources()].map((file) => `native/${file}`);
     expect(listed.sort()).toEqual(repoFiles(/^native\/.*\.cc$/));
+  });
+
+  it("finds every .cu file by its folder", () => {
+    const folders = ["native/cuda/attention", "native/cuda/attention/instances"]; // as in CMakeLists.txt
+    const known = new Set([...folders, ...readOps().map(({ name }) => `native/ops/${name}`)]);
+    expect(repoFiles(/^native\/.*\.cu$/).filter((file) => !known.has(path.dirname(file)))).toEqual([]);
   });
 
   it("has the same instruction sets and sources with CMake and with node-gyp", () => {
     const gyp = read("native/binding.gyp");
     const inGyp = [...gyp.matchAll(/WARPLOOP_ISA=(\w+)/g)].map(([, name]) => name);
     expect(inGyp).toEqual(Object.values(readSources().isas).flatMap((isas) => Object.keys(isas)));
-    expect(matches(["native/binding.gyp", "CMakeLists.txt"], /(^|[\s/"])\w+\.cc\b/)).toEqual([]);
+    const addon = /^(?!.*\b(atoms|mutants)\b)[^#]*[\s/"]\w+\.cc\b/; // not the suites beside it, not comments
+    expect(matches(["native/binding.gyp", "CMakeLists.txt"], addon)).toEqual([]);
   });
 
   it("keeps N-API and CUDA out of native/core, and N-API in the bindings", () => {
     const coreFiles = repoFiles(/^native\/core\//);
-    const unbound = repoFiles(/^native\/(core|cpu|ops)\/(?!.*\.bind\.cc$)/);
-    expect(matches(coreFiles, /#include\s*[<"].*(napi|node_api|cuda)/)).toEqual([]);
+    const unbound = repoFiles(/^native\/(core|cpu|cuda|simt|ops)\/(?!.*\.bind\.cc$)/);
+    expect(matches(coreFiles, /#include\s*[<"].*(napi|node_api|cuda|simt)/)).toEqual([]);
     expect(matches(unbound, /#include\s*[<"].*(napi|node_api|bind\/)/)).toEqual([]);
+  });
+
+  it("keeps CUDA out of the CPU device and of an op's shared files", () => {
+    const portable = repoFiles(/^native\/(cpu\/|ops\/.*\.(check|cpu|bind)\.cc$)/);
+    const contracts = readOps().map(({ name }) => `native/ops/${name}/${name}.h`);
+    expect(matches([...portable, ...contracts], /#include\s*[<"].*(cuda|simt)/)).toEqual([]);
+  });
+});
+
+describe("kernels", () => {
+  const kernels = repoFiles(/^(native|test\/(atoms|mutants))\/.*\.(cu|cuh)$/).filter(
+    (file) => !file.startsWith("native/cuda/device/"),
+  );
+
+  it("use the wrappers of native/cuda/device: no asm, intrinsics, __shared__ or <<<", () => {
+    const allowed = ["global", "launch_bounds", "grid_constant", "restrict"].join("|");
+    const raw = new RegExp(`\\basm\\b|<<<|(^|[^\\w"])__(?!(${allowed})__)\\w`);
+    expect(matchesInCode(kernels, raw)).toEqual([]);
+  });
+
+  it("are compiled from one source: no #ifdef, no headers of CUDA or simt of their own", () => {
+    expect(matchesInCode(kernels, /^\s*#\s*(if|ifdef|ifndef|elif)\b/)).toEqual([]);
+    const native = kernels.filter((file) => file.startsWith("native/"));
+    expect(
+      matchesInCode(native, /#include\s*[<"](cuda_\w+\.h|cuda\.h|mma\.h|cooperative|cub\/|simt\/)/),
+    ).toEqual([]);
+  });
+
+  it("of an op begin with a header, each label on a line of its own", () => {
+    const labels = "What|Steps|Mapping|Resources|Cost|Numerics|Limits|Source";
+    const own = repoFiles(/^native\/ops\/.*\.(cpu\.cc|cu)$/);
+    expect(own.filter((file) => !/^(\/\/.*\n)*\/\/ What: {6}/.test(read(file)))).toEqual([]);
+    const native = repoFiles(/^native\/.*\.(h|cc|cu|cuh)$/);
+    expect(matches(native, new RegExp(`^\\s*// .*\\S\\s+((${labels}): {2,}|Resources: )`))).toEqual([]);
+    expect(matches(native, /^.{111}/)).toEqual([]);
   });
 });
 
@@ -123,20 +180,32 @@ describe("habits", () => {
     expect(broken).toEqual([]);
   });
 
-  it("WARPLOOP_ environment variables are read in lib/env.ts, and it names those that the addon reads", () => {
+  it("every npm script that a Markdown file names exists", () => {
+    const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+    const missing = repoFiles(/\.md$/).flatMap((file) => {
+      const names = [...read(file).matchAll(/\b(?:npm run|run\.sh) ([a-z]+(?:[:-][a-z]+)*)/g)];
+      return names.filter(([, name = ""]) => !(name in scripts)).map(([text]) => `${file}: ${text}`);
+    });
+    expect(missing).toEqual([]);
+  });
+
+  it("WARPLOOP_ environment variables are read in lib/env.ts, and those that the addon reads are documented", () => {
     const others = repoFiles(/^(lib|bench|examples)\/.*\.ts$/).filter((file) => file !== "lib/env.ts");
-    expect(matches(others, /process\.env\b.*WARPLOOP_/)).toEqual([]);
+    const set = /^[^:]+:\d+: (delete process\.env\b|process\.env\["\w+"\] = )/; // for the addon, which reads it
+    const found = matches(others, /process\.env\b.*WARPLOOP_/);
+    expect(found.filter((line) => !set.test(line))).toEqual([]);
     const native = repoFiles(/^native\/.*\.(cc|h)$/).flatMap((file) => [
-      ...read(file).matchAll(/getenv\("(\w+)"\)/g),
+      ...read(file).matchAll(/"(WARPLOOP_[A-Z]\w+)"/g),
     ]);
+    const page = (name: string) => (name.startsWith("WARPLOOP_SIMT_") ? "docs/simt.md" : "lib/env.ts");
     const undocumented = native
       .map(([, name = ""]) => name)
-      .filter((name) => !read("lib/env.ts").includes(name));
+      .filter((name) => !read(page(name)).includes(name));
     expect(undocumented).toEqual([]);
   });
 
   it("no file holds a path of the machine it was written on", () => {
-    const text = repoFiles(/\.(ts|mjs|js|json|md|cc|h|cu|cuh|txt|gyp|gypi)$|^\.ci\//);
+    const text = repoFiles(/\.(ts|mjs|js|json|md|cc|h|cu|cuh|txt|cmake|py|gyp|gypi)$|^\.ci\//);
     const own = text.filter((file) => !/^(models|test\/goldens)\/|^package-lock\.json$/.test(file));
     expect(matches(own, /(^|[\s"'`=(:])\/([w]ork|[r]oot|[h]ome|[t]mp\/[a-z]|[U]sers)\b/)).toEqual([]);
   });

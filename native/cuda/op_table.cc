@@ -1,5 +1,5 @@
-// The op table of the CUDA device, one row per op of ops/list.h. The launchers are weak symbols, because a build for work on
-// a few kernels (WARPLOOP_KERNELS) leaves the others out: their rows are null.
+// The op table of the CUDA device, one row per op of ops/list.h. The launchers are weak symbols, because a
+// build for work on a few kernels (WARPLOOP_KERNELS) leaves the others out: their rows are null.
 #include "cuda/cuda_device.h"
 #include "cuda/cuda_executor.h"
 

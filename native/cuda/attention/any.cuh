@@ -1,14 +1,12 @@
 // What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256,
-// rows that are
-//            not aligned to 16 bytes
+//            rows that are not aligned to 16 bytes
 // Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
-//            shared memory
+//               shared memory
 //            3. at the end of a span: add its sums to those of the spans before
 //            4. store the result, or the span's sums for the merge kernel
 // Mapping:   persistent blocks of 128 threads; 8 lanes per row and two keys per lane for S and the softmax,
-// four rows of a
-//            column per thread for O
+//            four rows of a column per thread for O
 // Resources: shared memory 66 KiB, O and the sums of earlier spans in 128 registers
 // Cost:      2 rows Lk (Dh + Dv) flop without tensor cores, limited by shared memory; simple rather than fast
 // Numerics:  products and sums in f32 throughout. Results do not depend on the batch

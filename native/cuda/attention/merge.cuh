@@ -1,9 +1,8 @@
-// What:      the results of tiles whose spans were computed by several blocks: out = sum_k added_k O_k /
-// sum_k added_k l_k, one
-//            span after another, in the arithmetic with which a block would have done it (merge_states)
+// What:      the results of tiles whose spans were computed by several blocks:
+//            out = sum_k added_k O_k / sum_k added_k l_k, one span after another, in the arithmetic with
+//            which a block would have done it (merge_states)
 // Mapping:   blocks take rows (tile, head, row) in turn; a thread owns columns. The factors of all spans are
-// computed at once:
-//            a maximum over spans does not depend on an order
+//            computed at once: a maximum over spans does not depend on an order
 // Cost:      reads spans * (Dv + 2) floats per row, from L2; nothing to do ends at once
 #pragma once
 #include "cuda/attention/items.cuh"

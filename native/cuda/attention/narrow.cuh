@@ -4,14 +4,14 @@
 //            3. at the end of a span: the four warps' sums become one, which is added to the item's
 //            4. store the result, or the span's sums for the merge kernel
 // Mapping:   persistent blocks of 4 warps, warps along the keys: 16 rows fill the smallest tensor-core
-// product, so 2 to 8
-//            tokens cost what one does. Grouped heads are rows, so keys are read once for a group
+//            product, so 2 to 8 tokens cost what one does. Grouped heads are rows, so keys are read once for
+//            a group
 // Resources: shared memory at Dh 128: Q 4 KiB, ring 2 x 32 KiB: 3 blocks per multiprocessor of an H200, of
-// which each has
-//            32 KiB under way while it computes; registers <= 168 for that
+//            which each has 32 KiB under way while it computes; registers <= 168 for that
 // Cost:      Lk (Dh + Dv) 2 bytes per KV head; memory-bound up to 16 rows
 // Numerics:  f32 sums; P rounded to the dtype of v; items.cuh says how spans are merged. Results do not
-// depend on the batch Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
+//            depend on the batch
+// Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
 #pragma once
 #include "cuda/attention/key_ring.cuh"
 #include "cuda/attention/queue.cuh"

@@ -1,13 +1,13 @@
 // What:      reads and verifies the sequences of a call, and cuts them into items (items.cuh): the lists that
-// the kernels
-//            work off
-// Steps:     1. verify; total cost, longest sequence   2. sequences, longest first (counting sort by length:
-// the order within
-//            a bucket varies from run to run, results do not depend on it)   3. in that order, decide who is
-//            split among blocks, and write the items, last rows of a sequence first: they see most
+//            the kernels work off
+// Steps:     1. verify; total cost, longest sequence
+//            2. sequences, longest first (counting sort by length: the order within a bucket varies from run
+//               to run, results do not depend on it)
+//            3. in that order, decide who is split among blocks, and write the items, last rows of a sequence
+//               first: they see most
 // Mapping:   one block; a thread per sequence, then a thread per item
 // Cost:      a few microseconds up to some hundred sequences; the host reads nothing, so a recorded graph
-// stays valid
+//            stays valid
 #pragma once
 #include <climits>
 

@@ -4,11 +4,11 @@
 //            3. at the end of a span: add its sums to those of the spans before, which wait in global memory
 //            4. store the result, or the span's sums for the merge kernel
 // Mapping:   persistent blocks of 4 warps, warps along the rows: row block r (16 rows) of warp w begins at
-// row 64 r + 16 w, so
-//            that few rows still use all warps. Two row blocks per warp (Dh <= 128) read each key fragment
-//            once for two products: shared memory would limit the tensor cores otherwise
+//            row 64 r + 16 w, so that few rows still use all warps. Two row blocks per warp (Dh <= 128) read
+//            each key fragment once for two products: shared memory would limit the tensor cores otherwise
 // Resources: shared memory at Dh 128: Q 32 KiB, ring 2 x 32 KiB; registers <= 255, two blocks per
-// multiprocessor Cost:      2 rows Lk (Dh + Dv) flop (half when causal), limited by the tensor cores
+//            multiprocessor
+// Cost:      2 rows Lk (Dh + Dv) flop (half when causal), limited by the tensor cores
 // Numerics:  as the narrow kernel's
 // Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1

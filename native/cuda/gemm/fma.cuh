@@ -1,8 +1,8 @@
-// What:      a tile of x W^T with f32 x, in f32: for f32 weights, and for narrow weights that must not pull x
-//            down to them
+// What:      a tile of x W^T with f32 x, in f32: for f32 weights, and for narrow weights that must not
+//            pull x down to them
 // Steps:     1. find the tile
 //            2. 32 k at a time: both operands through registers, converted, transposed into shared memory;
-//            fused multiply-add
+//               fused multiply-add
 //            3. splits, epilogue (finish.cuh)
 // Mapping:   grid = splits x tiles, block = 256 threads, each with kRows / 16 rows times 4 columns of a tile
 //            of kRows x 64

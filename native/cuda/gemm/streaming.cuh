@@ -2,14 +2,14 @@
 //            matters
 // Steps:     1. find the rows
 //            2. every lane runs its own ring of 16-byte cp.async copies, without a barrier. The weights are
-//            the A operand of mma (16 weight rows), the rows of x are B (8 columns)
+//               the A operand of mma (16 weight rows), the rows of x are B (8 columns)
 //            3. the warps' sums side by side in shared memory, splits, epilogue (finish.cuh)
 // Mapping:   grid = splits x tiles, block = kWarps warps that take turns at chunks of 32 k, all with the same
 //            kColumns weight rows and kRows rows of x. Lane (g, t) copies k [8t, 8t + 8) of rows g, g + 8,
 //            ... That is what two steps of mma want of it if k is counted in another order, the same for both
 //            operands; a sum does not mind
-// Resources: in flight per SM: kBlocks x (kStages - 1) x kWarps x kColumns x 64 bytes of weights, 96 to 128
-//            KiB on an H200
+// Resources: in flight per SM: kBlocks x (kStages - 1) x kWarps x kColumns x 64 bytes of weights, 96 to
+//            128 KiB on an H200
 // Cost:      N K weight bytes; x comes from L2, kRows / kColumns of that
 // Numerics:  f32 accumulators; the order over k depends on the splits, not on the run
 // Limits:    as kAligned in tiles.cuh

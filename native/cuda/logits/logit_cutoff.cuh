@@ -1,11 +1,11 @@
 // Top-k and top-p without sorting: the rank at which the weights of the best tokens reach a target.
 // The counterpart of ops/sample/sample.cutoff.h, for the threads of a block.
 //
-// Steps:     1. histogram of the weights over bins of equal width below the highest logit: their edges
-//            are monotone in the logit, and unlike the digits of a float they spread a vocabulary
-//            evenly   2. the bin in which the target is reached   3. the range of keys of its tokens,
-//            divided into bins again until one value is left   4. of equal logits: the same over the
-//            ids
+// Steps:     1. histogram of the weights over bins of equal width below the highest logit: their edges are
+//               monotone in the logit, and unlike the digits of a float they spread a vocabulary evenly
+//            2. the bin in which the target is reached
+//            3. the range of keys of its tokens, divided into bins again until one value is left
+//            4. of equal logits: the same over the ids
 // Numerics:  weights are integers, so every order of the additions gives the same sum
 #pragma once
 #include <bit>

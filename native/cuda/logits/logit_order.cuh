@@ -1,5 +1,6 @@
 // The order of logits, as integers: what comparisons between threads and searches digit by digit work on.
 #pragma once
+#include <bit>
 #include <limits>
 
 #include "cuda/device/dtype.cuh"
@@ -16,11 +17,11 @@ WARPLOOP_DEVICE float comparable(float v) {
 
 /// Unsigned integers in the order of the floats (not NaN, not -0). No float has the key 0.
 WARPLOOP_DEVICE uint32_t order_key(float v) {
-  const uint32_t bits = __float_as_uint(v);
+  const uint32_t bits = std::bit_cast<uint32_t>(v);
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 WARPLOOP_DEVICE float value_of_key(uint32_t key) {
-  return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key);
+  return std::bit_cast<float>(key & 0x80000000u ? key & 0x7fffffffu : ~key);
 }
 
 /// Integers in the order of rank: the larger value first, of equal ones the lower id. Never 0.

@@ -127,7 +127,7 @@ struct LogitRow {
     return id < V && (!mask || (static_cast<uint32_t>(mask[id / 32]) >> id % 32 & 1));
   }
   WARPLOOP_DEVICE float value_of_raw(uint32_t raw) const {
-    if (dtype == DType::f32) return comparable(__uint_as_float(raw));
+    if (dtype == DType::f32) return comparable(std::bit_cast<float>(raw));
     return comparable(dtype == DType::bf16 ? low_of<bf16>(raw) : low_of<f16>(raw));
   }
 };

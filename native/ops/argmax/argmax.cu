@@ -1,12 +1,13 @@
 // What:      out[b] = index of the largest logits[b, v]; the lowest index wins a tie, NaN never wins
-// Steps:   1. per thread: the best rank key (value, index) of its part of a slice   2. per block   3.
-//            the block of a row that arrives last: the best of the row's slices
-// Mapping:   grid = rows x slices, block = 256 threads with 4 x 16 bytes each
-//            (cuda/logits/logit_slice.cuh): one row of a vocabulary of 152 Ki bf16 keeps 19 SMs busy
+// Steps:     1. per thread: the best rank key (value, index) of its part of a slice
+//            2. per block
+//            3. the block of a row that arrives last: the best of the row's slices
+// Mapping:   grid = rows x slices, block = 256 threads with 4 x 16 bytes each (cuda/logits/logit_slice.cuh):
+//            one row of a vocabulary of 152 Ki bf16 keeps 19 SMs busy
 // Resources: 0.3 KB shared; workspace: 8 bytes per slice; counters: one per row
 // Cost:      one read of the logits, bound by memory
-// Numerics:  exact, and the same whatever the order of arrival: integers are compared. A row of NaN
-//            alone gives 0.
+// Numerics:  exact, and the same whatever the order of arrival: integers are compared. A row of NaN alone
+//            gives 0.
 // Limits:    none beyond check
 // Source:    the definition; the last block as in the threadFenceReduction sample of the CUDA toolkit
 #include "ops/argmax/argmax.h"

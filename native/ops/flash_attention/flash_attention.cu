@@ -1,7 +1,7 @@
-// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'], h' =
-// h Hkv / Hq Steps:     choose between the Hopper kernel for prompts (flash_attention.sm90.cu), tensor cores
-// on any GPU and plain
-//            arithmetic; the latter two are cuda/attention/, with every key a page of its own
+// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'],
+//            h' = h Hkv / Hq
+// Steps:     choose between the Hopper kernel for prompts (flash_attention.sm90.cu), tensor cores on any GPU
+//            and plain arithmetic; the latter two are cuda/attention/, with every key a page of its own
 // Numerics:  see cuda/attention/: a row's bits do not depend on what is computed beside it
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691
 #include "ops/flash_attention/flash_attention.h"

@@ -1,33 +1,26 @@
-// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'], h' =
-// h Hkv / Hq,
-//            with wgmma and TMA
+// What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'],
+//            h' = h Hkv / Hq, with wgmma and TMA
 // Steps:     1. find the tile: kRows queries of one sequence and head
 //            2. producer: Q once, then blocks of kKeys keys and values, the last block first, through two
-//            stages each
+//               stages each
 //            3. consumers, block after block: S = Q K^T of the next block is issued, then O += P V of this
-//            one; while
-//               that runs, the softmax of S; then O is rescaled and S becomes P, in registers
+//               one; while that runs, the softmax of S; then O is rescaled and S becomes P, in registers
 //            4. O / l through shared memory to global memory in 16-byte pieces; lse
 // Mapping:   grid = heads x (upper bound of tiles), longest tiles first; block = one producer warpgroup (one
-// thread of it
-//            works) and kConsumers warpgroups of 64 queries. Heads are neighbours in the grid: those of a
-//            group share K and V in L2. Two consumers take turns on the tensor cores: one multiplies while
-//            the other takes exponentials.
+//            thread of it works) and kConsumers warpgroups of 64 queries. Heads are neighbours in the grid:
+//            those of a group share K and V in L2. Two consumers take turns on the tensor cores: one
+//            multiplies while the other takes exponentials.
 // Resources: shared memory 160 KiB at Dh 128 (Q 32, K and V 2 x 32 each), one block per multiprocessor;
-// registers 24 for the
-//            producer and 240 for a consumer (O 64, S 64, P 32 at Dh = Dv = 128)
+//            registers 24 for the producer and 240 for a consumer (O 64, S 64, P 32 at Dh = Dv = 128)
 // Cost:      4 Lq Lk Dh flop per head (half when causal), limited by the tensor cores; the exponentials take
-// about as long
-//            as 512 flop each, which is why they must overlap
-// Numerics:  f32 sums and softmax state, P rounded to the dtype of v. A row that sees no key: out 0, lse
-// -inf. Rows of V
-//            beyond the sequence are zeroed in shared memory: 0 times NaN is NaN. A row's result depends on
-//            its sequence only
-// Limits:    bf16 | f16, one dtype throughout; (Dh, Dv) = (64, 64), (128, 128), (192, 128), (256, 256); scale
-// > 0; rows and heads
-//            aligned to 16 bytes
+//            about as long as 512 flop each, which is why they must overlap
+// Numerics:  f32 sums and softmax state, P rounded to the dtype of v. A row that sees no key: out 0,
+//            lse -inf. Rows of V beyond the sequence are zeroed in shared memory: 0 times NaN is NaN. A row's
+//            result depends on its sequence only
+// Limits:    bf16 | f16, one dtype throughout; (Dh, Dv) = (64, 64), (128, 128), (192, 128), (256, 256);
+//            scale > 0; rows and heads aligned to 16 bytes
 // Source:    Shah et al.: FlashAttention-3, arXiv 2407.08608, sections 3.1 and 3.2 (without its persistent
-// scheduler)
+//            scheduler)
 #include "ops/flash_attention/flash_attention.sm90.h"
 
 #include <algorithm>

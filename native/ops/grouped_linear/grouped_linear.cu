@@ -1,8 +1,8 @@
-// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to; f = SwiGLU or
-//            nothing
+// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to;
+//            f = SwiGLU or nothing
 // Steps:     1. check the groups
-//            2. the kernels of linear (cuda/gemm), which find their expert in offsets and gather the rows of
-//            x as they copy them
+//            2. the kernels of linear (cuda/gemm), which find their expert in offsets and gather the rows
+//               of x as they copy them
 //            3. SwiGLU, conversion in the epilogue: panels of gate and up lie side by side
 // Mapping:   offsets are known to the device only, so the grid is the most row tiles that there can be, and a
 //            block whose tile does not exist ends at once. Few rows per expert stream the weights

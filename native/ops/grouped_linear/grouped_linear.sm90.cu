@@ -1,21 +1,19 @@
-// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e of row r, on sm_90a; f = SwiGLU or
-//            nothing. bf16 or f16 operands, f32 sums. W: E times plain rows [16 panels, K], for SwiGLU
-//            16 gate, 16 up, 16 gate ...
+// What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e of row r, on sm_90a;
+//            f = SwiGLU or nothing. bf16 or f16 operands, f32 sums. W: E times plain rows [16 panels, K], for
+//            SwiGLU 16 gate, 16 up, 16 gate ...
 // Steps:     1. the first block checks the groups
 //            2. every warp walks the tiles of its block through the offsets; the host never sees them
 //            3. producers: rows of x by cp.async (gathered), boxes of W by the copy engine, into a ring
 //            4. consumers: wgmma from shared memory
 //            5. SwiGLU; the rows of this expert are stored
-// Mapping:   persistent blocks, one per SM; warpgroup 0: four producer warps; 1 and 2: consumers. Many
-//            rows per expert: a tile is 128 rows of x by 256 (128) of W, a consumer has 64 rows of x;
-//            very many: the two blocks of a cluster work on tiles one below the other and share W
-//            (multicast). Few ("streams"): 64 rows of x by 128 of W, and the operands change places: a
-//            consumer has 64 rows of W, which is what wgmma wants on its left side, and 8, 16, 32 or 64
-//            rows of x on the right.
+// Mapping:   persistent blocks, one per SM; warpgroup 0: four producer warps; 1 and 2: consumers. Many rows
+//            per expert: a tile is 128 rows of x by 256 (128) of W, a consumer has 64 rows of x; very many:
+//            the two blocks of a cluster work on tiles one below the other and share W (multicast). Few
+//            ("streams"): 64 rows of x by 128 of W, and the operands change places: a consumer has 64 rows of
+//            W, which is what wgmma wants on its left side, and 8, 16, 32 or 64 rows of x on the right.
 //            Experts one after another, the tiles of one in bands (cuda/gemm/tile_grid.h).
 // Resources: many rows: 4 stages of 48 KiB + 16 KiB, 56 / 224 registers; streams: 8 of 24 KiB + 32 KiB
-// Cost:      many rows: 2 M N K flop, tensor cores; streams: the weights of experts that have rows,
-//            memory
+// Cost:      many rows: 2 M N K flop, tensor cores; streams: the weights of experts that have rows, memory
 // Numerics:  sums in k order, f32, in all tiles: a row's result does not depend on its neighbours
 // Limits:    see refuse_grouped_linear_sm90. Bad offsets are clamped, a bad row of `order` reads zeros.
 // Source:    gather in the load, SwiGLU in the epilogue: SonicMoE, arXiv 2512.14080; exchanged

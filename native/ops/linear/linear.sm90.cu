@@ -1,19 +1,16 @@
-// What:      out [T, N] = x [T, K] W^T + bias + residual on sm_90a: bf16 or f16 operands, f32 sums.
-//            Rows of x aligned to 16 bytes, K a multiple of 8; W: plain rows [16 ceil(N / 16), K].
+// What:      out [T, N] = x [T, K] W^T + bias + residual on sm_90a: bf16 or f16 operands, f32 sums. Rows
+//            of x aligned to 16 bytes, K a multiple of 8; W: plain rows [16 ceil(N / 16), K].
 // Steps:     1. tensor maps of x and W, a tile shape by estimated time (host)
 //            2. producer: boxes of x and W into a ring of stages, through all tiles of the block
-//            3. consumers: wgmma from shared memory, 64 rows per warpgroup
-//            (cuda/gemm/hopper_pipeline.cuh)
-//            4. + bias + residual, store (cuda/gemm/tile_store.cuh); the producer fills the stages
-//            meanwhile
-// Mapping:   persistent blocks, one per SM. Warpgroup 0: producer, one thread; the others: 64 rows
-//            each. A cluster of kCluster blocks works on tiles one below the other, with one tile of W:
-//            each block copies its part of that to all (multicast). Tiles in bands of rows
-//            (cuda/gemm/tile_grid.h).
+//            3. consumers: wgmma from shared memory, 64 rows per warpgroup (cuda/gemm/hopper_pipeline.cuh)
+//            4. + bias + residual, store (cuda/gemm/tile_store.cuh); the producer fills the stages meanwhile
+// Mapping:   persistent blocks, one per SM. Warpgroup 0: producer, one thread; the others: 64 rows each. A
+//            cluster of kCluster blocks works on tiles one below the other, with one tile of W: each block
+//            copies its part of that to all (multicast). Tiles in bands of rows (cuda/gemm/tile_grid.h).
 // Resources: 128 x 256: 4 stages of 48 KiB + 16 KiB, 40 / 232 registers; 128 x 128: 6 stages of 32 KiB;
 //            64 x 128: 8 of 24 KiB
-// Cost:      2 T N K flop; for T, N >= 2048 bound by the tensor cores: 64 k of 128 x 256 are 1024
-//            cycles of wgmma and 32 KiB from L2. Aim: 720 TFLOP/s at 8192^3 on an H200.
+// Cost:      2 T N K flop; for T, N >= 2048 bound by the tensor cores: 64 k of 128 x 256 are 1024 cycles of
+//            wgmma and 32 KiB from L2. Aim: 720 TFLOP/s at 8192^3 on an H200.
 // Numerics:  sums in k order, f32, alike for every tile shape; rounded once, after bias and residual
 // Limits:    outside the matrices zeros are read and nothing is written. See refuse_linear_sm90.
 // Source:    warp roles, multicast, register split: https://github.com/deepseek-ai/DeepGEMM

@@ -1,21 +1,23 @@
-// What:      log softmax(logits) of one token per row and of the row's N best tokens, best first, equal
-//            ones by lower index
-// Steps:     summarize_kernel: 1. per slice: block maxima, highest logit, sum of exp(l - highest of the
-//            slice)
-//            report_kernel: 2. log of the sum over the row   3. the chosen token   4. the rank cut at
-//            N, and the tokens above it   5. their order: the rank of each is the number of better ones
+// What:      log softmax(logits) of one token per row and of the row's N best tokens, best first, equal ones
+//            by lower index
+// Steps:     summarize_kernel:
+//            1. per slice: block maxima, highest logit, sum of exp(l - highest of the slice)
+//            report_kernel:
+//            2. log of the sum over the row
+//            3. the chosen token
+//            4. the rank cut at N, and the tokens above it
+//            5. their order: the rank of each is the number of better ones
 // Mapping:   1. grid = rows x slices, 256 threads with 4 x 16 bytes each (cuda/logits/logit_slice.cuh);
 //            2. to 5. grid = rows, a warp per 2048 tokens, at most 1024 threads
-// Resources: 20 KB shared; workspace: 4 bytes per 64 logits and 8 per slice; rows beyond it take
-//            another launch
-// Cost:      one read of the logits, bound by memory; 4. reads the maxima and the few blocks that hold
-//            the best tokens
-// Numerics:  f32 exponentials, summed in f32 within a slice and in double over the slices, in an order
-//            that depends on V alone. NaN counts as -inf, +inf as the largest finite number; -inf has
+// Resources: 20 KB shared; workspace: 4 bytes per 64 logits and 8 per slice; rows beyond it take another
+//            launch
+// Cost:      one read of the logits, bound by memory; 4. reads the maxima and the few blocks that hold the
+//            best tokens
+// Numerics:  f32 exponentials, summed in f32 within a slice and in double over the slices, in an order that
+//            depends on V alone. NaN counts as -inf, +inf as the largest finite number; -inf has
 //            log-probability -inf, also in a row of nothing else.
 // Limits:    none beyond check
-// Source:    the definition; the merge of (highest, sum): Milakov, Gimelshein, arXiv 1805.02867,
-//            section 3.1
+// Source:    the definition; the merge of (highest, sum): Milakov, Gimelshein, arXiv 1805.02867, section 3.1
 #include "ops/logprobs/logprobs.h"
 
 #include "cuda/device/fault.cuh"

@@ -1,8 +1,8 @@
 // What:      out[t] = residual[t] + sum over k of weights[t, k] * y[inverse[t, k]]
-// Steps:   1. residual   2. add the experts, k ascending; a row that does not exist is reported and
-//            left out
-// Mapping:   a thread owns a vector of columns (16 bytes of the widest tensor) of one token; grid =
-//            vectors / 256
+// Steps:     1. residual
+//            2. add the experts, k ascending; a row that does not exist is reported and left out
+// Mapping:   a thread owns a vector of columns (16 bytes of the widest tensor) of one token;
+//            grid = vectors / 256
 // Resources: no shared memory
 // Cost:      y, residual and out are moved once; of y, the 16-byte loads of four experts are under way
 //            together; bound by memory

@@ -1,20 +1,22 @@
 // What:      stable counting sort of the T*K (token, choice) pairs by expert
-// Steps:     few pairs, one kernel: the row of a pair is the number of pairs before it, counted one by
-//            one
-//            many: count_kernel: 1. pairs per expert in each run of the flat order   scan_kernel: 2.
-//            pairs of each expert before each run   place_kernel: 3. first row of each expert   4.
-//            place the pairs of a run, 32 at a time: those of one expert find each other by a match,
-//            and the count of the run goes on behind them
-// Mapping:   few: one block. Many: a warp owns a run of consecutive pairs, at least 256; in 2. a warp
-//            owns an expert
-// Resources: 32 KB shared (beyond 1024 experts the counts stay in global memory); workspace: 4 bytes
-//            per run and expert
+// Steps:     few pairs, one kernel: the row of a pair is the number of pairs before it, counted one by one
+//            many: count_kernel:
+//            1. pairs per expert in each run of the flat order
+//            scan_kernel:
+//            2. pairs of each expert before each run
+//            place_kernel:
+//            3. first row of each expert
+//            4. place the pairs of a run, 32 at a time: those of one expert find each other by a match, and
+//               the count of the run goes on behind them
+// Mapping:   few: one block. Many: a warp owns a run of consecutive pairs, at least 256; in 2. a warp owns an
+//            expert
+// Resources: 32 KB shared (beyond 1024 experts the counts stay in global memory); workspace: 4 bytes per run
+//            and expert
 // Cost:      8 pairs: one launch, bound by its latency. 256 Ki pairs of 256 experts: 1 MB of pairs read
 //            twice, 2 MB written, 1 MB of counts written, scanned and read; three launches
 // Numerics:  integers; stable, so the result is unique
 // Limits:    E <= 2^23
-// Source:    MegaBlocks, arXiv 2211.15841; Knuth, The Art of Computer Programming volume 3, 5.2,
-//            algorithm D
+// Source:    MegaBlocks, arXiv 2211.15841; Knuth, The Art of Computer Programming volume 3, 5.2, algorithm D
 #include "ops/moe_permute/moe_permute.h"
 
 #include <algorithm>

@@ -1,16 +1,18 @@
-// What:      per token: score = softmax(logits) or sigmoid(logits); the K best of score + bias, and
-//            their scores as weights
-// Steps:   1. scores of all experts   2. choice = score + bias, as ordered integers in registers   3.
-//            best groups   4. best K experts: K times the largest over the warp   5. weights
-// Mapping:   one warp per token; lane l holds the experts l, l + 32, ...; four warps per block, one
-//            beyond 512 experts
+// What:      per token: score = softmax(logits) or sigmoid(logits); the K best of score + bias, and their
+//            scores as weights
+// Steps:     1. scores of all experts
+//            2. choice = score + bias, as ordered integers in registers
+//            3. best groups
+//            4. best K experts: K times the largest over the warp
+//            5. weights
+// Mapping:   one warp per token; lane l holds the experts l, l + 32, ...; four warps per block, one beyond
+//            512 experts
 // Resources: shared memory (8 bytes per expert and warp) with groups only
 // Cost:      K (E / 32 + 10 shuffles) steps per warp: bound by latency
-// Numerics:  f32; the order of the sums depends on E only. Equal logits have equal scores and ties go
-//            to the lower index. A NaN choice counts as -inf; the weights of a row with NaN are NaN. K
-//            scores that sum to 0 renormalise to 0.
-// Limits:    beyond 512 experts the registers of a lane do not hold its share and spill: right, but not
-//            fast
+// Numerics:  f32; the order of the sums depends on E only. Equal logits have equal scores and ties go to the
+//            lower index. A NaN choice counts as -inf; the weights of a row with NaN are NaN. K scores that
+//            sum to 0 renormalise to 0.
+// Limits:    beyond 512 experts the registers of a lane do not hold its share and spill: right, but not fast
 // Source:    DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts,
 //            arXiv 2401.04088
 #include "ops/moe_route/moe_route.h"

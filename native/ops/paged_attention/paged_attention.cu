@@ -1,17 +1,16 @@
-// What:      out[i, h] = softmax over the visible tokens j of (scale * q[i, h] . k[j, h']) times v[j, h'], h'
-// = h Hkv / Hq,
+// What:      out[i, h] = softmax over the visible tokens j of (scale * q[i, h] . k[j, h']) times v[j, h'],
+//            h' = h Hkv / Hq,
 //            where token j of sequence b lies in page pageTable[rows[b], j / Ps] at offset j % Ps
 // Steps:     one call for prompts, chunks and decodes alike: a plan on the device cuts the sequences into
-// items, a kernel for
-//            few rows and one for many work them off, the spans of split sequences are merged:
-//            cuda/attention/
+//            items, a kernel for few rows and one for many work them off, the spans of split sequences are
+//            merged: cuda/attention/
 // Cost:      decoding: the KV cache once, sum of Lk (Dh + Dv) 2 bytes per KV head;
-// docs/kernels/paged_attention.md Numerics:  see cuda/attention/: a row's bits depend on its own sequence
-// only, not on the batch. They do depend on how many
-//            queries of the sequence are in the call (up to 16 rows of a KV head: on nothing)
+//            docs/kernels/paged_attention.md
+// Numerics:  see cuda/attention/: a row's bits depend on its own sequence only, not on the batch. They do
+//            depend on how many queries of the sequence are in the call (up to 16 rows of a KV head: on
+//            nothing)
 // Source:    Kwon et al.: Efficient Memory Management for LLM Serving with PagedAttention, arXiv 2309.06180,
-// equation 4;
-//            Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html
+//            equation 4; Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html
 #include "ops/paged_attention/paged_attention.h"
 
 #include <algorithm>

@@ -1,24 +1,28 @@
-// What:      one token per row; the order of the steps is the contract (lib/ops/sample.ts spells it
-//            out)
-// Steps:     summarize_kernel: 1. the mask; block maxima of the allowed logits, or, in a row with
-//            biases or penalties, the allowed logits into `processed`
-//            choose_kernel: 2. bias   3. penalties of the tokens in the pool   4. block maxima where 2.
-//            or 3. ran   5. temperature 0: argmax   6. top-k, min-p, top-p: each shortens the prefix of
-//            the ranking that is kept   7. draw
+// What:      one token per row; the order of the steps is the contract (lib/ops/sample.ts spells it out)
+// Steps:     summarize_kernel:
+//            1. the mask; block maxima of the allowed logits, or, in a row with biases or penalties, the
+//               allowed logits into `processed`
+//            choose_kernel:
+//            2. bias
+//            3. penalties of the tokens in the pool
+//            4. block maxima where 2. or 3. ran
+//            5. temperature 0: argmax
+//            6. top-k, min-p, top-p: each shortens the prefix of the ranking that is kept
+//            7. draw
 // Mapping:   1. grid = rows x slices, 256 threads with 4 x 16 bytes each (cuda/logits/logit_slice.cuh);
-//            2. to 7. grid = rows, a warp per 2048 tokens, at most 1024 threads; what a row does not
-//            ask for is skipped
+//            2. to 7. grid = rows, a warp per 2048 tokens, at most 1024 threads; what a row does not ask for
+//            is skipped
 // Resources: 17 KB shared; 64 registers, so that 1024 threads fit
-// Cost:      one read of the logits in 1., bound by memory; a greedy row adds one block of 64 logits to
-//            it. The steps of a row that draws read the maxima, and the blocks whose maximum says that
-//            they matter: a few of a peaked distribution, all of a flat one
+// Cost:      one read of the logits in 1., bound by memory; a greedy row adds one block of 64 logits to it.
+//            The steps of a row that draws read the maxima, and the blocks whose maximum says that they
+//            matter: a few of a peaked distribution, all of a flat one
 // Numerics:  f32 logits; the temperature enters only as (l - max) / temperature, so small ones cannot
-//            overflow. Probabilities are summed in fixed point: a row's result depends on that row
-//            alone and not on the order in which threads arrive. NaN counts as -inf and +inf as the
-//            largest finite number; -inf is never chosen; a row without a choice gives 0.
+//            overflow. Probabilities are summed in fixed point: a row's result depends on that row alone and
+//            not on the order in which threads arrive. NaN counts as -inf and +inf as the largest finite
+//            number; -inf is never chosen; a row without a choice gives 0.
 // Limits:    none beyond check
-// Source:    Gumbel-max: A* Sampling, arXiv 1411.0030, section 2; top-p: arXiv 1904.09751; min-p: arXiv
-//            2407.01082; repetition penalty: CTRL, arXiv 1909.05858, section 4.1
+// Source:    Gumbel-max: A* Sampling, arXiv 1411.0030, section 2; top-p: arXiv 1904.09751;
+//            min-p: arXiv 2407.01082; repetition penalty: CTRL, arXiv 1909.05858, section 4.1
 #include "ops/sample/sample.h"
 
 #include "cuda/device/fault.cuh"

@@ -41,7 +41,8 @@ export function textGolden(name: string, part: string): TextGolden {
  * threads are the point, a test asks for them.
  */
 export function loadLLM(folder: string, options: LLMOptions = {}): Promise<LLM> {
-  return LLM.load(folder, { threads: 1, ...options });
+  const device = process.env["WARPLOOP_TEST_DEVICE"] as LLMOptions["device"];
+  return LLM.load(folder, { threads: 1, ...(device && { device }), ...options });
 }
 
 /** Runs `body` with a model that is closed afterwards, and with its pool checked. */
