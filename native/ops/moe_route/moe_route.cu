@@ -12,7 +12,7 @@
 // Numerics:  f32; the order of the sums depends on E only. Equal logits have equal scores and ties go to the
 //            lower index. A NaN choice counts as -inf; the weights of a row with NaN are NaN. K scores that
 //            sum to 0 renormalise to 0.
-// Limits:    beyond 512 experts the registers of a lane do not hold its share and spill: right, but not fast
+// Limits:    beyond 512 experts a lane keeps its share in local memory: right, but not fast
 // Source:    DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts,
 //            arXiv 2401.04088
 #include "ops/moe_route/moe_route.h"
@@ -29,6 +29,7 @@ namespace {
 template <int kPerLane>
 struct RouteTraits {
   static constexpr int kExperts = kPerLane * kWarpSize;
+  static constexpr int kUnroll = kPerLane > 16 ? 1 : kPerLane;  // more than 512 experts: in local memory, as loops
   static constexpr int kWarps = kPerLane > 16 ? 1 : 4;
   static constexpr int kThreads = kWarps * kWarpSize;
 
@@ -59,14 +60,14 @@ struct ScoreFunction {
 template <int kPerLane>
 WARPLOOP_DEVICE uint32_t take_best(uint32_t (&keys)[kPerLane]) {
   uint32_t best = 0, at = 0;
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
   for (int j = 0; j < kPerLane; j++) {
     if (keys[j] > best) best = keys[j], at = j;
   }
   const uint32_t lane = lane_index(), id = at * kWarpSize + lane;
   const uint32_t winner =
       id_of_rank(max_lanes(static_cast<uint64_t>(best) << 32 | static_cast<uint32_t>(~id)));
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
   for (int j = 0; j < kPerLane; j++) {
     if (winner == j * kWarpSize + lane) keys[j] = 0;
   }
@@ -86,11 +87,11 @@ WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPer
                                   typename RouteTraits<kPerLane>::Warp& shared) {
   const int groups = p.params.groups, size = static_cast<int>(p.params.logits.size(1)) / groups,
             lane = lane_index();
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
   for (int j = 0; j < kPerLane; j++) shared.choices[j * kWarpSize + lane] = value_of_key(keys[j]);
   sync_warp();
   uint32_t group_keys[kPerLane];
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
   for (int j = 0; j < kPerLane; j++) {
     const int group = j * kWarpSize + lane;
     float best = -INFINITY, second = -INFINITY;
@@ -108,7 +109,7 @@ WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPer
     if (group % kWarpSize == static_cast<uint32_t>(lane)) shared.is_open[group] = 1;
   }
   sync_warp();
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
   for (int j = 0; j < kPerLane; j++) {
     const int e = j * kWarpSize + lane;
     keys[j] = e < groups * size && shared.is_open[e / size] ? order_key(shared.choices[e]) : 0;
@@ -126,7 +127,7 @@ __global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
   const int64_t row = t * p.params.logits.stride(0);
 
   float logits[kPerLane];  // 1. -inf beyond E
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
   for (int j = 0; j < kPerLane; j++) {
     const int e = j * kWarpSize + lane;
     logits[j] = e < E ? load_logit(p.logits, row + e) : -INFINITY;
@@ -134,17 +135,17 @@ __global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
   ScoreFunction score{p.params.scores == MoeScores::softmax, -INFINITY, 0};
   if (score.is_softmax) {
     float highest = -INFINITY;
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
     for (int j = 0; j < kPerLane; j++) highest = fmaxf(highest, logits[j]);
     score.highest = max_lanes(highest);
     float total = 0;
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
     for (int j = 0; j < kPerLane; j++) total += expf(logits[j] - score.highest);
     score.total = sum_lanes(total);
   }
   uint32_t keys[kPerLane];  // 2. 0: not to be chosen
   const float* bias = p.params.bias.as<float>();
-#pragma unroll
+#pragma unroll RouteTraits<kPerLane>::kUnroll
   for (int j = 0; j < kPerLane; j++) {
     const int e = j * kWarpSize + lane;
     const float choice = score(logits[j]) + (bias && e < E ? bias[e] : 0.0f);
