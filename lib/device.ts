@@ -3,7 +3,7 @@
  * built for them.
  */
 import { byteLength, type DType, type FloatDType } from "./dtype.js";
-import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "./errors.js";
+import { ArgumentRangeError, ClosedError } from "./errors.js";
 import { allocate, createStream, type Handle, native, openDevice } from "./native.js";
 import { Stream } from "./stream.js";
 import { Memory, Tensor } from "./tensor.js";
@@ -55,8 +55,8 @@ export class Device {
    * Opens a device.
    *
    * @param name "cpu", "cuda" or "cuda:N", or "auto": see `Device.choose`
-   * @throws ArgumentTypeError for an unknown device, ArgumentRangeError for a bad thread count; DeviceError when the device
-   * does not answer, with the reason
+   * @throws ArgumentRangeError for an unknown device or a bad thread count; DeviceError when the device does not answer,
+   * with the reason
    */
   static open(name: DeviceName | "auto" = "auto", options: DeviceOptions = {}): Device {
     checkDeviceName(name);
@@ -134,11 +134,11 @@ export class Device {
   }
 }
 
-/** @throws ArgumentTypeError for a name that no build of warploop has */
+/** @throws ArgumentRangeError for a name that no build of warploop has */
 export function checkDeviceName(name: unknown): DeviceName | "auto" {
   const known = typeof name === "string" && /^(auto|cpu|simt|cuda(:\d{1,3})?)$/.test(name); // simt: only test builds
   if (known) return name as DeviceName | "auto";
-  throw new ArgumentTypeError(
+  throw new ArgumentRangeError(
     `device: expected "auto", "cpu", "cuda" or "cuda:N", got ${JSON.stringify(name)}`,
   );
 }

@@ -29,7 +29,7 @@ namespace {
 template <int kPerLane>
 struct RouteTraits {
   static constexpr int kExperts = kPerLane * kWarpSize;
-  static constexpr int kUnroll = kPerLane > 16 ? 1 : kPerLane;  // more than 512 experts: in local memory, as loops
+  static constexpr int kUnroll = kPerLane > 16 ? 1 : kPerLane;  // else: local memory, in loops
   static constexpr int kWarps = kPerLane > 16 ? 1 : 4;
   static constexpr int kThreads = kWarps * kWarpSize;
 
