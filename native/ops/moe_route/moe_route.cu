@@ -29,7 +29,6 @@ namespace {
 template <int kPerLane>
 struct RouteTraits {
   static constexpr int kExperts = kPerLane * kWarpSize;
-  static constexpr int kUnroll = kPerLane > 16 ? 1 : kPerLane;  // else: local memory, in loops
   static constexpr int kWarps = kPerLane > 16 ? 1 : 4;
   static constexpr int kThreads = kWarps * kWarpSize;
 
@@ -60,14 +59,14 @@ struct ScoreFunction {
 template <int kPerLane>
 WARPLOOP_DEVICE uint32_t take_best(uint32_t (&keys)[kPerLane]) {
   uint32_t best = 0, at = 0;
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
   for (int j = 0; j < kPerLane; j++) {
     if (keys[j] > best) best = keys[j], at = j;
   }
   const uint32_t lane = lane_index(), id = at * kWarpSize + lane;
   const uint32_t winner =
       id_of_rank(max_lanes(static_cast<uint64_t>(best) << 32 | static_cast<uint32_t>(~id)));
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
   for (int j = 0; j < kPerLane; j++) {
     if (winner == j * kWarpSize + lane) keys[j] = 0;
   }
@@ -87,11 +86,11 @@ WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPer
                                   typename RouteTraits<kPerLane>::Warp& shared) {
   const int groups = p.params.groups, size = static_cast<int>(p.params.logits.size(1)) / groups,
             lane = lane_index();
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
   for (int j = 0; j < kPerLane; j++) shared.choices[j * kWarpSize + lane] = value_of_key(keys[j]);
   sync_warp();
   uint32_t group_keys[kPerLane];
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
   for (int j = 0; j < kPerLane; j++) {
     const int group = j * kWarpSize + lane;
     float best = -INFINITY, second = -INFINITY;
@@ -109,7 +108,7 @@ WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPer
     if (group % kWarpSize == static_cast<uint32_t>(lane)) shared.is_open[group] = 1;
   }
   sync_warp();
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
   for (int j = 0; j < kPerLane; j++) {
     const int e = j * kWarpSize + lane;
     keys[j] = e < groups * size && shared.is_open[e / size] ? order_key(shared.choices[e]) : 0;
@@ -127,7 +126,7 @@ __global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
   const int64_t row = t * p.params.logits.stride(0);
 
   float logits[kPerLane];  // 1. -inf beyond E
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
   for (int j = 0; j < kPerLane; j++) {
     const int e = j * kWarpSize + lane;
     logits[j] = e < E ? load_logit(p.logits, row + e) : -INFINITY;
@@ -135,17 +134,17 @@ __global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
   ScoreFunction score{p.params.scores == MoeScores::softmax, -INFINITY, 0};
   if (score.is_softmax) {
     float highest = -INFINITY;
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
     for (int j = 0; j < kPerLane; j++) highest = fmaxf(highest, logits[j]);
     score.highest = max_lanes(highest);
     float total = 0;
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
     for (int j = 0; j < kPerLane; j++) total += expf(logits[j] - score.highest);
     score.total = sum_lanes(total);
   }
   uint32_t keys[kPerLane];  // 2. 0: not to be chosen
   const float* bias = p.params.bias.as<float>();
-#pragma unroll RouteTraits<kPerLane>::kUnroll
+#pragma unroll 16
   for (int j = 0; j < kPerLane; j++) {
     const int e = j * kWarpSize + lane;
     const float choice = score(logits[j]) + (bias && e < E ? bias[e] : 0.0f);
