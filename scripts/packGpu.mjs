@@ -100,27 +100,25 @@ function trackedFiles() {
 function runScript() {
   return `#!/usr/bin/env bash
 # run.sh SCRIPT [ARGUMENT...]: one of package.json's scripts, for example test:gpu, bench:gpu.
-# WARPLOOP_GPU_FOLDER: where to unpack (default /tmp/warploop).
 set -euo pipefail
 pack=$(cd "$(dirname "$0")" && pwd)
-folder=\${WARPLOOP_GPU_FOLDER:-/tmp/warploop}
-if [ ! -e "$folder/.unpacked" ]; then
-  mkdir -p "$folder/bin"
-  if [ ! -e "$pack/checkout.tar.xz" ]; then cp -r "$(dirname "$pack")/." "$folder"; fi
+if [ -e "$pack/checkout.tar.xz" ]; then folder=$pack/unpacked; else folder=$(dirname "$pack"); fi # or the checkout around it
+if [ ! -e "$pack/.unpacked" ]; then
+  mkdir -p "$pack/bin" "$folder"
   python3 - "$pack" "$folder" <<'PYTHON'
 import glob, lzma, os, shutil, sys, tarfile
 pack, folder = sys.argv[1:]
 for name in glob.glob(pack + "/*.tar.xz"):
     with tarfile.open(name) as archive:
         archive.extractall(folder, filter="data")
-with lzma.open(pack + "/node.xz") as source, open(folder + "/bin/node", "wb") as target:
+with lzma.open(pack + "/node.xz") as source, open(pack + "/bin/node", "wb") as target:
     shutil.copyfileobj(source, target)
-os.chmod(folder + "/bin/node", 0o755)
+os.chmod(pack + "/bin/node", 0o755)
 PYTHON
-  touch "$folder/.unpacked"
+  touch "$pack/.unpacked"
 fi
 cd "$folder"
-export PATH="$folder/bin:$folder/node_modules/.bin:$PATH" WARPLOOP_BINARY="$folder/build-cuda/Release/warploop.node"
+export PATH="$pack/bin:$folder/node_modules/.bin:$PATH" WARPLOOP_BINARY="$folder/build-cuda/Release/warploop.node"
 script=$(node -p 'require("./package.json").scripts[process.argv[1]] ?? ""' "$1")
 if [ -z "$script" ]; then echo "run.sh: package.json has no script $1" >&2; exit 2; fi
 shift
