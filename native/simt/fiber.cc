@@ -113,7 +113,11 @@ Fiber::Fiber(void (*entry)(), size_t color) : size_(kStackBytes), entry_(entry),
 }
 
 Fiber::~Fiber() {
-  if (mapping_) munmap(mapping_, kGuardBytes + kStackBytes);
+  if (!mapping_) return;
+#ifdef WARPLOOP_ASAN
+  __asan_unpoison_memory_region(lowest_, size_);  // the addresses will belong to others
+#endif
+  munmap(mapping_, kGuardBytes + kStackBytes);
 }
 
 void Fiber::reset() {

@@ -1,0 +1,51 @@
+// The matrix product of sm_90, linear.sm90.cu: blocks go through several tiles, alone and in clusters of two.
+#include "ops/linear/linear.sm90.cu"
+
+#include "program.h"
+
+namespace warploop::cuda {
+
+/// linear.cu, which has it, is not part of this program; the product is filled in below.
+Product product_of(const LinearParams&, const CudaContext&) { return {}; }
+
+}  // namespace warploop::cuda
+
+namespace warploop::mutants {
+namespace {
+
+using namespace cuda;
+
+constexpr int kRows = 150, kColumns = 136, kPaddedColumns = 144, kK = 4 * 64 + 40, kOutStride = 144;
+
+template <class Tile>
+void multiply(Run& run, const char* name) {
+  Product p{};
+  p.x = run.upload(matrix(kRows, kK, kK, 1));
+  p.x_stride = kK;
+  p.x_rows = p.rows = kRows;
+  p.weight = run.upload(matrix(kPaddedColumns, kK, kK, 2));
+  p.weight_rows = kPaddedColumns;
+  p.K = p.padded_K = kK;
+  uint16_t* out = run.output<uint16_t>(kRows * kOutStride);
+  p.epilogue.out = out;
+  p.epilogue.out_stride = kOutStride;
+  p.epilogue.out_dtype = DType::bf16;
+  p.epilogue.columns = kColumns;
+  CudaContext context = run.context();
+  context.num_sms = 2;
+  cuda::run<Tile>(p, context);
+  const std::vector<float> sums = product(kRows, kColumns, kK, kOutStride, kK, 1, kK, 2);
+  run.expect(
+      name, out, table(sums.size(), [&](size_t i) -> uint16_t {
+        const uint32_t bits = std::isnan(sums[i]) ? 0xffffffffu : std::bit_cast<uint32_t>(sums[i]);
+        return static_cast<uint16_t>((bits + (std::isnan(sums[i]) ? 0u : 0x7fffu + (bits >> 16 & 1))) >> 16);
+      }));
+}
+void run_linear(Run& run) {
+  multiply<LinearTile<bf16, 64, 128, 1, 3>>(run, "one block");
+  multiply<LinearTile<bf16, 64, 64, 2, 3>>(run, "cluster");
+}
+const atoms::Atom linear("linear", 90, run_linear);
+
+}  // namespace
+}  // namespace warploop::mutants
