@@ -80,7 +80,7 @@ function packageFolders() {
       if (resolved) waiting.push(resolved);
     }
   }
-  return [...found].filter((place) => !unused.some((prefix) => place.startsWith(prefix))).sort();
+  return ["node_modules/.bin", ...[...found].filter((place) => !unused.some((prefix) => place.startsWith(prefix))).sort()];
 }
 
 /** Where `name` is installed for the package at `from`: the nearest node_modules folder upwards that has it. */
@@ -110,7 +110,7 @@ import glob, lzma, os, shutil, sys, tarfile
 pack, folder = sys.argv[1:]
 for name in glob.glob(pack + "/*.tar.xz"):
     with tarfile.open(name) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
 with lzma.open(pack + "/node.xz") as source, open(pack + "/bin/node", "wb") as target:
     shutil.copyfileobj(source, target)
 os.chmod(pack + "/bin/node", 0o755)
