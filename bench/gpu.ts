@@ -30,6 +30,12 @@ if (!(Number.isInteger(rounds) && rounds >= 1))
   throw new Error(`--rounds: expected 1 or more, got ${values.rounds}`);
 
 const batchMs = values.small ? 0 : 25;
+try {
+  await Device.open(values.device as Parameters<typeof Device.open>[0]).dispose();
+} catch (error) {
+  console.error(`bench:gpu: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
 const baseline = values.small ? null : await Baseline.start(values.python);
 console.log(`${new Date().toISOString().slice(0, 10)}; ${baseline?.description ?? "no baseline"}`);
 

@@ -80,7 +80,10 @@ function packageFolders() {
       if (resolved) waiting.push(resolved);
     }
   }
-  return ["node_modules/.bin", ...[...found].filter((place) => !unused.some((prefix) => place.startsWith(prefix))).sort()];
+  return [
+    "node_modules/.bin",
+    ...[...found].filter((place) => !unused.some((prefix) => place.startsWith(prefix))).sort(),
+  ];
 }
 
 /** Where `name` is installed for the package at `from`: the nearest node_modules folder upwards that has it. */
