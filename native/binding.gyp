@@ -14,7 +14,7 @@
       "product_dir": "../../build-gyp/Release",
       "sources": ["<!@(<(ask) common)"],
       "include_dirs": ["<!@(<(ask) headers)"],
-      "defines": ["<!@(<(ask) defines)"],
+      "defines": ["<!@(<(ask) defines)", "WARPLOOP_CPU"],
       "ldflags": ["-Wl,--exclude-libs,ALL", "-s", "-pthread"],
       "conditions": [
         ["target_arch=='x64'", {"dependencies": ["cpu_x86_64_v3", "cpu_avx512"]}],
