@@ -64,7 +64,7 @@ interface Native {
   ): void;
   read(stream: Handle, memory: Handle, byteOffset: number, bytes: number, token: number): void;
   synchronize(stream: Handle, token: number): void;
-  abandoned(count: number): void;
+  hold(open: boolean): void;
   beginCapture(stream: Handle): void;
   endCapture(stream: Handle): Handle;
   replay(stream: Handle, graph: Handle): void;
@@ -78,16 +78,28 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
+/** The promises that are open: while there are any, the event loop is held. */
 const waiters = new Map<number, Waiter>();
 let nextToken = 1;
+
+function addWaiter(token: number, waiter: Waiter): void {
+  waiters.set(token, waiter);
+  if (waiters.size === 1) native.hold(true);
+}
+
+/** Undefined when its stream was disposed meanwhile. */
+function takeWaiter(token: number): Waiter | undefined {
+  const waiter = waiters.get(token);
+  if (waiters.delete(token) && waiters.size === 0) native.hold(false);
+  return waiter;
+}
 
 export const native: Native = loadAddon() as Native;
 
 native.onSettled((settled) => {
   for (const { token, data, op, message } of settled) {
-    const waiter = waiters.get(token);
-    if (!waiter) continue; // its stream was disposed meanwhile
-    waiters.delete(token);
+    const waiter = takeWaiter(token);
+    if (!waiter) continue;
     if (data) waiter.resolve(data);
     else waiter.reject(new ExecutionError(message ?? "unknown failure", op ?? ""));
   }
@@ -98,20 +110,15 @@ export function settle(stream: Handle, start: (token: number) => void): Promise<
   return new Promise((resolve, reject) => {
     const token = nextToken++;
     start(token); // a throw here rejects, and leaves no waiter behind
-    waiters.set(token, { stream, resolve, reject });
+    addWaiter(token, { stream, resolve, reject });
   });
 }
 
 /** Rejects everything that still waits for a stream that is being disposed. */
 export function abandonWaiters(stream: Handle): void {
-  let count = 0;
   for (const [token, waiter] of waiters) {
-    if (waiter.stream !== stream) continue;
-    waiters.delete(token);
-    waiter.reject(new ClosedError("stream"));
-    count++;
+    if (waiter.stream === stream) takeWaiter(token)?.reject(new ClosedError("stream"));
   }
-  native.abandoned(count);
 }
 
 /** Opens a device. @throws DeviceError; TypeError for a name that is none */

@@ -1,6 +1,5 @@
 #include "bind/settle.h"
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -16,15 +15,13 @@ void Settler::stop() {
   if (std::exchange(started_, false)) function_.Release();  // rule 4
 }
 
-void Settler::opened(Napi::Env env) {
-  if (open_++ == 0 && started_) function_.Ref(env);
-}
-
-void Settler::abandoned(Napi::Env env, size_t count) { closed(env, count); }
-
-void Settler::closed(Napi::Env env, size_t count) {
-  open_ -= std::min(count, open_);
-  if (open_ == 0 && started_) function_.Unref(env);
+void Settler::hold(Napi::Env env, bool open) {
+  if (!started_) return;
+  if (open) {
+    function_.Ref(env);
+  } else {
+    function_.Unref(env);
+  }
 }
 
 void Settler::post(Settled settled) {
@@ -63,7 +60,6 @@ void Settler::drain(Napi::Env env, Napi::Function callback) {
     }
     results.Set(static_cast<uint32_t>(i), result);
   }
-  closed(env, settled.size());
   callback.Call({results});
 }
 

@@ -5,7 +5,8 @@
 //  everything.
 //  2. JavaScript objects are touched on the JavaScript thread only.
 //  3. The function is unref'd, so that an idle engine lets the process exit, and ref'd while promises are
-//  open.
+//  open. Which are open is known in one place, the table of promises in lib/native.ts, and `hold` follows it:
+//  nothing is counted here, since a disposed stream may have posted results that nobody waits for any more.
 //  4. It is released by the environment's cleanup hook, after the streams have joined their workers: nobody
 //  posts then.
 #pragma once
@@ -34,10 +35,8 @@ class Settler {
   void start(Napi::Env env, Napi::Function callback);
   void stop();
 
-  /// JavaScript thread: a promise was opened.
-  void opened(Napi::Env env);
-  /// JavaScript thread: `count` promises will not be settled, because their stream was disposed.
-  void abandoned(Napi::Env env, size_t count);
+  /// JavaScript thread: whether the event loop has to stay alive for promises that are open.
+  void hold(Napi::Env env, bool open);
   /// Any thread.
   void post(Settled settled);
 
@@ -45,11 +44,9 @@ class Settler {
   static void call_js(Napi::Env env, Napi::Function callback, Settler* self, void*);
   using Function = Napi::TypedThreadSafeFunction<Settler, void, call_js>;
   void drain(Napi::Env env, Napi::Function callback);
-  void closed(Napi::Env env, size_t count);
 
   Function function_;
   bool started_ = false;
-  size_t open_ = 0;  // JavaScript thread only
   std::mutex mutex_;
   std::vector<Settled> queue_;
   std::atomic<bool> posted_{false};

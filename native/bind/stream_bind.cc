@@ -88,7 +88,6 @@ Napi::Value read(const Napi::CallbackInfo& info) {
       settler->post(failed(token, {"read", e.what()}));
     }
   });
-  settler->opened(info.Env());
   return info.Env().Undefined();
 }
 
@@ -110,13 +109,12 @@ Napi::Value synchronize(const Napi::CallbackInfo& info) {
       settler->post(failed(token, {"synchronize", e.what()}));
     }
   });
-  settler->opened(info.Env());
   return info.Env().Undefined();
 }
 
-/// abandoned(count): promises whose stream was disposed before it could settle them
-Napi::Value abandoned(const Napi::CallbackInfo& info) {
-  state_of(info.Env()).settler.abandoned(info.Env(), static_cast<size_t>(number(info, 0)));
+/// hold(open): whether promises are open, for which the event loop must stay alive
+Napi::Value hold(const Napi::CallbackInfo& info) {
+  state_of(info.Env()).settler.hold(info.Env(), info[0].ToBoolean());
   return info.Env().Undefined();
 }
 
@@ -165,7 +163,7 @@ void register_streams(Napi::Env env, Napi::Object exports) {
   method<copy_file>(env, exports, "copyFile");
   method<read>(env, exports, "read");
   method<synchronize>(env, exports, "synchronize");
-  method<abandoned>(env, exports, "abandoned");
+  method<hold>(env, exports, "hold");
   method<begin_capture>(env, exports, "beginCapture");
   method<end_capture>(env, exports, "endCapture");
   method<replay>(env, exports, "replay");

@@ -34,6 +34,11 @@ describe("the end of a process", () => {
     expect(run("await")).toMatchObject({ status: 0, stdout: "read 256\n" });
   });
 
+  test("waits for what is awaited when another stream is abandoned", () => {
+    const codes = "ERR_CLOSED,ERR_CLOSED,ERR_CLOSED";
+    expect(run("abandon")).toMatchObject({ status: 0, stdout: `abandoned ${codes}, read 256\n` });
+  });
+
   test.each(["worker-terminate", "worker-end"])("%s", (mode) => {
     expect(run(mode)).toMatchObject({ status: 0, stdout: "workers ended\n" });
   });
