@@ -121,3 +121,21 @@ export class CapacityError extends WarploopError {
     super("ERR_CAPACITY", message);
   }
 }
+
+/**
+ * One prompt of `generateAll` failed. `code` and `cause` are those of the failure.
+ */
+export class GenerateAllError extends WarploopError {
+  /**
+   * @param index of the prompt
+   * @param requestId names its generation; undefined when the prompt was refused before it had one
+   */
+  constructor(
+    readonly index: number,
+    readonly requestId: string | undefined,
+    cause: unknown,
+  ) {
+    const { code, message } = cause as Partial<WarploopError>;
+    super(code ?? "ERR_INTERNAL", `prompts[${index}]: ${message ?? String(cause)}`, { cause });
+  }
+}

@@ -5,7 +5,8 @@
  *     for await (const chunk of llm.generate("Once upon a time", { maxTokens: 64 })) process.stdout.write(chunk.text);
  *     await llm.close();
  */
-export { LLM, type ChatOptions, type GenerateAllOptions, type LLMStats, type Prompt } from "./engine/llm.js";
+export { LLM, type ChatOptions, type LLMStats } from "./engine/llm.js";
+export type { GenerateAllOptions, Prompt } from "./engine/generateAll.js";
 export type { LLMOptions, LoadProgress } from "./engine/engineOptions.js";
 export type { GenerateOptions } from "./engine/generateOptions.js";
 export type { Choice, GenerateResult, GenerationStream } from "./engine/generationStream.js";

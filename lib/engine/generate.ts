@@ -1,7 +1,8 @@
 /** One call for scripts: load, generate, close. */
 import type { GenerateOptions } from "./generateOptions.js";
 import type { GenerateChunk } from "./output.js";
-import { LLM, type Prompt } from "./llm.js";
+import type { Prompt } from "./generateAll.js";
+import { LLM } from "./llm.js";
 import type { LLMOptions } from "./engineOptions.js";
 
 /**

@@ -1,4 +1,4 @@
-/** What `generate` returns: an async iterable of chunks, and the whole result for those who do not stream. */
+/** What `generate` returns: an async iterable of chunks, and the whole result, also for those who do not stream. */
 import { ArgumentTypeError } from "../errors.js";
 import type { GenerateChunk, TokenLogprob, Usage } from "./output.js";
 import type { FinishReason } from "./request.js";
@@ -25,30 +25,61 @@ export interface GenerateResult extends Choice {
 }
 
 /**
- * Iterate it once, or await `result()` or `text()`. Leaving the loop early aborts the generation. An aborted generation
- * ends normally with finish reason "abort"; only failures reject.
+ * A generation that runs. Iterate it for chunks (once), await `result()` or `text()` (any number of times, before, while or
+ * after it is iterated), or both. Leaving the loop early aborts it. An aborted generation ends normally with finish reason
+ * "abort"; only failures reject.
  */
-export class GenerationStream implements AsyncIterable<GenerateChunk> {
+export interface GenerationStream extends AsyncIterable<GenerateChunk> {
+  /** Names the generation in errors. */
+  readonly id: string;
+  /**
+   * Resolves when the engine has taken the prompt, before its first token; rejects with what is wrong with the prompt (cannot
+   * be encoded, empty, too long). A server awaits it before it sends the first byte.
+   */
+  readonly started: Promise<void>;
+  /** Ends the generation early; it finishes with reason "abort". Legal at any time. */
+  abort(): void;
+  /** Resolves at the end, the same promise each time. @throws whatever made the generation fail */
+  result(): Promise<GenerateResult>;
+  /** The text of the first continuation. @throws as result */
+  text(): Promise<string>;
+}
+
+/** Both ends of a generation: what the engine writes, and what the caller reads. */
+export class GenerationChannel implements GenerationStream {
+  readonly id: string;
+  readonly started: Promise<void>;
   readonly #abort: () => void;
-  readonly #queue: GenerateChunk[] = [];
-  readonly #seen: GenerateChunk[] = [];
+  readonly #chunks: GenerateChunk[] = [];
+  readonly #ended: Promise<void>;
   #promptLogprobs: readonly (TokenLogprob | null)[] | undefined;
   #open: number;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
-  #isTaken = false;
+  #isIterated = false;
+  #result: Promise<GenerateResult> | undefined;
+  readonly #settleStart: Settle;
+  readonly #settleEnd: Settle;
 
   /** @param n continuations to wait for */
-  constructor(n: number, abort: () => void) {
+  constructor(id: string, n: number, abort: () => void) {
+    this.id = id;
     this.#open = n;
     this.#abort = abort;
+    [this.started, this.#settleStart] = deferred();
+    [this.#ended, this.#settleEnd] = deferred();
+  }
+
+  /** Engine side: all continuations wait or run. */
+  start(): void {
+    this.#settleStart.resolve();
   }
 
   /** Engine side: the next chunk. */
   push(chunk: GenerateChunk): void {
     if (this.#error || this.#open === 0) return;
-    this.#queue.push(chunk);
-    if (chunk.finishReason !== null) this.#open--;
+    this.#chunks.push(chunk);
+    if (chunk.finishReason !== null && --this.#open === 0) this.#settleEnd.resolve();
     this.#wake?.();
   }
 
@@ -59,24 +90,27 @@ export class GenerationStream implements AsyncIterable<GenerateChunk> {
 
   /** Engine side: the generation failed. Chunks that were there before are still delivered. */
   fail(error: Error): void {
-    if (this.#open === 0) return;
-    this.#error ??= error;
+    if (this.#open === 0 || this.#error) return;
+    this.#error = error;
+    this.#settleStart.reject(error);
+    this.#settleEnd.reject(error);
     this.#wake?.();
   }
 
-  /** Ends the generation early; it finishes with reason "abort". Legal at any time. */
   abort(): void {
     this.#abort();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GenerateChunk, void, void> {
-    this.#take();
+    if (this.#isIterated) throw new ArgumentTypeError("generation: its chunks can be iterated once");
+    this.#isIterated = true;
+    let next = 0;
     let finished = false;
     try {
       for (;;) {
-        const chunk = this.#queue.shift();
+        const chunk = this.#chunks[next];
         if (chunk) {
-          this.#seen.push(chunk);
+          next++;
           yield chunk;
         } else if (this.#error) {
           throw this.#error;
@@ -92,43 +126,63 @@ export class GenerationStream implements AsyncIterable<GenerateChunk> {
     }
   }
 
-  /** Waits for the end. @throws whatever made the generation fail */
-  async result(): Promise<GenerateResult> {
-    for await (const _ of this) void _;
-    const last = this.#seen.filter((chunk) => chunk.finishReason !== null).sort((a, b) => a.index - b.index);
-    const choices = last.map((end) => this.#choice(end));
-    const usages = last.map((end) => end.usage!);
+  result(): Promise<GenerateResult> {
+    this.#result ??= handled(this.#ended.then(() => this.#collect()));
+    return this.#result;
+  }
+
+  async text(): Promise<string> {
+    return (await this.result()).text;
+  }
+
+  #collect(): GenerateResult {
+    const byIndex = new Map<number, GenerateChunk[]>();
+    for (const chunk of this.#chunks) {
+      const own = byIndex.get(chunk.index);
+      if (own) own.push(chunk);
+      else byIndex.set(chunk.index, [chunk]);
+    }
+    const choices = [...byIndex.values()].map(collectChoice).sort((a, b) => a.index - b.index);
+    const usages = this.#chunks.flatMap((chunk) => chunk.usage ?? []);
     return {
       ...choices[0]!,
       choices,
       ...(this.#promptLogprobs && { promptLogprobs: this.#promptLogprobs }),
       usage: {
-        ...usages[0]!,
+        ...this.#chunks.find((chunk) => chunk.index === 0 && chunk.usage)!.usage!,
         completionTokens: usages.reduce((sum, usage) => sum + usage.completionTokens, 0),
       },
     };
   }
+}
 
-  /** The text of the first continuation. */
-  async text(): Promise<string> {
-    return (await this.result()).text;
-  }
+/** One continuation from its chunks, the last of which has the end. */
+function collectChoice(chunks: readonly GenerateChunk[]): Choice {
+  const end = chunks.at(-1)!;
+  const logprobs = chunks.flatMap((chunk) => chunk.logprobs ?? []);
+  return {
+    index: end.index,
+    text: chunks.map((chunk) => chunk.text).join(""),
+    tokenIds: chunks.flatMap((chunk) => chunk.tokenIds),
+    finishReason: end.finishReason!,
+    stopReason: end.stopReason ?? null,
+    ...(logprobs.length > 0 && { logprobs }),
+  };
+}
 
-  #choice(end: GenerateChunk): Choice {
-    const chunks = this.#seen.filter((chunk) => chunk.index === end.index);
-    const logprobs = chunks.flatMap((chunk) => chunk.logprobs ?? []);
-    return {
-      index: end.index,
-      text: chunks.map((chunk) => chunk.text).join(""),
-      tokenIds: chunks.flatMap((chunk) => chunk.tokenIds),
-      finishReason: end.finishReason!,
-      stopReason: end.stopReason ?? null,
-      ...(logprobs.length > 0 && { logprobs }),
-    };
-  }
+interface Settle {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
 
-  #take(): void {
-    if (this.#isTaken) throw new ArgumentTypeError("generation: its chunks can be read once");
-    this.#isTaken = true;
-  }
+function deferred(): [Promise<void>, Settle] {
+  let settle: Settle;
+  const promise = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
+  return [handled(promise), settle!];
+}
+
+/** A promise that need not be looked at: who iterates learns of a failure there, and must not lose the process by the other. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

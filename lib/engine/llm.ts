@@ -1,7 +1,6 @@
 /** The public class: a loaded model that generates text for many requests at once. */
-import cliProgress from "cli-progress";
 import type { Device } from "../device.js";
-import { ArgumentTypeError, ClosedError, TextError } from "../errors.js";
+import { ClosedError, TextError } from "../errors.js";
 import { loadModel } from "../models/load.js";
 import type { Model } from "../models/model.js";
 import type { Stream } from "../stream.js";
@@ -12,6 +11,7 @@ import { resolveModel } from "../weights/hub.js";
 import { createProgressBar } from "../weights/progressBar.js";
 import { Engine, type EngineStats } from "./engine.js";
 import { type LLMOptions, planCapacity, type ResolvedOptions, resolveOptions } from "./engineOptions.js";
+import { generateAll, type GenerateAllOptions, type Prompt } from "./generateAll.js";
 import { type GenerateContext, type GenerateOptions, resolveGeneration } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { computeLogits, startGeneration } from "./requests.js";
@@ -19,10 +19,7 @@ import { traceRouting } from "./routing.js";
 import { openDevice } from "./openDevice.js";
 import { ModelRunner } from "./runner.js";
 import { Scheduler } from "./scheduler.js";
-import { checkBoolean, checkNames, checkNumber, checkTokenIds, describe } from "./validate.js";
-
-/** Text, or token ids. */
-export type Prompt = string | readonly number[] | Int32Array;
+import { checkNames, checkNumber, checkObject, checkTokenIds } from "./validate.js";
 
 /** Options of `chat`: those of `generate`, and what the template takes. */
 export interface ChatOptions extends GenerateOptions {
@@ -30,11 +27,6 @@ export interface ChatOptions extends GenerateOptions {
   readonly tools?: readonly object[];
   /** Further variables of the template, such as `enable_thinking`. */
   readonly templateOptions?: Readonly<Record<string, unknown>>;
-}
-
-export interface GenerateAllOptions extends GenerateOptions {
-  /** A progress bar on stderr. Default: when stderr is a terminal. */
-  readonly progress?: boolean;
 }
 
 export interface LLMStats extends EngineStats {
@@ -148,35 +140,33 @@ export class LLM {
     return startGeneration(this.#parts.engine, this.#parts.tokenizer, this.#textIds(text, false), generation);
   }
 
-  /** Generates for many prompts together. Results come in the order of the prompts. @throws as generate */
-  async generateAll(prompts: readonly Prompt[], options: GenerateAllOptions = {}): Promise<GenerateResult[]> {
-    if (!Array.isArray(prompts))
-      throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
-    checkObject("generateAll", options);
-    const { progress: wanted, ...generateOptions } = options;
-    const progress = checkBoolean("progress", wanted, process.stderr.isTTY === true);
-    const streams: GenerationStream[] = [];
-    const format = "{bar} {value}/{total} prompts | {rate} tokens/s | {eta_formatted} left";
-    const bar = new cliProgress.SingleBar({ format, stream: process.stderr, hideCursor: true });
-    const start = performance.now();
-    let tokens = 0;
-    try {
-      for (const prompt of prompts as readonly Prompt[]) streams.push(this.generate(prompt, generateOptions));
-      if (progress) bar.start(streams.length, 0, { rate: "0" });
-      return await Promise.all(
-        streams.map(async (stream) => {
-          const result = await stream.result();
-          tokens += result.usage.completionTokens;
-          if (progress) bar.increment({ rate: ((tokens / (performance.now() - start)) * 1000).toFixed(0) });
-          return result;
-        }),
-      );
-    } catch (error) {
-      for (const stream of streams) stream.abort();
-      throw error;
-    } finally {
-      if (progress) bar.stop();
-    }
+  /**
+   * Generates for many prompts together. Results come in the order of the prompts.
+   *
+   * @throws ArgumentTypeError, ArgumentRangeError for bad options; GenerateAllError, which names the prompt, for the first
+   * failure, and the others are aborted. With `onError: "settle"` failures are entries of the result instead
+   */
+  generateAll(
+    prompts: readonly Prompt[],
+    options: GenerateAllOptions & { readonly onError: "settle" },
+  ): Promise<PromiseSettledResult<GenerateResult>[]>;
+  generateAll(
+    prompts: readonly Prompt[],
+    options?: GenerateAllOptions & { readonly onError?: "throw" },
+  ): Promise<GenerateResult[]>;
+  generateAll(
+    prompts: readonly Prompt[],
+    options: GenerateAllOptions,
+  ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]>;
+  async generateAll(
+    prompts: readonly Prompt[],
+    options: GenerateAllOptions = {},
+  ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
+    this.#requireOpen();
+    return generateAll(prompts, options, {
+      check: (generateOptions) => void resolveGeneration(generateOptions, this.#parts.context),
+      generate: (prompt, generateOptions) => this.generate(prompt, generateOptions),
+    });
   }
 
   /**
@@ -265,12 +255,6 @@ export class LLM {
       .finally(() => this.#encoding.delete(ids));
     this.#encoding.add(ids);
     return ids;
-  }
-}
-
-function checkObject(what: string, value: unknown): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(value)}`);
   }
 }
 

@@ -111,10 +111,7 @@ export class Request {
    */
   advance(count: number): boolean {
     if (!Number.isInteger(count) || count < 1 || count > this.remaining) {
-      throw new WarploopError(
-        "ERR_INTERNAL",
-        `request ${this.id}: cannot run ${count} of ${this.remaining} tokens`,
-      );
+      throw new WarploopError("ERR_INTERNAL", `${this.id}: cannot run ${count} of ${this.remaining} tokens`);
     }
     this.cachedLen += count;
     this.logitsPlanned = Math.max(this.logitsPlanned, Math.min(this.cachedLen, this.promptLength));

@@ -3,7 +3,7 @@ import { WarploopError } from "../errors.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Engine, RequestListener } from "./engine.js";
 import type { Generation } from "./generateOptions.js";
-import { GenerationStream } from "./generationStream.js";
+import { GenerationChannel, type GenerationStream } from "./generationStream.js";
 import type { PromptPosition } from "./logprobReader.js";
 import { ChoiceOutput, describeLogprobs, type TokenLogprob } from "./output.js";
 import { Request } from "./request.js";
@@ -27,7 +27,7 @@ export function startGeneration(
     isAborted = true;
     for (const id of requestIds) engine.abort(id);
   };
-  const stream = new GenerationStream(n, abort);
+  const stream = new GenerationChannel(requestIds[0]!, n, abort);
   signal?.addEventListener("abort", abort, { once: true });
   let open = n;
   const onEnd = () => {
@@ -59,6 +59,7 @@ export function startGeneration(
       // A prompt of one token has no position to wait for.
       if (needs.promptLogprobs !== undefined && prompt.length === 1) stream.setPromptLogprobs([null]);
     }
+    stream.start();
   };
   ids.then(start).catch((error: unknown) => {
     abort();
@@ -71,7 +72,7 @@ export function startGeneration(
 function listenerOf(
   request: Request,
   output: ChoiceOutput,
-  stream: GenerationStream,
+  stream: GenerationChannel,
   tokenizer: Tokenizer | null,
   onEnd: () => void,
 ): RequestListener {

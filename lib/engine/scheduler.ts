@@ -79,11 +79,11 @@ export class Scheduler {
    */
   add(request: Request): void {
     const { maxModelLen } = this.#options;
-    if (this.#live.has(request.id)) throw new ArgumentRangeError(`request ${request.id}: the id is in use`);
-    if (request.arrivalIndex >= 0) throw new ArgumentRangeError(`request ${request.id}: was added before`);
+    if (this.#live.has(request.id)) throw new ArgumentRangeError(`${request.id}: the id is in use`);
+    if (request.arrivalIndex >= 0) throw new ArgumentRangeError(`${request.id}: was added before`);
     if (request.promptLength >= maxModelLen) {
       throw new ArgumentRangeError(
-        `request ${request.id}: the prompt has ${request.promptLength} tokens, the context ${maxModelLen}, ` +
+        `${request.id}: the prompt has ${request.promptLength} tokens, the context ${maxModelLen}, ` +
           "of which at least one must be left to generate",
         "ERR_CONTEXT_LENGTH",
       );
@@ -92,7 +92,7 @@ export class Scheduler {
     const needed = this.#kv.lifetimePages(request);
     if (needed > this.#kv.capacity) {
       throw new CapacityError(
-        `request ${request.id}: ${request.maxLength} tokens need ${needed} KV pages, there are ${this.#kv.capacity}`,
+        `${request.id}: ${request.maxLength} tokens need ${needed} KV pages, there are ${this.#kv.capacity}`,
       );
     }
     request.arrivalIndex = this.#arrivals++;

@@ -7,11 +7,16 @@ export interface NumberRule {
   readonly integer?: boolean;
 }
 
+/** @throws ArgumentTypeError */
+export function checkObject(what: string, value: unknown): asserts value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(value)}`);
+  }
+}
+
 /** @throws ArgumentTypeError when `options` is no object or has a name that is not in `known` */
 export function checkNames(what: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(options)}`);
-  }
+  checkObject(what, options);
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown !== undefined) {
     throw new ArgumentTypeError(

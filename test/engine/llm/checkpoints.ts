@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import type { LLMOptions } from "../../../lib/engine/engineOptions.js";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
 import type { GenerateResult } from "../../../lib/engine/generationStream.js";
-import { LLM, type Prompt } from "../../../lib/engine/llm.js";
+import type { Prompt } from "../../../lib/engine/generateAll.js";
+import { LLM } from "../../../lib/engine/llm.js";
 import type { Random } from "../random.js";
 
 /** One entry of a golden.json of models/. */

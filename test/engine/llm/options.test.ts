@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
 import type { LLM } from "../../../lib/engine/llm.js";
-import { type Prompt } from "../../../lib/engine/llm.js";
+import type { Prompt } from "../../../lib/engine/generateAll.js";
 import type { GenerateChunk } from "../../../lib/engine/output.js";
 import { goldenFolder, loadLLM, modelFolder, textGolden, withLLM } from "./checkpoints.js";
 
@@ -157,12 +157,6 @@ describe("streaming", () => {
     const usage = { promptTokens: 12, completionTokens: 5, cachedTokens: 0 };
     expect(chunks.at(-1)).toMatchObject({ index: 0, finishReason: "length", stopReason: null, usage });
   });
-
-  it("a stream is read once", async () => {
-    const stream = llm.generate(story.prompt, { maxTokens: 2 });
-    await stream.text();
-    await expect(stream.result()).rejects.toMatchObject({ code: "ERR_ARGUMENT_TYPE" });
-  });
 });
 
 describe("log probabilities of the prompt", () => {
@@ -266,15 +260,5 @@ describe("chat", () => {
     const { usage } = await llm.chat(messages, options).result();
     const whole = json.prompt.replace("<|im_start|>assistant\n", "");
     expect(usage.promptTokens).toBe(llm.tokenizer!.encode(whole).length);
-  });
-});
-
-describe("generateAll", () => {
-  it("gives results in the order of the prompts", async () => {
-    const prompts = [story.prompt, json.prompt_ids, Int32Array.from(story.prompt_ids)];
-    const results = await llm.generateAll(prompts, { maxTokens: 8, progress: false });
-    const expected = [story, json, story].map(({ greedy_ids }) => greedy_ids.slice(0, 8));
-    expect(results.map(({ tokenIds }) => tokenIds)).toEqual(expected);
-    expect(await llm.generateAll([])).toEqual([]);
   });
 });
