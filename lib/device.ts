@@ -96,7 +96,7 @@ export class Device {
   /** @throws OutOfMemoryError */
   createStream(): Stream {
     this.#requireOpen();
-    const stream = new Stream(this, createStream(this.#handle), () => this.#streams.delete(stream));
+    const stream = Stream.create(this, createStream(this.#handle), () => this.#streams.delete(stream));
     this.#streams.add(stream);
     return stream;
   }
@@ -109,7 +109,7 @@ export class Device {
   /** Raw memory. @throws OutOfMemoryError */
   allocate(bytes: number): Memory {
     this.#requireOpen();
-    const memory = new Memory(this, allocate(this.#handle, bytes), bytes, (ended) =>
+    const memory = Memory.create(this, allocate(this.#handle, bytes), bytes, (ended) =>
       this.#memory.delete(ended),
     );
     this.#memory.add(memory);

@@ -9,8 +9,13 @@ export class Graph {
   readonly #handle: Handle;
   #disposed = false;
 
-  constructor(handle: Handle) {
+  private constructor(handle: Handle) {
     this.#handle = handle;
+  }
+
+  /** For `stream.capture()`. @internal */
+  static create(handle: Handle): Graph {
+    return new Graph(handle);
   }
 
   /** Queues the whole recording. */

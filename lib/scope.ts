@@ -39,7 +39,7 @@ export class Arena {
 
   open(): Scope {
     this.#depth++;
-    return new Scope(this, { chunk: this.#chunk, offset: this.#offset }, this.#depth);
+    return Scope.create(this, { chunk: this.#chunk, offset: this.#offset }, this.#depth);
   }
 
   close(mark: Mark, depth: number): void {
@@ -82,10 +82,15 @@ export class Scope {
   readonly #depth: number;
   #closed = false;
 
-  constructor(arena: Arena, mark: Mark, depth: number) {
+  private constructor(arena: Arena, mark: Mark, depth: number) {
     this.#arena = arena;
     this.#mark = mark;
     this.#depth = depth;
+  }
+
+  /** For `stream.scope()`. @internal */
+  static create(arena: Arena, mark: Mark, depth: number): Scope {
+    return new Scope(arena, mark, depth);
   }
 
   close(): void {

@@ -12,7 +12,7 @@ import { abandonWaiters, type Handle, native, type NativeOp, settle } from "./na
 import { Arena, type Scope } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
-/** An argument of an op call: tensors, numbers and flags in the order that the op's bind function reads them. */
+/** An argument of an op call: tensors, numbers and flags in the order that the op's bind function reads them. @internal */
 export type OpArgument = Tensor | number | boolean | null;
 
 export class Stream {
@@ -22,15 +22,19 @@ export class Stream {
   readonly #onDispose: () => void;
   #disposed = false;
 
-  /** Use `device.createStream()`. */
-  constructor(device: Device, handle: Handle, onDispose: () => void) {
+  private constructor(device: Device, handle: Handle, onDispose: () => void) {
     this.device = device;
     this.#handle = handle;
     this.#arena = new Arena(device);
     this.#onDispose = onDispose;
   }
 
-  /** The native handle. @throws ClosedError after dispose */
+  /** For `device.createStream()`. @internal */
+  static create(device: Device, handle: Handle, onDispose: () => void): Stream {
+    return new Stream(device, handle, onDispose);
+  }
+
+  /** The native handle. @throws ClosedError after dispose @internal */
   get handle(): Handle {
     if (this.#disposed) throw new ClosedError("stream");
     return this.#handle;
@@ -58,7 +62,7 @@ export class Stream {
     return this.#arena.open();
   }
 
-  /** Queues one op. For lib/ops only: everybody else calls the typed functions there. */
+  /** Queues one op. For lib/ops only: everybody else calls the typed functions there. @internal */
   run(op: NativeOp | undefined, ...args: readonly OpArgument[]): void {
     if (!op)
       throw new ArgumentTypeError(
@@ -86,7 +90,7 @@ export class Stream {
       native.disposeGraph(native.endCapture(this.handle));
       throw error;
     }
-    return new Graph(native.endCapture(this.handle));
+    return Graph.create(native.endCapture(this.handle));
   }
 
   /** Waits until everything queued so far has run. @throws ExecutionError, ClosedError */
@@ -95,7 +99,7 @@ export class Stream {
     await settle(handle, (token) => native.synchronize(handle, token));
   }
 
-  /** The bytes of a contiguous tensor; `Tensor.read` is the typed form. */
+  /** The bytes of a contiguous tensor; `Tensor.read` is the typed form. @internal */
   readBytes(tensor: Tensor, bytes: number): Promise<ArrayBuffer> {
     const { handle } = this;
     return settle(handle, (token) =>

@@ -13,16 +13,22 @@ import type { Stream } from "./stream.js";
 /** One native allocation. Use `device.allocate`. */
 export class Memory {
   readonly device: Device;
+  /** @internal */
   readonly handle: Handle;
   readonly bytes: number;
   readonly #onDispose: (memory: Memory) => void;
   #disposed = false;
 
-  constructor(device: Device, handle: Handle, bytes: number, onDispose: (memory: Memory) => void) {
+  private constructor(device: Device, handle: Handle, bytes: number, onDispose: (memory: Memory) => void) {
     this.device = device;
     this.handle = handle;
     this.bytes = bytes;
     this.#onDispose = onDispose;
+  }
+
+  /** For `device.allocate()`. @internal */
+  static create(device: Device, handle: Handle, bytes: number, onDispose: (memory: Memory) => void): Memory {
+    return new Memory(device, handle, bytes, onDispose);
   }
 
   get disposed(): boolean {
@@ -39,7 +45,7 @@ export class Memory {
 }
 
 export class Tensor {
-  constructor(
+  private constructor(
     readonly memory: Memory,
     readonly dtype: DType,
     readonly shape: readonly number[],
@@ -142,7 +148,7 @@ export class Tensor {
     return toFloat32(this.dtype, await this.read(stream));
   }
 
-  /** Writes this tensor as op arguments (native/bind/arguments.h reads them); returns the next free index. */
+  /** Writes this tensor as op arguments (native/bind/arguments.h reads them); returns the next free index. @internal */
   encode(out: Float64Array, at: number): number {
     if (this.memory.disposed) throw new ClosedError("tensor");
     const { shape, strides } = this;

@@ -2,7 +2,7 @@
 import type { Device } from "../device.js";
 import { ClosedError, TextError } from "../errors.js";
 import { loadModel } from "../models/load.js";
-import type { Model } from "../models/model.js";
+import type { Model, ModelShape } from "../models/model.js";
 import type { Stream } from "../stream.js";
 import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import { Tokenizer } from "../text/tokenizer.js";
@@ -105,7 +105,7 @@ export class LLM {
   }
 
   /** Shape of the model: layers, heads, vocabulary. */
-  get shape(): Model["shape"] {
+  get shape(): ModelShape {
     return this.#parts.model.shape;
   }
 

@@ -62,8 +62,8 @@ export class Tokenizer {
   /** Undefined if texts cannot be encoded in pieces. */
   readonly #frame: Frame | undefined;
 
-  /** Use `load` or `parse`. The definition must be checked. */
-  constructor(definition: TokenizerDefinition, config: JsonObject, file: string) {
+  /** The definition must be checked. */
+  private constructor(definition: TokenizerDefinition, config: JsonObject, file: string) {
     this.file = file;
     this.vocabSize = definition.vocabSize;
     this.decodesInWindows = decodesInWindows(definition);
@@ -109,6 +109,7 @@ export class Tokenizer {
    * @param file named in errors
    * @param config content of tokenizer_config.json
    * @throws TextError ERR_TOKENIZER naming the file
+   * @internal
    */
   static parse(json: string, file: string, config: JsonObject = {}): Tokenizer {
     const definition = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
