@@ -28,13 +28,13 @@ export interface GenerateOptions {
   readonly logitBias?: Readonly<Record<number, number>>;
   /** Whole number from 0. The same request with the same seed gives the same tokens. Default: random. */
   readonly seed?: number;
-  /** Text that ends the generation. */
+  /** Text that ends the generation; special tokens in it count also when they are not shown. */
   readonly stop?: string | readonly string[];
-  /** Whether the text ends with the stop string. Default false. */
+  /** Whether the text ends with the stop string, special tokens in it included. Default false. */
   readonly includeStop?: boolean;
   /** Token ids that end the generation, besides those of the checkpoint. */
   readonly stopTokenIds?: readonly number[];
-  /** Go on after the checkpoint's end-of-text tokens. Default false. */
+  /** Go on after the checkpoint's end-of-text tokens: those that its config, generation config or tokenizer name. Default false. */
   readonly ignoreEos?: boolean;
   /** Log probabilities (natural, of the unchanged model) of each token and of this many most likely ones. 0 to 100, at most V. */
   readonly logprobs?: number;

@@ -87,7 +87,7 @@ export class LLM {
       const context = {
         vocabSize: model.shape.vocabSize,
         contextLength: capacity.maxModelLen,
-        eosTokenIds: config.eosTokenIds,
+        eosTokenIds: [...new Set([...config.eosTokenIds, ...(tokenizer?.eosIds ?? [])])],
         sampling: config.sampling,
         hasTokenizer: tokenizer !== null,
       };

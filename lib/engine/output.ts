@@ -3,7 +3,8 @@
  * probabilities with their tokens. One `ChoiceOutput` per continuation; it knows nothing of scheduling.
  */
 import { Detokenizer } from "../text/detokenizer.js";
-import { StopStringMatcher } from "../text/stopStrings.js";
+import { StopFinder, type SpecialStops } from "../text/stopFinder.js";
+import type { StopPush } from "../text/stopStrings.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Generation } from "./generateOptions.js";
 import type { PositionLogprobs } from "./logprobReader.js";
@@ -66,17 +67,23 @@ export class ChoiceOutput {
   readonly #generation: Generation;
   readonly #tokenizer: Tokenizer | null;
   readonly #detokenizer: Detokenizer | null;
-  readonly #stops: StopStringMatcher;
+  readonly #stops: StopFinder;
   #completionTokens = 0;
   #lastId: number | undefined;
 
-  constructor(index: number, generation: Generation, tokenizer: Tokenizer | null) {
+  /** @param special stop strings with special tokens in them, when special tokens are not shown */
+  constructor(
+    index: number,
+    generation: Generation,
+    tokenizer: Tokenizer | null,
+    special: SpecialStops | null = null,
+  ) {
     const { skipSpecialTokens, stop, includeStop } = generation;
     this.index = index;
     this.#generation = generation;
     this.#tokenizer = tokenizer;
     this.#detokenizer = tokenizer && new Detokenizer(tokenizer, { skipSpecialTokens });
-    this.#stops = new StopStringMatcher(stop, { includeStop });
+    this.#stops = new StopFinder(stop, { includeStop, special });
   }
 
   get completionTokens(): number {
@@ -90,9 +97,7 @@ export class ChoiceOutput {
   ): { readonly chunk: GenerateChunk; readonly stopped: boolean } {
     this.#completionTokens++;
     this.#lastId = tokenId;
-    const piece = this.#detokenizer?.push(tokenId) ?? "";
-    const early = this.#completionTokens < this.#generation.minTokens;
-    const { text, stopped } = early ? { text: piece, stopped: null } : this.#stops.push(piece);
+    const { text, stopped } = this.#textOf(tokenId);
     const chunk: GenerateChunk = {
       index: this.index,
       text,
@@ -101,6 +106,16 @@ export class ChoiceOutput {
       finishReason: null,
     };
     return { chunk, stopped: stopped !== null };
+  }
+
+  #textOf(tokenId: number): StopPush {
+    const isHidden = this.#stops.watches(tokenId);
+    const piece = (isHidden ? this.#detokenizer?.take() : this.#detokenizer?.push(tokenId)) ?? "";
+    if (this.#completionTokens < this.#generation.minTokens) return { text: piece, stopped: null };
+    const before = this.#stops.push(piece);
+    if (!isHidden || before.stopped !== null) return before;
+    const { text, stopped } = this.#stops.pushHidden(tokenId);
+    return { text: before.text + text, stopped };
   }
 
   /** Hands out what was held back, with the end of the continuation. */

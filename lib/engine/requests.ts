@@ -1,5 +1,6 @@
 /** Connects one call of the public API with the engine: prompts to requests, engine events to chunks. */
 import { WarploopError } from "../errors.js";
+import { findSpecialStops } from "../text/stopFinder.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Engine, RequestListener } from "./engine.js";
 import type { Generation } from "./generateOptions.js";
@@ -20,7 +21,8 @@ export function startGeneration(
   ids: Promise<readonly number[]>,
   generation: Generation,
 ): GenerationStream {
-  const { n, signal } = generation;
+  const { n, signal, skipSpecialTokens, stop } = generation;
+  const special = tokenizer && skipSpecialTokens ? findSpecialStops(stop, tokenizer) : null;
   const requestIds = Array.from({ length: n }, () => `request-${nextRequest++}`);
   let isAborted = signal?.aborted === true;
   const abort = () => {
@@ -36,7 +38,7 @@ export function startGeneration(
 
   const start = (prompt: readonly number[]) => {
     for (const [index, id] of requestIds.entries()) {
-      const output = new ChoiceOutput(index, generation, tokenizer);
+      const output = new ChoiceOutput(index, generation, tokenizer, special);
       if (isAborted) {
         stream.push(output.finish("abort", { promptTokens: prompt.length, cachedTokens: 0 }));
         onEnd();

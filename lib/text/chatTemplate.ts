@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { describeError, isObject, show, type JsonObject } from "../weights/json.js";
-import { readSpecialTokens } from "./specialTokens.js";
-import { parseJsonObject, readTextFile } from "./textFile.js";
+import { loadTokenizerConfig, readSpecialTokens } from "./specialTokens.js";
+import { readTextFile } from "./textFile.js";
 import { withTimeLimit } from "./timeLimit.js";
 
 export interface ChatMessage {
@@ -27,9 +27,8 @@ export interface ChatTemplateOptions {
   readonly [variable: string]: unknown;
 }
 
-/** Real templates have up to 30 KB; tokenizer_config.json reaches a few MB with many added tokens. */
+/** Real templates have up to 30 KB. */
 const maxTemplateBytes = 1_000_000;
-const maxConfigBytes = 64_000_000;
 /** A template with some hundred messages takes a few ms. */
 const renderLimitMs = 1_000;
 
@@ -65,16 +64,14 @@ export class ChatTemplate {
    */
   static async load(folder: string): Promise<ChatTemplate> {
     const configFile = join(folder, "tokenizer_config.json");
-    const configText = await readTextFile(configFile, maxConfigBytes, "ERR_CHAT_TEMPLATE");
-    const config =
-      configText === undefined ? {} : parseJsonObject(configText, configFile, "ERR_CHAT_TEMPLATE");
-    const specialTokens = readSpecialTokens(config).byName;
+    const tokenizerConfig = await loadTokenizerConfig(folder, "ERR_CHAT_TEMPLATE");
+    const specialTokens = readSpecialTokens(tokenizerConfig).byName;
     const templateFile = join(folder, "chat_template.jinja");
     const template = await readTextFile(templateFile, maxTemplateBytes, "ERR_CHAT_TEMPLATE");
     if (template !== undefined) {
       return new ChatTemplate(templateFile, new Map([["default", template]]), specialTokens);
     }
-    return new ChatTemplate(configFile, sourcesOf(config, configFile), specialTokens);
+    return new ChatTemplate(configFile, sourcesOf(tokenizerConfig.config, configFile), specialTokens);
   }
 
   /** False if the checkpoint has no chat template. */

@@ -49,6 +49,14 @@ export class Detokenizer {
     return piece;
   }
 
+  /** The text so far of a decoder that does not decode in windows, for a caller who cannot wait; else empty. */
+  take(): string {
+    if (this.#tokenizer.decodesInWindows) return "";
+    const piece = this.#decode(this.#window).slice(this.#numEmitted);
+    this.#numEmitted += piece.length;
+    return piece;
+  }
+
   /** Ends the text: returns what was held back and starts afresh. */
   flush(): string {
     const piece = this.#decode(this.#window).slice(this.#numEmitted);

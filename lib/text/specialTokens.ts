@@ -1,25 +1,73 @@
-/** The special tokens that tokenizer_config.json names. The ids they have are known to the tokenizer only. */
+/**
+ * The special tokens that tokenizer_config.json and special_tokens_map.json name. The ids they have are known to the
+ * tokenizer only.
+ */
+import { join } from "node:path";
 import { isObject, type JsonObject } from "../weights/json.js";
+import { parseJsonObject, readTextFile, type TextErrorCode } from "./textFile.js";
 
 export interface SpecialTokenNames {
   /** Token text by field name, such as bos_token; fields that are null or absent are left out. */
   readonly byName: Readonly<Record<string, string>>;
-  /** Texts of `additional_special_tokens`. */
+  /** Texts of `additional_special_tokens` and `extra_special_tokens`. */
   readonly additional: readonly string[];
+  /** `eos_token` of either file: one, or two where the files disagree. */
+  readonly eos: readonly string[];
 }
+
+/** tokenizer_config.json and special_tokens_map.json of a checkpoint; empty where a file is missing. */
+export interface TokenizerConfig {
+  readonly config: JsonObject;
+  readonly specialTokensMap: JsonObject;
+}
+
+/** tokenizer_config.json reaches a few MB with many added tokens. */
+const maxConfigBytes = 64_000_000;
 
 const fields = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/** Reads the names leniently: Hugging Face writes a token as its text or as an object with `content`. */
-export function readSpecialTokens(config: JsonObject): SpecialTokenNames {
+/**
+ * @param folder path of the checkpoint folder
+ * @param code of the error
+ * @throws TextError `code` naming the file that cannot be read
+ */
+export async function loadTokenizerConfig(folder: string, code: TextErrorCode): Promise<TokenizerConfig> {
+  const read = async (name: string): Promise<JsonObject> => {
+    const file = join(folder, name);
+    const text = await readTextFile(file, maxConfigBytes, code);
+    return text === undefined ? {} : parseJsonObject(text, file, code);
+  };
+  return {
+    config: await read("tokenizer_config.json"),
+    specialTokensMap: await read("special_tokens_map.json"),
+  };
+}
+
+/**
+ * Reads the names leniently: Hugging Face writes a token as its text or as an object with `content`. Where both files name
+ * a token, the map wins unless tokenizer_config.json has `added_tokens_decoder`, as in transformers: it is then the newer.
+ */
+export function readSpecialTokens({ config, specialTokensMap }: TokenizerConfig): SpecialTokenNames {
+  const files = isObject(config["added_tokens_decoder"])
+    ? [config, specialTokensMap]
+    : [specialTokensMap, config];
   const byName: Record<string, string> = {};
   for (const field of fields) {
-    const text = tokenText(config[field]);
+    const text = files.map((file) => tokenText(file[field])).find((text) => text !== undefined);
     if (text !== undefined) byName[field] = text;
   }
-  const additional: unknown = config["additional_special_tokens"];
-  const texts = Array.isArray(additional) ? additional.map(tokenText) : [];
-  return { byName, additional: texts.filter((text) => text !== undefined) };
+  const additional = files.flatMap((file) =>
+    ["additional_special_tokens", "extra_special_tokens"].flatMap((field) => {
+      const tokens = file[field];
+      return Array.isArray(tokens) || isObject(tokens) ? Object.values(tokens).map(tokenText) : [];
+    }),
+  );
+  const eos = files.map((file) => tokenText(file["eos_token"]));
+  return { byName, additional: texts(additional), eos: texts(eos) };
+}
+
+function texts(values: readonly (string | undefined)[]): readonly string[] {
+  return [...new Set(values.filter((text) => text !== undefined))];
 }
 
 function tokenText(value: unknown): string | undefined {

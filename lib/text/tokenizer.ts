@@ -10,8 +10,9 @@ import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { describeError, type JsonObject } from "../weights/json.js";
 import { decodesInWindows } from "./decoderChain.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
-import { readSpecialTokens } from "./specialTokens.js";
+import { loadTokenizerConfig, readSpecialTokens } from "./specialTokens.js";
 import { parseJsonObject, readTextFile } from "./textFile.js";
+import { TextTrie } from "./textTrie.js";
 import { withTimeLimit } from "./timeLimit.js";
 import { checkTokenizerJson, type TokenizerDefinition } from "./tokenizerDefinition.js";
 
@@ -27,7 +28,6 @@ export interface DecodeOptions {
 
 /** The largest published files have 35 MB. */
 const maxTokenizerBytes = 256_000_000;
-const maxConfigBytes = 64_000_000;
 /** Limit of one call where an unknown regular expression takes part, about 20 times what a harmless one needs. */
 const callLimitMs = 1_000;
 const callLimitMsPerItem = 0.05;
@@ -46,12 +46,14 @@ export class Tokenizer {
   readonly file: string;
   /** 1 + the largest id of a token. The vocabulary of the model may be padded beyond it. */
   readonly vocabSize: number;
-  /** `bos_token` of tokenizer_config.json, and its id; undefined if there is none. */
+  /** `bos_token` of tokenizer_config.json or special_tokens_map.json, and its id; undefined if there is none. */
   readonly bosToken: string | undefined;
   readonly bosId: number | undefined;
-  /** `eos_token` of tokenizer_config.json, and its id. generation_config.json may name further ids that end a text. */
+  /** `eos_token` of these files, and its id. */
   readonly eosToken: string | undefined;
   readonly eosId: number | undefined;
+  /** That id, and the other one where the files disagree. config.json and generation_config.json may name more. */
+  readonly eosIds: readonly number[];
   /** Ids that `decode` leaves out by default. */
   readonly specialIds: ReadonlySet<number>;
   /** Whether text can be decoded while tokens arrive. If not, the detokenizer hands it out at the end. */
@@ -61,29 +63,37 @@ export class Tokenizer {
   readonly #isTimeLimited: boolean;
   /** Undefined if texts cannot be encoded in pieces. */
   readonly #frame: Frame | undefined;
+  readonly #specialTokens: TextTrie;
 
   /** The definition must be checked. */
-  private constructor(definition: TokenizerDefinition, config: JsonObject, file: string) {
+  private constructor(
+    definition: TokenizerDefinition,
+    config: JsonObject,
+    file: string,
+    specialTokensMap: JsonObject,
+  ) {
     this.file = file;
     this.vocabSize = definition.vocabSize;
     this.decodesInWindows = decodesInWindows(definition);
     this.#isTimeLimited = !definition.regexes.every(isKnownPattern);
-    const { byName, additional } = readSpecialTokens(config);
+    const { byName, additional, eos } = readSpecialTokens({ config, specialTokensMap });
     this.#engine = this.#attempt("read it", () => new Engine(definition.json, engineConfig(config, byName)));
     this.bosToken = byName["bos_token"];
     this.bosId = this.#idOf(this.bosToken);
     this.eosToken = byName["eos_token"];
     this.eosId = this.#idOf(this.eosToken);
+    this.eosIds = eos.map((token) => this.tokenId(token)).filter(isId);
     const named = [...Object.values(byName), ...additional].map((token) => this.#idOf(token));
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
-    this.specialIds = new Set([...flagged, ...named.filter((id) => id !== undefined)]);
+    this.specialIds = new Set([...flagged, ...named.filter(isId)]);
+    this.#specialTokens = new TextTrie(Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""));
     this.#frame = isSliceable(definition, config) ? this.#readFrame() : undefined;
     // What would fail at the first request fails now.
     this.decode(this.encode("Hello, 1st\nworld! 안녕"));
   }
 
   /**
-   * Reads tokenizer.json and tokenizer_config.json of a checkpoint.
+   * Reads tokenizer.json, tokenizer_config.json and special_tokens_map.json of a checkpoint.
    *
    * @param folder path of the checkpoint folder
    * @returns null if there is no tokenizer.json: such a checkpoint takes and gives token ids
@@ -93,13 +103,8 @@ export class Tokenizer {
     const file = join(folder, "tokenizer.json");
     const json = await readTextFile(file, maxTokenizerBytes, "ERR_TOKENIZER");
     if (json === undefined) return null;
-    const configFile = join(folder, "tokenizer_config.json");
-    const config = await readTextFile(configFile, maxConfigBytes, "ERR_TOKENIZER");
-    return Tokenizer.parse(
-      json,
-      file,
-      config === undefined ? {} : parseJsonObject(config, configFile, "ERR_TOKENIZER"),
-    );
+    const { config, specialTokensMap } = await loadTokenizerConfig(folder, "ERR_TOKENIZER");
+    return Tokenizer.parse(json, file, config, specialTokensMap);
   }
 
   /**
@@ -108,12 +113,18 @@ export class Tokenizer {
    * @param json text of tokenizer.json
    * @param file named in errors
    * @param config content of tokenizer_config.json
+   * @param specialTokensMap content of special_tokens_map.json
    * @throws TextError ERR_TOKENIZER naming the file
    * @internal
    */
-  static parse(json: string, file: string, config: JsonObject = {}): Tokenizer {
+  static parse(
+    json: string,
+    file: string,
+    config: JsonObject = {},
+    specialTokensMap: JsonObject = {},
+  ): Tokenizer {
     const definition = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
-    return new Tokenizer(definition, config, file);
+    return new Tokenizer(definition, config, file, specialTokensMap);
   }
 
   /**
@@ -192,6 +203,17 @@ export class Tokenizer {
   /** Id of a token given by its text in the vocabulary, such as "<|im_end|>"; undefined if there is none. */
   tokenId(token: string): number | undefined {
     return this.#engine.token_to_id(token);
+  }
+
+  /** Text of a token in the vocabulary, such as "▁was"; undefined if there is none. @internal */
+  tokenText(id: number): string | undefined {
+    return this.#engine.id_to_token(id);
+  }
+
+  /** The special tokens that are spelled in a text: text by id. Where two overlap, the first and longest counts. @internal */
+  specialsIn(text: string): ReadonlyMap<number, string> {
+    const tokens = Array.from(this.#specialTokens.findAll(text), ({ found }) => found);
+    return new Map(tokens.map((token) => [this.tokenId(token)!, token]));
   }
 
   #idOf(token: string | undefined): number | undefined {

@@ -28,7 +28,7 @@ export interface ModelConfigJson {
   readonly architecture: string;
   /** Fields of config.json. */
   readonly reader: ConfigReader;
-  /** Ids that end a generation: those of generation_config.json if it names any, else those of config.json. */
+  /** Ids that end a generation: those of config.json and those of generation_config.json. */
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | undefined;
   readonly sampling: SamplingDefaults;
@@ -52,12 +52,12 @@ export async function readConfig(folder: string): Promise<ModelConfigJson> {
   }
   const generationFile = join(folder, "generation_config.json");
   const generation = (await readReader(generationFile)) ?? new ConfigReader(generationFile, {});
-  const generationEos = generation.tokenIds("eos_token_id");
+  const eosTokenIds = [reader, generation].flatMap((file) => file.tokenIds("eos_token_id"));
   return {
     file: reader.file,
     architecture: readArchitecture(reader),
     reader,
-    eosTokenIds: generationEos.length > 0 ? generationEos : reader.tokenIds("eos_token_id"),
+    eosTokenIds: [...new Set(eosTokenIds)],
     bosTokenId: generation.tokenIds("bos_token_id")[0] ?? reader.tokenIds("bos_token_id")[0],
     sampling: readSampling(generation),
   };

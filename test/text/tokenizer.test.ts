@@ -57,6 +57,18 @@ test("special tokens of tokenizer_config.json are special, as text or as object"
   expect(tokenizer.decode([a, b, ...tinyMoe.encode("c")])).toBe("c");
 });
 
+test("special_tokens_map.json: wins over tokenizer_config.json unless that has added_tokens_decoder", () => {
+  const [a, b, c] = ["a", "b", "c"].map((text) => tinyMoe.encode(text)[0]!);
+  const config = { bos_token: "a", eos_token: "b", extra_special_tokens: { image_token: "c" } };
+  const map = { bos_token: { content: "b" }, eos_token: "a", additional_special_tokens: [{ content: "b" }] };
+  const withMap = (fields: object): Tokenizer =>
+    Tokenizer.parse(tokenizerJson, "t.json", { ...config, ...fields }, map);
+  expect(withMap({})).toMatchObject({ bosId: b, eosId: a, eosIds: [a, b] });
+  const newer = withMap({ added_tokens_decoder: {} });
+  expect(newer).toMatchObject({ bosId: a, eosId: b, eosIds: [b, a] });
+  expect([a, b, c].every((id) => newer.isSpecial(id!))).toBe(true);
+});
+
 test("decode: nothing, ids without token, special tokens, text that looks like a mistake", () => {
   expect(tinyMoe.decode([])).toBe("");
   expect(tinyMoe.decode([5000, 2 ** 31 - 1])).toBe("");
@@ -180,12 +192,14 @@ describe("files", () => {
     writeFileSync(join(folder, "tokenizer.json"), tokenizerJson);
     expect(await Tokenizer.load(folder)).toMatchObject({ eosId: undefined });
     writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(tokenizerConfig).slice(0, -5));
+    const error = { name: "TextError", code: "ERR_TOKENIZER" };
     const file = join(folder, "tokenizer_config.json");
-    await expect(Tokenizer.load(folder)).rejects.toMatchObject({
-      name: "TextError",
-      code: "ERR_TOKENIZER",
-      file,
-    });
+    await expect(Tokenizer.load(folder)).rejects.toMatchObject({ ...error, file });
+    rmSync(file);
+    const mapFile = join(folder, "special_tokens_map.json");
+    writeFileSync(mapFile, "[]");
+    await expect(Tokenizer.load(folder)).rejects.toMatchObject({ ...error, file: mapFile });
+    rmSync(mapFile);
   });
 });
 

@@ -71,7 +71,9 @@ test(`${numMutations} mutations`, async () => {
   const random = new Random(6);
   const start = performance.now();
   const outcomes = { working: 0, refused: 0 };
-  for (let i = 0; i < numMutations && performance.now() - start < budgetMs; i++) {
+  // A busy machine makes fewer in that time, but never too few to mean something.
+  const isEnough = () => performance.now() - start > budgetMs && Object.values(outcomes).every((n) => n > 20);
+  for (let i = 0; i < numMutations && !isEnough(); i++) {
     const json = mutate(random, i % 2 === 0 ? tokenizerJson : llama);
     try {
       await use(json);

@@ -45,7 +45,7 @@ describe("readConfig", () => {
   const eosCases: readonly (readonly [string, object, object | undefined, number[]])[] = [
     ["number in config", { eos_token_id: 5 }, undefined, [5]],
     ["list in config", { eos_token_id: [5, 6, 5] }, undefined, [5, 6]],
-    ["generation config wins", { eos_token_id: 5 }, { eos_token_id: [7, 8] }, [7, 8]],
+    ["both", { eos_token_id: 5 }, { eos_token_id: [7, 5] }, [5, 7]],
     ["generation config without eos", { eos_token_id: 5 }, { eos_token_id: null }, [5]],
     ["generation config with an empty list", { eos_token_id: 5 }, { eos_token_id: [] }, [5]],
     ["nowhere", {}, {}, []],
