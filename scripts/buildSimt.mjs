@@ -4,24 +4,12 @@
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
 import { runCmake, say } from "./build.mjs";
-import { findNvcc } from "./cuda.mjs";
 import { root } from "./nativeSources.mjs";
-import { simtBuilds } from "./simtBuilds.mjs";
-import { findToolchain } from "./toolchain.mjs";
+import { simtBuilds, simtProblem } from "./simtBuilds.mjs";
 
 const { folder, options } = simtBuilds[/** @type {keyof typeof simtBuilds} */ (process.argv[2] ?? "plain")];
 
-/** @returns {string | undefined} why it cannot be built here */
-function problem() {
-  if (process.platform !== "linux" || process.arch !== "x64") return "the emulator runs on Linux on x86-64";
-  if (!findNvcc() && !process.env["CUDA_HOME"] && !process.env["CUDA_PATH"]) {
-    return "there is no CUDA toolkit here (its headers are needed: nvcc on PATH, or CUDA_HOME)";
-  }
-  const toolchain = findToolchain("cmake-js");
-  return "problem" in toolchain ? toolchain.problem : undefined;
-}
-
-const reason = problem();
+const reason = simtProblem();
 if (reason) {
   say(`The tests on the emulated GPU are left out: ${reason}.`);
   rmSync(path.join(root, folder, "Release/warploop.node"), { force: true }); // not an old one either

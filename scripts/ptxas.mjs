@@ -8,6 +8,7 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { findNvcc } from "./cuda.mjs";
 import { root } from "./nativeSources.mjs";
 
 // Kernels that may use local memory, each with the reason; the name is a part of the demangled one.
@@ -20,6 +21,7 @@ const allowed = {
 const common = ["-std=c++20", "-O3", "--expt-relaxed-constexpr", "-I", "native", "-Xptxas", "-v"];
 /** @typedef {{ kernel: string, target: string, registers: number, stack: number, spills: number }} Usage */
 
+const nvcc = findNvcc();
 const { values, positionals: wanted } = parseArgs({
   options: { log: { type: "string" } },
   allowPositionals: true,
@@ -31,7 +33,7 @@ let kernels = 0;
 let worst = 0;
 if (values.log) {
   examine(values.log, demangle(readFileSync(values.log, "utf8")));
-} else if (spawnSync("nvcc", ["--version"]).error) {
+} else if (!nvcc) {
   console.log("ptxas: skipped, there is no nvcc here");
   process.exit(0);
 } else {
@@ -74,11 +76,15 @@ function compile(file) {
   const code = targets.flatMap((t) => ["-gencode", `arch=compute_${t},code=sm_${t}`]);
   const source = path.join("native", file);
   const object = path.join(os.tmpdir(), `warploop-ptxas-${process.pid}.o`);
-  const { status, stdout, stderr } = spawnSync("nvcc", [...common, ...code, "-c", source, "-o", object], {
-    cwd: root,
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
+  const { status, stdout, stderr } = spawnSync(
+    String(nvcc),
+    [...common, ...code, "-c", source, "-o", object],
+    {
+      cwd: root,
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+    },
+  );
   rmSync(object, { force: true });
   if (status !== 0) problems.push(`${file}: does not compile\n${stderr}`);
   return demangle(stdout + stderr);

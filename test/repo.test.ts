@@ -183,7 +183,7 @@ describe("habits", () => {
   it("every npm script that a Markdown file names exists", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     const missing = repoFiles(/\.md$/).flatMap((file) => {
-      const names = [...read(file).matchAll(/\b(?:npm run|run\.sh) ([a-z]+(?:[:-][a-z]+)*)/g)];
+      const names = [...read(file).matchAll(/\b(?:npm run|run\.sh) ([a-z]+(?:[:-][a-z0-9]+)*)/g)];
       return names.filter(([, name = ""]) => !(name in scripts)).map(([text]) => `${file}: ${text}`);
     });
     expect(missing).toEqual([]);

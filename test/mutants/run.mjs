@@ -2,7 +2,9 @@
 // kernel of ours with a planted bug. It runs in four ways: naive, as an emulator without tricks would; adversarial, with
 // several seeds; under the race checker; under AddressSanitizer and UBSan. The modes that a mutant lists have to notice
 // it, and the clean kernels have to pass everywhere. With names, only those mutants, and what was said about them.
-// --without-asan leaves out the slowest mode: no mutant needs it.
+//
+//   --without-asan   leaves out the slowest mode: no mutant needs it
+//   --table          with names: the table alone, and the clean kernels of these mutants, as for all of them
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +12,7 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../../scripts/nativeSources.mjs";
-import { simtBuilds } from "../../scripts/simtBuilds.mjs";
+import { simtBuilds, simtProblem } from "../../scripts/simtBuilds.mjs";
 import { mutants } from "./mutants.mjs";
 
 /** @typedef {import("./mutants.mjs").Mode} Mode */
@@ -19,12 +21,17 @@ import { mutants } from "./mutants.mjs";
 
 const work = path.join(root, "build-mutants");
 const { values, positionals: wanted } = parseArgs({
-  options: { "without-asan": { type: "boolean", default: false } },
+  options: {
+    "without-asan": { type: "boolean", default: false },
+    table: { type: "boolean", default: false },
+  },
   allowPositionals: true,
 });
 const builds = /** @type {Build[]} */ (
   values["without-asan"] ? ["plain", "race"] : ["plain", "race", "asan"]
 );
+/** A few mutants by name, to see what is said about them. */
+const isCloseLook = wanted.length > 0 && !values.table;
 const jobs = Math.min(2, os.availableParallelism());
 const runSeconds = 60;
 const cleanSeeds = 20;
@@ -187,7 +194,7 @@ async function checkMutant(mutant) {
   );
   const columns = [mutant.name.padEnd(30), ...cells.map((cell) => cell.padEnd(12))];
   console.log(`${columns.join("")}${mutant.bug}`);
-  if (wanted.length > 0) {
+  if (isCloseLook) {
     for (const mode of modeNames)
       console.log(`  ${mode}: ${outcomes[mode]?.find(({ failed }) => failed)?.text}`);
   }
@@ -209,12 +216,16 @@ async function forEachParallel(items, visit) {
 const chosen = mutants.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 if (wanted.length !== 0 && chosen.length !== wanted.length)
   throw new Error("there is no mutant of that name");
+const missing = simtProblem();
+if (missing) {
+  console.log(`mutants: left out, ${missing}`);
+  process.exit(0);
+}
 const start = performance.now();
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work);
 for (const build of builds) await prepare(build);
-if (wanted.length === 0)
-  await forEachParallel([...new Set(mutants.map(({ program }) => program))], checkClean);
+if (!isCloseLook) await forEachParallel([...new Set(chosen.map(({ program }) => program))], checkClean);
 console.log(`${"mutant".padEnd(30)}${modeNames.map((mode) => mode.padEnd(12)).join("")}bug`);
 await forEachParallel(chosen, checkMutant);
 console.log(`${((performance.now() - start) / 1000).toFixed(0)} s`);

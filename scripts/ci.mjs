@@ -1,0 +1,121 @@
+// `.ci/run` and `npm run ci:full`: everything that must hold, on a clean checkout and an empty HOME, with only the package
+// registry at hand. The table below has the steps. Of the slow modes `.ci/run` takes a sample that the commit's hash picks
+// (ciPlan.mjs), `ci:full` all of it. Ends with a table of the steps and the line "N passed, N failed".
+//
+//     node scripts/ci.mjs [--full] [--plan] [STEP...]       --plan: only says what would run; with names: those steps
+//
+// It runs before `npm install`: only what comes with Node may be imported here.
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { readHistory } from "./changedFiles.mjs";
+import { planRun } from "./ciPlan.mjs";
+import { findNvcc } from "./cuda.mjs";
+import { root } from "./nativeSources.mjs";
+import { simtProblem } from "./simtBuilds.mjs";
+import { countResults, runSteps } from "./steps.mjs";
+import { which } from "./toolchain.mjs";
+
+const { values, positionals: wanted } = parseArgs({
+  options: { full: { type: "boolean", default: false }, plan: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const isFull = values.full;
+const history = readHistory();
+const plan = planRun({ ...history, whole: isFull });
+
+const noNvcc = !findNvcc() && "there is no nvcc here";
+const noSimt = simtProblem() ?? false;
+const noCmake = !which("cmake") && "there is no CMake here";
+const otherTurn = `it is the turn of ${plan.turn}`;
+/** Random schedules, fuzz inputs and the emulator's choices: others with each commit. */
+const seeds = { WARPLOOP_TEST_SEED: String(plan.seed), WARPLOOP_SIMT_SEED: String(plan.seed) };
+const gypTests = "test/ops/linear test/ops/pagedAttention test/ops/sample test/ops/rmsNorm test/native";
+
+/** @type {import("./steps.mjs").Step[]} limits are those of a sample; `ci:full` has three times as many seconds */
+const steps = [
+  // as a user runs them: the README's commands
+  { name: "install", command: "npm install", limit: 480 },
+  { name: "start", command: "npm start", limit: 60, needs: "install" },
+  {
+    name: "test",
+    command: "npm test --",
+    env: isFull ? { WARPLOOP_TEST_WHOLE: "1" } : seeds,
+    limit: 1200,
+    needs: "install",
+    isTests: true,
+  },
+  { name: "check", command: "npm run check", limit: 240, needs: "install" },
+  // the CUDA device
+  { name: "build-cuda", command: "npm run build:cuda", limit: 900, needs: "install", skip: noNvcc },
+  {
+    name: "ptxas",
+    command: "npm run check:ptxas -- --log build-cuda/build.log",
+    limit: 60,
+    needs: "build-cuda",
+  },
+  { name: "doctor", command: "npm run doctor", limit: 30, needs: "build-cuda" }, // it loads without a driver
+  // the emulated GPU
+  {
+    name: "mutants",
+    command: isFull
+      ? "npm run test:mutants"
+      : `npm run test:mutants -- --without-asan --table ${plan.mutants.join(" ")}`,
+    limit: 600,
+    needs: "install",
+    skip: noSimt,
+  },
+  {
+    name: "race",
+    command: `npm run test:race -- ${plan.race.join(" ")}`,
+    limit: 720,
+    needs: "install",
+    isTests: true,
+    skip: noSimt || (plan.race.length === 0 && otherTurn),
+  },
+  {
+    name: "asan",
+    command: `npm run test:asan -- ${plan.asan.join(" ")}`,
+    limit: 720,
+    needs: "install",
+    isTests: true,
+    skip: noSimt || (plan.asan.length === 0 && otherTurn),
+  },
+  // other builds
+  {
+    name: "build-without-cmake",
+    command: "npx warploop build --force --tool node-gyp",
+    limit: 480,
+    needs: "install",
+  },
+  {
+    name: "test-without-cmake",
+    command: `npx vitest run ${gypTests}`,
+    env: { WARPLOOP_BINARY: path.join(root, "build-gyp/Release/warploop.node") },
+    limit: 240,
+    needs: "build-without-cmake",
+    isTests: true,
+  },
+  {
+    name: "aarch64",
+    command: "npm run check:aarch64 -- --install",
+    limit: 480,
+    needs: "install",
+    skip: noCmake,
+  },
+];
+
+console.log(`commit ${history.commit}, changed files: ${history.changed.length} against ${history.base}`);
+console.log(isFull ? "everything runs, whatever the seed" : `seed ${plan.seed}`);
+for (const [name, chosen] of Object.entries({ mutants: plan.mutants, race: plan.race, asan: plan.asan }))
+  console.log(`${name}: ${chosen.length}  ${chosen.join(" ")}`.trimEnd());
+
+if (!values.plan) {
+  const rows = await runSteps(
+    steps
+      .filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+      .map((step) => ({ ...step, limit: step.limit * (isFull ? 3 : 1) })),
+  );
+  const { passed, failed } = countResults(rows);
+  console.log(`\n${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}

@@ -1,0 +1,72 @@
+// What of the slow modes a run of CI takes (ci.mjs): planted bugs, op tables under the race checker or under the sanitizers.
+// The commit is the seed, so a run can be repeated and a row of commits sees all of it.
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { mutants } from "../test/mutants/mutants.mjs";
+import { readOps, root } from "./nativeSources.mjs";
+import { repoFiles } from "./repoFiles.mjs";
+import { sample } from "./sample.mjs";
+
+const usualShare = 1 / 3;
+const kernelShare = 2 / 3; // what every kernel is made of, or runs on, has changed
+const underEveryKernel = /^native\/(simt|cuda)\/|^test\/mutants\/(run\.mjs|program\.h)$/;
+
+/**
+ * @typedef {object} Plan
+ * @property {number} seed
+ * @property {"race" | "asan"} turn which of the two checking builds has its turn; a touched op table runs in the other, too
+ * @property {string[]} mutants names
+ * @property {string[]} race test files
+ * @property {string[]} asan test files
+ */
+
+/**
+ * @param {object} options
+ * @param {string} options.commit hash
+ * @param {readonly string[]} options.changed files relative to the repository
+ * @param {boolean} options.whole everything, whatever the seed
+ * @param {readonly import("./sample.mjs").Candidate[]} [options.bugs]
+ * @param {readonly import("./sample.mjs").Candidate[]} [options.tables]
+ * @returns {Plan}
+ */
+export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tables = tableCandidates() }) {
+  const seed = Number.parseInt(commit.slice(0, 7), 16) || 1;
+  const turn = seed % 2 === 0 ? "race" : "asan";
+  const share = whole ? 1 : changed.some((file) => underEveryKernel.test(file)) ? kernelShare : usualShare;
+  const tablesIn = (/** @type {string} */ mode) =>
+    sample({ seed, candidates: tables, share: whole || mode === turn ? share : 0, changed });
+  return {
+    seed,
+    turn,
+    mutants: sample({ seed, candidates: bugs, share, changed }),
+    race: tablesIn("race"),
+    asan: tablesIn("asan"),
+  };
+}
+
+/** A planted bug is asked for by the op that it is planted in or run with, by its program, and by the table that has it. */
+export function mutantCandidates() {
+  const listings = repoFiles(/^test\/mutants\/mutants.*\.mjs$/).map((file) => ({ file, text: read(file) }));
+  return mutants.map(({ name, program, file }) => {
+    const source = `test/mutants/${program}.cu`;
+    const included = [...read(source).matchAll(/^#include "(ops\/[^"]*)"/gm)].map(([, to]) => `native/${to}`);
+    const ops = [file, ...included].flatMap((at) => /^native\/ops\/[^/]+\//.exec(at) ?? []);
+    const listing = listings.filter(({ text }) => text.includes(`"${name}"`)).map(({ file: at }) => at);
+    return { name, paths: [...ops, file, source, ...listing] };
+  });
+}
+
+/** An op table is asked for by everything that bears the op's name. */
+export function tableCandidates() {
+  const ops = readOps();
+  return repoFiles(/^test\/ops\/.*\.test\.ts$/).map((name) => {
+    const op = ops.find(({ js }) => path.basename(name).split(".")[0] === js);
+    const own = op ? [`native/ops/${op.name}/`, `test/reference/${op.js}.ts`, `lib/ops/${op.js}.ts`] : [];
+    return { name, paths: [name, ...own] };
+  });
+}
+
+/** @param {string} file */
+function read(file) {
+  return readFileSync(path.join(root, file), "utf8");
+}

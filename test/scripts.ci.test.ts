@@ -1,0 +1,157 @@
+// Contract: what CI samples is a fair share that the commit picks and that holds whatever the change touches; its steps end
+// at their limits with everything that they started; its sums are those of the steps.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { mutantCandidates, planRun, tableCandidates } from "../scripts/ciPlan.mjs";
+import { countTests } from "../scripts/countTests.mjs";
+import { root } from "../scripts/nativeSources.mjs";
+import { sample } from "../scripts/sample.mjs";
+import { countResults, runSteps, runWithin } from "../scripts/steps.mjs";
+import { mutants } from "./mutants/mutants.mjs";
+
+const numbered = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, i) => ({ name: `${prefix}${i}`, paths: [`${prefix}/${i}/`] }));
+
+describe("sample", () => {
+  const candidates = numbered("c", 40);
+  const third = (seed: number, changed: string[] = []) => sample({ seed, candidates, share: 1 / 3, changed });
+
+  it("is the same for the same seed, another for another", () => {
+    expect(third(5)).toEqual(third(5));
+    expect(third(5)).not.toEqual(third(6));
+  });
+
+  it.each([
+    { count: 40, share: 1 / 3, expected: 14 },
+    { count: 3, share: 1 / 3, expected: 1 },
+    { count: 1, share: 1 / 3, expected: 1 },
+    { count: 7, share: 1, expected: 7 },
+    { count: 7, share: 0, expected: 0 },
+    { count: 0, share: 1 / 3, expected: 0 },
+  ])("takes $expected of $count for a share of $share", ({ count, share, expected }) => {
+    expect(sample({ seed: 1, candidates: numbered("c", count), share })).toHaveLength(expected);
+  });
+
+  it("takes each candidate about as often as any other", () => {
+    const seen = new Map(candidates.map(({ name }) => [name, 0]));
+    for (let seed = 0; seed < 300; seed++)
+      for (const name of third(seed)) seen.set(name, seen.get(name)! + 1);
+    expect(Math.min(...seen.values())).toBeGreaterThan(60); // 105 on average
+    expect(Math.max(...seen.values())).toBeLessThan(150);
+  });
+
+  it("adds what the change touches: a file by its name, a folder by what is below it", () => {
+    const own = [
+      { name: "folder", paths: ["a/b/"] },
+      { name: "file", paths: ["a/c.ts"] },
+    ];
+    const touched = (...changed: string[]) => sample({ seed: 1, candidates: own, share: 0, changed });
+    expect(touched("a/b/x/y.cu", "z")).toEqual(["folder"]);
+    expect(touched("a/c.ts")).toEqual(["file"]);
+    expect(touched("a/c.tsx", "a/bc", "x/a/b/c")).toEqual([]);
+    expect(third(5, ["c/17/x"])).toEqual(expect.arrayContaining(["c17", ...third(5)]));
+  });
+
+  it("moves no candidate in when another appears", () => {
+    const more = sample({ seed: 5, candidates: [...candidates, ...numbered("d", 5)], share: 1 / 3 });
+    const before = third(5);
+    expect(more.filter((name) => name.startsWith("c") && !before.includes(name)).length).toBeLessThan(3);
+  });
+});
+
+describe("the plan of a run", () => {
+  const bugs = numbered("bug", 30);
+  const tables = numbered("table", 30);
+  const plan = (commit: string, changed: string[] = [], whole = false) =>
+    planRun({ commit, changed, whole, bugs, tables });
+  const even = "000000a".padEnd(40, "0");
+  const odd = "000000b".padEnd(40, "0");
+
+  it("gives the race checker and the sanitizers their turns, a third each", () => {
+    expect(plan(even)).toMatchObject({ seed: 10, turn: "race", asan: [] });
+    expect(plan(odd)).toMatchObject({ seed: 11, turn: "asan", race: [] });
+    const { mutants: chosen, race } = plan(even);
+    expect([chosen.length, race.length, plan(odd).asan.length]).toEqual([10, 10, 10]);
+  });
+
+  it("runs a touched table in both, and a touched bug", () => {
+    const { mutants: chosen, race, asan } = plan(odd, ["table/3/x.cu", "bug/4/x.cu"]);
+    expect(race).toEqual(["table3"]);
+    expect(asan).toContain("table3");
+    expect(chosen).toContain("bug4");
+  });
+
+  it.each(["native/simt/fiber.cc", "native/cuda/device/warp.cuh", "test/mutants/run.mjs"])(
+    "takes two thirds when %s has changed",
+    (file) => {
+      expect(plan(even, [file]).mutants).toHaveLength(20);
+      expect(plan(even, [file]).race).toHaveLength(20);
+    },
+  );
+
+  it("is everything in the whole run", () => {
+    const all = [bugs, tables, tables].map((items) => items.map(({ name }) => name));
+    const { mutants: chosen, race, asan } = plan(even, [], true);
+    expect([chosen, race, asan]).toEqual(all);
+  });
+
+  it("knows which bugs and tables belong to a kernel", () => {
+    const changed = ["native/ops/flash_attention/flash_attention.sm90.cu"];
+    const asked = (candidates: ReturnType<typeof mutantCandidates>) =>
+      sample({ seed: 1, candidates, share: 0, changed });
+    expect(asked(tableCandidates())).toContain("test/ops/flashAttention.test.ts");
+    const expected = mutants.filter(({ program }) => program === "attention").map(({ name }) => name);
+    expect(asked(mutantCandidates())).toEqual(expect.arrayContaining(expected));
+    expect(asked(mutantCandidates()).length).toBeLessThan(mutants.length);
+    for (const { paths } of mutantCandidates())
+      expect(paths.filter((file) => file.endsWith(".mjs"))).toHaveLength(1); // the listing that has it
+  });
+});
+
+describe("steps", () => {
+  it("end at their limit, with what they have started", async () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "warploop-"));
+    const file = path.join(folder, "pid");
+    expect(await runWithin(`sleep 600 & echo $! > ${file}; wait`, 1)).toBe("TIME LIMIT");
+    expect(spawnSync("bash", ["-c", `kill -0 $(cat ${file})`]).status).not.toBe(0);
+    rmSync(folder, { recursive: true });
+  });
+
+  it("count one each, tests one each, and what they need comes first", async () => {
+    const rows = await runSteps([
+      { name: "good", command: "true", limit: 10 },
+      { name: "bad", command: "exit 3", limit: 10 },
+      { name: "after", command: "true", limit: 10, needs: "bad" },
+      { name: "absent", command: "true", limit: 10, skip: "there is none" },
+      { name: "tests", command: "true", limit: 10, isTests: true }, // leaves no report
+    ]);
+    const results = ["ok", "FAILED", "skipped, bad: FAILED", "skipped, there is none", "ok"];
+    expect(rows.map(({ result }) => result)).toEqual(results);
+    expect(countResults(rows)).toEqual({ passed: 1, failed: 2 });
+  });
+
+  it("count the tests of a report, and a file that did not load as one failure", () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "warploop-"));
+    const file = path.join(folder, "report.json");
+    const unloaded = { status: "failed", assertionResults: [] };
+    const loaded = { status: "failed", assertionResults: [{ status: "failed" }, { status: "passed" }] };
+    const report = { numPassedTests: 1, numFailedTests: 1, testResults: [loaded, unloaded] };
+    writeFileSync(file, JSON.stringify(report));
+    expect(countTests(file)).toEqual({ passed: 1, failed: 2 });
+    rmSync(folder, { recursive: true });
+  });
+});
+
+it("the planted bugs are left out where the emulator cannot be built", () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["test/mutants/run.mjs"], {
+    cwd: root,
+    env: { PATH: os.tmpdir() }, // no compiler, and nowhere a toolkit but where it installs itself
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^mutants: left out, .+\n$/);
+  expect(status).toBe(0);
+});
