@@ -10,6 +10,8 @@ import { plainMlpBlock } from "../nn/mlp.js";
 import { layerNormBlock } from "../nn/norm.js";
 import type { GeluApproximation } from "../ops/gelu.js";
 import type { ConfigReader } from "../weights/configReader.js";
+import { readGelu } from "./activations.js";
+import { checkFields, type FieldTable } from "./configFields.js";
 import { boundedInt, checkHeadDim, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
 import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
@@ -31,7 +33,31 @@ interface Gpt2Config {
   readonly scales: readonly number[];
 }
 
+export const gpt2Fields: FieldTable = {
+  modelTypes: ["gpt2"],
+  used: [
+    ...[
+      "vocab_size",
+      "n_embd",
+      "hidden_size",
+      "n_layer",
+      "num_hidden_layers",
+      "n_head",
+      "num_attention_heads",
+    ],
+    ...["n_inner", "n_positions", "max_position_embeddings", "n_ctx", "activation_function"],
+    ...["layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "tie_word_embeddings"],
+  ],
+  irrelevant: [
+    ...["attn_pdrop", "embd_pdrop", "resid_pdrop", "summary_type", "summary_use_proj", "summary_activation"],
+    ...["summary_proj_to_labels", "summary_first_dropout"],
+    "reorder_and_upcast_attn", // the same products, with sums in f32: here they always are
+  ],
+  refused: {},
+};
+
 export function gpt2(reader: ConfigReader): ModelDefinition {
+  checkFields(reader, gpt2Fields);
   const config = readGpt2Config(reader);
   const { vocabSize, hiddenSize, numLayers, numHeads, headDim, maxPositions } = config;
   return {
@@ -51,15 +77,11 @@ export function gpt2(reader: ConfigReader): ModelDefinition {
 }
 
 function readGpt2Config(reader: ConfigReader): Gpt2Config {
-  const hiddenSize = reader.positiveInt("n_embd");
-  const numLayers = boundedInt(reader, "n_layer", maxLayers);
-  const numHeads = reader.positiveInt("n_head");
+  const hiddenSize = reader.positiveInt(["n_embd", "hidden_size"]);
+  const numLayers = boundedInt(reader, ["n_layer", "num_hidden_layers"], maxLayers);
+  const numHeads = reader.positiveInt(["n_head", "num_attention_heads"]);
+  const positions = ["n_positions", "max_position_embeddings"];
   const headDim = checkHeadDim(reader, "n_head", hiddenSize / numHeads);
-  const activation = reader.oneOf(
-    "activation_function",
-    ["gelu_new", "gelu_pytorch_tanh", "gelu"],
-    "gelu_new",
-  );
   const scale = reader.bool("scale_attn_weights", true) ? headDim ** -0.5 : 1;
   const byLayer = reader.bool("scale_attn_by_inverse_layer_idx", false);
   return {
@@ -69,9 +91,9 @@ function readGpt2Config(reader: ConfigReader): Gpt2Config {
     numHeads,
     headDim,
     mlpWidth: reader.optionalPositiveInt("n_inner") ?? 4 * hiddenSize,
-    maxPositions: reader.positiveInt(["n_positions", "n_ctx"]),
+    maxPositions: reader.positiveInt(reader.has(positions) ? positions : "n_ctx"),
     normEps: reader.positiveNumber("layer_norm_epsilon", 1e-5),
-    gelu: activation === "gelu" ? "none" : "tanh",
+    gelu: readGelu(reader, "activation_function"),
     tiedHead: reader.bool("tie_word_embeddings", true),
     scales: Array.from({ length: numLayers }, (_, layer) => (byLayer ? scale / (layer + 1) : scale)),
   };

@@ -6,20 +6,49 @@
  * Herd of Models" (arXiv 2407.21783); Jiang et al., "Mistral 7B" (arXiv 2310.06825).
  */
 import type { ConfigReader } from "../weights/configReader.js";
+import { readActivation } from "./activations.js";
+import { checkFields, type FieldTable } from "./configFields.js";
+import { refuse } from "./foreignFields.js";
 import type { ModelDefinition } from "./model.js";
-import { readTransformerConfig, transformer } from "./transformer.js";
-import { denseMlp, readActivation } from "./transformerMlp.js";
+import {
+  readTransformerConfig,
+  readWindows,
+  transformer,
+  transformerFields,
+  transformerIrrelevant,
+} from "./transformer.js";
+import { denseMlp } from "./transformerMlp.js";
+
+export const llamaFields: FieldTable = {
+  modelTypes: ["llama"],
+  used: [
+    ...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias", "mlp_bias", "layer_types"],
+  ],
+  irrelevant: [...transformerIrrelevant, "pretraining_tp", "is_llama_config"],
+  refused: {},
+};
 
 export function llama(reader: ConfigReader): ModelDefinition {
+  checkFields(reader, llamaFields);
   const config = readTransformerConfig(reader);
   const attentionBias = reader.bool("attention_bias", false);
-  return transformer({ ...config, attentionBias }, llamaMlp(reader, reader.bool("mlp_bias", false)));
+  const windows = readWindows(reader, config.numLayers, undefined);
+  return transformer({ ...config, attentionBias, windows }, llamaMlp(reader, reader.bool("mlp_bias", false)));
 }
 
+export const mistralFields: FieldTable = {
+  modelTypes: ["mistral"],
+  used: [...transformerFields, "intermediate_size", "hidden_act", "sliding_window", "layer_types"],
+  irrelevant: transformerIrrelevant,
+  refused: refuse("a switch for its window: sliding_window null is off", [true], ["use_sliding_window"]),
+};
+
 export function mistral(reader: ConfigReader): ModelDefinition {
-  const config = readTransformerConfig(reader);
-  const window = reader.optionalPositiveInt("sliding_window") ?? 0;
-  return transformer({ ...config, windows: config.windows.map(() => window) }, llamaMlp(reader, false));
+  checkFields(reader, mistralFields);
+  const config = readTransformerConfig(reader, { normEps: 1e-6, ropeTheta: 10_000, numKvHeads: 8 });
+  const window = reader.nullablePositiveInt("sliding_window", 4096);
+  const windows = readWindows(reader, config.numLayers, window);
+  return transformer({ ...config, windows }, llamaMlp(reader, false));
 }
 
 function llamaMlp(reader: ConfigReader, bias: boolean) {

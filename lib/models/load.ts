@@ -41,7 +41,11 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
   const { stream, onProgress, signal } = options;
   signal?.throwIfAborted();
   const config = await readConfig(folder);
-  const definition = findFamily(config.architecture, config.file)(config.reader);
+  const definition = findFamily(
+    config.architecture,
+    config.file,
+    config.reader.json["model_type"],
+  )(config.reader);
   const contextLength = chooseContextLength(definition, options.contextLength);
 
   await using checkpoint = await openCheckpoint(folder);

@@ -5,20 +5,43 @@
  * Config: MixtralConfig of transformers. Paper: Jiang et al., "Mixtral of Experts" (arXiv 2401.04088), section 2.
  */
 import type { ConfigReader } from "../weights/configReader.js";
+import { readSilu } from "./activations.js";
+import { checkFields, type FieldTable } from "./configFields.js";
+import { refuse } from "./foreignFields.js";
 import { boundedInt, maxExperts } from "./limits.js";
 import type { ModelDefinition } from "./model.js";
-import { readTransformerConfig, transformer } from "./transformer.js";
+import {
+  readTransformerConfig,
+  readWindows,
+  transformer,
+  transformerFields,
+  transformerIrrelevant,
+} from "./transformer.js";
 import { sparseMlp } from "./transformerMlp.js";
 
+export const mixtralFields: FieldTable = {
+  modelTypes: ["mixtral"],
+  used: [
+    ...[...transformerFields, "intermediate_size", "hidden_act", "sliding_window", "layer_types"],
+    ...["num_local_experts", "num_experts", "num_experts_per_tok"],
+  ],
+  irrelevant: [
+    ...transformerIrrelevant,
+    ...["output_router_logits", "router_aux_loss_coef", "router_jitter_noise"], // jitter is for training
+  ],
+  refused: refuse("a switch for its window: sliding_window null is off", [true], ["use_sliding_window"]),
+};
+
 export function mixtral(reader: ConfigReader): ModelDefinition {
-  const config = readTransformerConfig(reader, { normEps: 1e-5, ropeTheta: 1_000_000 });
-  const window = reader.optionalPositiveInt("sliding_window") ?? 0;
-  reader.oneOf("hidden_act", ["silu"], "silu"); // the experts' gate is fused, and there is no other
-  const numExperts = boundedInt(reader, "num_local_experts", maxExperts);
+  checkFields(reader, mixtralFields);
+  const config = readTransformerConfig(reader, { normEps: 1e-5, ropeTheta: 1_000_000, numKvHeads: 8 });
+  const windows = readWindows(reader, config.numLayers, reader.optionalPositiveInt("sliding_window"));
+  readSilu(reader);
+  const numExperts = boundedInt(reader, ["num_local_experts", "num_experts"], maxExperts);
 
   const mlp = "model.layers.{layer}.block_sparse_moe";
   return transformer(
-    { ...config, windows: config.windows.map(() => window) },
+    { ...config, windows },
     sparseMlp({
       hiddenSize: config.hiddenSize,
       width: reader.positiveInt("intermediate_size"),

@@ -4,29 +4,49 @@
  * Config: Qwen3Config of transformers. Paper: "Qwen3 Technical Report" (arXiv 2505.09388), section 2.
  */
 import type { ConfigReader } from "../weights/configReader.js";
+import { readActivation } from "./activations.js";
+import { checkFields, type FieldTable } from "./configFields.js";
 import type { ModelDefinition } from "./model.js";
-import { readTransformerConfig, transformer } from "./transformer.js";
-import { denseMlp, readActivation } from "./transformerMlp.js";
+import {
+  readTransformerConfig,
+  readWindows,
+  transformer,
+  transformerFields,
+  transformerIrrelevant,
+} from "./transformer.js";
+import { denseMlp } from "./transformerMlp.js";
+
+export const qwen3Fields: FieldTable = {
+  modelTypes: ["qwen3"],
+  used: [
+    ...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias"],
+    ...["use_sliding_window", "sliding_window", "max_window_layers", "layer_types"],
+  ],
+  irrelevant: transformerIrrelevant,
+  refused: {},
+};
 
 export function qwen3(reader: ConfigReader): ModelDefinition {
-  const config = readTransformerConfig(reader);
+  checkFields(reader, qwen3Fields);
+  const config = readTransformerConfig(reader, {
+    ...{ normEps: 1e-6, ropeTheta: 10_000, headDim: 128, numKvHeads: 32 },
+  });
   const mlp = denseMlp({
     hiddenSize: config.hiddenSize,
     width: reader.positiveInt("intermediate_size"),
     activation: readActivation(reader),
     bias: false,
   });
-  const attentionBias = reader.bool("attention_bias", false);
-  return transformer(
-    { ...config, qkNorm: true, attentionBias, windows: readWindows(reader, config.windows) },
-    mlp,
-  );
-}
-
-/** With `use_sliding_window` the layers from `max_window_layers` on have a window. */
-function readWindows(reader: ConfigReader, none: readonly number[]): readonly number[] {
-  if (!reader.bool("use_sliding_window", false)) return none;
-  const window = reader.positiveInt("sliding_window", 4096);
+  // Without `layer_types`, the layers from `max_window_layers` on have a window.
+  const window = reader.nullablePositiveInt("sliding_window", 4096);
+  const isWindowed = reader.bool("use_sliding_window", false);
   const firstLayer = reader.nonNegativeInt("max_window_layers", 28);
-  return none.map((_, layer) => (layer >= firstLayer ? window : 0));
+  const windows = readWindows(
+    reader,
+    config.numLayers,
+    isWindowed ? window : undefined,
+    (layer) => layer >= firstLayer,
+  );
+  const attentionBias = reader.bool("attention_bias", false);
+  return transformer({ ...config, qkNorm: true, attentionBias, windows }, mlp);
 }

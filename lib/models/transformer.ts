@@ -2,16 +2,16 @@
  * What Llama and its descendants have in common: pre-norm layers with RMSNorm, rotary positions, grouped-query attention.
  * A family file reads its own fields and passes the differences as arguments; nothing here knows a family.
  */
-import { CheckpointError } from "../errors.js";
 import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
 import type { MlpBlock } from "../nn/mlp.js";
 import { rmsNormBlock } from "../nn/norm.js";
-import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
+import { ropeTable } from "../nn/ropeTable.js";
 import type { ConfigReader } from "../weights/configReader.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
 import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
+import { readRope, ropeFields, type RopeConfig } from "./ropeConfig.js";
 
 /** Everything except the feed-forward part. */
 export interface TransformerConfig {
@@ -24,7 +24,7 @@ export interface TransformerConfig {
   readonly headDim: number;
   readonly normEps: number;
   readonly tiedHead: boolean;
-  readonly rope: Omit<RopeTableOptions, "maxLength">;
+  readonly rope: RopeConfig;
   /** Biases on all four projections of attention. */
   readonly attentionBias: boolean;
   /** RMSNorm on every query and key head before its rotation. */
@@ -42,11 +42,33 @@ export interface TransformerMlp {
   build(weights: ModelWeights, layer: number): MlpBlock;
 }
 
-/** Values of fields that a config.json may leave out. */
+/** What the class of a config has where config.json has nothing. */
 export interface TransformerDefaults {
   readonly normEps: number;
   readonly ropeTheta: number;
+  /** Undefined: hiddenSize / numHeads. */
+  readonly headDim?: number;
+  /** Undefined: numHeads, which `null` always means. */
+  readonly numKvHeads?: number;
 }
+
+/** What `readTransformerConfig` reads, for the table of a family. */
+export const transformerFields: readonly string[] = [
+  ...[
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+  ],
+  ...["rms_norm_eps", "tie_word_embeddings", ...ropeFields],
+];
+
+/** What changes no logits in any of them. */
+export const transformerIrrelevant: readonly string[] = [
+  ...["attention_dropout", "hidden_dropout", "embd_pdrop", "resid_pdrop", "residual_dropout", "mlp_dropout"],
+];
 
 /** Reads the fields that all families spell alike. No biases, no norms on heads, no windows. */
 export function readTransformerConfig(
@@ -56,14 +78,14 @@ export function readTransformerConfig(
   const hiddenSize = reader.positiveInt("hidden_size");
   const numLayers = boundedInt(reader, "num_hidden_layers", maxLayers);
   const numHeads = reader.positiveInt("num_attention_heads");
-  const numKvHeads = reader.positiveInt("num_key_value_heads", numHeads);
+  const numKvHeads = reader.nullablePositiveInt("num_key_value_heads", defaults.numKvHeads) ?? numHeads;
   if (numHeads % numKvHeads !== 0) {
     reader.fail("num_key_value_heads", `a divisor of num_attention_heads (${numHeads})`);
   }
   const headDim = checkHeadDim(
     reader,
     reader.has("head_dim") ? "head_dim" : "num_attention_heads",
-    reader.positiveInt("head_dim", hiddenSize / numHeads),
+    reader.nullablePositiveInt("head_dim", defaults.headDim) ?? hiddenSize / numHeads,
   );
   return {
     vocabSize: reader.positiveInt("vocab_size"),
@@ -81,28 +103,30 @@ export function readTransformerConfig(
   };
 }
 
-/** The rope fields; `rope_parameters` is what newer exports call them. Checked here, so that a mistake fails before the load. */
-function readRope(
+/**
+ * Which layers have a sliding window: those that `layer_types` names, else those that the family's own fields say.
+ *
+ * @param window keys that a query sees, itself included; undefined: no layer can have a window
+ * @param hasWindow of a layer, when there is no `layer_types`
+ * @returns the window of each layer; 0 is none
+ */
+export function readWindows(
   reader: ConfigReader,
-  rotaryDim: number,
-  defaultTheta: number,
-): Omit<RopeTableOptions, "maxLength"> {
-  const scaling = reader.optionalObject(["rope_scaling", "rope_parameters"]);
-  const withTheta = scaling?.has("rope_theta") ? scaling : reader;
-  const rope = {
-    rotaryDim,
-    theta: withTheta.positiveNumber("rope_theta", defaultTheta),
-    maxPositionEmbeddings: reader.positiveInt("max_position_embeddings"),
-    scaling: scaling?.json,
-  };
-  try {
-    ropeTable({ ...rope, maxLength: 1 });
-  } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error;
-    const at = { file: reader.file };
-    throw new CheckpointError(error.code, `${reader.file}: ${error.message}`, at, { cause: error });
+  numLayers: number,
+  window: number | undefined,
+  hasWindow: (layer: number) => boolean = () => true,
+): number[] {
+  const sizes = { full_attention: 0, sliding_attention: window } as const;
+  const names = Object.keys(sizes) as (keyof typeof sizes)[];
+  const types = reader.optionalListOf("layer_types", names);
+  if (types === undefined) {
+    return Array.from({ length: numLayers }, (_, layer) => (hasWindow(layer) ? (window ?? 0) : 0));
   }
-  return rope;
+  if (types.length !== numLayers) reader.fail("layer_types", `one for each of the ${numLayers} layers`);
+  return types.map((type) => {
+    const size = sizes[type];
+    return size ?? reader.fail("layer_types", '"full_attention" alone, because no field gives the window');
+  });
 }
 
 /** The model of a config and its feed-forward part. */

@@ -3,7 +3,6 @@
  */
 import { gatedMlpBlock, type Activation } from "../nn/mlp.js";
 import { moeBlock } from "../nn/moe.js";
-import type { ConfigReader } from "../weights/configReader.js";
 import type { ModelWeightRow } from "./modelWeights.js";
 import type { TransformerMlp } from "./transformer.js";
 
@@ -105,11 +104,4 @@ export function sparseMlp(options: SparseMlpOptions): TransformerMlp {
         },
       ),
   };
-}
-
-/** `hidden_act`, as the families of transformer.ts spell it. */
-export function readActivation(reader: ConfigReader): Activation {
-  const name = reader.oneOf("hidden_act", ["silu", "gelu", "gelu_new", "gelu_pytorch_tanh"], "silu");
-  if (name === "silu") return "silu";
-  return { gelu: name === "gelu" ? "none" : "tanh" };
 }

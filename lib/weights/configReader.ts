@@ -9,8 +9,9 @@ import { isObject, show, type JsonObject } from "./json.js";
 export type FieldName = string | readonly string[];
 
 /**
- * Reads fields of one JSON object. `null` counts as absent, as in Hugging Face configs. Without a default an absent field
- * is an error. Every failure is a CheckpointError ERR_CHECKPOINT_CONFIG.
+ * Reads fields of one JSON object. `null` counts as absent, as in Hugging Face configs, except where that would say the
+ * opposite (`nullablePositiveInt`, `bool`). Without a default an absent field is an error, and so are two names of one field
+ * that disagree. Every failure is a CheckpointError ERR_CHECKPOINT_CONFIG.
  */
 export class ConfigReader {
   readonly file: string;
@@ -39,6 +40,16 @@ export class ConfigReader {
     return this.has(field) ? this.positiveInt(field) : undefined;
   }
 
+  /**
+   * For fields in which `null` says "none" and absence something else: `sliding_window` of Mistral, `head_dim` of Qwen3.
+   *
+   * @param absent what absence says
+   * @returns undefined for null
+   */
+  nullablePositiveInt(field: string, absent: number | undefined): number | undefined {
+    return Object.hasOwn(this.json, field) ? this.optionalPositiveInt(field) : absent;
+  }
+
   /** An integer in [0, 2^53). */
   nonNegativeInt(field: FieldName, fallback?: number): number {
     return this.#read(field, fallback, "a non-negative integer", (value) => isInteger(value) && value >= 0);
@@ -54,7 +65,10 @@ export class ConfigReader {
     return this.#read(field, fallback, "a positive number", (value) => isFiniteNumber(value) && value > 0);
   }
 
-  bool(field: FieldName, fallback?: boolean): boolean {
+  /** With a default of true, null is an error: Python takes it for false. */
+  bool(field: string, fallback?: boolean): boolean {
+    const isNull = Object.hasOwn(this.json, field) && this.json[field] === null;
+    if (isNull && fallback === true) this.fail(field, "true or false");
     return this.#read(field, fallback, "true or false", (value) => typeof value === "boolean");
   }
 
@@ -66,6 +80,15 @@ export class ConfigReader {
   oneOf<T extends string>(field: FieldName, values: readonly T[], fallback?: T): T {
     const expected = `one of ${values.map((value) => JSON.stringify(value)).join(", ")}`;
     return this.#read(field, fallback, expected, (value): value is T => values.includes(value as T));
+  }
+
+  /** A list of a few strings, such as `layer_types`; undefined if absent. */
+  optionalListOf<T extends string>(field: string, values: readonly T[]): readonly T[] | undefined {
+    if (!this.has(field)) return undefined;
+    const expected = `a list of ${values.map((value) => JSON.stringify(value)).join(" or ")}`;
+    const isListOf = (list: unknown): list is T[] =>
+      Array.isArray(list) && list.every((item) => values.includes(item as T));
+    return this.#read<readonly T[]>(field, undefined, expected, isListOf);
   }
 
   /** A list of non-negative integers, such as `mlp_only_layers`. */
@@ -124,11 +147,15 @@ export class ConfigReader {
 
   #find(field: FieldName): { readonly name: string; readonly value: unknown } {
     const names = typeof field === "string" ? [field] : field;
-    for (const name of names) {
-      const value = Object.hasOwn(this.json, name) ? this.json[name] : undefined;
-      if (value !== undefined && value !== null) return { name, value };
-    }
-    return { name: names.join(" or "), value: undefined };
+    const present = names
+      .map((name) => ({ name, value: Object.hasOwn(this.json, name) ? this.json[name] : undefined }))
+      .filter(({ value }) => value !== undefined && value !== null);
+    const [first, ...others] = present;
+    if (first === undefined) return { name: names.join(" or "), value: undefined };
+    const other = others.find(({ value }) => value !== first.value);
+    if (other === undefined) return first;
+    const said = `${this.#path}${first.name} is ${show(first.value)}, but ${other.name} is ${show(other.value)}`;
+    throw new CheckpointError("ERR_CHECKPOINT_CONFIG", `${this.file}: ${said}`, { file: this.file });
   }
 }
 

@@ -5,6 +5,7 @@ import type { Device } from "../../lib/device.js";
 import type { FloatDType } from "../../lib/dtype.js";
 import { loadModel } from "../../lib/models/load.js";
 import type { Stream } from "../../lib/stream.js";
+import type { RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
@@ -16,6 +17,7 @@ interface Variant {
   readonly architecture: string;
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly windowOf?: (layer: number) => number;
+  readonly rope?: Partial<RopeTableOptions>;
   /** Stored dtype by tensor name; default f32. */
   readonly dtypeOf?: (name: string) => FloatDType;
   /** Activation dtype; default f32. */
@@ -36,6 +38,53 @@ const sparse = {
 };
 const isNorm = (name: string): boolean => name.includes("norm");
 
+const alternating = ["sliding_attention", "full_attention"];
+
+const llama3 = {
+  ...{ rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 },
+  original_max_position_embeddings: 16,
+};
+/** `rope_theta` of a tiny config stands at the top unless it is undefined here. */
+const ropeVariants: readonly Variant[] = [
+  {
+    name: "rope_scaling beside rope_parameters with the theta",
+    architecture: "LlamaForCausalLM",
+    fields: { rope_theta: undefined, rope_parameters: { rope_theta: 500_000 }, rope_scaling: llama3 },
+    rope: { theta: 500_000, scaling: llama3 },
+  },
+  {
+    name: "rope_parameters alone",
+    architecture: "Qwen3ForCausalLM",
+    fields: {
+      rope_theta: undefined,
+      rope_parameters: { ...yarn, rope_theta: 1_000_000 },
+      rope_scaling: null,
+    },
+    rope: { theta: 1_000_000, scaling: yarn },
+  },
+  {
+    name: "the same in rope_parameters, rope_scaling and at the top",
+    architecture: "LlamaForCausalLM",
+    fields: {
+      rope_parameters: { ...llama3, rope_theta: 10_000 },
+      rope_scaling: { ...llama3, rope_type: undefined, type: "llama3" },
+    },
+    rope: { theta: 10_000, scaling: llama3 },
+  },
+  {
+    name: "half of each head rotated",
+    architecture: "LlamaForCausalLM",
+    fields: { partial_rotary_factor: 0.5 },
+    rope: { rotaryDim: 8 },
+  },
+  {
+    name: "a quarter of each head rotated, said in rope_parameters, with head norms",
+    architecture: "Qwen3ForCausalLM",
+    fields: { rope_parameters: { rope_type: "linear", factor: 2, partial_rotary_factor: 0.25 } },
+    rope: { rotaryDim: 4, scaling: { rope_type: "linear", factor: 2 } },
+  },
+];
+
 const variants: readonly Variant[] = [
   { name: "Llama", architecture: "LlamaForCausalLM" },
   {
@@ -55,6 +104,25 @@ const variants: readonly Variant[] = [
     architecture: "Qwen3ForCausalLM",
     fields: { use_sliding_window: true, sliding_window: 4, max_window_layers: 1, attention_bias: true },
     windowOf: (layer) => (layer === 0 ? 0 : 4),
+  },
+  ...ropeVariants,
+  {
+    name: "Qwen3 with layer_types against max_window_layers",
+    architecture: "Qwen3ForCausalLM",
+    fields: { use_sliding_window: true, sliding_window: 4, max_window_layers: 1, layer_types: alternating },
+    windowOf: (layer) => (layer === 0 ? 4 : 0),
+  },
+  {
+    name: "Mistral with layer_types",
+    architecture: "MistralForCausalLM",
+    fields: { sliding_window: 5, layer_types: alternating },
+    windowOf: (layer) => (layer === 0 ? 5 : 0),
+  },
+  {
+    name: "Qwen3-MoE with layer_types and dense layers",
+    architecture: "Qwen3MoeForCausalLM",
+    fields: { ...moe, use_sliding_window: true, sliding_window: 3, layer_types: alternating },
+    windowOf: (layer) => (layer === 0 ? 3 : 0),
   },
   {
     name: "Qwen3-MoE, not renormalised, two dense layers",
@@ -99,15 +167,35 @@ describe("matches a float64 decoder", () => {
   afterAll(() => device.dispose());
 
   it.each(variants)("$name, activations $dtype", async (variant) => {
-    const { architecture, fields, windowOf, dtypeOf, dtype = "f32" } = variant;
+    const { architecture, fields, windowOf, rope, dtypeOf, dtype = "f32" } = variant;
     const config = tinyConfig(architecture, fields);
     const tensors = tinyTensors(config, dtypeOf);
     const model = await loadModel(await writeCheckpoint(config, tensors), { stream, dtype });
     const tokens = Array.from({ length: 23 }, (_, t) => (t * 7 + 3) % config.vocab_size);
     const [logits] = await runModel(model, stream, [tokens], { chunk: 9 });
-    const expected = Float32Array.from(referenceTransformer(config, tensors, tokens, windowOf));
+    const expected = Float32Array.from(referenceTransformer(config, tensors, tokens, { windowOf, rope }));
     expect(model.shape.dtype).toBe(dtype);
     expect(compareLogits(logits!, expected, config.vocab_size).relative).toBeLessThan(tolerances[dtype]);
     model.dispose();
+  });
+
+  const windowDefaults = [
+    { architecture: "MistralForCausalLM", switches: {} },
+    { architecture: "Qwen3ForCausalLM", switches: { use_sliding_window: true, max_window_layers: 0 } },
+    { architecture: "Qwen3MoeForCausalLM", switches: { ...moe, use_sliding_window: true } },
+  ];
+  it.each(windowDefaults)("$architecture: no window field is 4096, null is none", async (variant) => {
+    const { architecture, switches } = variant;
+    const tokens = Array.from({ length: 4200 }, (_, t) => (t * 7 + 3) % 37);
+    const lastLogits = async (fields: Readonly<Record<string, unknown>>): Promise<Float32Array> => {
+      const config = tinyConfig(architecture, { max_position_embeddings: 8192, ...switches, ...fields });
+      const model = await loadModel(await writeCheckpoint(config, tinyTensors(config)), { stream });
+      const [logits] = await runModel(model, stream, [tokens], { chunk: 1024 });
+      model.dispose();
+      return logits!.subarray(-config.vocab_size);
+    };
+    const absent = await lastLogits({});
+    expect(absent).toEqual(await lastLogits({ sliding_window: 4096 }));
+    expect(absent).not.toEqual(await lastLogits({ sliding_window: null }));
   });
 });

@@ -2,7 +2,7 @@
  * A Llama-like decoder in float64, written from the math and not from lib/models: the whole sequence at once, no cache. It is
  * composed of the references of the ops.
  */
-import { ropeTable } from "../../lib/nn/ropeTable.js";
+import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { embedding } from "../reference/embedding.js";
 import { flashAttention } from "../reference/flashAttention.js";
 import { geluMul } from "../reference/geluMul.js";
@@ -13,12 +13,20 @@ import { rope } from "../reference/rope.js";
 import { siluMul } from "../reference/siluMul.js";
 import { hasHeadNorms, isSparse, type TinyConfig, type TinyTensors } from "./tinyCheckpoint.js";
 
-/** @param windowOf keys that a query of a layer sees; 0 is all. @returns logits [T, V] */
+/** What the caller reads from the config itself, so that the test does not trust a reader. */
+export interface ReferenceOptions {
+  /** Keys that a query of a layer sees; 0 is all. Default: all. */
+  readonly windowOf?: ((layer: number) => number) | undefined;
+  /** How positions are rotated where it is not `rope_theta` and `rope_scaling` over the whole head. */
+  readonly rope?: Partial<RopeTableOptions> | undefined;
+}
+
+/** @returns logits [T, V] */
 export function referenceTransformer(
   config: TinyConfig,
   tensors: TinyTensors,
   tokens: readonly number[],
-  windowOf: (layer: number) => number = () => 0,
+  { windowOf = () => 0, rope: rotation = {} }: ReferenceOptions = {},
 ): Float64Array {
   const { vocab_size: V, hidden_size: D } = config;
   const T = tokens.length;
@@ -30,7 +38,9 @@ export function referenceTransformer(
     const norm = (name: string) => rmsNorm(x, model.get(`${at}.${name}.weight`), { T, D }, { eps }).out;
     x = sum(
       x,
-      attention(config, model, norm("input_layernorm"), { at: `${at}.self_attn`, window: windowOf(layer) }),
+      attention(config, model, norm("input_layernorm"), {
+        ...{ at: `${at}.self_attn`, window: windowOf(layer), rotation },
+      }),
     );
     const h = norm("post_attention_layernorm");
     x = sum(
@@ -64,10 +74,11 @@ function attention(
   config: TinyConfig,
   model: Weights,
   x: Float64Array,
-  { at, window }: { readonly at: string; readonly window: number },
+  options: { readonly at: string; readonly window: number; readonly rotation: Partial<RopeTableOptions> },
 ): Float64Array {
   const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = config;
   const { T } = model;
+  const { at, window, rotation } = options;
   const positions = Int32Array.from({ length: T }, (_, t) => t);
   const angles = ropeTable({
     rotaryDim: Dh,
@@ -75,6 +86,7 @@ function attention(
     maxLength: T,
     maxPositionEmbeddings: config["max_position_embeddings"] as number,
     scaling: config["rope_scaling"] as Record<string, unknown> | undefined,
+    ...rotation,
   });
   const heads = (name: string, H: number): Float64Array => {
     let y = model.apply(`${at}.${name}_proj`, x);
@@ -82,7 +94,7 @@ function attention(
       const eps = config["rms_norm_eps"] as number;
       y = rmsNorm(y, model.get(`${at}.${name}_norm.weight`), { T: T * H, D: Dh }, { eps }).out;
     }
-    return rope(y, positions, Float64Array.from(angles.table), { T, H, Dh, R: Dh });
+    return rope(y, positions, Float64Array.from(angles.table), { T, H, Dh, R: angles.rotaryDim });
   };
   const v = model.apply(`${at}.v_proj`, x);
   const { out } = flashAttention(heads("q", Hq), heads("k", Hkv), v, { Hq, Hkv, Dh, Dv: Dh }, { window });

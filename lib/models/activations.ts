@@ -1,0 +1,35 @@
+/**
+ * Activation functions by the names that configs have for them; several names mean the same function.
+ */
+import type { Activation } from "../nn/mlp.js";
+import type { GeluApproximation } from "../ops/gelu.js";
+import type { ConfigReader } from "../weights/configReader.js";
+
+const silu = ["silu", "swish"] as const;
+
+const gelus = {
+  gelu: "none",
+  gelu_python: "none",
+  gelu_new: "tanh",
+  gelu_fast: "tanh",
+  gelu_accurate: "tanh",
+  gelu_pytorch_tanh: "tanh",
+} as const satisfies Readonly<Record<string, GeluApproximation>>;
+
+const geluNames = Object.keys(gelus) as (keyof typeof gelus)[];
+
+/** `hidden_act` of a gated MLP. */
+export function readActivation(reader: ConfigReader): Activation {
+  const name = reader.oneOf("hidden_act", [...silu, ...geluNames], "silu");
+  return name === "silu" || name === "swish" ? "silu" : { gelu: gelus[name] };
+}
+
+/** `hidden_act` of models with experts, whose gate is fused with silu: there is no other. */
+export function readSilu(reader: ConfigReader): void {
+  reader.oneOf("hidden_act", silu, "silu");
+}
+
+/** The gelu of a plain MLP. */
+export function readGelu(reader: ConfigReader, field: string): GeluApproximation {
+  return gelus[reader.oneOf(field, geluNames, "gelu_new")];
+}

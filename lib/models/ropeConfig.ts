@@ -1,0 +1,107 @@
+/**
+ * Reads how positions are rotated. The fields stand in up to three places: at the top of config.json, in `rope_scaling`
+ * (transformers 4) and in `rope_parameters` (transformers 5). They are merged, and two places that disagree are refused: which
+ * of them an export meant cannot be known. What the parameters do is lib/nn/ropeTable.ts.
+ */
+import { CheckpointError } from "../errors.js";
+import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
+import { ConfigReader } from "../weights/configReader.js";
+import { show } from "../weights/json.js";
+
+export type RopeConfig = Omit<RopeTableOptions, "maxLength">;
+
+/** Names that belong to the rotation and may stand at the top of config.json. */
+const topLevelFields = ["rope_theta", "partial_rotary_factor", "original_max_position_embeddings"];
+
+/** By type of rotation: the parameters that lib/nn/ropeTable.ts reads. Any other type is refused there. */
+const typeParameters: Readonly<Record<string, readonly string[]>> = {
+  default: [],
+  linear: ["factor"],
+  dynamic: ["factor"],
+  llama3: ["factor", "low_freq_factor", "high_freq_factor"],
+  yarn: ["factor", "beta_fast", "beta_slow", "truncate", "attention_factor", "mscale", "mscale_all_dim"],
+};
+
+/** Of every type. The trained length is read by the types that stretch it, and changes nothing for the others. */
+const commonParameters = ["rope_type", "original_max_position_embeddings", "finetuned"];
+
+/** All fields that `readRope` reads. */
+export const ropeFields: readonly string[] = [
+  ...topLevelFields,
+  "rope_scaling",
+  "rope_parameters",
+  "max_position_embeddings",
+];
+
+/**
+ * @param headDim width of a head, of which `partial_rotary_factor` is rotated (the first dimensions)
+ * @param defaultTheta base of the frequencies when no field says it
+ * @throws CheckpointError ERR_CHECKPOINT_CONFIG naming file and field: a contradiction, a parameter that the type of rotation
+ * does not have, a value that makes no sense
+ */
+export function readRope(reader: ConfigReader, headDim: number, defaultTheta: number): RopeConfig {
+  const merged = mergeSources(reader);
+  const factor = merged.positiveNumber("partial_rotary_factor", 1);
+  const rotaryDim = Math.floor(headDim * factor);
+  if (!(factor <= 1 && rotaryDim >= 2 && rotaryDim % 2 === 0)) {
+    merged.fail("partial_rotary_factor", `a share of the ${headDim} dimensions of a head that makes pairs`);
+  }
+  const { partial_rotary_factor: _share, rope_theta: _theta, ...scaling } = merged.json;
+  const rope = {
+    rotaryDim,
+    theta: merged.positiveNumber("rope_theta", defaultTheta),
+    maxPositionEmbeddings: reader.positiveInt("max_position_embeddings"),
+    scaling,
+  };
+  checkParameters(new ConfigReader(reader.file, scaling));
+  checkTable(rope, reader.file);
+  return rope;
+}
+
+/** A parameter that the type does not have is refused, unless it is a factor of 1. */
+function checkParameters(scaling: ConfigReader): void {
+  const type = scaling.string("rope_type", "default");
+  const known = Object.hasOwn(typeParameters, type) ? typeParameters[type] : undefined;
+  if (known === undefined) return; // the type itself is the mistake
+  for (const [name, value] of Object.entries(scaling.json)) {
+    if (known.includes(name) || commonParameters.includes(name) || value === 1) continue;
+    scaling.fail(name, `nothing, for rope type "${type}" has no such parameter`);
+  }
+}
+
+/** Every parameter of the rotation once, under its newer name. */
+function mergeSources(reader: ConfigReader): ConfigReader {
+  const merged = new Map<string, { readonly value: unknown; readonly source: string }>();
+  const add = (name: string, value: unknown, source: string): void => {
+    if (value === undefined || value === null) return;
+    const known = merged.get(name);
+    if (known === undefined) merged.set(name, { value, source });
+    else if (JSON.stringify(known.value) !== JSON.stringify(value)) {
+      throw new CheckpointError(
+        "ERR_CHECKPOINT_CONFIG",
+        `${reader.file}: ${source} is ${show(value)}, but ${known.source} is ${show(known.value)}`,
+        { file: reader.file },
+      );
+    }
+  };
+  for (const field of ["rope_parameters", "rope_scaling"]) {
+    for (const [name, value] of Object.entries(reader.optionalObject(field)?.json ?? {})) {
+      add(name === "type" ? "rope_type" : name, value, `${field}.${name}`);
+    }
+  }
+  for (const name of topLevelFields) {
+    if (reader.has(name)) add(name, reader.json[name], name);
+  }
+  const json = Object.fromEntries([...merged].map(([name, { value }]) => [name, value]));
+  return new ConfigReader(reader.file, json);
+}
+
+/** Builds a table of one row, so that a mistake fails before the load, and with the file's name. */
+function checkTable(rope: RopeConfig, file: string): void {
+  try {
+    ropeTable({ ...rope, maxLength: 1 });
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(error.code, `${file}: ${error.message}`, { file }, { cause: error });
+  }
+}

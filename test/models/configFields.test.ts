@@ -1,0 +1,214 @@
+// Contract: every field of a config.json is used, known to change no logits, refused by name, or warned about; the table of a
+// family names exactly the fields that its reader reads; null and absence say what they say in transformers.
+import { describe, expect, it } from "vitest";
+import { gpt2Fields } from "../../lib/models/gpt2.js";
+import { llamaFields, mistralFields } from "../../lib/models/llama.js";
+import { mixtralFields } from "../../lib/models/mixtral.js";
+import type { FieldTable } from "../../lib/models/configFields.js";
+import { quantizationFields } from "../../lib/models/quantization.js";
+import { qwen3Fields } from "../../lib/models/qwen3.js";
+import { qwen3MoeFields } from "../../lib/models/qwen3Moe.js";
+import { findFamily, supportedArchitectures } from "../../lib/models/registry.js";
+import type { ModelDefinition } from "../../lib/models/model.js";
+import { ConfigReader } from "../../lib/weights/configReader.js";
+import { collectWarnings } from "../support/warnings.js";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const dense = {
+  ...{ vocab_size: 32, hidden_size: 64, intermediate_size: 24, num_hidden_layers: 4, num_attention_heads: 4 },
+  ...{ num_key_value_heads: 2, head_dim: 16, max_position_embeddings: 64, rms_norm_eps: 1e-5 },
+};
+const experts = { num_experts_per_tok: 2, moe_intermediate_size: 8 };
+const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?: readonly Fields[] }>> = {
+  GPT2LMHeadModel: {
+    table: gpt2Fields,
+    base: { model_type: "gpt2", vocab_size: 32, n_embd: 64, n_layer: 4, n_head: 4, n_positions: 64 },
+    also: [{ n_positions: undefined, n_ctx: 64 }],
+  },
+  LlamaForCausalLM: { table: llamaFields, base: { ...dense, model_type: "llama" } },
+  MistralForCausalLM: { table: mistralFields, base: { ...dense, model_type: "mistral" } },
+  MixtralForCausalLM: {
+    table: mixtralFields,
+    base: { ...dense, model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2 },
+  },
+  Qwen3ForCausalLM: { table: qwen3Fields, base: { ...dense, model_type: "qwen3" } },
+  Qwen3MoeForCausalLM: {
+    table: qwen3MoeFields,
+    base: { ...dense, ...experts, model_type: "qwen3_moe", num_experts: 4 },
+    also: [{ use_sliding_window: true, mlp_only_layers: [1] }],
+  },
+};
+
+function define(architecture: string, json: Fields): ModelDefinition {
+  return findFamily(architecture, "config.json")(new ConfigReader("config.json", json));
+}
+
+function defineWith(architecture: string, fields: Fields): ModelDefinition {
+  return define(architecture, { ...families[architecture]!.base, ...fields });
+}
+
+/** The error of a config, which has to name the file and the text. */
+function expectRefused(architecture: string, fields: Fields, text: string): void {
+  expect(() => defineWith(architecture, fields)).toThrowError(
+    expect.objectContaining({ code: "ERR_CHECKPOINT_CONFIG", file: "config.json" }),
+  );
+  expect(() => defineWith(architecture, fields)).toThrowError(text);
+}
+
+/** Names of the fields that a family asks for, apart from those that are checked for every family. */
+function fieldsRead(architecture: string, json: Fields): Set<string> {
+  const read = new Set<string>();
+  const spy = new Proxy(json, {
+    ownKeys: () => [],
+    getOwnPropertyDescriptor: (target, name) => {
+      read.add(String(name));
+      return Reflect.getOwnPropertyDescriptor(target, name);
+    },
+  });
+  define(architecture, spy);
+  for (const name of [...quantizationFields, "model_type"]) read.delete(name);
+  return read;
+}
+
+describe.each(supportedArchitectures)("%s", (architecture) => {
+  const { table, base, also = [] } = families[architecture]!;
+
+  it("its table names the fields that are read, each once", () => {
+    const read = [{}, ...also].flatMap((fields) => [...fieldsRead(architecture, { ...base, ...fields })]);
+    expect([...new Set(read)].sort()).toEqual([...table.used].sort());
+    const all = [...table.used, ...table.irrelevant, ...Object.keys(table.refused)];
+    expect(new Set(all).size).toBe(all.length);
+  });
+
+  it("what changes no logits is taken silently, an unknown field with one warning that names it", async () => {
+    const notes = {
+      torch_dtype: "float16",
+      use_cache: true,
+      transformers_version: "4.57.0",
+      _name_or_path: "x",
+    };
+    const ids = { pad_token_id: 0, eos_token_id: [1], top_k: 50, quantization_config: null, brand_new: null };
+    expect(await collectWarnings(() => defineWith(architecture, { ...notes, ...ids }))).toEqual([]);
+    const [warning, ...others] = await collectWarnings(() =>
+      defineWith(architecture, { brand_new: 1, other_new: "x" }),
+    );
+    expect(others).toEqual([]);
+    expect(warning).toMatchObject({ name: "WarploopWarning", code: "WARN_UNKNOWN_FIELD" });
+    expect(warning!.message).toMatch(/^config\.json: .* "brand_new", "other_new"/);
+  });
+
+  const foreign: readonly (readonly [string, unknown])[] = [
+    ["attn_logit_softcapping", 50],
+    ["final_logit_softcapping", 30],
+    ["query_pre_attn_scalar", 256],
+    ["logit_scale", 0.0625],
+    ["embedding_multiplier", 12],
+    ["no_rope_layers", [1, 0]],
+    ["attention_chunk_size", 8192],
+    ["alibi", true],
+    ["rotary_pct", 0.25],
+    ["is_causal", false],
+    ["is_encoder_decoder", true],
+    ["add_cross_attention", true],
+    ["pruned_heads", { 0: [1] }],
+    ["per_layer_config", { 1: { head_dim: 32 } }],
+    ["hidden_activation", "gelu"],
+    ["qkv_bias", true],
+    ["shared_expert_intermediate_size", 64],
+    ["kv_lora_rank", 512],
+    ["scoring_func", "sigmoid"],
+  ];
+  it.each(foreign)("%s is refused by name", (field, value) => {
+    expectRefused(architecture, { [field]: value }, `config.json: ${field}: expected`);
+    expect(() => defineWith(architecture, { [field]: null })).not.toThrow();
+  });
+
+  it("a value that says the same as nothing is taken", async () => {
+    const neutral = {
+      final_logit_softcapping: null,
+      logit_scale: 1,
+      pruned_heads: {},
+      is_encoder_decoder: false,
+    };
+    expect(await collectWarnings(() => defineWith(architecture, { ...neutral, is_causal: true }))).toEqual(
+      [],
+    );
+  });
+
+  it.each(quantizationFields)("%s of any kind is refused, with the model type and what runs", (field) => {
+    const values = [{ quant_method: "awq", bits: 4 }, { quant_method: "mystery" }, {}, "fp8", true];
+    for (const value of values) {
+      expectRefused(architecture, { [field]: value }, `config.json: ${field}: the weights of this`);
+      expectRefused(architecture, { [field]: value }, JSON.stringify(base["model_type"]));
+      expectRefused(architecture, { [field]: value }, supportedArchitectures.join(", "));
+    }
+  });
+
+  it("another model type is refused", () => {
+    expectRefused(architecture, { model_type: "cohere" }, "model_type: expected one of");
+    expect(() => defineWith(architecture, { model_type: undefined })).not.toThrow();
+  });
+});
+
+/** A field of one family that its own forward pass does not have. */
+const refusals: readonly { architecture: string; fields: Fields; text: string }[] = [
+  { architecture: "LlamaForCausalLM", fields: { sliding_window: 16 }, text: "sliding_window" },
+  { architecture: "LlamaForCausalLM", fields: { num_local_experts: 8 }, text: "num_local_experts" },
+  {
+    architecture: "LlamaForCausalLM",
+    fields: { layer_types: ["full_attention", "sliding_attention", "full_attention", "full_attention"] },
+    text: 'layer_types: expected "full_attention" alone',
+  },
+  { architecture: "MistralForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
+  { architecture: "MistralForCausalLM", fields: { use_sliding_window: false }, text: "use_sliding_window" },
+  { architecture: "MixtralForCausalLM", fields: { mlp_bias: true }, text: "mlp_bias" },
+  { architecture: "MixtralForCausalLM", fields: { num_experts: 8 }, text: "num_local_experts is 4" },
+  { architecture: "Qwen3ForCausalLM", fields: { layer_types: ["full_attention"] }, text: "of the 4 layers" },
+  {
+    architecture: "Qwen3ForCausalLM",
+    fields: { layer_types: ["full_attention", "full_attention", "full_attention", "chunked_attention"] },
+    text: 'layer_types: expected a list of "full_attention" or "sliding_attention"',
+  },
+  {
+    architecture: "Qwen3ForCausalLM",
+    fields: { layer_types: new Array(4).fill("sliding_attention"), use_sliding_window: false },
+    text: "no field gives the window",
+  },
+  {
+    architecture: "Qwen3MoeForCausalLM",
+    fields: { use_sliding_window: true, sliding_window: 8, max_window_layers: 2 },
+    text: "max_window_layers",
+  },
+  {
+    architecture: "GPT2LMHeadModel",
+    fields: { hidden_size: 32 },
+    text: "n_embd is 64, but hidden_size is 32",
+  },
+  { architecture: "GPT2LMHeadModel", fields: { activation_function: "relu" }, text: "activation_function" },
+  { architecture: "GPT2LMHeadModel", fields: { scale_attn_weights: null }, text: "scale_attn_weights" },
+];
+
+describe("fields of one family", () => {
+  it.each(refusals)("$architecture refuses $fields", ({ architecture, fields, text }) =>
+    expectRefused(architecture, fields, text),
+  );
+
+  it("absence says what the class of the config has, null what transformers makes of it", () => {
+    const kvHeads = (architecture: string, value: unknown) =>
+      defineWith(architecture, { num_attention_heads: 32, hidden_size: 512, num_key_value_heads: value })
+        .shape;
+    const without = (architecture: string, fields: Fields, name: string) => {
+      const { [name]: _left, ...rest } = { ...families[architecture]!.base, ...fields };
+      return define(architecture, rest).shape;
+    };
+    const wide = { num_attention_heads: 32, hidden_size: 512 };
+    expect(kvHeads("MistralForCausalLM", null).numKvHeads).toBe(32);
+    expect(without("LlamaForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(32);
+    expect(without("MistralForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(8);
+    expect(without("Qwen3MoeForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(4);
+    expect(without("Qwen3ForCausalLM", {}, "head_dim").headDim).toBe(128);
+    expect(defineWith("Qwen3ForCausalLM", { head_dim: null }).shape.headDim).toBe(16);
+    expect(without("Qwen3MoeForCausalLM", {}, "head_dim").headDim).toBe(16);
+  });
+});
