@@ -1,0 +1,163 @@
+// Contract: what `npm pack` makes can be used: it has what an install needs and no tooling of the repository, TypeScript
+// projects of every module setting compile against it with their libraries checked, `import` and `require` run it, and its
+// source maps hold the sources.
+import { execFileSync } from "node:child_process";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import ts from "typescript";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { root } from "../../scripts/nativeSources.mjs";
+
+const app = mkdtempSync(path.join(tmpdir(), "warploop-package-"));
+const installed = path.join(app, "node_modules/warploop");
+let files: readonly string[];
+
+beforeAll(() => {
+  const run = (command: string, args: string[]) =>
+    execFileSync(command, args, { cwd: root, encoding: "utf8" });
+  const [packed] = JSON.parse(run("npm", ["pack", "--json", "--silent", "--pack-destination", app])) as [
+    { filename: string; files: { path: string }[] },
+  ];
+  files = packed.files.map((file) => file.path);
+  run("tar", ["-xzf", path.join(app, packed.filename), "-C", app]);
+  mkdirSync(path.dirname(installed));
+  cpSync(path.join(app, "package"), installed, { recursive: true });
+  for (const name of readdirSync(path.join(root, "node_modules")))
+    if (!name.startsWith("."))
+      symlinkSync(path.join(root, "node_modules", name), path.join(app, "node_modules", name));
+}, 300_000);
+afterAll(() => rmSync(app, { recursive: true, force: true }));
+
+describe("the tarball", () => {
+  it("has docs, sources and no tooling", () => {
+    expect(files).toEqual(expect.arrayContaining(["README.md", "LICENSE", "CHANGELOG.md", "docs/gpu.md"]));
+    const known =
+      /^(dist|native|docs|scripts)\/|^(README|CHANGELOG)\.md$|^(LICENSE|package\.json|CMakeLists\.txt)$/;
+    expect(files.filter((file) => !known.test(file) || /^native\/(simt|build)\//.test(file))).toEqual([]);
+  });
+
+  it("has just the scripts that its commands import", () => {
+    const needed = new Set<string>();
+    const follow = (script: string): void => {
+      if (needed.has(script)) return;
+      needed.add(script);
+      const text = readFileSync(path.join(installed, script), "utf8");
+      for (const [, name] of text.matchAll(/from "\.\/([^"]+)"/g)) follow(`scripts/${name}`);
+    };
+    for (const script of ["scripts/cli.mjs", "scripts/install.mjs"]) follow(script);
+    expect(files.filter((file) => file.startsWith("scripts/")).sort()).toEqual([...needed].sort());
+  });
+
+  it("maps every compiled file to a source that it holds", () => {
+    const maps = files.filter((file) => file.endsWith(".js.map"));
+    expect(maps.length).toBeGreaterThan(50);
+    for (const file of maps) {
+      const map = JSON.parse(readFileSync(path.join(installed, file), "utf8")) as {
+        sources: string[];
+        sourcesContent?: string[];
+      };
+      expect(map.sourcesContent?.length, file).toBe(map.sources.length);
+    }
+  });
+});
+
+/** What a user writes: values, types of options and results, single operations. */
+const program = `
+import { type ChatMessage, Device, type EngineStats, type GenerateResult, LLM, type ModelShape, ops, Tensor, Tokenizer } from "warploop";
+export const options: ops.FlashAttentionOptions & ops.RmsNormOptions = { causal: true };
+export async function main(folder: string): Promise<string> {
+  await using llm: LLM = await LLM.load(folder, { device: "cpu", threads: 1, contextLength: 64 });
+  const shape: ModelShape = llm.shape;
+  const stats: EngineStats = llm.stats();
+  const tokenizer: Tokenizer | null = llm.tokenizer;
+  const messages: ChatMessage[] = [{ role: "user", content: "x" }];
+  void [shape, stats, tokenizer, messages];
+  const settled = await llm.generateAll([[1, 2]], { maxTokens: 2, onError: "settle" });
+  const results: GenerateResult[] = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  await using device = Device.open("cpu", { threads: 1 });
+  const stream = device.createStream();
+  const x: Tensor = stream.fromArray("f32", [1, 2], Float32Array.of(3, 4));
+  const [sum] = await ops.add(stream, x, x).readFloat32(stream);
+  return \`\${results.length} \${sum}\`;
+}
+`;
+const { ModuleKind, ModuleResolutionKind } = ts;
+const settings = [
+  { name: "NodeNext, ES module", file: "a.mts", module: ModuleKind.NodeNext },
+  { name: "NodeNext, CommonJS", file: "b.cts", module: ModuleKind.NodeNext },
+  { name: "Node16, ES module", file: "c.mts", module: ModuleKind.Node16 },
+  {
+    name: "CommonJS",
+    file: "d.ts",
+    module: ModuleKind.CommonJS,
+    moduleResolution: ModuleResolutionKind.Bundler,
+  },
+  {
+    name: "Bundler",
+    file: "e.ts",
+    module: ModuleKind.ESNext,
+    moduleResolution: ModuleResolutionKind.Bundler,
+  },
+];
+
+describe("TypeScript", () => {
+  it.each(settings)("compiles: $name", ({ file, name: _name, ...modules }) => {
+    const source = path.join(app, file);
+    writeFileSync(source, program);
+    const options: ts.CompilerOptions = {
+      ...modules,
+      target: ts.ScriptTarget.ES2022,
+      lib: ["lib.es2022.d.ts", "lib.esnext.disposable.d.ts"],
+      types: ["node"],
+      strict: true,
+      skipLibCheck: false,
+      noEmit: true,
+    };
+    const problems = ts.getPreEmitDiagnostics(ts.createProgram([source], options));
+    const host = {
+      getCanonicalFileName: (one: string) => one,
+      getCurrentDirectory: () => app,
+      getNewLine: () => "\n",
+    };
+    expect(ts.formatDiagnostics(problems, host)).toBe("");
+  });
+});
+
+describe("Node", () => {
+  const body = (load: string) => `
+    (async () => {
+      const { LLM, GenerateAllError } = ${load};
+      const llm = await LLM.load(process.argv[2], { device: "cpu", threads: 1, contextLength: 64 });
+      const result = await llm.generate([1, 2], { maxTokens: 2, ignoreEos: true }).result();
+      await llm.close();
+      console.log(result.tokenIds.length, typeof GenerateAllError);
+    })();`;
+  it.each([
+    { file: "run.mjs", load: 'await import("warploop")' },
+    { file: "run.cjs", load: 'require("warploop")' },
+  ])("$load", ({ file, load }) => {
+    const script = path.join(app, file);
+    writeFileSync(script, body(load));
+    const binary = process.env["WARPLOOP_BINARY"] ?? path.join(root, "build/Release/warploop.node");
+    const model = path.join(root, "models/tiny-draft");
+    const env = { ...process.env, WARPLOOP_BINARY: path.resolve(root, binary) };
+    expect(execFileSync(process.execPath, [script, model], { env, encoding: "utf8" })).toBe("2 function\n");
+  });
+
+  it("the command says what it can do", () => {
+    const help = execFileSync(process.execPath, [path.join(installed, "scripts/cli.mjs"), "--help"], {
+      encoding: "utf8",
+    });
+    expect(help).toMatch(/^Usage: warploop/);
+  });
+});
