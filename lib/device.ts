@@ -3,7 +3,7 @@
  * built for them.
  */
 import { byteLength, type DType, type FloatDType } from "./dtype.js";
-import { ArgumentRangeError, ClosedError } from "./errors.js";
+import { ArgumentRangeError, ClosedError, DeviceError } from "./errors.js";
 import { allocate, createStream, type Handle, native, openDevice } from "./native.js";
 import { Stream } from "./stream.js";
 import { Memory, Tensor } from "./tensor.js";
@@ -64,7 +64,14 @@ export class Device {
     if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
       throw new ArgumentRangeError(`threads: expected an integer from 1 to 1024, got ${threads}`);
     }
-    return new Device(openDevice(name === "auto" ? Device.choose().name : name, threads));
+    const chosen = name === "auto" ? Device.choose().name : name;
+    if (chosen !== "cpu" && native.devices().every((entry) => entry.name === "cpu")) {
+      throw new DeviceError(
+        `device: "${chosen}" is not in this build of warploop, which has the CPU device alone: ` +
+          "`npx warploop build --cuda` adds it (it needs nvcc of CUDA 13), `npx warploop doctor` says what there is",
+      );
+    }
+    return new Device(openDevice(chosen, threads));
   }
 
   /** Names that `open` takes on this machine, the best one first. */

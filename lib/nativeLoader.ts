@@ -59,7 +59,7 @@ function describe(attempts: readonly LoadAttempt[], isOverride: boolean): string
 
 function remedy(attempts: readonly LoadAttempt[], isOverride: boolean): string {
   if (Number(process.versions.napi) < oldestNodeApi) {
-    return `Node ${process.version} has Node-API ${process.versions.napi}; warploop needs ${oldestNodeApi}: use Node 20.17 or newer.`;
+    return `Node ${process.version} has Node-API ${process.versions.napi}; warploop needs ${oldestNodeApi}: use Node 20.19 or newer.`;
   }
   if (isOverride)
     return "WARPLOOP_BINARY names that file: correct it, or unset it to load the addon that was built.";

@@ -3,9 +3,9 @@
 // without dependencies, so that it runs before anything is compiled.
 import { parseArgs } from "node:util";
 import { buildAddon } from "./build.mjs";
-import { doctor } from "./doctor.mjs";
+import { doctor, packageVersion } from "./doctor.mjs";
 
-const usage = `Usage: warploop <command>
+const usage = `Usage: warploop <command> [options]
 
   build    compile the native addon, or bring it up to date
            --force           compile everything again
@@ -13,7 +13,9 @@ const usage = `Usage: warploop <command>
            --tool <name>     cmake-js or node-gyp; without it: cmake-js when CMake is there
            --cuda            add the CUDA device for every GPU from Ampere on; needs nvcc, but no GPU
            --cpu             leave it out; without either: CUDA for the GPU of this machine, if it has one
-  doctor   say what was built, where it is, and which device, instruction set and threads this machine gets`;
+  doctor   say what was built, where it is, and which device, instruction set and threads this machine gets
+
+  --version, --help   of warploop; also behind a command`;
 
 class UsageError extends Error {}
 
@@ -30,6 +32,7 @@ function readArguments(args) {
         cuda: { type: "boolean" },
         cpu: { type: "boolean" },
         help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "v" },
       },
     });
   } catch (error) {
@@ -41,7 +44,11 @@ function readArguments(args) {
 async function main(args) {
   const { values, positionals } = readArguments(args);
   const [command, ...rest] = positionals;
-  const { help, tool, force, verbose, cuda, cpu } = values;
+  const { help, version, tool, force, verbose, cuda, cpu } = values;
+  if (version) {
+    console.log(packageVersion());
+    return 0;
+  }
   if (help || !command) {
     console.log(usage);
     return help ? 0 : 2;
@@ -51,7 +58,7 @@ async function main(args) {
     if (force || verbose || cuda || cpu || tool !== undefined) throw new UsageError("doctor has no options");
     return doctor();
   }
-  if (command !== "build") throw new UsageError(`unknown command "${command}"`);
+  if (command !== "build") throw new UsageError(`unknown command "${command}": build or doctor`);
   if (tool !== undefined && tool !== "cmake-js" && tool !== "node-gyp") {
     throw new UsageError(`unknown tool "${tool}": cmake-js or node-gyp`);
   }

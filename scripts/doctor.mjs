@@ -16,10 +16,14 @@ function shown(file) {
   return relative.startsWith("..") ? file : relative;
 }
 
+/** @returns {string} */
+export function packageVersion() {
+  return JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")).version;
+}
+
 /** @returns {number} exit status: 0 when the addon loads */
 export function doctor() {
-  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
-  row("warploop", version);
+  row("warploop", packageVersion());
   row("node", `${process.version}, Node-API ${process.versions.napi}, ${process.platform} ${process.arch}`);
   const toolchain = findToolchain();
   row(

@@ -1,4 +1,5 @@
 /** Checks of user options: unknown names, wrong types and values out of range each give a typed error that names them. */
+import { closest, distance } from "fastest-levenshtein";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 
 export interface NumberRule {
@@ -19,11 +20,19 @@ export function checkNames(what: string, options: unknown, known: readonly strin
   checkObject(what, options);
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw new ArgumentTypeError(
-      `${what}: unknown option "${unknown}"; known are ${known.join(", ")}`,
-      "ERR_UNKNOWN_OPTION",
-    );
+    const likely = closestName(unknown, known);
+    const hint = likely === undefined ? `known are ${known.join(", ")}` : `did you mean "${likely}"?`;
+    throw new ArgumentTypeError(`${what}: unknown option "${unknown}"; ${hint}`, "ERR_UNKNOWN_OPTION");
   }
+}
+
+/** The name that was probably meant: another spelling (max_tokens), or a few letters off; undefined when none is near. */
+function closestName(name: string, known: readonly string[]): string | undefined {
+  const plain = (text: string) => text.replaceAll(/[_-]/g, "").toLowerCase();
+  const spelled = plain(name.slice(0, 100));
+  const best = closest(spelled, known.map(plain));
+  const isNear = distance(spelled, best) <= Math.max(1, Math.floor(spelled.length / 4));
+  return isNear ? known.find((one) => plain(one) === best) : undefined;
 }
 
 /** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */

@@ -26,7 +26,10 @@ const wrongTypes = (option: string, ...values: unknown[]): BadOption[] =>
   values.map((value) => ({ option, value, error: type }));
 
 const badGenerate: readonly BadOption[] = [
-  { option: "maxToken", value: 5, error: unknown, says: "known are maxTokens" },
+  { option: "maxToken", value: 5, error: unknown, says: 'did you mean "maxTokens"?' },
+  { option: "temprature", value: 5, error: unknown, says: 'did you mean "temperature"?' },
+  { option: "top_k", value: 5, error: unknown, says: 'did you mean "topK"?' },
+  { option: "beams", value: 5, error: unknown, says: "known are maxTokens" },
   { option: "max_tokens", value: 5, error: unknown },
   ...wrongNumbers("maxTokens", 0, -1, 1.5, 2 ** 31),
   ...wrongTypes("maxTokens", "5", null, 5n, {}),
@@ -224,9 +227,10 @@ describe("a checkpoint without a tokenizer", () => {
 
 describe("options of LLM.load", () => {
   const cases: readonly BadOption[] = [
-    { option: "thread", value: 5, error: unknown, says: "known are device" },
+    { option: "thread", value: 5, error: unknown, says: 'did you mean "threads"?' },
     { option: "device", value: "gpu" },
     { option: "device", value: 5 },
+    { option: "device", value: "cuda:99", error: { name: "DeviceError", code: "ERR_DEVICE" }, says: "cuda" },
     ...wrongNumbers("threads", 0, -1, 1.5, 2000),
     ...wrongTypes("threads", "2", null),
     { option: "dtype", value: "int8" },

@@ -1,0 +1,46 @@
+// Contract: the command `warploop` answers --help and --version, names what it does not know, and what it says of the version is
+// what package.json and the changelog say.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { root } from "../../scripts/nativeSources.mjs";
+
+const read = (file: string) => readFileSync(path.join(root, file), "utf8");
+const { version } = JSON.parse(read("package.json")) as { version: string };
+
+function warploop(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [path.join(root, "scripts/cli.mjs"), ...args], { encoding: "utf8" });
+}
+
+describe("warploop", () => {
+  it.each([["--help"], ["-h"], ["build", "--help"], ["doctor", "--help"]])("%s %s", (...args) => {
+    expect(warploop(...args)).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^Usage: /) as string,
+    });
+  });
+
+  it.each([["--version"], ["-v"], ["doctor", "--version"]])("%s %s", (...args) => {
+    expect(warploop(...args)).toMatchObject({ status: 0, stdout: `${version}\n` });
+  });
+
+  it.each([
+    { args: ["nonsense"], says: 'unknown command "nonsense"' },
+    { args: ["build", "now"], says: 'unexpected argument "now"' },
+    { args: ["build", "--fast"], says: "'--fast'" },
+    { args: ["build", "--tool", "make"], says: 'unknown tool "make"' },
+    { args: ["doctor", "--force"], says: "doctor has no options" },
+  ])("$args is refused by name", ({ args, says }) => {
+    const { status, stdout, stderr } = warploop(...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(says);
+    expect(stderr).toContain("Usage: ");
+  });
+
+  it("doctor, package.json and the changelog agree on the version", () => {
+    expect(warploop("doctor").stdout).toMatch(new RegExp(`^warploop +${version.replaceAll(".", "\\.")}\n`));
+    const released = [...read("CHANGELOG.md").matchAll(/^## (\S+) \(\d{4}-\d\d-\d\d\)/gm)];
+    expect(released[0]?.[1]).toBe(version);
+  });
+});
