@@ -2,9 +2,10 @@
  * A device: memory and streams. `cpu` is always there, `cuda:0` and so on where a driver and a GPU answer and the addon was
  * built for them.
  */
-import { byteLength, type DType, type FloatDType } from "./dtype.js";
-import { ArgumentRangeError, ClosedError, DeviceError } from "./errors.js";
-import { allocate, createStream, type Handle, native, openDevice } from "./native.js";
+import { checkSizes, describe, readArguments } from "./arguments.js";
+import { byteLength, checkDType, type DType, type FloatDType } from "./dtype.js";
+import { ArgumentRangeError, ArgumentTypeError, ClosedError, DeviceError } from "./errors.js";
+import { type Handle, native } from "./native.js";
 import { Stream } from "./stream.js";
 import { Memory, Tensor } from "./tensor.js";
 
@@ -60,10 +61,7 @@ export class Device {
    */
   static open(name: DeviceName | "auto" = "auto", options: DeviceOptions = {}): Device {
     checkDeviceName(name);
-    const { threads = 0 } = options;
-    if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
-      throw new ArgumentRangeError(`threads: expected an integer from 1 to 1024, got ${threads}`);
-    }
+    const threads = threadsOf(options);
     const chosen = name === "auto" ? Device.choose().name : name;
     if (chosen !== "cpu" && native.devices().every((entry) => entry.name === "cpu")) {
       throw new DeviceError(
@@ -71,7 +69,7 @@ export class Device {
           "`npx warploop build --cuda` adds it (it needs nvcc of CUDA 13), `npx warploop doctor` says what there is",
       );
     }
-    return new Device(openDevice(chosen, threads));
+    return new Device(native.openDevice(chosen, threads));
   }
 
   /** Names that `open` takes on this machine, the best one first. */
@@ -103,20 +101,20 @@ export class Device {
   /** @throws OutOfMemoryError */
   createStream(): Stream {
     this.#requireOpen();
-    const stream = Stream.create(this, createStream(this.#handle), () => this.#streams.delete(stream));
+    const stream = Stream.create(this, native.createStream(this.#handle), () => this.#streams.delete(stream));
     this.#streams.add(stream);
     return stream;
   }
 
   /** A tensor that owns its memory, uninitialised. @throws OutOfMemoryError */
   empty(dtype: DType, shape: readonly number[]): Tensor {
-    return Tensor.packed(this.allocate(byteLength(dtype, elements(shape))), dtype, shape);
+    return Tensor.packed(this.allocate(bytesOf(dtype, shape)), dtype, shape);
   }
 
   /** Raw memory. @throws OutOfMemoryError */
   allocate(bytes: number): Memory {
     this.#requireOpen();
-    const memory = Memory.create(this, allocate(this.#handle, bytes), bytes, (ended) =>
+    const memory = Memory.create(this, native.allocate(this.#handle, bytes), bytes, (ended) =>
       this.#memory.delete(ended),
     );
     this.#memory.add(memory);
@@ -141,26 +139,36 @@ export class Device {
   }
 }
 
+/** @returns 0 for the default */
+function threadsOf(options: unknown): number {
+  const threads = readArguments("Device.open", () => {
+    if (typeof options === "object" && options !== null) return (options as DeviceOptions).threads;
+    throw new ArgumentTypeError(`Device.open: expected an options object, got ${describe(options)}`);
+  });
+  if (threads === undefined) return 0;
+  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
+  throw new ArgumentRangeError(`threads: expected an integer from 1 to 1024, got ${describe(threads)}`);
+}
+
 /** @throws ArgumentRangeError for a name that no build of warploop has */
 export function checkDeviceName(name: unknown): DeviceName | "auto" {
   const known = typeof name === "string" && /^(auto|cpu|simt|cuda(:\d{1,3})?)$/.test(name); // simt: only test builds
   if (known) return name as DeviceName | "auto";
-  throw new ArgumentRangeError(
-    `device: expected "auto", "cpu", "cuda" or "cuda:N", got ${JSON.stringify(name)}`,
-  );
+  throw new ArgumentRangeError(`device: expected "auto", "cpu", "cuda" or "cuda:N", got ${describe(name)}`);
 }
 
-/** Elements of a shape. @throws ArgumentRangeError for sizes that are not whole numbers >= 0, or more than 4 axes */
+/** Bytes of a packed tensor. @throws ArgumentTypeError, ArgumentRangeError for a dtype or shape that is none */
+export function bytesOf(dtype: DType, shape: readonly number[]): number {
+  return byteLength(checkDType("tensor", dtype), elements(shape));
+}
+
+/** Elements of a shape. @throws ArgumentTypeError for what is no list; ArgumentRangeError for sizes of no tensor */
 export function elements(shape: readonly number[]): number {
+  const sizes = checkSizes("shape", shape);
   let product = 1;
-  for (const size of shape) {
-    if (!(Number.isSafeInteger(size) && size >= 0)) {
-      throw new ArgumentRangeError(`shape: expected whole numbers >= 0, got [${shape}]`);
-    }
-    product *= size;
-  }
-  if (shape.length > 4 || !Number.isSafeInteger(product)) {
-    throw new ArgumentRangeError(`shape: [${shape}] has too many axes or elements`);
+  for (const size of sizes) product *= size;
+  if (sizes.length > 4 || !Number.isSafeInteger(product)) {
+    throw new ArgumentRangeError(`shape: [${sizes}] has too many axes or elements`);
   }
   return product;
 }

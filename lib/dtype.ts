@@ -2,6 +2,9 @@
  * Element types of tensors. The order is shared with native/core/dtype.h; the numbers cross the boundary.
  */
 
+import { describe, isInstance } from "./arguments.js";
+import { ArgumentRangeError, ArgumentTypeError } from "./errors.js";
+
 export const dtypes = ["f32", "f16", "bf16", "fp8e4m3", "i8", "i32", "u8", "i4"] as const;
 export type DType = (typeof dtypes)[number];
 
@@ -15,6 +18,13 @@ const bits: Record<DType, number> = { f32: 32, f16: 16, bf16: 16, fp8e4m3: 8, i8
 // An object, not a Map: op calls look dtypes up, and V8 caches the property.
 const numbers = Object.fromEntries(dtypes.map((name, index) => [name, index])) as Record<DType, number>;
 
+/** @throws ArgumentTypeError, ArgumentRangeError for a name that is no dtype */
+export function checkDType(what: string, dtype: unknown): DType {
+  if (typeof dtype === "string" && (dtypes as readonly string[]).includes(dtype)) return dtype as DType;
+  const message = `${what}: dtype: expected one of ${dtypes.join(", ")}, got ${describe(dtype)}`;
+  throw typeof dtype === "string" ? new ArgumentRangeError(message) : new ArgumentTypeError(message);
+}
+
 /** The number of a dtype on the native side. */
 export function dtypeNumber(dtype: DType): number {
   return numbers[dtype];
@@ -25,27 +35,35 @@ export function byteLength(dtype: DType, count: number): number {
   return Math.ceil((count * bits[dtype]) / 8);
 }
 
-/** A host array over `buffer` with the element type of `dtype`. */
-export function hostArray(dtype: DType, buffer: ArrayBuffer): HostArray {
-  switch (dtype) {
-    case "f32":
-      return new Float32Array(buffer);
-    case "i32":
-      return new Int32Array(buffer);
-    case "f16":
-    case "bf16":
-      return new Uint16Array(buffer);
-    case "i8":
-      return new Int8Array(buffer);
-    case "u8":
-    case "fp8e4m3":
-    case "i4":
-      return new Uint8Array(buffer);
-  }
+const hostTypes = {
+  f32: Float32Array,
+  f16: Uint16Array,
+  bf16: Uint16Array,
+  fp8e4m3: Uint8Array,
+  i8: Int8Array,
+  i32: Int32Array,
+  u8: Uint8Array,
+  i4: Uint8Array,
+} as const;
+
+/** The class of host arrays that hold elements of `dtype`. */
+export function hostArrayType(dtype: DType): (typeof hostTypes)[DType] {
+  return hostTypes[dtype];
 }
 
-/** Converts what `Tensor.read` returned for a float dtype to float32. */
+/** A host array over `buffer` with the element type of `dtype`. */
+export function hostArray(dtype: DType, buffer: ArrayBuffer): HostArray {
+  return new hostTypes[dtype](buffer);
+}
+
+/**
+ * Converts what `Tensor.read` returned for a float dtype to float32.
+ * @throws ArgumentTypeError, ArgumentRangeError
+ */
 export function toFloat32(dtype: DType, data: HostArray): Float32Array {
+  const Type = hostArrayType(checkDType("toFloat32", dtype));
+  if (!isInstance<HostArray>(data, Type))
+    throw new ArgumentTypeError(`toFloat32: data: expected a ${Type.name}, got ${describe(data)}`);
   if (data instanceof Float32Array) return data;
   const out = new Float32Array(data.length);
   if (dtype === "bf16") {
@@ -59,8 +77,11 @@ export function toFloat32(dtype: DType, data: HostArray): Float32Array {
   return out;
 }
 
-/** Rounds float32 values to bf16 bits, to nearest even. */
+/** Rounds float32 values to bf16 bits, to nearest even. @throws ArgumentTypeError */
 export function toBfloat16(data: Float32Array): Uint16Array {
+  if (!isInstance(data, Float32Array))
+    throw new ArgumentTypeError(`toBfloat16: data: expected a Float32Array, got ${describe(data)}`);
+  if (data.length === 0) return new Uint16Array(0); // also one whose buffer is detached
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
   const out = new Uint16Array(data.length);
   for (let i = 0; i < out.length; i++) {

@@ -6,8 +6,8 @@
 /** A wrong kind of argument: missing, of another type, or an option name that does not exist. */
 export class ArgumentTypeError extends TypeError {
   readonly code: string;
-  constructor(message: string, code = "ERR_ARGUMENT_TYPE") {
-    super(message);
+  constructor(message: string, code = "ERR_ARGUMENT_TYPE", options?: ErrorOptions) {
+    super(message, options);
     this.name = "ArgumentTypeError";
     this.code = code;
   }
@@ -92,8 +92,8 @@ export class ExecutionError extends WarploopError {
 
 /** The object was closed or disposed. Code: ERR_CLOSED. */
 export class ClosedError extends WarploopError {
-  constructor(what: string) {
-    super("ERR_CLOSED", `${what} is closed`);
+  constructor(what: string, message = `${what} is closed`) {
+    super("ERR_CLOSED", message);
   }
 }
 

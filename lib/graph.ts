@@ -2,6 +2,7 @@
  * A recorded sequence of op calls that one native call replays. What changes between replays (ids, lengths, page tables)
  * is data in tensors that were written before; shapes and addresses are fixed.
  */
+import { streamHandle } from "./arguments.js";
 import { type Handle, native } from "./native.js";
 import type { Stream } from "./stream.js";
 
@@ -20,7 +21,7 @@ export class Graph {
 
   /** Queues the whole recording. */
   replay(stream: Stream): void {
-    native.replay(stream.handle, this.#handle);
+    native.replay(streamHandle("replay", stream), this.#handle);
   }
 
   /** Ends the graph; queued replays still run. Idempotent. */

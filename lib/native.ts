@@ -4,7 +4,15 @@
  * lib/weights/mappedFile.ts call these directly; ops go through `Stream.run`.
  */
 import type { FloatDType } from "./dtype.js";
-import { ClosedError, DeviceError, ExecutionError, OutOfMemoryError } from "./errors.js";
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  ClosedError,
+  DeviceError,
+  ExecutionError,
+  OutOfMemoryError,
+  WarploopError,
+} from "./errors.js";
 import { loadAddon } from "./nativeLoader.js";
 
 /** A native object. Stale and invented handles are refused by the addon (ERR_CLOSED). */
@@ -70,6 +78,7 @@ interface Native {
   replay(stream: Handle, graph: Handle): void;
   disposeGraph(graph: Handle): void;
   onSettled(callback: (settled: readonly Settled[]) => void): void;
+  onError(make: (code: string, message: string, neededBytes: number, freeBytes: number) => Error): void;
 }
 
 interface Waiter {
@@ -96,6 +105,23 @@ function takeWaiter(token: number): Waiter | undefined {
 
 export const native: Native = loadAddon() as Native;
 
+native.onError((code, message, neededBytes, freeBytes) => {
+  switch (code) {
+    case "ERR_ARGUMENT_TYPE":
+      return new ArgumentTypeError(message);
+    case "ERR_ARGUMENT_RANGE":
+      return new ArgumentRangeError(message);
+    case "ERR_OUT_OF_MEMORY":
+      return new OutOfMemoryError(message, neededBytes, freeBytes);
+    case "ERR_DEVICE":
+      return new DeviceError(message);
+    case "ERR_CLOSED":
+      return new ClosedError("", message);
+    default:
+      return new WarploopError(code, message);
+  }
+});
+
 native.onSettled((settled) => {
   for (const { token, data, op, message } of settled) {
     const waiter = takeWaiter(token);
@@ -119,45 +145,4 @@ export function abandonWaiters(stream: Handle): void {
   for (const [token, waiter] of waiters) {
     if (waiter.stream === stream) takeWaiter(token)?.reject(new ClosedError("stream"));
   }
-}
-
-/** Opens a device. @throws DeviceError; TypeError for a name that is none */
-export function openDevice(name: string, threads: number): Handle {
-  try {
-    return native.openDevice(name, threads);
-  } catch (error) {
-    throw typed(error);
-  }
-}
-
-/** A stream has scratch memory of its own. @throws OutOfMemoryError */
-export function createStream(device: Handle): Handle {
-  try {
-    return native.createStream(device);
-  } catch (error) {
-    throw typed(error);
-  }
-}
-
-/** Allocates device memory. @throws OutOfMemoryError */
-export function allocate(device: Handle, bytes: number): Handle {
-  try {
-    return native.allocate(device, bytes);
-  } catch (error) {
-    throw typed(error);
-  }
-}
-
-/** The error classes of lib for what native code throws. */
-function typed(error: unknown): unknown {
-  const { code, message, neededBytes, freeBytes } = error as NativeError;
-  if (code === "ERR_OUT_OF_MEMORY") return new OutOfMemoryError(message, neededBytes ?? 0, freeBytes ?? 0);
-  if (code === "ERR_DEVICE") return new DeviceError(message);
-  return error;
-}
-
-interface NativeError extends Error {
-  readonly code?: string;
-  readonly neededBytes?: number;
-  readonly freeBytes?: number;
 }

@@ -3,8 +3,8 @@
  * graph can be replayed. Closing a scope rewinds the arena; since commands run in order, memory that a later command
  * reuses is no longer needed by an earlier one.
  */
-import { byteLength, type DType } from "./dtype.js";
-import { type Device, elements } from "./device.js";
+import type { DType } from "./dtype.js";
+import { bytesOf, type Device } from "./device.js";
 import { ArgumentTypeError } from "./errors.js";
 import { type Memory, Tensor } from "./tensor.js";
 
@@ -50,7 +50,7 @@ export class Arena {
   }
 
   empty(dtype: DType, shape: readonly number[]): Tensor {
-    const bytes = Math.max(1, Math.ceil(byteLength(dtype, elements(shape)) / alignment)) * alignment;
+    const bytes = Math.max(1, Math.ceil(bytesOf(dtype, shape) / alignment)) * alignment;
     let chunk = this.#chunks[this.#chunk];
     while (!chunk || this.#offset + bytes > chunk.bytes) {
       if (chunk) this.#chunk++;

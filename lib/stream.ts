@@ -4,6 +4,7 @@
  * Errors: bad arguments throw from the op call. A failure while running poisons the stream: later commands are skipped
  * and every wait rejects with the first failure (ExecutionError).
  */
+import { describe, readArguments } from "./arguments.js";
 import type { Device } from "./device.js";
 import type { DType, HostArray } from "./dtype.js";
 import { ArgumentTypeError, ClosedError } from "./errors.js";
@@ -76,13 +77,16 @@ export class Stream {
       if (typeof arg === "number") block[at++] = arg;
       else if (typeof arg === "boolean") block[at++] = arg ? 1 : 0;
       else if (arg == null) block[at++] = -1;
-      else at = arg.encode(block, at);
+      else if (arg.encode) at = arg.encode(block, at);
+      else throw new ArgumentTypeError(`op call: expected a tensor, got ${describe(arg)}`);
     }
     op(this.handle);
   }
 
   /** Records what the op calls in `body` would have run, instead of running it. Host copies are not allowed inside. */
   capture(body: () => void): Graph {
+    if (typeof body !== "function")
+      throw new ArgumentTypeError(`capture: expected a function, got ${describe(body)}`);
     native.beginCapture(this.handle);
     try {
       body();
@@ -100,18 +104,24 @@ export class Stream {
   }
 
   /** The bytes of a contiguous tensor; `Tensor.read` is the typed form. @internal */
-  readBytes(tensor: Tensor, bytes: number): Promise<ArrayBuffer> {
+  async readBytes(tensor: Tensor, bytes: number): Promise<ArrayBuffer> {
     const { handle } = this;
-    return settle(handle, (token) =>
-      native.read(handle, tensor.memory.handle, tensor.byteOffset, bytes, token),
-    );
+    const place = readArguments("read", () => {
+      if (tensor.memory && tensor.byteOffset >= 0)
+        return { memory: tensor.memory.handle, at: tensor.byteOffset };
+      throw new ArgumentTypeError(`read: expected a tensor, got ${describe(tensor)}`);
+    });
+    return settle(handle, (token) => native.read(handle, place.memory, place.at, bytes, token));
   }
 
   /**
    * Finishes what is queued, then ends the stream; `drain: false` drops what has not started. Waits that are still open
    * reject with ClosedError. Idempotent.
    */
-  async dispose({ drain = true }: { readonly drain?: boolean } = {}): Promise<void> {
+  async dispose(options: { readonly drain?: boolean } = {}): Promise<void> {
+    const { drain = true } = readArguments("dispose", () => ({ ...options }));
+    if (typeof drain !== "boolean")
+      throw new ArgumentTypeError(`drain: expected true or false, got ${describe(drain)}`);
     if (this.#disposed) return;
     this.#onDispose();
     const finished = drain ? this.synchronize().catch(() => undefined) : undefined; // a poisoned stream may end, too

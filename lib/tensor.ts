@@ -4,8 +4,18 @@
  * Lifetimes (docs/architecture.md): weights and state own their memory and end with `dispose()`; step temporaries live in
  * a stream's arena and end with its scope.
  */
+import { checkSizes, describe, isInstance, streamHandle } from "./arguments.js";
 import type { Device } from "./device.js";
-import { byteLength, type DType, dtypeNumber, type HostArray, hostArray, toFloat32 } from "./dtype.js";
+import {
+  byteLength,
+  checkDType,
+  type DType,
+  dtypeNumber,
+  type HostArray,
+  hostArray,
+  hostArrayType,
+  toFloat32,
+} from "./dtype.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "./errors.js";
 import { type Handle, native } from "./native.js";
 import type { Stream } from "./stream.js";
@@ -45,17 +55,35 @@ export class Memory {
 }
 
 export class Tensor {
+  readonly memory: Memory;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** In elements. */
+  readonly strides: readonly number[];
+  readonly byteOffset: number;
+
+  /** @throws ArgumentTypeError, ArgumentRangeError; that it lies inside its memory is checked by what uses it */
   private constructor(
-    readonly memory: Memory,
-    readonly dtype: DType,
-    readonly shape: readonly number[],
-    readonly strides: readonly number[],
-    readonly byteOffset = 0,
-  ) {}
+    memory: Memory,
+    dtype: DType,
+    shape: readonly number[],
+    strides: readonly number[],
+    byteOffset = 0,
+  ) {
+    if (!isInstance(memory, Memory))
+      throw new ArgumentTypeError(`tensor: memory: expected a Memory, got ${describe(memory)}`);
+    if (typeof byteOffset !== "number")
+      throw new ArgumentTypeError(`tensor: byteOffset: expected a number, got ${describe(byteOffset)}`);
+    this.memory = memory;
+    this.dtype = checkDType("tensor", dtype);
+    this.shape = checkSizes("shape", shape);
+    this.strides = checkSizes("strides", strides);
+    this.byteOffset = byteOffset;
+  }
 
   /** A contiguous tensor over `memory`. */
   static packed(memory: Memory, dtype: DType, shape: readonly number[], byteOffset = 0): Tensor {
-    return new Tensor(memory, dtype, shape, packedStrides(shape), byteOffset);
+    return new Tensor(memory, dtype, shape, packedStrides(checkSizes("shape", shape)), byteOffset);
   }
 
   get device(): Device {
@@ -77,19 +105,20 @@ export class Tensor {
 
   /** Size of an axis; negative axes count from the end. */
   size(axis: number): number {
-    const size = this.shape.at(axis);
+    const size = Number.isInteger(axis) ? this.shape.at(axis) : undefined;
     if (size === undefined)
-      throw new ArgumentRangeError(`tensor: axis ${axis} of a tensor of rank ${this.rank}`);
+      throw new ArgumentRangeError(`tensor: axis ${describe(axis)} of a tensor of rank ${this.rank}`);
     return size;
   }
 
   /** The same elements in another shape (contiguous tensors only). One axis may be -1. */
   reshape(shape: readonly number[]): Tensor {
-    const known = count(shape.filter((size) => size !== -1));
-    const full = shape.map((size) => (size === -1 ? this.numel / known : size));
+    const sizes = checkSizes("reshape", shape, -1);
+    const known = count(sizes.filter((size) => size !== -1));
+    const full = sizes.map((size) => (size === -1 ? this.numel / known : size));
     if (!this.isPacked || count(full) !== this.numel || !full.every(Number.isInteger)) {
       throw new ArgumentRangeError(
-        `reshape: cannot view [${this.shape}] (strides [${this.strides}]) as [${shape}]`,
+        `reshape: cannot view [${this.shape}] (strides [${this.strides}]) as [${sizes}]`,
       );
     }
     return Tensor.packed(this.memory, this.dtype, full, this.byteOffset);
@@ -97,6 +126,7 @@ export class Tensor {
 
   /** Splits the last axis (contiguous) into several: [T, H * Dh] -> [T, H, Dh], also of a strided view. */
   splitLast(...sizes: readonly number[]): Tensor {
+    checkSizes("splitLast", sizes);
     if (count(sizes) !== this.size(-1) || (this.strides.at(-1) !== 1 && this.size(-1) > 1)) {
       throw new ArgumentRangeError(
         `splitLast: cannot split the last axis of [${this.shape}] into [${sizes}]`,
@@ -114,9 +144,11 @@ export class Tensor {
 
   /** Elements [start, end) of an axis, as a view. */
   slice(axis: number, start: number, end: number): Tensor {
+    const size = this.size(axis);
     const at = axis < 0 ? axis + this.rank : axis;
-    if (!(0 <= start && start <= end && end <= this.size(at))) {
-      throw new ArgumentRangeError(`slice: [${start}, ${end}) of axis ${axis} of [${this.shape}]`);
+    if (!(Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= size)) {
+      const range = `[${describe(start)}, ${describe(end)})`;
+      throw new ArgumentRangeError(`slice: ${range} of axis ${axis} of [${this.shape}]`);
     }
     const shape = this.shape.map((size, i) => (i === at ? end - start : size));
     const offset = this.byteOffset + byteLength(this.dtype, start * (this.strides[at] as number));
@@ -126,19 +158,30 @@ export class Tensor {
   /**
    * Writes the whole (contiguous) tensor in stream order. The data is copied before the call returns.
    * f16 and bf16 are raw bits in a Uint16Array.
+   *
+   * @throws ArgumentTypeError for data of another class than that of the dtype; ArgumentRangeError for one of another length
    */
   write(stream: Stream, data: HostArray): void {
+    const handle = streamHandle("write", stream);
     this.#requirePacked("write");
+    const Type = hostArrayType(this.dtype);
+    if (!isInstance<HostArray>(data, Type)) {
+      const expected = `expected a ${Type.name} for ${this.dtype}`;
+      throw new ArgumentTypeError(`write: data: ${expected}, got ${describe(data)}`);
+    }
     if (data.byteLength !== byteLength(this.dtype, this.numel)) {
       throw new ArgumentRangeError(
         `write: [${this.shape}] ${this.dtype} takes ${byteLength(this.dtype, this.numel)} bytes, got ${data.byteLength}`,
       );
     }
-    native.write(stream.handle, this.memory.handle, this.byteOffset, data);
+    // Shared memory has no address for the addon; the copy is one that `write` makes anyway.
+    const own = data.buffer instanceof ArrayBuffer ? data : data.slice();
+    native.write(handle, this.memory.handle, this.byteOffset, own);
   }
 
   /** Reads the (contiguous) tensor as it is when the stream reaches this point. @throws ExecutionError, ClosedError */
   async read(stream: Stream): Promise<HostArray> {
+    streamHandle("read", stream);
     this.#requirePacked("read");
     return hostArray(this.dtype, await stream.readBytes(this, byteLength(this.dtype, this.numel)));
   }

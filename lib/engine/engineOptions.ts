@@ -1,10 +1,11 @@
 /** Options of `LLM.load`, their checks, and how much memory the KV pool takes. */
 import os from "node:os";
+import { describe } from "../arguments.js";
 import { checkDeviceName, type Device, type DeviceName } from "../device.js";
 import { byteLength } from "../dtype.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
-import { checkBoolean, checkChoice, checkNames, checkNumber, checkSignal, describe } from "./validate.js";
+import { checkBoolean, checkChoice, checkNumber, checkSignal, readOptions } from "./validate.js";
 import type { RunnerOptions } from "./runner.js";
 import type { SchedulerOptions } from "./schedulerOptions.js";
 
@@ -50,13 +51,16 @@ export interface LLMOptions {
   readonly stepTimeoutMs?: number;
   /** Branch, tag or commit of a hub id. Default "main". */
   readonly revision?: string;
-  /** Called while downloading and loading. Default: a download shows a progress bar when stderr is a terminal. */
+  /**
+   * Called while downloading and loading; what it throws ends the load. Default: a download shows a progress bar when stderr
+   * is a terminal.
+   */
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Aborts the load. */
   readonly signal?: AbortSignal;
 }
 
-const names: readonly (keyof LLMOptions)[] = [
+export const loadOptionNames: readonly (keyof LLMOptions)[] = [
   "device",
   "threads",
   "dtype",
@@ -82,8 +86,8 @@ export type ResolvedOptions = Readonly<
 >;
 
 /** @throws ArgumentTypeError, ArgumentRangeError naming the option */
-export function resolveOptions(options: LLMOptions): ResolvedOptions {
-  checkNames("LLM.load", options, names);
+export function resolveOptions(given: LLMOptions): ResolvedOptions {
+  const options = readOptions("LLM.load", given, loadOptionNames);
   const integer = (name: keyof LLMOptions, fallback: number, min: number, max = 0x7fffffff) =>
     checkNumber(name, options[name], fallback, { min, max, integer: true });
   const maxSequences = integer("maxSequences", 32, 1, 4096);

@@ -4,6 +4,7 @@ import type { GenerateChunk } from "./output.js";
 import type { Prompt } from "./generateAll.js";
 import { LLM } from "./llm.js";
 import type { LLMOptions } from "./engineOptions.js";
+import { copyOptions } from "./validate.js";
 
 /**
  * Loads a model for one generation and closes it afterwards. Programs that generate more than once keep an `LLM`.
@@ -17,7 +18,7 @@ export async function* generate(
   prompt: Prompt,
   options: GenerateOptions & { readonly load?: LLMOptions } = {},
 ): AsyncGenerator<GenerateChunk, void, void> {
-  const { load, ...generateOptions } = options;
+  const { load, ...generateOptions } = copyOptions("generate", options);
   await using llm = await LLM.load(model, load);
   yield* llm.generate(prompt, generateOptions);
 }

@@ -1,9 +1,10 @@
 /** Many prompts with one call: all at once to the engine, results in their order, a failure with its prompt's index. */
 import cliProgress from "cli-progress";
+import { describe, readArguments } from "../arguments.js";
 import { ArgumentTypeError, GenerateAllError } from "../errors.js";
 import type { GenerateOptions } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
-import { checkBoolean, checkChoice, checkObject, describe } from "./validate.js";
+import { checkBoolean, checkChoice, copyOptions } from "./validate.js";
 
 /** Text, or token ids. */
 export type Prompt = string | readonly number[] | Int32Array;
@@ -29,16 +30,17 @@ export async function generateAll(
     readonly generate: (prompt: Prompt, options: GenerateOptions) => GenerationStream;
   },
 ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
-  if (!Array.isArray(prompts))
+  // Array.from, unlike map, visits the holes of a sparse array.
+  const list = readArguments("prompts", () => {
+    if (Array.isArray(prompts)) return Array.from(prompts as readonly Prompt[]);
     throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
-  checkObject("generateAll", options);
-  const { progress: wanted, onError: mode, ...generateOptions } = options;
+  });
+  const { progress: wanted, onError: mode, ...generateOptions } = copyOptions("generateAll", options);
   const onError = checkChoice("onError", mode, "throw", ["throw", "settle"]);
   llm.check(generateOptions);
-  const bar = startBar(prompts.length, checkBoolean("progress", wanted, process.stderr.isTTY === true));
+  const bar = startBar(list.length, checkBoolean("progress", wanted, process.stderr.isTTY === true));
   const streams: (GenerationStream | undefined)[] = [];
-  // Array.from, unlike map, visits the holes of a sparse array.
-  const results = Array.from(prompts as readonly Prompt[], async (prompt, index) => {
+  const results = list.map(async (prompt, index) => {
     try {
       const stream = (streams[index] = llm.generate(prompt, generateOptions));
       const result = await stream.result();

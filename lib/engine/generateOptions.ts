@@ -1,9 +1,10 @@
 /** What a caller may ask of one generation, and its checked form. */
 import { randomInt } from "node:crypto";
+import { describe, readArguments } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import type { SamplingDefaults } from "../weights/config.js";
 import type { Sampling } from "./sampling.js";
-import { checkBoolean, checkNames, checkNumber, checkSignal, checkTokenIds, describe } from "./validate.js";
+import { checkBoolean, checkNumber, checkSignal, checkTokenIds, readOptions } from "./validate.js";
 
 export interface GenerateOptions {
   /** Most tokens to generate. Default: up to the end of the context. */
@@ -50,7 +51,7 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
 }
 
-const names: readonly (keyof GenerateOptions)[] = [
+export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
   "maxTokens",
   "minTokens",
   "temperature",
@@ -102,8 +103,12 @@ export interface Generation {
 }
 
 /** @throws ArgumentTypeError, ArgumentRangeError, TextError naming the option */
-export function resolveGeneration(options: GenerateOptions, context: GenerateContext): Generation {
-  checkNames("generate", options, names);
+export function resolveGeneration(given: GenerateOptions, context: GenerateContext): Generation {
+  const options = readOptions("generate", given, generateOptionNames);
+  return readArguments("generate", () => resolve(options, context)); // lists and objects may run the caller's code, too
+}
+
+function resolve(options: GenerateOptions, context: GenerateContext): Generation {
   const maxTokens = checkNumber("maxTokens", options.maxTokens, context.contextLength, positive);
   const minTokens = checkNumber("minTokens", options.minTokens, 0, { min: 0, max: maxTokens, integer: true });
   const ids = checkTokenIds("stopTokenIds", options.stopTokenIds ?? [], context.vocabSize);
@@ -188,7 +193,7 @@ function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): Rea
 
 function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): readonly string[] {
   if (stop === undefined) return [];
-  const list: unknown[] = Array.isArray(stop) ? stop : [stop];
+  const list: unknown[] = Array.isArray(stop) ? [...(stop as readonly unknown[])] : [stop];
   for (const [i, text] of list.entries()) {
     if (typeof text !== "string" || text === "") {
       throw new ArgumentTypeError(`stop[${i}]: expected a string that is not empty, got ${describe(text)}`);

@@ -1,4 +1,5 @@
 /** The public class: a loaded model that generates text for many requests at once. */
+import { readArguments } from "../arguments.js";
 import type { Device } from "../device.js";
 import { ClosedError, TextError } from "../errors.js";
 import { loadModel } from "../models/load.js";
@@ -19,7 +20,7 @@ import { traceRouting } from "./routing.js";
 import { openDevice } from "./openDevice.js";
 import { ModelRunner } from "./runner.js";
 import { Scheduler } from "./scheduler.js";
-import { checkNames, checkNumber, checkObject, checkTokenIds } from "./validate.js";
+import { checkNumber, checkTokenIds, copyOptions, readOptions } from "./validate.js";
 
 /** Options of `chat`: those of `generate`, and what the template takes. */
 export interface ChatOptions extends GenerateOptions {
@@ -131,11 +132,12 @@ export class LLM {
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): GenerationStream {
     this.#requireOpen();
-    checkObject("chat", options);
-    checkObject("templateOptions", options.templateOptions ?? {});
-    const { tools, templateOptions, ...generateOptions } = options;
+    const { tools, templateOptions, ...generateOptions } = copyOptions("chat", options);
     const generation = resolveGeneration(generateOptions, this.#parts.context);
-    const text = this.#parts.template.render(messages, { ...templateOptions, ...(tools && { tools }) });
+    const variables = copyOptions("templateOptions", templateOptions ?? {});
+    const text = readArguments("chat", () =>
+      this.#parts.template.render(messages, { ...variables, ...(tools && { tools }) }),
+    );
     // The template writes the special tokens itself.
     return startGeneration(this.#parts.engine, this.#parts.tokenizer, this.#textIds(text, false), generation);
   }
@@ -213,8 +215,8 @@ export class LLM {
    * @throws ArgumentTypeError, ArgumentRangeError for bad options
    */
   close(options: { readonly drainMs?: number } = {}): Promise<void> {
-    checkNames("close", options, ["drainMs"]);
-    const drainMs = checkNumber("drainMs", options.drainMs, 0, { min: 0, max: 0x7fffffff });
+    const { drainMs: wanted } = readOptions("close", options, ["drainMs"]);
+    const drainMs = checkNumber("drainMs", wanted, 0, { min: 0, max: 0x7fffffff });
     return (this.#closing ??= this.#close(drainMs));
   }
 

@@ -1,5 +1,6 @@
 /** Checks of user options: unknown names, wrong types and values out of range each give a typed error that names them. */
 import { closest, distance } from "fastest-levenshtein";
+import { describe, readArguments } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 
 export interface NumberRule {
@@ -13,6 +14,14 @@ export function checkObject(what: string, value: unknown): asserts value is obje
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(value)}`);
   }
+}
+
+/** A copy of an options object whose names are checked later. @throws ArgumentTypeError */
+export function copyOptions<T extends object>(what: string, options: T): T {
+  return readArguments(what, () => {
+    checkObject(what, options);
+    return { ...options };
+  });
 }
 
 /** @throws ArgumentTypeError when `options` is no object or has a name that is not in `known` */
@@ -33,6 +42,23 @@ function closestName(name: string, known: readonly string[]): string | undefined
   const best = closest(spelled, known.map(plain));
   const isNear = distance(spelled, best) <= Math.max(1, Math.floor(spelled.length / 4));
   return isNear ? known.find((one) => plain(one) === best) : undefined;
+}
+
+/**
+ * The known options as a plain object: each is read once, so that what was checked is what is used, whatever a getter or a
+ * Proxy returns the next time.
+ *
+ * @throws ArgumentTypeError as checkNames, and when reading an option throws
+ */
+export function readOptions<T extends object>(
+  what: string,
+  options: T,
+  known: readonly (keyof T & string)[],
+): T {
+  return readArguments(what, () => {
+    checkNames(what, options, known);
+    return Object.fromEntries(known.map((name) => [name, options[name]])) as T;
+  });
 }
 
 /** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
@@ -79,29 +105,28 @@ export function checkChoice<T extends string>(
 
 /** @throws ArgumentTypeError */
 export function checkSignal(value: unknown): AbortSignal | undefined {
-  if (value !== undefined && !(value instanceof AbortSignal)) {
-    throw new ArgumentTypeError(`signal: expected an AbortSignal, got ${describe(value)}`);
+  if (value === undefined) return undefined;
+  try {
+    if (value instanceof AbortSignal && typeof value.aborted === "boolean") return value;
+  } catch {
+    // something that only looks like one
   }
-  return value;
+  throw new ArgumentTypeError(`signal: expected an AbortSignal, got ${describe(value)}`);
 }
 
 /** Token ids as a plain list. @throws ArgumentTypeError, ArgumentRangeError naming the entry */
 export function checkTokenIds(name: string, value: unknown, vocabSize: number): number[] {
-  const isList = Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array;
-  if (!isList) throw new ArgumentTypeError(`${name}: expected token ids, got ${describe(value)}`);
-  const ids = Array.from(value as ArrayLike<unknown>);
+  const ids = readArguments(name, () => {
+    const isList = Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array;
+    if (isList) return Array.from(value as ArrayLike<unknown>);
+    throw new ArgumentTypeError(`${name}: expected token ids, got ${describe(value)}`);
+  });
   for (const [i, id] of ids.entries()) {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new ArgumentRangeError(
-        `${name}[${i}]: expected a token id from 0 to ${vocabSize - 1}, got ${String(id)}`,
+        `${name}[${i}]: expected a token id from 0 to ${vocabSize - 1}, got ${describe(id)}`,
       );
     }
   }
   return ids as number[];
-}
-
-export function describe(value: unknown): string {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "string" ? JSON.stringify(value) : `${typeof value} ${String(value)}`;
 }

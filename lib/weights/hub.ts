@@ -3,6 +3,7 @@
  * the standard cache (hubSnapshot.ts, loaded only when an id is given).
  */
 import { stat } from "node:fs/promises";
+import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, CheckpointError } from "../errors.js";
 
 /** Progress of one file. `loaded` never decreases and ends at `total`; files that are cached already are not reported. */
@@ -41,7 +42,7 @@ const revisionPattern = /^(?!.*(?:\.\.|\/\.))[A-Za-z0-9_][\w.+-]*(?:\/[\w.+-]+)*
  */
 export async function resolveModel(pathOrId: string, options: ResolveModelOptions = {}): Promise<string> {
   if (typeof pathOrId !== "string" || pathOrId === "") {
-    throw new ArgumentTypeError(`model: expected a folder or a hub id, got ${JSON.stringify(pathOrId)}`);
+    throw new ArgumentTypeError(`model: expected a folder or a hub id, got ${describe(pathOrId)}`);
   }
   const { signal, revision } = options;
   signal?.throwIfAborted();

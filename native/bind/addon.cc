@@ -19,11 +19,18 @@ void AddonState::shut_down() {
   devices.clear();
   files.clear();
   settler.stop();
+  make_error.Reset();
 }
 
 AddonState& state_of(Napi::Env env) { return *env.GetInstanceData<AddonState>(); }
 
 namespace {
+
+/// onError(make): `make(code, message, neededBytes, freeBytes)` gives the error that a failed call throws
+Napi::Value on_error(const Napi::CallbackInfo& info) {
+  state_of(info.Env()).make_error = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
 
 const char* code_of(ErrorKind kind) {
   switch (kind) {
@@ -45,23 +52,25 @@ const char* code_of(ErrorKind kind) {
 
 }  // namespace
 
-void throw_js(Napi::Env env, const Error& error) {
-  Napi::Error js = error.kind() == ErrorKind::type    ? Napi::TypeError::New(env, error.what())
-                   : error.kind() == ErrorKind::range ? Napi::RangeError::New(env, error.what())
-                                                      : Napi::Error::New(env, error.what());
-  js.Set("code", Napi::String::New(env, code_of(error.kind())));
-  if (const auto* memory = dynamic_cast<const OutOfMemory*>(&error)) {
-    js.Set("neededBytes", Napi::Number::New(env, static_cast<double>(memory->needed())));
-    js.Set("freeBytes", Napi::Number::New(env, static_cast<double>(memory->free())));
-  }
-  throw js;
+/// Throws what lib/native.ts makes of a code and a message: the classes of lib/errors.ts.
+[[noreturn]] static void throw_typed(Napi::Env env, const char* code, const std::string& message,
+                                     double needed = 0, double free = 0) {
+  const Napi::FunctionReference& make = state_of(env).make_error;
+  if (make.IsEmpty()) throw Napi::Error::New(env, message);
+  const auto js = [&](double v) { return Napi::Number::New(env, v); };
+  throw Napi::Error(
+      env, make.Call({Napi::String::New(env, code), Napi::String::New(env, message), js(needed), js(free)}));
 }
 
 void throw_js(Napi::Env env, const std::exception& error) {
+  if (const auto* memory = dynamic_cast<const OutOfMemory*>(&error)) {
+    throw_typed(env, code_of(memory->kind()), memory->what(), static_cast<double>(memory->needed()),
+                static_cast<double>(memory->free()));
+  }
+  if (const auto* own = dynamic_cast<const Error*>(&error))
+    throw_typed(env, code_of(own->kind()), own->what());
   const bool memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
-  Napi::Error js = Napi::Error::New(env, memory ? "out of host memory" : error.what());
-  js.Set("code", Napi::String::New(env, memory ? "ERR_OUT_OF_MEMORY" : "ERR_NATIVE"));
-  throw js;
+  throw_typed(env, memory ? "ERR_OUT_OF_MEMORY" : "ERR_NATIVE", memory ? "out of host memory" : error.what());
 }
 
 double number(const Napi::CallbackInfo& info, size_t index) {
@@ -85,6 +94,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(state);  // deleted with the environment, after the hook
   env.AddCleanupHook([state] { state->shut_down(); });
   exports.Set("arguments", state->arguments.Value());
+  method<on_error>(env, exports, "onError");
   register_devices(env, exports);
   register_streams(env, exports);
   register_ops(env, exports);

@@ -30,28 +30,22 @@ struct AddonState {
   HandleTable<Graph> graphs{"graph"};
   HandleTable<MappedFile> files{"file"};
   Settler settler;
+  Napi::FunctionReference make_error;  // empty until lib/native.ts has loaded
   Napi::Reference<Napi::Float64Array> arguments;
   const double* argument_values = nullptr;  // of `arguments`, which is never detached: it does not leave lib/
 };
 
 AddonState& state_of(Napi::Env env);
 
-/// Runs `body` and turns C++ exceptions into JavaScript errors with a `code`; nothing else throws across the
-/// boundary.
-template <class Body>
-Napi::Value guard(Napi::Env env, const Body& body);
-[[noreturn]] void throw_js(Napi::Env env, const Error& error);
+/// Throws `error` as JavaScript: an instance of the classes of lib/errors.ts, with a `code`.
 [[noreturn]] void throw_js(Napi::Env env, const std::exception& error);
 
+/// Runs `body` and turns C++ exceptions into JavaScript errors; nothing else throws across the boundary.
 template <class Body>
 Napi::Value guard(Napi::Env env, const Body& body) {
   try {
     return body();
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (const Error& e) {
-    throw_js(env, e);
-  } catch (const std::exception& e) {
+  } catch (const std::exception& e) {  // of Node-API itself (Napi::Error), too
     throw_js(env, e);
   }
 }

@@ -1,0 +1,95 @@
+/**
+ * What checks of arguments have in common: how a wrong value is printed, and that code of the caller (a getter, a Proxy, a
+ * toString) that runs while arguments are read cannot end a call in an untyped error.
+ */
+import { ArgumentRangeError, ArgumentTypeError, WarploopError } from "./errors.js";
+import type { Handle } from "./native.js";
+
+const longestText = 80; // characters of a value in a message
+
+/** A value as an error message prints it: short, and without running code of the value. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object") return describeObject(value);
+  if (typeof value !== "string") return `${typeof value} ${String(value)}`;
+  return JSON.stringify(value.length > longestText ? `${value.slice(0, longestText)}...` : value);
+}
+
+function describeObject(value: object): string {
+  try {
+    if (Array.isArray(value)) return "an array";
+    const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+    return typeof name === "string" && name !== "" && name !== "Object"
+      ? `an object of class ${name.slice(0, longestText)}`
+      : "an object";
+  } catch {
+    return "an object that cannot be looked at"; // a Proxy that throws
+  }
+}
+
+/** `instanceof` that also has an answer for a Proxy that throws. */
+export function isInstance<T>(value: unknown, Type: { readonly prototype: T }): value is T {
+  try {
+    return value instanceof (Type as unknown as new () => T);
+  } catch {
+    return false;
+  }
+}
+
+/** True for the errors that lib/errors.ts declares. */
+export function isTyped(error: unknown): boolean {
+  return (
+    isInstance(error, ArgumentTypeError) ||
+    isInstance(error, ArgumentRangeError) ||
+    isInstance(error, WarploopError)
+  );
+}
+
+/**
+ * Runs `read`, which looks into what a caller passed.
+ * @param what the public function
+ * @throws typed errors of `read` as they are; ArgumentTypeError for anything else, with it as the cause
+ */
+export function readArguments<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (isTyped(cause)) throw cause;
+    const message = `${what}: an argument cannot be read: ${messageOf(cause)}`;
+    throw new ArgumentTypeError(message, undefined, { cause });
+  }
+}
+
+function messageOf(error: unknown): string {
+  try {
+    return isInstance(error, Error) ? error.message : describe(error);
+  } catch {
+    return "its error cannot be read either";
+  }
+}
+
+/** The native handle of a stream. @throws ArgumentTypeError when it is none; ClosedError after its dispose */
+export function streamHandle(what: string, stream: { readonly handle: Handle }): Handle {
+  const handle: unknown = readArguments(what, () => (stream as typeof stream | null | undefined)?.handle);
+  if (typeof handle === "number") return handle as Handle;
+  throw new ArgumentTypeError(`${what}: stream: expected a Stream, got ${describe(stream)}`);
+}
+
+/**
+ * A copy of a list of sizes, so that what was checked stays what it is.
+ * @param what function and argument
+ * @throws ArgumentTypeError for what is no list; ArgumentRangeError for entries that are not whole numbers from `least`
+ */
+export function checkSizes(what: string, sizes: readonly number[], least = 0): readonly number[] {
+  const copy = readArguments(what, () => {
+    if (Array.isArray(sizes)) return sizes.slice() as readonly number[];
+    throw new ArgumentTypeError(`${what}: expected an array of sizes, got ${describe(sizes)}`);
+  });
+  for (let i = 0; i < copy.length; i++) {
+    if (Number.isSafeInteger(copy[i]) && (copy[i] as number) >= least) continue;
+    const expected = `expected whole numbers >= ${least}, got`;
+    throw new ArgumentRangeError(`${what}: ${expected} ${describe(copy[i])} at index ${i}`);
+  }
+  return copy;
+}

@@ -1,0 +1,106 @@
+/**
+ * Values that a caller in plain JavaScript may pass by mistake, or to do harm: each is made anew, because some of them are
+ * used up. `typedErrorOf` is what every public function has to give for them, if it gives an error at all.
+ */
+import { isTyped } from "../../lib/arguments.js";
+
+function throws(): never {
+  throw new Error("a trap of the caller");
+}
+
+function detached(): Float32Array {
+  const array = new Float32Array(4);
+  structuredClone(array.buffer, { transfer: [array.buffer] });
+  return array;
+}
+
+function revoked(target: object): unknown {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
+/** A class whose instances are printed, named and converted by code that throws. */
+class Hostile {
+  get message(): string {
+    return throws();
+  }
+  toString(): string {
+    return throws();
+  }
+  toJSON(): string {
+    return throws();
+  }
+  [Symbol.toPrimitive](): string {
+    return throws();
+  }
+  get [Symbol.toStringTag](): string {
+    return throws();
+  }
+}
+
+export const oddValues: Readonly<Record<string, () => unknown>> = {
+  null: () => null,
+  NaN: () => NaN,
+  Infinity: () => Infinity,
+  "-1": () => -1,
+  "0.5": () => 0.5,
+  "2 ** 31": () => 2 ** 31,
+  "2 ** 53": () => 2 ** 53,
+  "1n": () => 1n,
+  true: () => true,
+  symbol: () => Symbol("x"),
+  "lone surrogate": () => "\ud800",
+  "empty string": () => "",
+  text: () => "5",
+  function: () => () => 1,
+  object: () => ({}),
+  array: () => [],
+  "sparse array": () => [1, , 2],
+  "array of symbols": () => [Symbol("x")],
+  "array of null": () => [null],
+  "object without prototype": () => Object.create(null) as object,
+  date: () => new Date(NaN),
+  map: () => new Map([[1, 2]]),
+  promise: () => Promise.resolve(1),
+  "throwing toString": () => new Hostile(),
+  "throwing proxy": () =>
+    new Proxy({}, { get: throws, ownKeys: throws, getPrototypeOf: throws, has: throws }),
+  "throwing array": () => new Proxy([1, 2], { get: throws }),
+  "array that throws a hostile error": () =>
+    new Proxy([1], {
+      get: () => {
+        throw Object.create(new Hostile(), {});
+      },
+    }),
+  "revoked proxy": () => revoked({}),
+  "revoked array": () => revoked([]),
+  "array with a throwing getter": () => Object.defineProperty([1], 0, { get: throws }),
+  "object with a throwing getter": () => Object.defineProperty({}, "x", { get: throws, enumerable: true }),
+  "no signal": () => Object.create(AbortSignal.prototype) as object,
+  BigInt64Array: () => new BigInt64Array(2),
+  Float64Array: () => new Float64Array(2),
+  DataView: () => new DataView(new ArrayBuffer(16)),
+  "detached array": detached,
+  "shared array": () => new Int32Array(new SharedArrayBuffer(16)),
+};
+
+/** A short text about the error of a call that is not typed, and undefined for all that is well. */
+export async function untypedErrorOf(call: () => unknown): Promise<string | undefined> {
+  try {
+    const value = call();
+    const pending =
+      typeof value === "object" && value !== null && "result" in value
+        ? (value as { result: () => Promise<unknown> }).result()
+        : value;
+    await pending;
+    return undefined;
+  } catch (error) {
+    if (isTyped(error) && /^ERR_[A-Z_]+$/.test((error as { code: string }).code)) return undefined;
+    try {
+      return String(error).slice(0, 120);
+    } catch {
+      return "an error that cannot be printed";
+    }
+  }
+}
