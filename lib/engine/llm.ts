@@ -2,12 +2,11 @@
 import { readArguments } from "../arguments.js";
 import type { Device } from "../device.js";
 import { ClosedError, TextError } from "../errors.js";
-import { loadModel } from "../models/load.js";
+import { describeModel, loadModel, type ModelDescription } from "../models/load.js";
 import type { Model, ModelShape } from "../models/model.js";
 import type { Stream } from "../stream.js";
 import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import { Tokenizer } from "../text/tokenizer.js";
-import { readConfig } from "../weights/config.js";
 import { resolveModel } from "../weights/hub.js";
 import { createProgressBar } from "../weights/progressBar.js";
 import { Engine, type EngineStats } from "./engine.js";
@@ -72,15 +71,14 @@ export class LLM {
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
     const resolved = resolveOptions(options);
     const { onProgress, signal, dtype } = resolved;
-    const folder = await fetchModel(pathOrId, resolved);
-    const config = await readConfig(folder);
+    const { folder, description } = await fetchModel(pathOrId, resolved);
+    const { config } = description;
     const tokenizer = await Tokenizer.load(folder);
     const template = await ChatTemplate.load(folder);
     const device = openDevice(resolved);
     try {
       const stream = device.createStream();
-      const { contextLength } = resolved;
-      const model = await loadModel(folder, { stream, dtype, contextLength, onProgress, signal });
+      const model = await loadModel(folder, { stream, dtype, description, onProgress, signal });
       signal?.throwIfAborted(); // the last report of progress may have aborted
       const capacity = planCapacity(resolved, model.shape, device);
       const runner = new ModelRunner(model, stream, capacity);
@@ -260,16 +258,27 @@ export class LLM {
   }
 }
 
-/** A folder as it is, a hub id through the cache; a download shows a bar on a terminal unless the caller listens. */
-async function fetchModel(pathOrId: string, options: ResolvedOptions): Promise<string> {
-  const { revision, onProgress, signal } = options;
+/**
+ * A folder as it is, a hub id through the cache; a download shows a bar on a terminal unless the caller listens. The model is
+ * described before a weight is fetched, so that one that cannot run costs nothing.
+ */
+async function fetchModel(
+  pathOrId: string,
+  options: ResolvedOptions,
+): Promise<{ readonly folder: string; readonly description: ModelDescription }> {
+  const { revision, onProgress, signal, contextLength } = options;
   const bar = createProgressBar();
+  let description: ModelDescription | undefined;
   try {
-    return await resolveModel(pathOrId, {
+    const folder = await resolveModel(pathOrId, {
       ...(revision !== undefined && { revision }),
       ...(signal && { signal }),
       onProgress: onProgress ?? bar.onProgress,
+      beforeWeights: async (small) => {
+        description = await describeModel(small, contextLength);
+      },
     });
+    return { folder, description: description! };
   } finally {
     bar.stop();
   }

@@ -13,10 +13,35 @@ import { chooseContextLength } from "./limits.js";
 import { loadWeights, storedDtype, type LoadProgress } from "./loadWeights.js";
 import type { Model, ModelDefinition } from "./model.js";
 import type { ModelWeights } from "./modelWeights.js";
-import { findFamily } from "./registry.js";
+import { refuseQuantizationFiles } from "./quantization.js";
+import { findFamily, supportedArchitectures } from "./registry.js";
 
 export type { DTypeOption } from "./activationDtype.js";
 export type { LoadProgress } from "./loadWeights.js";
+
+/** What the small files of a checkpoint say: everything that can be known before its weights are there. */
+export interface ModelDescription {
+  readonly config: ModelConfigJson;
+  readonly definition: ModelDefinition;
+  /** Positions that the model will be loaded for. */
+  readonly contextLength: number;
+}
+
+/**
+ * Reads the config of a checkpoint and finds out whether it runs here: architecture, quantisation, every field, and the
+ * context length. Reads no weights, which need not be there.
+ *
+ * @param asked `contextLength` of the load options
+ * @throws CheckpointError naming the file and the model type or the field; ERR_UNSUPPORTED_ARCHITECTURE
+ * @throws ArgumentRangeError for a context that the positions of the model cannot express
+ */
+export async function describeModel(folder: string, asked?: number): Promise<ModelDescription> {
+  const config = await readConfig(folder);
+  const family = findFamily(config.architecture, config.file, config.reader.json["model_type"]);
+  const definition = family(config.reader);
+  await refuseQuantizationFiles(folder, supportedArchitectures);
+  return { config, definition, contextLength: chooseContextLength(definition, asked) };
+}
 
 export interface LoadModelOptions {
   /** Loads, and names the device. Other streams of that device may run the model. */
@@ -26,6 +51,8 @@ export interface LoadModelOptions {
   /** Longest context, in tokens. Default: `max_position_embeddings`, at most 32768. */
   readonly contextLength?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Of this folder and context length, where the caller has it already. */
+  readonly description?: ModelDescription | undefined;
   /** Stops between tensors; the load rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -40,13 +67,8 @@ export interface LoadModelOptions {
 export async function loadModel(folder: string, options: LoadModelOptions): Promise<Model> {
   const { stream, onProgress, signal } = options;
   signal?.throwIfAborted();
-  const config = await readConfig(folder);
-  const definition = findFamily(
-    config.architecture,
-    config.file,
-    config.reader.json["model_type"],
-  )(config.reader);
-  const contextLength = chooseContextLength(definition, options.contextLength);
+  const description = options.description ?? (await describeModel(folder, options.contextLength));
+  const { definition, contextLength } = description;
 
   await using checkpoint = await openCheckpoint(folder);
   const plan = resolveWeights(definition.weights, checkpoint);
@@ -61,7 +83,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
     };
     const built = definition.build(weights, { dtype, contextLength, constant });
     await stream.synchronize(); // another stream may run the model: everything must be there
-    return makeModel(config, definition, built, { weights, dtype, contextLength });
+    return makeModel(description, built, { weights, dtype });
   } catch (error) {
     weights.dispose();
     throw error;
@@ -69,12 +91,10 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
 }
 
 function makeModel(
-  config: ModelConfigJson,
-  definition: ModelDefinition,
+  { config, definition, contextLength }: ModelDescription,
   { forward, logits }: Decoder,
-  loaded: { readonly weights: ModelWeights; readonly dtype: FloatDType; readonly contextLength: number },
+  { weights, dtype }: { readonly weights: ModelWeights; readonly dtype: FloatDType },
 ): Model {
-  const { weights, dtype, contextLength } = loaded;
   const shape = {
     ...definition.shape,
     architecture: config.architecture,

@@ -1,9 +1,10 @@
 /**
  * Quantised checkpoints are refused by their config, before a weight is read: none of the published formats is run.
  */
+import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import type { ConfigReader } from "../weights/configReader.js";
-import { isObject, show } from "../weights/json.js";
+import { isFile, isObject, show } from "../weights/json.js";
 
 /** Where exporters say that the weights are quantised: transformers, compressed-tensors, MLX, AutoAWQ. */
 export const quantizationFields: readonly string[] = [
@@ -12,6 +13,9 @@ export const quantizationFields: readonly string[] = [
   "quantization",
   "quant_config",
 ];
+
+/** Files beside config.json in which exporters say it: ModelOpt, AutoGPTQ, AutoAWQ. */
+const quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"];
 
 /**
  * @param runs architectures that run, for the message
@@ -22,11 +26,26 @@ export function refuseQuantization(reader: ConfigReader, runs: readonly string[]
   if (field === undefined) return;
   const value = reader.json[field];
   const method = isObject(value) ? (value["quant_method"] ?? value["quant_algo"] ?? value["format"]) : value;
-  throw new CheckpointError(
+  const model = `this ${show(reader.json["model_type"])} are quantised (method ${show(method)})`;
+  throw quantizedError(reader.file, `${field}: the weights of ${model}`, runs);
+}
+
+/**
+ * @param folder of the checkpoint
+ * @throws CheckpointError ERR_CHECKPOINT_CONFIG naming the file
+ */
+export async function refuseQuantizationFiles(folder: string, runs: readonly string[]): Promise<void> {
+  for (const name of quantizationFiles) {
+    const file = join(folder, name);
+    if (await isFile(file)) throw quantizedError(file, "the weights beside this file are quantised", runs);
+  }
+}
+
+function quantizedError(file: string, what: string, runs: readonly string[]): CheckpointError {
+  return new CheckpointError(
     "ERR_CHECKPOINT_CONFIG",
-    `${reader.file}: ${field}: the weights of this ${show(reader.json["model_type"])} are quantised (method ` +
-      `${show(method)}), and quantised weights do not run here. Load the checkpoint that they were made from, in f32, ` +
-      `bf16 or f16; these architectures run: ${runs.join(", ")}`,
-    { file: reader.file },
+    `${file}: ${what}, and quantised weights do not run here. Load the checkpoint that they were made from, in f32, bf16 ` +
+      `or f16; these architectures run: ${runs.join(", ")}`,
+    { file },
   );
 }

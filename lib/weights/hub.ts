@@ -23,6 +23,11 @@ export interface ResolveModelOptions {
   readonly onProgress?: (progress: DownloadProgress) => void;
   /** Aborts a download; what has arrived is kept and continued by the next call. */
   readonly signal?: AbortSignal;
+  /**
+   * Called with the folder once all small files are in it, config.json among them, and before a weight is asked for. What it
+   * throws ends the call: nothing large is fetched for a model that cannot run.
+   */
+  readonly beforeWeights?: (folder: string) => Promise<void>;
   /** Access token for private and gated models. Default: HF_TOKEN. */
   readonly token?: string;
 }
@@ -48,8 +53,11 @@ export async function resolveModel(pathOrId: string, options: ResolveModelOption
   signal?.throwIfAborted();
   const kind = await kindOfPath(pathOrId);
   if (kind === "folder") {
-    if (revision === undefined) return pathOrId;
-    throw new ArgumentTypeError(`revision: only for hub ids, but ${pathOrId} is a folder`);
+    if (revision !== undefined) {
+      throw new ArgumentTypeError(`revision: only for hub ids, but ${pathOrId} is a folder`);
+    }
+    await options.beforeWeights?.(pathOrId);
+    return pathOrId;
   }
   const at = pathOrId.indexOf("@");
   const id = at < 0 ? pathOrId : pathOrId.slice(0, at);

@@ -7,10 +7,10 @@
  *
  * Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Knows nothing of the network.
  */
-import { link, mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { getHFHubCachePath, getRepoFolderName } from "@huggingface/hub";
-import { isNotFound } from "./json.js";
+import { isFile, isNotFound } from "./json.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
 
 const commitPattern = /^[0-9a-f]{40}$/;
@@ -70,16 +70,6 @@ export class RepoCache {
       if (code !== "EPERM" && code !== "ENOTSUP") throw error;
       await link(blob, path); // Windows without the right to make symbolic links
     }
-  }
-}
-
-/** True if the path, links followed, is a file. */
-export async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
   }
 }
 

@@ -12,9 +12,8 @@ import { constants } from "node:fs";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { HubError } from "../errors.js";
-import { isFile } from "./hubCache.js";
 import { hubStatusError, toHubError } from "./hubErrors.js";
-import { isNotFound } from "./json.js";
+import { isFile, isNotFound } from "./json.js";
 
 export interface BlobDownload {
   readonly url: string;

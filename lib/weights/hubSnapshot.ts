@@ -9,9 +9,10 @@ import { dirname, join } from "node:path";
 import { HUB_URL, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
 import { HubError } from "../errors.js";
 import type { ResolveModelOptions } from "./hub.js";
-import { isCommit, isFile, missingFiles, RepoCache } from "./hubCache.js";
+import { isCommit, missingFiles, RepoCache } from "./hubCache.js";
 import { downloadBlob, type BlobDownload } from "./hubDownload.js";
 import { toHubError } from "./hubErrors.js";
+import { isFile } from "./json.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
 
 /** A checked id and revision. */
@@ -21,7 +22,8 @@ export interface SnapshotRequest extends ResolveModelOptions {
 }
 
 /** Everything besides the weights, at the root of the repository. */
-const smallFilePattern = /^(?:config|generation_config|tokenizer[\w.-]*)\.json$|^chat_template\.jinja$/;
+const smallFilePattern =
+  /^(?:config|generation_config|tokenizer[\w.-]*|(?:hf_quant|quant|quantize)_config)\.json$|^chat_template\.jinja$/;
 
 /**
  * Fetches what is not cached yet and returns the snapshot folder. Online, the hub is asked what the revision is and which
@@ -33,7 +35,7 @@ export async function fetchSnapshot(request: SnapshotRequest): Promise<string> {
   const { id, revision, signal } = request;
   const what = `${id}@${revision}`;
   const cache = new RepoCache(id);
-  if (isOffline()) return cachedSnapshot(cache, request);
+  if (isOffline()) return checked(await cachedSnapshot(cache, request), request);
   const hub: Hub = { endpoint: endpoint(), fetch: hubFetch(request) };
   let commit: string;
   let files: ReadonlyMap<string, ListFileEntry>;
@@ -43,15 +45,21 @@ export async function fetchSnapshot(request: SnapshotRequest): Promise<string> {
   } catch (error) {
     const hubError = toHubError(error, what, signal);
     if (!(hubError instanceof HubError) || hubError.code !== "ERR_HUB_NETWORK") throw hubError;
-    return cachedSnapshot(cache, request).catch(() => {
+    const folder = await cachedSnapshot(cache, request).catch(() => {
       throw hubError;
     });
+    return checked(folder, request);
   }
   const snapshot = new SnapshotDownload(hub, cache, request, commit, files);
   await snapshot.run();
   // Last, so that offline use never finds a revision whose files are still on their way.
   await cache.writeRef(revision, commit);
   return cache.snapshotFolder(commit);
+}
+
+async function checked(folder: string, { beforeWeights }: SnapshotRequest): Promise<string> {
+  await beforeWeights?.(folder);
+  return folder;
 }
 
 interface Hub {
@@ -132,16 +140,20 @@ class SnapshotDownload {
     this.#files = files;
   }
 
-  /** Small files first, the weights last: a snapshot with all its weights has everything. */
+  /**
+   * Small files first, the weights last and only if the caller agrees: a snapshot with all its weights has everything, and
+   * nothing large is fetched for a model that cannot run.
+   */
   async run(): Promise<void> {
     if (!this.#files.has("config.json")) throw this.#lacks("config.json");
-    const hasSingle = this.#files.has(singleFileName);
-    if (!hasSingle && !this.#files.has(indexFileName)) throw this.#lacks("weights in safetensors format");
     const small = [...this.#files.keys()].filter((name) => smallFilePattern.test(name)).sort();
     for (const name of small) await this.#ensure(name);
-    if (hasSingle) return this.#ensure(singleFileName);
+    const folder = this.#cache.snapshotFolder(this.#commit);
+    await this.#request.beforeWeights?.(folder);
+    if (this.#files.has(singleFileName)) return this.#ensure(singleFileName);
+    if (!this.#files.has(indexFileName)) throw this.#lacks("weights in safetensors format");
     await this.#ensure(indexFileName);
-    const index = await readShardIndex(join(this.#cache.snapshotFolder(this.#commit), indexFileName));
+    const index = await readShardIndex(join(folder, indexFileName));
     // One after another: the hub fills a line with one connection, and an abort leaves one partial file.
     for (const name of shardFiles(index!)) await this.#ensure(name);
   }
