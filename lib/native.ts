@@ -58,6 +58,8 @@ interface Native {
   unmapFile(file: Handle): void;
   /** Only in the test build with the emulated GPU: the next kernel ends in a device fault. */
   failNextLaunch?(): void;
+  /** Only there, too: grids run their last `blocks` blocks only; 0: all. */
+  runLastBlocks?(blocks: number): void;
   liveHandles(): Readonly<Record<"devices" | "memory" | "streams" | "graphs" | "files", number>>;
   createStream(device: Handle): Handle;
   disposeStream(stream: Handle): void;

@@ -86,6 +86,17 @@ export class Tensor {
     return new Tensor(memory, dtype, shape, packedStrides(checkSizes("shape", shape)), byteOffset);
   }
 
+  /** Any view of `memory`; strides in elements. @internal */
+  static strided(
+    memory: Memory,
+    dtype: DType,
+    shape: readonly number[],
+    strides: readonly number[],
+    byteOffset = 0,
+  ): Tensor {
+    return new Tensor(memory, dtype, shape, strides, byteOffset);
+  }
+
   get device(): Device {
     return this.memory.device;
   }

@@ -133,6 +133,12 @@ Napi::Value fail_next_launch(const Napi::CallbackInfo& info) {
   simt::runtime::fail_next_launch();
   return info.Env().Undefined();
 }
+
+/// runLastBlocks(blocks): grids run their last `blocks` blocks only; 0: all
+Napi::Value run_last_blocks(const Napi::CallbackInfo& info) {
+  simt::runtime::run_last_blocks(info[0].As<Napi::Number>().Uint32Value());
+  return info.Env().Undefined();
+}
 #endif
 
 }  // namespace
@@ -151,6 +157,7 @@ void register_devices(Napi::Env env, Napi::Object exports) {
   method<live_handles>(env, exports, "liveHandles");
 #ifdef WARPLOOP_SIMT
   method<fail_next_launch>(env, exports, "failNextLaunch");
+  method<run_last_blocks>(env, exports, "runLastBlocks");
 #endif
 }
 

@@ -210,8 +210,10 @@ void Scheduler::run(const Launch& launch) {
   cluster_dim_ = launch.cluster;
   clusters_dim_ = {launch.grid.x / cluster_dim_.x, launch.grid.y / cluster_dim_.y,
                    launch.grid.z / cluster_dim_.z};
-  cluster_order_.resize(size_t{clusters_dim_.x} * clusters_dim_.y * clusters_dim_.z);
-  for (size_t i = 0; i < cluster_order_.size(); i++) cluster_order_[i] = static_cast<uint32_t>(i);
+  const uint64_t clusters = uint64_t{clusters_dim_.x} * clusters_dim_.y * clusters_dim_.z;
+  cluster_order_.resize(launch.last_clusters ? std::min(launch.last_clusters, clusters) : clusters);
+  const uint64_t left_out = clusters - cluster_order_.size();
+  for (size_t i = 0; i < cluster_order_.size(); i++) cluster_order_[i] = static_cast<uint32_t>(left_out + i);
   random_.reseed(options_.seed ^ seed_of(launch));
   if (options_.schedule != Schedule::fifo) {
     for (size_t i = cluster_order_.size(); i > 1; i--) {

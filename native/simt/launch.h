@@ -27,6 +27,7 @@ struct Launch {
   dim3 grid, block, cluster;  // cluster: {1, 1, 1} without
   size_t shared_bytes;
   std::shared_ptr<void> arguments;
+  uint64_t last_clusters = 0;  // run only so many, the last ones; 0: all
 };
 
 /// Runs the whole grid in the calling OS thread. Throws Error(execution) for a mistake of the kernel; what it

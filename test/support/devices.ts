@@ -168,7 +168,7 @@ function declareCase<Case extends OpCase>(
 /** "name { T: 3, dtype: bf16 }": every parameter of the case, long arrays shortened. */
 function caseTitle(testCase: OpCase): string {
   const parameters = Object.entries(testCase)
-    .filter(([key]) => key !== "name" && key !== "skip")
+    .filter(([key, value]) => key !== "name" && key !== "skip" && typeof value !== "function")
     .map(([key, value]) => `${key}: ${formatValue(value)}`);
   return parameters.length === 0 ? testCase.name : `${testCase.name} { ${parameters.join(", ")} }`;
 }

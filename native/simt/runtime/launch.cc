@@ -15,6 +15,7 @@ constexpr size_t kSharedWithoutAsking = 48u << 10;
 constexpr unsigned kMaxThreads = 1024, kMaxGridYz = 65535, kMaxCluster = 8;
 
 std::atomic<bool> fail_next{false};
+std::atomic<uint64_t> last_blocks{0};      // 0: all
 std::map<const void*, int> shared_limits;  // guarded by the context's lock
 
 size_t max_shared_bytes() { return (compute_capability() >= 90 ? 227u : 163u) << 10; }
@@ -41,6 +42,7 @@ bool is_valid(const cudaLaunchConfig_t& config, dim3 cluster) {
 }  // namespace
 
 void fail_next_launch() { fail_next.store(true); }
+void run_last_blocks(uint64_t blocks) { last_blocks.store(blocks); }
 
 }  // namespace warploop::simt::runtime
 
@@ -68,8 +70,13 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* fu
       return finish(cudaErrorInvalidValue);
     }
   }
-  const warploop::simt::Launch launch{kernel,  config->gridDim,          config->blockDim,
-                                      cluster, config->dynamicSmemBytes, kernel->copy_arguments(arguments)};
+  const warploop::simt::Launch launch{.kernel = kernel,
+                                      .grid = config->gridDim,
+                                      .block = config->blockDim,
+                                      .cluster = cluster,
+                                      .shared_bytes = config->dynamicSmemBytes,
+                                      .arguments = kernel->copy_arguments(arguments),
+                                      .last_clusters = last_blocks.load()};
   const bool fails = fail_next.exchange(false);
   return finish(put(config->stream, [launch, fails] {
     if (fails) warploop::fail_execution(launch.kernel->name, ": a failure was asked for");

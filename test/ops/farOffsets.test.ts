@@ -1,0 +1,223 @@
+/**
+ * Contract: no op loses an offset that needs more than 32 bits. Each case runs on tensors whose rows lie close together, and
+ * on the same ones with rows beyond 2^31 and 2^32 elements (and so bytes); both have the same bits.
+ */
+import { expect } from "vitest";
+import { add } from "../../lib/ops/add.js";
+import { argmax } from "../../lib/ops/argmax.js";
+import { cast } from "../../lib/ops/cast.js";
+import { copy } from "../../lib/ops/copy.js";
+import { embedding } from "../../lib/ops/embedding.js";
+import { gelu } from "../../lib/ops/gelu.js";
+import { geluMul } from "../../lib/ops/geluMul.js";
+import { kvStore } from "../../lib/ops/kvStore.js";
+import { layerNorm } from "../../lib/ops/layerNorm.js";
+import { logprobs } from "../../lib/ops/logprobs.js";
+import { moeCombine } from "../../lib/ops/moeCombine.js";
+import { moeRoute } from "../../lib/ops/moeRoute.js";
+import { packLinear } from "../../lib/ops/packLinear.js";
+import { rmsNorm } from "../../lib/ops/rmsNorm.js";
+import { rope } from "../../lib/ops/rope.js";
+import { sample } from "../../lib/ops/sample.js";
+import { siluMul } from "../../lib/ops/siluMul.js";
+import { softmax } from "../../lib/ops/softmax.js";
+import { tableGather } from "../../lib/ops/tableGather.js";
+import { tableScatter } from "../../lib/ops/tableScatter.js";
+import type { Tensor } from "../../lib/tensor.js";
+import { describeOp } from "../support/devices.js";
+import { compareFarWithNear, type FarCase } from "../support/farCases.js";
+import type { FarTensors } from "../support/farTensors.js";
+import { packSampleRows } from "../support/sampleRows.js";
+
+const T = 4;
+const D = 40;
+
+const rows = (name: string, run: FarCase["run"]): FarCase[] => [
+  { name, run },
+  { name: `${name}, without vectors`, odd: true, run },
+];
+const onAxes = (axes: readonly number[], name: string, run: FarCase["run"]): FarCase[] =>
+  axes.map((axis) => ({ name: `${name}, axis ${axis}`, axis, run }));
+
+const elementwise: readonly FarCase[] = [
+  ...rows("add", (t) => {
+    const [a, b] = [t.normal("bf16", [T, D]), t.normal("f32", [T, D])];
+    return [add(t.stream, a, b, { out: t.empty("bf16", [T, D]) })];
+  }),
+  ...rows("cast", (t) => {
+    const x = t.normal("f32", [T, D]);
+    return [cast(t.stream, x, "bf16", { out: t.empty("bf16", [T, D]) })];
+  }),
+  ...onAxes([0, 1, 2], "cast of rank 4", (t) => {
+    const x = t.normal("bf16", [3, 4, 5, 16]);
+    return [cast(t.stream, x, "f32", { out: t.empty("f32", [3, 4, 5, 16]) })];
+  }),
+  ...onAxes([0, 1, 2], "copy of rank 4", (t) => [
+    copy(t.stream, t.normal("bf16", [3, 4, 5, 16]), t.empty("bf16", [3, 4, 5, 16])),
+  ]),
+  ...rows("copy of f32", (t) => [copy(t.stream, t.normal("f32", [T, D]), t.empty("f32", [T, D]))]),
+  ...rows("gelu", (t) => {
+    const x = t.normal("bf16", [T, D]);
+    return [gelu(t.stream, x, { approximate: "tanh", out: t.empty("f32", [T, D]) })];
+  }),
+  ...rows("geluMul", (t) => {
+    const x = t.normal("bf16", [T, 2 * D]);
+    return [geluMul(t.stream, x, { approximate: "none", out: t.empty("bf16", [T, D]) })];
+  }),
+  ...rows("siluMul", (t) => [
+    siluMul(t.stream, t.normal("bf16", [T, 2 * D]), { out: t.empty("bf16", [T, D]) }),
+  ]),
+  ...rows("layerNorm", (t) => {
+    const [weight, bias] = [t.normal("f32", [D]), t.normal("f32", [D])];
+    return [layerNorm(t.stream, t.normal("bf16", [T, D]), weight, bias, { out: t.empty("bf16", [T, D]) })];
+  }),
+  ...[0, 1].flatMap((axis) =>
+    rows(`rmsNorm, axis ${axis}`, (t) => {
+      const [x, residual, out] = [
+        t.normal("bf16", [3, 4, D]),
+        t.normal("f32", [3, 4, D]),
+        t.empty("bf16", [3, 4, D]),
+      ];
+      rmsNorm(t.stream, x, t.normal("f32", [D]), { residual, out });
+      return [out, residual];
+    }).map((each) => ({ ...each, axis })),
+  ),
+  ...rows("softmax", (t) => [softmax(t.stream, t.normal("bf16", [T, D]), { out: t.empty("f32", [T, D]) })]),
+  ...[0, 1].flatMap((axis) =>
+    [false, true].map((interleaved) => ({
+      name: `rope, axis ${axis}, interleaved ${interleaved}`,
+      axis,
+      run: (t: FarTensors) => {
+        const [q, k, table] = [
+          t.normal("bf16", [T, 6, 32]),
+          t.normal("bf16", [T, 3, 32]),
+          t.normal("f32", [T, 16]),
+        ];
+        rope(t.stream, q, k, t.integers([T], [2, 0, 3, 1]), table, { interleaved });
+        return [q, k];
+      },
+    })),
+  ),
+];
+
+const tables: readonly FarCase[] = [
+  ...rows("embedding", (t) => {
+    const table = t.normal("bf16", [T, D]);
+    return [embedding(t.stream, t.integers([T], [1, 3, 2, 0]), table, { out: t.empty("f32", [T, D]) })];
+  }),
+  ...rows("tableGather", (t) => {
+    const table = t.integers(
+      [3, 5],
+      Array.from({ length: 15 }, (_, i) => i),
+    );
+    const [row, column] = [t.integers([5], [0, 1, 2, -1, 2]), t.integers([5], [4, 3, 2, 1, 0])];
+    return [tableGather(t.stream, table, row, column)];
+  }),
+  ...rows("tableScatter", (t) => {
+    const table = t.integers([3, 5], new Int32Array(15));
+    const [row, column] = [t.integers([5], [0, 1, 2, -1, 2]), t.integers([5], [4, 3, 2, 1, 0])];
+    tableScatter(t.stream, table, row, column, t.integers([5], [7, 8, 9, 10, 11]));
+    return [table];
+  }),
+  ...[0, 1, 2].flatMap((axis) =>
+    ([24, 21] as const).map((width) => ({
+      name: `kvStore, axis ${axis}, heads of ${width}`,
+      axis,
+      run: (t: FarTensors) => {
+        const shape = [3, 4, 5, width];
+        const [k, v] = [t.normal("bf16", [12, 5, width]), t.normal("bf16", [12, 5, width])];
+        const zero = (count: number) => new Uint16Array(count);
+        const pages = [t.fill(t.empty("bf16", shape), zero), t.fill(t.empty("bf16", shape), zero)] as const;
+        kvStore(t.stream, k, v, ...pages, t.integers([12], [11, 4, 0, 9, -1, 7, 2, 3, 10, 5, 8, 1]));
+        return [...pages];
+      },
+    })),
+  ),
+  ...rows("packLinear", (t) => {
+    const weight = t.normal("bf16", [20, D]);
+    return [t.own(packLinear(t.stream, weight).tensor)];
+  }),
+  ...rows("packLinear, transposed", (t) => {
+    const weight = t.normal("f16", [D, 20]);
+    return [t.own(packLinear(t.stream, weight, { transpose: true }).tensor)];
+  }),
+];
+
+const logits: readonly FarCase[] = [
+  ...[100, 5000].flatMap((V) => [
+    ...rows(`argmax of ${V}`, (t) => [argmax(t.stream, t.normal("bf16", [T, V]))]),
+    ...rows(`logprobs of ${V}`, (t) => {
+      const { chosen, topIds, topValues } = logprobs(
+        t.stream,
+        t.normal("bf16", [T, V]),
+        t.integers([T], [1, 2, 3, 4]),
+        {
+          topN: 3,
+        },
+      );
+      return [chosen, topIds, topValues];
+    }),
+    ...rows(`sample of ${V}`, (t) => [sampleRows(t, V)]),
+  ]),
+  ...rows("moeRoute", (t) => {
+    const { weights, experts } = moeRoute(t.stream, t.normal("bf16", [T, 24]), {
+      topK: 3,
+      scores: "softmax",
+      renormalize: true,
+    });
+    return [weights, experts];
+  }),
+  ...rows("moeCombine", (t) => {
+    const y = t.normal("bf16", [2 * T, D]);
+    const [inverse, weights] = [
+      t.integers([T, 2], [7, 0, 6, 1, 5, 2, 4, 3]),
+      t.normal("f32", [2 * T]).reshape([T, 2]),
+    ];
+    return [
+      moeCombine(t.stream, y, packed(t, inverse), weights, {
+        residual: t.normal("f32", [T, D]),
+        out: t.empty("bf16", [T, D]),
+      }),
+    ];
+  }),
+];
+
+/** What must be contiguous. */
+function packed(t: FarTensors, tensor: Tensor): Tensor {
+  return copy(t.stream, tensor, t.own(t.device.empty(tensor.dtype, tensor.shape)));
+}
+
+/** Penalties, a mask, top-k: everything that addresses rows. */
+function sampleRows(t: FarTensors, V: number): Tensor {
+  const { floats, ints } = packSampleRows(
+    Array.from({ length: T }, (_, b) => ({
+      temperature: b % 2,
+      repetition: 1.3,
+      presence: 0.5,
+      topK: 20,
+      seed: [b, 5],
+      position: 6,
+      poolRow: T - 1 - b,
+      promptLength: 2,
+    })),
+  );
+  const words = Math.ceil(V / 32);
+  const own = (tensor: Tensor) => t.own(tensor);
+  return sample(t.stream, t.normal("f32", [T, V]), {
+    floats: own(t.stream.fromArray("f32", [T, 6], Float32Array.from(floats))),
+    ints: own(t.stream.fromArray("i32", [T, 6], ints)),
+    tokenPool: t.integers(
+      [T, 8],
+      Array.from({ length: 8 * T }, (_, i) => (i * 37) % V),
+    ),
+    bitmask: t.integers(
+      [T, words],
+      Array.from({ length: T * words }, () => t.random.integer(-(2 ** 31), 2 ** 31)),
+    ),
+  });
+}
+
+describeOp("far offsets", [...elementwise, ...tables, ...logits], async (context, c) => {
+  const { far, near } = await compareFarWithNear(context, c);
+  expect(far).toEqual(near);
+});
