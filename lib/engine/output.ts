@@ -6,6 +6,7 @@ import { Detokenizer } from "../text/detokenizer.js";
 import { StopFinder, type SpecialStops } from "../text/stopFinder.js";
 import type { StopPush } from "../text/stopStrings.js";
 import type { Tokenizer } from "../text/tokenizer.js";
+import { textInside } from "../text/tokenText.js";
 import type { Generation } from "./generateOptions.js";
 import type { PositionLogprobs } from "./logprobReader.js";
 import type { FinishReason } from "./request.js";
@@ -13,7 +14,7 @@ import type { FinishReason } from "./request.js";
 /** A token with its natural log probability under the unchanged model. */
 export interface TokenLogprob {
   readonly tokenId: number;
-  /** The token alone; undefined without a tokenizer. */
+  /** What the token adds to a text, such as " was"; special tokens included. Undefined without a tokenizer. */
   readonly text: string | undefined;
   readonly logprob: number;
   /** The most likely tokens at this position, best first. */
@@ -53,7 +54,7 @@ export function describeLogprobs(
   { chosen, topIds, topValues }: PositionLogprobs,
   tokenizer: Tokenizer | null,
 ): TokenLogprob {
-  const text = (id: number) => tokenizer?.decode([id], { skipSpecialTokens: false });
+  const text = (id: number) => (tokenizer ? textInside(tokenizer, id) : undefined);
   return {
     tokenId,
     text: text(tokenId),
@@ -71,9 +72,13 @@ export class ChoiceOutput {
   #completionTokens = 0;
   #lastId: number | undefined;
 
-  /** @param special stop strings with special tokens in them, when special tokens are not shown */
+  /**
+   * @param prompt token ids before the continuation: its text goes on where theirs ends
+   * @param special stop strings with special tokens in them, when special tokens are not shown
+   */
   constructor(
     index: number,
+    prompt: readonly number[],
     generation: Generation,
     tokenizer: Tokenizer | null,
     special: SpecialStops | null = null,
@@ -82,7 +87,7 @@ export class ChoiceOutput {
     this.index = index;
     this.#generation = generation;
     this.#tokenizer = tokenizer;
-    this.#detokenizer = tokenizer && new Detokenizer(tokenizer, { skipSpecialTokens });
+    this.#detokenizer = tokenizer && new Detokenizer(tokenizer, { skipSpecialTokens, context: prompt });
     this.#stops = new StopFinder(stop, { includeStop, special });
   }
 

@@ -38,7 +38,7 @@ export function startGeneration(
 
   const start = (prompt: readonly number[]) => {
     for (const [index, id] of requestIds.entries()) {
-      const output = new ChoiceOutput(index, generation, tokenizer, special);
+      const output = new ChoiceOutput(index, prompt, generation, tokenizer, special);
       if (isAborted) {
         stream.push(output.finish("abort", { promptTokens: prompt.length, cachedTokens: 0 }));
         onEnd();

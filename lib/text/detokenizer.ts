@@ -1,6 +1,7 @@
 /**
  * Text of a token stream while it grows. A character may take several tokens and shows as U+FFFD until its last byte is
- * there, so an incomplete character is held back. Pieces are final: together they are exactly `decode` of all tokens.
+ * there, so an incomplete character is held back. Pieces are final: together they are exactly what `decode` of all tokens
+ * adds to the text of those before the stream, the context. Without it a first space would be lost, which decoders drop.
  *
  * Works on a window of the last tokens, as Hugging Face's text-generation-inference does (prefix and read offset,
  * https://github.com/huggingface/text-generation-inference): constant time per token however long the text is.
@@ -9,6 +10,8 @@ import type { Tokenizer } from "./tokenizer.js";
 
 /** Tokens in the window before its front is given up. */
 const maxWindowTokens = 8;
+/** Tokens of the context to begin with: more than the three that an incomplete character has at most. */
+const numContextTokens = 4;
 const replacementCharacter = "\ufffd";
 
 export class Detokenizer {
@@ -18,14 +21,26 @@ export class Detokenizer {
   #window: number[] = [];
   /** UTF-16 units of the window's text that are out. */
   #numEmitted = 0;
+  /** Whether the context ends inside a character and nothing has come out: then its U+FFFD may stay, and is not ours. */
+  #startsInside = false;
 
-  /** @param options skipSpecialTokens as in Tokenizer.decode, default true */
+  /**
+   * @param options skipSpecialTokens as in Tokenizer.decode, default true; context: the tokens before the stream. Where
+   * these end inside a character, it belongs to the stream if the stream completes it
+   */
   constructor(
     tokenizer: Tokenizer,
-    { skipSpecialTokens = true }: { readonly skipSpecialTokens?: boolean } = {},
+    {
+      skipSpecialTokens = true,
+      context = [],
+    }: { readonly skipSpecialTokens?: boolean; readonly context?: readonly number[] } = {},
   ) {
     this.#tokenizer = tokenizer;
     this.#skipSpecialTokens = skipSpecialTokens;
+    this.#window = this.#lastOf(context);
+    const text = this.#decode(this.#window);
+    this.#startsInside = text.endsWith(replacementCharacter);
+    this.#numEmitted = this.#startsInside ? text.length - 1 : text.length;
   }
 
   /**
@@ -43,8 +58,7 @@ export class Detokenizer {
     // Only the last U+FFFD can stand for an incomplete character.
     const isComplete = !text.endsWith(replacementCharacter);
     const end = isComplete ? text.length : text.length - 1;
-    const piece = text.slice(this.#numEmitted, end);
-    this.#numEmitted = Math.max(this.#numEmitted, end);
+    const piece = this.#emit(text, end);
     if (this.#window.length >= maxWindowTokens) this.#shorten(text, isComplete);
     return piece;
   }
@@ -52,17 +66,43 @@ export class Detokenizer {
   /** The text so far of a decoder that does not decode in windows, for a caller who cannot wait; else empty. */
   take(): string {
     if (this.#tokenizer.decodesInWindows) return "";
-    const piece = this.#decode(this.#window).slice(this.#numEmitted);
-    this.#numEmitted += piece.length;
+    const text = this.#decode(this.#window);
+    return this.#emit(text, text.length);
+  }
+
+  /** Ends the text: returns what was held back and starts afresh, without a context. */
+  flush(): string {
+    const text = this.#decode(this.#window);
+    const piece = this.#emit(text, text.length);
+    this.#window = [];
+    this.#numEmitted = 0;
+    this.#startsInside = false;
     return piece;
   }
 
-  /** Ends the text: returns what was held back and starts afresh. */
-  flush(): string {
-    const piece = this.#decode(this.#window).slice(this.#numEmitted);
-    this.#window = [];
-    this.#numEmitted = 0;
-    return piece;
+  /** The window's text up to `end`, without what is out. */
+  #emit(text: string, end: number): string {
+    if (end <= this.#numEmitted) return "";
+    const piece = text.slice(this.#numEmitted, end);
+    this.#numEmitted = end;
+    const isOfContext = this.#startsInside && piece.startsWith(replacementCharacter);
+    this.#startsInside = false;
+    return isOfContext ? piece.slice(1) : piece;
+  }
+
+  /** As few tokens from the end of the context as do for `decodesInWindows`; else those that have text. */
+  #lastOf(context: readonly number[]): number[] {
+    const last: number[] = [];
+    let numWanted = this.#tokenizer.decodesInWindows ? numContextTokens : Infinity;
+    for (let i = context.length - 1; i >= 0; i--) {
+      const id = context[i]!;
+      if (!this.#tokenizer.hasText(id, { skipSpecialTokens: this.#skipSpecialTokens })) continue;
+      if (last.push(id) < numWanted) continue;
+      const window = [...last].reverse();
+      if (this.#decode(window).replace(/\ufffd$/, "") !== "") return window;
+      numWanted *= 2;
+    }
+    return last.reverse();
   }
 
   /**
