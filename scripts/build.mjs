@@ -1,30 +1,30 @@
 // Builds the addon from source with cmake-js, or with node-gyp where CMake is missing. Downloads nothing: the headers
 // come from the packages node-api-headers and node-addon-api. A second call compiles only what has changed. Each kind of
-// build has a folder of its own, and the addon that was built last is the one that is loaded (lib/nativeLoader.ts).
+// build has a folder of its own, and the addon that was built last is the one that is loaded (lib/nativeLoader.ts). Below
+// node_modules nothing but the addon stays of a build; in a checkout all of it.
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { binaries, probeAddon } from "./addon.mjs";
 import { nvccVersion, planForEveryGpu, planForThisMachine } from "./cuda.mjs";
 import { isaNames, root } from "./nativeSources.mjs";
+import { Progress, say, sayToTerminal } from "./progress.mjs";
 import { findToolchain } from "./toolchain.mjs";
 
 const require = createRequire(import.meta.url);
 const bytesPerJob = 1.5 * 2 ** 30;
 const shownLines = 60;
-
-/** @param {string} message */
-export function say(message) {
-  console.log(`[warploop] ${message}`);
-}
+/** Whether this is an installed package, not a checkout. */
+export const isInstalled = root.split(path.sep).includes("node_modules");
 
 /**
  * @typedef {object} BuildOptions
  * @property {boolean} [force] delete what is there and compile everything
  * @property {boolean} [verbose] show the output of the compiler; otherwise only when it fails
  * @property {import("./toolchain.mjs").BuildTool} [tool] insist on one build tool
+ * @property {boolean} [brief] as `npm install` wants it: one line while it compiles, one when it is ready
  * @property {"auto" | "cpu" | "cuda"} [devices] "cuda": the CPU and every GPU; "auto": the GPUs of this machine, if any
  */
 
@@ -33,7 +33,13 @@ export function say(message) {
  * @param {BuildOptions} [options]
  * @returns {Promise<string | undefined>} undefined, or what went wrong in one sentence; already printed: the compiler's output
  */
-export async function buildAddon({ force = false, verbose = false, tool, devices = "auto" } = {}) {
+export async function buildAddon({
+  force = false,
+  verbose = false,
+  tool,
+  brief = false,
+  devices = "auto",
+} = {}) {
   const isas = isaNames();
   if (process.platform === "win32" || isas.length === 0) {
     return `warploop runs on Linux and macOS, x86-64 and aarch64; this is ${process.platform} ${process.arch}`;
@@ -45,13 +51,8 @@ export async function buildAddon({ force = false, verbose = false, tool, devices
     return `the CUDA device cannot be built because ${cuda.problem}.`;
 
   const start = performance.now();
-  say(
-    `Building the native addon with ${toolchain.tool} and ${toolchain.compiler}: the CPU device, for ${isas.join(" and ")}.`,
-  );
-  if (isas.length > 1) say("The best instruction set that the processor has is chosen at start-up.");
-  if ("problem" in cuda)
-    say(`Without CUDA: ${cuda.problem}. \`npx warploop build --cuda\` adds it; it needs nvcc.`);
-  else say(`And the CUDA device with nvcc ${nvccVersion()}, ${cuda.reason}: some minutes.`);
+  if (brief) announceBriefly("problem" in cuda ? "a minute or two" : "some minutes, for the GPU");
+  else announce(toolchain, cuda);
 
   const kind = "problem" in cuda ? toolchain.tool : "cuda";
   if (force) clean(kind);
@@ -61,8 +62,30 @@ export async function buildAddon({ force = false, verbose = false, tool, devices
   const { error } = probeAddon(path.join(root, binary));
   if (error) return `${binary} was built but does not load: ${error}`;
   utimesSync(path.join(root, binary), new Date(), new Date()); // the one to load, also when nothing had changed
+  if (isInstalled) dropIntermediates(kind);
   say(`${binary} is ready (${((performance.now() - start) / 1000).toFixed(0)} s).`);
   return undefined;
+}
+
+/**
+ * What is going to be built, and how to get what is not.
+ * @param {import("./toolchain.mjs").Toolchain} toolchain
+ * @param {import("./cuda.mjs").CudaPlan | import("./cuda.mjs").NoCuda} cuda
+ */
+function announce({ tool, compiler }, cuda) {
+  const isas = isaNames();
+  say(`Building the native addon with ${tool} and ${compiler}: the CPU device, for ${isas.join(" and ")}.`);
+  if (isas.length > 1) say("The best instruction set that the processor has is chosen at start-up.");
+  if ("problem" in cuda)
+    say(`Without CUDA: ${cuda.problem}. \`npx warploop build --cuda\` adds it; it needs nvcc.`);
+  else say(`And the CUDA device with nvcc ${nvccVersion()}, ${cuda.reason}: some minutes.`);
+}
+
+/** @param {string} duration */
+function announceBriefly(duration) {
+  const message = `compiling the native addon: ${duration}`;
+  if (isInstalled) sayToTerminal(message);
+  else if (!process.stdout.isTTY) say(message); // on a terminal the progress line says so
 }
 
 /**
@@ -78,10 +101,32 @@ function planCuda(devices, tool) {
   return plan;
 }
 
+const buildFolders = {
+  "cmake-js": ["build"],
+  "node-gyp": ["build-gyp", "native/build"],
+  cuda: ["build-cuda"],
+};
+
 /** @param {keyof typeof binaries} kind */
 function clean(kind) {
-  const folders = { "cmake-js": ["build"], "node-gyp": ["build-gyp", "native/build"], cuda: ["build-cuda"] };
-  for (const folder of folders[kind]) rmSync(path.join(root, folder), { recursive: true, force: true });
+  for (const folder of buildFolders[kind]) rmSync(path.join(root, folder), { recursive: true, force: true });
+}
+
+/**
+ * Deletes what a build leaves beside the addon, object files above all.
+ * @param {keyof typeof binaries} kind
+ * @param {string} [base] the package
+ */
+export function dropIntermediates(kind, base = root) {
+  const addon = path.join(base, binaries[kind]);
+  const dropBeside = (/** @type {string} */ folder) => {
+    for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+      const entry = path.join(folder, name);
+      if (addon.startsWith(entry + path.sep)) dropBeside(entry);
+      else if (entry !== addon) rmSync(entry, { recursive: true });
+    }
+  };
+  for (const folder of buildFolders[kind]) dropBeside(path.join(base, folder));
 }
 
 /**
@@ -183,25 +228,4 @@ function run(args, compiler, verbose, log) {
       resolve(code ?? 1);
     });
   });
-}
-
-/** One line, rewritten in place, on a terminal; nothing elsewhere. */
-class Progress {
-  #start = performance.now();
-  #shown = false;
-
-  /** @param {string} output everything that the build tool has printed so far */
-  show(output) {
-    if (!process.stdout.isTTY) return;
-    // ninja prints [12/60], make [ 20%], and gyp's make one line a file
-    const step = output.match(/^\[ *\d+(\/\d+|%)\]/gm)?.at(-1) ?? output.match(/CXX\(target\)/g)?.length;
-    if (step === undefined) return;
-    const seconds = ((performance.now() - this.#start) / 1000).toFixed(0);
-    process.stdout.write(`\r[warploop] compiling: ${step}, ${seconds} s `);
-    this.#shown = true;
-  }
-
-  end() {
-    if (this.#shown) process.stdout.write("\n");
-  }
 }

@@ -3,8 +3,9 @@
 // another of the builds of simtBuilds.mjs: "race" or "asan".
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
-import { runCmake, say } from "./build.mjs";
+import { runCmake } from "./build.mjs";
 import { root } from "./nativeSources.mjs";
+import { say } from "./progress.mjs";
 import { simtBuilds, simtProblem } from "./simtBuilds.mjs";
 
 const { folder, options } = simtBuilds[/** @type {keyof typeof simtBuilds} */ (process.argv[2] ?? "plain")];
