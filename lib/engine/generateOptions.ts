@@ -2,6 +2,7 @@
 import { randomInt } from "node:crypto";
 import { describe, readArguments } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
+import { samplingRanges, type SamplingRange } from "../samplingRanges.js";
 import type { SamplingDefaults } from "../weights/config.js";
 import type { Sampling } from "./sampling.js";
 import { checkBoolean, checkNumber, checkSignal, checkTokenIds, readOptions } from "./validate.js";
@@ -13,7 +14,7 @@ export interface GenerateOptions {
   readonly minTokens?: number;
   /** 0 (below 1e-5) is greedy. Default: that of generation_config.json if it samples, else 0. */
   readonly temperature?: number;
-  /** Sample from the k most likely tokens; 0 is off. */
+  /** Sample from the k most likely tokens; 0 is off, and so is -1. */
   readonly topK?: number;
   /** Sample from the smallest set of most likely tokens whose probabilities reach this sum. 1 is off. */
   readonly topP?: number;
@@ -152,26 +153,29 @@ function resolveSampling(
     max: Number.MAX_SAFE_INTEGER - maxChoices, // continuation i draws with seed + i
     integer: true,
   });
-  const fallback = sampling.doSample === true ? (defaults.temperature ?? 1) : 0;
-  const temperature = checkNumber("temperature", options.temperature, fallback, { min: 0, max: 100 });
+  const number = (name: keyof typeof samplingRanges, fallback: number = samplingRanges[name].off) =>
+    checkSampling(name, options[name], fallback);
+  const temperature = number("temperature", sampling.doSample === true ? (defaults.temperature ?? 1) : 0);
   return {
     temperature: temperature < leastTemperature ? 0 : temperature,
-    topK: checkNumber("topK", options.topK, defaults.topK ?? 0, { min: 0, max: 0x7fffffff, integer: true }),
-    topP: checkNumber("topP", options.topP, defaults.topP ?? 1, { min: 0, max: 1 }),
-    minP: checkNumber("minP", options.minP, defaults.minP ?? 0, { min: 0, max: 1 }),
-    repetitionPenalty: checkNumber(
-      "repetitionPenalty",
-      options.repetitionPenalty,
-      defaults.repetitionPenalty ?? 1,
-      { min: 0.01, max: 100 },
-    ),
-    presencePenalty: checkNumber("presencePenalty", options.presencePenalty, 0, { min: -100, max: 100 }),
-    frequencyPenalty: checkNumber("frequencyPenalty", options.frequencyPenalty, 0, { min: -100, max: 100 }),
+    topK: number("topK", defaults.topK),
+    topP: number("topP", defaults.topP),
+    minP: number("minP", defaults.minP),
+    repetitionPenalty: number("repetitionPenalty", defaults.repetitionPenalty),
+    presencePenalty: number("presencePenalty"),
+    frequencyPenalty: number("frequencyPenalty"),
     seed,
     logitBias: resolveBias(options.logitBias, vocabSize),
     suppressed: [...suppressed],
     minTokens,
   };
+}
+
+/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
+function checkSampling(name: keyof typeof samplingRanges, value: unknown, fallback: number): number {
+  const range: SamplingRange = samplingRanges[name];
+  if (value !== undefined && value === range.alsoOff) return range.off;
+  return checkNumber(name, value, fallback, range);
 }
 
 function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): ReadonlyMap<number, number> {

@@ -98,16 +98,6 @@ export class ConfigReader {
     return this.#read(field, fallback, "a list of non-negative integers", isIntList);
   }
 
-  /** Token ids: one id or a list of ids. Empty if absent. */
-  tokenIds(field: FieldName): readonly number[] {
-    const { name, value } = this.#find(field);
-    if (value === undefined) return [];
-    const ids: readonly unknown[] = Array.isArray(value) ? value : [value];
-    const isTokenId = (id: unknown): id is number => isInteger(id) && id >= 0 && id < 2 ** 31;
-    if (!ids.every(isTokenId)) this.fail(name, "a token id or a list of token ids");
-    return [...new Set(ids)];
-  }
-
   /** A reader of a nested object; the names in its errors carry the path. */
   object(field: FieldName): ConfigReader {
     const json = this.#read<JsonObject>(field, undefined, "an object", isObject);

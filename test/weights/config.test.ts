@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
 import { ConfigReader, readConfig } from "../../lib/weights/config.js";
+import { collectWarnings } from "../support/warnings.js";
 
 let root: string;
 let count = 0;
@@ -28,6 +29,12 @@ async function folderOf(config: object | string, generation?: object | string): 
 }
 
 const base = { architectures: ["LlamaForCausalLM"] };
+
+/** `sampling` of a file that says nothing. */
+const nothing = {
+  ...{ doSample: undefined, temperature: undefined, topK: undefined, topP: undefined },
+  ...{ minP: undefined, repetitionPenalty: undefined },
+};
 
 describe("readConfig", () => {
   test.each([
@@ -76,6 +83,101 @@ describe("readConfig", () => {
     expect(Object.values(sampling).every((value) => value === undefined)).toBe(true);
   });
 
+  /** A value without meaning counts as absent; the warning names file and field. */
+  const badDefaults: readonly {
+    readonly name: string;
+    readonly config?: object;
+    readonly generation?: object | string;
+    readonly warns: RegExp;
+    readonly read?: object;
+  }[] = [
+    ...[-1, -2, 1.5, 2 ** 31, 2 ** 32 + 1, 2 ** 53, "50", [50], true, {}].map((value) => ({
+      name: `top_k ${JSON.stringify(value)}`,
+      generation: { top_k: value, top_p: 0.5 },
+      warns: /generation_config\.json: top_k: expected an integer from 0 to 2147483647, got /,
+      read: { sampling: { ...nothing, topP: 0.5 } },
+    })),
+    ...[-0.1, 1.5, "0.9", [0.9], false].map((value) => ({
+      name: `top_p ${JSON.stringify(value)}`,
+      generation: { top_p: value },
+      warns: /generation_config\.json: top_p: expected a number from 0 to 1, got /,
+    })),
+    ...[-1, 101, "1", [1], {}].map((value) => ({
+      name: `temperature ${JSON.stringify(value)}`,
+      generation: { temperature: value },
+      warns: /generation_config\.json: temperature: expected a number from 0 to 100, got /,
+    })),
+    {
+      name: "temperature 1e999",
+      generation: '{"temperature": 1e999}',
+      warns: /temperature: .* got Infinity/,
+    },
+    ...[0, -1, 0.001, 101, "1.1"].map((value) => ({
+      name: `repetition_penalty ${JSON.stringify(value)}`,
+      generation: { repetition_penalty: value },
+      warns: /generation_config\.json: repetition_penalty: expected a number from 0\.01 to 100, got /,
+    })),
+    { name: "min_p 2", generation: { min_p: 2 }, warns: /generation_config\.json: min_p: .* got 2/ },
+    { name: "do_sample 1", generation: { do_sample: 1 }, warns: /do_sample: expected true or false, got 1/ },
+    ...[-1, "2", 1.5, 2 ** 32 + 1, true, {}].map((value) => ({
+      name: `eos_token_id ${JSON.stringify(value)}`,
+      config: { eos_token_id: 5 },
+      generation: { eos_token_id: value },
+      warns: /generation_config\.json: eos_token_id: expected token ids from 0 to 2147483647, got /,
+      read: { eosTokenIds: [5], sampling: nothing },
+    })),
+    {
+      name: "one bad eos of three",
+      generation: { eos_token_id: [1, -1, 2] },
+      warns: /generation_config\.json: eos_token_id: .* got \[-1\]/,
+      read: { eosTokenIds: [1, 2] },
+    },
+    {
+      name: "eos of config.json",
+      config: { eos_token_id: "</s>", bos_token_id: 3 },
+      warns: /[^_]config\.json: eos_token_id: .* got "<\/s>"/,
+      read: { eosTokenIds: [], bosTokenId: 3 },
+    },
+    {
+      name: "eos beyond the vocabulary",
+      config: { eos_token_id: [7, 8], vocab_size: 8 },
+      warns: /[^_]config\.json: eos_token_id: expected token ids from 0 to 7, got \[8\]/,
+      read: { eosTokenIds: [7] },
+    },
+    {
+      name: "bos",
+      config: { bos_token_id: 3 },
+      generation: { bos_token_id: -1 },
+      warns: /generation_config\.json: bos_token_id: .* got -1/,
+      read: { bosTokenId: 3 },
+    },
+  ];
+  test.each(badDefaults)("a bad default: $name", async ({ config = {}, generation, warns, read }) => {
+    const folder = await folderOf({ ...base, ...config }, generation);
+    let result: unknown;
+    const warnings = await collectWarnings(async () => (result = await readConfig(folder)));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatchObject({ name: "WarploopWarning", code: "WARN_BAD_DEFAULT" });
+    expect(warnings[0]!.message).toMatch(warns);
+    expect(result).toMatchObject(read ?? { sampling: nothing });
+  });
+
+  test("null and absence are not warned about", async () => {
+    const fields = [
+      "do_sample",
+      "temperature",
+      "top_k",
+      "top_p",
+      "min_p",
+      "repetition_penalty",
+      "eos_token_id",
+    ];
+    const nulls = Object.fromEntries(fields.map((field) => [field, null]));
+    const folders = [await folderOf({ ...base, eos_token_id: null }, nulls), await folderOf(base, {})];
+    const warnings = await collectWarnings(() => Promise.all(folders.map((folder) => readConfig(folder))));
+    expect(warnings).toEqual([]);
+  });
+
   const errorCases: readonly (readonly [string, object | string, object | string | undefined, RegExp])[] = [
     ["not JSON", "{", undefined, /config.json: not valid JSON/],
     ["NaN is not JSON", '{"a": NaN}', undefined, /config.json: not valid JSON/],
@@ -87,25 +189,6 @@ describe("readConfig", () => {
       /architectures: expected a list with the name of a class, got nothing/,
     ],
     ["empty architectures", { architectures: [] }, undefined, /architectures: .* got \[\]/],
-    [
-      "eos that is text",
-      { ...base, eos_token_id: "2" },
-      undefined,
-      /[^_]config.json: eos_token_id: .* got "2"/,
-    ],
-    [
-      "eos that is negative",
-      base,
-      { eos_token_id: [1, -1] },
-      /generation_config.json: eos_token_id: .* got \[1, -1\]/,
-    ],
-    ["top_p above 1", base, { top_p: 1.5 }, /top_p: expected a number in \[0, 1\], got 1.5/],
-    [
-      "temperature of 1e999",
-      base,
-      '{"temperature": 1e999}',
-      /temperature: expected a finite number, got Infinity/,
-    ],
     ["generation config that is not JSON", base, "oops", /generation_config.json: not valid JSON/],
     ["config of 17 MB", " ".repeat(17_000_000), undefined, /at most 16000000 bytes, got 17000000/],
   ];

@@ -4,7 +4,9 @@ import { cp, mkdtemp, readFile, rm, truncate, unlink, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type { LLM } from "../../../lib/engine/llm.js";
 import { native } from "../../../lib/native.js";
+import { collectWarnings } from "../../support/warnings.js";
 import { goldenFolder, loadLLM, modelFolder } from "./checkpoints.js";
 
 /** A copy of models/tiny-draft, changed by `edit` and removed after the test. */
@@ -80,9 +82,9 @@ const cases: readonly Case[] = [
   },
   {
     name: "a malformed generation_config.json",
-    edit: fields("generation_config.json", { temperature: "hot" }),
+    edit: content("generation_config.json", "[]"),
     code: "ERR_CHECKPOINT_CONFIG",
-    says: ["generation_config.json", "temperature"],
+    says: ["generation_config.json", "expected a JSON object"],
   },
   { name: "no weights", edit: removed(weights), code: "ERR_CHECKPOINT_MISSING", says: [weights] },
   {
@@ -215,6 +217,21 @@ describe("a checkpoint with something odd", () => {
       .generate("Once", { temperature: 0, repetitionPenalty: 1, maxTokens: 20 })
       .result();
     expect(greedy.tokenIds).not.toEqual(explicit.tokenIds);
+  });
+
+  it("sampling defaults without meaning are off, and warned about", async () => {
+    const bad = { temperature: "hot", top_k: -1, top_p: 1.5, min_p: null, repetition_penalty: 0 };
+    const edit = fields("generation_config.json", { do_sample: true, ...bad, eos_token_id: -1 });
+    const folder = await copyOf(modelFolder("tiny-draft"), edit);
+    let loaded: LLM | undefined;
+    const warnings = await collectWarnings(async () => (loaded = await loadLLM(folder)));
+    const named = warnings.map(({ message }) => /generation_config\.json: (\w+): /.exec(message)?.[1]);
+    expect(named.sort()).toEqual(["eos_token_id", "repetition_penalty", "temperature", "top_k", "top_p"]);
+    await using llm = loaded!;
+    const plain = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
+    const asked = await llm.generate("Once", { ...plain, seed: 3, maxTokens: 20 }).result();
+    const byDefault = await llm.generate("Once", { seed: 3, maxTokens: 20 }).result();
+    expect(byDefault.tokenIds).toEqual(asked.tokenIds);
   });
 
   it("a decoder that needs all tokens gives its text at the end, up to a stop string", async () => {

@@ -36,7 +36,7 @@ const badGenerate: readonly BadOption[] = [
   ...wrongNumbers("minTokens", -1, 0.5, 11),
   ...wrongNumbers("temperature", -0.1, 101),
   ...wrongTypes("temperature", "hot", null, true),
-  ...wrongNumbers("topK", -1, 2.5),
+  ...wrongNumbers("topK", -2, 2.5, 2 ** 31),
   ...wrongNumbers("topP", -0.1, 1.1),
   ...wrongNumbers("minP", -0.1, 1.1),
   ...wrongNumbers("repetitionPenalty", 0, -1),

@@ -21,6 +21,7 @@ const cases: readonly { readonly name: string; readonly options: GenerateOptions
   { name: "topK 1 is greedy", options: { temperature: 3, topK: 1, seed: 4 } },
   { name: "topK 3", options: { temperature: 3, topK: 3, seed: 4 } },
   { name: "topK beyond the vocabulary", options: { temperature: 3, topK: 0x7fffffff, seed: 4 } },
+  { name: "topK -1 is off, as in vLLM", options: { temperature: 3, topK: -1, seed: 4 } },
   { name: "topP 0 is greedy", options: { temperature: 3, topP: 0, seed: 5 } },
   { name: "topP", options: { temperature: 3, topP: 0.8, seed: 5 } },
   { name: "minP 1 is greedy", options: { temperature: 3, minP: 1, seed: 6 } },
@@ -114,7 +115,9 @@ function sampleInputs(options: GenerateOptions, tokens: readonly number[], promp
   const [low, high] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
   return {
     floats: Float64Array.from(rows.flatMap(() => [temperature, topP, minP, ...penalties])),
-    ints: Int32Array.from(rows.flatMap((i) => [topK, low, high, promptLength + i, 0, promptLength])),
+    ints: Int32Array.from(
+      rows.flatMap((i) => [Math.max(topK, 0), low, high, promptLength + i, 0, promptLength]),
+    ),
     tokenPool: Int32Array.from(tokens),
     poolLength: tokens.length,
     biasIds: Int32Array.from(padded, ([id]) => id),

@@ -1,0 +1,80 @@
+/**
+ * Defaults that a checkpoint brings for generation: sampling parameters and token ids. Nothing of it is needed to run the
+ * model, so a value without meaning counts as absent and is warned about with file and field.
+ */
+import { isInRange, samplingRanges, type SamplingRange } from "../samplingRanges.js";
+import { warn } from "../warning.js";
+import type { ConfigReader } from "./configReader.js";
+import { show } from "./json.js";
+
+/** Sampling defaults of generation_config.json; undefined where the file says nothing. */
+export interface SamplingDefaults {
+  /** False: greedy decoding unless the user asks for a temperature. */
+  readonly doSample: boolean | undefined;
+  readonly temperature: number | undefined;
+  /** 0 is off. */
+  readonly topK: number | undefined;
+  readonly topP: number | undefined;
+  readonly minP: number | undefined;
+  readonly repetitionPenalty: number | undefined;
+}
+
+export function readSampling(generation: ConfigReader): SamplingDefaults {
+  const number = (field: string, range: SamplingRange): number | undefined => {
+    const { min, max, integer } = range;
+    const expected = `${integer ? "an integer" : "a number"} from ${min} to ${max}`;
+    return readDefault(generation, field, expected, (value) => isInRange(value, range)) as number | undefined;
+  };
+  const isBoolean = (value: unknown): boolean => typeof value === "boolean";
+  const doSample = readDefault(generation, "do_sample", "true or false", isBoolean) as boolean | undefined;
+  return {
+    doSample,
+    temperature: number("temperature", samplingRanges.temperature),
+    topK: number("top_k", samplingRanges.topK),
+    topP: number("top_p", samplingRanges.topP),
+    minP: number("min_p", samplingRanges.minP),
+    repetitionPenalty: number("repetition_penalty", samplingRanges.repetitionPenalty),
+  };
+}
+
+/**
+ * Token ids of a field that holds one or a list: those that can be ids, each once.
+ *
+ * @param vocabSize ids are below it; undefined where the config does not say
+ */
+export function readTokenIds(
+  reader: ConfigReader,
+  field: string,
+  vocabSize: number | undefined,
+): readonly number[] {
+  const value = reader.has(field) ? reader.json[field] : [];
+  const end = vocabSize ?? 2 ** 31;
+  const isTokenId = (id: unknown): id is number =>
+    Number.isInteger(id) && Number(id) >= 0 && Number(id) < end;
+  const ids: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const bad = ids.filter((id) => !isTokenId(id));
+  if (bad.length > 0) {
+    warnDefault(reader, field, `token ids from 0 to ${end - 1}`, Array.isArray(value) ? bad : value);
+  }
+  return [...new Set(ids.filter(isTokenId))];
+}
+
+function readDefault(
+  reader: ConfigReader,
+  field: string,
+  expected: string,
+  accepts: (value: unknown) => boolean,
+): unknown {
+  if (!reader.has(field)) return undefined;
+  const value = reader.json[field];
+  if (accepts(value)) return value;
+  warnDefault(reader, field, expected, value);
+  return undefined;
+}
+
+function warnDefault({ file }: ConfigReader, field: string, expected: string, value: unknown): void {
+  warn(
+    "WARN_BAD_DEFAULT",
+    `${file}: ${field}: expected ${expected}, got ${show(value)}: it counts as absent`,
+  );
+}
