@@ -2,8 +2,8 @@
  * Reads the text files of a checkpoint that belong to the tokenizer and the chat template, as untrusted data: bounded, and
  * every failure is a TextError that names the file. What the text means is not known here.
  */
-import { readFile, stat } from "node:fs/promises";
 import { TextError } from "../errors.js";
+import { readBoundedFile } from "../weights/boundedFile.js";
 import { describeError, isNotFound, isObject, show, type JsonObject } from "../weights/json.js";
 
 export type TextErrorCode = "ERR_TOKENIZER" | "ERR_CHAT_TEMPLATE";
@@ -23,11 +23,8 @@ export async function readTextFile(
   code: TextErrorCode,
 ): Promise<string | undefined> {
   try {
-    const { size } = await stat(file);
-    if (size <= maxBytes) return await readFile(file, "utf8");
-    throw new TextError(code, `${file}: expected at most ${maxBytes} bytes, got ${size}`, file);
+    return (await readBoundedFile(file, maxBytes)).toString("utf8");
   } catch (cause) {
-    if (cause instanceof TextError) throw cause;
     if (isNotFound(cause)) return undefined;
     throw new TextError(code, `${file}: ${describeError(cause)}`, file, { cause });
   }

@@ -7,13 +7,15 @@
  *
  * Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Knows nothing of the network.
  */
-import { link, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { getHFHubCachePath, getRepoFolderName } from "@huggingface/hub";
+import { readBoundedFile } from "./boundedFile.js";
 import { isFile, isNotFound } from "./json.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
 
 const commitPattern = /^[0-9a-f]{40}$/;
+const maxRefBytes = 1000;
 
 export function isCommit(revision: string): boolean {
   return commitPattern.test(revision);
@@ -41,7 +43,9 @@ export class RepoCache {
   async readRef(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision;
     try {
-      const commit = (await readFile(join(this.folder, "refs", revision), "utf8")).trim();
+      const commit = (await readBoundedFile(join(this.folder, "refs", revision), maxRefBytes))
+        .toString("utf8")
+        .trim();
       return isCommit(commit) ? commit : undefined;
     } catch (error) {
       if (isNotFound(error)) return undefined;

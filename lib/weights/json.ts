@@ -2,8 +2,9 @@
  * JSON files of a checkpoint, read as untrusted data: bounded, and every failure is a CheckpointError. What the values
  * mean is not known here.
  */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { CheckpointError } from "../errors.js";
+import { readBoundedFile } from "./boundedFile.js";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -21,16 +22,11 @@ export async function readJsonObject(
 ): Promise<JsonObject | undefined> {
   let text: string;
   try {
-    const { size } = await stat(file);
-    if (size > maxBytes) {
-      throw new CheckpointError(code, `${file}: expected at most ${maxBytes} bytes, got ${size}`, { file });
-    }
-    text = await readFile(file, "utf8");
+    text = (await readBoundedFile(file, maxBytes)).toString("utf8");
   } catch (cause) {
-    if (cause instanceof CheckpointError) throw cause;
     if (isNotFound(cause)) return undefined;
     throw new CheckpointError(
-      "ERR_CHECKPOINT_MISSING",
+      isSystemError(cause) ? "ERR_CHECKPOINT_MISSING" : code,
       `${file}: ${describeError(cause)}`,
       { file },
       { cause },
@@ -70,6 +66,11 @@ function showItem(value: unknown): string {
 /** The message of anything that was thrown, in at most 200 characters. */
 export function describeError(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).slice(0, 200);
+}
+
+/** True for what the operating system says, such as ENOENT, ENOSPC or EACCES. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
 }
 
 /** True if a file system call failed because there is nothing at the path. */

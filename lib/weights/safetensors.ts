@@ -3,9 +3,10 @@
  * read; tensor data stays on disk until `read`, or until somebody reads `file` at `byteOffset` by other means.
  * The rules of one file are in safetensorsHeader.ts; which tensors a model needs is weightMap.ts.
  */
-import { open, stat, type FileHandle } from "node:fs/promises";
+import { stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentRangeError, CheckpointError, ClosedError } from "../errors.js";
+import { openRegularFile } from "./boundedFile.js";
 import { describeError, isNotFound, isObject, readJsonObject, show } from "./json.js";
 import { lengthFieldBytes, maxHeaderBytes, parseHeader, parseHeaderLength } from "./safetensorsHeader.js";
 import type { TensorEntry } from "./safetensorsHeader.js";
@@ -147,9 +148,7 @@ async function exists(path: string): Promise<boolean> {
 
 async function openFile(file: string): Promise<FileHandle> {
   try {
-    // Not by the handle: opening a named pipe would wait for its writer.
-    if (!(await stat(file)).isFile()) throw new Error("not a regular file");
-    return await open(file, "r");
+    return await openRegularFile(file);
   } catch (error) {
     throw missingError(file, error);
   }
