@@ -122,7 +122,9 @@ function preTokenizerRespectsCuts(stages: readonly JsonObject[]): boolean {
   return hasBoundary;
 }
 
-function respectsCuts({ content, lstrip, rstrip }: AddedTokenDefinition): boolean {
+function respectsCuts({ content, singleWord, lstrip, rstrip }: AddedTokenDefinition): boolean {
+  // It asks for the characters beside it, which may lie across a cut.
+  if (singleWord) return false;
   if (content !== content.normalize("NFC")) return false;
   // A run of white space lies at one side of every cut, but only a token that strips nothing leaves the other side alone.
   if (/^\s+$/.test(content)) return !lstrip && !rstrip;

@@ -15,10 +15,14 @@ export interface SpecialTokenNames {
   readonly eos: readonly string[];
 }
 
-/** tokenizer_config.json and special_tokens_map.json of a checkpoint; empty where a file is missing. */
+/** Contents of the files beside tokenizer.json; empty where a file is missing. */
 export interface TokenizerConfig {
+  /** tokenizer_config.json */
   readonly config: JsonObject;
+  /** special_tokens_map.json */
   readonly specialTokensMap: JsonObject;
+  /** added_tokens.json: ids by token. */
+  readonly addedTokens: JsonObject;
 }
 
 /** tokenizer_config.json reaches a few MB with many added tokens. */
@@ -40,6 +44,7 @@ export async function loadTokenizerConfig(folder: string, code: TextErrorCode): 
   return {
     config: await read("tokenizer_config.json"),
     specialTokensMap: await read("special_tokens_map.json"),
+    addedTokens: await read("added_tokens.json"),
   };
 }
 
@@ -47,7 +52,10 @@ export async function loadTokenizerConfig(folder: string, code: TextErrorCode): 
  * Reads the names leniently: Hugging Face writes a token as its text or as an object with `content`. Where both files name
  * a token, the map wins unless tokenizer_config.json has `added_tokens_decoder`, as in transformers: it is then the newer.
  */
-export function readSpecialTokens({ config, specialTokensMap }: TokenizerConfig): SpecialTokenNames {
+export function readSpecialTokens({
+  config,
+  specialTokensMap,
+}: Omit<TokenizerConfig, "addedTokens">): SpecialTokenNames {
   const files = isObject(config["added_tokens_decoder"])
     ? [config, specialTokensMap]
     : [specialTokensMap, config];

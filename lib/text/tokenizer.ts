@@ -8,12 +8,20 @@ import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { Tokenizer as Engine } from "@huggingface/tokenizers";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { describeError, type JsonObject } from "../weights/json.js";
+import { withAddedTokens } from "./addedTokenFiles.js";
 import { decodesInWindows } from "./decoderChain.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
-import { loadTokenizerConfig, readSpecialTokens } from "./specialTokens.js";
+import {
+  loadTokenizerConfig,
+  readSpecialTokens,
+  type SpecialTokenNames,
+  type TokenizerConfig,
+} from "./specialTokens.js";
 import { parseJsonObject, readTextFile } from "./textFile.js";
 import { TextTrie } from "./textTrie.js";
 import { withTimeLimit } from "./timeLimit.js";
+import { type Frame, Tokenization } from "./tokenization.js";
+import { withClassTemplate } from "./tokenizerClass.js";
 import { checkTokenizerJson, type TokenizerDefinition } from "./tokenizerDefinition.js";
 
 export interface EncodeOptions {
@@ -35,12 +43,6 @@ const callLimitMsPerItem = 0.05;
 const sliceChars = 256;
 const sliceMs = 3;
 
-/** Ids that the post-processor puts around every text. */
-interface Frame {
-  readonly before: readonly number[];
-  readonly after: readonly number[];
-}
-
 export class Tokenizer {
   /** Path of tokenizer.json; named in errors. */
   readonly file: string;
@@ -59,25 +61,34 @@ export class Tokenizer {
   /** Whether text can be decoded while tokens arrive. If not, the detokenizer hands it out at the end. */
   readonly decodesInWindows: boolean;
   readonly #engine: Engine;
+  readonly #tokenization: Tokenization;
   /** Unknown regular expressions may take exponential time. */
   readonly #isTimeLimited: boolean;
   /** Undefined if texts cannot be encoded in pieces. */
   readonly #frame: Frame | undefined;
   readonly #specialTokens: TextTrie;
 
-  /** The definition must be checked. */
+  /** Everything must be checked. */
   private constructor(
     definition: TokenizerDefinition,
     config: JsonObject,
+    names: SpecialTokenNames,
     file: string,
-    specialTokensMap: JsonObject,
   ) {
+    const { byName, additional, eos } = names;
     this.file = file;
     this.vocabSize = definition.vocabSize;
     this.decodesInWindows = decodesInWindows(definition);
     this.#isTimeLimited = !definition.regexes.every(isKnownPattern);
-    const { byName, additional, eos } = readSpecialTokens({ config, specialTokensMap });
-    this.#engine = this.#attempt("read it", () => new Engine(definition.json, engineConfig(config, byName)));
+    // The library needs no more of the configuration: what else it would read is done here and in the tokenization.
+    this.#engine = this.#attempt(
+      "read it",
+      () => new Engine(definition.json, { eos_token: byName["eos_token"] }),
+    );
+    this.#tokenization = this.#attempt(
+      "read it",
+      () => new Tokenization(this.#engine, definition.addedTokens, config),
+    );
     this.bosToken = byName["bos_token"];
     this.bosId = this.#idOf(this.bosToken);
     this.eosToken = byName["eos_token"];
@@ -87,13 +98,15 @@ export class Tokenizer {
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
     this.specialIds = new Set([...flagged, ...named.filter(isId)]);
     this.#specialTokens = new TextTrie(Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""));
-    this.#frame = isSliceable(definition, config) ? this.#readFrame() : undefined;
+    this.#frame = isSliceable(definition, config)
+      ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
+      : undefined;
     // What would fail at the first request fails now.
     this.decode(this.encode("Hello, 1st\nworld! 안녕"));
   }
 
   /**
-   * Reads tokenizer.json, tokenizer_config.json and special_tokens_map.json of a checkpoint.
+   * Reads tokenizer.json of a checkpoint, and what tokenizer_config.json, special_tokens_map.json and added_tokens.json add.
    *
    * @param folder path of the checkpoint folder
    * @returns null if there is no tokenizer.json: such a checkpoint takes and gives token ids
@@ -103,8 +116,8 @@ export class Tokenizer {
     const file = join(folder, "tokenizer.json");
     const json = await readTextFile(file, maxTokenizerBytes, "ERR_TOKENIZER");
     if (json === undefined) return null;
-    const { config, specialTokensMap } = await loadTokenizerConfig(folder, "ERR_TOKENIZER");
-    return Tokenizer.parse(json, file, config, specialTokensMap);
+    const { config, ...others } = await loadTokenizerConfig(folder, "ERR_TOKENIZER");
+    return Tokenizer.parse(json, file, config, others);
   }
 
   /**
@@ -113,7 +126,7 @@ export class Tokenizer {
    * @param json text of tokenizer.json
    * @param file named in errors
    * @param config content of tokenizer_config.json
-   * @param specialTokensMap content of special_tokens_map.json
+   * @param others contents of special_tokens_map.json and added_tokens.json
    * @throws TextError ERR_TOKENIZER naming the file
    * @internal
    */
@@ -121,10 +134,13 @@ export class Tokenizer {
     json: string,
     file: string,
     config: JsonObject = {},
-    specialTokensMap: JsonObject = {},
+    { specialTokensMap = {}, addedTokens = {} }: Partial<TokenizerConfig> = {},
   ): Tokenizer {
-    const definition = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
-    return new Tokenizer(definition, config, file, specialTokensMap);
+    const files = { config, specialTokensMap, addedTokens };
+    const names = readSpecialTokens(files);
+    const checked = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
+    const definition = withClassTemplate(withAddedTokens(checked, files, names, file), config, names);
+    return new Tokenizer(definition, config, names, file);
   }
 
   /**
@@ -139,7 +155,7 @@ export class Tokenizer {
     }
     return this.#attempt(
       "encode the text",
-      () => checkedIds(this.#engine.encode(text, { add_special_tokens: addSpecialTokens }).ids),
+      () => this.#tokenization.encode(text, addSpecialTokens),
       text.length,
     );
   }
@@ -220,20 +236,6 @@ export class Tokenizer {
     return token === undefined ? undefined : this.tokenId(token);
   }
 
-  /** Undefined if the post-processor does more than to put tokens before and after the text. */
-  #readFrame(): Frame | undefined {
-    const marker = "\u0000text";
-    const { post_processor: postProcessor } = this.#engine;
-    const tokens: readonly string[] = this.#attempt("run the post-processor", () =>
-      postProcessor === null ? [marker] : postProcessor.post_process([marker], null, true).tokens,
-    );
-    const ids = tokens.map((token) => this.#engine.token_to_id(token));
-    const at = tokens.indexOf(marker);
-    const [before, after] = [ids.slice(0, at), ids.slice(at + 1)];
-    if (at < 0 || !before.every(isId) || !after.every(isId)) return undefined;
-    return { before, after };
-  }
-
   /** Runs the library on `numItems` characters or tokens; whatever it throws becomes a TextError. */
   #attempt<T>(what: string, run: () => T, numItems = 0): T {
     try {
@@ -246,23 +248,8 @@ export class Tokenizer {
   }
 }
 
-/** The fields of tokenizer_config.json that the library reads, apart from those that this file handles itself. */
-function engineConfig(config: JsonObject, specialTokens: Readonly<Record<string, string>>): JsonObject {
-  return {
-    eos_token: specialTokens["eos_token"],
-    remove_space: config["remove_space"] === true,
-    do_lowercase_and_remove_accent: config["do_lowercase_and_remove_accent"] === true,
-  };
-}
-
 function isId(id: number | undefined): id is number {
   return id !== undefined;
-}
-
-/** The library gives undefined for a token that has no id, when the vocabulary has no token for unknown text either. */
-function checkedIds(ids: readonly (number | undefined)[]): Int32Array {
-  if (!ids.every(isId)) throw new Error("the vocabulary has no token for a part of it");
-  return Int32Array.from(ids);
 }
 
 function concat(parts: readonly (Int32Array | readonly number[])[]): Int32Array {

@@ -20,8 +20,13 @@ export interface AddedTokenDefinition {
   readonly id: number;
   readonly content: string;
   readonly special: boolean;
+  /** Matches whole words only. */
+  readonly singleWord: boolean;
+  /** Takes the white space before, and behind. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
+  /** Is looked for in normalized text, by its own normalized text. */
+  readonly normalized: boolean;
 }
 
 export interface TokenizerDefinition {
@@ -38,8 +43,8 @@ export interface TokenizerDefinition {
 }
 
 /** Far above any vocabulary; the library allocates by the largest id. */
-const maxTokenId = 4_194_303;
-const maxAddedTokens = 100_000;
+export const maxTokenId = 4_194_303;
+export const maxAddedTokens = 100_000;
 /** Stages of one kind; real files have up to 8. */
 const maxStages = 32;
 /** How many times longer replacing stages may make the text; ByteLevel alone counts 4. */
@@ -109,7 +114,7 @@ class DefinitionChecker {
     }
     return tokens.map((token, i) => {
       const at = `added_tokens[${i}]`;
-      const { id, content, special, lstrip, rstrip } = this.#object(at, token);
+      const { id, content, special, lstrip, rstrip, ...more } = this.#object(at, token);
       this.#expect(`${at}.id`, id, `an integer in [0, ${maxTokenId}]`, isIntIn(0, maxTokenId));
       this.#expect(`${at}.content`, content, "a string of at least one character", isText(1, 65_536));
       return {
@@ -118,6 +123,8 @@ class DefinitionChecker {
         special: special === true,
         lstrip: lstrip === true,
         rstrip: rstrip === true,
+        singleWord: more["single_word"] === true,
+        normalized: (more["normalized"] ?? special !== true) === true,
       };
     });
   }

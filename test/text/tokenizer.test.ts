@@ -62,7 +62,7 @@ test("special_tokens_map.json: wins over tokenizer_config.json unless that has a
   const config = { bos_token: "a", eos_token: "b", extra_special_tokens: { image_token: "c" } };
   const map = { bos_token: { content: "b" }, eos_token: "a", additional_special_tokens: [{ content: "b" }] };
   const withMap = (fields: object): Tokenizer =>
-    Tokenizer.parse(tokenizerJson, "t.json", { ...config, ...fields }, map);
+    Tokenizer.parse(tokenizerJson, "t.json", { ...config, ...fields }, { specialTokensMap: map });
   expect(withMap({})).toMatchObject({ bosId: b, eosId: a, eosIds: [a, b] });
   const newer = withMap({ added_tokens_decoder: {} });
   expect(newer).toMatchObject({ bosId: a, eosId: b, eosIds: [b, a] });

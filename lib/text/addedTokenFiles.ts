@@ -1,0 +1,170 @@
+/**
+ * The added tokens of a checkpoint, as transformers puts them together: those of tokenizer.json, changed and extended by
+ * `added_tokens_decoder` of tokenizer_config.json (or by added_tokens.json, its predecessor), and the special tokens that the
+ * files name, if the vocabulary has them. A named token that has no id anywhere is none: the model has no row for it.
+ */
+import { dirname, join } from "node:path";
+import { TextError } from "../errors.js";
+import { isObject, show, type JsonObject } from "../weights/json.js";
+import type { SpecialTokenNames, TokenizerConfig } from "./specialTokens.js";
+import {
+  maxAddedTokens,
+  maxTokenId,
+  type AddedTokenDefinition,
+  type TokenizerDefinition,
+} from "./tokenizerDefinition.js";
+
+/** A token with the id that a file gives it. */
+interface ListedToken {
+  readonly id: number;
+  readonly flags: Omit<AddedTokenDefinition, "id">;
+}
+
+/**
+ * @param file path of tokenizer.json; errors name the file beside it
+ * @returns the definition with all added tokens
+ * @throws TextError ERR_TOKENIZER naming file, field, expected and got
+ */
+export function withAddedTokens(
+  definition: TokenizerDefinition,
+  files: TokenizerConfig,
+  names: SpecialTokenNames,
+  file: string,
+): TokenizerDefinition {
+  const tokens = new Map(definition.addedTokens.map((token) => [token.content, token]));
+  const vocabulary = new Vocabulary(definition);
+  for (const { id, flags } of listedTokens(files, names, dirname(file))) {
+    const known = tokens.get(flags.content);
+    const special = flags.special || known?.special === true;
+    tokens.set(flags.content, { ...flags, special, id: known?.id ?? vocabulary.place(flags.content, id) });
+  }
+  for (const content of [...Object.values(names.byName), ...names.additional]) {
+    const id = vocabulary.idOf(content);
+    if (tokens.has(content) || id === undefined) continue;
+    tokens.set(content, { ...plainToken(content, true), id });
+  }
+  const addedTokens = [...tokens.values()];
+  return {
+    ...definition,
+    addedTokens,
+    json: { ...definition.json, added_tokens: addedTokens.map(jsonOf) },
+    vocabSize: addedTokens.reduce((size, { id }) => Math.max(size, id + 1), definition.vocabSize),
+  };
+}
+
+/** Ids of the model's vocabulary, and of the added tokens that get one. */
+class Vocabulary {
+  readonly #model: JsonObject;
+  #unigramIds: ReadonlyMap<string, number> | undefined;
+  #taken: Set<number> | undefined;
+  readonly #added: readonly AddedTokenDefinition[];
+
+  constructor({ model, addedTokens }: TokenizerDefinition) {
+    this.#model = model;
+    this.#added = addedTokens;
+  }
+
+  idOf(token: string): number | undefined {
+    const { vocab } = this.#model;
+    if (isObject(vocab)) return Object.hasOwn(vocab, token) ? (vocab[token] as number) : undefined;
+    this.#unigramIds ??= new Map((vocab as [string, number][]).map(([text], id) => [text, id]));
+    return this.#unigramIds.get(token);
+  }
+
+  /** The id that the vocabulary has for a token; else the wanted one, if it is free; else the next after all. */
+  place(token: string, wanted: number): number {
+    const known = this.idOf(token);
+    if (known !== undefined) return known;
+    this.#taken ??= this.#allIds();
+    let id = wanted;
+    if (this.#taken.has(id)) {
+      id = 0;
+      for (const taken of this.#taken) id = Math.max(id, taken + 1);
+    }
+    this.#taken.add(id);
+    return id;
+  }
+
+  #allIds(): Set<number> {
+    const { vocab } = this.#model;
+    const ids = isObject(vocab) ? (Object.values(vocab) as number[]) : (vocab as unknown[]).keys();
+    const all = new Set<number>(ids);
+    for (const { id } of this.#added) all.add(id);
+    return all;
+  }
+}
+
+function listedTokens(
+  { config, addedTokens }: TokenizerConfig,
+  names: SpecialTokenNames,
+  folder: string,
+): ListedToken[] {
+  const decoder = config["added_tokens_decoder"] ?? undefined;
+  if (decoder === undefined) {
+    const special = new Set([...Object.values(names.byName), ...names.additional]);
+    const check = new Checker(join(folder, "added_tokens.json"));
+    return check.entries("", addedTokens).map(([content, id]) => ({
+      id: check.id(content, id),
+      flags: plainToken(check.content("a token", content), special.has(content)),
+    }));
+  }
+  const check = new Checker(join(folder, "tokenizer_config.json"));
+  const listed = check.entries("added_tokens_decoder", decoder).map(([key, token]): ListedToken => {
+    const at = `added_tokens_decoder[${show(key)}]`;
+    const { content, special, normalized, ...flags } = check.object(at, token);
+    return {
+      id: check.id(at, key.trim() === "" ? key : Number(key)),
+      flags: {
+        content: check.content(`${at}.content`, content),
+        special: special === true,
+        normalized: (normalized ?? special !== true) === true,
+        singleWord: flags["single_word"] === true,
+        lstrip: flags["lstrip"] === true,
+        rstrip: flags["rstrip"] === true,
+      },
+    };
+  });
+  return listed.sort((a, b) => a.id - b.id);
+}
+
+class Checker {
+  readonly #file: string;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  entries(field: string, value: unknown): [string, unknown][] {
+    const entries = Object.entries(this.object(field, value));
+    if (entries.length <= maxAddedTokens) return entries;
+    return this.#fail(field, `at most ${maxAddedTokens} tokens`, entries.length);
+  }
+
+  object(field: string, value: unknown): JsonObject {
+    return isObject(value) ? value : this.#fail(field, "an object", value);
+  }
+
+  id(field: string, value: unknown): number {
+    const isId = Number.isInteger(value) && (value as number) >= 0 && (value as number) <= maxTokenId;
+    return isId ? (value as number) : this.#fail(field, `an id, an integer in [0, ${maxTokenId}]`, value);
+  }
+
+  content(field: string, value: unknown): string {
+    const isText = typeof value === "string" && value.length >= 1 && value.length <= 65_536;
+    return isText ? value : this.#fail(field, "a string of 1 to 65536 characters", value);
+  }
+
+  #fail(field: string, expected: string, got: unknown): never {
+    const where = field === "" ? "" : `${field}: `;
+    const message = `${this.#file}: ${where}expected ${expected}, got ${show(got)}`;
+    throw new TextError("ERR_TOKENIZER", message, this.#file);
+  }
+}
+
+function plainToken(content: string, special: boolean): ListedToken["flags"] {
+  return { content, special, normalized: !special, singleWord: false, lstrip: false, rstrip: false };
+}
+
+function jsonOf({ singleWord, ...token }: AddedTokenDefinition): JsonObject {
+  return { ...token, single_word: singleWord };
+}

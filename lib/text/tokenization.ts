@@ -1,0 +1,102 @@
+/**
+ * From a text to its tokens, stage by stage: added tokens are cut out, the rest is normalized, added tokens that are found in
+ * normalized text are cut out, what is left is split and given to the model. Each stage is @huggingface/tokenizers; the order,
+ * and the cutting (addedTokens.ts), are those of its Rust original, which the JavaScript library follows only in part.
+ */
+import type { Tokenizer as Engine } from "@huggingface/tokenizers";
+import type { JsonObject } from "../weights/json.js";
+import { AddedTokenSplitter } from "./addedTokens.js";
+import type { AddedTokenDefinition } from "./tokenizerDefinition.js";
+
+/** Ids that the post-processor puts around every text. */
+export interface Frame {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
+export class Tokenization {
+  readonly #engine: Engine;
+  readonly #raw: AddedTokenSplitter;
+  readonly #normalized: AddedTokenSplitter;
+  readonly #removesSpace: boolean;
+  readonly #removesCase: boolean;
+
+  /** @param config tokenizer_config.json */
+  constructor(engine: Engine, addedTokens: readonly AddedTokenDefinition[], config: JsonObject) {
+    const found =
+      config["split_special_tokens"] === true ? addedTokens.filter(({ special }) => !special) : addedTokens;
+    const texts = (tokens: readonly AddedTokenDefinition[], textOf: (text: string) => string) =>
+      new AddedTokenSplitter(tokens.map((token) => [textOf(token.content), token]));
+    this.#engine = engine;
+    this.#removesSpace = config["remove_space"] === true;
+    this.#removesCase = config["do_lowercase_and_remove_accent"] === true;
+    this.#raw = texts(
+      found.filter(({ normalized }) => !normalized),
+      (text) => text,
+    );
+    this.#normalized = texts(
+      found.filter(({ normalized }) => normalized),
+      (text) => engine.normalizer?.normalize(text) ?? text,
+    );
+  }
+
+  /**
+   * @param addSpecialTokens whether the post-processor adds its tokens
+   * @throws what the library throws; Error if the vocabulary has no token for a part of the text, not even the unknown one
+   */
+  encode(text: string, addSpecialTokens: boolean): Int32Array {
+    const tokens: string[] = [];
+    for (const section of this.#raw.split(text)) {
+      if (section.token === null) this.#addText(section.text, section.start === 0, tokens);
+      else tokens.push(section.token.content);
+    }
+    const unknownId = this.#engine.model?.unk_token_id;
+    const ids = this.#postProcess(tokens, addSpecialTokens).map((token) => this.#idOf(token) ?? unknownId);
+    if (!ids.every(isId)) throw new Error("the vocabulary has no token for a part of it");
+    return Int32Array.from(ids);
+  }
+
+  /** Undefined if the post-processor does more than to put tokens before and after the text. */
+  frame(): Frame | undefined {
+    const marker = "\u0000text";
+    const tokens = this.#postProcess([marker], true);
+    const ids = tokens.map((token) => this.#idOf(token));
+    const at = tokens.indexOf(marker);
+    const [before, after] = [ids.slice(0, at), ids.slice(at + 1)];
+    if (at < 0 || !before.every(isId) || !after.every(isId)) return undefined;
+    return { before, after };
+  }
+
+  #postProcess(tokens: string[], addSpecialTokens: boolean): readonly string[] {
+    return this.#engine.post_processor?.post_process(tokens, null, addSpecialTokens).tokens ?? tokens;
+  }
+
+  #idOf(token: string): number | undefined {
+    return this.#engine.token_to_id(token);
+  }
+
+  #addText(text: string, isFirst: boolean, tokens: string[]): void {
+    for (const section of this.#normalized.split(this.#normalize(text))) {
+      if (section.token !== null) {
+        tokens.push(section.token.content);
+        continue;
+      }
+      // The library asks for the index of the section only to tell the first from the others.
+      const section_index = isFirst && section.start === 0 ? 0 : 1;
+      const { pre_tokenizer: preTokenizer, model } = this.#engine;
+      const words = preTokenizer?.pre_tokenize(section.text, { section_index }) ?? [section.text];
+      for (const token of model!._call(words)) tokens.push(token);
+    }
+  }
+
+  #normalize(text: string): string {
+    let normalized = text;
+    if (this.#removesSpace) normalized = normalized.trim().split(/\s+/).join(" ");
+    if (this.#removesCase) normalized = normalized.toLowerCase().replace(/\p{M}/gu, "");
+    return this.#engine.normalizer?.normalize(normalized) ?? normalized;
+  }
+}
+
+function isId(id: number | undefined): id is number {
+  return id !== undefined;
+}

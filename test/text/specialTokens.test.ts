@@ -1,0 +1,197 @@
+// Contract: which tokens a checkpoint has beside tokenizer.json, and which it puts around a text, are those of transformers.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Tokenizer } from "../../lib/text/tokenizer.js";
+import { byteLevelJson, sentencePieceJson } from "./tokenizerFiles.js";
+
+const parse = (json: object, config = {}, others = {}): Tokenizer =>
+  Tokenizer.parse(JSON.stringify(json), join("folder", "tokenizer.json"), config, others);
+const json = byteLevelJson(["<s>", "</s>"]);
+const bytes = (text: string): number[] => [...Buffer.from(text)];
+
+describe("the tokens around a text", () => {
+  const names = { bos_token: "<s>", eos_token: { content: "</s>" } };
+  const [bos, eos] = [256, 257];
+  const template = {
+    type: "TemplateProcessing",
+    single: [{ Sequence: { id: "A", type_id: 0 } }, { SpecialToken: { id: "</s>", type_id: 0 } }],
+    pair: [],
+    special_tokens: {},
+  };
+  const offsets = { type: "ByteLevel", add_prefix_space: true, trim_offsets: false, use_regex: true };
+  const llama = { ...names, tokenizer_class: "LlamaTokenizerFast" };
+
+  test.each<[string, object | null, object, number[], number[]]>([
+    ["DeepSeek-R1-Distill", offsets, { ...llama, add_bos_token: true, add_eos_token: false }, [bos], []],
+    ["Llama, nothing said", offsets, llama, [bos], []],
+    ["Llama, no post-processor", null, llama, [bos], []],
+    ["Llama, slow", null, { ...names, tokenizer_class: "LlamaTokenizer" }, [bos], []],
+    ["Llama, no BOS", offsets, { ...llama, add_bos_token: false }, [], []],
+    ["Llama, both", offsets, { ...llama, add_eos_token: true }, [bos], [eos]],
+    ["Llama, EOS alone", offsets, { ...llama, add_bos_token: false, add_eos_token: true }, [], [eos]],
+    ["Llama, null is absent", offsets, { ...llama, add_bos_token: null }, [bos], []],
+    ["Llama, no name", offsets, { tokenizer_class: "LlamaTokenizer" }, [], []],
+    ["Llama, a name without id", offsets, { ...llama, bos_token: "<nope>" }, [], []],
+    ["Gemma", offsets, { ...names, tokenizer_class: "GemmaTokenizer" }, [bos], []],
+    ["Cohere", offsets, { ...names, tokenizer_class: "CohereTokenizerFast" }, [bos], []],
+    ["CodeLlama", offsets, { ...names, tokenizer_class: "CodeLlamaTokenizer" }, [bos], []],
+    ["GPT-NeoX, nothing said", offsets, { ...names, tokenizer_class: "GPTNeoXTokenizer" }, [], []],
+    [
+      "GPT-NeoX",
+      offsets,
+      { ...names, tokenizer_class: "GPTNeoXTokenizerFast", add_bos_token: true },
+      [bos],
+      [],
+    ],
+    [
+      "a class that ignores it",
+      offsets,
+      { ...names, tokenizer_class: "Qwen2Tokenizer", add_bos_token: true },
+      [],
+      [],
+    ],
+    [
+      "the plain class",
+      offsets,
+      { ...names, tokenizer_class: "PreTrainedTokenizerFast", add_bos_token: true },
+      [],
+      [],
+    ],
+    ["no class, nothing said", offsets, names, [], []],
+    ["no class", offsets, { ...names, add_bos_token: true }, [bos], []],
+    ["a template stays", template, { ...llama, add_bos_token: true }, [], [eos]],
+    [
+      "a template in a sequence stays",
+      { type: "Sequence", processors: [offsets, template] },
+      llama,
+      [],
+      [eos],
+    ],
+  ])("%s", async (_, postProcessor, config, before, after) => {
+    const tokenizer = parse({ ...json, post_processor: postProcessor }, config);
+    const long = "some words ".repeat(100);
+    for (const text of ["", "a<s>", long]) {
+      const inner = [...tokenizer.encode(text, { addSpecialTokens: false })];
+      expect([...tokenizer.encode(text)]).toEqual([...before, ...inner, ...after]);
+      expect([...(await tokenizer.encodeAsync(text))]).toEqual([...before, ...inner, ...after]);
+    }
+  });
+});
+
+describe("added_tokens_decoder", () => {
+  const decoder = (tokens: object) => ({ added_tokens_decoder: tokens });
+
+  test("tokens that tokenizer.json lacks, special and not", () => {
+    const listed = { 300: { content: "<t>", special: false }, 258: { content: "<m>", special: true } };
+    const tokenizer = parse(json, decoder(listed));
+    expect([...tokenizer.encode("a<m><t><s>")]).toEqual([...bytes("a"), 258, 300, 256]);
+    expect(tokenizer.vocabSize).toBe(301);
+    expect(tokenizer.decode([97, 258, 300])).toBe("a<t>");
+    expect(tokenizer.decode([97, 258, 300], { skipSpecialTokens: false })).toBe("a<m><t>");
+  });
+
+  test("flags of tokens that tokenizer.json has: the file's, but special stays", () => {
+    const tokenizer = parse(json, decoder({ 256: { content: "<s>", special: false, lstrip: true } }));
+    expect([...tokenizer.encode("a <s>")]).toEqual([...bytes("a"), 256]);
+    expect(tokenizer.isSpecial(256)).toBe(true);
+    const words = sentencePieceJson(["a"], []);
+    const special = parse(words, decoder({ 259: { content: "a", special: true, normalized: false } }));
+    expect(special.decode([259])).toBe("");
+    expect([...special.encode("a", { addSpecialTokens: false })]).toEqual([259]);
+  });
+
+  test("ids: that of the vocabulary, else the file's, else the next", () => {
+    const listed = {
+      5: { content: "a" },
+      256: { content: "<x>" },
+      400: { content: "<y>" },
+      7: { content: "<z>" },
+    };
+    const tokenizer = parse(json, decoder(listed));
+    const ids = ["a", "<y>", "<z>", "<x>"].map((token) => tokenizer.tokenId(token));
+    expect(ids).toEqual([97, 400, 258, 259]);
+    expect([...tokenizer.encode("<y>a<z>")]).toEqual([400, 97, 258]);
+  });
+
+  test("a Unigram vocabulary", () => {
+    const model = {
+      type: "Unigram",
+      unk_id: 0,
+      vocab: [
+        ["?", 0],
+        ["a", -1],
+        ["<m>", -2],
+      ],
+    };
+    const unigram = { ...json, added_tokens: [], pre_tokenizer: null, decoder: null, model };
+    const tokenizer = parse(
+      unigram,
+      decoder({ 9: { content: "<m>", special: true }, 3: { content: "<n>" } }),
+    );
+    expect([...tokenizer.encode("a<m><n>")]).toEqual([1, 2, 3]);
+  });
+
+  test.each<[string, object, string]>([
+    ["a list", { added_tokens_decoder: [1] }, "added_tokens_decoder: expected an object"],
+    ["an id that is none", decoder({ x: { content: "a" } }), 'added_tokens_decoder["x"]: expected an id'],
+    ["an empty id", decoder({ "": { content: "a" } }), 'added_tokens_decoder[""]: expected an id'],
+    [
+      "an id beyond memory",
+      decoder({ 99999999999: { content: "a" } }),
+      'added_tokens_decoder["99999999999"]: expected an id',
+    ],
+    ["no object", decoder({ 300: "<m>" }), 'added_tokens_decoder["300"]: expected an object'],
+    ["no content", decoder({ 300: {} }), 'added_tokens_decoder["300"].content: expected a string'],
+    [
+      "empty content",
+      decoder({ 300: { content: "" } }),
+      'added_tokens_decoder["300"].content: expected a string',
+    ],
+  ])("malformed: %s", (_, config, message) => {
+    const file = join("folder", "tokenizer_config.json");
+    const error = { name: "TextError", code: "ERR_TOKENIZER", file };
+    expect(() => parse(json, config)).toThrow(expect.objectContaining(error));
+    expect(() => parse(json, config)).toThrow(`${file}: ${message}`.slice(0, -1));
+  });
+});
+
+describe("added_tokens.json", () => {
+  const addedTokens = { "<m>": 258, "<n>": 259 };
+
+  test("its tokens; those that are named are special", () => {
+    const tokenizer = parse(json, { eos_token: "<m>" }, { addedTokens });
+    expect([...tokenizer.encode("a<n><m>")]).toEqual([...bytes("a"), 259, 258]);
+    expect(tokenizer.decode([97, 259, 258])).toBe("a<n>");
+    expect(tokenizer.eosIds).toEqual([258]);
+  });
+
+  test("added_tokens_decoder takes its place", () => {
+    const tokenizer = parse(json, { added_tokens_decoder: {} }, { addedTokens });
+    expect(tokenizer.tokenId("<m>")).toBeUndefined();
+  });
+
+  test("is read from the folder, and named when it is malformed", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "warploop-"));
+    onTestFinished(() => {
+      rmSync(folder, { recursive: true });
+    });
+    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(json));
+    writeFileSync(join(folder, "added_tokens.json"), JSON.stringify(addedTokens));
+    expect((await Tokenizer.load(folder))!.tokenId("<n>")).toBe(259);
+    writeFileSync(join(folder, "added_tokens.json"), '{"<m>": "x"}');
+    const error = { code: "ERR_TOKENIZER", file: join(folder, "added_tokens.json") };
+    await expect(Tokenizer.load(folder)).rejects.toMatchObject(error);
+  });
+});
+
+test("a named token of the vocabulary is cut out of a text, one without id is not", () => {
+  const words = sentencePieceJson(["a", "b", "ab"], ["a b"], { normalizer: null, post_processor: null });
+  expect([...parse(words).encode("ab")]).toEqual([261]);
+  expect([...parse(words, { pad_token: "a" }).encode("ab")]).toEqual([259, 260]);
+  expect([...parse(words, {}, { specialTokensMap: { sep_token: { content: "b" } } }).encode("ab")]).toEqual([
+    259, 260,
+  ]);
+  expect(parse(words, { pad_token: "<pad>" }).tokenId("<pad>")).toBeUndefined();
+});
