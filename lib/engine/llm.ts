@@ -5,6 +5,7 @@ import { ClosedError, TextError } from "../errors.js";
 import { describeModel, loadModel, type ModelDescription } from "../models/load.js";
 import type { Model, ModelShape } from "../models/model.js";
 import type { Stream } from "../stream.js";
+import { ChatRenderer } from "../text/chatRenderer.js";
 import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import { Tokenizer } from "../text/tokenizer.js";
 import { resolveModel } from "../weights/hub.js";
@@ -25,7 +26,9 @@ import { checkNumber, checkTokenIds, copyOptions, readOptions } from "./validate
 export interface ChatOptions extends GenerateOptions {
   /** Tools as JSON schemas, for templates that know them. */
   readonly tools?: readonly object[];
-  /** Further variables of the template, such as `enable_thinking`. */
+  /** Which of the checkpoint's templates, if it has several. Default: "tool_use" for tools if there is one, else "default". */
+  readonly templateName?: string;
+  /** Further variables of the template, such as `enable_thinking`. A variable that it does not read is an error. */
   readonly templateOptions?: Readonly<Record<string, unknown>>;
 }
 
@@ -47,7 +50,7 @@ interface Parts {
   readonly runner: ModelRunner;
   readonly engine: Engine;
   readonly tokenizer: Tokenizer | null;
-  readonly template: ChatTemplate;
+  readonly chats: ChatRenderer;
   readonly context: GenerateContext;
   readonly kvPages: number;
 }
@@ -91,7 +94,8 @@ export class LLM {
         hasTokenizer: tokenizer !== null,
       };
       const kvPages = capacity.numPages;
-      return new LLM({ device, stream, model, runner, engine, tokenizer, template, context, kvPages });
+      const chats = new ChatRenderer(template);
+      return new LLM({ device, stream, model, runner, engine, tokenizer, chats, context, kvPages });
     } catch (error) {
       await device.dispose();
       throw error;
@@ -123,21 +127,22 @@ export class LLM {
   }
 
   /**
-   * Answers a chat with the checkpoint's own template.
+   * Answers a chat with the checkpoint's own template, which is rendered on another thread.
    *
    * @param messages `{ role, content }`, oldest first
-   * @throws as generate; TextError ERR_CHAT_TEMPLATE when the checkpoint has no template or it refuses the messages
+   * @throws as generate; TextError ERR_CHAT_TEMPLATE at once when the checkpoint has no template. What the template refuses
+   * (messages, a variable that it does not read) or does wrong (time, memory) is known when the stream is read
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): GenerationStream {
     this.#requireOpen();
-    const { tools, templateOptions, ...generateOptions } = copyOptions("chat", options);
+    const { tools, templateName, templateOptions, ...generateOptions } = copyOptions("chat", options);
     const generation = resolveGeneration(generateOptions, this.#parts.context);
+    const { engine, tokenizer, chats } = this.#parts;
     const variables = copyOptions("templateOptions", templateOptions ?? {});
-    const text = readArguments("chat", () =>
-      this.#parts.template.render(messages, { ...variables, ...(tools && { tools }) }),
-    );
+    const choice = { ...(tools && { tools }), ...(templateName !== undefined && { templateName }) };
+    const render = readArguments("chat", () => chats.prepare(messages, { ...variables, ...choice }));
     // The template writes the special tokens itself.
-    return startGeneration(this.#parts.engine, this.#parts.tokenizer, this.#textIds(text, false), generation);
+    return startGeneration(engine, tokenizer, this.#textIds(render, false), generation);
   }
 
   /**
@@ -223,10 +228,11 @@ export class LLM {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const { engine, runner, model, device } = this.#parts;
+    const { engine, runner, model, device, chats } = this.#parts;
     await Promise.allSettled(this.#encoding);
     await engine.drain(drainMs);
     await engine.close();
+    await chats.close();
     runner.dispose();
     model.dispose();
     await device.dispose();
@@ -241,7 +247,8 @@ export class LLM {
     return Promise.resolve(checkTokenIds("prompt", prompt, this.#parts.context.vocabSize));
   }
 
-  #textIds(text: string, addSpecialTokens: boolean): Promise<readonly number[]> {
+  /** @param text or a function that starts to make it */
+  #textIds(text: string | (() => Promise<string>), addSpecialTokens: boolean): Promise<readonly number[]> {
     const { tokenizer } = this.#parts;
     if (!tokenizer) {
       throw new TextError(
@@ -249,8 +256,8 @@ export class LLM {
         "the checkpoint has no tokenizer.json: give the prompt as token ids",
       );
     }
-    const ids = tokenizer
-      .encodeAsync(text, { addSpecialTokens })
+    const encode = (known: string): Promise<Int32Array> => tokenizer.encodeAsync(known, { addSpecialTokens });
+    const ids = (typeof text === "string" ? encode(text) : text().then(encode))
       .then((encoded) => checkTokenIds("prompt", encoded, this.#parts.context.vocabSize))
       .finally(() => this.#encoding.delete(ids));
     this.#encoding.add(ids);

@@ -1,19 +1,25 @@
 /**
  * Turns chat messages into the prompt text that a checkpoint was trained on, with its own Jinja template. The template is
- * data of the checkpoint: it is interpreted under a time limit and reaches nothing but what is passed here.
+ * data of the checkpoint: it is interpreted (jinja/), its sizes are bounded, and it reaches nothing but what is passed here.
+ * chatRenderer.ts does the same on a thread that can be ended.
  */
-import { join } from "node:path";
-import { Template } from "@huggingface/jinja";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
-import { describeError, isObject, show, type JsonObject } from "../weights/json.js";
-import { loadTokenizerConfig, readSpecialTokens } from "./specialTokens.js";
-import { readTextFile } from "./textFile.js";
-import { withTimeLimit } from "./timeLimit.js";
+import { isObject } from "../weights/json.js";
+import { type RenderedChat, type RenderJob, renderChat } from "./renderJob.js";
+import { readTemplateFiles } from "./templateFiles.js";
+
+/** A piece of a message's content: `{ type: "text", text: "..." }`. */
+export interface ContentPart {
+  readonly type: string;
+  readonly text?: string;
+  readonly [field: string]: unknown;
+}
 
 export interface ChatMessage {
-  /** Such as "system", "user", "assistant"; the template decides what it knows. */
+  /** Such as "system", "user", "assistant", "tool"; the template decides what it knows. */
   readonly role: string;
-  readonly content: string;
+  /** Text, or parts of it. May be null or absent in a message that says something else, such as `tool_calls`. */
+  readonly content?: string | readonly ContentPart[] | null;
   /** Further fields that some templates read, such as `name` or `tool_calls`. */
   readonly [field: string]: unknown;
 }
@@ -23,14 +29,11 @@ export interface ChatTemplateOptions {
   readonly addGenerationPrompt?: boolean;
   /** Tools as JSON schemas; without them the template sees none. */
   readonly tools?: readonly object[];
+  /** Which of several templates; default "tool_use" for chats with tools if there is one, else "default". */
+  readonly templateName?: string;
   /** Every other name is handed to the template as a variable, such as `enable_thinking`. */
   readonly [variable: string]: unknown;
 }
-
-/** Real templates have up to 30 KB. */
-const maxTemplateBytes = 1_000_000;
-/** A template with some hundred messages takes a few ms. */
-const renderLimitMs = 1_000;
 
 /** The chat template of a checkpoint, or the knowledge that it has none. */
 export class ChatTemplate {
@@ -38,7 +41,6 @@ export class ChatTemplate {
   readonly file: string;
   readonly #sources: ReadonlyMap<string, string>;
   readonly #specialTokens: Readonly<Record<string, string>>;
-  readonly #parsed = new Map<string, Template>();
 
   /**
    * @param file named in errors
@@ -56,22 +58,15 @@ export class ChatTemplate {
   }
 
   /**
-   * Reads chat_template.jinja, or else `chat_template` of tokenizer_config.json. A folder without either gives a template
-   * that is not `available`. The text is parsed by the first render.
+   * Reads the templates of a checkpoint (templateFiles.ts). A folder without any gives a template that is not `available`.
+   * The text is parsed by the first render.
    *
    * @param folder path of the checkpoint folder
    * @throws TextError ERR_CHAT_TEMPLATE if a file cannot be read or `chat_template` has the wrong form
    */
   static async load(folder: string): Promise<ChatTemplate> {
-    const configFile = join(folder, "tokenizer_config.json");
-    const tokenizerConfig = await loadTokenizerConfig(folder, "ERR_CHAT_TEMPLATE");
-    const specialTokens = readSpecialTokens(tokenizerConfig).byName;
-    const templateFile = join(folder, "chat_template.jinja");
-    const template = await readTextFile(templateFile, maxTemplateBytes, "ERR_CHAT_TEMPLATE");
-    if (template !== undefined) {
-      return new ChatTemplate(templateFile, new Map([["default", template]]), specialTokens);
-    }
-    return new ChatTemplate(configFile, sourcesOf(tokenizerConfig.config, configFile), specialTokens);
+    const { file, sources, specialTokens } = await readTemplateFiles(folder);
+    return new ChatTemplate(file, sources, specialTokens);
   }
 
   /** False if the checkpoint has no chat template. */
@@ -80,16 +75,26 @@ export class ChatTemplate {
   }
 
   /**
-   * Renders the prompt. It already contains the special tokens: encode it with `addSpecialTokens: false`.
+   * Renders the prompt on this thread. It already contains the special tokens: encode it with `addSpecialTokens: false`.
    *
    * @param messages at least one
    * @returns prompt text
    * @throws ArgumentTypeError naming messages[i].role or .content; ArgumentRangeError if there is no message;
-   * TextError ERR_CHAT_TEMPLATE if there is no template, or if it is malformed, refuses the messages or takes too long
+   * TextError ERR_CHAT_TEMPLATE if there is no template, or if it is malformed, refuses the messages, takes too many steps,
+   * or does not read what it is given
    */
   render(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {
+    return this.textOf(renderChat(this.job(messages, options))).text;
+  }
+
+  /**
+   * Checks the arguments and chooses the template.
+   *
+   * @throws as render, for what can be said without rendering
+   */
+  job(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): RenderJob {
     checkMessages(messages);
-    const { addGenerationPrompt = true, tools, ...variables } = options;
+    const { addGenerationPrompt = true, tools, templateName, ...variables } = options;
     if (typeof addGenerationPrompt !== "boolean") {
       throw new ArgumentTypeError(
         `addGenerationPrompt: expected a boolean, got ${typeof addGenerationPrompt}`,
@@ -98,36 +103,53 @@ export class ChatTemplate {
     if (tools !== undefined && !Array.isArray(tools)) {
       throw new ArgumentTypeError(`tools: expected an array, got ${typeof tools}`);
     }
-    const name = tools !== undefined && this.#sources.has("tool_use") ? "tool_use" : "default";
-    // Hugging Face passes tools and documents as none, not as undefined, and templates tell the two apart.
-    const scope = {
-      documents: null,
-      ...variables,
-      ...this.#specialTokens,
-      messages,
-      tools: tools ?? null,
-      add_generation_prompt: addGenerationPrompt,
-    };
-    try {
-      return withTimeLimit(() => this.#template(name).render(scope), renderLimitMs);
-    } catch (cause) {
-      if (cause instanceof TextError) throw cause;
-      const message = `${this.file}: the chat template failed: ${describeError(cause)}`;
-      throw new TextError("ERR_CHAT_TEMPLATE", message, this.file, { cause });
+    if (templateName !== undefined && typeof templateName !== "string") {
+      throw new ArgumentTypeError(`templateName: expected a string, got ${typeof templateName}`);
     }
+    const given = Object.keys(variables).filter(
+      (name) => variables[name] !== undefined && variables[name] !== null,
+    );
+    const name =
+      templateName ?? (tools !== undefined && this.#sources.has("tool_use") ? "tool_use" : "default");
+    // A template that is only there for tools need not read them.
+    if (tools && tools.length > 0 && name !== "tool_use") given.push("tools");
+    return {
+      source: this.#source(name, templateName !== undefined),
+      // Hugging Face passes tools and documents as none, not as undefined, and templates tell the two apart.
+      variables: {
+        documents: null,
+        ...this.#specialTokens,
+        ...variables,
+        messages,
+        tools: tools ?? null,
+        add_generation_prompt: addGenerationPrompt,
+      },
+      given,
+    };
   }
 
-  #template(name: string): Template {
-    const known = this.#parsed.get(name);
-    if (known !== undefined) return known;
+  /** The text of what `renderChat` made of a job. @throws TextError ERR_CHAT_TEMPLATE if it failed */
+  textOf(rendered: RenderedChat): Extract<RenderedChat, { text: string }> {
+    if ("text" in rendered) return rendered;
+    throw this.error(`the chat template failed: ${rendered.error}`);
+  }
+
+  /** An error about this template. */
+  error(message: string, options?: ErrorOptions): TextError {
+    return new TextError("ERR_CHAT_TEMPLATE", `${this.file}: ${message}`, this.file, options);
+  }
+
+  #source(name: string, isChosen: boolean): string {
     const source = this.#sources.get(name);
-    if (source === undefined) {
-      const message = `${this.file}: this checkpoint has no chat template; pass a prompt text instead of messages`;
-      throw new TextError("ERR_CHAT_TEMPLATE", message, this.file);
+    if (source !== undefined) return source;
+    if (!this.available) {
+      throw this.error("this checkpoint has no chat template; pass a prompt text instead of messages");
     }
-    const template = new Template(source);
-    this.#parsed.set(name, template);
-    return template;
+    const names = [...this.#sources.keys()].sort().join(", ");
+    if (isChosen) {
+      throw new ArgumentRangeError(`templateName: expected one of ${names}, got ${JSON.stringify(name)}`);
+    }
+    throw this.error(`none of the chat templates is named "default"; choose one by templateName: ${names}`);
   }
 }
 
@@ -141,29 +163,26 @@ function checkMessages(messages: readonly ChatMessage[]): void {
     if (!isObject(message)) {
       throw new ArgumentTypeError(`messages[${i}]: expected an object, got ${typeof message}`);
     }
-    for (const field of ["role", "content"]) {
-      if (typeof message[field] !== "string") {
-        throw new ArgumentTypeError(
-          `messages[${i}].${field}: expected a string, got ${typeof message[field]}`,
-        );
-      }
+    if (typeof message["role"] !== "string") {
+      throw new ArgumentTypeError(`messages[${i}].role: expected a string, got ${typeof message["role"]}`);
     }
+    checkContent(message, `messages[${i}].content`);
   });
 }
 
-/** Templates of tokenizer_config.json by name: one string, or a list of {name, template}. */
-function sourcesOf(config: JsonObject, file: string): ReadonlyMap<string, string> {
-  const value = config["chat_template"] ?? undefined;
-  if (value === undefined) return new Map();
-  if (typeof value === "string") return new Map([["default", value]]);
-  const entries = Array.isArray(value) ? (value as readonly unknown[]) : [value];
-  return new Map(
-    entries.map((entry, i) => {
-      const { name, template } = isObject(entry) ? entry : {};
-      if (typeof name === "string" && typeof template === "string") return [name, template] as const;
-      const expected = "expected a string or a list of {name, template}";
-      const message = `${file}: chat_template: ${expected}, got ${show(entry)} at index ${i}`;
-      throw new TextError("ERR_CHAT_TEMPLATE", message, file);
-    }),
-  );
+function checkContent(message: Readonly<Record<string, unknown>>, place: string): void {
+  const { content } = message;
+  if (typeof content === "string" || content === null) return;
+  const expected = "expected a string, a list of parts, or null";
+  if (content === undefined) {
+    // A message may say something else, such as tool_calls; one that says nothing has a misspelled field.
+    if (Object.keys(message).some((field) => field !== "role" && field !== "name" && field !== "content"))
+      return;
+    throw new ArgumentTypeError(`${place}: ${expected}, got undefined`);
+  }
+  if (!Array.isArray(content)) throw new ArgumentTypeError(`${place}: ${expected}, got ${typeof content}`);
+  content.forEach((part: unknown, i) => {
+    if (isObject(part)) return;
+    throw new ArgumentTypeError(`${place}[${i}]: expected { type: "text", text }, got ${typeof part}`);
+  });
 }

@@ -46,8 +46,8 @@ test("a template sees tokens, tools and further variables", () => {
   const messages = [{ role: "user", content: "x", name: "Wren" }];
   const render = (options: ChatTemplateOptions): string =>
     make(source, { bos_token: "<s>" }).render(messages, options);
-  expect(render({ enable_thinking: false })).toBe("<s>||true|false|Wren");
-  expect(render({ tools: [{ name: "clock" }] })).toBe("<s>||false||Wren");
+  expect(render({ enable_thinking: false })).toBe("<s>||True|False|Wren");
+  expect(render({ tools: [{ name: "clock" }] })).toBe("<s>||False||Wren");
 });
 
 describe("files", () => {
@@ -119,7 +119,7 @@ test.each<[string, string, string]>([
   [
     "endless",
     "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
-    "took longer",
+    "list items",
   ],
 ])("a template that fails: %s", (_, source, part) => {
   const template = make(source);
@@ -137,8 +137,19 @@ test.each<[string, unknown, string, string]>([
   ["null inside", [null], "ERR_ARGUMENT_TYPE", "messages[0]: expected an object"],
   ["no role", [{ content: "x" }], "ERR_ARGUMENT_TYPE", "messages[0].role: expected a string"],
   ["a role that is a number", [...hello, { role: 5, content: "x" }], "ERR_ARGUMENT_TYPE", "messages[1].role"],
-  ["no content", [{ role: "user" }], "ERR_ARGUMENT_TYPE", "messages[0].content: expected a string"],
-  ["content in parts", [{ role: "user", content: [] }], "ERR_ARGUMENT_TYPE", "messages[0].content"],
+  [
+    "no content",
+    [{ role: "user", name: "x" }],
+    "ERR_ARGUMENT_TYPE",
+    "messages[0].content: expected a string",
+  ],
+  ["content that is an object", [{ role: "user", content: {} }], "ERR_ARGUMENT_TYPE", "messages[0].content"],
+  [
+    "a part that is a string",
+    [{ role: "user", content: ["x"] }],
+    "ERR_ARGUMENT_TYPE",
+    "messages[0].content[0]",
+  ],
 ])("refuses messages: %s", (_, messages, code, part) => {
   const render = (): string => make("x").render(messages as ChatMessage[]);
   expect(render).toThrow(expect.objectContaining({ code }));

@@ -1,0 +1,139 @@
+/** Evaluates the expressions of a template. */
+import { attributeOf, call, itemOf, sliceOf } from "./attributes.js";
+import type { Budget } from "./budget.js";
+import { filterNamed } from "./filters.js";
+import { binary, signed } from "./operators.js";
+import type { Scope } from "./scope.js";
+import { type FilterName, isExpression, type Node, pathOf } from "./syntax.js";
+import { testNamed } from "./tests.js";
+import {
+  type Arguments,
+  Float,
+  isDict,
+  isTrue,
+  iterate,
+  keyOf,
+  TemplateError,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.js";
+
+export class Expressions {
+  readonly #budget: Budget;
+  readonly #marker: string | undefined;
+
+  /** @param marker a character that `tojson(ensure_ascii=true)` leaves alone */
+  constructor(budget: Budget, marker: string | undefined) {
+    this.#budget = budget;
+    this.#marker = marker;
+  }
+
+  /** The arguments of a call, evaluated from left to right. */
+  arguments(nodes: readonly Node[], scope: Scope): Arguments {
+    const positional: Value[] = [];
+    const named = new Map<string, Value>();
+    for (const node of nodes) {
+      if (node.type === "KeywordArgumentExpression")
+        named.set(node.key.value, this.evaluate(node.value, scope));
+      else if (node.type === "SpreadExpression") {
+        for (const item of iterate(this.evaluate(node.argument, scope), this.#budget)) positional.push(item);
+      } else if (node.type === "KeywordSpreadExpression") {
+        const value = this.evaluate(node.argument, scope);
+        if (!isDict(value))
+          throw new TemplateError(`argument after ** must be a mapping, not ${typeName(value)}`);
+        for (const [key, item] of value) named.set(String(key), item);
+      } else positional.push(this.evaluate(node, scope));
+    }
+    return { positional, named };
+  }
+
+  /** `value | filter`. */
+  filter(value: Value, filter: FilterName, scope: Scope): Value {
+    const [name, nodes] = filter.type === "Identifier" ? [filter, []] : [filter.callee, filter.args];
+    if (name.type !== "Identifier") throw new TemplateError("expected the name of a filter after |");
+    const context = { budget: this.#budget, marker: this.#marker, filterNamed };
+    return filterNamed(name.value)(value, this.arguments(nodes, scope), context);
+  }
+
+  /** The value of an expression. @throws TemplateError */
+  evaluate(node: Node, scope: Scope): Value {
+    this.#budget.step();
+    if (!isExpression(node)) throw new TemplateError(`a ${node.type} cannot stand in an expression`);
+    switch (node.type) {
+      case "Identifier": {
+        const value = scope.get(node.value);
+        return value === undefined ? new Undefined(`'${node.value}' is undefined`) : value;
+      }
+      case "StringLiteral":
+      case "IntegerLiteral":
+        return node.value;
+      case "FloatLiteral":
+        return new Float(node.value);
+      case "ArrayLiteral":
+        return this.#budget.list(node.value.map((item) => this.evaluate(item, scope)));
+      case "TupleLiteral":
+        return new Tuple(this.#budget.list(node.value.map((item) => this.evaluate(item, scope))));
+      case "ObjectLiteral": {
+        this.#budget.items(node.value.size);
+        const entries = Array.from(node.value, ([key, item]) => {
+          return [keyOf(this.evaluate(key, scope), this.#budget), this.evaluate(item, scope)] as const;
+        });
+        return new Map(entries);
+      }
+      case "MemberExpression":
+        return this.#member(node, scope);
+      case "CallExpression": {
+        const args = this.arguments(node.args, scope);
+        return call(this.evaluate(node.callee, scope), pathOf(node.callee), args);
+      }
+      case "FilterExpression":
+        return this.filter(this.evaluate(node.operand, scope), node.filter, scope);
+      case "TestExpression":
+        return (
+          testNamed(node.test.value)(this.evaluate(node.operand, scope), null, this.#budget) !== node.negate
+        );
+      case "Ternary":
+        return this.evaluate(
+          isTrue(this.evaluate(node.condition, scope)) ? node.trueExpr : node.falseExpr,
+          scope,
+        );
+      case "SelectExpression":
+        if (isTrue(this.evaluate(node.test, scope))) return this.evaluate(node.lhs, scope);
+        return new Undefined("the inline if-expression evaluated to false and has no else");
+      case "UnaryExpression": {
+        const value = this.evaluate(node.argument, scope);
+        return node.operator.value === "not" ? !isTrue(value) : signed(node.operator.value, value);
+      }
+      case "BinaryExpression": {
+        const left = this.evaluate(node.left, scope);
+        const operator = node.operator.value;
+        if (operator === "and") return isTrue(left) ? this.evaluate(node.right, scope) : left;
+        if (operator === "or") return isTrue(left) ? left : this.evaluate(node.right, scope);
+        const right = this.evaluate(node.right, scope);
+        return binary(operator, left, right, (side) => pathOf(node[side]), this.#budget);
+      }
+    }
+  }
+
+  #member(
+    { object: node, property, computed }: Extract<Node, { type: "MemberExpression" }>,
+    scope: Scope,
+  ): Value {
+    const object = this.evaluate(node, scope);
+    const path = (): string | undefined =>
+      pathOf({ type: "MemberExpression", object: node, property, computed });
+    if (property.type === "SliceExpression") {
+      const parts = [property.start, property.stop, property.step];
+      return sliceOf(
+        object,
+        parts.map((part) => part && this.evaluate(part, scope)),
+        this.#budget,
+      );
+    }
+    if (!computed && property.type === "Identifier")
+      return attributeOf(object, property.value, path, this.#budget);
+    return itemOf(object, this.evaluate(property, scope), path, this.#budget);
+  }
+}

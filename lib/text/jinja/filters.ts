@@ -1,0 +1,271 @@
+/** The filters that take one value: texts, numbers, JSON. Filters of lists are in listFilters.ts. */
+import { Reader } from "./arguments.js";
+import type { Budget } from "./budget.js";
+import { fromJson, toJson } from "./json.js";
+import { type Filter, type FilterContext, listFilters } from "./listFilters.js";
+import { pad, percentFormat } from "./printf.js";
+import { joinText, replaceText, strip } from "./splitting.js";
+import { capitalize, titleText } from "./stringMethods.js";
+import { parseFloatText, parseIntText, reprOf, textOf } from "./text.js";
+import {
+  type Arguments,
+  characterCount,
+  Float,
+  isDict,
+  isTrue,
+  iterate,
+  numberOf,
+  sequenceOf,
+  TemplateError,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.js";
+import { attributeOf, dictItems } from "./attributes.js";
+
+/** @throws TemplateError if there is no such filter */
+export function filterNamed(name: string): Filter {
+  const filter = filters.get(name) ?? listFilters.get(name);
+  if (!filter) throw new TemplateError(`there is no filter named '${name}'`);
+  return filter;
+}
+
+const onText =
+  (name: string, map: (text: string, budget: Budget) => Value): Filter =>
+  (value, args, { budget }) => {
+    new Reader(name, [], args);
+    const text = textOf(value, budget);
+    budget.string(3 * text.length); // no letter has more than three in the other case
+    return map(text, budget);
+  };
+
+function lengthOf(value: Value, budget: Budget): number {
+  if (typeof value === "string") {
+    budget.characters(value.length);
+    return characterCount(value);
+  }
+  if (value instanceof Undefined) return 0;
+  const length = isDict(value) ? value.size : sequenceOf(value)?.length;
+  if (length === undefined) throw new TemplateError(`object of type '${typeName(value)}' has no len()`);
+  return length;
+}
+
+function toNumber(name: "int" | "float"): Filter {
+  return (value, args) => {
+    const read = new Reader(name, name === "int" ? ["default", "base"] : ["default"], args);
+    const fallback = read.value("default", name === "int" ? 0 : new Float(0));
+    if (typeof value === "string") {
+      const float = parseFloatText(value.slice(0, 1000));
+      if (name === "float") return float === undefined ? fallback : new Float(float);
+      const base = read.integer("base", 10);
+      return parseIntText(value.slice(0, 1000), base) ?? (float === undefined ? fallback : Math.trunc(float));
+    }
+    const number = numberOf(value);
+    if (number === undefined || (name === "int" && !Number.isFinite(number))) return fallback;
+    return name === "int" ? Math.trunc(number) : new Float(number);
+  };
+}
+
+function round(value: Value, args: Arguments): Value {
+  const read = new Reader("round", ["precision", "method"], args);
+  const [precision, method] = [read.integer("precision", 0), read.string("method", "common")];
+  const number = numberOf(value);
+  if (number === undefined) throw new TemplateError(`round: expected a number, got ${typeName(value)}`);
+  const scale = 10 ** precision;
+  if (method === "ceil") return new Float(Math.ceil(number * scale) / scale);
+  if (method === "floor") return new Float(Math.floor(number * scale) / scale);
+  if (method !== "common") throw new TemplateError("round: method must be common, ceil or floor");
+  // Python rounds halves to the even neighbour.
+  const [floor, rest] = [Math.floor(number * scale), number * scale - Math.floor(number * scale)];
+  const up = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0);
+  const rounded = (up ? floor + 1 : floor) / scale;
+  return typeof value === "number" && precision === 0 ? rounded : new Float(rounded);
+}
+
+function indent(value: Value, args: Arguments, { budget }: FilterContext): Value {
+  const read = new Reader("indent", ["width", "first", "blank"], args);
+  const width = read.value("width", 4);
+  const count = typeof width === "string" ? width.length : read.integer("width", 4);
+  budget.string(Math.max(0, count));
+  const prefix = typeof width === "string" ? width : " ".repeat(Math.max(0, count));
+  const text = textOf(value, budget);
+  const indentsBlank = read.flag("blank", false);
+  const lines = text.split("\n");
+  budget.items(lines.length);
+  budget.string(text.length + lines.length * prefix.length);
+  return lines
+    .map((line, i) =>
+      (i === 0 ? read.flag("first", false) : indentsBlank || line !== "") ? prefix + line : line,
+    )
+    .join("\n");
+}
+
+function truncate(value: Value, args: Arguments, { budget }: FilterContext): Value {
+  const read = new Reader("truncate", ["length", "killwords", "end", "leeway"], args);
+  const [length, end] = [read.integer("length", 255), read.string("end", "...")];
+  const text = textOf(value, budget);
+  budget.characters(text.length);
+  if (length < end.length) throw new TemplateError(`truncate: length: expected at least ${end.length}`);
+  if (text.length <= length + read.integer("leeway", 5)) return text;
+  const kept = text.slice(0, length - end.length);
+  if (read.flag("killwords", false)) return kept + end;
+  const space = kept.lastIndexOf(" ");
+  return (space < 0 ? kept : kept.slice(0, space)) + end;
+}
+
+function wordWrap(value: Value, args: Arguments, { budget }: FilterContext): Value {
+  const read = new Reader("wordwrap", ["width", "break_long_words", "wrapstring"], args);
+  const [width, wrap] = [Math.max(1, read.integer("width", 79)), read.string("wrapstring", "\n")];
+  const breaks = read.flag("break_long_words", true);
+  const text = textOf(value, budget);
+  budget.items(text.length);
+  const lines = text.split("\n").map((paragraph) => {
+    const pieces: string[] = [];
+    let line = "";
+    for (let word of paragraph.split(" ")) {
+      if (line !== "" && line.length + 1 + word.length > width) {
+        pieces.push(line);
+        line = "";
+      } else if (line !== "") {
+        line += ` ${word}`;
+        continue;
+      }
+      for (; breaks && word.length > width; word = word.slice(width)) pieces.push(word.slice(0, width));
+      line = word;
+    }
+    return [...pieces, line];
+  });
+  return joinText(wrap, lines.flat(), budget);
+}
+
+const htmlEscapes: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  "'": "&#39;",
+  '"': "&#34;",
+};
+
+function escape(value: Value, args: Arguments, { budget }: FilterContext): Value {
+  new Reader("escape", [], args);
+  const text = textOf(value, budget);
+  budget.string(5 * text.length);
+  return text.replace(/[&<>'"]/g, (character) => htmlEscapes[character]!);
+}
+
+function tojson(value: Value, args: Arguments, { budget, marker }: FilterContext): Value {
+  const read = new Reader("tojson", ["ensure_ascii", "indent", "separators", "sort_keys"], args);
+  const level = read.value("indent", null);
+  const separators = read.value("separators", null);
+  const [item, key, ...rest] =
+    separators === null ? [level === null ? ", " : ",", ": "] : iterate(separators, budget);
+  if (typeof item !== "string" || typeof key !== "string" || rest.length > 0) {
+    throw new TemplateError("tojson: separators: expected two strings");
+  }
+  const spaces =
+    level === null ? 0 : typeof level === "string" ? level.length : Math.max(0, read.integer("indent"));
+  budget.string(spaces);
+  const style = {
+    ensureAscii: read.flag("ensure_ascii", false),
+    indent: level === null ? undefined : typeof level === "string" ? level : " ".repeat(spaces),
+    itemSeparator: item,
+    keySeparator: key,
+    sortKeys: read.flag("sort_keys", false),
+    marker,
+  };
+  return toJson(value, style, budget);
+}
+
+const defaultFilter: Filter = (value, args) => {
+  const read = new Reader("default", ["default_value", "boolean"], args);
+  const isMissing = value instanceof Undefined || (read.flag("boolean", false) && !isTrue(value));
+  return isMissing ? read.value("default_value", "") : value;
+};
+
+const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
+  ["upper", onText("upper", (text) => text.toUpperCase())],
+  ["lower", onText("lower", (text) => text.toLowerCase())],
+  ["capitalize", onText("capitalize", capitalize)],
+  ["title", onText("title", titleText)],
+  ["string", (value, args, { budget }) => (new Reader("string", [], args), textOf(value, budget))],
+  ["safe", (value, args, { budget }) => (new Reader("safe", [], args), textOf(value, budget))],
+  ["e", escape],
+  ["escape", escape],
+  ["pprint", (value, _, { budget }) => reprOf(value, budget)],
+  ["wordcount", onText("wordcount", (text) => text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0)],
+  ["length", (value, args, { budget }) => (new Reader("length", [], args), lengthOf(value, budget))],
+  ["count", (value, args, { budget }) => (new Reader("count", [], args), lengthOf(value, budget))],
+  ["int", toNumber("int")],
+  ["float", toNumber("float")],
+  ["round", round],
+  ["indent", indent],
+  ["truncate", truncate],
+  ["wordwrap", wordWrap],
+  ["tojson", tojson],
+  ["default", defaultFilter],
+  ["d", defaultFilter],
+  [
+    "abs",
+    (value) => {
+      const number = numberOf(value);
+      if (number === undefined) throw new TemplateError(`abs: expected a number, got ${typeName(value)}`);
+      return value instanceof Float ? new Float(Math.abs(number)) : Math.abs(number);
+    },
+  ],
+  [
+    "trim",
+    (value, args, { budget }) => {
+      const chars = new Reader("trim", ["chars"], args).value("chars", null);
+      const text = textOf(value, budget);
+      budget.string(text.length);
+      return strip(text, "both", chars === null ? undefined : textOf(chars, budget));
+    },
+  ],
+  [
+    "center",
+    (value, args, { budget }) => {
+      const width = new Reader("center", ["width"], args).integer("width", 80);
+      return pad(textOf(value, budget), width, "^", " ", budget);
+    },
+  ],
+  [
+    "replace",
+    (value, args, { budget }) => {
+      const read = new Reader("replace", ["old", "new", "count"], args);
+      const [old, by] = [textOf(read.value("old"), budget), textOf(read.value("new"), budget)];
+      return replaceText(textOf(value, budget), old, by, read.integer("count", -1), budget);
+    },
+  ],
+  [
+    "format",
+    (value, { positional, named }, { budget }) =>
+      percentFormat(textOf(value, budget), named.size > 0 ? new Map(named) : new Tuple(positional), budget),
+  ],
+  [
+    "fromjson",
+    (value, args, { budget }) => {
+      new Reader("fromjson", [], args);
+      if (typeof value === "string") return fromJson(value, budget);
+      throw new TemplateError(`fromjson: expected a str, got ${typeName(value)}`);
+    },
+  ],
+  [
+    "items",
+    (value, args, { budget }) => {
+      new Reader("items", [], args);
+      if (value instanceof Undefined) return [];
+      if (!isDict(value)) throw new TemplateError(`items: expected a dict, got ${typeName(value)}`);
+      return dictItems(value, budget);
+    },
+  ],
+  [
+    "attr",
+    (value, args, { budget }) => {
+      const name = new Reader("attr", ["name"], args).string("name");
+      return isDict(value)
+        ? new Undefined(`'dict object' has no attribute '${name}'`)
+        : attributeOf(value, name, () => undefined, budget);
+    },
+  ],
+]);

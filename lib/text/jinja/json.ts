@@ -1,0 +1,116 @@
+/** JSON of templates: values from JavaScript, `tojson` as transformers defines it (Python's json.dumps), `fromjson`. */
+import { type Budget, TextBuilder } from "./budget.js";
+import { floatText, intText } from "./text.js";
+import { Float, isDict, type Key, sequenceOf, TemplateError, typeName, type Value } from "./values.js";
+
+/**
+ * A value of JavaScript as a template sees it. Properties that are undefined are absent, as in JSON.
+ *
+ * @throws TemplateError naming the place, if it is something else than JSON has
+ */
+export function valueOf(value: unknown, place: string): Value {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "number") return Number.isInteger(value) ? value : new Float(value);
+  if (Array.isArray(value)) return value.map((item, i) => valueOf(item, `${place}[${i}]`));
+  if (typeof value === "object" && Object.prototype.toString.call(value) === "[object Object]") {
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    return new Map(entries.map(([key, item]) => [key, valueOf(item, `${place}.${key}`)]));
+  }
+  throw new TemplateError(
+    `${place}: expected what JSON can hold, got ${Object.prototype.toString.call(value)}`,
+  );
+}
+
+export interface JsonStyle {
+  readonly ensureAscii: boolean;
+  /** One level of indentation; undefined for one line. */
+  readonly indent: string | undefined;
+  readonly itemSeparator: string;
+  readonly keySeparator: string;
+  readonly sortKeys: boolean;
+  /** A character that ensureAscii leaves alone, because it is taken out of the prompt later. */
+  readonly marker: string | undefined;
+}
+
+/** @throws TemplateError for values that JSON does not have */
+export function toJson(value: Value, style: JsonStyle, budget: Budget): string {
+  const out = new TextBuilder(budget);
+  write(value, 0, style, out);
+  return out.toString();
+}
+
+function write(value: Value, depth: number, style: JsonStyle, out: TextBuilder): void {
+  const items = sequenceOf(value);
+  if (items) {
+    writeItems(["[", "]"], items, depth, style, out, (item) => write(item, depth + 1, style, out));
+  } else if (isDict(value)) {
+    const entries = [...value];
+    if (style.sortKeys) entries.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+    writeItems(["{", "}"], entries, depth, style, out, ([key, item]) => {
+      out.add(quote(keyText(key), style));
+      out.add(style.keySeparator);
+      write(item, depth + 1, style, out);
+    });
+  } else {
+    out.add(scalar(value, style));
+  }
+}
+
+function writeItems<T>(
+  [open, close]: readonly [string, string],
+  items: readonly T[],
+  depth: number,
+  { indent, itemSeparator }: JsonStyle,
+  out: TextBuilder,
+  writeItem: (item: T) => void,
+): void {
+  const newLine = (levels: number): void => {
+    if (indent === undefined) return;
+    out.add("\n");
+    for (let i = 0; i < levels; i++) out.add(indent);
+  };
+  out.add(open);
+  for (const [i, item] of items.entries()) {
+    if (i > 0) out.add(itemSeparator);
+    newLine(depth + 1);
+    writeItem(item);
+  }
+  if (items.length > 0) newLine(depth);
+  out.add(close);
+}
+
+function scalar(value: Value, style: JsonStyle): string {
+  if (typeof value === "string") return quote(value, style);
+  if (typeof value === "boolean" || value === null) return String(value);
+  if (typeof value === "number") return intText(value);
+  if (value instanceof Float) {
+    if (Number.isFinite(value.value)) return floatText(value.value);
+    return Number.isNaN(value.value) ? "NaN" : value.value > 0 ? "Infinity" : "-Infinity";
+  }
+  throw new TemplateError(`Object of type ${typeName(value)} is not JSON serializable`);
+}
+
+function keyText(key: Key): string {
+  return typeof key === "number" ? intText(key) : String(key);
+}
+
+function quote(text: string, { ensureAscii, marker }: JsonStyle): string {
+  const json = JSON.stringify(text);
+  if (!ensureAscii) return json;
+  return json.replace(/[\x7f-\uffff]/g, (unit) =>
+    unit === marker ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** @throws TemplateError if the text is not JSON */
+export function fromJson(text: string, budget: Budget): Value {
+  budget.characters(text.length);
+  try {
+    return valueOf(JSON.parse(text), "fromjson");
+  } catch (cause) {
+    if (cause instanceof SyntaxError) throw new TemplateError(`fromjson: ${cause.message}`, { cause });
+    throw cause;
+  }
+}

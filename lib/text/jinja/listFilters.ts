@@ -1,0 +1,239 @@
+/** The filters of lists, dicts and what else can be iterated. */
+import { Reader } from "./arguments.js";
+import { itemOf } from "./attributes.js";
+import type { Budget } from "./budget.js";
+import { binary } from "./operators.js";
+import { joinText } from "./splitting.js";
+import { testNamed } from "./tests.js";
+import { textOf } from "./text.js";
+import {
+  type Arguments,
+  compare,
+  equals,
+  isDict,
+  isTrue,
+  iterate,
+  keyOf,
+  TemplateError,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.js";
+
+/** What filters share within one rendering. */
+export interface FilterContext {
+  readonly budget: Budget;
+  /** A character that tojson leaves alone; see JsonStyle. */
+  readonly marker: string | undefined;
+  /** @throws TemplateError if there is no such filter */
+  readonly filterNamed: (name: string) => Filter;
+}
+
+export type Filter = (value: Value, args: Arguments, context: FilterContext) => Value;
+
+/** A function that follows an attribute such as "function.name" or "0"; null gives the value itself. */
+function attributeGetter(attribute: Value, budget: Budget, fallback?: Value): (item: Value) => Value {
+  if (attribute === null) return (item) => item;
+  const parts = typeof attribute === "string" ? attribute.split(".") : [attribute];
+  return (item) => {
+    let value = item;
+    for (const part of parts) {
+      const key = typeof part === "string" && /^\d+$/.test(part) ? Number(part) : part;
+      value = itemOf(value, key, () => undefined, budget);
+      if (value instanceof Undefined && fallback !== undefined) return fallback;
+    }
+    return value;
+  };
+}
+
+/** Strings without their case, as Jinja sorts and compares by default. */
+function foldCase(value: Value, isCaseSensitive: boolean, budget: Budget): Value {
+  if (typeof value !== "string" || isCaseSensitive) return value;
+  budget.string(3 * value.length);
+  return value.toLowerCase();
+}
+
+function sorted<T>(
+  items: readonly T[],
+  key: (item: T) => Value,
+  isReversed: boolean,
+  budget: Budget,
+): readonly T[] {
+  budget.items(items.length);
+  const keyed = items.map((item) => ({ item, key: key(item) }));
+  keyed.sort((a, b) => (isReversed ? compare(b.key, a.key, budget) : compare(a.key, b.key, budget)));
+  return keyed.map(({ item }) => item);
+}
+
+const sort: Filter = (value, args, { budget }) => {
+  const read = new Reader("sort", ["reverse", "case_sensitive", "attribute"], args);
+  const attribute = read.value("attribute", null);
+  const names = typeof attribute === "string" ? attribute.split(",") : [attribute];
+  const getters = names.map((name) => attributeGetter(name, budget));
+  const isCaseSensitive = read.flag("case_sensitive", false);
+  const key = (item: Value): Value => {
+    // Always a sequence, as in Jinja: equal values without an order are no error.
+    return new Tuple(getters.map((get) => foldCase(get(item), isCaseSensitive, budget)));
+  };
+  return sorted(iterate(value, budget), key, read.flag("reverse", false), budget);
+};
+
+const dictSort: Filter = (value, args, { budget }) => {
+  const read = new Reader("dictsort", ["case_sensitive", "by", "reverse"], args);
+  if (!isDict(value)) throw new TemplateError(`dictsort: expected a dict, got ${typeName(value)}`);
+  const by = ["key", "value"].indexOf(read.string("by", "key"));
+  if (by < 0) throw new TemplateError("dictsort: by: expected 'key' or 'value'");
+  const isCaseSensitive = read.flag("case_sensitive", false);
+  const key = (item: readonly Value[]): Value => foldCase(item[by]!, isCaseSensitive, budget);
+  return sorted([...value], key, read.flag("reverse", false), budget).map((pair) => new Tuple(pair));
+};
+
+const groupBy: Filter = (value, args, { budget }) => {
+  const read = new Reader("groupby", ["attribute", "default", "case_sensitive"], args);
+  const fallback = read.value("default", null);
+  const get = attributeGetter(read.value("attribute"), budget, fallback ?? undefined);
+  const isCaseSensitive = read.flag("case_sensitive", false);
+  const key = (item: Value): Value => foldCase(get(item), isCaseSensitive, budget);
+  const groups: { readonly key: Value; readonly items: Value[] }[] = [];
+  for (const item of sorted(iterate(value, budget), key, false, budget)) {
+    const last = groups.at(-1);
+    if (last && equals(key(last.items[0]!), key(item), budget)) last.items.push(item);
+    else groups.push({ key: get(item), items: [item] });
+  }
+  return budget.list(groups.map((group) => new Tuple([group.key, group.items])));
+};
+
+function unique(value: Value, args: Arguments, { budget }: FilterContext): Value {
+  const read = new Reader("unique", ["case_sensitive", "attribute"], args);
+  const get = attributeGetter(read.value("attribute", null), budget);
+  const isCaseSensitive = read.flag("case_sensitive", false);
+  const seen = new Set<Value>();
+  return budget.list(
+    iterate(value, budget).filter((item) => {
+      const key = keyOf(foldCase(get(item), isCaseSensitive, budget), budget);
+      return !seen.has(key) && seen.add(key);
+    }),
+  );
+}
+
+/** select, reject, selectattr, rejectattr: items that a test, or their truth, holds for. */
+function selection(name: string): Filter {
+  return (value, { positional }, { budget }) => {
+    const isAttribute = name.endsWith("attr");
+    const get = attributeGetter(isAttribute ? (positional[0] ?? null) : null, budget);
+    const [test, argument = null] = positional.slice(isAttribute ? 1 : 0);
+    const holds = test === undefined ? undefined : testNamed(textOf(test, budget));
+    return budget.list(
+      iterate(value, budget).filter((item) => {
+        const subject = get(item);
+        return (holds ? holds(subject, argument, budget) : isTrue(subject)) === name.startsWith("select");
+      }),
+    );
+  };
+}
+
+const map: Filter = (value, args, context) => {
+  const { budget, filterNamed } = context;
+  const [name, ...rest] = args.positional;
+  if (name === undefined) {
+    const read = new Reader("map", ["attribute", "default"], args);
+    const fallback = read.value("default", null);
+    const get = attributeGetter(read.value("attribute"), budget, fallback ?? undefined);
+    return budget.list(iterate(value, budget).map(get));
+  }
+  const filter = filterNamed(textOf(name, budget));
+  const filterArgs = { positional: rest, named: args.named };
+  return budget.list(iterate(value, budget).map((item) => filter(item, filterArgs, context)));
+};
+
+const join: Filter = (value, args, { budget }) => {
+  const read = new Reader("join", ["d", "attribute"], args);
+  const get = attributeGetter(read.value("attribute", null), budget);
+  const texts = iterate(value, budget).map((item) => textOf(get(item), budget));
+  return joinText(textOf(read.value("d", ""), budget), texts, budget);
+};
+
+const sum: Filter = (value, args, { budget }) => {
+  const read = new Reader("sum", ["attribute", "start"], args);
+  const get = attributeGetter(read.value("attribute", null), budget);
+  const add = (total: Value, item: Value): Value => binary("+", total, get(item), () => undefined, budget);
+  return iterate(value, budget).reduce(add, read.value("start", 0));
+};
+
+function extreme(name: "min" | "max"): Filter {
+  return (value, args, { budget }) => {
+    const read = new Reader(name, ["case_sensitive", "attribute"], args);
+    const get = attributeGetter(read.value("attribute", null), budget);
+    const isCaseSensitive = read.flag("case_sensitive", false);
+    const key = (item: Value): Value => foldCase(get(item), isCaseSensitive, budget);
+    const items = sorted(iterate(value, budget), key, name === "max", budget);
+    return items.length > 0 ? items[0]! : new Undefined("No aggregated item, sequence was empty.");
+  };
+}
+
+/** batch fills rows of `size` items, slice makes `size` rows as equally long as can be. */
+function rows(name: "batch" | "slice"): Filter {
+  return (value, args, { budget }) => {
+    const read = new Reader(name, [name === "batch" ? "linecount" : "slices", "fill_with"], args);
+    const size = read.integer(name === "batch" ? "linecount" : "slices");
+    const fill = read.value("fill_with", null);
+    if (size < 1) throw new TemplateError(`${name}: expected a positive size, got ${size}`);
+    budget.items(size);
+    const items = budget.list(iterate(value, budget));
+    if (name === "batch") {
+      const batches = Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
+        items.slice(i * size, (i + 1) * size),
+      );
+      const last = batches.at(-1);
+      if (!last || fill === null || last.length === size) return batches;
+      return [...batches.slice(0, -1), [...last, ...Array.from({ length: size - last.length }, () => fill)]];
+    }
+    const [least, longer] = [Math.floor(items.length / size), items.length % size];
+    return Array.from({ length: size }, (_, i) => {
+      const start = i * least + Math.min(i, longer);
+      const row = items.slice(start, start + least + (i < longer ? 1 : 0));
+      return fill !== null && i >= longer && longer > 0 ? [...row, fill] : row;
+    });
+  };
+}
+
+const ends =
+  (name: "first" | "last"): Filter =>
+  (value, args, { budget }) => {
+    new Reader(name, [], args);
+    const items = iterate(value, budget);
+    if (items.length > 0) return items.at(name === "first" ? 0 : -1)!;
+    return new Undefined(`No ${name} item, sequence was empty.`);
+  };
+
+const reverse: Filter = (value, args, { budget }) => {
+  new Reader("reverse", [], args);
+  const items = budget.list([...iterate(value, budget)].reverse());
+  return typeof value === "string" ? (items as readonly string[]).join("") : items;
+};
+
+export const listFilters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
+  ["batch", rows("batch")],
+  ["dictsort", dictSort],
+  ["first", ends("first")],
+  ["groupby", groupBy],
+  ["join", join],
+  ["last", ends("last")],
+  [
+    "list",
+    (value, args, { budget }) => (new Reader("list", [], args), budget.list([...iterate(value, budget)])),
+  ],
+  ["map", map],
+  ["max", extreme("max")],
+  ["min", extreme("min")],
+  ["reject", selection("reject")],
+  ["rejectattr", selection("rejectattr")],
+  ["reverse", reverse],
+  ["select", selection("select")],
+  ["selectattr", selection("selectattr")],
+  ["slice", rows("slice")],
+  ["sort", sort],
+  ["sum", sum],
+  ["unique", unique],
+]);

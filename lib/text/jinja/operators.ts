@@ -1,0 +1,155 @@
+/** The operators of expressions, as Python has them. */
+import type { Budget } from "./budget.js";
+import { percentFormat } from "./printf.js";
+import { textOf } from "./text.js";
+import {
+  compare,
+  equals,
+  Float,
+  isDict,
+  isList,
+  iterate,
+  keyOf,
+  numberOf,
+  sequenceOf,
+  TemplateError,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.js";
+
+/**
+ * @param path how the template names a side, for messages; undefined for longer expressions
+ * @throws TemplateError for values that the operator does not take
+ */
+export function binary(
+  operator: string,
+  left: Value,
+  right: Value,
+  path: (side: "left" | "right") => string | undefined,
+  budget: Budget,
+): Value {
+  switch (operator) {
+    case "==":
+      return equals(left, right, budget);
+    case "!=":
+      return !equals(left, right, budget);
+    case "in":
+      return contains(right, left, budget);
+    case "not in":
+      return !contains(right, left, budget);
+    case "~":
+      return concatenate(textOf(left, budget), textOf(right, budget), budget);
+    case "<":
+      return compare(left, right, budget) < 0;
+    case "<=":
+      return compare(left, right, budget) <= 0;
+    case ">":
+      return compare(left, right, budget) > 0;
+    case ">=":
+      return compare(left, right, budget) >= 0;
+  }
+  for (const value of [left, right]) if (value instanceof Undefined) throw new TemplateError(value.hint);
+  const result = combine(operator, left, right, budget) ?? arithmetic(operator, left, right);
+  if (result !== undefined) return result;
+  const side = (value: Value, name: string | undefined): string =>
+    name === undefined ? typeName(value) : `${typeName(value)} (${name})`;
+  const types = `${side(left, path("left"))} and ${side(right, path("right"))}`;
+  throw new TemplateError(`the operator ${operator} does not take ${types}`);
+}
+
+function concatenate(left: string, right: string, budget: Budget): string {
+  budget.length(left.length + right.length);
+  return left + right;
+}
+
+/** `+`, `*` and `%` of strings and lists. */
+function combine(operator: string, left: Value, right: Value, budget: Budget): Value | undefined {
+  if (operator === "%" && typeof left === "string") return percentFormat(left, right, budget);
+  if (operator === "*") return repeat(left, right, budget) ?? repeat(right, left, budget);
+  if (operator !== "+") return undefined;
+  if (typeof left === "string" && typeof right === "string") return concatenate(left, right, budget);
+  const [a, b] = [sequenceOf(left), sequenceOf(right)];
+  if (!a || !b || isList(left) !== isList(right)) return undefined;
+  budget.items(a.length + b.length);
+  return isList(left) ? [...a, ...b] : new Tuple([...a, ...b]);
+}
+
+function repeat(value: Value, times: Value, budget: Budget): Value | undefined {
+  const count = typeof times === "boolean" ? Number(times) : times;
+  if (typeof count !== "number") return undefined;
+  if (typeof value === "string") {
+    budget.string(value.length * Math.max(0, count));
+    return value.repeat(Math.max(0, count));
+  }
+  const items = sequenceOf(value);
+  if (!items) return undefined;
+  const length = items.length * Math.max(0, count);
+  budget.items(length);
+  const repeated = Array.from({ length }, (_, i) => items[i % items.length]!);
+  return isList(value) ? repeated : new Tuple(repeated);
+}
+
+function arithmetic(operator: string, left: Value, right: Value): Value | undefined {
+  const [a, b] = [numberOf(left), numberOf(right)];
+  if (a === undefined || b === undefined) return undefined;
+  if (b === 0 && (operator === "/" || operator === "//" || operator === "%")) {
+    throw new TemplateError("division by zero");
+  }
+  const result = calculate(operator, a, b);
+  if (result === undefined) return undefined;
+  const isFloat =
+    left instanceof Float || right instanceof Float || operator === "/" || (operator === "**" && b < 0);
+  if (isFloat) return new Float(result);
+  // Python's integers have no limit; beyond this one the result would be a silently rounded one.
+  if (!Number.isSafeInteger(result)) throw new TemplateError(`${operator}: the result is beyond 2^53`);
+  return result;
+}
+
+function calculate(operator: string, a: number, b: number): number | undefined {
+  switch (operator) {
+    case "+":
+      return a + b;
+    case "-":
+      return a - b;
+    case "*":
+      return a * b;
+    case "/":
+      return a / b;
+    case "//":
+      return Math.floor(a / b);
+    case "%":
+      return a - b * Math.floor(a / b);
+    case "**":
+      return a ** b;
+    default:
+      return undefined;
+  }
+}
+
+/** `item in container`. */
+export function contains(container: Value, item: Value, budget: Budget): boolean {
+  if (typeof container === "string") {
+    if (item instanceof Undefined) throw new TemplateError(item.hint);
+    if (typeof item !== "string") {
+      throw new TemplateError(`'in <string>' requires string as left operand, not ${typeName(item)}`);
+    }
+    budget.characters(container.length + item.length);
+    return container.includes(item);
+  }
+  if (isDict(container)) return !(item instanceof Undefined) && container.has(keyOf(item, budget));
+  return iterate(container, budget).some((other) => equals(other, item, budget));
+}
+
+/** `-value` or `+value`. @throws TemplateError */
+export function signed(operator: string, value: Value): Value {
+  const number = numberOf(value);
+  if (number === undefined) {
+    const hint =
+      value instanceof Undefined ? value.hint : `bad operand type for unary ${operator}: ${typeName(value)}`;
+    throw new TemplateError(hint);
+  }
+  const result = operator === "-" ? -number : number;
+  return value instanceof Float ? new Float(result) : result + 0;
+}

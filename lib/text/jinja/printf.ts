@@ -1,0 +1,194 @@
+/** Python's two ways to put values into a text: `"%s" % value` and `"{}".format(value)`. */
+import { type Budget, TextBuilder } from "./budget.js";
+import { floatText, intText, parseIntText, reprOf, textOf } from "./text.js";
+import {
+  type Arguments,
+  Float,
+  isDict,
+  numberOf,
+  sequenceOf,
+  TemplateError,
+  Tuple,
+  typeName,
+  type Value,
+} from "./values.js";
+
+const directive =
+  /%(?:\((?<key>[^()]*)\))?(?<flags>[-#0 +]*)(?<width>\*|\d*)(?:\.(?<precision>\*|\d*))?[hlL]?(?<kind>.?)/gsu;
+
+/** `format % value`. @throws TemplateError if values and directives do not match */
+export function percentFormat(format: string, value: Value, budget: Budget): string {
+  const list = value instanceof Tuple ? value.items : [value];
+  let used = 0;
+  const take = (): Value => {
+    const item = list[used++];
+    if (item === undefined) throw new TemplateError("not enough arguments for format string");
+    return item;
+  };
+  const size = (text: string | undefined): number | undefined => {
+    if (text === undefined) return undefined;
+    const number = text === "*" ? numberOf(take()) : Number(text || "0");
+    if (number === undefined) throw new TemplateError("* wants int");
+    return number;
+  };
+  const out = new TextBuilder(budget);
+  let end = 0;
+  for (const match of format.matchAll(directive)) {
+    out.add(format.slice(end, match.index));
+    end = match.index + match[0].length;
+    const { key, flags = "", width, precision, kind = "" } = match.groups!;
+    if (kind === "%") {
+      out.add("%");
+      continue;
+    }
+    const layout = { width: size(width) ?? 0, precision: size(precision) };
+    const item = key === undefined ? take() : isDict(value) ? value.get(key) : undefined;
+    if (item === undefined) throw new TemplateError(`format requires a mapping with '${key}'`);
+    const text = percentText(kind, item, layout.precision, flags, budget);
+    out.add(pad(text, layout.width, flags.includes("-") ? "<" : ">", fillOf(flags, kind), budget));
+  }
+  out.add(format.slice(end));
+  if (used < list.length && !isDict(value)) {
+    throw new TemplateError("not all arguments converted during string formatting");
+  }
+  return out.toString();
+}
+
+function fillOf(flags: string, kind: string): string {
+  return flags.includes("0") && !flags.includes("-") && !"srac".includes(kind) ? "0" : " ";
+}
+
+function percentText(
+  kind: string,
+  value: Value,
+  precision: number | undefined,
+  flags: string,
+  budget: Budget,
+): string {
+  if (kind === "s" || kind === "r" || kind === "a") {
+    const text = kind === "s" ? textOf(value, budget) : reprOf(value, budget);
+    return precision === undefined ? text : text.slice(0, precision);
+  }
+  if (kind === "c" && typeof value === "string") return value;
+  const number = numberOf(value);
+  if (number === undefined) {
+    throw new TemplateError(`%${kind} format: a real number is required, not ${typeName(value)}`);
+  }
+  if (kind === "c") return String.fromCodePoint(number);
+  return withSign(numberText(kind, number, precision ?? 6, precision ?? 0, budget), flags);
+}
+
+function numberText(kind: string, number: number, precision: number, digits: number, budget: Budget): string {
+  budget.string(precision + digits);
+  switch (kind) {
+    case "d":
+    case "i":
+    case "u":
+      return padDigits(intText(Math.trunc(number)), digits);
+    case "x":
+      return padDigits(number.toString(16), digits);
+    case "X":
+      return padDigits(number.toString(16).toUpperCase(), digits);
+    case "o":
+      return padDigits(number.toString(8), digits);
+    case "b":
+      return padDigits(number.toString(2), digits);
+    case "f":
+    case "F":
+      return number.toFixed(Math.min(precision, 100));
+    case "e":
+    case "E":
+      return number.toExponential(Math.min(precision, 100)).replace(/e([+-])(\d)$/, "e$10$2");
+    case "g":
+    case "G":
+      return floatText(Number(number.toPrecision(Math.min(Math.max(precision, 1), 100)))).replace(/\.0$/, "");
+    default:
+      throw new TemplateError(`unsupported format character '${kind}'`);
+  }
+}
+
+function padDigits(text: string, digits: number): string {
+  return text.startsWith("-") ? `-${text.slice(1).padStart(digits, "0")}` : text.padStart(digits, "0");
+}
+
+function withSign(text: string, flags: string): string {
+  if (text.startsWith("-")) return text;
+  return flags.includes("+") ? `+${text}` : flags.includes(" ") ? ` ${text}` : text;
+}
+
+/** @param side where the text stands in its field: "<", ">" or "^" */
+export function pad(text: string, width: number, side: string, fill: string, budget: Budget): string {
+  if (width <= text.length) return text;
+  budget.string(width);
+  if (side === "<") return text.padEnd(width, fill);
+  if (side === "^")
+    return text.padStart(text.length + Math.floor((width - text.length) / 2), fill).padEnd(width, fill);
+  const sign = fill === "0" && /^[-+ ]/.test(text) ? text[0]! : "";
+  return sign + text.slice(sign.length).padStart(width - sign.length, fill);
+}
+
+const replacement = /\{\{|\}\}|\{(?<path>[^{}!:]*)(?:!(?<conversion>[rsa]))?(?::(?<spec>[^{}]*))?\}|[{}]/g;
+const specification =
+  /^(?:(?<fill>.)?(?<side>[<>^=]))?(?<flags>[-+ #0]*)(?<width>\d*)(?<comma>[,_]?)(?:\.(?<precision>\d+))?(?<kind>[a-zA-Z%]?)$/su;
+
+/** `format.format(...)`; fields are positions, names, and indices of them. @throws TemplateError */
+export function braceFormat(format: string, { positional, named }: Arguments, budget: Budget): string {
+  let next = 0;
+  const find = (path: string): Value => {
+    const [first = "", ...rest] = path.split(/[.[\]]+/).filter((part, i) => i === 0 || part !== "");
+    const name = first === "" ? String(next++) : first;
+    let value = parseIntText(name) === undefined ? named.get(name) : positional[Number(name)];
+    for (const part of rest) {
+      if (value === undefined) break;
+      value = isDict(value) ? value.get(part) : sequenceOf(value)?.[Number(part)];
+    }
+    if (value === undefined) throw new TemplateError(`format: there is no argument '${path || name}'`);
+    return value;
+  };
+  const out = new TextBuilder(budget);
+  let end = 0;
+  for (const match of format.matchAll(replacement)) {
+    out.add(format.slice(end, match.index));
+    end = match.index + match[0].length;
+    const { path, conversion, spec = "" } = match.groups!;
+    if (match[0].length === 1) throw new TemplateError(`format: single '${match[0]}' in the format string`);
+    if (path === undefined) out.add(match[0][0]!);
+    else {
+      const value = find(path);
+      out.add(braceText(conversion === "r" ? reprOf(value, budget) : value, spec, budget));
+    }
+  }
+  out.add(format.slice(end));
+  return out.toString();
+}
+
+function braceText(value: Value, spec: string, budget: Budget): string {
+  if (spec === "") return textOf(value, budget);
+  const groups = specification.exec(spec)?.groups;
+  if (!groups) throw new TemplateError(`format: invalid format specifier '${spec}'`);
+  const { fill, side, flags = "", width, comma, precision, kind = "" } = groups;
+  const number = typeof value === "boolean" ? undefined : numberOf(value);
+  const digits = precision === undefined ? undefined : Number(precision);
+  let text: string;
+  if (number === undefined || kind === "s") {
+    text = textOf(value, budget).slice(0, digits ?? undefined);
+  } else if (kind === "%") {
+    text = withSign(numberText("f", number * 100, digits ?? 6, 0, budget), flags) + "%";
+  } else {
+    const usual = value instanceof Float ? (digits === undefined ? "" : "g") : "d";
+    const letter = kind === "" || kind === "n" ? usual : kind;
+    text = withSign(
+      letter === "" ? floatText(number) : numberText(letter, number, digits ?? 6, 0, budget),
+      flags,
+    );
+  }
+  if (comma)
+    text = text.replace(/^([-+ ]?)(\d+)/, (_, sign: string, whole: string) => sign + grouped(whole, comma));
+  const isNumber = number !== undefined;
+  const zero = flags.includes("0") && fill === undefined ? "0" : (fill ?? " ");
+  return pad(text, Number(width ?? 0), side === "=" ? ">" : (side ?? (isNumber ? ">" : "<")), zero, budget);
+}
+
+function grouped(digits: string, comma: string): string {
+  return digits.replace(/\B(?=(?:\d{3})+$)/g, comma);
+}

@@ -1,0 +1,93 @@
+/** What stands behind `is`, and the tests that filters take by name. */
+import type { Budget } from "./budget.js";
+import { contains } from "./operators.js";
+import {
+  Callable,
+  compare,
+  equals,
+  Float,
+  isDict,
+  numberOf,
+  sequenceOf,
+  TemplateError,
+  Undefined,
+  type Value,
+} from "./values.js";
+
+type Test = (value: Value, argument: Value, budget: Budget) => boolean;
+
+const ordered =
+  (holds: (order: number) => boolean): Test =>
+  (a, b, budget) =>
+    holds(compare(a, b, budget));
+const equal: Test = (a, b, budget) => equals(a, b, budget);
+const less = ordered((order) => order < 0);
+const lessOrEqual = ordered((order) => order <= 0);
+const greater = ordered((order) => order > 0);
+const greaterOrEqual = ordered((order) => order >= 0);
+
+const remainder = (value: Value, by: Value): number => {
+  const [a, b] = [numberOf(value), numberOf(by)];
+  if (a === undefined || b === undefined)
+    throw new TemplateError("odd, even, divisibleby: expected a number");
+  return a - b * Math.floor(a / b);
+};
+
+const table: Readonly<Record<string, Test>> = {
+  boolean: (value) => typeof value === "boolean",
+  callable: (value) => value instanceof Callable,
+  defined: (value) => !(value instanceof Undefined),
+  divisibleby: (value, by) => remainder(value, by) === 0,
+  eq: equal,
+  equalto: equal,
+  "==": equal,
+  even: (value) => remainder(value, 2) === 0,
+  false: (value) => value === false,
+  float: (value) => value instanceof Float,
+  ge: greaterOrEqual,
+  ">=": greaterOrEqual,
+  greaterthan: greater,
+  gt: greater,
+  ">": greater,
+  in: (value, container, budget) => contains(container, value, budget),
+  integer: (value) => typeof value === "number",
+  iterable: (value) =>
+    typeof value === "string" ||
+    value instanceof Undefined ||
+    isDict(value) ||
+    sequenceOf(value) !== undefined,
+  le: lessOrEqual,
+  "<=": lessOrEqual,
+  lessthan: less,
+  lt: less,
+  "<": less,
+  lower: (value) =>
+    typeof value === "string" && value === value.toLowerCase() && value !== value.toUpperCase(),
+  mapping: isDict,
+  ne: (a, b, budget) => !equals(a, b, budget),
+  "!=": (a, b, budget) => !equals(a, b, budget),
+  none: (value) => value === null,
+  number: (value) => numberOf(value) !== undefined,
+  odd: (value) => remainder(value, 2) === 1,
+  sameas: (a, b) => a === b,
+  // Jinja asks for a length and for items by index; a dict has both, and so has the empty value of an unknown name.
+  sequence: (value) =>
+    typeof value === "string" ||
+    value instanceof Undefined ||
+    isDict(value) ||
+    sequenceOf(value) !== undefined,
+  string: (value) => typeof value === "string",
+  true: (value) => value === true,
+  undefined: (value) => value instanceof Undefined,
+  upper: (value) =>
+    typeof value === "string" && value === value.toUpperCase() && value !== value.toLowerCase(),
+};
+
+const tests: ReadonlyMap<string, Test> = new Map(Object.entries(table));
+
+/** @throws TemplateError if there is no such test */
+export function testNamed(name: string): Test {
+  const test = tests.get(name);
+  if (!test) throw new TemplateError(`there is no test named '${name}'`);
+  return test;
+}

@@ -1,0 +1,194 @@
+/**
+ * The values of a template, with Python's rules for truth, text, equality and order, because templates are written for
+ * Jinja on Python. Strings, numbers (int), booleans, null (None), arrays (list) and maps (dict) are JavaScript's own.
+ * Nothing here has a prototype that a template could reach: attributes are looked up in tables (attributes.ts).
+ */
+import type { Budget } from "./budget.js";
+
+/** What a template or its input did wrong; the message is meant for the caller. */
+export class TemplateError extends Error {}
+
+/** Python's float, which prints as "1.0" where an int prints as "1". */
+export class Float {
+  constructor(readonly value: number) {}
+}
+
+/** A name or attribute that does not exist: prints as nothing, is false and empty, and cannot be used otherwise. */
+export class Undefined {
+  constructor(readonly hint: string) {}
+}
+
+export class Tuple {
+  constructor(readonly items: readonly Value[]) {}
+}
+
+/** The only values that a template can change: `namespace(...)`. */
+export class Namespace {
+  constructor(readonly fields: Map<string, Value>) {}
+}
+
+/** An object of the interpreter with attributes, such as `loop`. */
+export class Attributes {
+  constructor(
+    readonly name: string,
+    readonly get: (name: string) => Value | undefined,
+  ) {}
+}
+
+export interface Arguments {
+  readonly positional: readonly Value[];
+  readonly named: ReadonlyMap<string, Value>;
+}
+
+/** A macro, method or global function. */
+export class Callable {
+  constructor(
+    readonly name: string,
+    readonly call: (args: Arguments) => Value,
+  ) {}
+}
+
+export type Key = string | number | boolean | null;
+export type Dict = ReadonlyMap<Key, Value>;
+export type Value =
+  | string
+  | number
+  | boolean
+  | null
+  | Float
+  | Undefined
+  | Tuple
+  | Namespace
+  | Attributes
+  | Callable
+  | readonly Value[]
+  | Dict;
+
+export function isDict(value: Value): value is Dict {
+  return value instanceof Map;
+}
+
+export function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+/** The items of a list or tuple; undefined for other values. */
+export function sequenceOf(value: Value): readonly Value[] | undefined {
+  if (isList(value)) return value;
+  return value instanceof Tuple ? value.items : undefined;
+}
+
+/** What a loop over the value visits: items, keys, or characters. @throws TemplateError if it cannot be iterated */
+export function iterate(value: Value, budget: Budget): readonly Value[] {
+  const items = sequenceOf(value);
+  if (items) return items;
+  if (value instanceof Undefined) return [];
+  if (isDict(value)) return budget.list([...value.keys()]);
+  if (typeof value === "string") {
+    budget.items(value.length);
+    return characters(value);
+  }
+  throw new TemplateError(`'${typeName(value)}' object is not iterable`);
+}
+
+/** A Python string is a sequence of code points. */
+export function characters(text: string): readonly string[] {
+  return Array.from(text);
+}
+
+/** Number of code points. */
+export function characterCount(text: string): number {
+  let count = 0;
+  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) !== 0xdc00) count++;
+  return count;
+}
+
+/** The number of an int, float or bool; undefined for other values. */
+export function numberOf(value: Value): number | undefined {
+  if (typeof value === "number") return value;
+  if (typeof value === "boolean") return Number(value);
+  return value instanceof Float ? value.value : undefined;
+}
+
+export function isTrue(value: Value): boolean {
+  const number = numberOf(value);
+  if (number !== undefined) return number !== 0;
+  if (typeof value === "string") return value !== "";
+  if (isDict(value)) return value.size > 0;
+  const items = sequenceOf(value);
+  if (items) return items.length > 0;
+  return value !== null && !(value instanceof Undefined);
+}
+
+/** Python's name of the type, for messages. */
+export function typeName(value: Value): string {
+  if (typeof value === "string") return "str";
+  if (typeof value === "number") return "int";
+  if (typeof value === "boolean") return "bool";
+  if (value === null) return "NoneType";
+  if (value instanceof Float) return "float";
+  if (value instanceof Undefined) return "Undefined";
+  if (isList(value)) return "list";
+  if (value instanceof Tuple) return "tuple";
+  if (isDict(value)) return "dict";
+  if (value instanceof Namespace) return "Namespace";
+  return value instanceof Callable ? "function" : value.name;
+}
+
+/** Python's `==`. */
+export function equals(a: Value, b: Value, budget: Budget): boolean {
+  budget.step();
+  const [x, y] = [numberOf(a), numberOf(b)];
+  if (x !== undefined || y !== undefined) return x === y;
+  if (typeof a === "string" && typeof b === "string") {
+    if (a.length !== b.length) return false;
+    budget.characters(a.length);
+    return a === b;
+  }
+  if (a instanceof Undefined) return b instanceof Undefined;
+  if (isDict(a) && isDict(b)) {
+    if (a.size !== b.size) return false;
+    return [...a].every(([key, value]) => b.has(key) && equals(value, b.get(key)!, budget));
+  }
+  const [p, q] = [sequenceOf(a), sequenceOf(b)];
+  if (p && q && isList(a) === isList(b)) {
+    return p.length === q.length && p.every((item, i) => equals(item, q[i]!, budget));
+  }
+  return a === b;
+}
+
+/**
+ * Python's order of numbers, strings and sequences.
+ *
+ * @returns negative, 0 or positive
+ * @throws TemplateError for types that have no order
+ */
+export function compare(a: Value, b: Value, budget: Budget): number {
+  budget.step();
+  const [x, y] = [numberOf(a), numberOf(b)];
+  if (x !== undefined && y !== undefined) return x - y;
+  if (typeof a === "string" && typeof b === "string") {
+    budget.characters(Math.min(a.length, b.length));
+    return a < b ? -1 : a > b ? 1 : 0;
+  }
+  const [p, q] = [sequenceOf(a), sequenceOf(b)];
+  if (p && q && isList(a) === isList(b)) {
+    for (let i = 0; i < Math.min(p.length, q.length); i++) {
+      if (!equals(p[i]!, q[i]!, budget)) return compare(p[i]!, q[i]!, budget);
+    }
+    return p.length - q.length;
+  }
+  const hint = [a, b].find((value) => value instanceof Undefined)?.hint;
+  throw new TemplateError(
+    hint ?? `'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`,
+  );
+}
+
+/** A value as the key of a dict. @throws TemplateError if it is unhashable */
+export function keyOf(value: Value, budget: Budget): Key {
+  if (typeof value === "string") budget.characters(value.length);
+  if (typeof value === "string" || typeof value === "number" || value === null) return value;
+  if (typeof value === "boolean") return value;
+  if (value instanceof Float) return value.value;
+  throw new TemplateError(`unhashable type: '${typeName(value)}'`);
+}

@@ -1,0 +1,93 @@
+// Contract: chats are rendered beside the event loop; a template that does not end is ended, and nobody else's chat with it.
+import { afterEach, expect, test } from "vitest";
+import { ChatRenderer } from "../../lib/text/chatRenderer.js";
+import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from "../../lib/text/chatTemplate.js";
+
+const hello: readonly ChatMessage[] = [{ role: "user", content: "Hi" }];
+const renderers: ChatRenderer[] = [];
+const open = (source: string): ChatRenderer => {
+  const renderer = new ChatRenderer(new ChatTemplate("t.jinja", new Map([["default", source]])));
+  renderers.push(renderer);
+  return renderer;
+};
+afterEach(async () => {
+  await Promise.all(renderers.splice(0).map((renderer) => renderer.close()));
+});
+const render = (
+  renderer: ChatRenderer,
+  messages = hello,
+  options: ChatTemplateOptions = {},
+): Promise<string> => renderer.prepare(messages, options)();
+
+const plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+/** Few steps, each of which takes long. */
+const slow = "{% set x = ('a' * 16000000) %}{% for i in range(100000) %}{% set y = x in x %}{% endfor %}";
+const endless =
+  "{% macro m(i) %}{% for j in range(9) %}{{ m(i + 1) if i < 30 }}{% endfor %}{% endmacro %}{{ m(0) }}";
+
+test("gives the text that ChatTemplate.render gives", async () => {
+  const messages = [...hello, { role: "assistant", content: "Hello" }];
+  expect(await render(open(plain), messages)).toBe("user: Hi\nassistant: Hello\n");
+});
+
+test.each([slow, endless])("a template that does not end fails, the others do not: %s", async (source) => {
+  const [bad, good] = [open(source), open(plain)];
+  const results = await Promise.allSettled([
+    render(good),
+    render(bad),
+    render(good),
+    render(bad),
+    render(good),
+  ]);
+  const failed = {
+    status: "rejected",
+    reason: { name: "TextError", code: "ERR_CHAT_TEMPLATE", file: "t.jinja" },
+  };
+  const done = { status: "fulfilled", value: "user: Hi\n" };
+  expect(results).toMatchObject([done, failed, done, failed, done]);
+});
+
+test("what a template refuses is told with its file", async () => {
+  const error = { name: "TextError", code: "ERR_CHAT_TEMPLATE", file: "t.jinja" };
+  const refused = render(open("{{ raise_exception('no system role') }}"));
+  await expect(refused).rejects.toMatchObject(error);
+  await expect(refused).rejects.toThrow("t.jinja: the chat template failed: no system role");
+});
+
+test("bad arguments are refused at once, and what cannot be copied in time", async () => {
+  const renderer = open(plain);
+  expect(() => renderer.prepare([], {})).toThrow(expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }));
+  const image = [{ role: "user", content: [{ type: "text", text: "x" }, { type: "image" }] }];
+  expect(() => renderer.prepare(image, {})).toThrow('messages[0].content[1]: expected { type: "text"');
+  const odd = [{ role: "user", content: "x", extra: () => 1 }];
+  await expect(render(renderer, odd)).rejects.toMatchObject({ code: "ERR_CHAT_TEMPLATE" });
+  const cyclic: { role: string; content: string; self?: unknown } = { role: "user", content: "x" };
+  cyclic.self = cyclic;
+  await expect(render(renderer, [cyclic])).rejects.toThrow("nested too deeply");
+  expect(await render(renderer)).toBe("user: Hi\n");
+});
+
+test("a long conversation leaves the event loop free", async () => {
+  const renderer = open(plain);
+  await render(renderer);
+  const messages = Array.from({ length: 10_000 }, (_, i) => ({ role: "user", content: `message ${i}` }));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  const text = await render(renderer, messages);
+  clearInterval(timer);
+  expect(text.split("\n")).toHaveLength(10_001);
+  expect(turns).toBeGreaterThan(1);
+});
+
+test("one thread for all, until the last one closes", async () => {
+  const [first, second] = [open(plain), open(plain)];
+  await first.close();
+  await first.close();
+  await expect(render(first)).rejects.toMatchObject({ code: "ERR_CLOSED" });
+  expect(await render(second)).toBe("user: Hi\n");
+  const cut = render(second);
+  cut.catch(() => undefined);
+  await second.close();
+  await expect(cut).rejects.toMatchObject({ code: "ERR_CLOSED" });
+  expect(await render(open(plain))).toBe("user: Hi\n");
+});
