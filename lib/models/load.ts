@@ -7,6 +7,7 @@ import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
 import { readConfig, type ModelConfigJson } from "../weights/config.js";
 import { openCheckpoint } from "../weights/safetensors.js";
+import { untieDifferentCopies } from "../weights/tiedWeights.js";
 import { resolveWeights } from "../weights/weightMap.js";
 import { activationDtype, type DTypeOption } from "./activationDtype.js";
 import { chooseContextLength } from "./limits.js";
@@ -71,7 +72,8 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
   const { definition, contextLength } = description;
 
   await using checkpoint = await openCheckpoint(folder);
-  const plan = resolveWeights(definition.weights, checkpoint);
+  const declared = resolveWeights(definition.weights, checkpoint);
+  const plan = await untieDifferentCopies(declared, checkpoint, signal);
   const forms = new Map(definition.weights.rows.map(({ slot, form }) => [slot, form]));
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
   const weights = await loadWeights(plan, forms, { stream, dtype, onProgress, signal });

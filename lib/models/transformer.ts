@@ -140,10 +140,21 @@ export function transformer(config: TransformerConfig, mlp: TransformerMlp): Mod
     },
     trainedContext: rope.maxPositionEmbeddings,
     longestContext: longestRopeContext(rope),
-    weights: { rows: [...outerRows(config), ...attentionRows(config), ...mlp.rows], numLayers, numExperts },
+    weights: {
+      rows: [...outerRows(config), ...attentionRows(config), ...mlp.rows],
+      ...{ numLayers, numExperts, prefixAlternatives },
+    },
     build: (weights, context) => build(config, mlp, weights, context),
   };
 }
+
+/** Exports of the model without its head (embedding models, base models), and of the language part of larger models. */
+const prefixAlternatives = [
+  { from: "model.", to: "" },
+  { from: "model.", to: "language_model.model." },
+  { from: "model.", to: "model.language_model." },
+  { from: "lm_head.", to: "language_model.lm_head." },
+];
 
 function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: TransformerConfig): ModelWeightRow[] {
   const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};

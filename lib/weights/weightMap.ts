@@ -32,8 +32,8 @@ export interface WeightRow {
   /** Layers that have this weight; all if left out. Only with `{layer}`. */
   readonly onlyLayers?: readonly number[];
   /**
-   * Share the weight of another slot: "always" (a stored copy is accepted and not used) or only when none of `from` is
-   * in the checkpoint.
+   * Share the weight of another slot: "always" (a stored copy has to be of the same values, see tiedWeights.ts), or only when
+   * none of `from` is in the checkpoint.
    */
   readonly tiedTo?: { readonly slot: string; readonly when: "always" | "missing" };
 }
@@ -64,6 +64,8 @@ export interface PlannedWeight {
   readonly transpose: boolean;
   /** Slot whose device tensor is used instead of a new one. */
   readonly tiedTo: string | undefined;
+  /** Of a tied weight: what the checkpoint stores under its own name all the same. */
+  readonly storedCopy?: readonly TensorEntry[];
 }
 
 /** Buffers that old exports contain and that no model needs: they can be computed from the config. */
@@ -157,7 +159,8 @@ class Resolver {
     const found = names.map((name) => this.#find(name));
     const isStored = found.some((entry) => entry !== undefined);
     const isTied = row.tiedTo !== undefined && (row.tiedTo.when === "always" || !isStored);
-    const parts = isTied ? [] : this.#verify(row, names, found);
+    const stored = isTied && !isStored ? [] : this.#verify(row, names, found);
+    const parts = isTied ? [] : stored;
     return {
       slot: row.slot,
       layer,
@@ -167,6 +170,7 @@ class Resolver {
       shape: deviceShape(row, isPerExpert(row) ? numStacked : undefined),
       transpose: row.transpose ?? false,
       tiedTo: isTied ? row.tiedTo.slot : undefined,
+      ...(isTied && isStored && { storedCopy: stored }),
     };
   }
 
