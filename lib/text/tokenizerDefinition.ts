@@ -5,6 +5,7 @@
  */
 import { TextError } from "../errors.js";
 import { isObject, show, type JsonObject } from "../weights/json.js";
+import { rewriteDecoder, rewritePreTokenizer } from "./libraryStages.js";
 
 /** Field of a Sequence that holds its members. */
 const memberField = {
@@ -68,9 +69,13 @@ export function checkTokenizerJson(json: JsonObject, file: string): TokenizerDef
   };
   check.growth("normalizer and pre_tokenizer", [...stages.normalizer, ...stages.pre_tokenizer]);
   check.growth("decoder", stages.decoder);
-  const optional = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
+  const rewritten = {
+    pre_tokenizer: rewritePreTokenizer(json["pre_tokenizer"] ?? null),
+    decoder: rewriteDecoder(json["decoder"] ?? null),
+  };
+  const optional = { normalizer: null, post_processor: null };
   return {
-    json: { ...optional, ...json, model, added_tokens: json["added_tokens"] ?? [] },
+    json: { ...optional, ...json, ...rewritten, model, added_tokens: json["added_tokens"] ?? [] },
     model,
     addedTokens,
     stages,

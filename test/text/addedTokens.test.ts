@@ -276,7 +276,7 @@ describe("Metaspace puts a space before the first token only", () => {
 describe("without flags the JavaScript library gives the same", () => {
   const words = ["▁", "a", "b", "▁a", "▁▁", "ab"];
   const merges = ["▁ a", "▁ ▁", "a b"];
-  const metaspace = { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true };
+  const metaspace = { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: false };
   test.each<[string, object, object]>([
     ["tiny-moe", JSON.parse(tokenizerJson) as object, {}],
     ["Llama 2", sentencePieceJson(words, merges), {}],
