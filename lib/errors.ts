@@ -77,7 +77,10 @@ export class TextError extends WarploopError {
   }
 }
 
-/** A model could not be fetched. Codes: ERR_HUB_OFFLINE, ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK. */
+/**
+ * A model could not be fetched. Codes: ERR_HUB_OFFLINE, ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK, ERR_HUB_CACHE
+ * (the disk is full, or the folder of the cache cannot be written).
+ */
 export class HubError extends WarploopError {}
 
 /** Work on a stream failed; the stream is poisoned and every later wait rejects with this error. Code: ERR_EXECUTION. */

@@ -4,6 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import { describe } from "../arguments.js";
+import { resolve } from "node:path";
 import { ArgumentRangeError, ArgumentTypeError, CheckpointError } from "../errors.js";
 
 /** Progress of one file. `loaded` never decreases and ends at `total`; files that are cached already are not reported. */
@@ -32,6 +33,7 @@ export interface ResolveModelOptions {
   readonly token?: string;
 }
 
+const hubHosts = ["huggingface.co", "www.huggingface.co", "hf.co"];
 // The hub allows neither ".." nor "--" in names; both would be ambiguous as cache folders.
 const idPattern = /^(?!.*(?:\.\.|--))[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*$/;
 const revisionPattern = /^(?!.*(?:\.\.|\/\.))[A-Za-z0-9_][\w.+-]*(?:\/[\w.+-]+)*$/;
@@ -39,10 +41,10 @@ const revisionPattern = /^(?!.*(?:\.\.|\/\.))[A-Za-z0-9_][\w.+-]*(?:\/[\w.+-]+)*
 /**
  * Finds or fetches the folder of a model.
  *
- * @param pathOrId an existing folder, or "org/name" or "org/name@revision" on the Hugging Face hub
+ * @param pathOrId an existing folder, or "org/name", "org/name@revision" or the address of a page on the Hugging Face hub
  * @returns path of a folder with config.json and safetensors weights; for an existing folder `pathOrId` itself, unchecked
  * @throws CheckpointError ERR_CHECKPOINT_MISSING if it is neither a folder nor an id; HubError ERR_HUB_OFFLINE,
- * ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED or ERR_HUB_NETWORK; ArgumentTypeError, ArgumentRangeError; the reason of
+ * ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK or ERR_HUB_CACHE; ArgumentTypeError, ArgumentRangeError; the reason of
  * `signal` if it aborts
  */
 export async function resolveModel(pathOrId: string, options: ResolveModelOptions = {}): Promise<string> {
@@ -59,11 +61,10 @@ export async function resolveModel(pathOrId: string, options: ResolveModelOption
     await options.beforeWeights?.(pathOrId);
     return pathOrId;
   }
-  const at = pathOrId.indexOf("@");
-  const id = at < 0 ? pathOrId : pathOrId.slice(0, at);
-  const revisionOfId = at < 0 ? undefined : pathOrId.slice(at + 1);
+  const { id, revisionOfId } = parseId(pathOrId);
+  const noFolder = `there is no folder ${resolve(pathOrId)}`;
   if (kind === "file" || !idPattern.test(id)) {
-    const got = kind === "file" ? "it is a file" : "there is no such folder";
+    const got = kind === "file" ? "it is a file" : noFolder;
     throw new CheckpointError(
       "ERR_CHECKPOINT_MISSING",
       `${pathOrId}: expected a folder or a hub id such as "org/name": ${got}`,
@@ -78,7 +79,33 @@ export async function resolveModel(pathOrId: string, options: ResolveModelOption
     throw new ArgumentRangeError(`revision: expected a branch, tag or commit, got ${JSON.stringify(wanted)}`);
   }
   const { fetchSnapshot } = await import("./hubSnapshot.js");
-  return fetchSnapshot({ ...options, id, revision: wanted });
+  return fetchSnapshot({ ...options, id, revision: wanted, noFolder });
+}
+
+/** "org/name", "org/name@revision", or the address of a page of the hub: of a model, of its branch, of one of its files. */
+function parseId(text: string): { readonly id: string; readonly revisionOfId: string | undefined } {
+  const page = hubPage(text);
+  if (page) {
+    const [org = "", name = "", kind = "", revision] = page;
+    const isPinned = ["tree", "blob", "resolve"].includes(kind) && revision !== undefined;
+    const id = `${org}/${name.replace(/\.git$/, "")}`;
+    return { id, revisionOfId: isPinned ? revision.replaceAll(/%2f/gi, "/") : undefined };
+  }
+  const at = text.indexOf("@");
+  return at < 0
+    ? { id: text, revisionOfId: undefined }
+    : { id: text.slice(0, at), revisionOfId: text.slice(at + 1) };
+}
+
+/** The parts of the path of a page of the hub, or of HF_ENDPOINT, with or without "https://"; undefined for other text. */
+function hubPage(text: string): string[] | undefined {
+  const address = /^https?:\/\//i.test(text) ? text : `https://${text}`;
+  if (!URL.canParse(address)) return undefined;
+  const { host, pathname } = new URL(address);
+  const endpoint = process.env["HF_ENDPOINT"] ?? "";
+  const own = URL.canParse(endpoint) ? [new URL(endpoint).host] : [];
+  if (![...hubHosts, ...own].includes(host)) return undefined;
+  return pathname.split("/").filter((part) => part !== "");
 }
 
 async function kindOfPath(path: string): Promise<"folder" | "file" | "nothing"> {

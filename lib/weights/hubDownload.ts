@@ -37,8 +37,8 @@ const firstRetryDelayMs = 200;
 /**
  * Downloads a blob, continuing `<blobPath>.incomplete` if there is one. Breaks of the connection are retried.
  *
- * @throws HubError ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK; the reason of the signal; system errors of
- * the disk as they are
+ * @throws HubError ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK; the reason of the signal;
+ * system errors of the disk as they are
  */
 export async function downloadBlob(download: BlobDownload): Promise<void> {
   const { blobPath, signal, what } = download;

@@ -1,7 +1,8 @@
 /** Gives failures of hub requests their type: HubError with a code that callers branch on. */
 import { HubApiError } from "@huggingface/hub";
 import { HubError, WarploopError } from "../errors.js";
-import { describeError } from "./json.js";
+import { FileProblem } from "./boundedFile.js";
+import { describeError, isSystemError } from "./json.js";
 
 /**
  * The error for an HTTP status.
@@ -19,6 +20,14 @@ export function hubStatusError(status: number, what: string, cause?: unknown): H
   }
   if (status === 404) return new HubError("ERR_HUB_NOT_FOUND", `${what}: not found (HTTP 404)`, options);
   return new HubError("ERR_HUB_NETWORK", `${what}: the hub answered HTTP ${status}`, options);
+}
+
+/** Wraps what the operating system says of the cache folder: a full disk, a folder that cannot be written. The rest passes. */
+export function toCacheError(error: unknown, what: string): unknown {
+  if (!isSystemError(error) && !(error instanceof FileProblem)) return error;
+  const hint = "the folder of the cache is chosen with HF_HOME or HF_HUB_CACHE";
+  const message = `${what}: cannot use the cache: ${describeError(error)}; ${hint}`;
+  return new HubError("ERR_HUB_CACHE", message, { cause: error });
 }
 
 /** Wraps whatever a hub request threw. Typed errors and the reason of an abort pass unchanged. */

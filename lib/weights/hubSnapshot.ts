@@ -11,7 +11,8 @@ import { HubError } from "../errors.js";
 import type { ResolveModelOptions } from "./hub.js";
 import { isCommit, missingFiles, RepoCache } from "./hubCache.js";
 import { downloadBlob, type BlobDownload } from "./hubDownload.js";
-import { toHubError } from "./hubErrors.js";
+import { boundedFetch } from "./hubBounds.js";
+import { toCacheError, toHubError } from "./hubErrors.js";
 import { isFile } from "./json.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
 
@@ -19,6 +20,8 @@ import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./saf
 export interface SnapshotRequest extends ResolveModelOptions {
   readonly id: string;
   readonly revision: string;
+  /** Says that the id is no folder here either; ends the message when the hub does not have it. */
+  readonly noFolder: string;
 }
 
 /** Everything besides the weights, at the root of the repository. */
@@ -32,19 +35,30 @@ const smallFilePattern =
  * @throws as {@link resolveModel}
  */
 export async function fetchSnapshot(request: SnapshotRequest): Promise<string> {
+  try {
+    return await fetchOrFind(request);
+  } catch (error) {
+    throw toCacheError(error, `${request.id}@${request.revision}`);
+  }
+}
+
+async function fetchOrFind(request: SnapshotRequest): Promise<string> {
   const { id, revision, signal } = request;
   const what = `${id}@${revision}`;
   const cache = new RepoCache(id);
   if (isOffline()) return checked(await cachedSnapshot(cache, request), request);
-  const hub: Hub = { endpoint: endpoint(), fetch: hubFetch(request) };
+  const authorized = hubFetch(request);
+  const hub: Hub = { endpoint: endpoint(), fetch: authorized, api: boundedFetch(authorized, what) };
   let commit: string;
   let files: ReadonlyMap<string, ListFileEntry>;
   try {
     commit = await resolveCommit(hub, request);
     files = await listRootFiles(hub, id, commit);
   } catch (error) {
-    const hubError = toHubError(error, what, signal);
-    if (!(hubError instanceof HubError) || hubError.code !== "ERR_HUB_NETWORK") throw hubError;
+    const reason = toHubError(error, what, signal);
+    if (!(reason instanceof HubError)) throw reason;
+    const hubError = new HubError(reason.code, `${reason.message}; ${request.noFolder}`, { cause: error });
+    if (hubError.code !== "ERR_HUB_NETWORK") throw hubError;
     const folder = await cachedSnapshot(cache, request).catch(() => {
       throw hubError;
     });
@@ -65,7 +79,10 @@ async function checked(folder: string, { beforeWeights }: SnapshotRequest): Prom
 interface Hub {
   /** Without a slash at the end. */
   readonly endpoint: string;
+  /** For the contents of files, whose sizes are known. */
   readonly fetch: typeof fetch;
+  /** For questions about the repository. */
+  readonly api: typeof fetch;
 }
 
 function isOffline(): boolean {
@@ -88,12 +105,15 @@ function hubFetch({ token, signal }: SnapshotRequest): typeof fetch {
   };
 }
 
-async function cachedSnapshot(cache: RepoCache, { id, revision }: SnapshotRequest): Promise<string> {
+async function cachedSnapshot(
+  cache: RepoCache,
+  { id, revision, noFolder }: SnapshotRequest,
+): Promise<string> {
   const commit = await cache.readRef(revision);
   const missing = commit === undefined ? undefined : await missingFiles(cache.snapshotFolder(commit));
   if (commit !== undefined && missing?.length === 0) return cache.snapshotFolder(commit);
   const reason = missing === undefined ? "it was never downloaded" : `it lacks ${missing.join(", ")}`;
-  const message = `${id}@${revision}: HF_HUB_OFFLINE is set and the cache ${cache.folder} cannot serve it: ${reason}`;
+  const message = `${id}@${revision}: HF_HUB_OFFLINE is set and the cache ${cache.folder} cannot serve it: ${reason}; ${noFolder}`;
   throw new HubError("ERR_HUB_OFFLINE", message);
 }
 
@@ -103,7 +123,7 @@ async function resolveCommit(hub: Hub, { id, revision }: SnapshotRequest): Promi
     name: id,
     revision,
     hubUrl: hub.endpoint,
-    fetch: hub.fetch,
+    fetch: hub.api,
     additionalFields: ["sha"],
   });
   if (typeof sha !== "string" || !isCommit(sha)) throw malformedAnswer(id, "the commit");
@@ -112,7 +132,7 @@ async function resolveCommit(hub: Hub, { id, revision }: SnapshotRequest): Promi
 
 async function listRootFiles(hub: Hub, id: string, commit: string): Promise<Map<string, ListFileEntry>> {
   const files = new Map<string, ListFileEntry>();
-  const listing = listFiles({ repo: id, revision: commit, hubUrl: hub.endpoint, fetch: hub.fetch });
+  const listing = listFiles({ repo: id, revision: commit, hubUrl: hub.endpoint, fetch: hub.api });
   for await (const entry of listing) {
     if (entry.type === "file") files.set(entry.path, entry);
   }

@@ -299,6 +299,8 @@ describe("errors", () => {
     server.faults = { [fault]: status };
     const error = await errorOf(resolveModel(repoId));
     expect(error).toMatchObject({ code, message: expect.stringMatching(/^org\/tiny@main: /) });
+    const noFolder = `there is no folder ${join(process.cwd(), repoId)}`;
+    expect(error.message.endsWith(noFolder)).toBe(fault === "apiStatus"); // else it is clear that the hub is meant
   });
 
   test.each([
