@@ -26,7 +26,7 @@ export interface SnapshotRequest extends ResolveModelOptions {
 
 /** Everything besides the weights, at the root of the repository. */
 const smallFilePattern =
-  /^(?:config|generation_config|tokenizer[\w.-]*|(?:hf_quant|quant|quantize)_config)\.json$|^chat_template\.jinja$/;
+  /^(?:config|generation_config|tokenizer[\w.-]*|special_tokens_map|added_tokens|(?:hf_quant|quant|quantize)_config)\.json$|^chat_template\.jinja$/;
 
 /**
  * Fetches what is not cached yet and returns the snapshot folder. Online, the hub is asked what the revision is and which
