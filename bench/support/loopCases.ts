@@ -1,0 +1,131 @@
+/**
+ * What a user may hand to one process that could keep its event loop from turning: texts of every kind and length, bursts,
+ * many choices, many stop strings, much bias, and the loading of real tokenizers. Each case is one piece of work; how it
+ * ends (a result, a refusal) does not matter to the bench.
+ */
+import { fileURLToPath } from "node:url";
+import type { GenerateOptions } from "../../lib/index.js";
+import { LLM } from "../../lib/index.js";
+import { Tokenizer } from "../../lib/text/tokenizer.js";
+import { randomCheckpoint } from "./randomCheckpoint.js";
+import { randomIds } from "./randomValues.js";
+import { realTokenizer, type RealTokenizer } from "./realTokenizers.js";
+
+export interface LoopCase {
+  readonly name: string;
+  /** Longest block that is wanted, in milliseconds. */
+  readonly targetMs: number;
+  /** What is not part of the measurement. */
+  readonly prepare: () => Promise<Work>;
+}
+
+interface Work extends AsyncDisposable {
+  readonly run: () => Promise<unknown>;
+}
+
+const requestMs = 10;
+const loadMs = 50;
+export const tinyMoe = fileURLToPath(new URL("../../models/tiny-moe", import.meta.url));
+
+/** The kinds of text of which a tokenizer makes the longest words, and prose. @param length in UTF-16 units */
+const texts: Readonly<Record<string, (length: number) => string>> = {
+  "one letter": (length) => "a".repeat(length),
+  "random letters": (length) => letters(length, 26),
+  "letters and digits": (length) => letters(length, 36),
+  emoji: (length) => "😀".repeat(length / 2),
+  spaces: (length) => " ".repeat(length),
+  newlines: (length) => "\n".repeat(length),
+  punctuation: (length) => "!".repeat(length),
+  "half surrogates": (length) => "\ud800".repeat(length),
+  Chinese: (length) => "漢".repeat(length),
+  prose: (length) => "the cat sat on the mat. ".repeat(length / 24),
+};
+
+function letters(length: number, base: number): string {
+  let text = "";
+  for (let x = 1; text.length < length; x = (x * 48271) % 2147483647) {
+    text += [...x.toString(36)].filter((char) => base === 36 || char > "9").join("");
+  }
+  return text.slice(0, length);
+}
+
+export const loopCases: readonly LoopCase[] = [
+  ...Object.keys(texts).map((kind) => textCase(kind, 1_000_000, 256)),
+  ...["one letter", "letters and digits", "spaces", "prose"].flatMap((kind) => [
+    textCase(kind, 10_000, 2048),
+    textCase(kind, 100_000, 2048),
+    textCase(kind, 1_000_000, 2048),
+  ]),
+  textCase("random letters", 5_000_000, 2048),
+  requestCase("500 texts of 500 characters in one turn", 2048, (llm) => {
+    const text = texts["letters and digits"]!(500).replace(/\d+/g, " ");
+    return all(500, (i) => llm.generate(`${i} ${text}`, { maxTokens: 1 }));
+  }),
+  requestCase("500 prompts of 1000 ids in one turn", 2048, (llm) => {
+    const prompts = Array.from({ length: 500 }, (_, i) => randomIds(i, 1000, llm.shape.vocabSize));
+    return all(500, (i) => llm.generate(prompts[i]!, { maxTokens: 1 }));
+  }),
+  requestCase("n = 256 of a prompt of 16,000 ids", 16384, (llm) => {
+    const prompt = randomIds(1, 16_000, llm.shape.vocabSize);
+    return all(1, () => llm.generate(prompt, { n: 256, maxTokens: 1 }));
+  }),
+  requestCase("100,000 stop strings", 2048, (llm) => {
+    const stop = Array.from({ length: 100_000 }, (_, i) => `stop ${i} here`);
+    return all(1, () => llm.generate("Hello", { stop, maxTokens: 50, ignoreEos: true }));
+  }),
+  requestCase("100,000 stop strings, n = 64", 2048, (llm) => {
+    const stop = Array.from({ length: 100_000 }, (_, i) => `stop ${i} here`);
+    return all(1, () => llm.generate("Hello", { stop, n: 64, maxTokens: 10, ignoreEos: true }));
+  }),
+  requestCase("bias of 1000 tokens, 64 requests", 2048, (llm) => {
+    const logitBias = Object.fromEntries(Array.from({ length: 1000 }, (_, id) => [id, id / 1000]));
+    return all(64, () => llm.generate("Hello", { logitBias, maxTokens: 10, ignoreEos: true }));
+  }),
+  tokenizerCase("llama3"),
+  tokenizerCase("o200k"),
+  {
+    name: "load the Qwen3-0.6B shape, 32,768 positions",
+    targetMs: loadMs,
+    prepare: () => {
+      const folder = randomCheckpoint("qwen3-0.6b");
+      const options = { contextLength: 32768, maxSequences: 8 };
+      return work(async () => (await LLM.load(folder, options)).close());
+    },
+  },
+];
+
+function textCase(kind: string, length: number, contextLength: number): LoopCase {
+  const name = `${kind} x ${length.toLocaleString("en")}, context ${contextLength}`;
+  return requestCase(name, contextLength, (llm) => {
+    const text = texts[kind]!(length);
+    return all(1, () => llm.generate(text, { maxTokens: 1 }));
+  });
+}
+
+/** @param make what is prepared before the measurement starts, and returns what is measured */
+function requestCase(name: string, contextLength: number, make: (llm: LLM) => Work["run"]): LoopCase {
+  const prepare = async (): Promise<Work> => {
+    const llm = await LLM.load(tinyMoe, { contextLength, kvCacheBytes: 64 << 20 });
+    await llm.generate("warm up", { maxTokens: 2 } satisfies GenerateOptions).result();
+    return { run: make(llm), [Symbol.asyncDispose]: () => llm.close() };
+  };
+  return { name, targetMs: requestMs, prepare };
+}
+
+function tokenizerCase(name: RealTokenizer): LoopCase {
+  const folder = realTokenizer(name);
+  return {
+    name: `load the ${name} tokenizer`,
+    targetMs: loadMs,
+    prepare: () => work(() => Tokenizer.load(folder)),
+  };
+}
+
+function work(run: Work["run"]): Promise<Work> {
+  return Promise.resolve({ run, [Symbol.asyncDispose]: () => Promise.resolve() });
+}
+
+/** Starts `count` generations in one turn and waits for all of them, however they end. */
+function all(count: number, start: (i: number) => { result(): Promise<unknown> }): Work["run"] {
+  return () => Promise.allSettled(Array.from({ length: count }, (_, i) => start(i).result()));
+}
