@@ -107,5 +107,6 @@ function describe({ prompts, decodeTokens }: Case): string {
 function row(load: string, { longestMs, p99Ms, tookMs }: Delay, targetMs?: number): string[] {
   const verdict = targetMs === undefined ? "" : longestMs < targetMs ? "met" : "missed";
   const times = [longestMs, p99Ms, tookMs].map((ms) => ms.toFixed(1));
+  console.error(`  ${times.join(" / ")}`);
   return [load, ...times, targetMs?.toFixed(0) ?? "", verdict];
 }

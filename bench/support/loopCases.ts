@@ -65,8 +65,8 @@ export const loopCases: readonly LoopCase[] = [
     const prompts = Array.from({ length: 500 }, (_, i) => randomIds(i, 1000, llm.shape.vocabSize));
     return all(500, (i) => llm.generate(prompts[i]!, { maxTokens: 1 }));
   }),
-  requestCase("n = 256 of a prompt of 16,000 ids", 16384, (llm) => {
-    const prompt = randomIds(1, 16_000, llm.shape.vocabSize);
+  requestCase("n = 256 of a prompt of 2000 ids", 2048, (llm) => {
+    const prompt = randomIds(1, 2000, llm.shape.vocabSize);
     return all(1, () => llm.generate(prompt, { n: 256, maxTokens: 1 }));
   }),
   requestCase("100,000 stop strings", 2048, (llm) => {
@@ -84,12 +84,11 @@ export const loopCases: readonly LoopCase[] = [
   tokenizerCase("llama3"),
   tokenizerCase("o200k"),
   {
-    name: "load the Qwen3-0.6B shape, 32,768 positions",
+    name: "load four layers of the Qwen3-0.6B shape, 32,768 positions",
     targetMs: loadMs,
     prepare: () => {
-      const folder = randomCheckpoint("qwen3-0.6b");
-      const options = { contextLength: 32768, maxSequences: 8 };
-      return work(async () => (await LLM.load(folder, options)).close());
+      const folder = randomCheckpoint("qwen3-0.6b", { numLayers: 4, maxPositions: 32_768 });
+      return work(async () => (await LLM.load(folder, { maxSequences: 8 })).close());
     },
   },
 ];

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import o200kRanks from "js-tiktoken/ranks/o200k_base";
 import llama3 from "llama3-tokenizer-js";
+import { byteChars } from "../../lib/text/byteChars.js";
 import { boundaryPatterns } from "../../lib/text/slicing.js";
 import { outputFolder } from "./randomCheckpoint.js";
 
@@ -92,13 +93,3 @@ function pairOf(token: string, rank: number, rankOf: ReadonlyMap<string, number>
   }
   return parts.join(" ");
 }
-
-/** The table of OpenAI's GPT-2 encoder.py: printable bytes stand for themselves, the others follow from U+0100. */
-const byteChars: readonly string[] = (() => {
-  const isPrintable = (byte: number): boolean =>
-    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-  let numOthers = 0;
-  return Array.from({ length: 256 }, (_, byte) =>
-    String.fromCharCode(isPrintable(byte) ? byte : 256 + numOthers++),
-  );
-})();

@@ -11,6 +11,7 @@
  * cannot be decoded) ends its own request only.
  */
 import { ClosedError, OutOfMemoryError, WarploopError } from "../errors.js";
+import type { Steps } from "../eventLoop.js";
 import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
 import type { FinishReason, Request } from "./request.js";
 import type { ModelRunner, RequestNeeds, StepResult } from "./runner.js";
@@ -99,6 +100,11 @@ export class Engine {
     this.#active.set(request.id, { request, needs, listener });
     this.#needs.set(request, needs);
     this.#queuePump();
+  }
+
+  /** Prepares a request before it is added, in steps. */
+  hashPrompt(request: Request): Steps<void> {
+    return this.#scheduler.hashPrompt(request);
   }
 
   /** Ends a request in any state with reason "abort". Unknown and ended requests are ignored. */

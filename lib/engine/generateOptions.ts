@@ -30,7 +30,10 @@ export interface GenerateOptions {
   readonly logitBias?: Readonly<Record<number, number>>;
   /** Whole number from 0. The same request with the same seed gives the same tokens. Default: random. */
   readonly seed?: number;
-  /** Text that ends the generation; special tokens in it count also when they are not shown. */
+  /**
+   * Text that ends the generation: any number of strings, 2,000,000 characters in all. Special tokens in it count also when
+   * they are not shown.
+   */
   readonly stop?: string | readonly string[];
   /** Whether the text ends with the stop string, special tokens in it included. Default false. */
   readonly includeStop?: boolean;
@@ -195,6 +198,9 @@ function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): Rea
   );
 }
 
+/** UTF-16 units of all stop strings together: what searches for them takes about 40 bytes for each. */
+const maxStopChars = 2_000_000;
+
 function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): readonly string[] {
   if (stop === undefined) return [];
   const list: unknown[] = Array.isArray(stop) ? [...(stop as readonly unknown[])] : [stop];
@@ -202,6 +208,10 @@ function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): read
     if (typeof text !== "string" || text === "") {
       throw new ArgumentTypeError(`stop[${i}]: expected a string that is not empty, got ${describe(text)}`);
     }
+  }
+  const numChars = (list as string[]).reduce((sum, text) => sum + text.length, 0);
+  if (numChars > maxStopChars) {
+    throw new ArgumentRangeError(`stop: expected at most ${maxStopChars} characters in all, got ${numChars}`);
   }
   if (list.length > 0 && !hasTokenizer) {
     throw new TextError("ERR_TOKENIZER", "stop: the checkpoint has no tokenizer.json: use stopTokenIds");

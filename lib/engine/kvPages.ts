@@ -7,6 +7,7 @@
  * runs steps in order, so the old use is over before the new one starts.
  */
 import { WarploopError } from "../errors.js";
+import type { Steps } from "../eventLoop.js";
 import { BlockPool } from "./blockPool.js";
 import { PrefixCache, type PrefixCacheStats } from "./prefixCache.js";
 import type { Request } from "./request.js";
@@ -78,6 +79,11 @@ export class KvPages {
     request.deviceLen = request.tokens.length;
     request.hitLen ??= cachedLen;
     return true;
+  }
+
+  /** Prepares the lookup of a request that is not added yet; `admit` does what is left. */
+  *hashPrompt(request: Request): Steps<void> {
+    if (this.#cache !== undefined) yield* this.#cache.hashPrompt(request);
   }
 
   /** True when the next token of the request has no page yet. */

@@ -13,9 +13,15 @@ import { createProgressBar } from "../weights/progressBar.js";
 import { Engine, type EngineStats } from "./engine.js";
 import { type LLMOptions, planCapacity, type ResolvedOptions, resolveOptions } from "./engineOptions.js";
 import { generateAll, type GenerateAllOptions, type Prompt } from "./generateAll.js";
-import { type GenerateContext, type GenerateOptions, resolveGeneration } from "./generateOptions.js";
+import {
+  type GenerateContext,
+  type GenerateOptions,
+  type Generation,
+  resolveGeneration,
+} from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
-import { computeLogits, startGeneration } from "./requests.js";
+import { Intake } from "./intake.js";
+import { computeLogits } from "./requests.js";
 import { traceRouting } from "./routing.js";
 import { openDevice } from "./openDevice.js";
 import { ModelRunner } from "./runner.js";
@@ -57,12 +63,12 @@ interface Parts {
 
 export class LLM {
   readonly #parts: Parts;
-  /** Prompts on their way to the engine: requests that were accepted, and that `close` has to end like the others. */
-  readonly #encoding = new Set<Promise<unknown>>();
+  readonly #intake: Intake;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: Parts) {
     this.#parts = parts;
+    this.#intake = new Intake(parts.engine, parts.tokenizer, parts.context);
   }
 
   /**
@@ -120,10 +126,10 @@ export class LLM {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
     this.#requireOpen();
-    const { engine, tokenizer, context } = this.#parts;
+    const { context } = this.#parts;
     const generation = resolveGeneration(options, context);
-    const ids = this.#promptIds(prompt);
-    return startGeneration(engine, tokenizer, ids, generation);
+    if (typeof prompt === "string") return this.#beginText(prompt, true, generation);
+    return this.#intake.begin({ ids: checkTokenIds("prompt", prompt, context.vocabSize) }, generation);
   }
 
   /**
@@ -137,12 +143,12 @@ export class LLM {
     this.#requireOpen();
     const { tools, templateName, templateOptions, ...generateOptions } = copyOptions("chat", options);
     const generation = resolveGeneration(generateOptions, this.#parts.context);
-    const { engine, tokenizer, chats } = this.#parts;
+    const { chats } = this.#parts;
     const variables = copyOptions("templateOptions", templateOptions ?? {});
     const choice = { ...(tools && { tools }), ...(templateName !== undefined && { templateName }) };
     const render = readArguments("chat", () => chats.prepare(messages, { ...variables, ...choice }));
     // The template writes the special tokens itself.
-    return startGeneration(engine, tokenizer, this.#textIds(render, false), generation);
+    return this.#beginText(render, false, generation);
   }
 
   /**
@@ -229,8 +235,9 @@ export class LLM {
 
   async #close(drainMs: number): Promise<void> {
     const { engine, runner, model, device, chats } = this.#parts;
-    await Promise.allSettled(this.#encoding);
-    await engine.drain(drainMs);
+    const start = performance.now();
+    await this.#intake.drain(drainMs);
+    await engine.drain(drainMs - (performance.now() - start));
     await engine.close();
     await chats.close();
     runner.dispose();
@@ -242,26 +249,19 @@ export class LLM {
     if (this.#closing) throw new ClosedError("LLM");
   }
 
-  #promptIds(prompt: Prompt): Promise<readonly number[]> {
-    if (typeof prompt === "string") return this.#textIds(prompt, true);
-    return Promise.resolve(checkTokenIds("prompt", prompt, this.#parts.context.vocabSize));
-  }
-
   /** @param text or a function that starts to make it */
-  #textIds(text: string | (() => Promise<string>), addSpecialTokens: boolean): Promise<readonly number[]> {
-    const { tokenizer } = this.#parts;
-    if (!tokenizer) {
+  #beginText(
+    text: string | (() => Promise<string>),
+    addSpecialTokens: boolean,
+    generation: Generation,
+  ): GenerationStream {
+    if (!this.#parts.tokenizer) {
       throw new TextError(
         "ERR_TOKENIZER",
         "the checkpoint has no tokenizer.json: give the prompt as token ids",
       );
     }
-    const encode = (known: string): Promise<Int32Array> => tokenizer.encodeAsync(known, { addSpecialTokens });
-    const ids = (typeof text === "string" ? encode(text) : text().then(encode))
-      .then((encoded) => checkTokenIds("prompt", encoded, this.#parts.context.vocabSize))
-      .finally(() => this.#encoding.delete(ids));
-    this.#encoding.add(ids);
-    return ids;
+    return this.#intake.begin({ text, addSpecialTokens }, generation);
   }
 }
 

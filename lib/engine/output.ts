@@ -3,7 +3,7 @@
  * probabilities with their tokens. One `ChoiceOutput` per continuation; it knows nothing of scheduling.
  */
 import { Detokenizer } from "../text/detokenizer.js";
-import { StopFinder, type SpecialStops } from "../text/stopFinder.js";
+import { StopFinder, type StopSearch } from "../text/stopFinder.js";
 import type { StopPush } from "../text/stopStrings.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import { textInside } from "../text/tokenText.js";
@@ -74,21 +74,21 @@ export class ChoiceOutput {
 
   /**
    * @param prompt token ids before the continuation: its text goes on where theirs ends
-   * @param special stop strings with special tokens in them, when special tokens are not shown
+   * @param stops what `generation.stop` asks to look for; the continuations of a prompt share it
    */
   constructor(
     index: number,
     prompt: readonly number[],
     generation: Generation,
     tokenizer: Tokenizer | null,
-    special: SpecialStops | null = null,
+    stops: StopSearch,
   ) {
-    const { skipSpecialTokens, stop, includeStop } = generation;
+    const { skipSpecialTokens, includeStop } = generation;
     this.index = index;
     this.#generation = generation;
     this.#tokenizer = tokenizer;
     this.#detokenizer = tokenizer && new Detokenizer(tokenizer, { skipSpecialTokens, context: prompt });
-    this.#stops = new StopFinder(stop, { includeStop, special });
+    this.#stops = new StopFinder(stops, { includeStop });
   }
 
   get completionTokens(): number {

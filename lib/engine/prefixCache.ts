@@ -8,6 +8,7 @@
  * The hash-chain design is that of vLLM, https://docs.vllm.ai/en/latest/design/prefix_caching/.
  */
 import { createHash } from "node:crypto";
+import type { Steps } from "../eventLoop.js";
 import type { BlockPool } from "./blockPool.js";
 import type { Request, RequestParams } from "./request.js";
 
@@ -22,6 +23,9 @@ export interface PrefixCacheStats {
   readonly hits: number;
   readonly evictions: number;
 }
+
+/** About 0.1 ms. */
+const hashesPerStep = 32;
 
 /** 32 bytes as a 32-character string: the compact form of a digest that a Map can use as a key. */
 const sha256Page: HashPage = (parent, tokens) =>
@@ -74,6 +78,15 @@ export class PrefixCache {
       pages.push(page);
     }
     return pages;
+  }
+
+  /** Hashes the full pages of a prompt ahead of `match`, which would do it all at once. */
+  *hashPrompt(request: Request): Steps<void> {
+    const numPages = Math.floor(request.promptLength / this.#pageSize);
+    for (let index = 0; index < numPages; index += hashesPerStep) {
+      this.#hashOf(request, Math.min(index + hashesPerStep, numPages) - 1);
+      yield;
+    }
   }
 
   /** Counts the lookup of an admitted request; requests that skip lookups are not counted. */

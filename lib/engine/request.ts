@@ -51,7 +51,7 @@ export class Request {
   /** Leading pages that the prefix cache has been offered already, or that came from it. */
   sealedPages = 0;
   /** Hashes of the leading full pages, extended on demand by the prefix cache. */
-  readonly pageHashes: string[] = [];
+  readonly pageHashes: string[];
   /** Prompt positions whose logits have been planned; survives preemption so that none is computed twice. */
   logitsPlanned = 0;
   /** Prompt tokens found in the prefix cache at the first admission; undefined before it. */
@@ -67,10 +67,16 @@ export class Request {
   /**
    * @param id unique among the live requests
    * @param prompt token ids, at least one, each in [0, 2^31)
+   * @param pageHashes of the leading pages, from another request with this prompt, salt and adapter
    * @throws ArgumentRangeError empty prompt, an id that is no int32 token id, maxTokens < 1
    * @throws ArgumentTypeError maxTokens is not a number
    */
-  constructor(id: string, prompt: ArrayLike<number>, params: RequestParams) {
+  constructor(
+    id: string,
+    prompt: ArrayLike<number>,
+    params: RequestParams,
+    pageHashes: readonly string[] = [],
+  ) {
     if (typeof params.maxTokens !== "number") {
       throw new ArgumentTypeError(
         `request ${id}: maxTokens: expected a number, got ${typeof params.maxTokens}`,
@@ -84,8 +90,9 @@ export class Request {
     if (prompt.length < 1) throw new ArgumentRangeError(`request ${id}: prompt: expected at least one token`);
     this.id = id;
     this.params = params;
-    this.tokens = Array.from(prompt);
+    this.tokens = Array.isArray(prompt) ? (prompt as number[]).slice() : Array.from(prompt);
     this.promptLength = prompt.length;
+    this.pageHashes = [...pageHashes];
     const bad = this.tokens.findIndex((token) => token !== (token | 0) || token < 0);
     if (bad >= 0) {
       throw new ArgumentRangeError(

@@ -10,6 +10,7 @@
  * nothing is left to do before the next commit.
  */
 import { ArgumentRangeError, CapacityError, WarploopError } from "../errors.js";
+import type { Steps } from "../eventLoop.js";
 import { KvPages, type KvStats } from "./kvPages.js";
 import type { FinishReason, Request } from "./request.js";
 import { RequestQueue } from "./requestQueue.js";
@@ -100,6 +101,11 @@ export class Scheduler {
     this.#waiting.push(request);
   }
 
+  /** Prepares a request before it is added, in steps; `schedule` does what is left. */
+  hashPrompt(request: Request): Steps<void> {
+    return this.#kv.hashPrompt(request);
+  }
+
   /**
    * Plans the next step. The caller must run every step it gets, in order.
    * @returns null when nothing can run before a step is committed or a request added
@@ -125,10 +131,8 @@ export class Scheduler {
    */
   commit(step: ScheduledStep, sampledIds: ArrayLike<number>): CommittedToken[] {
     if (step.index !== this.#stepsCommitted || step.index >= this.#stepsPlanned) {
-      throw new WarploopError(
-        "ERR_INTERNAL",
-        `commit of step ${step.index}, expected ${this.#stepsCommitted}`,
-      );
+      const message = `commit of step ${step.index}, expected ${this.#stepsCommitted}`;
+      throw new WarploopError("ERR_INTERNAL", message);
     }
     if (sampledIds.length < step.samples.length) {
       throw new ArgumentRangeError(

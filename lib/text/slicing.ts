@@ -70,18 +70,39 @@ const cut = new RegExp(
   "gu",
 );
 
-/** Cuts a text at the first cut after every `minChars` UTF-16 units; one piece if there is none. */
-export function* safePieces(text: string, minChars: number): Generator<string> {
-  const finder = new RegExp(cut);
+/** UTF-16 units in which a cut is looked for at once, and what a match may read on either side. */
+const searchChars = 4096;
+const contextChars = 4;
+
+/**
+ * Cuts a text at the first cut after every `minChars` UTF-16 units; one piece if there is none. Undefined stands for a step in
+ * which none was found yet.
+ */
+export function* safePieces(text: string, minChars: number): Generator<string | undefined> {
   let start = 0;
-  while (text.length - start > minChars) {
-    finder.lastIndex = start + minChars;
-    const found = finder.exec(text);
-    if (found === null) break;
-    yield text.slice(start, found.index);
-    start = found.index;
+  for (let from = minChars; from < text.length;) {
+    const to = Math.min(from + searchChars, text.length);
+    const at = findCut(text, from, to);
+    if (at === undefined) {
+      from = to;
+      yield undefined;
+    } else {
+      yield text.slice(start, at);
+      start = at;
+      from = at + minChars;
+    }
   }
   if (start < text.length) yield text.slice(start);
+}
+
+/** The first cut in [from, to). */
+function findCut(text: string, from: number, to: number): number | undefined {
+  const start = Math.max(0, from - contextChars);
+  const finder = new RegExp(cut);
+  finder.lastIndex = from - start;
+  const found = finder.exec(text.slice(start, to + contextChars));
+  const at = found === null ? to : start + found.index;
+  return at < to ? at : undefined;
 }
 
 /**

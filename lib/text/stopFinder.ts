@@ -3,24 +3,44 @@
  * string is looked for in the text with its special tokens written out; every other one in the text that is shown. Which
  * text belongs to which token is the detokenizer's business.
  */
+import type { Steps } from "../eventLoop.js";
+import { stopAutomaton, type StopAutomaton } from "./stopAutomaton.js";
 import { StopStringMatcher, type StopPush } from "./stopStrings.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** Stop strings with special tokens in them, and those tokens: text by id. */
 export interface SpecialStops {
-  readonly stops: readonly string[];
+  readonly stops: StopAutomaton;
   readonly tokens: ReadonlyMap<number, string>;
 }
 
-/** The stop strings that have special tokens in them; null if there are none. */
-export function findSpecialStops(stops: readonly string[], tokenizer: Tokenizer): SpecialStops | null {
+/** What is looked for; any number of texts may share it. */
+export interface StopSearch {
+  readonly stops: StopAutomaton;
+  /** Null if special tokens are shown, or if no stop string has one in it. */
+  readonly special: SpecialStops | null;
+}
+
+/** Stop strings that are looked at between two yields. */
+const stepSize = 64;
+
+/**
+ * @param stops strings that end the text, none empty
+ * @param hiding knows the special tokens that are not shown; null if all are shown
+ */
+export function* prepareStops(stops: readonly string[], hiding: Tokenizer | null): Steps<StopSearch> {
   const tokens = new Map<number, string>();
-  const special = stops.filter((stop) => {
-    const found = tokenizer.specialsIn(stop);
+  const special: string[] = [];
+  for (const [i, stop] of stops.entries()) {
+    const found = hiding?.specialsIn(stop) ?? new Map<number, string>();
     for (const [id, text] of found) tokens.set(id, text);
-    return found.size > 0;
-  });
-  return special.length > 0 ? { stops: special, tokens } : null;
+    if (found.size > 0) special.push(stop);
+    if (i % stepSize === stepSize - 1) yield;
+  }
+  return {
+    stops: yield* stopAutomaton(stops),
+    special: special.length > 0 ? { stops: yield* stopAutomaton(special), tokens } : null,
+  };
 }
 
 /** A special token in the text that is not shown. */
@@ -56,15 +76,8 @@ export class StopFinder {
   #lengthHidden = 0;
   #stopped: string | null = null;
 
-  /**
-   * @param stops strings that end the text, none empty
-   * @param options includeStop: the text that is handed out ends with the stop string, as it was given; special: null if
-   * special tokens are shown, or if no stop string has one in it
-   */
-  constructor(
-    stops: readonly string[],
-    { includeStop, special }: { readonly includeStop: boolean; readonly special: SpecialStops | null },
-  ) {
+  /** @param options includeStop: the text that is handed out ends with the stop string, as it was given */
+  constructor({ stops, special }: StopSearch, { includeStop }: { readonly includeStop: boolean }) {
     this.#special = special;
     this.#includeStop = includeStop;
     this.#inShown = new StopStringMatcher(stops);

@@ -3,6 +3,8 @@
  * on how the text was cut into pieces. Knows nothing of tokens: stop tokens are the engine's business.
  */
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
+import { runNow } from "../eventLoop.js";
+import { startState, StopAutomaton, stopAutomaton } from "./stopAutomaton.js";
 
 export interface StopPush {
   /** Text that can be shown now. */
@@ -16,25 +18,23 @@ export interface StopPush {
  * counts. What follows it is dropped.
  */
 export class StopStringMatcher {
-  readonly #patterns: readonly Pattern[];
+  readonly #automaton: StopAutomaton;
   readonly #includeStop: boolean;
+  #state = startState;
   #held = "";
   #stopped: string | null = null;
 
   /**
-   * @param stops strings that end the text, each at least one character; none at all is allowed
+   * @param stops strings that end the text, each at least one character, none at all is allowed; or their automaton, which
+   * several matchers may share
    * @param options includeStop: whether the text that is handed out ends with the stop string
    * @throws ArgumentTypeError, ArgumentRangeError naming stops[i]
    */
-  constructor(stops: readonly string[], { includeStop = false }: { readonly includeStop?: boolean } = {}) {
-    if (!Array.isArray(stops)) throw new ArgumentTypeError("stops: expected an array of strings");
-    this.#patterns = stops.map((stop: unknown, i) => {
-      if (typeof stop !== "string") {
-        throw new ArgumentTypeError(`stops[${i}]: expected a string, got ${typeof stop}`);
-      }
-      if (stop === "") throw new ArgumentRangeError(`stops[${i}]: expected at least one character, got ""`);
-      return new Pattern(stop);
-    });
+  constructor(
+    stops: readonly string[] | StopAutomaton,
+    { includeStop = false }: { readonly includeStop?: boolean } = {},
+  ) {
+    this.#automaton = stops instanceof StopAutomaton ? stops : runNow(stopAutomaton(checkStops(stops)));
     this.#includeStop = includeStop;
   }
 
@@ -52,67 +52,35 @@ export class StopStringMatcher {
     if (this.#stopped !== null) return { text: "", stopped: this.#stopped };
     const text = this.#held + piece;
     for (let i = this.#held.length; i < text.length; i++) {
-      const stop = this.#advance(text.charCodeAt(i));
+      this.#state = this.#automaton.next(this.#state, text.charCodeAt(i));
+      const stop = this.#automaton.stopAt(this.#state);
       if (stop === null) continue;
       this.#held = "";
       this.#stopped = stop;
       const end = i + 1;
       return { text: text.slice(0, this.#includeStop ? end : end - stop.length), stopped: stop };
     }
-    let numHeld = 0;
-    for (const pattern of this.#patterns) numHeld = Math.max(numHeld, pattern.numMatched);
-    this.#held = text.slice(text.length - numHeld);
-    return { text: text.slice(0, text.length - numHeld), stopped: null };
+    const numFree = text.length - this.#automaton.numMatched(this.#state);
+    this.#held = text.slice(numFree);
+    return { text: text.slice(0, numFree), stopped: null };
   }
 
   /** Ends the text: hands out what was held back and forgets it. Empty after a stop. */
   flush(): string {
     const text = this.#held;
     this.#held = "";
-    for (const pattern of this.#patterns) pattern.reset();
+    this.#state = startState;
     return text;
-  }
-
-  /** Feeds one UTF-16 unit to every pattern; the longest stop string that it completes, or null. */
-  #advance(unit: number): string | null {
-    let longest: string | null = null;
-    for (const pattern of this.#patterns) {
-      if (pattern.advance(unit) && pattern.stop.length > (longest?.length ?? 0)) longest = pattern.stop;
-    }
-    return longest;
   }
 }
 
-/** One stop string as a Knuth-Morris-Pratt automaton: constant time per character, however repetitive the text. */
-class Pattern {
-  readonly stop: string;
-  /** fallback[n]: length of the longest proper prefix of the stop string that ends its first n + 1 units. */
-  readonly #fallback: Int32Array;
-  /** How many units at the end of the text are a prefix of the stop string. */
-  numMatched = 0;
-
-  constructor(stop: string) {
-    this.stop = stop;
-    this.#fallback = new Int32Array(stop.length);
-    for (let i = 1, n = 0; i < stop.length; i++) {
-      n = this.#next(n, stop.charCodeAt(i));
-      this.#fallback[i] = n;
+function checkStops(stops: readonly unknown[]): readonly string[] {
+  if (!Array.isArray(stops)) throw new ArgumentTypeError("stops: expected an array of strings");
+  for (const [i, stop] of stops.entries()) {
+    if (typeof stop !== "string") {
+      throw new ArgumentTypeError(`stops[${i}]: expected a string, got ${typeof stop}`);
     }
+    if (stop === "") throw new ArgumentRangeError(`stops[${i}]: expected at least one character, got ""`);
   }
-
-  /** True if this unit completes the stop string. */
-  advance(unit: number): boolean {
-    this.numMatched = this.#next(this.numMatched, unit);
-    return this.numMatched === this.stop.length;
-  }
-
-  reset(): void {
-    this.numMatched = 0;
-  }
-
-  #next(numMatched: number, unit: number): number {
-    let n = numMatched;
-    while (n > 0 && this.stop.charCodeAt(n) !== unit) n = this.#fallback[n - 1] ?? 0;
-    return this.stop.charCodeAt(n) === unit ? n + 1 : n;
-  }
+  return stops as readonly string[];
 }

@@ -4,12 +4,14 @@
  * whatever goes wrong is a TextError. Streaming is the detokenizer's business.
  */
 import { join } from "node:path";
-import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { Tokenizer as Engine } from "@huggingface/tokenizers";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
+import { inTurns, type Steps } from "../eventLoop.js";
 import { describeError, type JsonObject } from "../weights/json.js";
 import { withAddedTokens } from "./addedTokenFiles.js";
 import { decodesInWindows } from "./decoderChain.js";
+import { type LengthBound, lengthBound } from "./lengthBound.js";
+import { concatIds } from "./tokenIds.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
 import {
   loadTokenizerConfig,
@@ -39,9 +41,15 @@ const maxTokenizerBytes = 256_000_000;
 /** Limit of one call where an unknown regular expression takes part, about 20 times what a harmless one needs. */
 const callLimitMs = 1_000;
 const callLimitMsPerItem = 0.05;
-/** Text that encodeAsync encodes at once, in UTF-16 units, and the time after which it lets the event loop run. */
+/** Text that encodeSteps encodes at once, in UTF-16 units. */
 const sliceChars = 256;
-const sliceMs = 3;
+
+export interface EncodeStepsOptions extends EncodeOptions {
+  /** Stop as soon as there are this many tokens: a text that has more is encoded in part. Default: all of it. */
+  readonly limit?: number;
+  /** Stop when it fires, likewise. */
+  readonly signal?: AbortSignal;
+}
 
 export class Tokenizer {
   /** Path of tokenizer.json; named in errors. */
@@ -67,6 +75,7 @@ export class Tokenizer {
   /** Undefined if texts cannot be encoded in pieces. */
   readonly #frame: Frame | undefined;
   readonly #specialTokens: TextTrie;
+  readonly #lengthBound: LengthBound | undefined;
 
   /** Everything must be checked. */
   private constructor(
@@ -101,6 +110,7 @@ export class Tokenizer {
     this.#frame = isSliceable(definition, config)
       ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
       : undefined;
+    this.#lengthBound = lengthBound(definition, config, [...this.#engine.added_tokens_map.keys()]);
     // What would fail at the first request fails now.
     this.decode(this.encode("Hello, 1st\nworld! 안녕"));
   }
@@ -161,27 +171,42 @@ export class Tokenizer {
   }
 
   /**
-   * Encodes a text piece by piece and lets the event loop run in between, about every 3 ms. Equals encode(text). A text
-   * without a place to cut (slicing.ts), such as one very long word, and texts of unusual tokenizers are encoded at once.
+   * Encodes a text piece by piece in turns with all other such work, so that the event loop runs in between. Equals
+   * encode(text). A text without a place to cut (slicing.ts), such as one very long word, and texts of unusual tokenizers are
+   * encoded at once.
    *
    * @returns token ids
    * @throws as encode
    */
   async encodeAsync(text: string, options: EncodeOptions = {}): Promise<Int32Array> {
+    if (typeof text !== "string") return this.encode(text, options);
+    return inTurns(this.encodeSteps(text, options));
+  }
+
+  /** What encodeAsync does, to be run in turns. @throws as encode */
+  *encodeSteps(text: string, options: EncodeStepsOptions = {}): Steps<Int32Array> {
+    const { addSpecialTokens = true, limit = Infinity, signal } = options;
     const frame = this.#frame;
-    if (frame === undefined || typeof text !== "string" || text.length <= sliceChars) {
-      return this.encode(text, options);
-    }
-    const parts: Int32Array[] = [];
-    let sliceStart = performance.now();
+    if (frame === undefined || text.length <= sliceChars) return this.encode(text, { addSpecialTokens });
+    const { before, after } = addSpecialTokens ? frame : noFrame;
+    const parts: (Int32Array | readonly number[])[] = [before];
+    let numTokens = before.length + after.length;
     for (const piece of safePieces(text, sliceChars)) {
-      parts.push(this.encode(piece, { addSpecialTokens: false }));
-      if (performance.now() - sliceStart < sliceMs) continue;
-      await yieldToEventLoop();
-      sliceStart = performance.now();
+      if (piece !== undefined) {
+        const ids = this.encode(piece, { addSpecialTokens: false });
+        parts.push(ids);
+        numTokens += ids.length;
+        if (numTokens >= limit) break;
+      }
+      yield;
+      if (signal?.aborted) break;
     }
-    const { before, after } = (options.addSpecialTokens ?? true) ? frame : { before: [], after: [] };
-    return concat([before, ...parts, after]);
+    return concatIds([...parts, after]);
+  }
+
+  /** A number of tokens that the text certainly has, known without encoding it. */
+  leastTokens(text: string): number {
+    return this.#lengthBound?.(text) ?? 0;
   }
 
   /**
@@ -248,16 +273,8 @@ export class Tokenizer {
   }
 }
 
+const noFrame: Frame = { before: [], after: [] };
+
 function isId(id: number | undefined): id is number {
   return id !== undefined;
-}
-
-function concat(parts: readonly (Int32Array | readonly number[])[]): Int32Array {
-  const all = new Int32Array(parts.reduce((length, part) => length + part.length, 0));
-  let length = 0;
-  for (const part of parts) {
-    all.set(part, length);
-    length += part.length;
-  }
-  return all;
 }

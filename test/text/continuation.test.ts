@@ -4,7 +4,8 @@ import { describe, expect, test, vi } from "vitest";
 import { resolveGeneration, type GenerateOptions } from "../../lib/engine/generateOptions.js";
 import { ChoiceOutput } from "../../lib/engine/output.js";
 import { Detokenizer } from "../../lib/text/detokenizer.js";
-import { findSpecialStops } from "../../lib/text/stopFinder.js";
+import { runNow } from "../../lib/eventLoop.js";
+import { prepareStops } from "../../lib/text/stopFinder.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
 import { textInside } from "../../lib/text/tokenText.js";
 import { Random } from "../support/random.js";
@@ -99,8 +100,8 @@ function complete(
     hasTokenizer: true,
   };
   const generation = resolveGeneration(options, { ...context, sampling: {} as never });
-  const special = generation.skipSpecialTokens ? findSpecialStops(generation.stop, tokenizer) : null;
-  const output = new ChoiceOutput(0, prompt, generation, tokenizer, special);
+  const stops = runNow(prepareStops(generation.stop, generation.skipSpecialTokens ? tokenizer : null));
+  const output = new ChoiceOutput(0, prompt, generation, tokenizer, stops);
   let text = "";
   for (const id of ids) {
     const { chunk, stopped } = output.push(id, null);

@@ -99,6 +99,7 @@ const maxTokens = 1500;
 beforeAll(async () => {
   llm = await loadLLM(modelFolder("tiny-draft"), { dtype: "f32", maxSequences: 2 });
   running = llm.generate(story.prompt, { maxTokens, ignoreEos: true });
+  await running.started;
 });
 afterAll(async () => {
   const { tokenIds } = await running.result(); // what was refused beside it has not touched it

@@ -11,8 +11,8 @@ import {
   resolveGeneration,
 } from "../../../lib/engine/generateOptions.js";
 import type { GenerationStream } from "../../../lib/engine/generationStream.js";
+import { Intake } from "../../../lib/engine/intake.js";
 import type { FinishReason } from "../../../lib/engine/request.js";
-import { startGeneration } from "../../../lib/engine/requests.js";
 import { ModelRunner, type RequestNeeds, type StepResult } from "../../../lib/engine/runner.js";
 import type { ScheduledStep } from "../../../lib/engine/scheduledStep.js";
 import { Scheduler } from "../../../lib/engine/scheduler.js";
@@ -25,6 +25,7 @@ export class BareEngine {
   readonly stream: Stream;
   readonly engine: Engine;
   readonly #context: GenerateContext;
+  readonly #intake: Intake;
 
   /** Use `open`. */
   constructor(device: Device, stream: Stream, engine: Engine, context: GenerateContext) {
@@ -32,6 +33,7 @@ export class BareEngine {
     this.stream = stream;
     this.engine = engine;
     this.#context = context;
+    this.#intake = new Intake(engine, null, context);
   }
 
   /** @param pages of the KV pool, the dummy page not counted */
@@ -59,16 +61,11 @@ export class BareEngine {
   }
 
   generate(ids: readonly number[], options: GenerateOptions): GenerationStream {
-    return startGeneration(
-      this.engine,
-      null,
-      Promise.resolve(ids),
-      resolveGeneration(options, this.#context),
-    );
+    return this.#intake.begin({ ids }, resolveGeneration(options, this.#context));
   }
 
   async close(drainMs = 0): Promise<void> {
-    await Promise.resolve(); // what was submitted last reaches the engine, as LLM sees to
+    await this.#intake.drain(drainMs);
     await this.engine.drain(drainMs);
     await this.engine.close();
     await this.device.dispose();

@@ -1,0 +1,192 @@
+/**
+ * The way of a prompt to the engine: encoded, hashed and added in turns with everything else (eventLoop.ts), so that neither a
+ * long prompt nor a burst of them stops the event loop. Until it is with the engine a generation can be aborted here.
+ */
+import { ArgumentRangeError, WarploopError } from "../errors.js";
+import { inTurns, type Steps, waitFor } from "../eventLoop.js";
+import { prepareStops, type StopSearch } from "../text/stopFinder.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import type { Engine } from "./engine.js";
+import type { GenerateContext, Generation } from "./generateOptions.js";
+import { GenerationChannel, type GenerationStream } from "./generationStream.js";
+import { ChoiceOutput } from "./output.js";
+import { Request } from "./request.js";
+import { listenerOf } from "./requests.js";
+import { checkTokenIds } from "./validate.js";
+
+/** A text for the tokenizer, or a function that starts to make it. */
+export interface TextSource {
+  readonly text: string | (() => Promise<string>);
+  readonly addSpecialTokens: boolean;
+}
+
+/** Token ids that are checked, or a text. */
+export type PromptSource = { readonly ids: readonly number[] } | TextSource;
+
+let nextRequest = 1;
+
+export class Intake {
+  readonly #engine: Engine;
+  readonly #tokenizer: Tokenizer | null;
+  readonly #context: GenerateContext;
+  /** Generations whose prompts are on their way. */
+  readonly #arrivals = new Map<Arrival, Promise<void>>();
+
+  constructor(engine: Engine, tokenizer: Tokenizer | null, context: GenerateContext) {
+    this.#engine = engine;
+    this.#tokenizer = tokenizer;
+    this.#context = context;
+  }
+
+  /** Starts a generation; what is wrong with the prompt makes it fail. A text needs the tokenizer. */
+  begin(source: PromptSource, generation: Generation): GenerationStream {
+    const arrival = new Arrival(this.#engine, generation);
+    const { signal } = generation;
+    if ("ids" in source) arrival.promptLength = source.ids.length;
+    if (signal?.aborted) arrival.abort();
+    const done = inTurns(this.#steps(source, arrival))
+      .catch((error: unknown) => arrival.fail(error))
+      .finally(() => this.#arrivals.delete(arrival));
+    this.#arrivals.set(arrival, done);
+    return arrival.stream;
+  }
+
+  /** Waits until no prompt is on its way, for up to `timeoutMs`, then aborts those that are. */
+  async drain(timeoutMs: number): Promise<void> {
+    if (this.#arrivals.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    if (timeoutMs > 0) {
+      const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
+      await Promise.race([Promise.all(this.#arrivals.values()), timeout]);
+      clearTimeout(timer);
+    }
+    for (const arrival of this.#arrivals.keys()) arrival.abort();
+  }
+
+  *#steps(source: PromptSource, arrival: Arrival): Steps<void> {
+    if (arrival.isAborted) return;
+    const prompt = "ids" in source ? source.ids : yield* this.#encode(source, arrival.signal);
+    if (arrival.isAborted) return;
+    arrival.promptLength = prompt.length;
+    const { stop, skipSpecialTokens } = arrival.generation;
+    const stops = yield* prepareStops(stop, skipSpecialTokens ? this.#tokenizer : null);
+    yield* arrival.enter(prompt, stops, this.#tokenizer);
+  }
+
+  /** @throws ArgumentRangeError ERR_CONTEXT_LENGTH as soon as it is certain that the text has too many tokens */
+  *#encode(source: TextSource, signal: AbortSignal): Steps<readonly number[]> {
+    const { addSpecialTokens } = source;
+    const text = typeof source.text === "string" ? source.text : yield* waitFor(source.text());
+    const { contextLength: limit, vocabSize } = this.#context;
+    const tokenizer = this.#tokenizer!;
+    // A token is never longer than the text.
+    const least = text.length < limit ? 0 : tokenizer.leastTokens(text);
+    if (least >= limit) throw tooLong(least, limit);
+    const ids = yield* tokenizer.encodeSteps(text, { addSpecialTokens, limit, signal });
+    if (ids.length >= limit) throw tooLong(ids.length, limit);
+    return checkTokenIds("prompt", ids, vocabSize);
+  }
+}
+
+/** One generation until the engine has all of it. */
+class Arrival {
+  readonly generation: Generation;
+  readonly stream: GenerationChannel;
+  promptLength = 0;
+  readonly #engine: Engine;
+  readonly #requestIds: readonly string[];
+  readonly #aborting = new AbortController();
+  readonly #onAbort = (): void => this.abort();
+  #numAdded = 0;
+  #numOpen: number;
+
+  constructor(engine: Engine, generation: Generation) {
+    const { n, signal } = generation;
+    this.generation = generation;
+    this.#engine = engine;
+    this.#requestIds = Array.from({ length: n }, () => `request-${nextRequest++}`);
+    this.#numOpen = n;
+    this.stream = new GenerationChannel(this.#requestIds[0]!, n, this.#onAbort);
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get isAborted(): boolean {
+    return this.#aborting.signal.aborted;
+  }
+
+  /** Fires when the generation is aborted. */
+  get signal(): AbortSignal {
+    return this.#aborting.signal;
+  }
+
+  /** Ends what the engine has, and at once what it does not have yet. */
+  abort(): void {
+    if (this.isAborted) return;
+    this.#aborting.abort();
+    for (const [index, id] of this.#requestIds.entries()) {
+      if (index < this.#numAdded) {
+        this.#engine.abort(id);
+        continue;
+      }
+      const usage = { promptTokens: this.promptLength, cachedTokens: 0, completionTokens: 0 };
+      const end = { finishReason: "abort", stopReason: null, usage } as const;
+      this.stream.push({ index, text: "", tokenIds: [], ...end });
+      this.#onEnd();
+    }
+    this.stream.start();
+  }
+
+  fail(error: unknown): void {
+    if (this.isAborted) return;
+    for (const id of this.#requestIds.slice(0, this.#numAdded)) this.#engine.abort(id);
+    this.generation.signal?.removeEventListener("abort", this.#onAbort);
+    this.stream.fail(error instanceof Error ? error : new WarploopError("ERR_INTERNAL", String(error)));
+  }
+
+  /** Hands the continuations to the engine, one after another. They share the hashes of the prompt's pages. */
+  *enter(prompt: readonly number[], stops: StopSearch, tokenizer: Tokenizer | null): Steps<void> {
+    const { generation, stream } = this;
+    const { sampling, logprobs } = generation;
+    let hashes: readonly string[] | undefined;
+    for (const [index, id] of this.#requestIds.entries()) {
+      if (this.isAborted) return;
+      const promptLogprobs = index === 0 ? generation.promptLogprobs : undefined;
+      const { maxTokens, stopTokenIds, cacheSalt } = generation;
+      const promptLogits = promptLogprobs !== undefined;
+      const request = new Request(id, prompt, { maxTokens, stopTokenIds, cacheSalt, promptLogits }, hashes);
+      if (hashes === undefined) {
+        yield* this.#engine.hashPrompt(request);
+        hashes = [...request.pageHashes];
+        if (this.isAborted) return;
+      }
+      const needs = {
+        sampling: { ...sampling, seed: sampling.seed + index },
+        logprobs,
+        promptLogprobs,
+        promptLogits: false,
+      };
+      const output = new ChoiceOutput(index, prompt, generation, tokenizer, stops);
+      this.#engine.add(
+        request,
+        needs,
+        listenerOf(request, output, stream, tokenizer, () => this.#onEnd()),
+      );
+      this.#numAdded++;
+      stream.start();
+      // A prompt of one token has no position to wait for.
+      if (promptLogits && prompt.length === 1) stream.setPromptLogprobs([null]);
+      yield;
+    }
+  }
+
+  #onEnd(): void {
+    if (--this.#numOpen === 0) this.generation.signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+function tooLong(numTokens: number, contextLength: number): ArgumentRangeError {
+  return new ArgumentRangeError(
+    `the prompt has at least ${numTokens} tokens, the context ${contextLength}, of which at least one must be left to generate`,
+    "ERR_CONTEXT_LENGTH",
+  );
+}

@@ -1,0 +1,11 @@
+/** The characters that byte-level tokenizers write for bytes: GPT-2's table, which every such vocabulary has kept. */
+
+/** By byte: printable ones stand for themselves, the others follow from U+0100. */
+export const byteChars: readonly string[] = (() => {
+  const isPrintable = (byte: number): boolean =>
+    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+  let numOthers = 0;
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCharCode(isPrintable(byte) ? byte : 256 + numOthers++),
+  );
+})();
