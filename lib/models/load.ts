@@ -6,6 +6,7 @@ import type { Decoder } from "../nn/decoder.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
 import { readConfig, type ModelConfigJson } from "../weights/config.js";
+import { refuseAdapter } from "../weights/otherFormats.js";
 import { openCheckpoint } from "../weights/safetensors.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
 import { resolveWeights } from "../weights/weightMap.js";
@@ -37,6 +38,7 @@ export interface ModelDescription {
  * @throws ArgumentRangeError for a context that the positions of the model cannot express
  */
 export async function describeModel(folder: string, asked?: number): Promise<ModelDescription> {
+  await refuseAdapter(folder);
   const config = await readConfig(folder);
   const family = findFamily(config.architecture, config.file, config.reader.json["model_type"]);
   const definition = family(config.reader);

@@ -4,6 +4,7 @@
  */
 import { TextError } from "../errors.js";
 import { readBoundedFile } from "../weights/boundedFile.js";
+import { nameContent } from "../weights/fileContent.js";
 import { describeError, isNotFound, isObject, show, type JsonObject } from "../weights/json.js";
 
 export type TextErrorCode = "ERR_TOKENIZER" | "ERR_CHAT_TEMPLATE";
@@ -41,7 +42,8 @@ export function parseJsonObject(text: string, file: string, code: TextErrorCode)
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new TextError(code, `${file}: not valid JSON: ${describeError(cause)}`, file, { cause });
+    const problem = nameContent(text) ?? describeError(cause);
+    throw new TextError(code, `${file}: not valid JSON: ${problem}`, file, { cause });
   }
   if (!isObject(value))
     throw new TextError(code, `${file}: expected a JSON object, got ${show(value)}`, file);

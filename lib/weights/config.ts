@@ -7,6 +7,7 @@ import { CheckpointError } from "../errors.js";
 import { ConfigReader } from "./configReader.js";
 import { readSampling, readTokenIds, type SamplingDefaults } from "./fileDefaults.js";
 import { readJsonObject } from "./json.js";
+import { folderHint } from "./otherFormats.js";
 
 export { ConfigReader, type FieldName } from "./configReader.js";
 export type { SamplingDefaults } from "./fileDefaults.js";
@@ -38,7 +39,8 @@ export async function readConfig(folder: string): Promise<ModelConfigJson> {
   const reader = await readReader(join(folder, "config.json"));
   if (reader === undefined) {
     const file = join(folder, "config.json");
-    throw new CheckpointError("ERR_CHECKPOINT_MISSING", `${file}: no such file`, { file });
+    const message = `${file}: no such file${await folderHint(folder)}`;
+    throw new CheckpointError("ERR_CHECKPOINT_MISSING", message, { file });
   }
   const generationFile = join(folder, "generation_config.json");
   const generation = (await readReader(generationFile)) ?? new ConfigReader(generationFile, {});

@@ -3,9 +3,10 @@
  * the standard cache (hubSnapshot.ts, loaded only when an id is given).
  */
 import { stat } from "node:fs/promises";
-import { describe } from "../arguments.js";
 import { resolve } from "node:path";
+import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, CheckpointError } from "../errors.js";
+import { fileHint } from "./otherFormats.js";
 
 /** Progress of one file. `loaded` never decreases and ends at `total`; files that are cached already are not reported. */
 export interface DownloadProgress {
@@ -64,7 +65,7 @@ export async function resolveModel(pathOrId: string, options: ResolveModelOption
   const { id, revisionOfId } = parseId(pathOrId);
   const noFolder = `there is no folder ${resolve(pathOrId)}`;
   if (kind === "file" || !idPattern.test(id)) {
-    const got = kind === "file" ? "it is a file" : noFolder;
+    const got = kind === "file" ? `it is a file${fileHint(pathOrId)}` : noFolder;
     throw new CheckpointError(
       "ERR_CHECKPOINT_MISSING",
       `${pathOrId}: expected a folder or a hub id such as "org/name": ${got}`,

@@ -14,6 +14,7 @@ import { downloadBlob, type BlobDownload } from "./hubDownload.js";
 import { boundedFetch } from "./hubBounds.js";
 import { toCacheError, toHubError } from "./hubErrors.js";
 import { isFile } from "./json.js";
+import { otherFormatHint } from "./otherFormats.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
 
 /** A checked id and revision. */
@@ -26,7 +27,7 @@ export interface SnapshotRequest extends ResolveModelOptions {
 
 /** Everything besides the weights, at the root of the repository. */
 const smallFilePattern =
-  /^(?:config|generation_config|tokenizer[\w.-]*|special_tokens_map|added_tokens|(?:hf_quant|quant|quantize)_config)\.json$|^chat_template\.jinja$/;
+  /^(?:config|generation_config|tokenizer[\w.-]*|special_tokens_map|added_tokens|(?:adapter|hf_quant|quant|quantize)_config)\.json$|^chat_template\.jinja$/;
 
 /**
  * Fetches what is not cached yet and returns the snapshot folder. Online, the hub is asked what the revision is and which
@@ -165,11 +166,14 @@ class SnapshotDownload {
    * nothing large is fetched for a model that cannot run.
    */
   async run(): Promise<void> {
-    if (!this.#files.has("config.json")) throw this.#lacks("config.json");
+    const hasConfig = this.#files.has("config.json");
+    // An adapter has none; the caller says what it is.
+    if (!hasConfig && !this.#files.has("adapter_config.json")) throw this.#lacks("config.json");
     const small = [...this.#files.keys()].filter((name) => smallFilePattern.test(name)).sort();
     for (const name of small) await this.#ensure(name);
     const folder = this.#cache.snapshotFolder(this.#commit);
     await this.#request.beforeWeights?.(folder);
+    if (!hasConfig) throw this.#lacks("config.json");
     if (this.#files.has(singleFileName)) return this.#ensure(singleFileName);
     if (!this.#files.has(indexFileName)) throw this.#lacks("weights in safetensors format");
     await this.#ensure(indexFileName);
@@ -220,7 +224,8 @@ class SnapshotDownload {
 
   #lacks(thing: string): HubError {
     const { id, revision } = this.#request;
-    return new HubError("ERR_HUB_NOT_FOUND", `${id}@${revision}: the repository has no ${thing}`);
+    const hint = otherFormatHint([...this.#files.keys()]);
+    return new HubError("ERR_HUB_NOT_FOUND", `${id}@${revision}: the repository has no ${thing}${hint}`);
   }
 }
 

@@ -5,6 +5,7 @@
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../errors.js";
 import { readBoundedFile } from "./boundedFile.js";
+import { nameContent } from "./fileContent.js";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -36,7 +37,8 @@ export async function readJsonObject(
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new CheckpointError(code, `${file}: not valid JSON: ${describeError(cause)}`, { file }, { cause });
+    const problem = nameContent(text) ?? describeError(cause);
+    throw new CheckpointError(code, `${file}: not valid JSON: ${problem}`, { file }, { cause });
   }
   if (!isObject(value)) {
     throw new CheckpointError(code, `${file}: expected a JSON object, got ${show(value)}`, { file });

@@ -7,7 +7,9 @@ import { stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentRangeError, CheckpointError, ClosedError } from "../errors.js";
 import { openRegularFile } from "./boundedFile.js";
+import { contentBytes, nameContent } from "./fileContent.js";
 import { describeError, isNotFound, isObject, readJsonObject, show } from "./json.js";
+import { folderHint } from "./otherFormats.js";
 import { lengthFieldBytes, maxHeaderBytes, parseHeader, parseHeaderLength } from "./safetensorsHeader.js";
 import type { TensorEntry } from "./safetensorsHeader.js";
 
@@ -81,7 +83,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   if (!hasSingle && index === undefined) {
     throw new CheckpointError(
       "ERR_CHECKPOINT_MISSING",
-      `${folder}: expected ${singleFileName} or ${indexFileName}, found neither`,
+      `${folder}: expected ${singleFileName} or ${indexFileName}, found neither${await folderHint(folder)}`,
       { file: single },
     );
   }
@@ -156,11 +158,18 @@ async function openFile(file: string): Promise<FileHandle> {
 
 async function readHeader(handle: FileHandle, file: string): Promise<TensorEntry[]> {
   const { size } = await handle.stat();
-  const prefix = new Uint8Array(Math.min(lengthFieldBytes, size));
-  await readFully(handle, prefix, { file, position: 0 });
-  const json = new Uint8Array(parseHeaderLength(prefix, size, file));
-  await readFully(handle, json, { file, position: lengthFieldBytes });
-  return parseHeader(json, size, file);
+  const start = new Uint8Array(Math.min(contentBytes, size));
+  await readFully(handle, start, { file, position: 0 });
+  try {
+    const json = new Uint8Array(parseHeaderLength(start, size, file));
+    await readFully(handle, json, { file, position: lengthFieldBytes });
+    return parseHeader(json, size, file);
+  } catch (error) {
+    const content = nameContent(Buffer.from(start).toString("latin1"));
+    if (content === undefined) throw error;
+    const message = `${file}: expected a safetensors file, got ${content}`;
+    throw new CheckpointError("ERR_CHECKPOINT_FORMAT", message, { file }, { cause: error });
+  }
 }
 
 async function readFully(
@@ -188,7 +197,7 @@ function addTensors(tensors: Map<string, TensorEntry>, entries: readonly TensorE
     if (other !== undefined) {
       throw new CheckpointError(
         "ERR_CHECKPOINT_FORMAT",
-        `${entry.file}: tensor ${show(entry.name)} is also in ${other.file}`,
+        `${entry.file}: tensor ${show(entry.name)} is also in ${other.file}: which of them is meant cannot be known`,
         { file: entry.file, tensor: entry.name },
       );
     }
