@@ -33,15 +33,15 @@ export function withAddedTokens(
 ): TokenizerDefinition {
   const tokens = new Map(definition.addedTokens.map((token) => [token.content, token]));
   const vocabulary = new Vocabulary(definition);
-  for (const { id, flags } of listedTokens(files, names, dirname(file))) {
+  for (const { id, flags } of listedTokens(files, tokens, names, dirname(file))) {
     const known = tokens.get(flags.content);
     const special = flags.special || known?.special === true;
     tokens.set(flags.content, { ...flags, special, id: known?.id ?? vocabulary.place(flags.content, id) });
   }
-  for (const content of [...Object.values(names.byName), ...names.additional]) {
+  for (const [content, fields] of names.all) {
     const id = vocabulary.idOf(content);
     if (tokens.has(content) || id === undefined) continue;
-    tokens.set(content, { ...plainToken(content, true), id });
+    tokens.set(content, { ...flagsOf(content, { ...fields, special: true }), id });
   }
   const addedTokens = [...tokens.values()];
   return {
@@ -96,32 +96,27 @@ class Vocabulary {
 
 function listedTokens(
   { config, addedTokens }: TokenizerConfig,
+  known: ReadonlyMap<string, unknown>,
   names: SpecialTokenNames,
   folder: string,
 ): ListedToken[] {
   const decoder = config["added_tokens_decoder"] ?? undefined;
   if (decoder === undefined) {
-    const special = new Set([...Object.values(names.byName), ...names.additional]);
     const check = new Checker(join(folder, "added_tokens.json"));
-    return check.entries("", addedTokens).map(([content, id]) => ({
-      id: check.id(content, id),
-      flags: plainToken(check.content("a token", content), special.has(content)),
+    const listed = check.entries("", addedTokens).map(([content, id]) => ({
+      id: check.id(show(content), id),
+      flags: flagsOf(check.content("a token", content), { special: names.all.has(content) }),
     }));
+    // It has no flags: what tokenizer.json says of a token stands.
+    return listed.filter(({ flags }) => !known.has(flags.content));
   }
   const check = new Checker(join(folder, "tokenizer_config.json"));
   const listed = check.entries("added_tokens_decoder", decoder).map(([key, token]): ListedToken => {
     const at = `added_tokens_decoder[${show(key)}]`;
-    const { content, special, normalized, ...flags } = check.object(at, token);
+    const fields = check.object(at, token);
     return {
       id: check.id(at, key.trim() === "" ? key : Number(key)),
-      flags: {
-        content: check.content(`${at}.content`, content),
-        special: special === true,
-        normalized: (normalized ?? special !== true) === true,
-        singleWord: flags["single_word"] === true,
-        lstrip: flags["lstrip"] === true,
-        rstrip: flags["rstrip"] === true,
-      },
+      flags: flagsOf(check.content(`${at}.content`, fields["content"]), fields),
     };
   });
   return listed.sort((a, b) => a.id - b.id);
@@ -161,8 +156,17 @@ class Checker {
   }
 }
 
-function plainToken(content: string, special: boolean): ListedToken["flags"] {
-  return { content, special, normalized: !special, singleWord: false, lstrip: false, rstrip: false };
+/** Fields of an AddedToken of transformers; those that are absent have its defaults. */
+function flagsOf(content: string, fields: JsonObject): ListedToken["flags"] {
+  const special = fields["special"] === true;
+  return {
+    content,
+    special,
+    normalized: (fields["normalized"] ?? !special) === true,
+    singleWord: fields["single_word"] === true,
+    lstrip: fields["lstrip"] === true,
+    rstrip: fields["rstrip"] === true,
+  };
 }
 
 function jsonOf({ singleWord, ...token }: AddedTokenDefinition): JsonObject {

@@ -9,8 +9,8 @@ import { parseJsonObject, readTextFile, type TextErrorCode } from "./textFile.js
 export interface SpecialTokenNames {
   /** Token text by field name, such as bos_token; fields that are null or absent are left out. */
   readonly byName: Readonly<Record<string, string>>;
-  /** Texts of `additional_special_tokens` and `extra_special_tokens`. */
-  readonly additional: readonly string[];
+  /** These and those of `additional_special_tokens` and `extra_special_tokens`: by text, with the fields that say more. */
+  readonly all: ReadonlyMap<string, JsonObject>;
   /** `eos_token` of either file: one, or two where the files disagree. */
   readonly eos: readonly string[];
 }
@@ -29,6 +29,7 @@ export interface TokenizerConfig {
 const maxConfigBytes = 64_000_000;
 
 const fields = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+const lists = ["additional_special_tokens", "extra_special_tokens"];
 
 /**
  * @param folder path of the checkpoint folder
@@ -59,26 +60,27 @@ export function readSpecialTokens({
   const files = isObject(config["added_tokens_decoder"])
     ? [config, specialTokensMap]
     : [specialTokensMap, config];
-  const byName: Record<string, string> = {};
-  for (const field of fields) {
-    const text = files.map((file) => tokenText(file[field])).find((text) => text !== undefined);
-    if (text !== undefined) byName[field] = text;
-  }
-  const additional = files.flatMap((file) =>
-    ["additional_special_tokens", "extra_special_tokens"].flatMap((field) => {
+  const named = (field: string) => files.map((file) => file[field]).filter((token) => tokenText(token));
+  const listed = (field: string) =>
+    files.flatMap((file) => {
       const tokens = file[field];
-      return Array.isArray(tokens) || isObject(tokens) ? Object.values(tokens).map(tokenText) : [];
-    }),
+      return Array.isArray(tokens) || isObject(tokens) ? (Object.values(tokens) as readonly unknown[]) : [];
+    });
+  const all = new Map<string, JsonObject>();
+  for (const token of [...fields.flatMap(named), ...lists.flatMap(listed)]) {
+    const text = tokenText(token);
+    if (text !== undefined && !all.has(text)) all.set(text, isObject(token) ? token : {});
+  }
+  const first = fields.map((field) => [field, tokenText(named(field)[0])] as const);
+  const byName = Object.fromEntries(
+    first.filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-  const eos = files.map((file) => tokenText(file["eos_token"]));
-  return { byName, additional: texts(additional), eos: texts(eos) };
+  const eos = named("eos_token").map(tokenText);
+  return { byName, all, eos: [...new Set(eos.filter((text) => text !== undefined))] };
 }
 
-function texts(values: readonly (string | undefined)[]): readonly string[] {
-  return [...new Set(values.filter((text) => text !== undefined))];
-}
-
+/** A token that is not empty. */
 function tokenText(value: unknown): string | undefined {
   const text = isObject(value) ? value["content"] : value;
-  return typeof text === "string" ? text : undefined;
+  return typeof text === "string" && text !== "" ? text : undefined;
 }

@@ -84,7 +84,7 @@ export class Tokenizer {
     names: SpecialTokenNames,
     file: string,
   ) {
-    const { byName, additional, eos } = names;
+    const { byName, all, eos } = names;
     this.file = file;
     this.vocabSize = definition.vocabSize;
     this.decodesInWindows = decodesInWindows(definition);
@@ -103,7 +103,7 @@ export class Tokenizer {
     this.eosToken = byName["eos_token"];
     this.eosId = this.#idOf(this.eosToken);
     this.eosIds = eos.map((token) => this.tokenId(token)).filter(isId);
-    const named = [...Object.values(byName), ...additional].map((token) => this.#idOf(token));
+    const named = Array.from(all.keys(), (token) => this.#idOf(token));
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
     this.specialIds = new Set([...flagged, ...named.filter(isId)]);
     this.#specialTokens = new TextTrie(Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""));

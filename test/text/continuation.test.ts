@@ -31,6 +31,12 @@ const wordPiece = parse({
   },
 });
 
+const wordEnds = ["a", "a</w>", "b", "b</w>", ".</w>", "한"];
+const suffixes = parse({
+  ...sentencePieceJson(wordEnds, [], { normalizer: null, post_processor: null }),
+  decoder: { type: "BPEDecoder", suffix: "</w>" },
+});
+
 const tokenizers: readonly (readonly [string, Tokenizer])[] = [
   ["ByteLevel", parse(byteLevelJson(["<|a|>", "<|b|>"]))],
   ["Llama 2", decodedBy(llamaDecoder)],
@@ -45,6 +51,8 @@ const tokenizers: readonly (readonly [string, Tokenizer])[] = [
     decodedBy({ type: "Metaspace", replacement: "▁", prepend_scheme: "never" }),
   ],
   ["WordPiece", wordPiece],
+  ["ends of words marked", suffixes],
+  ["no decoder", decodedBy(null)],
   [
     "WordPiece behind another",
     decodedBy({ type: "Sequence", decoders: [...steps.slice(0, 1), { type: "WordPiece", prefix: "##" }] }),

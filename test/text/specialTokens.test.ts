@@ -167,6 +167,13 @@ describe("added_tokens.json", () => {
     expect(tokenizer.eosIds).toEqual([258]);
   });
 
+  test("a token that tokenizer.json has keeps its flags", () => {
+    const stripping = { ...json, added_tokens: [{ ...json.added_tokens[0]!, lstrip: true }] };
+    const tokenizer = parse(stripping, {}, { addedTokens: { "<s>": 256 } });
+    expect([...tokenizer.encode("a <s>")]).toEqual([...bytes("a"), 256]);
+    expect(tokenizer.isSpecial(256)).toBe(true);
+  });
+
   test("added_tokens_decoder takes its place", () => {
     const tokenizer = parse(json, { added_tokens_decoder: {} }, { addedTokens });
     expect(tokenizer.tokenId("<m>")).toBeUndefined();
@@ -193,5 +200,9 @@ test("a named token of the vocabulary is cut out of a text, one without id is no
   expect([...parse(words, {}, { specialTokensMap: { sep_token: { content: "b" } } }).encode("ab")]).toEqual([
     259, 260,
   ]);
+  const map = { mask_token: { content: "b", lstrip: true, normalized: true } };
+  const stripping = parse({ ...words, normalizer: { type: "Lowercase" } }, {}, { specialTokensMap: map });
+  expect([...stripping.encode("a B")]).toEqual([259, 260]);
+  expect(stripping.isSpecial(260)).toBe(true);
   expect(parse(words, { pad_token: "<pad>" }).tokenId("<pad>")).toBeUndefined();
 });
