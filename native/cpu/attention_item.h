@@ -4,6 +4,11 @@
 // Keys are processed in SPANS of 256 at multiples of 256 from the beginning of the sequence. Each span has
 // its own online softmax, and the spans of a row are merged in ascending order. So spans may run on different
 // threads (the long context of one sequence) or in one loop (a prompt) with the same arithmetic.
+//
+// A value that a row does not see has the weight 0, and 0 times NaN or infinity is NaN. That is rare and shows
+// in the sums, so an item is computed without a thought of it, and once more if a sum is not finite, EXACTLY:
+// each query's rows by themselves, zeros in place of the values that they do not see. Both times the
+// operations of a row and their order are the same, so a row keeps its bits.
 #pragma once
 #include "core/error.h"
 #include "cpu/attention.h"
@@ -86,20 +91,9 @@ class ItemKernel {
   void run() {
     find_views();
     pack_queries();
-    clear_total();
-    clear_span();
-    const int64_t first = std::max(item_.first_key, w_.begin[0]),
-                  last = std::min(item_.last_key, w_.end[rows_ - 1]);
-    TileRows<T> tiles[2];
-    int64_t tile = first / kTileKeys * kTileKeys;
-    find_rows(tile, first, last, tiles[0]);
-    for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {
-      find_rows(tile + kTileKeys, first, last, tiles[i ^ 1]);
-      rows_ <= kDirectRows ? add_tile_direct(tile, columns_of(last - tile), tiles[i], tiles[i ^ 1])
-                           : add_tile_packed(tile, columns_of(last - tile), tiles[i], tiles[i ^ 1]);
-      if ((tile + kTileKeys) % kSpanKeys == 0 || tile + kTileKeys >= last) close_span();
-    }
-    if (item_.partial) return first < last ? void() : save_span();
+    add_keys(false);
+    if (!sums_are_finite()) add_keys(true);
+    if (item_.partial) return;
     dispatch_float(p_.out.dtype, [&]<class O>(O) { finish<O>(); });
   }
 
@@ -151,6 +145,34 @@ class ItemKernel {
     } else {
       dispatch_float(p_.q.dtype, pack);
     }
+  }
+
+  /// All tiles. The sums are then in the totals, those of a single span in its parts.
+  void add_keys(bool exactly) {
+    clear_total();
+    clear_span();
+    const int64_t first = std::max(item_.first_key, w_.begin[0]),
+                  last = std::min(item_.last_key, w_.end[rows_ - 1]);
+    TileRows<T> tiles[2];
+    int64_t tile = first / kTileKeys * kTileKeys;
+    find_rows(tile, first, last, tiles[0]);
+    for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {
+      find_rows(tile + kTileKeys, first, last, tiles[i ^ 1]);
+      const int columns = columns_of(last - tile);
+      rows_ <= kDirectRows && !exactly ? add_tile_direct(tile, columns, tiles[i], tiles[i ^ 1])
+                                       : add_tile_packed(tile, columns, tiles[i], tiles[i ^ 1], exactly);
+      if ((tile + kTileKeys) % kSpanKeys == 0 || tile + kTileKeys >= last) close_span();
+    }
+    if (item_.partial && first >= last) save_span();
+  }
+
+  bool sums_are_finite() const {
+    vf zero{};  // NaN as soon as a sum is none or infinite
+    for (int i = 0; i < state_rows_; i++) {
+      const float* sums = item_.partial ? part_at(item_.partial, i, value_width_).out : total(i).out;
+      for (int64_t d = 0; d < value_width_; d += kLanes) zero += load(sums + d) * 0.0f;
+    }
+    return reduce_add(zero) == 0;
   }
 
   void clear_total() {
@@ -222,7 +244,8 @@ class ItemKernel {
 
   /// Adds a tile head by head: packs it, fetching this head's share of the next tile, then walks over groups
   /// of rows.
-  void add_tile_packed(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
+  void add_tile_packed(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next,
+                       bool exactly) {
     const int64_t units = key_width_ / Units::kPerUnit;
     for (int h = 0; h < item_.num_heads; h++) {
       const int64_t from = kTileKeys * h / item_.num_heads, to = kTileKeys * (h + 1) / item_.num_heads;
@@ -238,10 +261,32 @@ class ItemKernel {
         multiply<Units>(rows, w_.queries + i * units, units, w_.keys, kTileKeys, units, nullptr,
                         w_.scores + i * kTileKeys, kTileKeys, seen);
         weigh(tile, seen, r, rows, i);
-        multiply<Units>(rows, w_.weights + i * kTileKeys / Units::kPerUnit, kTileKeys / Units::kPerUnit,
-                        w_.values, value_width_, seen / Units::kPerUnit, w_.decay + i,
-                        w_.out + i * value_width_, value_width_, value_width_);
+        exactly ? multiply_seen_values(tile, seen, r, rows, h, now) : multiply_values(seen, rows, i);
       }
+    }
+  }
+
+  /// O += P V of the state rows [i, i + rows), with the packed tile.
+  void multiply_values(int columns, int rows, int i) {
+    multiply<Units>(rows, w_.weights + i * kTileKeys / Units::kPerUnit, kTileKeys / Units::kPerUnit,
+                    w_.values, value_width_, columns / Units::kPerUnit, w_.decay + i,
+                    w_.out + i * value_width_, value_width_, value_width_);
+  }
+
+  /// The same for the rows [r, r + rows) of head h: packs, for the rows of each query, what they see.
+  void multiply_seen_values(int64_t tile, int columns, int r, int rows, int h, const TileRows<T>& now) {
+    static constexpr T kZeros[kMaxHeadWidth] = {};
+    for (const int end = r + rows; r < end;) {
+      int count = 1;
+      while (r + count < end && w_.begin[r + count] == w_.begin[r] && w_.end[r + count] == w_.end[r]) count++;
+      const T* seen[kTileKeys];
+      for (int j = 0; j < columns; j++) {
+        const bool sees = tile + j >= w_.begin[r] && tile + j < w_.end[r];
+        seen[j] = sees ? now.values[j] + h * p_.v.stride(2) : kZeros;
+      }
+      pack_values<Units>(seen, 0, value_width_, columns, FetchAhead<T>{nullptr, nullptr, 0}, w_.values);
+      multiply_values(columns, count, h * rows_ + r);
+      r += count;
     }
   }
 

@@ -7,7 +7,8 @@
 //
 // Numerics: in both products a lane is one column (a key, a dimension of V) and sums over the steps in
 // ascending order, whatever the number of rows or columns of a call and however the operands got there. So a
-// row's result depends neither on the rows computed beside it nor on masked columns, whose terms are 0.
+// row's result depends neither on the rows computed beside it nor on masked columns, whose terms are 0 (for
+// values that are not finite: attention_item.h).
 #pragma once
 #include <algorithm>
 #include <type_traits>
