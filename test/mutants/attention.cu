@@ -1,5 +1,5 @@
 // Attention of sm_90, flash_attention.sm90.cu: causal, two consumers, the last block of keys ends beyond the
-// sequence, and what lies there is NaN.
+// sequence, and what lies there is NaN. So are the last key and its value, which only the last query sees.
 #include "ops/flash_attention/flash_attention.sm90.cu"
 
 #include <cmath>
@@ -19,7 +19,7 @@ TensorView view(void* data, DType dtype, int64_t rows, int64_t heads, int64_t co
   return {data, {rows, heads, columns, 1}, {heads * columns, columns, 1, 0}, dtype, 3};
 }
 
-/// Query i sees keys [0, keys - queries + i].
+/// Query i sees keys [0, keys - queries + i]; the last key is NaN.
 std::vector<float> reference(int queries, int keys) {
   const auto q = [](int i, int d) { return small_integer(static_cast<size_t>(i * kDh + d), 1); };
   const auto k = [](int j, int d) { return small_integer(static_cast<size_t>(j * kDh + d), 2); };
@@ -37,7 +37,7 @@ std::vector<float> reference(int queries, int keys) {
     for (int d = 0; d < kDh; d++) {
       double sum = 0;
       for (int j = 0; j < seen; j++) sum += weights[static_cast<size_t>(j)] * v(j, d);
-      out.push_back(static_cast<float>(sum / total));
+      out.push_back(i + 1 < queries ? static_cast<float>(sum / total) : std::nanf(""));
     }
   }
   return out;
@@ -45,9 +45,9 @@ std::vector<float> reference(int queries, int keys) {
 
 void attend(Run& run, const char* name, int queries, int keys) {
   constexpr int kBeyond = 64;  // keys of another sequence
-  std::vector<uint16_t> k = matrix(keys, kDh, kDh, 2), v = matrix(keys, kDh, kDh, 3);
-  k.resize(k.size() + kBeyond * kDh, 0x7fc0);
-  v.resize(v.size() + kBeyond * kDh, 0x7fc0);
+  std::vector<uint16_t> k = matrix(keys - 1, kDh, kDh, 2), v = matrix(keys - 1, kDh, kDh, 3);
+  k.resize(k.size() + (1 + kBeyond) * kDh, 0x7fc0);
+  v.resize(v.size() + (1 + kBeyond) * kDh, 0x7fc0);
   FlashAttentionParams p{};
   p.q = view(run.upload(matrix(queries, kDh, kDh, 1)), DType::bf16, queries, 1, kDh);
   p.k = view(run.upload(k), DType::bf16, keys + kBeyond, 1, kDh);

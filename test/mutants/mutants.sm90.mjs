@@ -200,6 +200,38 @@ export const hopperMutants = [
     edits: [["    sync_warp();\n    const auto* from", "    const auto* from"]],
     foundBy: ["race"],
   },
+  {
+    name: "attention-mask-added",
+    bug: "the mask is added to the scores: a hidden NaN stays",
+    program: "attention",
+    file: attention,
+    edits: [
+      [
+        "s[at + e] = (j < high) & (j >= low) ? s[at + e] : -INFINITY;",
+        "s[at + e] += (j < high) & (j >= low) ? 0.0f : -INFINITY;",
+      ],
+    ],
+    foundBy: ["naive", "adversarial"],
+  },
+  {
+    name: "attention-hidden-values",
+    bug: "hidden values times a probability of 0 stay in the sums",
+    program: "attention",
+    file: attention,
+    edits: [["    if ((spoilt[0] | spoilt[1]) != 0) mend(head, spoilt, scale);\n", ""]],
+    foundBy: ["naive", "adversarial"],
+  },
+  {
+    name: "attention-tail-not-zeroed",
+    bug: "values beyond the sequence are not zeroed, and rows are not mended",
+    program: "attention",
+    file: attention,
+    edits: [
+      ["    if ((spoilt[0] | spoilt[1]) != 0) mend(head, spoilt, scale);\n", ""],
+      ["    zero_tail();\n", ""],
+    ],
+    foundBy: ["naive", "adversarial"],
+  },
   // ---- a tile handed to the copy engine
   {
     name: "store-not-fenced",

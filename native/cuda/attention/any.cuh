@@ -9,7 +9,8 @@
 //            four rows of a column per thread for O
 // Resources: shared memory 66 KiB, O and the sums of earlier spans in 128 registers
 // Cost:      2 rows Lk (Dh + Dv) flop without tensor cores, limited by shared memory; simple rather than fast
-// Numerics:  products and sums in f32 throughout. Results do not depend on the batch
+// Numerics:  products and sums in f32 throughout. Results do not depend on the batch. A mask selects: hidden
+//            scores become -inf, and in tiles that not all rows see whole a row adds only what it sees
 #pragma once
 #include "core/attention_limits.h"
 #include "cuda/attention/key_ring.cuh"
@@ -32,11 +33,6 @@ struct AnyShared {
   KeyRow rows[kAnyKeys];
   ItemQueue::Slot slot;
 };
-
-WARPLOOP_DEVICE float load_float(const TensorView& t, int64_t at) {
-  if (t.dtype == DType::f32) return t.as<float>()[at];
-  return t.dtype == DType::bf16 ? to_float(t.as<bf16>()[at]) : to_float(t.as<f16>()[at]);
-}
 
 class AnyTile {
   static constexpr int kGroups =
@@ -117,20 +113,40 @@ class AnyTile {
     sync_block();
     load_tile(p_.v, value_width_, [](const KeyRow& row) { return row.value; });
     sync_block();
-    for_each_group([this](int i, int group, int column) {
+    const ItemKeys& keys = shared_.slot.keys;
+    const bool alike = keys.seen_first <= std::max(tile, keys.first) &&
+                       keys.seen_last >= std::min(tile + kAnyKeys, keys.last);  // all rows see the same
+    for_each_group([&](int i, int group, int column) {
       const float4 decay = *reinterpret_cast<const float4*>(&shared_.kept[group * 4]);
       float sums[4] = {o_[i][0] * decay.x, o_[i][1] * decay.y, o_[i][2] * decay.z, o_[i][3] * decay.w};
-      for (int key = 0; key < kAnyKeys; key++) {
-        const float4 weight = *reinterpret_cast<const float4*>(&shared_.weights[key][group * 4]);
-        const float value = shared_.keys[key][column];
-        sums[0] = fmaf(weight.x, value, sums[0]);
-        sums[1] = fmaf(weight.y, value, sums[1]);
-        sums[2] = fmaf(weight.z, value, sums[2]);
-        sums[3] = fmaf(weight.w, value, sums[3]);
-      }
+      alike ? add_values(group, column, sums) : add_seen_values(tile, group, column, sums);
 #pragma unroll
       for (int r = 0; r < 4; r++) o_[i][r] = sums[r];
     });
+  }
+
+  WARPLOOP_DEVICE void add_values(int group, int column, float (&sums)[4]) const {
+    for (int key = 0; key < kAnyKeys; key++) {
+      const float4 weight = *reinterpret_cast<const float4*>(&shared_.weights[key][group * 4]);
+      const float value = shared_.keys[key][column];
+      sums[0] = fmaf(weight.x, value, sums[0]);
+      sums[1] = fmaf(weight.y, value, sums[1]);
+      sums[2] = fmaf(weight.z, value, sums[2]);
+      sums[3] = fmaf(weight.w, value, sums[3]);
+    }
+  }
+
+  /// The same without what a row does not see: 0 times NaN or infinity is NaN.
+  WARPLOOP_DEVICE void add_seen_values(int tile, int group, int column, float (&sums)[4]) const {
+#pragma unroll
+    for (int r = 0; r < 4; r++) {
+      const int row = group * 4 + r;
+      const KeyRange seen =
+          visible_keys(p_, item_.num_keys, position_of(item_, plan_.group, item_.first_row + row));
+      const int end = std::min(seen.end - tile, int{kAnyKeys});
+      for (int key = std::max(seen.begin - tile, 0); key < end; key++)
+        sums[r] = fmaf(shared_.weights[key][row], shared_.keys[key][column], sums[r]);
+    }
   }
 
   WARPLOOP_DEVICE float score(int key) const {

@@ -39,6 +39,7 @@ struct AttentionQueue {
   uint32_t next;       // heads of items handed out
   uint32_t num_items;  // each for Hkv heads
   uint32_t num_split;  // tiles whose spans the merge kernel adds
+  uint32_t spoilt;     // wide only: 1 as soon as hidden values have spoilt the sums of a row (exact.cuh)
 };
 
 /// The workspace of a call.
@@ -100,6 +101,11 @@ WARPLOOP_DEVICE float log_sum(const RowState& s) {
   constexpr float kLn2 = 0.693147181f;
   return s.sum == 0 ? -INFINITY : s.max * kLn2 + logf(s.sum);
 }
+WARPLOOP_DEVICE float load_float(const TensorView& t, int64_t at) {
+  if (t.dtype == DType::f32) return t.as<float>()[at];
+  return t.dtype == DType::bf16 ? to_float(t.as<bf16>()[at]) : to_float(t.as<f16>()[at]);
+}
+
 /// + 0: the sign of a zero sum depends on which masked keys were left out.
 WARPLOOP_DEVICE void store_result(const TensorView& out, int64_t at, float value) {
   value += 0.0f;

@@ -27,9 +27,10 @@ void launch_attention_tiles(const AttentionProblem& p, CudaContext& context) {
   const AttentionPlan plan = start_plan(p, shape, context);
   launch<attention_wide<Wide>>(
       context, {dim3(attention_grid(p, plan, 1)), Wide::kThreads, sizeof(typename Wide::Shared)}, p, plan);
+  // Also without narrow tiles: it mends rows of wide ones.
+  const unsigned narrow_blocks = std::max(attention_grid(p, plan, 0), attention_grid(p, plan, 1));
   launch<attention_narrow<Narrow>>(
-      context, {dim3(attention_grid(p, plan, 0)), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p,
-      plan);
+      context, {dim3(narrow_blocks), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p, plan);
   finish_plan(p, plan, context);
 }
 

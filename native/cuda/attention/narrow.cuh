@@ -10,10 +10,11 @@
 //            which each has 32 KiB under way while it computes; registers <= 168 for that
 // Cost:      Lk (Dh + Dv) 2 bytes per KV head; memory-bound up to 16 rows
 // Numerics:  f32 sums; P rounded to the dtype of v; items.cuh says how spans are merged. Results do not
-//            depend on the batch
+//            depend on the batch. A mask selects: hidden scores become -inf, and rows that hidden values have
+//            spoilt are computed anew (exact.cuh). A NaN that a row sees shows in it
 // Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
 #pragma once
-#include "cuda/attention/key_ring.cuh"
+#include "cuda/attention/exact.cuh"
 #include "cuda/attention/queue.cuh"
 
 namespace warploop::cuda {
@@ -91,6 +92,7 @@ class NarrowTile {
       const bool final = i + 1 == count;
       if (final || last % item_.span == 0) close_span(reinterpret_cast<float2*>(&stage), span++ % 2, final);
     }
+    if (any_lane(spoilt_ != 0)) mend(reinterpret_cast<float2*>(&ring.stage(count - 1)), (span - 1) % 2);
   }
 
  private:
@@ -149,7 +151,9 @@ class NarrowTile {
       sums_[j].x = fmaf(sums.x, f.added, sums_[j].x * f.kept);
       sums_[j].y = fmaf(sums.y, f.added, sums_[j].y * f.kept);
       if (pair == 0) shared_.totals[parity ^ 1][row] = total;
-      if (final && row < item_.num_rows) store(row, pair, total, sums_[j]);
+      if (!final || row >= item_.num_rows) continue;
+      store(row, pair, total, sums_[j]);
+      if (!is_finite(sums_[j].x + sums_[j].y)) spoilt_ |= 1u << j;
     }
   }
 
@@ -196,6 +200,23 @@ class NarrowTile {
     }
   }
 
+  /// Rows of the last span that hidden values have spoilt: each warp looks after the columns that it has stored.
+  WARPLOOP_DEVICE void mend(const float2* exchange, int parity) const {
+    static_assert(kPairs % kWarpSize == 0, "the pairs of a warp belong to one row");
+#pragma unroll 1
+    for (int j = 0; j < kOwnPairs; j++) {
+      if (!any_lane(spoilt_ >> j & 1u)) continue;
+      const int at = tid_ + j * S::kThreads, row = at / kPairs, pair = at % kPairs;
+      float2 sums;
+      RowState total = shared_.totals[parity][row];
+      merge_states(total, join_warps(exchange, row, pair, sums));
+      if (!is_finite(total.sum)) continue;
+      const int begin = 2 * (pair - lane_index()), width = static_cast<int>(p_.v.sizes[3]);
+      const ExactRow<T> exact(p_, plan_, item_, shared_.slot.keys, head_, row);
+      exact.store_sums(total, begin, std::min(begin + 2 * kWarpSize, width));
+    }
+  }
+
   const AttentionProblem& p_;
   const AttentionPlan& plan_;
   const AttentionItem& item_;
@@ -205,14 +226,17 @@ class NarrowTile {
   float o_[1][S::kDv / 8][4];  // this warp's, of the span
   SoftmaxState<1> state_;      // this warp's, of the span
   float2 sums_[kOwnPairs];     // this thread's columns of the block's, of the spans so far
+  uint32_t spoilt_ = 0;        // bit j: result j of this thread is not finite
 };
 
 template <class S>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_narrow(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
   auto& shared = shared_plan<typename S::Shared>();
+  const uint32_t spoilt = plan.queues[1].spoilt;
   ItemQueue queue(p, plan, 0, shared.slot);
   for (int head = queue.take(); head >= 0; head = queue.take()) NarrowTile<S>(p, plan, head, shared).run();
+  if (spoilt) mend_wide_rows<typename S::T>(p, plan);
 }
 
 }  // namespace warploop::cuda

@@ -255,7 +255,7 @@ static __global__ void __launch_bounds__(kPlanThreads)
   if (threadIdx.x < 2) {
     const int kind = static_cast<int>(threadIdx.x);
     plan.queues[kind] = {0, static_cast<uint32_t>(kind_of(done.items, kind)),
-                         static_cast<uint32_t>(kind_of(done.split, kind))};
+                         static_cast<uint32_t>(kind_of(done.split, kind)), 0};
   }
 }
 

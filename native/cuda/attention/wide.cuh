@@ -136,6 +136,7 @@ class WideTile {
       if (earlier) add_earlier(kept_sums, kept_states, total, o_[r]);
       if (final) {
         store(r, total);
+        inspect(r, total);
         continue;
       }
       kept_states = make_float4(total[0].max, total[0].sum, total[1].max, total[1].sum);
@@ -195,6 +196,20 @@ class WideTile {
         p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, item_.first_row + row)] =
             log_sum(total[h]);
       }
+    }
+  }
+
+  /// Asks for help if hidden values have spoilt a row.
+  WARPLOOP_DEVICE void inspect(int block, const RowState (&total)[2]) const {
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      if (first_row(block) + lane_index() / 4 + 8 * h >= item_.num_rows) continue;
+      float zero = 0;  // NaN as soon as a sum is none or infinite
+#pragma unroll
+      for (int n = 0; n < S::kDv / 8; n++) {
+        zero = fmaf(o_[block][n][2 * h], 0.0f, fmaf(o_[block][n][2 * h + 1], 0.0f, zero));
+      }
+      if (!is_finite(zero) && is_finite(total[h].sum)) atomic_max(&plan_.queues[1].spoilt, 1u);
     }
   }
 

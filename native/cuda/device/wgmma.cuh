@@ -72,6 +72,15 @@ WARPLOOP_DEVICE void register_fence(float (&d)[n]) {
 #pragma unroll
   for (int i = 0; i < n; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
+/// The same for A operands in registers.
+template <int steps>
+WARPLOOP_DEVICE void register_fence(uint32_t (&a)[steps][4]) {
+#pragma unroll
+  for (int step = 0; step < steps; step++) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) asm volatile("" : "+r"(a[step][i])::"memory");
+  }
+}
 
 }  // namespace warploop::cuda
 #endif

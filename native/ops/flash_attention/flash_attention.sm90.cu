@@ -15,8 +15,9 @@
 // Cost:      4 Lq Lk Dh flop per head (half when causal), limited by the tensor cores; the exponentials take
 //            about as long as 512 flop each, which is why they must overlap
 // Numerics:  f32 sums and softmax state, P rounded to the dtype of v. A row that sees no key: out 0,
-//            lse -inf. Rows of V beyond the sequence are zeroed in shared memory: 0 times NaN is NaN. A row's
-//            result depends on its sequence only
+//            lse -inf. A mask selects: hidden scores become -inf; rows of V beyond the sequence, which belong
+//            to others, are zeroed in shared memory; rows that other hidden values have spoilt are computed
+//            anew (cuda/attention/exact.cuh). A row's result depends on its sequence only
 // Limits:    bf16 | f16, one dtype throughout; (Dh, Dv) = (64, 64), (128, 128), (192, 128), (256, 256);
 //            scale > 0; rows and heads aligned to 16 bytes
 // Source:    Shah et al.: FlashAttention-3, arXiv 2407.08608, sections 3.1 and 3.2 (without its persistent
@@ -24,7 +25,9 @@
 #include "ops/flash_attention/flash_attention.sm90.h"
 
 #include <algorithm>
+#include <climits>
 
+#include "cuda/attention/exact.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/fault.cuh"
 #include "cuda/device/mbarrier.cuh"
@@ -202,6 +205,7 @@ struct Consumer {
   WARPLOOP_DEVICE void multiply_keys(int i) {
     const Stage stage = stage_of(i);
     mbarrier_wait(plan.k_full[stage.index], stage.parity);
+    register_fence(s);
     wgmma_fence();
     const uint32_t q = shared_address(plan.q) + index * kWarpgroupRows * kPieceBytes,
                    k = shared_address(plan.k[stage.index]);
@@ -221,6 +225,8 @@ struct Consumer {
   WARPLOOP_DEVICE void multiply_values(int i) {
     const Stage stage = stage_of(i);
     mbarrier_wait(plan.v_full[stage.index], stage.parity);
+    register_fence(o);
+    register_fence(probabilities);
     wgmma_fence();
     const uint32_t v = shared_address(plan.v[stage.index]);
 #pragma unroll
@@ -230,6 +236,19 @@ struct Consumer {
       wgmma_registers<T, S::kDv, true>(o, probabilities[step], right, true);
     }
     wgmma_commit();
+  }
+
+  /// Waits for S. `kPending`: groups issued after it.
+  template <int kPending>
+  WARPLOOP_DEVICE void finish_keys() {
+    wgmma_wait<kPending>();
+    register_fence(s);
+  }
+  /// Waits for O, the last group.
+  WARPLOOP_DEVICE void finish_values() {
+    wgmma_wait<0>();
+    register_fence(o);
+    register_fence(probabilities);
   }
 
   /// The first block may end beyond the sequence: what lies there belongs to others and may be NaN. All
@@ -262,11 +281,19 @@ struct Consumer {
     if (whole) return;
     const int column = key + lane_index() % 4 * 2;
 #pragma unroll
-    for (int at = 0; at < S::kKeys / 2; at++) {
-      const int j = column + at / 4 * 8 + at % 2, mine = plan.tile.position + row + at / 2 % 2 * 8;
-      const bool seen =
-          j < plan.tile.Lk && !(p.causal && j > mine) && !(p.window > 0 && j <= mine - p.window);
-      if (!seen) s[at] = -INFINITY;
+    for (int half = 0; half < 2; half++) {
+      const int mine = plan.tile.position + row + 8 * half;
+      // Columns [low, high) of this lane are seen.
+      const int high = (p.causal ? std::min(plan.tile.Lk, mine + 1) : plan.tile.Lk) - column,
+                low = p.window > 0 ? mine - p.window + 1 - column : INT_MIN;
+#pragma unroll
+      for (int at = 2 * half; at < S::kKeys / 2; at += 4) {
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+          const int j = at / 4 * 8 + e;
+          s[at + e] = (j < high) & (j >= low) ? s[at + e] : -INFINITY;  // a select: no branch per element
+        }
+      }
     }
   }
 
@@ -336,7 +363,7 @@ struct Consumer {
     const int count = blocks.count();
     mbarrier_wait(plan.q_full, 0);
     multiply_keys(0);
-    wgmma_wait<0>();
+    finish_keys<0>();
     release(plan.k_empty[0]);
     mask(0);
     softmax();
@@ -348,17 +375,20 @@ struct Consumer {
       multiply_keys(i);
       multiply_values(i - 1);
       give_turn(i + 1 < count);
-      wgmma_wait<1>();
+      finish_keys<1>();
       release(plan.k_empty[stage_of(i).index]);
       mask(i);
       softmax();
-      wgmma_wait<0>();
+      // Due at the next turn anyway. Without a branch here ptxas would wait for O before the exponentials, and
+      // they would not overlap with it: nothing else ties them to this place.
+      if (i + 1 < count) mbarrier_wait(plan.k_full[stage_of(i + 1).index], stage_of(i + 1).parity);
+      finish_values();
       release(plan.v_empty[stage_of(i - 1).index]);
       rescale();
       round_probabilities();
     }
     multiply_values(count - 1);
-    wgmma_wait<0>();
+    finish_values();
   }
 
   /// 4. Each warp moves its own 16 rows, through the rows of Q that only it has read.
@@ -366,8 +396,12 @@ struct Consumer {
     const int warp_row = row - lane_index() / 4;
     const uint32_t tile = shared_address(plan.q) + warp_row * kPieceBytes;
     float scale[2];
+    uint32_t spoilt[2];  // lanes of rows with hidden values in their sums
 #pragma unroll
     for (int half = 0; half < 2; half++) {
+      float zero = 0;  // NaN as soon as a sum is none or infinite
+#pragma unroll
+      for (int at = 2 * half; at < S::kDv / 2; at += 4) zero = fmaf(o[at], 0.0f, fmaf(o[at + 1], 0.0f, zero));
       const float total = sum_lanes<4>(sum[half]);
       const bool blind = total == 0;  // no key was seen; a NaN is none
       scale[half] = blind ? 0.0f : 1.0f / total;
@@ -377,6 +411,7 @@ struct Consumer {
         a.p.lse.template as<float>()[(plan.tile.first_row + mine) * a.p.lse.stride(0) +
                                      head * a.p.lse.stride(1)] = lse;
       }
+      spoilt[half] = ballot(mine < plan.tile.rows && !is_finite(zero) && is_finite(total));
     }
     const int to_row = lane_index() / 8 % 2 * 8 + lane_index() % 8;  // of the matrix this lane addresses
 #pragma unroll
@@ -402,6 +437,35 @@ struct Consumer {
       const uint4 value = load_16(from + column / 8 * S::kRows * kPieceBytes + offset);
       store_16(out + (plan.tile.first_row + warp_row + r) * a.p.out.stride(0) + column * 8, value);
     }
+    if ((spoilt[0] | spoilt[1]) != 0) mend(head, spoilt, scale);
+  }
+
+  WARPLOOP_DEVICE void mend(int head, const uint32_t (&spoilt)[2], const float (&scale)[2]) {
+    sync_warp();  // the result has been written by other lanes
+#pragma unroll 1
+    for (int r = 0; r < 16; r++) {
+      const int half = r / 8, lane = r % 8 * 4;
+      if (!((half ? spoilt[1] : spoilt[0]) >> lane & 15u)) continue;
+      const float best = shuffle(half ? highest[1] : highest[0], lane),
+                  factor = shuffle(half ? scale[1] : scale[0], lane);
+      mend_row(head, row - lane_index() / 4 + r, best, factor);
+    }
+  }
+  WARPLOOP_DEVICE void mend_row(int head, int mine, float best, float factor) const {
+    const FlashAttentionParams& p = a.p;
+    const Tile& tile = plan.tile;
+    const int position = tile.position + mine, kv_head = head / static_cast<int>(p.q.size(1) / p.k.size(1));
+    const int end = p.causal ? std::min(position + 1, tile.Lk) : tile.Lk,
+              begin = p.window > 0 ? std::max(position - p.window + 1, 0) : 0;
+    const T* k = p.k.template as<T>() + tile.first_key * p.k.stride(0) + kv_head * p.k.stride(1);
+    const T* v = p.v.template as<T>() + tile.first_key * p.v.stride(0) + kv_head * p.v.stride(1);
+    const int64_t query = tile.first_row + mine;
+    T* out = p.out.template as<T>() + query * p.out.stride(0) + head * p.out.stride(1);
+    sum_seen_values(
+        p.q.template as<T>() + query * p.q.stride(0) + head * p.q.stride(1), S::kDh, a.scale_log2,
+        best == -INFINITY ? 0.0f : best * a.scale_log2, begin, end, 0, S::kDv,
+        [&](int j) { return k + j * p.k.stride(0); }, [&](int j) { return v + j * p.v.stride(0); },
+        [&](int column, float sum) { out[column] = from_float<T>(sum * factor); });
   }
 };
 

@@ -27,5 +27,7 @@ void wgmma_registers(float (&d)[kN / 2], const uint32_t (&a)[4], uint64_t b, boo
 
 template <int n>
 void register_fence(float (&)[n]) {}
+template <int steps>
+void register_fence(uint32_t (&)[steps][4]) {}
 
 }  // namespace warploop::cuda

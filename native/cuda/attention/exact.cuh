@@ -1,0 +1,151 @@
+// What:      the sums of rows that hidden values have spoilt, without these: O = sum of p_j v_j over the keys
+//            that the row sees
+// Why:       tensor cores multiply a tile of probabilities by a tile of values. A value that a row does not
+//            see has the probability 0 there, and 0 times NaN or infinity is NaN. Scores of hidden keys are
+//            replaced by -inf, so maximum and sum of a row are right whatever lies there; O can be wrong, and
+//            then it is not finite. So tiles are neither searched for such values nor cut row by row: each
+//            kernel looks at its finished sums, and a row whose O is not finite although the sum of its
+//            probabilities is gets O anew. Values that are not finite and that it sees give the same result
+//            again; a sum that is not finite comes from a key that the row sees and stays as it is
+// Steps:     the narrow kernel and flash_attention.sm90 mend their rows themselves. The wide one has no register
+//            left for it: it raises a flag, and the narrow kernel, which follows it, looks for the rows
+// Mapping:   a warp per row; 32 keys at a time, one per lane for the scores, then columns 32 apart per lane
+// Cost:      finite values: one multiply-add per element of O at the end of an item. A spoilt row: some
+//            2 Lk (Dh + Dv) flop without tensor cores
+// Numerics:  products, probabilities and sums in f32, the keys in ascending order
+#pragma once
+#include "cuda/attention/key_ring.cuh"
+
+namespace warploop::cuda {
+
+WARPLOOP_DEVICE bool is_finite(float x) { return x - x == 0; }
+
+template <class T>
+WARPLOOP_DEVICE float dot_product(const T* a, const T* b, int width) {
+  float dot = 0;
+  for (int d = 0; d < width; d++) dot = fmaf(to_float(a[d]), to_float(b[d]), dot);
+  return dot;
+}
+
+/// Sums over the keys [first, last) of 2^(scale q k_j - base) v_j, for the columns [begin, end), at most 256.
+/// key(j), value(j): pointers to the rows of key j; null: it is left out. store(column, sum). A whole warp.
+template <class T, class Key, class Value, class Store>
+WARPLOOP_DEVICE void sum_seen_values(const T* q, int key_width, float scale, float base, int first, int last,
+                                     int begin, int end, Key key, Value value, Store store) {
+  constexpr int kOwn = 256 / kWarpSize;
+  const int lane = lane_index();
+  float sums[kOwn] = {};
+  for (int at = first; at < last; at += kWarpSize) {
+    const int count = last - at < kWarpSize ? last - at : kWarpSize;
+    const T* k = lane < count ? key(at + lane) : nullptr;
+    const float weight = k ? exp2_fast(fmaf(dot_product(q, k, key_width), scale, -base)) : 0.0f;
+    for (int j = 0; j < count; j++) {
+      const float w = shuffle(weight, j);
+      const T* v = value(at + j);
+      if (!v) continue;
+#pragma unroll
+      for (int i = 0; i < kOwn; i++) {
+        const int column = begin + lane + i * kWarpSize;
+        if (column < end) sums[i] = fmaf(w, to_float(v[column]), sums[i]);
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kOwn; i++) {
+    const int column = begin + lane + i * kWarpSize;
+    if (column < end) store(column, sums[i]);
+  }
+}
+
+/// One row of an item, by a whole warp.
+template <class T>
+class ExactRow {
+ public:
+  WARPLOOP_DEVICE ExactRow(const AttentionProblem& p, const AttentionPlan& plan, const AttentionItem& item,
+                           const ItemKeys& keys, int head, int row)
+      : p_(p), plan_(plan), item_(item), source_{p, item, keys, head}, row_(row) {
+    const int packed = item.first_row + row;
+    const KeyRange seen = visible_keys(p, item.num_keys, position_of(item, plan.group, packed));
+    first_ = std::max(seen.begin, item.first_key), last_ = std::min(seen.end, item.last_key);
+    q_ = p.q.as<T>() + row_offset(p.q, item, plan.group, head, packed);
+  }
+
+  /// Maximum and sum of the row, from its scores.
+  WARPLOOP_DEVICE RowState find_state() const {
+    RowState state;
+    for (int j = first_ + lane_index(); j < last_; j += kWarpSize) {
+      const T* k = key(j);
+      if (k) merge_states(state, {dot_product(q_, k, key_width()) * p_.scale * kLog2e, 1});
+    }
+    const float max = max_lanes(state.max), base = max == -INFINITY ? 0.0f : max;
+    return {max, sum_lanes(state.sum * exp2_fast(state.max - base))};
+  }
+
+  /// Writes the columns [begin, end): results, or the span's sums for the merge kernel.
+  WARPLOOP_DEVICE void store_sums(const RowState& total, int begin, int end) const {
+    const float factor = reciprocal_sum(total), base = total.max == -INFINITY ? 0.0f : total.max;
+    sync_warp();  // what lies there has been written, or read, by other lanes
+    sum_seen_values(
+        q_, key_width(), p_.scale * kLog2e, base, first_, last_, begin, end, [this](int j) { return key(j); },
+        [this](int j) {
+          const int64_t at = find_row(source_, j).value;
+          return at >= 0 ? p_.v.as<T>() + at : nullptr;
+        },
+        [&](int column, float sum) {
+          if (item_.part >= 0) {
+            pool_row(plan_, item_, source_.head, row_)[column] = sum;
+          } else {
+            store_result(p_.out, result_at() + column, sum * factor);
+          }
+        });
+  }
+
+  /// Mends what the wide kernel has stored, where that is necessary.
+  WARPLOOP_DEVICE void inspect() const {
+    const int width = static_cast<int>(p_.v.sizes[3]);
+    const float* part = item_.part >= 0 ? pool_row(plan_, item_, source_.head, row_) : nullptr;
+    bool finite = true;
+    for (int d = lane_index(); d < width; d += kWarpSize)
+      finite = finite && is_finite(part ? part[d] : load_float(p_.out, result_at() + d));
+    if (all_lanes(finite)) return;
+    const RowState total = part ? RowState{part[width], part[width + 1]} : find_state();
+    if (is_finite(total.sum)) store_sums(total, 0, width);
+  }
+
+ private:
+  static constexpr float kLog2e = 1.44269504f;
+
+  WARPLOOP_DEVICE int key_width() const { return static_cast<int>(p_.k.sizes[3]); }
+  WARPLOOP_DEVICE const T* key(int j) const {
+    const int64_t at = find_row(source_, j).key;
+    return at >= 0 ? p_.k.as<T>() + at : nullptr;
+  }
+  WARPLOOP_DEVICE int64_t result_at() const {
+    return row_offset(p_.out, item_, plan_.group, source_.head, item_.first_row + row_);
+  }
+
+  const AttentionProblem& p_;
+  const AttentionPlan& plan_;
+  const AttentionItem& item_;
+  const KeySource source_;
+  const int row_;
+  int first_, last_;  // keys that it sees, of the item
+  const T* q_;
+};
+
+/// The rows that the wide kernel has spoilt, dealt to all warps of the grid.
+template <class T>
+WARPLOOP_DEVICE void mend_wide_rows(const AttentionProblem& p, const AttentionPlan& plan) {
+  const int64_t heads = p.k.sizes[2], tile_rows = plan.tile_rows[1],
+                rows = plan.queues[1].num_items * heads * tile_rows,
+                warps = static_cast<int64_t>(gridDim.x) * blockDim.x / kWarpSize;
+  for (int64_t at = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kWarpSize; at < rows;
+       at += warps) {
+    const AttentionItem item = plan.items[1][at / tile_rows / heads];
+    const int row = static_cast<int>(at % tile_rows), head = static_cast<int>(at / tile_rows % heads);
+    const ItemKeys keys = keys_of(p, plan.group, item);
+    if (row < item.num_rows) ExactRow<T>(p, plan, item, keys, head, row).inspect();
+  }
+}
+
+}  // namespace warploop::cuda

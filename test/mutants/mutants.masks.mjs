@@ -1,0 +1,75 @@
+// Planted bugs in the masks of attention on any GPU; see mutants.mjs.
+
+const folder = "native/cuda/attention";
+/** @type {import("./mutants.mjs").Mode[]} */
+const anyMode = ["naive", "adversarial"];
+
+/** @type {import("./mutants.mjs").Mutant[]} */
+export const maskMutants = [
+  {
+    name: "masks-added",
+    bug: "tiles: the mask is added to the scores: a hidden NaN stays",
+    program: "masks",
+    file: `${folder}/tile.cuh`,
+    edits: [
+      [
+        "if (column < from[e / 2] || column >= to[e / 2]) s[n][e] = -INFINITY;",
+        "s[n][e] += column < from[e / 2] || column >= to[e / 2] ? -INFINITY : 0.0f;",
+      ],
+    ],
+    foundBy: anyMode,
+  },
+  {
+    name: "masks-any-added",
+    bug: "any: the mask is added to the scores: a hidden NaN stays",
+    program: "masks",
+    file: `${folder}/any.cuh`,
+    edits: [
+      [
+        "if (token < seen_.begin || token >= seen_.end) scores[j] = -INFINITY;",
+        "scores[j] += token < seen_.begin || token >= seen_.end ? -INFINITY : 0.0f;",
+      ],
+    ],
+    foundBy: anyMode,
+  },
+  {
+    name: "masks-any-hidden-values",
+    bug: "any: hidden values are multiplied by a probability of 0",
+    program: "masks",
+    file: `${folder}/any.cuh`,
+    edits: [["alike ? add_values", "true ? add_values"]],
+    foundBy: anyMode,
+  },
+  {
+    name: "masks-narrow-hidden-values",
+    bug: "narrow: hidden values times a probability of 0 stay in the sums",
+    program: "masks",
+    file: `${folder}/narrow.cuh`,
+    edits: [["if (any_lane(spoilt_ != 0)) mend(", "if (false) mend("]],
+    foundBy: anyMode,
+  },
+  {
+    name: "masks-wide-no-flag",
+    bug: "wide: nobody is told of spoilt rows",
+    program: "masks",
+    file: `${folder}/wide.cuh`,
+    edits: [["atomic_max(&plan_.queues[1].spoilt, 1u);", "continue;"]],
+    foundBy: anyMode,
+  },
+  {
+    name: "masks-wide-not-mended",
+    bug: "narrow: does not look for the rows that the wide kernel has spoilt",
+    program: "masks",
+    file: `${folder}/narrow.cuh`,
+    edits: [["  if (spoilt) mend_wide_rows<typename S::T>(p, plan);\n", ""]],
+    foundBy: anyMode,
+  },
+  {
+    name: "masks-mended-with-hidden-keys",
+    bug: "rows are mended with the keys before their windows",
+    program: "masks",
+    file: `${folder}/exact.cuh`,
+    edits: [["first_ = std::max(seen.begin, item.first_key)", "first_ = item.first_key"]],
+    foundBy: anyMode,
+  },
+];
