@@ -5,9 +5,9 @@
 // its own online softmax, and the spans of a row are merged in ascending order. So spans may run on different
 // threads (the long context of one sequence) or in one loop (a prompt) with the same arithmetic.
 //
-// A value that a row does not see has the weight 0, and 0 times NaN or infinity is NaN. That is rare and shows
-// in the sums, so an item is computed without a thought of it, and once more if a sum is not finite, EXACTLY:
-// each query's rows by themselves, zeros in place of the values that they do not see. Both times the
+// A value that a row does not see has the weight 0, and 0 times NaN or infinity is NaN. That is rare and
+// shows in the sums, so an item is computed without a thought of it, and once more, EXACTLY, if a sum is not
+// finite: each query's rows by themselves, zeros in place of the values that they do not see. Both times the
 // operations of a row and their order are the same, so a row keeps its bits.
 #pragma once
 #include "core/error.h"

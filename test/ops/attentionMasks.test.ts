@@ -43,57 +43,61 @@ const kinds: Lengths[] = [
 ];
 const dtypes = ["f32", "bf16", "f16"] as const;
 
+const windows = dtypes.flatMap((dtype): MaskCase[] => [
+  {
+    name: `window of 1, ${dtype}`,
+    ...small,
+    dtype,
+    window: 1,
+    lengths: [
+      [1, 70],
+      [5, 20],
+      [40, 40],
+    ],
+  },
+  {
+    name: `window of 50, ${dtype}`,
+    ...small,
+    dtype,
+    window: 50,
+    lengths: [
+      [1, 400],
+      [4, 150],
+      [70, 200],
+    ],
+  },
+  {
+    name: `window of a tile, ${dtype}`,
+    ...small,
+    dtype,
+    window: 64,
+    lengths: [
+      [5, 128],
+      [20, 129],
+      [64, 128],
+    ],
+  },
+  {
+    name: `window across spans, ${dtype}`,
+    ...small,
+    dtype,
+    window: 300,
+    lengths: [
+      [3, 1030],
+      [20, 900],
+    ],
+  },
+]);
+
 const shared: readonly MaskCase[] = [
+  ...windows,
   ...dtypes.flatMap((dtype): MaskCase[] => [
     { name: `prompt, ${dtype}`, ...small, dtype, lengths: [[70, 70]] },
     { name: `sequences of all kinds, ${dtype}`, ...small, dtype, lengths: kinds },
     { name: `few queries, ${dtype}`, ...small, dtype, lengths: residues(3) },
     { name: `many queries, ${dtype}`, ...small, dtype, lengths: residues(20) },
-    {
-      name: `window of 1, ${dtype}`,
-      ...small,
-      dtype,
-      window: 1,
-      lengths: [
-        [1, 70],
-        [5, 20],
-        [40, 40],
-      ],
-    },
-    {
-      name: `window of 50, ${dtype}`,
-      ...small,
-      dtype,
-      window: 50,
-      lengths: [
-        [1, 400],
-        [4, 150],
-        [70, 200],
-      ],
-    },
-    {
-      name: `window of a tile, ${dtype}`,
-      ...small,
-      dtype,
-      window: 64,
-      lengths: [
-        [5, 128],
-        [20, 129],
-        [64, 128],
-      ],
-    },
     { name: `spans, few queries, ${dtype}`, ...small, dtype, lengths: [[5, 1030]] },
     { name: `spans, many queries, ${dtype}`, ...small, dtype, lengths: [[40, 1060]] },
-    {
-      name: `window across spans, ${dtype}`,
-      ...small,
-      dtype,
-      window: 300,
-      lengths: [
-        [3, 1030],
-        [20, 900],
-      ],
-    },
     {
       name: `a group of 7, ${dtype}`,
       ...small,

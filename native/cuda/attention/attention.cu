@@ -1,6 +1,6 @@
-// Attention on the GPU, host side: where the plan lies in the workspace, and the kernels that any call can run. The
-// kernels' headers say how they work: plan.cuh, then narrow.cuh and wide.cuh (tensor cores: choose_tiles.cu)
-// or any.cuh (the rest), then merge.cuh.
+// Attention on the GPU, host side: where the plan lies in the workspace, and the kernels that any call can
+// run. The kernels' headers say how they work: plan.cuh, then narrow.cuh and wide.cuh (tensor cores:
+// choose_tiles.cu) or any.cuh (the rest), then merge.cuh.
 #include <algorithm>
 #include <climits>
 

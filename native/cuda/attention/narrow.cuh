@@ -200,7 +200,7 @@ class NarrowTile {
     }
   }
 
-  /// Rows of the last span that hidden values have spoilt: each warp looks after the columns that it has stored.
+  /// Rows that hidden values have spoilt: each warp looks after the columns that it has stored.
   WARPLOOP_DEVICE void mend(const float2* exchange, int parity) const {
     static_assert(kPairs % kWarpSize == 0, "the pairs of a warp belong to one row");
 #pragma unroll 1

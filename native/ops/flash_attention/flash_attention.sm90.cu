@@ -379,8 +379,8 @@ struct Consumer {
       release(plan.k_empty[stage_of(i).index]);
       mask(i);
       softmax();
-      // Due at the next turn anyway. Without a branch here ptxas would wait for O before the exponentials, and
-      // they would not overlap with it: nothing else ties them to this place.
+      // Due at the next turn anyway. Nothing ties the exponentials to this place: without a branch ptxas
+      // would wait for O above them, and they would not overlap with it.
       if (i + 1 < count) mbarrier_wait(plan.k_full[stage_of(i + 1).index], stage_of(i + 1).parity);
       finish_values();
       release(plan.v_empty[stage_of(i - 1).index]);
