@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include "core/error.h"
+#include "cuda/stuck_barrier.h"
 
 namespace warploop::cuda {
 
@@ -11,7 +12,8 @@ inline void require(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
   const ErrorKind kind =
       status == cudaErrorMemoryAllocation ? ErrorKind::out_of_memory : ErrorKind::execution;
-  fail(kind, call, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")");
+  fail(kind, call, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")",
+       stuck_barrier_text());
 }
 
 }  // namespace warploop::cuda

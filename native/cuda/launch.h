@@ -7,6 +7,9 @@
 #ifdef WARPLOOP_SIMT
 #include "simt/launch.h"
 #endif
+#if defined(WARPLOOP_TRAP) && defined(__CUDACC__)
+#include "cuda/device/stuck_barrier.cuh"
+#endif
 
 namespace warploop::cuda {
 
@@ -39,6 +42,12 @@ void launch(const CudaContext& context, const LaunchShape& shape, const Argument
   config.numAttrs = shape.cluster > 1 ? 1 : 0;
 #ifdef WARPLOOP_SIMT
   simt::register_kernel<kernel>();
+#endif
+#if defined(WARPLOOP_TRAP) && defined(__CUDACC__)
+  static StuckBarrier* const record = new_stuck_barrier(__PRETTY_FUNCTION__);
+  require(
+      cudaMemcpyToSymbolAsync(stuck_state, &record, sizeof record, 0, cudaMemcpyHostToDevice, context.stream),
+      "cudaMemcpyToSymbolAsync");
 #endif
   require(cudaLaunchKernelEx(&config, kernel, arguments...), "cudaLaunchKernelEx");
 }

@@ -35,7 +35,9 @@ std::string state_of(const Thread& thread) {
                            : "can run";
   }
   if (!thread.waits_in) return "runs";
-  return concat("wait in ", thread.waits_in, " at ", place(thread.waits_at));
+  const auto& attachment = thread.warp->block->attachment;
+  return concat("wait in ", thread.waits_in, " at ", place(thread.waits_at),
+                attachment ? attachment->waits_for(thread) : std::string());
 }
 
 }  // namespace

@@ -146,10 +146,22 @@ void wait_for_mbarrier(uint32_t address, uint32_t parity, Site site) {
   if (&place.block != &self_block()) fail(operation, site, "the barrier lies in another block");
   if (parity > 1) fail(operation, site, "parity ", parity, ": expected 0 or 1");
   while (load(place, operation, site).phase == parity) {
-    sm90(place.block).mbarriers.waiters.push_back({place.offset, &self()});
+    sm90(place.block).mbarriers.waiters.push_back({place.offset, parity, &self()});
     scheduler().block(operation, site);
   }
   race::acquire(self(), place.data());
+}
+
+std::string barrier_of(const Block& block, const Mbarriers& mbarriers, const Thread& thread) {
+  for (const Mbarriers::Waiter& waiter : mbarriers.waiters) {
+    if (waiter.thread != &thread) continue;
+    State state;
+    std::memcpy(&state, block.shared.data() + waiter.offset, sizeof state);
+    return concat(" for parity ", waiter.parity, " of the barrier at shared offset ", waiter.offset,
+                  ", which lacks ", uint64_t{state.pending}, " of ", uint64_t{state.arrivals},
+                  " arrivals and ", int64_t{state.bytes}, " bytes");
+  }
+  return {};
 }
 
 }  // namespace warploop::simt

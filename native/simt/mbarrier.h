@@ -2,6 +2,7 @@
 // adds per block is who waits.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "simt/model.h"
@@ -12,6 +13,7 @@ namespace warploop::simt {
 struct Mbarriers {
   struct Waiter {
     uint32_t offset;  // of the barrier in the block's shared memory
+    uint32_t parity;
     Thread* thread;
   };
   struct Fresh {
@@ -28,6 +30,8 @@ void publish_mbarriers();
 /// Expects `bytes`, then arrives. The barrier may lie in another block of the cluster.
 void arrive_at_mbarrier(uint32_t address, uint32_t bytes, const char* operation, Site site);
 void wait_for_mbarrier(uint32_t address, uint32_t parity, Site site);
+/// " for parity ... of the barrier at ..." for a thread of the block that waits for one, else empty.
+std::string barrier_of(const Block& block, const Mbarriers& mbarriers, const Thread& thread);
 
 /// Fails unless there is a barrier at `offset` of the block's shared memory that the copy engine knows.
 void check_mbarrier(Block& block, uint32_t offset, const char* operation, Site site);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "simt/shared_memory.h"
@@ -79,6 +80,8 @@ struct Attachment {
   virtual ~Attachment() = default;
   /// The last thread has ended: fails when something is still under way.
   virtual void check_end() {}
+  /// What a thread that is blocked waits for, as the end of a sentence; empty: for nothing of this part.
+  virtual std::string waits_for(const Thread&) const { return {}; }
 };
 
 struct Block {

@@ -16,6 +16,7 @@ struct Sm90Block final : Attachment {
   explicit Sm90Block(Block& block);
   /// Nothing may be under way when the last thread of the block ends.
   void check_end() override;
+  std::string waits_for(const Thread& thread) const override { return barrier_of(block, mbarriers, thread); }
 
   Block& block;
   Mbarriers mbarriers;

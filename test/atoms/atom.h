@@ -76,6 +76,11 @@ struct Atom {
   Atom(const char* name, int capability, void (*run)(Run&));
 };
 
+/// Registers a kernel that waits for a barrier that never completes: what `atoms --stuck` runs.
+struct StuckAtom {
+  explicit StuckAtom(void (*run)(const cuda::CudaContext&));
+};
+
 /// A number in [0, limit) that depends on `i` alone.
 constexpr uint32_t pick(uint32_t i, uint32_t limit) {
   uint32_t x = i * 0x9e3779b9u + 0x7f4a7c15u;

@@ -57,5 +57,14 @@ if (!isConfigured) {
       },
       2 * minutes,
     );
+
+    test("a barrier that never completes is named: kernel, block, place, parity, barrier", async () => {
+      const text = await run(path.join(folder, "atoms"), ["--stuck"]);
+      expect(text).toMatch(/stuck_barrier_kernel.*deadlock/);
+      const who = String.raw`block \(1, 0, 0\), threads 32-63: wait in mbarrier_wait at \S*stuck\.sm90\.cu:\d+:\d+`;
+      const what =
+        "for parity 0 of the barrier at shared offset 256, which lacks 1 of 2 arrivals and 0 bytes";
+      expect(text).toMatch(new RegExp(`${who} ${what}`));
+    });
   });
 }

@@ -1,4 +1,5 @@
-// Runs the atoms: `atoms [--write-goldens FILE | --goldens FILE] [NAME...]`.
+// Runs the atoms: `atoms [--write-goldens FILE | --goldens FILE] [NAME...]`. `atoms --stuck` instead shows how a
+// barrier that never completes ends: on simt, and on a GPU in a build with WARPLOOP_TRAP.
 //
 // Goldens are lines "atom/what count kind values": kind "exact" with the FNV-1a hash of the values as
 // doubles, or "near TOLERANCE" with the values.
@@ -25,6 +26,7 @@ std::vector<Registered>& registered() {
   return all;
 }
 
+void (*run_stuck)(const cuda::CudaContext&) = nullptr;
 int passed = 0, failed = 0;
 std::map<std::string, std::string> golden_lines;  // read, or to be written
 bool write_goldens = false, read_goldens = false;
@@ -104,6 +106,23 @@ cuda::CudaContext make_context() {
   return context;
 }
 
+/// 0: the wait has ended with an error, which is printed.
+int show_stuck_barrier(const cuda::CudaContext& context) {
+#if defined(WARPLOOP_SIMT) || defined(WARPLOOP_TRAP)
+  try {
+    if (run_stuck) run_stuck(context);
+    cuda::require(cudaStreamSynchronize(context.stream), "cudaStreamSynchronize");
+    std::printf("the wait has come to an end\n");
+  } catch (const std::exception& error) {
+    std::printf("%s\n", error.what());
+    return 0;
+  }
+#else
+  std::printf("this build would hang: build the atoms with -DWARPLOOP_TRAP\n");
+#endif
+  return 1;
+}
+
 int run_all(const cuda::CudaContext& context, const std::vector<std::string>& names) {
   int skipped = 0;
   for (const Registered& atom : registered()) {
@@ -133,6 +152,8 @@ int run_all(const cuda::CudaContext& context, const std::vector<std::string>& na
 Atom::Atom(const char* name, int capability, void (*run)(Run&)) {
   registered().push_back({name, capability, run});
 }
+
+StuckAtom::StuckAtom(void (*run)(const cuda::CudaContext&)) { run_stuck = run; }
 
 Run::~Run() {
   for (void* p : memory_) cudaFree(p);
@@ -166,10 +187,12 @@ void Run::compare(const std::string& what, const std::vector<double>& got, const
 int run_main(int argc, char** argv) {
   std::string goldens;
   std::vector<std::string> names;
+  bool stuck = false;
   for (int i = 1; i < argc; i++) {
     const std::string word = argv[i];
     write_goldens = write_goldens || word == "--write-goldens";
     read_goldens = read_goldens || word == "--goldens";
+    stuck = stuck || word == "--stuck";
     if (word == "--write-goldens" || word == "--goldens") {
       if (++i == argc) return 2;
       goldens = argv[i];
@@ -197,6 +220,7 @@ int run_main(int argc, char** argv) {
     std::printf("no GPU: %s\n", error.what());
     return 2;
   }
+  if (stuck) return show_stuck_barrier(context);
   const int status = run_all(context, names);
   if (write_goldens && status == 0) {
     std::ofstream file(goldens);

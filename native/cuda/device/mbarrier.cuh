@@ -19,6 +19,9 @@ struct Mbarrier {
 #ifdef WARPLOOP_SIMT
 #include "simt/device/mbarrier.h"
 #else
+#ifdef WARPLOOP_TRAP
+#include "cuda/device/stuck_barrier.cuh"
+#endif
 
 namespace warploop::cuda {
 
@@ -69,6 +72,11 @@ WARPLOOP_DEVICE void mbarrier_release_cluster(Mbarrier& barrier, uint32_t rank) 
       : "memory");
 }
 /// Waits until the phase of this parity is over.
+#ifdef WARPLOOP_TRAP
+WARPLOOP_DEVICE void mbarrier_wait(Mbarrier& barrier, uint32_t parity, int line = __builtin_LINE()) {
+  wait_or_trap(shared_address(&barrier), parity, line);
+}
+#else
 WARPLOOP_DEVICE void mbarrier_wait(Mbarrier& barrier, uint32_t parity) {
   asm volatile(
       "{\n"
@@ -82,6 +90,7 @@ WARPLOOP_DEVICE void mbarrier_wait(Mbarrier& barrier, uint32_t parity) {
       "r"(parity)
       : "memory");
 }
+#endif
 
 /// Orders this thread's plain accesses to shared memory before what the copy engine or wgmma does there later
 /// (after a barrier, if another thread issues it).
