@@ -5,7 +5,8 @@
  *     for await (const chunk of llm.generate("Once upon a time", { maxTokens: 64 })) process.stdout.write(chunk.text);
  *     await llm.close();
  */
-export { LLM, type ChatOptions, type LLMStats } from "./engine/llm.js";
+export { LLM, type LLMStats } from "./engine/llm.js";
+export type { ChatOptions } from "./engine/chatOptions.js";
 export type { GenerateAllOptions, Prompt } from "./engine/generateAll.js";
 export type { LLMOptions, LoadProgress } from "./engine/engineOptions.js";
 export type { GenerateOptions } from "./engine/generateOptions.js";
@@ -17,7 +18,7 @@ export type { PrefixCacheStats } from "./engine/prefixCache.js";
 export type { SchedulerStats } from "./engine/scheduler.js";
 export type { ArchitectureShape, ModelShape } from "./models/model.js";
 export type { FinishReason } from "./engine/request.js";
-export type { ChatMessage } from "./text/chatTemplate.js";
+export type { ChatMessage, ContentPart } from "./text/chatTemplate.js";
 export { type DecodeOptions, type EncodeOptions, Tokenizer } from "./text/tokenizer.js";
 export { generate } from "./engine/generate.js";
 export * from "./errors.js";

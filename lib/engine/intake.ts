@@ -4,6 +4,7 @@
  */
 import { ArgumentRangeError, WarploopError } from "../errors.js";
 import { inTurns, type Steps, waitFor } from "../eventLoop.js";
+import type { RenderedText } from "../text/renderJob.js";
 import { prepareStops, type StopSearch } from "../text/stopFinder.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Engine } from "./engine.js";
@@ -16,7 +17,7 @@ import { checkTokenIds } from "./validate.js";
 
 /** A text for the tokenizer, or a function that starts to make it. */
 export interface TextSource {
-  readonly text: string | (() => Promise<string>);
+  readonly text: string | (() => Promise<RenderedText>);
   readonly addSpecialTokens: boolean;
 }
 
@@ -76,13 +77,15 @@ export class Intake {
   /** @throws ArgumentRangeError ERR_CONTEXT_LENGTH as soon as it is certain that the text has too many tokens */
   *#encode(source: TextSource, signal: AbortSignal): Steps<readonly number[]> {
     const { addSpecialTokens } = source;
-    const text = typeof source.text === "string" ? source.text : yield* waitFor(source.text());
+    const rendered = typeof source.text === "string" ? { text: source.text } : yield* waitFor(source.text());
+    const { text, marker }: RenderedText = rendered;
     const { contextLength: limit, vocabSize } = this.#context;
     const tokenizer = this.#tokenizer!;
     // A token is never longer than the text.
-    const least = text.length < limit ? 0 : tokenizer.leastTokens(text);
+    const least =
+      text.length < limit ? 0 : tokenizer.leastTokens(marker ? text.replaceAll(marker, "") : text);
     if (least >= limit) throw tooLong(least, limit);
-    const ids = yield* tokenizer.encodeSteps(text, { addSpecialTokens, limit, signal });
+    const ids = yield* tokenizer.encodeSteps(text, { addSpecialTokens, marker, limit, signal });
     if (ids.length >= limit) throw tooLong(ids.length, limit);
     return checkTokenIds("prompt", ids, vocabSize);
   }

@@ -1,5 +1,4 @@
 /** The public class: a loaded model that generates text for many requests at once. */
-import { readArguments } from "../arguments.js";
 import type { Device } from "../device.js";
 import { ClosedError, TextError } from "../errors.js";
 import { describeModel, loadModel, type ModelDescription } from "../models/load.js";
@@ -7,9 +6,11 @@ import type { Model, ModelShape } from "../models/model.js";
 import type { Stream } from "../stream.js";
 import { ChatRenderer } from "../text/chatRenderer.js";
 import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
+import type { RenderedText } from "../text/renderJob.js";
 import { Tokenizer } from "../text/tokenizer.js";
 import { resolveModel } from "../weights/hub.js";
 import { createProgressBar } from "../weights/progressBar.js";
+import { type ChatOptions, prepareChat } from "./chatOptions.js";
 import { Engine, type EngineStats } from "./engine.js";
 import { type LLMOptions, planCapacity, type ResolvedOptions, resolveOptions } from "./engineOptions.js";
 import { generateAll, type GenerateAllOptions, type Prompt } from "./generateAll.js";
@@ -26,17 +27,7 @@ import { traceRouting } from "./routing.js";
 import { openDevice } from "./openDevice.js";
 import { ModelRunner } from "./runner.js";
 import { Scheduler } from "./scheduler.js";
-import { checkNumber, checkTokenIds, copyOptions, readOptions } from "./validate.js";
-
-/** Options of `chat`: those of `generate`, and what the template takes. */
-export interface ChatOptions extends GenerateOptions {
-  /** Tools as JSON schemas, for templates that know them. */
-  readonly tools?: readonly object[];
-  /** Which of the checkpoint's templates, if it has several. Default: "tool_use" for tools if there is one, else "default". */
-  readonly templateName?: string;
-  /** Further variables of the template, such as `enable_thinking`. A variable that it does not read is an error. */
-  readonly templateOptions?: Readonly<Record<string, unknown>>;
-}
+import { checkNumber, checkTokenIds, readOptions } from "./validate.js";
 
 export interface LLMStats extends EngineStats {
   /** "cpu", "cuda:0" */
@@ -141,12 +132,8 @@ export class LLM {
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): GenerationStream {
     this.#requireOpen();
-    const { tools, templateName, templateOptions, ...generateOptions } = copyOptions("chat", options);
-    const generation = resolveGeneration(generateOptions, this.#parts.context);
-    const { chats } = this.#parts;
-    const variables = copyOptions("templateOptions", templateOptions ?? {});
-    const choice = { ...(tools && { tools }), ...(templateName !== undefined && { templateName }) };
-    const render = readArguments("chat", () => chats.prepare(messages, { ...variables, ...choice }));
+    const { tokenizer, context, chats } = this.#parts;
+    const { generation, render } = prepareChat(messages, options, chats, tokenizer, context);
     // The template writes the special tokens itself.
     return this.#beginText(render, false, generation);
   }
@@ -251,7 +238,7 @@ export class LLM {
 
   /** @param text or a function that starts to make it */
   #beginText(
-    text: string | (() => Promise<string>),
+    text: string | (() => Promise<RenderedText>),
     addSpecialTokens: boolean,
     generation: Generation,
   ): GenerationStream {

@@ -3,10 +3,12 @@
  * template holds up more than its own chat. One thread serves all models of the process; it starts with the first of them
  * and ends when the last one closes.
  */
+import { serialize } from "node:v8";
 import { ArgumentTypeError, ClosedError, type WarploopError } from "../errors.js";
 import type { ChatMessage, ChatTemplate, ChatTemplateOptions, ContentPart } from "./chatTemplate.js";
+import { describeError } from "../weights/json.js";
 import { JobFailure, JobThread } from "./jobThread.js";
-import type { RenderedChat, RenderJob } from "./renderJob.js";
+import type { RenderedChat, RenderedText, RenderJob } from "./renderJob.js";
 
 /** A template with some messages takes a few ms; long conversations get more. */
 const baseLimitMs = 600;
@@ -15,7 +17,7 @@ const limitMsPerCharacter = 0.0005;
 /** Budgets keep a rendering far below it (jinja/budget.ts). */
 const heapMiB = 1024;
 
-let shared: JobThread<RenderJob, RenderedChat> | undefined;
+let shared: JobThread<Uint8Array, RenderedChat> | undefined;
 let users = 0;
 
 export class ChatRenderer {
@@ -34,19 +36,26 @@ export class ChatRenderer {
   }
 
   /**
-   * Checks a chat and chooses its template.
+   * Checks a chat, chooses its template and copies all that is needed to render it.
    *
+   * @param controlTexts tokens that users and tools cannot write (plainText.ts); empty if they may
    * @returns starts the rendering and gives the prompt text, which already contains the special tokens; rejects with
    * TextError ERR_CHAT_TEMPLATE, or ClosedError
    * @throws as ChatTemplate.job; ArgumentTypeError for parts that are no text
    */
-  prepare(messages: readonly ChatMessage[], options: ChatTemplateOptions): () => Promise<string> {
-    const job = this.#template.job(messages, options);
+  prepare(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions,
+    controlTexts: readonly string[],
+  ): () => Promise<RenderedText> {
+    const job = this.#template.job(messages, options, controlTexts);
     requireText(messages);
+    const packed = pack(job);
+    const limitMs = limitMsOf(messages);
     return async () => {
       if (this.#isClosed || !shared) throw new ClosedError("LLM");
       try {
-        return this.#template.textOf(await shared.run(job, limitMsOf(messages))).text;
+        return this.#template.textOf(await shared.run(packed, limitMs));
       } catch (cause) {
         throw cause instanceof JobFailure ? this.#errorOf(cause) : cause;
       }
@@ -68,6 +77,16 @@ export class ChatRenderer {
     const what =
       cause.reason === "thread" ? "the chat template cannot be rendered" : "the chat template failed";
     return this.#template.error(`${what}: ${cause.message}`, { cause });
+  }
+}
+
+/** A copy for the thread, made now: the job may have to wait, and the caller may change the messages meanwhile. */
+function pack(job: RenderJob): Uint8Array {
+  try {
+    return serialize(job);
+  } catch (cause) {
+    const message = `messages, tools, templateOptions: expected what JSON can hold: ${describeError(cause)}`;
+    throw new ArgumentTypeError(message, undefined, { cause });
   }
 }
 

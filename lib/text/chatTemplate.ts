@@ -5,7 +5,7 @@
  */
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { isObject } from "../weights/json.js";
-import { type RenderedChat, type RenderJob, renderChat } from "./renderJob.js";
+import { type RenderedChat, type RenderedText, type RenderJob, renderChat } from "./renderJob.js";
 import { readTemplateFiles } from "./templateFiles.js";
 
 /** A piece of a message's content: `{ type: "text", text: "..." }`. */
@@ -90,9 +90,14 @@ export class ChatTemplate {
   /**
    * Checks the arguments and chooses the template.
    *
+   * @param controlTexts see RenderJob
    * @throws as render, for what can be said without rendering
    */
-  job(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): RenderJob {
+  job(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions = {},
+    controlTexts: readonly string[] = [],
+  ): RenderJob {
     checkMessages(messages);
     const { addGenerationPrompt = true, tools, templateName, ...variables } = options;
     if (typeof addGenerationPrompt !== "boolean") {
@@ -119,17 +124,18 @@ export class ChatTemplate {
       variables: {
         documents: null,
         ...this.#specialTokens,
-        ...variables,
+        ...Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)),
         messages,
         tools: tools ?? null,
         add_generation_prompt: addGenerationPrompt,
       },
       given,
+      controlTexts,
     };
   }
 
   /** The text of what `renderChat` made of a job. @throws TextError ERR_CHAT_TEMPLATE if it failed */
-  textOf(rendered: RenderedChat): Extract<RenderedChat, { text: string }> {
+  textOf(rendered: RenderedChat): RenderedText {
     if ("text" in rendered) return rendered;
     throw this.error(`the chat template failed: ${rendered.error}`);
   }

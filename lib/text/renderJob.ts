@@ -4,7 +4,8 @@ import { globalNames } from "./jinja/globals.js";
 import { render } from "./jinja/interpreter.js";
 import { valueOf } from "./jinja/json.js";
 import { type Block, parseTemplate, variablesAssigned, variablesRead } from "./jinja/syntax.js";
-import { TemplateError } from "./jinja/values.js";
+import { TemplateError, type Value } from "./jinja/values.js";
+import { PlainText, unusedMarker } from "./plainText.js";
 
 export interface RenderJob {
   /** Jinja text. */
@@ -12,9 +13,17 @@ export interface RenderJob {
   readonly variables: Readonly<Record<string, unknown>>;
   /** Names of variables that the caller gave for this chat, and that the template therefore has to read. */
   readonly given: readonly string[];
+  /** Texts of tokens that only the template, the system and the assistant may write (plainText.ts); may be empty. */
+  readonly controlTexts: readonly string[];
 }
 
-export type RenderedChat = { readonly text: string } | { readonly error: string };
+export type RenderedChat = RenderedText | { readonly error: string };
+
+export interface RenderedText {
+  readonly text: string;
+  /** A character in the text that belongs to no message: `EncodeOptions.marker`. Undefined if there is none. */
+  readonly marker?: string;
+}
 
 interface Parsed {
   readonly body: Block;
@@ -27,15 +36,46 @@ const maxParsed = 8;
 const maxErrorLength = 1_000;
 
 /** Never throws: what a template does wrong is part of its result. */
-export function renderChat({ source, variables, given }: RenderJob): RenderedChat {
+export function renderChat(job: RenderJob): RenderedChat {
   try {
-    const { body, reads } = parse(source);
-    requireRead(given, reads, body);
-    const values = Object.entries(variables).filter(([, value]) => value !== undefined);
-    return { text: render(body, new Map(values.map(([name, value]) => [name, valueOf(value, name)]))) };
+    const { body, reads } = parse(job.source);
+    requireRead(job.given, reads, body);
+    const { values, marker } =
+      job.controlTexts.length > 0 ? markedValues(job) : { values: plainValues(job), marker: undefined };
+    const text = render(body, values, { marker });
+    return marker !== undefined && text.includes(marker) ? { text, marker } : { text };
   } catch (cause) {
     return { error: describe(cause).slice(0, maxErrorLength) };
   }
+}
+
+function plainValues({ variables }: RenderJob): ReadonlyMap<string, Value> {
+  return new Map(Object.entries(variables).map(([name, value]) => [name, valueOf(value, name)]));
+}
+
+/** Roles whose texts may hold control tokens: the application's own, and what the model wrote. */
+const trustedRoles: ReadonlySet<unknown> = new Set(["system", "developer", "assistant"]);
+
+let plainText: { readonly key: string; readonly rules: PlainText } | undefined;
+
+/** Values with a marker in every control token that is spelled by somebody else than those roles, the names of tokens aside. */
+function markedValues({ source, variables, controlTexts }: RenderJob): {
+  readonly values: ReadonlyMap<string, Value>;
+  readonly marker: string;
+} {
+  const key = controlTexts.join("\n");
+  if (plainText?.key !== key) plainText = { key, rules: new PlainText(controlTexts) };
+  const { rules } = plainText;
+  const marker = unusedMarker([source, variables]);
+  const mark = (text: string): string => rules.mark(text, marker);
+  const values = Object.entries(variables).map(([name, value]): [string, Value] => {
+    if (name !== "messages") return [name, valueOf(value, name, /_tokens?$/.test(name) ? undefined : mark)];
+    const messages = (value as readonly { readonly role: string }[]).map((message, i) =>
+      valueOf(message, `messages[${i}]`, trustedRoles.has(message.role) ? undefined : mark),
+    );
+    return [name, messages];
+  });
+  return { values: new Map(values), marker };
 }
 
 function describe(cause: unknown): string {

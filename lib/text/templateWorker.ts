@@ -1,5 +1,6 @@
 /** The thread that renders chat templates (chatRenderer.ts). */
+import { deserialize } from "node:v8";
 import { serveJobs } from "./jobServer.js";
-import { renderChat } from "./renderJob.js";
+import { type RenderJob, renderChat } from "./renderJob.js";
 
-serveJobs(renderChat);
+serveJobs((packed: Uint8Array) => renderChat(deserialize(packed) as RenderJob));

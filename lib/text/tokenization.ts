@@ -18,6 +18,8 @@ export class Tokenization {
   readonly #engine: Engine;
   readonly #raw: AddedTokenSplitter;
   readonly #normalized: AddedTokenSplitter;
+  /** Contents of all added tokens. */
+  readonly #added: ReadonlySet<string>;
   readonly #removesSpace: boolean;
   readonly #removesCase: boolean;
 
@@ -28,6 +30,7 @@ export class Tokenization {
     const texts = (tokens: readonly AddedTokenDefinition[], textOf: (text: string) => string) =>
       new AddedTokenSplitter(tokens.map((token) => [textOf(token.content), token]));
     this.#engine = engine;
+    this.#added = new Set(addedTokens.map(({ content }) => content));
     this.#removesSpace = config["remove_space"] === true;
     this.#removesCase = config["do_lowercase_and_remove_accent"] === true;
     this.#raw = texts(
@@ -42,12 +45,13 @@ export class Tokenization {
 
   /**
    * @param addSpecialTokens whether the post-processor adds its tokens
+   * @param marker a character that is taken out once added tokens were cut out, and keeps them from being found before
    * @throws what the library throws; Error if the vocabulary has no token for a part of the text, not even the unknown one
    */
-  encode(text: string, addSpecialTokens: boolean): Int32Array {
+  encode(text: string, addSpecialTokens: boolean, marker?: string): Int32Array {
     const tokens: string[] = [];
     for (const section of this.#raw.split(text)) {
-      if (section.token === null) this.#addText(section.text, section.start === 0, tokens);
+      if (section.token === null) this.#addText(section.text, section.start === 0, marker, tokens);
       else tokens.push(section.token.content);
     }
     const unknownId = this.#engine.model?.unk_token_id;
@@ -75,7 +79,7 @@ export class Tokenization {
     return this.#engine.token_to_id(token);
   }
 
-  #addText(text: string, isFirst: boolean, tokens: string[]): void {
+  #addText(text: string, isFirst: boolean, marker: string | undefined, tokens: string[]): void {
     for (const section of this.#normalized.split(this.#normalize(text))) {
       if (section.token !== null) {
         tokens.push(section.token.content);
@@ -83,10 +87,23 @@ export class Tokenization {
       }
       // The library asks for the index of the section only to tell the first from the others.
       const section_index = isFirst && section.start === 0 ? 0 : 1;
-      const { pre_tokenizer: preTokenizer, model } = this.#engine;
-      const words = preTokenizer?.pre_tokenize(section.text, { section_index }) ?? [section.text];
-      for (const token of model!._call(words)) tokens.push(token);
+      const isMarked = marker !== undefined && section.text.includes(marker);
+      const plain = isMarked ? section.text.replaceAll(marker, "") : section.text;
+      let found = this.#tokensOf(plain, section_index);
+      if (isMarked && found.some((token) => this.#added.has(token))) {
+        // The vocabulary has the token as an ordinary piece, too (Unigram): it stays cut where the marker was.
+        found = section.text
+          .split(marker)
+          .flatMap((part, i) => this.#tokensOf(part, i === 0 ? section_index : 1));
+      }
+      for (const token of found) tokens.push(token);
     }
+  }
+
+  #tokensOf(text: string, section_index: number): readonly string[] {
+    if (text === "") return [];
+    const { pre_tokenizer: preTokenizer, model } = this.#engine;
+    return model!._call(preTokenizer?.pre_tokenize(text, { section_index }) ?? [text]);
   }
 
   #normalize(text: string): string {

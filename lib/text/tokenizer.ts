@@ -29,6 +29,11 @@ import { checkTokenizerJson, type TokenizerDefinition } from "./tokenizerDefinit
 export interface EncodeOptions {
   /** Add what the post-processor adds, such as a first BOS token. Default true; false for rendered chat prompts. */
   readonly addSpecialTokens?: boolean;
+  /**
+   * A character that is not text: inside a special token it keeps it from being found, and it is taken out before the rest
+   * is tokenized. Rendered chats have one (plainText.ts). @internal
+   */
+  readonly marker?: string | undefined;
 }
 
 export interface DecodeOptions {
@@ -66,6 +71,11 @@ export class Tokenizer {
   readonly eosIds: readonly number[];
   /** Ids that `decode` leaves out by default. */
   readonly specialIds: ReadonlySet<number>;
+  /**
+   * Texts that act on the model where they are found, such as "<|im_start|>": special tokens, and added tokens that are
+   * spelled like one, as some checkpoints do not flag the tokens that open a turn. @internal
+   */
+  readonly controlTexts: readonly string[];
   /** Whether text can be decoded while tokens arrive. If not, the detokenizer hands it out at the end. */
   readonly decodesInWindows: boolean;
   readonly #engine: Engine;
@@ -107,6 +117,12 @@ export class Tokenizer {
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
     this.specialIds = new Set([...flagged, ...named.filter(isId)]);
     this.#specialTokens = new TextTrie(Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""));
+    const spelled = definition.addedTokens
+      .map(({ content }) => content)
+      .filter((text) => controlSpelling.test(text));
+    const specials = Array.from(this.specialIds, (id) => this.tokenText(id) ?? "");
+    // A marker needs a place inside the token.
+    this.controlTexts = [...new Set([...specials, ...spelled])].filter((text) => /^\S.*\S$/su.test(text));
     this.#frame = isSliceable(definition, config)
       ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
       : undefined;
@@ -159,13 +175,13 @@ export class Tokenizer {
    * @returns token ids
    * @throws ArgumentTypeError if text is not a string; TextError ERR_TOKENIZER if the text cannot be encoded
    */
-  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): Int32Array {
+  encode(text: string, { addSpecialTokens = true, marker }: EncodeOptions = {}): Int32Array {
     if (typeof text !== "string") {
       throw new ArgumentTypeError(`text: expected a string, got ${typeof text}`);
     }
     return this.#attempt(
       "encode the text",
-      () => this.#tokenization.encode(text, addSpecialTokens),
+      () => this.#tokenization.encode(text, addSpecialTokens, marker),
       text.length,
     );
   }
@@ -185,15 +201,16 @@ export class Tokenizer {
 
   /** What encodeAsync does, to be run in turns. @throws as encode */
   *encodeSteps(text: string, options: EncodeStepsOptions = {}): Steps<Int32Array> {
-    const { addSpecialTokens = true, limit = Infinity, signal } = options;
+    const { addSpecialTokens = true, marker, limit = Infinity, signal } = options;
     const frame = this.#frame;
-    if (frame === undefined || text.length <= sliceChars) return this.encode(text, { addSpecialTokens });
+    if (frame === undefined || text.length <= sliceChars)
+      return this.encode(text, { addSpecialTokens, marker });
     const { before, after } = addSpecialTokens ? frame : noFrame;
     const parts: (Int32Array | readonly number[])[] = [before];
     let numTokens = before.length + after.length;
     for (const piece of safePieces(text, sliceChars)) {
       if (piece !== undefined) {
-        const ids = this.encode(piece, { addSpecialTokens: false });
+        const ids = this.encode(piece, { addSpecialTokens: false, marker });
         parts.push(ids);
         numTokens += ids.length;
         if (numTokens >= limit) break;
@@ -274,6 +291,7 @@ export class Tokenizer {
 }
 
 const noFrame: Frame = { before: [], after: [] };
+const controlSpelling = /^<[|｜].*[|｜]>$/su;
 
 function isId(id: number | undefined): id is number {
   return id !== undefined;

@@ -13,11 +13,11 @@ const open = (source: string): ChatRenderer => {
 afterEach(async () => {
   await Promise.all(renderers.splice(0).map((renderer) => renderer.close()));
 });
-const render = (
+const render = async (
   renderer: ChatRenderer,
   messages = hello,
   options: ChatTemplateOptions = {},
-): Promise<string> => renderer.prepare(messages, options)();
+): Promise<string> => (await renderer.prepare(messages, options, [])()).text;
 
 const plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
 /** Few steps, each of which takes long. */
@@ -56,15 +56,24 @@ test("what a template refuses is told with its file", async () => {
 
 test("bad arguments are refused at once, and what cannot be copied in time", async () => {
   const renderer = open(plain);
-  expect(() => renderer.prepare([], {})).toThrow(expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }));
+  expect(() => renderer.prepare([], {}, [])).toThrow(expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }));
   const image = [{ role: "user", content: [{ type: "text", text: "x" }, { type: "image" }] }];
-  expect(() => renderer.prepare(image, {})).toThrow('messages[0].content[1]: expected { type: "text"');
+  expect(() => renderer.prepare(image, {}, [])).toThrow('messages[0].content[1]: expected { type: "text"');
   const odd = [{ role: "user", content: "x", extra: () => 1 }];
-  await expect(render(renderer, odd)).rejects.toMatchObject({ code: "ERR_CHAT_TEMPLATE" });
+  expect(() => renderer.prepare(odd, {}, [])).toThrow(
+    "expected what JSON can hold: () => 1 could not be cloned",
+  );
   const cyclic: { role: string; content: string; self?: unknown } = { role: "user", content: "x" };
   cyclic.self = cyclic;
   await expect(render(renderer, [cyclic])).rejects.toThrow("nested too deeply");
   expect(await render(renderer)).toBe("user: Hi\n");
+});
+
+test("what the caller changes afterwards does not count", async () => {
+  const messages = [{ role: "user", content: "before" }];
+  const rendered = Promise.all([render(open(plain), messages), render(open(plain), messages)]);
+  messages[0]!.content = "after";
+  expect(await rendered).toEqual(["user: before\n", "user: before\n"]);
 });
 
 test("a long conversation leaves the event loop free", async () => {

@@ -6,17 +6,22 @@ import { Float, isDict, type Key, sequenceOf, TemplateError, typeName, type Valu
 /**
  * A value of JavaScript as a template sees it. Properties that are undefined are absent, as in JSON.
  *
+ * @param place of the value, for messages
+ * @param mapText is applied to every string, keys included
  * @throws TemplateError naming the place, if it is something else than JSON has
  */
-export function valueOf(value: unknown, place: string): Value {
+export function valueOf(value: unknown, place: string, mapText?: (text: string) => string): Value {
   if (value === null || value === undefined) return null;
-  if (typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "string") return mapText ? mapText(value) : value;
+  if (typeof value === "boolean") return value;
   if (typeof value === "bigint") return Number(value);
   if (typeof value === "number") return Number.isInteger(value) ? value : new Float(value);
-  if (Array.isArray(value)) return value.map((item, i) => valueOf(item, `${place}[${i}]`));
+  if (Array.isArray(value)) return value.map((item, i) => valueOf(item, `${place}[${i}]`, mapText));
   if (typeof value === "object" && Object.prototype.toString.call(value) === "[object Object]") {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-    return new Map(entries.map(([key, item]) => [key, valueOf(item, `${place}.${key}`)]));
+    return new Map(
+      entries.map(([key, item]) => [mapText ? mapText(key) : key, valueOf(item, `${place}.${key}`, mapText)]),
+    );
   }
   throw new TemplateError(
     `${place}: expected what JSON can hold, got ${Object.prototype.toString.call(value)}`,

@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
 import type { Prompt } from "../../../lib/engine/generateAll.js";
-import type { ChatOptions, LLM } from "../../../lib/engine/llm.js";
+import type { ChatOptions } from "../../../lib/engine/chatOptions.js";
+import type { LLM } from "../../../lib/engine/llm.js";
 import { native } from "../../../lib/native.js";
 import { goldenFolder, loadLLM, modelFolder, textGolden } from "./checkpoints.js";
 

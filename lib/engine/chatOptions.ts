@@ -1,0 +1,54 @@
+/** What `chat` takes: options of the generation, of the template, and what special tokens in messages mean. */
+import { readArguments } from "../arguments.js";
+import type { ChatRenderer } from "../text/chatRenderer.js";
+import type { ChatMessage } from "../text/chatTemplate.js";
+import type { RenderedText } from "../text/renderJob.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import {
+  type GenerateContext,
+  type GenerateOptions,
+  type Generation,
+  resolveGeneration,
+} from "./generateOptions.js";
+import { checkBoolean, copyOptions } from "./validate.js";
+
+/** Options of `chat`: those of `generate`, and what the template takes. */
+export interface ChatOptions extends GenerateOptions {
+  /** Tools as JSON schemas, for templates that know them. */
+  readonly tools?: readonly object[];
+  /** Which of the checkpoint's templates, if it has several. Default: "tool_use" for tools if there is one, else "default". */
+  readonly templateName?: string;
+  /**
+   * Whether a special token that a user, a tool or a document spells becomes that token. Default false: it stays the text that
+   * it is. What "system", "developer" and "assistant" write is always taken as it is.
+   */
+  readonly parseSpecial?: boolean;
+  /** Further variables of the template, such as `enable_thinking`. A variable that it does not read is an error. */
+  readonly templateOptions?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Checks a chat.
+ *
+ * @returns the resolved options, and what starts to render the prompt
+ * @throws ArgumentTypeError, ArgumentRangeError; TextError ERR_CHAT_TEMPLATE if there is no template
+ */
+export function prepareChat(
+  messages: readonly ChatMessage[],
+  options: ChatOptions,
+  chats: ChatRenderer,
+  tokenizer: Tokenizer | null,
+  context: GenerateContext,
+): { readonly generation: Generation; readonly render: () => Promise<RenderedText> } {
+  const { tools, templateName, templateOptions, parseSpecial, ...rest } = copyOptions("chat", options);
+  const generation = resolveGeneration(rest, context);
+  const controlTexts = checkBoolean("parseSpecial", parseSpecial, false)
+    ? []
+    : (tokenizer?.controlTexts ?? []);
+  const template = {
+    ...copyOptions("templateOptions", templateOptions ?? {}),
+    ...(tools && { tools }),
+    ...(templateName !== undefined && { templateName }),
+  };
+  return { generation, render: readArguments("chat", () => chats.prepare(messages, template, controlTexts)) };
+}
