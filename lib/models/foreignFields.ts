@@ -28,7 +28,8 @@ export const irrelevantFields: readonly string[] = [
   ...["architectures", "model_type", "transformers_version", "name_or_path", "torch_dtype", "dtype"],
   ...["transformers.js_config", "unsloth_version", "unsloth_fixed", "use_return_dict", "return_dict"],
   ...["output_attentions", "output_hidden_states", "torchscript", "use_bfloat16", "tf_legacy_loss"],
-  ...["attn_implementation", "experts_implementation", "chunk_size_feed_forward", "is_decoder", "use_cache"],
+  ...["attn_implementation", "experts_implementation", "cache_implementation", "chunk_size_feed_forward"],
+  ...["is_decoder", "use_cache"],
   ...["gradient_checkpointing", "initializer_range", "keys_to_ignore_at_inference", "tokenizer_class"],
   ...["base_model_tp_plan", "base_model_pp_plan", "base_model_ep_plan", "base_model_fsdp_plan"],
   ...["finetuning_task", "task_specific_params", "problem_type", "id2label", "label2id", "num_labels"],
@@ -85,6 +86,7 @@ export const foreignFields: Readonly<Record<string, Refusal>> = {
     ...["no_rope_layers", "no_rope_layer_interval", "nope_layer_interval", "skip_rope_layers"],
   ]),
   ...refuse("rotation of a part of the head under this name", [1], ["rotary_pct", "rope_percent"]),
+  ...refuse("a scaled rotation under these names", [1], ["rope_scaling_factor", "rope_scaling_type"]),
   ...refuse("another rotation", off, [
     ...["rotary_dim", "rotary_emb_base", "rope_local_base_freq", "global_rope_theta", "local_rope_theta"],
     ...["rope_interleave", "rope_interleaved", "rope_ratio"],

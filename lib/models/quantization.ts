@@ -26,8 +26,8 @@ export function refuseQuantization(reader: ConfigReader, runs: readonly string[]
   if (field === undefined) return;
   const value = reader.json[field];
   const method = isObject(value) ? (value["quant_method"] ?? value["quant_algo"] ?? value["format"]) : value;
-  const model = `this ${show(reader.json["model_type"])} are quantised (method ${show(method)})`;
-  throw quantizedError(reader.file, `${field}: the weights of ${model}`, runs);
+  const what = `the weights of this model of type ${show(reader.json["model_type"])} are quantised`;
+  throw quantizedError(reader.file, `${field}: ${what} (method ${show(method)})`, runs);
 }
 
 /**

@@ -37,16 +37,15 @@ export function qwen3(reader: ConfigReader): ModelDefinition {
     activation: readActivation(reader),
     bias: false,
   });
-  // Without `layer_types`, the layers from `max_window_layers` on have a window.
-  const window = reader.nullablePositiveInt("sliding_window", 4096);
-  const isWindowed = reader.bool("use_sliding_window", false);
-  const firstLayer = reader.nonNegativeInt("max_window_layers", 28);
-  const windows = readWindows(
-    reader,
-    config.numLayers,
-    isWindowed ? window : undefined,
-    (layer) => layer >= firstLayer,
-  );
   const attentionBias = reader.bool("attention_bias", false);
+  const windows = readQwenWindows(reader, config.numLayers);
   return transformer({ ...config, qkNorm: true, attentionBias, windows }, mlp);
+}
+
+/** Without `layer_types`, the layers from `max_window_layers` on have a window. */
+function readQwenWindows(reader: ConfigReader, numLayers: number): number[] {
+  if (!reader.bool("use_sliding_window", false)) return readWindows(reader, numLayers, undefined);
+  const firstLayer = reader.nonNegativeInt("max_window_layers", 28);
+  const window = reader.nullablePositiveInt("sliding_window", 4096);
+  return readWindows(reader, numLayers, window, (layer) => layer >= firstLayer);
 }

@@ -43,8 +43,8 @@ export function qwen3Moe(reader: ConfigReader): ModelDefinition {
 
 /** Releases of the reference differ in whether `max_window_layers` counts, so a config in which that matters is refused. */
 function readMoeWindows(reader: ConfigReader, numLayers: number): number[] {
-  const size = reader.nullablePositiveInt("sliding_window", 4096);
-  const window = reader.bool("use_sliding_window", false) ? size : undefined;
+  if (!reader.bool("use_sliding_window", false)) return readWindows(reader, numLayers, undefined);
+  const window = reader.nullablePositiveInt("sliding_window", 4096);
   const matters = window !== undefined && !reader.has("layer_types");
   if (matters && reader.nonNegativeInt("max_window_layers", 0) > 0) {
     reader.fail("max_window_layers", "0 or nothing beside use_sliding_window (say it with layer_types)");

@@ -68,6 +68,7 @@ export const transformerFields: readonly string[] = [
 /** What changes no logits in any of them. */
 export const transformerIrrelevant: readonly string[] = [
   ...["attention_dropout", "hidden_dropout", "embd_pdrop", "resid_pdrop", "residual_dropout", "mlp_dropout"],
+  ...["attention_probs_dropout_prob", "hidden_dropout_prob"],
 ];
 
 /** Reads the fields that all families spell alike. No biases, no norms on heads, no windows. */

@@ -32,7 +32,11 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
     table: mixtralFields,
     base: { ...dense, model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2 },
   },
-  Qwen3ForCausalLM: { table: qwen3Fields, base: { ...dense, model_type: "qwen3" } },
+  Qwen3ForCausalLM: {
+    table: qwen3Fields,
+    base: { ...dense, model_type: "qwen3" },
+    also: [{ use_sliding_window: true }],
+  },
   Qwen3MoeForCausalLM: {
     table: qwen3MoeFields,
     base: { ...dense, ...experts, model_type: "qwen3_moe", num_experts: 4 },
@@ -108,6 +112,7 @@ describe.each(supportedArchitectures)("%s", (architecture) => {
     ["attention_chunk_size", 8192],
     ["alibi", true],
     ["rotary_pct", 0.25],
+    ["rope_scaling_factor", 2],
     ["is_causal", false],
     ["is_encoder_decoder", true],
     ["add_cross_attention", true],
@@ -193,6 +198,13 @@ describe("fields of one family", () => {
   it.each(refusals)("$architecture refuses $fields", ({ architecture, fields, text }) =>
     expectRefused(architecture, fields, text),
   );
+
+  it("a window that is switched off may be anything", () => {
+    for (const architecture of ["Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]) {
+      const fields = { use_sliding_window: false, sliding_window: 0, max_window_layers: -1 };
+      expect(() => defineWith(architecture, fields)).not.toThrow();
+    }
+  });
 
   it("absence says what the class of the config has, null what transformers makes of it", () => {
     const kvHeads = (architecture: string, value: unknown) =>
