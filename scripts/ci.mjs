@@ -50,7 +50,7 @@ const steps = [
   {
     name: "ptxas",
     command: "npm run check:ptxas -- --log build-cuda/build.log",
-    limit: 60,
+    limit: 180,
     needs: "build-cuda",
   },
   { name: "doctor", command: "npm run doctor", limit: 30, needs: "build-cuda" }, // it loads without a driver

@@ -1,14 +1,16 @@
 // Compiles every kernel for sm_80 and sm_90a as the CUDA build does and reads what ptxas says of it: no kernel may spill
-// registers or keep arrays in local memory, and none may be serialised (remarks C75xx: wgmma waits inserted by ptxas).
+// registers or keep arrays in local memory, and none may be serialised (remarks C75xx: wgmma waits inserted by ptxas). What
+// it says nothing of is looked up in the machine code: the order in the flash attention kernels (flashOrder.mjs).
 //
 //     npm run check:ptxas -- [op ...]                        a row for each kernel that breaks a rule, and a summary
 //     npm run check:ptxas -- --log build-cuda/build.log      reads what a build from scratch has printed
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { findNvcc } from "./cuda.mjs";
+import { flashOrders } from "./flashOrder.mjs";
 import { root } from "./nativeSources.mjs";
 
 // Kernels that may use local memory, each with the reason; the name is a part of the demangled one.
@@ -18,6 +20,7 @@ const allowed = {
     "more than 512 experts, which no known model has: a row of scores per warp leaves the registers",
 };
 
+const flashKernel = "native/ops/flash_attention/flash_attention.sm90.cu";
 const common = ["-std=c++20", "-O3", "--expt-relaxed-constexpr", "-I", "native", "-Xptxas", "-v"];
 /** @typedef {{ kernel: string, target: string, registers: number, stack: number, spills: number }} Usage */
 
@@ -39,9 +42,10 @@ if (values.log) {
 } else {
   for (const file of kernelFiles()) examine(file, compile(file));
 }
+if (nvcc && (wanted.length === 0 || wanted.includes("flash_attention"))) examineFlash();
 for (const problem of problems) console.log(problem);
 console.log(
-  `ptxas: ${kernels} kernels, at most ${worst} registers; ${problems.length} with spills, local memory or C75xx remarks`,
+  `ptxas: ${kernels} kernels, at most ${worst} registers; ${problems.length} with spills, local memory, C75xx remarks or no overlap`,
 );
 process.exitCode = problems.length === 0 && kernels > 0 ? 0 : 1;
 
@@ -67,6 +71,21 @@ function examine(where, output) {
     problems.push(
       `${where}: ${kernel} (${target}): ${registers} registers, stack ${stack} bytes, spills ${spills} bytes`,
     );
+  }
+}
+
+/** Compiles the flash attention kernels into a scratch folder and notes where the order of their machine code is lost. */
+function examineFlash() {
+  const scratch = mkdtempSync(path.join(os.tmpdir(), "warploop-ptxas-"));
+  const cubin = path.join(scratch, "flash.cubin");
+  const flags = ["-arch=sm_90a", "-cubin", flashKernel, "-o", cubin];
+  const { status, stderr } = spawnSync(String(nvcc), [...common, ...flags], { cwd: root, encoding: "utf8" });
+  const orders = status === 0 ? flashOrders(readFileSync(cubin)) : [];
+  rmSync(scratch, { recursive: true, force: true });
+  if (orders.length === 0) problems.push(`${flashKernel}: no kernel to look at\n${stderr}`);
+  for (const { shape, sequence, problem } of orders) {
+    console.log(`flash attention, ${shape}: ${sequence}`);
+    if (problem) problems.push(`${flashKernel}: ${shape}: the softmax overlaps nothing: ${problem}`);
   }
 }
 

@@ -1,0 +1,67 @@
+// Whether the softmax of the Hopper flash attention still overlaps with its second product in the machine code. The kernel
+// issues S = Q K^T and O += P V, waits for S (wait<1>), takes the exponentials of S while O is under way, and waits for O
+// (wait<0>). Nothing in the language ties the exponentials to the second wait, so ptxas may move it above them: the result
+// is right and the overlap is gone, without a remark.
+import { readKernels } from "./sass.mjs";
+
+const kernelName = "flash_attention_sm90_kernel";
+const shapePattern = /ShapeILi(\d+)ELi(\d+)ELi(\d+)ELi(\d+)EEE(\w*?)EvN/; // Dh, Dv, kKeys, kConsumers; dtype
+const threadsOfWarpgroup = 128;
+const rowsOfWarpgroup = 64;
+const rowsOfThread = 2;
+
+/**
+ * @typedef {{ shape: string, sequence: string, problem?: string }} Order sequence: what the code does, runs counted
+ * @param {Buffer} cubin of flash_attention.sm90.cu
+ * @returns {Order[]} one for each shape and dtype
+ */
+export function flashOrders(cubin) {
+  return readKernels(cubin)
+    .filter(({ name }) => name.includes(kernelName))
+    .map(({ name, events }) => {
+      const [, Dh, Dv, keys, , dtype = ""] = shapePattern.exec(name) ?? [];
+      const shape = `Dh ${Dh} Dv ${Dv} keys ${keys} ${dtype.includes("bfloat16") ? "bf16" : "f16"}`;
+      const problem =
+        keys === undefined
+          ? `the name of the kernel has no shape: ${name}`
+          : findProblem(events, Number(keys));
+      return { shape, sequence: inWords(events), ...(problem && { problem }) };
+    });
+}
+
+/**
+ * A thread has its share of the S of a block, one exponential each, and one more for each of its rows: by how much the sums
+ * so far shrink.
+ * @param {number} keys of a block
+ */
+export function exponentialsOfBlock(keys) {
+  return (rowsOfWarpgroup * keys) / threadsOfWarpgroup + rowsOfThread;
+}
+
+/** @param {readonly import("./sass.mjs").Event[]} events @param {number} keys @returns {string | undefined} */
+function findProblem(events, keys) {
+  const expected = exponentialsOfBlock(keys);
+  const starts = events.flatMap((event, i) => (event === "wait<1>" ? [i] : []));
+  if (starts.length === 0) return "it never waits for S alone (wait<1>)";
+  for (const start of starts) {
+    const rest = events.slice(start + 1);
+    const end = rest.findIndex((event) => event !== "exp2");
+    if (end !== expected || rest[end] !== "wait<0>")
+      return `wait<1>, ${end} exponentials, ${rest[end]}; it has to be wait<1>, ${expected}, wait<0>`;
+  }
+  return undefined;
+}
+
+/** @param {readonly string[]} events */
+function inWords(events) {
+  /** @type {{ event: string, count: number }[]} */
+  const runs = [];
+  for (const event of events) {
+    const last = runs.at(-1);
+    if (last?.event === event) last.count += 1;
+    else runs.push({ event, count: 1 });
+  }
+  return runs
+    .map(({ event, count }) => (count > 1 || event === "exp2" ? `${count} ${event}` : event))
+    .join(", ");
+}
