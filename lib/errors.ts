@@ -118,6 +118,25 @@ export class OutOfMemoryError extends WarploopError {
   }
 }
 
+/**
+ * A generation cannot go on, because no token can be sampled. Codes: ERR_NON_FINITE (the model's logits are NaN or +infinity, or
+ * all of them -infinity), ERR_ALL_BANNED (the request leaves no token: logitBias of -Infinity, stop ids before minTokens).
+ */
+export class SamplingError extends WarploopError {
+  /**
+   * @param position index of the token in the sequence, the prompt counted; for log probabilities of the prompt the index of the
+   * prompt's token that has none
+   */
+  constructor(
+    code: "ERR_NON_FINITE" | "ERR_ALL_BANNED",
+    message: string,
+    readonly requestId: string,
+    readonly position: number,
+  ) {
+    super(code, message);
+  }
+}
+
 /** A request that could never be scheduled with this pool and context length. Code: ERR_CAPACITY. */
 export class CapacityError extends WarploopError {
   constructor(message: string) {

@@ -112,6 +112,14 @@ export class BlockPool {
     this.#cached[page] = 1;
   }
 
+  /** Undoes `markCached`: nobody finds the page any more. One that is idle becomes the next to be handed out. */
+  unmarkCached(page: number): void {
+    const isIdle = this.#references[page] === 0;
+    if (isIdle) this.#unlink(page);
+    this.#cached[page] = 0;
+    if (isIdle) this.#linkAfter(0, page);
+  }
+
   /**
    * Checks free + cached + used == total, the links of the free list, and that the reference counts are what the tables
    * say. O(pages + table entries).

@@ -12,11 +12,14 @@
  */
 import { ClosedError, OutOfMemoryError, WarploopError } from "../errors.js";
 import type { Steps } from "../eventLoop.js";
+import { RowStatus } from "../ops/rowStatus.js";
+import { samplingFailure } from "./samplingFailure.js";
 import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
 import type { FinishReason, Request } from "./request.js";
 import type { ModelRunner, RequestNeeds, StepResult } from "./runner.js";
 import type { ScheduledStep } from "./scheduledStep.js";
 import type { Scheduler, SchedulerStats } from "./scheduler.js";
+import { Watchdog } from "./watchdog.js";
 
 /** What the engine tells the owner of a request. Called on the JavaScript thread, never after the end. */
 export interface RequestListener {
@@ -44,12 +47,11 @@ interface Active {
 }
 
 const stepsAhead = 2;
-const watchdogPeriodMs = 5_000;
 
 export class Engine {
   readonly #scheduler: Scheduler;
   readonly #runner: ModelRunner;
-  readonly #stepTimeoutMs: number;
+  readonly #watchdog: Watchdog;
   readonly #checkIntegrity: boolean;
   readonly #active = new Map<string, Active>();
   /** Needs of requests that have ended but are still part of a step in flight. */
@@ -63,8 +65,6 @@ export class Engine {
   /** Waits for the last request, and for the last step in flight. */
   #idleWaiters: (() => void)[] = [];
   #quietWaiters: (() => void)[] = [];
-  #watchdog: NodeJS.Timeout | undefined;
-  #oldestStepStart = 0;
   #steps = 0;
   #computedTokens = 0;
   #generatedTokens = 0;
@@ -77,7 +77,7 @@ export class Engine {
   ) {
     this.#scheduler = scheduler;
     this.#runner = runner;
-    this.#stepTimeoutMs = options.stepTimeoutMs;
+    this.#watchdog = new Watchdog(options.stepTimeoutMs, (error) => this.#die(error));
     this.#checkIntegrity = options.checkIntegrity ?? false;
   }
 
@@ -126,7 +126,7 @@ export class Engine {
   async close(): Promise<void> {
     for (const id of [...this.#active.keys()]) this.abort(id);
     if (this.#state !== "dead") this.#state = "closed";
-    clearInterval(this.#watchdog);
+    this.#watchdog.stop();
     if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#quietWaiters.push(resolve));
   }
 
@@ -164,7 +164,7 @@ export class Engine {
 
   async #run(step: ScheduledStep, previous: Promise<void>): Promise<void> {
     const start = performance.now();
-    if (this.#inFlight++ === 0) this.#startWatchdog(start);
+    if (this.#inFlight++ === 0) this.#watchdog.start();
     try {
       const result = await this.#runner.submit(step, (request) => this.#needs.get(request)!);
       // Steps that settle in one callback come in any order: one with log probabilities awaits more reads than the next.
@@ -178,14 +178,18 @@ export class Engine {
       else this.#die(error);
     }
     this.#inFlight--;
-    this.#oldestStepStart = performance.now();
+    this.#watchdog.progress();
     if (!this.#failure) this.#pump();
     if (this.#inFlight === 0) this.#quiet();
   }
 
-  #commit(step: ScheduledStep, { ids, sampled, prompt }: StepResult): void {
+  #commit(step: ScheduledStep, { ids, statuses, sampled, prompt }: StepResult): void {
     for (const position of prompt) {
-      this.#tell(position.request.id, (listener) => listener.onPrompt(position));
+      if (position.isFinite) this.#tell(position.request.id, (listener) => listener.onPrompt(position));
+      else this.#failSample(position.request, RowStatus.notFinite, position.position + 1);
+    }
+    for (const [i, { request, start, count }] of step.samples.entries()) {
+      if (statuses[i] !== RowStatus.ok) this.#failSample(request, statuses[i]!, start + count);
     }
     for (const { request, tokenId, sampleIndex, finishReason } of this.#scheduler.commit(step, ids)) {
       this.#generatedTokens++;
@@ -194,6 +198,15 @@ export class Engine {
       const reason = verdict ?? finishReason; // a stop string says more than "length"
       if (reason !== null) this.#end(request.id, reason);
     }
+  }
+
+  /** Ends a request whose token at `position` has no usable logits, unless it can be computed once more. */
+  #failSample(request: Request, status: number, position: number): void {
+    const { sampling, promptLogits } = this.#needs.get(request)!;
+    const error = samplingFailure(request, sampling, status, position);
+    if (error.code === "ERR_NON_FINITE" && this.#scheduler.startOver(request)) return;
+    if (promptLogits) return; // who asks for logits gets them as they are
+    this.#remove(request.id, "error")?.listener.onError(error);
   }
 
   /** Calls the listener of a request, if it still runs. */
@@ -228,7 +241,7 @@ export class Engine {
   }
 
   #quiet(): void {
-    clearInterval(this.#watchdog);
+    this.#watchdog.stop();
     this.#wake(this.#quietWaiters);
   }
 
@@ -252,7 +265,7 @@ export class Engine {
     if (this.#failure) return;
     this.#state = "dead";
     this.#failure = asError(cause);
-    clearInterval(this.#watchdog);
+    this.#watchdog.stop();
     const failed = [...this.#active.values()];
     this.#active.clear();
     for (const { listener } of failed) listener.onError(this.#failure);
@@ -262,22 +275,6 @@ export class Engine {
     } catch {
       // The scheduler may be what failed. Nothing is planned any more.
     }
-  }
-
-  #startWatchdog(start: number): void {
-    this.#oldestStepStart = start;
-    clearInterval(this.#watchdog);
-    this.#watchdog = setInterval(
-      () => {
-        const ms = performance.now() - this.#oldestStepStart;
-        if (ms < this.#stepTimeoutMs) return;
-        this.#die(
-          new WarploopError("ERR_STALLED", `engine: a step has not finished for ${Math.round(ms / 1000)} s`),
-        );
-      },
-      Math.min(watchdogPeriodMs, this.#stepTimeoutMs),
-    );
-    this.#watchdog.unref();
   }
 
   #record(step: ScheduledStep, ms: number): void {

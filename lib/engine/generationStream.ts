@@ -55,6 +55,8 @@ export class GenerationChannel implements GenerationStream {
   #promptLogprobs: readonly (TokenLogprob | null)[] | undefined;
   #open: number;
   #error: Error | undefined;
+  /** Of the first continuation that failed, while others go on. */
+  #failure: Error | undefined;
   #wake: (() => void) | undefined;
   #isIterated = false;
   #result: Promise<GenerateResult> | undefined;
@@ -79,8 +81,20 @@ export class GenerationChannel implements GenerationStream {
   push(chunk: GenerateChunk): void {
     if (this.#error || this.#open === 0) return;
     this.#chunks.push(chunk);
-    if (chunk.finishReason !== null && --this.#open === 0) this.#settleEnd.resolve();
+    if (chunk.finishReason !== null) this.#endOne();
     this.#wake?.();
+  }
+
+  /** Engine side: one continuation failed. The others go on; when they have ended, too, the generation fails. */
+  failOne(error: Error): void {
+    if (this.#error || this.#open === 0) return;
+    this.#failure ??= error;
+    this.#endOne();
+  }
+
+  #endOne(): void {
+    if (this.#open === 1 && this.#failure) this.fail(this.#failure);
+    else if (--this.#open === 0) this.#settleEnd.resolve();
   }
 
   /** Engine side: the prompt's log probabilities, before the last chunk. */

@@ -78,6 +78,7 @@ export class KvPages {
     request.cachedLen = cachedLen;
     request.deviceLen = request.tokens.length;
     request.hitLen ??= cachedLen;
+    request.foundLen = cachedLen;
     return true;
   }
 
@@ -118,6 +119,11 @@ export class KvPages {
     if (this.#cache === undefined) return;
     const full = Math.floor(Math.min(request.cachedLen, request.tokens.length) / this.#pageSize);
     while (request.sealedPages < full) this.#cache.register(request, request.sealedPages++);
+  }
+
+  /** No later request finds the pages of this one, whose content is in doubt. */
+  unregister(request: Request): void {
+    this.#cache?.unregister(request);
   }
 
   /** Forgets all cached content. Only while no request holds pages. */

@@ -168,7 +168,8 @@ export class LLM {
   }
 
   /**
-   * Logits of every position, for evaluation: row t is the prediction after token t.
+   * Logits of every position, for evaluation: row t is the prediction after token t. They are what the model says, also where that
+   * is NaN.
    *
    * @param tokenIds [T], fewer than the context length
    * @returns Float32Array [T, V], row-major

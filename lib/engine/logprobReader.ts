@@ -5,6 +5,7 @@
 import type { Model } from "../models/model.js";
 import { embedding } from "../ops/embedding.js";
 import { logprobs } from "../ops/logprobs.js";
+import { RowStatus } from "../ops/rowStatus.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
 import type { Request } from "./request.js";
@@ -29,12 +30,18 @@ export interface PromptPosition {
   readonly logprobs: PositionLogprobs | null;
   /** [V]; null when it was not asked for. */
   readonly logits: Float32Array | null;
+  /** False when `logprobs` come from logits that are not finite. */
+  readonly isFinite: boolean;
 }
 
 export interface StepLogprobs {
   /** One per sample; null for those that did not ask. */
   readonly sampled: readonly (PositionLogprobs | null)[];
   readonly prompt: readonly PromptPosition[];
+}
+
+interface RowLogprobs extends PositionLogprobs {
+  readonly isFinite: boolean;
 }
 
 interface StepTensors {
@@ -126,21 +133,25 @@ export class LogprobReader {
       position,
       logprobs:
         rows && counts[i]! >= 0 && position + 1 < request.promptLength ? shorten(rows[i]!, counts[i]!) : null,
+      isFinite: rows?.[i]!.isFinite ?? true,
       logits:
         values && needsOf(request).promptLogits ? values.slice(i * vocabSize, (i + 1) * vocabSize) : null,
     }));
   }
 
   /** One entry per row of `logits`. */
-  async #logprobs(logits: Tensor, ids: Tensor, topN: number): Promise<PositionLogprobs[]> {
-    const result = logprobs(this.#stream, logits, ids, { topN });
-    const [chosen, topIds, topValues] = await Promise.all([
+  async #logprobs(logits: Tensor, ids: Tensor, topN: number): Promise<RowLogprobs[]> {
+    const status = this.#stream.empty("i32", [logits.size(0)]);
+    const result = logprobs(this.#stream, logits, ids, { topN, status });
+    const [chosen, statuses, topIds, topValues] = await Promise.all([
       result.chosen.readFloat32(this.#stream),
+      status.read(this.#stream),
       topN > 0 ? (result.topIds.read(this.#stream) as Promise<Int32Array>) : new Int32Array(),
       topN > 0 ? result.topValues.readFloat32(this.#stream) : new Float32Array(),
     ]);
     return Array.from(chosen, (value, i) => ({
       chosen: value,
+      isFinite: statuses[i] === RowStatus.ok,
       topIds: topIds.subarray(i * topN, (i + 1) * topN),
       topValues: topValues.subarray(i * topN, (i + 1) * topN),
     }));

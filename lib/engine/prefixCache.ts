@@ -70,7 +70,7 @@ export class PrefixCache {
    */
   match(request: Request): number[] {
     const pages: number[] = [];
-    if (request.needsPromptLogits) return pages;
+    if (request.needsPromptLogits || request.skipsCache) return pages;
     const limit = Math.floor((request.tokens.length - 1) / this.#pageSize);
     for (let index = 0; index < limit; index++) {
       const page = this.#pageOfHash.get(this.#hashOf(request, index));
@@ -91,7 +91,7 @@ export class PrefixCache {
 
   /** Counts the lookup of an admitted request; requests that skip lookups are not counted. */
   recordLookup(request: Request, hitTokens: number): void {
-    if (request.needsPromptLogits) return;
+    if (request.needsPromptLogits || request.skipsCache) return;
     this.#queries += request.tokens.length;
     this.#hits += hitTokens;
   }
@@ -117,6 +117,17 @@ export class PrefixCache {
     this.#pageOfHash.delete(hash);
     this.#hashOfPage[page] = undefined;
     this.#evictions += 1;
+  }
+
+  /** Makes the pages of a request, its own and those it found, findable no more, whoever holds them. */
+  unregister(request: Request): void {
+    for (const hash of request.pageHashes) {
+      const page = this.#pageOfHash.get(hash);
+      if (page === undefined) continue;
+      this.#pageOfHash.delete(hash);
+      this.#hashOfPage[page] = undefined;
+      this.#pool.unmarkCached(page);
+    }
   }
 
   /** What is wrong between the hash map and the pool's cached flags; empty when all is well. */

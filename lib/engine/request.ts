@@ -57,6 +57,14 @@ export class Request {
   /** Prompt tokens found in the prefix cache at the first admission; undefined before it. */
   hitLen: number | undefined;
 
+  /** Sampled ids in flight that do not count, because they follow from one that could not be sampled. */
+  discarded = 0;
+  /** Set when pages from the prefix cache may have been at fault: from then on everything is computed. */
+  skipsCache = false;
+
+  /** Tokens found in the prefix cache at the last admission. */
+  foundLen = 0;
+
   /** Order of arrival, set by `Scheduler.add`. */
   arrivalIndex = -1;
   /** promptLength + generated tokens at which "length" ends the request, set by `Scheduler.add`. */

@@ -37,7 +37,7 @@ export function listenerOf(
       onEnd();
     },
     onError(error) {
-      stream.fail(error);
+      stream.failOne(error);
       onEnd();
     },
   };

@@ -9,7 +9,7 @@
  *  3. sampling; the sampled ids go to the pool, where the next step finds them
  *  4. ids and log probabilities are read; the promise settles when the device got that far
  */
-import type { DType } from "../dtype.js";
+import type { DType, HostArray } from "../dtype.js";
 import type { Graph } from "../graph.js";
 import type { KvCache, Model, StepInputs } from "../models/model.js";
 import { argmax } from "../ops/argmax.js";
@@ -57,6 +57,16 @@ export interface RequestNeeds {
 export interface StepResult extends StepLogprobs {
   /** One id per sample of the step; padding may follow. */
   readonly ids: Int32Array;
+  /** A `RowStatus` per sample: whether the id was drawn from logits that are finite and leave a choice. */
+  readonly statuses: Int32Array;
+}
+
+interface SampleTensors {
+  readonly field: FieldOf;
+  readonly logits: Tensor;
+  /** Where the result goes, [S]. What is written for a row without a choice is a legal id, since the next step runs it. */
+  readonly ids: Tensor;
+  readonly status: Tensor;
 }
 
 export class ModelRunner {
@@ -116,18 +126,26 @@ export class ModelRunner {
     fillPlan(step, layout, data);
 
     const scope = stream.scope();
-    let reads: [Promise<Int32Array>, Promise<StepLogprobs>];
+    let reads: [Promise<HostArray>, Promise<StepLogprobs>];
     try {
       const field = this.#upload(layout, data);
       const { logits, hidden } = this.#forward(layout, field);
-      const ids = this.#sample(step, layout, field, logits, needsOf);
-      const idsRead = ids.read(stream) as Promise<Int32Array>;
-      reads = [idsRead, this.#logprobs.read(step, layout, { logits, hidden, ids, field }, needsOf)];
+      const samples = stream.empty("i32", [2, layout.numSamples]); // ids and statuses: one read brings both
+      const [ids, status] = [0, 1].map((row) => samples.slice(0, row, row + 1).reshape([-1])) as [
+        Tensor,
+        Tensor,
+      ];
+      this.#sample(step, layout, { field, logits, ids, status }, needsOf);
+      reads = [
+        samples.read(stream),
+        this.#logprobs.read(step, layout, { logits, hidden, ids, field }, needsOf),
+      ];
     } finally {
       scope.close();
     }
-    const [ids, logprobs] = await Promise.all(reads);
-    return { ids, ...logprobs };
+    const [samples, logprobs] = await Promise.all(reads);
+    const [ids, statuses] = [samples.subarray(0, layout.numSamples), samples.subarray(layout.numSamples)];
+    return { ids: ids as Int32Array, statuses: statuses as Int32Array, ...logprobs };
   }
 
   /** Ends graphs, KV pages and tables. The model stays. */
@@ -186,19 +204,18 @@ export class ModelRunner {
   #sample(
     step: ScheduledStep,
     layout: PlanLayout,
-    field: FieldOf,
-    logits: Tensor,
+    { field, logits, ids: out, status }: SampleTensors,
     needsOf: (request: Request) => RequestNeeds,
-  ): Tensor {
+  ): void {
     const stream = this.#stream;
     const size = layout.numSamples;
     const batch = packSampling(step.samples, size, (request) => needsOf(request).sampling);
-    let ids: Tensor;
     if (batch === null) {
-      ids = argmax(stream, logits);
+      argmax(stream, logits, { out, status });
     } else {
       const { bias } = batch;
-      ids = sample(stream, logits, {
+      sample(stream, logits, {
+        ...{ out, status },
         floats: stream.fromArray("f32", [size, 6], batch.floats),
         ints: stream.fromArray("i32", [size, 6], batch.ints),
         ...(batch.hasPenalties && { tokenPool: this.#tokenPool }),
@@ -208,8 +225,7 @@ export class ModelRunner {
         }),
       });
     }
-    tableScatter(stream, this.#tokenPool, field("sampleRows"), field("samplePositions"), ids);
-    return ids;
+    tableScatter(stream, this.#tokenPool, field("sampleRows"), field("samplePositions"), out);
   }
 
   #own(dtype: DType, shape: readonly number[]): Tensor {

@@ -16,6 +16,7 @@ import type { FinishReason, Request } from "./request.js";
 import { RequestQueue } from "./requestQueue.js";
 import { type ScheduledStep, StepBuilder } from "./scheduledStep.js";
 import { resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
+import { chooseVictim } from "./victim.js";
 
 /** A sampled token that has reached its request. */
 export interface CommittedToken {
@@ -135,15 +136,16 @@ export class Scheduler {
       throw new WarploopError("ERR_INTERNAL", message);
     }
     if (sampledIds.length < step.samples.length) {
-      throw new ArgumentRangeError(
-        `commit: expected ${step.samples.length} sampled ids, got ${sampledIds.length}`,
-      );
+      const message = `commit: expected ${step.samples.length} sampled ids, got ${sampledIds.length}`;
+      throw new ArgumentRangeError(message);
     }
     this.#stepsCommitted += 1;
     const committed: CommittedToken[] = [];
     for (const [sampleIndex, { request }] of step.samples.entries()) {
       request.inFlight -= 1;
-      if (request.status === "finished") continue;
+      const isDiscarded = request.discarded > 0;
+      if (isDiscarded) request.discarded -= 1;
+      if (isDiscarded || request.status === "finished") continue;
       const tokenId = sampledIds[sampleIndex]!;
       const position = request.tokens.push(tokenId) - 1;
       const finishReason = this.#finishReasonOf(request, tokenId);
@@ -162,6 +164,21 @@ export class Scheduler {
     const request = this.#live.get(id);
     if (request === undefined) return false;
     this.#end(request, reason);
+    return true;
+  }
+
+  /**
+   * A sample of this request met logits that are not finite. The prefix cache forgets its pages, and if it had any from there,
+   * they may be at fault: it starts over without them, once. To be called before the step is committed.
+   * @returns false when the request has to end
+   */
+  startOver(request: Request): boolean {
+    this.#kv.unregister(request);
+    if (request.status === "finished" || request.discarded > 0) return true;
+    if (request.skipsCache || request.foundLen === 0) return false;
+    request.skipsCache = true;
+    request.discarded = request.inFlight;
+    if (request.status === "running") this.#preempt(request);
     return true;
   }
 
@@ -245,30 +262,13 @@ export class Scheduler {
   #growOrPreempt(step: StepBuilder, request: Request): boolean {
     let page = this.#kv.grow(request);
     while (page === undefined) {
-      const victim = this.#chooseVictim(step, request);
+      const victim = chooseVictim(this.#running, step, request, this.#kv);
       this.#preempt(victim);
       if (victim === request) return false;
       page = this.#kv.grow(request);
     }
     step.addPage(request, page);
     return true;
-  }
-
-  /**
-   * The request that loses least by starting over; of equals the one that was admitted last. Never one that this step
-   * runs already: its pages would be read after they have been given away.
-   */
-  #chooseVictim(step: StepBuilder, requester: Request): Request {
-    let victim = requester;
-    let least = this.#kv.recomputeTokens(requester);
-    for (const request of this.#running) {
-      if (step.includes(request)) continue;
-      const cost = this.#kv.recomputeTokens(request);
-      if (cost > least) continue;
-      victim = request;
-      least = cost;
-    }
-    return victim;
   }
 
   #preempt(request: Request): void {

@@ -5,6 +5,8 @@ import type { Tensor } from "../tensor.js";
 export interface ArgmaxOptions {
   /** Where to write the result, [B] i32. */
   readonly out?: Tensor;
+  /** [B], i32: where to write what is wrong with each row, a `RowStatus`. Default: nowhere. */
+  readonly status?: Tensor;
 }
 
 /**
@@ -21,6 +23,6 @@ export interface ArgmaxOptions {
  */
 export function argmax(stream: Stream, logits: Tensor, options: ArgmaxOptions = {}): Tensor {
   const out = options.out ?? stream.empty("i32", [logits.size(0)]);
-  stream.run(native.ops["argmax"], logits, out);
+  stream.run(native.ops["argmax"], logits, out, options.status ?? null);
   return out;
 }

@@ -19,6 +19,7 @@ export * from "./packLinear.js";
 export * from "./pagedAttention.js";
 export * from "./rmsNorm.js";
 export * from "./rope.js";
+export * from "./rowStatus.js";
 export * from "./sample.js";
 export * from "./siluMul.js";
 export * from "./softmax.js";

@@ -5,6 +5,8 @@ import type { Tensor } from "../tensor.js";
 export interface LogprobsOptions {
   /** N, how many of the best tokens to report: 0 to 256, at most V. */
   readonly topN: number;
+  /** [B], i32: where to write what is wrong with each row, a `RowStatus`. Default: nowhere. */
+  readonly status?: Tensor;
 }
 
 /** Natural-log probabilities. */
@@ -34,6 +36,6 @@ export function logprobs(stream: Stream, logits: Tensor, ids: Tensor, options: L
   const chosen = stream.empty("f32", [B]);
   const topIds = stream.empty("i32", [B, options.topN]);
   const topValues = stream.empty("f32", [B, options.topN]);
-  stream.run(native.ops["logprobs"], logits, ids, chosen, topIds, topValues);
+  stream.run(native.ops["logprobs"], logits, ids, chosen, topIds, topValues, options.status ?? null);
   return { chosen, topIds, topValues };
 }

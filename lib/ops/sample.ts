@@ -26,6 +26,11 @@ export interface SampleOptions {
   readonly bitmask?: Tensor;
   /** Where to write the result, [B] i32. */
   readonly out?: Tensor;
+  /**
+   * [B], i32: where to write what is wrong with each row, a `RowStatus`. notFinite is about the logits as they come, noChoice about
+   * what mask and biases leave of them. Default: nowhere.
+   */
+  readonly status?: Tensor;
 }
 
 /**
@@ -59,6 +64,7 @@ export function sample(stream: Stream, logits: Tensor, options: SampleOptions): 
   stream.run(
     native.ops["sample"],
     ...[logits, floats, ints, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
+    options.status ?? null,
   );
   return out;
 }

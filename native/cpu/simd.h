@@ -167,6 +167,15 @@ WARPLOOP_INLINE float reduce_max(vf v) {
   return s[0];
 }
 
+/// Whether any lane of a comparison's result (or of several, joined by |) holds.
+WARPLOOP_INLINE bool any(vi mask) {
+  int32_t s[kLanes];
+  std::memcpy(s, &mask, sizeof mask);
+  int32_t joined = 0;
+  for (int i = 0; i < kLanes; i++) joined |= s[i];
+  return joined != 0;
+}
+
 /// e^x to about 1 ulp: x = n ln2 + r, |r| <= ln2/2, degree-6 polynomial in r, exponent added as an integer.
 /// Exactly 0 for -inf and below about -87.3 (no denormal results), inf above 88.7, NaN stays NaN.
 WARPLOOP_INLINE vf exp(vf x) {

@@ -7,6 +7,7 @@ void bind_argmax(Arguments& args, Stream& stream) {
   ArgmaxParams p{};
   p.logits = args.tensor();
   p.out = args.tensor();
+  p.status = args.optional_tensor();
   stream.submit<OpId::argmax>(p);
 }
 

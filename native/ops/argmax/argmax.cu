@@ -1,5 +1,6 @@
 // What:      out[b] = index of the largest logits[b, v]; the lowest index wins a tie, NaN never wins
-// Steps:     1. per thread: the best rank key (value, index) of its part of a slice
+// Steps:     1. per thread: the best rank key (value, index) of its part of a slice, and whether a value
+//               is NaN or +inf
 //            2. per block
 //            3. the block of a row that arrives last: the best of the row's slices
 // Mapping:   grid = rows x slices, block = 256 threads with 4 x 16 bytes each (cuda/logits/logit_slice.cuh):
@@ -25,10 +26,20 @@ struct ArgmaxArguments {
   Rows logits;
   int64_t V;
   int32_t* out;
+  RowStatus* status;  // or null
   int64_t first_row;
   int64_t slices;
   uint64_t* best;      // [rows of this launch, slices]
   uint32_t* arrivals;  // [rows of this launch]
+};
+
+/// Of what was seen: the best rank key, 0 for nothing but NaN, with kFinite set if nothing was NaN or +inf.
+/// That bit of a key is set whatever the id, because ids are below 2^31.
+constexpr uint64_t kFinite = 1u << 31;
+struct BetterOf {
+  WARPLOOP_DEVICE uint64_t operator()(uint64_t a, uint64_t b) const {
+    return LargerOf{}(a & ~kFinite, b & ~kFinite) | (a & b & kFinite);
+  }
 };
 
 struct ArgmaxPlan {
@@ -43,12 +54,15 @@ __global__ void __launch_bounds__(kSliceThreads) argmax_kernel(const __grid_cons
   const int warps = static_cast<int>(blockDim.x) / kWarpSize;
   const int64_t warp = slice * warps + threadIdx.x / kWarpSize;
 
-  uint64_t best = 0;  // 1. 0: nothing but NaN
+  uint64_t best = 0;  // 1.
+  bool odd = false;
   LogitSlice<kVector>(p.logits, p.V, p.first_row + row, warp).for_each([&](int64_t token, float value) {
     const uint64_t key = rank_key(value + 0.0f, static_cast<uint32_t>(token));
     if (value == value && key > best) best = key;
+    odd |= !(value < INFINITY) && token < p.V;
   });
-  best = reduce_block(best, uint64_t{0}, plan.scratch, LargerOf{});  // 2.
+  best = (best & ~kFinite) | (odd ? 0 : kFinite);
+  best = reduce_block(best, kFinite, plan.scratch, BetterOf{});  // 2.
 
   if (p.slices > 1) {  // 3.
     if (threadIdx.x == 0) {
@@ -59,13 +73,21 @@ __global__ void __launch_bounds__(kSliceThreads) argmax_kernel(const __grid_cons
     }
     sync_block();
     if (!plan.is_last) return;
-    best = 0;
+    best = kFinite;
     for (int64_t s = threadIdx.x; s < p.slices; s += blockDim.x)
-      best = LargerOf{}(best, p.best[row * p.slices + s]);
-    best = reduce_block(best, uint64_t{0}, plan.scratch, LargerOf{});
+      best = BetterOf{}(best, p.best[row * p.slices + s]);
+    best = reduce_block(best, kFinite, plan.scratch, BetterOf{});
     if (threadIdx.x == 0) p.arrivals[row] = 0;
   }
-  if (threadIdx.x == 0) p.out[p.first_row + row] = best == 0 ? 0 : static_cast<int32_t>(id_of_rank(best));
+  if (threadIdx.x != 0) return;
+  const uint64_t key = best | kFinite;
+  p.out[p.first_row + row] = key == kFinite ? 0 : static_cast<int32_t>(id_of_rank(key));
+  if (p.status) {
+    const bool none = key >> 32 == order_key(-INFINITY);
+    p.status[p.first_row + row] = !(best & kFinite) ? RowStatus::not_finite
+                                  : none            ? RowStatus::no_choice
+                                                    : RowStatus::ok;
+  }
 }
 
 }  // namespace
@@ -83,7 +105,8 @@ void argmax(const ArgmaxParams& p, CudaContext& context) {
           {.grid = dim3(static_cast<unsigned>(blocks)),
            .threads = grid.threads,
            .shared_bytes = sizeof(ArgmaxPlan)},
-          ArgmaxArguments{rows_of(p.logits), V, p.out.as<int32_t>(), first, grid.slices,
+          ArgmaxArguments{rows_of(p.logits), V, p.out.as<int32_t>(),
+                          p.status ? p.status.as<RowStatus>() : nullptr, first, grid.slices,
                           reinterpret_cast<uint64_t*>(context.workspace), context.counters});
     }
   });

@@ -10,6 +10,7 @@ void bind_logprobs(Arguments& args, Stream& stream) {
   p.chosen = args.tensor();
   p.top_ids = args.tensor();
   p.top_values = args.tensor();
+  p.status = args.optional_tensor();
   stream.submit<OpId::logprobs>(p);
 }
 

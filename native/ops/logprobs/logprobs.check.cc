@@ -14,6 +14,7 @@ void check(const LogprobsParams& p, Check& c) {
   c.tensor("chosen", p.chosen).dtype(kF32).shape({B}).packed();
   c.tensor("topIds", p.top_ids).dtype(kI32).shape({B, N}).packed();
   c.tensor("topValues", p.top_values).dtype(kF32).shape({B, N}).packed();
+  c.optional("status", p.status).dtype(kI32).shape({B}).packed();
   c.that(N.value() <= std::min(V.value(), kMaxTopLogprobs), "topN", "at most 256 and at most V", N.value());
 }
 

@@ -30,10 +30,16 @@ WARPLOOP_INLINE vf load_logits(const X* logits, int n) {
 }
 
 template <class X>
-float highest_of(const X* logits, int64_t V) {
+float highest_of(const X* logits, int64_t V, RowStatus& status) {
   vf highest = splat(-kInf);
-  for_lanes(V, [&](int64_t v, int n) { highest = max(highest, load_logits(logits + v, n)); });
-  return reduce_max(highest);
+  vi odd{};
+  for_lanes(V, [&](int64_t v, int n) {
+    odd |= ~(load_some(logits + v, n, -kInf) < splat(kInf));
+    highest = max(highest, load_logits(logits + v, n));
+  });
+  const float result = reduce_max(highest);
+  status = any(odd) ? RowStatus::not_finite : result == -kInf ? RowStatus::no_choice : RowStatus::ok;
+  return result;
 }
 
 template <class X>
@@ -60,8 +66,8 @@ void find_best(const X* logits, int64_t V, TopList& best) {
 
 template <class X>
 void logprobs_row(const X* logits, int64_t V, int32_t id, float* chosen, int32_t* top_ids, float* top_values,
-                  int64_t N) {
-  const float highest = highest_of(logits, V);  // 1.
+                  int64_t N, RowStatus& status) {
+  const float highest = highest_of(logits, V, status);  // 1.
   // 2. In a row of -inf alone, everything stays -inf.
   const double base = highest == -kInf ? 0 : highest + log_sum(logits, V, highest);
   *chosen = static_cast<float>(load_logits(logits + id, 1)[0] - base);  // 4.
@@ -79,8 +85,10 @@ void logprobs(const LogprobsParams& p, CpuContext& context) {
     for_rows(context, B, 4 * V, [&](int64_t b) {
       const int32_t id = p.ids.as<int32_t>()[b];
       if (id < 0 || id >= V) fail_execution("ids[", b, "] = ", id, " is outside [0, V=", V, ")");
+      RowStatus status;
       logprobs_row(row_at<X>(p.logits, b), V, id, p.chosen.as<float>() + b, p.top_ids.as<int32_t>() + b * N,
-                   p.top_values.as<float>() + b * N, N);
+                   p.top_values.as<float>() + b * N, N, status);
+      if (p.status) p.status.as<RowStatus>()[b] = status;
     });
   });
 }

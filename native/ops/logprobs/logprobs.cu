@@ -1,7 +1,8 @@
 // What:      log softmax(logits) of one token per row and of the row's N best tokens, best first, equal ones
 //            by lower index
 // Steps:     summarize_kernel:
-//            1. per slice: block maxima, highest logit, sum of exp(l - highest of the slice)
+//            1. per slice: block maxima, highest logit, sum of exp(l - highest of the slice), whether
+//               any is NaN or +inf
 //            report_kernel:
 //            2. log of the sum over the row
 //            3. the chosen token
@@ -33,6 +34,7 @@ namespace {
 struct SliceSum {
   float highest;
   float sum;
+  float odd;  // 1: a logit is NaN or +inf, else 0
 };
 
 struct LogprobsArguments {
@@ -44,8 +46,9 @@ struct LogprobsArguments {
   float* chosen;
   int32_t* top_ids;
   float* top_values;
-  float* maxima;   // [rows of this launch, blocks]
-  SliceSum* sums;  // [rows of this launch, slices]
+  RowStatus* status;  // [B], or null
+  float* maxima;      // [rows of this launch, blocks]
+  SliceSum* sums;     // [rows of this launch, slices]
   FaultSite fault;
 
   WARPLOOP_DEVICE float* maxima_of(int64_t row) const {
@@ -60,8 +63,9 @@ __global__ void __launch_bounds__(kSliceThreads, 3)
   const int64_t row = blockIdx.x / p.slices;
   const int64_t warp = blockIdx.x % p.slices * (blockDim.x / kWarpSize) + threadIdx.x / kWarpSize;
   LogitSlice<kVector> slice(p.logits, p.V, p.first_row + row, warp);
-  float highest = -INFINITY, sum = 0;  // 1.
-  slice.for_each([&](int64_t, float& value) {
+  float highest = -INFINITY, sum = 0, odd = 0;  // 1.
+  slice.for_each([&](int64_t token, float& value) {
+    if (!(value < INFINITY) && token < p.V) odd = 1;
     value = comparable(value);
     highest = fmaxf(highest, value);
   });
@@ -69,7 +73,8 @@ __global__ void __launch_bounds__(kSliceThreads, 3)
   highest = max_block(highest, scratch);
   slice.for_each([&](int64_t, float& value) { sum += value > -INFINITY ? expf(value - highest) : 0.0f; });
   sum = sum_block(sum, scratch);
-  if (threadIdx.x == 0) p.sums[blockIdx.x] = {highest, sum};
+  odd = max_block(odd, scratch);
+  if (threadIdx.x == 0) p.sums[blockIdx.x] = {highest, sum, odd};
 }
 
 struct ReportPlan {
@@ -85,9 +90,18 @@ struct ReportPlan {
 /// stays -inf.
 WARPLOOP_DEVICE float find_base(const LogprobsArguments& p, ReportPlan& plan) {
   const SliceSum* sums = p.sums + blockIdx.x * p.slices;
-  float highest = -INFINITY;
-  for (int64_t s = threadIdx.x; s < p.slices; s += blockDim.x) highest = fmaxf(highest, sums[s].highest);
+  float highest = -INFINITY, odd = 0;
+  for (int64_t s = threadIdx.x; s < p.slices; s += blockDim.x) {
+    highest = fmaxf(highest, sums[s].highest);
+    odd = fmaxf(odd, sums[s].odd);
+  }
   highest = max_block(highest, plan.floats);
+  odd = max_block(odd, plan.floats);
+  if (threadIdx.x == 0 && p.status) {
+    p.status[p.first_row + blockIdx.x] = odd > 0                ? RowStatus::not_finite
+                                         : highest == -INFINITY ? RowStatus::no_choice
+                                                                : RowStatus::ok;
+  }
   double total = 0;
   for (int64_t s = threadIdx.x; s < p.slices; s += blockDim.x) {
     if (sums[s].sum > 0) total += static_cast<double>(sums[s].sum * expf(sums[s].highest - highest));
@@ -164,6 +178,7 @@ void logprobs(const LogprobsParams& p, CudaContext& context) {
           .chosen = p.chosen.as<float>(),
           .top_ids = p.top_ids.as<int32_t>(),
           .top_values = p.top_values.as<float>(),
+          .status = p.status ? p.status.as<RowStatus>() : nullptr,
           .maxima = reinterpret_cast<float*>(sums + count * grid.slices),
           .sums = sums,
           .fault = context.fault_site(OpId::logprobs, "ids[{index}] = {value} is outside [0, V={limit})")};

@@ -1,6 +1,7 @@
 // Log-probabilities of one chosen token per row, and of the row's best tokens.
 #pragma once
 #include "core/check.h"
+#include "core/row_status.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -14,6 +15,7 @@ struct LogprobsParams {
   TensorView chosen;      // [B], f32, packed
   TensorView top_ids;     // [B, N], i32, packed; N <= V, N <= kMaxTopLogprobs, may be 0
   TensorView top_values;  // [B, N], f32, packed
+  TensorView status;      // [B], i32, packed, RowStatus; optional
 };
 
 void check(const LogprobsParams& p, Check& c);

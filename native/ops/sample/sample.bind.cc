@@ -15,6 +15,7 @@ void bind_sample(Arguments& args, Stream& stream) {
   p.processed = args.tensor();
   p.counts = args.optional_tensor();
   p.out = args.tensor();
+  p.status = args.optional_tensor();
   stream.submit<OpId::sample>(p);
 }
 

@@ -23,6 +23,7 @@ void check(const SampleParams& p, Check& c) {
   c.tensor("processed", p.processed).dtype(kF32).shape({B, blocks * (kSampleBlock + 1)}).packed();
   if (p.token_pool) c.tensor("counts", p.counts).dtype(kI32).shape({B, V}).packed();
   c.tensor("out", p.out).dtype(kI32).shape({B}).packed();
+  c.optional("status", p.status).dtype(kI32).shape({B}).packed();
 }
 
 }  // namespace warploop

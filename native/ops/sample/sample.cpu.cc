@@ -32,18 +32,25 @@ struct RowOptions {
   int32_t operator[](SampleInt column) const { return ints[static_cast<int>(column)]; }
 };
 
-/// 1. The logits as f32, padded with -inf to whole blocks; those without their bit in `mask` are -inf.
+/// 1. The logits as f32, padded with -inf to whole blocks; those without their bit in `mask` are -inf. Tells
+/// whether any logit, allowed or not, is NaN or +inf.
 template <class X>
-void copy_allowed(const X* logits, int64_t V, const int32_t* mask, float* values, int64_t padded) {
-  for_lanes(V, [&](int64_t v, int n) { store_some(values + v, load_some(logits + v, n), n); });
+bool copy_allowed(const X* logits, int64_t V, const int32_t* mask, float* values, int64_t padded) {
+  vi odd{};
+  for_lanes(V, [&](int64_t v, int n) {
+    const vf value = load_some(logits + v, n);
+    odd |= ~(value < splat(kInf));
+    store_some(values + v, value, n);
+  });
   std::fill(values + V, values + padded, -kInf);
-  if (!mask) return;
+  if (!mask) return any(odd);
   for (int64_t word = 0; word * 32 < V; word++) {
     const uint32_t bits = static_cast<uint32_t>(mask[word]);
     if (bits == 0xffffffffu) continue;
     float* chunk = values + word * 32;  // a block is a multiple of 32: the last word ends inside the padding
     for (int i = 0; i < 32; i++) chunk[i] = bits >> i & 1 ? chunk[i] : -kInf;
   }
+  return any(odd);
 }
 
 /// 2.
@@ -164,11 +171,16 @@ void sample(const SampleParams& p, CpuContext& context) {
                                  p.ints.as<int32_t>() + b * static_cast<int64_t>(SampleInt::count)};
         const int32_t* mask = p.bitmask ? row_at<int32_t>(p.bitmask, b) : nullptr;
         float* values = p.processed.as<float>() + b * width;
-        copy_allowed(row_at<X>(p.logits, b), V, mask, values, blocks * kSampleBlock);
+        const bool odd = copy_allowed(row_at<X>(p.logits, b), V, mask, values, blocks * kSampleBlock);
         if (p.bias_ids) add_bias(p, b, values);
         penalize(p, b, options, values);
         const LogitRow row = summarize(values, blocks, options[SampleFloat::temperature]);
         p.out.as<int32_t>()[b] = choose(row, options, context.workspace<double>(thread));
+        if (p.status) {
+          p.status.as<RowStatus>()[b] = odd                    ? RowStatus::not_finite
+                                        : row.highest == -kInf ? RowStatus::no_choice
+                                                               : RowStatus::ok;
+        }
       }
     });
   });

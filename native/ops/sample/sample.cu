@@ -1,11 +1,11 @@
 // What:      one token per row; the order of the steps is the contract (lib/ops/sample.ts spells it out)
 // Steps:     summarize_kernel:
-//            1. the mask; block maxima of the allowed logits, or, in a row with biases or penalties, the
-//               allowed logits into `processed`
+//            1. the mask; block maxima of the allowed logits, +inf where the block has a NaN or +inf; in a
+//               row with biases or penalties the allowed logits into `processed`
 //            choose_kernel:
 //            2. bias
 //            3. penalties of the tokens in the pool
-//            4. block maxima where 2. or 3. ran
+//            4. block maxima where 2. or 3. ran, and in a row with a NaN or +inf
 //            5. temperature 0: argmax
 //            6. top-k, min-p, top-p: each shortens the prefix of the ranking that is kept
 //            7. draw
@@ -98,21 +98,19 @@ __global__ void __launch_bounds__(kSliceThreads, 3)
   const int64_t V = row.V(), warps = blockDim.x / kWarpSize;
   const int64_t warp = static_cast<int64_t>(blockIdx.x) % slices * warps + threadIdx.x / kWarpSize;
   LogitSlice<kVector> slice(p.logits, V, row.b, warp);
-  if (const int32_t* mask = row.mask()) {  // 1.
-    slice.for_each([&](int64_t token, float& value) {
-      const bool allowed = token < V && (static_cast<uint32_t>(mask[token / 32]) >> token % 32 & 1);
-      value = allowed ? value : -INFINITY;
-    });
-  }
-  if (row.is_processed()) {
-    float* processed = row.processed();
-    slice.for_each([&](int64_t token, float& value) {
-      if (token < V) processed[token] = value;
-    });
-  } else {
-    slice.for_each([&](int64_t, float& value) { value = comparable(value); });
-    slice.store_maxima(row.maxima(), V);
-  }
+  const int32_t* mask = row.mask();
+  float* processed = row.is_processed() ? row.processed() : nullptr;
+  slice.for_each([&](int64_t token, float& value) {  // 1.
+    if (token >= V) {
+      value = -INFINITY;
+      return;
+    }
+    const bool odd = !(value < INFINITY);
+    if (mask && !(static_cast<uint32_t>(mask[token / 32]) >> token % 32 & 1)) value = -INFINITY;
+    if (processed) processed[token] = value;
+    value = odd ? INFINITY : comparable(value);
+  });
+  slice.store_maxima(row.maxima(), V);
 }
 
 /// 2. The first thread that has an id adds all biases of that id, in their order.
@@ -233,6 +231,12 @@ WARPLOOP_DEVICE Cutoff filter(const SampleRow& options, const LogitRow& row, con
   return kept;
 }
 
+WARPLOOP_DEVICE float highest_of(const LogitRow& row, BlockScratch<float>& scratch) {
+  float highest = -INFINITY;
+  for (uint32_t b = threadIdx.x; b < row.blocks(); b += blockDim.x) highest = fmaxf(highest, row.maxima[b]);
+  return max_block(highest, scratch);
+}
+
 __global__ void __launch_bounds__(kRowThreads) choose_kernel(const __grid_constant__ SampleArguments p) {
   SamplePlan& plan = shared_plan<SamplePlan>();
   const SampleRow options{p, static_cast<int64_t>(blockIdx.x)};
@@ -246,17 +250,17 @@ __global__ void __launch_bounds__(kRowThreads) choose_kernel(const __grid_consta
                0};
   if (is_processed) row.logits = options.processed(), row.dtype = DType::f32, row.mask = nullptr;
   const int64_t length = options.penalized_length(threadIdx.x == 0);
-  if (is_processed) {
-    if (p.params.bias_ids) add_bias(options);  // 2.
+  row.highest = highest_of(row, plan.draw.floats);
+  const bool odd = row.highest == INFINITY;  // a logit is NaN or +inf: the maxima say that, and nothing else
+  if (is_processed || odd) {
+    if (is_processed && p.params.bias_ids) add_bias(options);  // 2.
     sync_block();
     if (length > 0) penalize(options, length);  // 3.
     sync_block();
     summarize(row, options.maxima());  // 4.
     sync_block();
+    row.highest = highest_of(row, plan.draw.floats);
   }
-  float highest = -INFINITY;
-  for (uint32_t b = threadIdx.x; b < row.blocks(); b += blockDim.x) highest = fmaxf(highest, row.maxima[b]);
-  row.highest = max_block(highest, plan.draw.floats);
 
   uint32_t chosen = 0;
   const float value = options[SampleFloat::temperature];
@@ -272,7 +276,13 @@ __global__ void __launch_bounds__(kRowThreads) choose_kernel(const __grid_consta
                       static_cast<uint32_t>(options[SampleInt::position])};
     chosen = Draw(row, kept, temperature, key, plan.draw).winner();  // 7.
   }
-  if (threadIdx.x == 0) p.params.out.as<int32_t>()[options.b] = static_cast<int32_t>(chosen);
+  if (threadIdx.x != 0) return;
+  p.params.out.as<int32_t>()[options.b] = static_cast<int32_t>(chosen);
+  if (p.params.status) {
+    p.params.status.as<RowStatus>()[options.b] = odd                        ? RowStatus::not_finite
+                                                 : row.highest == -INFINITY ? RowStatus::no_choice
+                                                                            : RowStatus::ok;
+  }
 }
 
 }  // namespace

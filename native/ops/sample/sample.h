@@ -1,6 +1,7 @@
 // One token per row from logits: mask, bias, penalties, temperature, top-k, min-p, top-p and a seeded draw.
 #pragma once
 #include "core/check.h"
+#include "core/row_status.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -34,6 +35,8 @@ struct SampleParams {
                          // block maxima
   TensorView counts;     // scratch [B, V], i32, packed; present with token_pool
   TensorView out;        // [B], i32, packed
+  TensorView status;  // [B], i32, packed, RowStatus: not_finite is about `logits`, no_choice about what mask
+                      // and biases leave; optional
 };
 
 void check(const SampleParams& p, Check& c);

@@ -107,14 +107,15 @@ export class StubRunner {
     return new Promise((resolve, reject) => this.steps.push({ step, resolve, reject }));
   }
 
-  /** Ends a step well. */
-  settle(index: number): void {
+  /** Ends a step well, or with the statuses of its samples. */
+  settle(index: number, statuses?: readonly number[]): void {
     const { step, resolve } = this.steps[index]!;
     const prompt = step.sequences
       .filter(({ start }) => start === 0)
-      .map(({ request }) => ({ request, position: 0, logprobs: null, logits: null }));
+      .map(({ request }) => ({ request, position: 0, logprobs: null, logits: null, isFinite: true }));
     resolve({
       ids: new Int32Array(step.samples.length).fill(7),
+      statuses: Int32Array.from(step.samples, (_, i) => statuses?.[i] ?? 0),
       sampled: step.samples.map(() => null),
       prompt,
     });

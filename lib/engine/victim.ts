@@ -1,0 +1,29 @@
+/** Whom to preempt when no KV page is left. */
+import type { KvPages } from "./kvPages.js";
+import type { Request } from "./request.js";
+import type { StepBuilder } from "./scheduledStep.js";
+
+/**
+ * The request that loses least by starting over; of equals the one that was admitted last. Never one that the step runs
+ * already: its pages would be read after they have been given away.
+ *
+ * @param running in order of admission
+ * @param requester who needs a page, and may be the victim itself
+ */
+export function chooseVictim(
+  running: readonly Request[],
+  step: StepBuilder,
+  requester: Request,
+  kv: KvPages,
+): Request {
+  let victim = requester;
+  let least = kv.recomputeTokens(requester);
+  for (const request of running) {
+    if (step.includes(request)) continue;
+    const cost = kv.recomputeTokens(request);
+    if (cost > least) continue;
+    victim = request;
+    least = cost;
+  }
+  return victim;
+}
