@@ -11,7 +11,7 @@ import { emptyGroupedWeight, type GroupedWeight, packExpert, packLinear } from "
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { sample } from "../../lib/ops/sample.js";
 import type { Tensor } from "../../lib/tensor.js";
-import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
+import { describeOp, type OpCase, type OpContext, withEnvironment } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { compareFarWithNear, type FarCase } from "../support/farCases.js";
 import type { FarTensors } from "../support/farTensors.js";
@@ -180,9 +180,7 @@ describeOp<ExpertCase>(
     { name: "f32", dtype: "f32" },
   ],
   async ({ device }, { dtype, ...c }) => {
-    if (c.portable) process.env["WARPLOOP_PORTABLE"] = "1";
-    const stream = device.createStream();
-    delete process.env["WARPLOOP_PORTABLE"];
+    const stream = withEnvironment(c.portable ? portable : {}, () => device.createStream());
     const [outputs, inputs] = [1024, 1024];
     const experts = twoTo32 / (outputs * inputs) + 3;
     const used = [1, experts >> 1, experts - 1];
@@ -224,12 +222,9 @@ describeOp<OpCase & { readonly dtype: FloatDType; readonly tile?: string }>(
     { name: "the last columns, f32", dtype: "f32", skip: { cpu: "takes 20 s" } },
     { name: "the last columns", dtype: "bf16" },
   ],
-  async ({ device }, { dtype, tile }) => {
-    process.env["WARPLOOP_PORTABLE"] = "1"; // the grids of Hopper kernels do not have a block per tile
-    if (tile) process.env["WARPLOOP_LINEAR_TILE"] = tile;
-    const stream = device.createStream();
-    delete process.env["WARPLOOP_PORTABLE"];
-    delete process.env["WARPLOOP_LINEAR_TILE"];
+  async ({ device }, { dtype, ...c }) => {
+    // The grids of Hopper kernels do not have a block per tile.
+    const stream = withEnvironment({ ...portable, ...(c.tile && tile(c.tile)) }, () => device.createStream());
     const [block, inputs, T] = [128, 2048, 2];
     const blocks = twoTo32 / (block * inputs) + 1;
     const shape = { outputs: block, inputs, dtype, swiglu: false };

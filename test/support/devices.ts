@@ -33,8 +33,8 @@ export class OpContext {
   ) {}
 
   /** A contiguous device tensor holding `values` in `dtype` (rounded to nearest). */
-  tensor(dtype: FloatDType, shape: readonly number[], values: Float64Array): Tensor {
-    return this.stream.fromArray(dtype, shape, toStorage(dtype, values));
+  tensor(dtype: FloatDType, shape: readonly number[], values: Float64Array, stream = this.stream): Tensor {
+    return stream.fromArray(dtype, shape, toStorage(dtype, values));
   }
 
   /**
@@ -113,6 +113,20 @@ export class OpContext {
 export function openTestDevice(options: DeviceOptions = {}): Device {
   const name = process.env["WARPLOOP_TEST_DEVICE"] ?? Device.available().at(-1)!;
   return Device.open(name as DeviceName, options);
+}
+
+/** Calls `run` with variables of the environment set: those for diagnostics are read when a stream is created. */
+export function withEnvironment<T>(variables: Readonly<Record<string, string>>, run: () => T): T {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, variables);
+  try {
+    return run();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
 }
 
 /** Declares one test per device and case; see the header. */

@@ -1,7 +1,7 @@
 /** Runs an op on tensors with rows close together and with rows far apart; see farTensors.ts. */
 import { expect } from "vitest";
 import type { Tensor } from "../../lib/tensor.js";
-import type { OpCase, OpContext } from "./devices.js";
+import { type OpCase, type OpContext, withEnvironment } from "./devices.js";
 import { FarTensors } from "./farTensors.js";
 import { Random } from "./random.js";
 
@@ -22,9 +22,7 @@ export async function compareFarWithNear(
 ): Promise<{ far: number[][]; near: number[][] }> {
   const results = [];
   for (const far of [false, true]) {
-    Object.assign(process.env, environment);
-    const stream = device.createStream();
-    for (const name of Object.keys(environment)) delete process.env[name];
+    const stream = withEnvironment(environment, () => device.createStream());
     const scope = stream.scope();
     const tensors = new FarTensors(stream, new Random(17), { axis, far, odd });
     try {

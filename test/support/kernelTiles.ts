@@ -1,0 +1,92 @@
+/**
+ * The tiles of the GPU's kernels, read from their sources, so that cases at the borders of tiles follow them; and the sizes at
+ * such a border. The CPU device runs the same cases: its tiles (multiples of 6, 12, 16 and 64) are among them.
+ */
+import { readFileSync } from "node:fs";
+
+/** A tile's size, and one and two either side of it. */
+export const around = (size: number): number[] => [-2, -1, 0, 1, 2].map((more) => size + more);
+
+export interface AttentionTiles {
+  readonly kernel: "sm90" | "tiles" | "any";
+  readonly Dh: number;
+  readonly Dv: number;
+  /** Rows and keys of a tile. */
+  readonly rows: number;
+  readonly keys: number;
+}
+
+export interface ProductTiles {
+  /** As WARPLOOP_LINEAR_TILE names it. */
+  readonly name: string;
+  /** Rows and columns of a tile; of all blocks of a cluster. */
+  readonly rows: number;
+  readonly columns: number;
+  /** Rows that one block of a cluster has. */
+  readonly blockRows: number;
+}
+
+function matches(path: string, pattern: RegExp): number[][] {
+  const text = readFileSync(new URL(`../../native/${path}`, import.meta.url), "utf8");
+  const found = [...text.matchAll(pattern)].map(([, ...groups]) => groups.map(Number));
+  if (found.length === 0) throw new Error(`${path} has nothing like ${pattern.source}: tiles have moved`);
+  return found;
+}
+
+const instances = [64, 128, 192, 256].map((width) => `cuda/attention/instances/bf16_${width}.cu`);
+
+export const attentionTiles: readonly AttentionTiles[] = [
+  ...matches("ops/flash_attention/flash_attention.sm90.cu", /start<Shape<(\d+), (\d+), (\d+), (\d+)>/g).map(
+    ([Dh, Dv, keys, consumers]) =>
+      ({ kernel: "sm90", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 64 * consumers! }) as const,
+  ),
+  ...instances
+    .flatMap((path) => matches(path, /WideShape<bf16, (\d+), (\d+), (\d+), (\d+), \d+>/g))
+    .map(
+      ([Dh, Dv, blocks, keys]) =>
+        ({ kernel: "tiles", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 64 * blocks! }) as const,
+    ),
+  {
+    kernel: "any",
+    Dh: 32,
+    Dv: 32,
+    keys: matches("cuda/attention/any.cuh", /kAnyKeys = (\d+);/g)[0]![0]!,
+    rows: 16,
+  },
+];
+
+/** A sequence of at most so many rows (queries times heads of a KV head) is a tile of the narrow kernel. */
+export const narrowRows = matches("cuda/attention/items.cuh", /kNarrowRows = (\d+);/g)[0]![0]!;
+/** Keys after which the sums of a narrow tile begin anew. */
+export const narrowSpan = matches("cuda/attention/items.cuh", /kNarrowSpan = (\d+);/g)[0]![0]!;
+
+export const portableProducts: readonly ProductTiles[] = matches(
+  "cuda/gemm/schedule.h",
+  /using (?:Stream|Tile)(\d+)x(\d+) =/g,
+).map(([rows, columns]) => ({
+  name: `${rows}x${columns}`,
+  rows: rows!,
+  columns: columns!,
+  blockRows: rows!,
+}));
+
+export const hopperProducts: readonly ProductTiles[] = matches(
+  "ops/linear/linear.sm90.cu",
+  /LinearTile<T, (\d+), (\d+), (\d+), \d+>/g,
+).map(([rows, columns, cluster]) => ({
+  name: `h${rows}x${columns}`,
+  rows: rows! * cluster!,
+  columns: columns!,
+  blockRows: rows!,
+}));
+
+/** Of groupedLinear's Hopper kernel, without names: the number of rows chooses them. */
+export const hopperGrouped: readonly ProductTiles[] = matches(
+  "ops/grouped_linear/grouped_linear.sm90.cu",
+  /GroupedTile<T, (\d+), (\d+), (\d+), \d+, \w+>/g,
+).map(([rows, columns, cluster]) => ({
+  name: "",
+  rows: rows! * cluster!,
+  columns: columns!,
+  blockRows: rows!,
+}));
