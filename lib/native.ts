@@ -60,6 +60,10 @@ interface Native {
   failNextLaunch?(): void;
   /** Only there, too: grids run their last `blocks` blocks only; 0: all. */
   runLastBlocks?(blocks: number): void;
+  /** Ops take the kernel of that name of their table, or fail with what it refuses; "": as they like. */
+  forceKernel?(name: string): void;
+  /** Of streams that are created from now on; without arguments: as usual. */
+  setScratch?(workspaceBytes?: number, counters?: number): void;
   liveHandles(): Readonly<Record<"devices" | "memory" | "streams" | "graphs" | "files", number>>;
   createStream(device: Handle): Handle;
   disposeStream(stream: Handle): void;

@@ -1,5 +1,10 @@
 // The kernels of one op in order of preference, each with what keeps it from being used.
 #pragma once
+#ifdef WARPLOOP_SIMT
+#include <string>
+
+#include "core/error.h"
+#endif
 #include "cuda/cuda_context.h"
 
 namespace warploop::cuda {
@@ -13,10 +18,23 @@ struct Candidate {
   void (*run)(const Params& params, CudaContext& context);
 };
 
+#ifdef WARPLOOP_SIMT
+/// For tests: the kernel that has to be taken by ops whose table has one of that name. Empty: none.
+std::string& forced_kernel();
+#endif
+
 /// The first candidate that does not refuse.
 template <class Params, int n>
 const Candidate<Params>& choose(const Candidate<Params> (&candidates)[n], const Params& params,
                                 const CudaContext& context) {
+#ifdef WARPLOOP_SIMT
+  for (const Candidate<Params>& candidate : candidates) {
+    if (forced_kernel() != candidate.name) continue;
+    const char* reason = candidate.refuse ? candidate.refuse(params, context) : nullptr;
+    if (reason) fail_execution("the kernel ", candidate.name, " cannot run this: ", reason);
+    return candidate;
+  }
+#endif
   for (int i = 0; i < n - 1; i++) {
     if (!candidates[i].refuse(params, context)) return candidates[i];
   }

@@ -19,9 +19,11 @@ inline constexpr int kCounters = 65536;
 
 struct CudaContext {
   cudaStream_t stream;
-  std::byte* workspace;  // [kWorkspaceBytes], device memory, aligned to 256
-  uint32_t* counters;    // [kCounters], device memory
-  FaultRecord* fault;    // device memory
+  std::byte* workspace;     // device memory, aligned to 256
+  int64_t workspace_bytes;  // kWorkspaceBytes; tests take less
+  uint32_t* counters;       // device memory
+  int32_t num_counters;     // kCounters; tests take fewer
+  FaultRecord* fault;       // device memory
   int num_sms;
   int compute_capability;     // 10 * major + minor: 80, 86, 89, 90
   bool portable_only;         // diagnostics: leave out the Hopper kernels

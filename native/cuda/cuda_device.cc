@@ -58,7 +58,12 @@ MemoryRef CudaDevice::allocate(size_t bytes) {
 }
 
 std::unique_ptr<Executor> CudaDevice::create_executor() {
-  return std::make_unique<CudaExecutor>(gpu_, allocate(CudaExecutor::kScratchBytes));
+#ifdef WARPLOOP_SIMT
+  const Scratch layout = scratch_of_new_streams();
+#else
+  const Scratch layout;
+#endif
+  return std::make_unique<CudaExecutor>(gpu_, allocate(layout.bytes()), layout);
 }
 
 }  // namespace warploop::cuda

@@ -36,24 +36,29 @@ CudaStream::~CudaStream() {
   cudaStreamDestroy(stream_);
 }
 
-CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch)
+CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& layout)
     : gpu_(gpu.index),
       scratch_(std::move(scratch)),
+      layout_(layout),
       stream_(gpu.index),
       uploads_(stream_),
       completions_(gpu.index, downloads_) {
   auto* bytes = static_cast<std::byte*>(scratch_->data());
   context_.stream = stream_;
   context_.workspace = bytes;
-  context_.counters = reinterpret_cast<uint32_t*>(bytes + kWorkspaceBytes);
-  context_.fault = reinterpret_cast<FaultRecord*>(context_.counters + kCounters);
+  context_.workspace_bytes = static_cast<int64_t>(layout_.workspace_bytes);
+  context_.counters = reinterpret_cast<uint32_t*>(bytes + layout_.counters_at());
+  context_.num_counters = static_cast<int32_t>(layout_.num_counters);
+  context_.fault = reinterpret_cast<FaultRecord*>(bytes + layout_.fault_at());
   context_.num_sms = gpu.num_sms;
   context_.compute_capability = gpu.compute_capability;
   context_.portable_only = !environment("WARPLOOP_PORTABLE").empty();
   context_.hopper_first = !environment("WARPLOOP_HOPPER_FIRST").empty();
   linear_tile_ = environment("WARPLOOP_LINEAR_TILE");
   context_.linear_tile = linear_tile_.empty() ? nullptr : linear_tile_.c_str();
-  require(cudaMemsetAsync(context_.counters, 0, kScratchBytes - kWorkspaceBytes, stream_), "cudaMemsetAsync");
+  require(
+      cudaMemsetAsync(bytes + layout_.workspace_bytes, 0, layout_.bytes() - layout_.workspace_bytes, stream_),
+      "cudaMemsetAsync");
 }
 
 CudaExecutor::~CudaExecutor() {
@@ -112,6 +117,9 @@ void CudaExecutor::replay(Graph& graph) {
 void CudaExecutor::run(const Command& command) {
   try {
     command.run(command.params(), *this);
+#ifdef WARPLOOP_SIMT
+    check_scratch();
+#endif
   } catch (const std::exception& e) {
     fail_execution(name_of(command.op), ": ", e.what(), " (", command.describe(command.params()), ")");
   }

@@ -15,6 +15,7 @@
 #include "cuda/cuda_context.h"
 #include "cuda/gpu.h"
 #include "cuda/pinned.h"
+#include "cuda/scratch.h"
 
 namespace warploop::cuda {
 
@@ -33,12 +34,8 @@ class CudaStream {
 
 class CudaExecutor final : public Executor {
  public:
-  /// Workspace, counters, fault record.
-  static constexpr size_t kScratchBytes =
-      kWorkspaceBytes + kCounters * sizeof(uint32_t) + sizeof(FaultRecord);
-
-  /// `scratch`: kScratchBytes of the GPU.
-  CudaExecutor(const Gpu& gpu, MemoryRef scratch);
+  /// `scratch`: layout.bytes() of the GPU.
+  CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& layout);
   /// Waits for the GPU and runs what still waits for it.
   ~CudaExecutor() override;
 
@@ -55,6 +52,10 @@ class CudaExecutor final : public Executor {
 
  private:
   void run(const Command& command);
+#ifdef WARPLOOP_SIMT
+  /// Puts a check on the stream: the guards are whole, the counters zero.
+  void check_scratch();
+#endif
   std::unique_ptr<Graph::Compiled> compile(const Graph& graph);
   /// Issues a copy into pinned memory and returns where it goes. Null: there was no room, `host` has the data
   /// now.
@@ -62,6 +63,7 @@ class CudaExecutor final : public Executor {
 
   const int gpu_;
   MemoryRef scratch_;
+  const Scratch layout_;
   CudaStream stream_;
   CudaContext context_;
   std::string linear_tile_;  // behind context_.linear_tile

@@ -114,6 +114,8 @@ class Load : public AsyncWork {
 
  protected:
   virtual void fill(SharedPlace target) const = 0;
+  const race::Moment& moment() const { return moments_[0]; }
+  Site site() const { return site_; }
 
  private:
   const char* operation_;
@@ -137,6 +139,7 @@ class BoxLoad final : public Load {
     for (uint32_t r = 0; r < box_.rows(); r++) {
       std::fill(row.begin(), row.end(), std::byte{0});
       const Box::Part part = box_.part(r);
+      race::async_global(moment(), *target.block, part.tensor.data(), part.tensor.size(), false, site());
       std::copy(part.tensor.begin(), part.tensor.end(), row.begin() + part.begin);
       for (uint32_t at = 0; at < row_bytes; at += kPieceBytes) {
         const uint32_t to = swizzled_offset(target.offset + r * row_bytes + at, box_.map.swizzle_bytes);
@@ -154,7 +157,10 @@ class BytesLoad final : public Load {
       : Load("bulk_load", site, bytes, {target}, barrier), source_(source), bytes_(bytes) {}
 
  private:
-  void fill(SharedPlace target) const override { std::memcpy(target.data(), source_, bytes_); }
+  void fill(SharedPlace target) const override {
+    race::async_global(moment(), *target.block, const_cast<void*>(source_), bytes_, false, site());
+    std::memcpy(target.data(), source_, bytes_);
+  }
 
   const void* source_;
   uint32_t bytes_;
@@ -211,8 +217,9 @@ struct StoreBox {
     read();
     for (uint32_t r = 0; r < box.rows(); r++) {
       const Box::Part part = box.part(r);
-      if (!part.tensor.empty())
-        std::memcpy(part.tensor.data(), &bytes[r * box.row_bytes() + part.begin], part.tensor.size());
+      if (part.tensor.empty()) continue;
+      race::async_global(moment, *source.block, part.tensor.data(), part.tensor.size(), true, site);
+      std::memcpy(part.tensor.data(), &bytes[r * box.row_bytes() + part.begin], part.tensor.size());
     }
     written = true;
   }

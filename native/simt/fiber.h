@@ -16,6 +16,8 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
+  /// Whether `p` points into its stack.
+  bool holds(const void* p) const { return p >= lowest_ && p < static_cast<const char*>(lowest_) + size_; }
   /// Forgets what the fiber was doing: its frames are not unwound. The next switch starts `entry` again.
   void reset();
   /// Leaves this fiber, which runs now, for `to`. Returns when somebody switches back.

@@ -143,6 +143,7 @@ void Scheduler::start_cluster(Cluster& cluster, uint32_t number) {
     cluster.blocks.back()->rank = static_cast<int>(cluster.blocks.size()) - 1;
   }
   cluster.blocks.resize(blocks);
+  cluster.number = number;
   cluster.running = 0;
   for (uint32_t rank = 0; rank < blocks; rank++) {
     const uint3 index = {x * dim.x + rank % dim.x, y * dim.y + rank / dim.x % dim.y,
@@ -229,6 +230,7 @@ void Scheduler::run(const Launch& launch) {
   }
   gridDim = launch.grid;
   blockDim = launch.block;
+  race::launch_started();
   try {
     run_clusters();
   } catch (...) {

@@ -145,10 +145,14 @@ void wait_for_mbarrier(uint32_t address, uint32_t parity, Site site) {
   const Place place = place_of(address, operation, site);
   if (&place.block != &self_block()) fail(operation, site, "the barrier lies in another block");
   if (parity > 1) fail(operation, site, "parity ", parity, ": expected 0 or 1");
+  scheduler().linger(operation, site);
+  race::wait_begun(self(), place.data(), load(place, operation, site).phase != parity, site);
   while (load(place, operation, site).phase == parity) {
     sm90(place.block).mbarriers.waiters.push_back({place.offset, parity, &self()});
     scheduler().block(operation, site);
+    scheduler().linger(operation, site);
   }
+  race::wait_ended(self());
   race::acquire(self(), place.data());
 }
 

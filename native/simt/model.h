@@ -100,6 +100,7 @@ struct Block {
 /// Blocks that run at the same time and see each other's shared memory; one block in launches without
 /// clusters.
 struct Cluster {
+  uint32_t number = 0;                         // in the launch
   std::vector<std::unique_ptr<Block>> blocks;  // by rank
   int running = 0;                             // threads that have not ended
   std::unique_ptr<Attachment> attachment;      // of the sm_90 operations

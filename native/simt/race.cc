@@ -7,40 +7,23 @@
 // come to race_callbacks.cc, not to the sanitizer's own library.
 #include "simt/race.h"
 
-#include <bit>
-#include <unordered_map>
-
 #include "simt/diagnostics.h"
+#include "simt/fiber.h"
+#include "simt/race_global.h"
 #include "simt/race_report.h"
 #include "simt/race_state.h"
 
 namespace warploop::simt::race {
 namespace {
 
-Place place_of(Site site) {
-  static_assert(sizeof(Site) == sizeof(uintptr_t));  // a pointer to a constant
-  return {std::bit_cast<uintptr_t>(site), true};
-}
-
-template <class Visit>
-void for_each_lane(Warp& warp, uint32_t lanes, Visit visit) {
-  for (; lanes; lanes &= lanes - 1) visit(warp.threads[std::countr_zero(lanes)]);
-}
-
 /// What all `lanes` know together, to each of them.
 void share(Gathering& all, Races& races, Warp& warp, uint32_t lanes) {
-  const ClockPtr known = all.take_known(), fenced = all.take_fenced();
+  const Knowledge sum = all.take();
   for_each_lane(warp, lanes, [&](Thread& thread) {
     View& view = races.view(thread);
-    view.known = known;
-    view.fenced = fenced;
+    static_cast<Knowledge&>(view) = sum;
     view.step++;
   });
-}
-
-void end_phase(Object& object) {
-  object.done_known = joined(object.done_known, object.open.take_known());
-  object.done_fenced = joined(object.done_fenced, object.open.take_fenced());
 }
 
 /// `known`, and the operation and those of its agent before it.
@@ -55,10 +38,14 @@ ClockPtr with(const ClockPtr& known, const Moment& operation) {
 }  // namespace
 
 Races::Races(Cluster& cluster, size_t threads_of_block)
-    : threads_of_block_(threads_of_block), memories_(cluster.blocks.size()) {
+    : cluster_(cluster.number), threads_of_block_(threads_of_block), memories_(cluster.blocks.size()) {
   const size_t threads = threads_of_block * cluster.blocks.size();
   views_.resize(threads);
-  for (size_t i = 0; i < threads; i++) views_[i].agent = static_cast<uint16_t>(i);
+  for (size_t i = 0; i < threads; i++) {
+    views_[i].agent = static_cast<uint16_t>(i);
+    views_[i].cluster = cluster_;
+  }
+  waits_.resize((threads_of_block + 31) / 32 * cluster.blocks.size());
 }
 
 View& Races::view(const Thread& thread) {
@@ -77,11 +64,11 @@ uint16_t Races::agent_of(const void* object, AgentKind kind) {
 }
 
 Moment Races::begin(uint16_t agent, Gathering& before) {
-  return {agent, steps_[agent - views_.size()]++, before.take_known(), before.take_fenced()};
+  return {before.take(), agent, cluster_, steps_[agent - views_.size()]++};
 }
 
-void Races::note(std::optional<Conflict> conflict, const Block& block) {
-  if (conflict && !report_) report_ = Report{*conflict, &block, current_thread};
+void Races::note(std::optional<Conflict> conflict, const Block* block) {
+  if (conflict && !report_) report_ = Report{*conflict, block, current_thread};
 }
 
 void Races::raise() {
@@ -96,7 +83,7 @@ Races& races_of(const Block& block) { return static_cast<Races&>(*block.cluster-
 
 void block_started(Block& block) {
   if (block.rank == 0) block.race = std::make_unique<Races>(*block.cluster, block.threads.size());
-  races_of(block).memory(block).open(block.shared.bytes());
+  races_of(block).memory(block).open(block.shared.bytes(), false);
 }
 
 void block_ended(Block& block) { races_of(block).raise(); }
@@ -118,11 +105,15 @@ void access(Thread& thread, const void* p, size_t bytes, Kind kind, Place place)
     for (const auto& peer : thread.warp->block->cluster->blocks) {
       if (peer->shared.holds(p)) owner = peer.get();
     }
-    if (!owner) return;  // global memory, or the stack
   }
-  Races& races = races_of(*owner);
+  Races& races = races_of(*thread.warp->block);
+  if (!owner) {
+    if (!thread.fiber || thread.fiber->holds(p)) return;
+    races.note(GlobalMemory::of_launch().access(races.view(thread), kind, false, p, bytes, place), nullptr);
+    return;
+  }
   const size_t offset = static_cast<size_t>(static_cast<const std::byte*>(p) - owner->shared.data());
-  races.note(races.memory(*owner).access(races.view(thread), kind, false, offset, bytes, place), *owner);
+  races.note(races.memory(*owner).access(races.view(thread), kind, false, offset, bytes, place), owner);
 }
 
 void warp_synchronized(Warp& warp, uint32_t lanes) {
@@ -146,7 +137,8 @@ void barrier_arrived(Barrier& barrier, Warp& warp) {
 
 void barrier_left(Barrier& barrier, Warp& warp) {
   Races& races = races_of(*warp.block);
-  end_phase(races.object(&barrier));
+  Object& object = races.object(&barrier);
+  object.done.learn(object.open.take());
   for_each_lane(warp, warp.lanes, [&](Thread& thread) { acquire(thread, &barrier); });
 }
 
@@ -155,7 +147,8 @@ void copy_issued(Thread& thread, const AsyncCopy& copy) {
   Races& races = races_of(block);
   const size_t offset = static_cast<size_t>(copy.target - block.shared.data());
   races.note(races.memory(block).copy_started(races.view(thread), offset, copy.bytes, place_of(copy.site)),
-             block);
+             &block);
+  if (copy.source) access(thread, copy.source, copy.bytes, Kind::read, place_of(copy.site));
   races.raise();
 }
 
@@ -174,19 +167,27 @@ void release(Thread& thread, const void* object) {
   view.step++;
 }
 
-void phase_over(Block& block, const void* object) { end_phase(races_of(block).object(object)); }
+void phase_over(Block& block, const void* object) {
+  Races& races = races_of(block);
+  Object& o = races.object(object);
+  check_waits(o);
+  o.done.learn(o.open.take());
+}
 
 void acquire(Thread& thread, const void* object) {
   Races& races = races_of(*thread.warp->block);
   View& view = races.view(thread);
   Object& o = races.object(object);
-  if (view.known != o.last_known || o.joined_with != o.done_known) {  // lanes of a warp mostly know the same
+  if (view.known != o.last_known || o.joined_with != o.done.known) {  // lanes of a warp mostly know the same
     o.last_known = view.known;
-    o.joined_with = o.done_known;
-    o.last_joined = joined(view.known, o.done_known);
+    o.joined_with = o.done.known;
+    o.last_joined = joined(view.known, o.done.known);
   }
   view.known = o.last_joined;
-  view.fenced = joined(view.fenced, o.done_fenced);
+  view.fenced = joined(view.fenced, o.done.fenced);
+  view.others = joined(view.others, o.done.others);
+  view.visible = joined(view.visible, o.done.visible);
+  view.heard = joined(view.heard, o.done.heard);
 }
 
 void forget(Block& block, const void* object) { races_of(block).object(object) = {}; }
@@ -195,7 +196,7 @@ void proxy_fence(Thread& thread) {
   View& view = races_of(*thread.warp->block).view(thread);
   Gathering all;
   all.add(view);
-  view.fenced = all.take_known();
+  view.fenced = all.take().known;
   view.step++;
 }
 
@@ -212,7 +213,7 @@ Moment load_issued(Block& target, const void* barrier) {
 void load_landed(const Moment& load, Block& target, const void* barrier, void* p, size_t bytes, Site site) {
   Races& races = races_of(target);
   const size_t offset = static_cast<size_t>(static_cast<std::byte*>(p) - target.shared.data());
-  races.note(races.memory(target).access(load, Kind::write, true, offset, bytes, place_of(site)), target);
+  races.note(races.memory(target).access(load, Kind::write, true, offset, bytes, place_of(site)), &target);
   races.raise();
   races.object(barrier).open.add(load);
 }
@@ -258,7 +259,7 @@ void product_waited(Warp& warp, const Moment& product) {
 void async_read(const Moment& moment, Block& block, const void* p, size_t bytes, Site site) {
   Races& races = races_of(block);
   const size_t offset = static_cast<size_t>(static_cast<const std::byte*>(p) - block.shared.data());
-  races.note(races.memory(block).access(moment, Kind::read, true, offset, bytes, place_of(site)), block);
+  races.note(races.memory(block).access(moment, Kind::read, true, offset, bytes, place_of(site)), &block);
   races.raise();
 }
 

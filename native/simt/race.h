@@ -11,6 +11,9 @@
 
 namespace warploop::simt::race {
 
+/// Of an atomic: what it orders besides itself.
+enum class Order { relaxed, acquire, release, both };
+
 #ifdef WARPLOOP_SIMT_RACE
 /// An asynchronous operation: who it is, and what came before its issue.
 using Moment = View;
@@ -24,9 +27,10 @@ struct Moment {};
   inline Moment signature { return {}; }
 #endif
 
+WARPLOOP_RACE_EVENT(launch_started())
 WARPLOOP_RACE_EVENT(block_started([[maybe_unused]] Block& block))
 WARPLOOP_RACE_EVENT(block_ended([[maybe_unused]] Block& block))
-/// An emulated instruction of `thread` reads or writes shared memory.
+/// An emulated instruction of `thread` reads or writes memory.
 WARPLOOP_RACE_EVENT(read([[maybe_unused]] Thread& thread, [[maybe_unused]] const void* p,
                          [[maybe_unused]] size_t bytes, [[maybe_unused]] Site site))
 WARPLOOP_RACE_EVENT(write([[maybe_unused]] Thread& thread, [[maybe_unused]] void* p,
@@ -45,6 +49,16 @@ WARPLOOP_RACE_EVENT(release([[maybe_unused]] Thread& thread, [[maybe_unused]] co
 WARPLOOP_RACE_EVENT(phase_over([[maybe_unused]] Block& block, [[maybe_unused]] const void* object))
 WARPLOOP_RACE_EVENT(acquire([[maybe_unused]] Thread& thread, [[maybe_unused]] const void* object))
 WARPLOOP_RACE_EVENT(forget([[maybe_unused]] Block& block, [[maybe_unused]] const void* object))
+/// mbarrier_wait: `over`: the phase is over already. The thread goes on. The lanes of a warp operation are
+/// there.
+WARPLOOP_RACE_EVENT(wait_begun([[maybe_unused]] Thread& thread, [[maybe_unused]] const void* object,
+                               [[maybe_unused]] bool over, [[maybe_unused]] Site site))
+WARPLOOP_RACE_EVENT(wait_ended([[maybe_unused]] Thread& thread))
+WARPLOOP_RACE_EVENT(lanes_met([[maybe_unused]] Warp& warp, [[maybe_unused]] uint32_t lanes))
+/// fence_device, and atomics of device scope: what orders the blocks of a launch.
+WARPLOOP_RACE_EVENT(device_fence([[maybe_unused]] Thread& thread))
+WARPLOOP_RACE_EVENT(device_atomic([[maybe_unused]] Thread& thread, [[maybe_unused]] const void* p,
+                                  [[maybe_unused]] Order order))
 
 // Operations of the copy engine and the tensor cores. Each sees what came before its issue; a thread knows of
 // its accesses after the wait for it. Plain writes are visible to it only behind a proxy fence.
@@ -63,6 +77,10 @@ WARPLOOP_RACE_EVENT(product_waited([[maybe_unused]] Warp& warp, [[maybe_unused]]
 WARPLOOP_RACE_EVENT(async_read([[maybe_unused]] const Moment& moment, [[maybe_unused]] Block& block,
                                [[maybe_unused]] const void* p, [[maybe_unused]] size_t bytes,
                                [[maybe_unused]] Site site))
+/// A load or a store accesses global memory.
+WARPLOOP_RACE_EVENT(async_global([[maybe_unused]] const Moment& moment, [[maybe_unused]] Block& block,
+                                 [[maybe_unused]] void* p, [[maybe_unused]] size_t bytes,
+                                 [[maybe_unused]] bool writes, [[maybe_unused]] Site site))
 
 #undef WARPLOOP_RACE_EVENT
 #undef WARPLOOP_RACE_MOMENT

@@ -29,6 +29,33 @@ ClockPtr joined(const ClockPtr& a, const ClockPtr& b) {
   return sum;
 }
 
+DevicePtr joined(const DevicePtr& a, const DevicePtr& b) {
+  if (!b || a == b) return a;
+  if (!a) return b;
+  auto sum = std::make_shared<DeviceClock>();
+  auto i = a->begin(), j = b->begin();
+  while (i != a->end() || j != b->end()) {
+    if (j == b->end() || (i != a->end() && i->first < j->first)) {
+      sum->push_back(*i++);
+    } else if (i == a->end() || j->first < i->first) {
+      sum->push_back(*j++);
+    } else {
+      sum->push_back({i->first, joined(i->second, j->second)});
+      i++, j++;
+    }
+  }
+  if (*sum == *a) return a;
+  return *sum == *b ? b : sum;
+}
+
+void Knowledge::learn(const Knowledge& more) {
+  known = joined(known, more.known);
+  fenced = joined(fenced, more.fenced);
+  others = joined(others, more.others);
+  visible = joined(visible, more.visible);
+  heard = joined(heard, more.heard);
+}
+
 void Gathering::add(Clock& sum, ClockPtr& last, const ClockPtr& clock) {
   if (!clock || clock == last) return;
   join(sum, *clock);
@@ -40,6 +67,14 @@ void Gathering::add(const View& view) {
   add(fenced_, last_fenced_, view.fenced);
   if (known_.size() <= view.agent) known_.resize(view.agent + 1u, 0);
   known_[view.agent] = std::max(known_[view.agent], view.step);
+  others_ = joined(others_, view.others);
+  visible_ = joined(visible_, view.visible);
+  heard_ = joined(heard_, view.heard);
+}
+
+Knowledge Gathering::take() {
+  return {take(known_, last_known_), take(fenced_, last_fenced_), std::exchange(others_, nullptr),
+          std::exchange(visible_, nullptr), std::exchange(heard_, nullptr)};
 }
 
 ClockPtr Gathering::take(Clock& sum, ClockPtr& last) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace warploop::simt::race {
@@ -20,21 +21,37 @@ inline uint32_t entry(const ClockPtr& clock, size_t agent) {
 /// The larger of both, entry by entry.
 ClockPtr joined(const ClockPtr& a, const ClockPtr& b);
 
-/// What an agent is and knows at a step.
-struct View {
-  uint16_t agent = 0;
-  uint32_t step = 1;
-  ClockPtr known;   // whose accesses come before its own; of the agent itself all do
-  ClockPtr fenced;  // plain writes that the copy engine and the tensor cores see
+/// What is known of the agents of other clusters, by the cluster's number in the launch, ascending. Only
+/// fences and atomics of device scope carry it from one cluster to another.
+using DeviceClock = std::vector<std::pair<uint32_t, ClockPtr>>;
+using DevicePtr = std::shared_ptr<const DeviceClock>;  // as ClockPtr
+DevicePtr joined(const DevicePtr& a, const DevicePtr& b);
+
+struct Knowledge {
+  ClockPtr known;     // whose accesses come before its own; of the agent itself all do
+  ClockPtr fenced;    // plain writes that the copy engine and the tensor cores see
+  DevicePtr others;   // as `known`, of other clusters
+  DevicePtr visible;  // what fences have made visible to the device: what a relaxed atomic tells others
+  DevicePtr heard;    // what atomics have heard from others: a fence makes it `others`
+
+  void learn(const Knowledge& more);
 };
 
-/// The knowledge of several agents put together.
+/// What an agent is and knows at a step.
+struct View : Knowledge {
+  uint16_t agent = 0;
+  uint32_t cluster = 0;
+  uint32_t step = 1;
+};
+
+/// The knowledge of several agents of a cluster put together.
 class Gathering {
  public:
   void add(const View& view);
   /// Empties it.
-  ClockPtr take_known() { return take(known_, last_known_); }
-  ClockPtr take_fenced() { return take(fenced_, last_fenced_); }
+  Knowledge take();
+  /// Whether step `step` of an agent of the same cluster comes before what has been gathered.
+  bool covers(uint16_t agent, uint32_t step) const { return agent < known_.size() && known_[agent] >= step; }
 
  private:
   static void add(Clock& sum, ClockPtr& last, const ClockPtr& clock);
@@ -42,6 +59,7 @@ class Gathering {
 
   Clock known_, fenced_;
   ClockPtr last_known_, last_fenced_;  // added last: neighbours often bring the same
+  DevicePtr others_, visible_, heard_;
 };
 
 }  // namespace warploop::simt::race

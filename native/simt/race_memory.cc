@@ -5,9 +5,22 @@
 namespace warploop::simt::race {
 namespace {
 
+/// What `me` knows of the cluster of `earlier`.
+ClockPtr clock_of(const Access& earlier, const View& me) {
+  if (earlier.cluster == me.cluster) return me.known;
+  if (!me.others) return nullptr;
+  const auto found = std::lower_bound(me.others->begin(), me.others->end(), earlier.cluster,
+                                      [](const auto& a, uint32_t cluster) { return a.first < cluster; });
+  return found != me.others->end() && found->first == earlier.cluster ? found->second : nullptr;
+}
+
+bool same_agent(const Access& earlier, const View& me) {
+  return earlier.agent == me.agent && earlier.cluster == me.cluster;
+}
+
 /// `earlier` comes before everything that `me` does now.
 bool before(const Access& earlier, const View& me) {
-  return earlier.agent == me.agent || entry(me.known, earlier.agent) >= earlier.step;
+  return same_agent(earlier, me) || entry(clock_of(earlier, me), earlier.agent) >= earlier.step;
 }
 
 bool meets(const Access& earlier, const Access& now) {
@@ -16,9 +29,11 @@ bool meets(const Access& earlier, const Access& now) {
 
 }  // namespace
 
-void Memory::open(size_t bytes) {
+void Memory::open(size_t bytes, bool initialised) {
   cells_.clear();
   cells_.resize((bytes + kCellBytes - 1) / kCellBytes);
+  if (!initialised) return;
+  for (Cell& cell : cells_) cell.initialised = (1u << kCellBytes) - 1;
 }
 
 void Memory::note_read(Cell& cell, const View& me, const Access& now) {
@@ -46,7 +61,10 @@ const char* Memory::touch_for_write(Cell& cell, const View& me, const Access& no
     return true;
   };
   const char* text = nullptr;
-  if (conflicts(cell.read) || (cell.more && std::any_of(cell.more->begin(), cell.more->end(), conflicts))) {
+  // A plain write after an atomic of the same thread, with none since: that one has come after all before it.
+  const bool own_atomic = cell.write.atomic && same_agent(cell.write, me) && !now.atomic;
+  if (!own_atomic &&
+      (conflicts(cell.read) || (cell.more && std::any_of(cell.more->begin(), cell.more->end(), conflicts)))) {
     text = "is not ordered after an earlier read";
   }
   if (now.atomic) {
@@ -69,7 +87,8 @@ const char* Memory::touch(Cell& cell, const View& me, const Access& now, Access&
       text = "touches the target of a copy_async that has not been waited for";
     } else if (!before(write, me)) {
       text = "is not ordered after an earlier write";
-    } else if (now.async && !write.async && entry(me.fenced, write.agent) < write.step) {
+    } else if (now.async && !write.async && write.cluster == me.cluster &&
+               entry(me.fenced, write.agent) < write.step) {
       text = "comes after a plain write without fence_async_shared() between them";
     }
     if (text) earlier = write;
@@ -86,7 +105,7 @@ const char* Memory::touch(Cell& cell, const View& me, const Access& now, Access&
 std::optional<Conflict> Memory::access(const View& me, Kind kind, bool async, size_t offset, size_t bytes,
                                        Place place) {
   std::optional<Conflict> first;
-  Access now{place.value, me.step, me.agent};
+  Access now{place.value, me.step, me.cluster, me.agent};
   now.is_site = place.is_site;
   now.async = async;
   now.atomic = kind == Kind::atomic;

@@ -1,4 +1,5 @@
-// Who accessed which bytes of a block's shared memory last, and which of two accesses conflict.
+// Who accessed which bytes last, of a block's shared memory or of a page of global memory, and which of two
+// accesses conflict.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@ enum class Kind : uint8_t { read, write, atomic };
 struct Access {
   uintptr_t place = 0;
   uint32_t step = 0;  // of the agent; 0: there was no access
+  uint32_t cluster = 0;
   uint16_t agent = 0;
   uint8_t bytes : 2 = 0;  // of the cell, as bits
   uint8_t is_site : 1 = 0;
@@ -32,15 +34,15 @@ struct Access {
 
 struct Conflict {
   const char* text;
-  size_t offset;  // in the shared memory
+  size_t offset;  // in the memory
   Access now;
   Access earlier;  // step 0: none
 };
 
 class Memory {
  public:
-  /// Forgets everything.
-  void open(size_t bytes);
+  /// Forgets everything. `initialised`: all of it has contents.
+  void open(size_t bytes, bool initialised);
 
   /// `me` accesses [offset, offset + bytes). `async`: it is the copy engine or the tensor cores.
   std::optional<Conflict> access(const View& me, Kind kind, bool async, size_t offset, size_t bytes,

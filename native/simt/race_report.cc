@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "simt/scheduler.h"
 
 namespace warploop::simt::race {
 namespace {
@@ -48,8 +49,22 @@ std::string place_text(const Access& access) {
   return simt::place(std::bit_cast<Site>(access.place));
 }
 
-std::string agent_text(const Races& races, uint16_t agent) {
+std::string block_text(uint3 index) { return concat('(', index.x, ", ", index.y, ", ", index.z, ')'); }
+
+/// Where block `rank` of a cluster is in the grid.
+uint3 index_of(uint32_t cluster, uint32_t rank) {
+  const Launch& launch = scheduler().launch();
+  const dim3 dim = launch.cluster;
+  const uint32_t columns = launch.grid.x / dim.x, rows = launch.grid.y / dim.y;
+  return {cluster % columns * dim.x + rank % dim.x, cluster / columns % rows * dim.y + rank / dim.x % dim.y,
+          cluster / columns / rows * dim.z + rank / (dim.x * dim.y)};
+}
+
+std::string agent_text(const Races& races, uint32_t cluster, uint16_t agent) {
   const auto thread_text = [&](size_t rank, int number) {
+    if (cluster != races.cluster())
+      return concat("thread ", number, " of block ",
+                    block_text(index_of(cluster, static_cast<uint32_t>(rank))));
     const bool alone = races.threads() == races.threads_of_block();
     return alone ? concat("thread ", number)
                  : concat("thread ", number, " of block ", rank, " of the cluster");
@@ -57,6 +72,7 @@ std::string agent_text(const Races& races, uint16_t agent) {
   if (agent < races.threads()) {
     return thread_text(agent / races.threads_of_block(), static_cast<int>(agent % races.threads_of_block()));
   }
+  if (cluster != races.cluster()) return concat("a bulk copy of block ", block_text(index_of(cluster, 0)));
   const auto [kind, object] = races.name(agent);
   if (kind == AgentKind::load) return "a bulk load";
   if (kind == AgentKind::product) return concat("a wgmma of warp ", static_cast<const Warp*>(object)->number);
@@ -67,7 +83,7 @@ std::string agent_text(const Races& races, uint16_t agent) {
 
 std::string access_text(const Races& races, const Access& access) {
   const char* kind = access.atomic ? "atomic" : access.writes ? "write" : "read";
-  return concat(kind, " at ", place_text(access), " by ", agent_text(races, access.agent));
+  return concat(kind, " at ", place_text(access), " by ", agent_text(races, access.cluster, access.agent));
 }
 
 }  // namespace
@@ -76,8 +92,8 @@ std::string describe(const Races& races, const Report& report) {
   const Conflict& c = report.conflict;
   std::string text = concat(access_text(races, c.now), ' ', c.text);
   if (c.earlier.step) text += concat(": ", access_text(races, c.earlier));
-  return text + concat(", shared offset ", c.offset, " of block (", report.block->index.x, ", ",
-                       report.block->index.y, ", ", report.block->index.z, ')');
+  if (!report.block) return text + ", global memory";
+  return text + concat(", shared offset ", c.offset, " of block ", block_text(report.block->index));
 }
 
 }  // namespace warploop::simt::race

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "simt/diagnostics.h"
+#include "simt/race.h"
 #include "simt/scheduler.h"
 
 namespace warploop::simt {
@@ -66,6 +67,7 @@ Rendezvous* arrive(const char* operation, uint32_t lanes, void* slot, Site site)
   r->arrived |= lane_bit;
   if (r->arrived == lanes) {
     scheduler().counters.rendezvous++;
+    race::lanes_met(warp, lanes);
     return r;
   }
   scheduler().block(operation, site);

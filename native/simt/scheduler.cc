@@ -14,6 +14,7 @@ namespace warploop::simt {
 namespace {
 
 constexpr int kPollsBeforeLanding = 64;      // with Landing::late: the others may be polling for the data
+constexpr uint32_t kLingerOdds = 64;         // one of so many calls of linger
 constexpr int kPollsUntilStuck = 1'000'000;  // without anything else happening
 constexpr uint64_t kLowPriority = uint64_t{1} << 32;
 
@@ -36,6 +37,7 @@ void Scheduler::reset() {
   async_.clear();
   landing_.reset();
   ready_.clear();
+  lingering_.clear();
   clusters_.clear();
   warp_ = nullptr;
   current_thread = nullptr;
@@ -83,7 +85,7 @@ Thread* Scheduler::pick() {
   } else if (!warp || !warp->ready || (rarely && schedule == Schedule::random)) {
     warp = pick_warp();
   }
-  if (!warp) return nullptr;
+  if (!warp) return async_.empty() ? take_lingering() : nullptr;  // what is under way lands first
   const int first = schedule == Schedule::fifo ? warp->last_lane + 1 : static_cast<int>(dice & 31);
   const int lane = (std::countr_zero(std::rotr(warp->ready, first)) + first) & 31;
   warp->ready &= ~(1u << lane);
@@ -107,6 +109,20 @@ void Scheduler::block(const char* operation, Site site) {
   if (next != &thread) resume(next);  // else an operation that landed just now has woken it
 }
 
+Thread* Scheduler::take_lingering() {
+  if (lingering_.empty()) return nullptr;
+  const size_t which = random_.below(static_cast<uint32_t>(lingering_.size()));
+  Thread* thread = lingering_[which];
+  lingering_.erase(lingering_.begin() + static_cast<ptrdiff_t>(which));
+  return thread;
+}
+
+void Scheduler::linger(const char* operation, Site site) {
+  if (options_.schedule == Schedule::fifo || random_.below(kLingerOdds)) return;
+  lingering_.push_back(&self());
+  block(operation, site);
+}
+
 void Scheduler::yield(const char* operation, Site site) {
   Thread& thread = self();
   Warp& warp = *thread.warp;
@@ -117,7 +133,10 @@ void Scheduler::yield(const char* operation, Site site) {
          "all threads that run only poll; blocks that wait for each other need WARPLOOP_SIMT_RESIDENT\n",
          who_waits_where());
   }
-  if (options_.async == Landing::late && polls_ > kPollsBeforeLanding) land_some(true);
+  if (polls_ > kPollsBeforeLanding) {
+    if (options_.async == Landing::late) land_some(true);
+    if (Thread* thread = take_lingering()) wake(*thread);
+  }
   warp.order = kLowPriority + next_order_++;
   warp_ = nullptr;
   Thread* next = pick();

@@ -36,6 +36,9 @@ class Scheduler {
   void wake(Thread& thread) { wake(*thread.warp, 1u << thread.lane); }
   /// The calling thread polls: others first.
   void yield(const char* operation, Site site);
+  /// The calling thread stands still for a while, or not: sometimes until the others can do nothing without
+  /// it. Lanes of a warp that nothing holds together drift apart so.
+  void linger(const char* operation, Site site);
   /// Lands now or at some later time, as Options::async says.
   void start(std::unique_ptr<AsyncWork> work);
 
@@ -63,6 +66,7 @@ class Scheduler {
   void enqueue(Warp& warp);
   void dequeue(Warp& warp);
   bool land_some(bool anyway);
+  Thread* take_lingering();
 
   Fiber& idle_worker();
   void enter(Thread& thread);
@@ -87,7 +91,8 @@ class Scheduler {
   std::vector<std::unique_ptr<AsyncWork>> async_;  // started, not landed
   uint32_t landing_odds_ = 8;                      // one of so many picks lands something
   std::unique_ptr<AsyncWork> landing_;             // landed last
-  int polls_ = 0;                                  // since something else than polling happened
+  std::vector<Thread*> lingering_;
+  int polls_ = 0;  // since something else than polling happened
   bool cluster_ended_ = false;
   std::exception_ptr error_;
 };

@@ -1,6 +1,7 @@
 // The planted bugs: what is replaced where, and who has to notice. A text that no longer occurs exactly once is an
 // error of the suite: the kernel has changed and the mutant has to follow.
 
+import { blockMutants } from "./mutants.blocks.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
@@ -17,4 +18,4 @@ import { hopperMutants } from "./mutants.sm90.mjs";
  */
 
 /** @type {Mutant[]} */
-export const mutants = [...portableMutants, ...maskMutants, ...hopperMutants];
+export const mutants = [...portableMutants, ...maskMutants, ...hopperMutants, ...blockMutants];

@@ -35,7 +35,7 @@ int64_t most_tiles(const AttentionProblem& p, const AttentionPlan& plan, int kin
 class Pieces {
  public:
   explicit Pieces(const CudaContext& context)
-      : at_(context.workspace), end_(context.workspace + kWorkspaceBytes) {}
+      : at_(context.workspace), end_(context.workspace + context.workspace_bytes) {}
 
   template <class T>
   T* take(int64_t count) {

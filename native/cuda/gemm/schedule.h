@@ -53,10 +53,11 @@ inline int64_t most_row_tiles(int64_t rows, int64_t groups, int tile_rows) {
 /// How many blocks share the K of each tile: as many as end soonest, in waves of blocks over the SMs. Times
 /// are counted in steps: a block takes kStart besides its own, and adding up the splits takes kReduce
 /// (about 1.5 us).
-inline int choose_splits(int64_t tiles, int64_t tile_bytes, int64_t steps, int min_steps, int64_t slots) {
+inline int choose_splits(int64_t tiles, int64_t tile_bytes, int64_t steps, int min_steps, int64_t slots,
+                         const CudaContext& context) {
   constexpr int64_t kStart = 2, kReduce = 3;
-  if (tiles == 0 || tiles > kCounters) return 1;
-  const int64_t room = static_cast<int64_t>(kWorkspaceBytes) / (tiles * tile_bytes);
+  if (tiles == 0 || tiles > context.num_counters) return 1;
+  const int64_t room = context.workspace_bytes / (tiles * tile_bytes);
   const int64_t most = std::min({steps / min_steps, slots, room});
   const auto cost = [&](int64_t splits) {
     const int64_t waves = (tiles * splits + slots - 1) / slots, each = (steps + splits - 1) / splits;
@@ -82,7 +83,7 @@ LaunchShape schedule(Product& p, const CudaContext& context) {
   constexpr int64_t kTileBytes = 4 * Shape::kRows * Shape::kColumns;
   const int64_t slots = int64_t{Shape::kBlocks} * context.num_sms;
   p.splits = grouped ? 1  // the tiles of the experts are many
-                     : choose_splits(tiles, kTileBytes, steps, Shape::kMinSteps, slots);
+                     : choose_splits(tiles, kTileBytes, steps, Shape::kMinSteps, slots, context);
   return {dim3(static_cast<unsigned>(tiles * p.splits)), Shape::kThreads, sizeof(Plan)};
 }
 

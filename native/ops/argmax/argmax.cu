@@ -13,6 +13,7 @@
 // Source:    the definition; the last block as in the threadFenceReduction sample of the CUDA toolkit
 #include "ops/argmax/argmax.h"
 
+#include "core/error.h"
 #include "cuda/device/block.cuh"
 #include "cuda/device/memory.cuh"
 #include "cuda/launch.h"
@@ -96,8 +97,9 @@ void argmax(const ArgmaxParams& p, CudaContext& context) {
   const int64_t B = p.logits.size(0), V = p.logits.size(1);
   dispatch_vector<8>(choose_vector(V, p.logits), [&]<int kVector>(std::integral_constant<int, kVector>) {
     const SliceGrid grid = LogitSlice<kVector>::grid_for(V);
-    const int64_t fitting = static_cast<int64_t>(kWorkspaceBytes / sizeof(uint64_t)) / grid.slices;
-    const int64_t rows = std::min<int64_t>(kCounters, fitting);  // of one launch
+    const int64_t fitting = context.workspace_bytes / static_cast<int64_t>(sizeof(uint64_t)) / grid.slices;
+    const int64_t rows = std::min<int64_t>(context.num_counters, fitting);  // of one launch
+    if (rows == 0) fail_execution("a row of ", V, " logits does not fit into the workspace");
     for (int64_t first = 0; first < B; first += rows) {
       const int64_t blocks = std::min(rows, B - first) * grid.slices;
       launch<argmax_kernel<kVector>>(

@@ -21,6 +21,7 @@
 // Source:    the definition; the merge of (highest, sum): Milakov, Gimelshein, arXiv 1805.02867, section 3.1
 #include "ops/logprobs/logprobs.h"
 
+#include "core/error.h"
 #include "cuda/device/fault.cuh"
 #include "cuda/launch.h"
 #include "cuda/logits/logit_cutoff.cuh"
@@ -163,8 +164,8 @@ void logprobs(const LogprobsParams& p, CudaContext& context) {
   dispatch_vector<8>(choose_vector(V, p.logits), [&]<int kVector>(std::integral_constant<int, kVector>) {
     const SliceGrid grid = LogitSlice<kVector>::grid_for(V);
     const int64_t row_bytes = grid.slices * static_cast<int64_t>(sizeof(SliceSum)) + blocks * 4;
-    const int64_t rows =
-        std::max<int64_t>(static_cast<int64_t>(kWorkspaceBytes) / row_bytes, 1);  // of one launch
+    const int64_t rows = context.workspace_bytes / row_bytes;  // of one launch
+    if (rows == 0) fail_execution("a row of ", V, " logits does not fit into the workspace");
     auto* sums = reinterpret_cast<SliceSum*>(context.workspace);
     for (int64_t first = 0; first < B; first += rows) {
       const int64_t count = std::min(rows, B - first);

@@ -207,9 +207,9 @@ void permute_many(const CudaContext& context, const PermuteArguments& p) {
 
 void moe_permute(const MoePermuteParams& p, CudaContext& context) {
   const int64_t pairs = p.experts.numel(), E = p.offsets.size(0) - 1;
-  constexpr int64_t kWords = kWorkspaceBytes / sizeof(int32_t);
-  if (E > kWords / 2) fail_execution("no more than ", kWords / 2, " experts on a GPU, got ", E);
-  const int64_t most_runs = std::min<int64_t>(kMostRuns, kWords / E - 1);
+  const int64_t words = context.workspace_bytes / static_cast<int64_t>(sizeof(int32_t));
+  if (E > words / 2) fail_execution("no more than ", words / 2, " experts on a GPU, got ", E);
+  const int64_t most_runs = std::min<int64_t>(kMostRuns, words / E - 1);
   const int64_t shortest = (pairs + most_runs - 1) / most_runs;
   const int64_t run_length =
       std::max<int64_t>((shortest + kWarpSize - 1) / kWarpSize * kWarpSize, kShortestRun);

@@ -144,7 +144,7 @@ WARPLOOP_DEVICE void penalize(const SampleRow& row, int64_t length) {
   uint32_t* counts = reinterpret_cast<uint32_t*>(p.counts.as<int32_t>()) + row.b * V;
   const auto known = [V](int32_t token) { return token >= 0 && token < V; };
   for (int64_t i = threadIdx.x; i < length; i += blockDim.x) {
-    if (known(tokens[i])) counts[tokens[i]] = 0;  // several threads may write the same 0
+    if (known(tokens[i])) store_relaxed(&counts[tokens[i]], 0);  // by several threads, maybe
   }
   sync_block();
   for (int64_t i = threadIdx.x; i < length; i += blockDim.x) {

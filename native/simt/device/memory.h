@@ -3,17 +3,20 @@
 #pragma once
 #include <type_traits>
 
+#include "simt/race.h"
 #include "simt/scheduler.h"
 
 namespace warploop::cuda {
 
 template <class T>
 T atomic_compare_exchange(T* p, T expected, T desired) {
+  simt::race::device_atomic(simt::self(), p, simt::race::Order::relaxed);
   __atomic_compare_exchange(p, &expected, &desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   return expected;
 }
 template <class T>
 T atomic_add(T* p, T value) {
+  simt::race::device_atomic(simt::self(), p, simt::race::Order::relaxed);
   if constexpr (std::is_integral_v<T>) {
     return __atomic_fetch_add(p, value, __ATOMIC_SEQ_CST);
   } else {
@@ -27,6 +30,7 @@ T atomic_add(T* p, T value) {
 }
 template <class T>
 T atomic_max(T* p, T value) {
+  simt::race::device_atomic(simt::self(), p, simt::race::Order::relaxed);
   T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
   while (old < value &&
          !__atomic_compare_exchange_n(p, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
@@ -34,9 +38,16 @@ T atomic_max(T* p, T value) {
   return old;
 }
 
-inline void fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline uint32_t load_acquire(const uint32_t* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-inline void store_release(uint32_t* p, uint32_t value) { __atomic_store_n(p, value, __ATOMIC_RELEASE); }
+inline void fence_device() { simt::race::device_fence(simt::self()); }
+inline uint32_t load_acquire(const uint32_t* p) {
+  simt::race::device_atomic(simt::self(), p, simt::race::Order::acquire);
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+inline void store_relaxed(uint32_t* p, uint32_t value) { __atomic_store_n(p, value, __ATOMIC_RELAXED); }
+inline void store_release(uint32_t* p, uint32_t value) {
+  simt::race::device_atomic(simt::self(), p, simt::race::Order::release);
+  __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
 inline void back_off(Site site = Site::current()) { simt::scheduler().yield("back_off", site); }
 
 }  // namespace warploop::cuda

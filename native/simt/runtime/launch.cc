@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "cuda/choose.h"
 #include "simt/runtime/context.h"
 #include "simt/runtime/control.h"
 
@@ -45,6 +46,11 @@ void fail_next_launch() { fail_next.store(true); }
 void run_last_blocks(uint64_t blocks) { last_blocks.store(blocks); }
 
 }  // namespace warploop::simt::runtime
+
+std::string& warploop::cuda::forced_kernel() {
+  static std::string name;
+  return name;
+}
 
 using namespace warploop::simt::runtime;
 

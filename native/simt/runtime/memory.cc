@@ -15,8 +15,12 @@ namespace warploop::simt::runtime {
 
 namespace {
 
-constexpr size_t kAlign = 256;        // as cudaMalloc promises
+constexpr size_t kAlign = 256;  // as cudaMalloc promises
+#ifdef WARPLOOP_SIMT_RACE
+constexpr size_t kMapped = 0;  // pages of its own for everything: the checker keeps pages
+#else
 constexpr size_t kMapped = 1u << 20;  // from this size on, pages are taken when they are touched
+#endif
 constexpr size_t kPoisonBytes = 16u << 20;
 constexpr size_t kDefaultMemory = 16ull << 30;
 constexpr size_t kPage = 4096;

@@ -1,0 +1,28 @@
+// What lies where in the scratch memory of a stream: workspace, counters, fault record, with guards behind
+// the first two. No kernel may touch a guard; the emulated GPU of the tests looks after every command.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda/cuda_context.h"
+
+namespace warploop::cuda {
+
+struct Scratch {
+  static constexpr size_t kGuardBytes = 4096;
+
+  size_t workspace_bytes = kWorkspaceBytes;
+  size_t num_counters = kCounters;
+
+  size_t counters_at() const { return workspace_bytes + kGuardBytes; }
+  size_t counter_bytes() const { return num_counters * sizeof(uint32_t); }
+  size_t fault_at() const { return (counters_at() + counter_bytes() + kGuardBytes + 255) / 256 * 256; }
+  size_t bytes() const { return fault_at() + sizeof(FaultRecord); }
+};
+
+#ifdef WARPLOOP_SIMT
+/// The sizes of the streams that are created from now on.
+Scratch& scratch_of_new_streams();
+#endif
+
+}  // namespace warploop::cuda

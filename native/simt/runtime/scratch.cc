@@ -1,0 +1,34 @@
+// The scratch memory of streams, as tests want it: smaller, and looked at after every command.
+#include "cuda/scratch.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "cuda/cuda_check.h"
+#include "cuda/cuda_executor.h"
+#include "simt/runtime/context.h"
+
+namespace warploop::cuda {
+
+Scratch& scratch_of_new_streams() {
+  static Scratch scratch;
+  return scratch;
+}
+
+void CudaExecutor::check_scratch() {
+  const auto* bytes = static_cast<const std::byte*>(scratch_->data());
+  const auto check = [bytes, scratch = layout_] {
+    const auto is_zero = [&](size_t at, size_t count) {
+      return std::all_of(bytes + at, bytes + at + count, [](std::byte b) { return b == std::byte{0}; });
+    };
+    if (!is_zero(scratch.workspace_bytes, Scratch::kGuardBytes))
+      fail_execution("simt: the op has written behind its workspace of ", scratch.workspace_bytes, " bytes");
+    if (!is_zero(scratch.counters_at() + scratch.counter_bytes(), Scratch::kGuardBytes))
+      fail_execution("simt: the op has written behind the ", scratch.num_counters, " counters");
+    if (!is_zero(scratch.counters_at(), scratch.counter_bytes()))
+      fail_execution("simt: the op has left a counter that is not zero");
+  };
+  if (const cudaError_t status = simt::runtime::put(stream_, check)) require(status, "check_scratch");
+}
+
+}  // namespace warploop::cuda

@@ -1,0 +1,178 @@
+/**
+ * Contract: an op that needs the stream's scratch memory stays inside it: with less of it, it takes more launches or fewer
+ * splits and gives the same result, or says that it does not fit. The emulated GPU looks at the bytes behind the workspace and
+ * at the counters after every command, so writing beyond either fails a case.
+ */
+import { describe, expect, test } from "vitest";
+import type { Device } from "../../lib/device.js";
+import { ExecutionError } from "../../lib/errors.js";
+import { native } from "../../lib/native.js";
+import { argmax } from "../../lib/ops/argmax.js";
+import { flashAttention } from "../../lib/ops/flashAttention.js";
+import { linear } from "../../lib/ops/linear.js";
+import { logprobs } from "../../lib/ops/logprobs.js";
+import { moePermute } from "../../lib/ops/moePermute.js";
+import { packLinear } from "../../lib/ops/packLinear.js";
+import { pagedAttention } from "../../lib/ops/pagedAttention.js";
+import type { Stream } from "../../lib/stream.js";
+import type { Tensor } from "../../lib/tensor.js";
+import { expectClose } from "../support/compare.js";
+import { openTestDevice, withEnvironment } from "../support/devices.js";
+import { toStorage, type FloatDType } from "../support/dtype.js";
+import { Random } from "../support/random.js";
+
+interface ScratchCase {
+  readonly name: string;
+  readonly run: (
+    stream: Stream,
+    normal: (dtype: FloatDType, shape: readonly number[]) => Tensor,
+  ) => readonly Tensor[];
+  /** Whether some sizes are too small for any way of doing it. */
+  readonly refuses: boolean;
+  /** Splits change the order of sums. */
+  readonly reduction?: number;
+}
+
+const integers = (stream: Stream, shape: readonly number[], values: readonly number[]) =>
+  stream.fromArray("i32", shape, Int32Array.from(values));
+
+const attention =
+  (Dh: number, dtype: FloatDType): ScratchCase["run"] =>
+  (stream, normal) => {
+    const keys = 1100;
+    const [q, k, v] = [
+      normal(dtype, [21, 4, Dh]),
+      normal(dtype, [2 * keys, 2, Dh]),
+      normal(dtype, [2 * keys, 2, Dh]),
+    ];
+    const cuSeqlensQ = integers(stream, [3], [0, 1, 21]);
+    return [
+      flashAttention(stream, q, k, v, { cuSeqlensQ, cuSeqlensK: integers(stream, [3], [0, keys, 2 * keys]) }),
+    ];
+  };
+
+const cases: readonly ScratchCase[] = [
+  { name: "argmax", refuses: false, run: (stream, normal) => [argmax(stream, normal("f32", [9, 9000]))] },
+  {
+    name: "logprobs",
+    refuses: true,
+    run: (stream, normal) => {
+      const ids = integers(stream, [5], [1, 2, 3, 4, 5]);
+      const { chosen, topIds, topValues } = logprobs(stream, normal("f32", [5, 9000]), ids, { topN: 2 });
+      return [chosen, topIds, topValues];
+    },
+  },
+  ...[40, 1200].map((E) => ({
+    name: `moePermute, ${E} experts`,
+    refuses: true,
+    run: (stream: Stream) => {
+      const experts = integers(
+        stream,
+        [1500, 2],
+        Array.from({ length: 3000 }, (_, i) => (i * 7919) % E),
+      );
+      const { order, inverse, offsets } = moePermute(stream, experts, E);
+      return [order, inverse, offsets];
+    },
+  })),
+  ...(
+    [
+      ["bf16", 2],
+      ["bf16", 20],
+      ["f32", 3],
+    ] as const
+  ).map(([dtype, T]) => ({
+    name: `linear, ${T} rows of ${dtype}`,
+    refuses: false,
+    reduction: 2304,
+    run: (stream: Stream, normal: (dtype: FloatDType, shape: readonly number[]) => Tensor) => {
+      const packed = packLinear(stream, normal("bf16", [40, 2304]));
+      return [linear(stream, normal(dtype, [T, 2304]), packed, { dtype: "f32" })];
+    },
+  })),
+  { name: "flashAttention", refuses: true, run: attention(64, "bf16") },
+  { name: "flashAttention, f32", refuses: true, run: attention(16, "f32") },
+  {
+    name: "pagedAttention",
+    refuses: true,
+    run: (stream, normal) => {
+      const [P, Ps, B] = [40, 64, 3];
+      const pages = () => normal("bf16", [P, Ps, 2, 64]);
+      const table = integers(
+        stream,
+        [B, P],
+        Array.from({ length: B * P }, (_, i) => (i * 13) % P),
+      );
+      const [rows, cu, lens] = [
+        [0, 1, 2],
+        [0, 1, 2, 20],
+        [1500, 600, 1100],
+      ].map((list) => integers(stream, [list.length], list));
+      return [
+        pagedAttention(stream, normal("bf16", [20, 4, 64]), pages(), pages(), table, rows!, cu!, lens!),
+      ];
+    },
+  },
+];
+
+/** From what no op can do with to what suffices for all. */
+const sizes = Array.from({ length: 13 }, (_, i) => 256 * Math.round(1.9 ** i));
+
+async function outcome(device: Device, { run }: ScratchCase): Promise<Float64Array[] | "does not fit"> {
+  const stream = withEnvironment({ WARPLOOP_PORTABLE: "1" }, () => device.createStream());
+  const scope = stream.scope();
+  const random = new Random(41);
+  const normal = (dtype: FloatDType, shape: readonly number[]) => {
+    const count = shape.reduce((product, size) => product * size, 1);
+    return stream.fromArray(dtype, shape, toStorage(dtype, random.normal(count, { dtype })));
+  };
+  try {
+    const results = await Promise.all(
+      run(stream, normal).map(async (tensor) =>
+        Float64Array.from(
+          tensor.dtype === "i32" ? await tensor.read(stream) : await tensor.readFloat32(stream),
+        ),
+      ),
+    );
+    return results;
+  } catch (error) {
+    if (error instanceof ExecutionError && /does not fit|too many queries|no more than/.test(error.message)) {
+      return "does not fit";
+    }
+    throw error;
+  } finally {
+    scope.close();
+    await stream.dispose();
+  }
+}
+
+const onSimt = describe.skipIf(native.setScratch === undefined);
+
+onSimt("with little scratch memory", () => {
+  test.each(cases)("$name", async (c) => {
+    const device = openTestDevice();
+    const usual = (await outcome(device, c)) as Float64Array[];
+    const outcomes: string[] = [];
+    try {
+      for (const [bytes, counters] of [
+        ...sizes.map((size) => [size, 65536] as const),
+        [1 << 22, 2] as const,
+      ]) {
+        native.setScratch!(bytes, counters);
+        const results = await outcome(device, c);
+        outcomes.push(typeof results === "string" ? results : "fits");
+        if (typeof results === "string") continue;
+        for (const [i, values] of results.entries()) {
+          if (c.reduction === undefined) expect(values).toEqual(usual[i]);
+          else
+            expectClose(values, usual[i]!, { dtype: "f32", shape: [values.length], reduction: c.reduction });
+        }
+      }
+    } finally {
+      native.setScratch!();
+      await device.dispose();
+    }
+    expect(outcomes.at(-1)).toBe("fits");
+    expect(outcomes.includes("does not fit")).toBe(c.refuses);
+  });
+});
