@@ -181,6 +181,8 @@ function checkSampling(name: keyof typeof samplingRanges, value: unknown, fallba
   return checkNumber(name, value, fallback, range);
 }
 
+const maxBias = 1e9;
+
 function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): ReadonlyMap<number, number> {
   if (bias === undefined) return new Map();
   if (typeof bias !== "object" || bias === null || Array.isArray(bias) || bias instanceof Map) {
@@ -192,8 +194,11 @@ function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): Rea
       if (String(id) !== key || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
         throw new ArgumentRangeError(`logitBias[${key}]: expected a token id from 0 to ${vocabSize - 1}`);
       }
-      const name = `logitBias[${key}]`;
-      return [id, value === -Infinity ? value : checkNumber(name, value, 0, { min: -1e9, max: 1e9 })];
+      // There may be thousands: a name is only written for what is wrong.
+      const isFine =
+        value === -Infinity || (value >= -maxBias && value <= maxBias && typeof value === "number");
+      const rule = { min: -maxBias, max: maxBias };
+      return [id, isFine ? value : checkNumber(`logitBias[${key}]`, value, 0, rule)];
     }),
   );
 }

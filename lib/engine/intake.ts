@@ -81,7 +81,7 @@ export class Intake {
     const { text, marker }: RenderedText = rendered;
     const { contextLength: limit, vocabSize } = this.#context;
     const tokenizer = this.#tokenizer!;
-    // A token is never longer than the text.
+    // Nothing is certain of a shorter text.
     const least =
       text.length < limit ? 0 : tokenizer.leastTokens(marker ? text.replaceAll(marker, "") : text);
     if (least >= limit) throw tooLong(least, limit);

@@ -222,12 +222,13 @@ export class LLM {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const { engine, runner, model, device, chats } = this.#parts;
+    const { engine, runner, model, device, chats, tokenizer } = this.#parts;
     const start = performance.now();
     await this.#intake.drain(drainMs);
     await engine.drain(drainMs - (performance.now() - start));
     await engine.close();
     await chats.close();
+    await tokenizer?.endThread();
     runner.dispose();
     model.dispose();
     await device.dispose();

@@ -48,9 +48,10 @@ export function packSampling(
   samplingOf: (request: Request) => Sampling,
 ): SamplingBatch | null {
   const rows = samples.map((sequence) => samplingOf(sequence.request));
-  const biases = rows.map((sampling, i) => biasOf(sampling, samples[i]!));
+  const suppressed = rows.map((sampling, i) => suppressedOf(sampling, samples[i]!));
+  const numBiased = rows.map(({ logitBias }, i) => logitBias.size + suppressed[i]!.length);
   const isPlain = (sampling: Sampling, i: number) =>
-    sampling.temperature === 0 && !hasPenalty(sampling) && biases[i]!.length === 0;
+    sampling.temperature === 0 && !hasPenalty(sampling) && numBiased[i] === 0;
   if (rows.every(isPlain)) return null;
 
   const floats = new Float32Array(size * columns);
@@ -67,28 +68,42 @@ export function packSampling(
     const [low, high] = [s.seed % 2 ** 32, Math.floor(s.seed / 2 ** 32)];
     ints.set([s.topK, low | 0, high, start + count, poolRow, request.promptLength], i * columns);
   }
-  return { floats, ints, hasPenalties: rows.some(hasPenalty), bias: packBias(biases, size) };
+  return {
+    floats,
+    ints,
+    hasPenalties: rows.some(hasPenalty),
+    bias: packBias(rows, suppressed, size, Math.max(0, ...numBiased)),
+  };
 }
 
 function hasPenalty(s: Sampling): boolean {
   return s.repetitionPenalty !== 1 || s.presencePenalty !== 0 || s.frequencyPenalty !== 0;
 }
 
-function biasOf(sampling: Sampling, { request, start, count }: ScheduledSequence): [number, number][] {
+function suppressedOf(sampling: Sampling, { request, start, count }: ScheduledSequence): readonly number[] {
   const generated = start + count - request.promptLength;
-  const suppressed = generated < sampling.minTokens ? sampling.suppressed : [];
-  return [...sampling.logitBias, ...suppressed.map((id): [number, number] => [id, -Infinity])];
+  return generated < sampling.minTokens ? sampling.suppressed : [];
 }
 
-function packBias(biases: readonly (readonly [number, number][])[], size: number): SamplingBatch["bias"] {
-  const width = Math.max(0, ...biases.map((entries) => entries.length));
+/** Writes the entries where they belong: there may be thousands in each row, in every step. */
+function packBias(
+  rows: readonly Sampling[],
+  suppressed: readonly (readonly number[])[],
+  size: number,
+  width: number,
+): SamplingBatch["bias"] {
   if (width === 0) return null;
   const ids = new Int32Array(size * width).fill(-1);
   const values = new Float32Array(size * width);
-  for (const [i, entries] of biases.entries()) {
-    for (const [j, [id, value]] of entries.entries()) {
-      ids[i * width + j] = id;
-      values[i * width + j] = value;
+  for (const [i, { logitBias }] of rows.entries()) {
+    let at = i * width;
+    for (const [id, value] of logitBias) {
+      ids[at] = id;
+      values[at++] = value;
+    }
+    for (const id of suppressed[i]!) {
+      ids[at] = id;
+      values[at++] = -Infinity;
     }
   }
   return { ids, values, width };

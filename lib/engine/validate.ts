@@ -121,7 +121,8 @@ export function checkTokenIds(name: string, value: unknown, vocabSize: number): 
     if (isList) return Array.from(value as ArrayLike<unknown>);
     throw new ArgumentTypeError(`${name}: expected token ids, got ${describe(value)}`);
   });
-  for (const [i, id] of ids.entries()) {
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i];
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
       throw new ArgumentRangeError(
         `${name}[${i}]: expected a token id from 0 to ${vocabSize - 1}, got ${describe(id)}`,

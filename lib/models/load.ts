@@ -85,7 +85,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
       tensor.write(stream, data);
       return tensor;
     };
-    const built = definition.build(weights, { dtype, contextLength, constant });
+    const built = await definition.build(weights, { dtype, contextLength, constant });
     await stream.synchronize(); // another stream may run the model: everything must be there
     return makeModel(description, built, { weights, dtype });
   } catch (error) {

@@ -71,7 +71,7 @@ export interface ModelDefinition {
   /** The longest context that its positions can express, in tokens. */
   readonly longestContext: number;
   readonly weights: ModelWeightTable;
-  build(weights: ModelWeights, context: BuildContext): Decoder;
+  build(weights: ModelWeights, context: BuildContext): Decoder | Promise<Decoder>;
 }
 
 export interface BuildContext {

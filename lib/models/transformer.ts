@@ -2,11 +2,12 @@
  * What Llama and its descendants have in common: pre-norm layers with RMSNorm, rotary positions, grouped-query attention.
  * A family file reads its own fields and passes the differences as arguments; nothing here knows a family.
  */
+import { inTurns } from "../eventLoop.js";
 import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
 import type { MlpBlock } from "../nn/mlp.js";
 import { rmsNormBlock } from "../nn/norm.js";
-import { ropeTable } from "../nn/ropeTable.js";
+import { ropeTableSteps } from "../nn/ropeTable.js";
 import type { ConfigReader } from "../weights/configReader.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
@@ -191,14 +192,14 @@ function attentionRows(config: TransformerConfig): ModelWeightRow[] {
   return [...rows, ...(attentionBias ? biasRows : []), ...(qkNorm ? normRows : [])];
 }
 
-function build(
+async function build(
   config: TransformerConfig,
   mlp: TransformerMlp,
   weights: ModelWeights,
   { dtype, contextLength, constant }: BuildContext,
-): Decoder {
+): Promise<Decoder> {
   const { numHeads, numKvHeads, headDim, normEps: eps, rope } = config;
-  const angles = ropeTable({ ...rope, maxLength: contextLength });
+  const angles = await inTurns(ropeTableSteps({ ...rope, maxLength: contextLength }));
   const ropeAngles = constant(angles.table, [angles.maxLength, angles.rotaryDim]);
   const norm = (slot: string, layer?: number) =>
     rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });

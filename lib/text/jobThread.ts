@@ -22,7 +22,7 @@ export interface JobThreadOptions {
 }
 
 /** Why a job has no result. "error": the handler threw, or the job cannot be copied; "thread": the thread cannot run. */
-export type JobFailureReason = "error" | "time" | "memory" | "thread" | "closed";
+export type JobFailureReason = "error" | "time" | "memory" | "thread" | "closed" | "aborted";
 
 export class JobFailure extends Error {
   constructor(
@@ -75,17 +75,24 @@ export class JobThread<Job, Result> {
    * Runs a job after those that were handed over before.
    *
    * @param limitMs milliseconds of work; waiting, and time in which this process stood still, do not count
+   * @param signal ends the job, with its thread if it has begun
    * @throws JobFailure
    */
-  run(job: Job, limitMs: number): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) {
-        reject(new JobFailure("closed", "the thread is closed"));
+  run(job: Job, limitMs: number, signal?: AbortSignal): Promise<Result> {
+    let onAbort: (() => void) | undefined;
+    const result = new Promise<Result>((resolve, reject) => {
+      const refusal = this.#isClosed ? "closed" : signal?.aborted ? "aborted" : undefined;
+      if (refusal !== undefined) {
+        reject(new JobFailure(refusal, refusal === "closed" ? "the thread is closed" : "aborted"));
         return;
       }
-      this.#waiting.push({ job, limitMs, resolve, reject });
+      const pending = { job, limitMs, resolve, reject };
+      onAbort = () => this.#abort(pending);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.push(pending);
       this.#next();
     });
+    return result.finally(() => onAbort && signal?.removeEventListener("abort", onAbort));
   }
 
   /** Rejects the jobs that have not finished (reason "closed") and ends the thread. Idempotent. */
@@ -95,6 +102,14 @@ export class JobThread<Job, Result> {
     const worker = this.#forget();
     for (const { reject } of open) reject(new JobFailure("closed", "the thread was closed"));
     await worker?.terminate();
+  }
+
+  #abort(pending: Pending<Job, Result>): void {
+    const failure = new JobFailure("aborted", "aborted");
+    const at = this.#waiting.indexOf(pending);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (pending === this.#current) this.#onEnd(failure);
+    else pending.reject(failure);
   }
 
   #next(): void {

@@ -13,52 +13,52 @@
  * So the text has at least weight / (bytes of the longest token) tokens.
  */
 import type { JsonObject } from "../weights/json.js";
-import { byteChars } from "./byteChars.js";
+import type { BpeTables } from "./bpeTables.js";
 import type { TokenizerDefinition } from "./tokenizerDefinition.js";
 
 /** @returns a number of tokens that the text certainly has */
 export type LengthBound = (text: string) => number;
 
 const nfcShrinks = 8;
+/** A unit of UTF-16 has at most three bytes in UTF-8, and an unknown character four. */
+const mostBytesPerUnit = 3;
+const unknownBytes = 4;
 /** More than what any stage takes for white space. */
 const anySpace = /[\s\p{White_Space}]+/gu;
 /** White space is looked for in this many UTF-16 units at most: a part of the text is a bound as well. */
 const maxSearched = 100_000;
 
 /**
- * @param addedTexts added tokens as they are looked for, before and after normalizing
+ * @param tables of the model
+ * @param addedTexts by which added tokens are found
  * @returns undefined if nothing is known of this tokenizer
  */
 export function lengthBound(
   { model, stages, addedTokens }: TokenizerDefinition,
   config: JsonObject,
-  addedTexts: Iterable<string>,
+  tables: BpeTables,
+  addedTexts: readonly string[],
 ): LengthBound | undefined {
   if (config["remove_space"] === true || config["do_lowercase_and_remove_accent"] === true) return undefined;
   const strips = addedTokens.some(({ lstrip, rstrip }) => lstrip || rstrip);
   if (!stages.normalizer.every((stage) => keepsText(stage, strips))) return undefined;
   if (!stages.pre_tokenizer.every((stage) => keepsText(stage, strips))) return undefined;
+  // Without the byte level a vocabulary of bytes does not know every character.
   const isByteLevel = stages.pre_tokenizer.at(-1)?.["type"] === "ByteLevel";
+  const knowsAll = isByteLevel || model["byte_fallback"] === true || typeof model["unk_token"] === "string";
+  if (!tables.losesNothing || !knowsAll || model["fuse_unk"] === true) return undefined;
+
+  const longestToken = tables.longestToken * (isByteLevel ? 1 : mostBytesPerUnit);
+  const longest = addedTexts.reduce((most, text) => Math.max(most, Buffer.byteLength(text)), longestToken);
   const numNfc = stages.normalizer.filter((stage) => stage["type"] === "NFC").length;
   const keepsAscii = numNfc === stages.normalizer.length;
-  let longest: number | undefined; // looked for when it is needed: a vocabulary may be large
   return (text) => {
-    longest ??= losesNothing(model, isByteLevel) ? longestToken(model, isByteLevel, addedTexts) : Infinity;
     const counted = strips ? text.slice(0, maxSearched).replace(anySpace, "") : text;
     const bytes = Buffer.byteLength(counted);
     const isAscii = bytes === counted.length;
-    return Math.ceil(bytes / (longest * (keepsAscii && isAscii ? 1 : nfcShrinks ** numNfc)));
+    const shrinks = keepsAscii && isAscii ? 1 : nfcShrinks ** numNfc;
+    return Math.ceil(bytes / (Math.max(longest, unknownBytes) * shrinks));
   };
-}
-
-/** In bytes of the text that a token can stand for. */
-function longestToken(model: JsonObject, isByteLevel: boolean, addedTexts: Iterable<string>): number {
-  let longest = 4; // an unknown character
-  for (const token of Object.keys(model["vocab"] as JsonObject)) {
-    longest = Math.max(longest, isByteLevel ? token.length : Buffer.byteLength(token));
-  }
-  for (const text of addedTexts) longest = Math.max(longest, Buffer.byteLength(text));
-  return longest;
 }
 
 /** True if the stage neither removes text nor replaces it by less, nor by white space if that matters. */
@@ -83,24 +83,3 @@ function keepsText(stage: JsonObject, spacesMatter: boolean): boolean {
       return false;
   }
 }
-
-/** True if every character becomes a token or a part of one. */
-function losesNothing(model: JsonObject, isByteLevel: boolean): boolean {
-  if (model["type"] !== "BPE" || model["fuse_unk"] === true) return false;
-  const vocab = model["vocab"] as JsonObject;
-  const has = (token: string): boolean => Object.hasOwn(vocab, token);
-  for (const field of ["continuing_subword_suffix", "end_of_word_suffix"]) {
-    if ((model[field] ?? "") !== "") return false;
-  }
-  const makesToken = (merge: unknown): boolean => {
-    const pair: unknown = typeof merge === "string" ? merge.split(" ", 2) : merge;
-    return Array.isArray(pair) && has(pair.join(""));
-  };
-  if (!(model["merges"] as readonly unknown[]).every(makesToken)) return false;
-  const unknown = model["unk_token"];
-  if (typeof unknown === "string") return has(unknown);
-  if (isByteLevel) return byteChars.every(has);
-  return model["byte_fallback"] === true && byteTokens.every(has);
-}
-
-const byteTokens = byteChars.map((_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);

@@ -23,8 +23,17 @@ export async function readTextFile(
   maxBytes: number,
   code: TextErrorCode,
 ): Promise<string | undefined> {
+  return (await readFileBytes(file, maxBytes, code))?.toString("utf8");
+}
+
+/** The same, as bytes. */
+export async function readFileBytes(
+  file: string,
+  maxBytes: number,
+  code: TextErrorCode,
+): Promise<Buffer | undefined> {
   try {
-    return (await readBoundedFile(file, maxBytes)).toString("utf8");
+    return await readBoundedFile(file, maxBytes);
   } catch (cause) {
     if (isNotFound(cause)) return undefined;
     throw new TextError(code, `${file}: ${describeError(cause)}`, file, { cause });

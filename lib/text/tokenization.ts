@@ -15,6 +15,8 @@ export interface Frame {
 }
 
 export class Tokenization {
+  /** Texts by which added tokens are found: as they are, or normalized. */
+  readonly addedTexts: readonly string[];
   readonly #engine: Engine;
   readonly #raw: AddedTokenSplitter;
   readonly #normalized: AddedTokenSplitter;
@@ -29,6 +31,8 @@ export class Tokenization {
       config["split_special_tokens"] === true ? addedTokens.filter(({ special }) => !special) : addedTokens;
     const texts = (tokens: readonly AddedTokenDefinition[], textOf: (text: string) => string) =>
       new AddedTokenSplitter(tokens.map((token) => [textOf(token.content), token]));
+    const normalize = (text: string): string => engine.normalizer?.normalize(text) ?? text;
+    this.addedTexts = found.map(({ content, normalized }) => (normalized ? normalize(content) : content));
     this.#engine = engine;
     this.#added = new Set(addedTokens.map(({ content }) => content));
     this.#removesSpace = config["remove_space"] === true;
@@ -39,7 +43,7 @@ export class Tokenization {
     );
     this.#normalized = texts(
       found.filter(({ normalized }) => normalized),
-      (text) => engine.normalizer?.normalize(text) ?? text,
+      normalize,
     );
   }
 

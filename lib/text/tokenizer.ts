@@ -6,55 +6,34 @@
 import { join } from "node:path";
 import { Tokenizer as Engine } from "@huggingface/tokenizers";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
-import { inTurns, type Steps } from "../eventLoop.js";
+import { inTurns, runNow, type Steps, waitFor } from "../eventLoop.js";
 import { describeError, type JsonObject } from "../weights/json.js";
-import { withAddedTokens } from "./addedTokenFiles.js";
+import { BytePairEncoding } from "./bytePairEncoding.js";
 import { decodesInWindows } from "./decoderChain.js";
 import { type LengthBound, lengthBound } from "./lengthBound.js";
-import { concatIds } from "./tokenIds.js";
+import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
-import {
-  loadTokenizerConfig,
-  readSpecialTokens,
-  type SpecialTokenNames,
-  type TokenizerConfig,
-} from "./specialTokens.js";
-import { parseJsonObject, readTextFile } from "./textFile.js";
+import { loadTokenizerConfig, type TokenizerConfig } from "./specialTokens.js";
+import { readFileBytes } from "./textFile.js";
 import { TextTrie } from "./textTrie.js";
 import { withTimeLimit } from "./timeLimit.js";
+import { concatIds } from "./tokenIds.js";
 import { type Frame, Tokenization } from "./tokenization.js";
-import { withClassTemplate } from "./tokenizerClass.js";
-import { checkTokenizerJson, type TokenizerDefinition } from "./tokenizerDefinition.js";
+import type { DecodeOptions, EncodeOptions, EncodeStepsOptions } from "./tokenizerOptions.js";
+import { prepareOnThread, TokenizerThread } from "./tokenizerThread.js";
 
-export interface EncodeOptions {
-  /** Add what the post-processor adds, such as a first BOS token. Default true; false for rendered chat prompts. */
-  readonly addSpecialTokens?: boolean;
-  /**
-   * A character that is not text: inside a special token it keeps it from being found, and it is taken out before the rest
-   * is tokenized. Rendered chats have one (plainText.ts). @internal
-   */
-  readonly marker?: string | undefined;
-}
-
-export interface DecodeOptions {
-  /** Leave out special tokens such as <|im_end|>. Default true. */
-  readonly skipSpecialTokens?: boolean;
-}
+export type { DecodeOptions, EncodeOptions } from "./tokenizerOptions.js";
 
 /** The largest published files have 35 MB. */
 const maxTokenizerBytes = 256_000_000;
 /** Limit of one call where an unknown regular expression takes part, about 20 times what a harmless one needs. */
 const callLimitMs = 1_000;
 const callLimitMsPerItem = 0.05;
-/** Text that encodeSteps encodes at once, in UTF-16 units. */
+/** Text that encodeSteps encodes at once, in UTF-16 units, and what it leaves to the thread if it finds no place to cut. */
 const sliceChars = 256;
-
-export interface EncodeStepsOptions extends EncodeOptions {
-  /** Stop as soon as there are this many tokens: a text that has more is encoded in part. Default: all of it. */
-  readonly limit?: number;
-  /** Stop when it fires, likewise. */
-  readonly signal?: AbortSignal;
-}
+const longChars = 4096;
+/** A smaller tokenizer.json is parsed in about 10 ms, quicker than a thread starts. */
+const largeFileBytes = 1_000_000;
 
 export class Tokenizer {
   /** Path of tokenizer.json; named in errors. */
@@ -86,24 +65,20 @@ export class Tokenizer {
   readonly #frame: Frame | undefined;
   readonly #specialTokens: TextTrie;
   readonly #lengthBound: LengthBound | undefined;
+  readonly #thread: TokenizerThread;
 
   /** Everything must be checked. */
-  private constructor(
-    definition: TokenizerDefinition,
-    config: JsonObject,
-    names: SpecialTokenNames,
-    file: string,
-  ) {
+  private constructor(prepared: PreparedTokenizer, model: BytePairEncoding | undefined) {
+    const { definition, config, file, names, tables } = prepared;
     const { byName, all, eos } = names;
     this.file = file;
     this.vocabSize = definition.vocabSize;
     this.decodesInWindows = decodesInWindows(definition);
     this.#isTimeLimited = !definition.regexes.every(isKnownPattern);
     // The library needs no more of the configuration: what else it would read is done here and in the tokenization.
-    this.#engine = this.#attempt(
-      "read it",
-      () => new Engine(definition.json, { eos_token: byName["eos_token"] }),
-    );
+    const libraryConfig = { eos_token: byName["eos_token"] };
+    this.#engine = this.#attempt("read it", () => new Engine(definition.json, libraryConfig));
+    model?.takePlaceIn(this.#engine, definition.addedTokens);
     this.#tokenization = this.#attempt(
       "read it",
       () => new Tokenization(this.#engine, definition.addedTokens, config),
@@ -126,7 +101,8 @@ export class Tokenizer {
     this.#frame = isSliceable(definition, config)
       ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
       : undefined;
-    this.#lengthBound = lengthBound(definition, config, [...this.#engine.added_tokens_map.keys()]);
+    this.#lengthBound = tables && lengthBound(definition, config, tables, this.#tokenization.addedTexts);
+    this.#thread = new TokenizerThread(prepared);
     // What would fail at the first request fails now.
     this.decode(this.encode("Hello, 1st\nworld! 안녕"));
   }
@@ -140,10 +116,24 @@ export class Tokenizer {
    */
   static async load(folder: string): Promise<Tokenizer | null> {
     const file = join(folder, "tokenizer.json");
-    const json = await readTextFile(file, maxTokenizerBytes, "ERR_TOKENIZER");
-    if (json === undefined) return null;
-    const { config, ...others } = await loadTokenizerConfig(folder, "ERR_TOKENIZER");
-    return Tokenizer.parse(json, file, config, others);
+    const bytes = await readFileBytes(file, maxTokenizerBytes, "ERR_TOKENIZER");
+    if (bytes === undefined) return null;
+    const files = await loadTokenizerConfig(folder, "ERR_TOKENIZER");
+    const prepared =
+      bytes.length < largeFileBytes
+        ? prepareTokenizer(bytes.toString("utf8"), file, files)
+        : await prepareOnThread(bytes, file, files);
+    return inTurns(Tokenizer.make(prepared));
+  }
+
+  /**
+   * Makes a tokenizer in steps.
+   * @throws TextError ERR_TOKENIZER naming the file
+   * @internal
+   */
+  static *make(prepared: PreparedTokenizer): Steps<Tokenizer> {
+    const { definition, tables } = prepared;
+    return new Tokenizer(prepared, tables && (yield* BytePairEncoding.make(definition.model, tables)));
   }
 
   /**
@@ -163,10 +153,7 @@ export class Tokenizer {
     { specialTokensMap = {}, addedTokens = {} }: Partial<TokenizerConfig> = {},
   ): Tokenizer {
     const files = { config, specialTokensMap, addedTokens };
-    const names = readSpecialTokens(files);
-    const checked = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
-    const definition = withClassTemplate(withAddedTokens(checked, files, names, file), config, names);
-    return new Tokenizer(definition, config, names, file);
+    return runNow(Tokenizer.make(prepareTokenizer(json, file, files)));
   }
 
   /**
@@ -188,8 +175,8 @@ export class Tokenizer {
 
   /**
    * Encodes a text piece by piece in turns with all other such work, so that the event loop runs in between. Equals
-   * encode(text). A text without a place to cut (slicing.ts), such as one very long word, and texts of unusual tokenizers are
-   * encoded at once.
+   * encode(text). A long text without a place to cut (slicing.ts), such as one very long word, and long texts of unusual
+   * tokenizers are encoded on another thread.
    *
    * @returns token ids
    * @throws as encode
@@ -203,14 +190,15 @@ export class Tokenizer {
   *encodeSteps(text: string, options: EncodeStepsOptions = {}): Steps<Int32Array> {
     const { addSpecialTokens = true, marker, limit = Infinity, signal } = options;
     const frame = this.#frame;
-    if (frame === undefined || text.length <= sliceChars)
-      return this.encode(text, { addSpecialTokens, marker });
+    if (frame === undefined || text.length <= sliceChars) {
+      return yield* this.#encodePiece(text, { addSpecialTokens, marker }, signal);
+    }
     const { before, after } = addSpecialTokens ? frame : noFrame;
     const parts: (Int32Array | readonly number[])[] = [before];
     let numTokens = before.length + after.length;
     for (const piece of safePieces(text, sliceChars)) {
       if (piece !== undefined) {
-        const ids = this.encode(piece, { addSpecialTokens: false, marker });
+        const ids = yield* this.#encodePiece(piece, { addSpecialTokens: false, marker }, signal);
         parts.push(ids);
         numTokens += ids.length;
         if (numTokens >= limit) break;
@@ -219,6 +207,16 @@ export class Tokenizer {
       if (signal?.aborted) break;
     }
     return concatIds([...parts, after]);
+  }
+
+  *#encodePiece(text: string, options: EncodeOptions, signal?: AbortSignal): Steps<Int32Array> {
+    if (text.length <= longChars) return this.encode(text, options);
+    return yield* waitFor(this.#thread.encode(text, options, signal));
+  }
+
+  /** Ends the thread that encodes long texts; the next such text starts another. @internal */
+  endThread(): Promise<void> {
+    return this.#thread.close();
   }
 
   /** A number of tokens that the text certainly has, known without encoding it. */
