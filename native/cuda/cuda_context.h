@@ -13,7 +13,7 @@ namespace warploop::cuda {
 
 /// Scratch of one op: split-KV partials, split-K partials, device-side plans. Ops of a stream run one after
 /// another, so one piece serves all; nothing in it survives the op.
-inline constexpr size_t kWorkspaceBytes = 64u << 20;
+inline constexpr size_t kWorkspaceBytes = 256u << 20;
 /// Words that are zero when an op starts and that it leaves zero: arrival counters, semaphores.
 inline constexpr int kCounters = 65536;
 

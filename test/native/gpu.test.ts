@@ -123,7 +123,7 @@ onGpu("data that a kernel cannot use", () => {
 });
 
 onSimt("memory", () => {
-  const limit = 200 * mebibyte;
+  const limit = 800 * mebibyte; // the workspace of a stream takes 256
   beforeEach(() => void (process.env["WARPLOOP_SIMT_MEMORY"] = String(limit)));
   afterEach(() => void delete process.env["WARPLOOP_SIMT_MEMORY"]);
 

@@ -56,7 +56,6 @@ class Pieces {
 AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
   AttentionPlan plan{};
   plan.group = static_cast<int32_t>(group_of(p));
-  plan.num_sms = context.num_sms;
   plan.narrow_rows = shape.narrow_rows;
   plan.part_stride = static_cast<int32_t>(p.v.size(3)) + 4;
   plan.totals_per_block = shape.totals_per_block;
@@ -77,7 +76,8 @@ AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape,
   if (most_spans(p) > 1) plan.pool_rows = std::max<int64_t>(pieces.left() - reserved, 0) / bytes_per_row;
   const int64_t split[2] = {plan.pool_rows / p.k.size(2), plan.pool_rows / p.k.size(2) / kNarrowRows};
   for (int kind = 0; kind < 2; kind++) {
-    plan.items[kind] = pieces.take<AttentionItem>(tiles[kind] + split[kind]);
+    plan.item_capacity[kind] = static_cast<int32_t>(tiles[kind] + split[kind]);
+    plan.items[kind] = pieces.take<AttentionItem>(plan.item_capacity[kind]);
     plan.split[kind] = pieces.take<AttentionItem>(split[kind]);
   }
   plan.pool = pieces.take<float>(plan.pool_rows * plan.part_stride);

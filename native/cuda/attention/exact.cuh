@@ -141,7 +141,7 @@ WARPLOOP_DEVICE void mend_wide_rows(const AttentionProblem& p, const AttentionPl
                 warps = static_cast<int64_t>(gridDim.x) * blockDim.x / kWarpSize;
   for (int64_t at = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kWarpSize; at < rows;
        at += warps) {
-    const AttentionItem item = plan.items[1][at / tile_rows / heads];
+    const AttentionItem item = item_at(plan, 1, static_cast<uint32_t>(at / tile_rows / heads));
     const int row = static_cast<int>(at % tile_rows), head = static_cast<int>(at / tile_rows % heads);
     const ItemKeys keys = keys_of(p, plan.group, item);
     if (row < item.num_rows) ExactRow<T>(p, plan, item, keys, head, row).inspect();

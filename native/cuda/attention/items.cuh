@@ -34,10 +34,12 @@ struct alignas(16) AttentionItem {
   int32_t padding;
 };
 
-/// Two lists of items, for the narrow kernel and the wide one.
+/// Two lists of items, for the narrow kernel and the wide one. Whole tiles, longest first, come before the
+/// spans of split ones: a span is short, so it is what fills the gaps in the end.
 struct AttentionQueue {
   uint32_t next;       // heads of items handed out
   uint32_t num_items;  // each for Hkv heads
+  uint32_t num_whole;  // the first of them; spans lie behind, from the end of the memory down
   uint32_t num_split;  // tiles whose spans the merge kernel adds
   uint32_t spoilt;     // wide only: 1 as soon as hidden values have spoilt the sums of a row (exact.cuh)
 };
@@ -45,7 +47,7 @@ struct AttentionQueue {
 /// The workspace of a call.
 struct AttentionPlan {
   AttentionQueue* queues;   // [2]: narrow, wide
-  AttentionItem* items[2];  // [queues[i].num_items]
+  AttentionItem* items[2];  // [item_capacity[i]], see item_at()
   AttentionItem* split[2];  // [queues[i].num_split]: the first items of split tiles
   int32_t* order;           // [B] sequences, longest first
   float4* totals;           // wide kernel: sums of earlier spans, totals_per_block for each block
@@ -55,10 +57,17 @@ struct AttentionPlan {
   int32_t part_stride;   // floats
   int32_t tile_rows[2];  // rows of a tile
   int32_t blocks[2];     // that work at the same time
-  int32_t num_sms;
+  int32_t item_capacity[2];
   int32_t narrow_rows;  // sequences of more rows are wide; INT32_MAX: none is
   int32_t group;        // G
 };
+
+/// Item `at` of list `kind`, in the order in which they are handed out.
+WARPLOOP_DEVICE const AttentionItem& item_at(const AttentionPlan& plan, int kind, uint32_t at) {
+  const uint32_t whole = plan.queues[kind].num_whole;
+  return plan
+      .items[kind][at < whole ? at : static_cast<uint32_t>(plan.item_capacity[kind]) - 1 - (at - whole)];
+}
 
 /// Where a packed row stands among the keys of its sequence.
 WARPLOOP_DEVICE int position_of(const AttentionItem& item, int group, int row) {

@@ -33,7 +33,7 @@ struct PlanShared {
   int bucket_start[kPlanBuckets + 1];
   PlannedSequence sequences[kPlanThreads];
   int first_item[kPlanThreads];     // of the sequence, among those of this round
-  int list_at[kPlanThreads];        // in the list of its kind
+  int list_at[kPlanThreads];        // in the list of its kind, among whole tiles or among spans
   int split_at[kPlanThreads];       // in the list of split tiles of its kind
   long long part_at[kPlanThreads];  // in the pool; -1: not split
 };
@@ -93,7 +93,7 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
     const long long heads_of_tiles = s.tiles * p.k.sizes[2];
     const int most_spans = kMaxSpans;
     int spans =
-        std::min(static_cast<int>(plan.num_sms / heads_of_tiles), divide_up(s.num_keys, kSmallestSpan));
+        std::min(static_cast<int>(plan.blocks[1] / heads_of_tiles), divide_up(s.num_keys, kSmallestSpan));
     spans = p.window > 0 ? 1 : std::max(std::min(spans, most_spans), 1);
     s.span = std::max(divide_up(divide_up(s.num_keys, spans), kSpanUnit), 1) * kSpanUnit;
   }
@@ -158,6 +158,8 @@ WARPLOOP_DEVICE int kind_of(long long counts, int kind) {
   return static_cast<int>(kind ? counts >> 32 : counts & INT_MAX);
 }
 
+WARPLOOP_DEVICE int of_both(long long counts) { return kind_of(counts, 0) + kind_of(counts, 1); }
+
 WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& plan,
                                 const PlanShared& shared, int j, int number) {
   const PlannedSequence& s = shared.sequences[j];
@@ -182,13 +184,14 @@ WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& 
                                  static_cast<long long>(span) * heads * item.num_rows);
     if (span == 0) plan.split[s.kind][shared.split_at[j] + tile] = item;
   }
-  plan.items[s.kind][shared.list_at[j] + number] = item;
+  const int at = shared.list_at[j] + number;
+  plan.items[s.kind][split ? plan.item_capacity[s.kind] - 1 - at : at] = item;
 }
 
 /// What the rounds so far have used.
 struct PlanProgress {
-  long long items, split;  // of both kinds
-  long long parts;         // rows of the pool
+  long long whole, spans, split;  // of both kinds: whole tiles, spans of split ones, split tiles
+  long long parts;                // rows of the pool
 };
 
 // 3. for the sequences from `first` in the order, one per thread
@@ -204,20 +207,21 @@ WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan&
                           4ll * (s.num_keys - s.first_key) > (s.kind ? wide_share : narrow_share);
   const long long tile_parts = s.spans * p.k.sizes[2] * std::min(plan.tile_rows[s.kind], s.rows);
   const long long parts = long_items ? s.tiles * tile_parts : 0;
-  long long all_parts, all_items, all_split, all;
+  long long all_parts, all_whole, all_spans, all_split;
   const long long part = done.parts + sum_before(parts, shared.scratch, all_parts);
   const bool split = long_items && part + parts <= plan.pool_rows;
   const int items = s.tiles * (split ? s.spans : 1);
   shared.sequences[tid] = s;
   shared.part_at[tid] = split ? part : -1;
-  shared.first_item[tid] = static_cast<int>(sum_before(items, shared.scratch, all));
-  shared.list_at[tid] =
-      kind_of(done.items + sum_before(of_kind(s.kind, items), shared.scratch, all_items), s.kind);
+  const long long whole = sum_before(of_kind(s.kind, split ? 0 : items), shared.scratch, all_whole),
+                  spans = sum_before(of_kind(s.kind, split ? items : 0), shared.scratch, all_spans);
+  shared.first_item[tid] = of_both(whole) + of_both(spans);
+  shared.list_at[tid] = kind_of(split ? done.spans + spans : done.whole + whole, s.kind);
   shared.split_at[tid] = kind_of(
       done.split + sum_before(of_kind(s.kind, split ? s.tiles : 0), shared.scratch, all_split), s.kind);
-  done = {done.items + all_items, done.split + all_split, done.parts + all_parts};
+  done = {done.whole + all_whole, done.spans + all_spans, done.split + all_split, done.parts + all_parts};
   sync_block();
-  for (int e = tid; e < all; e += kPlanThreads) {
+  for (int e = tid; e < of_both(all_whole) + of_both(all_spans); e += kPlanThreads) {
     int j = 0;  // the last sequence that begins at or before item e
     for (int step = kPlanThreads / 2; step > 0; step /= 2) {
       if (shared.first_item[j + step] <= e) j += step;
@@ -254,8 +258,12 @@ static __global__ void __launch_bounds__(kPlanThreads)
     write_items(p, plan, narrow_share, wide_share, first, count, shared, done);
   if (threadIdx.x < 2) {
     const int kind = static_cast<int>(threadIdx.x);
-    plan.queues[kind] = {0, static_cast<uint32_t>(kind_of(done.items, kind)),
-                         static_cast<uint32_t>(kind_of(done.split, kind)), 0};
+    const int whole = kind_of(done.whole, kind), spans = kind_of(done.spans, kind);
+    plan.queues[kind] = {.next = 0,
+                         .num_items = static_cast<uint32_t>(whole + spans),
+                         .num_whole = static_cast<uint32_t>(whole),
+                         .num_split = static_cast<uint32_t>(kind_of(done.split, kind)),
+                         .spoilt = 0};
   }
 }
 

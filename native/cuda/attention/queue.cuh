@@ -47,7 +47,7 @@ class ItemQueue {
     if (threadIdx.x == 0) {
       slot_.next = gridDim.x +
                    atomic_add(&queue.next, 1u);  // takes no longer than the item, which it does not wait for
-      slot_.item = plan_.items[kind_][at / num_heads];
+      slot_.item = item_at(plan_, kind_, at / num_heads);
       slot_.keys = keys_of(p_, plan_.group, slot_.item);
     }
     sync_block();
