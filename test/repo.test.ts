@@ -117,6 +117,13 @@ describe("kernels", () => {
     ).toEqual([]);
   });
 
+  it("of the CUDA host side choose the GPU of a thread in one place, which remembers it", () => {
+    const callers = repoFiles(/^native\/cuda\/.*\.(cc|h|cu)$/).filter((file) =>
+      /\bcudaSetDevice\(/.test(read(file)),
+    );
+    expect(callers).toEqual(["native/cuda/gpu.cc"]);
+  });
+
   it("of an op begin with a header, each label on a line of its own", () => {
     const labels = "What|Steps|Mapping|Resources|Cost|Numerics|Limits|Source";
     const own = repoFiles(/^native\/ops\/.*\.(cpu\.cc|cu)$/);

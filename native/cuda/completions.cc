@@ -62,7 +62,7 @@ void Completions::add(Completion completion) {
 }
 
 void Completions::work() {
-  cudaSetDevice(gpu_);
+  try_use_gpu(gpu_);
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });

@@ -17,8 +17,8 @@ class GpuMemory final : public Memory {
  public:
   GpuMemory(int gpu, void* data, size_t bytes) : Memory(data, bytes), gpu_(gpu) {}
   ~GpuMemory() override {
-    cudaSetDevice(gpu_);  // any thread may drop the last reference
-    cudaFree(data());     // after a device fault it fails, and there is nobody to tell
+    try_use_gpu(gpu_);  // any thread may drop the last reference
+    cudaFree(data());   // after a device fault it fails, and there is nobody to tell
   }
 
  private:

@@ -109,7 +109,13 @@ void CudaExecutor::replay(Graph& graph) {
     graph.commands.for_each([this](const Command& c) { run(c); });
     return;
   }
-  if (!graph.compiled) graph.compiled = compile(graph);
+  if (!graph.compiled) {
+    // The first replay runs the commands and captures them for the next ones: a capture must meet no kernel
+    // that has never run, for which a module would have to be loaded and shared memory asked for.
+    graph.commands.for_each([this](const Command& c) { run(c); });
+    graph.compiled = compile(graph);
+    return;
+  }
   require(cudaGraphLaunch(static_cast<CompiledGraph&>(*graph.compiled).executable, stream_),
           "cudaGraphLaunch");
 }

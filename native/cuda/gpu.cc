@@ -100,11 +100,20 @@ Gpu find_gpu(const std::string& name) {
   return gpu;
 }
 
-void use_gpu(int index) {
+namespace {
+
+/// Remembers what it has set, because setting costs more than looking.
+cudaError_t set_gpu(int index) {
   static thread_local int current = -1;
-  if (current == index) return;
-  require(cudaSetDevice(index), "cudaSetDevice");
-  current = index;
+  if (current == index) return cudaSuccess;
+  const cudaError_t status = cudaSetDevice(index);
+  if (status == cudaSuccess) current = index;
+  return status;
 }
+
+}  // namespace
+
+void use_gpu(int index) { require(set_gpu(index), "cudaSetDevice"); }
+bool try_use_gpu(int index) noexcept { return set_gpu(index) == cudaSuccess; }
 
 }  // namespace warploop::cuda

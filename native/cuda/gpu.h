@@ -30,7 +30,10 @@ bool is_device_name(const std::string& name);
 /// be used.
 Gpu find_gpu(const std::string& name);
 
-/// Makes CUDA calls of this thread go to a GPU.
+/// Makes CUDA calls of this thread go to a GPU. Nobody else may call cudaSetDevice: which GPU a thread uses
+/// is remembered here.
 void use_gpu(int index);
+/// The same where nobody can be told of a failure.
+bool try_use_gpu(int index) noexcept;
 
 }  // namespace warploop::cuda

@@ -57,11 +57,9 @@ CUtensorMapSwizzle swizzle_mode(Swizzle swizzle) {
   return CU_TENSOR_MAP_SWIZZLE_NONE;
 }
 
-}  // namespace
-
-CUtensorMap encode_tensor_map(DType dtype, int rank, const void* base, const uint64_t* sizes,
-                              const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle) {
-  static const Encode encode = find_encode();
+CUresult encode(CUtensorMap& map, DType dtype, int rank, const void* base, const uint64_t* sizes,
+                const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle) {
+  static const Encode encode_tiled = find_encode();
   if (rank < 2 || rank > 5) fail_execution("tensor map: rank: expected 2 to 5, got ", rank);
   const size_t row_bytes = bytes_of(dtype, box[0]);
   if (swizzle != Swizzle::none && row_bytes != swizzle_row_bytes(swizzle)) {
@@ -72,11 +70,23 @@ CUtensorMap encode_tensor_map(DType dtype, int rank, const void* base, const uin
   cuuint64_t size[5], stride[4];
   for (int i = 0; i < rank; i++) size[i] = sizes[i];
   for (int i = 0; i + 1 < rank; i++) stride[i] = strides_bytes[i];
+  return encode_tiled(&map, data_type(dtype), static_cast<cuuint32_t>(rank), const_cast<void*>(base), size,
+                      stride, box, kEveryElement, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle_mode(swizzle),
+                      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+}
+
+}  // namespace
+
+bool can_encode_tensor_map(DType dtype, int rank, const void* base, const uint64_t* sizes,
+                           const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle) {
   CUtensorMap map;
-  const CUresult status =
-      encode(&map, data_type(dtype), static_cast<cuuint32_t>(rank), const_cast<void*>(base), size, stride,
-             box, kEveryElement, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle_mode(swizzle),
-             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return encode(map, dtype, rank, base, sizes, strides_bytes, box, swizzle) == CUDA_SUCCESS;
+}
+
+CUtensorMap encode_tensor_map(DType dtype, int rank, const void* base, const uint64_t* sizes,
+                              const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle) {
+  CUtensorMap map;
+  const CUresult status = encode(map, dtype, rank, base, sizes, strides_bytes, box, swizzle);
   if (status == CUDA_SUCCESS) return map;
   std::ostringstream text;
   text << "tensor map refused by the driver (" << static_cast<int>(status) << "): " << name_of(dtype)

@@ -91,6 +91,7 @@ CUresult CUDAAPI cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType ty
     if (sizes[i] == 0 || sizes[i] > uint64_t{1} << 32) return CUDA_ERROR_INVALID_VALUE;
     if (box[i] == 0 || box[i] > 256) return CUDA_ERROR_INVALID_VALUE;
     if (i > 0 && (stride % 16 != 0 || stride >= uint64_t{1} << 40)) return CUDA_ERROR_INVALID_VALUE;
+    if (i > 0 && stride == 0) return CUDA_ERROR_INVALID_VALUE;  // the documentation leaves it open
     if (element_strides[i] == 0 || element_strides[i] > 8) return CUDA_ERROR_INVALID_VALUE;
     if (i > 0 && element_strides[i] != 1) return CUDA_ERROR_NOT_SUPPORTED;
     m.sizes[i] = sizes[i];

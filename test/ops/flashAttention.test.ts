@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ExecutionError } from "../../lib/errors.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
+import { Tensor } from "../../lib/tensor.js";
 import { flashAttention as reference } from "../reference/flashAttention.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
@@ -24,6 +25,8 @@ interface FlashAttentionCase extends OpCase {
   readonly scale?: number;
   /** q, k and v are views into wider rows. */
   readonly strided?: boolean;
+  /** All KV heads are one: k and v have the stride 0 along the heads. */
+  readonly sharedHeads?: boolean;
   /** Standard deviations of q, k and v. */
   readonly std?: readonly [number, number, number];
 }
@@ -141,6 +144,11 @@ const cases: readonly FlashAttentionCase[] = [
   },
   { name: "strided rows", ...small, strided: true, lengths: [[70, 70]] },
   { name: "strided rows, bf16", ...small, strided: true, lengths: [[3, 70]], dtype: "bf16" },
+  {
+    name: "heads that share memory",
+    ...small,
+    ...{ sharedHeads: true, Hq: 4, Hkv: 2, Dh: 64, Dv: 64, dtype: "bf16", lengths: [[70, 70]] },
+  },
   { name: "scale given", ...small, scale: 0.5 },
   { name: "negative scale", ...small, scale: -0.25, dtype: "bf16" },
   { name: "scores far apart", ...small, std: [30, 30, 1], scale: 1, lengths: [[20, 300]] },
@@ -154,14 +162,30 @@ function starts(lengths: readonly number[]): Int32Array {
   return cu;
 }
 
+/** The first head of `values` [S, H, D] as all heads. */
+function shareHeads(
+  context: OpContext,
+  dtype: FloatDType,
+  [S, H, D]: readonly [number, number, number],
+  values: Float64Array,
+) {
+  const first = values.filter((_, i) => i % (H * D) < D);
+  const { memory, byteOffset } = context.tensor(dtype, [S, D], first);
+  return {
+    values: values.map((_, i) => first[Math.floor(i / (H * D)) * D + (i % D)]!),
+    tensor: Tensor.strided(memory, dtype, [S, H, D], [D, 0, 1], byteOffset),
+  };
+}
+
 function inputs(context: OpContext, c: FlashAttentionCase, T: number, S: number) {
   const random = new Random(3);
   const [qStd, kStd, vStd] = c.std ?? [1, 1, 1];
-  const make = (dtype: FloatDType, shape: readonly number[], std: number) => {
+  const make = (dtype: FloatDType, shape: readonly [number, number, number], std: number) => {
     const values = random.normal(
       shape.reduce((product, size) => product * size, 1),
       { dtype, std },
     );
+    if (c.sharedHeads === true && shape[1] === c.Hkv) return shareHeads(context, dtype, shape, values);
     const padding = { before: 3, after: 2 };
     const tensor = c.strided
       ? context.stridedRows(dtype, shape, values, padding)

@@ -512,14 +512,20 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   }
 }
 
-/// [T, H, D] as boxes of `rows` rows of one head and 64 columns.
-CUtensorMap map_of(const TensorView& t, int rows) {
+/// encode(...) of [T, H, D] as boxes of `rows` rows of one head and 64 columns.
+template <class Encode>
+auto with_map(const TensorView& t, int rows, const Encode& encode) {
+  const auto stride = [&](int axis) {  // of one row it means nothing
+    return static_cast<uint64_t>(2 * (t.size(axis) > 1 ? t.stride(axis) : t.size(2)));
+  };
   const uint64_t sizes[] = {static_cast<uint64_t>(t.size(2)), static_cast<uint64_t>(t.size(1)),
                             static_cast<uint64_t>(t.size(0))};
-  const uint64_t strides[] = {static_cast<uint64_t>(2 * t.stride(1)), static_cast<uint64_t>(2 * t.stride(0))};
+  const uint64_t strides[] = {stride(1), stride(0)};
   const uint32_t box[] = {kPiece, 1, static_cast<uint32_t>(rows)};
-  return encode_tensor_map(t.dtype, 3, t.data, sizes, strides, box, Swizzle::b128);
+  return encode(t.dtype, 3, t.data, sizes, strides, box, Swizzle::b128);
 }
+CUtensorMap map_of(const TensorView& t, int rows) { return with_map(t, rows, encode_tensor_map); }
+bool has_map(const TensorView& t) { return with_map(t, kWarpgroupRows, can_encode_tensor_map); }
 
 template <class S, class T>
 void start(const FlashAttentionParams& p, CudaContext& context) {
@@ -556,6 +562,7 @@ const char* refuse_flash_attention_sm90(const FlashAttentionParams& p, const Cud
   if (p.q.size(0) == 0 || p.k.size(0) == 0) return "there are no queries or no keys";
   if (!aligned(p.q) || !aligned(p.k) || !aligned(p.v) || !aligned(p.out))
     return "rows or heads are not aligned to 16 bytes";
+  if (!has_map(p.q) || !has_map(p.k) || !has_map(p.v)) return "the driver makes no tensor map of q, k or v";
   return nullptr;
 }
 

@@ -2,6 +2,7 @@
 #include "simt/launch.h"
 
 #include <map>
+#include <set>
 
 #include "core/error.h"
 #include "cuda/choose.h"
@@ -18,6 +19,7 @@ constexpr unsigned kMaxThreads = 1024, kMaxGridYz = 65535, kMaxCluster = 8;
 std::atomic<bool> fail_next{false};
 std::atomic<uint64_t> last_blocks{0};      // 0: all
 std::map<const void*, int> shared_limits;  // guarded by the context's lock
+std::set<const void*> loaded;              // kernels that have been launched; guarded by the context's lock
 
 size_t max_shared_bytes() { return (compute_capability() >= 90 ? 227u : 163u) << 10; }
 
@@ -75,6 +77,13 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* fu
     if (limit == shared_limits.end() || config->dynamicSmemBytes > static_cast<size_t>(limit->second)) {
       return finish(cudaErrorInvalidValue);
     }
+  }
+  {
+    std::lock_guard lock(context().mutex);
+    // To load a kernel's module may need what a capture forbids.
+    if (config->stream->queue->capture && !loaded.contains(function))
+      return finish(cudaErrorStreamCaptureUnsupported);
+    loaded.insert(function);
   }
   const warploop::simt::Launch launch{.kernel = kernel,
                                       .grid = config->gridDim,
