@@ -1,7 +1,7 @@
 /**
  * The typed face of the addon: every native function, and the promises that the addon settles. Handles are numbers that
  * native/bind/handles.h checks; only lib/{device,stream,graph,tensor}.ts and
- * lib/weights/mappedFile.ts call these directly; ops go through `Stream.run`.
+ * lib/weights/weightFile.ts call these directly; ops go through `Stream.run`.
  */
 import type { FloatDType } from "./dtype.js";
 import {
@@ -54,8 +54,8 @@ interface Native {
   closeDevice(device: Handle): void;
   allocate(device: Handle, bytes: number): Handle;
   release(memory: Handle): void;
-  mapFile(path: string): { readonly handle: Handle; readonly bytes: number };
-  unmapFile(file: Handle): void;
+  openFile(descriptor: number, path: string): Handle;
+  closeFile(file: Handle): void;
   /** Only in the test build with the emulated GPU: the next kernel ends in a device fault. */
   failNextLaunch?(): void;
   /** Only there, too: grids run their last `blocks` blocks only; 0: all. */

@@ -78,7 +78,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
   const plan = await untieDifferentCopies(declared, checkpoint, signal);
   const forms = new Map(definition.weights.rows.map(({ slot, form }) => [slot, form]));
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
-  const weights = await loadWeights(plan, forms, { stream, dtype, onProgress, signal });
+  const weights = await loadWeights(plan, forms, { checkpoint, stream, dtype, onProgress, signal });
   try {
     const constant = (data: Float32Array, shape: readonly number[]): Tensor => {
       const tensor = weights.own(stream.device.empty("f32", shape));

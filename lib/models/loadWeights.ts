@@ -1,6 +1,6 @@
 /**
- * Brings the planned weights of a checkpoint to the device, in the form that each op reads. The bytes go from mapped files
- * to device memory on the stream's thread; at most about `flushBytes` and one tensor are on their way at a time.
+ * Brings the planned weights of a checkpoint to the device, in the form that each op reads. The bytes are read to
+ * device memory on the stream's thread; at most about `flushBytes` and one tensor are on their way at a time.
  */
 import { byteLength, type DType, type FloatDType } from "../dtype.js";
 import { CheckpointError, ExecutionError } from "../errors.js";
@@ -8,8 +8,8 @@ import { cast } from "../ops/cast.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../ops/packLinear.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
-import { MappedFile } from "../weights/mappedFile.js";
-import type { TensorEntry } from "../weights/safetensors.js";
+import type { Checkpoint, TensorEntry } from "../weights/safetensors.js";
+import { WeightFile } from "../weights/weightFile.js";
 import type { PlannedWeight } from "../weights/weightMap.js";
 import { matrixDtype } from "./activationDtype.js";
 import { ModelWeights, type WeightForm } from "./modelWeights.js";
@@ -22,6 +22,8 @@ export interface LoadProgress {
 }
 
 export interface LoadWeightsOptions {
+  /** Open, with the tensors of the plan. */
+  readonly checkpoint: Checkpoint;
   readonly stream: Stream;
   /** Activation dtype; decides the dtype of the matrices. */
   readonly dtype: FloatDType;
@@ -63,7 +65,7 @@ class Loader implements Disposable {
   readonly weights = new ModelWeights();
   readonly #options: LoadWeightsOptions;
   readonly #total: number;
-  readonly #files = new Map<string, MappedFile>();
+  readonly #files = new Map<string, WeightFile>();
   #loaded = 0;
   #queued = 0;
 
@@ -163,10 +165,10 @@ class Loader implements Disposable {
     return cast(stream, tensor, dtype, { out: stream.device.empty(dtype, tensor.shape) });
   }
 
-  #file(entry: TensorEntry): MappedFile {
+  #file(entry: TensorEntry): WeightFile {
     const known = this.#files.get(entry.file);
     if (known) return known;
-    const file = new MappedFile(entry.file);
+    const file = new WeightFile(this.#options.checkpoint.descriptor(entry.file), entry.file);
     this.#files.set(entry.file, file);
     return file;
   }

@@ -55,6 +55,18 @@ export class Checkpoint {
     await readFully(handle, into, { file: entry.file, position: entry.byteOffset + start });
   }
 
+  /**
+   * The descriptor of one of the files, for who reads it by other means. It ends with this checkpoint.
+   *
+   * @param file `TensorEntry.file`
+   * @throws ClosedError
+   */
+  descriptor(file: string): number {
+    const handle = this.#handles.get(file);
+    if (handle === undefined) throw new ClosedError(`checkpoint ${this.folder}`);
+    return handle.fd;
+  }
+
   /** Closes the files. Entries stay valid as descriptions. Closing twice is harmless. */
   async close(): Promise<void> {
     const handles = [...this.#handles.values()];

@@ -10,8 +10,8 @@
 #include "bind/settle.h"
 #include "core/device.h"
 #include "core/graph.h"
-#include "core/mapped_file.h"
 #include "core/stream.h"
+#include "core/weight_file.h"
 
 namespace warploop::bind {
 
@@ -28,7 +28,7 @@ struct AddonState {
   HandleTable<Memory> memory{"tensor"};
   HandleTable<Stream> streams{"stream"};
   HandleTable<Graph> graphs{"graph"};
-  HandleTable<MappedFile> files{"file"};
+  HandleTable<WeightFile> files{"file"};
   Settler settler;
   Napi::FunctionReference make_error;  // empty until lib/native.ts has loaded
   Napi::Reference<Napi::Float64Array> arguments;

@@ -1,4 +1,4 @@
-// Devices, device memory and mapped files. lib/native.ts has the typed signatures.
+// Devices, device memory and weight files. lib/native.ts has the typed signatures.
 #include "bind/addon_state.h"
 #include "bind/devices.h"
 #ifdef WARPLOOP_CPU
@@ -82,17 +82,14 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/// mapFile(path): { handle, bytes }
-Napi::Value map_file(const Napi::CallbackInfo& info) {
-  auto file = std::make_shared<MappedFile>(info[0].ToString().Utf8Value());
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("bytes", static_cast<double>(file->bytes()));
-  result.Set("handle", state_of(info.Env()).files.add(std::move(file)));
-  return result;
+/// openFile(descriptor, path): file handle
+Napi::Value open_file(const Napi::CallbackInfo& info) {
+  auto file = std::make_shared<WeightFile>(static_cast<int>(number(info, 0)), info[1].ToString().Utf8Value());
+  return Napi::Number::New(info.Env(), state_of(info.Env()).files.add(std::move(file)));
 }
 
-/// unmapFile(file): copies that are still queued keep the mapping alive.
-Napi::Value unmap_file(const Napi::CallbackInfo& info) {
+/// closeFile(file): copies that are still queued keep the file open.
+Napi::Value close_file(const Napi::CallbackInfo& info) {
   state_of(info.Env()).files.remove(number(info, 0));
   return info.Env().Undefined();
 }
@@ -171,8 +168,8 @@ void register_devices(Napi::Env env, Napi::Object exports) {
   method<close_device>(env, exports, "closeDevice");
   method<allocate>(env, exports, "allocate");
   method<release>(env, exports, "release");
-  method<map_file>(env, exports, "mapFile");
-  method<unmap_file>(env, exports, "unmapFile");
+  method<open_file>(env, exports, "openFile");
+  method<close_file>(env, exports, "closeFile");
   method<build_info>(env, exports, "info");
   method<live_handles>(env, exports, "liveHandles");
 #ifdef WARPLOOP_SIMT

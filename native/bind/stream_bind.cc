@@ -58,11 +58,11 @@ Napi::Value write(const Napi::CallbackInfo& info) {
 /// copyFile(stream, file, fileOffset, memory, byteOffset, bytes)
 Napi::Value copy_file(const Napi::CallbackInfo& info) {
   AddonState& state = state_of(info.Env());
-  const std::shared_ptr<MappedFile> file = state.files.get(number(info, 1));
+  const std::shared_ptr<WeightFile> file = state.files.get(number(info, 1));
   const size_t offset = byte_count(info, 2), bytes = byte_count(info, 5);
   const Range to = range_of(state, number(info, 3), byte_count(info, 4), bytes);
   state.streams.get(number(info, 0))->host([=](Executor& executor, const StreamFailure* failure) {
-    if (!failure) executor.copy_from_host(to.data, file->range(offset, bytes), bytes);
+    if (!failure) executor.copy_from_file(to.data, *file, offset, bytes);
   });
   return info.Env().Undefined();
 }

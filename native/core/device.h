@@ -15,6 +15,7 @@
 namespace warploop {
 
 class Graph;
+class WeightFile;
 
 /// Why a stream is poisoned.
 struct StreamFailure {
@@ -32,6 +33,8 @@ class Executor {
   virtual ~Executor() = default;
   /// `host` is read before the call returns.
   virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
+  /// Bytes [offset, offset + bytes) of a file. Throws Error(execution) when they cannot be read.
+  virtual void copy_from_file(void* device, const WeightFile& file, size_t offset, size_t bytes) = 0;
   /// `host` is written before the `done` of a later `then` is called.
   virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
   /// Calls `done` once everything issued so far has finished.

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/graph.h"
+#include "core/weight_file.h"
 #include "cpu/topology.h"
 
 #include <unistd.h>
@@ -57,6 +58,10 @@ CpuExecutor::CpuExecutor(std::shared_ptr<ThreadPool> pool, MemoryRef workspaces)
 
 void CpuExecutor::copy_from_host(void* device, const void* host, size_t bytes) {
   std::memcpy(device, host, bytes);
+}
+
+void CpuExecutor::copy_from_file(void* device, const WeightFile& file, size_t offset, size_t bytes) {
+  file.read(static_cast<std::byte*>(device), offset, bytes);
 }
 
 void CpuExecutor::copy_to_host(void* host, const void* device, size_t bytes) {

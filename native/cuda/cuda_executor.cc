@@ -1,9 +1,11 @@
 #include "cuda/cuda_executor.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "core/error.h"
+#include "core/weight_file.h"
 #include "cuda/cuda_check.h"
 
 namespace warploop::cuda {
@@ -68,7 +70,16 @@ CudaExecutor::~CudaExecutor() {
 
 void CudaExecutor::copy_from_host(void* device, const void* host, size_t bytes) {
   use_gpu(gpu_);
-  uploads_.copy(device, host, bytes);
+  const auto* from = static_cast<const std::byte*>(host);
+  uploads_.copy(device, bytes,
+                [from](std::byte* to, size_t at, size_t count) { std::memcpy(to, from + at, count); });
+}
+
+void CudaExecutor::copy_from_file(void* device, const WeightFile& file, size_t offset, size_t bytes) {
+  use_gpu(gpu_);
+  uploads_.copy(device, bytes, [&file, offset](std::byte* to, size_t at, size_t count) {
+    file.read(to, offset + at, count);
+  });
 }
 
 void CudaExecutor::copy_to_host(void* host, const void* device, size_t bytes) {

@@ -45,6 +45,7 @@ class CudaExecutor final : public Executor {
   }
 
   void copy_from_host(void* device, const void* host, size_t bytes) override;
+  void copy_from_file(void* device, const WeightFile& file, size_t offset, size_t bytes) override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
   void then(Done done) override;
   void replay(Graph& graph) override;

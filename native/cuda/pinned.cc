@@ -20,18 +20,17 @@ Uploads::~Uploads() {
   }
 }
 
-void Uploads::copy(void* device, const void* host, size_t bytes) {
+void Uploads::copy(void* device, size_t bytes, const Fill& fill) {
   auto* to = static_cast<std::byte*>(device);
-  const auto* from = static_cast<const std::byte*>(host);
-  while (bytes > 0) {
+  for (size_t at = 0; at < bytes;) {
     if (!buffers_[current_].memory || buffers_[current_].used == kBufferBytes) next_buffer();
     Buffer& buffer = buffers_[current_];
-    const size_t piece = std::min(bytes, kBufferBytes - buffer.used);
+    const size_t piece = std::min(bytes - at, kBufferBytes - buffer.used);
     std::byte* staged = buffer.memory->data() + buffer.used;
-    fill_.copy(staged, from, piece);
-    require(cudaMemcpyAsync(to, staged, piece, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
+    helpers_.fill(staged, at, piece, fill);
+    require(cudaMemcpyAsync(to + at, staged, piece, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
     buffer.used += piece;
-    to += piece, from += piece, bytes -= piece;
+    at += piece;
   }
 }
 

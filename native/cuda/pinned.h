@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "cuda/parallel_copy.h"
+#include "cuda/parallel_fill.h"
 
 namespace warploop::cuda {
 
@@ -31,8 +31,9 @@ class Uploads {
  public:
   explicit Uploads(cudaStream_t stream) : stream_(stream) {}
   ~Uploads();
-  /// Has read `host` when it returns. Throws Error(execution), Error(out_of_memory).
-  void copy(void* device, const void* host, size_t bytes);
+  /// `fill` has been called for all bytes when it returns. Throws Error(execution), Error(out_of_memory), and
+  /// what `fill` throws.
+  void copy(void* device, size_t bytes, const Fill& fill);
 
  private:
   static constexpr size_t kBufferBytes = 8u << 20;
@@ -48,7 +49,7 @@ class Uploads {
   cudaStream_t stream_;
   Buffer buffers_[kBuffers];
   int current_ = 0;
-  ParallelCopy fill_;
+  ParallelFill helpers_;
 };
 
 /// Device to host: a ring of bytes that the worker takes pieces of and the completion thread gives back in

@@ -1,5 +1,5 @@
 /**
- * A file mapped into memory whose bytes a stream copies to a device: off the JavaScript thread, in stream order.
+ * An open file whose bytes a stream reads to a device: off the JavaScript thread, in stream order.
  */
 import { byteLength } from "../dtype.js";
 import { ArgumentRangeError } from "../errors.js";
@@ -7,19 +7,21 @@ import { type Handle, native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
 
-export class MappedFile {
+export class WeightFile {
   readonly #handle: Handle;
   readonly path: string;
-  /** Size of the file when it was mapped. */
-  readonly bytes: number;
   #closed = false;
 
-  /** @throws ArgumentTypeError if the file cannot be opened or mapped */
-  constructor(path: string) {
-    const { handle, bytes } = native.mapFile(path);
-    this.#handle = handle;
+  /**
+   * Shares an open file with its owner, who may close it.
+   *
+   * @param descriptor of a regular file that is open for reading
+   * @param path named in errors
+   * @throws ArgumentTypeError if the descriptor is none
+   */
+  constructor(descriptor: number, path: string) {
+    this.#handle = native.openFile(descriptor, path);
     this.path = path;
-    this.bytes = bytes;
   }
 
   /**
@@ -28,14 +30,14 @@ export class MappedFile {
    * @param byteOffset of the first byte in the file
    * @param bytes how many
    * @param start where they go, in bytes from the start of the tensor
-   * @throws ArgumentRangeError if either range leaves its file or tensor. A file that has become shorter meanwhile is an
-   * ExecutionError at the next wait on the stream.
+   * @throws ArgumentRangeError if the bytes do not fit. A file that ends before them is an ExecutionError, which names the
+   * file and the offset, at the next wait on the stream.
    */
   copyTo(stream: Stream, tensor: Tensor, byteOffset: number, bytes: number, start = 0): void {
     const room = byteLength(tensor.dtype, tensor.numel);
-    if (!(tensor.isPacked && start >= 0 && start + bytes <= room && byteOffset + bytes <= this.bytes)) {
+    if (!(tensor.isPacked && start >= 0 && start + bytes <= room && byteOffset >= 0)) {
       throw new ArgumentRangeError(
-        `copyTo: bytes [${byteOffset}, ${byteOffset + bytes}) of ${this.path} (${this.bytes} bytes) do not fit at byte ` +
+        `copyTo: bytes [${byteOffset}, ${byteOffset + bytes}) of ${this.path} do not fit at byte ` +
           `${start} of a tensor of ${room} bytes`,
       );
     }
@@ -49,11 +51,11 @@ export class MappedFile {
     );
   }
 
-  /** Unmaps the file once queued copies have run. Idempotent. */
+  /** Ends the share once queued copies have run. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    native.unmapFile(this.#handle);
+    native.closeFile(this.#handle);
   }
 
   [Symbol.dispose](): void {
