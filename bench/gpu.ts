@@ -2,9 +2,10 @@
  * Times the ops that matter most on a GPU and prints one table: time, rate, share of the ceiling, and the ratio to PyTorch
  * on the same work. Ceilings and baselines are measured in the same run, in turns with ours.
  *
- *     npm run bench:gpu -- [--only linear] [--rounds 3] [--python python3]
+ *     npm run bench:gpu -- [--only linear] [--rounds 3] [--python python3 | --no-baseline] [--json FILE]
  *     npm run bench:gpu -- --small --device simt      every case shrunk, on the emulator: whether it runs, no figures
  */
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Device } from "../lib/device.js";
 import { copy } from "../lib/ops/copy.js";
@@ -21,6 +22,8 @@ const { values } = parseArgs({
     device: { type: "string", default: "cuda" },
     only: { type: "string", default: "" },
     python: { type: "string", default: "python3" },
+    "no-baseline": { type: "boolean", default: false }, // it costs more time than ours
+    json: { type: "string" }, // the table as a list of objects, and what it was measured with
     rounds: { type: "string", default: "3" },
     small: { type: "boolean", default: false },
   },
@@ -36,7 +39,7 @@ try {
   console.error(`bench:gpu: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
 }
-const baseline = values.small ? null : await Baseline.start(values.python);
+const baseline = values.small || values["no-baseline"] ? null : await Baseline.start(values.python);
 console.log(`${new Date().toISOString().slice(0, 10)}; ${baseline?.description ?? "no baseline"}`);
 
 const ceilings = await measureCeilings();
@@ -63,6 +66,13 @@ for (const each of gpuCases(values.small)) {
   console.error(rows.at(-1)!.join("  ")); // progress; the table comes at the end
 }
 printTable(heading, rows);
+if (values.json !== undefined) {
+  const table = rows.map((row) => Object.fromEntries(heading.map((name, i) => [name, row[i] ?? ""])));
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ device: values.device, rounds, ceilings, rows: table }, null, 2)}\n`,
+  );
+}
 baseline?.stop();
 
 /** Runs `body` on a device of its own: the memory of one case is free for the next. */

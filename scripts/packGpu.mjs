@@ -1,7 +1,8 @@
-// `npm run pack:gpu`: one folder, gpu-pack/, with everything that a GPU host without network needs to test and to time
-// warploop: Node, the CUDA addon, the packages, and the checkout. On the host: `bash gpu-pack/run.sh test:gpu`.
+// `npm run pack:gpu`: one folder, gpu-pack/, with everything that a GPU host without network needs beside the checkout to
+// test and to time warploop: Node, the CUDA addon, the one that traps, the packages. On the host: `bash gpu-pack/run.sh
+// test:gpu`. What travels is what git tracks and the folder: both together have a limit (gpuPackSize.mjs).
 //
-//   --beside-checkout   leave out what git tracks, for a host that has the checkout beside the folder
+//   --with-checkout   put what git tracks into the folder as well, for a host that gets nothing else
 import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
@@ -15,6 +16,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { sizeTable } from "./gpuPackSize.mjs";
 import { root } from "./nativeSources.mjs";
 
 const packages = [
@@ -26,14 +28,17 @@ const packages = [
   "cli-progress",
 ];
 const unused = ["node_modules/lightningcss-"]; // vite's minifier of style sheets
-const built = ["build-cuda/Release/warploop.node", "build-cuda/atoms"];
-const mostMegabytes = 60;
+const addons = {
+  "addon.tar.xz": ["build-cuda/Release/warploop.node", "build-cuda/atoms"],
+  "trap.tar.xz": ["build-trap/Release/warploop.node", "build-trap/atoms"],
+};
 const folder = path.join(root, "gpu-pack");
 
-const { values } = parseArgs({ options: { "beside-checkout": { type: "boolean", default: false } } });
-for (const file of built) {
+const { values } = parseArgs({ options: { "with-checkout": { type: "boolean", default: false } } });
+for (const file of Object.values(addons).flat()) {
   if (!existsSync(path.join(root, file))) {
-    console.error(`${file} is missing: run \`npm run build:cuda && npm run build:atoms\` first.`);
+    const commands = ["build:cuda", "build:atoms", "build:trap"].map((name) => `npm run ${name}`);
+    console.error(`${file} is missing: run \`${commands.join(" && ")}\` first.`);
     process.exit(1);
   }
 }
@@ -42,8 +47,8 @@ rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder);
 packNode();
 archive("packages.tar.xz", packageFolders());
-archive("addon.tar.xz", built);
-if (!values["beside-checkout"]) archive("checkout.tar.xz", trackedFiles());
+for (const [name, files] of Object.entries(addons)) archive(name, files);
+if (values["with-checkout"]) archive("checkout.tar.xz", trackedFiles());
 writeFileSync(path.join(folder, "run.sh"), runScript(), { mode: 0o755 });
 report();
 
@@ -129,11 +134,18 @@ exec bash -c "$script \\"\\$@\\"" bash "$@"
 `;
 }
 
+/** What travels: the folder, and beside it the files of the checkout, unless they are in it. */
 function report() {
-  const sizes = readdirSync(folder).map((name) => ({ name, bytes: statSync(path.join(folder, name)).size }));
-  const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20;
-  for (const { name, bytes } of sizes)
-    console.log(`${(bytes / 2 ** 20).toFixed(1).padStart(6)} MiB  gpu-pack/${name}`);
-  console.log(`${total.toFixed(1).padStart(6)} MiB  in all; the limit is ${mostMegabytes}`);
-  if (total > mostMegabytes) process.exitCode = 1;
+  const bytesOf = (/** @type {string} */ file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  const rows = readdirSync(folder).map((name) => ({
+    name: `gpu-pack/${name}`,
+    bytes: bytesOf(path.join(folder, name)),
+  }));
+  if (!values["with-checkout"]) {
+    const bytes = trackedFiles().reduce((sum, file) => sum + bytesOf(path.join(root, file)), 0);
+    rows.push({ name: "the files that git tracks", bytes });
+  }
+  const { lines, fits } = sizeTable(rows);
+  console.log(lines.join("\n"));
+  if (!fits) process.exitCode = 1;
 }
