@@ -25,9 +25,11 @@ export interface SnapshotRequest extends ResolveModelOptions {
   readonly noFolder: string;
 }
 
-/** Everything besides the weights, at the root of the repository. */
+/** Further templates of a checkpoint: the only folder that is looked into. */
+const templateFolder = "additional_chat_templates";
+/** Everything besides the weights. */
 const smallFilePattern =
-  /^(?:config|generation_config|tokenizer[\w.-]*|special_tokens_map|added_tokens|(?:adapter|hf_quant|quant|quantize)_config)\.json$|^chat_template\.jinja$/;
+  /^(?:config|generation_config|tokenizer[\w.-]*|special_tokens_map|added_tokens|(?:adapter|hf_quant|quant|quantize)_config)\.json$|^chat_template\.(?:jinja|json)$|^additional_chat_templates\/[\w.-]+\.jinja$/;
 
 /**
  * Fetches what is not cached yet and returns the snapshot folder. Online, the hub is asked what the revision is and which
@@ -54,7 +56,7 @@ async function fetchOrFind(request: SnapshotRequest): Promise<string> {
   let files: ReadonlyMap<string, ListFileEntry>;
   try {
     commit = await resolveCommit(hub, request);
-    files = await listRootFiles(hub, id, commit);
+    files = await listNeededFiles(hub, id, commit);
   } catch (error) {
     const reason = toHubError(error, what, signal);
     if (!(reason instanceof HubError)) throw reason;
@@ -131,10 +133,17 @@ async function resolveCommit(hub: Hub, { id, revision }: SnapshotRequest): Promi
   return sha;
 }
 
-async function listRootFiles(hub: Hub, id: string, commit: string): Promise<Map<string, ListFileEntry>> {
+/** The files at the root of the repository and in the folder of templates. */
+async function listNeededFiles(hub: Hub, id: string, commit: string): Promise<Map<string, ListFileEntry>> {
   const files = new Map<string, ListFileEntry>();
-  const listing = listFiles({ repo: id, revision: commit, hubUrl: hub.endpoint, fetch: hub.api });
-  for await (const entry of listing) {
+  const repository = { repo: id, revision: commit, hubUrl: hub.endpoint, fetch: hub.api };
+  let hasTemplates = false;
+  for await (const entry of listFiles(repository)) {
+    if (entry.type === "file") files.set(entry.path, entry);
+    hasTemplates ||= entry.type === "directory" && entry.path === templateFolder;
+  }
+  if (!hasTemplates) return files;
+  for await (const entry of listFiles({ ...repository, path: templateFolder })) {
     if (entry.type === "file") files.set(entry.path, entry);
   }
   return files;
@@ -191,7 +200,7 @@ class SnapshotDownload {
     if (!(await isFile(blobPath))) {
       await mkdir(dirname(blobPath), { recursive: true });
       await downloadBlob({
-        url: `${this.#hub.endpoint}/${this.#request.id}/resolve/${this.#commit}/${encodeURIComponent(name)}`,
+        url: `${this.#hub.endpoint}/${this.#request.id}/resolve/${this.#commit}/${name.split("/").map(encodeURIComponent).join("/")}`,
         what: `${this.#request.id}@${this.#request.revision}: ${name}`,
         blobPath,
         sizeBytes: entry.lfs?.size ?? entry.size,

@@ -82,8 +82,16 @@ export class HubServer {
       });
     } else if (pathname === `/api/models/${repoId}/tree/${commit}`) {
       this.#sendTree(response, searchParams.get("cursor"));
+    } else if (pathname.startsWith(`/api/models/${repoId}/tree/${commit}/`)) {
+      const folder = decodeURIComponent(pathname.split("/").at(-1) ?? "");
+      const inside = [...this.#files].filter(([path]) => path.startsWith(`${folder}/`));
+      sendJson(
+        response,
+        200,
+        inside.map(([path, content]) => treeEntry(path, content)),
+      );
     } else if (pathname.startsWith(`/${repoId}/resolve/${commit}/`)) {
-      this.#sendFile(response, decodeURIComponent(pathname.split("/").at(-1) ?? ""), range);
+      this.#sendFile(response, decodeURIComponent(pathname.split(`/${commit}/`)[1] ?? ""), range);
     } else {
       sendJson(response, 404, { error: "Repository not found" });
     }
@@ -91,7 +99,14 @@ export class HubServer {
 
   /** In two pages, so that the next page is followed. */
   #sendTree(response: ServerResponse, cursor: string | null): void {
-    const entries = [...this.#files].map(([path, content]) => treeEntry(path, content));
+    const atRoot = [...this.#files].filter(([path]) => !path.includes("/"));
+    const folders = new Set(
+      [...this.#files.keys()].filter((path) => path.includes("/")).map((path) => path.split("/")[0]!),
+    );
+    const entries = [
+      ...atRoot.map(([path, content]) => treeEntry(path, content)),
+      ...Array.from(folders, (path) => ({ type: "directory", path, size: 0, oid: commit })),
+    ];
     if (cursor === null) {
       const next = `${this.faults.redirectTo ?? this.origin}/api/models/${repoId}/tree/${commit}?cursor=2`;
       response.setHeader("Link", `<${next}>; rel="next"`);

@@ -1,7 +1,7 @@
 // Contract: of a hub repository, every small file is fetched that says something of the model, and nothing else.
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { resolveModel } from "../../lib/weights/hub.js";
 import { HubServer, repoId } from "../support/hubServer.js";
@@ -9,7 +9,9 @@ import { encodeSafetensors } from "../support/safetensors.js";
 
 const wanted = [
   "added_tokens.json",
+  "additional_chat_templates/tool_use.jinja",
   "chat_template.jinja",
+  "chat_template.json",
   "config.json",
   "generation_config.json",
   "model.safetensors",
@@ -17,7 +19,13 @@ const wanted = [
   "tokenizer.json",
   "tokenizer_config.json",
 ];
-const unwanted = ["README.md", "pytorch_model.bin", "consolidated.safetensors", "training_args.json"];
+const unwanted = [
+  "README.md",
+  "pytorch_model.bin",
+  "consolidated.safetensors",
+  "training_args.json",
+  "onnx/config.json",
+];
 
 test("configuration, tokenizer, chat template, weights", async () => {
   const contentOf = (name: string) =>
@@ -35,5 +43,10 @@ test("configuration, tokenizer, chat template, weights", async () => {
   vi.stubEnv("HF_HUB_OFFLINE", undefined);
   vi.stubEnv("HF_TOKEN", undefined);
   vi.stubEnv("HF_ENDPOINT", await server.start());
-  expect((await readdir(await resolveModel(repoId))).sort()).toEqual(wanted);
+  const folder = await resolveModel(repoId);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => !entry.isDirectory());
+  expect(files.map(({ name, parentPath }) => relative(folder, join(parentPath, name))).sort()).toEqual(
+    wanted,
+  );
 });
