@@ -77,6 +77,7 @@ async function delayDuring(work: () => Promise<unknown>): Promise<Delay> {
   delay.enable();
   await settle();
   delay.reset();
+  await settle();
   const start = performance.now();
   await work();
   const tookMs = performance.now() - start;
