@@ -1,0 +1,184 @@
+/**
+ * Contract: every option on every kernel of an op's table (native/cuda/choose.h): the right result, or a refusal with its
+ * reason. On the emulated GPU, which can be told which kernel to take.
+ */
+import { describe, expect, test } from "vitest";
+import { native } from "../../lib/native.js";
+import { flashAttention } from "../../lib/ops/flashAttention.js";
+import { groupedLinear } from "../../lib/ops/groupedLinear.js";
+import { linear } from "../../lib/ops/linear.js";
+import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
+import type { Stream } from "../../lib/stream.js";
+import { flashAttention as flashReference } from "../reference/flashAttention.js";
+import { groupedLinear as groupedReference } from "../reference/groupedLinear.js";
+import { linear as linearReference } from "../reference/linear.js";
+import { expectClose } from "../support/compare.js";
+import { openTestDevice, withEnvironment } from "../support/devices.js";
+import { toStorage, type FloatDType } from "../support/dtype.js";
+import { Random } from "../support/random.js";
+
+const onSimt = describe.skipIf(native.forceKernel === undefined);
+
+/** Runs with one kernel. The message of a refusal, or nothing. */
+async function withKernel(name: string, run: (stream: Stream) => Promise<void>): Promise<string | undefined> {
+  await using device = openTestDevice();
+  const stream = withEnvironment({ WARPLOOP_HOPPER_FIRST: "1" }, () => device.createStream());
+  native.forceKernel!(name);
+  try {
+    await run(stream);
+    return undefined;
+  } catch (error) {
+    const refusal = /cannot run this: ([^(]*)/.exec(String(error))?.[1];
+    if (refusal === undefined) throw error;
+    return refusal.trim();
+  } finally {
+    native.forceKernel!("");
+  }
+}
+
+/** All combinations of the options' values. */
+function combinations<T extends Record<string, readonly unknown[]>>(
+  options: T,
+): { [K in keyof T]: T[K][number] }[] {
+  let all: Record<string, unknown>[] = [{}];
+  for (const [name, values] of Object.entries(options))
+    all = all.flatMap((one) => values.map((value) => ({ ...one, [name]: value })));
+  return all as { [K in keyof T]: T[K][number] }[];
+}
+
+onSimt("flashAttention on every kernel", () => {
+  const options = combinations({
+    kernel: ["sm90", "tiles", "any"],
+    scale: [0.2, 0, -0.2],
+    causal: [true, false],
+    window: [0, 20],
+    withLse: [true, false],
+  } as const);
+  test.each(options)("%o", async ({ kernel, scale, causal, window, withLse }) => {
+    const [T, S, sizes, dtype] = [70, 90, { Hq: 2, Hkv: 1, Dh: 64, Dv: 64 }, "bf16"] as const;
+    const random = new Random(5);
+    const [q, k, v] = [T * 2, S, S].map((rows) => random.normal(rows * 64, { dtype })) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+    ];
+    const refusal = await withKernel(kernel, async (stream) => {
+      const tensor = (shape: number[], values: Float64Array) =>
+        stream.fromArray(dtype, shape, toStorage(dtype, values));
+      const lse = stream.empty("f32", [T, 2]);
+      const out = flashAttention(
+        stream,
+        tensor([T, 2, 64], q),
+        tensor([S, 1, 64], k),
+        tensor([S, 1, 64], v),
+        {
+          ...{ scale, causal, window },
+          ...(withLse && { lse }),
+        },
+      );
+      const expected = flashReference(q, k, v, sizes, { scale, causal, window });
+      const tolerance = { dtype, reduction: S + 64, intermediate: dtype } as const;
+      expectClose(await out.readFloat32(stream), expected.out, { ...tolerance, shape: [T, 2, 64] });
+      if (withLse)
+        expectClose(await lse.readFloat32(stream), expected.lse, {
+          ...tolerance,
+          dtype: "f32",
+          shape: [T, 2],
+        });
+    });
+    expect(refusal).toBe(kernel === "sm90" && scale <= 0 ? "the scale is not positive" : undefined);
+  });
+});
+
+const products = [
+  ["hopper", "bf16"],
+  ["tensor cores", "bf16"],
+  ["tensor cores", "f16"],
+  ["f32", "f32"],
+] as const;
+
+onSimt("linear on every kernel", () => {
+  const options = combinations({
+    product: products,
+    withBias: [false, true],
+    residualType: [undefined, "f32", "bf16", "f16"],
+    out: ["f32", "bf16"],
+  } as const);
+  test.each(options)("%o", async ({ product: [kernel, dtype], withBias, residualType, out }) => {
+    const [T, N, K] = [70, 72, 64];
+    const random = new Random(6);
+    const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;
+    const [x, weight] = [random.normal(T * K, { dtype }), random.normal(N * K, { dtype: weightType })];
+    const bias = withBias ? random.normal(N) : undefined;
+    const residual = residualType && random.normal(T * N, { dtype: residualType });
+    const refusal = await withKernel(kernel, async (stream) => {
+      const tensor = (as: FloatDType, shape: number[], values: Float64Array) =>
+        stream.fromArray(as, shape, toStorage(as, values));
+      const packed = packLinear(stream, tensor(weightType, [N, K], weight));
+      const result = linear(stream, tensor(dtype, [T, K], x), packed, {
+        ...(bias && { bias: tensor("f32", [N], bias) }),
+        ...(residual && { residual: tensor(residualType, [T, N], residual) }),
+        dtype: out,
+      });
+      const expected = linearReference(
+        x,
+        weight,
+        { T, N, K },
+        { ...(bias && { bias }), ...(residual && { residual }) },
+      );
+      expectClose(await result.readFloat32(stream), expected, { dtype: out, shape: [T, N], reduction: K });
+    });
+    expect(refusal).toBe(undefined);
+  });
+});
+
+onSimt("groupedLinear on every kernel", () => {
+  const options = combinations({
+    product: products,
+    swiglu: [false, true],
+    gathered: [false, true],
+    out: ["f32", "bf16"],
+  } as const);
+  test.each(options)("%o", async ({ product: [kernel, dtype], swiglu, gathered, out }) => {
+    const [counts, N, K] = [[50, 0, 38], 64, 64] as const;
+    const [M, E, width] = [88, counts.length, swiglu ? N / 2 : N];
+    const random = new Random(7);
+    const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;
+    const topK = gathered ? 2 : 1;
+    const x = random.normal((M / topK) * K, { dtype });
+    const weight = random.normal(E * N * K, { dtype: weightType, std: 0.5 });
+    const offsets = Int32Array.of(0, 50, 50, 88);
+    const order = gathered ? random.permutation(M) : undefined;
+    const refusal = await withKernel(kernel, async (stream) => {
+      const group = emptyGroupedWeight(stream, {
+        experts: E,
+        outputs: N,
+        inputs: K,
+        dtype: weightType,
+        swiglu,
+      });
+      for (let e = 0; e < E; e++) {
+        const values = toStorage(weightType, weight.subarray(e * N * K, (e + 1) * N * K));
+        packExpert(stream, group, e, stream.fromArray(weightType, [N, K], values));
+      }
+      const rows = stream.fromArray(dtype, [M / topK, K], toStorage(dtype, x));
+      const result = groupedLinear(stream, rows, group, stream.fromArray("i32", [E + 1], offsets), {
+        ...(order && { order: stream.fromArray("i32", [M], order), topK }),
+        dtype: out,
+      });
+      const expected = groupedReference(
+        x,
+        weight,
+        offsets,
+        { N, K },
+        { swiglu, ...(order && { order, topK }) },
+      );
+      expectClose(await result.readFloat32(stream), expected, {
+        dtype: out,
+        shape: [M, width],
+        reduction: K,
+      });
+    });
+    expect(refusal).toBe(undefined);
+  });
+});
