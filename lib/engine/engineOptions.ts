@@ -47,7 +47,10 @@ export interface LLMOptions {
   readonly prefixCache?: boolean;
   /** Replay decode steps as captured graphs. Default true. */
   readonly graphs?: boolean;
-  /** A step that takes longer ends the engine (ERR_STALLED), in milliseconds. Default 300000. */
+  /**
+   * A step that takes longer ends the engine (ERR_STALLED), in milliseconds. Time in which this process was busy or stopped does
+   * not count. Default 300000.
+   */
   readonly stepTimeoutMs?: number;
   /** Branch, tag or commit of a hub id. Default "main". */
   readonly revision?: string;

@@ -1,17 +1,24 @@
-/** Ends an engine whose device does not come back. */
+/**
+ * Ends an engine whose device does not come back. What counts are looks at it, not the time between them: a process that was
+ * busy, stopped or suspended meanwhile has looked once, and the results that waited for it arrive before its next look.
+ */
 import { WarploopError } from "../errors.js";
 
 const longestPeriodMs = 5_000;
+const leastLooks = 4;
 
 export class Watchdog {
   readonly #timeoutMs: number;
+  readonly #periodMs: number;
   readonly #onStall: (error: WarploopError) => void;
   #timer: NodeJS.Timeout | undefined;
-  #since = 0;
+  /** Since the last step that ended. */
+  #looks = 0;
 
-  /** @param timeoutMs without progress, after which `onStall` is called with ERR_STALLED */
+  /** @param timeoutMs observed without progress, after which `onStall` is called with ERR_STALLED */
   constructor(timeoutMs: number, onStall: (error: WarploopError) => void) {
     this.#timeoutMs = timeoutMs;
+    this.#periodMs = Math.min(longestPeriodMs, timeoutMs / leastLooks);
     this.#onStall = onStall;
   }
 
@@ -19,13 +26,13 @@ export class Watchdog {
   start(): void {
     this.progress();
     this.stop();
-    this.#timer = setInterval(() => this.#look(), Math.min(longestPeriodMs, this.#timeoutMs));
+    this.#timer = setInterval(() => this.#look(), this.#periodMs);
     this.#timer.unref();
   }
 
   /** A step has ended. */
   progress(): void {
-    this.#since = performance.now();
+    this.#looks = 0;
   }
 
   /** No step is on its way. */
@@ -34,9 +41,8 @@ export class Watchdog {
   }
 
   #look(): void {
-    const ms = performance.now() - this.#since;
-    if (ms < this.#timeoutMs) return;
-    const seconds = Math.round(ms / 1000);
-    this.#onStall(new WarploopError("ERR_STALLED", `engine: a step has not finished for ${seconds} s`));
+    if (++this.#looks * this.#periodMs < this.#timeoutMs) return;
+    const message = `engine: a step has not finished within ${this.#timeoutMs / 1000} s (stepTimeoutMs)`;
+    this.#onStall(new WarploopError("ERR_STALLED", message));
   }
 }

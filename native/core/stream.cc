@@ -1,6 +1,7 @@
 #include "core/stream.h"
 
 #include <chrono>
+#include <system_error>
 
 #include "core/pause.h"
 
@@ -20,8 +21,12 @@ struct HostCall {
 }  // namespace
 
 Stream::Stream(std::shared_ptr<Device> device) : device_(std::move(device)) {
-  executor_ = device_->create_executor();
-  worker_ = std::thread([this] { work(); });
+  try {
+    executor_ = device_->create_executor();
+    worker_ = std::thread([this] { work(); });
+  } catch (const std::system_error& e) {
+    fail(ErrorKind::device, device_->name(), ": the threads of a stream could not be created: ", e.what());
+  }
 }
 
 Stream::~Stream() {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 #include <utility>
 
+#include "core/error.h"
 #include "core/pause.h"
 
 namespace warploop::cpu {
@@ -28,7 +30,21 @@ bool spin_until(const Ready& ready) {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
+  // What a constructor that throws leaves behind is not destroyed by ~ThreadPool, and a joinable thread would
+  // end the process.
+  try {
+    for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
+  } catch (const std::system_error& e) {
+    const size_t started = helpers_.size();
+    {
+      std::lock_guard lock(mutex_);
+      stopping_.store(true);
+    }
+    wake_.notify_all();
+    for (std::thread& t : helpers_) t.join();
+    fail(ErrorKind::device, "cpu: ", started, " of ", threads - 1, " threads could be created: ", e.what(),
+         "; ask for fewer threads, or raise the limit of processes or memory");
+  }
 }
 
 ThreadPool::~ThreadPool() {

@@ -1,6 +1,7 @@
 #include "cuda/parallel_fill.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace warploop::cuda {
@@ -15,9 +16,10 @@ ParallelFill::~ParallelFill() {
 }
 
 void ParallelFill::fill(std::byte* to, size_t at, size_t count, const Fill& fill) {
-  const size_t helpers = std::min(kHelpers, count / kSmallestShare);
+  size_t helpers = std::min(kHelpers, count / kSmallestShare);
+  if (helpers > 0) start();
+  helpers = std::min(helpers, helpers_.size());
   if (helpers == 0) return fill(to, at, count);
-  start();
   const size_t share = count / (helpers + 1);
   {
     std::lock_guard lock(mutex_);
@@ -34,7 +36,11 @@ void ParallelFill::fill(std::byte* to, size_t at, size_t count, const Fill& fill
 
 void ParallelFill::start() {
   if (!helpers_.empty()) return;
-  for (Share& share : shares_) helpers_.emplace_back([this, &share] { help(share); });
+  try {
+    for (Share& share : shares_) helpers_.emplace_back([this, &share] { help(share); });
+  } catch (const std::system_error&) {
+    // The work needs no helper: those that exist take part.
+  }
 }
 
 void ParallelFill::help(Share& share) {

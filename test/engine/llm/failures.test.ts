@@ -142,6 +142,22 @@ describe("a step that fails", () => {
     expect(recorders.map(({ tokens }) => tokens)).toEqual([[], []]);
   });
 
+  it("but not because this thread was busy or the process stopped", async () => {
+    const runner = new StubRunner();
+    const engine = runner.engine(400);
+    const recorders = add(engine, 1);
+    for (let i = 0; i < 3; i++) {
+      await until(() => runner.steps.length > i);
+      // The result waits in the event loop while nothing else runs there.
+      setImmediate(() => runner.settle(i));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await until(() => engine.stats.running === 0);
+    expect(recorders.map(({ ends }) => ends)).toEqual([["length"]]);
+    await engine.close();
+  });
+
   it("because the stream is disposed under it", async () => {
     const { engine, stream, generate, close } = await opened();
     const options = { maxTokens: 200, logprobs: 2, promptLogprobs: 1 };
