@@ -84,7 +84,8 @@ void attend_in_tiles(const AttentionProblem& p, CudaContext& context) {
 }
 void run_masks(Run& run) {
   CudaContext context = run.context();
-  context.workspace = run.upload(std::vector<std::byte>(kWorkspaceBytes));
+  context.workspace_bytes = 8 << 20;
+  context.workspace = run.upload(std::vector<std::byte>(context.workspace_bytes));
   attend(run, context, "narrow", 7, 100, bf16_element, attend_in_tiles);
   attend(run, context, "wide", 70, 200, bf16_element, attend_in_tiles);
   attend(run, context, "any", 20, 100, f32_element, attention_any);
