@@ -70,10 +70,29 @@ function messageOf(error: unknown): string {
 }
 
 /** The native handle of a stream. @throws ArgumentTypeError when it is none; ClosedError after its dispose */
-export function streamHandle(what: string, stream: { readonly handle: Handle }): Handle {
+export function streamHandle(
+  what: string,
+  stream: { readonly handle: Handle; readonly device: NamedDevice },
+  device: NamedDevice,
+): Handle {
   const handle: unknown = readArguments(what, () => (stream as typeof stream | null | undefined)?.handle);
-  if (typeof handle === "number") return handle as Handle;
-  throw new ArgumentTypeError(`${what}: stream: expected a Stream, got ${describe(stream)}`);
+  if (typeof handle !== "number")
+    throw new ArgumentTypeError(`${what}: stream: expected a Stream, got ${describe(stream)}`);
+  if (stream.device !== device) throw otherDevice(what, device, stream.device);
+  return handle as Handle;
+}
+
+interface NamedDevice {
+  readonly name: string;
+}
+
+/** The error for memory of one device that is handed to a stream of another, which could not reach it, or not in order. */
+export function otherDevice(what: string, memory: NamedDevice, stream: NamedDevice): ArgumentTypeError {
+  const both =
+    memory.name === stream.name
+      ? `which is ${memory.name} opened twice`
+      : `${memory.name} and ${stream.name}`;
+  return new ArgumentTypeError(`${what}: the tensor and the stream are of different devices, ${both}`);
 }
 
 /**

@@ -4,7 +4,7 @@
  * Errors: bad arguments throw from the op call. A failure while running poisons the stream: later commands are skipped
  * and every wait rejects with the first failure (ExecutionError).
  */
-import { describe, readArguments } from "./arguments.js";
+import { describe, readArguments, otherDevice } from "./arguments.js";
 import type { Device } from "./device.js";
 import type { DType, HostArray } from "./dtype.js";
 import { ArgumentTypeError, ClosedError } from "./errors.js";
@@ -77,8 +77,8 @@ export class Stream {
       if (typeof arg === "number") block[at++] = arg;
       else if (typeof arg === "boolean") block[at++] = arg ? 1 : 0;
       else if (arg == null) block[at++] = -1;
-      else if (arg.encode) at = arg.encode(block, at);
-      else throw new ArgumentTypeError(`op call: expected a tensor, got ${describe(arg)}`);
+      else if (arg.device === this.device) at = arg.encode(block, at);
+      else throw wrongTensor(op.name, arg, this.device);
     }
     op(this.handle);
   }
@@ -94,7 +94,7 @@ export class Stream {
       native.disposeGraph(native.endCapture(this.handle));
       throw error;
     }
-    return Graph.create(native.endCapture(this.handle));
+    return Graph.create(native.endCapture(this.handle), this.device);
   }
 
   /** Waits until everything queued so far has run. @throws ExecutionError, ClosedError */
@@ -135,4 +135,11 @@ export class Stream {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
+}
+
+/** Why something is not a tensor that a stream of `device` can use. */
+function wrongTensor(op: string, arg: unknown, device: Device): ArgumentTypeError {
+  if (typeof arg !== "object" || arg === null || !("encode" in arg))
+    return new ArgumentTypeError(`${op}: expected a tensor, got ${describe(arg)}`);
+  return otherDevice(op, (arg as Tensor).device, device);
 }

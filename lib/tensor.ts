@@ -173,7 +173,7 @@ export class Tensor {
    * @throws ArgumentTypeError for data of another class than that of the dtype; ArgumentRangeError for one of another length
    */
   write(stream: Stream, data: HostArray): void {
-    const handle = streamHandle("write", stream);
+    const handle = streamHandle("write", stream, this.device);
     this.#requirePacked("write");
     const Type = hostArrayType(this.dtype);
     if (!isInstance<HostArray>(data, Type)) {
@@ -192,7 +192,7 @@ export class Tensor {
 
   /** Reads the (contiguous) tensor as it is when the stream reaches this point. @throws ExecutionError, ClosedError */
   async read(stream: Stream): Promise<HostArray> {
-    streamHandle("read", stream);
+    streamHandle("read", stream, this.device);
     this.#requirePacked("read");
     return hostArray(this.dtype, await stream.readBytes(this, byteLength(this.dtype, this.numel)));
   }

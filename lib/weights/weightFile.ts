@@ -1,6 +1,7 @@
 /**
  * An open file whose bytes a stream reads to a device: off the JavaScript thread, in stream order.
  */
+import { streamHandle } from "../arguments.js";
 import { byteLength } from "../dtype.js";
 import { ArgumentRangeError } from "../errors.js";
 import { type Handle, native } from "../native.js";
@@ -42,7 +43,7 @@ export class WeightFile {
       );
     }
     native.copyFile(
-      stream.handle,
+      streamHandle("copyTo", stream, tensor.device),
       this.#handle,
       byteOffset,
       tensor.memory.handle,

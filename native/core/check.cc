@@ -1,6 +1,7 @@
 #include "core/check.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace warploop {
 
@@ -13,6 +14,21 @@ std::string shape_text(const TensorView& t) {
 void Check::describe() {
   const char* separator = description_.empty() ? "" : ", ";
   description_ += concat(separator, name_, " ", shape_text(*current_), " ", name_of(current_->dtype));
+}
+
+void Check::inspect() {
+  bool is_empty = false;
+  for (int i = 0; i < current_->rank; i++) {
+    if (current_->sizes[i] > kMaxAxis) fail_axis(i);
+    is_empty |= current_->sizes[i] == 0;
+  }
+  const std::string_view name = name_;
+  if (is_empty && (name == "out" || name == "dst")) writes_nothing_ = true;
+}
+
+void Check::fail_axis(int axis) const {
+  fail(ErrorKind::range, op_, ": ", name_, ": expected at most ", kMaxAxis, " elements on axis ", axis,
+       ", got ", shape_text(*current_));
 }
 
 void Check::fail_missing(const char* name) const {

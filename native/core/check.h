@@ -47,6 +47,9 @@ class Dim {
 };
 inline constexpr int64_t kAny = -1;
 
+/// Sizes of an axis end well before 2^31, so that a kernel may count them, rounded up to its tiles, in 32 bits.
+inline constexpr int64_t kMaxAxis = (int64_t{1} << 31) - (1 << 20);
+
 inline constexpr unsigned dtype_bit(DType t) { return 1u << static_cast<int>(t); }
 inline constexpr unsigned kFloats = dtype_bit(DType::f32) | dtype_bit(DType::f16) | dtype_bit(DType::bf16);
 inline constexpr unsigned kF32 = dtype_bit(DType::f32);
@@ -93,6 +96,9 @@ class Check {
     return *this;
   }
 
+  /// Whether the result ("out" or "dst") has no elements: there is nothing to run, however many empty rows there are.
+  bool writes_nothing() const { return writes_nothing_; }
+
   /// "x [4, 256] f32, weight [256] bf16" of all tensors seen (describe mode).
   const std::string& description() const { return description_; }
 
@@ -100,11 +106,18 @@ class Check {
   Check& begin(const char* name, const TensorView& t) {
     name_ = name;
     current_ = &t;
-    if (mode_ == Mode::describe && t) describe();
+    if (!t) return *this;
+    if (mode_ == Mode::describe)
+      describe();
+    else
+      inspect();
     return *this;
   }
+  /// What holds for every tensor of every op.
+  void inspect();
   void describe();
   // Out of line, so that what passes costs a few comparisons.
+  [[noreturn]] void fail_axis(int axis) const;
   [[noreturn]] void fail_missing(const char* name) const;
   [[noreturn]] void fail_dtype(unsigned allowed) const;
   [[noreturn]] void fail_shape(std::initializer_list<Dim> dims) const;
@@ -115,6 +128,7 @@ class Check {
   Mode mode_;
   const char* name_ = "";
   const TensorView* current_ = nullptr;
+  bool writes_nothing_ = false;
   std::string description_;
 };
 
