@@ -173,8 +173,10 @@ export class Scheduler {
    * @returns false when the request has to end
    */
   startOver(request: Request): boolean {
+    // Late results of what failed before: equal pages that others have registered since are none of theirs.
+    if (request.discarded > 0 || request.finishReason === "error") return true;
     this.#kv.unregister(request);
-    if (request.status === "finished" || request.discarded > 0) return true;
+    if (request.status === "finished") return true;
     if (request.skipsCache || request.foundLen === 0) return false;
     request.skipsCache = true;
     request.discarded = request.inFlight;
@@ -189,11 +191,6 @@ export class Scheduler {
   reset(): void {
     for (const request of [...this.#live.values()]) this.#end(request, "error");
     this.#kv.forget();
-  }
-
-  /** `finish(id, "abort")`. */
-  abort(id: string): boolean {
-    return this.finish(id, "abort");
   }
 
   /**

@@ -19,7 +19,7 @@ import { TextTrie } from "./textTrie.js";
 import { withTimeLimit } from "./timeLimit.js";
 import { concatIds } from "./tokenIds.js";
 import { type Frame, Tokenization } from "./tokenization.js";
-import type { DecodeOptions, EncodeOptions, EncodeStepsOptions } from "./tokenizerOptions.js";
+import type { DecodeOptions, EncodeOptions, StepOptions, MarkedEncodeOptions } from "./tokenizerOptions.js";
 import { prepareOnThread, TokenizerThread } from "./tokenizerThread.js";
 
 export type { DecodeOptions, EncodeOptions } from "./tokenizerOptions.js";
@@ -162,7 +162,8 @@ export class Tokenizer {
    * @returns token ids
    * @throws ArgumentTypeError if text is not a string; TextError ERR_TOKENIZER if the text cannot be encoded
    */
-  encode(text: string, { addSpecialTokens = true, marker }: EncodeOptions = {}): Int32Array {
+  encode(text: string, options: EncodeOptions = {}): Int32Array {
+    const { addSpecialTokens = true, marker }: MarkedEncodeOptions = options;
     if (typeof text !== "string") {
       throw new ArgumentTypeError(`text: expected a string, got ${typeof text}`);
     }
@@ -186,8 +187,8 @@ export class Tokenizer {
     return inTurns(this.encodeSteps(text, options));
   }
 
-  /** What encodeAsync does, to be run in turns. @throws as encode */
-  *encodeSteps(text: string, options: EncodeStepsOptions = {}): Steps<Int32Array> {
+  /** What encodeAsync does, to be run in turns. @throws as encode @internal */
+  *encodeSteps(text: string, options: StepOptions = {}): Steps<Int32Array> {
     const { addSpecialTokens = true, marker, limit = Infinity, signal } = options;
     const frame = this.#frame;
     if (frame === undefined || text.length <= sliceChars) {
@@ -209,7 +210,7 @@ export class Tokenizer {
     return concatIds([...parts, after]);
   }
 
-  *#encodePiece(text: string, options: EncodeOptions, signal?: AbortSignal): Steps<Int32Array> {
+  *#encodePiece(text: string, options: MarkedEncodeOptions, signal?: AbortSignal): Steps<Int32Array> {
     if (text.length <= longChars) return this.encode(text, options);
     return yield* waitFor(this.#thread.encode(text, options, signal));
   }

@@ -3,9 +3,13 @@
 export interface EncodeOptions {
   /** Add what the post-processor adds, such as a first BOS token. Default true; false for rendered chat prompts. */
   readonly addSpecialTokens?: boolean;
+}
+
+/** What the package itself may ask of encoding. */
+export interface MarkedEncodeOptions extends EncodeOptions {
   /**
    * A character that is not text: inside a special token it keeps it from being found, and it is taken out before the rest
-   * is tokenized. Rendered chats have one (plainText.ts). @internal
+   * is tokenized. Rendered chats have one (plainText.ts).
    */
   readonly marker?: string | undefined;
 }
@@ -15,7 +19,7 @@ export interface DecodeOptions {
   readonly skipSpecialTokens?: boolean;
 }
 
-export interface EncodeStepsOptions extends EncodeOptions {
+export interface StepOptions extends MarkedEncodeOptions {
   /** Stop as soon as there are this many tokens: a text that has more is encoded in part. Default: all of it. */
   readonly limit?: number;
   /** Stop when it fires, likewise. */

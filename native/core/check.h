@@ -47,7 +47,7 @@ class Dim {
 };
 inline constexpr int64_t kAny = -1;
 
-/// Sizes of an axis end well before 2^31, so that a kernel may count them, rounded up to its tiles, in 32 bits.
+/// An axis ends well before 2^31, so that a kernel may count it, rounded up to its tiles, in 32 bits.
 inline constexpr int64_t kMaxAxis = (int64_t{1} << 31) - (1 << 20);
 
 inline constexpr unsigned dtype_bit(DType t) { return 1u << static_cast<int>(t); }
@@ -96,7 +96,7 @@ class Check {
     return *this;
   }
 
-  /// Whether the result ("out" or "dst") has no elements: there is nothing to run, however many empty rows there are.
+  /// Whether the result ("out" or "dst") has no elements: nothing is to be run, whatever the other sizes.
   bool writes_nothing() const { return writes_nothing_; }
 
   /// "x [4, 256] f32, weight [256] bf16" of all tensors seen (describe mode).

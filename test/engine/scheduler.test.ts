@@ -54,7 +54,7 @@ describe("what a step runs", () => {
     const [a, b, c] = ["a", "b", "c"].map((id) => add(scheduler, id, 1));
     expect(ran(scheduler.schedule())).toBe("a:0+1 b:0+1");
     const row = a!.row;
-    scheduler.abort("a");
+    scheduler.finish("a", "abort");
     const step = scheduler.schedule()!;
     expect(ran(step)).toBe("b:1+1 c:0+1");
     expect([a!.row, b!.row, c!.row]).toEqual([-1, 1 - row, row]);
@@ -146,7 +146,7 @@ describe("add rejects", () => {
     const scheduler = makeScheduler();
     const request = add(scheduler, "a", 1);
     expect(() => add(scheduler, "a", 1)).toThrow(/the id is in use/);
-    scheduler.abort("a");
+    scheduler.finish("a", "abort");
     expect(() => scheduler.add(request)).toThrow(/was added before/);
     add(scheduler, "a", 1);
   });
@@ -189,7 +189,7 @@ test("stats", () => {
     prefix: { queries: 8, hits: 0, evictions: 0 },
   });
   expect([...scheduler.requests].map((request) => request.id)).toEqual(["a", "b"]);
-  scheduler.abort("a");
+  scheduler.finish("a", "abort");
   expect(scheduler.stats).toMatchObject({ running: 0, cachedPages: 2, usedPages: 0, freePages: 38 });
 });
 

@@ -173,7 +173,7 @@ describe("a request ends exactly once, whatever its state", () => {
   }
 
   test("an unknown id is not an error", () => {
-    expect(new Scheduler(defaults).abort("nobody")).toBe(false);
+    expect(new Scheduler(defaults).finish("nobody", "abort")).toBe(false);
   });
 });
 
@@ -240,6 +240,6 @@ test("a step does not look at requests behind the head of the queue; thousands o
     const step = scheduler.schedule()!;
     scheduler.commit(step, new Int32Array(step.samples.length));
   }
-  for (const { id } of new Random(1).shuffle(requests)) scheduler.abort(id);
+  for (const { id } of new Random(1).shuffle(requests)) scheduler.finish(id, "abort");
   expect(scheduler.stats).toMatchObject({ running: 0, waiting: 0, usedPages: 0 });
 });

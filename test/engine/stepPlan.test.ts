@@ -113,7 +113,7 @@ test("a planned step can be filled after its requests have ended", () => {
   scheduler.add(new Request("a", range(6), { maxTokens: 9 }));
   const step = scheduler.schedule()!;
   const before = fill(step, chooseLayout(step, []));
-  scheduler.abort("a");
+  scheduler.finish("a", "abort");
   expect(fill(step, chooseLayout(step, []))).toEqual(before);
 });
 

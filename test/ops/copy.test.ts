@@ -80,7 +80,8 @@ describeOp("copy: every bit of bytes and words", [{ name: "256 patterns" }], asy
   // Signalling NaN of f32: a copy through float arithmetic would make it quiet.
   const words = Int32Array.of(0x7f800001, -1, 0, -2147483648);
   for (const dtype of ["f32", "i32"] as const) {
-    const copied = copy(stream, stream.fromArray(dtype, [4], words), stream.empty(dtype, [4]));
+    const data = dtype === "f32" ? new Float32Array(words.buffer) : words;
+    const copied = copy(stream, stream.fromArray(dtype, [4], data), stream.empty(dtype, [4]));
     const { buffer } = await copied.read(stream);
     expect(new Int32Array(buffer)).toEqual(words);
   }

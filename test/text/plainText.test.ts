@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type ChatMessage, ChatTemplate } from "../../lib/text/chatTemplate.js";
 import { renderChat, type RenderedText } from "../../lib/text/renderJob.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
+import type { MarkedEncodeOptions } from "../../lib/text/tokenizerOptions.js";
 import { addedToken, byteLevelJson } from "./tokenizerFiles.js";
 
 const controls = ["<|im_start|>", "<|im_end|>", "<|user|>", "</s>"];
@@ -14,6 +15,7 @@ const json = byteLevelJson([], {
   ],
 });
 const tokenizer = Tokenizer.parse(JSON.stringify(json), "t.json");
+const marked = (marker: string | undefined): MarkedEncodeOptions => ({ marker });
 const [start, end] = [256, 257];
 
 const chatml =
@@ -28,7 +30,7 @@ const render = (source: string, messages: readonly ChatMessage[], options = {}):
 /** Control tokens as numbers, everything else as text. */
 const read = ({ text, marker }: RenderedText): readonly (string | number)[] => {
   const parts: (string | number)[] = [];
-  for (const id of tokenizer.encode(text, { addSpecialTokens: false, marker })) {
+  for (const id of tokenizer.encode(text, { addSpecialTokens: false, ...marked(marker) })) {
     if (id >= 256) parts.push(id);
     else if (typeof parts.at(-1) === "string") parts.push(`${parts.pop()}${String.fromCharCode(id)}`);
     else parts.push(String.fromCharCode(id));
@@ -139,12 +141,12 @@ test("a token that the vocabulary has as an ordinary piece, too, is not made of 
   };
   const pieces = Tokenizer.parse(JSON.stringify(unigram), "u.json");
   expect([...pieces.encode("a</s>")]).toEqual([2, 0]);
-  expect([...pieces.encode("a<\ufdd0/s>", { marker: "\ufdd0" })]).toEqual([2, 3, 4]);
+  expect([...pieces.encode("a<\ufdd0/s>", marked("\ufdd0"))]).toEqual([2, 3, 4]);
 });
 
 test("a long text is cut into the same pieces", async () => {
   const content = "word and <|im_start|> again\n".repeat(200);
   const { text, marker } = render(chatml, [{ role: "user", content }]);
-  const whole = tokenizer.encode(text, { marker });
-  expect(await tokenizer.encodeAsync(text, { marker })).toEqual(whole);
+  const whole = tokenizer.encode(text, marked(marker));
+  expect(await tokenizer.encodeAsync(text, marked(marker))).toEqual(whole);
 });
