@@ -16,6 +16,8 @@ import { root } from "./nativeSources.mjs";
 // Kernels that may use local memory, each with the reason; the name is a part of the demangled one.
 /** @type {Record<string, string>} */
 const allowed = {
+  choose_kernel:
+    "1024 threads leave 64 registers, and the status of a row takes one too many: up to 56 bytes, stored and read once per row",
   "moe_route_kernel<128>":
     "more than 512 experts, which no known model has: a row of scores per warp leaves the registers",
 };

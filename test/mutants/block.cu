@@ -9,6 +9,7 @@ namespace {
 
 using namespace cuda;
 
+constexpr int kBlocks = 2;
 constexpr int kThreads = 128;
 
 struct Plan {
@@ -19,17 +20,17 @@ __global__ void __launch_bounds__(kThreads) reduce_twice(const float* values, fl
   auto& plan = shared_plan<Plan>();
   const float value = values[threadIdx.x];
   const float sum = sum_block(value, plan.scratch);
-  sums[threadIdx.x] = sum_block(value * sum, plan.scratch);
+  sums[blockIdx.x * kThreads + threadIdx.x] = sum_block(value * sum, plan.scratch);
 }
 
 void run_block(Run& run) {
   const auto values = table(kThreads, [](size_t i) { return static_cast<float>(small_integer(i, 1)); });
   float sum = 0;
   for (const float value : values) sum += value;
-  float* out = run.output<float>(kThreads);
-  launch<reduce_twice>(run.context(), {dim3(2), kThreads, sizeof(Plan)},
+  float* out = run.output<float>(kBlocks * kThreads);
+  launch<reduce_twice>(run.context(), {dim3(kBlocks), kThreads, sizeof(Plan)},
                        static_cast<const float*>(run.upload(values)), out);
-  run.expect("sums", out, std::vector<float>(kThreads, sum * sum));
+  run.expect("sums", out, std::vector<float>(kBlocks * kThreads, sum * sum));
 }
 const atoms::Atom block("block", 80, run_block);
 
