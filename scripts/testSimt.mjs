@@ -11,6 +11,7 @@ import { simtBuilds } from "./simtBuilds.mjs";
 const [name = "", ...rest] = process.argv.slice(2); // options go to vitest
 const build = name === "race" || name === "asan" ? simtBuilds[name] : undefined;
 if (!build) throw new Error("usage: node scripts/testSimt.mjs race|asan [test file...]");
+const slowTestMs = 300_000; // a test takes about ten times as long as on the plain build
 const binary = path.join(root, build.folder, "Release/warploop.node");
 
 /** What AddressSanitizer and UBSan need in a process that was not built with them. */
@@ -30,7 +31,13 @@ if (existsSync(binary)) {
   );
   const { status } = spawnSync(
     process.execPath,
-    [vitest, "run", ...(rest.some((word) => !word.startsWith("-")) ? [] : ["test/ops"]), ...rest],
+    [
+      vitest,
+      "run",
+      `--testTimeout=${slowTestMs}`,
+      ...(rest.some((word) => !word.startsWith("-")) ? [] : ["test/ops"]),
+      ...rest,
+    ],
     {
       cwd: root,
       stdio: "inherit",
