@@ -67,7 +67,7 @@ const steps = [
   {
     name: "race",
     command: `npm run test:race -- ${plan.race.join(" ")}`,
-    limit: 720,
+    limit: 1200,
     needs: "install",
     isTests: true,
     skip: noSimt || (plan.race.length === 0 && otherTurn),
@@ -75,7 +75,7 @@ const steps = [
   {
     name: "asan",
     command: `npm run test:asan -- ${plan.asan.join(" ")}`,
-    limit: 720,
+    limit: 1200,
     needs: "install",
     isTests: true,
     skip: noSimt || (plan.asan.length === 0 && otherTurn),
