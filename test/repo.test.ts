@@ -13,6 +13,7 @@ import {
   root,
 } from "../scripts/nativeSources.mjs";
 import { repoFiles } from "../scripts/repoFiles.mjs";
+import { mutants } from "./mutants/mutants.mjs";
 
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
 const exists = (file: string): boolean => existsSync(path.join(root, file));
@@ -209,6 +210,13 @@ describe("habits", () => {
       .map(([, name = ""]) => name)
       .filter((name) => !read(page(name)).includes(name));
     expect(undocumented).toEqual([]);
+  });
+
+  it("each edit of a planted bug still finds its text, once", () => {
+    const stale = mutants.flatMap(({ name, file, edits }) =>
+      edits.filter(([text]) => read(file).split(text).length !== 2).map(([text]) => `${name}: ${text}`),
+    );
+    expect(stale).toEqual([]);
   });
 
   it("no file holds a path of the machine it was written on", () => {

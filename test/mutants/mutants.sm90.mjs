@@ -139,11 +139,11 @@ export const hopperMutants = [
     file: attention,
     edits: [
       [
-        `      wgmma_wait<0>();
+        `      finish_values();
       release(plan.v_empty[stage_of(i - 1).index]);
 `,
         `      release(plan.v_empty[stage_of(i - 1).index]);
-      wgmma_wait<0>();
+      finish_values();
 `,
       ],
     ],
@@ -155,7 +155,10 @@ export const hopperMutants = [
     program: "attention",
     file: attention,
     edits: [
-      ["    mbarrier_wait(plan.v_full[stage.index], stage.parity);\n    wgmma_fence", "    wgmma_fence"],
+      [
+        "    mbarrier_wait(plan.v_full[stage.index], stage.parity);\n    register_fence",
+        "    register_fence",
+      ],
     ],
     foundBy: ["adversarial", "race"],
   },
