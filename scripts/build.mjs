@@ -193,6 +193,18 @@ function runTool({ tool, compiler }, cuda, verbose) {
 }
 
 /**
+ * The environment without npm's settings: node-gyp prefers them to its arguments, so a `nodedir` in somebody's .npmrc
+ * would replace our headers and with them the compiler's flags. Which python runs gyp stays the user's choice.
+ * @param {NodeJS.ProcessEnv} environment
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function buildEnvironment(environment) {
+  const isNpmSetting = (/** @type {string} */ name) =>
+    /^npm_(package_)?config_(?!(node_gyp_)?python$)/i.test(name);
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !isNpmSetting(name)));
+}
+
+/**
  * Runs a node script with its output on a progress line; shows the end of the output when it fails.
  * @param {string[]} args
  * @param {string | undefined} compiler undefined: what the build tool finds
@@ -205,7 +217,7 @@ function run(args, compiler, verbose, log) {
   const PATH = `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"] ?? ""}`;
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...process.env, ...(compiler && { CXX: compiler }), PATH },
+    env: { ...buildEnvironment(process.env), ...(compiler && { CXX: compiler }), PATH },
     stdio: verbose ? "inherit" : ["ignore", "pipe", "pipe"],
   });
   let output = "";

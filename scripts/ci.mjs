@@ -84,6 +84,7 @@ const steps = [
   {
     name: "build-without-cmake",
     command: "npx warploop build --force --tool node-gyp",
+    env: { npm_config_nodedir: "/nowhere" }, // somebody's .npmrc must not reach the build
     limit: 480,
     needs: "install",
   },

@@ -1,9 +1,10 @@
-// Contract: an installed package keeps the addon and nothing else of its build, whichever tool has built it.
+// Contract: an installed package keeps the addon and nothing else of its build, whichever tool has built it, and npm's
+// settings do not reach the build.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { dropIntermediates } from "../../scripts/build.mjs";
+import { buildEnvironment, dropIntermediates } from "../../scripts/build.mjs";
 
 let folder: string;
 beforeEach(() => {
@@ -52,4 +53,20 @@ it("deletes nothing of another build, and needs none", () => {
   dropIntermediates("cuda", folder);
   dropIntermediates("node-gyp", folder);
   expect(existsSync(path.join(folder, "build/a.o"))).toBe(true);
+});
+
+it("npm's settings do not reach the build, except which python runs gyp", () => {
+  const kept = {
+    PATH: "/bin",
+    npm_config_python: "/p",
+    npm_package_config_node_gyp_python: "/q",
+    HOME: "/h",
+  };
+  const others = {
+    npm_config_nodedir: "/usr",
+    NPM_CONFIG_DISTURL: "https://x",
+    npm_package_config_node_gyp_nodedir: "/usr",
+    npm_config_force_process_config: "",
+  };
+  expect(buildEnvironment({ ...others, ...kept })).toEqual(kept);
 });
