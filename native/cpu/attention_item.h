@@ -14,6 +14,7 @@
 #include "cpu/attention.h"
 #include "cpu/attention_direct.h"
 #include "cpu/attention_packed.h"
+#include "cpu/attention_sums.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -47,34 +48,6 @@ struct AttentionWorkspace {
   int64_t end[kItemRows];
 };
 
-/// Softmax-weighted sums of one row over some keys, relative to the maximum of its scores.
-struct AttentionPart {
-  float* out;  // [Dv]
-  float* max;  // base 2
-  float* sum;
-};
-inline int64_t part_floats(int64_t value_width) { return value_width + 16; }
-inline AttentionPart part_at(float* parts, int64_t index, int64_t value_width) {
-  float* at = parts + index * part_floats(value_width);
-  return {at, at + value_width, at + value_width + 1};
-}
-
-/// total += part. Exact when one of them has seen nothing.
-inline void merge(const AttentionPart& total, const AttentionPart& part, int64_t width) {
-  const float max = std::max(*total.max, *part.max);
-  const float base = max == -kInf ? 0 : max;
-  vf changes{};
-  changes[0] = *total.max - base;
-  changes[1] = *part.max - base;
-  changes = exp2_nonpositive(changes);
-  const vf a = splat(changes[0]), b = splat(changes[1]);
-  for (int64_t d = 0; d < width; d += kLanes) {
-    store(total.out + d, fused_multiply_add(load(part.out + d), b, load(total.out + d) * a));
-  }
-  *total.sum = std::fma(*part.sum, changes[1], *total.sum * changes[0]);
-  *total.max = max;
-}
-
 template <class Units, class T>
 class ItemKernel {
  public:
@@ -92,9 +65,9 @@ class ItemKernel {
     find_views();
     pack_queries();
     add_keys(false);
-    if (!sums_are_finite()) add_keys(true);
-    if (item_.partial) return;
-    dispatch_float(p_.out.dtype, [&]<class O>(O) { finish<O>(); });
+    if (store_sums()) return;
+    add_keys(true);
+    store_sums();
   }
 
   /// Merges the parts that the items of `spans` spans have left, those of span s at parts(s), and finishes
@@ -147,7 +120,7 @@ class ItemKernel {
     }
   }
 
-  /// All tiles. The sums are then in the totals, those of a single span in its parts.
+  /// All tiles. The sums are then in the totals, those of a single span still in the span.
   void add_keys(bool exactly) {
     clear_total();
     clear_span();
@@ -161,18 +134,17 @@ class ItemKernel {
       const int columns = columns_of(last - tile);
       rows_ <= kDirectRows && !exactly ? add_tile_direct(tile, columns, tiles[i], tiles[i ^ 1])
                                        : add_tile_packed(tile, columns, tiles[i], tiles[i ^ 1], exactly);
+      if (item_.partial) continue;
       if ((tile + kTileKeys) % kSpanKeys == 0 || tile + kTileKeys >= last) close_span();
     }
-    if (item_.partial && first >= last) save_span();
   }
 
-  bool sums_are_finite() const {
-    vf zero{};  // NaN as soon as a sum is none or infinite
-    for (int i = 0; i < state_rows_; i++) {
-      const float* sums = item_.partial ? part_at(item_.partial, i, value_width_).out : total(i).out;
-      for (int64_t d = 0; d < value_width_; d += kLanes) zero += load(sums + d) * 0.0f;
-    }
-    return reduce_add(zero) == 0;
+  /// Leaves the sums where they belong; false: some are not finite.
+  bool store_sums() const {
+    if (item_.partial) return save_span();
+    bool are_finite = false;
+    dispatch_float(p_.out.dtype, [&]<class O>(O) { are_finite = finish<O>(); });
+    return are_finite;
   }
 
   void clear_total() {
@@ -304,7 +276,6 @@ class ItemKernel {
   }
 
   void close_span() {
-    if (item_.partial) return save_span();
     for (int i = 0; i < state_rows_; i++) {
       float sum = reduce_add(load(w_.sum + i * kLanes));
       merge(total(i), {w_.out + i * value_width_, w_.max + i, &sum}, value_width_);
@@ -312,29 +283,34 @@ class ItemKernel {
     clear_span();
   }
 
-  void save_span() {
+  bool save_span() const {
+    FiniteCheck check;
     for (int i = 0; i < state_rows_; i++) {
       const AttentionPart part = part_at(item_.partial, i, value_width_);
-      std::copy_n(w_.out + i * value_width_, value_width_, part.out);
+      const float* from = w_.out + i * value_width_;
+      for (int64_t d = 0; d < value_width_; d += kLanes) store(part.out + d, check(load(from + d)));
       *part.sum = reduce_add(load(w_.sum + i * kLanes));
       *part.max = w_.max[i];
     }
+    return check.passed();
   }
 
   template <class O>
-  void finish() const {
+  bool finish() const {
     constexpr float kLn2 = 0.693147181f;
+    FiniteCheck check;
     for (int i = 0; i < state_rows_; i++) {
       const float sum = w_.total_sum[i];
       const float factor = sum == 0 ? 0 : 1 / sum;
       const float* from = w_.total_out + i * value_width_;
       O* to = p_.out.as<O>() + offset(p_.out, i);
       // + 0: the sign of a zero sum depends on how many masked columns were left out
-      for (int64_t d = 0; d < value_width_; d += kLanes) store(to + d, load(from + d) * factor + 0.0f);
+      for (int64_t d = 0; d < value_width_; d += kLanes) store(to + d, check(load(from + d)) * factor + 0.0f);
       if (p_.lse) {
         p_.lse.as<float>()[offset(p_.lse, i)] = sum == 0 ? -kInf : w_.total_max[i] * kLn2 + std::log(sum);
       }
     }
+    return check.passed();
   }
 
   const AttentionProblem& p_;
