@@ -1,8 +1,8 @@
-// device/memory.cuh, device/fault.cuh and device/async_copy.cuh.
+// device/memory.cuh, device/last_block.cuh, device/fault.cuh and device/async_copy.cuh.
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/fault.cuh"
-#include "cuda/device/memory.cuh"
+#include "cuda/device/last_block.cuh"
 
 #include "atom.h"
 
@@ -117,6 +117,34 @@ const Atom fence_atom("fence_device", 80, [](Run& run) {
   uint32_t want = 0;
   for (uint32_t i = 0; i < kBlocks; i++) want += pick(i, 1000);
   run.expect("last_block", sum, std::vector<uint32_t>{want});
+});
+
+/// Every thread leaves a part; each thread of the last block sums up its column.
+__global__ void sum_columns(uint32_t* parts, uint32_t* arrived, uint32_t* sums) {
+  bool& is_last = shared_plan<bool>();
+  parts[blockIdx.x * kThreads + threadIdx.x] = pick(blockIdx.x * kThreads + threadIdx.x, 1000);
+  if (!arrive_last(*arrived, gridDim.x, is_last)) return;
+  const unsigned column = kThreads - 1 - threadIdx.x;  // what other threads of this block have written, too
+  uint32_t total = 0;
+  for (unsigned i = 0; i < gridDim.x; i++) total += parts[i * kThreads + column];
+  sums[column] += total;
+}
+const Atom arrival_atom("atomic_add_acq_rel", 80, [](Run& run) {
+  uint32_t* parts = run.output<uint32_t>(kBlocks * kThreads);
+  uint32_t* arrived = run.upload(std::vector<uint32_t>{0});
+  uint32_t* sums = run.upload(std::vector<uint32_t>(kThreads, 0));
+  constexpr uint32_t kTimes = 3;  // the counter is ready for the next launch
+  for (uint32_t i = 0; i < kTimes; i++) {
+    launch<sum_columns>(run.context(),
+                        {.grid = dim3(kBlocks), .threads = kThreads, .shared_bytes = sizeof(bool)}, parts,
+                        arrived, sums);
+  }
+  run.expect("arrive_last", sums, table(kThreads, [](size_t column) {
+               uint32_t total = 0;
+               for (size_t i = 0; i < kBlocks; i++) total += pick(i * kThreads + column, 1000);
+               return kTimes * total;
+             }));
+  run.expect("arrived", arrived, std::vector<uint32_t>{0});
 });
 
 /// Warp 1 polls for what warp 0 releases.

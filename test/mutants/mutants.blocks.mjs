@@ -1,48 +1,46 @@
 // Planted bugs between the blocks of a launch, and between the lanes of a warp that wait for a parity; see mutants.mjs.
 
-const finish = "native/cuda/gemm/finish.cuh";
+const arrival = "native/cuda/device/last_block.cuh";
 const argmax = "native/ops/argmax/argmax.cu";
 const ring = "test/mutants/ring.cu";
-const arrival = `  fence_device();
-  sync_block();
-  if (threadIdx.x == 0) {
-    is_last = atomic_add(`;
+const ordered = "is_last = atomic_add_acq_rel(&counter, 1u) == blocks - 1;";
+const relaxed = "is_last = atomic_add(&counter, 1u) == blocks - 1;";
 
 /** @type {import("./mutants.mjs").Mutant[]} */
 export const blockMutants = [
   // ---- stores of a block that another one reads, and the counter between them
   {
-    name: "splits-no-release",
-    bug: "no fence between the partial sums and the counter",
+    name: "splits-relaxed",
+    bug: "the counter orders nothing",
     program: "splits",
-    file: finish,
-    edits: [[arrival, arrival.replace("  fence_device();\n", "")]],
+    file: arrival,
+    edits: [[ordered, relaxed]],
     foundBy: ["race"],
   },
   {
     name: "splits-no-acquire",
-    bug: "no fence between the counter and the partial sums of the others",
+    bug: "the counter releases the partial sums, but does not acquire those of the others",
     program: "splits",
-    file: finish,
-    edits: [["  sync_block();\n  fence_device();\n  return is_last;", "  sync_block();\n  return is_last;"]],
+    file: arrival,
+    edits: [[ordered, `fence_device();\n    ${relaxed}`]],
     foundBy: ["race"],
   },
   {
-    name: "splits-release-of-one",
-    bug: "before the barrier one thread fences, for its own sums only",
+    name: "splits-no-release",
+    bug: "the counter acquires, but does not release the partial sums",
     program: "splits",
-    file: finish,
-    edits: [[arrival, arrival.replace("  fence_device", "  if (threadIdx.x == 0) fence_device")]],
+    file: arrival,
+    edits: [[ordered, `${relaxed}\n    fence_device();`]],
     foundBy: ["race"],
   },
   {
-    name: "splits-release-late",
-    bug: "the fence comes after the counter",
+    name: "splits-order-of-another",
+    bug: "the thread that orders is not the one that counts",
     program: "splits",
-    file: finish,
+    file: arrival,
     edits: [
-      [arrival, arrival.replace("  fence_device();\n", "")],
-      ["if (is_last) counter = 0;", "fence_device();\n    if (is_last) counter = 0;"],
+      [ordered, relaxed],
+      ["  if (threadIdx.x == 0) {", "  if (threadIdx.x == 1) fence_device();\n  if (threadIdx.x == 0) {"],
     ],
     foundBy: ["race"],
   },
@@ -50,25 +48,32 @@ export const blockMutants = [
     name: "splits-counter-early",
     bug: "no barrier between the partial sums and the counter",
     program: "splits",
-    file: finish,
-    edits: [[arrival, arrival.replace("  sync_block();\n", "")]],
+    file: arrival,
+    edits: [["  sync_block();\n  if (threadIdx.x == 0) {", "  if (threadIdx.x == 0) {"]],
     foundBy: ["race"],
   },
   {
-    name: "slices-no-release",
-    bug: "no fence between a slice's best and the counter",
+    name: "splits-result-early",
+    bug: "no barrier between the counter and the threads that go by it",
     program: "splits",
-    file: argmax,
-    edits: [["      fence_device();\n      plan.is_last", "      plan.is_last"]],
-    foundBy: ["race"],
+    file: arrival,
+    edits: [["  sync_block();\n  return is_last;", "  return is_last;"]],
+    foundBy: ["naive", "adversarial", "race"],
   },
   {
-    name: "slices-no-acquire",
-    bug: "no fence between the counter and the best of other slices",
+    name: "slices-best-late",
+    bug: "a slice's best is stored behind the counter",
     program: "splits",
     file: argmax,
-    edits: [["p.slices;\n      fence_device();\n", "p.slices;\n"]],
-    foundBy: ["race"],
+    edits: [
+      ["    if (threadIdx.x == 0) p.best[blockIdx.x] = best;\n", ""],
+      [
+        "    if (!arrive_last(p.arrivals[row], static_cast<uint32_t>(p.slices), plan.is_last)) return;\n",
+        "    const bool last = arrive_last(p.arrivals[row], static_cast<uint32_t>(p.slices), plan.is_last);\n" +
+          "    if (threadIdx.x == 0) p.best[blockIdx.x] = best;\n    if (!last) return;\n",
+      ],
+    ],
+    foundBy: ["adversarial", "race"],
   },
   // ---- lanes that leave a wait at different times
   {

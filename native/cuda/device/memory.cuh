@@ -24,6 +24,12 @@ WARPLOOP_DEVICE T atomic_compare_exchange(T* p, T expected, T desired) {
   return atomicCAS(p, expected, desired);
 }
 
+/// atomic_add that releases what this thread knows and acquires what those knew who came to *p before.
+WARPLOOP_DEVICE uint32_t atomic_add_acq_rel(uint32_t* p, uint32_t value) {
+  uint32_t old;
+  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;" : "=r"(old) : "l"(p), "r"(value) : "memory");
+  return old;
+}
 /// Orders this thread's accesses before against those after, as all threads of the device see them.
 WARPLOOP_DEVICE void fence_device() { __threadfence(); }
 WARPLOOP_DEVICE uint32_t load_acquire(const uint32_t* p) {

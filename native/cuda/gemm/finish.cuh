@@ -4,9 +4,8 @@
 // them in split order, so that the result does not depend on who came when.
 #pragma once
 #include "cuda/device/activations.cuh"
-#include "cuda/device/block.cuh"
 #include "cuda/device/dtype.cuh"
-#include "cuda/device/memory.cuh"
+#include "cuda/device/last_block.cuh"
 #include "cuda/gemm/row_tiles.cuh"
 
 namespace warploop::cuda {
@@ -70,20 +69,6 @@ WARPLOOP_DEVICE void finish_quad(const Epilogue& e, int64_t row, int64_t column,
   }
 }
 
-/// True in the block that is the last of the tile's splits; it sees what the others wrote. Leaves the counter
-/// zero.
-WARPLOOP_DEVICE bool arrive_last(uint32_t& counter, int splits, bool& is_last) {
-  fence_device();
-  sync_block();
-  if (threadIdx.x == 0) {
-    is_last = atomic_add(&counter, 1u) == static_cast<uint32_t>(splits) - 1;
-    if (is_last) counter = 0;
-  }
-  sync_block();
-  fence_device();
-  return is_last;
-}
-
 WARPLOOP_DEVICE void accumulate(float4& sum, const float4& v) {
   sum = {sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};
 }
@@ -117,7 +102,7 @@ WARPLOOP_DEVICE void finish_tile(const Product& p, const TilePlace& at, const Ro
   if (p.splits > 1) {
     float4* mine = partials + at.split * Layout::kRows * kQuads;
     for (int i = thread; i < rows.count * kQuads; i += kThreads) mine[i] = own(i / kQuads, i % kQuads * 4);
-    if (!arrive_last(p.counters[at.tile], p.splits, is_last)) return;
+    if (!arrive_last(p.counters[at.tile], static_cast<uint32_t>(p.splits), is_last)) return;
   }
   const auto total = [&](int row, int column) {
     if (p.splits == 1) return own(row, column);

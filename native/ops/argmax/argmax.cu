@@ -14,8 +14,7 @@
 #include "ops/argmax/argmax.h"
 
 #include "core/error.h"
-#include "cuda/device/block.cuh"
-#include "cuda/device/memory.cuh"
+#include "cuda/device/last_block.cuh"
 #include "cuda/launch.h"
 #include "cuda/logits/logit_slice.cuh"
 
@@ -45,7 +44,7 @@ struct BetterOf {
 
 struct ArgmaxPlan {
   BlockScratch<uint64_t> scratch;
-  uint32_t is_last;
+  bool is_last;
 };
 
 template <int kVector>
@@ -66,19 +65,12 @@ __global__ void __launch_bounds__(kSliceThreads) argmax_kernel(const __grid_cons
   best = reduce_block(best, kFinite, plan.scratch, BetterOf{});  // 2.
 
   if (p.slices > 1) {  // 3.
-    if (threadIdx.x == 0) {
-      p.best[blockIdx.x] = best;
-      fence_device();
-      plan.is_last = atomic_add(p.arrivals + row, 1u) + 1 == p.slices;
-      fence_device();
-    }
-    sync_block();
-    if (!plan.is_last) return;
+    if (threadIdx.x == 0) p.best[blockIdx.x] = best;
+    if (!arrive_last(p.arrivals[row], static_cast<uint32_t>(p.slices), plan.is_last)) return;
     best = kFinite;
     for (int64_t s = threadIdx.x; s < p.slices; s += blockDim.x)
       best = BetterOf{}(best, p.best[row * p.slices + s]);
     best = reduce_block(best, kFinite, plan.scratch, BetterOf{});
-    if (threadIdx.x == 0) p.arrivals[row] = 0;
   }
   if (threadIdx.x != 0) return;
   const uint64_t key = best | kFinite;

@@ -38,6 +38,10 @@ T atomic_max(T* p, T value) {
   return old;
 }
 
+inline uint32_t atomic_add_acq_rel(uint32_t* p, uint32_t value) {
+  simt::race::device_atomic(simt::self(), p, simt::race::Order::both);
+  return __atomic_fetch_add(p, value, __ATOMIC_SEQ_CST);
+}
 inline void fence_device() { simt::race::device_fence(simt::self()); }
 inline uint32_t load_acquire(const uint32_t* p) {
   simt::race::device_atomic(simt::self(), p, simt::race::Order::acquire);
