@@ -21,12 +21,12 @@ const turnMs = 3;
 /** In order of arrival; jobs that wait for a promise are not in it. */
 const jobs: Job[] = [];
 let isQueued = false;
-/** When the work of this turn of the event loop has to end; undefined before it starts. */
+/** When the work of this turn of the event loop has to end; undefined in a turn without work so far. */
 let turnEnd: number | undefined;
 
 /**
  * Runs work after that of earlier callers. It starts in this turn if there is time left in it, never before the caller's own
- * synchronous code has ended.
+ * synchronous code has ended: who hands over hundreds of jobs has used up the turn by that.
  *
  * @returns what the steps return
  * @throws what they throw
@@ -52,6 +52,7 @@ export function runNow<Result>(steps: Steps<Result>): Result {
 
 function enqueue(job: Job): void {
   jobs.push(job);
+  if (turnEnd === undefined) startTurn();
   if (isQueued) return;
   isQueued = true;
   queueMicrotask(() => {
@@ -60,21 +61,25 @@ function enqueue(job: Job): void {
   });
 }
 
-function work(): void {
-  if (turnEnd === undefined) {
-    turnEnd = performance.now() + turnMs;
-    setImmediate(nextTurn);
-  }
-  let numDone = 0;
-  while (numDone < jobs.length && performance.now() < turnEnd) {
-    if (advance(jobs[numDone]!, turnEnd)) numDone++;
-  }
-  jobs.splice(0, numDone);
+function startTurn(): void {
+  turnEnd = performance.now() + turnMs;
+  setImmediate(nextTurn);
 }
 
 function nextTurn(): void {
   turnEnd = undefined;
-  if (jobs.length > 0) work();
+  if (jobs.length === 0) return;
+  startTurn();
+  work();
+}
+
+function work(): void {
+  const end = turnEnd!;
+  let numDone = 0;
+  while (numDone < jobs.length && performance.now() < end) {
+    if (advance(jobs[numDone]!, end)) numDone++;
+  }
+  jobs.splice(0, numDone);
 }
 
 /** @returns true when the job has ended or waits for a promise, false when the turn is over */

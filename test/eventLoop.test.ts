@@ -45,6 +45,19 @@ test("many short jobs do not run in one turn either", async () => {
   expect(await turnsDuring(work)).toBeGreaterThan(5);
 });
 
+test("who hands over jobs for longer than a turn has used it up: the next turn works", async () => {
+  await new Promise((resolve) => setImmediate(resolve));
+  const log: string[] = [];
+  const all = Array.from({ length: 20 }, (_, i) => {
+    spin(0.5);
+    return inTurns(count(`${i}`, 1, 0, log));
+  });
+  await Promise.resolve().then(() => undefined);
+  expect(log).toEqual([]);
+  await Promise.all(all);
+  expect(log.length).toBe(20);
+});
+
 test("a chain of short jobs leaves the loop its turns", async () => {
   const chain = async (): Promise<void> => {
     for (let i = 0; i < 30; i++) await inTurns(count("", 1, 1, []));

@@ -51,7 +51,7 @@ export function writeCheckpoint(
   { dtype, seed }: { readonly dtype: FloatDType; readonly seed: number },
 ): void {
   const configFile = join(folder, "config.json");
-  const config = `${JSON.stringify({ ...configOf(shape, dtype), random_seed: seed }, null, 2)}\n`;
+  const config = `${JSON.stringify(configOf(shape, dtype), null, 2)}\n`;
   if (existsSync(configFile) && readFileSync(configFile, "utf8") === config) return;
   mkdirSync(folder, { recursive: true });
   rmSync(configFile, { force: true });

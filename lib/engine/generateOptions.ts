@@ -4,7 +4,7 @@ import { describe, readArguments } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { samplingRanges, type SamplingRange } from "../samplingRanges.js";
 import type { SamplingDefaults } from "../weights/config.js";
-import type { Sampling } from "./sampling.js";
+import { type LogitBias, noBias, type Sampling } from "./sampling.js";
 import { checkBoolean, checkNumber, checkSignal, checkTokenIds, readOptions } from "./validate.js";
 
 export interface GenerateOptions {
@@ -183,38 +183,43 @@ function checkSampling(name: keyof typeof samplingRanges, value: unknown, fallba
 
 const maxBias = 1e9;
 
-function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): ReadonlyMap<number, number> {
-  if (bias === undefined) return new Map();
+/** Plain loops: there may be thousands of entries, and names are only written for what is wrong. */
+function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): LogitBias {
+  if (bias === undefined) return noBias;
   if (typeof bias !== "object" || bias === null || Array.isArray(bias) || bias instanceof Map) {
     throw new ArgumentTypeError(`logitBias: expected an object of token id to number, got ${describe(bias)}`);
   }
-  return new Map(
-    Object.entries(bias).map(([key, value]) => {
-      const id = Number(key);
-      if (String(id) !== key || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
-        throw new ArgumentRangeError(`logitBias[${key}]: expected a token id from 0 to ${vocabSize - 1}`);
-      }
-      // There may be thousands: a name is only written for what is wrong.
-      const isFine =
-        value === -Infinity || (value >= -maxBias && value <= maxBias && typeof value === "number");
-      const rule = { min: -maxBias, max: maxBias };
-      return [id, isFine ? value : checkNumber(`logitBias[${key}]`, value, 0, rule)];
-    }),
-  );
+  const keys = Object.keys(bias);
+  const [ids, values] = [new Int32Array(keys.length), new Float32Array(keys.length)];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    const id = Number(key);
+    if (String(id) !== key || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new ArgumentRangeError(`logitBias[${key}]: expected a token id from 0 to ${vocabSize - 1}`);
+    }
+    const value: unknown = bias[id];
+    const isFine =
+      value === -Infinity || (typeof value === "number" && value >= -maxBias && value <= maxBias);
+    ids[i] = id;
+    values[i] = isFine ? value : checkNumber(`logitBias[${key}]`, value, 0, { min: -maxBias, max: maxBias });
+  }
+  return { ids, values };
 }
 
-/** UTF-16 units of all stop strings together: what searches for them takes about 40 bytes for each. */
+/** UTF-16 units of all stop strings together: what searches for them takes about 30 bytes for each. */
 const maxStopChars = 2_000_000;
 
 function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): readonly string[] {
   if (stop === undefined) return [];
   const list: unknown[] = Array.isArray(stop) ? [...(stop as readonly unknown[])] : [stop];
-  for (const [i, text] of list.entries()) {
+  let numChars = 0;
+  for (let i = 0; i < list.length; i++) {
+    const text = list[i];
     if (typeof text !== "string" || text === "") {
       throw new ArgumentTypeError(`stop[${i}]: expected a string that is not empty, got ${describe(text)}`);
     }
+    numChars += text.length;
   }
-  const numChars = (list as string[]).reduce((sum, text) => sum + text.length, 0);
   if (numChars > maxStopChars) {
     throw new ArgumentRangeError(`stop: expected at most ${maxStopChars} characters in all, got ${numChars}`);
   }

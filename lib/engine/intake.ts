@@ -2,6 +2,7 @@
  * The way of a prompt to the engine: encoded, hashed and added in turns with everything else (eventLoop.ts), so that neither a
  * long prompt nor a burst of them stops the event loop. Until it is with the engine a generation can be aborted here.
  */
+import { onAbort } from "../abortSignals.js";
 import { ArgumentRangeError, WarploopError } from "../errors.js";
 import { inTurns, type Steps, waitFor } from "../eventLoop.js";
 import type { RenderedText } from "../text/renderJob.js";
@@ -99,7 +100,8 @@ class Arrival {
   readonly #engine: Engine;
   readonly #requestIds: readonly string[];
   readonly #aborting = new AbortController();
-  readonly #onAbort = (): void => this.abort();
+  /** Stops listening to the caller's signal. */
+  readonly #endWait: (() => void) | undefined;
   #numAdded = 0;
   #numOpen: number;
 
@@ -109,8 +111,9 @@ class Arrival {
     this.#engine = engine;
     this.#requestIds = Array.from({ length: n }, () => `request-${nextRequest++}`);
     this.#numOpen = n;
-    this.stream = new GenerationChannel(this.#requestIds[0]!, n, this.#onAbort);
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    const abort = (): void => this.abort();
+    this.stream = new GenerationChannel(this.#requestIds[0]!, n, abort);
+    this.#endWait = signal && onAbort(signal, abort);
   }
 
   get isAborted(): boolean {
@@ -142,7 +145,7 @@ class Arrival {
   fail(error: unknown): void {
     if (this.isAborted) return;
     for (const id of this.#requestIds.slice(0, this.#numAdded)) this.#engine.abort(id);
-    this.generation.signal?.removeEventListener("abort", this.#onAbort);
+    this.#endWait?.();
     this.stream.fail(error instanceof Error ? error : new WarploopError("ERR_INTERNAL", String(error)));
   }
 
@@ -183,7 +186,7 @@ class Arrival {
   }
 
   #onEnd(): void {
-    if (--this.#numOpen === 0) this.generation.signal?.removeEventListener("abort", this.#onAbort);
+    if (--this.#numOpen === 0) this.#endWait?.();
   }
 }
 

@@ -6,6 +6,7 @@ import type { GenerationChannel } from "./generationStream.js";
 import type { PromptPosition } from "./logprobReader.js";
 import { type ChoiceOutput, describeLogprobs, type TokenLogprob } from "./output.js";
 import { Request } from "./request.js";
+import { noBias } from "./sampling.js";
 
 let nextLogits = 1;
 
@@ -52,7 +53,7 @@ const greedy = {
   presencePenalty: 0,
   frequencyPenalty: 0,
   seed: 0,
-  logitBias: new Map<number, number>(),
+  logitBias: noBias,
   suppressed: [],
   minTokens: 0,
 };

@@ -5,6 +5,14 @@
 import type { Request } from "./request.js";
 import type { ScheduledSequence } from "./scheduledStep.js";
 
+/** Token ids, each once, and what is added to their logits. Arrays, because they are copied in every step. */
+export interface LogitBias {
+  readonly ids: Int32Array;
+  readonly values: Float32Array;
+}
+
+export const noBias: LogitBias = { ids: new Int32Array(0), values: new Float32Array(0) };
+
 /** Checked sampling parameters of a request; generateOptions.ts says what each means. */
 export interface Sampling {
   /** 0 is greedy. */
@@ -17,7 +25,7 @@ export interface Sampling {
   readonly frequencyPenalty: number;
   /** Whole number below 2^53. */
   readonly seed: number;
-  readonly logitBias: ReadonlyMap<number, number>;
+  readonly logitBias: LogitBias;
   /** Ids without probability until `minTokens` tokens are there. */
   readonly suppressed: readonly number[];
   readonly minTokens: number;
@@ -49,7 +57,7 @@ export function packSampling(
 ): SamplingBatch | null {
   const rows = samples.map((sequence) => samplingOf(sequence.request));
   const suppressed = rows.map((sampling, i) => suppressedOf(sampling, samples[i]!));
-  const numBiased = rows.map(({ logitBias }, i) => logitBias.size + suppressed[i]!.length);
+  const numBiased = rows.map(({ logitBias }, i) => logitBias.ids.length + suppressed[i]!.length);
   const isPlain = (sampling: Sampling, i: number) =>
     sampling.temperature === 0 && !hasPenalty(sampling) && numBiased[i] === 0;
   if (rows.every(isPlain)) return null;
@@ -85,7 +93,7 @@ function suppressedOf(sampling: Sampling, { request, start, count }: ScheduledSe
   return generated < sampling.minTokens ? sampling.suppressed : [];
 }
 
-/** Writes the entries where they belong: there may be thousands in each row, in every step. */
+/** There may be thousands of entries in each row, in every step. */
 function packBias(
   rows: readonly Sampling[],
   suppressed: readonly (readonly number[])[],
@@ -96,15 +104,11 @@ function packBias(
   const ids = new Int32Array(size * width).fill(-1);
   const values = new Float32Array(size * width);
   for (const [i, { logitBias }] of rows.entries()) {
-    let at = i * width;
-    for (const [id, value] of logitBias) {
-      ids[at] = id;
-      values[at++] = value;
-    }
-    for (const id of suppressed[i]!) {
-      ids[at] = id;
-      values[at++] = -Infinity;
-    }
+    const [at, end] = [i * width, i * width + logitBias.ids.length];
+    ids.set(logitBias.ids, at);
+    values.set(logitBias.values, at);
+    ids.set(suppressed[i]!, end);
+    values.fill(-Infinity, end, end + suppressed[i]!.length);
   }
   return { ids, values, width };
 }

@@ -28,5 +28,5 @@ export function samplingFailure(
 
 /** Whether the request itself forbids tokens where its `generated`-th token (from 0) is sampled. */
 function bansTokens({ suppressed, minTokens, logitBias }: Sampling, generated: number): boolean {
-  return (suppressed.length > 0 && generated < minTokens) || [...logitBias.values()].includes(-Infinity);
+  return (suppressed.length > 0 && generated < minTokens) || logitBias.values.includes(-Infinity);
 }

@@ -57,7 +57,9 @@ export function readOptions<T extends object>(
 ): T {
   return readArguments(what, () => {
     checkNames(what, options, known);
-    return Object.fromEntries(known.map((name) => [name, options[name]])) as T;
+    const read: Partial<T> = {};
+    for (const name of known) read[name] = options[name];
+    return read as T;
   });
 }
 

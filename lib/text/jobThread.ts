@@ -12,6 +12,7 @@
  * can represent (2^29 characters, 2^27 elements). The handler must bound sizes itself; time is bounded here.
  */
 import { Worker } from "node:worker_threads";
+import { onAbort } from "../abortSignals.js";
 import { describeError } from "../weights/json.js";
 
 export interface JobThreadOptions {
@@ -79,7 +80,7 @@ export class JobThread<Job, Result> {
    * @throws JobFailure
    */
   run(job: Job, limitMs: number, signal?: AbortSignal): Promise<Result> {
-    let onAbort: (() => void) | undefined;
+    let endWait: (() => void) | undefined;
     const result = new Promise<Result>((resolve, reject) => {
       const refusal = this.#isClosed ? "closed" : signal?.aborted ? "aborted" : undefined;
       if (refusal !== undefined) {
@@ -87,12 +88,11 @@ export class JobThread<Job, Result> {
         return;
       }
       const pending = { job, limitMs, resolve, reject };
-      onAbort = () => this.#abort(pending);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      endWait = signal && onAbort(signal, () => this.#abort(pending));
       this.#waiting.push(pending);
       this.#next();
     });
-    return result.finally(() => onAbort && signal?.removeEventListener("abort", onAbort));
+    return result.finally(() => endWait?.());
   }
 
   /** Rejects the jobs that have not finished (reason "closed") and ends the thread. Idempotent. */

@@ -21,8 +21,8 @@ export interface StopSearch {
   readonly special: SpecialStops | null;
 }
 
-/** Stop strings that are looked at between two yields. */
-const stepSize = 64;
+/** UTF-16 units that are looked at between two yields. */
+const unitsPerStep = 2048;
 
 /**
  * @param stops strings that end the text, none empty
@@ -30,17 +30,36 @@ const stepSize = 64;
  */
 export function* prepareStops(stops: readonly string[], hiding: Tokenizer | null): Steps<StopSearch> {
   const tokens = new Map<number, string>();
-  const special: string[] = [];
-  for (const [i, stop] of stops.entries()) {
-    const found = hiding?.specialsIn(stop) ?? new Map<number, string>();
-    for (const [id, text] of found) tokens.set(id, text);
-    if (found.size > 0) special.push(stop);
-    if (i % stepSize === stepSize - 1) yield;
-  }
+  const special = hiding === null ? [] : yield* withSpecials(stops, hiding, tokens);
   return {
     stops: yield* stopAutomaton(stops),
     special: special.length > 0 ? { stops: yield* stopAutomaton(special), tokens } : null,
   };
+}
+
+/**
+ * The stop strings that spell special tokens. Where two tokens overlap, the first and longest counts.
+ * @param tokens takes those tokens: text by id
+ */
+function* withSpecials(
+  stops: readonly string[],
+  tokenizer: Tokenizer,
+  tokens: Map<number, string>,
+): Steps<string[]> {
+  const special: string[] = [];
+  let numUnits = 0;
+  for (const stop of stops) {
+    let isSpecial = false;
+    for (let at = 0; at < stop.length;) {
+      const found = tokenizer.specialAt(stop, at);
+      if (found !== undefined) tokens.set(tokenizer.tokenId(found)!, found);
+      isSpecial ||= found !== undefined;
+      at += found?.length ?? 1;
+      if (++numUnits % unitsPerStep === 0) yield;
+    }
+    if (isSpecial) special.push(stop);
+  }
+  return special;
 }
 
 /** A special token in the text that is not shown. */

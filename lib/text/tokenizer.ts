@@ -267,10 +267,9 @@ export class Tokenizer {
     return this.#engine.id_to_token(id);
   }
 
-  /** The special tokens that are spelled in a text: text by id. Where two overlap, the first and longest counts. @internal */
-  specialsIn(text: string): ReadonlyMap<number, string> {
-    const tokens = Array.from(this.#specialTokens.findAll(text), ({ found }) => found);
-    return new Map(tokens.map((token) => [this.tokenId(token)!, token]));
+  /** The longest special token that is spelled at index `at` of a text; undefined if none is. @internal */
+  specialAt(text: string, at: number): string | undefined {
+    return this.#specialTokens.longestAt(text, at);
   }
 
   #idOf(token: string | undefined): number | undefined {

@@ -1,11 +1,11 @@
 // Contract: a stop string with special tokens in it ends a text in which they are not shown, at the character where it is
 // complete, whatever the pieces; stop strings without them see the shown text only.
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { runNow } from "../../lib/eventLoop.js";
 import { prepareStops, StopFinder } from "../../lib/text/stopFinder.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
 import { Random } from "../support/random.js";
-import { byteLevelJson } from "./tokenizerFiles.js";
+import { byteLevelJson, spellsSpecial } from "./tokenizerFiles.js";
 
 const specials = ["<|a|>", "<|b|>", "<|a|>x", "$^(.*)"];
 const tokenizer = Tokenizer.parse(JSON.stringify(byteLevelJson(specials)), "t.json");
@@ -62,7 +62,7 @@ test.each<[string, Item[], string[], string, string | null]>([
 /** The specification: the shown text and all text grow by one unit or one token; the first stop string that ends one wins. */
 function expected(items: readonly Item[], stops: readonly string[], includeStop: boolean): Outcome {
   const watched = runNow(prepareStops(stops, tokenizer)).special;
-  const inAll = new Set(stops.filter((stop) => tokenizer.specialsIn(stop).size > 0));
+  const inAll = new Set(stops.filter((stop) => spellsSpecial(tokenizer, stop)));
   let all: { readonly unit: string; readonly isShown: boolean }[] = [];
   const shownOf = (entries: typeof all) => entries.filter(({ isShown }) => isShown).map(({ unit }) => unit);
   for (const unit of unitsOf(items)) {
@@ -114,4 +114,23 @@ test("text is held back only while it may belong to a stop string", () => {
   expect(finder.push("x").text).toBe("!x");
   expect(finder.push("!").text).toBe("");
   expect(finder.flush()).toBe("!");
+});
+
+test.each([
+  ["one long string", [`${"a".repeat(200_000)}<|a|>`]],
+  ["thousands of short ones", Array.from({ length: 20_000 }, (_, i) => `stop ${i}`)],
+  ["hundreds of long ones", Array.from({ length: 400 }, (_, i) => `${"b".repeat(250)}${i}<|b|>`)],
+])("stop strings are prepared in small steps: %s", (_, stops) => {
+  const units = stops.reduce((sum, stop) => sum + stop.length, 0);
+  const specialAt = vi.spyOn(tokenizer, "specialAt");
+  const steps = prepareStops(stops, tokenizer);
+  let [numSteps, most, before] = [0, 0, 0];
+  for (let step = steps.next(); !step.done; step = steps.next()) {
+    numSteps++;
+    most = Math.max(most, specialAt.mock.calls.length - before);
+    before = specialAt.mock.calls.length;
+  }
+  specialAt.mockRestore();
+  expect(most).toBeLessThanOrEqual(4096);
+  expect(numSteps).toBeGreaterThan((1.9 * units) / 2048); // looked at for tokens, and put into the automaton
 });

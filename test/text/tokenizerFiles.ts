@@ -1,4 +1,5 @@
 /** tokenizer.json files of the usual kinds, small enough to know every id. */
+import type { Tokenizer } from "../../lib/text/tokenizer.js";
 
 export const addedToken = (id: number, content: string, more: object = {}) => ({
   ...{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
@@ -66,3 +67,7 @@ export function sentencePieceJson(words: readonly string[], merges: readonly str
     ...fields,
   };
 }
+
+/** Whether a text has a special token in it. */
+export const spellsSpecial = (tokenizer: Tokenizer, text: string): boolean =>
+  Array.from(text, (_, at) => tokenizer.specialAt(text, at)).some((token) => token !== undefined);

@@ -14,6 +14,7 @@ import type { GenerationStream } from "../../../lib/engine/generationStream.js";
 import { Intake } from "../../../lib/engine/intake.js";
 import type { FinishReason } from "../../../lib/engine/request.js";
 import { ModelRunner, type RequestNeeds, type StepResult } from "../../../lib/engine/runner.js";
+import { noBias } from "../../../lib/engine/sampling.js";
 import type { ScheduledStep } from "../../../lib/engine/scheduledStep.js";
 import { Scheduler } from "../../../lib/engine/scheduler.js";
 import { loadModel } from "../../../lib/models/load.js";
@@ -85,7 +86,7 @@ export const greedyNeeds: RequestNeeds = {
   sampling: {
     ...{ temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0 },
     ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
-    ...{ logitBias: new Map(), suppressed: [], minTokens: 0 },
+    ...{ logitBias: noBias, suppressed: [], minTokens: 0 },
   },
   logprobs: undefined,
   promptLogprobs: undefined,

@@ -137,6 +137,25 @@ describe("an abort", () => {
     await expectClean(llm);
   });
 
+  it("by one signal for many generations ends all of them, without a warning", async () => {
+    await using llm = await load();
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", note);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const streams = Array.from({ length: 40 }, (_, i) => llm.generate([1 + i], { ...long, signal }));
+    expect(getEventListeners(signal, "abort").length).toBe(1);
+    await streams[0]!.started;
+    controller.abort();
+    const results = await Promise.all(streams.map((stream) => stream.result()));
+    expect(new Set(results.map(({ finishReason }) => finishReason))).toEqual(new Set(["abort"]));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", note);
+    expect(warnings).toEqual([]);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
   it("leaves no listener on the signal, whatever the end", async () => {
     await using llm = await load();
     const { signal } = new AbortController();
