@@ -1,7 +1,8 @@
 /**
- * What checks of arguments have in common: how a wrong value is printed, and that code of the caller (a getter, a Proxy, a
- * toString) that runs while arguments are read cannot end a call in an untyped error.
+ * What checks of arguments have in common: how a wrong value is printed, which name was probably meant, and that code of the
+ * caller (a getter, a Proxy, a toString) that runs while arguments are read cannot end a call in an untyped error.
  */
+import { closest, distance } from "fastest-levenshtein";
 import { ArgumentRangeError, ArgumentTypeError, WarploopError } from "./errors.js";
 import type { Handle } from "./native.js";
 
@@ -111,4 +112,31 @@ export function checkSizes(what: string, sizes: readonly number[], least = 0): r
     throw new ArgumentRangeError(`${what}: ${expected} ${describe(copy[i])} at index ${i}`);
   }
   return copy;
+}
+
+/** @throws ArgumentTypeError */
+export function checkObject(what: string, value: unknown): asserts value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(value)}`);
+  }
+}
+
+/** @throws ArgumentTypeError when `options` is no object or has a name that is not in `known` */
+export function checkNames(what: string, options: unknown, known: readonly string[]): void {
+  checkObject(what, options);
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const likely = closestName(unknown, known);
+    const hint = likely === undefined ? `known are ${known.join(", ")}` : `did you mean "${likely}"?`;
+    throw new ArgumentTypeError(`${what}: unknown option "${unknown}"; ${hint}`, "ERR_UNKNOWN_OPTION");
+  }
+}
+
+/** The name that was probably meant: another spelling (max_tokens), or a few letters off; undefined when none is near. */
+function closestName(name: string, known: readonly string[]): string | undefined {
+  const plain = (text: string) => text.replaceAll(/[_-]/g, "").toLowerCase();
+  const spelled = plain(name.slice(0, 100));
+  const best = closest(spelled, known.map(plain));
+  const isNear = distance(spelled, best) <= Math.max(1, Math.floor(spelled.length / 4));
+  return isNear ? known.find((one) => plain(one) === best) : undefined;
 }

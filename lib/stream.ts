@@ -35,6 +35,16 @@ export class Stream {
     return new Stream(device, handle, onDispose);
   }
 
+  /** True for streams alone, and never runs code of `value`. @internal */
+  static is(value: unknown): value is Stream {
+    return typeof value === "object" && value !== null && #handle in value;
+  }
+
+  /** True for a stream that has not been disposed. @internal */
+  static isOpen(value: unknown): value is Stream {
+    return Stream.is(value) && !value.#disposed;
+  }
+
   /** The native handle. @throws ClosedError after dispose @internal */
   get handle(): Handle {
     if (this.#disposed) throw new ClosedError("stream");

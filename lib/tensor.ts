@@ -62,12 +62,12 @@ export class Tensor {
   readonly strides: readonly number[];
   readonly byteOffset: number;
 
-  /** @throws ArgumentTypeError, ArgumentRangeError; that it lies inside its memory is checked by what uses it */
+  /** Without strides it is contiguous. @throws ArgumentTypeError, ArgumentRangeError; that it lies inside its memory is checked by what uses it */
   private constructor(
     memory: Memory,
     dtype: DType,
     shape: readonly number[],
-    strides: readonly number[],
+    strides: readonly number[] | undefined,
     byteOffset = 0,
   ) {
     if (!isInstance(memory, Memory))
@@ -77,13 +77,13 @@ export class Tensor {
     this.memory = memory;
     this.dtype = checkDType("tensor", dtype);
     this.shape = checkSizes("shape", shape);
-    this.strides = checkSizes("strides", strides);
+    this.strides = strides === undefined ? packedStrides(this.shape) : checkSizes("strides", strides);
     this.byteOffset = byteOffset;
   }
 
   /** A contiguous tensor over `memory`. */
   static packed(memory: Memory, dtype: DType, shape: readonly number[], byteOffset = 0): Tensor {
-    return new Tensor(memory, dtype, shape, packedStrides(checkSizes("shape", shape)), byteOffset);
+    return new Tensor(memory, dtype, shape, undefined, byteOffset);
   }
 
   /** Any view of `memory`; strides in elements. @internal */
@@ -95,6 +95,16 @@ export class Tensor {
     byteOffset = 0,
   ): Tensor {
     return new Tensor(memory, dtype, shape, strides, byteOffset);
+  }
+
+  /** True for tensors alone, and never runs code of `value`. @internal */
+  static is(value: unknown): value is Tensor {
+    return typeof value === "object" && value !== null && #requirePacked in value;
+  }
+
+  /** True for a tensor whose memory has not been disposed. @internal */
+  static isOpen(value: unknown): value is Tensor {
+    return Tensor.is(value) && !value.memory.disposed;
   }
 
   get device(): Device {

@@ -1,6 +1,5 @@
 /** Checks of user options: unknown names, wrong types and values out of range each give a typed error that names them. */
-import { closest, distance } from "fastest-levenshtein";
-import { describe, readArguments } from "../arguments.js";
+import { checkNames, checkObject, describe, readArguments } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 
 export interface NumberRule {
@@ -9,39 +8,12 @@ export interface NumberRule {
   readonly integer?: boolean;
 }
 
-/** @throws ArgumentTypeError */
-export function checkObject(what: string, value: unknown): asserts value is object {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ArgumentTypeError(`${what}: expected an options object, got ${describe(value)}`);
-  }
-}
-
 /** A copy of an options object whose names are checked later. @throws ArgumentTypeError */
 export function copyOptions<T extends object>(what: string, options: T): T {
   return readArguments(what, () => {
     checkObject(what, options);
     return { ...options };
   });
-}
-
-/** @throws ArgumentTypeError when `options` is no object or has a name that is not in `known` */
-export function checkNames(what: string, options: unknown, known: readonly string[]): void {
-  checkObject(what, options);
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    const likely = closestName(unknown, known);
-    const hint = likely === undefined ? `known are ${known.join(", ")}` : `did you mean "${likely}"?`;
-    throw new ArgumentTypeError(`${what}: unknown option "${unknown}"; ${hint}`, "ERR_UNKNOWN_OPTION");
-  }
-}
-
-/** The name that was probably meant: another spelling (max_tokens), or a few letters off; undefined when none is near. */
-function closestName(name: string, known: readonly string[]): string | undefined {
-  const plain = (text: string) => text.replaceAll(/[_-]/g, "").toLowerCase();
-  const spelled = plain(name.slice(0, 100));
-  const best = closest(spelled, known.map(plain));
-  const isNear = distance(spelled, best) <= Math.max(1, Math.floor(spelled.length / 4));
-  return isNear ? known.find((one) => plain(one) === best) : undefined;
 }
 
 /**

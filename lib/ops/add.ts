@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface AddOptions {
   /** Where to write the result (shape and dtype of a); may be a or b itself. */
@@ -18,8 +20,13 @@ export interface AddOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/add
  */
-export function add(stream: Stream, a: Tensor, b: Tensor, options: AddOptions = {}): Tensor {
-  const out = options.out ?? stream.empty(a.dtype, a.shape);
-  stream.run(native.ops["add"], a, b, out);
-  return out;
-}
+export const add = op(
+  "add",
+  { a: tensor, b: tensor },
+  optionsOf<AddOptions>({ out: tensor }),
+  (stream: Stream, a: Tensor, b: Tensor, options: AddOptions = {}): Tensor => {
+    const out = options.out ?? stream.empty(a.dtype, a.shape);
+    stream.run(native.ops["add"], a, b, out);
+    return out;
+  },
+);

@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface ArgmaxOptions {
   /** Where to write the result, [B] i32. */
@@ -21,8 +23,13 @@ export interface ArgmaxOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/argmax
  */
-export function argmax(stream: Stream, logits: Tensor, options: ArgmaxOptions = {}): Tensor {
-  const out = options.out ?? stream.empty("i32", [logits.size(0)]);
-  stream.run(native.ops["argmax"], logits, out, options.status ?? null);
-  return out;
-}
+export const argmax = op(
+  "argmax",
+  { logits: tensor },
+  optionsOf<ArgmaxOptions>({ out: tensor, status: tensor }),
+  (stream: Stream, logits: Tensor, options: ArgmaxOptions = {}): Tensor => {
+    const out = options.out ?? stream.empty("i32", [logits.size(0)]);
+    stream.run(native.ops["argmax"], logits, out, options.status ?? null);
+    return out;
+  },
+);

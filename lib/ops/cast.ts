@@ -2,6 +2,8 @@ import { dtypeNumber, type FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface CastOptions {
   /** Where to write the result (shape of x, dtype as asked); may be x itself if the dtypes agree. */
@@ -17,8 +19,13 @@ export interface CastOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see IEEE 754-2019, section 4.3.1; native/ops/cast
  */
-export function cast(stream: Stream, x: Tensor, dtype: FloatDType, options: CastOptions = {}): Tensor {
-  const out = options.out ?? stream.empty(dtype, x.shape);
-  stream.run(native.ops["cast"], x, out, dtypeNumber(dtype));
-  return out;
-}
+export const cast = op(
+  "cast",
+  { x: tensor, dtype: floatDType },
+  optionsOf<CastOptions>({ out: tensor }),
+  (stream: Stream, x: Tensor, dtype: FloatDType, options: CastOptions = {}): Tensor => {
+    const out = options.out ?? stream.empty(dtype, x.shape);
+    stream.run(native.ops["cast"], x, out, dtypeNumber(dtype));
+    return out;
+  },
+);

@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { tensor } from "./argumentKinds.js";
+import { op } from "./op.js";
 
 /**
  * Copies between tensors of one dtype and shape; either may be a view with strided rows.
@@ -11,7 +13,12 @@ import type { Tensor } from "../tensor.js";
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/copy
  */
-export function copy(stream: Stream, src: Tensor, dst: Tensor): Tensor {
-  stream.run(native.ops["copy"], src, dst);
-  return dst;
-}
+export const copy = op(
+  "copy",
+  { src: tensor, dst: tensor },
+  undefined,
+  (stream: Stream, src: Tensor, dst: Tensor): Tensor => {
+    stream.run(native.ops["copy"], src, dst);
+    return dst;
+  },
+);

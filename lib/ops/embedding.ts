@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface EmbeddingOptions {
   /** Dtype of the result, for example f32 for the residual stream of a bf16 table. Default: that of table. */
@@ -21,13 +23,13 @@ export interface EmbeddingOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/embedding
  */
-export function embedding(
-  stream: Stream,
-  ids: Tensor,
-  table: Tensor,
-  options: EmbeddingOptions = {},
-): Tensor {
-  const out = options.out ?? stream.empty(options.dtype ?? table.dtype, [ids.size(0), table.size(-1)]);
-  stream.run(native.ops["embedding"], ids, table, out);
-  return out;
-}
+export const embedding = op(
+  "embedding",
+  { ids: tensor, table: tensor },
+  optionsOf<EmbeddingOptions>({ dtype: floatDType, out: tensor }),
+  (stream: Stream, ids: Tensor, table: Tensor, options: EmbeddingOptions = {}): Tensor => {
+    const out = options.out ?? stream.empty(options.dtype ?? table.dtype, [ids.size(0), table.size(-1)]);
+    stream.run(native.ops["embedding"], ids, table, out);
+    return out;
+  },
+);

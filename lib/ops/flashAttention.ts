@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { flag, integer, number, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface FlashAttentionOptions {
   /** [B + 1], i32: first query of each sequence, then T. With cuSeqlensK; without both: one sequence. */
@@ -35,16 +37,35 @@ export interface FlashAttentionOptions {
  * @throws ExecutionError, from the next wait on the stream: cuSeqlens that are not ascending, or leave q or k
  * @see Dao: FlashAttention-2, arXiv 2307.08691; native/cpu/attention.cc
  */
-export function flashAttention(
-  stream: Stream,
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  options: FlashAttentionOptions = {},
-): Tensor {
-  const { cuSeqlensQ = null, cuSeqlensK = null, causal = true, window = 0, lse = null } = options;
-  const { scale = 1 / Math.sqrt(q.size(-1)) } = options;
-  const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), v.size(-1)]);
-  stream.run(native.ops["flashAttention"], q, k, v, cuSeqlensQ, cuSeqlensK, lse, out, scale, window, causal);
-  return out;
-}
+export const flashAttention = op(
+  "flashAttention",
+  { q: tensor, k: tensor, v: tensor },
+  optionsOf<FlashAttentionOptions>({
+    cuSeqlensQ: tensor,
+    cuSeqlensK: tensor,
+    causal: flag,
+    scale: number,
+    window: integer(),
+    lse: tensor,
+    out: tensor,
+  }),
+  (stream: Stream, q: Tensor, k: Tensor, v: Tensor, options: FlashAttentionOptions = {}): Tensor => {
+    const { cuSeqlensQ = null, cuSeqlensK = null, causal = true, window = 0, lse = null } = options;
+    const { scale = 1 / Math.sqrt(q.size(-1)) } = options;
+    const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), v.size(-1)]);
+    stream.run(
+      native.ops["flashAttention"],
+      q,
+      k,
+      v,
+      cuSeqlensQ,
+      cuSeqlensK,
+      lse,
+      out,
+      scale,
+      window,
+      causal,
+    );
+    return out;
+  },
+);

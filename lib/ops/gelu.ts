@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { choice, floatDType, required, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 /** The order is shared with native/ops/gelu/gelu.h; the position crosses the boundary. */
 export const geluApproximations = ["none", "tanh"] as const;
@@ -29,8 +31,17 @@ export interface GeluOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see Hendrycks, Gimpel: Gaussian Error Linear Units, arXiv 1606.08415, section 2; native/ops/gelu
  */
-export function gelu(stream: Stream, x: Tensor, options: GeluOptions): Tensor {
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-  stream.run(native.ops["gelu"], x, out, geluApproximations.indexOf(options.approximate));
-  return out;
-}
+export const gelu = op(
+  "gelu",
+  { x: tensor },
+  optionsOf<GeluOptions>({
+    approximate: required(choice(...geluApproximations)),
+    dtype: floatDType,
+    out: tensor,
+  }),
+  (stream: Stream, x: Tensor, options: GeluOptions): Tensor => {
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
+    stream.run(native.ops["gelu"], x, out, geluApproximations.indexOf(options.approximate));
+    return out;
+  },
+);

@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { choice, floatDType, required, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 import { type GeluApproximation, geluApproximations } from "./gelu.js";
 
 export interface GeluMulOptions {
@@ -23,9 +25,18 @@ export interface GeluMulOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see Shazeer: GLU Variants Improve Transformer, arXiv 2002.05202, section 2; native/ops/gelu_mul
  */
-export function geluMul(stream: Stream, x: Tensor, options: GeluMulOptions): Tensor {
-  const F = Math.floor(x.size(-1) / 2); // an odd last axis is refused by the op
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), F]);
-  stream.run(native.ops["geluMul"], x, out, geluApproximations.indexOf(options.approximate));
-  return out;
-}
+export const geluMul = op(
+  "geluMul",
+  { x: tensor },
+  optionsOf<GeluMulOptions>({
+    approximate: required(choice(...geluApproximations)),
+    dtype: floatDType,
+    out: tensor,
+  }),
+  (stream: Stream, x: Tensor, options: GeluMulOptions): Tensor => {
+    const F = Math.floor(x.size(-1) / 2); // an odd last axis is refused by the op
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), F]);
+    stream.run(native.ops["geluMul"], x, out, geluApproximations.indexOf(options.approximate));
+    return out;
+  },
+);

@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, groupedWeight, integer, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 import type { GroupedWeight } from "./packLinear.js";
 
 export interface GroupedLinearOptions {
@@ -28,17 +30,22 @@ export interface GroupedLinearOptions {
  * @throws TypeError / RangeError naming the argument; offsets or order out of range are an execution error
  * @see SonicMoE, arXiv 2512.14080 (gather in the load, SwiGLU in the epilogue); native/ops/grouped_linear
  */
-export function groupedLinear(
-  stream: Stream,
-  x: Tensor,
-  weight: GroupedWeight,
-  offsets: Tensor,
-  options: GroupedLinearOptions = {},
-): Tensor {
-  const { order = null, topK = 1 } = options;
-  const rows = order ? order.size(0) : x.size(0);
-  const columns = weight.swiglu ? weight.outputs / 2 : weight.outputs;
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, columns]);
-  stream.run(native.ops["groupedLinear"], x, weight.tensor, offsets, order, out, topK, weight.swiglu);
-  return out;
-}
+export const groupedLinear = op(
+  "groupedLinear",
+  { x: tensor, weight: groupedWeight, offsets: tensor },
+  optionsOf<GroupedLinearOptions>({ order: tensor, topK: integer(), dtype: floatDType, out: tensor }),
+  (
+    stream: Stream,
+    x: Tensor,
+    weight: GroupedWeight,
+    offsets: Tensor,
+    options: GroupedLinearOptions = {},
+  ): Tensor => {
+    const { order = null, topK = 1 } = options;
+    const rows = order ? order.size(0) : x.size(0);
+    const columns = weight.swiglu ? weight.outputs / 2 : weight.outputs;
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, columns]);
+    stream.run(native.ops["groupedLinear"], x, weight.tensor, offsets, order, out, topK, weight.swiglu);
+    return out;
+  },
+);

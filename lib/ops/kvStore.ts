@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { tensor } from "./argumentKinds.js";
+import { op } from "./op.js";
 
 /**
  * Scatters the keys and values of new tokens into KV pages, in place.
@@ -17,13 +19,11 @@ import type { Tensor } from "../tensor.js";
  * @see Kwon et al.: Efficient Memory Management for Large Language Model Serving with PagedAttention, arXiv 2309.06180,
  *   section 4; native/ops/kv_store
  */
-export function kvStore(
-  stream: Stream,
-  k: Tensor,
-  v: Tensor,
-  kPages: Tensor,
-  vPages: Tensor,
-  slots: Tensor,
-): void {
-  stream.run(native.ops["kvStore"], k, v, kPages, vPages, slots);
-}
+export const kvStore = op(
+  "kvStore",
+  { k: tensor, v: tensor, kPages: tensor, vPages: tensor, slots: tensor },
+  undefined,
+  (stream: Stream, k: Tensor, v: Tensor, kPages: Tensor, vPages: Tensor, slots: Tensor): void => {
+    stream.run(native.ops["kvStore"], k, v, kPages, vPages, slots);
+  },
+);

@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, number, tensor, tensorOrNull } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface LayerNormOptions {
   /** Added to the variance. Default 1e-5. */
@@ -24,15 +26,20 @@ export interface LayerNormOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see Ba, Kiros, Hinton: Layer Normalization, arXiv 1607.06450, eq. 4; native/ops/layer_norm
  */
-export function layerNorm(
-  stream: Stream,
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | null,
-  options: LayerNormOptions = {},
-): Tensor {
-  const { eps = 1e-5 } = options;
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-  stream.run(native.ops["layerNorm"], x, weight, bias, out, eps);
-  return out;
-}
+export const layerNorm = op(
+  "layerNorm",
+  { x: tensor, weight: tensor, bias: tensorOrNull },
+  optionsOf<LayerNormOptions>({ eps: number, dtype: floatDType, out: tensor }),
+  (
+    stream: Stream,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    options: LayerNormOptions = {},
+  ): Tensor => {
+    const { eps = 1e-5 } = options;
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
+    stream.run(native.ops["layerNorm"], x, weight, bias, out, eps);
+    return out;
+  },
+);

@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, linearWeight, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 import type { LinearWeight } from "./packLinear.js";
 
 export interface LinearOptions {
@@ -29,9 +31,14 @@ export interface LinearOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/linear
  */
-export function linear(stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor {
-  const { bias = null, residual = null } = options;
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.outputs]);
-  stream.run(native.ops["linear"], x, weight.tensor, bias, residual, out);
-  return out;
-}
+export const linear = op(
+  "linear",
+  { x: tensor, weight: linearWeight },
+  optionsOf<LinearOptions>({ bias: tensor, residual: tensor, dtype: floatDType, out: tensor }),
+  (stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor => {
+    const { bias = null, residual = null } = options;
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.outputs]);
+    stream.run(native.ops["linear"], x, weight.tensor, bias, residual, out);
+    return out;
+  },
+);

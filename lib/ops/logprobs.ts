@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { integer, required, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface LogprobsOptions {
   /** N, how many of the best tokens to report: 0 to 256, at most V. */
@@ -31,11 +33,16 @@ export interface Logprobs {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/logprobs
  */
-export function logprobs(stream: Stream, logits: Tensor, ids: Tensor, options: LogprobsOptions): Logprobs {
-  const B = logits.size(0);
-  const chosen = stream.empty("f32", [B]);
-  const topIds = stream.empty("i32", [B, options.topN]);
-  const topValues = stream.empty("f32", [B, options.topN]);
-  stream.run(native.ops["logprobs"], logits, ids, chosen, topIds, topValues, options.status ?? null);
-  return { chosen, topIds, topValues };
-}
+export const logprobs = op(
+  "logprobs",
+  { logits: tensor, ids: tensor },
+  optionsOf<LogprobsOptions>({ topN: required(integer(256)), status: tensor }),
+  (stream: Stream, logits: Tensor, ids: Tensor, options: LogprobsOptions): Logprobs => {
+    const B = logits.size(0);
+    const chosen = stream.empty("f32", [B]);
+    const topIds = stream.empty("i32", [B, options.topN]);
+    const topValues = stream.empty("f32", [B, options.topN]);
+    stream.run(native.ops["logprobs"], logits, ids, chosen, topIds, topValues, options.status ?? null);
+    return { chosen, topIds, topValues };
+  },
+);

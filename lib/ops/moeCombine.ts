@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface MoeCombineOptions {
   /** [T, D], f32. Added to the sum. */
@@ -24,15 +26,14 @@ export interface MoeCombineOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see Shazeer et al., arXiv 1701.06538, equation 1; native/ops/moe_combine
  */
-export function moeCombine(
-  stream: Stream,
-  y: Tensor,
-  inverse: Tensor,
-  weights: Tensor,
-  options: MoeCombineOptions = {},
-): Tensor {
-  const { residual = null } = options;
-  const out = options.out ?? stream.empty(options.dtype ?? y.dtype, [inverse.size(0), y.size(-1)]);
-  stream.run(native.ops["moeCombine"], y, inverse, weights, residual, out);
-  return out;
-}
+export const moeCombine = op(
+  "moeCombine",
+  { y: tensor, inverse: tensor, weights: tensor },
+  optionsOf<MoeCombineOptions>({ residual: tensor, dtype: floatDType, out: tensor }),
+  (stream: Stream, y: Tensor, inverse: Tensor, weights: Tensor, options: MoeCombineOptions = {}): Tensor => {
+    const { residual = null } = options;
+    const out = options.out ?? stream.empty(options.dtype ?? y.dtype, [inverse.size(0), y.size(-1)]);
+    stream.run(native.ops["moeCombine"], y, inverse, weights, residual, out);
+    return out;
+  },
+);

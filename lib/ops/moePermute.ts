@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { integer, tensor } from "./argumentKinds.js";
+import { op } from "./op.js";
 
 /** The (token, choice) pairs of a batch, grouped by expert; within an expert in order of t*K + k. */
 export interface MoePermutation {
@@ -22,10 +24,15 @@ export interface MoePermutation {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see MegaBlocks, arXiv 2211.15841; native/ops/moe_permute
  */
-export function moePermute(stream: Stream, experts: Tensor, numExperts: number): MoePermutation {
-  const order = stream.empty("i32", [experts.numel]);
-  const inverse = stream.empty("i32", experts.shape);
-  const offsets = stream.empty("i32", [numExperts + 1]);
-  stream.run(native.ops["moePermute"], experts, order, inverse, offsets);
-  return { order, inverse, offsets };
-}
+export const moePermute = op(
+  "moePermute",
+  { experts: tensor, numExperts: integer() },
+  undefined,
+  (stream: Stream, experts: Tensor, numExperts: number): MoePermutation => {
+    const order = stream.empty("i32", [experts.numel]);
+    const inverse = stream.empty("i32", experts.shape);
+    const offsets = stream.empty("i32", [numExperts + 1]);
+    stream.run(native.ops["moePermute"], experts, order, inverse, offsets);
+    return { order, inverse, offsets };
+  },
+);

@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { choice, flag, integer, number, required, routing, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 /** Where each token goes: its K experts, best first, and their weights. */
 export interface MoeRouting {
@@ -46,18 +48,32 @@ export interface MoeRouteOptions {
  * @see DeepSeek-V3 Technical Report, arXiv 2412.19437, equations 12 to 16; Mixtral of Experts, arXiv 2401.04088;
  *   native/ops/moe_route
  */
-export function moeRoute(stream: Stream, logits: Tensor, options: MoeRouteOptions): MoeRouting {
-  const { topK, scores, renormalize, scale = 1, bias = null, groups = 1, topGroups = 1 } = options;
-  const shape = [logits.size(0), topK];
-  const { weights, experts } = options.out ?? {
-    weights: stream.empty("f32", shape),
-    experts: stream.empty("i32", shape),
-  };
-  const scoreFunction = scoreFunctions.indexOf(scores);
-  stream.run(
-    native.ops["moeRoute"],
-    ...[logits, bias, weights, experts],
-    ...[scoreFunction, renormalize, scale, groups, topGroups],
-  );
-  return { weights, experts };
-}
+export const moeRoute = op(
+  "moeRoute",
+  { logits: tensor },
+  optionsOf<MoeRouteOptions>({
+    topK: required(integer(4096)),
+    scores: required(choice(...scoreFunctions)),
+    renormalize: required(flag),
+    scale: number,
+    bias: tensor,
+    groups: integer(),
+    topGroups: integer(),
+    out: routing,
+  }),
+  (stream: Stream, logits: Tensor, options: MoeRouteOptions): MoeRouting => {
+    const { topK, scores, renormalize, scale = 1, bias = null, groups = 1, topGroups = 1 } = options;
+    const shape = [logits.size(0), topK];
+    const { weights, experts } = options.out ?? {
+      weights: stream.empty("f32", shape),
+      experts: stream.empty("i32", shape),
+    };
+    const scoreFunction = scoreFunctions.indexOf(scores);
+    stream.run(
+      native.ops["moeRoute"],
+      ...[logits, bias, weights, experts],
+      ...[scoreFunction, renormalize, scale, groups, topGroups],
+    );
+    return { weights, experts };
+  },
+);

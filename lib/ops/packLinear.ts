@@ -3,6 +3,8 @@ import { ArgumentRangeError } from "../errors.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { flag, floatDType, groupedWeight, integer, required, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 const panelColumns = 16; // native/ops/pack_linear/pack_linear.h
 
@@ -23,6 +25,18 @@ export interface GroupedWeight extends LinearWeight {
   readonly swiglu: boolean;
 }
 
+/** What `emptyGroupedWeight` makes room for. */
+export interface GroupedShape {
+  readonly experts: number;
+  /** Outputs N of each. */
+  readonly outputs: number;
+  /** Inputs K of each. */
+  readonly inputs: number;
+  readonly dtype: FloatDType;
+  /** Rows are gate (N/2), then up (N/2). */
+  readonly swiglu: boolean;
+}
+
 export interface PackLinearOptions {
   /** The matrix is [K, N], as in GPT-2's Conv1D. Default false. */
   readonly transpose?: boolean;
@@ -36,36 +50,44 @@ export interface PackLinearOptions {
  * @throws TypeError / RangeError naming the argument
  * @see native/ops/pack_linear/pack_linear.h for the layout
  */
-export function packLinear(stream: Stream, weight: Tensor, options: PackLinearOptions = {}): LinearWeight {
-  const { transpose = false } = options;
-  const outputs = weight.size(transpose ? 1 : 0);
-  const inputs = weight.size(transpose ? 0 : 1);
-  const dtype = weight.dtype as FloatDType;
-  const tensor = stream.device.empty(dtype, packedShape(dtype, 1, outputs, inputs, false));
-  stream.run(native.ops["packLinear"], weight, tensor, transpose, false);
-  return { tensor, outputs, inputs, dtype };
-}
+export const packLinear = op(
+  "packLinear",
+  { weight: tensor },
+  optionsOf<PackLinearOptions>({ transpose: flag }),
+  (stream: Stream, weight: Tensor, options: PackLinearOptions = {}): LinearWeight => {
+    const { transpose = false } = options;
+    const outputs = weight.size(transpose ? 1 : 0);
+    const inputs = weight.size(transpose ? 0 : 1);
+    const dtype = weight.dtype as FloatDType;
+    const tensor = stream.device.empty(dtype, packedShape(dtype, 1, outputs, inputs, false));
+    stream.run(native.ops["packLinear"], weight, tensor, transpose, false);
+    return { tensor, outputs, inputs, dtype };
+  },
+);
 
 /**
  * Room for E packed weights; fill it with `packExpert`, one expert at a time, so that a large mixture never needs a
  * second copy of all its experts.
  */
-export function emptyGroupedWeight(
-  stream: Stream,
-  shape: {
-    readonly experts: number;
-    readonly outputs: number;
-    readonly inputs: number;
-    readonly dtype: FloatDType;
-    readonly swiglu: boolean;
+export const emptyGroupedWeight = op(
+  "emptyGroupedWeight",
+  {},
+  optionsOf<GroupedShape>(
+    {
+      experts: required(integer()),
+      outputs: required(integer()),
+      inputs: required(integer()),
+      dtype: required(floatDType),
+      swiglu: required(flag),
+    },
+    "shape",
+  ),
+  (stream: Stream, shape: GroupedShape): GroupedWeight => {
+    const { experts, outputs, inputs, dtype, swiglu } = shape;
+    const tensor = stream.device.empty(dtype, packedShape(dtype, experts, outputs, inputs, swiglu));
+    return { experts, outputs, inputs, dtype, swiglu, tensor };
   },
-): GroupedWeight {
-  const { experts, outputs, inputs, dtype, swiglu } = shape;
-  return {
-    ...shape,
-    tensor: stream.device.empty(dtype, packedShape(dtype, experts, outputs, inputs, swiglu)),
-  };
-}
+);
 
 /**
  * Packs the weight of one expert into its place.
@@ -73,14 +95,19 @@ export function emptyGroupedWeight(
  * @param weight [N, K], dtype of `group`
  * @throws RangeError for an expert outside [0, E), TypeError / RangeError for a wrong dtype or shape
  */
-export function packExpert(stream: Stream, group: GroupedWeight, expert: number, weight: Tensor): void {
-  if (!(Number.isInteger(expert) && expert >= 0 && expert < group.experts)) {
-    throw new ArgumentRangeError(`packExpert: expert: expected 0 to ${group.experts - 1}, got ${expert}`);
-  }
-  const panels = group.tensor.size(0) / group.experts;
-  const place = group.tensor.slice(0, expert * panels, (expert + 1) * panels);
-  stream.run(native.ops["packLinear"], weight, place, false, group.swiglu);
-}
+export const packExpert = op(
+  "packExpert",
+  { group: groupedWeight, expert: integer(), weight: tensor },
+  undefined,
+  (stream: Stream, group: GroupedWeight, expert: number, weight: Tensor): void => {
+    if (expert >= group.experts) {
+      throw new ArgumentRangeError(`packExpert: expert: expected 0 to ${group.experts - 1}, got ${expert}`);
+    }
+    const panels = group.tensor.size(0) / group.experts;
+    const place = group.tensor.slice(0, expert * panels, (expert + 1) * panels);
+    stream.run(native.ops["packLinear"], weight, place, false, group.swiglu);
+  },
+);
 
 function packedShape(
   dtype: FloatDType,

@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { integer, number, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface PagedAttentionOptions {
   /** Factor on the scores. Default 1 / sqrt(Dh). */
@@ -32,31 +34,44 @@ export interface PagedAttentionOptions {
  * @see Kwon et al.: Efficient Memory Management for Large Language Model Serving with PagedAttention, arXiv 2309.06180,
  *   equation 4; native/cpu/attention.cc
  */
-export function pagedAttention(
-  stream: Stream,
-  q: Tensor,
-  kPages: Tensor,
-  vPages: Tensor,
-  pageTable: Tensor,
-  rows: Tensor,
-  cuSeqlensQ: Tensor,
-  contextLens: Tensor,
-  options: PagedAttentionOptions = {},
-): Tensor {
-  const { scale = 1 / Math.sqrt(q.size(-1)), window = 0 } = options;
-  const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), vPages.size(-1)]);
-  stream.run(
-    native.ops["pagedAttention"],
-    q,
-    kPages,
-    vPages,
-    pageTable,
-    rows,
-    cuSeqlensQ,
-    contextLens,
-    out,
-    scale,
-    window,
-  );
-  return out;
-}
+export const pagedAttention = op(
+  "pagedAttention",
+  {
+    q: tensor,
+    kPages: tensor,
+    vPages: tensor,
+    pageTable: tensor,
+    rows: tensor,
+    cuSeqlensQ: tensor,
+    contextLens: tensor,
+  },
+  optionsOf<PagedAttentionOptions>({ scale: number, window: integer(), out: tensor }),
+  (
+    stream: Stream,
+    q: Tensor,
+    kPages: Tensor,
+    vPages: Tensor,
+    pageTable: Tensor,
+    rows: Tensor,
+    cuSeqlensQ: Tensor,
+    contextLens: Tensor,
+    options: PagedAttentionOptions = {},
+  ): Tensor => {
+    const { scale = 1 / Math.sqrt(q.size(-1)), window = 0 } = options;
+    const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), vPages.size(-1)]);
+    stream.run(
+      native.ops["pagedAttention"],
+      q,
+      kPages,
+      vPages,
+      pageTable,
+      rows,
+      cuSeqlensQ,
+      contextLens,
+      out,
+      scale,
+      window,
+    );
+    return out;
+  },
+);

@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, number, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface RmsNormOptions {
   /** Added to the mean square. Default 1e-6. */
@@ -27,9 +29,20 @@ export interface RmsNormOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see Zhang, Sennrich: Root Mean Square Layer Normalization, arXiv 1910.07467; native/ops/rms_norm
  */
-export function rmsNorm(stream: Stream, x: Tensor, weight: Tensor, options: RmsNormOptions = {}): Tensor {
-  const { eps = 1e-6, weightOffset = 0, residual = null } = options;
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-  stream.run(native.ops["rmsNorm"], x, weight, residual, out, eps, weightOffset);
-  return out;
-}
+export const rmsNorm = op(
+  "rmsNorm",
+  { x: tensor, weight: tensor },
+  optionsOf<RmsNormOptions>({
+    eps: number,
+    weightOffset: number,
+    residual: tensor,
+    dtype: floatDType,
+    out: tensor,
+  }),
+  (stream: Stream, x: Tensor, weight: Tensor, options: RmsNormOptions = {}): Tensor => {
+    const { eps = 1e-6, weightOffset = 0, residual = null } = options;
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
+    stream.run(native.ops["rmsNorm"], x, weight, residual, out, eps, weightOffset);
+    return out;
+  },
+);

@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { flag, tensor, tensorOrNull } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface RopeOptions {
   /** Rotate the pairs (2i, 2i + 1) instead of (i, i + R/2). Default false. */
@@ -23,13 +25,18 @@ export interface RopeOptions {
  * @see Su et al.: RoFormer: Enhanced Transformer with Rotary Position Embedding, arXiv 2104.09864, section 3.4.2;
  *   native/ops/rope
  */
-export function rope(
-  stream: Stream,
-  q: Tensor,
-  k: Tensor | null,
-  positions: Tensor,
-  table: Tensor,
-  options: RopeOptions = {},
-): void {
-  stream.run(native.ops["rope"], q, k, positions, table, options.interleaved ?? false);
-}
+export const rope = op(
+  "rope",
+  { q: tensor, k: tensorOrNull, positions: tensor, table: tensor },
+  optionsOf<RopeOptions>({ interleaved: flag }),
+  (
+    stream: Stream,
+    q: Tensor,
+    k: Tensor | null,
+    positions: Tensor,
+    table: Tensor,
+    options: RopeOptions = {},
+  ): void => {
+    stream.run(native.ops["rope"], q, k, positions, table, options.interleaved ?? false);
+  },
+);

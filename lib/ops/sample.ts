@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { required, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 /** Tokens per block of the scratch, shared with native/ops/sample/sample.h. */
 const block = 64;
@@ -54,17 +56,31 @@ export interface SampleOptions {
  * @see Maddison, Tarlow, Minka: A* Sampling, arXiv 1411.0030, section 2; Holtzman et al., arXiv 1904.09751 (top-p); Nguyen et
  *   al., arXiv 2407.01082 (min-p); Keskar et al., arXiv 1909.05858 (repetition penalty); native/ops/sample
  */
-export function sample(stream: Stream, logits: Tensor, options: SampleOptions): Tensor {
-  const { floats, ints, tokenPool = null, biasIds = null, biasValues = null, bitmask = null } = options;
-  const B = logits.size(0);
-  const V = logits.size(-1);
-  const processed = stream.empty("f32", [B, Math.ceil(V / block) * (block + 1)]);
-  const counts = tokenPool && stream.empty("i32", [B, V]);
-  const out = options.out ?? stream.empty("i32", [B]);
-  stream.run(
-    native.ops["sample"],
-    ...[logits, floats, ints, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
-    options.status ?? null,
-  );
-  return out;
-}
+export const sample = op(
+  "sample",
+  { logits: tensor },
+  optionsOf<SampleOptions>({
+    floats: required(tensor),
+    ints: required(tensor),
+    tokenPool: tensor,
+    biasIds: tensor,
+    biasValues: tensor,
+    bitmask: tensor,
+    out: tensor,
+    status: tensor,
+  }),
+  (stream: Stream, logits: Tensor, options: SampleOptions): Tensor => {
+    const { floats, ints, tokenPool = null, biasIds = null, biasValues = null, bitmask = null } = options;
+    const B = logits.size(0);
+    const V = logits.size(-1);
+    const processed = stream.empty("f32", [B, Math.ceil(V / block) * (block + 1)]);
+    const counts = tokenPool && stream.empty("i32", [B, V]);
+    const out = options.out ?? stream.empty("i32", [B]);
+    stream.run(
+      native.ops["sample"],
+      ...[logits, floats, ints, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
+      options.status ?? null,
+    );
+    return out;
+  },
+);

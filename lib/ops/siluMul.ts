@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { floatDType, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface SiluMulOptions {
   /** Dtype of the result. Default: that of x. */
@@ -20,9 +22,14 @@ export interface SiluMulOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see Shazeer: GLU Variants Improve Transformer, arXiv 2002.05202, section 2; native/ops/silu_mul
  */
-export function siluMul(stream: Stream, x: Tensor, options: SiluMulOptions = {}): Tensor {
-  const F = Math.floor(x.size(-1) / 2); // an odd last axis is refused by the op
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), F]);
-  stream.run(native.ops["siluMul"], x, out);
-  return out;
-}
+export const siluMul = op(
+  "siluMul",
+  { x: tensor },
+  optionsOf<SiluMulOptions>({ dtype: floatDType, out: tensor }),
+  (stream: Stream, x: Tensor, options: SiluMulOptions = {}): Tensor => {
+    const F = Math.floor(x.size(-1) / 2); // an odd last axis is refused by the op
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), F]);
+    stream.run(native.ops["siluMul"], x, out);
+    return out;
+  },
+);

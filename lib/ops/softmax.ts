@@ -2,6 +2,8 @@ import type { FloatDType } from "../dtype.js";
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { flag, floatDType, number, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface SoftmaxOptions {
   /** Row t sees the columns j <= t + D - T only; the others become 0. Default false. */
@@ -27,9 +29,14 @@ export interface SoftmaxOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/softmax
  */
-export function softmax(stream: Stream, x: Tensor, options: SoftmaxOptions = {}): Tensor {
-  const { causal = false, scale = 1 } = options;
-  const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-  stream.run(native.ops["softmax"], x, out, scale, causal);
-  return out;
-}
+export const softmax = op(
+  "softmax",
+  { x: tensor },
+  optionsOf<SoftmaxOptions>({ causal: flag, scale: number, dtype: floatDType, out: tensor }),
+  (stream: Stream, x: Tensor, options: SoftmaxOptions = {}): Tensor => {
+    const { causal = false, scale = 1 } = options;
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
+    stream.run(native.ops["softmax"], x, out, scale, causal);
+    return out;
+  },
+);

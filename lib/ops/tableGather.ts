@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
 
 export interface TableGatherOptions {
   /** Where to write the result ([T]); may be rows or cols itself. */
@@ -21,14 +23,13 @@ export interface TableGatherOptions {
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/table_gather
  */
-export function tableGather(
-  stream: Stream,
-  table: Tensor,
-  rows: Tensor,
-  cols: Tensor,
-  options: TableGatherOptions = {},
-): Tensor {
-  const out = options.out ?? stream.empty("i32", rows.shape);
-  stream.run(native.ops["tableGather"], table, rows, cols, out);
-  return out;
-}
+export const tableGather = op(
+  "tableGather",
+  { table: tensor, rows: tensor, cols: tensor },
+  optionsOf<TableGatherOptions>({ out: tensor }),
+  (stream: Stream, table: Tensor, rows: Tensor, cols: Tensor, options: TableGatherOptions = {}): Tensor => {
+    const out = options.out ?? stream.empty("i32", rows.shape);
+    stream.run(native.ops["tableGather"], table, rows, cols, out);
+    return out;
+  },
+);

@@ -1,6 +1,8 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
+import { tensor } from "./argumentKinds.js";
+import { op } from "./op.js";
 
 /**
  * Writes cells of an i32 table in place: sampled ids into the token pool, new pages into the page table.
@@ -16,12 +18,11 @@ import type { Tensor } from "../tensor.js";
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/table_scatter
  */
-export function tableScatter(
-  stream: Stream,
-  table: Tensor,
-  rows: Tensor,
-  cols: Tensor,
-  values: Tensor,
-): void {
-  stream.run(native.ops["tableScatter"], table, rows, cols, values);
-}
+export const tableScatter = op(
+  "tableScatter",
+  { table: tensor, rows: tensor, cols: tensor, values: tensor },
+  undefined,
+  (stream: Stream, table: Tensor, rows: Tensor, cols: Tensor, values: Tensor): void => {
+    stream.run(native.ops["tableScatter"], table, rows, cols, values);
+  },
+);

@@ -3,6 +3,8 @@
  * used up. `typedErrorOf` is what every public function has to give for them, if it gives an error at all.
  */
 import { isTyped } from "../../lib/arguments.js";
+import type { Stream } from "../../lib/stream.js";
+import { Tensor } from "../../lib/tensor.js";
 
 function throws(): never {
   throw new Error("a trap of the caller");
@@ -84,6 +86,23 @@ export const oddValues: Readonly<Record<string, () => unknown>> = {
   "detached array": detached,
   "shared array": () => new Int32Array(new SharedArrayBuffer(16)),
 };
+
+/** What belongs somewhere in a call of an op, in a wrong place. */
+export function oddValuesOfStreams(stream: Stream): Readonly<Record<string, () => unknown>> {
+  const closed = stream.device.empty("f32", [2, 4]);
+  closed.dispose();
+  return {
+    stream: () => stream,
+    "closed tensor": () => closed,
+    memory: () => closed.memory,
+    "tensor of no axes": () => stream.device.empty("f32", []),
+    "proxy of a tensor": () => new Proxy(stream.device.empty("f32", [2, 4]), {}),
+    "made without a constructor": () => Object.create(Tensor.prototype) as object,
+    dtype: () => "float32",
+    "other spelling of a dtype": () => "BF16",
+    undefined: () => undefined,
+  };
+}
 
 /** A short text about the error of a call that is not typed, and undefined for all that is well. */
 export async function untypedErrorOf(call: () => unknown): Promise<string | undefined> {

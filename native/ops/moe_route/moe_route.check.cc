@@ -1,5 +1,7 @@
 #include "ops/moe_route/moe_route.h"
 
+#include <cmath>
+
 namespace warploop {
 
 void check(const MoeRouteParams& p, Check& c) {
@@ -10,6 +12,7 @@ void check(const MoeRouteParams& p, Check& c) {
   c.tensor("experts", p.experts).dtype(kI32).shape({T, K}).packed();
   const int32_t scores = static_cast<int32_t>(p.scores);
   c.that(scores == 0 || scores == 1, "scores", "\"softmax\" or \"sigmoid\"", scores);
+  c.that(std::isfinite(p.scale), "scale", "a finite number", p.scale);
   c.that(E.value() <= kMaxExperts, "logits", "at most 4096 experts", E.value());
   c.that(p.groups > 0 && E.value() % p.groups == 0, "groups", "a positive divisor of the number of experts",
          p.groups);

@@ -1,5 +1,7 @@
 #include "ops/rms_norm/rms_norm.h"
 
+#include <cmath>
+
 namespace warploop {
 
 void check(const RmsNormParams& p, Check& c) {
@@ -10,6 +12,7 @@ void check(const RmsNormParams& p, Check& c) {
   shape(c.optional("residual", p.residual).dtype(kF32)).rows();
   shape(c.tensor("out", p.out).dtype(kFloats)).rows();
   c.that(p.eps > 0, "eps", "a positive number", p.eps);
+  c.that(std::isfinite(p.weight_offset), "weightOffset", "a finite number", p.weight_offset);
 }
 
 }  // namespace warploop

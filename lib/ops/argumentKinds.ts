@@ -1,0 +1,126 @@
+/**
+ * What an argument of an op may be. Dtypes, shapes and ranges are the business of native/ops/<op>/<op>.check.cc: here a number has
+ * to be one, and one that can cross the boundary.
+ */
+import { describe, isInstance } from "../arguments.js";
+import type { FloatDType } from "../dtype.js";
+import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
+import { Stream } from "../stream.js";
+import { Tensor } from "../tensor.js";
+import type { MoeRouting } from "./moeRoute.js";
+import type { GroupedWeight, LinearWeight } from "./packLinear.js";
+
+type Form =
+  "tensor" | "nullable" | "number" | "integer" | "flag" | "choice" | "linear" | "grouped" | "routing";
+
+/** One kind of argument; `T` is its type for TypeScript. */
+export interface Kind<T = unknown> {
+  readonly form: Form;
+  /** As an error message says it. */
+  readonly expected: string;
+  readonly choices: readonly unknown[];
+  /** Of a whole number. */
+  readonly max: number;
+  /** An option that has no default. */
+  readonly isRequired: boolean;
+  /** Carries T; no kind has it. */
+  readonly of?: T;
+}
+
+export interface RequiredKind<T = unknown> extends Kind<T> {
+  readonly isRequired: true;
+}
+
+const largest = 2 ** 31 - 1; // native/bind/arguments.h
+
+// All kinds are made here, with the same properties in the same order: `accepts` is in the way of every op call.
+function kind<T>(form: Form, expected: string, choices: readonly T[] = [], max = 0): Kind<T> {
+  return { form, expected, choices, max, isRequired: false };
+}
+
+export const tensor = kind<Tensor>("tensor", "a Tensor");
+export const tensorOrNull = kind<Tensor | null>("nullable", "a Tensor or null");
+export const number = kind<number>("number", "a number");
+export const flag = kind<boolean>("flag", "true or false");
+export const linearWeight = kind<LinearWeight>("linear", "a weight from packLinear");
+export const groupedWeight = kind<GroupedWeight>("grouped", "a weight from emptyGroupedWeight");
+export const routing = kind<MoeRouting>("routing", "an object of two Tensors, weights and experts");
+export const floatDType = choice<FloatDType>("f32", "f16", "bf16");
+
+/** `max` where a result of that size would be allocated before the addon sees it. */
+export function integer(max = largest): Kind<number> {
+  return kind<number>("integer", `a whole number from 0 to ${max}`, [], max);
+}
+
+export function choice<T extends string>(...choices: readonly T[]): Kind<T> {
+  return kind<T>("choice", choices.map((name) => `"${name}"`).join(" or "), choices);
+}
+
+/** The same kind for an option that has no default. */
+export function required<T>(of: Kind<T>): RequiredKind<T> {
+  return { ...of, isRequired: true };
+}
+
+/** Whether `value` is of a kind. Code of the caller (a getter) that throws here goes on. */
+export function accepts(of: Kind, value: unknown): boolean {
+  switch (of.form) {
+    case "tensor":
+      return Tensor.isOpen(value);
+    case "nullable":
+      return value === null || Tensor.isOpen(value);
+    case "number":
+      return typeof value === "number";
+    case "integer":
+      return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= of.max;
+    case "flag":
+      return typeof value === "boolean";
+    case "choice":
+      return of.choices.includes(value);
+    case "linear":
+      return isWeight(value) && (value as Partial<GroupedWeight>).swiglu !== true;
+    case "grouped":
+      return isWeight(value) && typeof (value as Partial<GroupedWeight>).experts === "number";
+    case "routing":
+      return isObject(value) && Tensor.isOpen(value["weights"]) && Tensor.isOpen(value["experts"]);
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function isWeight(value: unknown): value is LinearWeight {
+  return isObject(value) && Tensor.isOpen(value["tensor"]) && Number.isInteger(value["outputs"]);
+}
+
+/** The error for a value that is not of its kind. `what` names op and argument. */
+export function wrongArgument(what: string, of: Kind, value: unknown): Error {
+  if (Tensor.is(value) && value.memory.disposed && /tensor|nullable/.test(of.form))
+    return new ClosedError("", `${what}: this Tensor is closed`);
+  const ofRightType =
+    (of.form === "integer" && typeof value === "number") ||
+    (of.form === "choice" && typeof value === "string");
+  const message = `${what}: expected ${of.expected}${hint(of, value)}, got ${nameOf(value)}`;
+  return ofRightType ? new ArgumentRangeError(message) : new ArgumentTypeError(message);
+}
+
+function hint(of: Kind, value: unknown): string {
+  const wantsTensor = of.form === "tensor" || of.form === "nullable";
+  return wantsTensor && (isArray(value) || ArrayBuffer.isView(value)) ? " (stream.fromArray makes one)" : "";
+}
+
+/** `Array.isArray` that also has an answer for a revoked Proxy. */
+function isArray(value: unknown): boolean {
+  return isInstance<readonly unknown[]>(value, Array);
+}
+
+function nameOf(value: unknown): string {
+  if (Tensor.is(value)) return "a Tensor";
+  if (Stream.is(value)) return "a Stream";
+  try {
+    if (isWeight(value)) return "a packed weight";
+  } catch {
+    // `describe` looks at it without running its code
+  }
+  return describe(value);
+}
