@@ -1,7 +1,7 @@
 /**
  * The typed face of the addon: every native function, and the promises that the addon settles. Handles are numbers that
- * native/bind/handles.h checks; only lib/{device,stream,graph,tensor}.ts and
- * lib/weights/weightFile.ts call these directly; ops go through `Stream.run`.
+ * native/bind/handles.h checks; only lib/{device,stream,graph,tensor}.ts, lib/weights/weightFile.ts and
+ * lib/text/timeLimit.ts call these directly; ops go through `Stream.run`.
  */
 import type { FloatDType } from "./dtype.js";
 import {
@@ -64,6 +64,8 @@ interface Native {
   forceKernel?(name: string): void;
   /** Of streams that are created from now on; without arguments: as usual. */
   setScratch?(workspaceBytes?: number, counters?: number): void;
+  /** @throws DeviceError when no thread can be created now */
+  requireThread(): void;
   liveHandles(): Readonly<Record<"devices" | "memory" | "streams" | "graphs" | "files", number>>;
   createStream(device: Handle): Handle;
   disposeStream(stream: Handle): void;

@@ -4,6 +4,7 @@
  * sandbox here and needs to be none, because no code of a checkpoint is ever run.
  */
 import { createContext, Script, type Context } from "node:vm";
+import { native } from "../native.js";
 
 interface Watchdog {
   readonly context: Context;
@@ -13,13 +14,14 @@ interface Watchdog {
 let watchdog: Watchdog | undefined;
 
 /**
- * Runs `run` on this thread and stops it after `limitMs`. Costs about 0.1 ms per call.
+ * Runs `run` on this thread and stops it after `limitMs`. Costs about 0.2 ms per call.
  *
  * @param limitMs milliseconds, at least 1
  * @returns what `run` returns
- * @throws Error if the limit is reached; otherwise what `run` throws
+ * @throws Error if the limit is reached; DeviceError if no thread can be created; otherwise what `run` throws
  */
 export function withTimeLimit<T>(run: () => T, limitMs: number): T {
+  native.requireThread(); // Node's clock is a thread, and ends the process when it cannot be created
   watchdog ??= { context: createContext({}), call: new Script("run()") };
   watchdog.context["run"] = run;
   try {

@@ -1,6 +1,7 @@
 // Devices, device memory and weight files. lib/native.ts has the typed signatures.
 #include "bind/addon_state.h"
 #include "bind/devices.h"
+#include "core/threads.h"
 #ifdef WARPLOOP_CPU
 #include "cpu/isa.h"
 #include "cpu/topology.h"
@@ -126,6 +127,14 @@ Napi::Value live_handles(const Napi::CallbackInfo& info) {
   return result;
 }
 
+/// requireThread(): throws when no thread can be created now
+Napi::Value require_thread(const Napi::CallbackInfo& info) {
+  Threads probe;
+  probe.start("process", 1, [](size_t) {});
+  probe.join();
+  return info.Env().Undefined();
+}
+
 #ifdef WARPLOOP_SIMT
 /// failNextLaunch(): the next kernel ends in a device fault
 Napi::Value fail_next_launch(const Napi::CallbackInfo& info) {
@@ -172,6 +181,7 @@ void register_devices(Napi::Env env, Napi::Object exports) {
   method<close_file>(env, exports, "closeFile");
   method<build_info>(env, exports, "info");
   method<live_handles>(env, exports, "liveHandles");
+  method<require_thread>(env, exports, "requireThread");
 #ifdef WARPLOOP_SIMT
   method<fail_next_launch>(env, exports, "failNextLaunch");
   method<run_last_blocks>(env, exports, "runLastBlocks");

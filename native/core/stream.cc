@@ -1,7 +1,6 @@
 #include "core/stream.h"
 
 #include <chrono>
-#include <system_error>
 
 #include "core/pause.h"
 
@@ -21,12 +20,8 @@ struct HostCall {
 }  // namespace
 
 Stream::Stream(std::shared_ptr<Device> device) : device_(std::move(device)) {
-  try {
-    executor_ = device_->create_executor();
-    worker_ = std::thread([this] { work(); });
-  } catch (const std::system_error& e) {
-    fail(ErrorKind::device, device_->name(), ": the threads of a stream could not be created: ", e.what());
-  }
+  executor_ = device_->create_executor();
+  worker_.start(device_->name() + ": stream", 1, [this](size_t) { work(); });
 }
 
 Stream::~Stream() {

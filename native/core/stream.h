@@ -12,12 +12,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "core/check.h"
 #include "core/command_list.h"
 #include "core/device.h"
 #include "core/graph.h"
+#include "core/threads.h"
 
 namespace warploop {
 
@@ -82,7 +82,7 @@ class Stream {
   uint64_t taken_ = 0;                    // worker only
   CommandList batch_;                     // worker only
   std::optional<StreamFailure> failure_;  // worker only
-  std::thread worker_;
+  Threads worker_;
 };
 
 }  // namespace warploop

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
-#include "core/error.h"
 #include "core/pause.h"
 
 namespace warploop::cpu {
@@ -30,36 +28,28 @@ bool spin_until(const Ready& ready) {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  // What a constructor that throws leaves behind is not destroyed by ~ThreadPool, and a joinable thread would
-  // end the process.
-  try {
-    for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
-  } catch (const std::system_error& e) {
-    const size_t started = helpers_.size();
-    {
-      std::lock_guard lock(mutex_);
-      stopping_.store(true);
-    }
-    wake_.notify_all();
-    for (std::thread& t : helpers_) t.join();
-    fail(ErrorKind::device, "cpu: ", started, " of ", threads - 1, " threads could be created: ", e.what(),
-         "; ask for fewer threads, or raise the limit of processes or memory");
-  }
+  helpers_.start(
+      "cpu", static_cast<size_t>(std::max(threads - 1, 0)),
+      [this](size_t i) { help(static_cast<int>(i) + 1); }, [this] { stop(); });
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+  helpers_.join();
+}
+
+void ThreadPool::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_.store(true);
   }
   wake_.notify_all();
-  for (std::thread& t : helpers_) t.join();
 }
 
 void ThreadPool::parallel_for(int64_t count, int64_t grain, Piece piece, const void* body) {
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
-  if (helpers_.empty() || count <= grain) return piece(body, 0, count, 0);
+  if (helpers_.count() == 0 || count <= grain) return piece(body, 0, count, 0);
 
   std::lock_guard turn(entry_);
   loop_ = {piece, body, count, grain};

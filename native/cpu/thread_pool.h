@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
-#include <thread>
-#include <vector>
+
+#include "core/threads.h"
 
 namespace warploop::cpu {
 
@@ -20,7 +20,7 @@ class ThreadPool {
   /// `threads` counts the caller of parallel_for: threads - 1 helpers are started.
   explicit ThreadPool(int threads);
   ~ThreadPool();
-  int threads() const { return static_cast<int>(helpers_.size()) + 1; }
+  int threads() const { return static_cast<int>(helpers_.count()) + 1; }
 
   /// One piece of a loop: items [begin, end), run by thread `thread` (0 = the caller).
   using Piece = void (*)(const void* body, int64_t begin, int64_t end, int thread);
@@ -30,6 +30,7 @@ class ThreadPool {
   void parallel_for(int64_t count, int64_t grain, Piece piece, const void* body);
 
  private:
+  void stop();
   void help(int thread);
   void run_pieces(int thread);
   bool wait_for_loop(uint64_t seen);
@@ -50,7 +51,7 @@ class ThreadPool {
   std::condition_variable wake_;
   std::atomic<int> sleepers_{0};
   std::exception_ptr error_;
-  std::vector<std::thread> helpers_;
+  Threads helpers_;
 };
 
 /// parallel_for with a lambda `body(begin, end, thread)`.

@@ -25,8 +25,9 @@ StreamFailure failure_of(const FaultRecord& fault) {
 
 }  // namespace
 
-Completions::Completions(int gpu, Downloads& downloads)
-    : gpu_(gpu), downloads_(downloads), thread_([this] { work(); }) {}
+Completions::Completions(int gpu, Downloads& downloads) : gpu_(gpu), downloads_(downloads) {
+  thread_.start("completions of a stream", 1, [this](size_t) { work(); });
+}
 
 Completions::~Completions() {
   {

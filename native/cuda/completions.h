@@ -11,10 +11,10 @@
 #include <deque>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/device.h"
+#include "core/threads.h"
 #include "cuda/fault.h"
 #include "cuda/pinned.h"
 
@@ -67,7 +67,7 @@ class Completions {
   bool stopping_ = false;
   StreamFailure failure_;  // written once, before failed_
   std::atomic<bool> failed_{false};
-  std::thread thread_;
+  Threads thread_;
 };
 
 }  // namespace warploop::cuda

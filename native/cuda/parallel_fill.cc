@@ -1,7 +1,6 @@
 #include "cuda/parallel_fill.h"
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 namespace warploop::cuda {
@@ -12,13 +11,15 @@ ParallelFill::~ParallelFill() {
     stopping_ = true;
   }
   wake_.notify_all();
-  for (std::thread& helper : helpers_) helper.join();
+  helpers_.join();
 }
 
 void ParallelFill::fill(std::byte* to, size_t at, size_t count, const Fill& fill) {
   size_t helpers = std::min(kHelpers, count / kSmallestShare);
-  if (helpers > 0) start();
-  helpers = std::min(helpers, helpers_.size());
+  if (helpers > 0 && helpers_.count() == 0) {
+    helpers_.start_some(kHelpers, [this](size_t i) { help(shares_[i]); });
+  }
+  helpers = std::min(helpers, helpers_.count());
   if (helpers == 0) return fill(to, at, count);
   const size_t share = count / (helpers + 1);
   {
@@ -32,15 +33,6 @@ void ParallelFill::fill(std::byte* to, size_t at, size_t count, const Fill& fill
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return open_ == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
-}
-
-void ParallelFill::start() {
-  if (!helpers_.empty()) return;
-  try {
-    for (Share& share : shares_) helpers_.emplace_back([this, &share] { help(share); });
-  } catch (const std::system_error&) {
-    // The work needs no helper: those that exist take part.
-  }
 }
 
 void ParallelFill::help(Share& share) {

@@ -6,8 +6,8 @@
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <thread>
-#include <vector>
+
+#include "core/threads.h"
 
 namespace warploop::cuda {
 
@@ -31,7 +31,6 @@ class ParallelFill {
     size_t count = 0;  // 0: nothing to do
     const Fill* fill = nullptr;
   };
-  void start();
   void help(Share& share);
   void run(const Share& share);
 
@@ -41,7 +40,7 @@ class ParallelFill {
   size_t open_ = 0;  // shares that are not filled yet
   std::exception_ptr failure_;
   bool stopping_ = false;
-  std::vector<std::thread> helpers_;  // started by the first large fill
+  Threads helpers_;  // started by the first large fill
 };
 
 }  // namespace warploop::cuda

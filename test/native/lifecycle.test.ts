@@ -2,7 +2,6 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
 import { native } from "../../lib/native.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { linear } from "../../lib/ops/linear.js";
@@ -38,15 +37,6 @@ describe("the end of a process", () => {
   test("waits for what is awaited when another stream is abandoned", () => {
     const codes = "ERR_CLOSED,ERR_CLOSED,ERR_CLOSED";
     expect(run("abandon")).toMatchObject({ status: 0, stdout: `abandoned ${codes}, read 256\n` });
-  });
-
-  const hasLimit = Device.available().includes("cpu") && spawnSync("prlimit", ["--version"]).status === 0;
-  test.skipIf(!hasLimit)("is not a thread that cannot be created", () => {
-    const { status, signal, stdout } = run("limit");
-    expect({ status, signal }).toEqual({ status: 0, signal: null });
-    const [pool, stream] = stdout.split("\n");
-    expect(pool).toMatch(/^DeviceError: cpu: \d+ of 1023 threads could be created: /);
-    expect(stream).toMatch(/^DeviceError: cpu: the threads of a stream could not be created: /);
   });
 
   test.each(["worker-terminate", "worker-end"])("%s", (mode) => {
