@@ -32,14 +32,14 @@ export interface MoeWeights {
 
 /** residual += sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k] */
 export function moeBlock(config: MoeConfig, weights: MoeWeights): MlpBlock {
-  const { numExperts, topK } = config;
+  const { numExperts, ...choice } = config;
 
   return (stream, x, residual, observe) => {
     const scores = linear(stream, x, weights.router, { dtype: "f32" }); // [T, E]; f32 keeps near ties apart
-    const routing = moeRoute(stream, scores, config); // [T, K]
+    const routing = moeRoute(stream, scores, choice); // [T, K]
     observe?.(routing.experts);
     const { order, inverse, offsets } = moePermute(stream, routing.experts, numExperts);
-    const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK }); // [T * K, F]
+    const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK: config.topK }); // [T * K, F]
     const outputs = groupedLinear(stream, hidden, weights.down, offsets); // [T * K, D]
     moeCombine(stream, outputs, inverse, routing.weights, { residual, out: residual });
   };
