@@ -81,6 +81,20 @@ export const loopCases: readonly LoopCase[] = [
     const logitBias = Object.fromEntries(Array.from({ length: 1000 }, (_, id) => [id, id / 1000]));
     return all(64, () => llm.generate("Hello", { logitBias, maxTokens: 10, ignoreEos: true }));
   }),
+  requestCase("chat of 10,000 messages", 2048, (llm) => {
+    const content = (i: number): string => `${i} ${texts["prose"]!(240)}`;
+    const role = (i: number): string => (i % 2 === 0 ? "user" : "assistant");
+    const messages = Array.from({ length: 10_000 }, (_, i) => ({ role: role(i), content: content(i) }));
+    return all(1, () => llm.chat(messages, { maxTokens: 1 }));
+  }),
+  requestCase("chat of 10,000 messages with parts and tool calls", 2048, (llm) => {
+    const messages = Array.from({ length: 10_000 }, (_, i) => ({
+      role: i % 2 === 0 ? "user" : "assistant",
+      content: [{ type: "text", text: `${i} ${texts["prose"]!(120)}` }],
+      tool_calls: [{ id: `${i}`, type: "function", function: { name: "find", arguments: { what: i } } }],
+    }));
+    return all(1, () => llm.chat(messages, { maxTokens: 1 }));
+  }),
   tokenizerCase("llama3"),
   tokenizerCase("o200k"),
   {

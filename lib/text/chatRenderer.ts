@@ -55,7 +55,9 @@ export class ChatRenderer {
     return async () => {
       if (this.#isClosed || !shared) throw new ClosedError("LLM");
       try {
-        return this.#template.textOf(await shared.run(packed, limitMs));
+        return this.#template.textOf(
+          await shared.run(packed, limitMs, { moved: [packed.buffer as ArrayBuffer] }),
+        );
       } catch (cause) {
         throw cause instanceof JobFailure ? this.#errorOf(cause) : cause;
       }
@@ -92,14 +94,13 @@ function pack(job: RenderJob): Uint8Array {
 
 /** A model that only reads text must not be told that there is an image, whatever its template makes of such a part. */
 function requireText(messages: readonly ChatMessage[]): void {
-  for (const [i, { content }] of messages.entries()) {
-    if (!Array.isArray(content)) continue;
-    const wrong = content.findIndex(
-      ({ type, text }: ContentPart) => type !== "text" || typeof text !== "string",
-    );
+  const isOther = ({ type, text }: ContentPart): boolean => type !== "text" || typeof text !== "string";
+  for (let i = 0; i < messages.length; i++) {
+    const { content } = messages[i]!;
+    const wrong = Array.isArray(content) ? content.findIndex(isOther) : -1;
     if (wrong < 0) continue;
     const place = `messages[${i}].content[${wrong}]`;
-    const got = JSON.stringify((content[wrong] as ContentPart).type);
+    const got = JSON.stringify((content as readonly ContentPart[])[wrong]!.type);
     throw new ArgumentTypeError(`${place}: expected { type: "text", text: a string }, got type ${got}`);
   }
 }

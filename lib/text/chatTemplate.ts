@@ -165,20 +165,23 @@ function checkMessages(messages: readonly ChatMessage[]): void {
   }
   if (messages.length === 0)
     throw new ArgumentRangeError("messages: expected at least one message, got none");
-  messages.forEach((message: unknown, i) => {
+  for (let i = 0; i < messages.length; i++) {
+    const message: unknown = messages[i];
     if (!isObject(message)) {
       throw new ArgumentTypeError(`messages[${i}]: expected an object, got ${typeof message}`);
     }
     if (typeof message["role"] !== "string") {
       throw new ArgumentTypeError(`messages[${i}].role: expected a string, got ${typeof message["role"]}`);
     }
-    checkContent(message, `messages[${i}].content`);
-  });
+    checkContent(message, i);
+  }
 }
 
-function checkContent(message: Readonly<Record<string, unknown>>, place: string): void {
+/** @param index of the message: its name is only written for what is wrong */
+function checkContent(message: Readonly<Record<string, unknown>>, index: number): void {
   const { content } = message;
   if (typeof content === "string" || content === null) return;
+  const place = `messages[${index}].content`;
   const expected = "expected a string, a list of parts, or null";
   if (content === undefined) {
     // A message may say something else, such as tool_calls; one that says nothing has a misspelled field.

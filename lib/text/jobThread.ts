@@ -5,7 +5,7 @@
  *
  * How to use it: a module `xyzWorker.ts` calls `serveJobs(handler)` (jobServer.ts), the main thread makes
  * `new JobThread<Job, Result>(new URL("./xyzWorker.js", import.meta.url), options)` and calls `run(job, limitMs)`. Jobs and
- * results are copied (structured clone). The thread starts with `warm()` or the first job, keeps the process alive only while
+ * results are copied (structured clone), large ones in bytes that can be moved. The thread starts with `warm()` or the first job, keeps the process alive only while
  * there are jobs, and ends with `close()`.
  *
  * Resource limits bound V8's heap, but V8 aborts the whole process, from any thread, when one string or array exceeds what it
@@ -42,6 +42,7 @@ export type JobReply = "ready" | { readonly result: unknown } | { readonly error
 interface Pending<Job, Result> {
   readonly job: Job;
   readonly limitMs: number;
+  readonly moved: readonly ArrayBuffer[];
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
 }
@@ -77,9 +78,17 @@ export class JobThread<Job, Result> {
    *
    * @param limitMs milliseconds of work; waiting, and time in which this process stood still, do not count
    * @param signal ends the job, with its thread if it has begun
+   * @param moved memory of the job that is handed over instead of copied; nobody else may need it
    * @throws JobFailure
    */
-  run(job: Job, limitMs: number, signal?: AbortSignal): Promise<Result> {
+  run(
+    job: Job,
+    limitMs: number,
+    {
+      signal,
+      moved = [],
+    }: { readonly signal?: AbortSignal | undefined; readonly moved?: readonly ArrayBuffer[] } = {},
+  ): Promise<Result> {
     let endWait: (() => void) | undefined;
     const result = new Promise<Result>((resolve, reject) => {
       const refusal = this.#isClosed ? "closed" : signal?.aborted ? "aborted" : undefined;
@@ -87,7 +96,7 @@ export class JobThread<Job, Result> {
         reject(new JobFailure(refusal, refusal === "closed" ? "the thread is closed" : "aborted"));
         return;
       }
-      const pending = { job, limitMs, resolve, reject };
+      const pending = { job, limitMs, moved, resolve, reject };
       endWait = signal && onAbort(signal, () => this.#abort(pending));
       this.#waiting.push(pending);
       this.#next();
@@ -127,7 +136,7 @@ export class JobThread<Job, Result> {
     if (!this.#isReady) return;
     const pending = (this.#current = this.#waiting.shift()!);
     try {
-      this.#worker.postMessage(pending.job);
+      this.#worker.postMessage(pending.job, pending.moved);
       this.#startClock(pending.limitMs);
     } catch (cause) {
       this.#current = undefined;

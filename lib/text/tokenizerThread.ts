@@ -45,6 +45,7 @@ const idleMs = 30_000;
 
 /**
  * `prepareTokenizer` on a thread of its own.
+ * @param bytes of tokenizer.json, in memory of their own, which the thread takes
  * @throws TextError ERR_TOKENIZER naming the file
  */
 export async function prepareOnThread(
@@ -54,7 +55,8 @@ export async function prepareOnThread(
 ): Promise<PreparedTokenizer> {
   const thread = openThread("warploop tokenizer file");
   try {
-    const reply = await run(thread, file, { kind: "prepare", bytes, file, files }, prepareLimitMs);
+    const moved = [bytes.buffer as ArrayBuffer];
+    const reply = await run(thread, file, { kind: "prepare", bytes, file, files }, prepareLimitMs, { moved });
     if (reply.kind === "prepared") return reply.prepared;
     throw new Error(`unexpected reply ${reply.kind}`);
   } finally {
@@ -89,9 +91,9 @@ export class TokenizerThread {
     const limitMs = encodeLimitMs + text.length * encodeLimitMsPerChar;
     const job = { kind: "encode", text, options } as const;
     try {
-      let reply = await run(thread, file, { ...job, prepared: undefined }, limitMs, signal);
+      let reply = await run(thread, file, { ...job, prepared: undefined }, limitMs, { signal });
       if (reply.kind === "unprepared") {
-        reply = await run(thread, file, { ...job, prepared: this.#prepared }, limitMs, signal);
+        reply = await run(thread, file, { ...job, prepared: this.#prepared }, limitMs, { signal });
       }
       if (reply.kind === "ids") return reply.ids;
       throw new Error(`unexpected reply ${reply.kind}`);
@@ -118,10 +120,10 @@ async function run(
   file: string,
   job: TokenizerJob,
   limitMs: number,
-  signal?: AbortSignal,
+  options?: { readonly signal?: AbortSignal | undefined; readonly moved?: readonly ArrayBuffer[] },
 ): Promise<TokenizerReply> {
   try {
-    const reply = await thread.run(job, limitMs, signal);
+    const reply = await thread.run(job, limitMs, options);
     if (reply.kind === "refused") throw new TextError("ERR_TOKENIZER", reply.message, file);
     return reply;
   } catch (cause) {

@@ -45,6 +45,14 @@ test.each<[string, Job, number, string, string]>([
   expect(after).toMatchObject({ value: "after" });
 });
 
+test("memory of a job is handed over where that is asked for, and copied where not", async () => {
+  const thread = open();
+  const [moved, copied] = [Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)];
+  const results = thread.run(echo([moved, copied]), limitMs, { moved: [moved.buffer] });
+  expect(await results).toEqual([Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)]);
+  expect([moved.length, copied.length]).toEqual([0, 2]);
+});
+
 test("the event loop runs while a job does", async () => {
   const thread = open();
   thread.warm();
