@@ -1,7 +1,8 @@
-/** Many prompts with one call: all at once to the engine, results in their order, a failure with its prompt's index. */
+/** Many prompts with one call: begun in turns of the event loop, results in their order, a failure with its prompt's index. */
 import cliProgress from "cli-progress";
 import { describe, readArguments } from "../arguments.js";
 import { ArgumentTypeError, GenerateAllError } from "../errors.js";
+import { type Steps, waitFor } from "../eventLoop.js";
 import type { GenerateOptions } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { checkBoolean, checkChoice, copyOptions } from "./validate.js";
@@ -20,43 +21,109 @@ export interface GenerateAllOptions extends GenerateOptions {
   readonly onError?: "throw" | "settle";
 }
 
+/** Prompts that are begun before those are waited for that are on their way to the engine. */
+const promptsAtOnce = 64;
+
+/** What the model does for generateAll. */
+export interface Generator {
+  /**
+   * Checks the options, once for all prompts.
+   * @returns begins the generation of a prompt
+   * @throws for options that are wrong whatever the prompt
+   */
+  readonly prepare: (options: GenerateOptions) => (prompt: Prompt) => GenerationStream;
+  /** Begins generations in turns of the event loop; `close` waits for them. */
+  readonly beginAll: (steps: Steps<void>) => Promise<void>;
+}
+
 /** @throws ArgumentTypeError, ArgumentRangeError for bad options; GenerateAllError */
 export async function generateAll(
   prompts: readonly Prompt[],
   options: GenerateAllOptions,
-  llm: {
-    /** @throws for options that are wrong whatever the prompt */
-    readonly check: (options: GenerateOptions) => void;
-    readonly generate: (prompt: Prompt, options: GenerateOptions) => GenerationStream;
-  },
+  generator: Generator,
 ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
   // Array.from, unlike map, visits the holes of a sparse array.
   const list = readArguments("prompts", () => {
-    if (Array.isArray(prompts)) return Array.from(prompts as readonly Prompt[]);
+    if (Array.isArray(prompts)) return Array.from(prompts as readonly Prompt[], copyOf);
     throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
   });
   const { progress: wanted, onError: mode, ...generateOptions } = copyOptions("generateAll", options);
   const onError = checkChoice("onError", mode, "throw", ["throw", "settle"]);
-  llm.check(generateOptions);
+  const begin = generator.prepare(generateOptions);
   const bar = startBar(list.length, checkBoolean("progress", wanted, process.stderr.isTTY === true));
   const streams: (GenerationStream | undefined)[] = [];
-  const results = list.map(async (prompt, index) => {
+  const outcomes = new Outcomes(list.length, onError === "throw");
+  const run = async (prompt: Prompt, index: number): Promise<void> => {
     try {
-      const stream = (streams[index] = llm.generate(prompt, generateOptions));
-      const result = await stream.result();
-      bar.add(result.usage.completionTokens);
-      return result;
+      const stream = (streams[index] = begin(prompt));
+      const value = await stream.result();
+      bar.add(value.usage.completionTokens);
+      outcomes.add(index, { status: "fulfilled", value });
     } catch (cause) {
-      throw new GenerateAllError(index, streams[index]?.id, cause);
+      const reason = new GenerateAllError(index, streams[index]?.id, cause);
+      outcomes.add(index, { status: "rejected", reason });
     }
-  });
+  };
+  void generator.beginAll(
+    (function* () {
+      for (let index = 0; index < list.length && !outcomes.hasFailed; index++) {
+        void run(list[index]!, index);
+        yield;
+        const isOnItsWay = streams[index]?.started.catch(() => undefined);
+        if (isOnItsWay && index % promptsAtOnce === promptsAtOnce - 1) yield* waitFor(isOnItsWay);
+      }
+    })(),
+  );
   try {
-    return await (onError === "settle" ? Promise.allSettled(results) : Promise.all(results));
+    const settled = await outcomes.all;
+    return onError === "settle"
+      ? settled
+      : settled.map((one) => (one as PromiseFulfilledResult<GenerateResult>).value);
   } catch (error) {
     for (const stream of streams) stream?.abort();
     throw error;
   } finally {
     bar.stop();
+  }
+}
+
+/** What became of the prompts. */
+class Outcomes {
+  /** Settles when all have settled, or fails with the first failure if that counts. */
+  readonly all: Promise<PromiseSettledResult<GenerateResult>[]>;
+  hasFailed = false;
+  readonly #settled: PromiseSettledResult<GenerateResult>[] = [];
+  readonly #failsAtOnce: boolean;
+  #resolve!: (settled: PromiseSettledResult<GenerateResult>[]) => void;
+  #reject!: (error: unknown) => void;
+  #numOpen: number;
+
+  constructor(count: number, failsAtOnce: boolean) {
+    this.all = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#failsAtOnce = failsAtOnce;
+    this.#numOpen = count;
+    if (count === 0) this.#resolve([]);
+  }
+
+  add(index: number, outcome: PromiseSettledResult<GenerateResult>): void {
+    this.#settled[index] = outcome;
+    if (outcome.status === "rejected" && this.#failsAtOnce) {
+      this.hasFailed = true;
+      this.#reject(outcome.reason);
+    }
+    if (--this.#numOpen === 0) this.#resolve(this.#settled);
+  }
+}
+
+/** What the caller changes meanwhile does not count. What is wrong with a prompt is said when it begins. */
+function copyOf(prompt: Prompt): Prompt {
+  try {
+    return Array.isArray(prompt) || ArrayBuffer.isView(prompt) ? (prompt as number[]).slice() : prompt;
+  } catch {
+    return prompt;
   }
 }
 

@@ -140,6 +140,15 @@ function resolve(options: GenerateOptions, context: GenerateContext): Generation
   };
 }
 
+/** The same with another random seed. */
+export function withNewSeed(generation: Generation): Generation {
+  return { ...generation, sampling: { ...generation.sampling, seed: randomSeed() } };
+}
+
+function randomSeed(): number {
+  return randomInt(2 ** 47);
+}
+
 const positive = { min: 1, max: 0x7fffffff, integer: true };
 const maxChoices = 256;
 const leastTemperature = 1e-5; // logits divided by less leave the range of f32
@@ -151,7 +160,7 @@ function resolveSampling(
   minTokens: number,
 ): Sampling {
   const defaults: Partial<SamplingDefaults> = sampling.doSample === true ? sampling : {};
-  const seed = checkNumber("seed", options.seed, randomInt(2 ** 47), {
+  const seed = checkNumber("seed", options.seed, randomSeed(), {
     min: 0,
     max: Number.MAX_SAFE_INTEGER - maxChoices, // continuation i draws with seed + i
     integer: true,

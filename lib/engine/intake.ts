@@ -33,6 +33,10 @@ export class Intake {
   readonly #context: GenerateContext;
   /** Generations whose prompts are on their way. */
   readonly #arrivals = new Map<Arrival, Promise<void>>();
+  /** Work that begins more of them. */
+  readonly #beginnings = new Set<Promise<void>>();
+  /** Nothing more goes to the engine. */
+  #isOver = false;
 
   constructor(engine: Engine, tokenizer: Tokenizer | null, context: GenerateContext) {
     this.#engine = engine;
@@ -45,7 +49,7 @@ export class Intake {
     const arrival = new Arrival(this.#engine, generation);
     const { signal } = generation;
     if ("ids" in source) arrival.promptLength = source.ids.length;
-    if (signal?.aborted) arrival.abort();
+    if (signal?.aborted || this.#isOver) arrival.abort();
     const done = inTurns(this.#steps(source, arrival))
       .catch((error: unknown) => arrival.fail(error))
       .finally(() => this.#arrivals.delete(arrival));
@@ -53,15 +57,24 @@ export class Intake {
     return arrival.stream;
   }
 
-  /** Waits until no prompt is on its way, for up to `timeoutMs`, then aborts those that are. */
+  /** Runs steps that begin many generations, in turns. */
+  async beginAll(steps: Steps<void>): Promise<void> {
+    const done = inTurns(steps);
+    this.#beginnings.add(done);
+    await done;
+    this.#beginnings.delete(done);
+  }
+
+  /** Waits until no prompt is on its way, for up to `timeoutMs`, then aborts those that are, and those that still begin. */
   async drain(timeoutMs: number): Promise<void> {
-    if (this.#arrivals.size === 0) return;
     let timer: NodeJS.Timeout | undefined;
-    if (timeoutMs > 0) {
+    if (timeoutMs > 0 && this.#arrivals.size + this.#beginnings.size > 0) {
       const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-      await Promise.race([Promise.all(this.#arrivals.values()), timeout]);
+      const beginnings = Promise.all(this.#beginnings);
+      await Promise.race([beginnings.then(() => Promise.all(this.#arrivals.values())), timeout]);
       clearTimeout(timer);
     }
+    this.#isOver = true;
     for (const arrival of this.#arrivals.keys()) arrival.abort();
   }
 

@@ -19,6 +19,7 @@ import {
   type GenerateOptions,
   type Generation,
   resolveGeneration,
+  withNewSeed,
 } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
@@ -117,10 +118,7 @@ export class LLM {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
     this.#requireOpen();
-    const { context } = this.#parts;
-    const generation = resolveGeneration(options, context);
-    if (typeof prompt === "string") return this.#beginText(prompt, true, generation);
-    return this.#intake.begin({ ids: checkTokenIds("prompt", prompt, context.vocabSize) }, generation);
+    return this.#begin(prompt, resolveGeneration(options, this.#parts.context));
   }
 
   /**
@@ -162,8 +160,12 @@ export class LLM {
   ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
     this.#requireOpen();
     return generateAll(prompts, options, {
-      check: (generateOptions) => void resolveGeneration(generateOptions, this.#parts.context),
-      generate: (prompt, generateOptions) => this.generate(prompt, generateOptions),
+      prepare: (generateOptions) => {
+        const generation = resolveGeneration(generateOptions, this.#parts.context);
+        const isSeeded = generateOptions.seed !== undefined;
+        return (prompt) => this.#begin(prompt, isSeeded ? generation : withNewSeed(generation));
+      },
+      beginAll: (steps) => this.#intake.beginAll(steps),
     });
   }
 
@@ -236,6 +238,12 @@ export class LLM {
 
   #requireOpen(): void {
     if (this.#closing) throw new ClosedError("LLM");
+  }
+
+  #begin(prompt: Prompt, generation: Generation): GenerationStream {
+    if (typeof prompt === "string") return this.#beginText(prompt, true, generation);
+    const ids = checkTokenIds("prompt", prompt, this.#parts.context.vocabSize);
+    return this.#intake.begin({ ids }, generation);
   }
 
   /** @param text or a function that starts to make it */

@@ -15,7 +15,7 @@ import { KvPages, type KvStats } from "./kvPages.js";
 import type { FinishReason, Request } from "./request.js";
 import { RequestQueue } from "./requestQueue.js";
 import { type ScheduledStep, StepBuilder } from "./scheduledStep.js";
-import { resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
+import { maxAdmittedTokens, resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
 import { chooseVictim } from "./victim.js";
 
 /** A sampled token that has reached its request. */
@@ -235,6 +235,7 @@ export class Scheduler {
   }
 
   #admitWaiting(step: StepBuilder): void {
+    let numKnown = 0;
     while (step.numTokens < this.#options.maxStepTokens && this.#freeRows.length > 0) {
       const request = this.#waiting.head;
       // Strictly in order: passing a large request over could starve it. One that was preempted has to know all its
@@ -247,6 +248,8 @@ export class Scheduler {
       this.#running.push(request);
       step.addAdmission(request);
       this.#planChunk(step, request);
+      numKnown += request.tokens.length;
+      if (numKnown >= maxAdmittedTokens) return;
     }
   }
 

@@ -26,6 +26,12 @@ export interface SchedulerOptions {
 }
 
 /**
+ * Tokens of the requests that one step admits, the last one's beyond it: about 1 ms. What the prefix cache has of them costs no
+ * step tokens, but is looked up, compared and written to the device as well.
+ */
+export const maxAdmittedTokens = 65_536;
+
+/**
  * Fills in the defaults.
  * @throws ArgumentTypeError an option of the wrong type
  * @throws ArgumentRangeError an option out of range

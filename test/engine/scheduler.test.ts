@@ -49,6 +49,23 @@ describe("what a step runs", () => {
     expect(ran(scheduler.schedule())).toBe("short:3+1 long:8+8");
   });
 
+  test("of long prompts that the prefix cache has, a step admits only so many, in order", () => {
+    const size = { maxSequences: 64, maxStepTokens: 4096, maxModelLen: 9000, pageSize: 16, numPages: 2000 };
+    const scheduler = makeScheduler({ ...size, prefixCache: true });
+    add(scheduler, "first", 8000, { maxTokens: 1 });
+    for (let step = scheduler.schedule(); step; step = scheduler.schedule()) commit(scheduler, step);
+    for (let i = 0; i < 40; i++) add(scheduler, `${i}`, 8000);
+    const admitted: string[][] = [];
+    while (admitted.flat().length < 40) {
+      const step = scheduler.schedule()!;
+      admitted.push(step.admissions.map(({ request }) => request.id));
+      commit(scheduler, step);
+    }
+    expect(admitted.flat()).toEqual(range(40).map(String));
+    expect(admitted.map((ids) => ids.length)).toEqual([9, 9, 9, 9, 4]);
+    scheduler.checkIntegrity();
+  });
+
   test("no more requests than rows; a row is reused when its request ends", () => {
     const scheduler = makeScheduler({ maxSequences: 2 });
     const [a, b, c] = ["a", "b", "c"].map((id) => add(scheduler, id, 1));

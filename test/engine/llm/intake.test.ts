@@ -2,6 +2,7 @@
 // and keep their order, and abort and close take effect while prompts are on their way.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { LLM } from "../../../lib/index.js";
+import { Intake } from "../../../lib/engine/intake.js";
 import { loadLLM } from "./checkpoints.js";
 import { modelFolder } from "../../text/checkpoint.js";
 
@@ -68,6 +69,40 @@ describe("a burst", () => {
     expect(numTurns).toBeGreaterThan(10);
   });
 
+  it("of prompts in one call begins in turns, as they were when they were handed over", async () => {
+    const prompts = Array.from({ length: 300 }, (_, i) => [1 + i, 2, 3]);
+    const begun: number[] = [];
+    const begin = vi.spyOn(Intake.prototype, "begin");
+    const options = { maxTokens: 2, temperature: 0, logprobs: 0, ignoreEos: true };
+    let isRunning = true;
+    const turn = (): void => {
+      begun.push(begin.mock.calls.length);
+      if (isRunning) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const results = llm.generateAll(prompts, options);
+    expect(begin.mock.calls.length).toBe(0);
+    for (const prompt of prompts) prompt[0] = 5;
+    const all = await results;
+    isRunning = false;
+    begin.mockRestore();
+    expect(new Set(begun).size).toBeGreaterThan(3);
+    expect(all.length).toBe(300);
+    for (const i of [0, 100, 299]) {
+      const alone = await llm.generate([1 + i, 2, 3], options).result();
+      expect([all[i]!.tokenIds, all[i]!.logprobs]).toEqual([alone.tokenIds, alone.logprobs]);
+    }
+  });
+
+  it("of prompts in one call draws each with a seed of its own, or all with the given one", async () => {
+    const prompts = Array.from({ length: 8 }, () => [1, 2, 3]);
+    const options = { maxTokens: 12, temperature: 2, ignoreEos: true };
+    const texts = async (more: object) =>
+      new Set((await llm.generateAll(prompts, { ...options, ...more })).map(({ text }) => text)).size;
+    expect(await texts({})).toBeGreaterThan(4);
+    expect(await texts({ seed: 3 })).toBe(1);
+  });
+
   it("of one prompt's continuations gives what each gives alone", async () => {
     const prompt = [...llm.tokenizer!.encode(words(100))];
     const options = { maxTokens: 4, temperature: 1, ignoreEos: true };
@@ -120,6 +155,21 @@ describe("while prompts are on their way", () => {
     for (const stream of streams) stream.abort();
     await Promise.all(streams.map((stream) => stream.result()));
     llm.checkIntegrity();
+  });
+
+  it("close ends prompts of one call that have not begun, with time for those that it is given", async () => {
+    for (const [drainMs, reason] of [
+      [0, "abort"],
+      [60_000, "length"],
+    ] as const) {
+      const own = await load();
+      const results = own.generateAll(
+        Array.from({ length: 200 }, () => text),
+        { maxTokens: 2, ignoreEos: true },
+      );
+      await own.close({ drainMs });
+      expect(new Set((await results).map(({ finishReason }) => finishReason))).toEqual(new Set([reason]));
+    }
   });
 
   it("close ends all of them, with time for those that it is given", async () => {
