@@ -1,11 +1,15 @@
 /**
  * Brings the planned weights of a checkpoint to the device, in the form that each op reads. The bytes are read to
  * device memory on the stream's thread; at most about `flushBytes` and one tensor are on their way at a time.
+ *
+ * What a batch needs is allocated before any of it is read: while the stream's thread touches new memory, the system lets other
+ * threads of the process wait for theirs, up to 200 ms on the event loop's.
  */
-import { byteLength, type DType, type FloatDType } from "../dtype.js";
+import { byteLength, type FloatDType } from "../dtype.js";
 import { CheckpointError, ExecutionError } from "../errors.js";
 import { cast } from "../ops/cast.js";
-import { emptyGroupedWeight, packExpert, packLinear } from "../ops/packLinear.js";
+import { emptyLinearWeight, fillLinearWeight } from "../ops/packedWeight.js";
+import { emptyGroupedWeight, packExpert } from "../ops/packLinear.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
 import type { Checkpoint, TensorEntry } from "../weights/safetensors.js";
@@ -50,8 +54,11 @@ export async function loadWeights(
   const total = plan.reduce((sum, { parts }) => sum + parts.reduce((s, part) => s + part.byteLength, 0), 0);
   using loader = new Loader(options, total);
   try {
-    for (const weight of plan) await loader.load(weight, forms.get(weight.slot)!);
-    await loader.flush();
+    for (const batch of batches(plan)) {
+      const fill = batch.map((weight) => loader.allocate(weight, forms.get(weight.slot)!));
+      for (const each of fill) await each();
+      await loader.flush();
+    }
     return loader.weights;
   } catch (error) {
     loader.weights.dispose();
@@ -61,11 +68,36 @@ export async function loadWeights(
   }
 }
 
+/** Weights that are read together: of `flushBytes`, or a single larger one. */
+function* batches(plan: readonly PlannedWeight[]): Generator<readonly PlannedWeight[]> {
+  let [batch, bytes]: [PlannedWeight[], number] = [[], 0];
+  for (const weight of plan) {
+    batch.push(weight);
+    bytes += bytesOf(weight);
+    if (bytes < flushBytes) continue;
+    yield batch;
+    [batch, bytes] = [[], 0];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function bytesOf({ parts }: PlannedWeight): number {
+  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** Memory for the parts of a weight one after another, and for the same values in another dtype if one is wanted. */
+interface Room {
+  readonly stored: Tensor;
+  readonly converted: Tensor | undefined;
+}
+
 class Loader implements Disposable {
   readonly weights = new ModelWeights();
   readonly #options: LoadWeightsOptions;
   readonly #total: number;
   readonly #files = new Map<string, WeightFile>();
+  /** What is only needed while weights are read. */
+  readonly #temporary = new Set<Tensor>();
   #loaded = 0;
   #queued = 0;
 
@@ -74,24 +106,27 @@ class Loader implements Disposable {
     this.#total = total;
   }
 
-  async load(weight: PlannedWeight, form: WeightForm): Promise<void> {
-    const { slot, layer } = weight;
+  /** Makes room for a weight. @returns reads it */
+  allocate(weight: PlannedWeight, form: WeightForm): () => void | Promise<void> {
+    const { slot, layer, parts, dtype, shape } = weight;
     this.#options.signal?.throwIfAborted();
     switch (form) {
-      case "vector":
-        this.weights.addVector(slot, layer, this.#read(weight.parts, "f32", weight.shape));
-        break;
-      case "table":
-        this.weights.addTable(slot, this.#read(weight.parts, weight.dtype, weight.shape));
-        break;
+      case "vector": {
+        const { room, tensor } = this.#kept(dtype, "f32", shape);
+        this.weights.addVector(slot, layer, tensor);
+        return () => this.#readToStay(parts, room);
+      }
+      case "table": {
+        const { room, tensor } = this.#kept(dtype, dtype, shape);
+        this.weights.addTable(slot, tensor);
+        return () => this.#readToStay(parts, room);
+      }
       case "linear":
-        this.#loadLinear(weight);
-        break;
+        return this.#allocateLinear(weight);
       case "experts":
       case "gatedExperts":
-        await this.#loadExperts(weight, form === "gatedExperts");
+        return this.#allocateExperts(weight, form === "gatedExperts");
     }
-    if (this.#queued >= flushBytes) await this.flush();
   }
 
   /** Waits for what is queued, then reports it. */
@@ -105,64 +140,98 @@ class Loader implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const tensor of this.#temporary) tensor.dispose();
     for (const file of this.#files.values()) file.close();
   }
 
-  #loadLinear(weight: PlannedWeight): void {
-    const { stream, dtype } = this.#options;
-    const { slot, layer, transpose, tiedTo, parts, shape } = weight;
-    const packedDtype = matrixDtype(dtype, weight.dtype);
+  #allocateLinear(weight: PlannedWeight): () => void {
+    const { stream, dtype: activations } = this.#options;
+    const { slot, layer, transpose, tiedTo, parts, dtype, shape } = weight;
+    const packedDtype = matrixDtype(activations, dtype);
+    const [outputs, inputs] = shape as readonly [number, number];
+    const packed = emptyLinearWeight(stream, { outputs, inputs, dtype: packedDtype });
+    this.weights.addLinear(slot, layer, packed);
+    if (tiedTo === undefined) {
+      const room = this.#room(dtype, packedDtype, transpose ? [...shape].reverse() : shape);
+      return () => {
+        fillLinearWeight(stream, packed, this.#read(parts, room), transpose);
+        this.#release(room.stored, room.converted);
+      };
+    }
     // A tied head is packed in addition: the table stays as `embedding` reads it.
-    using matrix =
-      tiedTo === undefined
-        ? this.#read(parts, packedDtype, transpose ? [...shape].reverse() : shape)
-        : this.#convertedCopy(this.weights.table(tiedTo), packedDtype);
-    const source = matrix ?? this.weights.table(tiedTo!);
-    this.weights.addLinear(slot, layer, packLinear(stream, source, { transpose }));
+    const table = this.weights.table(tiedTo);
+    const converted = table.dtype === packedDtype ? undefined : this.#empty(packedDtype, table.shape);
+    return () => {
+      if (converted) cast(stream, table, packedDtype, { out: converted });
+      fillLinearWeight(stream, packed, converted ?? table, transpose);
+      this.#release(converted);
+    };
   }
 
-  /** One expert at a time, so that no second copy of all of them exists. */
-  async #loadExperts(weight: PlannedWeight, swiglu: boolean): Promise<void> {
-    const { stream, dtype, signal } = this.#options;
+  /** One expert at a time through the same room, so that no second copy of all of them exists. */
+  #allocateExperts(weight: PlannedWeight, swiglu: boolean): () => Promise<void> {
+    const { stream, dtype: activations, signal } = this.#options;
     const [experts, outputs, inputs] = weight.shape as readonly [number, number, number];
-    const packedDtype = matrixDtype(dtype, weight.dtype);
+    const packedDtype = matrixDtype(activations, weight.dtype);
     const group = emptyGroupedWeight(stream, { experts, outputs, inputs, dtype: packedDtype, swiglu });
     this.weights.addExperts(weight.slot, weight.layer, group);
+    const room = this.#room(weight.dtype, packedDtype, [outputs, inputs]);
     const perExpert = weight.parts.length / experts;
-    for (let expert = 0; expert < experts; expert++) {
-      signal?.throwIfAborted();
-      const parts = weight.parts.slice(expert * perExpert, (expert + 1) * perExpert);
-      using matrix = this.#read(parts, packedDtype, [outputs, inputs]);
-      packExpert(stream, group, expert, matrix);
-      if (this.#queued >= flushBytes) await this.flush();
-    }
-  }
-
-  /** The parts one after another as one new tensor of a dtype. */
-  #read(parts: readonly TensorEntry[], dtype: FloatDType, shape: readonly number[]): Tensor {
-    const { stream } = this.#options;
-    const stored = stream.device.empty(parts[0]!.dtype as DType, shape);
-    try {
-      let start = 0;
-      for (const part of parts) {
-        this.#file(part).copyTo(stream, stored, part.byteOffset, part.byteLength, start);
-        start += part.byteLength;
-        this.#queued += part.byteLength;
+    return async () => {
+      for (let expert = 0; expert < experts; expert++) {
+        signal?.throwIfAborted();
+        const parts = weight.parts.slice(expert * perExpert, (expert + 1) * perExpert);
+        packExpert(stream, group, expert, this.#read(parts, room));
+        if (this.#queued >= flushBytes) await this.flush();
       }
-      const converted = this.#convertedCopy(stored, dtype);
-      if (converted) stored.dispose();
-      return converted ?? stored;
-    } catch (error) {
-      stored.dispose();
-      throw error;
-    }
+      this.#release(room.stored, room.converted);
+    };
   }
 
-  /** The same values in another dtype, or undefined if that is the dtype they have. */
-  #convertedCopy(tensor: Tensor, dtype: FloatDType): Tensor | undefined {
-    if (tensor.dtype === dtype) return undefined;
+  /** Room of which the tensor of the wanted dtype stays. */
+  #kept(
+    from: FloatDType,
+    to: FloatDType,
+    shape: readonly number[],
+  ): { readonly room: Room; readonly tensor: Tensor } {
+    const room = this.#room(from, to, shape);
+    const tensor = room.converted ?? room.stored;
+    this.#temporary.delete(tensor);
+    return { room, tensor };
+  }
+
+  #room(from: FloatDType, to: FloatDType, shape: readonly number[]): Room {
+    const stored = this.#empty(from, shape);
+    return { stored, converted: from === to ? undefined : this.#empty(to, shape) };
+  }
+
+  #empty(dtype: FloatDType, shape: readonly number[]): Tensor {
+    const tensor = this.#options.stream.device.empty(dtype, shape);
+    this.#temporary.add(tensor);
+    return tensor;
+  }
+
+  /** Temporary memory is free once the stream has passed this point; what stays is left as it is. */
+  #release(...tensors: readonly (Tensor | undefined)[]): void {
+    for (const tensor of tensors) if (tensor && this.#temporary.delete(tensor)) tensor.dispose();
+  }
+
+  #readToStay(parts: readonly TensorEntry[], room: Room): void {
+    this.#read(parts, room);
+    this.#release(room.stored);
+  }
+
+  /** The parts one after another, in the room's last form. */
+  #read(parts: readonly TensorEntry[], { stored, converted }: Room): Tensor {
     const { stream } = this.#options;
-    return cast(stream, tensor, dtype, { out: stream.device.empty(dtype, tensor.shape) });
+    let start = 0;
+    for (const part of parts) {
+      this.#file(part).copyTo(stream, stored, part.byteOffset, part.byteLength, start);
+      start += part.byteLength;
+      this.#queued += part.byteLength;
+    }
+    if (converted) cast(stream, stored, converted.dtype as FloatDType, { out: converted });
+    return converted ?? stored;
   }
 
   #file(entry: TensorEntry): WeightFile {

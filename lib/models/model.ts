@@ -80,7 +80,7 @@ export interface BuildContext {
   /** Positions 0 to contextLength - 1 will be run. */
   readonly contextLength: number;
   /** A device tensor [rows, columns] f32 that lives as long as the model. */
-  constant(data: Float32Array, shape: readonly number[]): Tensor;
+  constant(data: Float32Array, shape: readonly number[]): Promise<Tensor>;
 }
 
 /**

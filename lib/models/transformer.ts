@@ -200,7 +200,7 @@ async function build(
 ): Promise<Decoder> {
   const { numHeads, numKvHeads, headDim, normEps: eps, rope } = config;
   const angles = await inTurns(ropeTableSteps({ ...rope, maxLength: contextLength }));
-  const ropeAngles = constant(angles.table, [angles.maxLength, angles.rotaryDim]);
+  const ropeAngles = await constant(angles.table, [angles.maxLength, angles.rotaryDim]);
   const norm = (slot: string, layer?: number) =>
     rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
 

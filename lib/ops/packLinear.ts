@@ -5,8 +5,7 @@ import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
 import { flag, floatDType, groupedWeight, integer, required, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
-
-const panelColumns = 16; // native/ops/pack_linear/pack_linear.h
+import { emptyLinearWeight, fillLinearWeight, packedShape } from "./packedWeight.js";
 
 /** A weight in the layout that `linear` reads. It owns its tensor. */
 export interface LinearWeight {
@@ -59,9 +58,9 @@ export const packLinear = op(
     const outputs = weight.size(transpose ? 1 : 0);
     const inputs = weight.size(transpose ? 0 : 1);
     const dtype = weight.dtype as FloatDType;
-    const tensor = stream.device.empty(dtype, packedShape(dtype, 1, outputs, inputs, false));
-    stream.run(native.ops["packLinear"], weight, tensor, transpose, false);
-    return { tensor, outputs, inputs, dtype };
+    const packed = emptyLinearWeight(stream, { outputs, inputs, dtype });
+    fillLinearWeight(stream, packed, weight, transpose);
+    return packed;
   },
 );
 
@@ -84,7 +83,7 @@ export const emptyGroupedWeight = op(
   ),
   (stream: Stream, shape: GroupedShape): GroupedWeight => {
     const { experts, outputs, inputs, dtype, swiglu } = shape;
-    const tensor = stream.device.empty(dtype, packedShape(dtype, experts, outputs, inputs, swiglu));
+    const tensor = stream.device.empty(dtype, packedShape(shape, experts, swiglu));
     return { experts, outputs, inputs, dtype, swiglu, tensor };
   },
 );
@@ -108,15 +107,3 @@ export const packExpert = op(
     stream.run(native.ops["packLinear"], weight, place, false, group.swiglu);
   },
 );
-
-function packedShape(
-  dtype: FloatDType,
-  experts: number,
-  outputs: number,
-  inputs: number,
-  swiglu: boolean,
-): number[] {
-  const pairs = dtype === "bf16" ? 2 : 1;
-  const panels = swiglu ? 2 * Math.ceil(outputs / 2 / panelColumns) : Math.ceil(outputs / panelColumns);
-  return [experts * panels, Math.ceil(inputs / pairs), panelColumns, pairs];
-}

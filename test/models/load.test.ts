@@ -3,7 +3,7 @@
 import { mkdir, readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Device } from "../../lib/device.js";
 import { activationDtype } from "../../lib/models/activationDtype.js";
 import { loadModel, type LoadProgress } from "../../lib/models/load.js";
@@ -195,6 +195,32 @@ describe("progress and abort", () => {
       throw new Error("no");
     };
     await expect(loadModel(await tinyLlama(), { stream, onProgress })).rejects.toThrowError("no");
+  });
+});
+
+describe("the event loop", () => {
+  // To allocate while the stream's thread touches new memory may take 200 ms.
+  it("allocates all that weights need before it reads any of them", async () => {
+    const [allocate, copyFile] = [vi.spyOn(native, "allocate"), vi.spyOn(native, "copyFile")];
+    const model = await loadModel(await tinyLlama(), { stream, dtype: "bf16" });
+    const [first, last] = [copyFile.mock.invocationCallOrder[0]!, copyFile.mock.invocationCallOrder.at(-1)!];
+    expect(copyFile.mock.calls.length).toBeGreaterThan(10);
+    expect(allocate.mock.invocationCallOrder.filter((at) => at > first && at < last)).toEqual([]);
+    vi.restoreAllMocks();
+    model.dispose();
+  });
+
+  it("copies a long table of angles in parts", async () => {
+    const [rows, sizes] = [20_000, [] as number[]];
+    const write = vi.spyOn(native, "write").mockImplementation((_stream, _memory, _offset, data) => {
+      sizes.push(data.byteLength);
+    });
+    const folder = await tinyLlama(() => undefined, { max_position_embeddings: rows });
+    const model = await loadModel(folder, { stream, contextLength: rows });
+    write.mockRestore();
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(rows * config.head_dim * 4);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(2 ** 19);
+    model.dispose();
   });
 });
 

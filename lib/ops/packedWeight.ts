@@ -1,0 +1,41 @@
+/** The layout of packed weights: room for one, and what fills it. Arguments are checked by those who call this. */
+import type { FloatDType } from "../dtype.js";
+import { native } from "../native.js";
+import type { Stream } from "../stream.js";
+import type { Tensor } from "../tensor.js";
+import type { LinearWeight } from "./packLinear.js";
+
+const panelColumns = 16; // native/ops/pack_linear/pack_linear.h
+
+export interface PackedSize {
+  readonly outputs: number;
+  readonly inputs: number;
+  readonly dtype: FloatDType;
+}
+
+/** Room for one weight; `fillLinearWeight` packs a matrix into it. */
+export function emptyLinearWeight(stream: Stream, { outputs, inputs, dtype }: PackedSize): LinearWeight {
+  const tensor = stream.device.empty(dtype, packedShape({ outputs, inputs, dtype }, 1, false));
+  return { tensor, outputs, inputs, dtype };
+}
+
+/** @param matrix [N, K], or [K, N] with `transpose`, of the weight's dtype */
+export function fillLinearWeight(
+  stream: Stream,
+  weight: LinearWeight,
+  matrix: Tensor,
+  transpose: boolean,
+): void {
+  stream.run(native.ops["packLinear"], matrix, weight.tensor, transpose, false);
+}
+
+/** Shape of E weights in one tensor. With `swiglu`, panels of the first and of the second half of the outputs alternate. */
+export function packedShape(
+  { outputs, inputs, dtype }: PackedSize,
+  experts: number,
+  swiglu: boolean,
+): number[] {
+  const pairs = dtype === "bf16" ? 2 : 1;
+  const panels = swiglu ? 2 * Math.ceil(outputs / 2 / panelColumns) : Math.ceil(outputs / panelColumns);
+  return [experts * panels, Math.ceil(inputs / pairs), panelColumns, pairs];
+}
