@@ -49,7 +49,7 @@ export function isTyped(error: unknown): boolean {
 
 /**
  * Runs `read`, which looks into what a caller passed.
- * @param what the public function
+ * @param what the public function and the argument
  * @throws typed errors of `read` as they are; ArgumentTypeError for anything else, with it as the cause
  */
 export function readArguments<T>(what: string, read: () => T): T {
@@ -57,7 +57,7 @@ export function readArguments<T>(what: string, read: () => T): T {
     return read();
   } catch (cause) {
     if (isTyped(cause)) throw cause;
-    const message = `${what}: an argument cannot be read: ${messageOf(cause)}`;
+    const message = `${what}: cannot be read: ${messageOf(cause)}`;
     throw new ArgumentTypeError(message, undefined, { cause });
   }
 }
@@ -76,7 +76,10 @@ export function streamHandle(
   stream: { readonly handle: Handle; readonly device: NamedDevice },
   device: NamedDevice,
 ): Handle {
-  const handle: unknown = readArguments(what, () => (stream as typeof stream | null | undefined)?.handle);
+  const handle: unknown = readArguments(
+    `${what}: stream`,
+    () => (stream as typeof stream | null | undefined)?.handle,
+  );
   if (typeof handle !== "number")
     throw new ArgumentTypeError(`${what}: stream: expected a Stream, got ${describe(stream)}`);
   if (stream.device !== device) throw otherDevice(what, device, stream.device);
@@ -139,4 +142,39 @@ function closestName(name: string, known: readonly string[]): string | undefined
   const best = closest(spelled, known.map(plain));
   const isNear = distance(spelled, best) <= Math.max(1, Math.floor(spelled.length / 4));
   return isNear ? known.find((one) => plain(one) === best) : undefined;
+}
+
+/** A copy of an options object whose names are checked later. @throws ArgumentTypeError */
+export function copyOptions<T extends object>(what: string, options: T): T {
+  return readArguments(`${what}: options`, () => {
+    checkObject(what, options);
+    return { ...options };
+  });
+}
+
+/**
+ * The known options as a plain object: each is read once, so that what was checked is what is used, whatever a getter or a
+ * Proxy returns the next time.
+ *
+ * @throws ArgumentTypeError as checkNames, and when reading an option throws
+ */
+export function readOptions<T extends object>(
+  what: string,
+  options: T,
+  known: readonly (keyof T & string)[],
+): T {
+  return readArguments(`${what}: options`, () => {
+    checkNames(what, options, known);
+    const read: Partial<T> = {};
+    for (const name of known) read[name] = options[name];
+    return read as T;
+  });
+}
+
+/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError */
+export function checkBoolean(name: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value !== "boolean")
+    throw new ArgumentTypeError(`${name}: expected true or false, got ${describe(value)}`);
+  return value;
 }

@@ -111,9 +111,13 @@ export class Device {
     return Tensor.packed(this.allocate(bytesOf(dtype, shape)), dtype, shape);
   }
 
-  /** Raw memory. @throws OutOfMemoryError */
+  /** Raw memory. @throws ArgumentTypeError, ArgumentRangeError for what is no number of bytes; OutOfMemoryError */
   allocate(bytes: number): Memory {
     this.#requireOpen();
+    if (!(Number.isSafeInteger(bytes) && bytes >= 0)) {
+      const message = `allocate: bytes: expected a whole number of bytes, got ${describe(bytes)}`;
+      throw typeof bytes === "number" ? new ArgumentRangeError(message) : new ArgumentTypeError(message);
+    }
     const memory = Memory.create(this, native.allocate(this.#handle, bytes), bytes, (ended) =>
       this.#memory.delete(ended),
     );
@@ -141,9 +145,9 @@ export class Device {
 
 /** @returns 0 for the default */
 function threadsOf(options: unknown): number {
-  const threads = readArguments("Device.open", () => {
+  const threads = readArguments("Device.open: options", () => {
     if (typeof options === "object" && options !== null) return (options as DeviceOptions).threads;
-    throw new ArgumentTypeError(`Device.open: expected an options object, got ${describe(options)}`);
+    throw new ArgumentTypeError(`Device.open: options: expected an object, got ${describe(options)}`);
   });
   if (threads === undefined) return 0;
   if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;

@@ -96,7 +96,7 @@ export class Stream {
   /** Records what the op calls in `body` would have run, instead of running it. Host copies are not allowed inside. */
   capture(body: () => void): Graph {
     if (typeof body !== "function")
-      throw new ArgumentTypeError(`capture: expected a function, got ${describe(body)}`);
+      throw new ArgumentTypeError(`capture: body: expected a function, got ${describe(body)}`);
     native.beginCapture(this.handle);
     try {
       body();
@@ -116,10 +116,10 @@ export class Stream {
   /** The bytes of a contiguous tensor; `Tensor.read` is the typed form. @internal */
   async readBytes(tensor: Tensor, bytes: number): Promise<ArrayBuffer> {
     const { handle } = this;
-    const place = readArguments("read", () => {
+    const place = readArguments("read: tensor", () => {
       if (tensor.memory && tensor.byteOffset >= 0)
         return { memory: tensor.memory.handle, at: tensor.byteOffset };
-      throw new ArgumentTypeError(`read: expected a tensor, got ${describe(tensor)}`);
+      throw new ArgumentTypeError(`read: tensor: expected a Tensor, got ${describe(tensor)}`);
     });
     return settle(handle, (token) => native.read(handle, place.memory, place.at, bytes, token));
   }
@@ -129,7 +129,7 @@ export class Stream {
    * reject with ClosedError. Idempotent.
    */
   async dispose(options: { readonly drain?: boolean } = {}): Promise<void> {
-    const { drain = true } = readArguments("dispose", () => ({ ...options }));
+    const { drain = true } = readArguments("dispose: options", () => ({ ...options }));
     if (typeof drain !== "boolean")
       throw new ArgumentTypeError(`drain: expected true or false, got ${describe(drain)}`);
     if (this.#disposed) return;

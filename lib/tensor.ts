@@ -134,12 +134,12 @@ export class Tensor {
 
   /** The same elements in another shape (contiguous tensors only). One axis may be -1. */
   reshape(shape: readonly number[]): Tensor {
-    const sizes = checkSizes("reshape", shape, -1);
+    const sizes = checkSizes("reshape: shape", shape, -1);
     const known = count(sizes.filter((size) => size !== -1));
     const full = sizes.map((size) => (size === -1 ? this.numel / known : size));
     if (!this.isPacked || count(full) !== this.numel || !full.every(Number.isInteger)) {
       throw new ArgumentRangeError(
-        `reshape: cannot view [${this.shape}] (strides [${this.strides}]) as [${sizes}]`,
+        `reshape: shape: cannot view [${this.shape}] (strides [${this.strides}]) as [${sizes}]`,
       );
     }
     return Tensor.packed(this.memory, this.dtype, full, this.byteOffset);
@@ -168,8 +168,8 @@ export class Tensor {
     const size = this.size(axis);
     const at = axis < 0 ? axis + this.rank : axis;
     if (!(Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= size)) {
-      const range = `[${describe(start)}, ${describe(end)})`;
-      throw new ArgumentRangeError(`slice: ${range} of axis ${axis} of [${this.shape}]`);
+      const got = `${describe(start)} and ${describe(end)} of axis ${axis} of [${this.shape}]`;
+      throw new ArgumentRangeError(`slice: start, end: expected 0 <= start <= end <= ${size}, got ${got}`);
     }
     const shape = this.shape.map((size, i) => (i === at ? end - start : size));
     const offset = this.byteOffset + byteLength(this.dtype, start * (this.strides[at] as number));
@@ -192,7 +192,7 @@ export class Tensor {
     }
     if (data.byteLength !== byteLength(this.dtype, this.numel)) {
       throw new ArgumentRangeError(
-        `write: [${this.shape}] ${this.dtype} takes ${byteLength(this.dtype, this.numel)} bytes, got ${data.byteLength}`,
+        `write: data: [${this.shape}] ${this.dtype} takes ${byteLength(this.dtype, this.numel)} bytes, got ${data.byteLength}`,
       );
     }
     // Shared memory has no address for the addon; the copy is one that `write` makes anyway.

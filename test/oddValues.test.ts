@@ -1,6 +1,7 @@
 /**
- * Contract: whatever a caller passes, a public function works or throws a typed error with a code. The tables have every
- * option by name and every method by class, so a new one without a row fails here; each position gets each odd value.
+ * Contract: whatever a caller passes, a public function works or throws a typed error with a code that names the argument. The
+ * tables have every export, every option by name and every method by class, so a new one without a row fails here; each
+ * position gets each odd value. The functions of `ops`: oddValues.ops.test.ts; the tokenizer: oddValues.text.test.ts.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from "vitest";
 import { Device } from "../lib/device.js";
@@ -10,35 +11,15 @@ import { generate } from "../lib/engine/generate.js";
 import { generateOptionNames } from "../lib/engine/generateOptions.js";
 import { LLM } from "../lib/engine/llm.js";
 import { Graph } from "../lib/graph.js";
+import * as exported from "../lib/index.js";
+import { Scope } from "../lib/scope.js";
 import { Stream } from "../lib/stream.js";
 import { Tensor } from "../lib/tensor.js";
 import { goldenFolder, loadLLM, modelFolder } from "./engine/llm/checkpoints.js";
 import { openTestDevice } from "./support/devices.js";
-import { oddValues, untypedErrorOf } from "./support/oddValues.js";
+import { type Call, faultOf, faultsOf, methodsOf } from "./support/oddValues.js";
 
-type Call = (...args: never[]) => unknown;
-
-/** Names and errors of the calls with one odd argument that end in an untyped error. */
-async function untypedCalls(call: Call, valid: readonly unknown[], positions = valid.length) {
-  const found: string[] = [];
-  for (let position = 0; position < positions; position++) {
-    for (const [name, make] of Object.entries(oddValues)) {
-      const args = valid.map((value, i) => (i === position ? make() : value));
-      const error = await untypedErrorOf(() => (call as (...args: unknown[]) => unknown)(...args));
-      if (error !== undefined) found.push(`argument ${position} = ${name}: ${error}`);
-    }
-  }
-  return found;
-}
-
-const withoutArguments = async (call: Call) => (await untypedErrorOf(call)) ?? "typed";
-
-/** Methods of a class, as its prototype has them. */
-const methodsOf = (type: { readonly prototype: object }) =>
-  Object.entries(Object.getOwnPropertyDescriptors(type.prototype))
-    .filter(([name, { value }]) => name !== "constructor" && typeof value === "function")
-    .map(([name]) => name)
-    .sort();
+const withoutArguments = async (call: Call) => (await faultOf(call)) ?? "typed";
 
 const tiny = goldenFolder("qwen3");
 const prompt = [1, 2, 3];
@@ -55,12 +36,17 @@ describe("LLM", () => {
   });
   afterAll(() => llm.close());
 
-  const open: Readonly<Record<string, (llm: LLM) => { call: Call; valid: readonly unknown[] }>> = {
-    generate: (l) => ({ call: l.generate.bind(l), valid: [prompt, { maxTokens: 1 }] }),
-    chat: (l) => ({ call: l.chat.bind(l), valid: [chat, { maxTokens: 1 }] }),
-    generateAll: (l) => ({ call: l.generateAll.bind(l), valid: [[prompt], { maxTokens: 1 }] }),
-    logits: (l) => ({ call: l.logits.bind(l), valid: [prompt] }),
-    routing: (l) => ({ call: l.routing.bind(l), valid: [prompt] }),
+  const open: Readonly<
+    Record<string, (llm: LLM) => { call: Call; valid: Readonly<Record<string, unknown>> }>
+  > = {
+    generate: (l) => ({ call: l.generate.bind(l), valid: { prompt, "options|option": { maxTokens: 1 } } }),
+    chat: (l) => ({ call: l.chat.bind(l), valid: { messages: chat, "options|option": { maxTokens: 1 } } }),
+    generateAll: (l) => ({
+      call: l.generateAll.bind(l),
+      valid: { prompts: [prompt], "options|option": { maxTokens: 1 } },
+    }),
+    logits: (l) => ({ call: l.logits.bind(l), valid: { tokenIds: prompt } }),
+    routing: (l) => ({ call: l.routing.bind(l), valid: { tokenIds: prompt } }),
   };
 
   it("has no method without a row", () => {
@@ -70,42 +56,43 @@ describe("LLM", () => {
 
   it.each(Object.keys(open))("%s", async (name) => {
     const { call, valid } = open[name]!(llm);
-    expect(await untypedCalls(call, valid)).toEqual([]);
+    expect(await faultsOf(call, valid)).toEqual([]);
     expect(await withoutArguments(call)).toBe("typed");
   });
 
   it.each(generateOptionNames)("option %s of generate", async (name) => {
     const call = (value: unknown) => llm.generate(prompt, { maxTokens: 2, [name]: value });
-    expect(await untypedCalls(call as Call, [undefined])).toEqual([]);
+    expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
   });
 
   it.each(["tools", "templateOptions", "progress", "onError"])("option %s", async (name) => {
     const ofChat = (value: unknown) => llm.chat(chat, { maxTokens: 1, [name]: value });
     const ofAll = (value: unknown) => llm.generateAll([prompt], { maxTokens: 1, [name]: value });
-    expect(await untypedCalls(ofChat as Call, [undefined])).toEqual([]);
-    expect(await untypedCalls(ofAll as Call, [undefined])).toEqual([]);
+    expect(await faultsOf(ofChat as Call, { [name]: undefined })).toEqual([]);
+    expect(await faultsOf(ofAll as Call, { [name]: undefined })).toEqual([]);
   });
 
   it("entries of lists and fields of messages", async () => {
-    const calls: readonly ((value: unknown) => unknown)[] = [
-      (value) => llm.generate([1, value as number], { maxTokens: 1 }),
-      (value) => llm.generateAll([prompt, value as number[]], { maxTokens: 1 }),
-      (value) => llm.generate(prompt, { maxTokens: 1, stop: ["x", value as string] }),
-      (value) => llm.generate(prompt, { maxTokens: 1, stopTokenIds: [value as number] }),
-      (value) => llm.generate(prompt, { maxTokens: 1, logitBias: { 5: value as number } }),
-      (value) => llm.chat([value as never], { maxTokens: 1 }),
-      (value) => llm.chat([{ role: value as string, content: "x" }], { maxTokens: 1 }),
-      (value) => llm.chat([{ role: "user", content: value as string }], { maxTokens: 1 }),
-      (value) => llm.chat([{ role: "user", content: "x", name: value }], { maxTokens: 1 }),
-    ];
-    for (const call of calls) expect(await untypedCalls(call as Call, [undefined])).toEqual([]);
+    const calls: Readonly<Record<string, (value: unknown) => unknown>> = {
+      prompt: (value) => llm.generate([1, value as number], { maxTokens: 1 }),
+      prompts: (value) => llm.generateAll([prompt, value as number[]], { maxTokens: 1 }),
+      stop: (value) => llm.generate(prompt, { maxTokens: 1, stop: ["x", value as string] }),
+      stopTokenIds: (value) => llm.generate(prompt, { maxTokens: 1, stopTokenIds: [value as number] }),
+      logitBias: (value) => llm.generate(prompt, { maxTokens: 1, logitBias: { 5: value as number } }),
+      messages: (value) => llm.chat([value as never], { maxTokens: 1 }),
+      role: (value) => llm.chat([{ role: value as string, content: "x" }], { maxTokens: 1 }),
+      "content|messages": (value) => llm.chat([{ role: "user", content: value as string }], { maxTokens: 1 }),
+      "name|messages": (value) => llm.chat([{ role: "user", content: "x", name: value }], { maxTokens: 1 }),
+    };
+    for (const [name, call] of Object.entries(calls))
+      expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
   });
 
   it("close", async () => {
     const other = await loadLLM(tiny);
     const drain = (value: unknown) => other.close({ drainMs: value as number });
-    expect(await untypedCalls(other.close.bind(other) as Call, [{}])).toEqual([]);
-    expect(await untypedCalls(drain as Call, [undefined])).toEqual([]);
+    expect(await faultsOf(other.close.bind(other) as Call, { "options|option": {} })).toEqual([]);
+    expect(await faultsOf(drain as Call, { drainMs: undefined })).toEqual([]);
     await other.close();
   });
 });
@@ -116,20 +103,32 @@ describe("loading", () => {
       const options = { device: "cpu", threads: 1, contextLength: 32, [name]: value } as const;
       await (await LLM.load(tiny, options)).close();
     };
-    expect(await untypedCalls(load as Call, [undefined])).toEqual([]);
+    expect(await faultsOf(load as Call, { [name]: undefined })).toEqual([]);
   });
 
   test("LLM.load and generate", async () => {
     const load = async (...args: Parameters<typeof LLM.load>) => (await LLM.load(...args)).close();
-    expect(await untypedCalls(load as Call, [tiny, { device: "cpu", threads: 1 }])).toEqual([]);
+    expect(
+      await faultsOf(load as Call, { pathOrId: tiny, "options|option": { device: "cpu", threads: 1 } }),
+    ).toEqual([]);
     const once = async (...args: Parameters<typeof generate>) => {
       for await (const _ of generate(...args)) void _;
     };
     const options = { maxTokens: 1, load: { device: "cpu", threads: 1 } };
-    expect(await untypedCalls(once as Call, [tiny, prompt, options])).toEqual([]);
+    expect(await faultsOf(once as Call, { pathOrId: tiny, prompt, "options|option": options })).toEqual([]);
     expect(await withoutArguments(load as Call)).toBe("typed");
     expect(await withoutArguments(once as Call)).toBe("typed");
   });
+});
+
+it("has every export in a table", () => {
+  const classes = ["LLM", "Device", "Stream", "Tensor", "Graph", "Scope", "Tokenizer"];
+  const functions = ["generate", "ops", "toBfloat16", "toFloat32"];
+  const isError = ([, value]: [string, unknown]) =>
+    typeof value === "function" && value.prototype instanceof Error;
+  const errors = Object.entries(exported).filter(isError); // the package makes them, not the caller
+  const names = [...classes, ...functions, ...errors.map(([name]) => name)];
+  expect(Object.keys(exported).sort()).toEqual(names.sort());
 });
 
 describe("the typed layer", () => {
@@ -145,39 +144,47 @@ describe("the typed layer", () => {
   });
   afterAll(() => device.dispose());
 
-  /** For each class and each of its functions valid arguments; [] where it takes none. */
-  const rows = (): readonly [type: typeof Device, target: object, methods: Record<string, unknown[]>][] => [
-    [Device, device, { createStream: [], empty: ["f32", [2]], allocate: [64], dispose: [] }],
+  type Arguments = Readonly<Record<string, unknown>>;
+
+  /** For each class and each of its functions valid arguments by name; {} where it takes none. */
+  const rows = (): readonly [type: typeof Device, target: object, methods: Record<string, Arguments>][] => [
+    [
+      Device,
+      device,
+      { createStream: {}, empty: { dtype: "f32", shape: [2] }, allocate: { bytes: 64 }, dispose: {} },
+    ],
     [
       Stream as never,
       stream,
       {
-        empty: ["f32", [2]],
-        fromArray: ["f32", [2], new Float32Array(2)],
-        scope: [],
-        capture: [() => undefined],
-        synchronize: [],
-        readBytes: [x, 32],
-        dispose: [],
-        run: [], // for lib/ops: see their own tables
+        empty: { dtype: "f32", shape: [2] },
+        fromArray: { dtype: "f32", "shape|data": [2], data: new Float32Array(2) },
+        scope: {},
+        capture: { body: () => undefined },
+        synchronize: {},
+        readBytes: { tensor: x, "bytes|native call": 32 },
+        dispose: {},
+        run: {}, // for lib/ops: oddValues.ops.test.ts
       },
     ],
     [
       Tensor as never,
       x,
       {
-        size: [0],
-        reshape: [[8]],
-        splitLast: [2, 2],
-        slice: [0, 0, 1],
-        write: [stream, new Float32Array(8)],
-        read: [stream],
-        readFloat32: [stream],
-        encode: [], // for Stream.run
-        dispose: [],
+        size: { axis: 0 },
+        reshape: { shape: [8] },
+        splitLast: { "sizes?|splitLast": 2, "sizes|splitLast": 2 },
+        slice: { axis: 0, start: 0, end: 1 },
+        write: { stream, data: new Float32Array(8) },
+        read: { stream },
+        readFloat32: { stream },
+        encode: {}, // for Stream.run
+        dispose: {},
       },
     ],
-    [Graph as never, graph, { replay: [stream], dispose: [] }],
+    [Graph as never, graph, { replay: { stream }, dispose: {} }],
+    [Scope as never, stream.scope(), { close: {} }],
+    [x.memory.constructor as never, device.allocate(64), { dispose: {} }],
   ];
 
   it("has no method without a row, and gives typed errors", async () => {
@@ -188,8 +195,9 @@ describe("the typed layer", () => {
         const method = (target as Record<string, Call>)[name]!;
         const label = `${type.name}.${name}`;
         const call = (...args: never[]) => method.apply(target, args);
-        found.push(...(await untypedCalls(call, valid)).map((text) => `${label}: ${text}`));
-        if (valid.length > 0) expect([label, await withoutArguments(call)]).toEqual([label, "typed"]);
+        found.push(...(await faultsOf(call, valid)).map((text) => `${label}: ${text}`));
+        if (Object.keys(valid).length > 0)
+          expect([label, await withoutArguments(call)]).toEqual([label, "typed"]);
       }
     }
     expect(found).toEqual([]);
@@ -199,24 +207,32 @@ describe("the typed layer", () => {
   it("gives typed errors from its functions and constructors", async () => {
     const options = { threads: 1 };
     const openAndClose = async (...args: Parameters<typeof Device.open>) => Device.open(...args).dispose();
-    const calls: Readonly<Record<string, readonly [Call, readonly unknown[]]>> = {
-      "Device.open": [openAndClose, ["cpu", options]],
-      threads: [(value: number) => openAndClose("cpu", { threads: value }), [1]],
-      "Tensor.packed": [Tensor.packed.bind(Tensor), [x.memory, "f32", [2], 0]],
+    const calls: Readonly<Record<string, readonly [Call, Arguments]>> = {
+      "Device.open": [openAndClose, { device: "cpu", options }],
+      threads: [(value: number) => openAndClose("cpu", { threads: value }), { threads: 1 }],
+      "Tensor.packed": [
+        Tensor.packed.bind(Tensor),
+        { memory: x.memory, dtype: "f32", shape: [2], byteOffset: 0 },
+      ],
       Tensor: [((...args: never[]) => Reflect.construct(Tensor, args)) as Call, tensorArguments()],
-      "stream.dispose": [(value: never) => device.createStream().dispose(value), [{ drain: true }]],
-      drain: [(value: never) => device.createStream().dispose({ drain: value }), [true]],
-      toFloat32: [toFloat32, ["bf16", new Uint16Array(2)]],
-      toBfloat16: [toBfloat16, [new Float32Array(2)]],
+      "stream.dispose": [
+        (value: never) => device.createStream().dispose(value),
+        { options: { drain: true } },
+      ],
+      drain: [(value: never) => device.createStream().dispose({ drain: value }), { drain: true }],
+      toFloat32: [toFloat32, { dtype: "bf16", data: new Uint16Array(2) }],
+      toBfloat16: [toBfloat16, { data: new Float32Array(2) }],
     };
     const found: string[] = [];
     for (const [name, [call, valid]] of Object.entries(calls)) {
-      found.push(...(await untypedCalls(call, valid)).map((text) => `${name}: ${text}`));
+      found.push(...(await faultsOf(call, valid)).map((text) => `${name}: ${text}`));
     }
     expect(found).toEqual([]);
   });
 
-  const tensorArguments = () => [x.memory, "f32", [2, 4], [4, 1], 0];
+  const tensorArguments = () => ({
+    ...{ memory: x.memory, dtype: "f32", shape: [2, 4], strides: [4, 1], byteOffset: 0 },
+  });
 
   it("takes data in shared memory, and of the dtype's class alone", async () => {
     const shared = new Float32Array(new SharedArrayBuffer(32)).fill(3);

@@ -1,5 +1,5 @@
 /** What `chat` takes: options of the generation, of the template, and what special tokens in messages mean. */
-import { readArguments } from "../arguments.js";
+import { checkBoolean, copyOptions, readArguments } from "../arguments.js";
 import type { ChatRenderer } from "../text/chatRenderer.js";
 import type { ChatMessage } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
@@ -10,7 +10,6 @@ import {
   type Generation,
   resolveGeneration,
 } from "./generateOptions.js";
-import { checkBoolean, copyOptions } from "./validate.js";
 
 /** Options of `chat`: those of `generate`, and what the template takes. */
 export interface ChatOptions extends GenerateOptions {
@@ -47,8 +46,9 @@ export function prepareChat(
     : (tokenizer?.controlTexts ?? []);
   const template = {
     ...copyOptions("templateOptions", templateOptions ?? {}),
-    ...(tools && { tools }),
+    ...(tools !== undefined && tools !== null && { tools }),
     ...(templateName !== undefined && { templateName }),
   };
-  return { generation, render: readArguments("chat", () => chats.prepare(messages, template, controlTexts)) };
+  const prepare = () => chats.prepare(messages, template, controlTexts);
+  return { generation, render: readArguments("chat: messages, tools, templateOptions", prepare) };
 }

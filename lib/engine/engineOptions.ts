@@ -1,11 +1,11 @@
 /** Options of `LLM.load`, their checks, and how much memory the KV pool takes. */
 import os from "node:os";
-import { describe } from "../arguments.js";
+import { checkBoolean, describe, readOptions } from "../arguments.js";
 import { checkDeviceName, type Device, type DeviceName } from "../device.js";
 import { byteLength } from "../dtype.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
-import { checkBoolean, checkChoice, checkNumber, checkSignal, readOptions } from "./validate.js";
+import { checkChoice, checkNumber, checkSignal } from "./validate.js";
 import type { RunnerOptions } from "./runner.js";
 import type { SchedulerOptions } from "./schedulerOptions.js";
 

@@ -1,11 +1,11 @@
 /** Many prompts with one call: begun in turns of the event loop, results in their order, a failure with its prompt's index. */
 import cliProgress from "cli-progress";
-import { describe, readArguments } from "../arguments.js";
+import { checkBoolean, copyOptions, describe, readArguments } from "../arguments.js";
 import { ArgumentTypeError, GenerateAllError } from "../errors.js";
 import { type Steps, waitFor } from "../eventLoop.js";
 import type { GenerateOptions } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
-import { checkBoolean, checkChoice, copyOptions } from "./validate.js";
+import { checkChoice } from "./validate.js";
 
 /** Text, or token ids. */
 export type Prompt = string | readonly number[] | Int32Array;

@@ -1,11 +1,11 @@
 /** What a caller may ask of one generation, and its checked form. */
 import { randomInt } from "node:crypto";
-import { describe, readArguments } from "../arguments.js";
+import { checkBoolean, describe, readArguments, readOptions } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { samplingRanges, type SamplingRange } from "../samplingRanges.js";
 import type { SamplingDefaults } from "../weights/config.js";
 import { type LogitBias, noBias, type Sampling } from "./sampling.js";
-import { checkBoolean, checkNumber, checkSignal, checkTokenIds, readOptions } from "./validate.js";
+import { checkNumber, checkSignal, checkTokenIds } from "./validate.js";
 
 export interface GenerateOptions {
   /** Most tokens to generate. Default: up to the end of the context. */
@@ -109,7 +109,7 @@ export interface Generation {
 /** @throws ArgumentTypeError, ArgumentRangeError, TextError naming the option */
 export function resolveGeneration(given: GenerateOptions, context: GenerateContext): Generation {
   const options = readOptions("generate", given, generateOptionNames);
-  return readArguments("generate", () => resolve(options, context)); // lists and objects may run the caller's code, too
+  return resolve(options, context);
 }
 
 function resolve(options: GenerateOptions, context: GenerateContext): Generation {
@@ -177,7 +177,7 @@ function resolveSampling(
     presencePenalty: number("presencePenalty"),
     frequencyPenalty: number("frequencyPenalty"),
     seed,
-    logitBias: resolveBias(options.logitBias, vocabSize),
+    logitBias: readArguments("logitBias", () => resolveBias(options.logitBias, vocabSize)),
     suppressed: [...suppressed],
     minTokens,
   };
@@ -220,7 +220,9 @@ const maxStopChars = 2_000_000;
 
 function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): readonly string[] {
   if (stop === undefined) return [];
-  const list: unknown[] = Array.isArray(stop) ? [...(stop as readonly unknown[])] : [stop];
+  const list = readArguments<unknown[]>("stop", () =>
+    Array.isArray(stop) ? [...(stop as readonly unknown[])] : [stop],
+  );
   let numChars = 0;
   for (let i = 0; i < list.length; i++) {
     const text = list[i];

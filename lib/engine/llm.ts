@@ -1,4 +1,5 @@
 /** The public class: a loaded model that generates text for many requests at once. */
+import { readOptions } from "../arguments.js";
 import type { Device } from "../device.js";
 import { ClosedError, TextError } from "../errors.js";
 import { describeModel, loadModel, type ModelDescription } from "../models/load.js";
@@ -28,7 +29,7 @@ import { traceRouting } from "./routing.js";
 import { openDevice } from "./openDevice.js";
 import { ModelRunner } from "./runner.js";
 import { Scheduler } from "./scheduler.js";
-import { checkNumber, checkTokenIds, readOptions } from "./validate.js";
+import { checkNumber, checkTokenIds } from "./validate.js";
 
 export interface LLMStats extends EngineStats {
   /** "cpu", "cuda:0" */

@@ -1,5 +1,5 @@
 /** Connects one call of the public API with the engine: engine events to chunks, and logits for evaluation. */
-import { WarploopError } from "../errors.js";
+import { ArgumentRangeError, WarploopError } from "../errors.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Engine, RequestListener } from "./engine.js";
 import type { GenerationChannel } from "./generationStream.js";
@@ -64,6 +64,7 @@ export function computeLogits(
   ids: readonly number[],
   vocabSize: number,
 ): Promise<Float32Array> {
+  if (ids.length === 0) throw new ArgumentRangeError("tokenIds: expected at least one token");
   return new Promise((resolve, reject) => {
     const logits = new Float32Array(ids.length * vocabSize);
     const request = new Request(`logits-${nextLogits++}`, ids, { maxTokens: 1, promptLogits: true });

@@ -1,38 +1,11 @@
 /** Checks of user options: unknown names, wrong types and values out of range each give a typed error that names them. */
-import { checkNames, checkObject, describe, readArguments } from "../arguments.js";
+import { describe, readArguments } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 
 export interface NumberRule {
   readonly min?: number;
   readonly max?: number;
   readonly integer?: boolean;
-}
-
-/** A copy of an options object whose names are checked later. @throws ArgumentTypeError */
-export function copyOptions<T extends object>(what: string, options: T): T {
-  return readArguments(what, () => {
-    checkObject(what, options);
-    return { ...options };
-  });
-}
-
-/**
- * The known options as a plain object: each is read once, so that what was checked is what is used, whatever a getter or a
- * Proxy returns the next time.
- *
- * @throws ArgumentTypeError as checkNames, and when reading an option throws
- */
-export function readOptions<T extends object>(
-  what: string,
-  options: T,
-  known: readonly (keyof T & string)[],
-): T {
-  return readArguments(what, () => {
-    checkNames(what, options, known);
-    const read: Partial<T> = {};
-    for (const name of known) read[name] = options[name];
-    return read as T;
-  });
 }
 
 /** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
@@ -50,14 +23,6 @@ export function checkNumber(
     const kind = integer ? "an integer" : "a number";
     throw new ArgumentRangeError(`${name}: expected ${kind} from ${min} to ${max}, got ${value}`);
   }
-  return value;
-}
-
-/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError */
-export function checkBoolean(name: string, value: unknown, fallback: boolean): boolean {
-  if (value === undefined) return fallback;
-  if (typeof value !== "boolean")
-    throw new ArgumentTypeError(`${name}: expected true or false, got ${describe(value)}`);
   return value;
 }
 

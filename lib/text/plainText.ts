@@ -6,6 +6,25 @@
  */
 import { TemplateError } from "./jinja/values.js";
 
+/** How tokens that open or end a turn are spelled. */
+const controlSpelling = /^<[|｜].*[|｜]>$/su;
+
+/**
+ * The tokens that only the application and its template may write: special ones, and added ones that are spelled like one, as
+ * some checkpoints do not flag the tokens that open a turn.
+ *
+ * A token of one character, or of white space alone, is not among them: it has no other spelling, it is how that character is
+ * tokenized wherever it stands, in the template's own text as well, and thus says nothing about who wrote it.
+ *
+ * @param specials texts of the special tokens
+ * @param added texts of all added tokens
+ */
+export function controlTexts(specials: readonly string[], added: readonly string[]): readonly string[] {
+  const spelled = added.filter((text) => controlSpelling.test(text));
+  const all = [...new Set([...specials, ...spelled])];
+  return all.filter((text) => text.trim() !== "" && Array.from(text).length > 1);
+}
+
 /** Noncharacters of Unicode, which no text has to contain. */
 const markers = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i));
 const anyMarker = /[\ufdd0-\ufdef]/g;

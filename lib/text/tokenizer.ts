@@ -3,37 +3,43 @@
  * is untrusted: it is checked first (tokenizerDefinition.ts), unknown regular expressions run under a time limit, and
  * whatever goes wrong is a TextError. Streaming is the detokenizer's business.
  */
-import { join } from "node:path";
 import { Tokenizer as Engine } from "@huggingface/tokenizers";
-import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
+import { TextError } from "../errors.js";
 import { inTurns, runNow, type Steps, waitFor } from "../eventLoop.js";
 import { describeError, type JsonObject } from "../weights/json.js";
 import { BytePairEncoding } from "./bytePairEncoding.js";
 import { decodesInWindows } from "./decoderChain.js";
 import { type LengthBound, lengthBound } from "./lengthBound.js";
 import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
+import { controlTexts } from "./plainText.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
-import { loadTokenizerConfig, type TokenizerConfig } from "./specialTokens.js";
-import { readFileBytes } from "./textFile.js";
+import type { TokenizerConfig } from "./specialTokens.js";
 import { TextTrie } from "./textTrie.js";
 import { withTimeLimit } from "./timeLimit.js";
 import { concatIds } from "./tokenIds.js";
 import { type Frame, Tokenization } from "./tokenization.js";
-import type { DecodeOptions, EncodeOptions, StepOptions, MarkedEncodeOptions } from "./tokenizerOptions.js";
-import { prepareOnThread, TokenizerThread } from "./tokenizerThread.js";
+import {
+  type CheckedEncodeOptions,
+  checkDecodeOptions,
+  checkEncodeOptions,
+  checkId,
+  checkIds,
+  checkText,
+  type DecodeOptions,
+  type EncodeOptions,
+  type StepOptions,
+} from "./tokenizerOptions.js";
+import { readTokenizer } from "./tokenizerFolder.js";
+import { TokenizerThread } from "./tokenizerThread.js";
 
 export type { DecodeOptions, EncodeOptions } from "./tokenizerOptions.js";
 
-/** The largest published files have 35 MB. */
-const maxTokenizerBytes = 256_000_000;
 /** Limit of one call where an unknown regular expression takes part, about 20 times what a harmless one needs. */
 const callLimitMs = 1_000;
 const callLimitMsPerItem = 0.05;
 /** Text that encodeSteps encodes at once, in UTF-16 units, and what it leaves to the thread if it finds no place to cut. */
 const sliceChars = 256;
 const longChars = 4096;
-/** A smaller tokenizer.json is parsed in about 10 ms, quicker than a thread starts. */
-const largeFileBytes = 1_000_000;
 
 export class Tokenizer {
   /** Path of tokenizer.json; named in errors. */
@@ -50,10 +56,7 @@ export class Tokenizer {
   readonly eosIds: readonly number[];
   /** Ids that `decode` leaves out by default. */
   readonly specialIds: ReadonlySet<number>;
-  /**
-   * Texts that act on the model where they are found, such as "<|im_start|>": special tokens, and added tokens that are
-   * spelled like one, as some checkpoints do not flag the tokens that open a turn. @internal
-   */
+  /** Texts that act on the model where they are found, such as "<|im_start|>": see plainText.ts. @internal */
   readonly controlTexts: readonly string[];
   /** Whether text can be decoded while tokens arrive. If not, the detokenizer hands it out at the end. */
   readonly decodesInWindows: boolean;
@@ -92,12 +95,10 @@ export class Tokenizer {
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
     this.specialIds = new Set([...flagged, ...named.filter(isId)]);
     this.#specialTokens = new TextTrie(Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""));
-    const spelled = definition.addedTokens
-      .map(({ content }) => content)
-      .filter((text) => controlSpelling.test(text));
-    const specials = Array.from(this.specialIds, (id) => this.tokenText(id) ?? "");
-    // A marker needs a place inside the token.
-    this.controlTexts = [...new Set([...specials, ...spelled])].filter((text) => /^\S.*\S$/su.test(text));
+    this.controlTexts = controlTexts(
+      Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""),
+      definition.addedTokens.map(({ content }) => content),
+    );
     this.#frame = isSliceable(definition, config)
       ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
       : undefined;
@@ -115,15 +116,9 @@ export class Tokenizer {
    * @throws TextError ERR_TOKENIZER naming the file
    */
   static async load(folder: string): Promise<Tokenizer | null> {
-    const file = join(folder, "tokenizer.json");
-    const bytes = await readFileBytes(file, maxTokenizerBytes, "ERR_TOKENIZER");
-    if (bytes === undefined) return null;
-    const files = await loadTokenizerConfig(folder, "ERR_TOKENIZER");
-    const prepared =
-      bytes.length < largeFileBytes
-        ? prepareTokenizer(bytes.toString("utf8"), file, files)
-        : await prepareOnThread(bytes, file, files);
-    return inTurns(Tokenizer.make(prepared));
+    checkText("Tokenizer.load: folder", folder);
+    const prepared = await readTokenizer(folder);
+    return prepared && inTurns(Tokenizer.make(prepared));
   }
 
   /**
@@ -160,13 +155,14 @@ export class Tokenizer {
    * Encodes a text at once; 100 KB take some hundred ms, see encodeAsync.
    *
    * @returns token ids
-   * @throws ArgumentTypeError if text is not a string; TextError ERR_TOKENIZER if the text cannot be encoded
+   * @throws ArgumentTypeError if text is not a string, and for bad options; TextError ERR_TOKENIZER if the text cannot be encoded
    */
   encode(text: string, options: EncodeOptions = {}): Int32Array {
-    const { addSpecialTokens = true, marker }: MarkedEncodeOptions = options;
-    if (typeof text !== "string") {
-      throw new ArgumentTypeError(`text: expected a string, got ${typeof text}`);
-    }
+    checkText("encode: text", text);
+    return this.#encode(text, checkEncodeOptions("encode", options));
+  }
+
+  #encode(text: string, { addSpecialTokens, marker }: CheckedEncodeOptions): Int32Array {
     return this.#attempt(
       "encode the text",
       () => this.#tokenization.encode(text, addSpecialTokens, marker),
@@ -183,8 +179,8 @@ export class Tokenizer {
    * @throws as encode
    */
   async encodeAsync(text: string, options: EncodeOptions = {}): Promise<Int32Array> {
-    if (typeof text !== "string") return this.encode(text, options);
-    return inTurns(this.encodeSteps(text, options));
+    checkText("encodeAsync: text", text);
+    return inTurns(this.encodeSteps(text, checkEncodeOptions("encodeAsync", options)));
   }
 
   /** What encodeAsync does, to be run in turns. @throws as encode @internal */
@@ -210,8 +206,8 @@ export class Tokenizer {
     return concatIds([...parts, after]);
   }
 
-  *#encodePiece(text: string, options: MarkedEncodeOptions, signal?: AbortSignal): Steps<Int32Array> {
-    if (text.length <= longChars) return this.encode(text, options);
+  *#encodePiece(text: string, options: CheckedEncodeOptions, signal?: AbortSignal): Steps<Int32Array> {
+    if (text.length <= longChars) return this.#encode(text, options);
     return yield* waitFor(this.#thread.encode(text, options, signal));
   }
 
@@ -220,8 +216,9 @@ export class Tokenizer {
     return this.#thread.close();
   }
 
-  /** A number of tokens that the text certainly has, known without encoding it. */
+  /** A number of tokens that the text certainly has, known without encoding it. @throws ArgumentTypeError */
   leastTokens(text: string): number {
+    checkText("leastTokens: text", text);
     return this.#lengthBound?.(text) ?? 0;
   }
 
@@ -229,36 +226,41 @@ export class Tokenizer {
    * Decodes token ids. Text is not cleaned up (`clean_up_tokenization_spaces` is ignored, as streaming servers do), so
    * decoding is the inverse of encoding. Bytes that are no UTF-8 become U+FFFD; ids without a token become nothing.
    *
-   * @throws ArgumentRangeError if an id is no integer in [0, 2^31); TextError ERR_TOKENIZER if the decoder fails
+   * @throws ArgumentRangeError if an id is no integer in [0, 2^31); ArgumentTypeError for what is no list, and for bad options;
+   * TextError ERR_TOKENIZER if the decoder fails
    */
-  decode(ids: Iterable<number>, { skipSpecialTokens = true }: DecodeOptions = {}): string {
-    const shown: number[] = [];
-    for (const id of ids) if (this.hasText(id, { skipSpecialTokens })) shown.push(id);
+  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    const skipSpecialTokens = checkDecodeOptions("decode", options);
+    const shown = checkIds("decode: ids", ids).filter((id) => this.#hasText(id, skipSpecialTokens));
     // The library refuses an empty list.
     if (shown.length === 0) return "";
-    const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
-    return this.#attempt("decode the tokens", () => this.#engine.decode(shown, options), shown.length);
+    const asIs = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
+    return this.#attempt("decode the tokens", () => this.#engine.decode(shown, asIs), shown.length);
   }
 
   /**
    * True if `decode` does not leave this id out.
    *
-   * @throws ArgumentRangeError if id is no integer in [0, 2^31)
+   * @throws ArgumentRangeError if id is no integer in [0, 2^31); ArgumentTypeError for bad options
    */
-  hasText(id: number, { skipSpecialTokens = true }: DecodeOptions = {}): boolean {
-    if (!Number.isInteger(id) || id < 0 || id > 0x7fffffff) {
-      throw new ArgumentRangeError(`token id: expected an integer in [0, 2^31), got ${String(id)}`);
-    }
+  hasText(id: number, options: DecodeOptions = {}): boolean {
+    checkId("hasText: id", id);
+    return this.#hasText(id, checkDecodeOptions("hasText", options));
+  }
+
+  #hasText(id: number, skipSpecialTokens: boolean): boolean {
     return this.#engine.id_to_token(id) !== undefined && !(skipSpecialTokens && this.specialIds.has(id));
   }
 
-  /** True for a special token such as <|im_end|>. */
+  /** True for a special token such as <|im_end|>. @throws ArgumentRangeError as hasText */
   isSpecial(id: number): boolean {
+    checkId("isSpecial: id", id);
     return this.specialIds.has(id);
   }
 
-  /** Id of a token given by its text in the vocabulary, such as "<|im_end|>"; undefined if there is none. */
+  /** Id of a token given by its text in the vocabulary, such as "<|im_end|>"; undefined if there is none. @throws ArgumentTypeError */
   tokenId(token: string): number | undefined {
+    checkText("tokenId: token", token);
     return this.#engine.token_to_id(token);
   }
 
@@ -289,7 +291,6 @@ export class Tokenizer {
 }
 
 const noFrame: Frame = { before: [], after: [] };
-const controlSpelling = /^<[|｜].*[|｜]>$/su;
 
 function isId(id: number | undefined): id is number {
   return id !== undefined;

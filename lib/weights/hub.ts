@@ -50,7 +50,7 @@ const revisionPattern = /^(?!.*(?:\.\.|\/\.))[A-Za-z0-9_][\w.+-]*(?:\/[\w.+-]+)*
  */
 export async function resolveModel(pathOrId: string, options: ResolveModelOptions = {}): Promise<string> {
   if (typeof pathOrId !== "string" || pathOrId === "") {
-    throw new ArgumentTypeError(`model: expected a folder or a hub id, got ${describe(pathOrId)}`);
+    throw new ArgumentTypeError(`pathOrId: expected a folder or a hub id, got ${describe(pathOrId)}`);
   }
   const { signal, revision } = options;
   signal?.throwIfAborted();

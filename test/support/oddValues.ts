@@ -1,8 +1,9 @@
 /**
  * Values that a caller in plain JavaScript may pass by mistake, or to do harm: each is made anew, because some of them are
- * used up. `typedErrorOf` is what every public function has to give for them, if it gives an error at all.
+ * used up. `faultOf` tells what every public function has to give for them, if it gives an error at all.
  */
 import { isTyped } from "../../lib/arguments.js";
+import { ArgumentRangeError, ArgumentTypeError } from "../../lib/errors.js";
 import type { Stream } from "../../lib/stream.js";
 import { Tensor } from "../../lib/tensor.js";
 
@@ -104,22 +105,61 @@ export function oddValuesOfStreams(stream: Stream): Readonly<Record<string, () =
   };
 }
 
-/** A short text about the error of a call that is not typed, and undefined for all that is well. */
-export async function untypedErrorOf(call: () => unknown): Promise<string | undefined> {
+/** What `result` of a generation, or the promise itself, gives. */
+async function settled(value: unknown): Promise<unknown> {
+  const isGeneration = typeof value === "object" && value !== null && "result" in value;
+  return isGeneration ? (value as { result: () => Promise<unknown> }).result() : value;
+}
+
+/**
+ * A short text about the error of a call that is not typed, or that blames an argument without naming it, and undefined for all
+ * that is well.
+ *
+ * @param argument its name, or a pattern for it; undefined where several could be named
+ */
+export async function faultOf(call: () => unknown, argument?: string): Promise<string | undefined> {
   try {
-    const value = call();
-    const pending =
-      typeof value === "object" && value !== null && "result" in value
-        ? (value as { result: () => Promise<unknown> }).result()
-        : value;
-    await pending;
+    await settled(call());
     return undefined;
   } catch (error) {
-    if (isTyped(error) && /^ERR_[A-Z_]+$/.test((error as { code: string }).code)) return undefined;
-    try {
-      return String(error).slice(0, 120);
-    } catch {
-      return "an error that cannot be printed";
-    }
+    if (!isTyped(error) || !/^ERR_[A-Z_]+$/.test((error as { code: string }).code)) return textOf(error);
+    const { message } = error as Error;
+    const blames = error instanceof ArgumentTypeError || error instanceof ArgumentRangeError;
+    const isNamed = argument === undefined || new RegExp(`(?<!\\w)(${argument})(?!\\w)`).test(message);
+    return blames && !isNamed ? `does not name ${argument}: ${message}` : undefined;
   }
 }
+
+function textOf(error: unknown): string {
+  try {
+    return `untyped: ${String(error).slice(0, 120)}`;
+  } catch {
+    return "an error that cannot be printed";
+  }
+}
+
+export type Call = (...args: never[]) => unknown;
+
+/**
+ * What is wrong with the errors of a call in which one argument after the other is each odd value.
+ *
+ * @param valid a call that works: its arguments by name, in their order
+ */
+export async function faultsOf(call: Call, valid: Readonly<Record<string, unknown>>): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of Object.keys(valid)) {
+    for (const [label, make] of Object.entries(oddValues)) {
+      const args = Object.entries(valid).map(([other, value]) => (other === name ? make() : value));
+      const fault = await faultOf(() => (call as (...args: unknown[]) => unknown)(...args), name);
+      if (fault !== undefined) found.push(`${name} = ${label}: ${fault}`);
+    }
+  }
+  return found;
+}
+
+/** Methods of a class, as its prototype has them. */
+export const methodsOf = (type: { readonly prototype: object }): string[] =>
+  Object.entries(Object.getOwnPropertyDescriptors(type.prototype))
+    .filter(([name, { value }]) => name !== "constructor" && typeof value === "function")
+    .map(([name]) => name)
+    .sort();
