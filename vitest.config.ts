@@ -11,6 +11,7 @@ const simtTests = [
   "test/ops/**/*.test.ts",
   "test/native/gpu.test.ts",
   "test/native/lifecycle.test.ts",
+  "test/native/progress.test.ts",
   "test/native/threads.test.ts",
   "test/models/goldens.test.ts",
   "test/models/simt.test.ts",

@@ -69,6 +69,8 @@ interface Native {
   liveHandles(): Readonly<Record<"devices" | "memory" | "streams" | "graphs" | "files", number>>;
   createStream(device: Handle): Handle;
   disposeStream(stream: Handle): void;
+  /** A count that grows while the commands of the stream go on. Never waits. */
+  progress(stream: Handle): number;
   write(stream: Handle, memory: Handle, byteOffset: number, data: ArrayBufferView): void;
   copyFile(
     stream: Handle,

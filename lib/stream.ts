@@ -22,6 +22,8 @@ export class Stream {
   readonly #arena: Arena;
   readonly #onDispose: () => void;
   #disposed = false;
+  /** Where `progress` has stopped, once there is no native stream any more. */
+  #lastProgress: number | undefined;
 
   private constructor(device: Device, handle: Handle, onDispose: () => void) {
     this.device = device;
@@ -49,6 +51,11 @@ export class Stream {
   get handle(): Handle {
     if (this.#disposed) throw new ClosedError("stream");
     return this.#handle;
+  }
+
+  /** A count that grows while commands go on, and stands still while one does not end. Never waits. @internal */
+  get progress(): number {
+    return this.#lastProgress ?? native.progress(this.#handle);
   }
 
   /** Bytes that the arena of step temporaries has reserved. */
@@ -139,6 +146,7 @@ export class Stream {
     await finished;
     abandonWaiters(this.#handle);
     this.#arena.dispose();
+    this.#lastProgress = this.progress;
     native.disposeStream(this.#handle);
   }
 

@@ -77,7 +77,11 @@ export class Engine {
   ) {
     this.#scheduler = scheduler;
     this.#runner = runner;
-    this.#watchdog = new Watchdog(options.stepTimeoutMs, (error) => this.#die(error));
+    this.#watchdog = new Watchdog(
+      options.stepTimeoutMs,
+      () => runner.progress,
+      (error) => this.#die(error),
+    );
     this.#checkIntegrity = options.checkIntegrity ?? false;
   }
 
@@ -178,7 +182,6 @@ export class Engine {
       else this.#die(error);
     }
     this.#inFlight--;
-    this.#watchdog.progress();
     if (!this.#failure) this.#pump();
     if (this.#inFlight === 0) this.#quiet();
   }

@@ -48,8 +48,9 @@ export interface LLMOptions {
   /** Replay decode steps as captured graphs. Default true. */
   readonly graphs?: boolean;
   /**
-   * A step that takes longer ends the engine (ERR_STALLED), in milliseconds. Time in which this process was busy or stopped does
-   * not count. Default 300000.
+   * A device that finishes nothing of a step for that long ends the engine (ERR_STALLED), in milliseconds. The step itself may
+   * take longer; on a GPU what is finished shows when a step ends. Time in which this process was busy or stopped does not
+   * count. Default 300000.
    */
   readonly stepTimeoutMs?: number;
   /** Branch, tag or commit of a hub id. Default "main". */

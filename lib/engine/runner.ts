@@ -112,6 +112,11 @@ export class ModelRunner {
     this.#logprobs = new LogprobReader(model, stream);
   }
 
+  /** A number that changes while the device goes on with what was submitted. */
+  get progress(): number {
+    return this.#stream.progress;
+  }
+
   /** Queues a step. Steps must be submitted in the order in which they were scheduled. */
   async submit(step: ScheduledStep, needsOf: (request: Request) => RequestNeeds): Promise<StepResult> {
     const stream = this.#stream;

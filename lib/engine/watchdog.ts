@@ -1,6 +1,7 @@
 /**
- * Ends an engine whose device does not come back. What counts are looks at it, not the time between them: a process that was
- * busy, stopped or suspended meanwhile has looked once, and the results that waited for it arrive before its next look.
+ * Ends an engine whose device does not come back. What it watches is the device's own count of what has ended, so a step may
+ * take as long as it likes while its commands go on. What counts are looks at it, not the time between them: a process that was
+ * busy, stopped or suspended meanwhile has looked once, and the device may go on before its next look.
  */
 import { WarploopError } from "../errors.js";
 
@@ -10,29 +11,31 @@ const leastLooks = 4;
 export class Watchdog {
   readonly #timeoutMs: number;
   readonly #periodMs: number;
+  readonly #progress: () => number;
   readonly #onStall: (error: WarploopError) => void;
   #timer: NodeJS.Timeout | undefined;
-  /** Since the last step that ended. */
+  #lastProgress = 0;
+  /** Since the last progress. */
   #looks = 0;
 
-  /** @param timeoutMs observed without progress, after which `onStall` is called with ERR_STALLED */
-  constructor(timeoutMs: number, onStall: (error: WarploopError) => void) {
+  /**
+   * @param timeoutMs observed without progress, after which `onStall` is called with ERR_STALLED
+   * @param progress a number that changes while the device goes on
+   */
+  constructor(timeoutMs: number, progress: () => number, onStall: (error: WarploopError) => void) {
     this.#timeoutMs = timeoutMs;
     this.#periodMs = Math.min(longestPeriodMs, timeoutMs / leastLooks);
+    this.#progress = progress;
     this.#onStall = onStall;
   }
 
   /** A step is on its way, and none was before. */
   start(): void {
-    this.progress();
     this.stop();
+    this.#lastProgress = this.#progress();
+    this.#looks = 0;
     this.#timer = setInterval(() => this.#look(), this.#periodMs);
     this.#timer.unref();
-  }
-
-  /** A step has ended. */
-  progress(): void {
-    this.#looks = 0;
   }
 
   /** No step is on its way. */
@@ -41,8 +44,14 @@ export class Watchdog {
   }
 
   #look(): void {
+    const progress = this.#progress();
+    if (progress !== this.#lastProgress) {
+      this.#lastProgress = progress;
+      this.#looks = 0;
+      return;
+    }
     if (++this.#looks * this.#periodMs < this.#timeoutMs) return;
-    const message = `engine: a step has not finished within ${this.#timeoutMs / 1000} s (stepTimeoutMs)`;
+    const message = `engine: the device has finished nothing for ${this.#timeoutMs / 1000} s (stepTimeoutMs)`;
     this.#onStall(new WarploopError("ERR_STALLED", message));
   }
 }

@@ -118,6 +118,12 @@ Napi::Value hold(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// progress(stream): a count that grows while its commands go on
+Napi::Value progress(const Napi::CallbackInfo& info) {
+  const uint64_t count = state_of(info.Env()).streams.get(number(info, 0))->progress();
+  return Napi::Number::New(info.Env(), static_cast<double>(count));
+}
+
 /// beginCapture(stream)
 Napi::Value begin_capture(const Napi::CallbackInfo& info) {
   state_of(info.Env()).streams.get(number(info, 0))->begin_capture();
@@ -159,6 +165,7 @@ Napi::Value on_settled(const Napi::CallbackInfo& info) {
 void register_streams(Napi::Env env, Napi::Object exports) {
   method<create_stream>(env, exports, "createStream");
   method<dispose_stream>(env, exports, "disposeStream");
+  method<progress>(env, exports, "progress");
   method<write>(env, exports, "write");
   method<copy_file>(env, exports, "copyFile");
   method<read>(env, exports, "read");

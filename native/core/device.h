@@ -44,12 +44,18 @@ class Executor {
   /// A failure that came to light after the command that caused it had returned. Null: none so far.
   virtual const StreamFailure* late_failure() const { return nullptr; }
 
+  /// Counts what has ended: commands, those of replays one by one, and what the device reports later. For a
+  /// watchdog on any thread: a number that stands still means that one piece of work does not end.
+  uint64_t progress() const { return progress_.load(std::memory_order_relaxed); }
+  void advance() { progress_.fetch_add(1, std::memory_order_relaxed); }
+
   /// Tells this executor from every other of the process, also from those that have ended.
   uint64_t id() const { return id_; }
 
  private:
   static inline std::atomic<uint64_t> next_id_{1};
   const uint64_t id_ = next_id_.fetch_add(1);
+  std::atomic<uint64_t> progress_{0};
 };
 
 /// What a device says about itself.

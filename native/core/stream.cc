@@ -121,6 +121,7 @@ void Stream::run_batch() {
   batch_.for_each([this](const Command& c) {
     taken_++;
     run(c);
+    executor_->advance();
   });
   batch_.clear();
 }

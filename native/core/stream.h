@@ -47,6 +47,9 @@ class Stream {
     enqueue({device_->ops()[static_cast<int>(op)], describe, op, sizeof(Params)}, &p);
   }
 
+  /// Grows while the commands of the stream go on (Executor::progress). Any thread, never waits.
+  uint64_t progress() const { return executor_->progress(); }
+
   /// Queues host work: copies, reads, releases, replays.
   void host(HostFn fn);
 

@@ -74,6 +74,7 @@ void CpuExecutor::replay(Graph& graph) {
   graph.commands.for_each([this](const Command& c) {
     try {
       c.run(c.params(), *this);
+      advance();
     } catch (const std::exception& e) {
       fail_execution(name_of(c.op), ": ", e.what(), " (", c.describe(c.params()), ")");
     }

@@ -99,7 +99,10 @@ const std::byte* CudaExecutor::download(void* host, const void* device, size_t b
 void CudaExecutor::then(Done done) {
   Completion completion;
   completion.copies = std::exchange(copies_, {});
-  completion.done = std::move(done);
+  completion.done = [this, done = std::move(done)](const StreamFailure* failure) {
+    advance();
+    done(failure);
+  };
   try {  // whoever waits is told of a failure in turn, not by an exception
     use_gpu(gpu_);
     completion.event = completions_.take_event();

@@ -100,6 +100,8 @@ export class StubRunner {
     resolve: (result: StepResult) => void;
     reject: (error: Error) => void;
   }[] = [];
+  /** As a device counts: grows with the steps that end, and otherwise when the test says so. */
+  progress = 0;
   /** Thrown by the next submit. */
   refusal: Error | undefined;
 
@@ -111,6 +113,7 @@ export class StubRunner {
   /** Ends a step well, or with the statuses of its samples. */
   settle(index: number, statuses?: readonly number[]): void {
     const { step, resolve } = this.steps[index]!;
+    this.progress++;
     const prompt = step.sequences
       .filter(({ start }) => start === 0)
       .map(({ request }) => ({ request, position: 0, logprobs: null, logits: null, isFinite: true }));

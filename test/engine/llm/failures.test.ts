@@ -142,6 +142,20 @@ describe("a step that fails", () => {
     expect(recorders.map(({ tokens }) => tokens)).toEqual([[], []]);
   });
 
+  it("by taking too long for one operation, not for all of a step", async () => {
+    const runner = new StubRunner();
+    const engine = runner.engine(100);
+    const recorders = add(engine, 1);
+    const goesOn = setInterval(() => runner.progress++, 10);
+    await new Promise((resolve) => setTimeout(resolve, 500)); // one step, five times the limit
+    expect(engine.stats.state).toBe("running");
+    clearInterval(goesOn);
+    await until(() => engine.stats.state === "dead");
+    expect(recorders[0]!.ends).toEqual([expect.objectContaining({ code: "ERR_STALLED" })]);
+    for (const index of runner.steps.keys()) runner.settle(index);
+    await engine.close();
+  });
+
   it("but not because this thread was busy or the process stopped", async () => {
     const runner = new StubRunner();
     const engine = runner.engine(400);
