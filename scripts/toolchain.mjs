@@ -47,7 +47,7 @@ export function findToolchain(wanted) {
   const names = [process.env["CXX"], "c++", "g++", "clang++"];
   const compiler = names.find((name) => name && which(name));
   if (!compiler) {
-    return { problem: `there is no C++20 compiler (g++ 11, clang 14 or newer): ${installHint}` };
+    return { problem: `there is no C++20 compiler (g++ 12, clang 14 or newer): ${installHint}` };
   }
   const canCmake = hasRecentCmake() && Boolean(which("ninja") ?? which("make"));
   const canGyp = process.platform === "linux" && Boolean(which("python3") && which("make"));

@@ -106,6 +106,14 @@ describe("docs/options.md", () => {
   });
 });
 
+it("README, docs and the build name the same compiler", () => {
+  const files = ["README.md", "docs/use-in-your-app.md", "scripts/toolchain.mjs"];
+  const named = files.map((file) =>
+    [...read(file).matchAll(/g\+\+ (\d+)(?:,| or newer)/g)].map(([, version]) => version),
+  );
+  expect(named).toEqual(files.map(() => [named[0]?.[0]]));
+});
+
 describe("docs/errors.md", () => {
   const page = read("docs/errors.md");
   const ofNode = ["ERR_SCRIPT_EXECUTION_TIMEOUT", "ERR_WORKER_OUT_OF_MEMORY"]; // caught, and thrown as errors of ours

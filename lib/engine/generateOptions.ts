@@ -173,7 +173,8 @@ function resolveSampling(
     topK: number("topK", defaults.topK),
     topP: number("topP", defaults.topP),
     minP: number("minP", defaults.minP),
-    repetitionPenalty: number("repetitionPenalty", defaults.repetitionPenalty),
+    // Not a way of sampling: transformers applies it to greedy decoding, too (GenerationMixin._get_logits_processor).
+    repetitionPenalty: number("repetitionPenalty", sampling.repetitionPenalty),
     presencePenalty: number("presencePenalty"),
     frequencyPenalty: number("frequencyPenalty"),
     seed,

@@ -73,12 +73,12 @@ export class LLM {
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
     const resolved = resolveOptions(options);
     const { onProgress, signal, dtype } = resolved;
-    const { folder, description } = await fetchModel(pathOrId, resolved);
-    const { config } = description;
-    const tokenizer = await Tokenizer.load(folder);
-    const template = await ChatTemplate.load(folder);
-    const device = openDevice(resolved);
+    const device = openDevice(resolved); // before anything is fetched for it
     try {
+      const { folder, description } = await fetchModel(pathOrId, resolved);
+      const { config } = description;
+      const tokenizer = await Tokenizer.load(folder);
+      const template = await ChatTemplate.load(folder);
       const stream = device.createStream();
       const model = await loadModel(folder, { stream, dtype, description, onProgress, signal });
       signal?.throwIfAborted(); // the last report of progress may have aborted

@@ -17,7 +17,7 @@ import { loadWeights, storedDtype, type LoadProgress } from "./loadWeights.js";
 import type { Model, ModelDefinition } from "./model.js";
 import type { ModelWeights } from "./modelWeights.js";
 import { refuseQuantizationFiles } from "./quantization.js";
-import { findFamily, supportedArchitectures } from "./registry.js";
+import { architectureOf, findFamily, supportedArchitectures } from "./registry.js";
 
 export type { DTypeOption } from "./activationDtype.js";
 export type { LoadProgress } from "./loadWeights.js";
@@ -25,6 +25,7 @@ export type { LoadProgress } from "./loadWeights.js";
 /** What the small files of a checkpoint say: everything that can be known before its weights are there. */
 export interface ModelDescription {
   readonly config: ModelConfigJson;
+  readonly architecture: string;
   readonly definition: ModelDefinition;
   /** Positions that the model will be loaded for. */
   readonly contextLength: number;
@@ -41,10 +42,11 @@ export interface ModelDescription {
 export async function describeModel(folder: string, asked?: number): Promise<ModelDescription> {
   await refuseAdapter(folder);
   const config = await readConfig(folder);
-  const family = findFamily(config.architecture, config.file, config.reader.json["model_type"]);
+  const architecture = architectureOf(config);
+  const family = findFamily(architecture, config.file, config.reader.json["model_type"]);
   const definition = family(config.reader);
   await refuseQuantizationFiles(folder, supportedArchitectures);
-  return { config, definition, contextLength: chooseContextLength(definition, asked) };
+  return { config, architecture, definition, contextLength: chooseContextLength(definition, asked) };
 }
 
 export interface LoadModelOptions {
@@ -111,13 +113,13 @@ function* writeRows(stream: Stream, tensor: Tensor, data: Float32Array): Steps<v
 }
 
 function makeModel(
-  { config, definition, contextLength }: ModelDescription,
+  { architecture, definition, contextLength }: ModelDescription,
   { forward, logits }: Decoder,
   { weights, dtype }: { readonly weights: ModelWeights; readonly dtype: FloatDType },
 ): Model {
   const shape = {
     ...definition.shape,
-    architecture: config.architecture,
+    architecture,
     maxPositions: contextLength,
     dtype,
     weightBytes: weights.bytes,

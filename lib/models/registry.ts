@@ -1,7 +1,8 @@
 /**
- * Which family runs which architecture: one line per name of `architectures` in config.json.
+ * Which family runs which architecture: one line per name of `architectures` in config.json, and its `model_type`.
  */
 import { CheckpointError } from "../errors.js";
+import type { ModelConfigJson } from "../weights/config.js";
 import { show } from "../weights/json.js";
 import { gpt2 } from "./gpt2.js";
 import { llama, mistral } from "./llama.js";
@@ -11,17 +12,38 @@ import { refuseQuantization } from "./quantization.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3Moe.js";
 
-const families: ReadonlyMap<string, ModelFamily> = new Map([
-  ["GPT2LMHeadModel", gpt2],
-  ["LlamaForCausalLM", llama],
-  ["MistralForCausalLM", mistral],
-  ["MixtralForCausalLM", mixtral],
-  ["Qwen3ForCausalLM", qwen3],
-  ["Qwen3MoeForCausalLM", qwen3Moe],
-]);
+interface Row {
+  readonly architecture: string;
+  /** `model_type`, whose class for causal language models this is (MODEL_FOR_CAUSAL_LM_MAPPING_NAMES of transformers). */
+  readonly modelType: string;
+  readonly family: ModelFamily;
+}
+
+const rows: readonly Row[] = [
+  { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },
+  { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
+  { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },
+  { architecture: "MixtralForCausalLM", modelType: "mixtral", family: mixtral },
+  { architecture: "Qwen3ForCausalLM", modelType: "qwen3", family: qwen3 },
+  { architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", family: qwen3Moe },
+];
+const families = new Map(rows.map(({ architecture, family }) => [architecture, family]));
+const byModelType = new Map(rows.map(({ architecture, modelType }) => [modelType, architecture]));
 
 /** Names that `findFamily` knows. */
 export const supportedArchitectures: readonly string[] = [...families.keys()];
+
+/**
+ * The architecture of a checkpoint: the one that config.json names, else that of its `model_type`.
+ *
+ * @throws CheckpointError ERR_CHECKPOINT_CONFIG without either; ERR_UNSUPPORTED_ARCHITECTURE for a model type that is not supported
+ */
+export function architectureOf({ architecture, reader }: ModelConfigJson): string {
+  if (architecture !== undefined) return architecture;
+  if (!reader.has("model_type")) reader.fail("architectures", "a list with the name of a class");
+  const modelType = reader.string("model_type");
+  return byModelType.get(modelType) ?? refuse(`model type ${show(modelType)}`, reader.file);
+}
 
 /**
  * The family of an architecture. It refuses quantised weights and fields that it does not have.
@@ -39,9 +61,13 @@ export function findFamily(architecture: string, file: string, modelType?: unkno
     };
   }
   const named = modelType === undefined ? "" : ` of model type ${show(modelType)}`;
+  return refuse(`architecture ${show(architecture)}${named}`, file);
+}
+
+function refuse(what: string, file: string): never {
   throw new CheckpointError(
     "ERR_UNSUPPORTED_ARCHITECTURE",
-    `${file}: architecture ${show(architecture)}${named} is not supported: its forward pass is missing here; ` +
+    `${file}: ${what} is not supported: its forward pass is missing here; ` +
       `supported are ${supportedArchitectures.join(", ")}`,
     { file },
   );

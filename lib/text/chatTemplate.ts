@@ -136,8 +136,9 @@ export class ChatTemplate {
 
   /** The text of what `renderChat` made of a job. @throws TextError ERR_CHAT_TEMPLATE if it failed */
   textOf(rendered: RenderedChat): RenderedText {
-    if ("text" in rendered) return rendered;
-    throw this.error(`the chat template failed: ${rendered.error}`);
+    if (!("text" in rendered)) throw this.error(`the chat template failed: ${rendered.error}`);
+    if (rendered.text === "") throw this.error("the chat template writes nothing for these messages");
+    return rendered;
   }
 
   /** An error about this template. */

@@ -15,8 +15,8 @@ export type { SamplingDefaults } from "./fileDefaults.js";
 export interface ModelConfigJson {
   /** Path of config.json. */
   readonly file: string;
-  /** First of `architectures`, such as "LlamaForCausalLM". */
-  readonly architecture: string;
+  /** First of `architectures`, such as "LlamaForCausalLM"; undefined where the file has none. */
+  readonly architecture: string | undefined;
   /** Fields of config.json. */
   readonly reader: ConfigReader;
   /** Ids that end a generation: those of config.json and those of generation_config.json. */
@@ -33,7 +33,7 @@ const maxConfigBytes = 16_000_000;
  *
  * @param folder path of the checkpoint folder
  * @throws CheckpointError ERR_CHECKPOINT_MISSING if config.json is not there; ERR_CHECKPOINT_CONFIG for a file that is no
- * JSON object, and for config.json without a class
+ * JSON object, and for `architectures` that is no list of names
  */
 export async function readConfig(folder: string): Promise<ModelConfigJson> {
   const reader = await readReader(join(folder, "config.json"));
@@ -63,7 +63,8 @@ async function readReader(file: string): Promise<ConfigReader | undefined> {
   return json && new ConfigReader(file, json);
 }
 
-function readArchitecture(reader: ConfigReader): string {
+function readArchitecture(reader: ConfigReader): string | undefined {
+  if (!reader.has("architectures")) return undefined;
   const { architectures } = reader.json;
   const first: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
   return typeof first === "string" ? first : reader.fail("architectures", "a list with the name of a class");

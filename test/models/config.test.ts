@@ -3,7 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { chooseContextLength } from "../../lib/models/limits.js";
 import type { ModelDefinition } from "../../lib/models/model.js";
-import { findFamily, supportedArchitectures } from "../../lib/models/registry.js";
+import { architectureOf, findFamily, supportedArchitectures } from "../../lib/models/registry.js";
+import type { ModelConfigJson } from "../../lib/weights/config.js";
 import { ConfigReader } from "../../lib/weights/configReader.js";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -49,6 +50,24 @@ function namesOf({ weights }: ModelDefinition, slot: string): readonly string[] 
 describe("registry", () => {
   it("knows every architecture of this table", () => {
     expect([...supportedArchitectures].sort()).toEqual(Object.keys(bases).sort());
+  });
+
+  it("takes the class of the model type where no architecture is named", () => {
+    const named = (json: Fields) => {
+      const reader = new ConfigReader("config.json", json);
+      return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
+    };
+    const types = ["gpt2", "llama", "mistral", "mixtral", "qwen3", "qwen3_moe"];
+    expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
+    const code = "ERR_CHECKPOINT_CONFIG";
+    const message = expect.stringContaining(
+      "architectures: expected a list with the name of a class",
+    ) as unknown;
+    expect(named({})).toThrow(expect.objectContaining({ code, message }));
+    expect(named({ model_type: 5 })).toThrow(expect.objectContaining({ code }));
+    const unsupported = { code: "ERR_UNSUPPORTED_ARCHITECTURE" };
+    for (const model_type of ["mamba", "toString", ""])
+      expect(named({ model_type })).toThrow(expect.objectContaining(unsupported));
   });
 
   it("lists what is supported when it does not know an architecture", () => {

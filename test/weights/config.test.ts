@@ -182,12 +182,6 @@ describe("readConfig", () => {
     ["not JSON", "{", undefined, /config.json: not valid JSON/],
     ["NaN is not JSON", '{"a": NaN}', undefined, /config.json: not valid JSON/],
     ["not an object", "[1]", undefined, /expected a JSON object, got \[1\]/],
-    [
-      "no architectures",
-      {},
-      undefined,
-      /architectures: expected a list with the name of a class, got nothing/,
-    ],
     ["empty architectures", { architectures: [] }, undefined, /architectures: .* got \[\]/],
     ["generation config that is not JSON", base, "oops", /generation_config.json: not valid JSON/],
     ["config of 17 MB", " ".repeat(17_000_000), undefined, /at most 16000000 bytes, got 17000000/],

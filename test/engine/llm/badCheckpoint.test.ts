@@ -219,6 +219,29 @@ describe("a checkpoint with something odd", () => {
     expect(greedy.tokenIds).not.toEqual(explicit.tokenIds);
   });
 
+  it("a repetition penalty is no matter of sampling: greedy decoding has it, too", async () => {
+    const plain = await loadLLM(modelFolder("tiny-draft"));
+    const greedy = (llm: LLM, options = {}) => llm.generate("Once", { maxTokens: 20, ...options }).result();
+    const [without, penalised] = [await greedy(plain), await greedy(plain, { repetitionPenalty: 1.8 })];
+    await plain.close();
+    expect(penalised.tokenIds).not.toEqual(without.tokenIds);
+    for (const do_sample of [false, undefined]) {
+      const edit = fields("generation_config.json", { do_sample, top_k: 3, repetition_penalty: 1.8 });
+      await using llm = await loadLLM(await copyOf(modelFolder("tiny-draft"), edit));
+      expect((await greedy(llm)).tokenIds).toEqual(penalised.tokenIds);
+      expect((await greedy(llm, { repetitionPenalty: 1 })).tokenIds).toEqual(without.tokenIds);
+    }
+  });
+
+  it("a chat template that writes nothing is named", async () => {
+    const edit = fields("tokenizer_config.json", { chat_template: "{% if false %}x{% endif %}" });
+    await using llm = await loadLLM(await copyOf(modelFolder("tiny-draft"), edit));
+    await expect(llm.chat([{ role: "user", content: "x" }]).result()).rejects.toMatchObject({
+      ...{ name: "TextError", code: "ERR_CHAT_TEMPLATE" },
+      message: expect.stringMatching(/tokenizer_config\.json: .*nothing/) as unknown,
+    });
+  });
+
   it("sampling defaults without meaning are off, and warned about", async () => {
     const bad = { temperature: "hot", top_k: -1, top_p: 1.5, min_p: null, repetition_penalty: 0 };
     const edit = fields("generation_config.json", { do_sample: true, ...bad, eos_token_id: -1 });

@@ -32,6 +32,12 @@ const cases: readonly Case[] = [
     says: ['"FalconForCausalLM"', '"falcon"', "forward pass is missing", runs],
   },
   {
+    name: "a model type that is missing, without architectures",
+    config: { model_type: "falcon" },
+    code: "ERR_UNSUPPORTED_ARCHITECTURE",
+    says: ['model type "falcon"', "forward pass is missing", runs],
+  },
+  {
     name: "quantised weights",
     config: { ...llama, quantization_config: { quant_method: "gptq", bits: 4 } },
     code: "ERR_CHECKPOINT_CONFIG",
@@ -149,4 +155,19 @@ test("a model that runs is fetched whole, the weights after the check, and loads
   await using llm = await LLM.load(repoId, { device: "cpu", threads: 1 });
   expect(llm.shape.architecture).toBe("LlamaForCausalLM");
   expect(requested()).toEqual(names);
+});
+
+test("without architectures the model type names the class", async () => {
+  const { architectures: _, ...fields } = llama;
+  const folder = await writeCheckpoint(llama, tinyTensors(llama));
+  await writeFile(join(folder, "config.json"), JSON.stringify({ ...fields, architectures: null }));
+  await using llm = await LLM.load(folder, { device: "cpu", threads: 1 });
+  expect(llm.shape.architecture).toBe("LlamaForCausalLM");
+});
+
+test("a device that is not there is reported before anything is asked of the hub", async () => {
+  await serve({ "config.json": json(llama), "model.safetensors": shard });
+  const error = { name: "DeviceError", code: "ERR_DEVICE" };
+  await expect(LLM.load(repoId, { device: "cuda:99" })).rejects.toMatchObject(error);
+  expect(server!.requests).toEqual([]);
 });
