@@ -3,6 +3,7 @@
  * built for them.
  */
 import { checkSizes, describe, readArguments } from "./arguments.js";
+import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import { byteLength, checkDType, type DType, type FloatDType } from "./dtype.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError, DeviceError } from "./errors.js";
 import { type Handle, native } from "./native.js";
@@ -41,7 +42,8 @@ export class Device {
   /** Dtypes whose matrix products the hardware computes. */
   readonly fastDtypes: readonly FloatDType[];
 
-  private constructor(handle: Handle) {
+  private constructor(key: ConstructKey, handle: Handle) {
+    requireKey(key, "Device", 'Device.open("auto")');
     this.#handle = handle;
     const info = native.deviceInfo(handle);
     this.name = info.name;
@@ -69,7 +71,7 @@ export class Device {
           "`npx warploop build --cuda` adds it (it needs nvcc of CUDA 13), `npx warploop doctor` says what there is",
       );
     }
-    return new Device(native.openDevice(chosen, threads));
+    return new Device(constructKey, native.openDevice(chosen, threads));
   }
 
   /** Names that `open` takes on this machine, the best one first. */

@@ -3,6 +3,7 @@
  * is data in tensors that were written before; shapes and addresses are fixed.
  */
 import { streamHandle } from "./arguments.js";
+import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import type { Device } from "./device.js";
 import { type Handle, native } from "./native.js";
 import type { Stream } from "./stream.js";
@@ -12,14 +13,15 @@ export class Graph {
   readonly #device: Device;
   #disposed = false;
 
-  private constructor(handle: Handle, device: Device) {
+  private constructor(key: ConstructKey, handle: Handle, device: Device) {
+    requireKey(key, "Graph", "stream.capture(body)");
     this.#handle = handle;
     this.#device = device;
   }
 
   /** For `stream.capture()`. @internal */
   static create(handle: Handle, device: Device): Graph {
-    return new Graph(handle, device);
+    return new Graph(constructKey, handle, device);
   }
 
   /** Queues the whole recording on a stream of the device it was recorded on. @throws ArgumentTypeError for another */

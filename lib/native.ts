@@ -1,5 +1,6 @@
 /**
- * The typed face of the addon: every native function, and the promises that the addon settles. Handles are numbers that
+ * The typed face of the addon: every native function, and the promises that the addon settles. The addon is loaded when it is first
+ * used, so that an import never fails for want of it. Handles are numbers that
  * native/bind/handles.h checks; only lib/{device,stream,graph,tensor}.ts, lib/weights/weightFile.ts and
  * lib/text/timeLimit.ts call these directly; ops go through `Stream.run`.
  */
@@ -113,12 +114,22 @@ function takeWaiter(token: number): Waiter | undefined {
   return waiter;
 }
 
-const addon = loadAddon() as Native;
+/**
+ * The addon, once anything of it has been asked for; until then something that loads it.
+ * @throws NativeLoadError from the first use, and again from each one until it can be loaded
+ */
+export let native: Native = new Proxy({} as Native, { get: (_, name) => load()[name as keyof Native] });
 
-/** Copies, because V8 reads a property of a literal much faster than one of an object that Node-API filled (bench/overhead.ts). */
-export const native: Native = { ...addon, ops: { ...addon.ops } };
+function load(): Native {
+  const addon = loadAddon() as Native;
+  addon.onError(errorOf);
+  addon.onSettled(settleWaiters);
+  // Copies, because V8 reads a property of a literal much faster than one of an object that Node-API filled (bench/overhead.ts).
+  native = { ...addon, ops: { ...addon.ops } };
+  return native;
+}
 
-native.onError((code, message, neededBytes, freeBytes) => {
+function errorOf(code: string, message: string, neededBytes: number, freeBytes: number): Error {
   switch (code) {
     case "ERR_ARGUMENT_TYPE":
       return new ArgumentTypeError(message);
@@ -133,16 +144,16 @@ native.onError((code, message, neededBytes, freeBytes) => {
     default:
       return new WarploopError(code, message);
   }
-});
+}
 
-native.onSettled((settled) => {
+function settleWaiters(settled: readonly Settled[]): void {
   for (const { token, data, op, message } of settled) {
     const waiter = takeWaiter(token);
     if (!waiter) continue;
     if (data) waiter.resolve(data);
     else waiter.reject(new ExecutionError(message ?? "unknown failure", op ?? ""));
   }
-});
+}
 
 /** Starts an asynchronous native call; the promise settles when the addon reports `token`. */
 export function settle(stream: Handle, start: (token: number) => void): Promise<ArrayBuffer> {

@@ -3,6 +3,7 @@
  * graph can be replayed. Closing a scope rewinds the arena; since commands run in order, memory that a later command
  * reuses is no longer needed by an earlier one.
  */
+import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import type { DType } from "./dtype.js";
 import { bytesOf, type Device } from "./device.js";
 import { ArgumentTypeError } from "./errors.js";
@@ -82,7 +83,8 @@ export class Scope {
   readonly #depth: number;
   #closed = false;
 
-  private constructor(arena: Arena, mark: Mark, depth: number) {
+  private constructor(key: ConstructKey, arena: Arena, mark: Mark, depth: number) {
+    requireKey(key, "Scope", "stream.scope()");
     this.#arena = arena;
     this.#mark = mark;
     this.#depth = depth;
@@ -90,7 +92,7 @@ export class Scope {
 
   /** For `stream.scope()`. @internal */
   static create(arena: Arena, mark: Mark, depth: number): Scope {
-    return new Scope(arena, mark, depth);
+    return new Scope(constructKey, arena, mark, depth);
   }
 
   close(): void {

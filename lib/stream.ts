@@ -5,6 +5,7 @@
  * and every wait rejects with the first failure (ExecutionError).
  */
 import { describe, readArguments, otherDevice } from "./arguments.js";
+import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import type { Device } from "./device.js";
 import type { DType, HostArray } from "./dtype.js";
 import { ArgumentTypeError, ClosedError } from "./errors.js";
@@ -25,7 +26,8 @@ export class Stream {
   /** Where `progress` has stopped, once there is no native stream any more. */
   #lastProgress: number | undefined;
 
-  private constructor(device: Device, handle: Handle, onDispose: () => void) {
+  private constructor(key: ConstructKey, device: Device, handle: Handle, onDispose: () => void) {
+    requireKey(key, "Stream", "device.createStream()");
     this.device = device;
     this.#handle = handle;
     this.#arena = new Arena(device);
@@ -34,7 +36,7 @@ export class Stream {
 
   /** For `device.createStream()`. @internal */
   static create(device: Device, handle: Handle, onDispose: () => void): Stream {
-    return new Stream(device, handle, onDispose);
+    return new Stream(constructKey, device, handle, onDispose);
   }
 
   /** True for streams alone, and never runs code of `value`. @internal */

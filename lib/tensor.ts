@@ -5,6 +5,7 @@
  * a stream's arena and end with its scope.
  */
 import { checkSizes, describe, isInstance, streamHandle } from "./arguments.js";
+import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import type { Device } from "./device.js";
 import {
   byteLength,
@@ -29,7 +30,14 @@ export class Memory {
   readonly #onDispose: (memory: Memory) => void;
   #disposed = false;
 
-  private constructor(device: Device, handle: Handle, bytes: number, onDispose: (memory: Memory) => void) {
+  private constructor(
+    key: ConstructKey,
+    device: Device,
+    handle: Handle,
+    bytes: number,
+    onDispose: (memory: Memory) => void,
+  ) {
+    requireKey(key, "Memory", "device.allocate(bytes)");
     this.device = device;
     this.handle = handle;
     this.bytes = bytes;
@@ -38,7 +46,7 @@ export class Memory {
 
   /** For `device.allocate()`. @internal */
   static create(device: Device, handle: Handle, bytes: number, onDispose: (memory: Memory) => void): Memory {
-    return new Memory(device, handle, bytes, onDispose);
+    return new Memory(constructKey, device, handle, bytes, onDispose);
   }
 
   get disposed(): boolean {
@@ -64,12 +72,14 @@ export class Tensor {
 
   /** Without strides it is contiguous. @throws ArgumentTypeError, ArgumentRangeError; that it lies inside its memory is checked by what uses it */
   private constructor(
+    key: ConstructKey,
     memory: Memory,
     dtype: DType,
     shape: readonly number[],
     strides: readonly number[] | undefined,
     byteOffset = 0,
   ) {
+    requireKey(key, "Tensor", "device.empty, stream.fromArray or Tensor.packed");
     if (!isInstance(memory, Memory))
       throw new ArgumentTypeError(`tensor: memory: expected a Memory, got ${describe(memory)}`);
     if (typeof byteOffset !== "number")
@@ -83,7 +93,7 @@ export class Tensor {
 
   /** A contiguous tensor over `memory`. */
   static packed(memory: Memory, dtype: DType, shape: readonly number[], byteOffset = 0): Tensor {
-    return new Tensor(memory, dtype, shape, undefined, byteOffset);
+    return new Tensor(constructKey, memory, dtype, shape, undefined, byteOffset);
   }
 
   /** Any view of `memory`; strides in elements. @internal */
@@ -94,7 +104,7 @@ export class Tensor {
     strides: readonly number[],
     byteOffset = 0,
   ): Tensor {
-    return new Tensor(memory, dtype, shape, strides, byteOffset);
+    return new Tensor(constructKey, memory, dtype, shape, strides, byteOffset);
   }
 
   /** True for tensors alone, and never runs code of `value`. @internal */
@@ -155,6 +165,7 @@ export class Tensor {
     }
     const shape = [...this.shape.slice(0, -1), ...sizes];
     return new Tensor(
+      constructKey,
       this.memory,
       this.dtype,
       shape,
@@ -173,7 +184,7 @@ export class Tensor {
     }
     const shape = this.shape.map((size, i) => (i === at ? end - start : size));
     const offset = this.byteOffset + byteLength(this.dtype, start * (this.strides[at] as number));
-    return new Tensor(this.memory, this.dtype, shape, this.strides, offset);
+    return new Tensor(constructKey, this.memory, this.dtype, shape, this.strides, offset);
   }
 
   /**

@@ -1,19 +1,19 @@
 /** The public class: a loaded model that generates text for many requests at once. */
 import { readOptions } from "../arguments.js";
+import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import type { Device } from "../device.js";
 import { ClosedError, TextError } from "../errors.js";
-import { describeModel, loadModel, type ModelDescription } from "../models/load.js";
+import { loadModel } from "../models/load.js";
 import type { Model, ModelShape } from "../models/model.js";
 import type { Stream } from "../stream.js";
 import { ChatRenderer } from "../text/chatRenderer.js";
 import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
 import { Tokenizer } from "../text/tokenizer.js";
-import { resolveModel } from "../weights/hub.js";
-import { createProgressBar } from "../weights/progressBar.js";
 import { type ChatOptions, prepareChat } from "./chatOptions.js";
 import { Engine, type EngineStats } from "./engine.js";
-import { type LLMOptions, planCapacity, type ResolvedOptions, resolveOptions } from "./engineOptions.js";
+import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
+import { fetchModel } from "./fetchModel.js";
 import { generateAll, type GenerateAllOptions, type Prompt } from "./generateAll.js";
 import {
   type GenerateContext,
@@ -59,7 +59,8 @@ export class LLM {
   readonly #intake: Intake;
   #closing: Promise<void> | undefined;
 
-  private constructor(parts: Parts) {
+  private constructor(key: ConstructKey, parts: Parts) {
+    requireKey(key, "LLM", "await LLM.load(pathOrId)");
     this.#parts = parts;
     this.#intake = new Intake(parts.engine, parts.tokenizer, parts.context);
   }
@@ -94,7 +95,17 @@ export class LLM {
       };
       const kvPages = capacity.numPages;
       const chats = new ChatRenderer(template);
-      return new LLM({ device, stream, model, runner, engine, tokenizer, chats, context, kvPages });
+      return new LLM(constructKey, {
+        device,
+        stream,
+        model,
+        runner,
+        engine,
+        tokenizer,
+        chats,
+        context,
+        kvPages,
+      });
     } catch (error) {
       await device.dispose();
       throw error;
@@ -260,31 +271,5 @@ export class LLM {
       );
     }
     return this.#intake.begin({ text, addSpecialTokens }, generation);
-  }
-}
-
-/**
- * A folder as it is, a hub id through the cache; a download shows a bar on a terminal unless the caller listens. The model is
- * described before a weight is fetched, so that one that cannot run costs nothing.
- */
-async function fetchModel(
-  pathOrId: string,
-  options: ResolvedOptions,
-): Promise<{ readonly folder: string; readonly description: ModelDescription }> {
-  const { revision, onProgress, signal, contextLength } = options;
-  const bar = createProgressBar();
-  let description: ModelDescription | undefined;
-  try {
-    const folder = await resolveModel(pathOrId, {
-      ...(revision !== undefined && { revision }),
-      ...(signal && { signal }),
-      onProgress: onProgress ?? bar.onProgress,
-      beforeWeights: async (small) => {
-        description = await describeModel(small, contextLength);
-      },
-    });
-    return { folder, description: description! };
-  } finally {
-    bar.stop();
   }
 }

@@ -4,6 +4,7 @@
  * whatever goes wrong is a TextError. Streaming is the detokenizer's business.
  */
 import { Tokenizer as Engine } from "@huggingface/tokenizers";
+import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import { TextError } from "../errors.js";
 import { inTurns, runNow, type Steps, waitFor } from "../eventLoop.js";
 import { describeError, type JsonObject } from "../weights/json.js";
@@ -71,7 +72,8 @@ export class Tokenizer {
   readonly #thread: TokenizerThread;
 
   /** Everything must be checked. */
-  private constructor(prepared: PreparedTokenizer, model: BytePairEncoding | undefined) {
+  private constructor(key: ConstructKey, prepared: PreparedTokenizer, model: BytePairEncoding | undefined) {
+    requireKey(key, "Tokenizer", "Tokenizer.load(folder), or llm.tokenizer");
     const { definition, config, file, names, tables } = prepared;
     const { byName, all, eos } = names;
     this.file = file;
@@ -94,11 +96,10 @@ export class Tokenizer {
     const named = Array.from(all.keys(), (token) => this.#idOf(token));
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
     this.specialIds = new Set([...flagged, ...named.filter(isId)]);
-    this.#specialTokens = new TextTrie(Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""));
-    this.controlTexts = controlTexts(
-      Array.from(this.specialIds, (id) => this.tokenText(id) ?? ""),
-      definition.addedTokens.map(({ content }) => content),
-    );
+    const specials = Array.from(this.specialIds, (id) => this.tokenText(id) ?? "");
+    this.#specialTokens = new TextTrie(specials);
+    const added = definition.addedTokens.map(({ content }) => content);
+    this.controlTexts = controlTexts(specials, added);
     this.#frame = isSliceable(definition, config)
       ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
       : undefined;
@@ -128,7 +129,8 @@ export class Tokenizer {
    */
   static *make(prepared: PreparedTokenizer): Steps<Tokenizer> {
     const { definition, tables } = prepared;
-    return new Tokenizer(prepared, tables && (yield* BytePairEncoding.make(definition.model, tables)));
+    const model = tables && (yield* BytePairEncoding.make(definition.model, tables));
+    return new Tokenizer(constructKey, prepared, model);
   }
 
   /**
