@@ -14,13 +14,19 @@ import {
   OutOfMemoryError,
   WarploopError,
 } from "./errors.js";
+import type { NativeOps } from "./nativeOps.js";
 import { loadAddon } from "./nativeLoader.js";
 
 /** A native object. Stale and invented handles are refused by the addon (ERR_CLOSED). */
 export type Handle = number & { readonly __handle: never };
 
-/** Queues one op on a stream, with the arguments in `Native.arguments`. */
-export type NativeOp = (stream: Handle) => void;
+/** What an argument of an op may be on its way to the addon. */
+export type ArgumentKind = "tensor" | "tensor or null" | "number" | "flag";
+
+/** Queues one op on a stream, with the arguments of these kinds in `Native.arguments`. */
+export type NativeOp<Kinds extends readonly ArgumentKind[]> = ((stream: Handle) => void) & {
+  readonly __kinds?: Kinds; // for the compiler alone
+};
 
 interface Settled {
   readonly token: number;
@@ -46,8 +52,9 @@ export interface NativeDeviceInfo {
 }
 
 interface Native {
+  /** How many numbers an op call hands over, then these numbers: see native/bind/arguments.h. */
   readonly arguments: Float64Array;
-  readonly ops: Readonly<Record<string, NativeOp>>;
+  readonly ops: NativeOps;
   devices(): readonly DeviceEntry[];
   openDevice(name: string, threads: number): Handle;
   deviceInfo(device: Handle): NativeDeviceInfo;

@@ -10,12 +10,21 @@ import type { Device } from "./device.js";
 import type { DType, HostArray } from "./dtype.js";
 import { ArgumentTypeError, ClosedError } from "./errors.js";
 import { Graph } from "./graph.js";
-import { abandonWaiters, type Handle, native, type NativeOp, settle } from "./native.js";
+import { abandonWaiters, type ArgumentKind, type Handle, native, type NativeOp, settle } from "./native.js";
 import { Arena, type Scope } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
-/** An argument of an op call: tensors, numbers and flags in the order that the op's bind function reads them. @internal */
-export type OpArgument = Tensor | number | boolean | null;
+interface ArgumentTypes {
+  readonly tensor: Tensor;
+  readonly "tensor or null": Tensor | null;
+  readonly number: number;
+  readonly flag: boolean;
+}
+
+/** The arguments of an op call, in the order in which the op's bind function reads them. @internal */
+export type OpArguments<Kinds extends readonly ArgumentKind[]> = {
+  readonly [I in keyof Kinds]: ArgumentTypes[Kinds[I]];
+};
 
 export class Stream {
   readonly device: Device;
@@ -83,22 +92,23 @@ export class Stream {
   }
 
   /** Queues one op. For lib/ops only: everybody else calls the typed functions there. @internal */
-  run(op: NativeOp | undefined, ...args: readonly OpArgument[]): void {
-    if (!op)
+  run<Kinds extends readonly ArgumentKind[]>(op: NativeOp<Kinds>, ...args: OpArguments<Kinds>): void {
+    if ((op as unknown) === undefined)
       throw new ArgumentTypeError(
         "stream: the addon lacks this op; rebuild it with `npx warploop build --force`",
       );
     const block = native.arguments;
-    let at = 0;
+    let at = 1;
     // By typeof, because instanceof and Number() cost more than all the rest of this function (bench/overhead.ts).
     for (let i = 0; i < args.length; i++) {
-      const arg = args[i];
+      const arg = args[i] as ArgumentTypes[ArgumentKind];
       if (typeof arg === "number") block[at++] = arg;
       else if (typeof arg === "boolean") block[at++] = arg ? 1 : 0;
       else if (arg == null) block[at++] = -1;
       else if (arg.device === this.device) at = arg.encode(block, at);
       else throw wrongTensor(op.name, arg, this.device);
     }
+    block[0] = at - 1;
     op(this.handle);
   }
 

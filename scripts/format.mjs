@@ -1,7 +1,10 @@
 // Formats the repository, or with --check only says what is not formatted: TypeScript, JavaScript, JSON and Markdown
-// with prettier, C++ and CUDA with clang-format.
+// with prettier, C++ and CUDA with clang-format. lib/nativeOps.ts is written anew.
 import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import path from "node:path";
+import { nativeOpsFile, nativeOpsText } from "./nativeOps.mjs";
 import { root } from "./nativeSources.mjs";
 import { repoFiles } from "./repoFiles.mjs";
 
@@ -16,9 +19,20 @@ function run(script, args) {
   );
 }
 
+/** @returns {Promise<boolean>} whether lib/nativeOps.ts says what the bind functions read */
+async function renewNativeOps() {
+  const file = path.join(root, nativeOpsFile);
+  const text = await nativeOpsText();
+  if (readFileSync(file, "utf8") === text) return true;
+  if (write) writeFileSync(file, text);
+  else console.error(`${nativeOpsFile} is not what native/ops/*/*.bind.cc read: npm run format`);
+  return write;
+}
+
 const sources = repoFiles(/^(native|test\/(atoms|mutants))\/.*\.(h|cc|cu|cuh)$/);
 const clang = write ? ["-i"] : ["--dry-run", "-Werror"];
 const results = [
+  await renewNativeOps(),
   run("prettier/bin/prettier.cjs", [write ? "--write" : "--check", "--log-level=warn", "."]),
   sources.length === 0 || run("clang-format/index.js", [...clang, ...sources]),
 ];

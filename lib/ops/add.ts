@@ -26,7 +26,7 @@ export const add = op(
   optionsOf<AddOptions>({ out: tensor }),
   (stream: Stream, a: Tensor, b: Tensor, options: AddOptions = {}): Tensor => {
     const out = options.out ?? stream.empty(a.dtype, a.shape);
-    stream.run(native.ops["add"], a, b, out);
+    stream.run(native.ops.add, a, b, out);
     return out;
   },
 );

@@ -29,7 +29,7 @@ export const argmax = op(
   optionsOf<ArgmaxOptions>({ out: tensor, status: tensor }),
   (stream: Stream, logits: Tensor, options: ArgmaxOptions = {}): Tensor => {
     const out = options.out ?? stream.empty("i32", [logits.size(0)]);
-    stream.run(native.ops["argmax"], logits, out, options.status ?? null);
+    stream.run(native.ops.argmax, logits, out, options.status ?? null);
     return out;
   },
 );

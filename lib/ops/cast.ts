@@ -25,7 +25,7 @@ export const cast = op(
   optionsOf<CastOptions>({ out: tensor }),
   (stream: Stream, x: Tensor, dtype: FloatDType, options: CastOptions = {}): Tensor => {
     const out = options.out ?? stream.empty(dtype, x.shape);
-    stream.run(native.ops["cast"], x, out, dtypeNumber(dtype));
+    stream.run(native.ops.cast, x, out, dtypeNumber(dtype));
     return out;
   },
 );

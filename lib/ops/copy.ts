@@ -18,7 +18,7 @@ export const copy = op(
   { src: tensor, dst: tensor },
   undefined,
   (stream: Stream, src: Tensor, dst: Tensor): Tensor => {
-    stream.run(native.ops["copy"], src, dst);
+    stream.run(native.ops.copy, src, dst);
     return dst;
   },
 );

@@ -29,7 +29,7 @@ export const embedding = op(
   optionsOf<EmbeddingOptions>({ dtype: floatDType, out: tensor }),
   (stream: Stream, ids: Tensor, table: Tensor, options: EmbeddingOptions = {}): Tensor => {
     const out = options.out ?? stream.empty(options.dtype ?? table.dtype, [ids.size(0), table.size(-1)]);
-    stream.run(native.ops["embedding"], ids, table, out);
+    stream.run(native.ops.embedding, ids, table, out);
     return out;
   },
 );

@@ -53,19 +53,7 @@ export const flashAttention = op(
     const { cuSeqlensQ = null, cuSeqlensK = null, causal = true, window = 0, lse = null } = options;
     const { scale = 1 / Math.sqrt(q.size(-1)) } = options;
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), v.size(-1)]);
-    stream.run(
-      native.ops["flashAttention"],
-      q,
-      k,
-      v,
-      cuSeqlensQ,
-      cuSeqlensK,
-      lse,
-      out,
-      scale,
-      window,
-      causal,
-    );
+    stream.run(native.ops.flashAttention, q, k, v, cuSeqlensQ, cuSeqlensK, lse, out, scale, window, causal);
     return out;
   },
 );

@@ -41,7 +41,7 @@ export const gelu = op(
   }),
   (stream: Stream, x: Tensor, options: GeluOptions): Tensor => {
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-    stream.run(native.ops["gelu"], x, out, geluApproximations.indexOf(options.approximate));
+    stream.run(native.ops.gelu, x, out, geluApproximations.indexOf(options.approximate));
     return out;
   },
 );

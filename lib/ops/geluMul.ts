@@ -36,7 +36,7 @@ export const geluMul = op(
   (stream: Stream, x: Tensor, options: GeluMulOptions): Tensor => {
     const F = Math.floor(x.size(-1) / 2); // an odd last axis is refused by the op
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), F]);
-    stream.run(native.ops["geluMul"], x, out, geluApproximations.indexOf(options.approximate));
+    stream.run(native.ops.geluMul, x, out, geluApproximations.indexOf(options.approximate));
     return out;
   },
 );

@@ -45,7 +45,7 @@ export const groupedLinear = op(
     const rows = order ? order.size(0) : x.size(0);
     const columns = weight.swiglu ? weight.outputs / 2 : weight.outputs;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, columns]);
-    stream.run(native.ops["groupedLinear"], x, weight.tensor, offsets, order, out, topK, weight.swiglu);
+    stream.run(native.ops.groupedLinear, x, weight.tensor, offsets, order, out, topK, weight.swiglu);
     return out;
   },
 );

@@ -24,6 +24,6 @@ export const kvStore = op(
   { k: tensor, v: tensor, kPages: tensor, vPages: tensor, slots: tensor },
   undefined,
   (stream: Stream, k: Tensor, v: Tensor, kPages: Tensor, vPages: Tensor, slots: Tensor): void => {
-    stream.run(native.ops["kvStore"], k, v, kPages, vPages, slots);
+    stream.run(native.ops.kvStore, k, v, kPages, vPages, slots);
   },
 );

@@ -39,7 +39,7 @@ export const layerNorm = op(
   ): Tensor => {
     const { eps = 1e-5 } = options;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-    stream.run(native.ops["layerNorm"], x, weight, bias, out, eps);
+    stream.run(native.ops.layerNorm, x, weight, bias, out, eps);
     return out;
   },
 );

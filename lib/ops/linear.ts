@@ -38,7 +38,7 @@ export const linear = op(
   (stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor => {
     const { bias = null, residual = null } = options;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.outputs]);
-    stream.run(native.ops["linear"], x, weight.tensor, bias, residual, out);
+    stream.run(native.ops.linear, x, weight.tensor, bias, residual, out);
     return out;
   },
 );

@@ -42,7 +42,7 @@ export const logprobs = op(
     const chosen = stream.empty("f32", [B]);
     const topIds = stream.empty("i32", [B, options.topN]);
     const topValues = stream.empty("f32", [B, options.topN]);
-    stream.run(native.ops["logprobs"], logits, ids, chosen, topIds, topValues, options.status ?? null);
+    stream.run(native.ops.logprobs, logits, ids, chosen, topIds, topValues, options.status ?? null);
     return { chosen, topIds, topValues };
   },
 );

@@ -33,7 +33,7 @@ export const moeCombine = op(
   (stream: Stream, y: Tensor, inverse: Tensor, weights: Tensor, options: MoeCombineOptions = {}): Tensor => {
     const { residual = null } = options;
     const out = options.out ?? stream.empty(options.dtype ?? y.dtype, [inverse.size(0), y.size(-1)]);
-    stream.run(native.ops["moeCombine"], y, inverse, weights, residual, out);
+    stream.run(native.ops.moeCombine, y, inverse, weights, residual, out);
     return out;
   },
 );

@@ -32,7 +32,7 @@ export const moePermute = op(
     const order = stream.empty("i32", [experts.numel]);
     const inverse = stream.empty("i32", experts.shape);
     const offsets = stream.empty("i32", [numExperts + 1]);
-    stream.run(native.ops["moePermute"], experts, order, inverse, offsets);
+    stream.run(native.ops.moePermute, experts, order, inverse, offsets);
     return { order, inverse, offsets };
   },
 );

@@ -70,7 +70,7 @@ export const moeRoute = op(
     };
     const scoreFunction = scoreFunctions.indexOf(scores);
     stream.run(
-      native.ops["moeRoute"],
+      native.ops.moeRoute,
       ...[logits, bias, weights, experts],
       ...[scoreFunction, renormalize, scale, groups, topGroups],
     );

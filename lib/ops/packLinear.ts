@@ -104,6 +104,6 @@ export const packExpert = op(
     }
     const panels = group.tensor.size(0) / group.experts;
     const place = group.tensor.slice(0, expert * panels, (expert + 1) * panels);
-    stream.run(native.ops["packLinear"], weight, place, false, group.swiglu);
+    stream.run(native.ops.packLinear, weight, place, false, group.swiglu);
   },
 );

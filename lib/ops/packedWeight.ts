@@ -26,7 +26,7 @@ export function fillLinearWeight(
   matrix: Tensor,
   transpose: boolean,
 ): void {
-  stream.run(native.ops["packLinear"], matrix, weight.tensor, transpose, false);
+  stream.run(native.ops.packLinear, matrix, weight.tensor, transpose, false);
 }
 
 /** Shape of E weights in one tensor. With `swiglu`, panels of the first and of the second half of the outputs alternate. */

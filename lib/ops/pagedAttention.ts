@@ -60,7 +60,7 @@ export const pagedAttention = op(
     const { scale = 1 / Math.sqrt(q.size(-1)), window = 0 } = options;
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), vPages.size(-1)]);
     stream.run(
-      native.ops["pagedAttention"],
+      native.ops.pagedAttention,
       q,
       kPages,
       vPages,

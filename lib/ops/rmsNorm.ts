@@ -42,7 +42,7 @@ export const rmsNorm = op(
   (stream: Stream, x: Tensor, weight: Tensor, options: RmsNormOptions = {}): Tensor => {
     const { eps = 1e-6, weightOffset = 0, residual = null } = options;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-    stream.run(native.ops["rmsNorm"], x, weight, residual, out, eps, weightOffset);
+    stream.run(native.ops.rmsNorm, x, weight, residual, out, eps, weightOffset);
     return out;
   },
 );

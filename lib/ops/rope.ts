@@ -37,6 +37,6 @@ export const rope = op(
     table: Tensor,
     options: RopeOptions = {},
   ): void => {
-    stream.run(native.ops["rope"], q, k, positions, table, options.interleaved ?? false);
+    stream.run(native.ops.rope, q, k, positions, table, options.interleaved ?? false);
   },
 );

@@ -77,7 +77,7 @@ export const sample = op(
     const counts = tokenPool && stream.empty("i32", [B, V]);
     const out = options.out ?? stream.empty("i32", [B]);
     stream.run(
-      native.ops["sample"],
+      native.ops.sample,
       ...[logits, floats, ints, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
       options.status ?? null,
     );

@@ -29,7 +29,7 @@ export const siluMul = op(
   (stream: Stream, x: Tensor, options: SiluMulOptions = {}): Tensor => {
     const F = Math.floor(x.size(-1) / 2); // an odd last axis is refused by the op
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), F]);
-    stream.run(native.ops["siluMul"], x, out);
+    stream.run(native.ops.siluMul, x, out);
     return out;
   },
 );

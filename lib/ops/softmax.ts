@@ -36,7 +36,7 @@ export const softmax = op(
   (stream: Stream, x: Tensor, options: SoftmaxOptions = {}): Tensor => {
     const { causal = false, scale = 1 } = options;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, x.shape);
-    stream.run(native.ops["softmax"], x, out, scale, causal);
+    stream.run(native.ops.softmax, x, out, scale, causal);
     return out;
   },
 );

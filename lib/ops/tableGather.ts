@@ -29,7 +29,7 @@ export const tableGather = op(
   optionsOf<TableGatherOptions>({ out: tensor }),
   (stream: Stream, table: Tensor, rows: Tensor, cols: Tensor, options: TableGatherOptions = {}): Tensor => {
     const out = options.out ?? stream.empty("i32", rows.shape);
-    stream.run(native.ops["tableGather"], table, rows, cols, out);
+    stream.run(native.ops.tableGather, table, rows, cols, out);
     return out;
   },
 );

@@ -23,6 +23,6 @@ export const tableScatter = op(
   { table: tensor, rows: tensor, cols: tensor, values: tensor },
   undefined,
   (stream: Stream, table: Tensor, rows: Tensor, cols: Tensor, values: Tensor): void => {
-    stream.run(native.ops["tableScatter"], table, rows, cols, values);
+    stream.run(native.ops.tableScatter, table, rows, cols, values);
   },
 );

@@ -20,9 +20,20 @@ inline int64_t integer_of(double v, double lowest, double highest) {
 
 }  // namespace
 
+size_t Arguments::count_of(double count, size_t most) {
+  return static_cast<size_t>(integer_of(count, 0, static_cast<double>(most)));
+}
+
+void Arguments::refuse_rest() const {
+  fail(ErrorKind::type, "op call: ", count_, " numbers were passed, the op reads ", at_,
+       "; the addon is of another version: npx warploop build --force");
+}
+
 /// The next `count` numbers.
 const double* Arguments::take(size_t count) {
-  if (count > capacity_ - at_) fail(ErrorKind::type, "op call: too many arguments");
+  if (count > count_ - at_)
+    fail(ErrorKind::type, "op call: ", count_, " numbers were passed, the op reads more",
+         "; the addon is of another version: npx warploop build --force");
   at_ += count;
   return values_ + at_ - count;
 }

@@ -1,7 +1,8 @@
 // How op arguments cross from JavaScript: lib/stream.ts writes them as numbers into one shared Float64Array,
-// the op's bind function reads them here in the same order. A tensor is
+// behind how many they are; the op's bind function reads them here in the same order. A tensor is
 //   [memory handle, byte offset, dtype, rank, sizes..., strides...]      (absent: handle -1 alone)
-// Everything is verified: whatever the numbers say, a view never leaves the memory that its handle names.
+// Everything is verified: whatever the numbers say, a view never leaves the memory that its handle names, and
+// an op that does not read exactly what was passed is not queued.
 #pragma once
 #include <cstddef>
 
@@ -14,8 +15,9 @@ namespace warploop {
 
 class Arguments {
  public:
-  Arguments(const double* values, size_t capacity, const bind::HandleTable<Memory>& memory, Stream& stream)
-      : values_(values), capacity_(capacity), memory_(memory), stream_(stream) {}
+  /// `block` holds a count and room for `capacity` - 1 numbers.
+  Arguments(const double* block, size_t capacity, const bind::HandleTable<Memory>& memory, Stream& stream)
+      : values_(block + 1), count_(count_of(block[0], capacity - 1)), memory_(memory), stream_(stream) {}
 
   TensorView tensor();
   /// A view with data == nullptr when JavaScript passed none.
@@ -24,14 +26,23 @@ class Arguments {
   int32_t i32() { return static_cast<int32_t>(integer(-2147483648.0, 2147483647.0)); }
   bool flag() { return next() != 0; }
 
+  /// Verifies that everything was read, and queues the op.
+  template <OpId op, class Params>
+  void submit(const Params& p) {
+    if (at_ != count_) refuse_rest();
+    stream_.submit<op>(p);
+  }
+
  private:
+  static size_t count_of(double count, size_t most);
+  [[noreturn]] void refuse_rest() const;
   const double* take(size_t count);
   double next() { return *take(1); }
   int64_t integer(double lowest, double highest);
   TensorView view(double handle);
 
   const double* values_;
-  size_t capacity_;
+  size_t count_;
   size_t at_ = 0;
   const bind::HandleTable<Memory>& memory_;
   Stream& stream_;

@@ -5,7 +5,7 @@
 
 namespace warploop {
 
-#define WARPLOOP_OP(name, Name, js) void bind_##name(Arguments& args, Stream& stream);
+#define WARPLOOP_OP(name, Name, js) void bind_##name(Arguments& args);
 #include "ops/list.h"
 #undef WARPLOOP_OP
 
@@ -13,7 +13,7 @@ namespace bind {
 
 namespace {
 
-using BindFn = void (*)(Arguments&, Stream&);
+using BindFn = void (*)(Arguments&);
 
 Napi::Value call_op(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&]() -> Napi::Value {
@@ -24,7 +24,7 @@ Napi::Value call_op(const Napi::CallbackInfo& info) {
     }
     Stream& stream = *state.streams.get(handle);
     Arguments args(state.argument_values, kArgumentCapacity, state.memory, stream);
-    reinterpret_cast<BindFn>(info.Data())(args, stream);
+    reinterpret_cast<BindFn>(info.Data())(args);
     return {};  // undefined
   });
 }

@@ -103,3 +103,33 @@ describe("memory of another device", () => {
     },
   );
 });
+
+describe("an op call with other arguments than the op reads", () => {
+  const two = () => [stream.fromArray("f32", [1], Float32Array.of(1)), stream.empty("f32", [1])] as const;
+  /** A caller that TypeScript would stop. */
+  const call = (...given: readonly (Tensor | number)[]) =>
+    error(() => (stream.run as (op: unknown, ...args: unknown[]) => void)(native.ops.copy, ...given));
+
+  it("is refused, not queued", async () => {
+    const [src, dst] = two();
+    ops.add(stream, src, src, { out: dst }); // leaves numbers behind that a shorter call must not read
+    expect(call(src)).toMatchObject({
+      name: "ArgumentTypeError",
+      message: expect.stringContaining("op call: 6 numbers were passed, the op reads more") as string,
+    });
+    expect(call(src, dst, 1)).toMatchObject({
+      name: "ArgumentTypeError",
+      message: expect.stringContaining("op call: 13 numbers were passed, the op reads 12") as string,
+    });
+    expect(await dst.read(stream)).toEqual(Float32Array.of(2));
+    expect(call(src, dst)).toBeUndefined();
+    expect(await dst.read(stream)).toEqual(Float32Array.of(1));
+  });
+
+  it("is refused when the count is none", () => {
+    for (const count of [-1, 0.5, NaN, Infinity, 512]) {
+      native.arguments[0] = count;
+      expect(error(() => native.ops.copy(stream.handle))).toMatchObject({ name: "ArgumentRangeError" });
+    }
+  });
+});

@@ -4,12 +4,12 @@
 
 namespace warploop {
 
-void bind_add(Arguments& args, Stream& stream) {
+void bind_add(Arguments& args) {
   AddParams p{};
   p.a = args.tensor();
   p.b = args.tensor();
   p.out = args.tensor();
-  stream.submit<OpId::add>(p);
+  args.submit<OpId::add>(p);
 }
 
 }  // namespace warploop

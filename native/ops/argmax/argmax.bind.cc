@@ -3,12 +3,12 @@
 
 namespace warploop {
 
-void bind_argmax(Arguments& args, Stream& stream) {
+void bind_argmax(Arguments& args) {
   ArgmaxParams p{};
   p.logits = args.tensor();
   p.out = args.tensor();
   p.status = args.optional_tensor();
-  stream.submit<OpId::argmax>(p);
+  args.submit<OpId::argmax>(p);
 }
 
 }  // namespace warploop

@@ -4,12 +4,12 @@
 
 namespace warploop {
 
-void bind_cast(Arguments& args, Stream& stream) {
+void bind_cast(Arguments& args) {
   CastParams p{};
   p.x = args.tensor();
   p.out = args.tensor();
   p.dtype = args.i32();
-  stream.submit<OpId::cast>(p);
+  args.submit<OpId::cast>(p);
 }
 
 }  // namespace warploop

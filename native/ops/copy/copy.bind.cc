@@ -4,11 +4,11 @@
 
 namespace warploop {
 
-void bind_copy(Arguments& args, Stream& stream) {
+void bind_copy(Arguments& args) {
   CopyParams p{};
   p.src = args.tensor();
   p.dst = args.tensor();
-  stream.submit<OpId::copy>(p);
+  args.submit<OpId::copy>(p);
 }
 
 }  // namespace warploop

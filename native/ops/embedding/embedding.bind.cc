@@ -4,12 +4,12 @@
 
 namespace warploop {
 
-void bind_embedding(Arguments& args, Stream& stream) {
+void bind_embedding(Arguments& args) {
   EmbeddingParams p{};
   p.ids = args.tensor();
   p.table = args.tensor();
   p.out = args.tensor();
-  stream.submit<OpId::embedding>(p);
+  args.submit<OpId::embedding>(p);
 }
 
 }  // namespace warploop

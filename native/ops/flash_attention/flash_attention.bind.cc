@@ -3,7 +3,7 @@
 
 namespace warploop {
 
-void bind_flash_attention(Arguments& args, Stream& stream) {
+void bind_flash_attention(Arguments& args) {
   FlashAttentionParams p{};
   p.q = args.tensor();
   p.k = args.tensor();
@@ -15,7 +15,7 @@ void bind_flash_attention(Arguments& args, Stream& stream) {
   p.scale = args.f32();
   p.window = args.i32();
   p.causal = args.flag();
-  stream.submit<OpId::flash_attention>(p);
+  args.submit<OpId::flash_attention>(p);
 }
 
 }  // namespace warploop

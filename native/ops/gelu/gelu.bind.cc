@@ -4,12 +4,12 @@
 
 namespace warploop {
 
-void bind_gelu(Arguments& args, Stream& stream) {
+void bind_gelu(Arguments& args) {
   GeluParams p{};
   p.x = args.tensor();
   p.out = args.tensor();
   p.approximate = args.i32();
-  stream.submit<OpId::gelu>(p);
+  args.submit<OpId::gelu>(p);
 }
 
 }  // namespace warploop

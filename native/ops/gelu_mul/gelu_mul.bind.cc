@@ -4,12 +4,12 @@
 
 namespace warploop {
 
-void bind_gelu_mul(Arguments& args, Stream& stream) {
+void bind_gelu_mul(Arguments& args) {
   GeluMulParams p{};
   p.x = args.tensor();
   p.out = args.tensor();
   p.approximate = args.i32();
-  stream.submit<OpId::gelu_mul>(p);
+  args.submit<OpId::gelu_mul>(p);
 }
 
 }  // namespace warploop

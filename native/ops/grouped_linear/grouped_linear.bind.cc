@@ -3,7 +3,7 @@
 
 namespace warploop {
 
-void bind_grouped_linear(Arguments& args, Stream& stream) {
+void bind_grouped_linear(Arguments& args) {
   GroupedLinearParams p{};
   p.x = args.tensor();
   p.weight = args.tensor();
@@ -12,7 +12,7 @@ void bind_grouped_linear(Arguments& args, Stream& stream) {
   p.out = args.tensor();
   p.top_k = args.i32();
   p.swiglu = args.flag();
-  stream.submit<OpId::grouped_linear>(p);
+  args.submit<OpId::grouped_linear>(p);
 }
 
 }  // namespace warploop

@@ -3,14 +3,14 @@
 
 namespace warploop {
 
-void bind_kv_store(Arguments& args, Stream& stream) {
+void bind_kv_store(Arguments& args) {
   KvStoreParams p{};
   p.k = args.tensor();
   p.v = args.tensor();
   p.k_pages = args.tensor();
   p.v_pages = args.tensor();
   p.slots = args.tensor();
-  stream.submit<OpId::kv_store>(p);
+  args.submit<OpId::kv_store>(p);
 }
 
 }  // namespace warploop

@@ -4,14 +4,14 @@
 
 namespace warploop {
 
-void bind_layer_norm(Arguments& args, Stream& stream) {
+void bind_layer_norm(Arguments& args) {
   LayerNormParams p{};
   p.x = args.tensor();
   p.weight = args.tensor();
   p.bias = args.optional_tensor();
   p.out = args.tensor();
   p.eps = args.f32();
-  stream.submit<OpId::layer_norm>(p);
+  args.submit<OpId::layer_norm>(p);
 }
 
 }  // namespace warploop

@@ -3,14 +3,14 @@
 
 namespace warploop {
 
-void bind_linear(Arguments& args, Stream& stream) {
+void bind_linear(Arguments& args) {
   LinearParams p{};
   p.x = args.tensor();
   p.weight = args.tensor();
   p.bias = args.optional_tensor();
   p.residual = args.optional_tensor();
   p.out = args.tensor();
-  stream.submit<OpId::linear>(p);
+  args.submit<OpId::linear>(p);
 }
 
 }  // namespace warploop

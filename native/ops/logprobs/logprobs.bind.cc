@@ -3,7 +3,7 @@
 
 namespace warploop {
 
-void bind_logprobs(Arguments& args, Stream& stream) {
+void bind_logprobs(Arguments& args) {
   LogprobsParams p{};
   p.logits = args.tensor();
   p.ids = args.tensor();
@@ -11,7 +11,7 @@ void bind_logprobs(Arguments& args, Stream& stream) {
   p.top_ids = args.tensor();
   p.top_values = args.tensor();
   p.status = args.optional_tensor();
-  stream.submit<OpId::logprobs>(p);
+  args.submit<OpId::logprobs>(p);
 }
 
 }  // namespace warploop

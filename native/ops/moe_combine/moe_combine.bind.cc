@@ -3,14 +3,14 @@
 
 namespace warploop {
 
-void bind_moe_combine(Arguments& args, Stream& stream) {
+void bind_moe_combine(Arguments& args) {
   MoeCombineParams p{};
   p.y = args.tensor();
   p.inverse = args.tensor();
   p.weights = args.tensor();
   p.residual = args.optional_tensor();
   p.out = args.tensor();
-  stream.submit<OpId::moe_combine>(p);
+  args.submit<OpId::moe_combine>(p);
 }
 
 }  // namespace warploop

@@ -3,13 +3,13 @@
 
 namespace warploop {
 
-void bind_moe_permute(Arguments& args, Stream& stream) {
+void bind_moe_permute(Arguments& args) {
   MoePermuteParams p{};
   p.experts = args.tensor();
   p.order = args.tensor();
   p.inverse = args.tensor();
   p.offsets = args.tensor();
-  stream.submit<OpId::moe_permute>(p);
+  args.submit<OpId::moe_permute>(p);
 }
 
 }  // namespace warploop

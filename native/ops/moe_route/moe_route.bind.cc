@@ -3,7 +3,7 @@
 
 namespace warploop {
 
-void bind_moe_route(Arguments& args, Stream& stream) {
+void bind_moe_route(Arguments& args) {
   MoeRouteParams p{};
   p.logits = args.tensor();
   p.bias = args.optional_tensor();
@@ -14,7 +14,7 @@ void bind_moe_route(Arguments& args, Stream& stream) {
   p.scale = args.f32();
   p.groups = args.i32();
   p.top_groups = args.i32();
-  stream.submit<OpId::moe_route>(p);
+  args.submit<OpId::moe_route>(p);
 }
 
 }  // namespace warploop

@@ -3,13 +3,13 @@
 
 namespace warploop {
 
-void bind_pack_linear(Arguments& args, Stream& stream) {
+void bind_pack_linear(Arguments& args) {
   PackLinearParams p{};
   p.weight = args.tensor();
   p.out = args.tensor();
   p.transpose = args.flag();
   p.swiglu = args.flag();
-  stream.submit<OpId::pack_linear>(p);
+  args.submit<OpId::pack_linear>(p);
 }
 
 }  // namespace warploop

@@ -3,7 +3,7 @@
 
 namespace warploop {
 
-void bind_paged_attention(Arguments& args, Stream& stream) {
+void bind_paged_attention(Arguments& args) {
   PagedAttentionParams p{};
   p.q = args.tensor();
   p.k_pages = args.tensor();
@@ -15,7 +15,7 @@ void bind_paged_attention(Arguments& args, Stream& stream) {
   p.out = args.tensor();
   p.scale = args.f32();
   p.window = args.i32();
-  stream.submit<OpId::paged_attention>(p);
+  args.submit<OpId::paged_attention>(p);
 }
 
 }  // namespace warploop

@@ -3,7 +3,7 @@
 
 namespace warploop {
 
-void bind_rms_norm(Arguments& args, Stream& stream) {
+void bind_rms_norm(Arguments& args) {
   RmsNormParams p{};
   p.x = args.tensor();
   p.weight = args.tensor();
@@ -11,7 +11,7 @@ void bind_rms_norm(Arguments& args, Stream& stream) {
   p.out = args.tensor();
   p.eps = args.f32();
   p.weight_offset = args.f32();
-  stream.submit<OpId::rms_norm>(p);
+  args.submit<OpId::rms_norm>(p);
 }
 
 }  // namespace warploop

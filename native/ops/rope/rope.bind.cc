@@ -3,14 +3,14 @@
 
 namespace warploop {
 
-void bind_rope(Arguments& args, Stream& stream) {
+void bind_rope(Arguments& args) {
   RopeParams p{};
   p.q = args.tensor();
   p.k = args.optional_tensor();
   p.positions = args.tensor();
   p.table = args.tensor();
   p.interleaved = args.flag();
-  stream.submit<OpId::rope>(p);
+  args.submit<OpId::rope>(p);
 }
 
 }  // namespace warploop

@@ -3,7 +3,7 @@
 
 namespace warploop {
 
-void bind_sample(Arguments& args, Stream& stream) {
+void bind_sample(Arguments& args) {
   SampleParams p{};
   p.logits = args.tensor();
   p.floats = args.tensor();
@@ -16,7 +16,7 @@ void bind_sample(Arguments& args, Stream& stream) {
   p.counts = args.optional_tensor();
   p.out = args.tensor();
   p.status = args.optional_tensor();
-  stream.submit<OpId::sample>(p);
+  args.submit<OpId::sample>(p);
 }
 
 }  // namespace warploop

@@ -4,11 +4,11 @@
 
 namespace warploop {
 
-void bind_silu_mul(Arguments& args, Stream& stream) {
+void bind_silu_mul(Arguments& args) {
   SiluMulParams p{};
   p.x = args.tensor();
   p.out = args.tensor();
-  stream.submit<OpId::silu_mul>(p);
+  args.submit<OpId::silu_mul>(p);
 }
 
 }  // namespace warploop

@@ -3,13 +3,13 @@
 
 namespace warploop {
 
-void bind_softmax(Arguments& args, Stream& stream) {
+void bind_softmax(Arguments& args) {
   SoftmaxParams p{};
   p.x = args.tensor();
   p.out = args.tensor();
   p.scale = args.f32();
   p.causal = args.flag();
-  stream.submit<OpId::softmax>(p);
+  args.submit<OpId::softmax>(p);
 }
 
 }  // namespace warploop

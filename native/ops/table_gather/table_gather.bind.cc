@@ -4,13 +4,13 @@
 
 namespace warploop {
 
-void bind_table_gather(Arguments& args, Stream& stream) {
+void bind_table_gather(Arguments& args) {
   TableGatherParams p{};
   p.table = args.tensor();
   p.rows = args.tensor();
   p.cols = args.tensor();
   p.out = args.tensor();
-  stream.submit<OpId::table_gather>(p);
+  args.submit<OpId::table_gather>(p);
 }
 
 }  // namespace warploop

@@ -4,13 +4,13 @@
 
 namespace warploop {
 
-void bind_table_scatter(Arguments& args, Stream& stream) {
+void bind_table_scatter(Arguments& args) {
   TableScatterParams p{};
   p.table = args.tensor();
   p.rows = args.tensor();
   p.cols = args.tensor();
   p.values = args.tensor();
-  stream.submit<OpId::table_scatter>(p);
+  args.submit<OpId::table_scatter>(p);
 }
 
 }  // namespace warploop

@@ -1,0 +1,121 @@
+/**
+ * What crosses the boundary in a call of each op, in order. Written by `npm run format` from the bind functions,
+ * native/ops/<op>/<op>.bind.cc.
+ */
+import type { NativeOp } from "./native.js";
+
+export interface NativeOps {
+  readonly rmsNorm: NativeOp<
+    [
+      x: "tensor",
+      weight: "tensor",
+      residual: "tensor or null",
+      out: "tensor",
+      eps: "number",
+      weightOffset: "number",
+    ]
+  >;
+  readonly packLinear: NativeOp<[weight: "tensor", out: "tensor", transpose: "flag", swiglu: "flag"]>;
+  readonly linear: NativeOp<
+    [x: "tensor", weight: "tensor", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
+  >;
+  readonly groupedLinear: NativeOp<
+    [
+      x: "tensor",
+      weight: "tensor",
+      offsets: "tensor",
+      order: "tensor or null",
+      out: "tensor",
+      topK: "number",
+      swiglu: "flag",
+    ]
+  >;
+  readonly kvStore: NativeOp<[k: "tensor", v: "tensor", kPages: "tensor", vPages: "tensor", slots: "tensor"]>;
+  readonly rope: NativeOp<
+    [q: "tensor", k: "tensor or null", positions: "tensor", table: "tensor", interleaved: "flag"]
+  >;
+  readonly moeRoute: NativeOp<
+    [
+      logits: "tensor",
+      bias: "tensor or null",
+      weights: "tensor",
+      experts: "tensor",
+      scores: "number",
+      renormalize: "flag",
+      scale: "number",
+      groups: "number",
+      topGroups: "number",
+    ]
+  >;
+  readonly moePermute: NativeOp<[experts: "tensor", order: "tensor", inverse: "tensor", offsets: "tensor"]>;
+  readonly moeCombine: NativeOp<
+    [y: "tensor", inverse: "tensor", weights: "tensor", residual: "tensor or null", out: "tensor"]
+  >;
+  readonly argmax: NativeOp<[logits: "tensor", out: "tensor", status: "tensor or null"]>;
+  readonly embedding: NativeOp<[ids: "tensor", table: "tensor", out: "tensor"]>;
+  readonly siluMul: NativeOp<[x: "tensor", out: "tensor"]>;
+  readonly add: NativeOp<[a: "tensor", b: "tensor", out: "tensor"]>;
+  readonly cast: NativeOp<[x: "tensor", out: "tensor", dtype: "number"]>;
+  readonly copy: NativeOp<[src: "tensor", dst: "tensor"]>;
+  readonly tableGather: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor", out: "tensor"]>;
+  readonly tableScatter: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor", values: "tensor"]>;
+  readonly layerNorm: NativeOp<
+    [x: "tensor", weight: "tensor", bias: "tensor or null", out: "tensor", eps: "number"]
+  >;
+  readonly gelu: NativeOp<[x: "tensor", out: "tensor", approximate: "number"]>;
+  readonly geluMul: NativeOp<[x: "tensor", out: "tensor", approximate: "number"]>;
+  readonly sample: NativeOp<
+    [
+      logits: "tensor",
+      floats: "tensor",
+      ints: "tensor",
+      tokenPool: "tensor or null",
+      biasIds: "tensor or null",
+      biasValues: "tensor or null",
+      bitmask: "tensor or null",
+      processed: "tensor",
+      counts: "tensor or null",
+      out: "tensor",
+      status: "tensor or null",
+    ]
+  >;
+  readonly logprobs: NativeOp<
+    [
+      logits: "tensor",
+      ids: "tensor",
+      chosen: "tensor",
+      topIds: "tensor",
+      topValues: "tensor",
+      status: "tensor or null",
+    ]
+  >;
+  readonly softmax: NativeOp<[x: "tensor", out: "tensor", scale: "number", causal: "flag"]>;
+  readonly pagedAttention: NativeOp<
+    [
+      q: "tensor",
+      kPages: "tensor",
+      vPages: "tensor",
+      pageTable: "tensor",
+      rows: "tensor",
+      cuSeqlensQ: "tensor",
+      contextLens: "tensor",
+      out: "tensor",
+      scale: "number",
+      window: "number",
+    ]
+  >;
+  readonly flashAttention: NativeOp<
+    [
+      q: "tensor",
+      k: "tensor",
+      v: "tensor",
+      cuSeqlensQ: "tensor or null",
+      cuSeqlensK: "tensor or null",
+      lse: "tensor or null",
+      out: "tensor",
+      scale: "number",
+      window: "number",
+      causal: "flag",
+    ]
+  >;
+}
