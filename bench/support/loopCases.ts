@@ -7,9 +7,10 @@ import { fileURLToPath } from "node:url";
 import type { GenerateOptions } from "../../lib/index.js";
 import { LLM } from "../../lib/index.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
+import { pieceTokenizer } from "./pieceTokenizers.js";
 import { randomCheckpoint } from "./randomCheckpoint.js";
 import { randomIds } from "./randomValues.js";
-import { realTokenizer, type RealTokenizer } from "./realTokenizers.js";
+import { realTokenizer } from "./realTokenizers.js";
 
 export interface LoopCase {
   readonly name: string;
@@ -95,8 +96,10 @@ export const loopCases: readonly LoopCase[] = [
     }));
     return all(1, () => llm.chat(messages, { maxTokens: 1 }));
   }),
-  tokenizerCase("llama3"),
-  tokenizerCase("o200k"),
+  tokenizerCase("the llama3 tokenizer", realTokenizer("llama3")),
+  tokenizerCase("the o200k tokenizer", realTokenizer("o200k")),
+  tokenizerCase("250,000 pieces, Unigram", pieceTokenizer("Unigram")),
+  tokenizerCase("250,000 pieces, WordPiece", pieceTokenizer("WordPiece")),
   {
     name: "load four layers of the Qwen3-0.6B shape, 32,768 positions",
     targetMs: loadMs,
@@ -125,10 +128,9 @@ function requestCase(name: string, contextLength: number, make: (llm: LLM) => Wo
   return { name, targetMs: requestMs, prepare };
 }
 
-function tokenizerCase(name: RealTokenizer): LoopCase {
-  const folder = realTokenizer(name);
+function tokenizerCase(name: string, folder: string): LoopCase {
   return {
-    name: `load the ${name} tokenizer`,
+    name: `load ${name}`,
     targetMs: loadMs,
     prepare: () => work(() => Tokenizer.load(folder)),
   };

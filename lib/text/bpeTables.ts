@@ -4,13 +4,10 @@
  */
 import type { JsonObject } from "../weights/json.js";
 import { byteChars } from "./byteChars.js";
+import { type FlatTexts, flatTexts } from "./flatTexts.js";
 
-/** Plain data; the arrays lie in shared memory. */
-export interface BpeTables {
-  /** UTF-16 units of all symbols, one after another: the tokens of the vocabulary, then what else merges name. */
-  readonly units: Uint16Array;
-  /** Start of each symbol in `units`, and the end of the last. */
-  readonly offsets: Uint32Array;
+/** Plain data; the arrays lie in shared memory. The texts are the tokens of the vocabulary, then what else merges name. */
+export interface BpeTables extends FlatTexts {
   /** Token ids of the first symbols. */
   readonly ids: Int32Array;
   /** A MergeTable over symbols. */
@@ -139,16 +136,7 @@ class SymbolList {
     return index;
   }
 
-  flat(): Pick<BpeTables, "units" | "offsets"> {
-    const numUnits = this.#texts.reduce((sum, text) => sum + text.length, 0);
-    const units = new Uint16Array(new SharedArrayBuffer(2 * numUnits));
-    const offsets = new Uint32Array(new SharedArrayBuffer(4 * (this.#texts.length + 1)));
-    let at = 0;
-    for (const [i, text] of this.#texts.entries()) {
-      offsets[i] = at;
-      for (let j = 0; j < text.length; j++) units[at++] = text.charCodeAt(j);
-    }
-    offsets[this.#texts.length] = at;
-    return { units, offsets };
+  flat(): FlatTexts {
+    return flatTexts(this.#texts);
   }
 }

@@ -4,32 +4,17 @@
  * a million strings for it and takes seconds for a long word; everything around it stays the library's. The same tokens, in
  * O(n log n) with a small constant.
  */
-import * as library from "@huggingface/tokenizers";
 import type { Steps } from "../eventLoop.js";
 import type { JsonObject } from "../weights/json.js";
 import { type BpeTables, MergeTable } from "./bpeTables.js";
+import { BPE, readTokenMaps, type TokenMaps } from "./libraryModel.js";
 import { RankHeap } from "./rankHeap.js";
-import type { AddedTokenDefinition } from "./tokenizerDefinition.js";
 
 /** Words that are remembered, and their length in UTF-16 units. */
 const maxRemembered = 10_000;
 const maxRememberedChars = 64;
-/** Symbols that become strings between two yields. */
-const symbolsPerStep = 2048;
 
 const none = -1;
-
-/** What the rest of the library reads of its model, and the one step that is replaced. */
-declare class LibraryBpe {
-  constructor(model: object);
-  /** Token texts by id. */
-  vocab: string[];
-  tokens_to_ids: Map<string, number>;
-  unk_token_id: number | undefined;
-  bpe(word: string): string[];
-}
-// Its types do not resolve with NodeNext.
-const { BPE } = library as unknown as { readonly BPE: typeof LibraryBpe };
 
 export class BytePairEncoding extends BPE {
   readonly #symbols: readonly string[];
@@ -50,15 +35,6 @@ export class BytePairEncoding extends BPE {
   /** @param model of tokenizer.json; its vocabulary and merges are not looked at */
   static *make(model: JsonObject, tables: BpeTables): Steps<BytePairEncoding> {
     return new BytePairEncoding(model, tables.merges, yield* readVocabulary(tables));
-  }
-
-  /** Takes the place of the model in the library, which has made one without tokens. */
-  takePlaceIn(engine: library.Tokenizer, addedTokens: readonly AddedTokenDefinition[]): void {
-    engine.model = this;
-    for (const { id, content } of addedTokens) {
-      this.tokens_to_ids.set(content, id);
-      this.vocab[id] = content;
-    }
   }
 
   /** The tokens of a word. */
@@ -110,35 +86,18 @@ export class BytePairEncoding extends BPE {
   }
 }
 
-interface Vocabulary {
+interface Vocabulary extends TokenMaps {
   readonly symbols: readonly string[];
   readonly symbolOfChar: ReadonlyMap<string, number>;
-  /** By id, with holes. */
-  readonly tokens: string[];
-  readonly ids: Map<string, number>;
 }
 
-function* readVocabulary({ units, offsets, ids: idOf }: BpeTables): Steps<Vocabulary> {
-  const bytes = Buffer.from(units.buffer, units.byteOffset, units.byteLength);
+function* readVocabulary(tables: BpeTables): Steps<Vocabulary> {
   const symbols: string[] = [];
   const symbolOfChar = new Map<string, number>();
-  const tokens: string[] = new Array<string>(idOf.reduce((most, id) => Math.max(most, id + 1), 0));
-  const ids = new Map<string, number>();
-  const numSymbols = offsets.length - 1;
-  for (let first = 0; first < numSymbols; first += symbolsPerStep) {
-    const last = Math.min(first + symbolsPerStep, numSymbols);
-    const start = offsets[first]!;
-    const text = bytes.toString("utf16le", 2 * start, 2 * offsets[last]!);
-    for (let i = first; i < last; i++) {
-      const symbol = text.slice(offsets[i]! - start, offsets[i + 1]! - start);
-      symbols.push(symbol);
-      if (symbol.length <= 2 && symbol.length === String.fromCodePoint(symbol.codePointAt(0) ?? 0).length)
-        symbolOfChar.set(symbol, i);
-      if (i >= idOf.length) continue;
-      tokens[idOf[i]!] = symbol;
-      ids.set(symbol, idOf[i]!);
-    }
-    yield;
-  }
-  return { symbols, symbolOfChar, tokens, ids };
+  const maps = yield* readTokenMaps(tables, tables.ids, (symbol, i) => {
+    symbols.push(symbol);
+    if (symbol.length <= 2 && symbol.length === String.fromCodePoint(symbol.codePointAt(0) ?? 0).length)
+      symbolOfChar.set(symbol, i);
+  });
+  return { symbols, symbolOfChar, ...maps };
 }

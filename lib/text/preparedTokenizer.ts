@@ -6,6 +6,7 @@ import { TextError } from "../errors.js";
 import { describeError, type JsonObject } from "../weights/json.js";
 import { withAddedTokens } from "./addedTokenFiles.js";
 import { type BpeTables, bpeTables } from "./bpeTables.js";
+import { type PieceTables, pieceTables } from "./pieceTables.js";
 import { readSpecialTokens, type SpecialTokenNames, type TokenizerConfig } from "./specialTokens.js";
 import { parseJsonObject } from "./textFile.js";
 import { withClassTemplate } from "./tokenizerClass.js";
@@ -14,13 +15,13 @@ import { checkTokenizerJson, type TokenizerDefinition } from "./tokenizerDefinit
 export interface PreparedTokenizer {
   /** Path of tokenizer.json; named in errors. */
   readonly file: string;
-  /** With `tables` its model has neither vocabulary nor merges. */
+  /** Its model has neither vocabulary nor merges: they are in `bpe` or `pieces`, unless both are undefined. */
   readonly definition: TokenizerDefinition;
   readonly names: SpecialTokenNames;
   /** Content of tokenizer_config.json. */
   readonly config: JsonObject;
-  /** Undefined if the library keeps the vocabulary itself. */
-  readonly tables: BpeTables | undefined;
+  readonly bpe: BpeTables | undefined;
+  readonly pieces: PieceTables | undefined;
 }
 
 /**
@@ -33,15 +34,19 @@ export function prepareTokenizer(json: string, file: string, files: TokenizerCon
   const names = readSpecialTokens(files);
   const checked = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
   const definition = withClassTemplate(withAddedTokens(checked, files, names, file), config, names);
-  let tables: BpeTables | undefined;
+  const { model, json: whole } = definition;
+  let bpe: BpeTables | undefined;
   try {
-    tables = bpeTables(definition.model);
+    bpe = bpeTables(model);
   } catch (cause) {
     const message = `${file}: cannot read it: ${describeError(cause)}`;
     throw new TextError("ERR_TOKENIZER", message, file, { cause });
   }
-  if (tables === undefined) return { file, definition, names, config, tables };
-  const model = { ...definition.model, vocab: {}, merges: [] };
-  const small = { ...definition, model, json: { ...definition.json, model } };
-  return { file, definition: small, names, config, tables };
+  const pieces = pieceTables(model);
+  if (bpe === undefined && pieces === undefined) return { file, definition, names, config, bpe, pieces };
+  const small = { ...model, vocab: {}, merges: [] };
+  // The library refuses a Unigram model without any piece.
+  const forLibrary = model["type"] === "Unigram" ? { ...small, vocab: [["", 0]], unk_id: 0 } : small;
+  const stripped = { ...definition, model: small, json: { ...whole, model: forLibrary } };
+  return { file, definition: stripped, names, config, bpe, pieces };
 }

@@ -8,9 +8,9 @@ import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import { TextError } from "../errors.js";
 import { inTurns, runNow, type Steps, waitFor } from "../eventLoop.js";
 import { describeError, type JsonObject } from "../weights/json.js";
-import { BytePairEncoding } from "./bytePairEncoding.js";
 import { decodesInWindows } from "./decoderChain.js";
 import { type LengthBound, lengthBound } from "./lengthBound.js";
+import { type LibraryModel, placeModel } from "./libraryModel.js";
 import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
 import { controlTexts } from "./plainText.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
@@ -31,6 +31,7 @@ import {
   type StepOptions,
 } from "./tokenizerOptions.js";
 import { readTokenizer } from "./tokenizerFolder.js";
+import { tokenizerModel } from "./tokenizerModel.js";
 import { TokenizerThread } from "./tokenizerThread.js";
 
 export type { DecodeOptions, EncodeOptions } from "./tokenizerOptions.js";
@@ -72,9 +73,9 @@ export class Tokenizer {
   readonly #thread: TokenizerThread;
 
   /** Everything must be checked. */
-  private constructor(key: ConstructKey, prepared: PreparedTokenizer, model: BytePairEncoding | undefined) {
+  private constructor(key: ConstructKey, prepared: PreparedTokenizer, model: LibraryModel | undefined) {
     requireKey(key, "Tokenizer", "Tokenizer.load(folder), or llm.tokenizer");
-    const { definition, config, file, names, tables } = prepared;
+    const { definition, config, file, names, bpe } = prepared;
     const { byName, all, eos } = names;
     this.file = file;
     this.vocabSize = definition.vocabSize;
@@ -83,7 +84,7 @@ export class Tokenizer {
     // The library needs no more of the configuration: what else it would read is done here and in the tokenization.
     const libraryConfig = { eos_token: byName["eos_token"] };
     this.#engine = this.#attempt("read it", () => new Engine(definition.json, libraryConfig));
-    model?.takePlaceIn(this.#engine, definition.addedTokens);
+    if (model) placeModel(this.#engine, model, definition.addedTokens);
     this.#tokenization = this.#attempt(
       "read it",
       () => new Tokenization(this.#engine, definition.addedTokens, config),
@@ -103,7 +104,7 @@ export class Tokenizer {
     this.#frame = isSliceable(definition, config)
       ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
       : undefined;
-    this.#lengthBound = tables && lengthBound(definition, config, tables, this.#tokenization.addedTexts);
+    this.#lengthBound = bpe && lengthBound(definition, config, bpe, this.#tokenization.addedTexts);
     this.#thread = new TokenizerThread(prepared);
     // What would fail at the first request fails now.
     this.decode(this.encode("Hello, 1st\nworld! 안녕"));
@@ -128,9 +129,7 @@ export class Tokenizer {
    * @internal
    */
   static *make(prepared: PreparedTokenizer): Steps<Tokenizer> {
-    const { definition, tables } = prepared;
-    const model = tables && (yield* BytePairEncoding.make(definition.model, tables));
-    return new Tokenizer(constructKey, prepared, model);
+    return new Tokenizer(constructKey, prepared, yield* tokenizerModel(prepared));
   }
 
   /**
