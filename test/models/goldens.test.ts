@@ -6,6 +6,7 @@ import { Device } from "../../lib/device.js";
 import { loadModel } from "../../lib/models/load.js";
 import type { Model } from "../../lib/models/model.js";
 import type { Stream } from "../../lib/stream.js";
+import { expectBits } from "../support/bits.js";
 import { openTestDevice } from "../support/devices.js";
 import {
   allowedDifference,
@@ -50,6 +51,7 @@ describe.each(cases)("$family in $dtype", ({ family, dtype }) => {
 
   it("matches the trusted logits", () => {
     golden.sequences.forEach((_, i) => expectTrusted(prefill[i]!, i));
+    expectBits(device, `goldens/${family} in ${dtype}`, prefill);
   });
 
   it.each(chunks)("gives the same in chunks of $chunk", async ({ chunk }) => {

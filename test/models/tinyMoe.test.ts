@@ -7,6 +7,7 @@ import type { Device } from "../../lib/device.js";
 import { loadModel } from "../../lib/models/load.js";
 import type { Model } from "../../lib/models/model.js";
 import type { Stream } from "../../lib/stream.js";
+import { expectBits } from "../support/bits.js";
 import { openTestDevice } from "../support/devices.js";
 import { runModel } from "../support/runModel.js";
 
@@ -59,6 +60,8 @@ describe.each(cases)("$name in $dtype", ({ name, dtype }) => {
     const start = (entries[index]!.prompt_ids.length - 1 + i) * vocabSize;
     return logSoftmax(logits[index]!.subarray(start, start + vocabSize));
   }
+
+  it("gives the bits on record", () => expectBits(device, `models/${name} in ${dtype}`, logits));
 
   it("chooses the tokens of every text that has a margin", () => {
     entries.forEach(({ greedy_ids, min_top1_margin }, index) => {

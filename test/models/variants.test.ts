@@ -6,6 +6,7 @@ import type { FloatDType } from "../../lib/dtype.js";
 import { loadModel } from "../../lib/models/load.js";
 import type { Stream } from "../../lib/stream.js";
 import type { RopeTableOptions } from "../../lib/nn/ropeTable.js";
+import { expectBits } from "../support/bits.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
@@ -174,6 +175,7 @@ describe("matches a float64 decoder", () => {
     const tokens = Array.from({ length: 23 }, (_, t) => (t * 7 + 3) % config.vocab_size);
     const [logits] = await runModel(model, stream, [tokens], { chunk: 9 });
     const expected = Float32Array.from(referenceTransformer(config, tensors, tokens, { windowOf, rope }));
+    expectBits(device, `variant: ${variant.name}`, [logits!]);
     expect(model.shape.dtype).toBe(dtype);
     expect(compareLogits(logits!, expected, config.vocab_size).relative).toBeLessThan(tolerances[dtype]);
     model.dispose();

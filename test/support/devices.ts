@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { Device, type DeviceName, type DeviceOptions } from "../../lib/device.js";
 import type { Stream } from "../../lib/stream.js";
 import { Tensor } from "../../lib/tensor.js";
+import { expectBits } from "./bits.js";
 import { toStorage, type FloatDType } from "./dtype.js";
 
 /** The devices a table can run on; "cuda" stands for any "cuda:N". */
@@ -24,6 +25,7 @@ export interface OpCase {
 
 /** What a case works with: a stream of the device and conversions from and to float64. */
 export class OpContext {
+  readonly #read: Float64Array[] = [];
   readonly #padded: { readonly whole: Tensor; readonly before: number; readonly width: number }[] = [];
 
   constructor(
@@ -72,7 +74,7 @@ export class OpContext {
     const elements =
       tensor.dtype === "i32" ? await memory.read(this.stream) : await memory.readFloat32(this.stream);
 
-    return Float64Array.from({ length: tensor.numel }, (_, i) => {
+    const values = Float64Array.from({ length: tensor.numel }, (_, i) => {
       let rest = i;
       let offset = 0;
       for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -81,6 +83,13 @@ export class OpContext {
       }
       return elements[offset]!;
     });
+    this.#read.push(values);
+    return values;
+  }
+
+  /** Everything that a case has read, in order. */
+  get results(): readonly Float64Array[] {
+    return this.#read;
   }
 
   /** All elements of an i32 tensor. */
@@ -148,12 +157,13 @@ export function describeOp<Case extends OpCase>(
         device = Device.open(name);
       });
       afterAll(() => device.dispose());
-      for (const testCase of cases) declareCase(deviceName, () => device, testCase, run);
+      for (const testCase of cases) declareCase(op, deviceName, () => device, testCase, run);
     });
   }
 }
 
 function declareCase<Case extends OpCase>(
+  op: string,
   deviceName: TestDevice,
   device: () => Device,
   testCase: Case,
@@ -171,6 +181,7 @@ function declareCase<Case extends OpCase>(
     try {
       const context = new OpContext(deviceName, device(), stream);
       await run(context, testCase);
+      expectBits(device(), `${op}: ${title}`, context.results);
       await context.checkPadding();
     } finally {
       scope.close();

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LLMOptions } from "../../../lib/engine/engineOptions.js";
 import type { TokenLogprob } from "../../../lib/engine/output.js";
 import { LLM } from "../../../lib/engine/llm.js";
+import { expectBits } from "../../support/bits.js";
 import { compareLogits, goldenFamilies, readGolden, type Golden } from "../../support/goldens.js";
 import { goldenFolder, modelFolder, type TextGolden, textGoldens, withLLM } from "./checkpoints.js";
 
@@ -45,6 +46,8 @@ describe.each(textCases)("models/$name in $dtype", ({ name, dtype }) => {
       expect({ finishReason, stopReason }).toEqual({ finishReason: "stop", stopReason: tokenIds.at(-1) });
       const [promptTokens, completionTokens] = [golden.prompt_ids.length, golden.greedy_ids.length];
       expect(usage).toEqual({ promptTokens, completionTokens, cachedTokens: 0 });
+      const told = logprobs!.flatMap(({ tokenId, logprob }) => [tokenId, logprob]);
+      expectBits(llm.stats(), `text of ${name} in ${dtype}: ${golden.prompt}`, [Float64Array.from(told)]);
       expect(worstTop5(golden, logprobs!)).toBeLessThan(tolerances[dtype]);
       expect(worstPrompt(golden, promptLogprobs!)).toBeLessThan(tolerances[dtype]);
     }
@@ -103,16 +106,22 @@ const familyCases = goldenFamilies.flatMap((family) =>
 describe.each(familyCases)("goldens/$family in $dtype", ({ family, dtype }) => {
   let golden: Golden;
   let reference: Float32Array[];
+  let isa: string;
 
   const logitsOf = (llm: LLM) => Promise.all(golden.sequences.map(({ tokens }) => llm.logits(tokens)));
 
   beforeAll(async () => {
     golden = await readGolden(family);
     reference = await withLLM(golden.folder, { dtype, ...paths[0]!.options }, async (llm) => {
+      isa = llm.stats().isa;
       const logits = [];
       for (const { tokens } of golden.sequences) logits.push(await llm.logits(tokens)); // one after the other
       return logits;
     });
+  });
+
+  it("gives the bits of the model run by hand", () => {
+    expectBits({ isa }, `goldens/${family} in ${dtype}`, reference);
   });
 
   it("gives the trusted logits at every position", () => {

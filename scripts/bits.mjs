@@ -1,0 +1,97 @@
+// `npm run bits [instruction set...]`: runs the tests whose results are on record (test/support/bits.ts) with each of these
+// instruction sets (without one: all of this processor, and the emulated GPU where it is built), and counts what has other
+// bits than test/bits says. With --write the records become what was computed.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { probeAddon } from "./addon.mjs";
+import { root } from "./nativeSources.mjs";
+import { simtBuilds } from "./simtBuilds.mjs";
+
+const { values, positionals } = parseArgs({
+  options: { write: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const tests = ["test/ops", "test/models", "test/engine/llm/golden.test.ts"];
+const require = createRequire(import.meta.url);
+const vitest = path.join(path.dirname(require.resolve("vitest/package.json")), "vitest.mjs");
+
+/** @typedef {Map<string, string>} Bits of a result by what it is, both hashed */
+
+/** @param {string} text @returns {Bits} */
+const parse = (text) => {
+  const lines = text.split("\n").filter((line) => line && !line.startsWith("#"));
+  return new Map(lines.map((line) => /** @type {[string, string]} */ (line.split(" "))));
+};
+
+/**
+ * @param {string} isa
+ * @param {string} compiler
+ * @param {Record<string, string>} env beside that of this process
+ * @returns {boolean} whether everything is as recorded, or is recorded now
+ */
+function run(isa, compiler, env) {
+  const folder = mkdtempSync(path.join(tmpdir(), "warploop-bits-"));
+  try {
+    console.log(`bits: ${isa}`);
+    const { status } = spawnSync(process.execPath, [vitest, "run", "--reporter=dot", ...tests], {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, ...env, WARPLOOP_BITS: folder, WARPLOOP_TEST_WHOLE: "1" },
+    });
+    if (status !== 0) return false;
+    const actual = parse(readFileSync(path.join(folder, `${isa}.txt`), "utf8"));
+    return values.write ? record(isa, compiler, actual) : compare(isa, compiler, actual);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @param {string} isa */
+const recordFile = (isa) => path.join(root, "test/bits", `${isa}.txt`);
+
+/** @param {string} isa @param {string} compiler @param {Bits} actual */
+function record(isa, compiler, actual) {
+  const lines = [...actual].map(([key, bits]) => `${key} ${bits}`).sort();
+  writeFileSync(recordFile(isa), `# ${compiler}\n${lines.join("\n")}\n`);
+  console.log(`bits: ${isa}, ${actual.size} results recorded`);
+  return true;
+}
+
+/** @param {string} isa @param {string} compiler @param {Bits} actual */
+function compare(isa, compiler, actual) {
+  const text = existsSync(recordFile(isa)) ? readFileSync(recordFile(isa), "utf8") : "";
+  if (!text.startsWith(`# ${compiler}\n`)) {
+    console.log(
+      `bits: ${isa} not compared: recorded with ${text.split("\n")[0] || "nothing"}, built with ${compiler}`,
+    );
+    return true;
+  }
+  const expected = parse(text);
+  const others = [...actual].filter(([key, bits]) => expected.has(key) && expected.get(key) !== bits).length;
+  const added = [...actual.keys()].filter((key) => !expected.has(key)).length;
+  const gone = [...expected.keys()].filter((key) => !actual.has(key)).length;
+  console.log(
+    `bits: ${isa}, ${actual.size - others - added} as recorded, ${others} others, ${added} new, ${gone} gone`,
+  );
+  return others === 0;
+}
+
+const builds = [
+  { binary: "build/Release/warploop.node", isas: ["avx512", "x86_64_v3", "neon"] },
+  { binary: path.join(simtBuilds.plain.folder, "Release/warploop.node"), isas: ["simt"] },
+];
+let isFine = true;
+for (const { binary, isas } of builds) {
+  const { info } = probeAddon(path.join(root, binary));
+  for (const isa of isas) {
+    if (!info || !(info.isas ?? ["simt"]).includes(isa)) continue;
+    if (positionals.length > 0 && !positionals.includes(isa)) continue;
+    isFine =
+      run(isa, info.compiler, { WARPLOOP_BINARY: path.join(root, binary), WARPLOOP_ISA: isa }) && isFine;
+  }
+}
+process.exitCode = isFine ? 0 : 1;
