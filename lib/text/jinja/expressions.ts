@@ -1,11 +1,13 @@
 /** Evaluates the expressions of a template. */
+import { noArguments } from "./arguments.js";
 import { attributeOf, call, itemOf, sliceOf } from "./attributes.js";
 import type { Budget } from "./budget.js";
 import { filterNamed } from "./filters.js";
 import { binary, signed } from "./operators.js";
+import { testOfFilter } from "./rewriting.js";
 import type { Scope } from "./scope.js";
 import { type FilterName, isExpression, type Node, pathOf } from "./syntax.js";
-import { testNamed } from "./tests.js";
+import { holds } from "./tests.js";
 import {
   type Arguments,
   Float,
@@ -53,6 +55,8 @@ export class Expressions {
   filter(value: Value, filter: FilterName, scope: Scope): Value {
     const [name, nodes] = filter.type === "Identifier" ? [filter, []] : [filter.callee, filter.args];
     if (name.type !== "Identifier") throw new TemplateError("expected the name of a filter after |");
+    const test = testOfFilter(name.value);
+    if (test) return holds(test.name, value, this.arguments(nodes, scope), this.#budget) !== test.negate;
     const context = { budget: this.#budget, marker: this.#marker, filterNamed };
     return filterNamed(name.value)(value, this.arguments(nodes, scope), context);
   }
@@ -92,7 +96,8 @@ export class Expressions {
         return this.filter(this.evaluate(node.operand, scope), node.filter, scope);
       case "TestExpression":
         return (
-          testNamed(node.test.value)(this.evaluate(node.operand, scope), null, this.#budget) !== node.negate
+          holds(node.test.value, this.evaluate(node.operand, scope), noArguments, this.#budget) !==
+          node.negate
         );
       case "Ternary":
         return this.evaluate(

@@ -3,6 +3,7 @@
  * is not used: it has no bounds, and its values are JavaScript's where templates expect Python's.
  */
 import { parse, tokenize } from "@huggingface/jinja";
+import { cutRaw, restoreRaw, rewriteTokens } from "./rewriting.js";
 import { TemplateError } from "./values.js";
 
 export interface Identifier {
@@ -147,9 +148,11 @@ export function isExpression(node: Node): node is Expression {
 /** Parses a template as transformers does: with trim_blocks and lstrip_blocks. @throws TemplateError */
 export function parseTemplate(source: string): Block {
   try {
-    const tokens = tokenize(source, { lstrip_blocks: true, trim_blocks: true });
-    return parse(tokens).body as readonly unknown[] as Block;
+    const { source: plain, texts } = cutRaw(source);
+    const tokens = tokenize(plain, { lstrip_blocks: true, trim_blocks: true });
+    return parse(rewriteTokens(restoreRaw(tokens, texts))).body as readonly unknown[] as Block;
   } catch (cause) {
+    if (cause instanceof TemplateError) throw cause;
     throw new TemplateError(`it cannot be parsed: ${describeSyntaxError(cause)}`, { cause });
   }
 }

@@ -1,7 +1,9 @@
 /** What stands behind `is`, and the tests that filters take by name. */
+import { Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
 import { contains } from "./operators.js";
 import {
+  type Arguments,
   Callable,
   compare,
   equals,
@@ -90,4 +92,18 @@ export function testNamed(name: string): Test {
   const test = tests.get(name);
   if (!test) throw new TemplateError(`there is no test named '${name}'`);
   return test;
+}
+
+/** What a test calls its argument; the others have none. */
+const parameters: Readonly<Record<string, string>> = {
+  ...{ divisibleby: "num", in: "seq", sameas: "other", eq: "b", equalto: "b", ne: "b", ge: "b", gt: "b" },
+  ...{ greaterthan: "b", le: "b", lt: "b", lessthan: "b" },
+};
+
+/** `value is name(args)`. @throws TemplateError for a test or an argument that there is not, or one that is missing */
+export function holds(name: string, value: Value, args: Arguments, budget: Budget): boolean {
+  const test = testNamed(name);
+  const parameter = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
+  const reader = new Reader(`test ${name}`, parameter === undefined ? [] : [parameter], args);
+  return test(value, parameter === undefined ? null : reader.value(parameter), budget);
 }
