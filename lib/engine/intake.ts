@@ -23,7 +23,7 @@ export interface TextSource {
 }
 
 /** Token ids that are checked, or a text. */
-export type PromptSource = { readonly ids: readonly number[] } | TextSource;
+export type PromptSource = { readonly ids: Int32Array } | TextSource;
 
 let nextRequest = 1;
 
@@ -89,7 +89,7 @@ export class Intake {
   }
 
   /** @throws ArgumentRangeError ERR_CONTEXT_LENGTH as soon as it is certain that the text has too many tokens */
-  *#encode(source: TextSource, signal: AbortSignal): Steps<readonly number[]> {
+  *#encode(source: TextSource, signal: AbortSignal): Steps<Int32Array> {
     const { addSpecialTokens } = source;
     const rendered = typeof source.text === "string" ? { text: source.text } : yield* waitFor(source.text());
     const { text, marker }: RenderedText = rendered;
@@ -112,7 +112,9 @@ class Arrival {
   promptLength = 0;
   readonly #engine: Engine;
   readonly #requestIds: readonly string[];
-  readonly #aborting = new AbortController();
+  /** Made for those who have to be told. */
+  #aborting: AbortController | undefined;
+  #isAborted = false;
   /** Stops listening to the caller's signal. */
   readonly #endWait: (() => void) | undefined;
   #numAdded = 0;
@@ -130,18 +132,20 @@ class Arrival {
   }
 
   get isAborted(): boolean {
-    return this.#aborting.signal.aborted;
+    return this.#isAborted;
   }
 
-  /** Fires when the generation is aborted. */
+  /** Fires when the generation is aborted; to be asked for before that. */
   get signal(): AbortSignal {
+    this.#aborting ??= new AbortController();
     return this.#aborting.signal;
   }
 
   /** Ends what the engine has, and at once what it does not have yet. */
   abort(): void {
     if (this.isAborted) return;
-    this.#aborting.abort();
+    this.#isAborted = true;
+    this.#aborting?.abort();
     for (const [index, id] of this.#requestIds.entries()) {
       if (index < this.#numAdded) {
         this.#engine.abort(id);
@@ -163,7 +167,7 @@ class Arrival {
   }
 
   /** Hands the continuations to the engine, one after another. They share the hashes of the prompt's pages. */
-  *enter(prompt: readonly number[], stops: StopSearch, tokenizer: Tokenizer | null): Steps<void> {
+  *enter(prompt: Int32Array, stops: StopSearch, tokenizer: Tokenizer | null): Steps<void> {
     const { generation, stream } = this;
     const { sampling, logprobs } = generation;
     let hashes: readonly string[] | undefined;

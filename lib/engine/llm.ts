@@ -205,7 +205,7 @@ export class LLM {
   async routing(tokenIds: readonly number[] | Int32Array): Promise<Int32Array[]> {
     this.#requireOpen();
     const { model, stream, context } = this.#parts;
-    return traceRouting(model, stream, checkTokenIds("tokenIds", tokenIds, context.vocabSize));
+    return traceRouting(model, stream, [...checkTokenIds("tokenIds", tokenIds, context.vocabSize)]);
   }
 
   stats(): LLMStats {

@@ -78,7 +78,7 @@ export class ChoiceOutput {
    */
   constructor(
     index: number,
-    prompt: readonly number[],
+    prompt: ArrayLike<number>,
     generation: Generation,
     tokenizer: Tokenizer | null,
     stops: StopSearch,

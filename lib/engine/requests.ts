@@ -61,7 +61,7 @@ const greedy = {
 /** Logits [T, V] of every position of a token sequence. */
 export function computeLogits(
   engine: Engine,
-  ids: readonly number[],
+  ids: ArrayLike<number>,
   vocabSize: number,
 ): Promise<Float32Array> {
   if (ids.length === 0) throw new ArgumentRangeError("tokenIds: expected at least one token");

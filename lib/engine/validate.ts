@@ -53,20 +53,23 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   throw new ArgumentTypeError(`signal: expected an AbortSignal, got ${describe(value)}`);
 }
 
-/** Token ids as a plain list. @throws ArgumentTypeError, ArgumentRangeError naming the entry */
-export function checkTokenIds(name: string, value: unknown, vocabSize: number): number[] {
-  const ids = readArguments(name, () => {
-    const isList = Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array;
-    if (isList) return Array.from(value as ArrayLike<unknown>);
-    throw new ArgumentTypeError(`${name}: expected token ids, got ${describe(value)}`);
-  });
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i];
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
-      throw new ArgumentRangeError(
-        `${name}[${i}]: expected a token id from 0 to ${vocabSize - 1}, got ${describe(id)}`,
-      );
+/** A copy of token ids, off the heap: of a burst there are many. @throws ArgumentTypeError, ArgumentRangeError naming the entry */
+export function checkTokenIds(name: string, value: unknown, vocabSize: number): Int32Array {
+  return readArguments(name, () => {
+    if (!(Array.isArray(value) || value instanceof Int32Array || value instanceof Uint32Array)) {
+      throw new ArgumentTypeError(`${name}: expected token ids, got ${describe(value)}`);
     }
-  }
-  return ids as number[];
+    const list = value as ArrayLike<unknown>;
+    const ids = new Int32Array(list.length);
+    for (let i = 0; i < ids.length; i++) {
+      const id = list[i];
+      if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
+        throw new ArgumentRangeError(
+          `${name}[${i}]: expected a token id from 0 to ${vocabSize - 1}, got ${describe(id)}`,
+        );
+      }
+      ids[i] = id;
+    }
+    return ids;
+  });
 }

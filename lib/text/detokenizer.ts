@@ -33,7 +33,7 @@ export class Detokenizer {
     {
       skipSpecialTokens = true,
       context = [],
-    }: { readonly skipSpecialTokens?: boolean; readonly context?: readonly number[] } = {},
+    }: { readonly skipSpecialTokens?: boolean; readonly context?: ArrayLike<number> } = {},
   ) {
     this.#tokenizer = tokenizer;
     this.#skipSpecialTokens = skipSpecialTokens;
@@ -91,7 +91,7 @@ export class Detokenizer {
   }
 
   /** As few tokens from the end of the context as do for `decodesInWindows`; else those that have text. */
-  #lastOf(context: readonly number[]): number[] {
+  #lastOf(context: ArrayLike<number>): number[] {
     const last: number[] = [];
     let numWanted = this.#tokenizer.decodesInWindows ? numContextTokens : Infinity;
     for (let i = context.length - 1; i >= 0; i--) {

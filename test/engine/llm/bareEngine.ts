@@ -62,7 +62,7 @@ export class BareEngine {
   }
 
   generate(ids: readonly number[], options: GenerateOptions): GenerationStream {
-    return this.#intake.begin({ ids }, resolveGeneration(options, this.#context));
+    return this.#intake.begin({ ids: Int32Array.from(ids) }, resolveGeneration(options, this.#context));
   }
 
   async close(drainMs = 0): Promise<void> {

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { LLM } from "../../../lib/index.js";
 import { Intake } from "../../../lib/engine/intake.js";
+import { Tokenization } from "../../../lib/text/tokenization.js";
 import { loadLLM } from "./checkpoints.js";
 import { modelFolder } from "../../text/checkpoint.js";
 
@@ -39,14 +40,14 @@ describe("a text that cannot fit", () => {
     ["spaces", " ".repeat(1_000_000)],
     ["half surrogates", "\ud800".repeat(1_000_000)],
   ])("is refused by its length: %s", async (_, text) => {
-    const encode = vi.spyOn(llm.tokenizer!, "encode");
+    const encode = vi.spyOn(Tokenization.prototype, "encode");
     await expect(llm.generate(text, { maxTokens: 1 }).result()).rejects.toMatchObject(tooLong);
     expect(encode).not.toHaveBeenCalled();
     encode.mockRestore();
   });
 
   it("is encoded no further than the context", async () => {
-    const encode = vi.spyOn(llm.tokenizer!, "encode");
+    const encode = vi.spyOn(Tokenization.prototype, "encode");
     const text = words(2000);
     await expect(llm.generate(text, { maxTokens: 1 }).result()).rejects.toMatchObject(tooLong);
     const numChars = encode.mock.calls.reduce((sum, [piece]) => sum + piece.length, 0);
