@@ -2,7 +2,7 @@
  * Element types of tensors. The order is shared with native/core/dtype.h; the numbers cross the boundary.
  */
 
-import { describe, isInstance } from "./arguments.js";
+import { describe } from "./arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "./errors.js";
 
 export const dtypes = ["f32", "f16", "bf16", "fp8e4m3", "i8", "i32", "u8", "i4"] as const;
@@ -56,35 +56,59 @@ export function hostArray(dtype: DType, buffer: ArrayBuffer): HostArray {
   return new hostTypes[dtype](buffer);
 }
 
+type HostArrayType = new (buffer: ArrayBuffer, byteOffset: number, length: number) => HostArray;
+
+const typedArray = Object.getPrototypeOf(Float32Array.prototype) as object;
+const getter = (name: string | symbol) =>
+  Object.getOwnPropertyDescriptor(typedArray, name)!.get as (this: unknown) => never;
+const intrinsic = {
+  className: getter(Symbol.toStringTag),
+  buffer: getter("buffer"),
+  byteOffset: getter("byteOffset"),
+  length: getter("length"),
+};
+
+/**
+ * A view of the elements that the caller's array really has: what a subclass, an own property or an object that only looks like
+ * an array says of itself does not count, and none of its code runs.
+ *
+ * @throws ArgumentTypeError for what is no array of that class
+ */
+export function viewOf(what: string, data: unknown, Type: HostArrayType): HostArray {
+  const className: unknown = intrinsic.className.call(data); // undefined for everything else, and never throws
+  if (className !== Type.name)
+    throw new ArgumentTypeError(`${what}: expected a ${Type.name}, got ${describe(data)}`);
+  const length: number = intrinsic.length.call(data);
+  // A detached buffer has no elements, and cannot be looked at.
+  if (length === 0) return new Type(new ArrayBuffer(0), 0, 0);
+  return new Type(intrinsic.buffer.call(data), intrinsic.byteOffset.call(data), length);
+}
+
 /**
  * Converts what `Tensor.read` returned for a float dtype to float32.
  * @throws ArgumentTypeError, ArgumentRangeError
  */
 export function toFloat32(dtype: DType, data: HostArray): Float32Array {
-  const Type = hostArrayType(checkDType("toFloat32", dtype));
-  if (!isInstance<HostArray>(data, Type))
-    throw new ArgumentTypeError(`toFloat32: data: expected a ${Type.name}, got ${describe(data)}`);
-  if (data instanceof Float32Array) return data;
-  const out = new Float32Array(data.length);
+  const values = viewOf("toFloat32: data", data, hostArrayType(checkDType("toFloat32", dtype)));
+  if (dtype === "f32") return data as Float32Array;
+  const out = new Float32Array(values.length);
   if (dtype === "bf16") {
     const words = new Uint32Array(out.buffer);
-    for (let i = 0; i < data.length; i++) words[i] = (data[i] as number) << 16;
+    for (let i = 0; i < out.length; i++) words[i] = (values[i] as number) << 16;
   } else if (dtype === "f16") {
-    for (let i = 0; i < data.length; i++) out[i] = halfToNumber(data[i] as number);
+    for (let i = 0; i < out.length; i++) out[i] = halfToNumber(values[i] as number);
   } else {
-    for (let i = 0; i < data.length; i++) out[i] = data[i] as number;
+    for (let i = 0; i < out.length; i++) out[i] = values[i] as number;
   }
   return out;
 }
 
 /** Rounds float32 values to bf16 bits, to nearest even. @throws ArgumentTypeError */
 export function toBfloat16(data: Float32Array): Uint16Array {
-  if (!isInstance(data, Float32Array))
-    throw new ArgumentTypeError(`toBfloat16: data: expected a Float32Array, got ${describe(data)}`);
-  if (data.length === 0) return new Uint16Array(0); // also one whose buffer is detached
-  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
-  const out = new Uint16Array(data.length);
-  for (let i = 0; i < out.length; i++) {
+  const { buffer, byteOffset, length } = viewOf("toBfloat16: data", data, Float32Array);
+  const words = new Uint32Array(buffer, byteOffset, length);
+  const out = new Uint16Array(length);
+  for (let i = 0; i < length; i++) {
     const word = words[i] as number;
     const isNaN = (word & 0x7fffffff) > 0x7f800000;
     out[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;

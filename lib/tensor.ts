@@ -16,6 +16,7 @@ import {
   hostArray,
   hostArrayType,
   toFloat32,
+  viewOf,
 } from "./dtype.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "./errors.js";
 import { type Handle, native } from "./native.js";
@@ -70,7 +71,10 @@ export class Tensor {
   readonly strides: readonly number[];
   readonly byteOffset: number;
 
-  /** Without strides it is contiguous. @throws ArgumentTypeError, ArgumentRangeError; that it lies inside its memory is checked by what uses it */
+  /**
+   * Without strides it is contiguous.
+   * @throws ArgumentTypeError, ArgumentRangeError; that it lies inside its memory is checked by what uses it
+   */
   private constructor(
     key: ConstructKey,
     memory: Memory,
@@ -196,18 +200,14 @@ export class Tensor {
   write(stream: Stream, data: HostArray): void {
     const handle = streamHandle("write", stream, this.device);
     this.#requirePacked("write");
-    const Type = hostArrayType(this.dtype);
-    if (!isInstance<HostArray>(data, Type)) {
-      const expected = `expected a ${Type.name} for ${this.dtype}`;
-      throw new ArgumentTypeError(`write: data: ${expected}, got ${describe(data)}`);
-    }
-    if (data.byteLength !== byteLength(this.dtype, this.numel)) {
-      throw new ArgumentRangeError(
-        `write: data: [${this.shape}] ${this.dtype} takes ${byteLength(this.dtype, this.numel)} bytes, got ${data.byteLength}`,
-      );
+    const view = viewOf(`write: data for ${this.dtype}`, data, hostArrayType(this.dtype));
+    const bytes = byteLength(this.dtype, this.numel);
+    if (view.byteLength !== bytes) {
+      const expected = `[${this.shape}] ${this.dtype} takes ${bytes} bytes`;
+      throw new ArgumentRangeError(`write: data: ${expected}, got ${view.byteLength}`);
     }
     // Shared memory has no address for the addon; the copy is one that `write` makes anyway.
-    const own = data.buffer instanceof ArrayBuffer ? data : data.slice();
+    const own = view.buffer instanceof ArrayBuffer ? view : view.slice();
     native.write(handle, this.memory.handle, this.byteOffset, own);
   }
 

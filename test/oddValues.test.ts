@@ -3,6 +3,7 @@
  * tables have every export, every option by name and every method by class, so a new one without a row fails here; each
  * position gets each odd value. The functions of `ops`: oddValues.ops.test.ts; the tokenizer: oddValues.text.test.ts.
  */
+import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from "vitest";
 import { Device } from "../lib/device.js";
 import { toBfloat16, toFloat32 } from "../lib/dtype.js";
@@ -214,7 +215,8 @@ describe("the typed layer", () => {
         Tensor.packed.bind(Tensor),
         { memory: x.memory, dtype: "f32", shape: [2], byteOffset: 0 },
       ],
-      Tensor: [((...args: never[]) => Reflect.construct(Tensor, args)) as Call, tensorArguments()],
+      "Tensor.strided": [Tensor.strided.bind(Tensor), tensorArguments()],
+      Tensor: [((...args: never[]) => Reflect.construct(Tensor, args)) as Call, { "key|Tensor": 1 }],
       "stream.dispose": [
         (value: never) => device.createStream().dispose(value),
         { options: { drain: true } },
@@ -232,6 +234,13 @@ describe("the typed layer", () => {
 
   const tensorArguments = () => ({
     ...{ memory: x.memory, dtype: "f32", shape: [2, 4], strides: [4, 1], byteOffset: 0 },
+  });
+
+  it("takes data of another realm", async () => {
+    const foreign = runInNewContext("Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8)") as Float32Array;
+    const copy = stream.fromArray("f32", [2, 4], foreign);
+    expect([...(await copy.readFloat32(stream))]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(toBfloat16(foreign)).toEqual(toBfloat16(Float32Array.from(foreign)));
   });
 
   it("takes data in shared memory, and of the dtype's class alone", async () => {

@@ -42,6 +42,19 @@ class Hostile {
   }
 }
 
+/** Says that it has the size of [2, 4] f32, and throws when it is copied. */
+class Lying extends Float32Array {
+  static get [Symbol.species](): never {
+    return throws();
+  }
+  override get byteLength(): number {
+    return 32;
+  }
+  override get buffer(): never {
+    return throws();
+  }
+}
+
 export const oddValues: Readonly<Record<string, () => unknown>> = {
   null: () => null,
   NaN: () => NaN,
@@ -80,6 +93,10 @@ export const oddValues: Readonly<Record<string, () => unknown>> = {
   "revoked array": () => revoked([]),
   "array with a throwing getter": () => Object.defineProperty([1], 0, { get: throws }),
   "object with a throwing getter": () => Object.defineProperty({}, "x", { get: throws, enumerable: true }),
+  "no array": () => Object.create(Array.prototype) as object,
+  "no Float32Array": () => Object.create(Float32Array.prototype) as object,
+  "no Int32Array": () => Object.create(Int32Array.prototype) as object,
+  "a Float32Array that lies about its size": () => new Lying(1000),
   "no signal": () => Object.create(AbortSignal.prototype) as object,
   BigInt64Array: () => new BigInt64Array(2),
   Float64Array: () => new Float64Array(2),
