@@ -13,8 +13,11 @@ import { Memory, Tensor } from "./tensor.js";
 /** "cuda" is "cuda:0". */
 export type DeviceName = "cpu" | "cuda" | `cuda:${number}`;
 
+/** Most threads of the CPU device. */
+export const maxThreads = 1024;
+
 export interface DeviceOptions {
-  /** Threads of the CPU device. Default: one per physical core that this process may use. */
+  /** Threads of the CPU device, 1 to 1024. Default: one per physical core that this process may use. */
   readonly threads?: number;
 }
 
@@ -152,8 +155,10 @@ function threadsOf(options: unknown): number {
     throw new ArgumentTypeError(`Device.open: options: expected an object, got ${describe(options)}`);
   });
   if (threads === undefined) return 0;
-  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
-  throw new ArgumentRangeError(`threads: expected an integer from 1 to 1024, got ${describe(threads)}`);
+  if (Number.isInteger(threads) && threads >= 1 && threads <= maxThreads) return threads;
+  throw new ArgumentRangeError(
+    `threads: expected an integer from 1 to ${maxThreads}, got ${describe(threads)}`,
+  );
 }
 
 /** @throws ArgumentRangeError for a name that no build of warploop has */

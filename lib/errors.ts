@@ -157,7 +157,10 @@ export class GenerateAllError extends WarploopError {
     readonly requestId: string | undefined,
     cause: unknown,
   ) {
-    const { code, message } = cause as Partial<WarploopError>;
-    super(code ?? "ERR_INTERNAL", `prompts[${index}]: ${message ?? String(cause)}`, { cause });
+    const { code, message = String(cause) } = cause as Partial<WarploopError>;
+    const request = requestId === undefined || message.includes(requestId) ? "" : ` (${requestId})`;
+    // "prompt[3]: ..." goes on as "prompts[1][3]: ...".
+    const rest = /^prompt[:[]/.test(message) ? message.slice("prompt".length) : `: ${message}`;
+    super(code ?? "ERR_INTERNAL", `prompts[${index}]${rest}${request}`, { cause });
   }
 }

@@ -7,7 +7,8 @@
  */
 export { LLM, type LLMStats } from "./engine/llm.js";
 export type { ChatOptions } from "./engine/chatOptions.js";
-export type { GenerateAllOptions, Prompt } from "./engine/generateAll.js";
+export type { GenerateAllOptions } from "./engine/generateAll.js";
+export type { Prompt } from "./engine/prompt.js";
 export type { LLMOptions, LoadProgress } from "./engine/engineOptions.js";
 export type { GenerateOptions } from "./engine/generateOptions.js";
 export type { Choice, GenerateResult, GenerationStream } from "./engine/generationStream.js";

@@ -133,6 +133,26 @@ describe("docs/errors.md", () => {
   });
 });
 
+describe("docs/gpu.md", () => {
+  it("quotes only messages that the code has", () => {
+    const code = repoFiles(/^(lib|native)\/.*\.(ts|cc|cu|cuh|h)$/)
+      .map(read)
+      .join("\n");
+    const quoted = table(read("docs/gpu.md"), "Errors and what to do").map(([cell = ""]) => cell);
+    expect(quoted.length).toBeGreaterThan(5);
+    for (const cell of quoted) {
+      // Without what stands for a value: names in quotes, numbers, single capitals, dots.
+      const message = /`([^`]+)`/.exec(cell)?.[1] ?? "";
+      const pieces = message
+        .split(/"[^"]*"|\[.*?\]|\d[\d.]*|\b[A-Z]\b|\.\.\.|^\w+: /)
+        .map((piece) => piece.replace(/[:,\s]+$/, "").trim());
+      const words = pieces.filter((piece) => /[a-z]{3}/i.test(piece));
+      expect(words.length, cell).toBeGreaterThan(0);
+      for (const piece of words) expect(code.includes(piece), `${cell}: ${piece}`).toBe(true);
+    }
+  });
+});
+
 describe("docs/choose-a-model.md", () => {
   it("has every architecture that runs and no other", () => {
     const rows = table(read("docs/choose-a-model.md"), "What runs").map(([name = ""]) => name);

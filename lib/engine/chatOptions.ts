@@ -1,5 +1,5 @@
 /** What `chat` takes: options of the generation, of the template, and what special tokens in messages mean. */
-import { checkBoolean, copyOptions, readArguments } from "../arguments.js";
+import { checkBoolean, copyOptions, readArguments, readOptions } from "../arguments.js";
 import type { ChatRenderer } from "../text/chatRenderer.js";
 import type { ChatMessage } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
@@ -7,6 +7,7 @@ import type { Tokenizer } from "../text/tokenizer.js";
 import {
   type GenerateContext,
   type GenerateOptions,
+  generateOptionNames,
   type Generation,
   resolveGeneration,
 } from "./generateOptions.js";
@@ -26,6 +27,14 @@ export interface ChatOptions extends GenerateOptions {
   readonly templateOptions?: Readonly<Record<string, unknown>>;
 }
 
+const chatOptionNames: readonly (keyof ChatOptions)[] = [
+  ...generateOptionNames,
+  "tools",
+  "templateName",
+  "parseSpecial",
+  "templateOptions",
+];
+
 /**
  * Checks a chat.
  *
@@ -39,7 +48,11 @@ export function prepareChat(
   tokenizer: Tokenizer | null,
   context: GenerateContext,
 ): { readonly generation: Generation; readonly render: () => Promise<RenderedText> } {
-  const { tools, templateName, templateOptions, parseSpecial, ...rest } = copyOptions("chat", options);
+  const { tools, templateName, templateOptions, parseSpecial, ...rest } = readOptions(
+    "chat",
+    options,
+    chatOptionNames,
+  );
   const generation = resolveGeneration(rest, context);
   const controlTexts = checkBoolean("parseSpecial", parseSpecial, false)
     ? []

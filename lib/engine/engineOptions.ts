@@ -1,7 +1,7 @@
 /** Options of `LLM.load`, their checks, and how much memory the KV pool takes. */
 import os from "node:os";
 import { checkBoolean, describe, readOptions } from "../arguments.js";
-import { checkDeviceName, type Device, type DeviceName } from "../device.js";
+import { checkDeviceName, type Device, type DeviceName, maxThreads } from "../device.js";
 import { byteLength } from "../dtype.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
@@ -57,9 +57,9 @@ export interface LLMOptions {
   readonly revision?: string;
   /**
    * Called while downloading and loading; what it throws ends the load. Default: a download shows a progress bar when stderr
-   * is a terminal.
+   * is a terminal; false: nothing is shown.
    */
-  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly onProgress?: ((progress: LoadProgress) => void) | false;
   /** Aborts the load. */
   readonly signal?: AbortSignal;
 }
@@ -86,7 +86,9 @@ export type ResolvedOptions = Readonly<
   Required<
     Omit<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">
   > &
-    Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">
+    Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "signal"> & {
+      readonly onProgress?: (progress: LoadProgress) => void;
+    }
 >;
 
 /** @throws ArgumentTypeError, ArgumentRangeError naming the option */
@@ -95,18 +97,14 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
   const integer = (name: keyof LLMOptions, fallback: number, min: number, max = 0x7fffffff) =>
     checkNumber(name, options[name], fallback, { min, max, integer: true });
   const maxSequences = integer("maxSequences", 32, 1, 4096);
-  integer("threads", 1, 1);
+  integer("threads", 1, 1, maxThreads);
   integer("contextLength", 2, 2); // a token of prompt and one to generate
   integer("kvCacheBytes", 1, 1, Number.MAX_SAFE_INTEGER);
-  for (const [name, type] of [
-    ["onProgress", "function"],
-    ["revision", "string"],
-  ] as const) {
-    const value: unknown = options[name];
-    if (value !== undefined && typeof value !== type) {
-      throw new ArgumentTypeError(`${name}: expected a ${type}, got ${describe(value)}`);
-    }
-  }
+  const { onProgress, revision } = options;
+  if (onProgress !== undefined && onProgress !== false && typeof onProgress !== "function")
+    throw new ArgumentTypeError(`onProgress: expected a function or false, got ${describe(onProgress)}`);
+  if (revision !== undefined && typeof revision !== "string")
+    throw new ArgumentTypeError(`revision: expected a string, got ${describe(revision)}`);
   return {
     device: checkDeviceName(options.device ?? "auto"),
     dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
@@ -120,8 +118,8 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
     ...(options.threads !== undefined && { threads: options.threads }),
     ...(options.contextLength !== undefined && { contextLength: options.contextLength }),
     ...(options.kvCacheBytes !== undefined && { kvCacheBytes: options.kvCacheBytes }),
-    ...(options.revision !== undefined && { revision: options.revision }),
-    ...(options.onProgress !== undefined && { onProgress: options.onProgress }),
+    ...(revision !== undefined && { revision }),
+    ...(onProgress !== undefined && { onProgress: onProgress || (() => undefined) }),
     ...(options.signal !== undefined && { signal: checkSignal(options.signal)! }),
   };
 }

@@ -1,10 +1,10 @@
 /** One call for scripts: load, generate, close. */
-import { copyOptions } from "../arguments.js";
-import type { GenerateOptions } from "./generateOptions.js";
+import { readOptions } from "../arguments.js";
+import { type GenerateOptions, generateOptionNames } from "./generateOptions.js";
 import type { GenerateChunk } from "./output.js";
-import type { Prompt } from "./generateAll.js";
 import { LLM } from "./llm.js";
 import type { LLMOptions } from "./engineOptions.js";
+import type { Prompt } from "./prompt.js";
 
 /**
  * Loads a model for one generation and closes it afterwards. Programs that generate more than once keep an `LLM`.
@@ -18,7 +18,7 @@ export async function* generate(
   prompt: Prompt,
   options: GenerateOptions & { readonly load?: LLMOptions } = {},
 ): AsyncGenerator<GenerateChunk, void, void> {
-  const { load, ...generateOptions } = copyOptions("generate", options);
+  const { load, ...generateOptions } = readOptions("generate", options, [...generateOptionNames, "load"]);
   await using llm = await LLM.load(pathOrId, load);
   yield* llm.generate(prompt, generateOptions);
 }

@@ -1,14 +1,12 @@
 /** Many prompts with one call: begun in turns of the event loop, results in their order, a failure with its prompt's index. */
 import cliProgress from "cli-progress";
-import { checkBoolean, copyOptions, describe, readArguments } from "../arguments.js";
+import { checkBoolean, readOptions, describe, readArguments } from "../arguments.js";
 import { ArgumentTypeError, GenerateAllError } from "../errors.js";
 import { type Steps, waitFor } from "../eventLoop.js";
-import type { GenerateOptions } from "./generateOptions.js";
+import { type GenerateOptions, generateOptionNames } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
+import type { Prompt } from "./prompt.js";
 import { checkChoice } from "./validate.js";
-
-/** Text, or token ids. */
-export type Prompt = string | readonly number[] | Int32Array;
 
 export interface GenerateAllOptions extends GenerateOptions {
   /** A progress bar on stderr. Default: when stderr is a terminal. */
@@ -20,6 +18,12 @@ export interface GenerateAllOptions extends GenerateOptions {
    */
   readonly onError?: "throw" | "settle";
 }
+
+const generateAllOptionNames: readonly (keyof GenerateAllOptions)[] = [
+  ...generateOptionNames,
+  "progress",
+  "onError",
+];
 
 /** Prompts that are begun before those are waited for that are on their way to the engine. */
 const promptsAtOnce = 64;
@@ -47,7 +51,11 @@ export async function generateAll(
     if (Array.isArray(prompts)) return Array.from(prompts as readonly Prompt[], copyOf);
     throw new ArgumentTypeError(`prompts: expected an array, got ${describe(prompts)}`);
   });
-  const { progress: wanted, onError: mode, ...generateOptions } = copyOptions("generateAll", options);
+  const {
+    progress: wanted,
+    onError: mode,
+    ...generateOptions
+  } = readOptions("generateAll", options, generateAllOptionNames);
   const onError = checkChoice("onError", mode, "throw", ["throw", "settle"]);
   const begin = generator.prepare(generateOptions);
   const bar = startBar(list.length, checkBoolean("progress", wanted, process.stderr.isTTY === true));

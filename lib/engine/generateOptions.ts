@@ -4,6 +4,7 @@ import { checkBoolean, describe, readArguments, readOptions } from "../arguments
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { samplingRanges, type SamplingRange } from "../samplingRanges.js";
 import type { SamplingDefaults } from "../weights/config.js";
+import type { ContextLimit } from "./prompt.js";
 import { type LogitBias, noBias, type Sampling } from "./sampling.js";
 import { checkNumber, checkSignal, checkTokenIds } from "./validate.js";
 
@@ -80,9 +81,8 @@ export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
 ];
 
 /** What the model brings to the defaults. */
-export interface GenerateContext {
+export interface GenerateContext extends ContextLimit {
   readonly vocabSize: number;
-  readonly contextLength: number;
   readonly eosTokenIds: readonly number[];
   readonly sampling: SamplingDefaults;
   /** Without a tokenizer there is no text, and no stop string in it. */

@@ -3,7 +3,7 @@
  * long prompt nor a burst of them stops the event loop. Until it is with the engine a generation can be aborted here.
  */
 import { onAbort } from "../abortSignals.js";
-import { ArgumentRangeError, WarploopError } from "../errors.js";
+import { WarploopError } from "../errors.js";
 import { inTurns, type Steps, waitFor } from "../eventLoop.js";
 import type { RenderedText } from "../text/renderJob.js";
 import { prepareStops, type StopSearch } from "../text/stopFinder.js";
@@ -12,6 +12,7 @@ import type { Engine } from "./engine.js";
 import type { GenerateContext, Generation } from "./generateOptions.js";
 import { GenerationChannel, type GenerationStream } from "./generationStream.js";
 import { ChoiceOutput } from "./output.js";
+import { checkPromptLength, promptTooLong } from "./prompt.js";
 import { Request } from "./request.js";
 import { listenerOf } from "./requests.js";
 import { checkTokenIds } from "./validate.js";
@@ -83,6 +84,7 @@ export class Intake {
     const prompt = "ids" in source ? source.ids : yield* this.#encode(source, arrival.signal);
     if (arrival.isAborted) return;
     arrival.promptLength = prompt.length;
+    checkPromptLength("prompt", prompt.length, this.#context);
     const { stop, skipSpecialTokens } = arrival.generation;
     const stops = yield* prepareStops(stop, skipSpecialTokens ? this.#tokenizer : null);
     yield* arrival.enter(prompt, stops, this.#tokenizer);
@@ -98,9 +100,9 @@ export class Intake {
     // Nothing is certain of a shorter text.
     const least =
       text.length < limit ? 0 : tokenizer.leastTokens(marker ? text.replaceAll(marker, "") : text);
-    if (least >= limit) throw tooLong(least, limit);
+    if (least >= limit) throw promptTooLong(`at least ${least}`, this.#context);
     const ids = yield* tokenizer.encodeSteps(text, { addSpecialTokens, marker, limit, signal });
-    if (ids.length >= limit) throw tooLong(ids.length, limit);
+    if (ids.length >= limit) throw promptTooLong(`at least ${ids.length}`, this.#context);
     return checkTokenIds("prompt", ids, vocabSize);
   }
 }
@@ -205,11 +207,4 @@ class Arrival {
   #onEnd(): void {
     if (--this.#numOpen === 0) this.#endWait?.();
   }
-}
-
-function tooLong(numTokens: number, contextLength: number): ArgumentRangeError {
-  return new ArgumentRangeError(
-    `the prompt has at least ${numTokens} tokens, the context ${contextLength}, of which at least one must be left to generate`,
-    "ERR_CONTEXT_LENGTH",
-  );
 }

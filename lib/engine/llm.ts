@@ -14,7 +14,7 @@ import { type ChatOptions, prepareChat } from "./chatOptions.js";
 import { Engine, type EngineStats } from "./engine.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
 import { fetchModel } from "./fetchModel.js";
-import { generateAll, type GenerateAllOptions, type Prompt } from "./generateAll.js";
+import { generateAll, type GenerateAllOptions } from "./generateAll.js";
 import {
   type GenerateContext,
   type GenerateOptions,
@@ -24,6 +24,7 @@ import {
 } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
+import { checkPrompt, checkPromptLength, longerContext, type Prompt } from "./prompt.js";
 import { computeLogits } from "./requests.js";
 import { traceRouting } from "./routing.js";
 import { openDevice } from "./openDevice.js";
@@ -89,6 +90,7 @@ export class LLM {
       const context = {
         vocabSize: model.shape.vocabSize,
         contextLength: capacity.maxModelLen,
+        longer: longerContext(capacity.maxModelLen, model.shape.maxPositions, description.definition),
         eosTokenIds: [...new Set([...config.eosTokenIds, ...(tokenizer?.eosIds ?? [])])],
         sampling: config.sampling,
         hasTokenizer: tokenizer !== null,
@@ -192,7 +194,9 @@ export class LLM {
   async logits(tokenIds: readonly number[] | Int32Array): Promise<Float32Array> {
     this.#requireOpen();
     const { engine, context } = this.#parts;
-    return computeLogits(engine, checkTokenIds("tokenIds", tokenIds, context.vocabSize), context.vocabSize);
+    const ids = checkTokenIds("tokenIds", tokenIds, context.vocabSize);
+    checkPromptLength("tokenIds", ids.length, context);
+    return computeLogits(engine, ids, context.vocabSize);
   }
 
   /**
@@ -253,9 +257,9 @@ export class LLM {
   }
 
   #begin(prompt: Prompt, generation: Generation): GenerationStream {
-    if (typeof prompt === "string") return this.#beginText(prompt, true, generation);
-    const ids = checkTokenIds("prompt", prompt, this.#parts.context.vocabSize);
-    return this.#intake.begin({ ids }, generation);
+    const checked = checkPrompt(prompt, this.#parts.context.vocabSize);
+    if (typeof checked === "string") return this.#beginText(checked, true, generation);
+    return this.#intake.begin({ ids: checked }, generation);
   }
 
   /** @param text or a function that starts to make it */

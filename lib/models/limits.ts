@@ -53,6 +53,11 @@ export function longestRopeContext(rope: Omit<RopeTableOptions, "maxLength">): n
   return Math.max(maxPositionEmbeddings, Math.floor(trained * factor));
 }
 
+/** The most positions that a model can be loaded for. */
+export function longestContext(definition: Pick<ModelDefinition, "longestContext">): number {
+  return Math.min(definition.longestContext, contextLimit);
+}
+
 /**
  * How many positions a model is loaded for.
  *
@@ -61,7 +66,7 @@ export function longestRopeContext(rope: Omit<RopeTableOptions, "maxLength">): n
  */
 export function chooseContextLength(definition: ModelDefinition, asked: number | undefined): number {
   if (asked === undefined) return Math.min(definition.trainedContext, defaultContextLimit);
-  const longest = Math.min(definition.longestContext, contextLimit);
+  const longest = longestContext(definition);
   if (!(Number.isInteger(asked) && asked >= 1 && asked <= longest)) {
     throw new ArgumentRangeError(
       `contextLength: expected an integer from 1 to ${longest} (tokens), got ${asked}`,

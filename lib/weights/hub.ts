@@ -3,6 +3,7 @@
  * the standard cache (hubSnapshot.ts, loaded only when an id is given).
  */
 import { stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, CheckpointError } from "../errors.js";
@@ -42,8 +43,9 @@ const revisionPattern = /^(?!.*(?:\.\.|\/\.))[A-Za-z0-9_][\w.+-]*(?:\/[\w.+-]+)*
 /**
  * Finds or fetches the folder of a model.
  *
- * @param pathOrId an existing folder, or "org/name", "org/name@revision" or the address of a page on the Hugging Face hub
- * @returns path of a folder with config.json and safetensors weights; for an existing folder `pathOrId` itself, unchecked
+ * @param pathOrId an existing folder ("~/" is the user's), or "org/name", "org/name@revision" or the address of a page on the
+ * Hugging Face hub
+ * @returns path of a folder with config.json and safetensors weights; for an existing folder itself, unchecked
  * @throws CheckpointError ERR_CHECKPOINT_MISSING if it is neither a folder nor an id; HubError ERR_HUB_OFFLINE,
  * ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK or ERR_HUB_CACHE; ArgumentTypeError, ArgumentRangeError; the reason of
  * `signal` if it aborts
@@ -52,6 +54,10 @@ export async function resolveModel(pathOrId: string, options: ResolveModelOption
   if (typeof pathOrId !== "string" || pathOrId === "") {
     throw new ArgumentTypeError(`pathOrId: expected a folder or a hub id, got ${describe(pathOrId)}`);
   }
+  return resolvePlace(pathOrId.replace(/^~(?=\/|$)/, homedir), options);
+}
+
+async function resolvePlace(pathOrId: string, options: ResolveModelOptions): Promise<string> {
   const { signal, revision } = options;
   signal?.throwIfAborted();
   const kind = await kindOfPath(pathOrId);
@@ -83,7 +89,7 @@ export async function resolveModel(pathOrId: string, options: ResolveModelOption
   return fetchSnapshot({ ...options, id, revision: wanted, noFolder });
 }
 
-/** "org/name", "org/name@revision", or the address of a page of the hub: of a model, of its branch, of one of its files. */
+/** "org/name", "org/name@revision", both also behind "hf:" or with a slash at the end, or the address of a page of the hub: of a model, of its branch, of one of its files. */
 function parseId(text: string): { readonly id: string; readonly revisionOfId: string | undefined } {
   const page = hubPage(text);
   if (page) {
@@ -92,10 +98,11 @@ function parseId(text: string): { readonly id: string; readonly revisionOfId: st
     const id = `${org}/${name.replace(/\.git$/, "")}`;
     return { id, revisionOfId: isPinned ? revision.replaceAll(/%2f/gi, "/") : undefined };
   }
-  const at = text.indexOf("@");
+  const name = text.replace(/^hf:(\/\/)?/, "").replace(/\/+$/, "");
+  const at = name.indexOf("@");
   return at < 0
-    ? { id: text, revisionOfId: undefined }
-    : { id: text.slice(0, at), revisionOfId: text.slice(at + 1) };
+    ? { id: name, revisionOfId: undefined }
+    : { id: name.slice(0, at), revisionOfId: name.slice(at + 1) };
 }
 
 /** The parts of the path of a page of the hub, or of HF_ENDPOINT, with or without "https://"; undefined for other text. */

@@ -30,11 +30,17 @@ export function toCacheError(error: unknown, what: string): unknown {
   return new HubError("ERR_HUB_CACHE", message, { cause: error });
 }
 
+const networkAdvice =
+  "check the network, name a mirror with HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what was downloaded before";
+
 /** Wraps whatever a hub request threw. Typed errors and the reason of an abort pass unchanged. */
 export function toHubError(error: unknown, what: string, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return signal.reason;
   if (error instanceof WarploopError) return error;
   if (error instanceof HubApiError) return hubStatusError(error.statusCode, what, error);
-  const inner = error instanceof Error && error.cause !== undefined ? `: ${describeError(error.cause)}` : "";
-  return new HubError("ERR_HUB_NETWORK", `${what}: ${describeError(error)}${inner}`, { cause: error });
+  const problem = describeError(error);
+  const cause = error instanceof Error ? error.cause : undefined;
+  // What `fetch` throws says no more than that it failed.
+  const message = cause === undefined ? problem : `${problem}: ${describeError(cause)}; ${networkAdvice}`;
+  return new HubError("ERR_HUB_NETWORK", `${what}: ${message}`, { cause: error });
 }

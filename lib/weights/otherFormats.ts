@@ -46,9 +46,13 @@ export function otherFormatHint(names: readonly string[]): string {
   return "";
 }
 
-/** `otherFormatHint` of the files in a folder. */
+const parts = "config.json, model.safetensors or its shards with their index and, for text, tokenizer.json";
+
+/** The same for the files in a folder, and what belongs into one that is empty. */
 export async function folderHint(folder: string): Promise<string> {
-  return otherFormatHint(await readdir(folder).catch(() => []));
+  const names = await readdir(folder).catch(() => undefined);
+  if (names?.length === 0) return `; the folder is empty: a checkpoint has ${parts}`;
+  return otherFormatHint(names ?? []);
 }
 
 /** What to do with a path that is a file and should be a folder; empty where nothing is known about it. */

@@ -1,5 +1,5 @@
 // Contract: a hub that sends listings without end, a full disk and a cache folder that cannot be used are typed errors, and the
-// address of a page of the hub is as good as an id.
+// address of a page of the hub is as good as an id. Other ways in which people write folders and ids.
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -109,7 +109,9 @@ test("no hub at all, and no folder: both are said", async () => {
   expect(await errorOf(resolveModel("models/x"))).toMatchObject({
     name: "HubError",
     code: "ERR_HUB_NETWORK",
-    message: expect.stringContaining(`there is no folder ${join(process.cwd(), "models/x")}`) as string,
+    message: expect.stringMatching(
+      /^models\/x@main: [^;]*; check the network, name a mirror with HF_ENDPOINT, or set HF_HUB_OFFLINE=1 .*; there is no folder \S+models\/x$/,
+    ) as string,
   });
 });
 
@@ -170,6 +172,27 @@ describe("the address of a page", () => {
       const server = await serveTiny();
       expect(await errorOf(resolveModel(address))).toMatchObject({ code: "ERR_CHECKPOINT_MISSING" });
       expect(server.requests).toEqual([]);
+    },
+  );
+});
+
+describe("other ways to write it", () => {
+  test("~ is the folder of the user", async () => {
+    await serveTiny();
+    vi.stubEnv("HOME", cache);
+    mkdirSync(join(cache, "models/x"), { recursive: true });
+    expect(await resolveModel("~/models/x")).toBe(join(cache, "models/x"));
+    expect(await resolveModel("~")).toBe(cache);
+    expect(await errorOf(resolveModel("~/y/z"))).toMatchObject({
+      message: expect.stringContaining(`there is no folder ${join(cache, "y/z")}`) as string,
+    });
+  });
+
+  test.each([`${repoId}/`, `hf:${repoId}`, `hf://${repoId}`, `hf://${repoId}@main/`])(
+    "%s is an id",
+    async (id) => {
+      await serveTiny();
+      expect(await resolveModel(id)).toBe(join(cache, "models--org--tiny/snapshots", commit));
     },
   );
 });

@@ -88,6 +88,13 @@ describe("in a folder", () => {
     await expectError(folder, "ERR_CHECKPOINT_MISSING", [/config\.json: no such file; it has/, ...says]);
   });
 
+  test("nothing at all", async () => {
+    const says = [
+      /config\.json: no such file; the folder is empty: a checkpoint has config\.json, model\.safetensors/,
+    ];
+    await expectError(await folderOf({}), "ERR_CHECKPOINT_MISSING", says);
+  });
+
   test.each<Omit<Other, "says">>([
     { name: "alone", files: { "adapter_model.safetensors": "" } },
     { name: "beside a whole model", files: { "config.json": config, "model.safetensors": "" } },

@@ -2,8 +2,9 @@
 // needed; the pool stays whole and what runs is not touched.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
-import type { Prompt } from "../../../lib/engine/generateAll.js";
+import type { Prompt } from "../../../lib/engine/prompt.js";
 import type { ChatOptions } from "../../../lib/engine/chatOptions.js";
+import { generate } from "../../../lib/engine/generate.js";
 import type { LLM } from "../../../lib/engine/llm.js";
 import { native } from "../../../lib/native.js";
 import { goldenFolder, loadLLM, modelFolder, textGolden } from "./checkpoints.js";
@@ -69,7 +70,7 @@ const badGenerate: readonly BadOption[] = [
 ];
 
 const badPrompts: readonly { readonly prompt: unknown; readonly error: object; readonly says: string }[] = [
-  { prompt: undefined, error: type, says: "prompt" },
+  { prompt: undefined, error: type, says: "expected a text or token ids, got undefined" },
   { prompt: null, error: type, says: "prompt" },
   { prompt: 5, error: type, says: "prompt" },
   { prompt: { 0: 1 }, error: type, says: "prompt" },
@@ -78,16 +79,23 @@ const badPrompts: readonly { readonly prompt: unknown; readonly error: object; r
   { prompt: [-1], error: range, says: "prompt[0]" },
   { prompt: [1, 2, NaN], error: range, says: "prompt[2]" },
   { prompt: [0.5], error: range, says: "prompt[0]" },
-  { prompt: ["a"], error: range, says: "prompt[0]" },
+  { prompt: ["a"], error: type, says: "generateAll takes many prompts" },
+  { prompt: [[1, 2], [3]], error: type, says: "generateAll takes many prompts" },
+  { prompt: [{ role: "user", content: "x" }], error: type, says: "chat takes messages" },
+  {
+    prompt: Buffer.from("Once"),
+    error: type,
+    says: "expected a text or token ids, got an object of class Buffer; decode",
+  },
   { prompt: [5, , 6], error: range, says: "prompt[1]" },
   { prompt: Int32Array.of(-5), error: range, says: "prompt[0]" },
-  { prompt: "", error: range, says: "prompt" },
+  { prompt: "", error: range, says: "prompt: expected at least one token, got none; give some text" },
   { prompt: [], error: range, says: "prompt" },
   { prompt: new Int32Array(), error: range, says: "prompt" },
   {
     prompt: new Array(2048).fill(1),
     error: { ...range, code: "ERR_CONTEXT_LENGTH" },
-    says: "the context 2048",
+    says: "prompt: got 2048 tokens, the context 2048",
   },
   { prompt: "word ".repeat(5000), error: { ...range, code: "ERR_CONTEXT_LENGTH" }, says: "the context 2048" },
 ];
@@ -149,6 +157,49 @@ describe("options of generate", () => {
   });
 });
 
+describe("an unknown option is refused by the function that was called, with its own options", () => {
+  const user = [{ role: "user", content: "x" }];
+  it.each([
+    {
+      name: "generate",
+      option: "stops",
+      likely: "stop",
+      call: (options: object) => llm.generate("Once", options),
+    },
+    { name: "chat", option: "tool", likely: "tools", call: (options: object) => llm.chat(user, options) },
+    {
+      name: "chat",
+      option: "template_options",
+      likely: "templateOptions",
+      call: (options: object) => llm.chat(user, options),
+    },
+    {
+      name: "generateAll",
+      option: "onerror",
+      likely: "onError",
+      call: (options: object) => llm.generateAll(["Once"], options),
+    },
+    {
+      name: "generateAll",
+      option: "progres",
+      likely: "progress",
+      call: (options: object) => llm.generateAll(["Once"], options),
+    },
+    {
+      name: "generate",
+      option: "loads",
+      likely: "load",
+      call: (options: object) => generate(modelFolder("tiny-draft"), "Once", options).next(),
+    },
+  ])("$name: $option", async ({ name, option, likely, call }) => {
+    const message = `${name}: unknown option "${option}"; did you mean "${likely}"?`;
+    expect(await errorOf(() => call({ [option]: 1 }))).toMatchObject({ ...unknown, message });
+    const { message: all } = (await errorOf(() => call({ zzzzzz: 1 }))) as Error;
+    expect(all).toContain(`${name}: unknown option "zzzzzz"; known are `);
+    expect(all).toMatch(new RegExp(`\\b${likely}\\b`));
+  });
+});
+
 describe("prompts", () => {
   it.each(badPrompts)("$prompt", async ({ prompt, error, says }) => {
     const expected = saying(error, says);
@@ -156,7 +207,12 @@ describe("prompts", () => {
     llm.checkIntegrity();
     expect(
       await errorOf(() => llm.generateAll(["fine", prompt as Prompt], { maxTokens: 500 })),
-    ).toMatchObject({ name: "GenerateAllError", index: 1, cause: expected });
+    ).toMatchObject({
+      name: "GenerateAllError",
+      index: 1,
+      message: expect.stringMatching(/^prompts\[1\](\[\d\])?: (?!prompt|request)/) as string,
+      cause: expected,
+    });
     expect(llm.stats()).toMatchObject({ running: 1, waiting: 0 }); // "fine" was ended with it
     llm.checkIntegrity();
   });

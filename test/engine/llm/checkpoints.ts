@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { LLMOptions } from "../../../lib/engine/engineOptions.js";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
 import type { GenerateResult } from "../../../lib/engine/generationStream.js";
-import type { Prompt } from "../../../lib/engine/generateAll.js";
+import type { Prompt } from "../../../lib/engine/prompt.js";
 import { LLM } from "../../../lib/engine/llm.js";
 import type { Random } from "../random.js";
 

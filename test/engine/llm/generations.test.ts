@@ -1,7 +1,8 @@
 // Contract: a generation can be iterated, awaited, or both, in any order; `started` tells what is wrong with a prompt before the
 // first token; `generateAll` says which prompt failed, and with "settle" lets the others finish.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { GenerateAllOptions, Prompt } from "../../../lib/engine/generateAll.js";
+import type { GenerateAllOptions } from "../../../lib/engine/generateAll.js";
+import type { Prompt } from "../../../lib/engine/prompt.js";
 import type { GenerationStream } from "../../../lib/engine/generationStream.js";
 import type { LLM } from "../../../lib/engine/llm.js";
 import type { GenerateChunk } from "../../../lib/engine/output.js";

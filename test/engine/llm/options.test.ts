@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ChatOptions } from "../../../lib/engine/chatOptions.js";
 import type { GenerateOptions } from "../../../lib/engine/generateOptions.js";
 import type { LLM } from "../../../lib/engine/llm.js";
-import type { Prompt } from "../../../lib/engine/generateAll.js";
+import type { Prompt } from "../../../lib/engine/prompt.js";
 import type { GenerateChunk } from "../../../lib/engine/output.js";
 import { goldenFolder, loadLLM, modelFolder, textGolden, withLLM } from "./checkpoints.js";
 
