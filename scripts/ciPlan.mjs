@@ -9,7 +9,7 @@ import { sample } from "./sample.mjs";
 
 const usualShare = 1 / 3;
 const kernelShare = 2 / 3; // what every kernel is made of, or runs on, has changed
-const underEveryKernel = /^native\/(simt|cuda)\/|^test\/mutants\/(run\.mjs|program\.h)$/;
+const underEveryKernel = /^native\/(simt|cuda)\/|^test\/mutants\/((run|addon|execute)\.mjs|program\.h)$/;
 
 /**
  * @typedef {object} Plan
@@ -44,15 +44,19 @@ export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tab
   };
 }
 
-/** A planted bug is asked for by the op that it is planted in or run with, by its program, and by the table that has it. */
+/**
+ * A planted bug is asked for by the op that it is planted in or run with, by the program or the op table that has to find it,
+ * and by the listing that has it.
+ */
 export function mutantCandidates() {
   const listings = repoFiles(/^test\/mutants\/mutants.*\.mjs$/).map((file) => ({ file, text: read(file) }));
-  return mutants.map(({ name, program, file }) => {
-    const source = `test/mutants/${program}.cu`;
-    const included = [...read(source).matchAll(/^#include "(ops\/[^"]*)"/gm)].map(([, to]) => `native/${to}`);
+  return mutants.map((mutant) => {
+    const { name, file } = mutant;
+    const finder = "table" in mutant ? mutant.table : `test/mutants/${mutant.program}.cu`;
+    const included = [...read(finder).matchAll(/^#include "(ops\/[^"]*)"/gm)].map(([, to]) => `native/${to}`);
     const ops = [file, ...included].flatMap((at) => /^native\/ops\/[^/]+\//.exec(at) ?? []);
     const listing = listings.filter(({ text }) => text.includes(`"${name}"`)).map(({ file: at }) => at);
-    return { name, paths: [...ops, file, source, ...listing] };
+    return { name, paths: [...ops, file, finder, ...listing] };
   });
 }
 

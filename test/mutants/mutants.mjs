@@ -8,13 +8,25 @@ import { hopperMutants } from "./mutants.sm90.mjs";
 
 /**
  * @typedef {"naive" | "adversarial" | "race" | "asan"} Mode
- * @typedef {object} Mutant
+ *
+ * @typedef {object} Bug
  * @property {string} name
  * @property {string} bug in words
- * @property {string} program the file of this folder that runs the kernel, without .cu
- * @property {string} file where the bug is planted, relative to the repository
+ * @property {string} file where it is planted, relative to the repository
  * @property {[from: string, to: string][]} edits
+ *
+ * @typedef {object} ByProgram
+ * @property {string} program the file of this folder that runs the kernel, without .cu
  * @property {Mode[]} foundBy modes that have to find it; adversarial: with at least one of its seeds
+ *
+ * @typedef {object} ByTable
+ * @property {string} table the test file that has to find it, on the emulated GPU
+ * @property {string} cases a pattern: which of its cases run
+ * @property {string[]} [kernels] the .cu files that are compiled with it; all that include `file`, if not given
+ *
+ * @typedef {Bug & ByProgram} ProgramMutant
+ * @typedef {Bug & ByTable} TableMutant
+ * @typedef {ProgramMutant | TableMutant} Mutant
  */
 
 /** @type {Mutant[]} */

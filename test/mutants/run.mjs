@@ -1,23 +1,25 @@
-// `npm run test:mutants [-- NAME...]`: does the emulator find what it is there for? Each mutant of mutants.mjs is a
-// kernel of ours with a planted bug. It runs in four ways: naive, as an emulator without tricks would; adversarial, with
-// several seeds; under the race checker; under AddressSanitizer and UBSan. The modes that a mutant lists have to notice
-// it, and the clean kernels have to pass everywhere. With names, only those mutants, and what was said about them.
+// `npm run test:mutants [-- NAME...]`: do the emulator and the op tables find what they are there for? Each mutant of
+// mutants.mjs is a kernel of ours with a planted bug. Either a small program runs it, in four ways: naive, as an emulator
+// without tricks would; adversarial, with several seeds; under the race checker; under AddressSanitizer and UBSan. The modes
+// that a mutant lists have to notice it. Or an op table has to notice it, on the addon of build-simt/ (addon.mjs). The clean
+// kernels have to pass everywhere. With names, only those mutants, and what was said about them.
 //
 //   --without-asan   leaves out the slowest mode: no mutant needs it
 //   --table          with names: the table alone, and the clean kernels of these mutants, as for all of them
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../../scripts/nativeSources.mjs";
 import { simtBuilds, simtProblem } from "../../scripts/simtBuilds.mjs";
+import { runCleanTable, runMutantTable } from "./addon.mjs";
+import { buildFlags, execute, kernelFlags, plant } from "./execute.mjs";
 import { mutants } from "./mutants.mjs";
 
 /** @typedef {import("./mutants.mjs").Mode} Mode */
 /** @typedef {keyof typeof simtBuilds} Build */
-/** @typedef {{ failed: boolean, text: string }} Outcome */
+/** @typedef {import("./execute.mjs").Outcome} Outcome */
 
 const work = path.join(root, "build-mutants");
 const { values, positionals: wanted } = parseArgs({
@@ -36,12 +38,6 @@ const jobs = Math.min(2, os.availableParallelism());
 const runSeconds = 60;
 const cleanSeeds = 20;
 
-/** @type {Record<Build, string[]>} */
-const buildFlags = {
-  plain: ["-O1"],
-  race: ["-O1", "-fsanitize=thread", "-Wno-tsan", "-DWARPLOOP_SIMT_RACE"],
-  asan: ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
-};
 /** @type {Record<Build, string[]>} */
 const linkFlags = { plain: [], race: ["-ldl"], asan: ["-fsanitize=address,undefined"] };
 
@@ -64,31 +60,10 @@ const modeNames = /** @type {Mode[]} */ (Object.keys(modes)).filter((mode) =>
 );
 
 /**
- * @param {string} command @param {string[]} args @param {Record<string, string>} [env] @param {number} [seconds]
- * @returns {Promise<Outcome>}
+ * Brings what mutants are linked with up to date, in one build folder.
+ * @param {Build} build @param {string[]} targets
  */
-function execute(command, args, env = {}, seconds = 600) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, {
-      cwd: root,
-      env: { ...process.env, ASAN_OPTIONS: "detect_leaks=0", ...env },
-      timeout: seconds * 1000,
-      killSignal: "SIGKILL",
-    });
-    let text = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (text += String(data)));
-    child.on("error", (error) => resolve({ failed: true, text: error.message }));
-    child.on("close", (status, signal) =>
-      resolve({ failed: status !== 0, text: signal ? `${text}ended by ${signal}` : text }),
-    );
-  });
-}
-
-/**
- * Brings what all programs are linked with up to date, in one build folder.
- * @param {Build} build
- */
-async function prepare(build) {
+async function prepare(build, targets) {
   const { folder, options } = simtBuilds[build];
   if (!existsSync(path.join(root, folder, "CMakeCache.txt"))) {
     const cmakeJs = path.join(
@@ -99,9 +74,10 @@ async function prepare(build) {
     const configured = await execute(process.execPath, [cmakeJs, "configure", "-O", folder, ...defines]);
     if (configured.failed) throw new Error(configured.text);
   }
-  const target = ["--build", folder, "--target", "mutant_base", "-j", String(jobs)];
-  const built = await execute("cmake", target, {}, 1200);
-  if (built.failed) throw new Error(built.text);
+  for (const target of targets) {
+    const built = await execute("cmake", ["--build", folder, "--target", target, "-j", String(jobs)], {}, 1200);
+    if (built.failed) throw new Error(built.text);
+  }
 }
 
 /**
@@ -111,38 +87,13 @@ async function prepare(build) {
  */
 async function compile(file, overlay, build, out) {
   const { folder } = simtBuilds[build];
-  const includes = [`${overlay}/native`, "native", "test/mutants", "test/atoms"].map((name) => `-I${name}`);
-  const headers = readFileSync(path.join(root, folder, "cuda_headers.txt"), "utf8").trim();
-  const compiled = await execute("g++", [
-    ...["-std=c++20", "-g1", "-fno-math-errno", "-DWARPLOOP_SIMT", "-Wno-psabi", "-Wno-unknown-pragmas"],
-    ...[...buildFlags[build], ...includes, "-isystem", headers, "-x", "c++", "-c", file, "-o", `${out}.o`],
-  ]);
+  const flags = [...buildFlags[build], ...kernelFlags(folder, overlay)];
+  const compiled = await execute("g++", [...flags, "-x", "c++", "-c", file, "-o", `${out}.o`]);
   if (compiled.failed) throw new Error(`${file} does not compile:\n${compiled.text}`);
   // A step of its own: with -fsanitize=thread the compiler driver would link the sanitizer's own library.
   const base = path.join(folder, "libmutant_base.a");
   const linked = await execute("g++", [`${out}.o`, base, ...linkFlags[build], "-lpthread", "-o", out]);
   if (linked.failed) throw new Error(`${file} does not link:\n${linked.text}`);
-}
-
-/**
- * Writes the mutated file into its overlay.
- * @param {import("./mutants.mjs").Mutant} mutant
- * @returns {{ overlay: string, program: string }} `program`: the file to compile
- */
-function plant({ name, program, file, edits }) {
-  const overlay = path.join(work, name);
-  let text = readFileSync(path.join(root, file), "utf8");
-  for (const [from, to] of edits) {
-    const places = text.split(from).length - 1;
-    if (places !== 1)
-      throw new Error(`${name}: the text to replace occurs ${places} times in ${file}:\n${from}`);
-    text = text.replace(from, () => to);
-  }
-  const to = path.join(overlay, file);
-  mkdirSync(path.dirname(to), { recursive: true });
-  writeFileSync(to, text);
-  const source = `test/mutants/${program}.cu`;
-  return { overlay, program: source === file ? to : source };
 }
 
 /** @param {string} program @param {Record<string, string>[]} settings @returns {Promise<Outcome[]>} */
@@ -176,9 +127,12 @@ async function checkClean(program) {
   }
 }
 
-/** @param {import("./mutants.mjs").Mutant} mutant */
-async function checkMutant(mutant) {
-  const { overlay, program } = plant(mutant);
+/** @param {import("./mutants.mjs").ProgramMutant} mutant */
+async function checkProgramMutant(mutant) {
+  const overlay = path.join(work, mutant.name);
+  const planted = plant(mutant, overlay);
+  const source = `test/mutants/${mutant.program}.cu`;
+  const program = source === mutant.file ? planted : source;
   /** @type {Partial<Record<Mode, Outcome[]>>} */
   const outcomes = {};
   for (const build of builds) {
@@ -202,6 +156,24 @@ async function checkMutant(mutant) {
   report(blind.length === 0, `${mutant.name} is not noticed by: ${blind.join(", ")}`);
 }
 
+/** The kernels as they are, under the tests that mutants name. @param {string} table */
+async function checkCleanTable(table) {
+  const { failed, text } = await runCleanTable(
+    table,
+    tableMutants.filter((mutant) => mutant.table === table),
+    work,
+  );
+  report(!failed, `${table}, the kernels as they are: ${text}`);
+}
+
+/** @param {import("./mutants.mjs").TableMutant} mutant */
+async function checkTableMutant(mutant) {
+  const { failed, text } = await runMutantTable(mutant, work);
+  console.log(`${mutant.name.padEnd(30)}${(failed ? "found" : "missed").padEnd(12)}${mutant.bug}`);
+  if (isCloseLook) console.log(text);
+  report(failed, `${mutant.name} is not noticed by ${mutant.table}, ${mutant.cases}`);
+}
+
 /** @template T @param {T[]} items @param {(item: T) => Promise<void>} visit */
 async function forEachParallel(items, visit) {
   const left = [...items];
@@ -216,6 +188,8 @@ async function forEachParallel(items, visit) {
 const chosen = mutants.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 if (wanted.length !== 0 && chosen.length !== wanted.length)
   throw new Error("there is no mutant of that name");
+const tableMutants = chosen.filter((mutant) => "table" in mutant);
+const programMutants = chosen.filter((mutant) => "program" in mutant);
 const missing = simtProblem();
 if (missing) {
   console.log(`mutants: left out, ${missing}`);
@@ -224,10 +198,17 @@ if (missing) {
 const start = performance.now();
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work);
-for (const build of builds) await prepare(build);
-if (!isCloseLook) await forEachParallel([...new Set(chosen.map(({ program }) => program))], checkClean);
-console.log(`${"mutant".padEnd(30)}${modeNames.map((mode) => mode.padEnd(12)).join("")}bug`);
-await forEachParallel(chosen, checkMutant);
+await prepare("plain", tableMutants.length > 0 ? ["warploop"] : []);
+if (!isCloseLook) await forEachParallel([...new Set(tableMutants.map(({ table }) => table))], checkCleanTable);
+if (tableMutants.length > 0) console.log(`${"mutant".padEnd(30)}${"op table".padEnd(12)}bug`);
+await forEachParallel(tableMutants, checkTableMutant);
+if (programMutants.length > 0) {
+  for (const build of builds) await prepare(build, ["mutant_base"]);
+  if (!isCloseLook)
+    await forEachParallel([...new Set(programMutants.map(({ program }) => program))], checkClean);
+  console.log(`${"mutant".padEnd(30)}${modeNames.map((mode) => mode.padEnd(12)).join("")}bug`);
+  await forEachParallel(programMutants, checkProgramMutant);
+}
 console.log(`${((performance.now() - start) / 1000).toFixed(0)} s`);
 console.log(`${count.passed} passed, ${count.failed} failed`);
 process.exitCode = count.failed === 0 ? 0 : 1;
