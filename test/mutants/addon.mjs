@@ -40,11 +40,15 @@ export function kernelsWith(file) {
 }
 
 /**
- * Links an addon whose kernels of `overlay` take the place of those in build-simt/.
- * @param {TableMutant} mutant @param {string} overlay @returns {Promise<string>} the addon
+ * The addon of build-simt/ with the bug.
+ * @param {TableMutant} mutant @param {string} overlay a folder for it @returns {Promise<string>} the addon
  */
-async function buildAddon({ name, file, kernels = kernelsWith(file) }, overlay) {
-  let objects = readFileSync(path.join(root, folder, "addon_objects.txt"), "utf8").trim().split("\n");
+export async function buildMutantAddon(mutant, overlay) {
+  plant(mutant, overlay);
+  const { name, file, kernels = kernelsWith(file) } = mutant;
+  let objects = readFileSync(path.join(root, folder, "addon_objects.txt"), "utf8")
+    .trim()
+    .split("\n");
   for (const kernel of kernels) {
     const object = path.join(overlay, `${path.basename(kernel)}.o`);
     const source = kernel === file ? path.join(overlay, file) : kernel;
@@ -72,7 +76,7 @@ async function buildAddon({ name, file, kernels = kernelsWith(file) }, overlay) 
  * @param {string} table @param {string} cases @param {string} addon @param {string} folder for the report
  * @returns {Promise<Outcome & { passed: string[] }>} passed: full names
  */
-async function runTable(table, cases, addon, folder) {
+export async function runTable(table, cases, addon, folder) {
   mkdirSync(folder, { recursive: true });
   const report = path.join(folder, `${path.basename(table)}.json`);
   const reporters = ["--reporter=dot", "--reporter=json", `--outputFile=${report}`];
@@ -109,12 +113,4 @@ export async function runCleanTable(table, own, work) {
     failed: failed || idle.length > 0,
     text: [...idle.map(({ name, cases }) => `${name}: no case is called ${cases}`), text].join("\n"),
   };
-}
-
-/** @param {TableMutant} mutant @param {string} work */
-export async function runMutantTable(mutant, work) {
-  const overlay = path.join(work, mutant.name);
-  plant(mutant, overlay);
-  const addon = await buildAddon(mutant, overlay);
-  return await runTable(mutant.table, mutant.cases, addon, overlay);
 }

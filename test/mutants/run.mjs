@@ -13,7 +13,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../../scripts/nativeSources.mjs";
 import { simtBuilds, simtProblem } from "../../scripts/simtBuilds.mjs";
-import { runCleanTable, runMutantTable } from "./addon.mjs";
+import { buildMutantAddon, runCleanTable, runTable } from "./addon.mjs";
 import { buildFlags, execute, kernelFlags, plant } from "./execute.mjs";
 import { mutants } from "./mutants.mjs";
 
@@ -75,7 +75,12 @@ async function prepare(build, targets) {
     if (configured.failed) throw new Error(configured.text);
   }
   for (const target of targets) {
-    const built = await execute("cmake", ["--build", folder, "--target", target, "-j", String(jobs)], {}, 1200);
+    const built = await execute(
+      "cmake",
+      ["--build", folder, "--target", target, "-j", String(jobs)],
+      {},
+      1200,
+    );
     if (built.failed) throw new Error(built.text);
   }
 }
@@ -168,7 +173,9 @@ async function checkCleanTable(table) {
 
 /** @param {import("./mutants.mjs").TableMutant} mutant */
 async function checkTableMutant(mutant) {
-  const { failed, text } = await runMutantTable(mutant, work);
+  const overlay = path.join(work, mutant.name);
+  const addon = await buildMutantAddon(mutant, overlay);
+  const { failed, text } = await runTable(mutant.table, mutant.cases, addon, overlay);
   console.log(`${mutant.name.padEnd(30)}${(failed ? "found" : "missed").padEnd(12)}${mutant.bug}`);
   if (isCloseLook) console.log(text);
   report(failed, `${mutant.name} is not noticed by ${mutant.table}, ${mutant.cases}`);
@@ -199,7 +206,8 @@ const start = performance.now();
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work);
 await prepare("plain", tableMutants.length > 0 ? ["warploop"] : []);
-if (!isCloseLook) await forEachParallel([...new Set(tableMutants.map(({ table }) => table))], checkCleanTable);
+if (!isCloseLook)
+  await forEachParallel([...new Set(tableMutants.map(({ table }) => table))], checkCleanTable);
 if (tableMutants.length > 0) console.log(`${"mutant".padEnd(30)}${"op table".padEnd(12)}bug`);
 await forEachParallel(tableMutants, checkTableMutant);
 if (programMutants.length > 0) {

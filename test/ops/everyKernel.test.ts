@@ -8,10 +8,12 @@ import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear } from "../../lib/ops/linear.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
+import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import type { Stream } from "../../lib/stream.js";
 import { flashAttention as flashReference } from "../reference/flashAttention.js";
 import { groupedLinear as groupedReference } from "../reference/groupedLinear.js";
 import { linear as linearReference } from "../reference/linear.js";
+import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
 import { expectClose } from "../support/compare.js";
 import { openTestDevice, withEnvironment } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
@@ -46,6 +48,26 @@ function combinations<T extends Record<string, readonly unknown[]>>(
   return all as { [K in keyof T]: T[K][number] }[];
 }
 
+/** Sequences of all kinds for one call: few rows and many, of one span of keys and of several. */
+const sequences = [
+  [1, 40],
+  [70, 90],
+  [2, 1100],
+  [20, 1060],
+] as const;
+const [queries, keys] = [0, 1].map((part) => starts(sequences.map((lengths) => lengths[part]!))) as [
+  Int32Array,
+  Int32Array,
+];
+
+function starts(lengths: readonly number[]): Int32Array {
+  let end = 0;
+  return Int32Array.of(0, ...lengths.map((length) => (end += length)));
+}
+
+const heads = { Hq: 2, Hkv: 1, Dh: 64, Dv: 64 } as const;
+const [T, S] = [queries.at(-1)!, keys.at(-1)!];
+
 onSimt("flashAttention on every kernel", () => {
   const options = combinations({
     kernel: ["sm90", "tiles", "any"],
@@ -55,7 +77,7 @@ onSimt("flashAttention on every kernel", () => {
     withLse: [true, false],
   } as const);
   test.each(options)("%o", async ({ kernel, scale, causal, window, withLse }) => {
-    const [T, S, sizes, dtype] = [70, 90, { Hq: 2, Hkv: 1, Dh: 64, Dv: 64 }, "bf16"] as const;
+    const dtype = withLse ? "bf16" : "f16";
     const random = new Random(5);
     const [q, k, v] = [T * 2, S, S].map((rows) => random.normal(rows * 64, { dtype })) as [
       Float64Array,
@@ -66,6 +88,7 @@ onSimt("flashAttention on every kernel", () => {
       const tensor = (shape: number[], values: Float64Array) =>
         stream.fromArray(dtype, shape, toStorage(dtype, values));
       const lse = stream.empty("f32", [T, 2]);
+      const lengths = (values: Int32Array) => stream.fromArray("i32", [values.length], values);
       const out = flashAttention(
         stream,
         tensor([T, 2, 64], q),
@@ -73,11 +96,13 @@ onSimt("flashAttention on every kernel", () => {
         tensor([S, 1, 64], v),
         {
           ...{ scale, causal, window },
+          ...{ cuSeqlensQ: lengths(queries), cuSeqlensK: lengths(keys) },
           ...(withLse && { lse }),
         },
       );
-      const expected = flashReference(q, k, v, sizes, { scale, causal, window });
-      const tolerance = { dtype, reduction: S + 64, intermediate: dtype } as const;
+      const masks = { scale, causal, window, cuSeqlensQ: queries, cuSeqlensK: keys };
+      const expected = flashReference(q, k, v, heads, masks);
+      const tolerance = { dtype, reduction: 1100 + 64, intermediate: dtype } as const;
       expectClose(await out.readFloat32(stream), expected.out, { ...tolerance, shape: [T, 2, 64] });
       if (withLse)
         expectClose(await lse.readFloat32(stream), expected.lse, {
@@ -87,6 +112,56 @@ onSimt("flashAttention on every kernel", () => {
         });
     });
     expect(refusal).toBe(kernel === "sm90" && scale <= 0 ? "the scale is not positive" : undefined);
+  });
+});
+
+onSimt("pagedAttention on every kernel", () => {
+  const options = combinations({
+    kernel: ["tiles", "any"],
+    scale: [0.2, 0, -0.2],
+    window: [0, 20],
+    dtype: ["bf16", "f16"],
+    out: ["f32", "bf16", "f16"],
+  } as const);
+  test.each(options)("%o", async ({ kernel, scale, window, dtype, out: outType }) => {
+    const [Ps, B] = [16, sequences.length];
+    const random = new Random(8);
+    const counts = sequences.map(([, length]) => Math.ceil(length / Ps));
+    const [P, Pmax] = [starts(counts).at(-1)!, Math.max(...counts)];
+    const pages = random.permutation(P);
+    const table = new Int32Array(B * Pmax).fill(-1);
+    counts.forEach((count, b) => {
+      table.set(pages.subarray(starts(counts)[b]!, starts(counts)[b]! + count), b * Pmax);
+    });
+    const rows = Int32Array.from({ length: B }, (_, b) => b);
+    const lengths = Int32Array.from(sequences, ([, length]) => length);
+    const [q, k, v] = [T * 2, P * Ps, P * Ps].map((count) => random.normal(count * 64, { dtype })) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+    ];
+    const refusal = await withKernel(kernel, async (stream) => {
+      const tensor = (shape: number[], values: Float64Array) =>
+        stream.fromArray(dtype, shape, toStorage(dtype, values));
+      const integers = (shape: number[], values: Int32Array) => stream.fromArray("i32", shape, values);
+      const out = stream.empty(outType, [T, 2, 64]);
+      pagedAttention(
+        stream,
+        tensor([T, 2, 64], q),
+        tensor([P, Ps, 1, 64], k),
+        tensor([P, Ps, 1, 64], v),
+        integers([B, Pmax], table),
+        integers([B], rows),
+        integers([B + 1], queries),
+        integers([B], lengths),
+        { scale, window, out },
+      );
+      const sizes = { ...heads, Ps, Pmax };
+      const expected = pagedReference(q, k, v, table, rows, queries, lengths, sizes, { scale, window });
+      const tolerance = { dtype: outType, reduction: 1100 + 64, intermediate: dtype } as const;
+      expectClose(await out.readFloat32(stream), expected, { ...tolerance, shape: [T, 2, 64] });
+    });
+    expect(refusal).toBe(undefined);
   });
 });
 

@@ -12,7 +12,7 @@ import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { sample } from "../../lib/ops/sample.js";
 import type { Tensor } from "../../lib/tensor.js";
 import { describeOp, type OpCase, type OpContext, withEnvironment } from "../support/devices.js";
-import type { FloatDType } from "../support/dtype.js";
+import { toStorage, type FloatDType } from "../support/dtype.js";
 import { compareFarWithNear, type FarCase } from "../support/farCases.js";
 import type { FarTensors } from "../support/farTensors.js";
 import { packSampleRows } from "../support/sampleRows.js";
@@ -129,7 +129,84 @@ const runPaged =
     ];
   };
 
+/** Sequences long enough that several blocks share their keys. */
+const runSplit =
+  (dtype: FloatDType): FarCase["run"] =>
+  (t) => {
+    const [lengths, Hq, Hkv, Dh] = [[1, 30], 4, 2, 16];
+    const S = 1100;
+    const k = t.normal(dtype, [2 * S, Hkv, Dh]);
+    const v = t.normal(dtype, [2 * S, Hkv, Dh]);
+    const T = lengths[0]! + lengths[1]!;
+    const lse = t.empty("f32", [T, Hq]);
+    const out = t.empty(dtype, [T, Hq, Dh]);
+    const cuSeqlensQ = t.integers([3], [0, lengths[0]!, T]);
+    const cuSeqlensK = t.integers([3], [0, S, 2 * S]);
+    return [
+      flashAttention(t.stream, t.normal(dtype, [T, Hq, Dh]), k, v, { lse, out, cuSeqlensQ, cuSeqlensK }),
+      lse,
+    ];
+  };
+
+/** V with a NaN in the last token, which only the last query sees: the rows of the others are computed by other ways. */
+const hidden = (
+  t: FarTensors,
+  dtype: FloatDType,
+  shape: readonly number[],
+  isLast: (row: number) => boolean,
+) => {
+  let row = 0;
+  return t.fill(t.empty(dtype, shape), (count) => {
+    const values = t.random.normal(count, { dtype });
+    if (isLast(row++)) values.fill(NaN, 0, 3);
+    return toStorage(dtype, values);
+  });
+};
+
+const runHiddenFlash =
+  (dtype: FloatDType, L: number, S: number): FarCase["run"] =>
+  (t) => {
+    const [Hq, Hkv, Dh] = [6, 3, 64];
+    const v = hidden(t, dtype, [S, Hkv, Dh], (row) => row >= (S - 1) * Hkv);
+    const [q, k] = [t.normal(dtype, [L, Hq, Dh]), t.normal(dtype, [S, Hkv, Dh])];
+    return [flashAttention(t.stream, q, k, v, { out: t.empty(dtype, [L, Hq, Dh]) })];
+  };
+
+const runHiddenPaged =
+  (dtype: FloatDType, L: number): FarCase["run"] =>
+  (t) => {
+    const [P, Ps, Hq, Hkv, Dh] = [5, 8, 6, 3, 64];
+    const table = t.integers([2, P], [-1, -1, -1, -1, -1, 3, 1, 0, 2, 4]);
+    const isLast = (row: number) => row >= (P * Ps - 1) * Hkv; // of page 4, the last one
+    const v = hidden(t, dtype, [P, Ps, Hkv, Dh], isLast);
+    const [q, k] = [t.normal(dtype, [L, Hq, Dh]), t.normal(dtype, [P, Ps, Hkv, Dh])];
+    const [row, starts, length] = [[1], [0, L], [P * Ps]].map((values) =>
+      t.integers([values.length], values),
+    );
+    return [
+      pagedAttention(t.stream, q, k, v, table, row!, starts!, length!, { out: t.empty(dtype, [L, Hq, Dh]) }),
+    ];
+  };
+
 const attention: readonly FarCase[] = [
+  ...[0, 1].flatMap((axis) => [
+    { name: "flashAttention, spans, f32", axis, run: runSplit("f32") },
+    { name: "flashAttention, spans", axis, environment: portable, run: runSplit("bf16") },
+    { name: "flashAttention, hidden NaN", axis, run: runHiddenFlash("bf16", 40, 70) },
+    ...[2, 40].map((L) => ({
+      name: `flashAttention, portable, hidden NaN, ${L} queries`,
+      axis,
+      environment: portable,
+      run: runHiddenFlash("bf16", L, 70),
+    })),
+  ]),
+  ...[0, 1, 2].flatMap((axis) =>
+    [2, 40].map((L) => ({
+      name: `pagedAttention, hidden NaN, ${L} queries`,
+      axis,
+      run: runHiddenPaged("bf16", L),
+    })),
+  ),
   ...[0, 1].flatMap((axis) => [
     { name: "flashAttention", axis, run: runFlash("bf16") },
     { name: "flashAttention, portable", axis, environment: portable, run: runFlash("bf16") },

@@ -84,6 +84,33 @@ const cases: readonly PagedAttentionCase[] = [
     ],
     Hq: 6,
   },
+  // Whole tiles come first in the lists of items, the spans of split ones behind them (cuda/attention/items.cuh).
+  ...(["bf16", "f32"] as const).map((dtype) => ({
+    name: `split and whole tiles of both kinds, ${dtype}`,
+    ...small,
+    dtype,
+    lengths: [
+      [1, 1100],
+      ...Array.from({ length: 9 }, (_, i) => [1 + (i % 3), 20 + 7 * i] as const),
+      [20, 1060],
+      ...Array.from({ length: 5 }, (_, i) => [18 + i, 30 + i] as const),
+      [3, 1300],
+    ] as const,
+  })),
+  {
+    name: "more sequences than the plan has threads",
+    ...small,
+    Hq: 1,
+    Dh: 16,
+    Dv: 16,
+    dtype: "bf16",
+    lengths: [
+      [1, 1030],
+      ...Array.from({ length: 600 }, (_, i) => [i % 50 === 0 ? 20 : i % 4, 30 + (i % 5)] as const),
+      [1, 1040],
+    ],
+  },
+  { name: "more spans than the merge has threads", ...small, Hq: 1, Dh: 16, Dv: 16, lengths: [[2, 66_700]] },
   { name: "odd page size", ...small, Ps: 7, lengths: [[20, 150]], dtype: "bf16" },
   { name: "page larger than a tile", ...small, Ps: 100, lengths: [[3, 250]], dtype: "bf16" },
   {

@@ -36,6 +36,12 @@ interface ScratchCase {
 const integers = (stream: Stream, shape: readonly number[], values: readonly number[]) =>
   stream.fromArray("i32", shape, Int32Array.from(values));
 
+/** Row 3 is odd, so that the statuses of rows differ. */
+function withNaN(stream: Stream, logits: Tensor): Tensor {
+  logits.slice(0, 3, 4).reshape([-1]).slice(0, 0, 1).write(stream, Float32Array.of(NaN));
+  return logits;
+}
+
 const attention =
   (Dh: number, dtype: FloatDType): ScratchCase["run"] =>
   (stream, normal) => {
@@ -52,14 +58,23 @@ const attention =
   };
 
 const cases: readonly ScratchCase[] = [
-  { name: "argmax", refuses: false, run: (stream, normal) => [argmax(stream, normal("f32", [9, 9000]))] },
+  {
+    name: "argmax",
+    refuses: false,
+    run: (stream, normal) => {
+      const status = stream.empty("i32", [9]);
+      return [argmax(stream, withNaN(stream, normal("f32", [9, 9000])), { status }), status];
+    },
+  },
   {
     name: "logprobs",
     refuses: true,
     run: (stream, normal) => {
       const ids = integers(stream, [5], [1, 2, 3, 4, 5]);
-      const { chosen, topIds, topValues } = logprobs(stream, normal("f32", [5, 9000]), ids, { topN: 2 });
-      return [chosen, topIds, topValues];
+      const status = stream.empty("i32", [5]);
+      const logits = withNaN(stream, normal("f32", [5, 9000]));
+      const { chosen, topIds, topValues } = logprobs(stream, logits, ids, { topN: 2, status });
+      return [chosen, topIds, topValues, status];
     },
   },
   ...[40, 1200].map((E) => ({

@@ -181,3 +181,26 @@ it("a broken request under preemption and shared pages leaves the pool whole", a
   bare.engine.checkIntegrity();
   await bare.close();
 });
+
+it.each(["f32", "bf16"] as const)(
+  "what is computed in pages full of NaN is right, also when it is found there, %s",
+  async (dtype) => {
+    const folder = await checkpoint(models[0]!);
+    const prompt = [...healthy, ...healthy.slice(3)]; // two steps
+    const asked = { maxTokens: 9, logprobs: 3, logitBias: { [broken]: -Infinity } };
+    const open = () => BareEngine.open(folder, { dtype, pageSize: 8, pages: 6, maxStepTokens: 32 });
+    const fresh = await open();
+    const { logprobs } = await fresh.generate(prompt, asked).result();
+    await fresh.close();
+
+    const used = await open();
+    const all = Array.from({ length: 6 * 8 - 1 }, () => broken);
+    await expect(used.generate(all, { maxTokens: 1 }).result()).rejects.toThrow("NaN");
+    for (const cachedTokens of [0, 32]) {
+      const result = await used.generate(prompt, asked).result();
+      expect(result.usage).toMatchObject({ cachedTokens });
+      expect(result.logprobs).toEqual(logprobs); // to the bit
+    }
+    await used.close();
+  },
+);
