@@ -61,7 +61,7 @@ export async function buildMutantAddon(mutant, overlay) {
     if (compiled.failed) throw new Error(`${name}: ${kernel} does not compile:\n${compiled.text}`);
     const others = objects.filter((at) => !at.endsWith(`/${kernel}.o`));
     if (others.length !== objects.length - 1) throw new Error(`${folder} has no object of ${kernel}`);
-    objects = [...others, object];
+    objects = [object, ...others]; // first: of an inline function that others have as well, the linker takes the first
   }
   const addon = path.join(overlay, "warploop.node");
   const linked = await execute("g++", ["-shared", "-s", "-o", addon, ...objects, "-lpthread"]);

@@ -3,6 +3,7 @@
 
 import { blockMutants } from "./mutants.blocks.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
+import { offsetMutants } from "./mutants.offsets.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
 
@@ -30,4 +31,10 @@ import { hopperMutants } from "./mutants.sm90.mjs";
  */
 
 /** @type {Mutant[]} */
-export const mutants = [...portableMutants, ...maskMutants, ...hopperMutants, ...blockMutants];
+export const mutants = [
+  ...portableMutants,
+  ...maskMutants,
+  ...hopperMutants,
+  ...blockMutants,
+  ...offsetMutants,
+];

@@ -131,7 +131,7 @@ onSimt("pagedAttention on every kernel", () => {
     const pages = random.permutation(P);
     const table = new Int32Array(B * Pmax).fill(-1);
     counts.forEach((count, b) => {
-      table.set(pages.subarray(starts(counts)[b]!, starts(counts)[b]! + count), b * Pmax);
+      table.set(pages.subarray(starts(counts)[b], starts(counts)[b]! + count), b * Pmax);
     });
     const rows = Int32Array.from({ length: B }, (_, b) => b);
     const lengths = Int32Array.from(sequences, ([, length]) => length);

@@ -123,9 +123,9 @@ const cases: readonly LongCase[] = [
     long(`softmax, rows of ${width}`, (twoTo31 / width) * 2, (t) => [
       softmax(t.stream, t.normal("bf16", [width]), { out: t.empty("bf16", [width]) }),
     ]),
-    long(`rmsNorm, rows of ${width}`, (twoTo31 / width) * 2, (t) => [
-      rmsNorm(t.stream, t.normal("bf16", [width]), table(t, "f32", [1, width]).reshape([width]), {
-        out: t.empty("bf16", [width]),
+    long(`rmsNorm, heads of ${width}`, twoTo31 / 8, (t) => [
+      rmsNorm(t.stream, t.normal("bf16", [9, width]), table(t, "f32", [1, width]).reshape([width]), {
+        out: t.empty("bf16", [9, width]),
       }),
     ]),
     long(`layerNorm, rows of ${width}`, (twoTo31 / width) * 2, (t) => {

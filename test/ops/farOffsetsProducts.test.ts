@@ -167,9 +167,11 @@ const runHiddenFlash =
   (dtype: FloatDType, L: number, S: number): FarCase["run"] =>
   (t) => {
     const [Hq, Hkv, Dh] = [6, 3, 64];
-    const v = hidden(t, dtype, [S, Hkv, Dh], (row) => row >= (S - 1) * Hkv);
-    const [q, k] = [t.normal(dtype, [L, Hq, Dh]), t.normal(dtype, [S, Hkv, Dh])];
-    return [flashAttention(t.stream, q, k, v, { out: t.empty(dtype, [L, Hq, Dh]) })];
+    const all = 2 * S; // the second half is the sequence
+    const v = hidden(t, dtype, [all, Hkv, Dh], (row) => row >= (all - 1) * Hkv);
+    const [q, k] = [t.normal(dtype, [L, Hq, Dh]), t.normal(dtype, [all, Hkv, Dh])];
+    const [cuSeqlensQ, cuSeqlensK] = [t.integers([2], [0, L]), t.integers([2], [S, all])];
+    return [flashAttention(t.stream, q, k, v, { cuSeqlensQ, cuSeqlensK, out: t.empty(dtype, [L, Hq, Dh]) })];
   };
 
 const runHiddenPaged =
