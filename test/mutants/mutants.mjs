@@ -2,8 +2,10 @@
 // error of the suite: the kernel has changed and the mutant has to follow.
 
 import { blockMutants } from "./mutants.blocks.mjs";
+import { borderMutants } from "./mutants.borders.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
 import { offsetMutants } from "./mutants.offsets.mjs";
+import { optionMutants } from "./mutants.options.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
 
@@ -37,4 +39,6 @@ export const mutants = [
   ...hopperMutants,
   ...blockMutants,
   ...offsetMutants,
+  ...borderMutants,
+  ...optionMutants,
 ];

@@ -58,6 +58,17 @@ export const offsetMutants = [
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
+    name: "any-q-int",
+    bug: "attention without tensor cores: rows of q",
+    file: "native/cuda/attention/any.cuh",
+    edits: [
+      ["      const int64_t at = valid ? row_offset(p_.q,", "      const int at = valid ? row_offset(p_.q,"],
+    ],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "flashAttention, f32",
+    kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
     name: "row-offset-int-merge",
     bug: "attention: rows of out, merged spans",
     file: "native/cuda/attention/merge.cuh",
@@ -81,19 +92,6 @@ export const offsetMutants = [
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
-    name: "sm90-mend-int",
-    bug: "flashAttention on Hopper: values of rows that are computed anew",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
-    edits: [
-      [
-        "[&](int j) { return v + j * p.v.stride(0); }",
-        "[&](int j) { return v + static_cast<int>(j * p.v.stride(0)); }",
-      ],
-    ],
-    table: "test/ops/farOffsetsProducts.test.ts",
-    cases: "flashAttention, hidden NaN",
-  },
-  {
     name: "sm90-lse-int",
     bug: "flashAttention on Hopper: rows of lse",
     file: "native/ops/flash_attention/flash_attention.sm90.cu",
@@ -105,6 +103,47 @@ export const offsetMutants = [
     ],
     table: "test/ops/farOffsetsProducts.test.ts",
     cases: "simt flashAttention \\{",
+  },
+  {
+    name: "stream-weight-int",
+    bug: "linear: rows of the weight, few rows of x",
+    file: "native/cuda/gemm/streaming.cuh",
+    edits: [
+      [
+        "    w = static_cast<const uint16_t*>(p.weight) + (rows.group * p.weight_rows + first_column + g) * p.padded_K;",
+        "    w = static_cast<const uint16_t*>(p.weight) + static_cast<int>((rows.group * p.weight_rows + first_column + g) * p.padded_K);",
+      ],
+    ],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "the last columns .*8x16",
+    kernels: ["native/ops/linear/linear.cu"],
+  },
+  {
+    name: "sm90-grouped-x-int",
+    bug: "groupedLinear on Hopper: gathered rows of x",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    edits: [
+      [
+        "valid ? from + source[i] * p.x_stride * 2 : p.x",
+        "valid ? from + source[i] * static_cast<int>(p.x_stride) * 2 : p.x",
+      ],
+    ],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "groupedLinear, (2|160) rows \\{ environment: \\{\\}",
+  },
+  {
+    name: "span-residual-int",
+    bug: "linear on Hopper: rows of the residual",
+    file: "native/cuda/gemm/tile_store.cuh",
+    edits: [
+      [
+        "  const S* data = static_cast<const S*>(e.residual) + row * e.residual_stride + column;",
+        "  const S* data = static_cast<const S*>(e.residual) + static_cast<int>(row * e.residual_stride) + column;",
+      ],
+    ],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "linear, tile h64x128",
+    kernels: ["native/ops/linear/linear.sm90.cu"],
   },
   {
     name: "gather-int",
@@ -141,5 +180,72 @@ export const offsetMutants = [
     ],
     table: "test/ops/farOffsets.test.ts",
     cases: "embedding",
+  },
+  {
+    name: "rope-table-int",
+    bug: "rope: row of the table",
+    file: "native/ops/rope/rope.cu",
+    edits: [
+      [
+        "load_f32(p.table, position * p.table.strides[2] + p.half + pair, sines);",
+        "load_f32(p.table, static_cast<int>(position * p.table.strides[2]) + p.half + pair, sines);",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "rope, axis 0",
+  },
+  {
+    name: "slice-int",
+    bug: "argmax: row of the logits",
+    file: "native/cuda/logits/logit_slice.cuh",
+    edits: [
+      [
+        "const int64_t offset = row * logits.strides[kOuterAxes - 1];",
+        "const int offset = row * logits.strides[kOuterAxes - 1];",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "argmax",
+    kernels: ["native/ops/argmax/argmax.cu"],
+  },
+  {
+    name: "combine-int",
+    bug: "moeCombine: gathered row",
+    file: "native/ops/moe_combine/moe_combine.cu",
+    edits: [
+      [
+        "load_vector<kVector>(p.y, row * p.y.strides[kRow] + column)",
+        "load_vector<kVector>(p.y, static_cast<int>(row * p.y.strides[kRow]) + column)",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "moeCombine",
+  },
+  {
+    name: "route-out-int",
+    bug: "moeRoute: row of the weights",
+    file: "native/ops/moe_route/moe_route.cu",
+    edits: [
+      [
+        "  float* weights = p.params.weights.as<float>() + t * K;",
+        "  float* weights = p.params.weights.as<float>() + static_cast<int>(t * K);",
+      ],
+    ],
+    table: "test/ops/farOffsetsLong.test.ts",
+    cases: "moeRoute",
+  },
+  {
+    name: "vectors-int",
+    bug: "elementwise: number of the vector",
+    file: "native/cuda/device/vectors.cuh",
+    edits: [
+      [
+        "  const int64_t first = static_cast<int64_t>(blockIdx.x) * (kVectorThreads * kBatch) + threadIdx.x;",
+        "  const int first = static_cast<int>(blockIdx.x * (kVectorThreads * kBatch) + threadIdx.x);",
+      ],
+    ],
+    table: "test/ops/farOffsetsLong.test.ts",
+    cases: "simt add",
+    kernels: ["native/ops/add/add.cu"],
   },
 ];

@@ -1,0 +1,196 @@
+// Planted bugs that ignore an option, take the wrong dtype, or multiply where they should select; see mutants.mjs.
+
+/** @type {import("./mutants.mjs").TableMutant[]} */
+export const optionMutants = [
+  {
+    name: "wide-scale-sign",
+    bug: "attention, many rows: the sign of the scale is lost",
+    file: "native/cuda/attention/wide.cuh",
+    edits: [["      if (i == 0 && p_.scale < 0) negate<S::kRows * S::kDh, S::kThreads>(shared_.q);\n", ""]],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "Attention on every kernel.*tiles', scale: -0.2",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
+  },
+  {
+    name: "narrow-scale-sign",
+    bug: "attention, few rows: the sign of the scale is lost",
+    file: "native/cuda/attention/narrow.cuh",
+    edits: [
+      ["      if (i == 0 && p_.scale < 0) negate<kNarrowRows * S::kDh, S::kThreads>(shared_.q);\n", ""],
+    ],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "Attention on every kernel.*tiles', scale: -0.2",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
+  },
+  {
+    name: "sm90-scale-zero",
+    bug: "flashAttention on Hopper: takes a scale of 0",
+    file: "native/ops/flash_attention/flash_attention.sm90.cu",
+    edits: [
+      [
+        '  if (!(p.scale > 0)) return "the scale is not positive";\n',
+        '  if (p.scale < 0) return "the scale is not positive";\n',
+      ],
+    ],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "flashAttention on every kernel.*sm90', scale: \\+?0,",
+  },
+  {
+    name: "visible-window-not-causal",
+    bug: "attention: no window without causal",
+    file: "native/cuda/attention/items.cuh",
+    edits: [["return {p.window > 0 ? std::max", "return {p.window > 0 && p.causal ? std::max"]],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "flashAttention on every kernel.*tiles', scale: 0.2, causal: false, window: 20",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
+  },
+  {
+    name: "merge-no-lse",
+    bug: "attention: no lse of merged spans",
+    file: "native/cuda/attention/merge.cuh",
+    edits: [["  if (threadIdx.x == 0 && p.lse) {", "  if (threadIdx.x == 0 && p.lse && spans == 1) {"]],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "flashAttention on every kernel.*tiles', scale: 0.2, causal: true, window: \\+?0, withLse: true",
+    kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
+    name: "out-f16-as-bf16",
+    bug: "attention: f16 results are rounded to bf16",
+    file: "native/cuda/attention/items.cuh",
+    edits: [
+      [
+        "*reinterpret_cast<uint32_t*>(out.as<f16>() + at) = pack_pair<f16>(a, b);",
+        "*reinterpret_cast<uint32_t*>(out.as<f16>() + at) = pack_pair<bf16>(a, b);",
+      ],
+    ],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "pagedAttention on every kernel.*tiles', scale: 0.2.*out: 'f16'",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
+  },
+  {
+    name: "sm90-dtype",
+    bug: "flashAttention on Hopper: f16 is read as bf16",
+    file: "native/ops/flash_attention/flash_attention.sm90.cu",
+    edits: [["  run(f16{});\n}", "  run(bf16{});\n}"]],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "flashAttention on every kernel.*sm90', scale: 0.2, causal: true",
+  },
+  {
+    name: "sm90-residual-f16",
+    bug: "linear on Hopper: an f16 residual is read as bf16",
+    file: "native/cuda/gemm/tile_store.cuh",
+    edits: [
+      [
+        "  } else if (e.residual_dtype == DType::bf16) {\n    add_residual_of<bf16>(v, e, span);\n  } else {\n    add_residual_of<f16>(v, e, span);",
+        "  } else {\n    add_residual_of<bf16>(v, e, span);",
+      ],
+    ],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "linear on every kernel.*hopper.*f16",
+    kernels: ["native/ops/linear/linear.sm90.cu"],
+  },
+  {
+    name: "sm90-stream-swiglu",
+    bug: "groupedLinear on Hopper: columns of swiglu, few rows",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    edits: [["column = e.swiglu ? weight / 2 : weight;", "column = weight;"]],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "groupedLinear on every kernel.*hopper.*swiglu: true",
+  },
+  {
+    name: "rope-k-interleaved",
+    bug: "rope: interleaved counts for q alone",
+    file: "native/ops/rope/rope.cu",
+    edits: [
+      [
+        "rotate_pairs(u, v, cosines, sines, p.interleaved);",
+        "rotate_pairs(u, v, cosines, sines, p.interleaved && blockIdx.y == 0);",
+      ],
+    ],
+    table: "test/ops/rope.test.ts",
+    cases: "interleaved",
+  },
+  {
+    name: "rms-rest-residual",
+    bug: "rmsNorm: the residual of what a row has beyond the registers",
+    file: "native/ops/rms_norm/rms_norm.cu",
+    edits: [
+      [
+        "    if (p.residual) {\n      load_f32(p.residual, residual_row + vector * kVector, values);\n    } else {",
+        "    if (false) {\n    } else {",
+      ],
+    ],
+    table: "test/ops/rmsNorm.test.ts",
+    cases: "simt",
+  },
+  {
+    name: "route-scale",
+    bug: "moeRoute: the scale of weights that are not renormalised",
+    file: "native/ops/moe_route/moe_route.cu",
+    edits: [
+      [
+        "(p.params.renormalize && sum != 0 ? chosen / sum : chosen) * p.params.scale;",
+        "p.params.renormalize && sum != 0 ? chosen / sum * p.params.scale : chosen;",
+      ],
+    ],
+    table: "test/ops/moeRoute.test.ts",
+    cases: "simt",
+  },
+  {
+    name: "kv-value-dtype",
+    bug: "kvStore: values are converted as keys are",
+    file: "native/ops/kv_store/kv_store.cu",
+    edits: [
+      [
+        "convert<kVector>(vectors[i], side.x.dtype, side.pages.dtype);",
+        "convert<kVector>(vectors[i], p.sides[0].x.dtype, side.pages.dtype);",
+      ],
+    ],
+    table: "test/ops/kvStore.test.ts",
+    cases: "simt",
+  },
+  {
+    name: "min-p-temperature",
+    bug: "sample: min-p at another temperature",
+    file: "native/ops/sample/sample.cu",
+    edits: [
+      [
+        "std::log(fmin(static_cast<double>(min_p), 1.0)) * temperature.value;",
+        "std::log(fmin(static_cast<double>(min_p), 1.0));",
+      ],
+    ],
+    table: "test/ops/sample.test.ts",
+    cases: "simt",
+  },
+  {
+    name: "pack-swiglu-turn",
+    bug: "packLinear: no swiglu order of a transposed weight",
+    file: "native/ops/pack_linear/pack_linear.cu",
+    edits: [
+      ["weight_row(first_row + x, p.N, p.swiglu) : -1;", "weight_row(first_row + x, p.N, false) : -1;"],
+    ],
+    table: "test/ops/packLinear.test.ts",
+    cases: "simt",
+  },
+  {
+    name: "softmax-mask-times",
+    bug: "softmax: hidden columns are multiplied by 0",
+    file: "native/ops/softmax/softmax.cu",
+    edits: [
+      [
+        "values[j] = vector * kVector + j < seen ? values[j] * inverse : 0.0f;",
+        "values[j] *= vector * kVector + j < seen ? inverse : 0.0f;",
+      ],
+    ],
+    table: "test/ops/softmax.test.ts",
+    cases: "simt",
+  },
+  {
+    name: "sm90-grouped-k-tail",
+    bug: "groupedLinear on Hopper: columns of x beyond K",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    edits: [["const bool valid = column < p.K && source[i] >= 0;", "const bool valid = source[i] >= 0;"]],
+    table: "test/ops/groupedLinear.test.ts",
+    cases: "simt",
+  },
+];
