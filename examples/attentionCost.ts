@@ -4,7 +4,10 @@
  * keys and values in tiles with a running softmax and holds one tile of scores at a time.
  */
 import { Device, ops, type Tensor } from "../lib/index.js";
+import { readArguments } from "./arguments.js";
 import { type Chart, drawCharts, printTable } from "./plot.js";
+
+readArguments("npm run example:attention-cost   (no arguments)", {});
 
 const [width, scale] = [64, 1 / 8];
 await using device = Device.open("auto");

@@ -3,6 +3,9 @@
  * The same prompts one after another take longer: continuous batching reads the weights once for all of them.
  */
 import { LLM } from "../lib/index.js";
+import { readArguments } from "./arguments.js";
+
+readArguments("npm run example:batch   (no arguments)", {});
 
 const names = ["Wren", "Tala", "Milo", "Bram", "Odo", "Pip", "Juno", "Fern"];
 const animals = ["fox", "badger", "otter", "hare"];

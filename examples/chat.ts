@@ -3,17 +3,20 @@
  * Ctrl-C stops an answer, and ends the chat when there is none.
  */
 import { createInterface } from "node:readline/promises";
-import { parseArgs } from "node:util";
 import { LLM, type ChatMessage } from "../lib/index.js";
+import { numberOf, readArguments } from "./arguments.js";
 
-const { values } = parseArgs({
-  options: {
+const { values } = readArguments(
+  `npm run example:chat -- [--model <folder or hub id>] [--system "You are terse."] [--temperature 0.7] [--max-tokens 512]`,
+  {
     model: { type: "string", default: "models/tiny-moe" },
     system: { type: "string" },
     temperature: { type: "string" },
     "max-tokens": { type: "string", default: "512" },
   },
-});
+);
+const maxTokens = numberOf("max-tokens", values["max-tokens"]);
+const temperature = numberOf("temperature", values.temperature);
 await using llm = await LLM.load(values.model);
 const terminal = createInterface({ input: process.stdin, output: process.stdout });
 const messages: ChatMessage[] = values.system ? [{ role: "system", content: values.system }] : [];
@@ -28,11 +31,7 @@ for await (const line of terminal) {
     messages.push({ role: "user", content: line });
     answering = new AbortController();
     let answer = "";
-    const options = {
-      maxTokens: Number(values["max-tokens"]),
-      signal: answering.signal,
-      ...(values.temperature !== undefined && { temperature: Number(values.temperature) }),
-    };
+    const options = { maxTokens, temperature, signal: answering.signal };
     for await (const chunk of llm.chat(messages, options)) {
       process.stdout.write(chunk.text);
       answer += chunk.text;

@@ -2,32 +2,33 @@
  * Streams a story:  npm start
  * Another prompt:   npm start -- "Once upon a time" --max-tokens 100 --temperature 0.8 --seed 7 --model <folder or hub id>
  */
-import { parseArgs } from "node:util";
 import { LLM } from "../lib/index.js";
+import { numberOf, readArguments } from "./arguments.js";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
+const { values, text } = readArguments(
+  `npm start -- ["A prompt"] [--model <folder or hub id>] [--max-tokens 256] [--temperature 0] [--seed <number>]`,
+  {
     model: { type: "string", default: "models/tiny-moe" },
     "max-tokens": { type: "string", default: "256" },
     temperature: { type: "string", default: "0" },
     seed: { type: "string" },
   },
-});
-const prompt = positionals.join(" ") || "Once upon a time, a small fox named Wren lived near";
+  true,
+);
+const prompt = text || "Once upon a time, a small fox named Wren lived near";
+const options = {
+  maxTokens: numberOf("max-tokens", values["max-tokens"]),
+  temperature: numberOf("temperature", values.temperature),
+  seed: numberOf("seed", values.seed),
+};
 
 await using llm = await LLM.load(values.model);
 const { architecture, dtype } = llm.shape;
 const { device, isa, threads } = llm.stats();
 console.error(`${values.model}: ${architecture}, ${dtype} on ${device} (${isa}, ${threads} threads)\n`);
 
+const stream = llm.generate(prompt, options); // refuses what the options cannot be before anything is printed
 process.stdout.write(prompt);
-const stream = llm.generate(prompt, {
-  maxTokens: Number(values["max-tokens"]),
-  temperature: Number(values.temperature),
-  ...(values.seed !== undefined && { seed: Number(values.seed) }),
-});
-
 const start = performance.now();
 let firstToken = 0;
 let tokens = 0;

@@ -6,10 +6,14 @@
 import { randomCheckpoint } from "../bench/support/randomCheckpoint.js";
 import { kvPageBytes } from "../lib/engine/engineOptions.js";
 import { LLM } from "../lib/index.js";
+import { readArguments } from "./arguments.js";
 import { drawCharts, printTable } from "./plot.js";
 
+readArguments("npm run example:kv-cache   (no arguments)", {});
+
 const [prompt, numTokens] = [[464, 1263, 318, 257], 200];
-const checkpoint = randomCheckpoint("gpt2-124m"); // 250 MB, written once and kept in bench/output
+console.error("Random weights of GPT-2: 250 MB, written once and kept in bench/output/checkpoints ...");
+const checkpoint = randomCheckpoint("gpt2-124m");
 await using llm = await LLM.load(checkpoint, { maxSequences: 1, prefixCache: false });
 const { architecture, dtype, numLayers, numHeads, maxPositions } = llm.shape;
 console.log(`${architecture}, ${numLayers} layers, ${numHeads} heads, ${dtype}: ${numTokens} tokens\n`);
@@ -38,6 +42,7 @@ async function measure(tokens: AsyncIterable<number>) {
 }
 
 for (const run of [withCache, withoutCache]) await measure(run(3)); // warm-up
+console.error("The same text with the cache, then without, which takes a minute or two ...");
 const [cached, recomputed] = [await measure(withCache(numTokens)), await measure(withoutCache(numTokens))];
 const rates = ({ seconds }: typeof cached) => ({ seconds, "tokens/s": numTokens / seconds });
 printTable([recomputed, cached].map((run, i) => ({ cache: ["without", "with"][i]!, ...rates(run) })));

@@ -3,8 +3,10 @@
  * Log probabilities of a text (perplexity) and of a continuation, with the alternatives at each step.
  */
 import { LLM } from "../lib/index.js";
+import { readArguments } from "./arguments.js";
 
-const text = process.argv[2] ?? "Once upon a time, a small fox named Wren lived near";
+const given = readArguments('npm run example:logprobs -- ["some text"]', {}, true);
+const text = given.text || "Once upon a time, a small fox named Wren lived near";
 await using llm = await LLM.load("models/tiny-moe");
 const result = await llm.generate(text, { maxTokens: 12, promptLogprobs: 1, logprobs: 3 }).result();
 

@@ -4,7 +4,10 @@
  * even load has an entropy of log2(experts) bits and a largest share of 1x the mean.
  */
 import { LLM } from "../lib/index.js";
+import { readArguments } from "./arguments.js";
 import { drawHeatmap, printTable } from "./plot.js";
+
+readArguments("npm run example:moe-routing   (no arguments)", {});
 
 const prompts = [
   "Once upon a time, a small fox named Wren lived near",

@@ -2,6 +2,9 @@
  * Tensors, streams and single operations:  npm run example:tensors
  */
 import { Device, ops } from "../lib/index.js";
+import { readArguments } from "./arguments.js";
+
+readArguments("npm run example:tensors   (no arguments)", {});
 
 await using device = Device.open("auto");
 const stream = device.createStream();

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// The command `warploop`: builds the addon where install scripts are blocked, and says what was built. Plain JavaScript
-// without dependencies, so that it runs before anything is compiled.
+// The command `warploop`: builds the addon where install scripts are blocked, and says what was built. Plain JavaScript, so that it
+// runs before anything is compiled.
 import { parseArgs } from "node:util";
+import { closest, distance } from "fastest-levenshtein";
 import { buildAddon } from "./build.mjs";
 import { doctor, packageVersion } from "./doctor.mjs";
 
@@ -19,24 +20,39 @@ const usage = `Usage: warploop <command> [options]
 
 class UsageError extends Error {}
 
+const options = /** @type {const} */ ({
+  force: { type: "boolean" },
+  verbose: { type: "boolean" },
+  tool: { type: "string" },
+  cuda: { type: "boolean" },
+  cpu: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean", short: "v" },
+});
+
+/**
+ * What is said of a name that does not exist.
+ * @param {string} what @param {string} name @param {string[]} known
+ */
+function unknown(what, name, known) {
+  const likely = closest(name, known);
+  const hint = distance(name, likely) <= 2 ? `did you mean "${likely}"?` : `known are ${known.join(", ")}`;
+  return new UsageError(`unknown ${what} "${name}"; ${hint}`);
+}
+
 /** @param {string[]} args */
 function readArguments(args) {
   try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        force: { type: "boolean" },
-        verbose: { type: "boolean" },
-        tool: { type: "string" },
-        cuda: { type: "boolean" },
-        cpu: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-        version: { type: "boolean", short: "v" },
-      },
-    });
+    return parseArgs({ args, allowPositionals: true, options });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    const name = /^Unknown option '(-[^']*)'/.exec(message)?.[1];
+    if (name === undefined) throw new UsageError(message);
+    throw unknown(
+      "option",
+      name,
+      Object.keys(options).map((one) => `--${one}`),
+    );
   }
 }
 
@@ -58,7 +74,7 @@ async function main(args) {
     if (force || verbose || cuda || cpu || tool !== undefined) throw new UsageError("doctor has no options");
     return doctor();
   }
-  if (command !== "build") throw new UsageError(`unknown command "${command}": build or doctor`);
+  if (command !== "build") throw unknown("command", command, ["build", "doctor"]);
   if (tool !== undefined && tool !== "cmake-js" && tool !== "node-gyp") {
     throw new UsageError(`unknown tool "${tool}": cmake-js or node-gyp`);
   }
@@ -73,6 +89,6 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  console.error(`warploop: ${error.message}\n\n${usage}`);
+  console.error(`warploop: ${error.message}; see npx warploop --help`);
   process.exitCode = 2;
 }

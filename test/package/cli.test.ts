@@ -26,16 +26,20 @@ describe("warploop", () => {
   });
 
   it.each([
-    { args: ["nonsense"], says: 'unknown command "nonsense"' },
+    { args: ["nonsense"], says: 'unknown command "nonsense"; known are build, doctor' },
+    { args: ["doctr"], says: 'unknown command "doctr"; did you mean "doctor"?' },
+    { args: ["biuld"], says: 'unknown command "biuld"; did you mean "build"?' },
     { args: ["build", "now"], says: 'unexpected argument "now"' },
-    { args: ["build", "--fast"], says: "'--fast'" },
+    { args: ["build", "--fast"], says: 'unknown option "--fast"; known are --force' },
+    { args: ["build", "--forse"], says: 'unknown option "--forse"; did you mean "--force"?' },
+    { args: ["build", "--tool"], says: "--tool" },
     { args: ["build", "--tool", "make"], says: 'unknown tool "make"' },
     { args: ["doctor", "--force"], says: "doctor has no options" },
   ])("$args is refused by name", ({ args, says }) => {
     const { status, stdout, stderr } = warploop(...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toContain(says);
-    expect(stderr).toContain("Usage: ");
+    expect(stderr).toMatch(/^warploop: [^\n]*; see npx warploop --help\n$/);
   });
 
   it("doctor, package.json and the changelog agree on the version", () => {

@@ -1,0 +1,66 @@
+// Contract: every example says how it is used, and ends in one line where its arguments are wrong, before it has printed anything.
+import { execFile, spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { root } from "../scripts/nativeSources.mjs";
+
+const helpers = ["arguments.ts", "plot.ts"];
+const examples = readdirSync(path.join(root, "examples")).filter(
+  (name) => name.endsWith(".ts") && !helpers.includes(name),
+);
+
+interface End {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(name: string, ...args: string[]): Promise<End> {
+  const all = ["--import", "tsx", path.join("examples", name), ...args];
+  try {
+    return { status: 0, ...(await promisify(execFile)(process.execPath, all, { cwd: root })) };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { status: code, stdout, stderr };
+  }
+}
+
+describe.each(examples)("%s", (name) => {
+  it("prints its usage", async () => {
+    const { status, stdout, stderr } = await run(name, "--help");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^npm (start|run example:)/);
+  });
+
+  it("refuses what it does not know", async () => {
+    const { status, stdout, stderr } = await run(name, "--nonsense");
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/^Unknown option '--nonsense'[^\n]*--help[^\n]*\n$/);
+  });
+});
+
+describe("generate.ts", () => {
+  it.each([
+    {
+      args: ["--temperature", "warm"],
+      status: 2,
+      says: /^--temperature: expected a number, got "warm"[^\n]*\n$/,
+    },
+    { args: ["--model", "models/nope/x"], status: 1, says: /^CheckpointError: models\/nope\/x: [^\n]*\n$/ },
+  ])("$args", async ({ args, status, says }) => {
+    expect(await run("generate.ts", ...args)).toMatchObject({
+      status,
+      stdout: "",
+      stderr: expect.stringMatching(says) as string,
+    });
+  });
+
+  it("ends quietly when its reader goes away", () => {
+    const line = `"${process.execPath}" --import tsx examples/generate.ts --max-tokens 200 | head -c 1`;
+    const { stdout, stderr } = spawnSync("sh", ["-c", line], { cwd: root, encoding: "utf8" });
+    expect(stdout).toBe("O");
+    expect(stderr).not.toMatch(/EPIPE|Error|at /);
+  });
+});
