@@ -174,4 +174,32 @@ export const borderMutants = [
     cases: "Attention",
     kernels: ["native/cuda/attention/attention.cu"],
   },
+  {
+    name: "plan-window",
+    bug: "attention: a window that begins with a span loses its first key",
+    file: "native/cuda/attention/plan.cuh",
+    edits: [
+      [
+        "std::max(s.num_keys - s.num_queries - p.window + 1, 0)",
+        "std::max(s.num_keys - s.num_queries - p.window + 2, 0)",
+      ],
+    ],
+    table: "test/ops/tileBorders.test.ts",
+    cases: "windows that begin with a span",
+    kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
+    name: "wide-sees",
+    bug: "attention: row blocks leave out the first key of a tile",
+    file: "native/cuda/attention/wide.cuh",
+    edits: [
+      [
+        "visible_keys(p_, item_.num_keys, shared_.position[bottom]).end > first &&",
+        "visible_keys(p_, item_.num_keys, shared_.position[bottom]).end > first + 1 &&",
+      ],
+    ],
+    table: "test/ops/tileBorders.test.ts",
+    cases: "pagedAttention.* keys ",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
+  },
 ];

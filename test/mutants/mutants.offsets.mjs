@@ -248,4 +248,57 @@ export const offsetMutants = [
     cases: "simt add",
     kernels: ["native/ops/add/add.cu"],
   },
+  {
+    name: "sm90-mend-int",
+    bug: "flashAttention on Hopper: values of rows that are computed anew",
+    file: "native/ops/flash_attention/flash_attention.sm90.cu",
+    edits: [
+      [
+        "[&](int j) { return v + j * p.v.stride(0); }",
+        "[&](int j) { return v + static_cast<int>(j * p.v.stride(0)); }",
+      ],
+    ],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "flashAttention, hidden NaN \\{",
+  },
+  {
+    name: "sm90-mend-first-int",
+    bug: "flashAttention on Hopper: the first value of a sequence, computed anew",
+    file: "native/ops/flash_attention/flash_attention.sm90.cu",
+    edits: [
+      [
+        "const T* v = p.v.template as<T>() + tile.first_key * p.v.stride(0)",
+        "const T* v = p.v.template as<T>() + static_cast<int>(tile.first_key * p.v.stride(0))",
+      ],
+    ],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "flashAttention, hidden NaN, last keys",
+  },
+  {
+    name: "sample-pool-int",
+    bug: "sample: row of the token pool",
+    file: "native/ops/sample/sample.cu",
+    edits: [
+      [
+        "row[SampleInt::pool_row] * p.token_pool.stride(0);",
+        "static_cast<int>(row[SampleInt::pool_row] * p.token_pool.stride(0));",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "sample",
+  },
+  {
+    name: "row-group-int",
+    bug: "rmsNorm: number of the row",
+    file: "native/cuda/device/row_group.cuh",
+    edits: [
+      [
+        "  const int64_t row = static_cast<int64_t>(blockIdx.x) * groups + thread / schedule.lanes;",
+        "  const int row = static_cast<int>(blockIdx.x) * groups + thread / schedule.lanes;",
+      ],
+    ],
+    table: "test/ops/farOffsetsLong.test.ts",
+    cases: "rmsNorm, heads of 3",
+    kernels: ["native/ops/rms_norm/rms_norm.cu"],
+  },
 ];

@@ -193,7 +193,7 @@ function sampleRows(t: FarTensors, V: number): Tensor {
     Array.from({ length: T }, (_, b) => ({
       temperature: b % 2,
       repetition: 1.3,
-      presence: 0.5,
+      presence: -30, // the tokens of the pool decide
       topK: 20,
       seed: [b, 5],
       position: 6,

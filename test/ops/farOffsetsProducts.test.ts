@@ -165,13 +165,13 @@ const hidden = (
 };
 
 const runHiddenFlash =
-  (dtype: FloatDType, L: number, S: number): FarCase["run"] =>
+  (dtype: FloatDType, L: number, S: number, before = 0): FarCase["run"] =>
   (t) => {
     const [Hq, Hkv, Dh] = [6, 3, 64];
-    const all = 2 * S; // the second half is the sequence
+    const all = before + S;
     const v = hidden(t, dtype, [all, Hkv, Dh], (row) => row >= (all - 1) * Hkv);
     const [q, k] = [t.normal(dtype, [L, Hq, Dh]), t.normal(dtype, [all, Hkv, Dh])];
-    const [cuSeqlensQ, cuSeqlensK] = [t.integers([2], [0, L]), t.integers([2], [S, all])];
+    const [cuSeqlensQ, cuSeqlensK] = [t.integers([2], [0, L]), t.integers([2], [before, all])];
     return [flashAttention(t.stream, q, k, v, { cuSeqlensQ, cuSeqlensK, out: t.empty(dtype, [L, Hq, Dh]) })];
   };
 
@@ -196,6 +196,7 @@ const attention: readonly FarCase[] = [
     { name: "flashAttention, spans, f32", axis, ...gpuOnly, run: runSplit("f32") },
     { name: "flashAttention, spans", axis, ...gpuOnly, environment: portable, run: runSplit("bf16") },
     { name: "flashAttention, hidden NaN", axis, run: runHiddenFlash("bf16", 40, 70) },
+    { name: "flashAttention, hidden NaN, last keys", axis, run: runHiddenFlash("bf16", 40, 70, 80) },
     ...[2, 40].map((L) => ({
       name: `flashAttention, portable, hidden NaN, ${L} queries`,
       axis,
@@ -339,10 +340,14 @@ async function rowsOf(stream: OpContext["stream"], tensor: Tensor) {
 
 describeOp(
   "far offsets: sample, more than 2^32 logits",
-  [{ name: "the last row", skip: { cpu: "reads all of them", cuda: "needs 60 GiB" } }],
-  async ({ device, stream }) => {
+  [2 ** 31 * 1.5, twoTo32].map((logits) => ({
+    name: "the last row",
+    logits, // 32 bits with a sign make the first negative and wrap around for the second
+    skip: { cpu: "reads all of them", cuda: "needs 60 GiB" },
+  })),
+  async ({ device, stream }, { logits: count }) => {
     const V = 2 ** 16;
-    const B = twoTo32 / V + 2;
+    const B = count / V + 2;
     const row = { temperature: 0.7, topK: 5, poolRow: 0, position: 3, repetition: 1.5, presence: 1 };
     const logits = device.empty("bf16", [B, V]);
     const last = Uint16Array.from({ length: V }, (_, v) => 0x3f80 + ((v * 40503) % 97));

@@ -144,6 +144,11 @@ const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dty
         ] as const,
     ),
   },
+  {
+    name: "windows that begin with a span",
+    ...{ dtype, Hq: 1, Ps: 16, window: 40 },
+    lengths: around(narrowSpan).flatMap((start) => [[1, start + 40] as const, [3, start + 42] as const]),
+  },
   ...[3, 4].map((Hq) => ({
     name: "rows of several heads",
     ...{ dtype, Hq, Ps: 16 },
