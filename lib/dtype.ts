@@ -12,7 +12,16 @@ export type DType = (typeof dtypes)[number];
 export type FloatDType = "f32" | "f16" | "bf16";
 
 /** What `Tensor.read` returns: f16 and bf16 come as raw bits in a Uint16Array. */
-export type HostArray = Float32Array | Int32Array | Uint16Array | Int8Array | Uint8Array;
+export type HostArray<D extends DType = DType> = {
+  f32: Float32Array;
+  f16: Uint16Array;
+  bf16: Uint16Array;
+  fp8e4m3: Uint8Array;
+  i8: Int8Array;
+  i32: Int32Array;
+  u8: Uint8Array;
+  i4: Uint8Array;
+}[D];
 
 const bits: Record<DType, number> = { f32: 32, f16: 16, bf16: 16, fp8e4m3: 8, i8: 8, i32: 32, u8: 8, i4: 4 };
 // An object, not a Map: op calls look dtypes up, and V8 caches the property.

@@ -80,7 +80,7 @@ export class Stream {
   }
 
   /** `empty`, then written with `data` (raw bits for f16 and bf16). */
-  fromArray(dtype: DType, shape: readonly number[], data: HostArray): Tensor {
+  fromArray<D extends DType>(dtype: D, shape: readonly number[], data: HostArray<D>): Tensor {
     const tensor = this.empty(dtype, shape);
     tensor.write(this, data);
     return tensor;

@@ -248,6 +248,11 @@ export class Tensor {
     this.dispose();
   }
 
+  /** What console.log shows: never the elements. @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Tensor [${this.shape.join(", ")}] ${this.dtype} on ${this.device.name}`;
+  }
+
   #requirePacked(what: string): void {
     if (!this.isPacked) throw new ArgumentTypeError(`${what}: the tensor must be contiguous; copy it first`);
   }

@@ -140,6 +140,11 @@ export class GenerationChannel implements GenerationStream {
     }
   }
 
+  /** What console.log shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `GenerationStream ${this.id}`;
+  }
+
   result(): Promise<GenerateResult> {
     this.#result ??= handled(this.#ended.then(() => this.#collect()));
     return this.#result;

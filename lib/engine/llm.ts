@@ -235,6 +235,12 @@ export class LLM {
     return (this.#closing ??= this.#close(drainMs));
   }
 
+  /** What console.log shows. @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { architecture, dtype } = this.shape;
+    return `LLM ${architecture} ${dtype} on ${this.#parts.device.name}`;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -32,8 +32,8 @@ export interface Usage {
   readonly cachedTokens: number;
 }
 
-/** A piece of one continuation. */
-export interface GenerateChunk {
+/** A piece of one continuation. The last one has a `finishReason`, and with it `stopReason` and `usage`. */
+export type GenerateChunk = {
   /** Which continuation, 0 to n - 1. */
   readonly index: number;
   /** Text that is final now; often empty, because characters and stop strings are held back until they are complete. */
@@ -41,12 +41,15 @@ export interface GenerateChunk {
   readonly tokenIds: readonly number[];
   /** One per token, when asked for. */
   readonly logprobs?: readonly TokenLogprob[];
-  /** Set on the last chunk of a continuation, and with it `stopReason` and `usage`. */
-  readonly finishReason: FinishReason | null;
-  /** The stop string or token id that ended the text. */
-  readonly stopReason?: string | number | null;
-  readonly usage?: Usage;
-}
+} & (
+  | { readonly finishReason: null; readonly stopReason?: undefined; readonly usage?: undefined }
+  | {
+      readonly finishReason: FinishReason;
+      /** The stop string or token id that ended the text. */
+      readonly stopReason: string | number | null;
+      readonly usage: Usage;
+    }
+);
 
 /** Log probabilities of one position with the texts of their tokens. */
 export function describeLogprobs(

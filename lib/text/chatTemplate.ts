@@ -3,6 +3,7 @@
  * data of the checkpoint: it is interpreted (jinja/), its sizes are bounded, and it reaches nothing but what is passed here.
  * chatRenderer.ts does the same on a thread that can be ended.
  */
+import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { isObject } from "../weights/json.js";
 import { type RenderedChat, type RenderedText, type RenderJob, renderChat } from "./renderJob.js";
@@ -102,14 +103,14 @@ export class ChatTemplate {
     const { addGenerationPrompt = true, tools, templateName, ...variables } = options;
     if (typeof addGenerationPrompt !== "boolean") {
       throw new ArgumentTypeError(
-        `addGenerationPrompt: expected a boolean, got ${typeof addGenerationPrompt}`,
+        `addGenerationPrompt: expected a boolean, got ${describe(addGenerationPrompt)}`,
       );
     }
     if (tools !== undefined && !Array.isArray(tools)) {
-      throw new ArgumentTypeError(`tools: expected an array, got ${typeof tools}`);
+      throw new ArgumentTypeError(`tools: expected an array, got ${describe(tools)}`);
     }
     if (templateName !== undefined && typeof templateName !== "string") {
-      throw new ArgumentTypeError(`templateName: expected a string, got ${typeof templateName}`);
+      throw new ArgumentTypeError(`templateName: expected a string, got ${describe(templateName)}`);
     }
     const given = Object.keys(variables).filter(
       (name) => variables[name] !== undefined && variables[name] !== null,
@@ -162,17 +163,17 @@ export class ChatTemplate {
 
 function checkMessages(messages: readonly ChatMessage[]): void {
   if (!Array.isArray(messages)) {
-    throw new ArgumentTypeError(`messages: expected an array, got ${typeof messages}`);
+    throw new ArgumentTypeError(`messages: expected an array, got ${describe(messages)}`);
   }
   if (messages.length === 0)
     throw new ArgumentRangeError("messages: expected at least one message, got none");
   for (let i = 0; i < messages.length; i++) {
     const message: unknown = messages[i];
     if (!isObject(message)) {
-      throw new ArgumentTypeError(`messages[${i}]: expected an object, got ${typeof message}`);
+      throw new ArgumentTypeError(`messages[${i}]: expected an object, got ${describe(message)}`);
     }
     if (typeof message["role"] !== "string") {
-      throw new ArgumentTypeError(`messages[${i}].role: expected a string, got ${typeof message["role"]}`);
+      throw new ArgumentTypeError(`messages[${i}].role: expected a string, got ${describe(message["role"])}`);
     }
     checkContent(message, i);
   }
@@ -190,9 +191,9 @@ function checkContent(message: Readonly<Record<string, unknown>>, index: number)
       return;
     throw new ArgumentTypeError(`${place}: ${expected}, got undefined`);
   }
-  if (!Array.isArray(content)) throw new ArgumentTypeError(`${place}: ${expected}, got ${typeof content}`);
+  if (!Array.isArray(content)) throw new ArgumentTypeError(`${place}: ${expected}, got ${describe(content)}`);
   content.forEach((part: unknown, i) => {
     if (isObject(part)) return;
-    throw new ArgumentTypeError(`${place}[${i}]: expected { type: "text", text }, got ${typeof part}`);
+    throw new ArgumentTypeError(`${place}[${i}]: expected { type: "text", text }, got ${describe(part)}`);
   });
 }

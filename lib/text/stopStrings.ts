@@ -2,6 +2,7 @@
  * Finds stop strings in streamed text. Text that may still become a stop string is held back; the result does not depend
  * on how the text was cut into pieces. Knows nothing of tokens: stop tokens are the engine's business.
  */
+import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 import { runNow } from "../eventLoop.js";
 import { startState, StopAutomaton, stopAutomaton } from "./stopAutomaton.js";
@@ -78,7 +79,7 @@ function checkStops(stops: readonly unknown[]): readonly string[] {
   if (!Array.isArray(stops)) throw new ArgumentTypeError("stops: expected an array of strings");
   for (const [i, stop] of stops.entries()) {
     if (typeof stop !== "string") {
-      throw new ArgumentTypeError(`stops[${i}]: expected a string, got ${typeof stop}`);
+      throw new ArgumentTypeError(`stops[${i}]: expected a string, got ${describe(stop)}`);
     }
     if (stop === "") throw new ArgumentRangeError(`stops[${i}]: expected at least one character, got ""`);
   }

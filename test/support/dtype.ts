@@ -35,10 +35,16 @@ export function roundValue(dtype: FloatDType, value: number): number {
   return Math.sign(value) * (rounded > maxFinite ? Infinity : rounded); // -0 when a negative value underflows
 }
 
+/** The array that holds values of a dtype. */
+type Storage<D extends FloatDType> = D extends "f32" ? Float32Array : Uint16Array;
+
 /** Storage of a dtype: float32 values, or the raw 16 bits of each element. Values are rounded first. */
-export function toStorage(dtype: FloatDType, values: Float64Array): Float32Array | Uint16Array {
-  if (dtype === "f32") return Float32Array.from(values, (value) => roundValue("f32", value));
-  return Uint16Array.from(values, dtype === "bf16" ? bf16Bits : f16Bits);
+export function toStorage<D extends FloatDType>(dtype: D, values: Float64Array): Storage<D> {
+  const stored =
+    dtype === "f32"
+      ? Float32Array.from(values, (value) => roundValue("f32", value))
+      : Uint16Array.from(values, dtype === "bf16" ? bf16Bits : f16Bits);
+  return stored as Storage<D>;
 }
 
 /** The values behind `toStorage`, exactly. */

@@ -1,0 +1,44 @@
+// Contract: what people print is one line that says what it is; and types that TypeScript must refuse or narrow do so (the
+// expected errors are checked by tsc).
+import { inspect } from "node:util";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Device, LLM, type Stream } from "../lib/index.js";
+
+let llm: LLM;
+let device: Device;
+let stream: Stream;
+beforeAll(async () => {
+  llm = await LLM.load("models/tiny-draft", { device: "cpu", dtype: "f32" });
+  device = Device.open("cpu");
+  stream = device.createStream();
+});
+afterAll(async () => {
+  await llm.close();
+  await device.dispose();
+});
+
+it("a tensor, a generation and a model are printed in one line", async () => {
+  const tensor = stream.fromArray("f32", [2, 3], new Float32Array(6).fill(7.5));
+  const generation = llm.generate("Once", { maxTokens: 1 });
+  expect(inspect(tensor)).toBe("Tensor [2, 3] f32 on cpu");
+  expect(inspect({ generation })).toBe(`{ generation: GenerationStream ${generation.id} }`);
+  expect(inspect(llm)).toMatch(/^LLM \w+ f32 on cpu$/);
+  await generation.result();
+});
+
+it("a last chunk has its usage, also for TypeScript", async () => {
+  let ends = 0;
+  for await (const chunk of llm.generate("Once", { maxTokens: 2 })) {
+    if (chunk.finishReason === null) continue;
+    ends += chunk.usage.completionTokens;
+    expect(chunk.stopReason).toBeNull();
+  }
+  expect(ends).toBe(2);
+});
+
+it("an array of another dtype is refused, also by TypeScript", () => {
+  const data = new Float32Array(2);
+  // @ts-expect-error bf16 takes a Uint16Array
+  expect(() => stream.fromArray("bf16", [2], data)).toThrow("data for bf16: expected a Uint16Array");
+  expect(stream.fromArray("f32", [2], data).numel).toBe(2);
+});
