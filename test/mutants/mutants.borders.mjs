@@ -76,15 +76,6 @@ export const borderMutants = [
     kernels: ["native/ops/grouped_linear/grouped_linear.cu"],
   },
   {
-    name: "stream-panels",
-    bug: "linear: weights behind the last panel are read",
-    file: "native/cuda/gemm/streaming.cuh",
-    edits: [["k < p.K && i / 2 < panels_left);", "k < p.K && i / 2 <= panels_left);"]],
-    table: "test/ops/tileBordersProducts.test.ts",
-    cases: "tile: (8x16|8x64|16x64)",
-    kernels: ["native/ops/linear/linear.cu"],
-  },
-  {
     name: "permute-threads",
     bug: "moePermute: the last pairs have no thread",
     file: "native/ops/moe_permute/moe_permute.cu",
@@ -128,42 +119,12 @@ export const borderMutants = [
     kernels: ["native/ops/linear/linear.cu"],
   },
   {
-    name: "splits-counters",
-    bug: "linear: more tiles than counters",
-    file: "native/cuda/gemm/schedule.h",
-    edits: [["if (tiles == 0 || tiles > context.num_counters) return 1;", "if (tiles == 0) return 1;"]],
-    table: "test/ops/scratch.test.ts",
-    cases: "linear",
-    kernels: ["native/ops/linear/linear.cu"],
-  },
-  {
-    name: "argmax-room",
-    bug: "argmax: slices behind the workspace",
-    file: "native/ops/argmax/argmax.cu",
-    edits: [
-      [
-        "static_cast<int64_t>(sizeof(uint64_t)) / grid.slices;",
-        "static_cast<int64_t>(sizeof(uint32_t)) / grid.slices;",
-      ],
-    ],
-    table: "test/ops/scratch.test.ts",
-    cases: "argmax",
-  },
-  {
     name: "logprobs-status-row",
     bug: "logprobs: statuses of a further launch in the rows of the first",
     file: "native/ops/logprobs/logprobs.cu",
     edits: [["p.status[p.first_row + blockIdx.x] =", "p.status[blockIdx.x] ="]],
     table: "test/ops/scratch.test.ts",
     cases: "logprobs",
-  },
-  {
-    name: "permute-room",
-    bug: "moePermute: totals behind the workspace",
-    file: "native/ops/moe_permute/moe_permute.cu",
-    edits: [["words / E - 1);", "words / E);"]],
-    table: "test/ops/scratch.test.ts",
-    cases: "moePermute",
   },
   {
     name: "plan-pool-edge",

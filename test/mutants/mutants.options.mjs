@@ -90,14 +90,6 @@ export const optionMutants = [
     kernels: ["native/ops/linear/linear.sm90.cu"],
   },
   {
-    name: "sm90-stream-swiglu",
-    bug: "groupedLinear on Hopper: columns of swiglu, few rows",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
-    edits: [["column = e.swiglu ? weight / 2 : weight;", "column = weight;"]],
-    table: "test/ops/everyKernel.test.ts",
-    cases: "groupedLinear on every kernel.*hopper.*swiglu: true",
-  },
-  {
     name: "rope-k-interleaved",
     bug: "rope: interleaved counts for q alone",
     file: "native/ops/rope/rope.cu",
@@ -124,32 +116,6 @@ export const optionMutants = [
     cases: "simt",
   },
   {
-    name: "route-scale",
-    bug: "moeRoute: the scale of weights that are not renormalised",
-    file: "native/ops/moe_route/moe_route.cu",
-    edits: [
-      [
-        "(p.params.renormalize && sum != 0 ? chosen / sum : chosen) * p.params.scale;",
-        "p.params.renormalize && sum != 0 ? chosen / sum * p.params.scale : chosen;",
-      ],
-    ],
-    table: "test/ops/moeRoute.test.ts",
-    cases: "simt",
-  },
-  {
-    name: "kv-value-dtype",
-    bug: "kvStore: values are converted as keys are",
-    file: "native/ops/kv_store/kv_store.cu",
-    edits: [
-      [
-        "convert<kVector>(vectors[i], side.x.dtype, side.pages.dtype);",
-        "convert<kVector>(vectors[i], p.sides[0].x.dtype, side.pages.dtype);",
-      ],
-    ],
-    table: "test/ops/kvStore.test.ts",
-    cases: "simt",
-  },
-  {
     name: "min-p-temperature",
     bug: "sample: min-p at another temperature",
     file: "native/ops/sample/sample.cu",
@@ -160,29 +126,6 @@ export const optionMutants = [
       ],
     ],
     table: "test/ops/sample.test.ts",
-    cases: "simt",
-  },
-  {
-    name: "pack-swiglu-turn",
-    bug: "packLinear: no swiglu order of a transposed weight",
-    file: "native/ops/pack_linear/pack_linear.cu",
-    edits: [
-      ["weight_row(first_row + x, p.N, p.swiglu) : -1;", "weight_row(first_row + x, p.N, false) : -1;"],
-    ],
-    table: "test/ops/packLinear.test.ts",
-    cases: "simt",
-  },
-  {
-    name: "softmax-mask-times",
-    bug: "softmax: hidden columns are multiplied by 0",
-    file: "native/ops/softmax/softmax.cu",
-    edits: [
-      [
-        "values[j] = vector * kVector + j < seen ? values[j] * inverse : 0.0f;",
-        "values[j] *= vector * kVector + j < seen ? inverse : 0.0f;",
-      ],
-    ],
-    table: "test/ops/softmax.test.ts",
     cases: "simt",
   },
   {
