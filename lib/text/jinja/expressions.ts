@@ -4,9 +4,9 @@ import { attributeOf, call, itemOf, sliceOf } from "./attributes.js";
 import type { Budget } from "./budget.js";
 import { filterNamed } from "./filters.js";
 import { binary, signed } from "./operators.js";
-import { testOfFilter } from "./rewriting.js";
+import { noItem, testOfFilter } from "./rewriting.js";
 import type { Scope } from "./scope.js";
-import { type FilterName, isExpression, type Node, pathOf } from "./syntax.js";
+import { type Binary, type FilterName, isExpression, type Node, pathOf } from "./syntax.js";
 import { holds } from "./tests.js";
 import {
   type Arguments,
@@ -21,6 +21,20 @@ import {
   Undefined,
   type Value,
 } from "./values.js";
+
+const comparisons: ReadonlySet<string> = new Set(["<", "<=", ">", ">=", "==", "!=", "in", "not in"]);
+const isComparison = (node: Binary): boolean => comparisons.has(node.operator.value);
+const isSum = (node: Binary): boolean => node.operator.group !== undefined && !isComparison(node);
+const isItem = (node: Node): boolean => node.type !== "Identifier" || node.value !== noItem;
+
+/** True if the left side is such an operation too, without brackets of its own. */
+function isJoined(
+  node: Binary,
+  isSame: (node: Binary) => boolean,
+): node is Binary & { readonly left: Binary } {
+  const { left } = node;
+  return left.type === "BinaryExpression" && isSame(left) && left.operator.group === node.operator.group;
+}
 
 export class Expressions {
   readonly #budget: Budget;
@@ -78,7 +92,9 @@ export class Expressions {
       case "ArrayLiteral":
         return this.#budget.list(node.value.map((item) => this.evaluate(item, scope)));
       case "TupleLiteral":
-        return new Tuple(this.#budget.list(node.value.map((item) => this.evaluate(item, scope))));
+        return new Tuple(
+          this.#budget.list(node.value.filter(isItem).map((item) => this.evaluate(item, scope))),
+        );
       case "ObjectLiteral": {
         this.#budget.items(node.value.size);
         const entries = Array.from(node.value, ([key, item]) => {
@@ -111,15 +127,56 @@ export class Expressions {
         const value = this.evaluate(node.argument, scope);
         return node.operator.value === "not" ? !isTrue(value) : signed(node.operator.value, value);
       }
-      case "BinaryExpression": {
-        const left = this.evaluate(node.left, scope);
-        const operator = node.operator.value;
-        if (operator === "and") return isTrue(left) ? this.evaluate(node.right, scope) : left;
-        if (operator === "or") return isTrue(left) ? left : this.evaluate(node.right, scope);
-        const right = this.evaluate(node.right, scope);
-        return binary(operator, left, right, (side) => pathOf(node[side]), this.#budget);
+      case "BinaryExpression":
+        return this.#binary(node, scope);
+    }
+  }
+
+  #binary(node: Binary, scope: Scope): Value {
+    const operator = node.operator.value;
+    if (isComparison(node)) return this.#compare(node, scope).holds;
+    if (node.operator.group !== undefined) return this.#sum(node, scope);
+    const left = this.evaluate(node.left, scope);
+    if (operator === "and") return isTrue(left) ? this.evaluate(node.right, scope) : left;
+    if (operator === "or") return isTrue(left) ? left : this.evaluate(node.right, scope);
+    return this.#operate(node, left, this.evaluate(node.right, scope));
+  }
+
+  #operate(node: Binary, left: Value, right: Value): Value {
+    return binary(node.operator.value, left, right, (side) => pathOf(node[side]), this.#budget);
+  }
+
+  /** `a < b < c` is `a < b and b < c` with b evaluated once; the library has it as `(a < b) < c`. */
+  #compare(node: Binary, scope: Scope): { readonly holds: Value; readonly last: Value } {
+    let before: Value;
+    if (isJoined(node, isComparison)) {
+      this.#budget.step();
+      const { holds, last } = this.#compare(node.left, scope);
+      if (!isTrue(holds)) return { holds, last };
+      before = last;
+    } else before = this.evaluate(node.left, scope);
+    const last = this.evaluate(node.right, scope);
+    return { holds: this.#operate(node, before, last), last };
+  }
+
+  /** `~` binds tighter than `+` and `-`; the library has them as equals. */
+  #sum(node: Binary, scope: Scope): Value {
+    const chain: Binary[] = [node];
+    for (let first = node; isJoined(first, isSum); chain.push(first)) first = first.left;
+    chain.reverse();
+    const value = this.evaluate(chain[0]!.left, scope);
+    let [total, sum]: [Value, Binary | undefined] = [value, undefined];
+    let term = value;
+    for (const part of chain) {
+      this.#budget.step();
+      const right = this.evaluate(part.right, scope);
+      if (part.operator.value === "~") term = this.#operate(part, term, right);
+      else {
+        total = sum ? this.#operate(sum, total, term) : term;
+        [sum, term] = [part, right];
       }
     }
+    return sum ? this.#operate(sum, total, term) : term;
   }
 
   #member(

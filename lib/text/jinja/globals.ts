@@ -1,6 +1,8 @@
 /** The functions that every template can call, as transformers and Jinja provide them. */
 import { Reader } from "./arguments.js";
 import { Budget } from "./budget.js";
+import { emptyTuple, noItem } from "./rewriting.js";
+import { recursiveName, withName } from "./statements.js";
 import { strftime } from "./strftime.js";
 import { textOf } from "./text.js";
 import {
@@ -13,6 +15,7 @@ import {
   keyOf,
   Namespace,
   TemplateError,
+  Tuple,
   type Value,
 } from "./values.js";
 
@@ -48,6 +51,10 @@ export function globalFunctions(budget: Budget, now: Date): ReadonlyMap<string, 
       ["none", null],
       ["None", null],
     ] as const),
+    [emptyTuple, new Tuple([])],
+    [recursiveName, ""],
+    [withName, null],
+    [noItem, null],
   ];
   return new Map([
     ...constants,

@@ -11,12 +11,14 @@ import {
   type CallBlock,
   type FilterBlock,
   type For,
+  type If,
   isStatement,
   type Macro,
   type Node,
   pathOf,
   type SetNode,
   type Statement,
+  withArguments,
 } from "./syntax.js";
 import { textOf } from "./text.js";
 import { Callable, isTrue, iterate, Namespace, TemplateError, typeName, type Value } from "./values.js";
@@ -78,6 +80,7 @@ class Interpreter {
   #statement(node: Statement, scope: Scope, out: TextBuilder): Flow {
     switch (node.type) {
       case "If":
+        if (withArguments(node.test)) return this.#with(node, withArguments(node.test)!, scope, out);
         return this.#block(isTrue(this.#evaluate(node.test, scope)) ? node.body : node.alternate, scope, out);
       case "For":
         this.#for(node, scope, out);
@@ -101,6 +104,15 @@ class Interpreter {
       case "Comment":
         return undefined;
     }
+  }
+
+  #with({ body, alternate }: If, values: readonly Node[], scope: Scope, out: TextBuilder): Flow {
+    const { positional, named } = this.#expressions.arguments(values, scope);
+    if (positional.length > 0 || alternate.length > 0)
+      throw new TemplateError("with: expected names and values");
+    const inner = new Scope(scope);
+    for (const [name, value] of named) inner.set(name, value);
+    return this.#block(body, inner, out);
   }
 
   #for(node: For, scope: Scope, out: TextBuilder): void {

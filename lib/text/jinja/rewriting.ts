@@ -1,14 +1,9 @@
 /**
- * What @huggingface/jinja does not parse, put into words that it does: `{% raw %}` (cut out of the source), tests with
- * arguments (filters whose names begin with "is ", which the evaluator knows), and numbers such as 1e3, 1_000 and 0x10.
+ * Expressions that @huggingface/jinja does not parse, put into words that it does: tests with arguments (filters whose names
+ * begin with "is ", which the evaluator knows), numbers such as 1e3, 1_000 and 0x10, empty tuples and last commas. Operators
+ * get the number of their brackets, by which the evaluator finds what the library's precedence has put together wrongly.
  */
-import type { tokenize } from "@huggingface/jinja";
-import { TemplateError } from "./values.js";
-
-type Token = ReturnType<typeof tokenize>[number];
-type Type = Token["type"];
-
-const token = (type: Type, value: string): Token => ({ type, value });
+import { type Token, token, type Type } from "./lexing.js";
 
 /** `is NAME` of a test with arguments, as a filter's name: no identifier contains a space. */
 const testName = /^is (not )?(\w+)$/;
@@ -21,7 +16,7 @@ export function testOfFilter(name: string): { readonly name: string; readonly ne
 
 /** The tokens of a template, with numbers and tests as the parser takes them. */
 export function rewriteTokens(tokens: readonly Token[]): Token[] {
-  return rewriteTests(joinNumbers(tokens));
+  return groupOperators(rewriteTuples(rewriteTests(joinNumbers(tokens))));
 }
 
 /** The library ends a number at the first letter or underscore. */
@@ -118,75 +113,62 @@ function behindBrackets(tokens: readonly Token[], start: number): number {
   return tokens.length;
 }
 
-/** A source without `{% raw %}`: a string stands for each text, which `restoreRaw` puts in again. */
-export interface CutSource {
-  readonly source: string;
-  readonly texts: ReadonlyMap<string, string>;
-}
+/** The name of the empty tuple, and that of the item behind a last comma, which is none. */
+export const emptyTuple = "()";
+export const noItem = ",";
 
-const rawBegin = /\{%([-+]?)\s*raw\s*(?:-%\}\s*|%\})/y;
-const rawEnd = /\{%([-+]?)\s*endraw\s*(?:\+%\}|-%\}\s*|%\}(\n?))/g;
+/** What a call, a macro's parameters or a filter's arguments stand behind. */
+const callees: ReadonlySet<Type> = new Set<Type>([
+  ...(["Identifier", "CloseParen", "CloseSquareBracket", "StringLiteral", "CloseCurlyBracket"] as const),
+]);
+const keywords: ReadonlySet<string> = new Set(["in", "if", "elif", "else", "and", "or", "not", "is"]);
 
-/** Whitespace is that of Jinja's lexer with lstrip_blocks and trim_blocks. @throws TemplateError for one that does not end */
-export function cutRaw(source: string): CutSource {
-  const texts = new Map<string, string>();
-  let [cut, data] = ["", 0]; // what is done, and where the text behind the last tag begins
-  for (let at = 0; ;) {
-    const tag = nextTag(source, at);
-    if (tag === -1) return { source: cut + source.slice(data), texts };
-    rawBegin.lastIndex = tag;
-    const begin = rawBegin.exec(source);
-    if (begin === null) {
-      at = behindTag(source, tag);
-      cut += source.slice(data, at);
-      data = at;
-      continue;
+function rewriteTuples(tokens: readonly Token[]): Token[] {
+  const rewritten: Token[] = [];
+  const calls: boolean[] = [];
+  for (const [at, one] of tokens.entries()) {
+    const before = tokens[at - 1];
+    if (opens.has(one.type)) {
+      const isKeyword =
+        before?.type === "Identifier" && keywords.has(before.value) && tokens[at - 2]?.type !== "Dot";
+      calls.push(
+        one.type !== "OpenParen" || (before !== undefined && callees.has(before.type) && !isKeyword),
+      );
+    } else if (closes.has(one.type)) {
+      const isCall = calls.pop() ?? true;
+      if (!isCall && before?.type === "Comma") rewritten.push(token("Identifier", noItem));
+      if (!isCall && before?.type === "OpenParen") {
+        rewritten.splice(-1, 1, token("Identifier", emptyTuple));
+        continue;
+      }
     }
-    rawEnd.lastIndex = rawBegin.lastIndex;
-    const end = rawEnd.exec(source);
-    if (end === null) throw new TemplateError("it cannot be parsed: a raw block does not end");
-    const key = `\u0000raw${texts.size}`;
-    texts.set(key, stripEnd(source.slice(rawBegin.lastIndex, end.index), end[1], false));
-    // The comment ends its line as the block does.
-    const line = end[2] === "\n" ? "{##}\n" : "";
-    cut += `${stripEnd(source.slice(data, tag), begin[1], data === 0)}{{ "${key}" }}${line}`;
-    at = data = rawEnd.lastIndex;
+    rewritten.push(one);
   }
+  return rewritten;
 }
 
-/** Puts the texts of raw blocks where strings stand for them. */
-export function restoreRaw(tokens: readonly Token[], texts: ReadonlyMap<string, string>): readonly Token[] {
-  if (texts.size === 0) return tokens;
-  return tokens.map((one) => {
-    const text = one.type === "StringLiteral" ? texts.get(one.value) : undefined;
-    return text === undefined ? one : token("StringLiteral", text);
-  });
-}
-
-/** What a block's sign leaves of the text before it. */
-function stripEnd(text: string, sign: string | undefined, startsLine: boolean): string {
-  if (sign === "-") return text.trimEnd();
-  if (sign === "+") return text;
-  const line = text.lastIndexOf("\n") + 1;
-  return (line > 0 || startsLine) && /^[ \t]*$/.test(text.slice(line)) ? text.slice(0, line) : text;
-}
-
-function nextTag(source: string, from: number): number {
-  for (let at = source.indexOf("{", from); at !== -1; at = source.indexOf("{", at + 1)) {
-    if ("#%{".includes(source[at + 1] ?? " ")) return at;
+/** Numbers the operators of comparisons and sums by the brackets they stand in; "in" and "not in" become operators. */
+function groupOperators(tokens: readonly Token[]): Token[] {
+  const grouped: Token[] = [];
+  const open = [0];
+  let [groups, targets] = [0, false];
+  for (let at = 0; at < tokens.length; at++) {
+    const one = tokens[at]!;
+    const [before, after] = [tokens[at - 1], tokens[at + 1]];
+    const group = open.at(-1) ?? 0;
+    const isName = one.type === "Identifier" && before?.type !== "Dot" && before?.type !== "Pipe";
+    if (opens.has(one.type)) open.push(++groups);
+    else if (closes.has(one.type)) open.pop();
+    if (before?.type === "OpenStatement") targets = isName && one.value === "for";
+    if (one.type === "ComparisonBinaryOperator" || one.type === "AdditiveBinaryOperator") {
+      grouped.push({ ...one, group });
+    } else if (isName && one.value === "not" && after?.type === "Identifier" && after.value === "in") {
+      grouped.push({ type: "ComparisonBinaryOperator", value: "not in", group });
+      at++;
+    } else if (isName && one.value === "in" && after?.type !== "Equals") {
+      grouped.push(targets ? one : { type: "ComparisonBinaryOperator", value: "in", group });
+      targets = false;
+    } else grouped.push(one);
   }
-  return -1;
-}
-
-/** Where a comment, a statement or an expression ends; its strings may contain anything. */
-function behindTag(source: string, tag: number): number {
-  const kind = source[tag + 1]!;
-  const end = kind === "{" ? "}}" : `${kind}}`;
-  for (let at = tag + 2; at < source.length; at++) {
-    if (source.startsWith(end, at)) return at + 2;
-    const quote = source[at]!;
-    if (kind === "#" || (quote !== '"' && quote !== "'")) continue;
-    for (at++; at < source.length && source[at] !== quote; at++) if (source[at] === "\\") at++;
-  }
-  return source.length;
+  return grouped;
 }

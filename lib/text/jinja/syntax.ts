@@ -2,8 +2,10 @@
  * The syntax tree of a template, as @huggingface/jinja parses it, and which variables it reads. The library's own evaluator
  * is not used: it has no bounds, and its values are JavaScript's where templates expect Python's.
  */
-import { parse, tokenize } from "@huggingface/jinja";
-import { cutRaw, restoreRaw, rewriteTokens } from "./rewriting.js";
+import { parse } from "@huggingface/jinja";
+import { lex } from "./lexing.js";
+import { rewriteTokens } from "./rewriting.js";
+import { rewriteStatements, withName } from "./statements.js";
 import { TemplateError } from "./values.js";
 
 export interface Identifier {
@@ -12,6 +14,8 @@ export interface Identifier {
 }
 interface Operator {
   readonly value: string;
+  /** Of operators in the same brackets; undefined for those of products and logic. */
+  readonly group?: number;
 }
 export interface Call {
   readonly type: "CallExpression";
@@ -58,6 +62,12 @@ export interface SetNode {
   readonly value: Node | null;
   readonly body: Block;
 }
+export interface If {
+  readonly type: "If";
+  readonly test: Node;
+  readonly body: Block;
+  readonly alternate: Block;
+}
 export interface Macro {
   readonly type: "Macro";
   readonly name: Identifier;
@@ -88,13 +98,7 @@ export interface ObjectNode {
 export type FilterName = Identifier | Call;
 export type Block = readonly Node[];
 export type Statement =
-  | For
-  | SetNode
-  | Macro
-  | CallBlock
-  | FilterBlock
-  | { readonly type: "If"; readonly test: Node; readonly body: Block; readonly alternate: Block }
-  | { readonly type: "Break" | "Continue" | "Comment" };
+  For | SetNode | Macro | CallBlock | FilterBlock | If | { readonly type: "Break" | "Continue" | "Comment" };
 /** What has a value. */
 export type Expression =
   | Identifier
@@ -145,12 +149,16 @@ export function isExpression(node: Node): node is Expression {
   return !isStatement(node) && !parts.has(node.type);
 }
 
+/** The arguments of a `with`, from the test of the `if` that stands for it; undefined for other tests. */
+export function withArguments(test: Node): readonly Node[] | undefined {
+  if (test.type !== "CallExpression" || test.callee.type !== "Identifier") return undefined;
+  return test.callee.value === withName ? test.args : undefined;
+}
+
 /** Parses a template as transformers does: with trim_blocks and lstrip_blocks. @throws TemplateError */
 export function parseTemplate(source: string): Block {
   try {
-    const { source: plain, texts } = cutRaw(source);
-    const tokens = tokenize(plain, { lstrip_blocks: true, trim_blocks: true });
-    return parse(rewriteTokens(restoreRaw(tokens, texts))).body as readonly unknown[] as Block;
+    return parse(rewriteTokens(rewriteStatements(lex(source)))).body as readonly unknown[] as Block;
   } catch (cause) {
     if (cause instanceof TemplateError) throw cause;
     throw new TemplateError(`it cannot be parsed: ${describeSyntaxError(cause)}`, { cause });
@@ -187,7 +195,11 @@ export function variablesAssigned(body: Block): ReadonlySet<string> {
   visit(body, Object.values, (node) => {
     if (node.type === "Set") add(node.assignee);
     else if (node.type === "For") add(node.loopvar);
-    else if (node.type === "Macro") addParameters([node.name, ...node.args]);
+    else if (node.type === "If") {
+      addParameters(
+        (withArguments(node.test) ?? []).filter((one) => one.type === "KeywordArgumentExpression"),
+      );
+    } else if (node.type === "Macro") addParameters([node.name, ...node.args]);
     else if (node.type === "CallStatement") addParameters(node.callerArgs ?? []);
   });
   return names;
