@@ -5,6 +5,7 @@
  * and split by other text as before.
  */
 import { TemplateError } from "./jinja/values.js";
+import { TextTrie } from "./textTrie.js";
 
 /** How tokens that open or end a turn are spelled. */
 const controlSpelling = /^<[|｜].*[|｜]>$/su;
@@ -56,6 +57,7 @@ export class PlainText {
   readonly #starts = new Set<string>();
   readonly #ends = new Set<string>();
   readonly #tokens: readonly string[];
+  readonly #trie: TextTrie;
   readonly #longest: number;
 
   /** @param tokens texts of at least two characters each */
@@ -73,11 +75,22 @@ export class PlainText {
     const alternatives = Array.from(byFirst, ([first, rests]) => `${escaped(first)}(?=${rests.join("|")})`);
     this.#spelled = new RegExp(alternatives.join("|"), "gu");
     this.#tokens = tokens;
+    this.#trie = new TextTrie(tokens);
     this.#longest = Math.max(...tokens.map(({ length }) => length));
   }
 
+  /** The tokens that a text spells, in order; of those that begin at one place the longest. */
+  *find(text: string): Generator<string> {
+    for (const { found } of this.#trie.findAll(text)) yield found;
+  }
+
+  /** Marks what a text spells, whatever stands around it. */
+  markSpelled(text: string, marker: string): string {
+    return text.replace(this.#spelled, (first) => first + marker);
+  }
+
   mark(text: string, marker: string): string {
-    const marked = text.replace(this.#spelled, (first) => first + marker);
+    const marked = this.markSpelled(text, marker);
     // Templates trim; what then stands at the ends counts.
     const [start, end] = [marked.length - marked.trimStart().length, marked.trimEnd().length];
     if (start >= end) return marked;

@@ -1,6 +1,7 @@
 /** Renders one chat. Runs on any thread: everything it needs is in the job, which can be copied between threads. */
 import { describeError } from "../weights/json.js";
 import { globalNames } from "./jinja/globals.js";
+import type { ControlTokens } from "./jinja/forgery.js";
 import { render } from "./jinja/interpreter.js";
 import { valueOf } from "./jinja/json.js";
 import { type Block, parseTemplate, variablesAssigned, variablesRead } from "./jinja/syntax.js";
@@ -21,7 +22,7 @@ export type RenderedChat = RenderedText | { readonly error: string };
 
 export interface RenderedText {
   readonly text: string;
-  /** A character in the text that belongs to no message: `EncodeOptions.marker`. Undefined if there is none. */
+  /** A character that belongs to no message: `EncodeOptions.marker`. Undefined if everybody may write control tokens. */
   readonly marker?: string;
 }
 
@@ -40,10 +41,9 @@ export function renderChat(job: RenderJob): RenderedChat {
   try {
     const { body, reads } = parse(job.source);
     requireRead(job.given, reads, body);
-    const { values, marker } =
-      job.controlTexts.length > 0 ? markedValues(job) : { values: plainValues(job), marker: undefined };
-    const text = render(body, values, { marker });
-    return marker !== undefined && text.includes(marker) ? { text, marker } : { text };
+    if (job.controlTexts.length === 0) return { text: render(body, plainValues(job)) };
+    const { values, controls } = markedValues(job);
+    return { text: render(body, values, { controls }), marker: controls.marker };
   } catch (cause) {
     return { error: describe(cause).slice(0, maxErrorLength) };
   }
@@ -56,18 +56,26 @@ function plainValues({ variables }: RenderJob): ReadonlyMap<string, Value> {
 /** Roles whose texts may hold control tokens: the application's own, and what the model wrote. */
 const trustedRoles: ReadonlySet<unknown> = new Set(["system", "developer", "assistant"]);
 
+/** Longer texts are never the same as a template's own (jinja/forgery.ts). */
+const maxForeignLength = 256;
+
 let plainText: { readonly key: string; readonly rules: PlainText } | undefined;
 
 /** Values with a marker in every control token that is spelled by somebody else than those roles, the names of tokens aside. */
 function markedValues({ source, variables, controlTexts }: RenderJob): {
   readonly values: ReadonlyMap<string, Value>;
-  readonly marker: string;
+  readonly controls: ControlTokens;
 } {
   const key = controlTexts.join("\n");
   if (plainText?.key !== key) plainText = { key, rules: new PlainText(controlTexts) };
   const { rules } = plainText;
   const marker = unusedMarker([source, variables]);
-  const mark = (text: string): string => rules.mark(text, marker);
+  const foreign = new Set<string>();
+  const mark = (text: string): string => {
+    const marked = rules.mark(text, marker);
+    if (marked.length <= maxForeignLength) foreign.add(marked);
+    return marked;
+  };
   const values = Object.entries(variables).map(([name, value]): [string, Value] => {
     if (name !== "messages") return [name, valueOf(value, name, /_tokens?$/.test(name) ? undefined : mark)];
     const messages = (value as readonly { readonly role: string }[]).map((message, i) =>
@@ -75,7 +83,13 @@ function markedValues({ source, variables, controlTexts }: RenderJob): {
     );
     return [name, messages];
   });
-  return { values: new Map(values), marker };
+  const controls = {
+    marker,
+    find: (text: string) => rules.find(text),
+    mark: (text: string) => rules.markSpelled(text, marker),
+    foreign,
+  };
+  return { values: new Map(values), controls };
 }
 
 function describe(cause: unknown): string {

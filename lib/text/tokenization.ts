@@ -6,7 +6,8 @@
 import type { Tokenizer as Engine } from "@huggingface/tokenizers";
 import type { JsonObject } from "../weights/json.js";
 import { AddedTokenSplitter } from "./addedTokens.js";
-import type { AddedTokenDefinition } from "./tokenizerDefinition.js";
+import { TextTrie } from "./textTrie.js";
+import type { AddedTokenDefinition, TokenizerDefinition } from "./tokenizerDefinition.js";
 
 /** Ids that the post-processor puts around every text. */
 export interface Frame {
@@ -20,13 +21,25 @@ export class Tokenization {
   readonly #engine: Engine;
   readonly #raw: AddedTokenSplitter;
   readonly #normalized: AddedTokenSplitter;
+  /** The same for texts with a marker: control tokens are found as they are spelled, and not in normalized text. */
+  readonly #rawMarked: AddedTokenSplitter;
+  readonly #normalizedMarked: AddedTokenSplitter;
+  readonly #controls: TextTrie;
   /** Contents of all added tokens. */
   readonly #added: ReadonlySet<string>;
   readonly #removesSpace: boolean;
   readonly #removesCase: boolean;
 
-  /** @param config tokenizer_config.json */
-  constructor(engine: Engine, addedTokens: readonly AddedTokenDefinition[], config: JsonObject) {
+  /**
+   * @param config tokenizer_config.json
+   * @param controls contents of the tokens that a marker keeps from being found
+   */
+  constructor(
+    engine: Engine,
+    { addedTokens, stages: { normalizer: normalizers } }: TokenizerDefinition,
+    config: JsonObject,
+    controls: ReadonlySet<string>,
+  ) {
     const found =
       config["split_special_tokens"] === true ? addedTokens.filter(({ special }) => !special) : addedTokens;
     const texts = (tokens: readonly AddedTokenDefinition[], textOf: (text: string) => string) =>
@@ -45,6 +58,15 @@ export class Tokenization {
       found.filter(({ normalized }) => normalized),
       normalize,
     );
+    // What a normalizer makes of other text, such as full-width letters, was not marked and must not become a control token.
+    const isLoose = ({ content, normalized }: AddedTokenDefinition): boolean =>
+      normalized && (!controls.has(content) || keepsSpelling(normalizers, content, config));
+    this.#rawMarked = texts(
+      found.filter((token) => !isLoose(token)),
+      (text) => text,
+    );
+    this.#normalizedMarked = texts(found.filter(isLoose), normalize);
+    this.#controls = new TextTrie(controls);
   }
 
   /**
@@ -54,7 +76,8 @@ export class Tokenization {
    */
   encode(text: string, addSpecialTokens: boolean, marker?: string): Int32Array {
     const tokens: string[] = [];
-    for (const section of this.#raw.split(text)) {
+    const raw = marker === undefined ? this.#raw : this.#rawMarked;
+    for (const section of raw.split(text)) {
       if (section.token === null) this.#addText(section.text, section.start === 0, marker, tokens);
       else tokens.push(section.token.content);
     }
@@ -84,24 +107,33 @@ export class Tokenization {
   }
 
   #addText(text: string, isFirst: boolean, marker: string | undefined, tokens: string[]): void {
-    for (const section of this.#normalized.split(this.#normalize(text))) {
+    const normalized = marker === undefined ? this.#normalized : this.#normalizedMarked;
+    for (const section of normalized.split(this.#normalize(text))) {
       if (section.token !== null) {
         tokens.push(section.token.content);
         continue;
       }
       // The library asks for the index of the section only to tell the first from the others.
       const section_index = isFirst && section.start === 0 ? 0 : 1;
-      const isMarked = marker !== undefined && section.text.includes(marker);
-      const plain = isMarked ? section.text.replaceAll(marker, "") : section.text;
+      const plain = marker === undefined ? section.text : section.text.replaceAll(marker, "");
       let found = this.#tokensOf(plain, section_index);
-      if (isMarked && found.some((token) => this.#added.has(token))) {
-        // The vocabulary has the token as an ordinary piece, too (Unigram): it stays cut where the marker was.
-        found = section.text
-          .split(marker)
-          .flatMap((part, i) => this.#tokensOf(part, i === 0 ? section_index : 1));
+      if (marker !== undefined && found.some((token) => this.#added.has(token))) {
+        // The vocabulary has the token as an ordinary piece, too (Unigram): it is cut.
+        found = this.#cutControls(plain).flatMap((part, i) =>
+          this.#tokensOf(part, i === 0 ? section_index : 1),
+        );
       }
       for (const token of found) tokens.push(token);
     }
+  }
+
+  /** The text in parts that end behind the first character of every control token. */
+  #cutControls(text: string): readonly string[] {
+    const ends = Array.from(
+      this.#controls.findAll(text),
+      ({ at, found }) => at + Array.from(found)[0]!.length,
+    );
+    return [0, ...ends].map((start, i) => text.slice(start, ends[i]));
   }
 
   #tokensOf(text: string, section_index: number): readonly string[] {
@@ -116,6 +148,22 @@ export class Tokenization {
     if (this.#removesCase) normalized = normalized.toLowerCase().replace(/\p{M}/gu, "");
     return this.#engine.normalizer?.normalize(normalized) ?? normalized;
   }
+}
+
+/** True if no text becomes the token by being normalized, except by what holds the token itself. */
+function keepsSpelling(stages: readonly JsonObject[], token: string, config: JsonObject): boolean {
+  if (config["remove_space"] === true || config["do_lowercase_and_remove_accent"] === true) return false;
+  // SentencePiece's: a character before the text, and another in place of the space.
+  return stages.every((stage) => {
+    if (stage["type"] === "Prepend") return true;
+    const { String: pattern } = stage["type"] === "Replace" ? (stage["pattern"] as JsonObject) : {};
+    return (
+      pattern === " " &&
+      stage["content"] !== "" &&
+      !token.includes(stage["content"] as string) &&
+      !token.includes(" ")
+    );
+  });
 }
 
 function isId(id: number | undefined): id is number {

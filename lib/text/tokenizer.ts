@@ -85,10 +85,6 @@ export class Tokenizer {
     const libraryConfig = { eos_token: byName["eos_token"] };
     this.#engine = this.#attempt("read it", () => new Engine(definition.json, libraryConfig));
     if (model) placeModel(this.#engine, model, definition.addedTokens);
-    this.#tokenization = this.#attempt(
-      "read it",
-      () => new Tokenization(this.#engine, definition.addedTokens, config),
-    );
     this.bosToken = byName["bos_token"];
     this.bosId = this.#idOf(this.bosToken);
     this.eosToken = byName["eos_token"];
@@ -101,6 +97,11 @@ export class Tokenizer {
     this.#specialTokens = new TextTrie(specials);
     const added = definition.addedTokens.map(({ content }) => content);
     this.controlTexts = controlTexts(specials, added);
+    const controls = new Set(this.controlTexts);
+    this.#tokenization = this.#attempt(
+      "read it",
+      () => new Tokenization(this.#engine, definition, config, controls),
+    );
     this.#frame = isSliceable(definition, config)
       ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
       : undefined;

@@ -73,7 +73,7 @@ const changesDict = new Set(["clear", "pop", "popitem", "setdefault", "update"])
 
 function methodOf(value: Value, name: string, budget: Budget): Callable | undefined {
   const bind = <T>(method: Bound<T> | undefined, owner: T): Callable | undefined =>
-    method && new Callable(name, (args) => method(owner, args, budget));
+    method && new Callable(name, (args) => method(owner, args, budget), value);
   const items = sequenceOf(value);
   if (typeof value === "string") return bind(stringMethods.get(name), value);
   if (isDict(value) ? changesDict.has(name) : items && changesList.has(name)) {

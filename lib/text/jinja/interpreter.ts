@@ -2,6 +2,7 @@
 import { call } from "./attributes.js";
 import { Budget, TextBuilder } from "./budget.js";
 import { Expressions } from "./expressions.js";
+import { type ControlTokens, Forgery } from "./forgery.js";
 import { globalFunctions } from "./globals.js";
 import { loopAttributes } from "./loop.js";
 import { bindParameters, readsName } from "./macros.js";
@@ -27,8 +28,8 @@ type Flow = "break" | "continue" | undefined;
 
 export interface RenderOptions {
   readonly now?: Date;
-  /** A character that `tojson(ensure_ascii=true)` leaves alone. */
-  readonly marker?: string | undefined;
+  /** Tokens that the template must not make of what others wrote. */
+  readonly controls?: ControlTokens | undefined;
 }
 
 /** Renders a template. @throws TemplateError, or RangeError where V8's stack is too small for its nesting */
@@ -46,9 +47,10 @@ class Interpreter {
   readonly #globals: ReadonlyMap<string, Value>;
   readonly #expressions: Expressions;
 
-  constructor({ now = new Date(), marker }: RenderOptions) {
+  constructor({ now = new Date(), controls }: RenderOptions) {
     this.#globals = globalFunctions(this.#budget, now);
-    this.#expressions = new Expressions(this.#budget, marker);
+    const forgery = controls && new Forgery(controls, this.#budget);
+    this.#expressions = new Expressions(this.#budget, controls?.marker, forgery);
   }
 
   run(body: Block, variables: ReadonlyMap<string, Value>): string {

@@ -42,9 +42,11 @@ export interface Arguments {
 
 /** A macro, method or global function. */
 export class Callable {
+  /** @param owner the value whose method it is; undefined for other functions */
   constructor(
     readonly name: string,
     readonly call: (args: Arguments) => Value,
+    readonly owner?: Value,
   ) {}
 }
 
