@@ -83,7 +83,7 @@ test.each<[string, string]>([
   ["{% for x in empty %}x{% else %}none{% endfor %}", "none"],
   [
     "{% macro f(a, b=2) %}{{ a }}-{{ b }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1) }} {{ f(1, 3, 4, k=5) }}",
-    "1-2[]{} 1-3[4]{'k': 5}",
+    "1-2(){} 1-3(4,){'k': 5}",
   ],
   ["{% macro f() %}<{{ caller('x') }}>{% endmacro %}{% call(a) f() %}{{ a }}y{% endcall %}", "<xy>"],
   ["{% set t %}a{{ 1 }}{% endset %}{% filter upper %}{{ t }}b{% endfilter %}", "A1B"],

@@ -22,20 +22,21 @@ import {
   typeName,
   Undefined,
   type Value,
+  View,
 } from "./values.js";
 
 /** How the template names what is looked up, for messages; undefined if it is more than a path. */
 type Path = () => string | undefined;
 type Bound<T> = (value: T, args: Arguments, budget: Budget) => Value;
 
-export function dictItems(dict: Dict, budget: Budget): readonly Value[] {
-  return budget.list([...dict].map(([key, value]) => new Tuple([key, value])));
+export function dictItems(dict: Dict, budget: Budget): View {
+  return new View("dict_items", budget.list([...dict].map(([key, value]) => new Tuple([key, value]))));
 }
 
 const dictMethods: ReadonlyMap<string, Bound<Dict>> = new Map<string, Bound<Dict>>([
   ["items", (dict, _, budget) => dictItems(dict, budget)],
-  ["keys", (dict, _, budget) => budget.list([...dict.keys()])],
-  ["values", (dict, _, budget) => budget.list([...dict.values()])],
+  ["keys", (dict, _, budget) => new View("dict_keys", budget.list([...dict.keys()]))],
+  ["values", (dict, _, budget) => new View("dict_values", budget.list([...dict.values()]))],
   ["copy", (dict, _, budget) => (budget.items(dict.size), new Map(dict))],
   [
     "get",
@@ -89,8 +90,10 @@ function ownItem(value: Value, key: Value, budget: Budget): Value | undefined {
   if (value instanceof Namespace) return typeof key === "string" ? value.fields.get(key) : undefined;
   if (value instanceof Attributes) return typeof key === "string" ? value.get(key) : undefined;
   if (isDict(value)) return value.get(keyOf(key, budget));
+  if (value instanceof Tuple && typeof key === "string") return value.items[value.names.indexOf(key)];
   const index = typeof key === "string" ? undefined : numberOf(key);
   if (index === undefined || !Number.isInteger(index)) return undefined;
+  if (value instanceof View) return value.name === "range" ? value.items.at(index) : undefined;
   if (typeof value !== "string") return sequenceOf(value)?.at(index);
   budget.step();
   if (index >= 0 && index < 64 && /^[\0-\ud7ff]*$/.test(value.slice(0, index + 1))) return value[index];
@@ -143,6 +146,9 @@ export function sliceOf(value: Value, parts: readonly (Value | undefined)[], bud
   });
   if (step === 0) throw new TemplateError("slice step cannot be zero");
   if (typeof value === "string") return sliceText(value, start, stop, step, budget);
+  if (value instanceof View && value.name === "range") {
+    return new View("range", pick(value.items, start, stop, step, budget));
+  }
   const items = sequenceOf(value);
   if (!items) throw new TemplateError(`'${typeName(value)}' object cannot be sliced`);
   const picked = pick(items, start, stop, step, budget);
@@ -183,6 +189,7 @@ function pick<T extends Value>(
 /** Calls a value. @throws TemplateError if it is no function */
 export function call(value: Value, path: string | undefined, args: Arguments = noArguments): Value {
   if (value instanceof Callable) return value.call(args);
+  if (value instanceof Attributes && value.call) return value.call(args);
   if (value instanceof Undefined) throw new TemplateError(value.hint);
   throw new TemplateError(`${path ?? "the value"}: a ${typeName(value)} cannot be called`);
 }

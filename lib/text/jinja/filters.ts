@@ -2,7 +2,7 @@
 import { Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
 import { fromJson, toJson } from "./json.js";
-import { type Filter, type FilterContext, listFilters } from "./listFilters.js";
+import { type Filter, type FilterContext, generate, listFilters } from "./listFilters.js";
 import { pad, percentFormat } from "./printf.js";
 import { joinText, replaceText, strip } from "./splitting.js";
 import { capitalize, titleText } from "./stringMethods.js";
@@ -21,6 +21,7 @@ import {
   typeName,
   Undefined,
   type Value,
+  View,
 } from "./values.js";
 import { attributeOf, dictItems } from "./attributes.js";
 
@@ -46,7 +47,8 @@ function lengthOf(value: Value, budget: Budget): number {
     return characterCount(value);
   }
   if (value instanceof Undefined) return 0;
-  const length = isDict(value) ? value.size : sequenceOf(value)?.length;
+  const items = value instanceof View ? value.items : sequenceOf(value);
+  const length = isDict(value) ? value.size : items?.length;
   if (length === undefined) throw new TemplateError(`object of type '${typeName(value)}' has no len()`);
   return length;
 }
@@ -254,9 +256,11 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
     "items",
     (value, args, { budget }) => {
       new Reader("items", [], args);
-      if (value instanceof Undefined) return [];
-      if (!isDict(value)) throw new TemplateError(`items: expected a dict, got ${typeName(value)}`);
-      return dictItems(value, budget);
+      return generate(function* () {
+        if (value instanceof Undefined) return;
+        if (!isDict(value)) throw new TemplateError(`items: expected a dict, got ${typeName(value)}`);
+        yield* dictItems(value, budget).items;
+      });
     },
   ],
   [

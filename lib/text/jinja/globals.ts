@@ -17,6 +17,7 @@ import {
   TemplateError,
   Tuple,
   type Value,
+  View,
 } from "./values.js";
 
 /** The sandbox of Jinja makes no longer ranges. */
@@ -75,7 +76,9 @@ function range({ positional, named }: Arguments, budget: Budget): Value {
   if (length > maxRange)
     throw new TemplateError(`range(): expected at most ${maxRange} numbers, got ${length}`);
   budget.items(length);
-  return Array.from({ length }, (_, i) => start + i * step);
+  const bounds = step === 1 ? `${start}, ${stop}` : `${start}, ${stop}, ${step}`;
+  const numbers = Array.from({ length }, (_, i) => start + i * step);
+  return new View("range", numbers, `range(${bounds})`);
 }
 
 function toDict(what: string, { positional, named }: Arguments, budget: Budget): Map<Key, Value> {

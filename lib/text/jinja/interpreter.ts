@@ -4,7 +4,8 @@ import { Budget, TextBuilder } from "./budget.js";
 import { Expressions } from "./expressions.js";
 import { type ControlTokens, Forgery } from "./forgery.js";
 import { globalFunctions } from "./globals.js";
-import { loopAttributes } from "./loop.js";
+import { generate } from "./listFilters.js";
+import { Loop, loopAttributes } from "./loop.js";
 import { bindParameters, readsName } from "./macros.js";
 import { Scope } from "./scope.js";
 import {
@@ -13,6 +14,7 @@ import {
   type FilterBlock,
   type For,
   type If,
+  isRecursive,
   isStatement,
   type Macro,
   type Node,
@@ -22,7 +24,7 @@ import {
   withArguments,
 } from "./syntax.js";
 import { textOf } from "./text.js";
-import { Callable, isTrue, iterate, Namespace, TemplateError, typeName, type Value } from "./values.js";
+import { Callable, isTrue, iterate, Namespace, pull, TemplateError, typeName, type Value } from "./values.js";
 
 type Flow = "break" | "continue" | undefined;
 
@@ -119,28 +121,44 @@ class Interpreter {
 
   #for(node: For, scope: Scope, out: TextBuilder): void {
     const { iterable: source } = node;
+    const list = source.type === "SelectExpression" ? source.lhs : source;
+    this.#loop(node, this.#evaluate(list, scope), 0, scope, out);
+  }
+
+  #loop(node: For, value: Value, depth: number, scope: Scope, out: TextBuilder): void {
+    const { iterable: source } = node;
     const [list, test] = source.type === "SelectExpression" ? [source.lhs, source.test] : [source, undefined];
-    let items = this.#iterate(list, scope);
+    if (value === null || typeof value === "boolean" || typeof value === "number") {
+      throw new TemplateError(`${pathOf(list) ?? "a loop"}: '${typeName(value)}' object is not iterable`);
+    }
     const open = (item: Value): Scope => {
       const inner = new Scope(scope);
       this.#assign(node.loopvar, item, inner);
       return inner;
     };
-    if (test) items = this.#budget.list(items.filter((item) => isTrue(this.#evaluate(test, open(item)))));
-    for (const [i, item] of items.entries()) {
+    const items = test ? this.#tested(value, (item) => this.#evaluate(test, open(item))) : value;
+    const recurse = (next: Value): Value => {
+      const text = new TextBuilder(this.#budget);
+      this.#loop(node, next, depth + 1, scope, text);
+      return text.toString();
+    };
+    const loop = new Loop(items, depth, this.#budget, isRecursive(node) ? recurse : undefined);
+    let i = 0;
+    for (let item = loop.at(0); item !== undefined; item = loop.at(++i)) {
       this.#budget.step();
       const inner = open(item);
-      inner.set("loop", loopAttributes(items, i));
-      if (this.#block(node.body, inner, out) === "break") break;
+      inner.set("loop", loopAttributes(loop, i));
+      if (this.#block(node.body, inner, out) === "break") return;
     }
-    if (items.length === 0) this.#block(node.defaultBlock, new Scope(scope), out);
+    if (i === 0) this.#block(node.defaultBlock, new Scope(scope), out);
   }
 
-  #iterate(node: Node, scope: Scope): readonly Value[] {
-    const value = this.#evaluate(node, scope);
-    if (value !== null && typeof value !== "boolean" && typeof value !== "number")
-      return iterate(value, this.#budget);
-    throw new TemplateError(`${pathOf(node) ?? "a loop"}: '${typeName(value)}' object is not iterable`);
+  /** The items that pass the test of a loop, each tested when its turn comes. */
+  #tested(value: Value, test: (item: Value) => Value): Value {
+    const budget = this.#budget;
+    return generate(function* () {
+      for (const item of pull(value, budget)) if (isTrue(test(item))) yield item;
+    });
   }
 
   #set(node: SetNode, scope: Scope): void {

@@ -10,10 +10,12 @@ import {
   type Arguments,
   compare,
   equals,
+  Generator,
   isDict,
   isTrue,
   iterate,
   keyOf,
+  pull,
   TemplateError,
   Tuple,
   typeName,
@@ -45,6 +47,11 @@ function attributeGetter(attribute: Value, budget: Budget, fallback?: Value): (i
     }
     return value;
   };
+}
+
+/** What a filter gives that is a generator function in Jinja. */
+export function generate(make: () => Iterator<Value, void>): Generator {
+  return new Generator("generator", make());
 }
 
 /** Strings without their case, as Jinja sorts and compares by default. */
@@ -101,20 +108,23 @@ const groupBy: Filter = (value, args, { budget }) => {
     if (last && equals(key(last.items[0]!), key(item), budget)) last.items.push(item);
     else groups.push({ key: get(item), items: [item] });
   }
-  return budget.list(groups.map((group) => new Tuple([group.key, group.items])));
+  return budget.list(groups.map((group) => new Tuple([group.key, group.items], ["grouper", "list"])));
 };
 
 function unique(value: Value, args: Arguments, { budget }: FilterContext): Value {
   const read = new Reader("unique", ["case_sensitive", "attribute"], args);
   const get = attributeGetter(read.value("attribute", null), budget);
   const isCaseSensitive = read.flag("case_sensitive", false);
-  const seen = new Set<Value>();
-  return budget.list(
-    iterate(value, budget).filter((item) => {
+  return generate(function* () {
+    const seen = new Set<Value>();
+    for (const item of pull(value, budget)) {
       const key = keyOf(foldCase(get(item), isCaseSensitive, budget), budget);
-      return !seen.has(key) && seen.add(key);
-    }),
-  );
+      if (seen.has(key)) continue;
+      budget.items(1);
+      seen.add(key);
+      yield item;
+    }
+  });
 }
 
 /** select, reject, selectattr, rejectattr: items that a test, or their truth, holds for. */
@@ -124,12 +134,14 @@ function selection(name: string): Filter {
     const get = attributeGetter(isAttribute ? (positional[0] ?? null) : null, budget);
     const [test, argument = null] = positional.slice(isAttribute ? 1 : 0);
     const holds = test === undefined ? undefined : testNamed(textOf(test, budget));
-    return budget.list(
-      iterate(value, budget).filter((item) => {
+    return generate(function* () {
+      if (!isTrue(value)) return;
+      for (const item of pull(value, budget)) {
         const subject = get(item);
-        return (holds ? holds(subject, argument, budget) : isTrue(subject)) === name.startsWith("select");
-      }),
-    );
+        const isSelected = holds ? holds(subject, argument, budget) : isTrue(subject);
+        if (isSelected === name.startsWith("select")) yield item;
+      }
+    });
   };
 }
 
@@ -140,12 +152,18 @@ const map: Filter = (value, args, context) => {
     const read = new Reader("map", ["attribute", "default"], args);
     const fallback = read.value("default", null);
     const get = attributeGetter(read.value("attribute"), budget, fallback ?? undefined);
-    return budget.list(iterate(value, budget).map(get));
+    return mapped(value, get, budget);
   }
   const filter = filterNamed(textOf(name, budget));
   const filterArgs = { positional: rest, named: args.named };
-  return budget.list(iterate(value, budget).map((item) => filter(item, filterArgs, context)));
+  return mapped(value, (item) => filter(item, filterArgs, context), budget);
 };
+
+function mapped(value: Value, change: (item: Value) => Value, budget: Budget): Generator {
+  return generate(function* () {
+    if (isTrue(value)) for (const item of pull(value, budget)) yield change(item);
+  });
+}
 
 const join: Filter = (value, args, { budget }) => {
   const read = new Reader("join", ["d", "attribute"], args);
@@ -180,46 +198,62 @@ function rows(name: "batch" | "slice"): Filter {
     const fill = read.value("fill_with", null);
     if (size < 1) throw new TemplateError(`${name}: expected a positive size, got ${size}`);
     budget.items(size);
-    const items = budget.list(iterate(value, budget));
-    if (name === "batch") {
-      const batches = Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
-        items.slice(i * size, (i + 1) * size),
-      );
-      const last = batches.at(-1);
-      if (!last || fill === null || last.length === size) return batches;
-      return [...batches.slice(0, -1), [...last, ...Array.from({ length: size - last.length }, () => fill)]];
-    }
-    const [least, longer] = [Math.floor(items.length / size), items.length % size];
-    return Array.from({ length: size }, (_, i) => {
-      const start = i * least + Math.min(i, longer);
-      const row = items.slice(start, start + least + (i < longer ? 1 : 0));
-      return fill !== null && i >= longer && longer > 0 ? [...row, fill] : row;
-    });
+    return generate(() =>
+      name === "batch" ? batches(value, size, fill, budget) : slices(value, size, fill, budget),
+    );
   };
 }
 
-const ends =
-  (name: "first" | "last"): Filter =>
-  (value, args, { budget }) => {
-    new Reader(name, [], args);
-    const items = iterate(value, budget);
-    if (items.length > 0) return items.at(name === "first" ? 0 : -1)!;
-    return new Undefined(`No ${name} item, sequence was empty.`);
-  };
+function* batches(value: Value, size: number, fill: Value, budget: Budget): Iterator<Value, void> {
+  let row: Value[] = [];
+  for (const item of pull(value, budget)) {
+    if (row.length === size) {
+      yield budget.list(row);
+      row = [];
+    }
+    row.push(item);
+  }
+  if (row.length === 0) return;
+  const missing = fill === null ? 0 : size - row.length;
+  yield budget.list([...row, ...Array.from({ length: missing }, () => fill)]);
+}
+
+function* slices(value: Value, size: number, fill: Value, budget: Budget): Iterator<Value, void> {
+  const items = iterate(value, budget);
+  const [least, longer] = [Math.floor(items.length / size), items.length % size];
+  for (let i = 0; i < size; i++) {
+    const start = i * least + Math.min(i, longer);
+    const row = items.slice(start, start + least + (i < longer ? 1 : 0));
+    yield budget.list(fill !== null && i >= longer ? [...row, fill] : row);
+  }
+}
+
+const first: Filter = (value, args, { budget }) => {
+  new Reader("first", [], args);
+  for (const item of pull(value, budget)) return item;
+  return new Undefined("No first item, sequence was empty.");
+};
+
+const last: Filter = (value, args, { budget }) => {
+  new Reader("last", [], args);
+  if (value instanceof Generator) throw new TemplateError(`last: a ${value.name} is not reversible`);
+  return iterate(value, budget).at(-1) ?? new Undefined("No last item, sequence was empty.");
+};
 
 const reverse: Filter = (value, args, { budget }) => {
   new Reader("reverse", [], args);
   const items = budget.list([...iterate(value, budget)].reverse());
-  return typeof value === "string" ? (items as readonly string[]).join("") : items;
+  if (typeof value === "string") return (items as readonly string[]).join("");
+  return value instanceof Generator ? items : new Generator("list_reverseiterator", items.values());
 };
 
 export const listFilters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ["batch", rows("batch")],
   ["dictsort", dictSort],
-  ["first", ends("first")],
+  ["first", first],
   ["groupby", groupBy],
   ["join", join],
-  ["last", ends("last")],
+  ["last", last],
   [
     "list",
     (value, args, { budget }) => (new Reader("list", [], args), budget.list([...iterate(value, budget)])),

@@ -1,6 +1,6 @@
 /** How the parameters of macros and call blocks get their values. */
 import { type Block, type Node, type Parameter, variablesRead } from "./syntax.js";
-import { type Arguments, TemplateError, Undefined, type Value } from "./values.js";
+import { type Arguments, TemplateError, Tuple, Undefined, type Value } from "./values.js";
 
 /** True if a block reads the variable. */
 export function readsName(body: Block, name: string): boolean {
@@ -33,7 +33,7 @@ export function bindParameters(
   if (specials.includes("kwargs")) set("kwargs", rest);
   else if (rest.size > 0)
     throw new TemplateError(`macro '${name}' takes no keyword argument '${[...rest.keys()][0]}'`);
-  if (specials.includes("varargs")) set("varargs", extra);
+  if (specials.includes("varargs")) set("varargs", new Tuple(extra));
   else if (extra.length > 0)
     throw new TemplateError(`macro '${name}' takes at most ${parameters.length} arguments`);
 }

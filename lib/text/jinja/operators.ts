@@ -8,9 +8,9 @@ import {
   Float,
   isDict,
   isList,
-  iterate,
   keyOf,
   numberOf,
+  pull,
   sequenceOf,
   TemplateError,
   Tuple,
@@ -139,7 +139,8 @@ export function contains(container: Value, item: Value, budget: Budget): boolean
     return container.includes(item);
   }
   if (isDict(container)) return !(item instanceof Undefined) && container.has(keyOf(item, budget));
-  return iterate(container, budget).some((other) => equals(other, item, budget));
+  for (const other of pull(container, budget)) if (equals(other, item, budget)) return true;
+  return false;
 }
 
 /** `-value` or `+value`. @throws TemplateError */

@@ -5,7 +5,7 @@
 import { parse } from "@huggingface/jinja";
 import { lex } from "./lexing.js";
 import { rewriteTokens } from "./rewriting.js";
-import { rewriteStatements, withName } from "./statements.js";
+import { recursiveName, rewriteStatements, withName } from "./statements.js";
 import { TemplateError } from "./values.js";
 
 export interface Identifier {
@@ -153,6 +153,11 @@ export function isExpression(node: Node): node is Expression {
 export function withArguments(test: Node): readonly Node[] | undefined {
   if (test.type !== "CallExpression" || test.callee.type !== "Identifier") return undefined;
   return test.callee.value === withName ? test.args : undefined;
+}
+
+/** True for `{% for ... recursive %}`. */
+export function isRecursive({ body: [first] }: For): boolean {
+  return first?.type === "Identifier" && first.value === recursiveName;
 }
 
 /** Parses a template as transformers does: with trim_blocks and lstrip_blocks. @throws TemplateError */

@@ -8,12 +8,14 @@ import {
   compare,
   equals,
   Float,
+  Generator,
   isDict,
   numberOf,
   sequenceOf,
   TemplateError,
   Undefined,
   type Value,
+  View,
 } from "./values.js";
 
 type Test = (value: Value, argument: Value, budget: Budget) => boolean;
@@ -35,6 +37,11 @@ const remainder = (value: Value, by: Value): number => {
   return a - b * Math.floor(a / b);
 };
 
+function isSequence(value: Value): boolean {
+  if (typeof value === "string" || value instanceof Undefined || isDict(value)) return true;
+  return value instanceof View ? value.name === "range" : sequenceOf(value) !== undefined;
+}
+
 const table: Readonly<Record<string, Test>> = {
   boolean: (value) => typeof value === "boolean",
   callable: (value) => value instanceof Callable,
@@ -53,11 +60,7 @@ const table: Readonly<Record<string, Test>> = {
   ">": greater,
   in: (value, container, budget) => contains(container, value, budget),
   integer: (value) => typeof value === "number",
-  iterable: (value) =>
-    typeof value === "string" ||
-    value instanceof Undefined ||
-    isDict(value) ||
-    sequenceOf(value) !== undefined,
+  iterable: (value) => value instanceof Generator || value instanceof View || isSequence(value),
   le: lessOrEqual,
   "<=": lessOrEqual,
   lessthan: less,
@@ -73,11 +76,7 @@ const table: Readonly<Record<string, Test>> = {
   odd: (value) => remainder(value, 2) === 1,
   sameas: (a, b) => a === b,
   // Jinja asks for a length and for items by index; a dict has both, and so has the empty value of an unknown name.
-  sequence: (value) =>
-    typeof value === "string" ||
-    value instanceof Undefined ||
-    isDict(value) ||
-    sequenceOf(value) !== undefined,
+  sequence: isSequence,
   string: (value) => typeof value === "string",
   true: (value) => value === true,
   undefined: (value) => value instanceof Undefined,

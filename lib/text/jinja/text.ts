@@ -4,14 +4,17 @@ import {
   Callable,
   type Dict,
   Float,
+  Generator,
   isDict,
   isList,
   Namespace,
   sequenceOf,
+  TemplateError,
   Tuple,
   typeName,
   Undefined,
   type Value,
+  View,
 } from "./values.js";
 
 /** What a value prints as. */
@@ -38,7 +41,10 @@ function writeRepr(value: Value, out: TextBuilder): void {
   else if (value === null) out.add("None");
   else if (value instanceof Float) out.add(floatText(value.value));
   else if (value instanceof Undefined) out.add("Undefined");
-  else if (isDict(value) || value instanceof Namespace) writeDict(value, out);
+  else if (value instanceof View) writeView(value, out);
+  else if (value instanceof Generator) {
+    throw new TemplateError(`the text of a ${value.name} is an address in memory: use it with "| list"`);
+  } else if (isDict(value) || value instanceof Namespace) writeDict(value, out);
   else if (isList(value) || value instanceof Tuple) writeSequence(value, out);
   else out.add(value instanceof Callable ? `<function ${value.name}>` : `<${typeName(value)}>`);
 }
@@ -51,6 +57,14 @@ function writeSequence(value: readonly Value[] | Tuple, out: TextBuilder): void 
     writeRepr(item, out);
   }
   out.add(isList(value) ? "]" : items.length === 1 ? ",)" : ")");
+}
+
+function writeView({ name, items, text }: View, out: TextBuilder): void {
+  if (name === "range" && text === undefined) throw new TemplateError("a slice of a range has no text here");
+  out.add(text ?? `${name}(`);
+  if (text !== undefined) return;
+  writeSequence(items, out);
+  out.add(")");
 }
 
 function writeDict(value: Dict | Namespace, out: TextBuilder): void {

@@ -19,7 +19,28 @@ export class Undefined {
 }
 
 export class Tuple {
-  constructor(readonly items: readonly Value[]) {}
+  /** @param names of the items, where they have some, as in Python's named tuples */
+  constructor(
+    readonly items: readonly Value[],
+    readonly names: readonly string[] = [],
+  ) {}
+}
+
+/** Python's iterators: give each item once, when it is asked for; true whatever they hold, and without a length. */
+export class Generator {
+  constructor(
+    readonly name: string,
+    readonly source: Iterator<Value, unknown>,
+  ) {}
+}
+
+/** What `range()` and the methods of dicts give: has items and a length, but is no list. */
+export class View {
+  constructor(
+    readonly name: "range" | "dict_items" | "dict_keys" | "dict_values",
+    readonly items: readonly Value[],
+    readonly text?: string,
+  ) {}
 }
 
 /** The only values that a template can change: `namespace(...)`. */
@@ -32,6 +53,7 @@ export class Attributes {
   constructor(
     readonly name: string,
     readonly get: (name: string) => Value | undefined,
+    readonly call?: (args: Arguments) => Value,
   ) {}
 }
 
@@ -60,6 +82,8 @@ export type Value =
   | Float
   | Undefined
   | Tuple
+  | Generator
+  | View
   | Namespace
   | Attributes
   | Callable
@@ -84,6 +108,8 @@ export function sequenceOf(value: Value): readonly Value[] | undefined {
 export function iterate(value: Value, budget: Budget): readonly Value[] {
   const items = sequenceOf(value);
   if (items) return items;
+  if (value instanceof View) return value.items;
+  if (value instanceof Generator) return drain(value, budget);
   if (value instanceof Undefined) return [];
   if (isDict(value)) return budget.list([...value.keys()]);
   if (typeof value === "string") {
@@ -91,6 +117,26 @@ export function iterate(value: Value, budget: Budget): readonly Value[] {
     return characters(value);
   }
   throw new TemplateError(`'${typeName(value)}' object is not iterable`);
+}
+
+function drain({ source }: Generator, budget: Budget): readonly Value[] {
+  const items: Value[] = [];
+  for (let next = source.next(); next.done !== true; next = source.next()) {
+    budget.step();
+    items.push(next.value);
+    if (items.length % 1024 === 0) budget.items(1024);
+  }
+  budget.items(items.length % 1024);
+  return items;
+}
+
+/** The items that `iterate` gives, one after the other; a generator that is left early keeps the others. */
+export function* pull(value: Value, budget: Budget): Iterable<Value> & Iterator<Value, undefined> {
+  const source = value instanceof Generator ? value.source : iterate(value, budget)[Symbol.iterator]();
+  for (let next = source.next(); next.done !== true; next = source.next()) {
+    budget.step();
+    yield next.value;
+  }
 }
 
 /** A Python string is a sequence of code points. */
@@ -119,6 +165,7 @@ export function isTrue(value: Value): boolean {
   if (isDict(value)) return value.size > 0;
   const items = sequenceOf(value);
   if (items) return items.length > 0;
+  if (value instanceof View) return value.items.length > 0;
   return value !== null && !(value instanceof Undefined);
 }
 
@@ -153,6 +200,9 @@ export function equals(a: Value, b: Value, budget: Budget): boolean {
     return [...a].every(([key, value]) => b.has(key) && equals(value, b.get(key)!, budget));
   }
   const [p, q] = [sequenceOf(a), sequenceOf(b)];
+  if (a instanceof View && b instanceof View && a.name === "range" && b.name === "range") {
+    return equals(a.items, b.items, budget);
+  }
   if (p && q && isList(a) === isList(b)) {
     return p.length === q.length && p.every((item, i) => equals(item, q[i]!, budget));
   }
