@@ -74,6 +74,8 @@ interface Native {
   setScratch?(workspaceBytes?: number, counters?: number): void;
   /** @throws DeviceError when no thread can be created now */
   requireThread(): void;
+  /** @throws DeviceError when the process cannot reserve so many bytes more of its address space */
+  requireAddressSpace(bytes: number): void;
   liveHandles(): Readonly<Record<"devices" | "memory" | "streams" | "graphs" | "files", number>>;
   createStream(device: Handle): Handle;
   disposeStream(stream: Handle): void;

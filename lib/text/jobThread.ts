@@ -13,6 +13,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { onAbort } from "../abortSignals.js";
+import { native } from "../native.js";
 import { describeError } from "../weights/json.js";
 
 export interface JobThreadOptions {
@@ -24,6 +25,11 @@ export interface JobThreadOptions {
 
 /** Why a job has no result. "error": the handler threw, or the job cannot be copied; "thread": the thread cannot run. */
 export type JobFailureReason = "error" | "time" | "memory" | "thread" | "closed" | "aborted";
+
+/** V8 would reserve 128 MiB for compiled code; a job needs a few. */
+const codeRangeSizeMb = 64;
+/** Address space that a thread takes until it runs its first job, about twice what was seen. */
+const startBytes = 768 * 2 ** 20;
 
 export class JobFailure extends Error {
   constructor(
@@ -147,8 +153,9 @@ export class JobThread<Job, Result> {
 
   #start(): Worker {
     const { name, heapMiB } = this.#options;
+    native.requireAddressSpace(startBytes); // V8 ends the process when it cannot reserve what a thread starts with
     // Young generations grow in three semi-spaces; a small one is enough and costs less to end.
-    const resourceLimits = { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 32 };
+    const resourceLimits = { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 32, codeRangeSizeMb };
     const worker = openWorker(this.#entry, { name, resourceLimits });
     worker.unref();
     this.#worker = worker;
@@ -160,7 +167,9 @@ export class JobThread<Job, Result> {
     });
     worker.on("error", (error: Error & { readonly code?: string }) => {
       const isMemory = error.code === "ERR_WORKER_OUT_OF_MEMORY";
-      const message = isMemory ? `took more than ${heapMiB} MiB of memory` : describeError(error);
+      const message = isMemory
+        ? `took more than ${heapMiB} MiB of memory, or than the process may have`
+        : describeError(error);
       if (worker === this.#worker) this.#onEnd(new JobFailure(isMemory ? "memory" : "thread", message));
     });
     worker.on("exit", () => {
@@ -224,7 +233,8 @@ export class JobThread<Job, Result> {
 
 /** Opens a worker on a module of this package: compiled, or, in the repository, its TypeScript source through tsx. */
 function openWorker(entry: URL, options: ConstructorParameters<typeof Worker>[1]): Worker {
-  if (!import.meta.url.endsWith(".ts")) return new Worker(entry, options);
+  // Options of the process are not for the thread: --input-type, which goes with --eval, would keep it from starting.
+  if (!import.meta.url.endsWith(".ts")) return new Worker(entry, { ...options, execArgv: [] });
   const tsx = JSON.stringify(import.meta.resolve("tsx/esm/api"));
   const source = JSON.stringify(entry.href.replace(/\.js$/, ".ts"));
   const code = `import(${tsx}).then((tsx) => { tsx.register(); return import(${source}); });`;

@@ -1,4 +1,6 @@
 // Devices, device memory and weight files. lib/native.ts has the typed signatures.
+#include <sys/mman.h>
+
 #include "bind/addon_state.h"
 #include "bind/devices.h"
 #include "core/threads.h"
@@ -135,6 +137,17 @@ Napi::Value require_thread(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// requireAddressSpace(bytes): throws when the process cannot reserve that much more of its address space
+Napi::Value require_address_space(const Napi::CallbackInfo& info) {
+  const size_t bytes = static_cast<size_t>(number(info, 0));
+  void* space = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (space == MAP_FAILED)
+    fail(ErrorKind::device, "process: ", bytes >> 20, " MiB of address space cannot be reserved; ",
+         "raise the limit of virtual memory (ulimit -v)");
+  munmap(space, bytes);
+  return info.Env().Undefined();
+}
+
 #ifdef WARPLOOP_SIMT
 /// failNextLaunch(): the next kernel ends in a device fault
 Napi::Value fail_next_launch(const Napi::CallbackInfo& info) {
@@ -182,6 +195,7 @@ void register_devices(Napi::Env env, Napi::Object exports) {
   method<build_info>(env, exports, "info");
   method<live_handles>(env, exports, "liveHandles");
   method<require_thread>(env, exports, "requireThread");
+  method<require_address_space>(env, exports, "requireAddressSpace");
 #ifdef WARPLOOP_SIMT
   method<fail_next_launch>(env, exports, "failNextLaunch");
   method<run_last_blocks>(env, exports, "runLastBlocks");
