@@ -61,6 +61,11 @@ CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& lay
   require(
       cudaMemsetAsync(bytes + layout_.workspace_bytes, 0, layout_.bytes() - layout_.workspace_bytes, stream_),
       "cudaMemsetAsync");
+#ifdef WARPLOOP_SIMT
+  for (const size_t guard : {layout_.workspace_bytes, layout_.counters_at() + layout_.counter_bytes()})
+    require(cudaMemsetAsync(bytes + guard, Scratch::kGuard, Scratch::kGuardBytes, stream_),
+            "cudaMemsetAsync");
+#endif
 }
 
 CudaExecutor::~CudaExecutor() {
@@ -137,9 +142,6 @@ void CudaExecutor::replay(Graph& graph) {
 void CudaExecutor::run(const Command& command) {
   try {
     command.run(command.params(), *this);
-#ifdef WARPLOOP_SIMT
-    check_scratch();
-#endif
   } catch (const std::exception& e) {
     fail_execution(name_of(command.op), ": ", e.what(), " (", command.describe(command.params()), ")");
   }

@@ -51,12 +51,13 @@ class CudaExecutor final : public Executor {
   void replay(Graph& graph) override;
   const StreamFailure* late_failure() const override { return completions_.failure(); }
 
- private:
-  void run(const Command& command);
 #ifdef WARPLOOP_SIMT
-  /// Puts a check on the stream: the guards are whole, the counters zero.
+  /// Puts a check on the stream, after every op: the guards are whole, the counters zero.
   void check_scratch();
 #endif
+
+ private:
+  void run(const Command& command);
   std::unique_ptr<Graph::Compiled> compile(const Graph& graph);
   /// Issues a copy into pinned memory and returns where it goes. Null: there was no room, `host` has the data
   /// now.

@@ -19,7 +19,11 @@ namespace {
 
 template <class Params, void (*launcher)(const Params&, CudaContext&)>
 void run(const void* params, Executor& executor) {
-  launcher(*static_cast<const Params*>(params), static_cast<CudaExecutor&>(executor).context());
+  auto& cuda_executor = static_cast<CudaExecutor&>(executor);
+  launcher(*static_cast<const Params*>(params), cuda_executor.context());
+#ifdef WARPLOOP_SIMT
+  cuda_executor.check_scratch();
+#endif
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace warploop::cuda {
 
 struct Scratch {
   static constexpr size_t kGuardBytes = 4096;
+  static constexpr unsigned char kGuard = 0x5a;  // not 0: a counter that is used and left at 0 shows, too
 
   size_t workspace_bytes = kWorkspaceBytes;
   size_t num_counters = kCounters;

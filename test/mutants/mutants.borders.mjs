@@ -163,4 +163,60 @@ export const borderMutants = [
     cases: "pagedAttention.* keys ",
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
+  {
+    name: "argmax-room",
+    bug: "argmax: slices behind the workspace",
+    file: "native/ops/argmax/argmax.cu",
+    edits: [
+      [
+        "static_cast<int64_t>(sizeof(uint64_t)) / grid.slices;",
+        "static_cast<int64_t>(sizeof(uint32_t)) / grid.slices;",
+      ],
+    ],
+    table: "test/ops/scratch.test.ts",
+    cases: "argmax",
+  },
+  {
+    name: "splits-counters",
+    bug: "linear: more tiles than counters",
+    file: "native/cuda/gemm/schedule.h",
+    edits: [["if (tiles == 0 || tiles > context.num_counters) return 1;", "if (tiles == 0) return 1;"]],
+    table: "test/ops/scratch.test.ts",
+    cases: "linear, 2 rows",
+    kernels: ["native/ops/linear/linear.cu"],
+  },
+  {
+    name: "permute-room",
+    bug: "moePermute: totals behind the workspace",
+    file: "native/ops/moe_permute/moe_permute.cu",
+    edits: [["words / E - 1);", "words / E);"]],
+    table: "test/ops/scratch.test.ts",
+    cases: "moePermute, 40",
+  },
+  {
+    name: "kv-value-grid",
+    bug: "kvStore: as many blocks as the keys need",
+    file: "native/ops/kv_store/kv_store.cu",
+    edits: [
+      [
+        "launch_shape<kBatch>(std::max(params.sides[0].grid.total, params.sides[1].grid.total));",
+        "launch_shape<kBatch>(params.sides[0].grid.total);",
+      ],
+    ],
+    table: "test/ops/kvStore.test.ts",
+    cases: "far wider values",
+  },
+  {
+    name: "rope-k-grid",
+    bug: "rope: as many blocks as q needs",
+    file: "native/ops/rope/rope.cu",
+    edits: [
+      [
+        "launch_shape<1>(std::max(params.sides[0].grid.total, params.sides[1].grid.total));",
+        "launch_shape<1>(params.sides[0].grid.total);",
+      ],
+    ],
+    table: "test/ops/rope.test.ts",
+    cases: "far more k than q",
+  },
 ];

@@ -136,4 +136,51 @@ export const optionMutants = [
     table: "test/ops/groupedLinear.test.ts",
     cases: "simt",
   },
+  {
+    name: "route-scale",
+    bug: "moeRoute: the scale of weights that are not renormalised",
+    file: "native/ops/moe_route/moe_route.cu",
+    edits: [
+      [
+        "(p.params.renormalize && sum != 0 ? chosen / sum : chosen) * p.params.scale;",
+        "p.params.renormalize && sum != 0 ? chosen / sum * p.params.scale : chosen;",
+      ],
+    ],
+    table: "test/ops/moeRoute.test.ts",
+    cases: "not renormalised, scaled",
+  },
+  {
+    name: "rope-partial-sine",
+    bug: "rope: sines in the middle of the table's stride",
+    file: "native/ops/rope/rope.cu",
+    edits: [
+      [
+        "position * p.table.strides[2] + p.half + pair, sines);",
+        "position * p.table.strides[2] + p.table.strides[2] / 2 + pair, sines);",
+      ],
+    ],
+    table: "test/ops/rope.test.ts",
+    cases: "strided table",
+  },
+  {
+    name: "sm90-stream-swiglu",
+    bug: "groupedLinear on Hopper: columns of swiglu, few rows",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    edits: [["column = e.swiglu ? weight / 2 : weight;", "column = weight;"]],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "groupedLinear on every kernel.*hopper.*swiglu: true",
+  },
+  {
+    name: "softmax-score-times",
+    bug: "softmax: -inf is added to hidden scores: a hidden NaN stays",
+    file: "native/ops/softmax/softmax.cu",
+    edits: [
+      [
+        "values[j] = vector * kVector + j < seen ? values[j] * p.scale : -INFINITY;",
+        "values[j] = values[j] * p.scale + (vector * kVector + j < seen ? 0.0f : -INFINITY);",
+      ],
+    ],
+    table: "test/ops/softmax.test.ts",
+    cases: "NaN in each row",
+  },
 ];

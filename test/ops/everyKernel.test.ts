@@ -215,7 +215,7 @@ onSimt("groupedLinear on every kernel", () => {
     out: ["f32", "bf16"],
   } as const);
   test.each(options)("%o", async ({ product: [kernel, dtype], swiglu, gathered, out }) => {
-    const [counts, N, K] = [[50, 0, 38], 64, 64] as const;
+    const [counts, N, K] = [[50, 0, 38], 288, 64] as const;
     const [M, E, width] = [88, counts.length, swiglu ? N / 2 : N];
     const random = new Random(7);
     const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;

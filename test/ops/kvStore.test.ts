@@ -38,6 +38,7 @@ const cases: readonly KvStoreCase[] = [
   { name: "f16 to bf16", ...small, dtype: "f16", pages: "bf16" },
   { name: "tails below two vectors", ...small, Dh: 31, Dv: 17, pages: "bf16" },
   { name: "odd page size, many tokens", ...small, T: 300, P: 120, Ps: 3, Dh: 64, pages: "bf16" },
+  { name: "far wider values than keys", ...small, T: 60, P: 15, Dh: 1, Dv: 64, pages: "bf16" },
   { name: "skipped tokens", ...small, T: 9, skipEvery: 2 },
   { name: "all tokens skipped", ...small, skipEvery: 1 },
   { name: "strided rows", ...small, dtype: "bf16", pages: "bf16", strided: true },

@@ -39,6 +39,7 @@ const cases: readonly MoeRouteCase[] = [
   ...tails.map((E) => ({ name: `${E} experts`, ...mixtral, E, topK: Math.min(E, 3) })),
   { name: "every expert", ...mixtral, E: 13, topK: 13 },
   { name: "not renormalised", ...mixtral, E: 60, topK: 4, renormalize: false },
+  { name: "not renormalised, scaled", ...mixtral, E: 60, topK: 4, renormalize: false, scale: 2.5 },
   { name: "sigmoid without bias", ...mixtral, scores: "sigmoid", E: 16, topK: 1, renormalize: false },
   { name: "softmax with a bias", ...mixtral, E: 33, bias: true },
   { name: "groups of one expert", ...deepSeek, E: 16, groups: 16, topGroups: 5, topK: 5 },

@@ -18,6 +18,8 @@ interface RopeCase extends OpCase {
   readonly dtype: FloatDType;
   readonly interleaved?: boolean;
   readonly strided?: boolean;
+  /** The table is a view into wider rows. */
+  readonly stridedTable?: boolean;
   readonly exponents?: readonly [number, number];
 }
 
@@ -37,6 +39,8 @@ const layouts: readonly RopeCase[] = [
   { name: "half of 31", ...small, Dh: 64, R: 62 },
   { name: "head of 128, many tokens", ...small, T: 70, Dh: 128, R: 128, dtype: "bf16" },
   { name: "strided rows", ...small, R: 48, dtype: "bf16", strided: true },
+  { name: "strided table", ...small, R: 48, stridedTable: true },
+  { name: "far more k than q", ...small, T: 40, Hq: 1, Hkv: 30 },
   { name: "huge", ...small, exponents: [100, 125] },
   { name: "tiny", ...small, exponents: [-120, -90], dtype: "bf16" },
 ];
@@ -68,7 +72,9 @@ describeOp("rope", cases, async (context, c) => {
     q.tensor,
     keys,
     context.integers([T], positions),
-    context.tensor("f32", [Lmax, R], table),
+    c.stridedTable
+      ? context.stridedRows("f32", [Lmax, R], table, { before: 2, after: 4 })
+      : context.tensor("f32", [Lmax, R], table),
     {
       interleaved,
     },

@@ -17,6 +17,8 @@ interface SoftmaxCase extends OpCase {
   /** x and out are views into wider rows. */
   readonly strided?: boolean;
   readonly inPlace?: boolean;
+  /** NaN in the last column that every third row sees, and in all columns that the others do not see. */
+  readonly odd?: boolean;
   /** Exponents of the values: huge and tiny magnitudes. */
   readonly exponents?: readonly [number, number];
 }
@@ -34,6 +36,14 @@ const cases: readonly SoftmaxCase[] = [
   { name: "causal, first rows see nothing", ...small, T: 50, D: 20, causal: true },
   { name: "scale", ...small, scale: 0.125 },
   { name: "scale, causal", ...small, T: 40, scale: 3, causal: true },
+  {
+    name: "causal, NaN in each row's last column and behind it",
+    ...small,
+    T: 19,
+    D: 24,
+    causal: true,
+    odd: true,
+  },
   { name: "bf16", ...small, dtype: "bf16" },
   { name: "f16", ...small, dtype: "f16" },
   { name: "f32 to bf16, causal", ...small, T: 40, outDtype: "bf16", causal: true },
@@ -55,6 +65,9 @@ describeOp("softmax", cases, async (context, c) => {
   const { T, D, dtype, outDtype = dtype, causal = false, scale = 1 } = c;
   const random = new Random(11);
   const x = c.exponents ? random.magnitudes(T * D, ...c.exponents, dtype) : random.normal(T * D, { dtype });
+  if (c.odd) {
+    for (let t = 0; t < T; t++) x.fill(NaN, t * D + t + D - T + (t % 3 === 0 ? 0 : 1), (t + 1) * D);
+  }
   const place = (as: FloatDType, data: Float64Array) =>
     c.strided
       ? context.stridedRows(as, [T, D], data, { before: 3, after: 5 })

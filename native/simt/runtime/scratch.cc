@@ -18,14 +18,14 @@ Scratch& scratch_of_new_streams() {
 void CudaExecutor::check_scratch() {
   const auto* bytes = static_cast<const std::byte*>(scratch_->data());
   const auto check = [bytes, scratch = layout_] {
-    const auto is_zero = [&](size_t at, size_t count) {
-      return std::all_of(bytes + at, bytes + at + count, [](std::byte b) { return b == std::byte{0}; });
+    const auto is_all = [&](unsigned char value, size_t at, size_t count) {
+      return std::all_of(bytes + at, bytes + at + count, [=](std::byte b) { return b == std::byte{value}; });
     };
-    if (!is_zero(scratch.workspace_bytes, Scratch::kGuardBytes))
+    if (!is_all(Scratch::kGuard, scratch.workspace_bytes, Scratch::kGuardBytes))
       fail_execution("simt: the op has written behind its workspace of ", scratch.workspace_bytes, " bytes");
-    if (!is_zero(scratch.counters_at() + scratch.counter_bytes(), Scratch::kGuardBytes))
+    if (!is_all(Scratch::kGuard, scratch.counters_at() + scratch.counter_bytes(), Scratch::kGuardBytes))
       fail_execution("simt: the op has written behind the ", scratch.num_counters, " counters");
-    if (!is_zero(scratch.counters_at(), scratch.counter_bytes()))
+    if (!is_all(0, scratch.counters_at(), scratch.counter_bytes()))
       fail_execution("simt: the op has left a counter that is not zero");
   };
   if (const cudaError_t status = simt::runtime::put(stream_, check)) require(status, "check_scratch");
