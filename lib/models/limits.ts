@@ -62,14 +62,14 @@ export function longestContext(definition: Pick<ModelDefinition, "longestContext
  * How many positions a model is loaded for.
  *
  * @param asked `contextLength` of the load options
- * @throws ArgumentRangeError if that is not an integer from 1 to what the positions of the model can express
+ * @throws ArgumentRangeError if that is not an integer from 2 (a token of the prompt and one of the answer) to what the positions of the model can express
  */
 export function chooseContextLength(definition: ModelDefinition, asked: number | undefined): number {
   if (asked === undefined) return Math.min(definition.trainedContext, defaultContextLimit);
   const longest = longestContext(definition);
-  if (!(Number.isInteger(asked) && asked >= 1 && asked <= longest)) {
+  if (!(Number.isInteger(asked) && asked >= 2 && asked <= longest)) {
     throw new ArgumentRangeError(
-      `contextLength: expected an integer from 1 to ${longest} (tokens), got ${asked}`,
+      `contextLength: expected an integer from 2 to ${longest} (tokens), got ${asked}`,
     );
   }
   return asked;

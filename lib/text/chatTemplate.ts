@@ -192,8 +192,9 @@ function checkContent(message: Readonly<Record<string, unknown>>, index: number)
     throw new ArgumentTypeError(`${place}: ${expected}, got undefined`);
   }
   if (!Array.isArray(content)) throw new ArgumentTypeError(`${place}: ${expected}, got ${describe(content)}`);
-  content.forEach((part: unknown, i) => {
-    if (isObject(part)) return;
-    throw new ArgumentTypeError(`${place}[${i}]: expected { type: "text", text }, got ${describe(part)}`);
-  });
+  // Array.from has the holes of a list, too.
+  const wrong = Array.from(content as unknown[]).findIndex((part) => !isObject(part));
+  if (wrong < 0) return;
+  const got = describe((content as unknown[])[wrong]);
+  throw new ArgumentTypeError(`${place}[${wrong}]: expected { type: "text", text }, got ${got}`);
 }

@@ -94,7 +94,8 @@ function markedValues({ source, variables, controlTexts }: RenderJob): {
 
 function describe(cause: unknown): string {
   if (cause instanceof TemplateError) return cause.message;
-  return cause instanceof RangeError ? "it, or what it is given, is nested too deeply" : describeError(cause);
+  const isStack = cause instanceof RangeError && cause.message.startsWith("Maximum call stack");
+  return isStack ? "it, or what it is given, is nested too deeply" : describeError(cause);
 }
 
 function parse(source: string): Parsed {

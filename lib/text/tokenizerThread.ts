@@ -3,7 +3,7 @@
  * that cannot be cut (slicing.ts). Such a thread keeps a tokenizer of its own, which shares the large tables; it starts with
  * the first such text, and ends when that text is not wanted any more or after a while without one.
  */
-import { TextError } from "../errors.js";
+import { ClosedError, TextError } from "../errors.js";
 import { describeError } from "../weights/json.js";
 import { JobFailure, JobThread } from "./jobThread.js";
 import type { PreparedTokenizer } from "./preparedTokenizer.js";
@@ -77,7 +77,7 @@ export class TokenizerThread {
   /**
    * Encodes a text.
    * @param signal ends the work, together with the thread
-   * @throws TextError ERR_TOKENIZER, also when the signal fires
+   * @throws TextError ERR_TOKENIZER, also when the signal fires; ClosedError when `close` comes first
    */
   async encode(text: string, options: EncodeOptions, signal?: AbortSignal): Promise<Int32Array> {
     const { file } = this.#prepared;
@@ -128,6 +128,7 @@ async function run(
     return reply;
   } catch (cause) {
     if (!(cause instanceof JobFailure)) throw cause;
+    if (cause.reason === "closed") throw new ClosedError("LLM");
     throw new TextError("ERR_TOKENIZER", `${file}: ${describeError(cause)}`, file, { cause });
   }
 }

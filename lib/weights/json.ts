@@ -81,12 +81,13 @@ export function isNotFound(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-/** True if the path, links followed, is a file. */
+/** True if the path, links followed, is a file. @throws CheckpointError ERR_CHECKPOINT_MISSING if that cannot be found out */
 export async function isFile(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFile();
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
+  } catch (cause) {
+    if (isNotFound(cause)) return false;
+    const message = `${path}: ${describeError(cause)}`;
+    throw new CheckpointError("ERR_CHECKPOINT_MISSING", message, { file: path }, { cause });
   }
 }

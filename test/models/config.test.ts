@@ -240,7 +240,7 @@ describe("context length", () => {
     const definition = define(architecture, fields);
     expect(chooseContextLength(definition, undefined)).toBe(trained);
     expect(chooseContextLength(definition, longest)).toBe(longest);
-    for (const bad of [longest + 1, 0, -1, 1.5, NaN]) {
+    for (const bad of [longest + 1, 1, 0, -1, 1.5, NaN]) {
       expect(() => chooseContextLength(definition, bad)).toThrowError(
         expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }),
       );

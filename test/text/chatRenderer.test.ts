@@ -67,6 +67,7 @@ test("bad arguments are refused at once, and what cannot be copied in time", asy
   cyclic.self = cyclic;
   await expect(render(renderer, [cyclic])).rejects.toThrow("nested too deeply");
   expect(await render(renderer)).toBe("user: Hi\n");
+  await expect(render(open("{{ '%c' % 1114112 }}"))).rejects.toThrow("%c format: the code of a character");
 });
 
 test("what the caller changes afterwards does not count", async () => {

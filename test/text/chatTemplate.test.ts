@@ -150,6 +150,12 @@ test.each<[string, unknown, string, string]>([
     "ERR_ARGUMENT_TYPE",
     "messages[0].content[0]",
   ],
+  [
+    "a list of parts with a hole",
+    [{ role: "user", content: new Array(2) }],
+    "ERR_ARGUMENT_TYPE",
+    'messages[0].content[0]: expected { type: "text", text }, got undefined',
+  ],
 ])("refuses messages: %s", (_, messages, code, part) => {
   const render = (): string => make("x").render(messages as ChatMessage[]);
   expect(render).toThrow(expect.objectContaining({ code }));

@@ -92,6 +92,13 @@ describe("a text that cannot be cut", () => {
     expect(ids).toEqual(all.map((text) => tokenizer.encode(text)));
   });
 
+  test("the end of the thread is ERR_CLOSED, and the next text has a new one", async () => {
+    const long = whole.encodeAsync("b".repeat(5_000_000));
+    setTimeout(() => void whole.endThread(), 20);
+    await expect(long).rejects.toMatchObject({ code: "ERR_CLOSED" });
+    expect(await whole.encodeAsync("b".repeat(5000))).toEqual(whole.encode("b".repeat(5000)));
+  });
+
   test("a signal ends the work, and the next text has a new thread", async () => {
     const aborting = new AbortController();
     const long = inTurns(whole.encodeSteps("b".repeat(5_000_000), { signal: aborting.signal }));

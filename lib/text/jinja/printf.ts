@@ -74,7 +74,10 @@ function percentText(
   if (number === undefined) {
     throw new TemplateError(`%${kind} format: a real number is required, not ${typeName(value)}`);
   }
-  if (kind === "c") return String.fromCodePoint(number);
+  if (kind === "c") {
+    if (Number.isInteger(number) && number >= 0 && number <= 0x10ffff) return String.fromCodePoint(number);
+    throw new TemplateError("%c format: the code of a character is an integer below 0x110000");
+  }
   return withSign(numberText(kind, number, precision ?? 6, precision ?? 0, budget), flags);
 }
 

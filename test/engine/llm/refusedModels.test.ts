@@ -67,7 +67,13 @@ const cases: readonly Case[] = [
     config: llama,
     options: { contextLength: 129 },
     code: "ERR_ARGUMENT_RANGE",
-    says: ["contextLength: expected an integer from 1 to 128"],
+    says: ["contextLength: expected an integer from 2 to 128"],
+  },
+  {
+    name: "a context of one position, which the file has",
+    config: { ...llama, max_position_embeddings: 1 },
+    code: "ERR_CHECKPOINT_CONFIG",
+    says: ["config.json: a model of one position"],
   },
 ];
 
