@@ -1,6 +1,6 @@
 /**
- * Which tokens go before and after a text where tokenizer.json does not say it: some tokenizer classes of transformers read
- * `add_bos_token` and `add_eos_token` of tokenizer_config.json, the others ignore them.
+ * Which tokens go before and after a text: some tokenizer classes of transformers read `add_bos_token` and `add_eos_token` of
+ * tokenizer_config.json, some of them whatever tokenizer.json says, the others ignore them.
  */
 import type { JsonObject } from "../weights/json.js";
 import type { SpecialTokenNames } from "./specialTokens.js";
@@ -26,11 +26,15 @@ const classes: ReadonlyMap<unknown, Defaults> = new Map([
   [undefined, addsNothing],
 ]);
 
+/** Those of them that put their own template in place of that of tokenizer.json (transformers 4). */
+const replacing: ReadonlySet<unknown> = new Set(["LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer"]);
+
 /** Stages that say themselves which tokens surround a text. The others only move offsets. */
 const templates: readonly unknown[] = ["TemplateProcessing", "BertProcessing", "RobertaProcessing"];
 
 /**
- * The definition with the post-processor that transformers would put in place of one that adds nothing.
+ * The definition with the post-processor that transformers would put in place of its own. A template of tokenizer.json stays where
+ * the class would need a token that has no name or no id here.
  *
  * @param config content of tokenizer_config.json
  */
@@ -39,19 +43,25 @@ export function withClassTemplate(
   config: JsonObject,
   { byName }: SpecialTokenNames,
 ): TokenizerDefinition {
-  if (definition.stages.post_processor.some((stage) => templates.includes(stage["type"]))) return definition;
-  const name = config["tokenizer_class"] ?? undefined;
-  const defaults = classes.get(typeof name === "string" ? name.replace(/Fast$/, "") : name);
+  const named = config["tokenizer_class"] ?? undefined;
+  const name = typeof named === "string" ? named.replace(/Fast$/, "") : named;
+  const defaults = classes.get(name);
   if (defaults === undefined) return definition;
+  const hasTemplate = definition.stages.post_processor.some((stage) => templates.includes(stage["type"]));
+  if (hasTemplate && !replacing.has(name)) return definition;
   const hasId = new Set(definition.addedTokens.map(({ content }) => content));
-  const special = (field: "bos" | "eos", isDefault: boolean): object[] => {
+  /** None if the class adds none; undefined if it would add one that is not known. */
+  const special = (field: "bos" | "eos", isDefault: boolean): object[] | undefined => {
     const [token, isAdded] = [byName[`${field}_token`], config[`add_${field}_token`] ?? isDefault];
-    return token !== undefined && hasId.has(token) && isAdded === true
+    if (isAdded !== true) return [];
+    return token !== undefined && hasId.has(token)
       ? [{ SpecialToken: { id: token, type_id: 0 } }]
-      : [];
+      : undefined;
   };
-  const [before, after] = [special("bos", defaults.addBos), special("eos", defaults.addEos)];
-  if (before.length + after.length === 0) return definition;
+  const [bos, eos] = [special("bos", defaults.addBos), special("eos", defaults.addEos)];
+  if (hasTemplate && !(bos && eos)) return definition;
+  const [before, after] = [bos ?? [], eos ?? []];
+  if (!hasTemplate && before.length + after.length === 0) return definition;
   const single = [...before, { Sequence: { id: "A", type_id: 0 } }, ...after];
   const postProcessor = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
   return {
