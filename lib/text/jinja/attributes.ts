@@ -13,7 +13,7 @@ import {
   type Dict,
   equals,
   isDict,
-  keyOf,
+  keyIn,
   Namespace,
   numberOf,
   sequenceOf,
@@ -42,7 +42,7 @@ const dictMethods: ReadonlyMap<string, Bound<Dict>> = new Map<string, Bound<Dict
     "get",
     (dict, args, budget) => {
       const read = new Reader("get", ["key", "default"], args);
-      const item = dict.get(keyOf(read.value("key"), budget));
+      const item = dict.get(keyIn(dict, read.value("key"), budget));
       return item === undefined ? read.value("default", null) : item;
     },
   ],
@@ -89,7 +89,7 @@ function methodOf(value: Value, name: string, budget: Budget): Callable | undefi
 function ownItem(value: Value, key: Value, budget: Budget): Value | undefined {
   if (value instanceof Namespace) return typeof key === "string" ? value.fields.get(key) : undefined;
   if (value instanceof Attributes) return typeof key === "string" ? value.get(key) : undefined;
-  if (isDict(value)) return value.get(keyOf(key, budget));
+  if (isDict(value)) return value.get(keyIn(value, key, budget));
   if (value instanceof Tuple && typeof key === "string") return value.items[value.names.indexOf(key)];
   const index = typeof key === "string" ? undefined : numberOf(key);
   if (index === undefined || !Number.isInteger(index)) return undefined;

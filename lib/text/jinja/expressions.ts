@@ -2,7 +2,7 @@
 import { noArguments } from "./arguments.js";
 import { attributeOf, call, itemOf, sliceOf } from "./attributes.js";
 import type { Budget } from "./budget.js";
-import { filterNamed } from "./filters.js";
+import { filterNamed, hasFilter } from "./filters.js";
 import type { Forgery } from "./forgery.js";
 import { binary, signed } from "./operators.js";
 import { noItem, testOfFilter } from "./rewriting.js";
@@ -16,7 +16,8 @@ import {
   isDict,
   isTrue,
   iterate,
-  keyOf,
+  type Key,
+  keyIn,
   TemplateError,
   Tuple,
   typeName,
@@ -120,10 +121,11 @@ export class Expressions {
         );
       case "ObjectLiteral": {
         this.#budget.items(node.value.size);
-        const entries = Array.from(node.value, ([key, item]) => {
-          return [keyOf(this.evaluate(key, scope), this.#budget), this.evaluate(item, scope)] as const;
-        });
-        return new Map(entries);
+        const dict = new Map<Key, Value>();
+        for (const [key, item] of node.value) {
+          dict.set(keyIn(dict, this.evaluate(key, scope), this.#budget), this.evaluate(item, scope));
+        }
+        return dict;
       }
       case "MemberExpression":
         return this.#member(node, scope);
@@ -134,6 +136,9 @@ export class Expressions {
       case "FilterExpression":
         return this.filter(this.evaluate(node.operand, scope), node.filter, scope);
       case "TestExpression":
+        if (node.test.value === "filter") {
+          return hasFilter(this.evaluate(node.operand, scope)) !== node.negate;
+        }
         return (
           holds(node.test.value, this.evaluate(node.operand, scope), noArguments, this.#budget) !==
           node.negate

@@ -4,8 +4,10 @@ import type { Budget } from "./budget.js";
 import { fromJson, toJson } from "./json.js";
 import { type Filter, type FilterContext, generate, listFilters } from "./listFilters.js";
 import { pad, percentFormat } from "./printf.js";
-import { joinText, replaceText, strip } from "./splitting.js";
-import { capitalize, titleText } from "./stringMethods.js";
+import { replaceText, strip } from "./splitting.js";
+import { capitalize } from "./stringMethods.js";
+import { round } from "./rounding.js";
+import { indent, stripTags, truncate, urlEncode, wordWrap } from "./textFilters.js";
 import { parseFloatText, parseIntText, reprOf, textOf } from "./text.js";
 import {
   type Arguments,
@@ -24,6 +26,10 @@ import {
   View,
 } from "./values.js";
 import { attributeOf, dictItems } from "./attributes.js";
+
+export function hasFilter(name: Value): boolean {
+  return typeof name === "string" && (filters.has(name) || listFilters.has(name));
+}
 
 /** @throws TemplateError if there is no such filter */
 export function filterNamed(name: string): Filter {
@@ -61,84 +67,14 @@ function toNumber(name: "int" | "float"): Filter {
       const float = parseFloatText(value.slice(0, 1000));
       if (name === "float") return float === undefined ? fallback : new Float(float);
       const base = read.integer("base", 10);
-      return parseIntText(value.slice(0, 1000), base) ?? (float === undefined ? fallback : Math.trunc(float));
+      const int = parseIntText(value.slice(0, 1000), base);
+      if (int !== undefined) return int;
+      return float === undefined || !Number.isFinite(float) ? fallback : Math.trunc(float);
     }
     const number = numberOf(value);
     if (number === undefined || (name === "int" && !Number.isFinite(number))) return fallback;
     return name === "int" ? Math.trunc(number) : new Float(number);
   };
-}
-
-function round(value: Value, args: Arguments): Value {
-  const read = new Reader("round", ["precision", "method"], args);
-  const [precision, method] = [read.integer("precision", 0), read.string("method", "common")];
-  const number = numberOf(value);
-  if (number === undefined) throw new TemplateError(`round: expected a number, got ${typeName(value)}`);
-  const scale = 10 ** precision;
-  if (method === "ceil") return new Float(Math.ceil(number * scale) / scale);
-  if (method === "floor") return new Float(Math.floor(number * scale) / scale);
-  if (method !== "common") throw new TemplateError("round: method must be common, ceil or floor");
-  // Python rounds halves to the even neighbour.
-  const [floor, rest] = [Math.floor(number * scale), number * scale - Math.floor(number * scale)];
-  const up = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0);
-  const rounded = (up ? floor + 1 : floor) / scale;
-  return typeof value === "number" && precision === 0 ? rounded : new Float(rounded);
-}
-
-function indent(value: Value, args: Arguments, { budget }: FilterContext): Value {
-  const read = new Reader("indent", ["width", "first", "blank"], args);
-  const width = read.value("width", 4);
-  const count = typeof width === "string" ? width.length : read.integer("width", 4);
-  budget.string(Math.max(0, count));
-  const prefix = typeof width === "string" ? width : " ".repeat(Math.max(0, count));
-  const text = textOf(value, budget);
-  const indentsBlank = read.flag("blank", false);
-  const lines = text.split("\n");
-  budget.items(lines.length);
-  budget.string(text.length + lines.length * prefix.length);
-  return lines
-    .map((line, i) =>
-      (i === 0 ? read.flag("first", false) : indentsBlank || line !== "") ? prefix + line : line,
-    )
-    .join("\n");
-}
-
-function truncate(value: Value, args: Arguments, { budget }: FilterContext): Value {
-  const read = new Reader("truncate", ["length", "killwords", "end", "leeway"], args);
-  const [length, end] = [read.integer("length", 255), read.string("end", "...")];
-  const text = textOf(value, budget);
-  budget.characters(text.length);
-  if (length < end.length) throw new TemplateError(`truncate: length: expected at least ${end.length}`);
-  if (text.length <= length + read.integer("leeway", 5)) return text;
-  const kept = text.slice(0, length - end.length);
-  if (read.flag("killwords", false)) return kept + end;
-  const space = kept.lastIndexOf(" ");
-  return (space < 0 ? kept : kept.slice(0, space)) + end;
-}
-
-function wordWrap(value: Value, args: Arguments, { budget }: FilterContext): Value {
-  const read = new Reader("wordwrap", ["width", "break_long_words", "wrapstring"], args);
-  const [width, wrap] = [Math.max(1, read.integer("width", 79)), read.string("wrapstring", "\n")];
-  const breaks = read.flag("break_long_words", true);
-  const text = textOf(value, budget);
-  budget.items(text.length);
-  const lines = text.split("\n").map((paragraph) => {
-    const pieces: string[] = [];
-    let line = "";
-    for (let word of paragraph.split(" ")) {
-      if (line !== "" && line.length + 1 + word.length > width) {
-        pieces.push(line);
-        line = "";
-      } else if (line !== "") {
-        line += ` ${word}`;
-        continue;
-      }
-      for (; breaks && word.length > width; word = word.slice(width)) pieces.push(word.slice(0, width));
-      line = word;
-    }
-    return [...pieces, line];
-  });
-  return joinText(wrap, lines.flat(), budget);
 }
 
 const htmlEscapes: Readonly<Record<string, string>> = {
@@ -185,11 +121,18 @@ const defaultFilter: Filter = (value, args) => {
   return isMissing ? read.value("default_value", "") : value;
 };
 
+/** Jinja's own way: a capital behind white space, hyphens and opening brackets. */
+const titleWords = (text: string): string =>
+  text.replace(/(?:[^-\s\x1c-\x1f\x85({[<]|\ufeff)+/gu, (word) => {
+    const first = String.fromCodePoint(word.codePointAt(0)!);
+    return first.toUpperCase() + word.slice(first.length).toLowerCase();
+  });
+
 const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ["upper", onText("upper", (text) => text.toUpperCase())],
   ["lower", onText("lower", (text) => text.toLowerCase())],
   ["capitalize", onText("capitalize", capitalize)],
-  ["title", onText("title", titleText)],
+  ["title", onText("title", titleWords)],
   ["string", (value, args, { budget }) => (new Reader("string", [], args), textOf(value, budget))],
   ["safe", (value, args, { budget }) => (new Reader("safe", [], args), textOf(value, budget))],
   ["e", escape],
@@ -204,6 +147,9 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ["indent", indent],
   ["truncate", truncate],
   ["wordwrap", wordWrap],
+  ["striptags", stripTags],
+  ["urlencode", urlEncode],
+  ["forceescape", escape],
   ["tojson", tojson],
   ["default", defaultFilter],
   ["d", defaultFilter],
@@ -228,7 +174,7 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
     "center",
     (value, args, { budget }) => {
       const width = new Reader("center", ["width"], args).integer("width", 80);
-      return pad(textOf(value, budget), width, "^", " ", budget);
+      return pad(textOf(value, budget), width, "center", " ", budget);
     },
   ],
   [

@@ -12,7 +12,7 @@ import {
   isDict,
   iterate,
   type Key,
-  keyOf,
+  keyIn,
   Namespace,
   TemplateError,
   Tuple,
@@ -90,7 +90,7 @@ function toDict(what: string, { positional, named }: Arguments, budget: Budget):
   const dict = new Map<Key, Value>();
   for (const [key, value] of pairs) {
     if (key === undefined || value === undefined) throw new TemplateError(`${what}(): expected pairs`);
-    dict.set(keyOf(key, budget), value);
+    dict.set(keyIn(dict, key, budget), value);
   }
   for (const [key, value] of named) dict.set(key, value);
   return dict;

@@ -8,7 +8,7 @@ import {
   Float,
   isDict,
   isList,
-  keyOf,
+  keyIn,
   numberOf,
   pull,
   sequenceOf,
@@ -138,7 +138,7 @@ export function contains(container: Value, item: Value, budget: Budget): boolean
     budget.characters(container.length + item.length);
     return container.includes(item);
   }
-  if (isDict(container)) return !(item instanceof Undefined) && container.has(keyOf(item, budget));
+  if (isDict(container)) return !(item instanceof Undefined) && container.has(keyIn(container, item, budget));
   for (const other of pull(container, budget)) if (equals(other, item, budget)) return true;
   return false;
 }

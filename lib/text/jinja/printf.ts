@@ -1,8 +1,10 @@
 /** Python's two ways to put values into a text: `"%s" % value` and `"{}".format(value)`. */
 import { type Budget, TextBuilder } from "./budget.js";
+import { roundFloat } from "./rounding.js";
 import { floatText, intText, parseIntText, reprOf, textOf } from "./text.js";
 import {
   type Arguments,
+  characterCount,
   Float,
   isDict,
   numberOf,
@@ -78,11 +80,15 @@ function percentText(
     if (Number.isInteger(number) && number >= 0 && number <= 0x10ffff) return String.fromCodePoint(number);
     throw new TemplateError("%c format: the code of a character is an integer below 0x110000");
   }
-  return withSign(numberText(kind, number, precision ?? 6, precision ?? 0, budget), flags);
+  const text = numberText(kind, number, precision ?? 6, precision ?? 0, budget);
+  return withSign(flags.includes("#") ? prefixed(kind, text) : text, flags);
 }
 
 function numberText(kind: string, number: number, precision: number, digits: number, budget: Budget): string {
   budget.string(precision + digits);
+  if ("xXob".includes(kind) && !Number.isInteger(number)) {
+    throw new TemplateError(`%${kind} format: an integer is required, not float`);
+  }
   switch (kind) {
     case "d":
     case "i":
@@ -98,20 +104,61 @@ function numberText(kind: string, number: number, precision: number, digits: num
       return padDigits(number.toString(2), digits);
     case "f":
     case "F":
-      return number.toFixed(Math.min(precision, 100));
+      return fixedText(roundFloat(number, precision), Math.min(precision, 100));
     case "e":
     case "E":
-      return number.toExponential(Math.min(precision, 100)).replace(/e([+-])(\d)$/, "e$10$2");
+      return inCase(kind, exponentText(number, Math.min(precision, 100)));
     case "g":
     case "G":
-      return floatText(Number(number.toPrecision(Math.min(Math.max(precision, 1), 100)))).replace(/\.0$/, "");
+      return inCase(kind, generalText(number, Math.min(Math.max(precision, 1), 100)));
     default:
       throw new TemplateError(`unsupported format character '${kind}'`);
   }
 }
 
+const inCase = (kind: string, text: string): string =>
+  kind === "G" || kind === "E" ? text.toUpperCase() : text;
+
+function fixedText(number: number, digits: number): string {
+  if (!Number.isFinite(number)) return floatText(number);
+  const text =
+    Math.abs(number) < 1e21
+      ? number.toFixed(digits)
+      : intText(number) + (digits > 0 ? `.${"0".repeat(digits)}` : "");
+  return Object.is(number, -0) ? `-${text}` : text;
+}
+
+function exponentText(number: number, digits: number): string {
+  if (!Number.isFinite(number)) return floatText(number);
+  const exponent = number === 0 ? 0 : Number(number.toExponential().split("e")[1]);
+  return roundFloat(number, digits - exponent)
+    .toExponential(digits)
+    .replace(/e([+-])(\d)$/, "e$10$2");
+}
+
+/**
+ * C's "%g": so many digits, without zeros at the end, and an exponent where that is shorter.
+ *
+ * @param limit exponent from which on it is written
+ */
+function generalText(number: number, precision: number, limit = precision): string {
+  if (!Number.isFinite(number)) return floatText(number);
+  const text = exponentText(number, precision - 1);
+  const exponent = Number(text.split("e")[1]);
+  const isFixed = exponent >= -4 && exponent < limit;
+  const plain = isFixed
+    ? fixedText(roundFloat(number, precision - 1 - exponent), precision - 1 - exponent)
+    : text;
+  return plain.replace(/(\.\d*?)0+(?=e|$)/, "$1").replace(/\.(?=e|$)/, "");
+}
+
 function padDigits(text: string, digits: number): string {
   return text.startsWith("-") ? `-${text.slice(1).padStart(digits, "0")}` : text.padStart(digits, "0");
+}
+
+/** `0x` before the digits of a base other than ten. */
+function prefixed(kind: string, text: string): string {
+  return "xXob".includes(kind) ? text.replace(/^-?/, `$&0${kind}`) : text;
 }
 
 function withSign(text: string, flags: string): string {
@@ -119,15 +166,16 @@ function withSign(text: string, flags: string): string {
   return flags.includes("+") ? `+${text}` : flags.includes(" ") ? ` ${text}` : text;
 }
 
-/** @param side where the text stands in its field: "<", ">" or "^" */
+/** @param side where the text stands in its field: "<", ">", "^" of formats, or "center" of the method of that name */
 export function pad(text: string, width: number, side: string, fill: string, budget: Budget): string {
-  if (width <= text.length) return text;
-  budget.string(width);
-  if (side === "<") return text.padEnd(width, fill);
-  if (side === "^")
-    return text.padStart(text.length + Math.floor((width - text.length) / 2), fill).padEnd(width, fill);
-  const sign = fill === "0" && /^[-+ ]/.test(text) ? text[0]! : "";
-  return sign + text.slice(sign.length).padStart(width - sign.length, fill);
+  const missing = width - characterCount(text);
+  if (missing <= 0) return text;
+  budget.string(text.length + missing * fill.length);
+  // The method puts the odd character to the left where the width is odd, too.
+  const odd = side === "center" ? missing & width & 1 : 0;
+  const left = side === "<" ? 0 : side === ">" ? missing : Math.floor(missing / 2) + odd;
+  const [sign = ""] = (fill === "0" && side === ">" && /^[-+ ]?(?:0[xXob])?/.exec(text)) || [];
+  return sign + fill.repeat(left) + text.slice(sign.length) + fill.repeat(missing - left);
 }
 
 const replacement = /\{\{|\}\}|\{(?<path>[^{}!:]*)(?:!(?<conversion>[rsa]))?(?::(?<spec>[^{}]*))?\}|[{}]/g;
@@ -170,7 +218,7 @@ function braceText(value: Value, spec: string, budget: Budget): string {
   const groups = specification.exec(spec)?.groups;
   if (!groups) throw new TemplateError(`format: invalid format specifier '${spec}'`);
   const { fill, side, flags = "", width, comma, precision, kind = "" } = groups;
-  const number = typeof value === "boolean" ? undefined : numberOf(value);
+  const number = numberOf(value);
   const digits = precision === undefined ? undefined : Number(precision);
   let text: string;
   if (number === undefined || kind === "s") {
@@ -180,10 +228,15 @@ function braceText(value: Value, spec: string, budget: Budget): string {
   } else {
     const usual = value instanceof Float ? (digits === undefined ? "" : "g") : "d";
     const letter = kind === "" || kind === "n" ? usual : kind;
-    text = withSign(
-      letter === "" ? floatText(number) : numberText(letter, number, digits ?? 6, 0, budget),
-      flags,
-    );
+    if (value instanceof Float && "dbxXo".includes(letter) && letter !== "") {
+      throw new TemplateError(`format: Unknown format code '${letter}' for object of type 'float'`);
+    }
+    if (kind === "" && digits !== undefined && value instanceof Float) {
+      budget.string(digits);
+      text = generalText(number, Math.min(Math.max(digits, 1), 100), Math.max(digits, 1) - 1);
+      if (/^-?\d+$/.test(text)) text += ".0";
+    } else text = letter === "" ? floatText(number) : numberText(letter, number, digits ?? 6, 0, budget);
+    text = withSign(flags.includes("#") ? prefixed(letter, text) : text, flags);
   }
   if (comma)
     text = text.replace(/^([-+ ]?)(\d+)/, (_, sign: string, whole: string) => sign + grouped(whole, comma));

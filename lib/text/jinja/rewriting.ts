@@ -4,6 +4,7 @@
  * get the number of their brackets, by which the evaluator finds what the library's precedence has put together wrongly.
  */
 import { type Token, token, type Type } from "./lexing.js";
+import { requireExact } from "./text.js";
 
 /** `is NAME` of a test with arguments, as a filter's name: no identifier contains a space. */
 const testName = /^is (not )?(\w+)$/;
@@ -25,6 +26,9 @@ function joinNumbers(tokens: readonly Token[]): Token[] {
   for (let i = 0; i < tokens.length; i++) {
     const first = tokens[i]!;
     const [second, third, fourth] = [tokens[i + 1], tokens[i + 2], tokens[i + 3]];
+    if (first.type === "NumericLiteral" && !first.value.includes(".") && second?.type !== "Identifier") {
+      requireExact(first.value);
+    }
     if (first.type !== "NumericLiteral" || second?.type !== "Identifier") {
       joined.push(first);
       continue;
@@ -43,8 +47,11 @@ function joinNumbers(tokens: readonly Token[]): Token[] {
 /** A number of Jinja as the parser takes it, which tells a float by its point; undefined for what is none. */
 function literalOf(text: string): string | undefined {
   const plain = text.replace(/(?<=[\da-f])_(?=[\da-f])/gi, "");
-  if (/^0(x[\da-f]+|o[0-7]+|b[01]+)$/i.test(plain)) return String(Number(plain));
-  if (/^-?\d+$/.test(plain)) return plain;
+  const isOtherBase = /^0(x[\da-f]+|o[0-7]+|b[01]+)$/i.test(plain);
+  if (isOtherBase || /^-?\d+$/.test(plain)) {
+    requireExact(plain);
+    return isOtherBase ? String(Number(plain)) : plain;
+  }
   const [, digits, fraction, exponent] = /^(-?\d+)(\.\d+)?e([-+]?\d+)$/i.exec(plain) ?? [];
   return digits === undefined ? undefined : `${digits}${fraction ?? ".0"}e${exponent}`;
 }

@@ -96,6 +96,17 @@ export function splitSpaces(
   return budget.list([...slices(words.slice(0, limit)), text.slice(words[limit]!.start)]);
 }
 
+const line = /[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|$)/g;
+
+/** Python's `splitlines`. */
+export function splitLines(text: string, keepEnds: boolean, budget: Budget): readonly string[] {
+  budget.characters(text.length);
+  const all = Array.from(text.matchAll(line), ([one]) => (budget.step(), one)).filter((one) => one !== "");
+  return budget.list(
+    keepEnds ? all : all.map((one) => one.replace(/(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])$/, "")),
+  );
+}
+
 /** `separator.join(items)`. */
 export function joinText(separator: string, items: readonly string[], budget: Budget): string {
   const length = items.reduce(

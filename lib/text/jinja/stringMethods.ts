@@ -2,10 +2,11 @@
 import { Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
 import { braceFormat, pad } from "./printf.js";
-import { joinText, replaceText, splitRight, splitSpaces, splitText, strip } from "./splitting.js";
+import { joinText, replaceText, splitLines, splitRight, splitSpaces, splitText, strip } from "./splitting.js";
 import {
   type Arguments,
   characterCount,
+  characters,
   iterate,
   TemplateError,
   Tuple,
@@ -47,27 +48,51 @@ function partition(name: "partition" | "rpartition"): Method {
   };
 }
 
+/** The part of a text that the arguments start and end of a method say, and where it begins, in UTF-16 units. */
+function partOf(
+  text: string,
+  read: Reader,
+  budget: Budget,
+): { readonly part: string; readonly offset: number } | undefined {
+  const [start, end] = ["start", "end"].map((name) =>
+    read.value(name, null) === null ? undefined : read.integer(name),
+  );
+  if (start === undefined && end === undefined) return { part: text, offset: 0 };
+  budget.items(text.length);
+  const units = characters(text);
+  const at = (index: number): number => Math.max(0, index < 0 ? index + units.length : index);
+  if (at(start ?? 0) > units.length) return undefined; // not even the empty text is found there
+  const before = units.slice(0, at(start ?? 0)).join("");
+  return {
+    part: units.slice(at(start ?? 0), end === undefined ? undefined : at(end)).join(""),
+    offset: before.length,
+  };
+}
+
 function hasAffix(name: "startswith" | "endswith"): Method {
   return (text, args, budget) => {
-    const affix = new Reader(name, ["affix"], args).value("affix");
+    const read = new Reader(name, ["affix", "start", "end"], args);
+    const affix = read.value("affix");
+    const within = partOf(text, read, budget);
     return (affix instanceof Tuple ? affix.items : [affix]).some((item) => {
       if (typeof item !== "string")
         throw new TemplateError(`${name}(): expected a str, got ${typeName(item)}`);
       budget.characters(item.length);
-      return name === "startswith" ? text.startsWith(item) : text.endsWith(item);
+      if (!within) return false;
+      return name === "startswith" ? within.part.startsWith(item) : within.part.endsWith(item);
     });
   };
 }
 
 function find(name: "find" | "rfind" | "index" | "rindex"): Method {
   return (text, args, budget) => {
-    const read = new Reader(name, ["sub", "start"], args);
+    const read = new Reader(name, ["sub", "start", "end"], args);
     const sub = read.string("sub");
-    const start = read.integer("start", 0);
     budget.characters(2 * text.length + sub.length);
-    const at = name.startsWith("r") ? text.lastIndexOf(sub) : text.indexOf(sub, start);
+    const within = partOf(text, read, budget);
+    const at = within ? (name.startsWith("r") ? within.part.lastIndexOf(sub) : within.part.indexOf(sub)) : -1;
     if (at < 0 && name.endsWith("index")) throw new TemplateError(`${name}(): substring not found`);
-    return at < 0 ? -1 : characterCount(text.slice(0, at));
+    return at < 0 ? -1 : characterCount(text.slice(0, within!.offset + at));
   };
 }
 
@@ -77,9 +102,18 @@ export function titleText(text: string, budget: Budget): string {
   return text.replace(/\p{L}+/gu, capitalize);
 }
 
+const digraphs = "ǄǅǆǇǈǉǊǋǌǱǲǳ";
+
+/** A letter at the beginning of a word: of two letters in one only the first is a capital. */
+function titleLetter(letter: string): string {
+  const [upper, at] = [letter.toUpperCase(), digraphs.indexOf(letter)];
+  if (at >= 0) return digraphs[at - (at % 3) + 1]!;
+  return /^[A-Z]{2}/.test(upper) ? upper[0]! + upper.slice(1).toLowerCase() : upper;
+}
+
 export function capitalize(text: string): string {
   const first = String.fromCodePoint(text.codePointAt(0) ?? 0);
-  return text === "" ? "" : first.toUpperCase() + text.slice(first.length).toLowerCase();
+  return text === "" ? "" : titleLetter(first) + text.slice(first.length).toLowerCase();
 }
 
 const mapped =
@@ -107,12 +141,16 @@ const padded =
     return pad(text, width, side, fill, budget);
   };
 
-const lines = /[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|$)/g;
-
 export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["upper", mapped("upper", (text) => text.toUpperCase())],
   ["lower", mapped("lower", (text) => text.toLowerCase())],
-  ["casefold", mapped("casefold", (text) => text.toLowerCase())],
+  // The capital of a letter tells its folded form, but for the i without a dot and the final sigma.
+  [
+    "casefold",
+    mapped("casefold", (text) =>
+      text.replace(/[^ı]+/gu, (part) => part.toUpperCase().toLowerCase()).replaceAll("ς", "σ"),
+    ),
+  ],
   ["capitalize", mapped("capitalize", capitalize)],
   ["title", (text, args, budget) => (new Reader("title", [], args), titleText(text, budget))],
   [
@@ -142,12 +180,14 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
   ["isnumeric", all("isnumeric", /^\p{N}+$/u)],
   ["isalnum", all("isalnum", /^[\p{L}\p{N}]+$/u)],
   ["isascii", all("isascii", /^[\0-\x7f]*$/)],
+  ["istitle", (text) => /\p{L}/u.test(text) && text === text.replace(/\p{L}+/gu, capitalize)],
+  ["isidentifier", all("isidentifier", /^[\p{L}_][\p{L}\p{N}_]*$/u)],
   ["isspace", (text) => text !== "" && strip(text, "both") === ""],
   ["isupper", (text) => text === text.toUpperCase() && text !== text.toLowerCase()],
   ["islower", (text) => text === text.toLowerCase() && text !== text.toUpperCase()],
   ["ljust", padded("ljust", "<")],
   ["rjust", padded("rjust", ">")],
-  ["center", padded("center", "^")],
+  ["center", padded("center", "center")],
   [
     "zfill",
     (text, args, budget) =>
@@ -164,8 +204,12 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
   [
     "count",
     (text, args, budget) => {
-      const sub = new Reader("count", ["sub"], args).string("sub");
-      return sub === "" ? characterCount(text) + 1 : splitText(text, sub, Infinity, budget).length - 1;
+      const read = new Reader("count", ["sub", "start", "end"], args);
+      const [sub, within] = [read.string("sub"), partOf(text, read, budget)];
+      if (!within) return 0;
+      return sub === ""
+        ? characterCount(within.part) + 1
+        : splitText(within.part, sub, Infinity, budget).length - 1;
     },
   ],
   [
@@ -181,13 +225,7 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
     "splitlines",
     (text, args, budget) => {
       const keep = new Reader("splitlines", ["keepends"], args).flag("keepends", false);
-      budget.characters(text.length);
-      const all = Array.from(text.matchAll(lines), ([line]) => (budget.step(), line)).filter(
-        (line) => line !== "",
-      );
-      return budget.list(
-        keep ? all : all.map((line) => line.replace(/(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])$/, "")),
-      );
+      return splitLines(text, keep, budget);
     },
   ],
   [

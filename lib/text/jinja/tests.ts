@@ -77,6 +77,7 @@ const table: Readonly<Record<string, Test>> = {
   sameas: (a, b) => a === b,
   // Jinja asks for a length and for items by index; a dict has both, and so has the empty value of an unknown name.
   sequence: isSequence,
+  test: (name) => typeof name === "string" && tests.has(name),
   string: (value) => typeof value === "string",
   true: (value) => value === true,
   undefined: (value) => value instanceof Undefined,

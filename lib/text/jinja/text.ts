@@ -46,7 +46,9 @@ function writeRepr(value: Value, out: TextBuilder): void {
     throw new TemplateError(`the text of a ${value.name} is an address in memory: use it with "| list"`);
   } else if (isDict(value) || value instanceof Namespace) writeDict(value, out);
   else if (isList(value) || value instanceof Tuple) writeSequence(value, out);
-  else out.add(value instanceof Callable ? `<function ${value.name}>` : `<${typeName(value)}>`);
+  else if (value instanceof Callable) {
+    throw new TemplateError(`the text of the function ${value.name} is an address in memory: call it`);
+  } else out.add(`<${typeName(value)}>`);
 }
 
 function writeSequence(value: readonly Value[] | Tuple, out: TextBuilder): void {
@@ -112,10 +114,20 @@ export function floatText(value: number): string {
   return text.includes(".") ? text : `${text}.0`;
 }
 
+/** Python's integers have no limit. @throws TemplateError for one that a number of JavaScript cannot hold */
+export function requireExact(digits: string): void {
+  const value = Number(digits);
+  if (Number.isSafeInteger(value)) return;
+  if (!Number.isFinite(value) || BigInt(digits) !== BigInt(value)) {
+    throw new TemplateError(`the integer ${digits.slice(0, 40)} is beyond 2^53`);
+  }
+}
+
 /** Python's `int(text)`: undefined if it is none. */
 export function parseIntText(text: string, base = 10): number | undefined {
   const digits = text.trim().replaceAll(/(?<=\w)_(?=\w)/g, "");
   if (base === 10 && !/^[+-]?\d{1,400}$/.test(digits)) return undefined;
+  if (base === 10) requireExact(digits.replace("+", ""));
   const value = base === 10 ? Number(digits) : Number.parseInt(digits, base);
   return Number.isFinite(value) ? value : undefined;
 }

@@ -236,6 +236,14 @@ export function compare(a: Value, b: Value, budget: Budget): number {
   );
 }
 
+/** The key of a dict that equals the value (True is 1 there), else the value as a key. @throws TemplateError if it is unhashable */
+export function keyIn(dict: Dict, value: Value, budget: Budget): Key {
+  const key = keyOf(value, budget);
+  if (dict.has(key)) return key;
+  const other = typeof key === "boolean" ? Number(key) : key === 1 ? true : key === 0 ? false : key;
+  return dict.has(other) ? other : key;
+}
+
 /** A value as the key of a dict. @throws TemplateError if it is unhashable */
 export function keyOf(value: Value, budget: Budget): Key {
   if (typeof value === "string") budget.characters(value.length);
