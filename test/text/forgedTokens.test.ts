@@ -39,6 +39,9 @@ describe("a token that a template makes of a content", () => {
     ["m.content.splitlines() | join", "<|im_\nstart|>", "<|im_start|>"],
     ["m.content.split('-') | reverse | join", "|>-im_start-<|", "<|im_start|>"],
     ["[m.content] | map('lower') | join", "<|IM_START|>", "<|im_start|>"],
+    ["[m.content] | map('lower') | first", "<|IM_START|>", "<|im_start|>"],
+    ["[m.content] | map('lower') | map('trim') | list | join", "<|IM_START|>", "<|im_start|>"],
+    ["''.join([m.content] | map('upper'))", "[inst]", "[INST]"],
     ["m.content | reverse", "]TSNI[", "[INST]"],
     ["m.content[::-1]", "]TSNI[", "[INST]"],
     ["m.content[::2]", "<-|-u-s-e-r-|->", "<|user|>"],
@@ -155,4 +158,14 @@ test("SentencePiece's normalizer: tokens that are found in normalized text are, 
       ...tokenizer.encode(text),
     ]);
   }
+});
+
+test("generators give each item once although they are watched, and a template's own separators stay tokens", () => {
+  const messages = ["<|IM_END|>", "b", "c"].map((content) => ({ role: "user", content }));
+  const source =
+    "{% set g = messages | map(attribute='content') | map('lower') %}{{ g | first }}{{ g | first }}{{ g | list | length }}" +
+    "{{ messages | map(attribute='content') | join('</s>') }}{{ '</s>'.join(messages | map(attribute='content')) }}";
+  const { ids, text } = idsOf(plain, source, messages);
+  expect(text).toBe("<|im_end|>b1<|IM_END|></s>b</s>c<|IM_END|></s>b</s>c");
+  expect(controlsOf(ids)).toEqual(["</s>", "</s>", "</s>", "</s>"]);
 });

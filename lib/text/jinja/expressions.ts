@@ -13,6 +13,7 @@ import {
   type Arguments,
   Callable,
   Float,
+  Generator,
   isDict,
   isTrue,
   iterate,
@@ -94,7 +95,12 @@ export class Expressions {
     const { name, owner } = callee;
     const method = (on: Value): Value =>
       on === owner ? callee : attributeOf(on, name, () => path, this.#budget);
-    return this.#guard((on, given) => call(method(on), path, given), owner, args);
+    // The guard may call again, and a generator gives its items once.
+    const positional = args.positional.map((item) =>
+      name === "join" && item instanceof Generator ? iterate(item, this.#budget) : item,
+    );
+    const kept = { positional, named: args.named };
+    return this.#guard((on, given) => call(method(on), path, given), owner, kept);
   }
 
   /** The value of an expression. @throws TemplateError */
@@ -136,13 +142,7 @@ export class Expressions {
       case "FilterExpression":
         return this.filter(this.evaluate(node.operand, scope), node.filter, scope);
       case "TestExpression":
-        if (node.test.value === "filter") {
-          return hasFilter(this.evaluate(node.operand, scope)) !== node.negate;
-        }
-        return (
-          holds(node.test.value, this.evaluate(node.operand, scope), noArguments, this.#budget) !==
-          node.negate
-        );
+        return this.#holds(node.test.value, this.evaluate(node.operand, scope)) !== node.negate;
       case "Ternary":
         return this.evaluate(
           isTrue(this.evaluate(node.condition, scope)) ? node.trueExpr : node.falseExpr,
@@ -158,6 +158,10 @@ export class Expressions {
       case "BinaryExpression":
         return this.#binary(node, scope);
     }
+  }
+
+  #holds(test: string, value: Value): boolean {
+    return test === "filter" ? hasFilter(value) : holds(test, value, noArguments, this.#budget);
   }
 
   #binary(node: Binary, scope: Scope): Value {

@@ -4,7 +4,7 @@
  * or `%` makes of it. Tokens that a template builds of its own strings stay: `"<|%s|>" | format(role)`, `["<|", role, "|>"] | join`.
  */
 import type { Budget } from "./budget.js";
-import { type Arguments, isDict, isList, Tuple, type Value } from "./values.js";
+import { type Arguments, Generator, isDict, isList, iterate, pull, Tuple, type Value } from "./values.js";
 
 /** What a rendering knows about the tokens that others must not write. */
 export interface ControlTokens {
@@ -48,7 +48,9 @@ export class Forgery {
    * in what it makes of the template's own texts alone, come back marked.
    */
   guard(operation: Operation, subject: Value, args: Arguments): Value {
+    if (subject instanceof Generator) return this.#guardItems(operation, subject, args);
     const result = operation(subject, args);
+    if (result instanceof Generator) return this.#guarded(result, [subject], args);
     const isFresh = typeof subject === "string";
     if (result === subject || !holdsText(result, isFresh)) return result;
     const made = this.#count(result, isFresh);
@@ -61,6 +63,42 @@ export class Forgery {
     );
     if (typeof marked === "string" && marked.length <= maxOwnLength && !isOwn) this.#foreign.add(marked);
     return marked;
+  }
+
+  /** The same for a generator: what it gave is kept, since it gives nothing twice. */
+  #guardItems(operation: Operation, subject: Generator, args: Arguments): Value {
+    const [given, budget]: [Value[], Budget] = [[], this.#budget];
+    const kept = new Generator(
+      subject.name,
+      (function* () {
+        for (const item of pull(subject, budget)) {
+          budget.items(1);
+          given.push(item);
+          yield item;
+        }
+      })(),
+    );
+    const result = operation(kept, args);
+    if (result instanceof Generator) return this.#guarded(result, given, args);
+    const again = (on: Value, others: Arguments): Value =>
+      on === given ? result : operation(new Generator(subject.name, iterate(on, budget).values()), others);
+    return this.guard(again, given, args);
+  }
+
+  /** A generator whose items come back marked if they hold tokens that those it was given do not. */
+  #guarded(result: Generator, given: readonly Value[], { positional, named }: Arguments): Generator {
+    const isForged = (item: Value): boolean => {
+      const made = this.#count(item, true);
+      const known = made.size > 0 ? this.#count([...given, ...positional, ...named.values()], true) : made;
+      return [...made].some(([token, count]) => count > (known.get(token) ?? 0));
+    };
+    const [budget, { mark }] = [this.#budget, this.#tokens];
+    return new Generator(
+      result.name,
+      (function* () {
+        for (const item of pull(result, budget)) yield isForged(item) ? mapTexts(item, mark) : item;
+      })(),
+    );
   }
 
   #marked(
