@@ -9,6 +9,8 @@ export type WarningCode =
   | "WARN_UNKNOWN_FIELD"
   /** a value in generation_config.json or config.json is meaningless and counts as absent */
   | "WARN_BAD_DEFAULT"
+  /** generation_config.json asks for something that is not done here */
+  | "WARN_UNUSED_DEFAULT"
   /** `tie_word_embeddings`, but the head that is stored has values of its own */
   | "WARN_UNTIED_HEAD";
 

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { ConfigReader } from "./configReader.js";
-import { readSampling, readTokenIds, type SamplingDefaults } from "./fileDefaults.js";
+import { readSampling, readTokenIds, type SamplingDefaults, warnOfUnusedDefaults } from "./fileDefaults.js";
 import { readJsonObject } from "./json.js";
 import { folderHint } from "./otherFormats.js";
 
@@ -44,6 +44,7 @@ export async function readConfig(folder: string): Promise<ModelConfigJson> {
   }
   const generationFile = join(folder, "generation_config.json");
   const generation = (await readReader(generationFile)) ?? new ConfigReader(generationFile, {});
+  warnOfUnusedDefaults(generation);
   const { vocab_size: size } = reader.json;
   const vocabSize = Number.isSafeInteger(size) && Number(size) > 0 ? Number(size) : undefined;
   const idsOf = (field: string) =>

@@ -38,6 +38,57 @@ export function readSampling(generation: ConfigReader): SamplingDefaults {
 }
 
 /**
+ * Fields of generation_config.json with which transformers writes another text and which do nothing here, each with the
+ * values at which they do nothing there either, beside null. (`length_penalty`, `early_stopping` and the like only steer beams.)
+ */
+const unusedDefaults: Readonly<Record<string, readonly unknown[]>> = {
+  num_beams: [1],
+  num_beam_groups: [1],
+  penalty_alpha: [0],
+  dola_layers: [],
+  min_length: [0],
+  min_new_tokens: [0],
+  no_repeat_ngram_size: [0],
+  encoder_no_repeat_ngram_size: [0],
+  encoder_repetition_penalty: [1],
+  bad_words_ids: [],
+  suppress_tokens: [],
+  begin_suppress_tokens: [],
+  forced_bos_token_id: [],
+  forced_eos_token_id: [],
+  sequence_bias: [],
+  exponential_decay_length_penalty: [],
+  stop_strings: [],
+  guidance_scale: [1],
+  watermarking_config: [],
+};
+/** The same for fields that only count where transformers draws. */
+const unusedWhenDrawing: Readonly<Record<string, readonly unknown[]>> = {
+  typical_p: [1],
+  epsilon_cutoff: [0],
+  eta_cutoff: [0],
+  top_h: [],
+};
+
+/** Warns, once a file, about what `unusedDefaults` has. */
+export function warnOfUnusedDefaults(generation: ConfigReader): void {
+  const draws = generation.json["do_sample"] === true;
+  const table = { ...unusedDefaults, ...(draws && unusedWhenDrawing) };
+  const isEmpty = (value: unknown): boolean =>
+    typeof value === "object" && value !== null && Object.keys(value).length === 0;
+  const unused = Object.entries(table).filter(([field, neutral]) => {
+    const value = generation.json[field];
+    return generation.has(field) && !neutral.includes(value) && !isEmpty(value);
+  });
+  if (unused.length === 0) return;
+  const shown = unused.map(([field]) => `${field} ${show(generation.json[field])}`).join(", ");
+  warn(
+    "WARN_UNUSED_DEFAULT",
+    `${generation.file}: ignored, though transformers writes another text with it: ${shown}`,
+  );
+}
+
+/**
  * Token ids of a field that holds one or a list: those that can be ids, each once.
  *
  * @param vocabSize ids are below it; undefined where the config does not say

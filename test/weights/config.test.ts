@@ -162,6 +162,26 @@ describe("readConfig", () => {
     expect(result).toMatchObject(read ?? { sampling: nothing });
   });
 
+  const unusedCases: readonly (readonly [string, object, RegExp | undefined])[] = [
+    ["beams", { num_beams: 4 }, /generation_config.json: ignored, .*: num_beams 4$/],
+    [
+      "two fields, one of them neutral in another form",
+      { suppress_tokens: [1, 2], bad_words_ids: [], stop_strings: ["\n"], no_repeat_ngram_size: 0 },
+      /: suppress_tokens \[1, 2\], stop_strings \["\\n"\]$/,
+    ],
+    ["what only counts for drawing, drawing", { do_sample: true, typical_p: 0.5 }, /: typical_p 0.5$/],
+    ["what only counts for drawing, greedy", { typical_p: 0.5, epsilon_cutoff: 0.1 }, undefined],
+    ["neutral values", { num_beams: 1, guidance_scale: null, min_length: 0, sequence_bias: {} }, undefined],
+    ["what steers nothing here", { max_length: 20, use_cache: true, pad_token_id: 0 }, undefined],
+  ];
+
+  test.each(unusedCases)("says what of generation_config.json is not done: %s", async (_, fields, warns) => {
+    const folder = await folderOf(base, fields);
+    const warnings = await collectWarnings(() => readConfig(folder));
+    expect(warnings.map(({ message }) => message)).toEqual(warns ? [expect.stringMatching(warns)] : []);
+    if (warns) expect(warnings[0]).toMatchObject({ code: "WARN_UNUSED_DEFAULT" });
+  });
+
   test("null and absence are not warned about", async () => {
     const fields = [
       "do_sample",
