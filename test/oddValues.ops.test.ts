@@ -100,7 +100,7 @@ const rows: Readonly<Record<string, () => Row>> = {
       ...{ q: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16), pageTable: zeros(1, 1) },
       ...{ rows: zeros(1), cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
     },
-    options: { scale: 1, window: 0, out: f32(1, 1, 16) },
+    options: { scale: 1, window: 0, causal: true, out: f32(1, 1, 16) },
   }),
   rmsNorm: () => ({
     given: { x: f32(2, 4), weight: f32(4) },
@@ -280,6 +280,13 @@ describe("an error of an op", () => {
         "ERR_ARGUMENT_TYPE copy: expected 2 arguments behind the stream, got 3; the first too many is an object",
       ]
     `);
+  });
+
+  it("says that paged attention is causal when it is asked not to be", () => {
+    const given = Object.values(rows["pagedAttention"]!().given);
+    expect(wrong((o) => o["pagedAttention"]!(stream, ...given, { causal: false }))).toBe(
+      "ERR_ARGUMENT_TYPE pagedAttention: causal: expected true, which it always is, got boolean false",
+    );
   });
 
   it("is the caller's own error as the cause, when a getter throws", () => {

@@ -42,6 +42,8 @@ export const tensor = kind<Tensor>("tensor", "a Tensor");
 export const tensorOrNull = kind<Tensor | null>("nullable", "a Tensor or null");
 export const number = kind<number>("number", "a number");
 export const flag = kind<boolean>("flag", "true or false");
+/** For what another op can be asked to leave out and this one always does. */
+export const always = kind<true>("choice", "true, which it always is", [true]);
 export const linearWeight = kind<LinearWeight>("linear", "a weight from packLinear");
 export const groupedWeight = kind<GroupedWeight>("grouped", "a weight from emptyGroupedWeight");
 export const routing = kind<MoeRouting>("routing", "an object of two Tensors, weights and experts");

@@ -1,7 +1,7 @@
 import { native } from "../native.js";
 import type { Stream } from "../stream.js";
 import type { Tensor } from "../tensor.js";
-import { integer, number, tensor } from "./argumentKinds.js";
+import { always, integer, number, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 
 export interface PagedAttentionOptions {
@@ -9,6 +9,8 @@ export interface PagedAttentionOptions {
   readonly scale?: number;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
   readonly window?: number;
+  /** As `flashAttention` has it. Here always true: said or not, no query sees behind its own token. */
+  readonly causal?: true;
   /** [T, Hq, Dv], f32 | bf16 | f16: where to write the result. */
   readonly out?: Tensor;
 }
@@ -45,7 +47,7 @@ export const pagedAttention = op(
     cuSeqlensQ: tensor,
     contextLens: tensor,
   },
-  optionsOf<PagedAttentionOptions>({ scale: number, window: integer(), out: tensor }),
+  optionsOf<PagedAttentionOptions>({ scale: number, window: integer(), causal: always, out: tensor }),
   (
     stream: Stream,
     q: Tensor,
