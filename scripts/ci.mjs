@@ -62,7 +62,7 @@ const steps = [
     command: isFull
       ? "npm run test:mutants"
       : `npm run test:mutants -- --without-asan --table ${plan.mutants.join(" ")}`,
-    limit: 600,
+    limit: 1500,
     needs: "install",
     skip: noSimt,
   },
