@@ -69,7 +69,7 @@ const steps = [
   {
     name: "race",
     command: `npm run test:race -- ${plan.race.join(" ")}`,
-    limit: 1200,
+    limit: 2400,
     needs: "install",
     isTests: true,
     skip: noSimt || (plan.race.length === 0 && otherTurn),
