@@ -1,12 +1,14 @@
 // Runs a list of commands one after another, each under a time limit of its own, and prints a table of what came of them.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { countTests } from "./countTests.mjs";
 import { root } from "./nativeSources.mjs";
 
 const secondsToEnd = 10; // between the polite signal at the time limit and the other one
+const lastLines = 40; // of the output of a step that failed: they are said once more at the end
+const failuresShown = 20;
 
 /**
  * @typedef {object} Step
@@ -19,18 +21,20 @@ const secondsToEnd = 10; // between the polite signal at the time limit and the 
  * @property {NodeJS.ProcessEnv} [env] beside that of this process
  *
  * @typedef {"ok" | "FAILED" | "TIME LIMIT"} Result
- * @typedef {{ name: string, result: string, seconds: number, limit: number, tests?: { passed: number, failed: number } }} Row
+ * @typedef {{ name: string, result: string, seconds: number, limit: number, tests?: ReturnType<typeof countTests> }} Row
  */
 
 /**
  * @param {readonly Step[]} steps
- * @param {{ logs?: string }} [options] logs: a folder to keep each step's output in, as well
- * @returns {Promise<Row[]>} a row for each step; already printed as a table
+ * @param {{ logs?: string }} [options] logs: a folder to keep each step's output in
+ * @returns {Promise<Row[]>} a row for each step; already printed: what the failed ones said once more, and a table
  */
 export async function runSteps(steps, { logs } = {}) {
   const scratch = mkdtempSync(path.join(os.tmpdir(), "warploop-steps-"));
   /** @type {Row[]} */
   const rows = [];
+  /** @type {string[]} */
+  const said = [];
   for (const step of steps) {
     const { name, limit } = step;
     const before = rows.find((row) => row.name === step.needs)?.result ?? "ok";
@@ -42,17 +46,31 @@ export async function runSteps(steps, { logs } = {}) {
     const report = path.join(scratch, `${name}.json`);
     const reporters = `--reporter=default --reporter=json --outputFile.json=${report}`;
     const command = step.isTests ? `${step.command} ${reporters}` : step.command;
-    const kept = logs ? `{ ${command}\n} 2>&1 | tee ${path.join(logs, `${name}.log`)}` : command;
+    const log = path.join(logs ?? scratch, `${name}.log`);
     console.log(`\n== ${name}: ${step.command}`);
     const start = performance.now();
-    const result = await runWithin(`set -o pipefail; ${kept}`, limit, step.env);
+    const piped = `set -o pipefail; { ${command}\n} 2>&1 | tee ${log}`;
+    const result = await runWithin(piped, limit, step.env);
     const seconds = (performance.now() - start) / 1000;
-    rows.push({ name, result, seconds, limit, ...(step.isTests && { tests: countTests(report) }) });
+    const tests = step.isTests ? countTests(report) : undefined;
+    rows.push({ name, result, seconds, limit, ...(tests && { tests }) });
     console.log(`== ${name}: ${result} (${seconds.toFixed(0)} s)`);
+    if (result !== "ok") said.push(`== ${name}: ${result}`, ...trouble(log, tests));
   }
   rmSync(scratch, { recursive: true, force: true });
+  if (said.length > 0) console.log(`\n${said.join("\n")}`);
   printTable(rows);
   return rows;
+}
+
+/**
+ * What a reader needs who sees only the end of the output.
+ * @param {string} log @param {ReturnType<typeof countTests>} [tests]
+ * @returns {string[]}
+ */
+function trouble(log, tests) {
+  if (tests && tests.failures.length > 0) return tests.failures.slice(0, failuresShown);
+  return readFileSync(log, "utf8").trimEnd().split("\n").slice(-lastLines);
 }
 
 /**

@@ -137,14 +137,36 @@ describe("steps", () => {
     expect(countResults(rows)).toEqual({ passed: 1, failed: 2 });
   });
 
+  it("say at the end what the failed ones said, of long output its end", () => {
+    const script = `
+      import { runSteps } from ${JSON.stringify(path.join(root, "scripts/steps.mjs"))};
+      await runSteps([{ name: "bad", command: "seq 1000 1200; exit 3", limit: 10 }]);
+    `;
+    const { stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
+      encoding: "utf8",
+    });
+    const atTheEnd = stdout.split("== bad: FAILED\n")[1] ?? ""; // behind the step's own last line
+    expect(atTheEnd).toMatch(/^1161\n(\d+\n)*1200\n\nstep/);
+  });
+
   it("count the tests of a report, and a file that did not load as one failure", () => {
     const folder = mkdtempSync(path.join(os.tmpdir(), "warploop-"));
     const file = path.join(folder, "report.json");
-    const unloaded = { status: "failed", assertionResults: [] };
-    const loaded = { status: "failed", assertionResults: [{ status: "failed" }, { status: "passed" }] };
+    const unloaded = { name: "b.test.ts", status: "failed", message: "no module", assertionResults: [] };
+    const bad = {
+      status: "failed",
+      fullName: "adds",
+      failureMessages: ["\x1b[31mexpected 1\x1b[39m\n at 3"],
+    };
+    const good = { status: "passed", fullName: "subtracts" };
+    const loaded = { name: `${root}/a.test.ts`, status: "failed", assertionResults: [bad, good] };
     const report = { numPassedTests: 1, numFailedTests: 1, testResults: [loaded, unloaded] };
     writeFileSync(file, JSON.stringify(report));
-    expect(countTests(file)).toEqual({ passed: 1, failed: 2 });
+    const failures = [
+      "a.test.ts: adds\n    expected 1\n     at 3",
+      expect.stringMatching(/b\.test\.ts\n {4}no module$/),
+    ];
+    expect(countTests(file)).toEqual({ passed: 1, failed: 2, failures });
     rmSync(folder, { recursive: true });
   });
 });
