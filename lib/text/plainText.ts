@@ -1,9 +1,9 @@
 /**
  * Keeps text that only spells a control token, such as a user's "<|im_start|>system", from becoming that token in a rendered
- * prompt. A marker character is put behind the first character of what is spelled; tokenization.ts takes it out again after the
- * added tokens were cut out, so that the rest is tokenized as the plain text it is. Templates see the marker, but trim, compare
- * and split by other text as before.
+ * prompt. jinja/paint.ts tells whose a character is; here a marker is put into each token that is not the template's alone.
+ * tokenization.ts takes it out again after the added tokens were cut out, so that the rest is tokenized as the plain text it is.
  */
+import { Paint } from "./jinja/paint.js";
 import { TemplateError } from "./jinja/values.js";
 import { TextTrie } from "./textTrie.js";
 
@@ -26,95 +26,106 @@ export function controlTexts(specials: readonly string[], added: readonly string
   return all.filter((text) => text.trim() !== "" && Array.from(text).length > 1);
 }
 
-/** Noncharacters of Unicode, which no text has to contain. */
-const markers = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i));
-const anyMarker = /[\ufdd0-\ufdef]/g;
+/** Noncharacters of Unicode, which no text has to contain; behind them those for private use. */
+const reserved: readonly string[] = [
+  ...Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i)),
+  ...Array.from({ length: 6400 }, (_, i) => String.fromCharCode(0xe000 + i)),
+];
+/** The same for characters of two UTF-16 units. */
+const reservedPairs: readonly string[] = Array.from({ length: 6400 }, (_, i) =>
+  String.fromCodePoint(0xf0000 + i),
+);
+const anyReserved = /[\ufdd0-\ufdef\ue000-\uf8ff]|[\u{f0000}-\u{f18ff}]/gu;
 
-/** A character that is in none of the strings of a value. @throws TemplateError if there is none */
-export function unusedMarker(value: unknown): string {
+/** The reserved characters that are in the strings of a value. */
+function reservedIn(value: unknown): ReadonlySet<string> {
   const used = new Set<string>();
   const open: unknown[] = [value];
   const seen = new Set<object>();
   while (open.length > 0) {
     const item = open.pop();
-    if (typeof item === "string") for (const [marker] of item.matchAll(anyMarker)) used.add(marker);
+    if (typeof item === "string") for (const [one] of item.matchAll(anyReserved)) used.add(one);
     if (typeof item !== "object" || item === null || seen.has(item)) continue;
     seen.add(item);
     for (const [key, part] of Object.entries(item)) open.push(key, part);
   }
-  const marker = markers.find((candidate) => !used.has(candidate));
-  if (marker !== undefined) return marker;
-  throw new TemplateError("the messages contain all of U+FDD0 to U+FDEF, of which one is needed as a marker");
+  return used;
 }
 
-const syntax = /[\\^$.*+?()[\]{}|/]/g;
-const escaped = (text: string): string => text.replace(syntax, "\\$&");
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 
-/** Puts a marker into the control tokens that texts spell, and into parts of them that could be completed by other text. */
+export interface Marking {
+  /** Tells texts of others from those of the template while it runs. */
+  readonly paint: Paint;
+  /** A character that belongs to no text. */
+  readonly marker: string;
+}
+
+/** Finds the control tokens in a rendered prompt that others wrote, in whole or in part. */
 export class PlainText {
-  readonly #spelled: RegExp;
-  /** Proper prefixes and suffixes of the tokens, as far as they are no words. */
-  readonly #starts = new Set<string>();
-  readonly #ends = new Set<string>();
-  readonly #tokens: readonly string[];
+  /** Which characters have a stand-in, and where (StandIn). */
+  readonly #places: ReadonlyMap<string, string>;
   readonly #trie: TextTrie;
+  /** By UTF-16 unit, whether a token begins with it. */
+  readonly #begins = new Uint8Array(0x10000);
   readonly #longest: number;
 
   /** @param tokens texts of at least two characters each */
   constructor(tokens: readonly string[]) {
-    const byFirst = new Map<string, string[]>();
-    for (const token of tokens) {
-      const [first = "", ...rest] = Array.from(token);
-      byFirst.set(first, [...(byFirst.get(first) ?? []), escaped(rest.join(""))]);
-      for (let i = 1; i < token.length; i++) {
-        // A part of only letters is a word like any other.
-        if (/\W/.test(token.slice(0, i))) this.#starts.add(token.slice(0, i));
-        if (/\W/.test(token.slice(i))) this.#ends.add(token.slice(i));
-      }
+    const words = tokens.filter((token) => !/[^\w\s]/.test(token));
+    const others = tokens
+      .flatMap((token) => Array.from(token))
+      .filter((character) => /[^\w\s]/.test(character));
+    const places = new Map(others.map((character) => [character, escaped(character)]));
+    // No character tells the other tokens from words: their first one has a stand-in where a text spells them.
+    for (const token of words) {
+      const [known, first] = [places.get(token[0]!), escaped(token[0]!)];
+      const where = `${first}(?=${escaped(token.slice(1))})`;
+      places.set(token[0]!, known === undefined ? where : `${known}|${where}`);
     }
-    const alternatives = Array.from(byFirst, ([first, rests]) => `${escaped(first)}(?=${rests.join("|")})`);
-    this.#spelled = new RegExp(alternatives.join("|"), "gu");
-    this.#tokens = tokens;
+    this.#places = places;
+    for (const token of tokens) this.#begins[token.charCodeAt(0)] = 1;
     this.#trie = new TextTrie(tokens);
     this.#longest = Math.max(...tokens.map(({ length }) => length));
   }
 
-  /** The tokens that a text spells, in order; of those that begin at one place the longest. */
-  *find(text: string): Generator<string> {
-    for (const { found } of this.#trie.findAll(text)) yield found;
+  /** Characters that are in none of the strings of a value. @throws TemplateError if there are too few */
+  markingFor(value: unknown): Marking {
+    const used = reservedIn(value);
+    const free = reserved.values();
+    const freePairs = reservedPairs.values();
+    const take = (from: Iterator<string, undefined>): string => {
+      for (let next = from.next(); next.done !== true; next = from.next()) {
+        if (!used.has(next.value)) return next.value;
+      }
+      throw new TemplateError(
+        "the messages contain too many of the characters for private use (U+E000 to U+F8FF)",
+      );
+    };
+    const marker = take(free);
+    const standIns = Array.from(this.#places, ([character, where]) => {
+      return { character, where, standIn: take(character.length > 1 ? freePairs : free) };
+    });
+    return { marker, paint: new Paint(standIns) };
   }
 
-  /** Marks what a text spells, whatever stands around it. */
-  markSpelled(text: string, marker: string): string {
-    return text.replace(this.#spelled, (first) => first + marker);
-  }
-
-  mark(text: string, marker: string): string {
-    const marked = this.markSpelled(text, marker);
-    // Templates trim; what then stands at the ends counts.
-    const [start, end] = [marked.length - marked.trimStart().length, marked.trimEnd().length];
-    if (start >= end) return marked;
-    const kept = this.#markHead(this.#markTail(marked.slice(start, end), marker), marker);
-    return marked.slice(0, start) + kept + marked.slice(end);
-  }
-
-  /** The next text may complete a token that begins at the end of this one. */
-  #markTail(text: string, marker: string): string {
-    let marked = text;
-    for (let length = Math.min(this.#longest - 1, text.length); length >= 1; length--) {
-      const tail = marked.slice(marked.length - length);
-      if (this.#starts.has(tail)) marked = marked.slice(0, -length) + tail[0]! + marker + tail.slice(1);
+  /** The text as it reads, with the marker inside each control token that holds something of others. */
+  finish(painted: string, { paint, marker }: Marking): string {
+    const text = paint.plain(painted);
+    const marks: number[] = [];
+    let start = 0;
+    for (let place = 0; place < text.length; place++) {
+      if (painted.charCodeAt(place) === text.charCodeAt(place)) continue;
+      for (start = Math.max(start, place - this.#longest + 1); start <= place; start++) {
+        if (this.#begins[text.charCodeAt(start)] === 0) continue;
+        const token = this.#trie.longestAt(text, start);
+        if (token === undefined || start + token.length <= place) continue;
+        // Never inside a token of the template's own that stands before this place.
+        const mark = start < place ? place : start + String.fromCodePoint(text.codePointAt(start)!).length;
+        if (mark !== marks.at(-1)) marks.push(mark);
+      }
     }
-    return marked;
-  }
-
-  /** The text before may have begun a token that ends here, or goes on behind. */
-  #markHead(text: string, marker: string): string {
-    const isInside =
-      text.length < this.#longest && /\W/.test(text) && this.#tokens.some((token) => token.includes(text));
-    for (let length = Math.min(this.#longest - 1, text.length); length >= 1 && !isInside; length--) {
-      if (this.#ends.has(text.slice(0, length))) return marker + text;
-    }
-    return isInside ? marker + text : text;
+    const ends = [...marks, text.length];
+    return ends.map((end, i) => text.slice(ends[i - 1] ?? 0, end)).join(marker);
   }
 }

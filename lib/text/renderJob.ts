@@ -1,12 +1,12 @@
 /** Renders one chat. Runs on any thread: everything it needs is in the job, which can be copied between threads. */
 import { describeError } from "../weights/json.js";
 import { globalNames } from "./jinja/globals.js";
-import type { ControlTokens } from "./jinja/forgery.js";
 import { render } from "./jinja/interpreter.js";
 import { valueOf } from "./jinja/json.js";
+import type { Paint } from "./jinja/paint.js";
 import { type Block, parseTemplate, variablesAssigned, variablesRead } from "./jinja/syntax.js";
 import { TemplateError, type Value } from "./jinja/values.js";
-import { PlainText, unusedMarker } from "./plainText.js";
+import { type Marking, PlainText } from "./plainText.js";
 
 export interface RenderJob {
   /** Jinja text. */
@@ -42,10 +42,21 @@ export function renderChat(job: RenderJob): RenderedChat {
     const { body, reads } = parse(job.source);
     requireRead(job.given, reads, body);
     if (job.controlTexts.length === 0) return { text: render(body, plainValues(job)) };
-    const { values, controls } = markedValues(job);
-    return { text: render(body, values, { controls }), marker: controls.marker };
+    const rules = rulesOf(job.controlTexts);
+    const marking = rules.markingFor([job.source, job.variables]);
+    return { text: renderMarked(job, body, rules, marking), marker: marking.marker };
   } catch (cause) {
     return { error: describe(cause).slice(0, maxErrorLength) };
+  }
+}
+
+function renderMarked(job: RenderJob, body: Block, rules: PlainText, marking: Marking): string {
+  const { paint } = marking;
+  try {
+    return rules.finish(render(body, paintedValues(job, paint), { paint }), marking);
+  } catch (cause) {
+    if (cause instanceof TemplateError) throw new TemplateError(paint.plain(cause.message), { cause });
+    throw cause;
   }
 }
 
@@ -56,40 +67,25 @@ function plainValues({ variables }: RenderJob): ReadonlyMap<string, Value> {
 /** Roles whose texts may hold control tokens: the application's own, and what the model wrote. */
 const trustedRoles: ReadonlySet<unknown> = new Set(["system", "developer", "assistant"]);
 
-/** Longer texts are never the same as a template's own (jinja/forgery.ts). */
-const maxForeignLength = 256;
-
 let plainText: { readonly key: string; readonly rules: PlainText } | undefined;
 
-/** Values with a marker in every control token that is spelled by somebody else than those roles, the names of tokens aside. */
-function markedValues({ source, variables, controlTexts }: RenderJob): {
-  readonly values: ReadonlyMap<string, Value>;
-  readonly controls: ControlTokens;
-} {
+function rulesOf(controlTexts: readonly string[]): PlainText {
   const key = controlTexts.join("\n");
   if (plainText?.key !== key) plainText = { key, rules: new PlainText(controlTexts) };
-  const { rules } = plainText;
-  const marker = unusedMarker([source, variables]);
-  const foreign = new Set<string>();
-  const mark = (text: string): string => {
-    const marked = rules.mark(text, marker);
-    if (marked.length <= maxForeignLength) foreign.add(marked);
-    return marked;
-  };
+  return plainText.rules;
+}
+
+/** Values in which everything is painted that somebody else than those roles wrote, the names of tokens aside. */
+function paintedValues({ variables }: RenderJob, paint: Paint): ReadonlyMap<string, Value> {
+  const change = (text: string): string => paint.paint(text);
   const values = Object.entries(variables).map(([name, value]): [string, Value] => {
-    if (name !== "messages") return [name, valueOf(value, name, /_tokens?$/.test(name) ? undefined : mark)];
+    if (name !== "messages") return [name, valueOf(value, name, /_tokens?$/.test(name) ? undefined : change)];
     const messages = (value as readonly { readonly role: string }[]).map((message, i) =>
-      valueOf(message, `messages[${i}]`, trustedRoles.has(message.role) ? undefined : mark),
+      valueOf(message, `messages[${i}]`, trustedRoles.has(message.role) ? undefined : change),
     );
     return [name, messages];
   });
-  const controls = {
-    marker,
-    find: (text: string) => rules.find(text),
-    mark: (text: string) => rules.markSpelled(text, marker),
-    foreign,
-  };
-  return { values: new Map(values), controls };
+  return new Map(values);
 }
 
 function describe(cause: unknown): string {

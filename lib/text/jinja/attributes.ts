@@ -74,9 +74,9 @@ const changesDict = new Set(["clear", "pop", "popitem", "setdefault", "update"])
 
 function methodOf(value: Value, name: string, budget: Budget): Callable | undefined {
   const bind = <T>(method: Bound<T> | undefined, owner: T): Callable | undefined =>
-    method && new Callable(name, (args) => method(owner, args, budget), value);
+    method && new Callable(name, (args) => method(owner, args, budget));
   const items = sequenceOf(value);
-  if (typeof value === "string") return bind(stringMethods.get(name), value);
+  if (typeof value === "string") return bind(textMethod(name, budget), value);
   if (isDict(value) ? changesDict.has(name) : items && changesList.has(name)) {
     return new Callable(name, () => {
       throw new TemplateError(`${name}() would change a ${typeName(value)}, which a chat template cannot`);
@@ -84,6 +84,13 @@ function methodOf(value: Value, name: string, budget: Budget): Callable | undefi
   }
   if (isDict(value)) return bind(dictMethods.get(name), value);
   return items && bind(listMethods.get(name), items);
+}
+
+/** A method that reads texts as they are, whoever wrote them; `join` only puts them side by side. */
+function textMethod(name: string, { paint }: Budget): Bound<string> | undefined {
+  const method = stringMethods.get(name);
+  if (!method || !paint || name === "join") return method;
+  return (text, args, budget) => paint.guard((on, given) => method(on as string, given, budget), text, args);
 }
 
 function ownItem(value: Value, key: Value, budget: Budget): Value | undefined {

@@ -1,8 +1,9 @@
 /**
- * Bounds of one rendering: steps, characters and list items, each alone and in sum. A template is untrusted, and what it may
+ * What the operations of one rendering share: how texts read, and its bounds. Bounds are steps, characters and list items, each alone and in sum. A template is untrusted, and what it may
  * build decides how long it takes and whether V8 survives it: strings of 2^29 characters and arrays of 2^27 elements abort
  * the process, from any thread. All sums stay far below the heap that the rendering thread has.
  */
+import type { Paint } from "./paint.js";
 import { TemplateError, type Value } from "./values.js";
 
 /** One string, in UTF-16 units: about 4 million tokens. */
@@ -19,6 +20,14 @@ export class Budget {
   #steps = 0;
   #characters = 0;
   #items = 0;
+
+  /** @param paint of texts that others wrote; undefined if all are the template's own */
+  constructor(readonly paint?: Paint) {}
+
+  /** A text as it reads, whoever wrote it. */
+  plain(text: string): string {
+    return this.paint?.plain(text) ?? text;
+  }
 
   /** Counts work that has no size. */
   step(): void {

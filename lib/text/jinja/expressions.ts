@@ -3,7 +3,6 @@ import { noArguments } from "./arguments.js";
 import { attributeOf, call, itemOf, sliceOf } from "./attributes.js";
 import type { Budget } from "./budget.js";
 import { filterNamed, hasFilter } from "./filters.js";
-import type { Forgery } from "./forgery.js";
 import { binary, signed } from "./operators.js";
 import { noItem, testOfFilter } from "./rewriting.js";
 import type { Scope } from "./scope.js";
@@ -11,9 +10,7 @@ import { type Binary, type FilterName, isExpression, type Node, pathOf } from ".
 import { holds } from "./tests.js";
 import {
   type Arguments,
-  Callable,
   Float,
-  Generator,
   isDict,
   isTrue,
   iterate,
@@ -42,17 +39,9 @@ function isJoined(
 
 export class Expressions {
   readonly #budget: Budget;
-  readonly #marker: string | undefined;
-  readonly #forgery: Forgery | undefined;
 
-  /**
-   * @param marker a character that `tojson(ensure_ascii=true)` leaves alone
-   * @param forgery watches operations on texts; undefined if nothing can be forged
-   */
-  constructor(budget: Budget, marker: string | undefined, forgery: Forgery | undefined) {
+  constructor(budget: Budget) {
     this.#budget = budget;
-    this.#marker = marker;
-    this.#forgery = forgery;
   }
 
   /** The arguments of a call, evaluated from left to right. */
@@ -80,27 +69,10 @@ export class Expressions {
     if (name.type !== "Identifier") throw new TemplateError("expected the name of a filter after |");
     const test = testOfFilter(name.value);
     if (test) return holds(test.name, value, this.arguments(nodes, scope), this.#budget) !== test.negate;
-    const context = { budget: this.#budget, marker: this.#marker, filterNamed };
-    const run = filterNamed(name.value);
-    return this.#guard((on, args) => run(on, args, context), value, this.arguments(nodes, scope));
-  }
-
-  /** An operation that may make a control token of the texts that it is given. */
-  #guard(operation: (subject: Value, args: Arguments) => Value, subject: Value, args: Arguments): Value {
-    return this.#forgery ? this.#forgery.guard(operation, subject, args) : operation(subject, args);
-  }
-
-  #call(callee: Value, path: string | undefined, args: Arguments): Value {
-    if (!(callee instanceof Callable) || callee.owner === undefined) return call(callee, path, args);
-    const { name, owner } = callee;
-    const method = (on: Value): Value =>
-      on === owner ? callee : attributeOf(on, name, () => path, this.#budget);
-    // The guard may call again, and a generator gives its items once.
-    const positional = args.positional.map((item) =>
-      name === "join" && item instanceof Generator ? iterate(item, this.#budget) : item,
-    );
-    const kept = { positional, named: args.named };
-    return this.#guard((on, given) => call(method(on), path, given), owner, kept);
+    return filterNamed(name.value)(value, this.arguments(nodes, scope), {
+      budget: this.#budget,
+      filterNamed,
+    });
   }
 
   /** The value of an expression. @throws TemplateError */
@@ -113,7 +85,6 @@ export class Expressions {
         return value === undefined ? new Undefined(`'${node.value}' is undefined`) : value;
       }
       case "StringLiteral":
-        this.#forgery?.addLiteral(node.value);
         return node.value;
       case "IntegerLiteral":
         return node.value;
@@ -137,7 +108,7 @@ export class Expressions {
         return this.#member(node, scope);
       case "CallExpression": {
         const args = this.arguments(node.args, scope);
-        return this.#call(this.evaluate(node.callee, scope), pathOf(node.callee), args);
+        return call(this.evaluate(node.callee, scope), pathOf(node.callee), args);
       }
       case "FilterExpression":
         return this.filter(this.evaluate(node.operand, scope), node.filter, scope);
@@ -175,12 +146,7 @@ export class Expressions {
   }
 
   #operate(node: Binary, left: Value, right: Value): Value {
-    const operator = node.operator.value;
-    const run = (on: Value, other: Value): Value =>
-      binary(operator, on, other, (side) => pathOf(node[side]), this.#budget);
-    if (operator !== "%") return run(left, right);
-    const args = { positional: [right], named: noArguments.named };
-    return this.#guard((on, { positional: [other] }) => run(on, other!), left, args);
+    return binary(node.operator.value, left, right, (side) => pathOf(node[side]), this.#budget);
   }
 
   /** `a < b < c` is `a < b and b < c` with b evaluated once; the library has it as `(a < b) < c`. */
@@ -226,7 +192,7 @@ export class Expressions {
     if (property.type === "SliceExpression") {
       const parts = [property.start, property.stop, property.step];
       const bounds = parts.map((part) => part && this.evaluate(part, scope));
-      return this.#guard((on) => sliceOf(on, bounds, this.#budget), object, noArguments);
+      return sliceOf(object, bounds, this.#budget);
     }
     if (!computed && property.type === "Identifier")
       return attributeOf(object, property.value, path, this.#budget);

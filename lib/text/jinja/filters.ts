@@ -35,7 +35,24 @@ export function hasFilter(name: Value): boolean {
 export function filterNamed(name: string): Filter {
   const filter = filters.get(name) ?? listFilters.get(name);
   if (!filter) throw new TemplateError(`there is no filter named '${name}'`);
-  return filter;
+  return readers.has(name) ? readsPlain(filter, decoders.has(name)) : filter;
+}
+
+/** Filters that look at the characters of a text; the others take it as a whole, or letter by letter. */
+const readers: ReadonlySet<string> = new Set([
+  ...["upper", "lower", "capitalize", "title", "wordcount", "int", "float", "indent", "truncate", "wordwrap"],
+  ...["striptags", "trim", "center", "replace", "format", "fromjson"],
+]);
+/** Filters that make characters of others: "<" of "&lt;". */
+const decoders: ReadonlySet<string> = new Set(["striptags", "fromjson"]);
+
+/** The filter for texts that others had a hand in (paint.ts). */
+function readsPlain(filter: Filter, isDecoder: boolean): Filter {
+  return (value, args, context) => {
+    const { paint } = context.budget;
+    const run = (on: Value, given: Arguments): Value => filter(on, given, context);
+    return paint ? paint.guard(run, value, args, isDecoder) : run(value, args);
+  };
 }
 
 const onText =
@@ -89,10 +106,11 @@ function escape(value: Value, args: Arguments, { budget }: FilterContext): Value
   new Reader("escape", [], args);
   const text = textOf(value, budget);
   budget.string(5 * text.length);
-  return text.replace(/[&<>'"]/g, (character) => htmlEscapes[character]!);
+  const quote = (part: string): string => part.replace(/[&<>'"]/g, (character) => htmlEscapes[character]!);
+  return budget.paint?.rewrite(text, quote) ?? quote(text);
 }
 
-function tojson(value: Value, args: Arguments, { budget, marker }: FilterContext): Value {
+function tojson(value: Value, args: Arguments, { budget }: FilterContext): Value {
   const read = new Reader("tojson", ["ensure_ascii", "indent", "separators", "sort_keys"], args);
   const level = read.value("indent", null);
   const separators = read.value("separators", null);
@@ -110,7 +128,6 @@ function tojson(value: Value, args: Arguments, { budget, marker }: FilterContext
     itemSeparator: item,
     keySeparator: key,
     sortKeys: read.flag("sort_keys", false),
-    marker,
   };
   return toJson(value, style, budget);
 }

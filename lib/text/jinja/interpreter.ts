@@ -2,11 +2,11 @@
 import { call } from "./attributes.js";
 import { Budget, TextBuilder } from "./budget.js";
 import { Expressions } from "./expressions.js";
-import { type ControlTokens, Forgery } from "./forgery.js";
 import { globalFunctions } from "./globals.js";
 import { generate } from "./listFilters.js";
 import { Loop, loopAttributes } from "./loop.js";
 import { bindParameters, readsName } from "./macros.js";
+import type { Paint } from "./paint.js";
 import { Scope } from "./scope.js";
 import {
   type Block,
@@ -30,8 +30,8 @@ type Flow = "break" | "continue" | undefined;
 
 export interface RenderOptions {
   readonly now?: Date;
-  /** Tokens that the template must not make of what others wrote. */
-  readonly controls?: ControlTokens | undefined;
+  /** How texts of others are told from the template's; in the result as well. Undefined if nobody asks. */
+  readonly paint?: Paint | undefined;
 }
 
 /** Renders a template. @throws TemplateError, or RangeError where V8's stack is too small for its nesting */
@@ -45,14 +45,14 @@ export function render(
 }
 
 class Interpreter {
-  readonly #budget = new Budget();
+  readonly #budget: Budget;
   readonly #globals: ReadonlyMap<string, Value>;
   readonly #expressions: Expressions;
 
-  constructor({ now = new Date(), controls }: RenderOptions) {
+  constructor({ now = new Date(), paint }: RenderOptions) {
+    this.#budget = new Budget(paint);
     this.#globals = globalFunctions(this.#budget, now);
-    const forgery = controls && new Forgery(controls, this.#budget);
-    this.#expressions = new Expressions(this.#budget, controls?.marker, forgery);
+    this.#expressions = new Expressions(this.#budget);
   }
 
   run(body: Block, variables: ReadonlyMap<string, Value>): string {

@@ -1,5 +1,6 @@
 /** JSON of templates: values from JavaScript, `tojson` as transformers defines it (Python's json.dumps), `fromjson`. */
 import { type Budget, TextBuilder } from "./budget.js";
+import type { Paint } from "./paint.js";
 import { floatText, intText } from "./text.js";
 import { Float, isDict, type Key, sequenceOf, TemplateError, typeName, type Value } from "./values.js";
 
@@ -35,18 +36,18 @@ export interface JsonStyle {
   readonly itemSeparator: string;
   readonly keySeparator: string;
   readonly sortKeys: boolean;
-  /** A character that ensureAscii leaves alone, because it is taken out of the prompt later. */
-  readonly marker: string | undefined;
 }
 
 /** @throws TemplateError for values that JSON does not have */
 export function toJson(value: Value, style: JsonStyle, budget: Budget): string {
   const out = new TextBuilder(budget);
-  write(value, 0, style, out);
+  write(value, 0, { ...style, paint: budget.paint }, out);
   return out.toString();
 }
 
-function write(value: Value, depth: number, style: JsonStyle, out: TextBuilder): void {
+type Style = JsonStyle & { readonly paint: Paint | undefined };
+
+function write(value: Value, depth: number, style: Style, out: TextBuilder): void {
   const items = sequenceOf(value);
   if (items) {
     writeItems(["[", "]"], items, depth, style, out, (item) => write(item, depth + 1, style, out));
@@ -67,7 +68,7 @@ function writeItems<T>(
   [open, close]: readonly [string, string],
   items: readonly T[],
   depth: number,
-  { indent, itemSeparator }: JsonStyle,
+  { indent, itemSeparator }: Style,
   out: TextBuilder,
   writeItem: (item: T) => void,
 ): void {
@@ -86,7 +87,7 @@ function writeItems<T>(
   out.add(close);
 }
 
-function scalar(value: Value, style: JsonStyle): string {
+function scalar(value: Value, style: Style): string {
   if (typeof value === "string") return quote(value, style);
   if (typeof value === "boolean" || value === null) return String(value);
   if (typeof value === "number") return intText(value);
@@ -101,12 +102,13 @@ function keyText(key: Key): string {
   return typeof key === "number" ? intText(key) : String(key);
 }
 
-function quote(text: string, { ensureAscii, marker }: JsonStyle): string {
-  const json = JSON.stringify(text);
-  if (!ensureAscii) return json;
-  return json.replace(/[\x7f-\uffff]/g, (unit) =>
-    unit === marker ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+function quote(text: string, { ensureAscii, paint }: Style): string {
+  const escape = (part: string): string => {
+    const json = JSON.stringify(part).slice(1, -1);
+    if (!ensureAscii) return json;
+    return json.replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  };
+  return `"${paint?.rewrite(text, escape) ?? escape(text)}"`;
 }
 
 /** @throws TemplateError if the text is not JSON */

@@ -26,8 +26,6 @@ import {
 /** What filters share within one rendering. */
 export interface FilterContext {
   readonly budget: Budget;
-  /** A character that tojson leaves alone; see JsonStyle. */
-  readonly marker: string | undefined;
   /** @throws TemplateError if there is no such filter */
   readonly filterNamed: (name: string) => Filter;
 }
@@ -118,7 +116,8 @@ function unique(value: Value, args: Arguments, { budget }: FilterContext): Value
   return generate(function* () {
     const seen = new Set<Value>();
     for (const item of pull(value, budget)) {
-      const key = keyOf(foldCase(get(item), isCaseSensitive, budget), budget);
+      const value = foldCase(get(item), isCaseSensitive, budget);
+      const key = keyOf(typeof value === "string" ? budget.plain(value) : value, budget);
       if (seen.has(key)) continue;
       budget.items(1);
       seen.add(key);

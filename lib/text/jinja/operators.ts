@@ -1,8 +1,10 @@
 /** The operators of expressions, as Python has them. */
+import { noArguments } from "./arguments.js";
 import type { Budget } from "./budget.js";
 import { percentFormat } from "./printf.js";
 import { textOf } from "./text.js";
 import {
+  type Arguments,
   compare,
   equals,
   Float,
@@ -66,7 +68,7 @@ function concatenate(left: string, right: string, budget: Budget): string {
 
 /** `+`, `*` and `%` of strings and lists. */
 function combine(operator: string, left: Value, right: Value, budget: Budget): Value | undefined {
-  if (operator === "%" && typeof left === "string") return percentFormat(left, right, budget);
+  if (operator === "%" && typeof left === "string") return formatted(left, right, budget);
   if (operator === "*") return repeat(left, right, budget) ?? repeat(right, left, budget);
   if (operator !== "+") return undefined;
   if (typeof left === "string" && typeof right === "string") return concatenate(left, right, budget);
@@ -74,6 +76,13 @@ function combine(operator: string, left: Value, right: Value, budget: Budget): V
   if (!a || !b || isList(left) !== isList(right)) return undefined;
   budget.items(a.length + b.length);
   return isList(left) ? [...a, ...b] : new Tuple([...a, ...b]);
+}
+
+function formatted(format: string, value: Value, budget: Budget): Value {
+  const run = (on: Value, { positional: [given] }: Arguments): Value =>
+    percentFormat(on as string, given!, budget);
+  const args = { positional: [value], named: noArguments.named };
+  return budget.paint ? budget.paint.guard(run, format, args) : run(format, args);
 }
 
 function repeat(value: Value, times: Value, budget: Budget): Value | undefined {
@@ -136,7 +145,7 @@ export function contains(container: Value, item: Value, budget: Budget): boolean
       throw new TemplateError(`'in <string>' requires string as left operand, not ${typeName(item)}`);
     }
     budget.characters(container.length + item.length);
-    return container.includes(item);
+    return container.includes(item) || budget.plain(container).includes(budget.plain(item));
   }
   if (isDict(container)) return !(item instanceof Undefined) && container.has(keyIn(container, item, budget));
   for (const other of pull(container, budget)) if (equals(other, item, budget)) return true;

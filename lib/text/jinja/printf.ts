@@ -77,7 +77,10 @@ function percentText(
     throw new TemplateError(`%${kind} format: a real number is required, not ${typeName(value)}`);
   }
   if (kind === "c") {
-    if (Number.isInteger(number) && number >= 0 && number <= 0x10ffff) return String.fromCodePoint(number);
+    if (Number.isInteger(number) && number >= 0 && number <= 0x10ffff) {
+      const character = String.fromCodePoint(number);
+      return budget.paint?.paint(character) ?? character; // nobody knows who wrote the number
+    }
     throw new TemplateError("%c format: the code of a character is an integer below 0x110000");
   }
   const text = numberText(kind, number, precision ?? 6, precision ?? 0, budget);

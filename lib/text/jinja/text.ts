@@ -23,60 +23,60 @@ export function textOf(value: Value, budget: Budget): string {
   if (typeof value === "number") return intText(value);
   if (value instanceof Undefined) return "";
   const out = new TextBuilder(budget);
-  writeRepr(value, out);
+  writeRepr(value, out, budget);
   return out.toString();
 }
 
 /** Python's `repr`. */
 export function reprOf(value: Value, budget: Budget): string {
   const out = new TextBuilder(budget);
-  writeRepr(value, out);
+  writeRepr(value, out, budget);
   return out.toString();
 }
 
-function writeRepr(value: Value, out: TextBuilder): void {
-  if (typeof value === "string") out.add(stringRepr(value));
+function writeRepr(value: Value, out: TextBuilder, budget: Budget): void {
+  if (typeof value === "string") out.add(stringRepr(value, budget));
   else if (typeof value === "number") out.add(intText(value));
   else if (typeof value === "boolean") out.add(value ? "True" : "False");
   else if (value === null) out.add("None");
   else if (value instanceof Float) out.add(floatText(value.value));
   else if (value instanceof Undefined) out.add("Undefined");
-  else if (value instanceof View) writeView(value, out);
+  else if (value instanceof View) writeView(value, out, budget);
   else if (value instanceof Generator) {
     throw new TemplateError(`the text of a ${value.name} is an address in memory: use it with "| list"`);
-  } else if (isDict(value) || value instanceof Namespace) writeDict(value, out);
-  else if (isList(value) || value instanceof Tuple) writeSequence(value, out);
+  } else if (isDict(value) || value instanceof Namespace) writeDict(value, out, budget);
+  else if (isList(value) || value instanceof Tuple) writeSequence(value, out, budget);
   else if (value instanceof Callable) {
     throw new TemplateError(`the text of the function ${value.name} is an address in memory: call it`);
   } else out.add(`<${typeName(value)}>`);
 }
 
-function writeSequence(value: readonly Value[] | Tuple, out: TextBuilder): void {
+function writeSequence(value: readonly Value[] | Tuple, out: TextBuilder, budget: Budget): void {
   const items = sequenceOf(value)!;
   out.add(isList(value) ? "[" : "(");
   for (const [i, item] of items.entries()) {
     if (i > 0) out.add(", ");
-    writeRepr(item, out);
+    writeRepr(item, out, budget);
   }
   out.add(isList(value) ? "]" : items.length === 1 ? ",)" : ")");
 }
 
-function writeView({ name, items, text }: View, out: TextBuilder): void {
+function writeView({ name, items, text }: View, out: TextBuilder, budget: Budget): void {
   if (name === "range" && text === undefined) throw new TemplateError("a slice of a range has no text here");
   out.add(text ?? `${name}(`);
   if (text !== undefined) return;
-  writeSequence(items, out);
+  writeSequence(items, out, budget);
   out.add(")");
 }
 
-function writeDict(value: Dict | Namespace, out: TextBuilder): void {
+function writeDict(value: Dict | Namespace, out: TextBuilder, budget: Budget): void {
   out.add(isDict(value) ? "{" : "<Namespace {");
   let separator = "";
   for (const [key, item] of isDict(value) ? value : value.fields) {
     out.add(separator);
-    writeRepr(key, out);
+    writeRepr(key, out, budget);
     out.add(": ");
-    writeRepr(item, out);
+    writeRepr(item, out, budget);
     separator = ", ";
   }
   out.add(isDict(value) ? "}" : "}>");
@@ -84,16 +84,18 @@ function writeDict(value: Dict | Namespace, out: TextBuilder): void {
 
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-function stringRepr(text: string): string {
-  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+function stringRepr(text: string, { paint }: Budget): string {
+  const read = paint?.plain(text) ?? text;
+  const quote = read.includes("'") && !read.includes('"') ? '"' : "'";
   // Python prints what Unicode calls printable as it is: no controls, format characters, separators but the space.
-  const body = text.replace(/[\\'"]|(?! )[\p{C}\p{Z}]/gu, (character) => {
-    if (character === "'" || character === '"') return character === quote ? `\\${character}` : character;
-    const code = character.codePointAt(0)!;
-    const [letter, width] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
-    return escapes[character] ?? `\\${letter}${code.toString(16).padStart(width, "0")}`;
-  });
-  return quote + body + quote;
+  const escape = (part: string): string =>
+    part.replace(/[\\'"]|(?! )[\p{C}\p{Z}]/gu, (character) => {
+      if (character === "'" || character === '"') return character === quote ? `\\${character}` : character;
+      const code = character.codePointAt(0)!;
+      const [letter, width] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+      return escapes[character] ?? `\\${letter}${code.toString(16).padStart(width, "0")}`;
+    });
+  return quote + (paint?.rewrite(text, escape) ?? escape(text)) + quote;
 }
 
 export function intText(value: number): string {

@@ -151,7 +151,7 @@ function without(text: string, open: string, close: string): string {
 }
 
 function quoteUrl(value: Value, isQuery: boolean, budget: Budget): string {
-  const text = textOf(value, budget);
+  const text = budget.plain(textOf(value, budget)); // what is quoted spells no token
   budget.string(9 * text.length);
   if (/\p{Cs}/u.test(text)) throw new TemplateError("urlencode: the text has half a surrogate pair");
   const quoted = encodeURIComponent(text).replace(

@@ -64,11 +64,9 @@ export interface Arguments {
 
 /** A macro, method or global function. */
 export class Callable {
-  /** @param owner the value whose method it is; undefined for other functions */
   constructor(
     readonly name: string,
     readonly call: (args: Arguments) => Value,
-    readonly owner?: Value,
   ) {}
 }
 
@@ -192,12 +190,15 @@ export function equals(a: Value, b: Value, budget: Budget): boolean {
   if (typeof a === "string" && typeof b === "string") {
     if (a.length !== b.length) return false;
     budget.characters(a.length);
-    return a === b;
+    return a === b || budget.plain(a) === budget.plain(b);
   }
   if (a instanceof Undefined) return b instanceof Undefined;
   if (isDict(a) && isDict(b)) {
     if (a.size !== b.size) return false;
-    return [...a].every(([key, value]) => b.has(key) && equals(value, b.get(key)!, budget));
+    return [...a].every(([key, value]) => {
+      const other = keyIn(b, key, budget);
+      return b.has(other) && equals(value, b.get(other)!, budget);
+    });
   }
   const [p, q] = [sequenceOf(a), sequenceOf(b)];
   if (a instanceof View && b instanceof View && a.name === "range" && b.name === "range") {
@@ -221,7 +222,8 @@ export function compare(a: Value, b: Value, budget: Budget): number {
   if (x !== undefined && y !== undefined) return x - y;
   if (typeof a === "string" && typeof b === "string") {
     budget.characters(Math.min(a.length, b.length));
-    return a < b ? -1 : a > b ? 1 : 0;
+    const [p, q] = [budget.plain(a), budget.plain(b)];
+    return p < q ? -1 : p > q ? 1 : 0;
   }
   const [p, q] = [sequenceOf(a), sequenceOf(b)];
   if (p && q && isList(a) === isList(b)) {
@@ -240,6 +242,10 @@ export function compare(a: Value, b: Value, budget: Budget): number {
 export function keyIn(dict: Dict, value: Value, budget: Budget): Key {
   const key = keyOf(value, budget);
   if (dict.has(key)) return key;
+  if (typeof key === "string" && budget.paint) {
+    const spelled = [budget.paint.plain(key), budget.paint.paint(key)];
+    return spelled.find((other) => dict.has(other)) ?? key;
+  }
   const other = typeof key === "boolean" ? Number(key) : key === 1 ? true : key === 0 ? false : key;
   return dict.has(other) ? other : key;
 }
