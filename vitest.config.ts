@@ -13,6 +13,7 @@ const simtTests = [
   "test/native/lifecycle.test.ts",
   "test/native/progress.test.ts",
   "test/native/threads.test.ts",
+  "test/native/trace.test.ts",
   "test/models/goldens.test.ts",
   "test/models/simt.test.ts",
   "test/weights/weightFile.test.ts",

@@ -26,6 +26,7 @@ export * from "./errors.js";
 export { Device, type DeviceChoice, type DeviceName, type DeviceOptions } from "./device.js";
 export { Stream } from "./stream.js";
 export { Graph } from "./graph.js";
+export { Trace, type TraceOptions, type TraceRow } from "./trace.js";
 export { Scope } from "./scope.js";
 export { type Memory, Tensor } from "./tensor.js";
 export { type DType, type FloatDType, type HostArray, toBfloat16, toFloat32 } from "./dtype.js";

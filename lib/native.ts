@@ -1,7 +1,7 @@
 /**
  * The typed face of the addon: every native function, and the promises that the addon settles. The addon is loaded when it is first
  * used, so that an import never fails for want of it. Handles are numbers that
- * native/bind/handles.h checks; only lib/{device,stream,graph,tensor}.ts, lib/weights/weightFile.ts and
+ * native/bind/handles.h checks; only lib/{device,stream,graph,tensor,trace}.ts, lib/weights/weightFile.ts and
  * lib/text/timeLimit.ts call these directly; ops go through `Stream.run`.
  */
 import type { FloatDType } from "./dtype.js";
@@ -92,6 +92,10 @@ interface Native {
   ): void;
   read(stream: Handle, memory: Handle, byteOffset: number, bytes: number, token: number): void;
   synchronize(stream: Handle, token: number): void;
+  /** Throws while the stream has one that has not ended. */
+  beginTrace(stream: Handle, maxRows: number): void;
+  /** Settles with what lib/trace.ts reads. */
+  endTrace(stream: Handle, token: number): void;
   hold(open: boolean): void;
   beginCapture(stream: Handle): void;
   endCapture(stream: Handle): Handle;

@@ -13,6 +13,7 @@ import { Graph } from "./graph.js";
 import { abandonWaiters, type ArgumentKind, type Handle, native, type NativeOp, settle } from "./native.js";
 import { Arena, type Scope } from "./scope.js";
 import type { Tensor } from "./tensor.js";
+import { Trace, type TraceOptions } from "./trace.js";
 
 interface ArgumentTypes {
   readonly tensor: Tensor;
@@ -124,6 +125,20 @@ export class Stream {
       throw error;
     }
     return Graph.create(native.endCapture(this.handle), this.device);
+  }
+
+  /**
+   * Begins to record the commands that are queued from now on: ops, copies between host and device, and the ops of replayed graphs,
+   * each with its kernel, start and duration. `trace.end()` gives the rows. A stream has one trace at a time.
+   *
+   * Commands run as they would without a trace, with two exceptions. On a GPU two events surround every command, which cost it about a
+   * microsecond each between the commands; and a graph is replayed command by command, so that every one has its row: the
+   * gaps between the rows are wider than those within a CUDA graph.
+   *
+   * @throws ArgumentTypeError while another trace is open or a capture runs; ArgumentRangeError for maxRows; ClosedError
+   */
+  trace(options: TraceOptions = {}): Trace {
+    return Trace.begin(this.handle, options);
   }
 
   /** Waits until everything queued so far has run. @throws ExecutionError, ClosedError */

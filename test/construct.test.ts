@@ -9,6 +9,7 @@ const uses: Readonly<Record<string, string>> = {
   Tensor: "stream.fromArray",
   Memory: "device.allocate",
   Graph: "stream.capture",
+  Trace: "stream.trace()",
   Scope: "stream.scope()",
   Tokenizer: "Tokenizer.load",
 };

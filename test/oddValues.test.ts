@@ -16,6 +16,7 @@ import * as exported from "../lib/index.js";
 import { Scope } from "../lib/scope.js";
 import { Stream } from "../lib/stream.js";
 import { Tensor } from "../lib/tensor.js";
+import { Trace } from "../lib/trace.js";
 import { goldenFolder, loadLLM, modelFolder } from "./engine/llm/checkpoints.js";
 import { openTestDevice } from "./support/devices.js";
 import { type Call, faultOf, faultsOf, methodsOf } from "./support/oddValues.js";
@@ -123,7 +124,7 @@ describe("loading", () => {
 });
 
 it("has every export in a table", () => {
-  const classes = ["LLM", "Device", "Stream", "Tensor", "Graph", "Scope", "Tokenizer"];
+  const classes = ["LLM", "Device", "Stream", "Tensor", "Graph", "Trace", "Scope", "Tokenizer"];
   const functions = ["generate", "ops", "toBfloat16", "toFloat32"];
   const isError = ([, value]: [string, unknown]) =>
     typeof value === "function" && value.prototype instanceof Error;
@@ -162,6 +163,7 @@ describe("the typed layer", () => {
         fromArray: { dtype: "f32", "shape|data": [2], data: new Float32Array(2) },
         scope: {},
         capture: { body: () => undefined },
+        trace: { "options|trace": { maxRows: 4 } },
         synchronize: {},
         readBytes: { tensor: x, "bytes|native call": 32 },
         dispose: {},
@@ -184,6 +186,7 @@ describe("the typed layer", () => {
       },
     ],
     [Graph as never, graph, { replay: { stream }, dispose: {} }],
+    [Trace as never, device.createStream().trace(), { end: {} }],
     [Scope as never, stream.scope(), { close: {} }],
     [x.memory.constructor as never, device.allocate(64), { dispose: {} }],
   ];

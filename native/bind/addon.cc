@@ -97,6 +97,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   method<on_error>(env, exports, "onError");
   register_devices(env, exports);
   register_streams(env, exports);
+  register_traces(env, exports);
   register_ops(env, exports);
   return exports;
 }

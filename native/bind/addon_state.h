@@ -52,6 +52,7 @@ Napi::Value guard(Napi::Env env, const Body& body) {
 
 void register_devices(Napi::Env env, Napi::Object exports);
 void register_streams(Napi::Env env, Napi::Object exports);
+void register_traces(Napi::Env env, Napi::Object exports);
 void register_ops(Napi::Env env, Napi::Object exports);
 
 /// A method `fn(info)` under `name`, guarded.

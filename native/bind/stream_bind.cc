@@ -50,7 +50,9 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   std::vector<std::byte> snapshot(bytes, bytes + array.ByteLength());
   state.streams.get(number(info, 0))
       ->host([to, snapshot = std::move(snapshot)](Executor& executor, const StreamFailure* failure) {
-        if (!failure) executor.copy_from_host(to.data, snapshot.data(), snapshot.size());
+        if (failure) return;
+        executor.copy("write", snapshot.size(),
+                      [&] { executor.copy_from_host(to.data, snapshot.data(), snapshot.size()); });
       });
   return info.Env().Undefined();
 }
@@ -62,7 +64,8 @@ Napi::Value copy_file(const Napi::CallbackInfo& info) {
   const size_t offset = byte_count(info, 2), bytes = byte_count(info, 5);
   const Range to = range_of(state, number(info, 3), byte_count(info, 4), bytes);
   state.streams.get(number(info, 0))->host([=](Executor& executor, const StreamFailure* failure) {
-    if (!failure) executor.copy_from_file(to.data, *file, offset, bytes);
+    if (failure) return;
+    executor.copy("copyFile", bytes, [&] { executor.copy_from_file(to.data, *file, offset, bytes); });
   });
   return info.Env().Undefined();
 }
@@ -80,7 +83,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
     result->token = token;
     try {
       result->data.resize(bytes);
-      executor.copy_to_host(result->data.data(), from.data, bytes);
+      executor.copy("read", bytes, [&] { executor.copy_to_host(result->data.data(), from.data, bytes); });
       executor.then([=](const StreamFailure* late) {
         settler->post(late ? failed(token, *late) : std::move(*result));
       });

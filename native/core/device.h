@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "core/command_list.h"
 #include "core/dtype.h"
 #include "core/memory.h"
-#include "core/op.h"
+#include "core/trace.h"
 
 namespace warploop {
 
@@ -44,6 +45,29 @@ class Executor {
   /// A failure that came to light after the command that caused it had returned. Null: none so far.
   virtual const StreamFailure* late_failure() const { return nullptr; }
 
+  /// Runs one command, as a row of the trace if one is open.
+  void execute(const Command& command) {
+    if (trace_) [[unlikely]] {
+      trace_->record(name_of(command.op), 0, [&] {
+        command.run(command.params(), *this);
+        return take_note();
+      });
+    } else {
+      command.run(command.params(), *this);
+    }
+  }
+  /// `body` is a copy between host and device: a row of the trace, too.
+  template <class Body>
+  void copy(const char* name, size_t bytes, Body&& body) {
+    if (!trace_) return body();
+    trace_->record(name, bytes, [&] {
+      body();
+      return CommandNote{};
+    });
+  }
+  void begin_trace(size_t most_rows) { trace_ = std::make_shared<Trace>(trace_clock(), most_rows); }
+  std::shared_ptr<Trace> end_trace() { return std::exchange(trace_, nullptr); }
+
   /// Counts what has ended: commands, those of replays one by one, and what the device reports later. For a
   /// watchdog on any thread: a number that stands still means that one piece of work does not end.
   uint64_t progress() const { return progress_.load(std::memory_order_relaxed); }
@@ -52,7 +76,15 @@ class Executor {
   /// Tells this executor from every other of the process, also from those that have ended.
   uint64_t id() const { return id_; }
 
+ protected:
+  bool is_traced() const { return trace_ != nullptr; }
+
  private:
+  virtual std::unique_ptr<TraceClock> trace_clock() = 0;
+  /// What the launchers have said of the command that has run; the next one starts afresh.
+  virtual CommandNote take_note() = 0;
+
+  std::shared_ptr<Trace> trace_;  // null: none is open
   static inline std::atomic<uint64_t> next_id_{1};
   const uint64_t id_ = next_id_.fetch_add(1);
   std::atomic<uint64_t> progress_{0};

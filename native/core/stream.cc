@@ -49,7 +49,8 @@ void Stream::enqueue(const Command& head, const void* params) {
 }
 
 void Stream::host(HostFn fn) {
-  if (recording_) fail(ErrorKind::type, "stream: host copies, reads and replays cannot be captured");
+  if (recording_)
+    fail(ErrorKind::type, "stream: only ops can be captured: no host copies, reads, replays or traces");
   push_host(std::move(fn));
 }
 
@@ -85,6 +86,24 @@ void Stream::begin_capture() {
 std::shared_ptr<Graph> Stream::end_capture() {
   if (!recording_) fail(ErrorKind::type, "stream: no capture is running");
   return std::move(recording_);
+}
+
+void Stream::begin_trace(size_t most_rows) {
+  if (traced_) fail(ErrorKind::type, "trace: this stream has one that has not ended");
+  host([most_rows](Executor& executor, const StreamFailure* failure) {
+    if (!failure) executor.begin_trace(most_rows);
+  });
+  traced_ = true;
+}
+
+void Stream::end_trace(TraceFn done) {
+  if (!traced_) fail(ErrorKind::type, "trace: this stream has none that is open");
+  host([done = std::move(done)](Executor& executor, const StreamFailure* failure) {
+    const std::shared_ptr<Trace> trace = executor.end_trace();
+    if (failure) return done(nullptr, failure);
+    executor.then([trace, done](const StreamFailure* late) { done(trace.get(), late); });
+  });
+  traced_ = false;
 }
 
 void Stream::retain(const MemoryRef& memory) {
@@ -137,7 +156,7 @@ void Stream::run(const Command& command) {
     if (is_host) {
       (*fn)(*executor_, failure_ ? &*failure_ : nullptr);
     } else {
-      command.run(command.params(), *executor_);
+      executor_->execute(command);
     }
   } catch (const std::exception& e) {
     if (failure_) return;  // the first failure wins

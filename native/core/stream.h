@@ -59,6 +59,13 @@ class Stream {
   void begin_capture();
   std::shared_ptr<Graph> end_capture();
   bool capturing() const { return recording_ != nullptr; }
+  /// Records every command that is queued from here on, at most `most_rows` of them. Throws Error(type) while
+  /// a trace is open or a capture runs.
+  void begin_trace(size_t most_rows);
+  /// Ends the trace. `done` gets it, or a failure, on any thread once the device has done what was recorded.
+  using TraceFn = std::function<void(const Trace* trace, const StreamFailure* failure)>;
+  void end_trace(TraceFn done);
+
   /// While capturing: keeps `memory` alive for as long as the graph.
   void retain(const MemoryRef& memory);
 
@@ -74,6 +81,7 @@ class Stream {
   std::shared_ptr<Device> device_;
   std::unique_ptr<Executor> executor_;
   std::shared_ptr<Graph> recording_;
+  bool traced_ = false;
 
   std::mutex mutex_;  // guards queued_, sleeping_
   std::condition_variable wake_;

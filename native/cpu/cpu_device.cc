@@ -73,7 +73,7 @@ void CpuExecutor::then(Done done) { done(nullptr); }
 void CpuExecutor::replay(Graph& graph) {
   graph.commands.for_each([this](const Command& c) {
     try {
-      c.run(c.params(), *this);
+      execute(c);
       advance();
     } catch (const std::exception& e) {
       fail_execution(name_of(c.op), ": ", e.what(), " (", c.describe(c.params()), ")");

@@ -23,7 +23,7 @@ struct Candidate {
 std::string& forced_kernel();
 #endif
 
-/// The first candidate that does not refuse.
+/// The first candidate that does not refuse; its name is noted for a trace.
 template <class Params, int n>
 const Candidate<Params>& choose(const Candidate<Params> (&candidates)[n], const Params& params,
                                 const CudaContext& context) {
@@ -32,13 +32,14 @@ const Candidate<Params>& choose(const Candidate<Params> (&candidates)[n], const 
     if (forced_kernel() != candidate.name) continue;
     const char* reason = candidate.refuse ? candidate.refuse(params, context) : nullptr;
     if (reason) fail_execution("the kernel ", candidate.name, " cannot run this: ", reason);
+    context.note.kernel = candidate.name;
     return candidate;
   }
 #endif
-  for (int i = 0; i < n - 1; i++) {
-    if (!candidates[i].refuse(params, context)) return candidates[i];
-  }
-  return candidates[n - 1];
+  int i = 0;
+  while (i < n - 1 && candidates[i].refuse(params, context)) i++;
+  context.note.kernel = candidates[i].name;
+  return candidates[i];
 }
 
 }  // namespace warploop::cuda

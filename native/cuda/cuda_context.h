@@ -1,4 +1,4 @@
-// What a CUDA kernel's launcher gets besides its Params. Everything here is fixed for the life of the stream,
+// What a CUDA kernel's launcher gets besides its Params. All but the note is fixed for the stream's life,
 // so a recorded graph may keep it.
 #pragma once
 #include <cuda_runtime_api.h>
@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/op.h"
+#include "core/trace.h"
 #include "cuda/fault.h"
 
 namespace warploop::cuda {
@@ -30,6 +31,9 @@ struct CudaContext {
   bool hopper_first = false;  // diagnostics: use them wherever they can run, also where they are slower
   /// Diagnostics: the tile of linear's portable kernel instead of that of its table.
   const char* linear_tile = nullptr;
+
+  /// Of the command that runs now: `choose` and `launch` write it.
+  mutable CommandNote note;
 
   /// The site that kernels of `op` report to; `text` is a literal.
   FaultSite fault_site(OpId op, const char* text) const { return {fault, name_of(op), text}; }

@@ -20,6 +20,36 @@ struct CompiledGraph final : Graph::Compiled {
   }
 };
 
+/// Events on the stream. They cost the GPU about a microsecond each, which is not part of any row's duration.
+class EventClock final : public TraceClock {
+ public:
+  EventClock(int gpu, cudaStream_t stream) : gpu_(gpu), stream_(stream) {}
+  ~EventClock() override {
+    try_use_gpu(gpu_);
+    for (const cudaEvent_t event : marks_) cudaEventDestroy(event);
+  }
+
+  void mark() override {
+    use_gpu(gpu_);
+    cudaEvent_t event = nullptr;
+    require(cudaEventCreateWithFlags(&event, cudaEventDefault), "cudaEventCreate");
+    marks_.push_back(event);
+    require(cudaEventRecord(event, stream_), "cudaEventRecord");
+  }
+
+  double between(size_t from, size_t to) const override {
+    use_gpu(gpu_);
+    float milliseconds = 0;
+    require(cudaEventElapsedTime(&milliseconds, marks_[from], marks_[to]), "cudaEventElapsedTime");
+    return 1000.0 * milliseconds;
+  }
+
+ private:
+  const int gpu_;
+  const cudaStream_t stream_;
+  std::vector<cudaEvent_t> marks_;
+};
+
 /// A variable of the environment for diagnostics; lib/env.ts lists them. Empty: not set.
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -123,8 +153,9 @@ void CudaExecutor::then(Done done) {
 
 void CudaExecutor::replay(Graph& graph) {
   use_gpu(gpu_);
-  if (graph.executor !=
-      id()) {  // recorded on another stream: its CUDA graph would use that stream's workspace
+  // Recorded on another stream: its CUDA graph would use that stream's workspace. With a trace: every command
+  // gets a row of its own.
+  if (graph.executor != id() || is_traced()) {
     graph.commands.for_each([this](const Command& c) { run(c); });
     return;
   }
@@ -139,9 +170,14 @@ void CudaExecutor::replay(Graph& graph) {
           "cudaGraphLaunch");
 }
 
+std::unique_ptr<TraceClock> CudaExecutor::trace_clock() {
+  take_note();
+  return std::make_unique<EventClock>(gpu_, stream_);
+}
+
 void CudaExecutor::run(const Command& command) {
   try {
-    command.run(command.params(), *this);
+    execute(command);
   } catch (const std::exception& e) {
     fail_execution(name_of(command.op), ": ", e.what(), " (", command.describe(command.params()), ")");
   }

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/device.h"
@@ -57,6 +58,8 @@ class CudaExecutor final : public Executor {
 #endif
 
  private:
+  std::unique_ptr<TraceClock> trace_clock() override;
+  CommandNote take_note() override { return std::exchange(context_.note, {}); }
   void run(const Command& command);
   std::unique_ptr<Graph::Compiled> compile(const Graph& graph);
   /// Issues a copy into pinned memory and returns where it goes. Null: there was no room, `host` has the data

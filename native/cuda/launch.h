@@ -24,6 +24,7 @@ struct LaunchShape {
 template <auto kernel, class... Arguments>
 void launch(const CudaContext& context, const LaunchShape& shape, const Arguments&... arguments) {
   if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return;
+  context.note.launches++;
   if (shape.shared_bytes > 48u << 10) {  // more has to be asked for, once per device; again costs little
     require(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                  cudaFuncAttributeMaxDynamicSharedMemorySize,

@@ -8,6 +8,7 @@
 #include <cuda_runtime_api.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -69,6 +70,8 @@ struct CUevent_st {
   std::shared_ptr<warploop::simt::runtime::Queue>
       queue;  // of the stream that recorded it last; null: never recorded
   uint64_t target = 0;
+  /// When the stream got there; null: an event that was created without timing.
+  std::shared_ptr<std::chrono::steady_clock::time_point> reached;
 };
 
 struct CUgraph_st {

@@ -81,8 +81,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return fault_so_far();
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   *event = new CUevent_st;
+  if (!(flags & cudaEventDisableTiming))
+    (*event)->reached = std::make_shared<std::chrono::steady_clock::time_point>();
   return fault_so_far();
 }
 
@@ -95,6 +97,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (fault_so_far()) return fault_so_far();
   std::lock_guard lock(context().mutex);
   if (stream->queue->capture) return finish(cudaErrorStreamCaptureUnsupported);
+  if (event->reached) {
+    stream->queue->waiting.push_back([at = event->reached] { *at = std::chrono::steady_clock::now(); });
+    stream->queue->issued++;
+  }
   event->queue = stream->queue;
   event->target = stream->queue->issued;
   return cudaSuccess;
@@ -104,6 +110,17 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   std::unique_lock lock(context().mutex);
   if (const std::shared_ptr<Queue> queue = event->queue) run_until(lock, *queue, event->target);
   return fault_so_far();
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  if (fault_so_far()) return fault_so_far();
+  std::lock_guard lock(context().mutex);
+  const auto has_passed = [](cudaEvent_t event) {
+    return event->reached && event->queue && event->queue->completed >= event->target;
+  };
+  if (!has_passed(start) || !has_passed(end)) return finish(cudaErrorInvalidValue);
+  *milliseconds = std::chrono::duration<float, std::milli>(*end->reached - *start->reached).count();
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {

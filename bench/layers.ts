@@ -1,0 +1,104 @@
+/**
+ * What a decode step consists of, from a trace of the engine's own runner: launches per layer of a Qwen3 and of a Qwen3-MoE
+ * model, launches and bytes of the whole step. Counts, not times: they depend on the device and on nothing else.
+ *
+ *     npm run bench:layers -- [--device cpu] [--sequences 1,8]
+ *     WARPLOOP_BINARY=build-simt/Release/warploop.node npm run bench:layers -- --device simt    the kernels of a GPU, counted on a CPU
+ */
+import { parseArgs } from "node:util";
+import { Device, type DeviceName } from "../lib/device.js";
+import { planCapacity, resolveOptions } from "../lib/engine/engineOptions.js";
+import { Request } from "../lib/engine/request.js";
+import { ModelRunner, type RequestNeeds } from "../lib/engine/runner.js";
+import { noBias } from "../lib/engine/sampling.js";
+import { Scheduler } from "../lib/engine/scheduler.js";
+import { loadModel } from "../lib/models/load.js";
+import type { TraceRow } from "../lib/trace.js";
+import { repeatedPart } from "./support/repeatedPart.js";
+import { printTable } from "./support/table.js";
+
+const { values } = parseArgs({
+  options: {
+    device: { type: "string", default: "auto" },
+    sequences: { type: "string", default: "1,8" },
+  },
+});
+const models = {
+  "Qwen3 (models/tiny-draft)": "models/tiny-draft",
+  "Qwen3-MoE (models/tiny-moe)": "models/tiny-moe",
+};
+const promptTokens = 40;
+const steps = 4; // prefill, the first decode (captures the graph), its first replay on a GPU, the one that is traced
+
+for (const [name, folder] of Object.entries(models)) {
+  for (const sequences of values.sequences.split(",").map(Number)) {
+    for (const temperature of [0, 0.7]) await report(name, folder, sequences, temperature);
+  }
+}
+
+async function report(name: string, folder: string, sequences: number, temperature: number): Promise<void> {
+  const { rows, numLayers, device } = await decodeStep(folder, sequences, temperature);
+  const isOp = ({ bytes }: TraceRow): boolean => bytes === 0;
+  const ops = rows.filter(isOp);
+  const { start, length } = repeatedPart(
+    ops.map(({ op, kernel, launches }) => `${op}, ${kernel}, ${launches}`),
+    numLayers,
+  );
+  const layer = ops.slice(start, start + length);
+  const launches = (some: readonly TraceRow[]): number => some.reduce((sum, row) => sum + row.launches, 0);
+  const bytes = (op: string): string => {
+    const copies = rows.filter((row) => row.op === op);
+    return `${copies.reduce((sum, row) => sum + row.bytes, 0)} bytes in ${copies.length}`;
+  };
+  console.log(
+    `\n${name} on ${device}: a decode step of ${sequences}, ${temperature > 0 ? "sampled" : "greedy"}`,
+  );
+  console.log(`layer: ${layer.length} ops, ${launches(layer)} launches`);
+  console.log(`step (${numLayers} layers): ${ops.length} ops, ${launches(ops)} launches`);
+  console.log(`uploads: ${bytes("write")}; reads: ${bytes("read")}`);
+  if (temperature > 0) return;
+  printTable(
+    ["op of a layer", "kernel", "launches"],
+    layer.map((row) => [row.op, row.kernel, String(row.launches)]),
+  );
+}
+
+/** The commands of a step in which every sequence decodes one token. */
+async function decodeStep(folder: string, sequences: number, temperature: number) {
+  const device = Device.open(values.device as DeviceName);
+  try {
+    const stream = device.createStream();
+    const model = await loadModel(folder, { stream, dtype: "bf16" });
+    const capacity = planCapacity(resolveOptions({ maxSequences: sequences }), model.shape, device);
+    const runner = new ModelRunner(model, stream, capacity);
+    const scheduler = new Scheduler(capacity);
+    for (let i = 0; i < sequences; i++) {
+      const prompt = Int32Array.from({ length: promptTokens }, (_, t) => 1 + ((7 * i + t) % 900));
+      scheduler.add(new Request(`r${i}`, prompt, { maxTokens: steps + 1 }));
+    }
+    const run = async (): Promise<void> => {
+      const step = scheduler.schedule()!;
+      const { ids } = await runner.submit(step, () => needs(temperature));
+      scheduler.commit(step, ids);
+    };
+    for (let i = 1; i < steps; i++) await run();
+    const trace = stream.trace();
+    await run();
+    return { rows: await trace.end(), numLayers: model.shape.numLayers, device: device.name };
+  } finally {
+    await device.dispose();
+  }
+}
+
+function needs(temperature: number): RequestNeeds {
+  return {
+    sampling: {
+      ...{ temperature, topK: 0, topP: 1, minP: 0, seed: 1 },
+      ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
+      ...{ logitBias: noBias, suppressed: [], minTokens: 0 },
+    },
+    logprobs: undefined,
+    promptLogprobs: undefined,
+    promptLogits: false,
+  };
+}

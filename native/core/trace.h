@@ -1,0 +1,92 @@
+// What a stream records while a trace is open: one row per command, with marks of time before and behind it.
+//
+// Threads: `record` belongs to the stream's worker; the rest to whoever got the trace when it had ended.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace warploop {
+
+/// What launchers say about the command that runs. They write it whether a trace is open or not: two stores
+/// cost less than to ask.
+struct CommandNote {
+  const char* kernel = nullptr;  // the candidate that the op chose; null: it has one kernel alone
+  uint32_t launches = 0;
+};
+
+/// How a device tells the time at points of a stream's work.
+class TraceClock {
+ public:
+  virtual ~TraceClock() = default;
+  /// Marks this point. Marks are numbered from 0.
+  virtual void mark() = 0;
+  /// Microseconds between two marks that the device has passed. Throws Error(execution).
+  virtual double between(size_t from, size_t to) const = 0;
+};
+
+/// For a device whose work is done when a command returns.
+class HostClock final : public TraceClock {
+ public:
+  void mark() override { marks_.push_back(std::chrono::steady_clock::now()); }
+  double between(size_t from, size_t to) const override {
+    return std::chrono::duration<double, std::micro>(marks_[to] - marks_[from]).count();
+  }
+
+ private:
+  std::vector<std::chrono::steady_clock::time_point> marks_;
+};
+
+struct TraceRow {
+  const char* op;
+  CommandNote note;
+  uint64_t bytes;  // of a copy between host and device, else 0
+  size_t begin;    // marks
+  size_t end;
+};
+
+class Trace {
+ public:
+  Trace(std::unique_ptr<TraceClock> clock, size_t most_rows)
+      : clock_(std::move(clock)), most_rows_(most_rows) {
+    mark();
+  }
+
+  /// Runs `body`, which returns its note, as one row. A row of what throws is not kept.
+  template <class Body>
+  void record(const char* op, uint64_t bytes, Body&& body) {
+    if (rows_.size() == most_rows_) {
+      missed_++;
+      body();
+      return;
+    }
+    const size_t begin = mark();
+    const CommandNote note = body();
+    rows_.push_back({op, note, bytes, begin, mark()});
+  }
+
+  const std::vector<TraceRow>& rows() const { return rows_; }
+  /// Commands that ran when there was no row left for them.
+  uint64_t missed() const { return missed_; }
+  /// Microseconds since the trace began.
+  double start(const TraceRow& row) const { return clock_->between(0, row.begin); }
+  /// Microseconds.
+  double duration(const TraceRow& row) const { return clock_->between(row.begin, row.end); }
+
+ private:
+  size_t mark() {
+    clock_->mark();
+    return marks_++;
+  }
+
+  std::unique_ptr<TraceClock> clock_;
+  const size_t most_rows_;
+  size_t marks_ = 0;
+  std::vector<TraceRow> rows_;
+  uint64_t missed_ = 0;
+};
+
+}  // namespace warploop
