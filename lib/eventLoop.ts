@@ -1,13 +1,15 @@
 /**
  * Shares the event loop with the rest of the process: long work of this package that runs on it goes through one queue, in
- * order, and stops after a few milliseconds per turn however many callers there are. There is one queue per thread because
- * there is one event loop per thread. What the work is, is not known here.
+ * order, and stops after a few milliseconds per turn however many callers there are. Urgent work goes first, and leaves the rest
+ * a step in every turn. There is one queue per thread because there is one event loop per thread. What the work is, is not
+ * known here.
  */
 
 /** Work that may be interrupted where it yields: for nothing, or for a promise that it waits for while others go on. */
 export type Steps<Result> = Generator<Promise<unknown> | undefined, Result, unknown>;
 
 interface Job {
+  readonly queue: Job[];
   readonly steps: Steps<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -18,22 +20,31 @@ interface Job {
 /** Time after which a turn ends, in milliseconds; the step that is running then is finished first. */
 const turnMs = 3;
 
-/** In order of arrival; jobs that wait for a promise are not in it. */
+/** In order of arrival; jobs that wait for a promise are not in them. */
+const urgentJobs: Job[] = [];
 const jobs: Job[] = [];
 let isQueued = false;
 /** When the work of this turn of the event loop has to end; undefined in a turn without work so far. */
 let turnEnd: number | undefined;
+/** Work arrived when this turn was over, perhaps by what brought it: the next turn is left to timers and I/O. */
+let isUsedUp = false;
+let isResting = false;
 
 /**
  * Runs work after that of earlier callers. It starts in this turn if there is time left in it, never before the caller's own
  * synchronous code has ended: who hands over hundreds of jobs has used up the turn by that.
  *
+ * @param options isUrgent: results that somebody waits for, of work that has been done
  * @returns what the steps return
  * @throws what they throw
  */
-export function inTurns<Result>(steps: Steps<Result>): Promise<Result> {
+export function inTurns<Result>(
+  steps: Steps<Result>,
+  { isUrgent = false }: { readonly isUrgent?: boolean } = {},
+): Promise<Result> {
+  const queue = isUrgent ? urgentJobs : jobs;
   return new Promise<unknown>((resolve, reject) => {
-    enqueue({ steps, resolve, reject, arrived: undefined });
+    enqueue({ queue, steps, resolve, reject, arrived: undefined });
   }) as Promise<Result>;
 }
 
@@ -51,13 +62,14 @@ export function runNow<Result>(steps: Steps<Result>): Result {
 }
 
 function enqueue(job: Job): void {
-  jobs.push(job);
+  job.queue.push(job);
   if (turnEnd === undefined) startTurn();
   if (isQueued) return;
   isQueued = true;
   queueMicrotask(() => {
     isQueued = false;
-    work();
+    if (performance.now() >= turnEnd!) isUsedUp = true;
+    else if (!isResting) work(turnEnd!);
   });
 }
 
@@ -67,19 +79,29 @@ function startTurn(): void {
 }
 
 function nextTurn(): void {
+  const rests = isUsedUp && !isResting;
+  isUsedUp = isResting = false;
   turnEnd = undefined;
-  if (jobs.length === 0) return;
+  if (urgentJobs.length + jobs.length === 0) return;
   startTurn();
-  work();
+  isResting = rests;
+  if (!isResting) work(turnEnd!);
 }
 
-function work(): void {
-  const end = turnEnd!;
+function work(end: number): void {
+  workOn(urgentJobs, end);
+  // Urgent work may come without end.
+  if (jobs.length > 0) workOn(jobs, Math.max(end, performance.now()));
+}
+
+/** Works until `end`, and does one step at least. */
+function workOn(queue: Job[], end: number): void {
   let numDone = 0;
-  while (numDone < jobs.length && performance.now() < end) {
-    if (advance(jobs[numDone]!, end)) numDone++;
+  while (numDone < queue.length) {
+    if (advance(queue[numDone]!, end)) numDone++;
+    if (performance.now() >= end) break;
   }
-  jobs.splice(0, numDone);
+  queue.splice(0, numDone);
 }
 
 /** @returns true when the job has ended or waits for a promise, false when the turn is over */

@@ -90,7 +90,11 @@ test("what a job or its promise throws reaches its caller only", async () => {
       throw new Error("mine");
     })(),
   );
-  const refused = inTurns(waitFor(Promise.reject(new Error("theirs"))));
+  const refused = inTurns(
+    (function* (): Steps<string> {
+      return yield* waitFor(Promise.reject<string>(new Error("theirs")));
+    })(),
+  );
   const caught = inTurns(
     (function* (): Steps<string> {
       try {
@@ -111,4 +115,37 @@ test("runNow runs to the end at once", () => {
   const log: string[] = [];
   expect(runNow(count("a", 3, 0, log))).toBe("a");
   expect(log).toEqual(["a"]);
+});
+
+test("a turn that the caller has used up is followed by one for timers, before anything of it is done", async () => {
+  const log: string[] = [];
+  await new Promise((resolve) => setImmediate(resolve));
+  const work = inTurns(count("job", 1, 0, log));
+  setTimeout(() => log.push("timer"), 1);
+  spin(5); // and the timer is due
+  await work;
+  expect(log).toEqual(["timer", "job"]);
+});
+
+test("urgent work goes first, and what is not urgent has its part of every turn", async () => {
+  const log: string[] = [];
+  const slow = inTurns(count("slow", 10, 1, log));
+  let isOver = false;
+  const endless = inTurns(
+    (function* (): Steps<void> {
+      while (!isOver) {
+        spin(1);
+        yield;
+      }
+    })(),
+    { isUrgent: true },
+  );
+  const urgent = inTurns(count("urgent", 1, 1, log), { isUrgent: true });
+  await slow; // although urgent work does not end
+  isOver = true;
+  await Promise.all([endless, urgent]);
+  const late = inTurns(count("later", 1, 0, log));
+  await inTurns(count("sooner", 1, 0, log), { isUrgent: true });
+  await late;
+  expect(log).toEqual(["slow", "urgent", "sooner", "later"]);
 });

@@ -11,7 +11,7 @@
  * cannot be decoded) ends its own request only.
  */
 import { ClosedError, OutOfMemoryError, WarploopError } from "../errors.js";
-import type { Steps } from "../eventLoop.js";
+import { inTurns, type Steps } from "../eventLoop.js";
 import { RowStatus } from "../ops/rowStatus.js";
 import { samplingFailure } from "./samplingFailure.js";
 import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
@@ -174,7 +174,7 @@ export class Engine {
       // Steps that settle in one callback come in any order: one with log probabilities awaits more reads than the next.
       await previous;
       if (!this.#failure) {
-        this.#commit(step, result);
+        await inTurns(this.#commit(step, result), { isUrgent: true });
         this.#record(step, performance.now() - start);
       }
     } catch (error) {
@@ -186,11 +186,14 @@ export class Engine {
     if (this.#inFlight === 0) this.#quiet();
   }
 
-  #commit(step: ScheduledStep, { ids, statuses, sampled, prompt }: StepResult): void {
+  /** Hands out the results of a step: in turns, because hundreds of requests may have some. */
+  *#commit(step: ScheduledStep, { ids, statuses, sampled, prompt }: StepResult): Steps<void> {
     for (const position of prompt) {
       if (position.isFinite) this.#tell(position.request.id, (listener) => listener.onPrompt(position));
       else this.#failSample(position.request, RowStatus.notFinite, position.position + 1);
+      yield;
     }
+    if (this.#failure) return;
     for (const [i, { request, start, count }] of step.samples.entries()) {
       if (statuses[i] !== RowStatus.ok) this.#failSample(request, statuses[i]!, start + count);
     }
@@ -200,6 +203,7 @@ export class Engine {
       const verdict = this.#tell(request.id, (listener) => listener.onToken(tokenId, logprobs));
       const reason = verdict ?? finishReason; // a stop string says more than "length"
       if (reason !== null) this.#end(request.id, reason);
+      yield;
     }
   }
 

@@ -15,6 +15,7 @@ import { ChoiceOutput } from "./output.js";
 import { checkPromptLength, promptTooLong } from "./prompt.js";
 import { Request } from "./request.js";
 import { listenerOf } from "./requests.js";
+import { HashList } from "./tokenList.js";
 import { checkTokenIds } from "./validate.js";
 
 /** A text for the tokenizer, or a function that starts to make it. */
@@ -172,7 +173,7 @@ class Arrival {
   *enter(prompt: Int32Array, stops: StopSearch, tokenizer: Tokenizer | null): Steps<void> {
     const { generation, stream } = this;
     const { sampling, logprobs } = generation;
-    let hashes: readonly string[] | undefined;
+    let hashes: HashList | undefined;
     for (const [index, id] of this.#requestIds.entries()) {
       if (this.isAborted) return;
       const promptLogprobs = index === 0 ? generation.promptLogprobs : undefined;
@@ -181,7 +182,7 @@ class Arrival {
       const request = new Request(id, prompt, { maxTokens, stopTokenIds, cacheSalt, promptLogits }, hashes);
       if (hashes === undefined) {
         yield* this.#engine.hashPrompt(request);
-        hashes = [...request.pageHashes];
+        hashes = new HashList(request.pageHashes);
         if (this.isAborted) return;
       }
       const needs = {

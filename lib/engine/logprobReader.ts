@@ -121,7 +121,7 @@ export class LogprobReader {
     const vocabSize = logits.size(1);
     const counts = requests.map((request) => needsOf(request).promptLogprobs ?? -1);
     const most = Math.max(...counts);
-    const next = entries.map(({ sequence, position }) => sequence.request.tokens[position + 1] ?? 0);
+    const next = entries.map(({ sequence, position }) => sequence.request.tokens.at(position + 1) ?? 0);
     const nextIds = most < 0 ? null : stream.fromArray("i32", [next.length], Int32Array.from(next));
     const wantsLogits = requests.some((request) => needsOf(request).promptLogits);
     const [rows, values] = await Promise.all([

@@ -7,7 +7,7 @@
  * Pages made twice (two requests prefilled the same prompt at once) are tolerated: the first stays registered.
  * The hash-chain design is that of vLLM, https://docs.vllm.ai/en/latest/design/prefix_caching/.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Steps } from "../eventLoop.js";
 import type { BlockPool } from "./blockPool.js";
 import type { Request, RequestParams } from "./request.js";
@@ -28,14 +28,16 @@ export interface PrefixCacheStats {
 const hashesPerStep = 32;
 
 /** 32 bytes as a 32-character string: the compact form of a digest that a Map can use as a key. */
-const sha256Page: HashPage = (parent, tokens) =>
-  createHash("sha256").update(parent, "latin1").update(tokens).digest("binary");
+const sha256Page: HashPage = (parent, tokens) => {
+  const bytes = Buffer.allocUnsafe(parent.length + tokens.byteLength);
+  bytes.write(parent, "latin1");
+  bytes.set(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength), parent.length);
+  return hash("sha256", bytes, "binary");
+};
 
 /** The chain's parent of page 0. JSON keeps (salt, adapter) pairs apart whatever characters they contain. */
 function rootHash({ cacheSalt = "", adapterId = "" }: RequestParams): string {
-  return createHash("sha256")
-    .update(JSON.stringify([cacheSalt, adapterId]))
-    .digest("binary");
+  return hash("sha256", JSON.stringify([cacheSalt, adapterId]), "binary");
 }
 
 export class PrefixCache {
@@ -74,7 +76,7 @@ export class PrefixCache {
     const limit = Math.floor((request.tokens.length - 1) / this.#pageSize);
     for (let index = 0; index < limit; index++) {
       const page = this.#pageOfHash.get(this.#hashOf(request, index));
-      if (page === undefined || !this.#holdsTokens(page, request.tokens, index * this.#pageSize)) break;
+      if (page === undefined || !this.#holdsTokens(page, request, index)) break;
       pages.push(page);
     }
     return pages;
@@ -103,9 +105,7 @@ export class PrefixCache {
     if (this.#pageOfHash.has(hash)) return;
     this.#pool.markCached(page);
     const start = index * this.#pageSize;
-    for (let i = 0; i < this.#pageSize; i++) {
-      this.#tokens[page * this.#pageSize + i] = request.tokens[start + i]!;
-    }
+    this.#tokens.set(request.tokens.view(start, start + this.#pageSize), page * this.#pageSize);
     this.#pageOfHash.set(hash, page);
     this.#hashOfPage[page] = hash;
   }
@@ -121,7 +121,8 @@ export class PrefixCache {
 
   /** Makes the pages of a request, its own and those it found, findable no more, whoever holds them. */
   unregister(request: Request): void {
-    for (const hash of request.pageHashes) {
+    for (let index = 0; index < request.pageHashes.length; index++) {
+      const hash = request.pageHashes.at(index);
       const page = this.#pageOfHash.get(hash);
       if (page === undefined) continue;
       this.#pageOfHash.delete(hash);
@@ -151,16 +152,15 @@ export class PrefixCache {
     const hashes = request.pageHashes;
     while (hashes.length <= index) {
       const start = hashes.length * this.#pageSize;
-      const tokens = Int32Array.from(request.tokens.slice(start, start + this.#pageSize));
-      hashes.push(this.#hashPage(hashes.at(-1) ?? rootHash(request.params), tokens));
+      const parent = hashes.length === 0 ? rootHash(request.params) : hashes.at(hashes.length - 1);
+      hashes.push(this.#hashPage(parent, request.tokens.view(start, start + this.#pageSize)));
     }
-    return hashes[index]!;
+    return hashes.at(index);
   }
 
-  #holdsTokens(page: number, tokens: readonly number[], start: number): boolean {
-    for (let i = 0; i < this.#pageSize; i++) {
-      if (this.#tokens[page * this.#pageSize + i] !== tokens[start + i]) return false;
-    }
-    return true;
+  #holdsTokens(page: number, request: Request, index: number): boolean {
+    const tokens = request.tokens.view(index * this.#pageSize, (index + 1) * this.#pageSize);
+    const start = page * this.#pageSize;
+    return tokens.every((token, i) => this.#tokens[start + i] === token);
   }
 }

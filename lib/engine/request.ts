@@ -8,6 +8,7 @@
  *     ids known to the host  [0 ................ tokens.length)   deviceLen == tokens.length + inFlight while running
  */
 import { ArgumentRangeError, ArgumentTypeError, WarploopError } from "../errors.js";
+import { HashList, TokenList } from "./tokenList.js";
 
 /** Why a request ended. Every request ends with exactly one of them. */
 export type FinishReason = "stop" | "length" | "abort" | "error";
@@ -34,7 +35,7 @@ export class Request {
   readonly id: string;
   readonly params: RequestParams;
   /** Known ids: the prompt, then the generated tokens that have reached the host. Append only. */
-  readonly tokens: number[];
+  readonly tokens: TokenList;
   /** Tokens of the prompt, >= 1. */
   readonly promptLength: number;
 
@@ -51,7 +52,7 @@ export class Request {
   /** Leading pages that the prefix cache has been offered already, or that came from it. */
   sealedPages = 0;
   /** Hashes of the leading full pages, extended on demand by the prefix cache. */
-  readonly pageHashes: string[];
+  readonly pageHashes: HashList;
   /** Prompt positions whose logits have been planned; survives preemption so that none is computed twice. */
   logitsPlanned = 0;
   /** Prompt tokens found in the prefix cache at the first admission; undefined before it. */
@@ -74,17 +75,12 @@ export class Request {
 
   /**
    * @param id unique among the live requests
-   * @param prompt token ids, at least one, each in [0, 2^31)
+   * @param prompt token ids, at least one, each in [0, 2^31); an Int32Array is not copied and must not change
    * @param pageHashes of the leading pages, from another request with this prompt, salt and adapter
    * @throws ArgumentRangeError empty prompt, an id that is no int32 token id, maxTokens < 1
    * @throws ArgumentTypeError maxTokens is not a number
    */
-  constructor(
-    id: string,
-    prompt: ArrayLike<number>,
-    params: RequestParams,
-    pageHashes: readonly string[] = [],
-  ) {
+  constructor(id: string, prompt: ArrayLike<number>, params: RequestParams, pageHashes?: HashList) {
     if (typeof params.maxTokens !== "number") {
       throw new ArgumentTypeError(
         `request ${id}: maxTokens: expected a number, got ${typeof params.maxTokens}`,
@@ -98,15 +94,14 @@ export class Request {
     if (prompt.length < 1) throw new ArgumentRangeError(`request ${id}: prompt: expected at least one token`);
     this.id = id;
     this.params = params;
-    this.tokens = Array.isArray(prompt) ? (prompt as number[]).slice() : Array.from(prompt);
-    this.promptLength = prompt.length;
-    this.pageHashes = [...pageHashes];
-    const bad = this.tokens.findIndex((token) => token !== (token | 0) || token < 0);
-    if (bad >= 0) {
-      throw new ArgumentRangeError(
-        `request ${id}: prompt[${bad}]: expected a token id, got ${this.tokens[bad]}`,
-      );
+    const ids = prompt instanceof Int32Array ? prompt : Int32Array.from(prompt);
+    for (let i = 0; i < ids.length; i++) {
+      if (ids[i] === prompt[i] && ids[i]! >= 0) continue;
+      throw new ArgumentRangeError(`request ${id}: prompt[${i}]: expected a token id, got ${prompt[i]}`);
     }
+    this.tokens = new TokenList(ids);
+    this.promptLength = prompt.length;
+    this.pageHashes = new HashList(pageHashes);
   }
 
   /** Tokens that are on the device and not yet enqueued. 0 once the last token that may be sampled is in flight. */

@@ -28,7 +28,7 @@ export function listenerOf(
     onPrompt({ position, logprobs }) {
       if (!logprobs) return;
       promptLogprobs ??= new Array<null>(request.promptLength).fill(null);
-      promptLogprobs[position + 1] = describeLogprobs(request.tokens[position + 1]!, logprobs, tokenizer);
+      promptLogprobs[position + 1] = describeLogprobs(request.tokens.at(position + 1)!, logprobs, tokenizer);
       if (position + 2 === request.promptLength) stream.setPromptLogprobs(promptLogprobs);
     },
     onFinish(reason) {

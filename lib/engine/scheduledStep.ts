@@ -110,7 +110,7 @@ export class StepBuilder {
 
   /** Upload of the ids and the page table of a request that has just got its row. */
   addAdmission(request: Request): void {
-    this.#admissions.push({ request, row: request.row, tokens: Int32Array.from(request.tokens) });
+    this.#admissions.push({ request, row: request.row, tokens: request.tokens.view() });
     for (const [col, page] of request.pages.entries())
       this.#pageUpdates.push({ row: request.row, col, page });
   }

@@ -63,7 +63,7 @@ export function checkTokenIds(name: string, value: unknown, vocabSize: number): 
     const ids = new Int32Array(list.length);
     for (let i = 0; i < ids.length; i++) {
       const id = list[i];
-      if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      if (typeof id !== "number" || id !== (id | 0) || id < 0 || id >= vocabSize) {
         throw new ArgumentRangeError(
           `${name}[${i}]: expected a token id from 0 to ${vocabSize - 1}, got ${describe(id)}`,
         );

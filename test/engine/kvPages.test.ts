@@ -122,7 +122,7 @@ test("seal registers a page only when its ids are known and its KV is enqueued",
   kv.seal(request);
   // Tokens 6 and 7 have been run but the host does not know them.
   expect(found()).toBe(4);
-  request.tokens.push(6, 7);
+  for (const id of [6, 7]) request.tokens.push(id);
   kv.seal(request);
   expect(found()).toBe(8);
 });

@@ -102,7 +102,7 @@ describe("register", () => {
   test("generated tokens extend the chain of the prompt", () => {
     const { pool, cache, request, stored } = setUp();
     const owner = stored(range(6));
-    owner.tokens.push(6, 7);
+    for (const id of [6, 7]) owner.tokens.push(id);
     owner.pages.push(pool.allocate());
     cache.register(owner, 1);
     expect(cache.match(request(range(9)))).toEqual(owner.pages);

@@ -76,7 +76,7 @@ describe("constructor", () => {
     const prompt = [1, 2];
     const request = new Request("r", prompt, { maxTokens: 1 });
     prompt[0] = 9;
-    expect(request.tokens).toEqual([1, 2]);
+    expect([...request.tokens]).toEqual([1, 2]);
   });
 });
 

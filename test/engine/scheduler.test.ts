@@ -90,7 +90,8 @@ describe("what a step runs", () => {
       [3, null],
       [4, "length"],
     ]);
-    expect(request).toMatchObject({ status: "finished", finishReason: "length", tokens: [1, 2, 7, 7, 7] });
+    expect(request).toMatchObject({ status: "finished", finishReason: "length" });
+    expect([...request.tokens]).toEqual([1, 2, 7, 7, 7]);
   });
 
   test("the context length ends a request before maxTokens does", () => {
@@ -109,7 +110,7 @@ describe("what a step runs", () => {
       { request, tokenId: 9, position: 2, sampleIndex: 0, finishReason: "stop" },
     ]);
     expect(commit(scheduler, second)).toEqual([]);
-    expect(request.tokens).toEqual([1, 2, 9]);
+    expect([...request.tokens]).toEqual([1, 2, 9]);
     scheduler.checkIntegrity();
   });
 

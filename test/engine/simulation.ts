@@ -123,7 +123,7 @@ export class Simulation {
     const { id, params, promptLength, finishReason } = request;
     if (ends !== 1 || finishReason === null)
       throw new Error(`request ${id} ended ${ends} times (${finishReason})`);
-    const prompt = request.tokens.slice(0, promptLength);
+    const prompt = [...request.tokens].slice(0, promptLength);
     const { tokens, alone, reason } = generateAlone(prompt, params, this.#options.maxModelLen);
     const expected = tokens.slice(promptLength);
     const complete = output.length === expected.length && reason === finishReason;

@@ -1,7 +1,7 @@
 // Contract: results are taken in the order of the steps; a step that fails or stalls ends the engine, and with it every
 // request exactly once; what goes wrong with the output of one request ends that request only.
-import { describe, expect, it } from "vitest";
-import type { Engine } from "../../../lib/engine/engine.js";
+import { describe, expect, it, test } from "vitest";
+import type { Engine, RequestListener } from "../../../lib/engine/engine.js";
 import { Request } from "../../../lib/engine/request.js";
 import { OutOfMemoryError, WarploopError } from "../../../lib/errors.js";
 import { embedding } from "../../../lib/ops/embedding.js";
@@ -21,12 +21,47 @@ function add(engine: Engine, count: number, recorder = () => new Recorder()): Re
 
 /** Settles every step as it comes until no request is left. */
 async function finish(engine: Engine, runner: StubRunner, from = 0): Promise<void> {
-  for (let i = from; engine.stats.running + engine.stats.waiting + engine.stats.stepsInFlight > 0; i++) {
-    await until(() => runner.steps.length > i);
+  const isOver = (): boolean => {
+    const { running, waiting, stepsInFlight } = engine.stats;
+    return running + waiting + stepsInFlight === 0;
+  };
+  for (let i = from; ; i++) {
+    await until(() => runner.steps.length > i || isOver());
+    if (isOver()) return;
     runner.settle(i);
-    await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+test("results of one step for many requests are handed out in turns of the event loop, in order", async () => {
+  const runner = new StubRunner();
+  const engine = runner.engine();
+  const order: string[] = [];
+  let [numTurns, isOver] = [0, false];
+  const turn = (): void => {
+    numTurns++;
+    if (!isOver) setImmediate(turn);
+  };
+  for (const name of "abcdefgh") {
+    const listener: RequestListener = Object.assign(new Recorder(), {
+      onToken: () => {
+        for (const end = performance.now() + 2; performance.now() < end;);
+        order.push(name);
+        return undefined;
+      },
+    });
+    engine.add(new Request(name, [1, 2], { maxTokens: 1 }), greedyNeeds, listener);
+  }
+  await until(() => runner.steps.length === 1);
+  setImmediate(turn);
+  runner.settle(0);
+  await until(() => order.length >= 4);
+  engine.abort("h"); // between two turns; its token is not told
+  await engine.drain(60_000);
+  isOver = true;
+  expect(order.join("")).toBe("abcdefg");
+  expect(numTurns).toBeGreaterThanOrEqual(3);
+  await engine.close();
+});
 
 describe("steps that settle out of order", () => {
   it("are taken in their own", async () => {
