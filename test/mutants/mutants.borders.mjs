@@ -219,4 +219,39 @@ export const borderMutants = [
     table: "test/ops/rope.test.ts",
     cases: "far more k than q",
   },
+  {
+    name: "plan-reserved",
+    bug: "attention: no room for the ends of the workspace's pieces: more of it is too little",
+    file: "native/cuda/attention/attention.cu",
+    edits: [
+      [
+        "static_cast<int64_t>(sizeof(AttentionItem)) + 8 * 256;",
+        "static_cast<int64_t>(sizeof(AttentionItem));",
+      ],
+    ],
+    table: "test/ops/scratch.test.ts",
+    cases: "edges.*flashAttention, bf16",
+  },
+  {
+    name: "plan-split-list",
+    bug: "attention: the list of split tiles is as long as if each had four rows in the pool",
+    file: "native/cuda/attention/attention.cu",
+    edits: [
+      [
+        "plan.split[kind] = pieces.take<AttentionItem>(split[kind]);",
+        "plan.split[kind] = pieces.take<AttentionItem>(split[kind] / 4);",
+      ],
+    ],
+    table: "test/ops/scratch.test.ts",
+    cases: "edges.*flashAttention, bf16",
+  },
+  {
+    name: "splits-counters-edge",
+    bug: "linear: one tile more than counters",
+    file: "native/cuda/gemm/schedule.h",
+    edits: [["tiles > context.num_counters) return 1;", "tiles > context.num_counters + 1) return 1;"]],
+    table: "test/ops/scratch.test.ts",
+    cases: "edges.*linear",
+    kernels: ["native/ops/linear/linear.cu"],
+  },
 ];

@@ -183,4 +183,63 @@ export const optionMutants = [
     table: "test/ops/softmax.test.ts",
     cases: "NaN in each row",
   },
+  {
+    name: "exact-scale",
+    bug: "attention: the sign of the scale is lost where a row is mended",
+    file: "native/cuda/attention/exact.cuh",
+    edits: [["q_, key_width(), p_.scale * kLog2e, base", "q_, key_width(), fabsf(p_.scale) * kLog2e, base"]],
+    table: "test/ops/attentionMasks.test.ts",
+    cases: "simt negative scale, bf16",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
+  },
+  {
+    name: "sm90-mend-causal",
+    bug: "flashAttention on Hopper: mended rows are causal",
+    file: "native/ops/flash_attention/flash_attention.sm90.cu",
+    edits: [
+      [
+        "const int end = p.causal ? std::min(position + 1, tile.Lk) : tile.Lk,",
+        "const int end = std::min(position + 1, tile.Lk),",
+      ],
+    ],
+    table: "test/ops/attentionMasks.test.ts",
+    cases: "simt tiles and blocks, 64, window, not causal",
+  },
+  {
+    name: "pack-swiglu-turn",
+    bug: "packLinear: no swiglu order of a transposed weight",
+    file: "native/ops/pack_linear/pack_linear.cu",
+    edits: [
+      ["weight_row(first_row + x, p.N, p.swiglu) : -1;", "weight_row(first_row + x, p.N, false) : -1;"],
+    ],
+    table: "test/ops/packLinear.test.ts",
+    cases: "simt transposed",
+  },
+  {
+    name: "convert-8",
+    bug: "embedding: vectors of 8 keep their dtype",
+    file: "native/cuda/device/vectors.cuh",
+    edits: [
+      [
+        "  if (from == to) return vector;\n  float values[kVector];",
+        "  if (from == to || kVector == 8) return vector;\n  float values[kVector];",
+      ],
+    ],
+    table: "test/ops/everyVector.test.ts",
+    cases: "simt embedding",
+    kernels: ["native/ops/embedding/embedding.cu"],
+  },
+  {
+    name: "layer-rest",
+    bug: "layerNorm: the dtype of what a row has beyond the registers",
+    file: "native/ops/layer_norm/layer_norm.cu",
+    edits: [
+      [
+        "load_floats(p.x, x_row + vector * kVector, values);",
+        "widen(load_vector<kVector>(p.x, x_row + vector * kVector), p.out.dtype, values);",
+      ],
+    ],
+    table: "test/ops/everyVector.test.ts",
+    cases: "simt layerNorm.*from: bf16",
+  },
 ];

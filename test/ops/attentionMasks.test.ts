@@ -21,6 +21,8 @@ interface MaskCase extends OpCase {
   /** Dtype of k and v. Default: that of q. */
   readonly keys?: FloatDType;
   readonly window?: number;
+  /** Default: that of the op. */
+  readonly scale?: number;
   /** flashAttention only. Default true. */
   readonly causal?: boolean;
   /** pagedAttention only. */
@@ -107,6 +109,19 @@ const shared: readonly MaskCase[] = [
       lengths: [
         [2, 90],
         [9, 70],
+      ],
+    },
+  ]),
+  ...dtypes.flatMap((dtype): MaskCase[] => [
+    { name: `negative scale, ${dtype}`, ...small, dtype, scale: -0.2, lengths: kinds },
+    {
+      name: `negative scale, spans, ${dtype}`,
+      ...small,
+      dtype,
+      scale: -0.2,
+      lengths: [
+        [5, 1030],
+        [40, 1060],
       ],
     },
   ]),
@@ -210,6 +225,7 @@ const paged: readonly MaskCase[] = [
 
 describeOp("pagedAttention: hidden NaN", paged, async (context, c) => {
   const { lengths, Hq, Hkv, Dh, Dv, dtype, window = 0, Ps = 16 } = c;
+  const options = { window, ...(c.scale !== undefined && { scale: c.scale }) };
   const keys = c.keys ?? dtype;
   const random = new Random(31);
   const counts = lengths.map(([, Lk]) => Math.ceil(Lk / Ps));
@@ -241,10 +257,10 @@ describeOp("pagedAttention: hidden NaN", paged, async (context, c) => {
       context.integers([B], rows),
       context.integers([B + 1], cu),
       context.integers([B], contextLens),
-      { window },
+      options,
     );
     const sizes = { Hq, Hkv, Dh, Dv, Ps, Pmax };
-    const expected = pagedReference(q, k, v, pageTable, rows, cu, contextLens, sizes, { window });
+    const expected = pagedReference(q, k, v, pageTable, rows, cu, contextLens, sizes, options);
     return { out: await context.read(out), expected };
   });
 });
@@ -290,11 +306,20 @@ const flash: readonly MaskCase[] = [
       window: 100,
       lengths: [[150, 300]],
     },
+    {
+      name: `tiles and blocks, ${widths.Dh}, window, not causal`,
+      ...widths,
+      dtype: "bf16",
+      causal: false,
+      window: 100,
+      lengths: [[70, 200]],
+    },
   ]),
 ];
 
 describeOp("flashAttention: hidden NaN", flash, async (context, c) => {
   const { lengths, Hq, Hkv, Dh, Dv, dtype, causal = true, window = 0 } = c;
+  const masks = { causal, window, ...(c.scale !== undefined && { scale: c.scale }) };
   const keys = c.keys ?? dtype;
   const [before, behind] = [2, 70]; // rows of nobody
   const cuQ = starts(lengths.map(([Lq]) => Lq));
@@ -313,14 +338,13 @@ describeOp("flashAttention: hidden NaN", flash, async (context, c) => {
       context.tensor(keys, [S, Hkv, Dh], k),
       context.tensor(keys, [S, Hkv, Dv], v),
       {
-        causal,
-        window,
+        ...masks,
         lse,
         cuSeqlensQ: context.integers([cuQ.length], cuQ),
         cuSeqlensK: context.integers([cuK.length], cuK),
       },
     );
-    const options = { cuSeqlensQ: cuQ, cuSeqlensK: cuK, causal, window };
+    const options = { cuSeqlensQ: cuQ, cuSeqlensK: cuK, ...masks };
     const expected = flashReference(q, k, v, { Hq, Hkv, Dh, Dv }, options);
     const reduction = Math.max(...lengths.map(([, Lk]) => Lk)) + Dh;
     expectClose(await context.read(lse), expected.lse, {

@@ -1,5 +1,6 @@
 /** Contract: packLinear brings a weight into its device's layout, zeros where there is no element. */
 import { expect } from "vitest";
+import { native } from "../../lib/native.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { packLinear as reference } from "../reference/packLinear.js";
 import { expectSame } from "../support/compare.js";
@@ -54,14 +55,15 @@ function turned(values: Float64Array, N: number, K: number): Float64Array {
   return Float64Array.from({ length: N * K }, (_, i) => values[(i % N) * K + Math.floor(i / N)]!);
 }
 
-describeOp<OpCase & { readonly F: number; readonly K: number }>(
+describeOp<OpCase & { readonly F: number; readonly K: number; readonly transpose?: boolean }>(
   "packExpert with swiglu alternates gate and up panels",
   [
     { name: "one panel each", F: 16, K: 6 },
     { name: "a padded panel", F: 21, K: 6 },
     { name: "rows of whole vectors", F: 40, K: 16 },
+    { name: "transposed, which only the native op takes", F: 40, K: 37, transpose: true },
   ],
-  async (context, { F, K }) => {
+  async (context, { F, K, transpose = false }) => {
     const [N, u] = [2 * F, 2];
     const group = emptyGroupedWeight(context.stream, {
       experts: 2,
@@ -71,8 +73,15 @@ describeOp<OpCase & { readonly F: number; readonly K: number }>(
       swiglu: true,
     });
     const experts = [0, 1].map((seed) => new Random(seed).normal(N * K, { dtype: "bf16" }));
+    const panels = group.tensor.size(0) / 2;
     for (const [e, values] of experts.entries()) {
-      packExpert(context.stream, group, e, context.tensor("bf16", [N, K], values));
+      if (transpose) {
+        const weight = context.tensor("bf16", [K, N], turned(values, N, K));
+        const place = group.tensor.slice(0, e * panels, (e + 1) * panels);
+        context.stream.run(native.ops.packLinear, weight, place, true, true);
+      } else {
+        packExpert(context.stream, group, e, context.tensor("bf16", [N, K], values));
+      }
     }
     const packed = await context.read(group.tensor);
     const size = packed.length / 2;

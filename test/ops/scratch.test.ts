@@ -163,31 +163,123 @@ async function outcome(device: Device, { run }: ScratchCase): Promise<Float64Arr
 
 const onSimt = describe.skipIf(native.setScratch === undefined);
 
+/** Runs a case with each size of the scratch memory; what fits has the usual results. Says what fits. */
+async function outcomes(c: ScratchCase, scratch: readonly (readonly [bytes: number, counters: number])[]) {
+  const device = openTestDevice();
+  const usual = (await outcome(device, c)) as Float64Array[];
+  const fits: boolean[] = [];
+  try {
+    for (const [bytes, counters] of scratch) {
+      native.setScratch!(bytes, counters);
+      const results = await outcome(device, c);
+      fits.push(typeof results !== "string");
+      if (typeof results === "string") continue;
+      for (const [i, values] of results.entries()) {
+        if (c.reduction === undefined) expect(values).toEqual(usual[i]);
+        else expectClose(values, usual[i]!, { dtype: "f32", shape: [values.length], reduction: c.reduction });
+      }
+    }
+  } finally {
+    native.setScratch!();
+    await device.dispose();
+  }
+  return fits;
+}
+
 onSimt("with little scratch memory", () => {
   test.each(cases)("$name", async (c) => {
-    const device = openTestDevice();
-    const usual = (await outcome(device, c)) as Float64Array[];
-    const outcomes: string[] = [];
-    try {
-      for (const [bytes, counters] of [
-        ...sizes.map((size) => [size, 65536] as const),
-        [1 << 22, 2] as const,
-      ]) {
-        native.setScratch!(bytes, counters);
-        const results = await outcome(device, c);
-        outcomes.push(typeof results === "string" ? results : "fits");
-        if (typeof results === "string") continue;
-        for (const [i, values] of results.entries()) {
-          if (c.reduction === undefined) expect(values).toEqual(usual[i]);
-          else
-            expectClose(values, usual[i]!, { dtype: "f32", shape: [values.length], reduction: c.reduction });
-        }
-      }
-    } finally {
-      native.setScratch!();
-      await device.dispose();
+    const fits = await outcomes(c, [...sizes.map((size) => [size, 65536] as const), [1 << 22, 2]]);
+    expect(fits.at(-1)).toBe(true);
+    expect(fits.includes(false)).toBe(c.refuses);
+  });
+});
+
+const steps = (from: number, count: number, step = 256) =>
+  Array.from({ length: count }, (_, i) => from + i * step);
+
+interface EdgeCase extends ScratchCase {
+  /** Sizes of the workspace; those from the smallest on that suffices, if not given. */
+  readonly sizes?: readonly number[];
+}
+
+/** Small problems, for sizes about which something ceases to fit. */
+const edges: readonly EdgeCase[] = [
+  {
+    name: "linear, 3 tiles",
+    ...{ refuses: false, reduction: 1024, sizes: steps(256, 13) },
+    run: (stream, normal) => {
+      const packed = packLinear(stream, normal("bf16", [48, 1024]));
+      return [linear(stream, normal("bf16", [2, 1024]), packed, { dtype: "f32" })];
+    },
+  },
+  {
+    name: "linear, 2 tiles of f32",
+    ...{ refuses: false, reduction: 1024, sizes: [1, 2, 3].flatMap((n) => steps(n * 8192 - 256, 2)) },
+    run: (stream, normal) => {
+      const packed = packLinear(stream, normal("bf16", [80, 1024]));
+      return [linear(stream, normal("f32", [2, 1024]), packed)];
+    },
+  },
+  {
+    name: "argmax, 4 rows",
+    ...{ refuses: false, sizes: steps(256, 3) },
+    run: (stream, normal) => [argmax(stream, normal("f32", [4, 9000]))],
+  },
+  ...(["bf16", "f32"] as const).map((dtype) => ({
+    name: `flashAttention, ${dtype}`,
+    refuses: true,
+    run: decode(dtype),
+  })),
+];
+
+/** Many sequences of which little is as small as can be, before a longer one. One head: it hides nothing. */
+function decode(dtype: FloatDType): ScratchCase["run"] {
+  const none = Array.from({ length: 24 }, () => [0, 0]); // need room all the same
+  const lengths = [...Array.from({ length: 12 }, () => [1, 600]), [20, 520], ...none] as [number, number][]; // two spans
+  const [cuQ, cuK] = [0, 1].map((part) => {
+    let end = 0;
+    return [0, ...lengths.map((each) => (end += each[part]!))];
+  }) as [number[], number[]];
+  return (stream, normal) => [
+    flashAttention(
+      stream,
+      normal(dtype, [cuQ.at(-1)!, 1, 16]),
+      normal(dtype, [cuK.at(-1)!, 1, 16]),
+      normal(dtype, [cuK.at(-1)!, 1, 16]),
+      {
+        cuSeqlensQ: integers(stream, [cuQ.length], cuQ),
+        cuSeqlensK: integers(stream, [cuK.length], cuK),
+      },
+    ),
+  ];
+}
+
+const ample = 1 << 24;
+
+/** The least multiple of 256 bytes that suffices. */
+async function smallestWorkspace(c: ScratchCase): Promise<number> {
+  await using device = openTestDevice();
+  let [tooSmall, suffices] = [0, ample];
+  try {
+    while (suffices - tooSmall > 256) {
+      const middle = Math.ceil((tooSmall + suffices) / 512) * 256;
+      native.setScratch!(middle, 65536);
+      const fits = (await outcome(device, c)) !== "does not fit";
+      [tooSmall, suffices] = fits ? [tooSmall, middle] : [middle, suffices];
     }
-    expect(outcomes.at(-1)).toBe("fits");
-    expect(outcomes.includes("does not fit")).toBe(c.refuses);
+  } finally {
+    native.setScratch!();
+  }
+  return suffices;
+}
+
+onSimt("at the edges of scratch memory", () => {
+  test.each(edges)("$name", async (c) => {
+    const workspaces = c.sizes ?? steps(await smallestWorkspace(c), 20);
+    const fits = await outcomes(c, [
+      ...workspaces.map((size) => [size, 65536] as const),
+      ...steps(1, 4, 1).map((n) => [ample, n] as const),
+    ]);
+    expect(fits).not.toContain(false);
   });
 });
