@@ -76,6 +76,15 @@ export const borderMutants = [
     kernels: ["native/ops/grouped_linear/grouped_linear.cu"],
   },
   {
+    name: "stream-panels",
+    bug: "linear: weights behind the last panel are read",
+    file: "native/cuda/gemm/streaming.cuh",
+    edits: [["k < p.K && i / 2 < panels_left);", "k < p.K && i / 2 <= panels_left);"]],
+    table: "test/ops/tileBordersProducts.test.ts",
+    cases: "tile: 8x64",
+    kernels: ["native/ops/linear/linear.cu"],
+  },
+  {
     name: "permute-threads",
     bug: "moePermute: the last pairs have no thread",
     file: "native/ops/moe_permute/moe_permute.cu",

@@ -16,10 +16,12 @@ namespace warploop::simt::runtime {
 namespace {
 
 constexpr size_t kAlign = 256;  // as cudaMalloc promises
-#ifdef WARPLOOP_SIMT_RACE
-constexpr size_t kMapped = 0;  // pages of its own for everything: the checker keeps pages
+// Blocks of so many bytes have pages of their own, taken when they are touched; an access behind their end
+// faults.
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kMapped = 1u << 20;  // AddressSanitizer knows the end of others to the byte
 #else
-constexpr size_t kMapped = 1u << 20;  // from this size on, pages are taken when they are touched
+constexpr size_t kMapped = 0;  // the race checker keeps pages, too
 #endif
 constexpr size_t kPoisonBytes = 16u << 20;
 constexpr size_t kDefaultMemory = 16ull << 30;
