@@ -1,8 +1,19 @@
 // Contract: numbers are rounded, formatted and compared, and texts laid out, as Python does it behind Jinja 3.1.6; what a number of
 // JavaScript cannot hold is an error.
-import { testRefusals, testTexts } from "../support/renderTemplate.js";
+import { describe, expect, test } from "vitest";
+import { renderTemplate, testRefusals, testTexts } from "../support/renderTemplate.js";
 
-const variables = { xs: [3, 1, 2], e: "a\u{1f600}b" };
+const variables = {
+  xs: [3, 1, 2],
+  e: "a\u{1f600}b",
+  ...{
+    big: 12345678901234567890n,
+    same: 18446744073709551616n,
+    max: 9223372036854775807n,
+    neg: -9223372036854775807n,
+  },
+  json: '{"id": 12345678901234567890, "max": 9223372036854775807, "a": [1.0, 1e3, -0.0, 5, 1E-7, 0.1], "s": "12345678901234567890 1.0"}',
+};
 
 /** Expected texts are what Python printed. */
 testTexts(variables, [
@@ -87,6 +98,54 @@ testTexts(variables, [
     "a\ud83d\ude00b|hello...|a\ud83d\ude00ba\u2026",
   ],
 ]);
+
+describe("whole numbers that a number of JavaScript cannot hold", () => {
+  testTexts(variables, [
+    [
+      "{{ big }} {{ same }} {{ [max, -neg] }} {{ {'a': neg} }}",
+      "12345678901234567890 18446744073709551616 [9223372036854775807, 9223372036854775807] {'a': -9223372036854775807}",
+    ],
+    [
+      "{{ {'maximum': max} | tojson }} {{ max | string }} {{ max ~ '' }} {{ '%s %d' % (max, max) }} {{ '{} {:>21}|'.format(max, max) }}",
+      '{"maximum": 9223372036854775807} 9223372036854775807 9223372036854775807 9223372036854775807 9223372036854775807 9223372036854775807   9223372036854775807|',
+    ],
+    [
+      "{{ max == max }} {{ max == big }} {{ max < big }} {{ neg < 0 }} {{ max > 1.5 }} {{ [big, neg, max, 1] | sort }} {{ max in [max] }} {{ {max: 1}[max] }}",
+      "True False True True True [-9223372036854775807, 1, 9223372036854775807, 12345678901234567890] True 1",
+    ],
+    [
+      "{{ max is integer }} {{ max is number }} {{ max is float }} {{ max is odd }} {{ big is even }} {{ big is divisibleby 10 }} {{ 'y' if max else 'n' }} {{ not max }} {{ max | int }} {{ max | float }} {{ neg | abs }}",
+      "True True False True True True y False 9223372036854775807 9.223372036854776e+18 9223372036854775807",
+    ],
+    [
+      "{{ json | fromjson }}",
+      "{'id': 12345678901234567890, 'max': 9223372036854775807, 'a': [1.0, 1000.0, -0.0, 5, 1e-07, 0.1], 's': '12345678901234567890 1.0'}",
+    ],
+    [
+      "{{ (json | fromjson) | tojson }}",
+      '{"id": 12345678901234567890, "max": 9223372036854775807, "a": [1.0, 1000.0, -0.0, 5, 1e-07, 0.1], "s": "12345678901234567890 1.0"}',
+    ],
+  ]);
+  testRefusals(variables, [
+    ["{{ max + 1 }}", "beyond 2^53"],
+    ["{{ 2 * big }}", "beyond 2^53"],
+    ["{{ [1] * big }}", "beyond 2^53"],
+  ]);
+  test.each([9223372036854775807, 2 ** 53, -(2 ** 60), 1e300])(
+    "%d, of which nobody knows which was meant",
+    (n) => {
+      expect(() => renderTemplate("{{ tools[0].a.max }}", { tools: [{ a: { max: n } }] })).toThrow(
+        `tools[0].a.max: ${n} is beyond 2^53, where numbers of JavaScript are rounded: give a bigint or a string`,
+      );
+    },
+  );
+  test("what they are near is what it was", () => {
+    const xs = [2 ** 53 - 1, -(2 ** 53 - 1), 1e-300, Infinity, 0.5, BigInt(2 ** 53)];
+    expect(renderTemplate("{{ xs }}", { xs })).toBe(
+      "[9007199254740991, -9007199254740991, 1e-300, inf, 0.5, 9007199254740992]",
+    );
+  });
+});
 
 testRefusals(variables, [
   ["{{ 123456789012345678 }}", "the integer 123456789012345678 is beyond 2^53"],

@@ -88,6 +88,7 @@ function toNumber(name: "int" | "float"): Filter {
       if (int !== undefined) return int;
       return float === undefined || !Number.isFinite(float) ? fallback : Math.trunc(float);
     }
+    if (typeof value === "bigint") return name === "int" ? value : new Float(Number(value));
     const number = numberOf(value);
     if (number === undefined || (name === "int" && !Number.isFinite(number))) return fallback;
     return name === "int" ? Math.trunc(number) : new Float(number);
@@ -173,6 +174,7 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   [
     "abs",
     (value) => {
+      if (typeof value === "bigint") return value < 0n ? -value : value;
       const number = numberOf(value);
       if (number === undefined) throw new TemplateError(`abs: expected a number, got ${typeName(value)}`);
       return value instanceof Float ? new Float(Math.abs(number)) : Math.abs(number);

@@ -9,23 +9,45 @@ import { Float, isDict, type Key, sequenceOf, TemplateError, typeName, type Valu
  *
  * @param place of the value, for messages
  * @param mapText is applied to every string, keys included
+ * @param readText the same, for strings that are no keys, which may stand for something else
  * @throws TemplateError naming the place, if it is something else than JSON has
  */
-export function valueOf(value: unknown, place: string, mapText?: (text: string) => string): Value {
+export function valueOf(
+  value: unknown,
+  place: string,
+  mapText: (text: string) => string = asItIs,
+  readText: (text: string) => Value = mapText,
+): Value {
   if (value === null || value === undefined) return null;
-  if (typeof value === "string") return mapText ? mapText(value) : value;
+  if (typeof value === "string") return readText(value);
   if (typeof value === "boolean") return value;
-  if (typeof value === "bigint") return Number(value);
-  if (typeof value === "number") return Number.isInteger(value) ? value : new Float(value);
-  if (Array.isArray(value)) return value.map((item, i) => valueOf(item, `${place}[${i}]`, mapText));
+  if (typeof value === "bigint") return wholeOf(value);
+  if (typeof value === "number") return numberAt(value, place);
+  if (Array.isArray(value)) return value.map((item, i) => valueOf(item, `${place}[${i}]`, mapText, readText));
   if (typeof value === "object" && Object.prototype.toString.call(value) === "[object Object]") {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined);
     return new Map(
-      entries.map(([key, item]) => [mapText ? mapText(key) : key, valueOf(item, `${place}.${key}`, mapText)]),
+      entries.map(([key, item]) => [mapText(key), valueOf(item, `${place}.${key}`, mapText, readText)]),
     );
   }
   throw new TemplateError(
     `${place}: expected what JSON can hold, got ${Object.prototype.toString.call(value)}`,
+  );
+}
+
+const asItIs = (text: string): string => text;
+
+/** As a number where that is the same: the rest of the interpreter computes with those. */
+function wholeOf(value: bigint): number | bigint {
+  return BigInt(Number(value)) === value ? Number(value) : value;
+}
+
+function numberAt(value: number, place: string): Value {
+  if (!Number.isInteger(value)) return new Float(value);
+  if (Number.isSafeInteger(value)) return value;
+  // 2^63 - 1 reads as 2^63 here: nobody knows which one was meant.
+  throw new TemplateError(
+    `${place}: ${value} is beyond 2^53, where numbers of JavaScript are rounded: give a bigint or a string`,
   );
 }
 
@@ -90,7 +112,7 @@ function writeItems<T>(
 function scalar(value: Value, style: Style): string {
   if (typeof value === "string") return quote(value, style);
   if (typeof value === "boolean" || value === null) return String(value);
-  if (typeof value === "number") return intText(value);
+  if (typeof value === "number" || typeof value === "bigint") return intText(value);
   if (value instanceof Float) {
     if (Number.isFinite(value.value)) return floatText(value.value);
     return Number.isNaN(value.value) ? "NaN" : value.value > 0 ? "Infinity" : "-Infinity";
@@ -99,7 +121,7 @@ function scalar(value: Value, style: Style): string {
 }
 
 function keyText(key: Key): string {
-  return typeof key === "number" ? intText(key) : String(key);
+  return typeof key === "number" || typeof key === "bigint" ? intText(key) : String(key);
 }
 
 function quote(text: string, { ensureAscii, paint }: Style): string {
@@ -111,11 +133,37 @@ function quote(text: string, { ensureAscii, paint }: Style): string {
   return `"${paint?.rewrite(text, escape) ?? escape(text)}"`;
 }
 
+/** A string or a number of JSON. */
+const literal = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+
+/**
+ * JSON with strings in place of the numbers that JSON.parse does not read as Python does, such as 1.0 and 2^63 - 1.
+ *
+ * @returns also what turns these strings into the numbers, and leaves others as they are
+ */
+function keepNumbers(text: string): { readonly json: string; readonly read: (text: string) => Value } {
+  const isUsed = (sign: string): boolean =>
+    text.includes(sign) || text.toLowerCase().includes(`\\u${sign.charCodeAt(0).toString(16)}`);
+  const signs = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i));
+  const sign = signs.find((one) => !isUsed(one));
+  if (sign === undefined) throw new TemplateError("fromjson: the text contains all of U+FDD0 to U+FDEF");
+  const json = text.replace(literal, (part) =>
+    part.startsWith('"') || /^-?\d{1,15}$/.test(part) ? part : `"${sign}${part}"`,
+  );
+  const read = (string: string): Value => {
+    if (!string.startsWith(sign)) return string;
+    const digits = string.slice(1);
+    return /^-?\d+$/.test(digits) ? wholeOf(BigInt(digits)) : new Float(Number(digits));
+  };
+  return { json, read };
+}
+
 /** @throws TemplateError if the text is not JSON */
 export function fromJson(text: string, budget: Budget): Value {
   budget.characters(text.length);
   try {
-    return valueOf(JSON.parse(text), "fromjson");
+    const { json, read } = keepNumbers(text);
+    return valueOf(JSON.parse(json), "fromjson", undefined, read);
   } catch (cause) {
     if (cause instanceof SyntaxError) throw new TemplateError(`fromjson: ${cause.message}`, { cause });
     throw cause;

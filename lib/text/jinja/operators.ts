@@ -101,6 +101,9 @@ function repeat(value: Value, times: Value, budget: Budget): Value | undefined {
 }
 
 function arithmetic(operator: string, left: Value, right: Value): Value | undefined {
+  if (typeof left === "bigint" || typeof right === "bigint") {
+    throw new TemplateError(`${operator}: whole numbers beyond 2^53 can be printed and compared only`);
+  }
   const [a, b] = [numberOf(left), numberOf(right)];
   if (a === undefined || b === undefined) return undefined;
   if (b === 0 && (operator === "/" || operator === "//" || operator === "%")) {
@@ -154,6 +157,7 @@ export function contains(container: Value, item: Value, budget: Budget): boolean
 
 /** `-value` or `+value`. @throws TemplateError */
 export function signed(operator: string, value: Value): Value {
+  if (typeof value === "bigint") return operator === "-" ? -value : value;
   const number = numberOf(value);
   if (number === undefined) {
     const hint =

@@ -72,6 +72,9 @@ function percentText(
     return precision === undefined ? text : text.slice(0, precision);
   }
   if (kind === "c" && typeof value === "string") return value;
+  if (typeof value === "bigint" && "diu".includes(kind)) {
+    return withSign(padDigits(intText(value), precision ?? 0), flags);
+  }
   const number = numberOf(value);
   if (number === undefined) {
     throw new TemplateError(`%${kind} format: a real number is required, not ${typeName(value)}`);
@@ -243,7 +246,7 @@ function braceText(value: Value, spec: string, budget: Budget): string {
   }
   if (comma)
     text = text.replace(/^([-+ ]?)(\d+)/, (_, sign: string, whole: string) => sign + grouped(whole, comma));
-  const isNumber = number !== undefined;
+  const isNumber = number !== undefined || typeof value === "bigint";
   const zero = flags.includes("0") && fill === undefined ? "0" : (fill ?? " ");
   return pad(text, Number(width ?? 0), side === "=" ? ">" : (side ?? (isNumber ? ">" : "<")), zero, budget);
 }

@@ -32,6 +32,9 @@ const greaterOrEqual = ordered((order) => order >= 0);
 
 const remainder = (value: Value, by: Value): number => {
   const [a, b] = [numberOf(value), numberOf(by)];
+  if (typeof value === "bigint" && b !== undefined && Number.isSafeInteger(b) && b !== 0) {
+    return Number(((value % BigInt(b)) + BigInt(b)) % BigInt(b));
+  }
   if (a === undefined || b === undefined)
     throw new TemplateError("odd, even, divisibleby: expected a number");
   return a - b * Math.floor(a / b);
@@ -59,7 +62,7 @@ const table: Readonly<Record<string, Test>> = {
   gt: greater,
   ">": greater,
   in: (value, container, budget) => contains(container, value, budget),
-  integer: (value) => typeof value === "number",
+  integer: (value) => typeof value === "number" || typeof value === "bigint",
   iterable: (value) => value instanceof Generator || value instanceof View || isSequence(value),
   le: lessOrEqual,
   "<=": lessOrEqual,
@@ -72,7 +75,7 @@ const table: Readonly<Record<string, Test>> = {
   ne: (a, b, budget) => !equals(a, b, budget),
   "!=": (a, b, budget) => !equals(a, b, budget),
   none: (value) => value === null,
-  number: (value) => numberOf(value) !== undefined,
+  number: (value) => numberOf(value) !== undefined || typeof value === "bigint",
   odd: (value) => remainder(value, 2) === 1,
   sameas: (a, b) => a === b,
   // Jinja asks for a length and for items by index; a dict has both, and so has the empty value of an unknown name.

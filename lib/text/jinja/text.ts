@@ -20,7 +20,7 @@ import {
 /** What a value prints as. */
 export function textOf(value: Value, budget: Budget): string {
   if (typeof value === "string") return value;
-  if (typeof value === "number") return intText(value);
+  if (typeof value === "number" || typeof value === "bigint") return intText(value);
   if (value instanceof Undefined) return "";
   const out = new TextBuilder(budget);
   writeRepr(value, out, budget);
@@ -36,7 +36,7 @@ export function reprOf(value: Value, budget: Budget): string {
 
 function writeRepr(value: Value, out: TextBuilder, budget: Budget): void {
   if (typeof value === "string") out.add(stringRepr(value, budget));
-  else if (typeof value === "number") out.add(intText(value));
+  else if (typeof value === "number" || typeof value === "bigint") out.add(intText(value));
   else if (typeof value === "boolean") out.add(value ? "True" : "False");
   else if (value === null) out.add("None");
   else if (value instanceof Float) out.add(floatText(value.value));
@@ -98,7 +98,8 @@ function stringRepr(text: string, { paint }: Budget): string {
   return quote + (paint?.rewrite(text, escape) ?? escape(text)) + quote;
 }
 
-export function intText(value: number): string {
+export function intText(value: number | bigint): string {
+  if (typeof value === "bigint") return String(value);
   return Number.isSafeInteger(value) || !Number.isFinite(value) ? String(value) : BigInt(value).toString();
 }
 

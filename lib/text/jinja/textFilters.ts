@@ -164,7 +164,12 @@ function quoteUrl(value: Value, isQuery: boolean, budget: Budget): string {
 /** A text quoted for a path, or pairs as a query. */
 export function urlEncode(value: Value, args: Arguments, { budget }: FilterContext): Value {
   new Reader("urlencode", [], args);
-  if (typeof value === "string" || value === null || numberOf(value) !== undefined)
+  if (
+    typeof value === "string" ||
+    value === null ||
+    numberOf(value) !== undefined ||
+    typeof value === "bigint"
+  )
     return quoteUrl(value, false, budget);
   const pairs = isDict(value) ? dictItems(value, budget).items : iterate(value, budget);
   const texts = pairs.map((pair) => {

@@ -1,6 +1,6 @@
 /**
  * The values of a template, with Python's rules for truth, text, equality and order, because templates are written for
- * Jinja on Python. Strings, numbers (int), booleans, null (None), arrays (list) and maps (dict) are JavaScript's own.
+ * Jinja on Python. Strings, numbers (int; a bigint where a number would round), booleans, null (None), arrays (list) and maps (dict) are JavaScript's own.
  * Nothing here has a prototype that a template could reach: attributes are looked up in tables (attributes.ts).
  */
 import type { Budget } from "./budget.js";
@@ -70,11 +70,12 @@ export class Callable {
   ) {}
 }
 
-export type Key = string | number | boolean | null;
+export type Key = string | number | bigint | boolean | null;
 export type Dict = ReadonlyMap<Key, Value>;
 export type Value =
   | string
   | number
+  | bigint
   | boolean
   | null
   | Float
@@ -156,9 +157,15 @@ export function numberOf(value: Value): number | undefined {
   return value instanceof Float ? value.value : undefined;
 }
 
+/** The same, and the whole numbers that none is exactly: JavaScript compares the two. */
+function sizeOf(value: Value): number | bigint | undefined {
+  return typeof value === "bigint" ? value : numberOf(value);
+}
+
 export function isTrue(value: Value): boolean {
   const number = numberOf(value);
   if (number !== undefined) return number !== 0;
+  if (typeof value === "bigint") return value !== 0n;
   if (typeof value === "string") return value !== "";
   if (isDict(value)) return value.size > 0;
   const items = sequenceOf(value);
@@ -170,7 +177,7 @@ export function isTrue(value: Value): boolean {
 /** Python's name of the type, for messages. */
 export function typeName(value: Value): string {
   if (typeof value === "string") return "str";
-  if (typeof value === "number") return "int";
+  if (typeof value === "number" || typeof value === "bigint") return "int";
   if (typeof value === "boolean") return "bool";
   if (value === null) return "NoneType";
   if (value instanceof Float) return "float";
@@ -218,8 +225,8 @@ export function equals(a: Value, b: Value, budget: Budget): boolean {
  */
 export function compare(a: Value, b: Value, budget: Budget): number {
   budget.step();
-  const [x, y] = [numberOf(a), numberOf(b)];
-  if (x !== undefined && y !== undefined) return x - y;
+  const [x, y] = [sizeOf(a), sizeOf(b)];
+  if (x !== undefined && y !== undefined) return x < y ? -1 : x > y ? 1 : 0;
   if (typeof a === "string" && typeof b === "string") {
     budget.characters(Math.min(a.length, b.length));
     const [p, q] = [budget.plain(a), budget.plain(b)];
@@ -253,8 +260,8 @@ export function keyIn(dict: Dict, value: Value, budget: Budget): Key {
 /** A value as the key of a dict. @throws TemplateError if it is unhashable */
 export function keyOf(value: Value, budget: Budget): Key {
   if (typeof value === "string") budget.characters(value.length);
-  if (typeof value === "string" || typeof value === "number" || value === null) return value;
-  if (typeof value === "boolean") return value;
+  if (typeof value === "string" || value === null || typeof value === "boolean") return value;
+  if (typeof value === "number" || typeof value === "bigint") return value;
   if (value instanceof Float) return value.value;
   throw new TemplateError(`unhashable type: '${typeName(value)}'`);
 }
