@@ -7,7 +7,7 @@
 export type WarningCode =
   /** config.json has fields that no table knows */
   | "WARN_UNKNOWN_FIELD"
-  /** a value in generation_config.json or config.json is meaningless and counts as absent */
+  /** a value in generation_config.json, config.json or a file of the tokenizer is meaningless and counts as absent */
   | "WARN_BAD_DEFAULT"
   /** generation_config.json asks for something that is not done here */
   | "WARN_UNUSED_DEFAULT"

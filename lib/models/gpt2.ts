@@ -12,7 +12,7 @@ import type { GeluApproximation } from "../ops/gelu.js";
 import type { ConfigReader } from "../weights/configReader.js";
 import { readGelu } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
-import { boundedInt, checkHeadDim, maxLayers } from "./limits.js";
+import { boundedInt, checkHeadDim, maxLayers, trainedPositions } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
 import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
 
@@ -91,7 +91,7 @@ function readGpt2Config(reader: ConfigReader): Gpt2Config {
     numHeads,
     headDim,
     mlpWidth: reader.optionalPositiveInt("n_inner") ?? 4 * hiddenSize,
-    maxPositions: reader.positiveInt(reader.has(positions) ? positions : "n_ctx"),
+    maxPositions: trainedPositions(reader, reader.has(positions) ? positions : "n_ctx"),
     normEps: reader.positiveNumber("layer_norm_epsilon", 1e-5),
     gelu: readGelu(reader, "activation_function"),
     tiedHead: reader.bool("tie_word_embeddings", true),

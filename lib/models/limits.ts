@@ -42,6 +42,12 @@ export function boundedInt(reader: ConfigReader, field: FieldName, max: number):
   return value <= max ? value : reader.fail(field, `an integer from 1 to ${max}`);
 }
 
+/** The positions that a model was trained for. */
+export function trainedPositions(reader: ConfigReader, field: FieldName): number {
+  const value = reader.positiveInt(field);
+  return value >= 2 ? value : reader.fail(field, "at least 2 positions, as one cannot continue a text");
+}
+
 /**
  * The longest context of rotary positions: types that stretch the trained length reach factor times as far; the others end
  * where training did.

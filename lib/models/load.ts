@@ -2,7 +2,6 @@
  * From a checkpoint folder to a model on a device.
  */
 import type { FloatDType } from "../dtype.js";
-import { CheckpointError } from "../errors.js";
 import { inTurns, type Steps } from "../eventLoop.js";
 import type { Decoder } from "../nn/decoder.js";
 import type { Stream } from "../stream.js";
@@ -46,10 +45,6 @@ export async function describeModel(folder: string, asked?: number): Promise<Mod
   const architecture = architectureOf(config);
   const family = findFamily(architecture, config.file, config.reader.json["model_type"]);
   const definition = family(config.reader);
-  if (definition.longestContext < 2) {
-    const message = `${config.file}: a model of one position cannot continue a text`;
-    throw new CheckpointError("ERR_CHECKPOINT_CONFIG", message, { file: config.file });
-  }
   await refuseQuantizationFiles(folder, supportedArchitectures);
   return { config, architecture, definition, contextLength: chooseContextLength(definition, asked) };
 }

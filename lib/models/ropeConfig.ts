@@ -7,6 +7,7 @@ import { CheckpointError } from "../errors.js";
 import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
 import { ConfigReader } from "../weights/configReader.js";
 import { show } from "../weights/json.js";
+import { trainedPositions } from "./limits.js";
 
 export type RopeConfig = Omit<RopeTableOptions, "maxLength">;
 
@@ -50,7 +51,7 @@ export function readRope(reader: ConfigReader, headDim: number, defaultTheta: nu
   const rope = {
     rotaryDim,
     theta: merged.positiveNumber("rope_theta", defaultTheta),
-    maxPositionEmbeddings: reader.positiveInt("max_position_embeddings"),
+    maxPositionEmbeddings: trainedPositions(reader, "max_position_embeddings"),
     scaling,
   };
   checkParameters(new ConfigReader(reader.file, scaling));

@@ -5,7 +5,7 @@ import { render } from "./jinja/interpreter.js";
 import { valueOf } from "./jinja/json.js";
 import type { Paint } from "./jinja/paint.js";
 import { type Block, parseTemplate, variablesAssigned, variablesRead } from "./jinja/syntax.js";
-import { TemplateError, type Value } from "./jinja/values.js";
+import { isStackOverflow, TemplateError, type Value } from "./jinja/values.js";
 import { type Marking, PlainText } from "./plainText.js";
 
 export interface RenderJob {
@@ -90,8 +90,7 @@ function paintedValues({ variables }: RenderJob, paint: Paint): ReadonlyMap<stri
 
 function describe(cause: unknown): string {
   if (cause instanceof TemplateError) return cause.message;
-  const isStack = cause instanceof RangeError && cause.message.startsWith("Maximum call stack");
-  return isStack ? "it, or what it is given, is nested too deeply" : describeError(cause);
+  return isStackOverflow(cause) ? "it, or what it is given, is nested too deeply" : describeError(cause);
 }
 
 function parse(source: string): Parsed {

@@ -3,7 +3,8 @@
  * tokenizer only.
  */
 import { join } from "node:path";
-import { isObject, type JsonObject } from "../weights/json.js";
+import { warn } from "../warning.js";
+import { isObject, type JsonObject, show } from "../weights/json.js";
 import { parseJsonObject, readTextFile, type TextErrorCode } from "./textFile.js";
 
 export interface SpecialTokenNames {
@@ -77,6 +78,28 @@ export function readSpecialTokens({
   );
   const eos = named("eos_token").map(tokenText);
   return { byName, all, eos: [...new Set(eos.filter((text) => text !== undefined))] };
+}
+
+/** Warns of special tokens of another form, a list in place of one token say: they count as absent. */
+export function warnOfOtherForms(folder: string, { config, specialTokensMap }: TokenizerConfig): void {
+  const isToken = (value: unknown): boolean =>
+    typeof (isObject(value) ? value["content"] : value) === "string";
+  const isList = (value: unknown): boolean =>
+    typeof value === "object" && value !== null && Object.values(value).every(isToken);
+  const report = (name: string, json: JsonObject, field: string, expected: string): void => {
+    const said = `${join(folder, name)}: ${field}: expected ${expected}, got ${show(json[field])}`;
+    warn("WARN_BAD_DEFAULT", `${said}: what is no token counts as absent`);
+  };
+  for (const [name, json] of Object.entries({
+    "tokenizer_config.json": config,
+    "special_tokens_map.json": specialTokensMap,
+  })) {
+    const isGiven = (field: string): boolean => (json[field] ?? null) !== null;
+    for (const field of fields.filter((one) => isGiven(one) && !isToken(json[one])))
+      report(name, json, field, "one token: a text, or an object with its content");
+    for (const field of lists.filter((one) => isGiven(one) && !isList(json[one])))
+      report(name, json, field, "a list of tokens");
+  }
 }
 
 /** A token that is not empty. */

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TextError } from "../errors.js";
-import { describeError, isNotFound, isObject, show, type JsonObject } from "../weights/json.js";
+import { describeError, isObject, show, type JsonObject } from "../weights/json.js";
 import { loadTokenizerConfig, readSpecialTokens } from "./specialTokens.js";
 import { parseJsonObject, readTextFile } from "./textFile.js";
 
@@ -72,7 +72,7 @@ async function jinjaFiles(folder: string): Promise<readonly string[]> {
     );
   } catch (cause) {
     if (cause instanceof TextError) throw cause;
-    if (isNotFound(cause)) return [];
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw new TextError(code, `${folder}: ${describeError(cause)}`, folder, { cause });
   }
 }

@@ -1,7 +1,7 @@
 /** Reads the files of a tokenizer in a checkpoint folder and prepares them, a large one on a thread. */
 import { join } from "node:path";
 import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
-import { loadTokenizerConfig } from "./specialTokens.js";
+import { loadTokenizerConfig, warnOfOtherForms } from "./specialTokens.js";
 import { readFileBytes } from "./textFile.js";
 import { prepareOnThread } from "./tokenizerThread.js";
 
@@ -16,6 +16,7 @@ export async function readTokenizer(folder: string): Promise<PreparedTokenizer |
   const bytes = await readFileBytes(file, maxTokenizerBytes, "ERR_TOKENIZER");
   if (bytes === undefined) return null;
   const files = await loadTokenizerConfig(folder, "ERR_TOKENIZER");
+  warnOfOtherForms(folder, files);
   return bytes.length < largeFileBytes
     ? prepareTokenizer(bytes.toString("utf8"), file, files)
     : prepareOnThread(bytes, file, files);

@@ -57,6 +57,7 @@ export async function readBoundedFile(file: string, maxBytes: number): Promise<B
   }
 }
 
-function requireRegular(info: { isFile(): boolean; isDirectory(): boolean }): void {
+/** @throws FileProblem for anything that is not a regular file */
+export function requireRegular(info: { isFile(): boolean; isDirectory(): boolean }): void {
   if (!info.isFile()) throw new FileProblem(info.isDirectory() ? "it is a folder" : "not a regular file");
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { ConfigReader } from "./configReader.js";
 import { readSampling, readTokenIds, type SamplingDefaults, warnOfUnusedDefaults } from "./fileDefaults.js";
-import { readJsonObject } from "./json.js";
+import { isObject, readJsonObject } from "./json.js";
 import { folderHint } from "./otherFormats.js";
 
 export { ConfigReader, type FieldName } from "./configReader.js";
@@ -48,7 +48,7 @@ export async function readConfig(folder: string): Promise<ModelConfigJson> {
   const { vocab_size: size } = reader.json;
   const vocabSize = Number.isSafeInteger(size) && Number(size) > 0 ? Number(size) : undefined;
   const idsOf = (field: string) =>
-    [reader, generation].flatMap((file) => readTokenIds(file, field, vocabSize));
+    [sayingReader(reader, field), generation].flatMap((file) => readTokenIds(file, field, vocabSize));
   return {
     file: reader.file,
     architecture: readArchitecture(reader),
@@ -57,6 +57,13 @@ export async function readConfig(folder: string): Promise<ModelConfigJson> {
     bosTokenId: idsOf("bos_token_id").at(-1), // generation_config.json wins
     sampling: readSampling(generation),
   };
+}
+
+/** Where config.json says a field: at its top, else in the part for the decoder, as transformers looks it up. */
+function sayingReader(reader: ConfigReader, field: string): ConfigReader {
+  if (reader.has(field)) return reader;
+  const parts = ["decoder", "generator", "text_config"].filter((name) => isObject(reader.json[name]));
+  return parts.map((name) => reader.object(name)).find((part) => part.has(field)) ?? reader;
 }
 
 async function readReader(file: string): Promise<ConfigReader | undefined> {

@@ -109,16 +109,21 @@ export class ConfigReader {
     return this.has(field) ? this.object(field) : undefined;
   }
 
+  /** File and name of a field, for messages. */
+  place(field: FieldName): string {
+    return `${this.file}: ${this.#path}${this.#find(field).name}`;
+  }
+
   /**
    * Throws for a field that breaks a rule of the caller, such as one field dividing another.
    *
    * @param expected completes "expected ..."
    */
   fail(field: FieldName, expected: string): never {
-    const { name, value } = this.#find(field);
+    const { value } = this.#find(field);
     throw new CheckpointError(
       "ERR_CHECKPOINT_CONFIG",
-      `${this.file}: ${this.#path}${name}: expected ${expected}, got ${show(value)}`,
+      `${this.place(field)}: expected ${expected}, got ${show(value)}`,
       { file: this.file },
     );
   }

@@ -123,9 +123,9 @@ function readDefault(
   return undefined;
 }
 
-function warnDefault({ file }: ConfigReader, field: string, expected: string, value: unknown): void {
+function warnDefault(reader: ConfigReader, field: string, expected: string, value: unknown): void {
   warn(
     "WARN_BAD_DEFAULT",
-    `${file}: ${field}: expected ${expected}, got ${show(value)}: it counts as absent`,
+    `${reader.place(field)}: expected ${expected}, got ${show(value)}: it counts as absent`,
   );
 }

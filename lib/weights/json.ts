@@ -4,7 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../errors.js";
-import { readBoundedFile } from "./boundedFile.js";
+import { readBoundedFile, requireRegular } from "./boundedFile.js";
 import { nameContent } from "./fileContent.js";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -81,10 +81,15 @@ export function isNotFound(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-/** True if the path, links followed, is a file. @throws CheckpointError ERR_CHECKPOINT_MISSING if that cannot be found out */
+/**
+ * True if there is a file at the path, links followed.
+ *
+ * @throws CheckpointError ERR_CHECKPOINT_MISSING if that cannot be found out, or something else is there
+ */
 export async function isFile(path: string): Promise<boolean> {
   try {
-    return (await stat(path)).isFile();
+    requireRegular(await stat(path));
+    return true;
   } catch (cause) {
     if (isNotFound(cause)) return false;
     const message = `${path}: ${describeError(cause)}`;

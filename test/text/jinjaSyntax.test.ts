@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { render } from "../../lib/text/jinja/interpreter.js";
 import { valueOf } from "../../lib/text/jinja/json.js";
 import { parseTemplate, variablesRead } from "../../lib/text/jinja/syntax.js";
-import { TemplateError, type Value } from "../../lib/text/jinja/values.js";
+import { isStackOverflow, TemplateError, type Value } from "../../lib/text/jinja/values.js";
 
 const variables = { xs: [3, 1, 2], user: { n: { m: 3 } } };
 const run = (source: string): string => {
@@ -81,6 +81,25 @@ test.each<[string, string]>([
 ])("refuses %j", (source, message) => {
   expect(() => run(source)).toThrow(TemplateError);
   expect(() => run(source)).toThrow(message);
+});
+
+test("only a stack that overflows is nesting", () => {
+  const overflow = (): number => 1 + overflow();
+  const caught = [
+    overflow,
+    () => "a".repeat(2 ** 30),
+    () => new Array(-1),
+    () => String.fromCodePoint(-1),
+  ].map((run) => {
+    try {
+      return run();
+    } catch (cause) {
+      return isStackOverflow(cause);
+    }
+  });
+  expect(caught).toEqual([true, false, false, false]);
+  expect(isStackOverflow(new Error("Maximum call stack size exceeded"))).toBe(false);
+  expect(() => run(`{{ ${"(".repeat(50_000)}1${")".repeat(50_000)} }}`)).toThrow("it is nested too deeply");
 });
 
 test("what a test's argument reads counts as read, what stands in a raw block does not", () => {

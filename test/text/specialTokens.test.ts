@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
+import { collectWarnings } from "../support/warnings.js";
 import { byteLevelJson, sentencePieceJson } from "./tokenizerFiles.js";
 
 const parse = (json: object, config = {}, others = {}): Tokenizer =>
@@ -213,4 +214,81 @@ test("a named token of the vocabulary is cut out of a text, one without id is no
   expect([...stripping.encode("a B")]).toEqual([259, 260]);
   expect(stripping.isSpecial(260)).toBe(true);
   expect(parse(words, { pad_token: "<pad>" }).tokenId("<pad>")).toBeUndefined();
+});
+
+describe("named special tokens of another form are warned about by file and field, and count as absent", () => {
+  test.each([
+    [
+      "tokenizer_config.json",
+      { eos_token: ["<|eot|>", "</s>"] },
+      'eos_token: expected one token: a text, or an object with its content, got ["<|eot|>", "</s>"]',
+    ],
+    [
+      "special_tokens_map.json",
+      { eos_token: ["</s>"] },
+      'eos_token: expected one token: a text, or an object with its content, got ["</s>"]',
+    ],
+    [
+      "tokenizer_config.json",
+      { bos_token: 1 },
+      "bos_token: expected one token: a text, or an object with its content, got 1",
+    ],
+    [
+      "tokenizer_config.json",
+      { pad_token: { text: "a" } },
+      "pad_token: expected one token: a text, or an object with its content, got {...}",
+    ],
+    [
+      "tokenizer_config.json",
+      { eos_token: { content: ["a"] } },
+      "eos_token: expected one token: a text, or an object with its content, got {...}",
+    ],
+    [
+      "special_tokens_map.json",
+      { additional_special_tokens: "<x>" },
+      'additional_special_tokens: expected a list of tokens, got "<x>"',
+    ],
+    [
+      "tokenizer_config.json",
+      { additional_special_tokens: ["<x>", 5] },
+      'additional_special_tokens: expected a list of tokens, got ["<x>", 5]',
+    ],
+  ])("%s: %j", async (name, content, says) => {
+    const folder = mkdtempSync(join(tmpdir(), "warploop-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(byteLevelJson(["</s>"])));
+    writeFileSync(join(folder, name), JSON.stringify(content));
+    let eosIds: readonly number[] | undefined;
+    const warnings = await collectWarnings(async () => {
+      eosIds = (await Tokenizer.load(folder))!.eosIds;
+    });
+    const message = `${join(folder, name)}: ${says}: what is no token counts as absent`;
+    expect(warnings.map((warning) => [warning.code, warning.message])).toEqual([
+      ["WARN_BAD_DEFAULT", message],
+    ]);
+    expect(eosIds).toEqual([]);
+  });
+
+  test("nothing is said of null, texts, objects, lists and dicts of tokens", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "warploop-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const token = { content: "</s>", special: true };
+    const config = {
+      eos_token: token,
+      bos_token: null,
+      unk_token: "",
+      pad_token: "</s>",
+      additional_special_tokens: ["</s>", token],
+    };
+    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(byteLevelJson(["</s>"])));
+    writeFileSync(
+      join(folder, "tokenizer_config.json"),
+      JSON.stringify({ ...config, extra_special_tokens: { image_token: "</s>" } }),
+    );
+    writeFileSync(
+      join(folder, "special_tokens_map.json"),
+      JSON.stringify({ ...config, extra_special_tokens: [] }),
+    );
+    expect(await collectWarnings(() => Tokenizer.load(folder))).toEqual([]);
+  });
 });

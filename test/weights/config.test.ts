@@ -56,6 +56,21 @@ describe("readConfig", () => {
     ["generation config without eos", { eos_token_id: 5 }, { eos_token_id: null }, [5]],
     ["generation config with an empty list", { eos_token_id: 5 }, { eos_token_id: [] }, [5]],
     ["nowhere", {}, {}, []],
+    [
+      "only in the part of the text model",
+      { text_config: { eos_token_id: [5, 6] } },
+      { eos_token_id: 7 },
+      [5, 6, 7],
+    ],
+    [
+      "null above the part of the text model",
+      { eos_token_id: null, text_config: { eos_token_id: 6 } },
+      {},
+      [6],
+    ],
+    ["above the part of the text model", { eos_token_id: 5, text_config: { eos_token_id: 6 } }, {}, [5]],
+    ["in parts that are none", { text_config: "x", decoder: null, generator: [1] }, {}, []],
+    ["in the decoder", { text_config: { a: 1 }, decoder: { eos_token_id: 8 } }, {}, [8]],
   ];
   test.each(eosCases)("eos ids: %s", async (_name, config, generation, expected) => {
     const { eosTokenIds } = await readConfig(await folderOf({ ...base, ...config }, generation));
@@ -140,8 +155,8 @@ describe("readConfig", () => {
     },
     {
       name: "eos beyond the vocabulary",
-      config: { eos_token_id: [7, 8], vocab_size: 8 },
-      warns: /[^_]config\.json: eos_token_id: expected token ids from 0 to 7, got \[8\]/,
+      config: { text_config: { eos_token_id: [7, 8] }, vocab_size: 8 },
+      warns: /[^_]config\.json: text_config\.eos_token_id: expected token ids from 0 to 7, got \[8\]/,
       read: { eosTokenIds: [7] },
     },
     {

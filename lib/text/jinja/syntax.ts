@@ -6,7 +6,7 @@ import { parse } from "@huggingface/jinja";
 import { lex } from "./lexing.js";
 import { rewriteTokens } from "./rewriting.js";
 import { recursiveName, rewriteStatements, withName } from "./statements.js";
-import { TemplateError } from "./values.js";
+import { isStackOverflow, TemplateError } from "./values.js";
 
 export interface Identifier {
   readonly type: "Identifier";
@@ -172,7 +172,7 @@ export function parseTemplate(source: string): Block {
 
 /** The library reads beyond the last token, and recurses, without looking. */
 function describeSyntaxError(cause: unknown): string {
-  if (cause instanceof RangeError) return "it is nested too deeply";
+  if (isStackOverflow(cause)) return "it is nested too deeply";
   if (cause instanceof TypeError) return "it ends inside a block or an expression";
   return cause instanceof Error ? cause.message.replace(/^Parser Error: /, "") : String(cause);
 }

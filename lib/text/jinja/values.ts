@@ -8,6 +8,11 @@ import type { Budget } from "./budget.js";
 /** What a template or its input did wrong; the message is meant for the caller. */
 export class TemplateError extends Error {}
 
+/** True for what V8 throws where calls are nested too deeply; other RangeErrors are about sizes. */
+export function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message.startsWith("Maximum call stack");
+}
+
 /** Python's float, which prints as "1.0" where an int prints as "1". */
 export class Float {
   constructor(readonly value: number) {}

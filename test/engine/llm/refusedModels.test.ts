@@ -73,7 +73,7 @@ const cases: readonly Case[] = [
     name: "a context of one position, which the file has",
     config: { ...llama, max_position_embeddings: 1 },
     code: "ERR_CHECKPOINT_CONFIG",
-    says: ["config.json: a model of one position"],
+    says: ["config.json: max_position_embeddings: expected at least 2 positions", "got 1"],
   },
 ];
 
