@@ -4,7 +4,6 @@
  */
 import { closest, distance } from "fastest-levenshtein";
 import { ArgumentRangeError, ArgumentTypeError, WarploopError } from "./errors.js";
-import type { Handle } from "./native.js";
 
 const longestText = 80; // characters of a value in a message
 
@@ -68,35 +67,6 @@ function messageOf(error: unknown): string {
   } catch {
     return "its error cannot be read either";
   }
-}
-
-/** The native handle of a stream. @throws ArgumentTypeError when it is none; ClosedError after its dispose */
-export function streamHandle(
-  what: string,
-  stream: { readonly handle: Handle; readonly device: NamedDevice },
-  device: NamedDevice,
-): Handle {
-  const handle: unknown = readArguments(
-    `${what}: stream`,
-    () => (stream as typeof stream | null | undefined)?.handle,
-  );
-  if (typeof handle !== "number")
-    throw new ArgumentTypeError(`${what}: stream: expected a Stream, got ${describe(stream)}`);
-  if (stream.device !== device) throw otherDevice(what, device, stream.device);
-  return handle as Handle;
-}
-
-interface NamedDevice {
-  readonly name: string;
-}
-
-/** The error for memory of one device that is handed to a stream of another, which could not reach it, or not in order. */
-export function otherDevice(what: string, memory: NamedDevice, stream: NamedDevice): ArgumentTypeError {
-  const both =
-    memory.name === stream.name
-      ? `which is ${memory.name} opened twice`
-      : `${memory.name} and ${stream.name}`;
-  return new ArgumentTypeError(`${what}: the tensor and the stream are of different devices, ${both}`);
 }
 
 /**

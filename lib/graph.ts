@@ -2,7 +2,7 @@
  * A recorded sequence of op calls that one native call replays. What changes between replays (ids, lengths, page tables)
  * is data in tensors that were written before; shapes and addresses are fixed.
  */
-import { streamHandle } from "./arguments.js";
+import { streamHandle } from "./streamHandle.js";
 import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import type { Device } from "./device.js";
 import { type Handle, native } from "./native.js";

@@ -4,7 +4,7 @@
  * Errors: bad arguments throw from the op call. A failure while running poisons the stream: later commands are skipped
  * and every wait rejects with the first failure (ExecutionError).
  */
-import { describe, readArguments, otherDevice } from "./arguments.js";
+import { describe, readArguments } from "./arguments.js";
 import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import type { Device } from "./device.js";
 import type { DType, HostArray } from "./dtype.js";
@@ -13,6 +13,7 @@ import { Graph } from "./graph.js";
 import { abandonWaiters, type ArgumentKind, type Handle, native, type NativeOp, settle } from "./native.js";
 import { Arena, type Scope } from "./scope.js";
 import type { Tensor } from "./tensor.js";
+import { otherDevice } from "./streamHandle.js";
 import { Trace, type TraceOptions } from "./trace.js";
 
 interface ArgumentTypes {

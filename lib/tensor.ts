@@ -4,7 +4,8 @@
  * Lifetimes (docs/architecture.md): weights and state own their memory and end with `dispose()`; step temporaries live in
  * a stream's arena and end with its scope.
  */
-import { checkSizes, describe, isInstance, streamHandle } from "./arguments.js";
+import { checkSizes, describe, isInstance } from "./arguments.js";
+import { streamHandle } from "./streamHandle.js";
 import { type ConstructKey, constructKey, requireKey } from "./construct.js";
 import type { Device } from "./device.js";
 import {

@@ -4,11 +4,12 @@
  *
  * Not responsible for dtypes, shapes and strides: those the addon checks, and it is the only authority for memory safety.
  */
-import { checkNames, describe, isInstance, isTyped, otherDevice, readArguments } from "../arguments.js";
+import { checkNames, describe, isInstance, isTyped, readArguments } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
 import { Stream } from "../stream.js";
 import { Tensor } from "../tensor.js";
 import { accepts, type Kind, type RequiredKind, wrongArgument } from "./argumentKinds.js";
+import { otherDevice } from "../streamHandle.js";
 
 /** The options object of an op, its last argument. */
 interface Options {

@@ -1,7 +1,7 @@
 /**
  * An open file whose bytes a stream reads to a device: off the JavaScript thread, in stream order.
  */
-import { streamHandle } from "../arguments.js";
+import { streamHandle } from "../streamHandle.js";
 import { byteLength } from "../dtype.js";
 import { ArgumentRangeError } from "../errors.js";
 import { type Handle, native } from "../native.js";
