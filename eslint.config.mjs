@@ -1,5 +1,6 @@
 // What the compiler cannot see: promises nobody waits for, and the few habits of CONTRIBUTING.md that a rule can check.
 import tseslint from "typescript-eslint";
+import { roomsPlugin } from "./scripts/rooms.mjs";
 
 const bannedSyntax = [
   { selector: "TSEnumDeclaration", message: "Use a union of literals." },
@@ -41,5 +42,6 @@ export default tseslint.config(
     plugins: { "@typescript-eslint": tseslint.plugin },
     rules,
   },
+  { files: ["lib/**/*.ts"], plugins: { rooms: roomsPlugin }, rules: { "rooms/arrows": "error" } },
   { files: configFiles, rules: { "no-restricted-syntax": "off" } },
 );

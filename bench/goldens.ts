@@ -7,11 +7,11 @@
  * test/models/goldens.test.ts asserts. The last rows compare the engine with itself: log probabilities of a greedy
  * continuation with a prefix-cache hit and with replayed graphs, against none of both. Allowed: no difference at all.
  */
-import { Device } from "../lib/device.js";
+import { Device } from "../lib/device/device.js";
 import { LLM, type LLMOptions } from "../lib/index.js";
-import { loadModel } from "../lib/models/load.js";
+import { loadModel } from "../lib/llm/loadModel.js";
 import type { Model } from "../lib/models/model.js";
-import type { Stream } from "../lib/stream.js";
+import type { Stream } from "../lib/device/stream.js";
 import {
   allowedDifference,
   compareLogits,

@@ -7,9 +7,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Device } from "../lib/device.js";
+import { Device } from "../lib/device/device.js";
 import { copy } from "../lib/ops/copy.js";
-import type { Stream } from "../lib/stream.js";
+import type { Stream } from "../lib/device/stream.js";
 import { Baseline, type BaselineRequest } from "./gpu/baseline.js";
 import { type GpuCase, gpuCases } from "./gpu/cases.js";
 import { filled } from "./support/inputs.js";

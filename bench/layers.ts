@@ -6,14 +6,14 @@
  *     WARPLOOP_BINARY=build-simt/Release/warploop.node npm run bench:layers -- --device simt    the kernels of a GPU, counted on a CPU
  */
 import { parseArgs } from "node:util";
-import { Device, type DeviceName } from "../lib/device.js";
-import { planCapacity, resolveOptions } from "../lib/engine/engineOptions.js";
-import { Request } from "../lib/engine/request.js";
+import { Device, type DeviceName } from "../lib/device/device.js";
+import { planCapacity, resolveOptions } from "../lib/llm/engineOptions.js";
+import { Request } from "../lib/schedule/request.js";
 import { ModelRunner, type RequestNeeds } from "../lib/engine/runner.js";
 import { noBias } from "../lib/engine/sampling.js";
-import { Scheduler } from "../lib/engine/scheduler.js";
-import { loadModel } from "../lib/models/load.js";
-import type { TraceRow } from "../lib/trace.js";
+import { Scheduler } from "../lib/schedule/scheduler.js";
+import { loadModel } from "../lib/llm/loadModel.js";
+import type { TraceRow } from "../lib/device/trace.js";
 import { repeatedPart } from "./support/repeatedPart.js";
 import { printTable } from "./support/table.js";
 

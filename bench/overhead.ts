@@ -4,9 +4,9 @@
  *
  *     npx tsx bench/overhead.ts
  */
-import { Device } from "../lib/device.js";
+import { Device } from "../lib/device/device.js";
 import { rmsNorm } from "../lib/ops/rmsNorm.js";
-import type { Stream } from "../lib/stream.js";
+import type { Stream } from "../lib/device/stream.js";
 import { median } from "./support/statistics.js";
 
 const calls = 200_000;

@@ -6,8 +6,8 @@
  *     npm run bench:breakdown -- [--steps 1x512@512,1x1@576,4x1@160]     sequences x tokens @ context
  */
 import { parseArgs } from "node:util";
-import { Device } from "../lib/device.js";
-import type { Stream } from "../lib/stream.js";
+import { Device } from "../lib/device/device.js";
+import type { Stream } from "../lib/device/stream.js";
 import { type StepOp, stepOps, type StepSize } from "./support/layerOps.js";
 import { modelShapes } from "./support/modelShapes.js";
 import { printTable } from "./support/table.js";

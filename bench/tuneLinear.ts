@@ -7,10 +7,10 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Device } from "../lib/device.js";
+import { Device } from "../lib/device/device.js";
 import { linear } from "../lib/ops/linear.js";
 import { type LinearWeight, packLinear } from "../lib/ops/packLinear.js";
-import type { Stream } from "../lib/stream.js";
+import type { Stream } from "../lib/device/stream.js";
 import { filled } from "./support/inputs.js";
 import { onStream, time } from "./support/timing.js";
 

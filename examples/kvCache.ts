@@ -4,7 +4,7 @@
  * runs the whole text again. Then the size of the cache with 12, 4 and 1 key-value heads: MHA, GQA and MQA.
  */
 import { randomCheckpoint } from "../bench/support/randomCheckpoint.js";
-import { kvPageBytes } from "../lib/engine/engineOptions.js";
+import { kvPageBytes } from "../lib/llm/engineOptions.js";
 import { LLM } from "../lib/index.js";
 import { readArguments } from "./arguments.js";
 import { drawCharts, printTable } from "./plot.js";

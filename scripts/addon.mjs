@@ -1,5 +1,5 @@
 // Finds the built addon and asks it what it is, in a child process, so that a broken binary cannot take the caller down.
-// Places and order are those of lib/nativeLoader.ts: the addon that was built last comes first.
+// Places and order are those of lib/device/nativeLoader.ts: the addon that was built last comes first.
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";

@@ -1,6 +1,6 @@
 // Builds the addon from source with cmake-js, or with node-gyp where CMake is missing. Downloads nothing: the headers
 // come from the packages node-api-headers and node-addon-api. A second call compiles only what has changed. Each kind of
-// build has a folder of its own, and the addon that was built last is the one that is loaded (lib/nativeLoader.ts). Below
+// build has a folder of its own, and the addon that was built last is the one that is loaded (lib/device/nativeLoader.ts). Below
 // node_modules nothing but the addon stays of a build; in a checkout all of it.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // Formats the repository, or with --check only says what is not formatted: TypeScript, JavaScript, JSON and Markdown
-// with prettier, C++ and CUDA with clang-format. lib/nativeOps.ts is written anew.
+// with prettier, C++ and CUDA with clang-format. lib/device/nativeOps.ts is written anew.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,7 +19,7 @@ function run(script, args) {
   );
 }
 
-/** @returns {Promise<boolean>} whether lib/nativeOps.ts says what the bind functions read */
+/** @returns {Promise<boolean>} whether lib/device/nativeOps.ts says what the bind functions read */
 async function renewNativeOps() {
   const file = path.join(root, nativeOpsFile);
   const text = await nativeOpsText();

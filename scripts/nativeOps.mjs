@@ -1,11 +1,11 @@
-// The text of lib/nativeOps.ts: what each native op takes from JavaScript, read from its bind function. format.mjs writes it.
+// The text of lib/device/nativeOps.ts: what each native op takes from JavaScript, read from its bind function. format.mjs writes it.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { readOps, root } from "./nativeSources.mjs";
 
-export const nativeOpsFile = "lib/nativeOps.ts";
+export const nativeOpsFile = "lib/device/nativeOps.ts";
 
-/** What a method of native/bind/arguments.h reads, by its name: a kind of lib/nativeOps.ts. */
+/** What a method of native/bind/arguments.h reads, by its name: a kind of lib/device/nativeOps.ts. */
 const kinds = new Map([
   ["tensor", "tensor"],
   ["optional_tensor", "tensor or null"],
@@ -28,7 +28,7 @@ function line(op) {
   return `  readonly ${op.js}: NativeOp<[${fields.join(", ")}]>;`;
 }
 
-/** @returns {Promise<string>} the text of lib/nativeOps.ts */
+/** @returns {Promise<string>} the text of lib/device/nativeOps.ts */
 export async function nativeOpsText() {
   const lines = readOps().map(line);
   const text = `/**

@@ -12,7 +12,7 @@ const binary = path.join(root, "build-cuda/Release/warploop.node");
 const atoms = path.join(root, "build-cuda/atoms");
 const goldens = "test/atoms/goldens/sm90.txt";
 const measured = path.join(process.env["OUT"] ?? path.join(root, "build-cuda"), "sm90.txt");
-const tests = ["test/ops", "test/native", "test/models", "test/engine/llm"];
+const tests = ["test/ops", "test/native", "test/models", "test/llm"];
 const env = { ...process.env, WARPLOOP_BINARY: binary, WARPLOOP_TEST_DEVICE: "cuda" };
 
 if (!existsSync(binary)) {

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
-import { loadOptionNames, resolveOptions } from "../lib/engine/engineOptions.js";
-import { generateOptionNames, resolveGeneration } from "../lib/engine/generateOptions.js";
+import { loadOptionNames, resolveOptions } from "../lib/llm/engineOptions.js";
+import { generateOptionNames, resolveGeneration } from "../lib/llm/generateOptions.js";
 import * as errors from "../lib/errors.js";
 import { supportedArchitectures } from "../lib/models/registry.js";
 import { root } from "../scripts/nativeSources.mjs";
@@ -51,12 +51,12 @@ const context = {
 const calls = [
   { heading: "LLM.load", names: loadOptionNames },
   { heading: "generate", names: generateOptionNames },
-  { heading: "chat", names: propertiesOf("lib/engine/chatOptions.ts", "ChatOptions") },
-  { heading: "generateAll", names: propertiesOf("lib/engine/generateAll.ts", "GenerateAllOptions") },
+  { heading: "chat", names: propertiesOf("lib/llm/chatOptions.ts", "ChatOptions") },
+  { heading: "generateAll", names: propertiesOf("lib/llm/generateAll.ts", "GenerateAllOptions") },
   {
     heading: "close",
     names: [
-      ...(/readOptions\("close", .*?\[(.*?)\]/.exec(read("lib/engine/llm.ts"))?.[1] ?? "").matchAll(/\w+/g),
+      ...(/readOptions\("close", .*?\[(.*?)\]/.exec(read("lib/llm/llm.ts"))?.[1] ?? "").matchAll(/\w+/g),
     ].map(([name]) => name),
   },
 ];

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isTyped } from "../lib/arguments.js";
 import * as ops from "../lib/ops/index.js";
-import { Device } from "../lib/device.js";
-import type { Stream } from "../lib/stream.js";
+import { Device } from "../lib/device/device.js";
+import type { Stream } from "../lib/device/stream.js";
 import { openTestDevice } from "./support/devices.js";
 import { oddValues, oddValuesOfStreams } from "./support/oddValues.js";
 

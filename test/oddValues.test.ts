@@ -5,19 +5,19 @@
  */
 import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from "vitest";
-import { Device } from "../lib/device.js";
-import { toBfloat16, toFloat32 } from "../lib/dtype.js";
-import { loadOptionNames } from "../lib/engine/engineOptions.js";
-import { generate } from "../lib/engine/generate.js";
-import { generateOptionNames } from "../lib/engine/generateOptions.js";
-import { LLM } from "../lib/engine/llm.js";
-import { Graph } from "../lib/graph.js";
+import { Device } from "../lib/device/device.js";
+import { toBfloat16, toFloat32 } from "../lib/device/dtype.js";
+import { loadOptionNames } from "../lib/llm/engineOptions.js";
+import { generate } from "../lib/llm/generate.js";
+import { generateOptionNames } from "../lib/llm/generateOptions.js";
+import { LLM } from "../lib/llm/llm.js";
+import { Graph } from "../lib/device/graph.js";
 import * as exported from "../lib/index.js";
-import { Scope } from "../lib/scope.js";
-import { Stream } from "../lib/stream.js";
-import { Tensor } from "../lib/tensor.js";
-import { Trace } from "../lib/trace.js";
-import { goldenFolder, loadLLM, modelFolder } from "./engine/llm/checkpoints.js";
+import { Scope } from "../lib/device/scope.js";
+import { Stream } from "../lib/device/stream.js";
+import { Tensor } from "../lib/device/tensor.js";
+import { Trace } from "../lib/device/trace.js";
+import { goldenFolder, loadLLM, modelFolder } from "./llm/checkpoints.js";
 import { openTestDevice } from "./support/devices.js";
 import { type Call, faultOf, faultsOf, methodsOf } from "./support/oddValues.js";
 

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Tokenizer } from "../lib/text/tokenizer.js";
-import { modelFolder } from "./engine/llm/checkpoints.js";
+import { modelFolder } from "./llm/checkpoints.js";
 import { type Call, faultOf, faultsOf, methodsOf } from "./support/oddValues.js";
 
 let tokenizer: Tokenizer;

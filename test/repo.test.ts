@@ -13,6 +13,7 @@ import {
   root,
 } from "../scripts/nativeSources.mjs";
 import { repoFiles } from "../scripts/repoFiles.mjs";
+import { arrowProblem, rooms, tableProblems } from "../scripts/rooms.mjs";
 import { mutants } from "./mutants/mutants.mjs";
 
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
@@ -135,36 +136,38 @@ describe("kernels", () => {
   });
 });
 
-/** Files that `file` imports at run time, directly or not. */
-function importsOf(file: string, seen = new Set<string>()): Set<string> {
-  const statements = read(file).matchAll(/^(?:import|export)\s+(?!type\b)[^;]*?from\s+"(\.[^"]+)\.js"/gm);
-  for (const [, target = ""] of statements) {
-    const imported = `${path.posix.join(path.posix.dirname(file), target)}.ts`;
-    if (seen.has(imported) || !exists(imported)) continue;
-    seen.add(imported);
-    importsOf(imported, seen);
-  }
-  return seen;
-}
-
 describe("rooms", () => {
-  const pure = ["request", "scheduler", "blockPool", "prefixCache", "stepPlan"].map(
-    (n) => `lib/engine/${n}.ts`,
-  );
-
-  it.each(pure)("%s is reached without the native module", (file) => {
-    const forbidden = [...importsOf(file)].filter((imported) =>
-      /^lib\/(native|nativeLoader|tensor|stream|device|graph|ops\/.*)\.ts$/.test(imported),
-    );
-    expect(forbidden).toEqual([]);
+  it("the table names only what stands above", () => {
+    expect(tableProblems()).toEqual([]);
+    expect(tableProblems({ a: ["b"], b: ["b", "a", "c/d.js"] })).toEqual([
+      "b does not stand above a",
+      "b does not stand above b",
+      "c/d.js does not stand above b",
+    ]);
+    const folders = repoFiles(/^lib\/.*\.ts$/).map((file) => path.posix.dirname(file).slice("lib/".length));
+    expect(Object.keys(rooms).sort()).toEqual([...new Set(folders)].filter((name) => name !== "").sort());
   });
 
-  it("lib/nn and lib/models make no native call", () => {
-    expect(matches(repoFiles(/^lib\/(nn|models)\//), /from "\.\.\/native(Loader)?\.js"/)).toEqual([]);
-  });
-
-  it("nothing in lib imports tests, benches, examples or scripts", () => {
-    expect(matches(repoFiles(/^lib\//), /from "(\.\.\/)+(test|bench|examples|scripts)\//)).toEqual([]);
+  it.each([
+    [
+      "schedule/request.ts",
+      "../device/tensor.js",
+      "lib/schedule may import no other folder, not device/tensor.js",
+    ],
+    ["nn/mlp.ts", "../device/native.js", expect.stringMatching("not device/native.js")],
+    ["nn/mlp.ts", "../device/tensor.js", undefined],
+    ["text/jinja/loop.ts", "../tokenizer.js", expect.stringMatching("not text/tokenizer.js")],
+    ["text/jinja/loop.ts", "../../errors.js", undefined],
+    ["errors.ts", "./device/tensor.js", "files directly in lib/ import no folder, as device"],
+    ["llm/llm.ts", "../index.js", "lib/index.ts is the public face: nothing in lib/ imports it"],
+    [
+      "llm/llm.ts",
+      "../../test/support/random.js",
+      "lib/ imports nothing from outside, as test/support/random.js",
+    ],
+    ["cellar/wine.ts", "../device/tensor.js", "lib/cellar is not in the table of scripts/rooms.mjs"],
+  ])("%s imports %s: %s", (file, specifier, problem) => {
+    expect(arrowProblem(file, specifier)).toEqual(problem);
   });
 });
 

@@ -2,7 +2,7 @@
  * What bench:gpu times: the shapes of the release's targets, each with its PyTorch counterpart. Work that a cache could hold
  * is spread over copies, so that every call reads memory as a decode step does.
  */
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import type { BaselineRequest } from "./baseline.js";
 import * as work from "./work.js";
 

@@ -8,7 +8,7 @@ import { pagedAttention as pagedAttentionOp } from "../../lib/ops/pagedAttention
 import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
 import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
 import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { filled, spread } from "../support/inputs.js";
 import { stepOps } from "../support/layerOps.js";
 import { modelShapes } from "../support/modelShapes.js";

@@ -4,9 +4,9 @@
  *
  *     npx tsx bench/ops/flashAttention.bench.ts
  */
-import { Device } from "../../lib/device.js";
+import { Device } from "../../lib/device/device.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { bytesOf, filled } from "../support/inputs.js";
 import { benchOp, type OpBenchCase } from "../support/opBench.js";
 

@@ -1,6 +1,6 @@
 /** packLinear: what it adds to loading a weight. */
 import { packLinear } from "../../lib/ops/packLinear.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/device/native.js";
 import { filled } from "../support/inputs.js";
 import { benchOp, type OpBenchCase } from "../support/opBench.js";
 

@@ -5,7 +5,7 @@
  * Format: header, metadata, tensor table, padding, tensor data. Little endian; every tensor starts at a multiple of 32
  * bytes. Source: the GGUF specification in the ggml repository (docs/gguf.md).
  */
-import { byteLength } from "../../lib/dtype.js";
+import { byteLength } from "../../lib/device/dtype.js";
 import { writeChunks } from "../support/randomCheckpoint.js";
 import { elements } from "../support/randomValues.js";
 

@@ -1,5 +1,5 @@
 /** What the machine can do, measured with the two simplest ops that come close to it: the yardstick of every op bench. */
-import type { Device } from "../../lib/device.js";
+import type { Device } from "../../lib/device/device.js";
 import { argmax } from "../../lib/ops/argmax.js";
 import { copy } from "../../lib/ops/copy.js";
 import { linear } from "../../lib/ops/linear.js";

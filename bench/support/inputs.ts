@@ -1,9 +1,9 @@
 /** Tensors to feed to a bench, and their sizes. */
-import { byteLength, type DType, type FloatDType } from "../../lib/dtype.js";
+import { byteLength, type DType, type FloatDType } from "../../lib/device/dtype.js";
 import { cast } from "../../lib/ops/cast.js";
 import { copy } from "../../lib/ops/copy.js";
-import type { Stream } from "../../lib/stream.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 
 const mostOnHost = 1 << 22; // values that JavaScript makes; larger tensors repeat them
 

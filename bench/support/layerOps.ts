@@ -7,8 +7,8 @@ import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
-import type { Stream } from "../../lib/stream.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { filled } from "./inputs.js";
 import type { ModelShape } from "./modelShapes.js";
 

@@ -1,8 +1,8 @@
 /** Logits that look like those of a model: normal, a few tokens far above the rest. The same in every run. */
-import type { FloatDType } from "../../lib/dtype.js";
+import type { FloatDType } from "../../lib/device/dtype.js";
 import { cast } from "../../lib/ops/cast.js";
-import type { Stream } from "../../lib/stream.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { RandomValues } from "./randomValues.js";
 
 const std = 3;

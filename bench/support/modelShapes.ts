@@ -2,7 +2,7 @@
  * Shapes of the models that benches run, with what a checkpoint of such a shape contains: its config.json and its tensors
  * by their Hugging Face names.
  */
-import type { FloatDType } from "../../lib/dtype.js";
+import type { FloatDType } from "../../lib/device/dtype.js";
 import type { RandomTensor } from "./randomValues.js";
 
 export interface ModelShape {

@@ -2,8 +2,8 @@
  * Times ops and prints one table: op, shape, dtype, time, rate, share of what this machine can do. The machine's
  * ceilings are measured in the same run, with the same clock (timing.ts).
  */
-import { Device } from "../../lib/device.js";
-import type { Stream } from "../../lib/stream.js";
+import { Device } from "../../lib/device/device.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { type Ceilings, measureCeilings } from "./ceilings.js";
 import { onStream, time, type Timing } from "./timing.js";
 

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { byteLength, type FloatDType } from "../../lib/dtype.js";
+import { byteLength, type FloatDType } from "../../lib/device/dtype.js";
 import { configOf, modelShapes, type ModelShape, type ModelShapeName, tensorsOf } from "./modelShapes.js";
 import { elements, RandomValues } from "./randomValues.js";
 

@@ -4,7 +4,7 @@
  *
  * Every value is representable in f32, f16 and bf16, so a dtype changes how a model is stored, not what it computes.
  */
-import { type FloatDType, toBfloat16, toFloat32 } from "../../lib/dtype.js";
+import { type FloatDType, toBfloat16, toFloat32 } from "../../lib/device/dtype.js";
 
 /** A tensor of independent normal values. */
 export interface RandomTensor {

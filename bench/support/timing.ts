@@ -2,8 +2,8 @@
  * How long a call takes on a device: a graph of n calls, one replay and one wait, divided by n. That is the time of the
  * kernel as a decode step replays it; what a call from JavaScript adds is bench/overhead.ts's subject.
  */
-import type { Device } from "../../lib/device.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Device } from "../../lib/device/device.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { median } from "./statistics.js";
 
 /** Microseconds per call. */

@@ -13,12 +13,12 @@
 import { ClosedError, OutOfMemoryError, WarploopError } from "../errors.js";
 import { inTurns, type Steps } from "../eventLoop.js";
 import { RowStatus } from "../ops/rowStatus.js";
-import { samplingFailure } from "./samplingFailure.js";
+import type { FinishReason, Request } from "../schedule/request.js";
+import type { ScheduledStep } from "../schedule/scheduledStep.js";
+import type { Scheduler, SchedulerStats } from "../schedule/scheduler.js";
 import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
-import type { FinishReason, Request } from "./request.js";
 import type { ModelRunner, RequestNeeds, StepResult } from "./runner.js";
-import type { ScheduledStep } from "./scheduledStep.js";
-import type { Scheduler, SchedulerStats } from "./scheduler.js";
+import { samplingFailure } from "./samplingFailure.js";
 import { Watchdog } from "./watchdog.js";
 
 /** What the engine tells the owner of a request. Called on the JavaScript thread, never after the end. */

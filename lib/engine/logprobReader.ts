@@ -2,16 +2,16 @@
  * Brings log probabilities and prompt logits of a step to the host. Nothing is computed or read for requests that asked
  * for neither. Prompt positions are taken in blocks, so that memory stays bounded however long the prompt is.
  */
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import type { Model } from "../models/model.js";
 import { embedding } from "../ops/embedding.js";
 import { logprobs } from "../ops/logprobs.js";
 import { RowStatus } from "../ops/rowStatus.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
-import type { Request } from "./request.js";
+import type { Request } from "../schedule/request.js";
+import type { PromptLogit, ScheduledStep } from "../schedule/scheduledStep.js";
+import type { PlanLayout } from "../schedule/stepPlan.js";
 import type { FieldOf, RequestNeeds } from "./runner.js";
-import type { PromptLogit, ScheduledStep } from "./scheduledStep.js";
-import type { PlanLayout } from "./stepPlan.js";
 
 const blockRows = 32; // rows of logits in memory at once: 20 MB at a vocabulary of 150k
 

@@ -2,10 +2,10 @@
  * Which experts a model sends the tokens of a text to. Runs beside the engine: on the same stream, between its steps, with
  * KV pages of its own that end with the call. Not responsible for generating; nothing of the engine's state is touched.
  */
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { KvCache, Model, StepInputs } from "../models/model.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
 
 const pageSize = 16;
 

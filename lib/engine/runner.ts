@@ -9,20 +9,18 @@
  *  3. sampling; the sampled ids go to the pool, where the next step finds them
  *  4. ids and log probabilities are read; the promise settles when the device got that far
  */
-import type { DType, HostArray } from "../dtype.js";
-import type { Graph } from "../graph.js";
+import type { DType, HostArray } from "../device/dtype.js";
+import type { Graph } from "../device/graph.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import type { KvCache, Model, StepInputs } from "../models/model.js";
 import { argmax } from "../ops/argmax.js";
 import { embedding } from "../ops/embedding.js";
 import { sample } from "../ops/sample.js";
 import { tableGather } from "../ops/tableGather.js";
 import { tableScatter } from "../ops/tableScatter.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
-import { LogprobReader, type StepLogprobs } from "./logprobReader.js";
-import type { Request } from "./request.js";
-import { packSampling, type Sampling } from "./sampling.js";
-import type { ScheduledStep } from "./scheduledStep.js";
+import type { Request } from "../schedule/request.js";
+import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import {
   chooseLayout,
   decodeLayout,
@@ -30,7 +28,9 @@ import {
   paddedBatchSizes,
   type PlanField,
   type PlanLayout,
-} from "./stepPlan.js";
+} from "../schedule/stepPlan.js";
+import { LogprobReader, type StepLogprobs } from "./logprobReader.js";
+import { packSampling, type Sampling } from "./sampling.js";
 
 export interface RunnerOptions {
   readonly maxSequences: number;

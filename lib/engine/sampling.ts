@@ -2,8 +2,8 @@
  * How tokens are drawn: the parameters of one request, and their packing into the arrays that the `sample` op reads.
  * Pure: the runner uploads the arrays. Column order is that of native/ops/sample/sample.h.
  */
-import type { Request } from "./request.js";
-import type { ScheduledSequence } from "./scheduledStep.js";
+import type { Request } from "../schedule/request.js";
+import type { ScheduledSequence } from "../schedule/scheduledStep.js";
 
 /** Token ids, each once, and what is added to their logits. Arrays, because they are copied in every step. */
 export interface LogitBias {

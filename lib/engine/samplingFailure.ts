@@ -1,7 +1,7 @@
 /** Why no token could be sampled, as the error that ends the request. */
 import { SamplingError } from "../errors.js";
 import { RowStatus } from "../ops/rowStatus.js";
-import type { Request } from "./request.js";
+import type { Request } from "../schedule/request.js";
 import type { Sampling } from "./sampling.js";
 
 /**

@@ -1,9 +1,9 @@
 /**
  * Activation functions by the names that configs have for them; several names mean the same function.
  */
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import type { Activation } from "../nn/mlp.js";
 import type { GeluApproximation } from "../ops/gelu.js";
-import type { ConfigReader } from "../weights/configReader.js";
 
 const silu = ["silu", "swish"] as const;
 

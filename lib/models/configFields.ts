@@ -3,10 +3,10 @@
  * each family has one literal table, the fields that mean the same everywhere are in foreignFields.ts, and what none of them
  * knows is warned about. Values are not checked here, except that a refused field may say what leaving it out says.
  */
+import type { ConfigReader } from "../checkpoint/configReader.js";
+import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { warn } from "../warning.js";
-import type { ConfigReader } from "../weights/configReader.js";
-import { show } from "../weights/json.js";
 import { foreignFields, irrelevantFields, type Refusal } from "./foreignFields.js";
 
 export interface FieldTable {

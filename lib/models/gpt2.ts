@@ -4,17 +4,17 @@
  *
  * Config: GPT2Config of transformers. Paper: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019).
  */
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
 import { plainMlpBlock } from "../nn/mlp.js";
 import { layerNormBlock } from "../nn/norm.js";
 import type { GeluApproximation } from "../ops/gelu.js";
-import type { ConfigReader } from "../weights/configReader.js";
+import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { readGelu } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import { boundedInt, checkHeadDim, maxLayers, trainedPositions } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
-import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
 
 interface Gpt2Config {
   readonly vocabSize: number;

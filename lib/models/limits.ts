@@ -2,9 +2,9 @@
  * Bounds on numbers of config.json, so that an absurd one is an error with a name and not an endless loop or an allocation
  * that fails, and the rule for the context length of a loaded model.
  */
+import type { ConfigReader, FieldName } from "../checkpoint/configReader.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { RopeTableOptions } from "../nn/ropeTable.js";
-import type { ConfigReader, FieldName } from "../weights/configReader.js";
 import type { ModelDefinition } from "./model.js";
 
 /** The largest published models have 126. */

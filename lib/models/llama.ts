@@ -5,7 +5,7 @@
  * Config: LlamaConfig, MistralConfig of transformers. Papers: Touvron et al., "Llama 2" (arXiv 2307.09288); "The Llama 3
  * Herd of Models" (arXiv 2407.21783); Jiang et al., "Mistral 7B" (arXiv 2310.06825).
  */
-import type { ConfigReader } from "../weights/configReader.js";
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import { readActivation } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import { refuse } from "./foreignFields.js";

@@ -4,7 +4,7 @@
  *
  * Config: MixtralConfig of transformers. Paper: Jiang et al., "Mixtral of Experts" (arXiv 2401.04088), section 2.
  */
-import type { ConfigReader } from "../weights/configReader.js";
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import { readSilu } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import { refuse } from "./foreignFields.js";

@@ -1,13 +1,13 @@
 /**
  * The contract between a model and whoever runs it (the engine, tests), and between a model family and the loader.
  */
-import type { FloatDType } from "../dtype.js";
+import type { ConfigReader } from "../checkpoint/configReader.js";
+import type { FloatDType } from "../device/dtype.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import type { Decoder, LayerExpertsObserver } from "../nn/decoder.js";
 import type { KvCache, StepInputs } from "../nn/step.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
-import type { ConfigReader } from "../weights/configReader.js";
-import type { ModelWeights, ModelWeightTable } from "./modelWeights.js";
+import type { ModelWeights, ModelWeightTable } from "../weights/modelWeights.js";
 
 export type { LayerExpertsObserver } from "../nn/decoder.js";
 export type { KvCache, KvLayer, StepInputs } from "../nn/step.js";

@@ -3,7 +3,7 @@
  *
  * Config: Qwen3Config of transformers. Paper: "Qwen3 Technical Report" (arXiv 2505.09388), section 2.
  */
-import type { ConfigReader } from "../weights/configReader.js";
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import { readActivation } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import type { ModelDefinition } from "./model.js";

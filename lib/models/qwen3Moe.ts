@@ -4,7 +4,7 @@
  *
  * Config: Qwen3MoeConfig of transformers. Paper: "Qwen3 Technical Report" (arXiv 2505.09388), section 2.
  */
-import type { ConfigReader } from "../weights/configReader.js";
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import { readSilu } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import { boundedInt, maxExperts } from "./limits.js";

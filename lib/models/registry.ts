@@ -1,14 +1,14 @@
 /**
  * Which family runs which architecture: one line per name of `architectures` in config.json, and its `model_type`.
  */
+import type { ModelConfigJson } from "../checkpoint/config.js";
+import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
-import type { ModelConfigJson } from "../weights/config.js";
-import { show } from "../weights/json.js";
+import { refuseQuantization } from "../weights/quantization.js";
 import { gpt2 } from "./gpt2.js";
 import { llama, mistral } from "./llama.js";
 import { mixtral } from "./mixtral.js";
 import type { ModelFamily } from "./model.js";
-import { refuseQuantization } from "./quantization.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3Moe.js";
 

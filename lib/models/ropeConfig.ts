@@ -3,10 +3,10 @@
  * (transformers 4) and in `rope_parameters` (transformers 5). They are merged, and two places that disagree are refused: which
  * of them an export meant cannot be known. What the parameters do is lib/nn/ropeTable.ts.
  */
+import { ConfigReader } from "../checkpoint/configReader.js";
+import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
-import { ConfigReader } from "../weights/configReader.js";
-import { show } from "../weights/json.js";
 import { trainedPositions } from "./limits.js";
 
 export type RopeConfig = Omit<RopeTableOptions, "maxLength">;

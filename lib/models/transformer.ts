@@ -2,16 +2,16 @@
  * What Llama and its descendants have in common: pre-norm layers with RMSNorm, rotary positions, grouped-query attention.
  * A family file reads its own fields and passes the differences as arguments; nothing here knows a family.
  */
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import { inTurns } from "../eventLoop.js";
 import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
 import type { MlpBlock } from "../nn/mlp.js";
 import { rmsNormBlock } from "../nn/norm.js";
 import { ropeTableSteps } from "../nn/ropeTable.js";
-import type { ConfigReader } from "../weights/configReader.js";
+import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
-import type { ModelWeightRow, ModelWeights } from "./modelWeights.js";
 import { readRope, ropeFields, type RopeConfig } from "./ropeConfig.js";
 
 /** Everything except the feed-forward part. */

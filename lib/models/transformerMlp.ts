@@ -3,7 +3,7 @@
  */
 import { gatedMlpBlock, type Activation } from "../nn/mlp.js";
 import { moeBlock } from "../nn/moe.js";
-import type { ModelWeightRow } from "./modelWeights.js";
+import type { ModelWeightRow } from "../weights/modelWeights.js";
 import type { TransformerMlp } from "./transformer.js";
 
 export interface DenseMlpOptions {

@@ -2,14 +2,14 @@
  * Self-attention over paged keys and values: multi-head, grouped-query or multi-query, with or without rotary positions,
  * per-head norms and a sliding window.
  */
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { kvStore } from "../ops/kvStore.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import { rope } from "../ops/rope.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
 import type { KvLayer, StepInputs } from "./step.js";
 
 export interface AttentionConfig {

@@ -2,12 +2,12 @@
  * The loop over layers of a decoder: embeddings, then attention and feed-forward of every layer, then the last norm. The
  * residual stream is f32 whatever the activation dtype.
  */
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { add } from "../ops/add.js";
 import { embedding } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
 import type { AttentionBlock } from "./attention.js";
 import type { MlpBlock } from "./mlp.js";
 import type { NormBlock } from "./norm.js";

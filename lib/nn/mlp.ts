@@ -1,13 +1,13 @@
 /**
  * Feed-forward blocks: gated (SwiGLU, GEGLU) and plain.
  */
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { gelu, type GeluApproximation } from "../ops/gelu.js";
 import { geluMul } from "../ops/geluMul.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import { siluMul } from "../ops/siluMul.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
 
 /** Told which experts the tokens of a step go to: experts [T, K] i32, a step temporary (read or copy it at once). */
 export type ExpertsObserver = (experts: Tensor) => void;

@@ -1,11 +1,11 @@
 /**
  * Normalisation in front of a block: reads the f32 residual stream and hands the block its activations.
  */
-import type { FloatDType } from "../dtype.js";
+import type { FloatDType } from "../device/dtype.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { layerNorm } from "../ops/layerNorm.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
 
 /** [T, D] f32 -> [T, D] in the activation dtype. */
 export type NormBlock = (stream: Stream, x: Tensor) => Tensor;

@@ -2,7 +2,7 @@
  * What one step of a decoder reads besides weights: the tokens to run and where their keys and values lie. All of it is
  * device data, so that a captured graph can be replayed with other tokens, lengths and pages.
  */
-import type { Tensor } from "../tensor.js";
+import type { Tensor } from "../device/tensor.js";
 
 /** Device tensors of one step, all i32 and contiguous. Prefill chunks and decodes are the same: sequences of tokens. */
 export interface StepInputs {

@@ -3,10 +3,10 @@
  * to be one, and one that can cross the boundary.
  */
 import { describe, isInstance } from "../arguments.js";
-import type { FloatDType } from "../dtype.js";
+import type { FloatDType } from "../device/dtype.js";
+import { Stream } from "../device/stream.js";
+import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
-import { Stream } from "../stream.js";
-import { Tensor } from "../tensor.js";
 import type { MoeRouting } from "./moeRoute.js";
 import type { GroupedWeight, LinearWeight } from "./packLinear.js";
 

@@ -1,6 +1,6 @@
-import { native } from "../native.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { tensor } from "./argumentKinds.js";
 import { op } from "./op.js";
 

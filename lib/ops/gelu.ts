@@ -1,7 +1,7 @@
-import type { FloatDType } from "../dtype.js";
-import { native } from "../native.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
+import type { FloatDType } from "../device/dtype.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { choice, floatDType, required, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 

@@ -1,10 +1,10 @@
-import type { FloatDType } from "../dtype.js";
-import { native } from "../native.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
+import type { FloatDType } from "../device/dtype.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { choice, floatDType, required, tensor } from "./argumentKinds.js";
-import { op, optionsOf } from "./op.js";
 import { type GeluApproximation, geluApproximations } from "./gelu.js";
+import { op, optionsOf } from "./op.js";
 
 export interface GeluMulOptions {
   /** Which formula of gelu; checkpoints differ, so there is no default. */

@@ -5,11 +5,11 @@
  * Not responsible for dtypes, shapes and strides: those the addon checks, and it is the only authority for memory safety.
  */
 import { checkNames, describe, isInstance, isTyped, readArguments } from "../arguments.js";
+import { Stream } from "../device/stream.js";
+import { otherDevice } from "../device/streamHandle.js";
+import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
-import { Stream } from "../stream.js";
-import { Tensor } from "../tensor.js";
 import { accepts, type Kind, type RequiredKind, wrongArgument } from "./argumentKinds.js";
-import { otherDevice } from "../streamHandle.js";
 
 /** The options object of an op, its last argument. */
 interface Options {

@@ -1,8 +1,8 @@
-import type { FloatDType } from "../dtype.js";
+import type { FloatDType } from "../device/dtype.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
-import { native } from "../native.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
 import { flag, floatDType, groupedWeight, integer, required, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 import { emptyLinearWeight, fillLinearWeight, packedShape } from "./packedWeight.js";

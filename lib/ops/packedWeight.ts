@@ -1,8 +1,8 @@
 /** The layout of packed weights: room for one, and what fills it. Arguments are checked by those who call this. */
-import type { FloatDType } from "../dtype.js";
-import { native } from "../native.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
+import type { FloatDType } from "../device/dtype.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import type { LinearWeight } from "./packLinear.js";
 
 const panelColumns = 16; // native/ops/pack_linear/pack_linear.h

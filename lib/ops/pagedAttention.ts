@@ -1,6 +1,6 @@
-import { native } from "../native.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
 import { always, integer, number, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 

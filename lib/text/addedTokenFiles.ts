@@ -4,8 +4,8 @@
  * files name, if the vocabulary has them. A named token that has no id anywhere is none: the model has no row for it.
  */
 import { dirname, join } from "node:path";
+import { isObject, show, type JsonObject } from "../checkpoint/json.js";
 import { TextError } from "../errors.js";
-import { isObject, show, type JsonObject } from "../weights/json.js";
 import type { SpecialTokenNames, TokenizerConfig } from "./specialTokens.js";
 import {
   maxAddedTokens,

@@ -2,7 +2,7 @@
  * Vocabulary and merges of a byte pair encoding as flat arrays: a fraction of the memory and the time that objects and strings
  * take, and shared between threads without a copy. Encoding with them is bytePairEncoding.ts's business.
  */
-import type { JsonObject } from "../weights/json.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import { byteChars } from "./byteChars.js";
 import { type FlatTexts, flatTexts } from "./flatTexts.js";
 

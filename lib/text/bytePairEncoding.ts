@@ -4,8 +4,8 @@
  * a million strings for it and takes seconds for a long word; everything around it stays the library's. The same tokens, in
  * O(n log n) with a small constant.
  */
+import type { JsonObject } from "../checkpoint/json.js";
 import type { Steps } from "../eventLoop.js";
-import type { JsonObject } from "../weights/json.js";
 import { type BpeTables, MergeTable } from "./bpeTables.js";
 import { BPE, readTokenMaps, type TokenMaps } from "./libraryModel.js";
 import { RankHeap } from "./rankHeap.js";

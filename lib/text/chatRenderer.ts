@@ -4,9 +4,9 @@
  * and ends when the last one closes.
  */
 import { serialize } from "node:v8";
+import { describeError } from "../checkpoint/json.js";
 import { ArgumentTypeError, ClosedError, type WarploopError } from "../errors.js";
 import type { ChatMessage, ChatTemplate, ChatTemplateOptions, ContentPart } from "./chatTemplate.js";
-import { describeError } from "../weights/json.js";
 import { JobFailure, JobThread } from "./jobThread.js";
 import type { RenderedChat, RenderedText, RenderJob } from "./renderJob.js";
 

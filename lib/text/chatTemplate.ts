@@ -4,8 +4,8 @@
  * chatRenderer.ts does the same on a thread that can be ended.
  */
 import { describe } from "../arguments.js";
+import { isObject } from "../checkpoint/json.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
-import { isObject } from "../weights/json.js";
 import { type RenderedChat, type RenderedText, type RenderJob, renderChat } from "./renderJob.js";
 import { readTemplateFiles } from "./templateFiles.js";
 

@@ -1,6 +1,6 @@
 /** The side of a JobThread (jobThread.ts) that runs inside the thread. */
 import { parentPort } from "node:worker_threads";
-import { describeError } from "../weights/json.js";
+import { describeError } from "../checkpoint/json.js";
 import type { JobReply } from "./jobThread.js";
 
 /**

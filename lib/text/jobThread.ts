@@ -13,8 +13,8 @@
  */
 import { Worker } from "node:worker_threads";
 import { onAbort } from "../abortSignals.js";
-import { native } from "../native.js";
-import { describeError } from "../weights/json.js";
+import { describeError } from "../checkpoint/json.js";
+import { native } from "../device/native.js";
 
 export interface JobThreadOptions {
   /** Shown by debuggers. */

@@ -12,7 +12,7 @@
  *   vocabulary does not have becomes an unknown token or byte tokens, never nothing. All it joins is in the vocabulary.
  * So the text has at least weight / (bytes of the longest token) tokens.
  */
-import type { JsonObject } from "../weights/json.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import type { BpeTables } from "./bpeTables.js";
 import type { TokenizerDefinition } from "./tokenizerDefinition.js";
 

@@ -3,7 +3,7 @@
  * with. Metaspace: it joins words that `split` keeps apart, reads no `add_prefix_space`, the old name of `prepend_scheme`, and
  * its decoder drops a first space also where none is put. ByteLevel: it knows added tokens only when it is the only decoder.
  */
-import { isObject, type JsonObject } from "../weights/json.js";
+import { isObject, type JsonObject } from "../checkpoint/json.js";
 
 /** A checked pre-tokenizer, so that the library does what it says. */
 export function rewritePreTokenizer(stage: unknown): unknown {

@@ -2,8 +2,8 @@
  * WordPiece and Unigram models of @huggingface/tokenizers that are made in steps from flat arrays (pieceTables.ts) instead of
  * from one large object. How they encode is the library's business; only the tree of pieces of a Unigram model is an array, too.
  */
+import type { JsonObject } from "../checkpoint/json.js";
 import type { Steps } from "../eventLoop.js";
-import type { JsonObject } from "../weights/json.js";
 import { MergeTable } from "./bpeTables.js";
 import { type LibraryModel, readTokenMaps, type TokenMaps, Unigram, WordPiece } from "./libraryModel.js";
 import type { PieceTables, UnigramTables } from "./pieceTables.js";

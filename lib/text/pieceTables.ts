@@ -2,7 +2,7 @@
  * Vocabularies of WordPiece and Unigram models as flat arrays, as bpeTables.ts has them for byte pairs: a multilingual one has
  * 250,000 pieces. Encoding with them is pieceModels.ts's business.
  */
-import type { JsonObject } from "../weights/json.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import { MergeTable } from "./bpeTables.js";
 import { type FlatTexts, flatTexts } from "./flatTexts.js";
 

@@ -2,8 +2,8 @@
  * What the files of a tokenizer say, checked and in the form that a Tokenizer is made from. Plain data: a large file is read
  * on another thread (tokenizerThread.ts), because parsing it takes long.
  */
+import { describeError, type JsonObject } from "../checkpoint/json.js";
 import { TextError } from "../errors.js";
-import { describeError, type JsonObject } from "../weights/json.js";
 import { withAddedTokens } from "./addedTokenFiles.js";
 import { type BpeTables, bpeTables } from "./bpeTables.js";
 import { type PieceTables, pieceTables } from "./pieceTables.js";

@@ -1,5 +1,5 @@
 /** Renders one chat. Runs on any thread: everything it needs is in the job, which can be copied between threads. */
-import { describeError } from "../weights/json.js";
+import { describeError } from "../checkpoint/json.js";
 import { globalNames } from "./jinja/globals.js";
 import { render } from "./jinja/interpreter.js";
 import { valueOf } from "./jinja/json.js";

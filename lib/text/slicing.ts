@@ -15,7 +15,7 @@
  * - BPE treats every piece of the pre-tokenizer by itself.
  * - Added tokens are cut out of the raw text first: none may contain a cut or strip white space at one.
  */
-import type { JsonObject } from "../weights/json.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import type { AddedTokenDefinition, TokenizerDefinition } from "./tokenizerDefinition.js";
 
 const contractions = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;

@@ -3,8 +3,8 @@
  * tokenizer only.
  */
 import { join } from "node:path";
+import { isObject, type JsonObject, show } from "../checkpoint/json.js";
 import { warn } from "../warning.js";
-import { isObject, type JsonObject, show } from "../weights/json.js";
 import { parseJsonObject, readTextFile, type TextErrorCode } from "./textFile.js";
 
 export interface SpecialTokenNames {

@@ -1,8 +1,8 @@
 /** Finds the chat templates of a checkpoint, by name. Which of them a chat is rendered with is chatTemplate.ts's business. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { describeError, isObject, show, type JsonObject } from "../checkpoint/json.js";
 import { TextError } from "../errors.js";
-import { describeError, isObject, show, type JsonObject } from "../weights/json.js";
 import { loadTokenizerConfig, readSpecialTokens } from "./specialTokens.js";
 import { parseJsonObject, readTextFile } from "./textFile.js";
 

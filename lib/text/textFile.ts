@@ -2,10 +2,10 @@
  * Reads the text files of a checkpoint that belong to the tokenizer and the chat template, as untrusted data: bounded, and
  * every failure is a TextError that names the file. What the text means is not known here.
  */
+import { readBoundedFile } from "../checkpoint/boundedFile.js";
+import { nameContent } from "../checkpoint/fileContent.js";
+import { describeError, isNotFound, isObject, show, type JsonObject } from "../checkpoint/json.js";
 import { TextError } from "../errors.js";
-import { readBoundedFile } from "../weights/boundedFile.js";
-import { nameContent } from "../weights/fileContent.js";
-import { describeError, isNotFound, isObject, show, type JsonObject } from "../weights/json.js";
 
 export type TextErrorCode = "ERR_TOKENIZER" | "ERR_CHAT_TEMPLATE";
 

@@ -4,7 +4,7 @@
  * sandbox here and needs to be none, because no code of a checkpoint is ever run.
  */
 import { createContext, Script, type Context } from "node:vm";
-import { native } from "../native.js";
+import { native } from "../device/native.js";
 
 interface Watchdog {
   readonly context: Context;

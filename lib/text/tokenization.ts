@@ -4,7 +4,7 @@
  * and the cutting (addedTokens.ts), are those of its Rust original, which the JavaScript library follows only in part.
  */
 import type { Tokenizer as Engine } from "@huggingface/tokenizers";
-import type { JsonObject } from "../weights/json.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import { AddedTokenSplitter } from "./addedTokens.js";
 import { TextTrie } from "./textTrie.js";
 import type { AddedTokenDefinition, TokenizerDefinition } from "./tokenizerDefinition.js";

@@ -4,21 +4,23 @@
  * whatever goes wrong is a TextError. Streaming is the detokenizer's business.
  */
 import { Tokenizer as Engine } from "@huggingface/tokenizers";
+import { describeError, type JsonObject } from "../checkpoint/json.js";
 import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import { TextError } from "../errors.js";
 import { inTurns, runNow, type Steps, waitFor } from "../eventLoop.js";
-import { describeError, type JsonObject } from "../weights/json.js";
 import { decodesInWindows } from "./decoderChain.js";
 import { type LengthBound, lengthBound } from "./lengthBound.js";
 import { type LibraryModel, placeModel } from "./libraryModel.js";
-import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
 import { controlTexts } from "./plainText.js";
+import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
 import type { TokenizerConfig } from "./specialTokens.js";
 import { TextTrie } from "./textTrie.js";
 import { withTimeLimit } from "./timeLimit.js";
 import { concatIds } from "./tokenIds.js";
 import { type Frame, Tokenization } from "./tokenization.js";
+import { readTokenizer } from "./tokenizerFolder.js";
+import { tokenizerModel } from "./tokenizerModel.js";
 import {
   type CheckedEncodeOptions,
   checkDecodeOptions,
@@ -30,8 +32,6 @@ import {
   type EncodeOptions,
   type StepOptions,
 } from "./tokenizerOptions.js";
-import { readTokenizer } from "./tokenizerFolder.js";
-import { tokenizerModel } from "./tokenizerModel.js";
 import { TokenizerThread } from "./tokenizerThread.js";
 
 export type { DecodeOptions, EncodeOptions } from "./tokenizerOptions.js";

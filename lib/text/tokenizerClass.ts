@@ -2,7 +2,7 @@
  * Which tokens go before and after a text: some tokenizer classes of transformers read `add_bos_token` and `add_eos_token` of
  * tokenizer_config.json, some of them whatever tokenizer.json says, the others ignore them.
  */
-import type { JsonObject } from "../weights/json.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import type { SpecialTokenNames } from "./specialTokens.js";
 import type { TokenizerDefinition } from "./tokenizerDefinition.js";
 

@@ -3,8 +3,8 @@
  * refused that would make it fail late, give wrong ids silently, run for ever or fill the memory. What the stages do is
  * the library's business; unknown stage types are refused by it.
  */
+import { isObject, show, type JsonObject } from "../checkpoint/json.js";
 import { TextError } from "../errors.js";
-import { isObject, show, type JsonObject } from "../weights/json.js";
 import { rewriteDecoder, rewritePreTokenizer } from "./libraryStages.js";
 
 /** Field of a Sequence that holds its members. */

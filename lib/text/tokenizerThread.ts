@@ -3,8 +3,8 @@
  * that cannot be cut (slicing.ts). Such a thread keeps a tokenizer of its own, which shares the large tables; it starts with
  * the first such text, and ends when that text is not wanted any more or after a while without one.
  */
+import { describeError } from "../checkpoint/json.js";
 import { ClosedError, TextError } from "../errors.js";
-import { describeError } from "../weights/json.js";
 import { JobFailure, JobThread } from "./jobThread.js";
 import type { PreparedTokenizer } from "./preparedTokenizer.js";
 import type { TokenizerConfig } from "./specialTokens.js";

@@ -2,8 +2,8 @@
  * Tied weights of which the checkpoint stores a copy as well. Exporters write such copies of equal values; finetunes that
  * trained the head by itself leave `tie_word_embeddings` standing, and then the stored values are the model.
  */
+import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
 import { warn } from "../warning.js";
-import type { Checkpoint, TensorEntry } from "./safetensors.js";
 import type { PlannedWeight } from "./weightMap.js";
 
 /** Bytes of each of the two tensors that are compared at a time. */

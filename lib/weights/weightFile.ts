@@ -1,12 +1,12 @@
 /**
  * An open file whose bytes a stream reads to a device: off the JavaScript thread, in stream order.
  */
-import { streamHandle } from "../streamHandle.js";
-import { byteLength } from "../dtype.js";
+import { byteLength } from "../device/dtype.js";
+import { type Handle, native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import { streamHandle } from "../device/streamHandle.js";
+import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
-import { type Handle, native } from "../native.js";
-import type { Stream } from "../stream.js";
-import type { Tensor } from "../tensor.js";
 
 export class WeightFile {
   readonly #handle: Handle;

@@ -3,8 +3,8 @@
  * table against a checkpoint verifies every name, dtype and shape and gives the plan that a loader walks. No tensor data
  * is read here.
  */
+import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
 import { ArgumentRangeError, CheckpointError } from "../errors.js";
-import type { Checkpoint, TensorEntry } from "./safetensors.js";
 
 /**
  * One weight of a model, in every layer if its names contain `{layer}`.

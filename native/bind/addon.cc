@@ -52,7 +52,7 @@ const char* code_of(ErrorKind kind) {
 
 }  // namespace
 
-/// Throws what lib/native.ts makes of a code and a message: the classes of lib/errors.ts.
+/// Throws what lib/device/native.ts makes of a code and a message: the classes of lib/errors.ts.
 [[noreturn]] static void throw_typed(Napi::Env env, const char* code, const std::string& message,
                                      double needed = 0, double free = 0) {
   const Napi::FunctionReference& make = state_of(env).make_error;

@@ -15,7 +15,7 @@
 
 namespace warploop::bind {
 
-/// Numbers that one op call may pass (lib/stream.ts owns the writing side).
+/// Numbers that one op call may pass (lib/device/stream.ts owns the writing side).
 inline constexpr size_t kArgumentCapacity = 512;
 
 struct AddonState {
@@ -30,7 +30,7 @@ struct AddonState {
   HandleTable<Graph> graphs{"graph"};
   HandleTable<WeightFile> files{"file"};
   Settler settler;
-  Napi::FunctionReference make_error;  // empty until lib/native.ts has loaded
+  Napi::FunctionReference make_error;  // empty until lib/device/native.ts has loaded
   Napi::Reference<Napi::Float64Array> arguments;
   const double* argument_values = nullptr;  // of `arguments`, which is never detached: it does not leave lib/
 };

@@ -1,5 +1,7 @@
-// How op arguments cross from JavaScript: lib/stream.ts writes them as numbers into one shared Float64Array,
-// behind how many they are; the op's bind function reads them here in the same order. A tensor is
+// How op arguments cross from JavaScript: lib/device/stream.ts writes them as numbers into one shared
+// Float64Array, behind how many they are; the op's bind function reads them here in the same order.
+//
+// A tensor is
 //   [memory handle, byte offset, dtype, rank, sizes..., strides...]      (absent: handle -1 alone)
 // Everything is verified: whatever the numbers say, a view never leaves the memory that its handle names, and
 // an op that does not read exactly what was passed is not queued.

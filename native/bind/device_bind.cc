@@ -1,4 +1,4 @@
-// Devices, device memory and weight files. lib/native.ts has the typed signatures.
+// Devices, device memory and weight files. lib/device/native.ts has the typed signatures.
 #include <sys/mman.h>
 
 #include "bind/addon_state.h"

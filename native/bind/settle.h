@@ -1,14 +1,14 @@
 // The only thread-safe function of the addon: how worker threads settle promises.
 //
 // Rules
-//  1. Workers append to a queue; one call into JavaScript is pending at most (`posted_`). The callback drains
-//  everything.
+//  1. Workers append to a queue; one call into JavaScript is pending at most (`posted_`), which drains it.
 //  2. JavaScript objects are touched on the JavaScript thread only.
 //  3. The function is unref'd, so that an idle engine lets the process exit, and ref'd while promises are
-//  open. Which are open is known in one place, the table of promises in lib/native.ts, and `hold` follows it:
-//  nothing is counted here, since a disposed stream may have posted results that nobody waits for any more.
+//     open. Which are open is known in one place, the table of promises in lib/device/native.ts, and `hold`
+//     follows it: nothing is counted here, since a disposed stream may have posted results that nobody waits
+//     for any more.
 //  4. It is released by the environment's cleanup hook, after the streams have joined their workers: nobody
-//  posts then.
+//     posts then.
 #pragma once
 #include <napi.h>
 

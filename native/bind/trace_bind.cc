@@ -1,4 +1,4 @@
-// Traces of streams, and how their rows cross the boundary; lib/trace.ts has the reading side.
+// Traces of streams, and how their rows cross the boundary; lib/device/trace.ts has the reading side.
 #include <cstring>
 #include <map>
 

@@ -1,4 +1,5 @@
-// Element types of tensors. The numbers are shared with lib/dtype.ts; the order is part of that contract.
+// Element types of tensors. The numbers are shared with lib/device/dtype.ts; the order is part of that
+// contract.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -2,12 +2,12 @@
 // while others generate; it takes nothing from the engine, and bad token ids give a typed error.
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Device } from "../../lib/device.js";
-import { LLM } from "../../lib/engine/llm.js";
+import type { Device } from "../../lib/device/device.js";
+import { LLM } from "../../lib/llm/llm.js";
 import { traceRouting } from "../../lib/engine/routing.js";
-import { loadModel } from "../../lib/models/load.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Model } from "../../lib/models/model.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { openTestDevice } from "../support/devices.js";
 import { Random } from "../support/random.js";
 import { runModel } from "../support/runModel.js";

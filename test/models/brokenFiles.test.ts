@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { LLM } from "../../lib/engine/llm.js";
+import { LLM } from "../../lib/llm/llm.js";
 import { WarploopError } from "../../lib/errors.js";
 
 const model = fileURLToPath(new URL("../../models/tiny-draft/", import.meta.url));

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { chooseContextLength } from "../../lib/models/limits.js";
 import type { ModelDefinition } from "../../lib/models/model.js";
 import { architectureOf, findFamily, supportedArchitectures } from "../../lib/models/registry.js";
-import type { ModelConfigJson } from "../../lib/weights/config.js";
-import { ConfigReader } from "../../lib/weights/configReader.js";
+import type { ModelConfigJson } from "../../lib/checkpoint/config.js";
+import { ConfigReader } from "../../lib/checkpoint/configReader.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 

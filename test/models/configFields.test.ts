@@ -5,12 +5,12 @@ import { gpt2Fields } from "../../lib/models/gpt2.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
 import type { FieldTable } from "../../lib/models/configFields.js";
-import { quantizationFields } from "../../lib/models/quantization.js";
+import { quantizationFields } from "../../lib/weights/quantization.js";
 import { qwen3Fields } from "../../lib/models/qwen3.js";
 import { qwen3MoeFields } from "../../lib/models/qwen3Moe.js";
 import { findFamily, supportedArchitectures } from "../../lib/models/registry.js";
 import type { ModelDefinition } from "../../lib/models/model.js";
-import { ConfigReader } from "../../lib/weights/configReader.js";
+import { ConfigReader } from "../../lib/checkpoint/configReader.js";
 import { collectWarnings } from "../support/warnings.js";
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -2,10 +2,10 @@
 // comes in one prefill, in chunks, token by token or beside another text. On the CPU these give the same bits; a GPU chooses
 // its kernels by the size of the step, so there each has to be right by itself.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Device } from "../../lib/device.js";
-import { loadModel } from "../../lib/models/load.js";
+import { Device } from "../../lib/device/device.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Model } from "../../lib/models/model.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { expectBits } from "../support/bits.js";
 import { openTestDevice } from "../support/devices.js";
 import {

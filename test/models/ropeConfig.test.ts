@@ -2,7 +2,7 @@
 // what the type of rotation does not have, is a CheckpointError ERR_CHECKPOINT_CONFIG that names file and field.
 import { describe, expect, it } from "vitest";
 import { readRope } from "../../lib/models/ropeConfig.js";
-import { ConfigReader } from "../../lib/weights/configReader.js";
+import { ConfigReader } from "../../lib/checkpoint/configReader.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 

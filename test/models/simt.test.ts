@@ -1,11 +1,11 @@
 // Contract: through LLM, with captured decode steps, the trained checkpoints tell on the CUDA device what their golden
 // texts say. Short texts only: the emulated GPU takes them token by token. The whole table is tinyMoe.test.ts and
-// engine/llm/golden.test.ts, which run on any device (WARPLOOP_BINARY).
+// llm/golden.test.ts, which run on any device (WARPLOOP_BINARY).
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { LLM } from "../../lib/engine/llm.js";
-import { loadLLM, modelFolder, textGoldens } from "../engine/llm/checkpoints.js";
+import type { LLM } from "../../lib/llm/llm.js";
+import { loadLLM, modelFolder, textGoldens } from "../llm/checkpoints.js";
 
-/** As in engine/llm/golden.test.ts. */
+/** As in llm/golden.test.ts. */
 const tolerances = { f32: 2e-3, bf16: 0.3 };
 const leastLogprob = -5;
 const mostTokens = 12;

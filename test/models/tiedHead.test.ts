@@ -1,9 +1,9 @@
 // Contract: a head that the config ties is the embedding, unless the checkpoint stores other values for it: then those are the
 // model, with a warning. Tensors are found under the prefixes that exporters use.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Device } from "../../lib/device.js";
-import { loadModel } from "../../lib/models/load.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Device } from "../../lib/device/device.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { openTestDevice } from "../support/devices.js";
 import { roundTo } from "../support/dtype.js";
 import { compareLogits } from "../support/goldens.js";

@@ -3,10 +3,10 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Device } from "../../lib/device.js";
-import { loadModel } from "../../lib/models/load.js";
+import type { Device } from "../../lib/device/device.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Model } from "../../lib/models/model.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { expectBits } from "../support/bits.js";
 import { openTestDevice } from "../support/devices.js";
 import { runModel } from "../support/runModel.js";

@@ -1,10 +1,10 @@
 // Contract: what a config can say beyond the goldens (windows, biases, tied heads, activations, dense layers among sparse
 // ones, stored and activation dtypes) gives the logits of a float64 decoder on the same random weights.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Device } from "../../lib/device.js";
-import type { FloatDType } from "../../lib/dtype.js";
-import { loadModel } from "../../lib/models/load.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Device } from "../../lib/device/device.js";
+import type { FloatDType } from "../../lib/device/dtype.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
+import type { Stream } from "../../lib/device/stream.js";
 import type { RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { expectBits } from "../support/bits.js";
 import { openTestDevice } from "../support/devices.js";

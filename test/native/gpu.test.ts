@@ -2,13 +2,13 @@
 // replay what was recorded, memory that does not suffice is a typed error, and a device fault ends its stream and its
 // engine, once.
 import { afterEach, beforeEach, describe, expect, it, test } from "vitest";
-import type { LLM } from "../../lib/engine/llm.js";
-import { Device } from "../../lib/device.js";
-import { native } from "../../lib/native.js";
+import type { LLM } from "../../lib/llm/llm.js";
+import { Device } from "../../lib/device/device.js";
+import { native } from "../../lib/device/native.js";
 import { add } from "../../lib/ops/add.js";
 import { embedding } from "../../lib/ops/embedding.js";
-import type { Stream } from "../../lib/stream.js";
-import { loadLLM, modelFolder } from "../engine/llm/checkpoints.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { loadLLM, modelFolder } from "../llm/checkpoints.js";
 
 const gpu = Device.available().find((name) => name !== "cpu");
 const onGpu = describe.skipIf(gpu === undefined);

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/device/native.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { linear } from "../../lib/ops/linear.js";
 import { packLinear } from "../../lib/ops/packLinear.js";

@@ -1,11 +1,11 @@
 // Contract: a stream counts what has ended, one by one, also within a replay, and the count is read while the device works: it
 // grows while commands go on and stands still while one runs.
 import { expect, test } from "vitest";
-import type { Device } from "../../lib/device.js";
+import type { Device } from "../../lib/device/device.js";
 import { add } from "../../lib/ops/add.js";
 import { linear } from "../../lib/ops/linear.js";
 import { packLinear } from "../../lib/ops/packLinear.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { openTestDevice } from "../support/devices.js";
 
 /** The counts that are seen, from turn to turn of the event loop, until `end`. */

@@ -1,11 +1,11 @@
 // Contract: an op of no elements returns at once however many empty rows it has; sizes that a kernel could not count are refused; and
 // memory of one device is refused by streams of another, in every way that it can be handed to them.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Device } from "../../lib/device.js";
-import { native } from "../../lib/native.js";
+import { Device } from "../../lib/device/device.js";
+import { native } from "../../lib/device/native.js";
 import * as ops from "../../lib/ops/index.js";
-import type { Stream } from "../../lib/stream.js";
-import { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { Tensor } from "../../lib/device/tensor.js";
 
 const name = Device.available()[0];
 let device: Device;

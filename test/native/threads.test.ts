@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Device } from "../../lib/device.js";
+import { Device } from "../../lib/device/device.js";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
 const canPreload = process.platform === "linux" && spawnSync("cc", ["--version"]).status === 0;

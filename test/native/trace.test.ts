@@ -2,16 +2,16 @@
 // kernel that they chose, copies with their bytes, also those of replays; nothing before it and nothing after it. Its memory is
 // bounded, what had no room is counted, and errors are typed.
 import { describe, expect, test } from "vitest";
-import type { Device } from "../../lib/device.js";
-import { native } from "../../lib/native.js";
+import type { Device } from "../../lib/device/device.js";
+import { native } from "../../lib/device/native.js";
 import { add } from "../../lib/ops/add.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { linear } from "../../lib/ops/linear.js";
 import { packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
-import type { Stream } from "../../lib/stream.js";
-import type { TraceRow } from "../../lib/trace.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { TraceRow } from "../../lib/device/trace.js";
 import { openTestDevice } from "../support/devices.js";
 
 const names = (rows: readonly TraceRow[]): string[] => rows.map(({ op }) => op);

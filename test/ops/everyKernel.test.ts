@@ -3,13 +3,13 @@
  * reason. On the emulated GPU, which can be told which kernel to take.
  */
 import { describe, expect, test } from "vitest";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/device/native.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear } from "../../lib/ops/linear.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { flashAttention as flashReference } from "../reference/flashAttention.js";
 import { groupedLinear as groupedReference } from "../reference/groupedLinear.js";
 import { linear as linearReference } from "../reference/linear.js";

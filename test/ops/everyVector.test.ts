@@ -13,7 +13,7 @@ import { moeCombine } from "../../lib/ops/moeCombine.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
 import { softmax } from "../../lib/ops/softmax.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { add as addReference } from "../reference/add.js";
 import { embedding as embeddingReference } from "../reference/embedding.js";
 import { gelu as geluReference } from "../reference/gelu.js";

@@ -23,7 +23,7 @@ import { siluMul } from "../../lib/ops/siluMul.js";
 import { softmax } from "../../lib/ops/softmax.js";
 import { tableGather } from "../../lib/ops/tableGather.js";
 import { tableScatter } from "../../lib/ops/tableScatter.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { describeOp } from "../support/devices.js";
 import { compareFarWithNear, type FarCase } from "../support/farCases.js";
 import type { FarTensors } from "../support/farTensors.js";

@@ -3,8 +3,8 @@
  * blocks only. The last rows have the bits that they have by themselves.
  */
 import { expect } from "vitest";
-import type { DType } from "../../lib/dtype.js";
-import { native } from "../../lib/native.js";
+import type { DType } from "../../lib/device/dtype.js";
+import { native } from "../../lib/device/native.js";
 import { add } from "../../lib/ops/add.js";
 import { cast } from "../../lib/ops/cast.js";
 import { copy } from "../../lib/ops/copy.js";
@@ -17,8 +17,8 @@ import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
 import { softmax } from "../../lib/ops/softmax.js";
-import type { Stream } from "../../lib/stream.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { describeOp, type OpCase } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";

@@ -3,14 +3,14 @@
  * per kernel; and with weights and scratch that have to be contiguous and have more than 2^32 elements.
  */
 import { expect } from "vitest";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/device/native.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear } from "../../lib/ops/linear.js";
 import { emptyGroupedWeight, type GroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { sample } from "../../lib/ops/sample.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { describeOp, type OpCase, type OpContext, withEnvironment } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { compareFarWithNear, type FarCase } from "../support/farCases.js";

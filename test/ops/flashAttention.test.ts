@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ExecutionError } from "../../lib/errors.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
-import { Tensor } from "../../lib/tensor.js";
+import { Tensor } from "../../lib/device/tensor.js";
 import { flashAttention as reference } from "../reference/flashAttention.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";

@@ -1,6 +1,6 @@
 /** Contract: packLinear brings a weight into its device's layout, zeros where there is no element. */
 import { expect } from "vitest";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/device/native.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { packLinear as reference } from "../reference/packLinear.js";
 import { expectSame } from "../support/compare.js";

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { ExecutionError } from "../../lib/errors.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { openTestDevice } from "../support/devices.js";
 
 describe("pagedAttention: errors", () => {

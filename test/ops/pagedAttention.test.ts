@@ -1,9 +1,9 @@
 // Contract: pagedAttention is causal attention through a page table, and a row's bits do not depend on how the prompt was
 // chunked, what is batched beside it, or the number of threads.
 import { describe, test } from "vitest";
-import { Device } from "../../lib/device.js";
+import { Device } from "../../lib/device/device.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
-import type { Stream } from "../../lib/stream.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { pagedAttention as reference } from "../reference/pagedAttention.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";

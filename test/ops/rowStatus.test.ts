@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { argmax } from "../../lib/ops/argmax.js";
 import { logprobs } from "../../lib/ops/logprobs.js";
 import { sample, type SampleOptions } from "../../lib/ops/sample.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { rowStatus as reference } from "../reference/rowStatus.js";
 import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";

@@ -4,9 +4,9 @@
  * at the counters after every command, so writing beyond either fails a case.
  */
 import { describe, expect, test } from "vitest";
-import type { Device } from "../../lib/device.js";
+import type { Device } from "../../lib/device/device.js";
 import { ExecutionError } from "../../lib/errors.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/device/native.js";
 import { argmax } from "../../lib/ops/argmax.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { linear } from "../../lib/ops/linear.js";
@@ -14,8 +14,8 @@ import { logprobs } from "../../lib/ops/logprobs.js";
 import { moePermute } from "../../lib/ops/moePermute.js";
 import { packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
-import type { Stream } from "../../lib/stream.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { expectClose } from "../support/compare.js";
 import { openTestDevice, withEnvironment } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";

@@ -10,8 +10,8 @@ import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { native } from "../../lib/native.js";
-import { loadAddon } from "../../lib/nativeLoader.js";
+import { native } from "../../lib/device/native.js";
+import { loadAddon } from "../../lib/device/nativeLoader.js";
 
 const folder = fileURLToPath(new URL("../bits", import.meta.url));
 const { compiler } = (loadAddon() as { info(): { readonly compiler: string } }).info();

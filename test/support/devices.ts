@@ -5,9 +5,9 @@
  * Each case gets its own stream: a case that poisons the stream on purpose cannot reach the next one.
  */
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { Device, type DeviceName, type DeviceOptions } from "../../lib/device.js";
-import type { Stream } from "../../lib/stream.js";
-import { Tensor } from "../../lib/tensor.js";
+import { Device, type DeviceName, type DeviceOptions } from "../../lib/device/device.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { Tensor } from "../../lib/device/tensor.js";
 import { expectBits } from "./bits.js";
 import { toStorage, type FloatDType } from "./dtype.js";
 

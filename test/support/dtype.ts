@@ -1,7 +1,7 @@
 /**
  * Float dtypes as values and as raw bits, for tests: an input is first rounded to its dtype, then the float64 reference
  * and the device both start from the rounded values. Rounding is to nearest, ties to even, straight from float64 (no
- * double rounding through float32). Independent of lib/dtype.ts on purpose: it checks that one.
+ * double rounding through float32). Independent of lib/device/dtype.ts on purpose: it checks that one.
  */
 
 /** The dtypes in which activations, weights and KV pages may be stored. */

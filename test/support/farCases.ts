@@ -1,6 +1,6 @@
 /** Runs an op on tensors with rows close together and with rows far apart; see farTensors.ts. */
 import { expect } from "vitest";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { type OpCase, type OpContext, withEnvironment } from "./devices.js";
 import { FarTensors } from "./farTensors.js";
 import { Random } from "./random.js";

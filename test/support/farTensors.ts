@@ -3,10 +3,10 @@
  * beyond 2^31. They cost what is written, in pages; the rest is address space. The same tensors with their rows close together
  * but aligned alike run the same kernel, so an op has to give the same bits: no reference is needed.
  */
-import type { DType } from "../../lib/dtype.js";
-import type { Stream } from "../../lib/stream.js";
-import { packedStrides, Tensor } from "../../lib/tensor.js";
-import type { Device } from "../../lib/device.js";
+import type { DType } from "../../lib/device/dtype.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { packedStrides, Tensor } from "../../lib/device/tensor.js";
+import type { Device } from "../../lib/device/device.js";
 import { toStorage, type FloatDType } from "./dtype.js";
 import type { Random } from "./random.js";
 

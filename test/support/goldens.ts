@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/weights/safetensorsHeader.js";
+import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/checkpoint/safetensorsHeader.js";
 
 /** Folders of test/goldens. */
 export const goldenFamilies = ["gpt2", "llama", "mixtral", "qwen3", "qwen3_moe"] as const;

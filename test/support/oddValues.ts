@@ -4,8 +4,8 @@
  */
 import { isTyped } from "../../lib/arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../../lib/errors.js";
-import type { Stream } from "../../lib/stream.js";
-import { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { Tensor } from "../../lib/device/tensor.js";
 
 function throws(): never {
   throw new Error("a trap of the caller");

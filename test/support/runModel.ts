@@ -3,10 +3,10 @@
  * and returns the logits of every position. No scheduler, no sampling. Pages are scattered and poisoned, so that a model
  * which reads a wrong page gives NaN.
  */
-import { toBfloat16 } from "../../lib/dtype.js";
+import { toBfloat16 } from "../../lib/device/dtype.js";
 import type { LayerExpertsObserver, Model, KvCache } from "../../lib/models/model.js";
-import type { Stream } from "../../lib/stream.js";
-import type { Tensor } from "../../lib/tensor.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 
 const pageSize = 16;
 

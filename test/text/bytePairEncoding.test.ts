@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { runNow } from "../../lib/eventLoop.js";
 import { bpeTables, MergeTable } from "../../lib/text/bpeTables.js";
 import { BytePairEncoding } from "../../lib/text/bytePairEncoding.js";
-import type { JsonObject } from "../../lib/weights/json.js";
+import type { JsonObject } from "../../lib/checkpoint/json.js";
 import { Random } from "../support/random.js";
 import { tokenizerJson } from "./checkpoint.js";
 

@@ -1,7 +1,7 @@
 /** The tiny checkpoints, and variants of their tokenizer, for the tests of lib/text. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { JsonObject } from "../../lib/weights/json.js";
+import type { JsonObject } from "../../lib/checkpoint/json.js";
 
 export const modelNames = ["tiny-moe", "tiny-draft"] as const;
 

@@ -1,8 +1,8 @@
 // Contract: text of the prompt + text of the completion = decode(prompt ids + completion ids), whatever the decoder, and stop
 // strings are found in that text. Only a character that the prompt has begun and the completion ends belongs to the completion.
 import { describe, expect, test, vi } from "vitest";
-import { resolveGeneration, type GenerateOptions } from "../../lib/engine/generateOptions.js";
-import { ChoiceOutput } from "../../lib/engine/output.js";
+import { resolveGeneration, type GenerateOptions } from "../../lib/llm/generateOptions.js";
+import { ChoiceOutput } from "../../lib/llm/output.js";
 import { Detokenizer } from "../../lib/text/detokenizer.js";
 import { runNow } from "../../lib/eventLoop.js";
 import { prepareStops } from "../../lib/text/stopFinder.js";

@@ -2,7 +2,7 @@
 // it says 0.
 import { describe, expect, test } from "vitest";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
-import type { JsonObject } from "../../lib/weights/json.js";
+import type { JsonObject } from "../../lib/checkpoint/json.js";
 import { Random } from "../support/random.js";
 import { byteFallbackJson, tokenizerJson, variant } from "./checkpoint.js";
 

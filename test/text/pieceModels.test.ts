@@ -9,7 +9,7 @@ import { pieceModel } from "../../lib/text/pieceModels.js";
 import { pieceTables } from "../../lib/text/pieceTables.js";
 import { prepareTokenizer } from "../../lib/text/preparedTokenizer.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
-import type { JsonObject } from "../../lib/weights/json.js";
+import type { JsonObject } from "../../lib/checkpoint/json.js";
 import { Random } from "../support/random.js";
 
 interface Model {

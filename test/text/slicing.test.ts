@@ -3,7 +3,7 @@ import { Tokenizer as Engine } from "@huggingface/tokenizers";
 import { describe, expect, test } from "vitest";
 import { boundaryPatterns, isSliceable, safePieces, transparentPatterns } from "../../lib/text/slicing.js";
 import { checkTokenizerJson } from "../../lib/text/tokenizerDefinition.js";
-import type { JsonObject } from "../../lib/weights/json.js";
+import type { JsonObject } from "../../lib/checkpoint/json.js";
 import { Random } from "../support/random.js";
 import { splitThenBytes, variant } from "./checkpoint.js";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { inTurns } from "../../lib/eventLoop.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
-import type { JsonObject } from "../../lib/weights/json.js";
+import type { JsonObject } from "../../lib/checkpoint/json.js";
 import { byteFallbackJson, tokenizerJson, variant } from "./checkpoint.js";
 
 let folder = "";

@@ -4,8 +4,8 @@ import { closeSync, mkdtempSync, openSync, renameSync, rmSync, truncateSync, wri
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Device } from "../../lib/device.js";
-import type { Stream } from "../../lib/stream.js";
+import { Device } from "../../lib/device/device.js";
+import type { Stream } from "../../lib/device/stream.js";
 import { WeightFile } from "../../lib/weights/weightFile.js";
 
 const megabyte = 1 << 20;

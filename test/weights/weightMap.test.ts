@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
-import { openCheckpoint, type TensorEntry } from "../../lib/weights/safetensors.js";
+import { openCheckpoint, type TensorEntry } from "../../lib/checkpoint/safetensors.js";
 import { resolveWeights, type WeightRow, type WeightTable } from "../../lib/weights/weightMap.js";
 
 /** A checkpoint that exists only as entries: "name" is bf16, or "name:dtype". */

@@ -1,0 +1,243 @@
+/**
+ * Fetches the files of one hub repository that warploop needs into the Hugging Face cache, or finds them there.
+ * Requests about the repository go through @huggingface/hub; file contents through hubDownload.ts.
+ *
+ * Environment: HF_HUB_OFFLINE, HF_ENDPOINT, HF_TOKEN, and those of hubCache.ts.
+ */
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { HUB_URL, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
+import { HubError } from "../errors.js";
+import type { ResolveModelOptions } from "./hub.js";
+import { boundedFetch } from "./hubBounds.js";
+import { isCommit, missingFiles, RepoCache } from "./hubCache.js";
+import { downloadBlob, type BlobDownload } from "./hubDownload.js";
+import { toCacheError, toHubError } from "./hubErrors.js";
+import { isFile } from "./json.js";
+import { otherFormatHint } from "./otherFormats.js";
+import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
+
+/** A checked id and revision. */
+export interface SnapshotRequest extends ResolveModelOptions {
+  readonly id: string;
+  readonly revision: string;
+  /** Says that the id is no folder here either; ends the message when the hub does not have it. */
+  readonly noFolder: string;
+}
+
+/** Further templates of a checkpoint: the only folder that is looked into. */
+const templateFolder = "additional_chat_templates";
+/** Everything besides the weights. */
+const smallFilePattern =
+  /^(?:config|generation_config|tokenizer[\w.-]*|special_tokens_map|added_tokens|(?:adapter|hf_quant|quant|quantize)_config)\.json$|^chat_template\.(?:jinja|json)$|^additional_chat_templates\/[\w.-]+\.jinja$/;
+
+/**
+ * Fetches what is not cached yet and returns the snapshot folder. Online, the hub is asked what the revision is and which
+ * files it has; if it does not answer, a complete cached snapshot of the revision is taken as with HF_HUB_OFFLINE.
+ *
+ * @throws as {@link resolveModel}
+ */
+export async function fetchSnapshot(request: SnapshotRequest): Promise<string> {
+  try {
+    return await fetchOrFind(request);
+  } catch (error) {
+    throw toCacheError(error, `${request.id}@${request.revision}`);
+  }
+}
+
+async function fetchOrFind(request: SnapshotRequest): Promise<string> {
+  const { id, revision, signal } = request;
+  const what = `${id}@${revision}`;
+  const cache = new RepoCache(id);
+  if (isOffline()) return checked(await cachedSnapshot(cache, request), request);
+  const authorized = hubFetch(request);
+  const hub: Hub = { endpoint: endpoint(), fetch: authorized, api: boundedFetch(authorized, what) };
+  let commit: string;
+  let files: ReadonlyMap<string, ListFileEntry>;
+  try {
+    commit = await resolveCommit(hub, request);
+    files = await listNeededFiles(hub, id, commit);
+  } catch (error) {
+    const reason = toHubError(error, what, signal);
+    if (!(reason instanceof HubError)) throw reason;
+    const hubError = new HubError(reason.code, `${reason.message}; ${request.noFolder}`, { cause: error });
+    if (hubError.code !== "ERR_HUB_NETWORK") throw hubError;
+    const folder = await cachedSnapshot(cache, request).catch(() => {
+      throw hubError;
+    });
+    return checked(folder, request);
+  }
+  const snapshot = new SnapshotDownload(hub, cache, request, commit, files);
+  await snapshot.run();
+  // Last, so that offline use never finds a revision whose files are still on their way.
+  await cache.writeRef(revision, commit);
+  return cache.snapshotFolder(commit);
+}
+
+async function checked(folder: string, { beforeWeights }: SnapshotRequest): Promise<string> {
+  await beforeWeights?.(folder);
+  return folder;
+}
+
+interface Hub {
+  /** Without a slash at the end. */
+  readonly endpoint: string;
+  /** For the contents of files, whose sizes are known. */
+  readonly fetch: typeof fetch;
+  /** For questions about the repository. */
+  readonly api: typeof fetch;
+}
+
+function isOffline(): boolean {
+  return ["1", "on", "yes", "true"].includes((process.env["HF_HUB_OFFLINE"] ?? "").toLowerCase());
+}
+
+function endpoint(): string {
+  return (process.env["HF_ENDPOINT"] || HUB_URL).replace(/\/+$/, "");
+}
+
+/** A fetch with the signal and, for the endpoint only, the token: links in answers may lead elsewhere. */
+function hubFetch({ token, signal }: SnapshotRequest): typeof fetch {
+  const accessToken = token ?? process.env["HF_TOKEN"];
+  const { origin } = new URL(endpoint());
+  return async (input, init) => {
+    const headers = new Headers(init?.headers);
+    const url = new URL(input instanceof Request ? input.url : input);
+    if (accessToken && url.origin === origin) headers.set("Authorization", `Bearer ${accessToken}`);
+    return fetch(input, { ...init, headers, signal: signal ?? null });
+  };
+}
+
+async function cachedSnapshot(
+  cache: RepoCache,
+  { id, revision, noFolder }: SnapshotRequest,
+): Promise<string> {
+  const commit = await cache.readRef(revision);
+  const missing = commit === undefined ? undefined : await missingFiles(cache.snapshotFolder(commit));
+  if (commit !== undefined && missing?.length === 0) return cache.snapshotFolder(commit);
+  const reason = missing === undefined ? "it was never downloaded" : `it lacks ${missing.join(", ")}`;
+  const message = `${id}@${revision}: HF_HUB_OFFLINE is set and the cache ${cache.folder} cannot serve it: ${reason}; ${noFolder}`;
+  throw new HubError("ERR_HUB_OFFLINE", message);
+}
+
+async function resolveCommit(hub: Hub, { id, revision }: SnapshotRequest): Promise<string> {
+  if (isCommit(revision)) return revision;
+  const { sha } = await modelInfo({
+    name: id,
+    revision,
+    hubUrl: hub.endpoint,
+    fetch: hub.api,
+    additionalFields: ["sha"],
+  });
+  if (typeof sha !== "string" || !isCommit(sha)) throw malformedAnswer(id, "the commit");
+  return sha;
+}
+
+/** The files at the root of the repository and in the folder of templates. */
+async function listNeededFiles(hub: Hub, id: string, commit: string): Promise<Map<string, ListFileEntry>> {
+  const files = new Map<string, ListFileEntry>();
+  const repository = { repo: id, revision: commit, hubUrl: hub.endpoint, fetch: hub.api };
+  let hasTemplates = false;
+  for await (const entry of listFiles(repository)) {
+    if (entry.type === "file") files.set(entry.path, entry);
+    hasTemplates ||= entry.type === "directory" && entry.path === templateFolder;
+  }
+  if (!hasTemplates) return files;
+  for await (const entry of listFiles({ ...repository, path: templateFolder })) {
+    if (entry.type === "file") files.set(entry.path, entry);
+  }
+  return files;
+}
+
+class SnapshotDownload {
+  readonly #hub: Hub;
+  readonly #cache: RepoCache;
+  readonly #request: SnapshotRequest;
+  readonly #commit: string;
+  readonly #files: ReadonlyMap<string, ListFileEntry>;
+
+  constructor(
+    hub: Hub,
+    cache: RepoCache,
+    request: SnapshotRequest,
+    commit: string,
+    files: ReadonlyMap<string, ListFileEntry>,
+  ) {
+    this.#hub = hub;
+    this.#cache = cache;
+    this.#request = request;
+    this.#commit = commit;
+    this.#files = files;
+  }
+
+  /**
+   * Small files first, the weights last and only if the caller agrees: a snapshot with all its weights has everything, and
+   * nothing large is fetched for a model that cannot run.
+   */
+  async run(): Promise<void> {
+    const hasConfig = this.#files.has("config.json");
+    // An adapter has none; the caller says what it is.
+    if (!hasConfig && !this.#files.has("adapter_config.json")) throw this.#lacks("config.json");
+    const small = [...this.#files.keys()].filter((name) => smallFilePattern.test(name)).sort();
+    for (const name of small) await this.#ensure(name);
+    const folder = this.#cache.snapshotFolder(this.#commit);
+    await this.#request.beforeWeights?.(folder);
+    if (!hasConfig) throw this.#lacks("config.json");
+    if (this.#files.has(singleFileName)) return this.#ensure(singleFileName);
+    if (!this.#files.has(indexFileName)) throw this.#lacks("weights in safetensors format");
+    await this.#ensure(indexFileName);
+    const index = await readShardIndex(join(folder, indexFileName));
+    // One after another: the hub fills a line with one connection, and an abort leaves one partial file.
+    for (const name of shardFiles(index!)) await this.#ensure(name);
+  }
+
+  async #ensure(name: string): Promise<void> {
+    const entry = this.#files.get(name);
+    if (entry === undefined) throw this.#lacks(name);
+    if (await isFile(join(this.#cache.snapshotFolder(this.#commit), name))) return;
+    const { etag, digest } = this.#identify(entry);
+    const blobPath = this.#cache.blobPath(etag);
+    if (!(await isFile(blobPath))) {
+      await mkdir(dirname(blobPath), { recursive: true });
+      await downloadBlob({
+        url: `${this.#hub.endpoint}/${this.#request.id}/resolve/${this.#commit}/${name.split("/").map(encodeURIComponent).join("/")}`,
+        what: `${this.#request.id}@${this.#request.revision}: ${name}`,
+        blobPath,
+        sizeBytes: entry.lfs?.size ?? entry.size,
+        digest,
+        onLoaded: (loaded) =>
+          this.#request.onProgress?.({
+            phase: "download",
+            file: name,
+            loaded,
+            total: entry.lfs?.size ?? entry.size,
+          }),
+        signal: this.#request.signal,
+        fetch: this.#hub.fetch,
+      });
+    }
+    await this.#cache.linkFile(this.#commit, name, etag);
+  }
+
+  /** The name of the blob, chosen as Python does, and what its content must hash to. */
+  #identify(entry: ListFileEntry): { readonly etag: string; readonly digest: BlobDownload["digest"] } {
+    const etag = entry.lfs?.oid ?? entry.xetHash ?? entry.oid ?? "";
+    const size = entry.lfs?.size ?? entry.size;
+    if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(etag) || !Number.isSafeInteger(size) || size < 0) {
+      throw malformedAnswer(this.#request.id, entry.path);
+    }
+    if (entry.lfs !== undefined) return { etag, digest: { kind: "sha256", hex: etag } };
+    // A xet hash is a tree over chunks that only its own protocol defines.
+    return { etag, digest: entry.xetHash === undefined ? { kind: "gitSha1", hex: etag } : undefined };
+  }
+
+  #lacks(thing: string): HubError {
+    const { id, revision } = this.#request;
+    const hint = otherFormatHint([...this.#files.keys()]);
+    return new HubError("ERR_HUB_NOT_FOUND", `${id}@${revision}: the repository has no ${thing}${hint}`);
+  }
+}
+
+function malformedAnswer(id: string, part: string): HubError {
+  return new HubError("ERR_HUB_NETWORK", `${id}: the hub gave a malformed answer about ${part}`);
+}

@@ -1,0 +1,119 @@
+/**
+ * What the commands of a stream were and how long each took: for benches, and for whoever asks where the time of a step goes.
+ * Costs nothing while no trace is open.
+ */
+import { describe, readOptions } from "../arguments.js";
+import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
+import { type Handle, native, settle } from "./native.js";
+
+const largestMaxRows = 2 ** 20;
+
+export interface TraceOptions {
+  /** Most rows that are kept, 1 to 1,048,576; later commands run, and are only counted. Default: 65,536. */
+  readonly maxRows?: number;
+}
+
+/** One command that a stream has run. */
+export interface TraceRow {
+  /** An op ("linear"), or a copy between host and device: "write", "read" or "copyFile". */
+  readonly op: string;
+  /**
+   * Which of its kernels the op chose on a GPU ("hopper", "tensor cores", "tiles" ...); its own name where it has one kernel alone, as
+   * every op on the CPU.
+   */
+  readonly kernel: string;
+  /** Kernels that were launched; on the CPU 1 for each op. Copies: 0. */
+  readonly launches: number;
+  /** Bytes that were copied between host and device; 0 for ops. */
+  readonly bytes: number;
+  /** Microseconds since the trace began, in the time of the device. */
+  readonly start: number;
+  /** Microseconds. */
+  readonly duration: number;
+}
+
+/** A trace that was begun with `stream.trace()`. */
+export class Trace {
+  readonly #stream: Handle;
+  #rows: Promise<readonly TraceRow[]> | undefined;
+  #missed = 0;
+
+  private constructor(key: ConstructKey, stream: Handle) {
+    requireKey(key, "Trace", "stream.trace()");
+    this.#stream = stream;
+  }
+
+  /** For `stream.trace()`. @internal */
+  static begin(stream: Handle, options: TraceOptions = {}): Trace {
+    native.beginTrace(stream, maxRowsOf(options));
+    return new Trace(constructKey, stream);
+  }
+
+  /** Commands that ran after `maxRows` others and have no row. Known when `end` has settled, 0 before. */
+  get missed(): number {
+    return this.#missed;
+  }
+
+  /**
+   * Ends the trace at this point of the stream, and waits until everything queued before has run. Another trace of the stream can
+   * begin at once. Called again, it gives the same rows.
+   *
+   * @returns a row per command, in the order in which they ran
+   * @throws ExecutionError when a command of the stream has failed; ClosedError when the stream was disposed;
+   * ArgumentTypeError while a capture runs
+   */
+  async end(): Promise<readonly TraceRow[]> {
+    this.#rows ??= this.#read();
+    return this.#rows;
+  }
+
+  async #read(): Promise<readonly TraceRow[]> {
+    try {
+      const data = await settle(this.#stream, (token) => native.endTrace(this.#stream, token));
+      const { missed, rows } = decode(data);
+      this.#missed = missed;
+      return rows;
+    } catch (error) {
+      if (error instanceof ArgumentTypeError) this.#rows = undefined; // refused: it is still open
+      throw error;
+    }
+  }
+
+  /** Ends it, whether or not anything can be read. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end().catch(() => undefined);
+  }
+}
+
+function maxRowsOf(options: TraceOptions): number {
+  const { maxRows = 65_536 } = readOptions("trace", options, ["maxRows"]);
+  if (Number.isInteger(maxRows) && maxRows >= 1 && maxRows <= largestMaxRows) return maxRows;
+  const message = `trace: maxRows: expected an integer from 1 to ${largestMaxRows}, got ${describe(maxRows)}`;
+  throw typeof maxRows === "number" ? new ArgumentRangeError(message) : new ArgumentTypeError(message);
+}
+
+const headNumbers = 2;
+const rowNumbers = 6;
+
+/** Reads what native/bind/trace_bind.cc has written. */
+function decode(data: ArrayBuffer): { missed: number; rows: readonly TraceRow[] } {
+  const [missed, count] = new Float64Array(data, 0, headNumbers) as unknown as [number, number];
+  const numbers = headNumbers + count * rowNumbers;
+  const values = new Float64Array(data, 0, numbers);
+  const names = new TextDecoder()
+    .decode(new Uint8Array(data, numbers * values.BYTES_PER_ELEMENT))
+    .split("\n");
+  const rows = Array.from({ length: count }, (_, i): TraceRow => {
+    const at = headNumbers + i * rowNumbers;
+    return {
+      op: names[values[at]!]!,
+      kernel: names[values[at + 1]!]!,
+      launches: values[at + 2]!,
+      bytes: values[at + 3]!,
+      start: values[at + 4]!,
+      duration: values[at + 5]!,
+    };
+  });
+  return { missed, rows };
+}

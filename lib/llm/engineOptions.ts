@@ -1,0 +1,162 @@
+/** Options of `LLM.load`, their checks, and how much memory the KV pool takes. */
+import os from "node:os";
+import { checkBoolean, describe, readOptions } from "../arguments.js";
+import { checkDeviceName, type Device, type DeviceName, maxThreads } from "../device/device.js";
+import { byteLength } from "../device/dtype.js";
+import type { RunnerOptions } from "../engine/runner.js";
+import { ArgumentTypeError, CapacityError } from "../errors.js";
+import type { ModelShape } from "../models/model.js";
+import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
+import { checkChoice, checkNumber, checkSignal } from "./validate.js";
+
+/**
+ * Progress of `LLM.load`; `loaded` and `total` are bytes and `loaded` never decreases within a phase and file. The phase
+ * "device" has none: its message says which device "auto" took, and why.
+ */
+export interface LoadProgress {
+  readonly phase: "device" | "download" | "load";
+  readonly file?: string;
+  readonly message?: string;
+  readonly loaded: number;
+  readonly total: number;
+}
+
+export interface LLMOptions {
+  /** "cpu", "cuda" (the first GPU) or "cuda:N". "auto" takes a GPU where a driver and a GPU answer. Default "auto". */
+  readonly device?: "auto" | DeviceName;
+  /** Threads of the CPU device. Default: one per physical core. */
+  readonly threads?: number;
+  /** Dtype of activations and KV. "auto": that of the checkpoint where the device is fast at it, else f32. */
+  readonly dtype?: "auto" | "f32" | "bf16" | "f16";
+  /** Longest context in tokens, prompt and generated. Default: that of the model, at most 32768. */
+  readonly contextLength?: number;
+  /** Most requests that run at once; others wait. Default 32. */
+  readonly maxSequences?: number;
+  /** Most tokens in one step: what a long prompt may delay the others by. Default 512. */
+  readonly maxStepTokens?: number;
+  /**
+   * Memory for the KV cache in bytes. Default: what maxSequences full contexts need, at most a quarter of free memory, or
+   * 80 % of that of a GPU.
+   */
+  readonly kvCacheBytes?: number;
+  /** Tokens per KV page. Default 16. */
+  readonly pageSize?: number;
+  /** "optimistic" preempts when memory runs out; "reserve" admits only what fits to its end. Default "optimistic". */
+  readonly admission?: "optimistic" | "reserve";
+  /** Reuse the KV of equal prompt beginnings. Default true. */
+  readonly prefixCache?: boolean;
+  /** Replay decode steps as captured graphs. Default true. */
+  readonly graphs?: boolean;
+  /**
+   * A device that finishes nothing of a step for that long ends the engine (ERR_STALLED), in milliseconds. The step itself may
+   * take longer; on a GPU what is finished shows when a step ends. Time in which this process was busy or stopped does not
+   * count. Default 300000.
+   */
+  readonly stepTimeoutMs?: number;
+  /** Branch, tag or commit of a hub id. Default "main". */
+  readonly revision?: string;
+  /**
+   * Called while downloading and loading; what it throws ends the load. Default: a download shows a progress bar when stderr
+   * is a terminal; false: nothing is shown.
+   */
+  readonly onProgress?: ((progress: LoadProgress) => void) | false;
+  /** Aborts the load. */
+  readonly signal?: AbortSignal;
+}
+
+export const loadOptionNames: readonly (keyof LLMOptions)[] = [
+  "device",
+  "threads",
+  "dtype",
+  "contextLength",
+  "maxSequences",
+  "maxStepTokens",
+  "kvCacheBytes",
+  "pageSize",
+  "admission",
+  "prefixCache",
+  "graphs",
+  "stepTimeoutMs",
+  "revision",
+  "onProgress",
+  "signal",
+];
+
+export type ResolvedOptions = Readonly<
+  Required<
+    Omit<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">
+  > &
+    Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "signal"> & {
+      readonly onProgress?: (progress: LoadProgress) => void;
+    }
+>;
+
+/** @throws ArgumentTypeError, ArgumentRangeError naming the option */
+export function resolveOptions(given: LLMOptions): ResolvedOptions {
+  const options = readOptions("LLM.load", given, loadOptionNames);
+  const integer = (name: keyof LLMOptions, fallback: number, min: number, max = 0x7fffffff) =>
+    checkNumber(name, options[name], fallback, { min, max, integer: true });
+  const maxSequences = integer("maxSequences", 32, 1, 4096);
+  integer("threads", 1, 1, maxThreads);
+  integer("contextLength", 2, 2); // a token of prompt and one to generate
+  integer("kvCacheBytes", 1, 1, Number.MAX_SAFE_INTEGER);
+  const { onProgress, revision } = options;
+  if (onProgress !== undefined && onProgress !== false && typeof onProgress !== "function")
+    throw new ArgumentTypeError(`onProgress: expected a function or false, got ${describe(onProgress)}`);
+  if (revision !== undefined && typeof revision !== "string")
+    throw new ArgumentTypeError(`revision: expected a string, got ${describe(revision)}`);
+  return {
+    device: checkDeviceName(options.device ?? "auto"),
+    dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
+    maxSequences,
+    maxStepTokens: integer("maxStepTokens", Math.max(512, maxSequences), maxSequences),
+    pageSize: integer("pageSize", 16, 1, 1024),
+    admission: checkChoice("admission", options.admission, "optimistic", ["optimistic", "reserve"]),
+    prefixCache: checkBoolean("prefixCache", options.prefixCache, true),
+    graphs: checkBoolean("graphs", options.graphs, true),
+    stepTimeoutMs: integer("stepTimeoutMs", 300_000, 1000),
+    ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.contextLength !== undefined && { contextLength: options.contextLength }),
+    ...(options.kvCacheBytes !== undefined && { kvCacheBytes: options.kvCacheBytes }),
+    ...(revision !== undefined && { revision }),
+    ...(onProgress !== undefined && { onProgress: onProgress || (() => undefined) }),
+    ...(options.signal !== undefined && { signal: checkSignal(options.signal)! }),
+  };
+}
+
+/** Bytes of one KV page over all layers. */
+export function kvPageBytes(shape: ModelShape, pageSize: number): number {
+  const perToken = shape.numKvHeads * (shape.headDim + shape.valueDim);
+  return shape.numLayers * byteLength(shape.dtype, pageSize * perToken);
+}
+
+/**
+ * Sizes the KV pool and the rest of the engine for a model that is loaded on a device.
+ * @throws CapacityError when the budget does not hold the dummy page and the pages of two tokens
+ */
+export function planCapacity(
+  options: ResolvedOptions,
+  shape: ModelShape,
+  device: Device,
+): RunnerOptions & SchedulerOptions {
+  const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
+  const pageBytes = kvPageBytes(shape, pageSize);
+  const wanted = maxSequences * Math.ceil(shape.maxPositions / pageSize) + 1; // and the dummy page
+  const budget = options.kvCacheBytes ?? defaultKvBytes(device);
+  const numPages = Math.min(wanted, Math.floor(budget / pageBytes));
+  const leastPages = 1 + Math.ceil(2 / pageSize);
+  if (numPages < leastPages) {
+    throw new CapacityError(
+      `kvCacheBytes: ${Math.floor(budget)} bytes do not hold ${leastPages} KV pages of ${pageBytes} bytes; ` +
+        "give more memory, or a smaller pageSize",
+    );
+  }
+  // A context that the pool cannot hold would only be refused later.
+  const maxModelLen = Math.min(shape.maxPositions, (numPages - 1) * pageSize);
+  return { maxSequences, maxStepTokens, maxModelLen, pageSize, numPages, admission, prefixCache, graphs };
+}
+
+/** The rest of a GPU's memory is for activations; a machine has other work to do. */
+function defaultKvBytes(device: Device): number {
+  return device.processors > 0 ? 0.8 * device.memory.free : os.freemem() / 4;
+}

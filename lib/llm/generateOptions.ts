@@ -1,0 +1,242 @@
+/** What a caller may ask of one generation, and its checked form. */
+import { randomInt } from "node:crypto";
+import { checkBoolean, describe, readArguments, readOptions } from "../arguments.js";
+import type { SamplingDefaults } from "../checkpoint/config.js";
+import { type LogitBias, noBias, type Sampling } from "../engine/sampling.js";
+import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
+import { samplingRanges, type SamplingRange } from "../samplingRanges.js";
+import type { ContextLimit } from "./prompt.js";
+import { checkNumber, checkSignal, checkTokenIds } from "./validate.js";
+
+export interface GenerateOptions {
+  /** Most tokens to generate. Default: up to the end of the context. */
+  readonly maxTokens?: number;
+  /** No stop before this many tokens: stop ids get no probability, stop strings do not count. Default 0. */
+  readonly minTokens?: number;
+  /** 0 (below 1e-5) is greedy. Default: that of generation_config.json if it samples, else 0. */
+  readonly temperature?: number;
+  /** Sample from the k most likely tokens; 0 is off, and so is -1. */
+  readonly topK?: number;
+  /** Sample from the smallest set of most likely tokens whose probabilities reach this sum. 1 is off. */
+  readonly topP?: number;
+  /** Drop tokens less likely than this share of the most likely one. 0 is off. */
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of tokens that occurred, prompt included. 1 is off. */
+  readonly repetitionPenalty?: number;
+  /** Subtracted from the logits of tokens that were generated before. 0 is off. */
+  readonly presencePenalty?: number;
+  /** Subtracted from the logits once for each time that the token was generated before. 0 is off. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of single tokens, by token id; -Infinity forbids one. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Whole number from 0. The same request with the same seed gives the same tokens. Default: random. */
+  readonly seed?: number;
+  /**
+   * Text that ends the generation: any number of strings, 2,000,000 characters in all. Special tokens in it count also when
+   * they are not shown.
+   */
+  readonly stop?: string | readonly string[];
+  /** Whether the text ends with the stop string, special tokens in it included. Default false. */
+  readonly includeStop?: boolean;
+  /** Token ids that end the generation, besides those of the checkpoint. */
+  readonly stopTokenIds?: readonly number[];
+  /** Go on after the checkpoint's end-of-text tokens: those that its config, generation config or tokenizer name. Default false. */
+  readonly ignoreEos?: boolean;
+  /** Log probabilities (natural, of the unchanged model) of each token and of this many most likely ones. 0 to 100, at most V. */
+  readonly logprobs?: number;
+  /** The same for the tokens of the prompt. */
+  readonly promptLogprobs?: number;
+  /** Independent continuations of the same prompt. Default 1. */
+  readonly n?: number;
+  /** Cached prefixes are shared only between requests of equal salt: one per tenant. */
+  readonly cacheSalt?: string;
+  /** Leave special tokens out of the text. Default true. */
+  readonly skipSpecialTokens?: boolean;
+  /** Ends the generation with finish reason "abort", in whatever state it is. */
+  readonly signal?: AbortSignal;
+}
+
+export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
+  "maxTokens",
+  "minTokens",
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "repetitionPenalty",
+  "presencePenalty",
+  "frequencyPenalty",
+  "logitBias",
+  "seed",
+  "stop",
+  "includeStop",
+  "stopTokenIds",
+  "ignoreEos",
+  "logprobs",
+  "promptLogprobs",
+  "n",
+  "cacheSalt",
+  "skipSpecialTokens",
+  "signal",
+];
+
+/** What the model brings to the defaults. */
+export interface GenerateContext extends ContextLimit {
+  readonly vocabSize: number;
+  readonly eosTokenIds: readonly number[];
+  readonly sampling: SamplingDefaults;
+  /** Without a tokenizer there is no text, and no stop string in it. */
+  readonly hasTokenizer: boolean;
+}
+
+/** Checked options with every default filled in. */
+export interface Generation {
+  readonly maxTokens: number;
+  readonly minTokens: number;
+  readonly n: number;
+  readonly sampling: Sampling;
+  readonly stop: readonly string[];
+  readonly includeStop: boolean;
+  readonly stopTokenIds: ReadonlySet<number>;
+  /** Most likely alternatives to report per token; undefined: no log probabilities. */
+  readonly logprobs: number | undefined;
+  readonly promptLogprobs: number | undefined;
+  readonly cacheSalt: string;
+  readonly skipSpecialTokens: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws ArgumentTypeError, ArgumentRangeError, TextError naming the option */
+export function resolveGeneration(given: GenerateOptions, context: GenerateContext): Generation {
+  const options = readOptions("generate", given, generateOptionNames);
+  return resolve(options, context);
+}
+
+function resolve(options: GenerateOptions, context: GenerateContext): Generation {
+  const maxTokens = checkNumber("maxTokens", options.maxTokens, context.contextLength, positive);
+  const minTokens = checkNumber("minTokens", options.minTokens, 0, { min: 0, max: maxTokens, integer: true });
+  const ids = checkTokenIds("stopTokenIds", options.stopTokenIds ?? [], context.vocabSize);
+  const eos = checkBoolean("ignoreEos", options.ignoreEos, false) ? [] : context.eosTokenIds;
+  const stopTokenIds = new Set([...ids, ...eos.filter((id) => id < context.vocabSize)]);
+  if (options.cacheSalt !== undefined && typeof options.cacheSalt !== "string") {
+    throw new ArgumentTypeError(`cacheSalt: expected a string, got ${describe(options.cacheSalt)}`);
+  }
+  const count = { min: 0, max: Math.min(100, context.vocabSize), integer: true };
+  const optionalCount = (name: "logprobs" | "promptLogprobs") =>
+    options[name] === undefined ? undefined : checkNumber(name, options[name], 0, count);
+  return {
+    maxTokens,
+    minTokens,
+    n: checkNumber("n", options.n, 1, { min: 1, max: maxChoices, integer: true }),
+    sampling: resolveSampling(options, context, minTokens > 0 ? stopTokenIds : new Set(), minTokens),
+    stop: resolveStop(options.stop, context.hasTokenizer),
+    includeStop: checkBoolean("includeStop", options.includeStop, false),
+    stopTokenIds,
+    logprobs: optionalCount("logprobs"),
+    promptLogprobs: optionalCount("promptLogprobs"),
+    cacheSalt: options.cacheSalt ?? "",
+    skipSpecialTokens: checkBoolean("skipSpecialTokens", options.skipSpecialTokens, true),
+    signal: checkSignal(options.signal),
+  };
+}
+
+/** The same with another random seed. */
+export function withNewSeed(generation: Generation): Generation {
+  return { ...generation, sampling: { ...generation.sampling, seed: randomSeed() } };
+}
+
+function randomSeed(): number {
+  return randomInt(2 ** 47);
+}
+
+const positive = { min: 1, max: 0x7fffffff, integer: true };
+const maxChoices = 256;
+const leastTemperature = 1e-5; // logits divided by less leave the range of f32
+
+function resolveSampling(
+  options: GenerateOptions,
+  { vocabSize, sampling }: GenerateContext,
+  suppressed: ReadonlySet<number>,
+  minTokens: number,
+): Sampling {
+  const defaults: Partial<SamplingDefaults> = sampling.doSample === true ? sampling : {};
+  const seed = checkNumber("seed", options.seed, randomSeed(), {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER - maxChoices, // continuation i draws with seed + i
+    integer: true,
+  });
+  const number = (name: keyof typeof samplingRanges, fallback: number = samplingRanges[name].off) =>
+    checkSampling(name, options[name], fallback);
+  const temperature = number("temperature", sampling.doSample === true ? (defaults.temperature ?? 1) : 0);
+  return {
+    temperature: temperature < leastTemperature ? 0 : temperature,
+    topK: number("topK", defaults.topK),
+    topP: number("topP", defaults.topP),
+    minP: number("minP", defaults.minP),
+    // Not a way of sampling: transformers applies it to greedy decoding, too (GenerationMixin._get_logits_processor).
+    repetitionPenalty: number("repetitionPenalty", sampling.repetitionPenalty),
+    presencePenalty: number("presencePenalty"),
+    frequencyPenalty: number("frequencyPenalty"),
+    seed,
+    logitBias: readArguments("logitBias", () => resolveBias(options.logitBias, vocabSize)),
+    suppressed: [...suppressed],
+    minTokens,
+  };
+}
+
+/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
+function checkSampling(name: keyof typeof samplingRanges, value: unknown, fallback: number): number {
+  const range: SamplingRange = samplingRanges[name];
+  if (value !== undefined && value === range.alsoOff) return range.off;
+  return checkNumber(name, value, fallback, range);
+}
+
+const maxBias = 1e9;
+
+/** Plain loops: there may be thousands of entries, and names are only written for what is wrong. */
+function resolveBias(bias: GenerateOptions["logitBias"], vocabSize: number): LogitBias {
+  if (bias === undefined) return noBias;
+  if (typeof bias !== "object" || bias === null || Array.isArray(bias) || bias instanceof Map) {
+    throw new ArgumentTypeError(`logitBias: expected an object of token id to number, got ${describe(bias)}`);
+  }
+  const keys = Object.keys(bias);
+  const [ids, values] = [new Int32Array(keys.length), new Float32Array(keys.length)];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    const id = Number(key);
+    if (String(id) !== key || !Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new ArgumentRangeError(`logitBias[${key}]: expected a token id from 0 to ${vocabSize - 1}`);
+    }
+    const value: unknown = bias[id];
+    const isFine =
+      value === -Infinity || (typeof value === "number" && value >= -maxBias && value <= maxBias);
+    ids[i] = id;
+    values[i] = isFine ? value : checkNumber(`logitBias[${key}]`, value, 0, { min: -maxBias, max: maxBias });
+  }
+  return { ids, values };
+}
+
+/** UTF-16 units of all stop strings together: what searches for them takes about 30 bytes for each. */
+const maxStopChars = 2_000_000;
+
+function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): readonly string[] {
+  if (stop === undefined) return [];
+  const list = readArguments<unknown[]>("stop", () =>
+    Array.isArray(stop) ? [...(stop as readonly unknown[])] : [stop],
+  );
+  let numChars = 0;
+  for (let i = 0; i < list.length; i++) {
+    const text = list[i];
+    if (typeof text !== "string" || text === "") {
+      throw new ArgumentTypeError(`stop[${i}]: expected a string that is not empty, got ${describe(text)}`);
+    }
+    numChars += text.length;
+  }
+  if (numChars > maxStopChars) {
+    throw new ArgumentRangeError(`stop: expected at most ${maxStopChars} characters in all, got ${numChars}`);
+  }
+  if (list.length > 0 && !hasTokenizer) {
+    throw new TextError("ERR_TOKENIZER", "stop: the checkpoint has no tokenizer.json: use stopTokenIds");
+  }
+  return list as string[];
+}

@@ -1,0 +1,285 @@
+/** The public class: a loaded model that generates text for many requests at once. */
+import { readOptions } from "../arguments.js";
+import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import type { Device } from "../device/device.js";
+import type { Stream } from "../device/stream.js";
+import { Engine, type EngineStats } from "../engine/engine.js";
+import { traceRouting } from "../engine/routing.js";
+import { ModelRunner } from "../engine/runner.js";
+import { ClosedError, TextError } from "../errors.js";
+import type { Model, ModelShape } from "../models/model.js";
+import { Scheduler } from "../schedule/scheduler.js";
+import { ChatRenderer } from "../text/chatRenderer.js";
+import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
+import type { RenderedText } from "../text/renderJob.js";
+import { Tokenizer } from "../text/tokenizer.js";
+import { type ChatOptions, prepareChat } from "./chatOptions.js";
+import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
+import { fetchModel } from "./fetchModel.js";
+import { generateAll, type GenerateAllOptions } from "./generateAll.js";
+import {
+  type GenerateContext,
+  type GenerateOptions,
+  type Generation,
+  resolveGeneration,
+  withNewSeed,
+} from "./generateOptions.js";
+import type { GenerateResult, GenerationStream } from "./generationStream.js";
+import { Intake } from "./intake.js";
+import { loadModel } from "./loadModel.js";
+import { openDevice } from "./openDevice.js";
+import { checkPrompt, checkPromptLength, longerContext, type Prompt } from "./prompt.js";
+import { computeLogits } from "./requests.js";
+import { checkNumber, checkTokenIds } from "./validate.js";
+
+export interface LLMStats extends EngineStats {
+  /** "cpu", "cuda:0" */
+  readonly device: string;
+  /** What its kernels are compiled for: "avx512", "sm_90". */
+  readonly isa: string;
+  /** Threads of the CPU device; 0 on a GPU. */
+  readonly threads: number;
+  readonly kvPages: number;
+  readonly contextLength: number;
+}
+
+interface Parts {
+  readonly device: Device;
+  readonly stream: Stream;
+  readonly model: Model;
+  readonly runner: ModelRunner;
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer | null;
+  readonly chats: ChatRenderer;
+  readonly context: GenerateContext;
+  readonly kvPages: number;
+}
+
+export class LLM {
+  readonly #parts: Parts;
+  readonly #intake: Intake;
+  #closing: Promise<void> | undefined;
+
+  private constructor(key: ConstructKey, parts: Parts) {
+    requireKey(key, "LLM", "await LLM.load(pathOrId)");
+    this.#parts = parts;
+    this.#intake = new Intake(parts.engine, parts.tokenizer, parts.context);
+  }
+
+  /**
+   * Loads a checkpoint in Hugging Face layout.
+   *
+   * @param pathOrId a folder, or "org/name" (also "org/name@revision"), which is fetched into the Hugging Face cache
+   * @throws ArgumentTypeError, ArgumentRangeError, CheckpointError, TextError, HubError, OutOfMemoryError, CapacityError
+   */
+  static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
+    const resolved = resolveOptions(options);
+    const { onProgress, signal, dtype } = resolved;
+    const device = openDevice(resolved); // before anything is fetched for it
+    try {
+      const { folder, description } = await fetchModel(pathOrId, resolved);
+      const { config } = description;
+      const tokenizer = await Tokenizer.load(folder);
+      const template = await ChatTemplate.load(folder);
+      const stream = device.createStream();
+      const model = await loadModel(folder, { stream, dtype, description, onProgress, signal });
+      signal?.throwIfAborted(); // the last report of progress may have aborted
+      const capacity = planCapacity(resolved, model.shape, device);
+      const runner = new ModelRunner(model, stream, capacity);
+      const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });
+      const context = {
+        vocabSize: model.shape.vocabSize,
+        contextLength: capacity.maxModelLen,
+        longer: longerContext(capacity.maxModelLen, model.shape.maxPositions, description.definition),
+        eosTokenIds: [...new Set([...config.eosTokenIds, ...(tokenizer?.eosIds ?? [])])],
+        sampling: config.sampling,
+        hasTokenizer: tokenizer !== null,
+      };
+      const kvPages = capacity.numPages;
+      const chats = new ChatRenderer(template);
+      return new LLM(constructKey, {
+        device,
+        stream,
+        model,
+        runner,
+        engine,
+        tokenizer,
+        chats,
+        context,
+        kvPages,
+      });
+    } catch (error) {
+      await device.dispose();
+      throw error;
+    }
+  }
+
+  /** The tokenizer of the checkpoint; null when it has none and prompts must be token ids. */
+  get tokenizer(): Tokenizer | null {
+    return this.#parts.tokenizer;
+  }
+
+  /** Shape of the model: layers, heads, vocabulary. */
+  get shape(): ModelShape {
+    return this.#parts.model.shape;
+  }
+
+  /**
+   * Starts a generation. Iterate the result for chunks, or await its `result()` or `text()`.
+   *
+   * @throws ArgumentTypeError, ArgumentRangeError at once for bad options; what only the tokenized prompt can tell
+   * (empty, too long: ERR_CONTEXT_LENGTH; never fits: CapacityError) when the stream is read
+   */
+  generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
+    this.#requireOpen();
+    return this.#begin(prompt, resolveGeneration(options, this.#parts.context));
+  }
+
+  /**
+   * Answers a chat with the checkpoint's own template, which is rendered on another thread.
+   *
+   * @param messages `{ role, content }`, oldest first
+   * @throws as generate; TextError ERR_CHAT_TEMPLATE at once when the checkpoint has no template. What the template refuses
+   * (messages, a variable that it does not read) or does wrong (time, memory) is known when the stream is read
+   */
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): GenerationStream {
+    this.#requireOpen();
+    const { tokenizer, context, chats } = this.#parts;
+    const { generation, render } = prepareChat(messages, options, chats, tokenizer, context);
+    // The template writes the special tokens itself.
+    return this.#beginText(render, false, generation);
+  }
+
+  /**
+   * Generates for many prompts together. Results come in the order of the prompts.
+   *
+   * @throws ArgumentTypeError, ArgumentRangeError for bad options; GenerateAllError, which names the prompt, for the first
+   * failure, and the others are aborted. With `onError: "settle"` failures are entries of the result instead
+   */
+  generateAll(
+    prompts: readonly Prompt[],
+    options: GenerateAllOptions & { readonly onError: "settle" },
+  ): Promise<PromiseSettledResult<GenerateResult>[]>;
+  generateAll(
+    prompts: readonly Prompt[],
+    options?: GenerateAllOptions & { readonly onError?: "throw" },
+  ): Promise<GenerateResult[]>;
+  generateAll(
+    prompts: readonly Prompt[],
+    options: GenerateAllOptions,
+  ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]>;
+  async generateAll(
+    prompts: readonly Prompt[],
+    options: GenerateAllOptions = {},
+  ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
+    this.#requireOpen();
+    return generateAll(prompts, options, {
+      prepare: (generateOptions) => {
+        const generation = resolveGeneration(generateOptions, this.#parts.context);
+        const isSeeded = generateOptions.seed !== undefined;
+        return (prompt) => this.#begin(prompt, isSeeded ? generation : withNewSeed(generation));
+      },
+      beginAll: (steps) => this.#intake.beginAll(steps),
+    });
+  }
+
+  /**
+   * Logits of every position, for evaluation: row t is the prediction after token t. They are what the model says, also where that
+   * is NaN.
+   *
+   * @param tokenIds [T], fewer than the context length
+   * @returns Float32Array [T, V], row-major
+   * @throws ArgumentTypeError, ArgumentRangeError; CapacityError
+   */
+  async logits(tokenIds: readonly number[] | Int32Array): Promise<Float32Array> {
+    this.#requireOpen();
+    const { engine, context } = this.#parts;
+    const ids = checkTokenIds("tokenIds", tokenIds, context.vocabSize);
+    checkPromptLength("tokenIds", ids.length, context);
+    return computeLogits(engine, ids, context.vocabSize);
+  }
+
+  /**
+   * Which experts the tokens of a text go to. Runs between the steps of other requests, with its own KV memory.
+   *
+   * @param tokenIds [T], at most the context length
+   * @returns for every layer the experts of each token, [T, K] row-major, the best first; empty for a layer without experts
+   * @throws ArgumentTypeError, ArgumentRangeError; OutOfMemoryError; ClosedError
+   */
+  async routing(tokenIds: readonly number[] | Int32Array): Promise<Int32Array[]> {
+    this.#requireOpen();
+    const { model, stream, context } = this.#parts;
+    return traceRouting(model, stream, [...checkTokenIds("tokenIds", tokenIds, context.vocabSize)]);
+  }
+
+  stats(): LLMStats {
+    const { device, engine, kvPages, context } = this.#parts;
+    const { name, isa, threads } = device;
+    return { ...engine.stats, device: name, isa, threads, kvPages, contextLength: context.contextLength };
+  }
+
+  /** Checks that no KV page or row is lost. @throws WarploopError ERR_INTEGRITY */
+  checkIntegrity(): void {
+    this.#parts.engine.checkIntegrity();
+  }
+
+  /**
+   * Takes no more requests, lets those that were accepted finish for up to `drainMs` (milliseconds, default 0), aborts the
+   * rest, and releases all memory. Idempotent.
+   *
+   * @throws ArgumentTypeError, ArgumentRangeError for bad options
+   */
+  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    const { drainMs: wanted } = readOptions("close", options, ["drainMs"]);
+    const drainMs = checkNumber("drainMs", wanted, 0, { min: 0, max: 0x7fffffff });
+    return (this.#closing ??= this.#close(drainMs));
+  }
+
+  /** What console.log shows. @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { architecture, dtype } = this.shape;
+    return `LLM ${architecture} ${dtype} on ${this.#parts.device.name}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const { engine, runner, model, device, chats, tokenizer } = this.#parts;
+    const start = performance.now();
+    await this.#intake.drain(drainMs);
+    await engine.drain(drainMs - (performance.now() - start));
+    await engine.close();
+    await chats.close();
+    await tokenizer?.endThread();
+    runner.dispose();
+    model.dispose();
+    await device.dispose();
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new ClosedError("LLM");
+  }
+
+  #begin(prompt: Prompt, generation: Generation): GenerationStream {
+    const checked = checkPrompt(prompt, this.#parts.context.vocabSize);
+    if (typeof checked === "string") return this.#beginText(checked, true, generation);
+    return this.#intake.begin({ ids: checked }, generation);
+  }
+
+  /** @param text or a function that starts to make it */
+  #beginText(
+    text: string | (() => Promise<RenderedText>),
+    addSpecialTokens: boolean,
+    generation: Generation,
+  ): GenerationStream {
+    if (!this.#parts.tokenizer) {
+      throw new TextError(
+        "ERR_TOKENIZER",
+        "the checkpoint has no tokenizer.json: give the prompt as token ids",
+      );
+    }
+    return this.#intake.begin({ text, addSpecialTokens }, generation);
+  }
+}

@@ -1,0 +1,84 @@
+/** Connects one call of the public API with the engine: engine events to chunks, and logits for evaluation. */
+import type { Engine, RequestListener } from "../engine/engine.js";
+import type { PromptPosition } from "../engine/logprobReader.js";
+import { noBias } from "../engine/sampling.js";
+import { ArgumentRangeError, WarploopError } from "../errors.js";
+import { Request } from "../schedule/request.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import type { GenerationChannel } from "./generationStream.js";
+import { type ChoiceOutput, describeLogprobs, type TokenLogprob } from "./output.js";
+
+let nextLogits = 1;
+
+/** What the engine says of one continuation, as chunks of its generation. */
+export function listenerOf(
+  request: Request,
+  output: ChoiceOutput,
+  stream: GenerationChannel,
+  tokenizer: Tokenizer | null,
+  onEnd: () => void,
+): RequestListener {
+  let promptLogprobs: (TokenLogprob | null)[] | undefined;
+  return {
+    onToken(tokenId, logprobs) {
+      const { chunk, stopped } = output.push(tokenId, logprobs);
+      stream.push(chunk);
+      return stopped ? "stop" : undefined;
+    },
+    onPrompt({ position, logprobs }) {
+      if (!logprobs) return;
+      promptLogprobs ??= new Array<null>(request.promptLength).fill(null);
+      promptLogprobs[position + 1] = describeLogprobs(request.tokens.at(position + 1)!, logprobs, tokenizer);
+      if (position + 2 === request.promptLength) stream.setPromptLogprobs(promptLogprobs);
+    },
+    onFinish(reason) {
+      stream.push(
+        output.finish(reason, { promptTokens: request.promptLength, cachedTokens: request.hitLen ?? 0 }),
+      );
+      onEnd();
+    },
+    onError(error) {
+      stream.failOne(error);
+      onEnd();
+    },
+  };
+}
+
+const greedy = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: 0,
+  logitBias: noBias,
+  suppressed: [],
+  minTokens: 0,
+};
+
+/** Logits [T, V] of every position of a token sequence. */
+export function computeLogits(
+  engine: Engine,
+  ids: ArrayLike<number>,
+  vocabSize: number,
+): Promise<Float32Array> {
+  if (ids.length === 0) throw new ArgumentRangeError("tokenIds: expected at least one token");
+  return new Promise((resolve, reject) => {
+    const logits = new Float32Array(ids.length * vocabSize);
+    const request = new Request(`logits-${nextLogits++}`, ids, { maxTokens: 1, promptLogits: true });
+    const needs = { sampling: greedy, logprobs: undefined, promptLogprobs: undefined, promptLogits: true };
+    engine.add(request, needs, {
+      onToken: () => undefined,
+      onPrompt: ({ position, logits: row }: PromptPosition) => {
+        if (row) logits.set(row, position * vocabSize);
+      },
+      onFinish: (reason) => {
+        if (reason === "abort") reject(new WarploopError("ERR_ABORTED", "logits: the engine was closed"));
+        else resolve(logits);
+      },
+      onError: reject,
+    });
+  });
+}

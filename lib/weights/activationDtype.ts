@@ -1,0 +1,35 @@
+/**
+ * In which dtype a model computes, and in which its matrices are kept.
+ */
+import type { Device } from "../device/device.js";
+import type { FloatDType } from "../device/dtype.js";
+import { ArgumentTypeError } from "../errors.js";
+
+/** `dtype` of the load options. */
+export type DTypeOption = "auto" | FloatDType;
+
+const dtypeOptions: readonly DTypeOption[] = ["auto", "f32", "bf16", "f16"];
+
+/**
+ * The dtype of activations and KV pages. "auto": that of the checkpoint where the device multiplies it in
+ * hardware (bf16 with AVX512-BF16, bf16 and f16 on a GPU), and f32 everywhere else: a CPU would only convert back and forth.
+ *
+ * @param stored dtype of most of the checkpoint's matrices
+ * @throws ArgumentTypeError for an unknown option
+ */
+export function activationDtype(option: DTypeOption, stored: FloatDType, device: Device): FloatDType {
+  if (!dtypeOptions.includes(option)) {
+    const names = dtypeOptions.map((name) => JSON.stringify(name)).join(", ");
+    throw new ArgumentTypeError(`dtype: expected one of ${names}, got ${JSON.stringify(option)}`);
+  }
+  if (option !== "auto") return option;
+  return device.fastDtypes.includes(stored) ? stored : "f32";
+}
+
+/**
+ * The dtype in which a matrix is packed: as stored under f32 activations; else that of the activations, because `linear`
+ * takes activations in f32 or in the dtype of its weight.
+ */
+export function matrixDtype(activations: FloatDType, stored: FloatDType): FloatDType {
+  return activations === "f32" ? stored : activations;
+}

@@ -1,0 +1,108 @@
+/**
+ * The weights of a model on its device, by slot and layer, each in the form that its op reads. Owns all of them.
+ */
+import type { Tensor } from "../device/tensor.js";
+import { ArgumentRangeError } from "../errors.js";
+import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
+import type { WeightRow, WeightTable } from "./weightMap.js";
+
+/**
+ * - "vector": norm weights and biases, f32
+ * - "table": rows that `embedding` gathers, as stored
+ * - "linear": a matrix packed for `linear`
+ * - "experts": a stack of matrices packed for `groupedLinear`; "gatedExperts" are gate and up, with SwiGLU
+ */
+export type WeightForm = "vector" | "table" | "linear" | "experts" | "gatedExperts";
+
+export interface ModelWeightRow extends WeightRow {
+  readonly form: WeightForm;
+}
+
+export interface ModelWeightTable extends WeightTable {
+  readonly rows: readonly ModelWeightRow[];
+}
+
+type Loaded = Tensor | LinearWeight | GroupedWeight;
+
+export class ModelWeights {
+  readonly #vectors = new Map<string, Tensor>();
+  readonly #tables = new Map<string, Tensor>();
+  readonly #linears = new Map<string, LinearWeight>();
+  readonly #experts = new Map<string, GroupedWeight>();
+  readonly #owned = new Set<Tensor>();
+
+  /** Device memory of everything. */
+  get bytes(): number {
+    let sum = 0;
+    for (const tensor of this.#owned) sum += tensor.memory.bytes;
+    return sum;
+  }
+
+  /** [N] f32 */
+  vector(slot: string, layer?: number): Tensor {
+    return found(this.#vectors, slot, layer);
+  }
+
+  /** `vector`, or undefined if the table has no such slot: biases and norms that only some checkpoints have. */
+  optionalVector(slot: string, layer?: number): Tensor | undefined {
+    return this.#vectors.get(keyOf(slot, layer));
+  }
+
+  /** [rows, columns] in the stored dtype */
+  table(slot: string): Tensor {
+    return found(this.#tables, slot, undefined);
+  }
+
+  linear(slot: string, layer?: number): LinearWeight {
+    return found(this.#linears, slot, layer);
+  }
+
+  experts(slot: string, layer?: number): GroupedWeight {
+    return found(this.#experts, slot, layer);
+  }
+
+  addVector(slot: string, layer: number | undefined, vector: Tensor): void {
+    this.#vectors.set(keyOf(slot, layer), this.own(vector));
+  }
+
+  addTable(slot: string, table: Tensor): void {
+    this.#tables.set(slot, this.own(table));
+  }
+
+  addLinear(slot: string, layer: number | undefined, weight: LinearWeight): void {
+    this.own(weight.tensor);
+    this.#linears.set(keyOf(slot, layer), weight);
+  }
+
+  addExperts(slot: string, layer: number | undefined, weight: GroupedWeight): void {
+    this.own(weight.tensor);
+    this.#experts.set(keyOf(slot, layer), weight);
+  }
+
+  /** Takes ownership of a tensor that is no weight of the table, such as a table of angles. */
+  own(tensor: Tensor): Tensor {
+    this.#owned.add(tensor);
+    return tensor;
+  }
+
+  /** Frees everything once every stream has passed this point. Idempotent. */
+  dispose(): void {
+    for (const tensor of this.#owned) tensor.dispose();
+    this.#owned.clear();
+  }
+}
+
+function keyOf(slot: string, layer: number | undefined): string {
+  return layer === undefined ? slot : `${layer}.${slot}`;
+}
+
+function found<T extends Loaded>(
+  weights: ReadonlyMap<string, T>,
+  slot: string,
+  layer: number | undefined,
+): T {
+  const weight = weights.get(keyOf(slot, layer));
+  if (weight === undefined)
+    throw new ArgumentRangeError(`model: no weight of that form in slot ${keyOf(slot, layer)}`);
+  return weight;
+}

@@ -1,0 +1,166 @@
+/**
+ * The engine put together as LLM.load does, for tests that reach beneath LLM: every step checks the pool, and the stream
+ * can be broken under it. `StubRunner` takes the place of the model where a test says when and how each step ends.
+ */
+import type { Device } from "../../lib/device/device.js";
+import { Engine, type RequestListener } from "../../lib/engine/engine.js";
+import { type LLMOptions, planCapacity, resolveOptions } from "../../lib/llm/engineOptions.js";
+import {
+  type GenerateContext,
+  type GenerateOptions,
+  resolveGeneration,
+} from "../../lib/llm/generateOptions.js";
+import type { GenerationStream } from "../../lib/llm/generationStream.js";
+import { Intake } from "../../lib/llm/intake.js";
+import type { FinishReason } from "../../lib/schedule/request.js";
+import { ModelRunner, type RequestNeeds, type StepResult } from "../../lib/engine/runner.js";
+import { noBias } from "../../lib/engine/sampling.js";
+import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
+import { Scheduler } from "../../lib/schedule/scheduler.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { openTestDevice } from "../support/devices.js";
+
+export class BareEngine {
+  readonly device: Device;
+  readonly stream: Stream;
+  readonly engine: Engine;
+  readonly #context: GenerateContext;
+  readonly #intake: Intake;
+
+  /** Use `open`. */
+  constructor(device: Device, stream: Stream, engine: Engine, context: GenerateContext) {
+    this.device = device;
+    this.stream = stream;
+    this.engine = engine;
+    this.#context = context;
+    this.#intake = new Intake(engine, null, context);
+  }
+
+  /** @param pages of the KV pool, the dummy page not counted */
+  static async open(folder: string, { pages, ...options }: LLMOptions & { readonly pages: number }) {
+    const resolved = resolveOptions(options);
+    const { dtype, contextLength } = resolved;
+    const device = openTestDevice(resolved.threads === undefined ? {} : { threads: resolved.threads });
+    const stream = device.createStream();
+    const model = await loadModel(folder, { stream, dtype, contextLength });
+    const planned = planCapacity(resolved, model.shape, device);
+    const maxModelLen = Math.min(planned.maxModelLen, pages * planned.pageSize);
+    const capacity = { ...planned, numPages: pages + 1, maxModelLen };
+    const runner = new ModelRunner(model, stream, capacity);
+    const engine = new Engine(new Scheduler(capacity), runner, {
+      stepTimeoutMs: 60_000,
+      checkIntegrity: true,
+    });
+    return new BareEngine(device, stream, engine, {
+      vocabSize: model.shape.vocabSize,
+      contextLength: capacity.maxModelLen,
+      eosTokenIds: [],
+      sampling: { ...noDefaults },
+      hasTokenizer: false,
+    });
+  }
+
+  generate(ids: readonly number[], options: GenerateOptions): GenerationStream {
+    return this.#intake.begin({ ids: Int32Array.from(ids) }, resolveGeneration(options, this.#context));
+  }
+
+  async close(drainMs = 0): Promise<void> {
+    await this.#intake.drain(drainMs);
+    await this.engine.drain(drainMs);
+    await this.engine.close();
+    await this.device.dispose();
+  }
+}
+
+const noDefaults = {
+  doSample: undefined,
+  temperature: undefined,
+  topK: undefined,
+  topP: undefined,
+  minP: undefined,
+  repetitionPenalty: undefined,
+};
+
+export const greedyNeeds: RequestNeeds = {
+  sampling: {
+    ...{ temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0 },
+    ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
+    ...{ logitBias: noBias, suppressed: [], minTokens: 0 },
+  },
+  logprobs: undefined,
+  promptLogprobs: undefined,
+  promptLogits: false,
+};
+
+/** A runner whose steps end when the test says so. Every sampled id is 7. */
+export class StubRunner {
+  readonly steps: {
+    step: ScheduledStep;
+    resolve: (result: StepResult) => void;
+    reject: (error: Error) => void;
+  }[] = [];
+  /** As a device counts: grows with the steps that end, and otherwise when the test says so. */
+  progress = 0;
+  /** Thrown by the next submit. */
+  refusal: Error | undefined;
+
+  async submit(step: ScheduledStep): Promise<StepResult> {
+    if (this.refusal) throw this.refusal;
+    return new Promise((resolve, reject) => this.steps.push({ step, resolve, reject }));
+  }
+
+  /** Ends a step well, or with the statuses of its samples. */
+  settle(index: number, statuses?: readonly number[]): void {
+    const { step, resolve } = this.steps[index]!;
+    this.progress++;
+    const prompt = step.sequences
+      .filter(({ start }) => start === 0)
+      .map(({ request }) => ({ request, position: 0, logprobs: null, logits: null, isFinite: true }));
+    resolve({
+      ids: new Int32Array(step.samples.length).fill(7),
+      statuses: Int32Array.from(step.samples, (_, i) => statuses?.[i] ?? 0),
+      sampled: step.samples.map(() => null),
+      prompt,
+    });
+  }
+
+  /** An engine over this runner with room for everything. */
+  engine(stepTimeoutMs = 60_000): Engine {
+    const scheduler = new Scheduler({
+      ...{ maxSequences: 8, maxStepTokens: 64, maxModelLen: 128, pageSize: 4, numPages: 257 },
+      ...{ admission: "optimistic", prefixCache: true },
+    });
+    return new Engine(scheduler, this as unknown as ModelRunner, { stepTimeoutMs, checkIntegrity: true });
+  }
+}
+
+/** Writes down what a request is told; throws at once what must not happen after its end. */
+export class Recorder implements RequestListener {
+  readonly tokens: number[] = [];
+  readonly ends: (FinishReason | Error)[] = [];
+  readonly #failAt: "token" | "prompt" | "finish" | undefined;
+
+  /** @param failAt the call that throws */
+  constructor(failAt?: "token" | "prompt" | "finish") {
+    this.#failAt = failAt;
+  }
+
+  onToken(tokenId: number): undefined {
+    if (this.#failAt === "token") throw new Error("planned");
+    this.tokens.push(tokenId);
+  }
+
+  onPrompt(): void {
+    if (this.#failAt === "prompt") throw new Error("planned");
+  }
+
+  onFinish(reason: FinishReason): void {
+    if (this.#failAt === "finish") throw new Error("planned");
+    this.ends.push(reason);
+  }
+
+  onError(error: Error): void {
+    this.ends.push(error);
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * A device without arithmetic, for tests of the scheduler: it runs a step from the plan's arrays alone, against a simulated
+ * token pool, page table and KV memory. The KV of a token is a hash of everything before it as read through the page table,
+ * and the next token is a hash of all KV of the sequence. So a wrong page, a stale page, a lost update or a wrong id
+ * anywhere changes the output. Memory that nobody has written holds poison.
+ */
+import type { Request, RequestParams } from "../../lib/schedule/request.js";
+import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
+import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
+import { chooseLayout, fillPlan, type PlanField, paddedBatchSizes } from "../../lib/schedule/stepPlan.js";
+import type { Random } from "./random.js";
+
+export const vocabulary = 61;
+const poison = -1;
+
+function mix(hash: number, value: number): number {
+  let h = Math.imul(hash ^ value, 0x9e3779b1);
+  h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
+  return h ^ (h >>> 13);
+}
+
+/** The KV of a sequence starts from its adapter: the KV of two adapters differs for the same tokens. */
+function seedOf({ adapterId = "" }: RequestParams): number {
+  return [...adapterId].reduce((hash, char) => mix(hash, char.codePointAt(0)!), 7);
+}
+
+const kvOf = (previous: number, token: number, position: number) => mix(mix(previous, token), position);
+const nextToken = (logit: number) => (logit >>> 0) % vocabulary;
+
+/** What the device must produce for a request, computed without pages, rows, steps or batches. */
+export class Alone {
+  readonly #kv: number[] = [];
+  readonly #logits: number[] = [];
+  readonly #seed: number;
+
+  constructor(params: RequestParams) {
+    this.#seed = seedOf(params);
+  }
+
+  push(token: number): void {
+    this.#kv.push(kvOf(this.#kv.at(-1) ?? this.#seed, token, this.#kv.length));
+    this.#logits.push(this.#kv.reduce(mix, 1));
+  }
+
+  logit(position: number): number {
+    return this.#logits[position]!;
+  }
+}
+
+/** Tokens that the request generates when it runs alone, and why it ends. */
+export function generateAlone(prompt: readonly number[], params: RequestParams, maxModelLen: number) {
+  const alone = new Alone(params);
+  for (const token of prompt) alone.push(token);
+  const tokens = [...prompt];
+  const limit = Math.min(prompt.length + params.maxTokens, maxModelLen);
+  for (;;) {
+    const token = nextToken(alone.logit(tokens.length - 1));
+    tokens.push(token);
+    alone.push(token);
+    if (params.stopTokenIds?.has(token)) return { tokens, alone, reason: "stop" as const };
+    if (tokens.length === limit) return { tokens, alone, reason: "length" as const };
+  }
+}
+
+export interface PromptLogitResult {
+  readonly request: Request;
+  readonly position: number;
+  readonly logit: number;
+}
+
+/** What comes back from a step. */
+export interface StepResult {
+  readonly sampledIds: Int32Array;
+  readonly promptLogits: readonly PromptLogitResult[];
+}
+
+export class FakeDevice {
+  readonly #options: SchedulerOptions;
+  readonly #batchSizes: readonly number[];
+  readonly #random: Random;
+  readonly #tokenPool: Int32Array[];
+  readonly #pageTable: Int32Array[];
+  readonly #kv: Int32Array;
+
+  constructor(options: SchedulerOptions, random: Random) {
+    const { maxSequences, maxModelLen, pageSize, numPages } = options;
+    this.#options = options;
+    this.#random = random;
+    this.#batchSizes = paddedBatchSizes(maxSequences);
+    const rows = Array.from({ length: maxSequences + 1 }, (_, row) => row);
+    const fill = (row: number) => (row === maxSequences ? 0 : poison);
+    this.#tokenPool = rows.map((row) => new Int32Array(maxModelLen).fill(fill(row)));
+    this.#pageTable = rows.map((row) => new Int32Array(Math.ceil(maxModelLen / pageSize)).fill(fill(row)));
+    this.#kv = Int32Array.from({ length: numPages * pageSize }, () => random.below(0x7fffffff));
+  }
+
+  run(step: ScheduledStep): StepResult {
+    const layout = chooseLayout(step, this.#batchSizes);
+    const data = new Int32Array(layout.length).fill(0x7fffffff);
+    fillPlan(step, layout, data);
+    const field = (name: PlanField) =>
+      data.subarray(layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
+    this.#upload(step);
+    this.#updatePages(field("updateRows"), field("updateCols"), field("updatePages"));
+    const logits = this.#forward(step, field, layout.numSequences);
+    const wanted = Array.from(field("logitIndices"), (index) => logits[index]!);
+    const sampledIds = Int32Array.from(wanted.slice(0, layout.numSamples), nextToken);
+    const [rows, positions] = [field("sampleRows"), field("samplePositions")];
+    for (const [i, row] of rows.entries()) {
+      if (row >= 0) this.#tokenPool[row]![positions[i]!] = sampledIds[i]!;
+    }
+    const promptLogits = step.promptLogits.map(({ sequence, position }, i) => {
+      return { request: sequence.request, position, logit: wanted[step.samples.length + i]! };
+    });
+    return { sampledIds, promptLogits };
+  }
+
+  #upload(step: ScheduledStep): void {
+    for (const { row, tokens } of step.admissions) {
+      this.#tokenPool[row]!.fill(poison);
+      this.#tokenPool[row]!.set(tokens);
+    }
+  }
+
+  /** In random order, as threads would: two updates of one entry are a race. */
+  #updatePages(rows: Int32Array, cols: Int32Array, pages: Int32Array): void {
+    const seen = new Set<string>();
+    for (const i of this.#random.shuffle([...rows.keys()])) {
+      if (rows[i]! < 0) continue;
+      const key = `${rows[i]},${cols[i]}`;
+      if (seen.has(key)) throw new Error(`page table entry ${key} is updated twice in a step`);
+      seen.add(key);
+      this.#pageTable[rows[i]!]![cols[i]!] = pages[i]!;
+    }
+  }
+
+  /** Runs the sequences in random order: one that reads what another writes in the same step gets poison or luck. */
+  #forward(step: ScheduledStep, field: (name: PlanField) => Int32Array, numSequences: number): Int32Array {
+    const [rows, cuSeqlensQ, contextLens] = [field("rows"), field("cuSeqlensQ"), field("contextLens")];
+    const logits = new Int32Array(field("tokenRows").length);
+    const written = new Set<number>();
+    for (const b of this.#random.shuffle(Array.from({ length: numSequences }, (_, i) => i))) {
+      const row = rows[b]!;
+      const start = contextLens[b]! - (cuSeqlensQ[b + 1]! - cuSeqlensQ[b]!);
+      if (cuSeqlensQ[b + 1]! <= cuSeqlensQ[b]!)
+        throw new Error(`sequence ${b} of step ${step.index} is empty`);
+      const seed = seedOf(step.sequences[b]?.request.params ?? { maxTokens: 1 });
+      for (let t = cuSeqlensQ[b]!; t < cuSeqlensQ[b + 1]!; t++) {
+        const position = start + t - cuSeqlensQ[b]!;
+        if (field("positions")[t] !== position)
+          throw new Error(`token ${t}: its position is not ${position}`);
+        const token = this.#tokenPool[field("tokenRows")[t]!]![position]!;
+        if (token === poison) throw new Error(`token ${t} at position ${position} is not in the token pool`);
+        const previous = position === 0 ? seed : this.#readKv(row, position - 1);
+        this.#writeKv(field("slots")[t]!, kvOf(previous, token, position), written);
+        logits[t] = 1;
+        for (let p = 0; p <= position; p++) logits[t] = mix(logits[t]!, this.#readKv(row, p));
+      }
+    }
+    return logits;
+  }
+
+  #readKv(row: number, position: number): number {
+    const { pageSize } = this.#options;
+    const page = this.#pageTable[row]![Math.floor(position / pageSize)]!;
+    if (page === poison) throw new Error(`row ${row}: no page for position ${position}`);
+    return this.#kv[page * pageSize + (position % pageSize)]!;
+  }
+
+  #writeKv(slot: number, value: number, written: Set<number>): void {
+    if (slot === -1) return;
+    if (slot < this.#options.pageSize || slot >= this.#kv.length)
+      throw new Error(`slot ${slot} is out of range`);
+    if (written.has(slot)) throw new Error(`slot ${slot} is written twice in a step`);
+    written.add(slot);
+    this.#kv[slot] = value;
+  }
+}
