@@ -147,6 +147,44 @@ describe("whole numbers that a number of JavaScript cannot hold", () => {
   });
 });
 
+describe("values of another type than is usual", () => {
+  testTexts(variables, [
+    [
+      "{{ {'a': 1}[['x']] is defined }} {{ {'a': 1}[{}] }}| {{ {'string': 'str'}[['string', 'null']] is defined }} {{ [1, 2][1.0] is defined }} {{ 'ab'[true] }}",
+      "False | False False b",
+    ],
+    [
+      "{{ xs | truncate(9) }} {{ {'a': 1} | truncate(5, true, '') }} {{ (1, 2) | truncate(9) | length }}",
+      "[3, 1, 2] {'a': 1} 2",
+    ],
+    [
+      "{{ 'a' % [1, 2] }} {{ '%s' % [[1, 2]] }} {{ 'x' % {'a': 1} }} {{ '%(a)s' % {'a': 1, 'b': 2} }}",
+      "a [[1, 2]] x 1",
+    ],
+    [
+      "{{ nope is callable }} {{ xs.nope is callable }} {{ range is callable }} {{ xs is callable }} {{ cycler('a') is callable }}",
+      "True True True False False",
+    ],
+    [
+      "{{ ['a'] is lower }} {{ ['A'] is upper }} {{ 1 is lower }} {{ true is lower }} {{ none is upper }} {{ nope is lower }} {{ ['a', 1] | map('string') is lower }}",
+      "True True False False False False True",
+    ],
+    [
+      "{{ [{'a': 1}, {}, {'b': 2}, {'a': 1}] | unique(attribute='a') | list }} {{ 'aAb' | unique | join }}",
+      "[{'a': 1}, {}] ab",
+    ],
+  ]);
+  testRefusals(variables, [
+    ["{{ {'a': 1}.get(['x']) }}", "unhashable type: 'list'"],
+    ["{{ ['x'] in {'a': 1} }}", "unhashable type: 'list'"],
+    ["{{ 5 | truncate(9) }}", "object of type 'int' has no len()"],
+    ["{{ range(300) | list | truncate(9) }}", "truncate: expected a str, got list"],
+    ["{{ xs | indent }}", "indent: expected a str, got list"],
+    ["{{ nope | indent }}", "'nope' is undefined"],
+    ["{{ 'a' % (1, 2) }}", "not all arguments converted"],
+  ]);
+});
+
 testRefusals(variables, [
   ["{{ 123456789012345678 }}", "the integer 123456789012345678 is beyond 2^53"],
   ["{{ 12345678901234567890_1 }}", "is beyond 2^53"],

@@ -12,7 +12,9 @@ import {
   characters,
   type Dict,
   equals,
+  Float,
   isDict,
+  isKey,
   keyIn,
   Namespace,
   numberOf,
@@ -96,9 +98,10 @@ function textMethod(name: string, { paint }: Budget): Bound<string> | undefined 
 function ownItem(value: Value, key: Value, budget: Budget): Value | undefined {
   if (value instanceof Namespace) return typeof key === "string" ? value.fields.get(key) : undefined;
   if (value instanceof Attributes) return typeof key === "string" ? value.get(key) : undefined;
-  if (isDict(value)) return value.get(keyIn(value, key, budget));
+  // What cannot be a key is in no dict: Jinja takes the TypeError of Python for that.
+  if (isDict(value)) return isKey(key) ? value.get(keyIn(value, key, budget)) : undefined;
   if (value instanceof Tuple && typeof key === "string") return value.items[value.names.indexOf(key)];
-  const index = typeof key === "string" ? undefined : numberOf(key);
+  const index = typeof key === "string" || key instanceof Float ? undefined : numberOf(key);
   if (index === undefined || !Number.isInteger(index)) return undefined;
   if (value instanceof View) return value.name === "range" ? value.items.at(index) : undefined;
   if (typeof value !== "string") return sequenceOf(value)?.at(index);

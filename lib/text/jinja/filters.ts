@@ -7,23 +7,20 @@ import { pad, percentFormat } from "./printf.js";
 import { replaceText, strip } from "./splitting.js";
 import { capitalize } from "./stringMethods.js";
 import { round } from "./rounding.js";
-import { indent, stripTags, truncate, urlEncode, wordWrap } from "./textFilters.js";
+import { indent, lengthOf, stripTags, truncate, urlEncode, wordWrap } from "./textFilters.js";
 import { parseFloatText, parseIntText, reprOf, textOf } from "./text.js";
 import {
   type Arguments,
-  characterCount,
   Float,
   isDict,
   isTrue,
   iterate,
   numberOf,
-  sequenceOf,
   TemplateError,
   Tuple,
   typeName,
   Undefined,
   type Value,
-  View,
 } from "./values.js";
 import { attributeOf, dictItems } from "./attributes.js";
 
@@ -63,18 +60,6 @@ const onText =
     budget.string(3 * text.length); // no letter has more than three in the other case
     return map(text, budget);
   };
-
-function lengthOf(value: Value, budget: Budget): number {
-  if (typeof value === "string") {
-    budget.characters(value.length);
-    return characterCount(value);
-  }
-  if (value instanceof Undefined) return 0;
-  const items = value instanceof View ? value.items : sequenceOf(value);
-  const length = isDict(value) ? value.size : items?.length;
-  if (length === undefined) throw new TemplateError(`object of type '${typeName(value)}' has no len()`);
-  return length;
-}
 
 function toNumber(name: "int" | "float"): Filter {
   return (value, args) => {

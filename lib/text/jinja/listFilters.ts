@@ -114,13 +114,15 @@ function unique(value: Value, args: Arguments, { budget }: FilterContext): Value
   const get = attributeGetter(read.value("attribute", null), budget);
   const isCaseSensitive = read.flag("case_sensitive", false);
   return generate(function* () {
-    const seen = new Set<Value>();
+    const seen = new Set<Value | undefined>();
     for (const item of pull(value, budget)) {
       const value = foldCase(get(item), isCaseSensitive, budget);
-      const key = keyOf(typeof value === "string" ? budget.plain(value) : value, budget);
-      if (seen.has(key)) continue;
+      // All that is not there is the same.
+      const key = value instanceof Undefined ? undefined : keyOf(value, budget);
+      const plain = typeof key === "string" ? budget.plain(key) : key;
+      if (seen.has(plain)) continue;
       budget.items(1);
-      seen.add(key);
+      seen.add(plain);
       yield item;
     }
   });

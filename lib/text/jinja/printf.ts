@@ -7,6 +7,7 @@ import {
   characterCount,
   Float,
   isDict,
+  isList,
   numberOf,
   sequenceOf,
   TemplateError,
@@ -50,7 +51,8 @@ export function percentFormat(format: string, value: Value, budget: Budget): str
     out.add(pad(text, layout.width, flags.includes("-") ? "<" : ">", fillOf(flags, kind), budget));
   }
   out.add(format.slice(end));
-  if (used < list.length && !isDict(value)) {
+  // Python takes everything with items for a mapping, whose items need not be used, but for tuples and texts.
+  if (used < list.length && !(isDict(value) || isList(value))) {
     throw new TemplateError("not all arguments converted during string formatting");
   }
   return out.toString();

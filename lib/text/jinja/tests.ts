@@ -2,8 +2,10 @@
 import { Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
 import { contains } from "./operators.js";
+import { textOf } from "./text.js";
 import {
   type Arguments,
+  Attributes,
   Callable,
   compare,
   equals,
@@ -13,6 +15,7 @@ import {
   numberOf,
   sequenceOf,
   TemplateError,
+  typeName,
   Undefined,
   type Value,
   View,
@@ -40,6 +43,14 @@ const remainder = (value: Value, by: Value): number => {
   return a - b * Math.floor(a / b);
 };
 
+/** What a value prints as; an iterator and a function as "<...>". */
+function printed(value: Value, budget: Budget): string {
+  const isAddress = value instanceof Generator || value instanceof Callable;
+  const text = isAddress ? `<${typeName(value)}>` : textOf(value, budget);
+  budget.string(3 * text.length);
+  return budget.plain(text);
+}
+
 function isSequence(value: Value): boolean {
   if (typeof value === "string" || value instanceof Undefined || isDict(value)) return true;
   return value instanceof View ? value.name === "range" : sequenceOf(value) !== undefined;
@@ -47,7 +58,9 @@ function isSequence(value: Value): boolean {
 
 const table: Readonly<Record<string, Test>> = {
   boolean: (value) => typeof value === "boolean",
-  callable: (value) => value instanceof Callable,
+  // The empty value of an unknown name can be called in Python, which is an error then.
+  callable: (value) =>
+    value instanceof Callable || value instanceof Undefined || (value instanceof Attributes && !!value.call),
   defined: (value) => !(value instanceof Undefined),
   divisibleby: (value, by) => remainder(value, by) === 0,
   eq: equal,
@@ -69,8 +82,10 @@ const table: Readonly<Record<string, Test>> = {
   lessthan: less,
   lt: less,
   "<": less,
-  lower: (value) =>
-    typeof value === "string" && value === value.toLowerCase() && value !== value.toUpperCase(),
+  lower: (value, _, budget) => {
+    const text = printed(value, budget);
+    return text === text.toLowerCase() && text !== text.toUpperCase();
+  },
   mapping: isDict,
   ne: (a, b, budget) => !equals(a, b, budget),
   "!=": (a, b, budget) => !equals(a, b, budget),
@@ -84,8 +99,10 @@ const table: Readonly<Record<string, Test>> = {
   string: (value) => typeof value === "string",
   true: (value) => value === true,
   undefined: (value) => value instanceof Undefined,
-  upper: (value) =>
-    typeof value === "string" && value === value.toUpperCase() && value !== value.toLowerCase(),
+  upper: (value, _, budget) => {
+    const text = printed(value, budget);
+    return text === text.toUpperCase() && text !== text.toLowerCase();
+  },
 };
 
 const tests: ReadonlyMap<string, Test> = new Map(Object.entries(table));

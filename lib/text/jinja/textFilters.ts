@@ -7,13 +7,39 @@ import { joinText, splitLines, splitSpaces, strip } from "./splitting.js";
 import { textOf } from "./text.js";
 import {
   type Arguments,
+  characterCount,
   characters,
   isDict,
   iterate,
   numberOf,
+  sequenceOf,
   TemplateError,
+  typeName,
+  Undefined,
   type Value,
+  View,
 } from "./values.js";
+
+/** A text, where other filters take what a value prints as. @throws TemplateError for anything else */
+function textIn(value: Value, filter: string): string {
+  if (typeof value === "string") return value;
+  throw new TemplateError(
+    value instanceof Undefined ? value.hint : `${filter}: expected a str, got ${typeName(value)}`,
+  );
+}
+
+/** Number of characters or items. @throws TemplateError for a value without a length */
+export function lengthOf(value: Value, budget: Budget): number {
+  if (typeof value === "string") {
+    budget.characters(value.length);
+    return characterCount(value);
+  }
+  if (value instanceof Undefined) return 0;
+  const items = value instanceof View ? value.items : sequenceOf(value);
+  const length = isDict(value) ? value.size : items?.length;
+  if (length === undefined) throw new TemplateError(`object of type '${typeName(value)}' has no len()`);
+  return length;
+}
 
 export function indent(value: Value, args: Arguments, { budget }: FilterContext): Value {
   const read = new Reader("indent", ["width", "first", "blank"], args);
@@ -21,7 +47,7 @@ export function indent(value: Value, args: Arguments, { budget }: FilterContext)
   const count = typeof width === "string" ? width.length : read.integer("width", 4);
   budget.string(Math.max(0, count));
   const prefix = typeof width === "string" ? width : " ".repeat(Math.max(0, count));
-  const text = textOf(value, budget);
+  const text = textIn(value, "indent");
   const indentsBlank = read.flag("blank", false);
   const lines = splitLines(`${text}\n`, false, budget);
   budget.string(text.length + lines.length * prefix.length);
@@ -39,12 +65,13 @@ export function truncate(value: Value, args: Arguments, { budget }: FilterContex
     characters(read.string("end", "...")),
     read.integer("leeway", 5),
   ];
-  const text = textOf(value, budget);
-  budget.items(text.length);
-  const units = characters(text);
   if (length < end.length) throw new TemplateError(`truncate: length: expected at least ${end.length}`);
   if (leeway < 0) throw new TemplateError(`truncate: leeway: expected at least 0, got ${leeway}`);
-  if (units.length <= length + leeway) return text;
+  // A short list or dict stays one, as in Jinja.
+  if (lengthOf(value, budget) <= length + leeway) return value;
+  const text = textIn(value, "truncate");
+  budget.items(text.length);
+  const units = characters(text);
   const kept = units.slice(0, length - end.length).join("");
   const space = read.flag("killwords", false) ? -1 : kept.lastIndexOf(" ");
   return (space < 0 ? kept : kept.slice(0, space)) + end.join("");

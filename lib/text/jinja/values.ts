@@ -262,6 +262,15 @@ export function keyIn(dict: Dict, value: Value, budget: Budget): Key {
   return dict.has(other) ? other : key;
 }
 
+/** True for what a dict can have as a key. */
+export function isKey(value: Value): boolean {
+  return (
+    value === null ||
+    value instanceof Float ||
+    ["string", "number", "bigint", "boolean"].includes(typeof value)
+  );
+}
+
 /** A value as the key of a dict. @throws TemplateError if it is unhashable */
 export function keyOf(value: Value, budget: Budget): Key {
   if (typeof value === "string") budget.characters(value.length);
