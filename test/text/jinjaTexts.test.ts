@@ -174,9 +174,30 @@ describe("values of another type than is usual", () => {
       "[{'a': 1}, {}] ab",
     ],
   ]);
+  testTexts(variables, [
+    [
+      "{{ ' 5'.zfill(4) }} {{ '0x1'.zfill(5) }} {{ '-5'.zfill(4) }} {{ '+5'.zfill(1) }} {{ '-5'.rjust(5, '0') }} {{ '0x1'.rjust(5, '0') }}",
+      "00 5 000x1 -005 +5 000-5 000x1",
+    ],
+    [
+      "{{ '{:0>5}'.format(-5) }} {{ '{:05}'.format(-5) }} {{ '{:*=5}'.format(-5) }} {{ '{:0=6}'.format(-5) }} {{ '{:#06x}'.format(255) }} {{ '{:0<5}'.format(-5) }} {{ '{:+05d}'.format(5) }} {{ '%05d' % -5 }} {{ '%-05d|' % -5 }} {{ '%05s' % 'a' }} {{ '{:05}'.format('ab') }} {{ '{:>05}'.format(-5) }} {{ '{:^05}'.format(-5) }}",
+      "000-5 -0005 -***5 -00005 0x00ff -5000 +0005 -0005 -5   |     a ab000 000-5 0-500",
+    ],
+    [
+      "{{ {'b': 1, 'a': {'d': 2, 'c': (3,)}} | pprint }} {{ 'x' | pprint }} {{ [1.0, none] | pprint }}",
+      "{'a': {'c': (3,), 'd': 2}, 'b': 1} 'x' [1.0, None]",
+    ],
+    ["{{ (1, 2).copy is defined }} {{ [1].copy() }} {{ {'a': 1}.copy() }}", "False [1] {'a': 1}"],
+    ["{{ [] | int }} {{ none | int(3) }} {{ 'x' | float(2) }}", "0 3 2"],
+  ]);
   testRefusals(variables, [
     ["{{ {'a': 1}.get(['x']) }}", "unhashable type: 'list'"],
     ["{{ ['x'] in {'a': 1} }}", "unhashable type: 'list'"],
+    ["{{ nope | int }}", "'nope' is undefined"],
+    ["{{ nope | float(1) }}", "'nope' is undefined"],
+    ["{{ nope | wordwrap }}", "'nope' is undefined"],
+    ["{{ xs | wordwrap }}", "wordwrap: expected a str, got list"],
+    ["{{ range(40) | list | pprint }}", "pprint: a text of more than 80 characters"],
     ["{{ 5 | truncate(9) }}", "object of type 'int' has no len()"],
     ["{{ range(300) | list | truncate(9) }}", "truncate: expected a str, got list"],
     ["{{ xs | indent }}", "indent: expected a str, got list"],

@@ -85,6 +85,7 @@ function methodOf(value: Value, name: string, budget: Budget): Callable | undefi
     });
   }
   if (isDict(value)) return bind(dictMethods.get(name), value);
+  if (value instanceof Tuple && name === "copy") return undefined;
   return items && bind(listMethods.get(name), items);
 }
 

@@ -11,8 +11,10 @@ import { indent, lengthOf, stripTags, truncate, urlEncode, wordWrap } from "./te
 import { parseFloatText, parseIntText, reprOf, textOf } from "./text.js";
 import {
   type Arguments,
+  compare,
   Float,
   isDict,
+  isList,
   isTrue,
   iterate,
   numberOf,
@@ -73,6 +75,7 @@ function toNumber(name: "int" | "float"): Filter {
       if (int !== undefined) return int;
       return float === undefined || !Number.isFinite(float) ? fallback : Math.trunc(float);
     }
+    if (value instanceof Undefined) throw new TemplateError(value.hint);
     if (typeof value === "bigint") return name === "int" ? value : new Float(Number(value));
     const number = numberOf(value);
     if (number === undefined || (name === "int" && !Number.isFinite(number))) return fallback;
@@ -118,6 +121,26 @@ function tojson(value: Value, args: Arguments, { budget }: FilterContext): Value
   return toJson(value, style, budget);
 }
 
+/** Where Python's pprint breaks lines. */
+const prettyWidth = 80;
+
+/** What pprint writes in one line: dicts with their keys in order. @throws TemplateError for what takes several lines */
+function prettyPrint(value: Value, args: Arguments, { budget }: FilterContext): Value {
+  new Reader("pprint", [], args);
+  const text = reprOf(withSortedKeys(value, budget), budget);
+  if (text.length <= prettyWidth) return text;
+  throw new TemplateError(`pprint: a text of more than ${prettyWidth} characters: use tojson`);
+}
+
+function withSortedKeys(value: Value, budget: Budget): Value {
+  if (isList(value)) return budget.list(value.map((item) => withSortedKeys(item, budget)));
+  if (value instanceof Tuple) return new Tuple(value.items.map((item) => withSortedKeys(item, budget)));
+  if (!isDict(value)) return value;
+  budget.items(value.size);
+  const entries = [...value].sort(([a], [b]) => compare(a, b, budget));
+  return new Map(entries.map(([key, item]) => [key, withSortedKeys(item, budget)]));
+}
+
 const defaultFilter: Filter = (value, args) => {
   const read = new Reader("default", ["default_value", "boolean"], args);
   const isMissing = value instanceof Undefined || (read.flag("boolean", false) && !isTrue(value));
@@ -140,7 +163,7 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ["safe", (value, args, { budget }) => (new Reader("safe", [], args), textOf(value, budget))],
   ["e", escape],
   ["escape", escape],
-  ["pprint", (value, _, { budget }) => reprOf(value, budget)],
+  ["pprint", prettyPrint],
   ["wordcount", onText("wordcount", (text) => text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0)],
   ["length", (value, args, { budget }) => (new Reader("length", [], args), lengthOf(value, budget))],
   ["count", (value, args, { budget }) => (new Reader("count", [], args), lengthOf(value, budget))],

@@ -48,7 +48,8 @@ export function percentFormat(format: string, value: Value, budget: Budget): str
     const item = key === undefined ? take() : isDict(value) ? value.get(key) : undefined;
     if (item === undefined) throw new TemplateError(`format requires a mapping with '${key}'`);
     const text = percentText(kind, item, layout.precision, flags, budget);
-    out.add(pad(text, layout.width, flags.includes("-") ? "<" : ">", fillOf(flags, kind), budget));
+    const fill = fillOf(flags, kind);
+    out.add(pad(text, layout.width, flags.includes("-") ? "<" : fill === "0" ? "=" : ">", fill, budget));
   }
   out.add(format.slice(end));
   // Python takes everything with items for a mapping, whose items need not be used, but for tuples and texts.
@@ -174,15 +175,18 @@ function withSign(text: string, flags: string): string {
   return flags.includes("+") ? `+${text}` : flags.includes(" ") ? ` ${text}` : text;
 }
 
-/** @param side where the text stands in its field: "<", ">", "^" of formats, or "center" of the method of that name */
+/**
+ * @param side where the text stands in its field: "<", ">", "^" of formats, "=" with its sign before the field, or "center" of the
+ * method of that name
+ */
 export function pad(text: string, width: number, side: string, fill: string, budget: Budget): string {
   const missing = width - characterCount(text);
   if (missing <= 0) return text;
   budget.string(text.length + missing * fill.length);
   // The method puts the odd character to the left where the width is odd, too.
   const odd = side === "center" ? missing & width & 1 : 0;
-  const left = side === "<" ? 0 : side === ">" ? missing : Math.floor(missing / 2) + odd;
-  const [sign = ""] = (fill === "0" && side === ">" && /^[-+ ]?(?:0[xXob])?/.exec(text)) || [];
+  const left = side === "<" ? 0 : side === ">" || side === "=" ? missing : Math.floor(missing / 2) + odd;
+  const [sign = ""] = (side === "=" && /^[-+ ]?(?:0[xXob])?/.exec(text)) || [];
   return sign + fill.repeat(left) + text.slice(sign.length) + fill.repeat(missing - left);
 }
 
@@ -250,7 +254,8 @@ function braceText(value: Value, spec: string, budget: Budget): string {
     text = text.replace(/^([-+ ]?)(\d+)/, (_, sign: string, whole: string) => sign + grouped(whole, comma));
   const isNumber = number !== undefined || typeof value === "bigint";
   const zero = flags.includes("0") && fill === undefined ? "0" : (fill ?? " ");
-  return pad(text, Number(width ?? 0), side === "=" ? ">" : (side ?? (isNumber ? ">" : "<")), zero, budget);
+  const usualSide = isNumber ? (zero === "0" && flags.includes("0") ? "=" : ">") : "<";
+  return pad(text, Number(width ?? 0), side ?? usualSide, zero, budget);
 }
 
 function grouped(digits: string, comma: string): string {

@@ -190,8 +190,11 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
   ["center", padded("center", "center")],
   [
     "zfill",
-    (text, args, budget) =>
-      pad(text, new Reader("zfill", ["width"], args).integer("width"), ">", "0", budget),
+    (text, args, budget) => {
+      const width = new Reader("zfill", ["width"], args).integer("width");
+      const sign = /^[-+]?/.exec(text)![0];
+      return sign + pad(text.slice(sign.length), width - sign.length, ">", "0", budget);
+    },
   ],
   ["format", (text, args, budget) => braceFormat(text, args, budget)],
   [

@@ -88,7 +88,7 @@ export function wordWrap(value: Value, args: Arguments, { budget }: FilterContex
   if (width < 1) throw new TemplateError(`wordwrap: width: expected at least 1, got ${width}`);
   const breaks = read.flag("break_long_words", true);
   const hyphens = read.flag("break_on_hyphens", true);
-  const text = textOf(value, budget);
+  const text = textIn(value, "wordwrap");
   budget.items(text.length);
   const lines = splitLines(text, false, budget).map((line) => {
     // The pattern looks along a run of hyphens from each of its characters.
