@@ -1,6 +1,6 @@
 // Contract: lists that begin with shared memory never change it, nor what others have read from them.
 import { expect, test } from "vitest";
-import { HashList, TokenList } from "../../lib/engine/tokenList.js";
+import { HashList, TokenList } from "../../lib/schedule/tokenList.js";
 
 test("lists with the same ids grow apart, and leave the ids alone", () => {
   const ids = Int32Array.of(1, 2, 3);
