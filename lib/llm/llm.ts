@@ -138,7 +138,8 @@ export class LLM {
   /**
    * Answers a chat with the checkpoint's own template, which is rendered on another thread.
    *
-   * @param messages `{ role, content }`, oldest first
+   * @param messages `{ role, content }`, oldest first. What is in those beyond about the first thousand is checked and copied in
+   * later turns of the event loop: it must not change until `started` has settled
    * @throws as generate; TextError ERR_CHAT_TEMPLATE at once when the checkpoint has no template. What the template refuses
    * (messages, a variable that it does not read) or does wrong (time, memory) is known when the stream is read
    */

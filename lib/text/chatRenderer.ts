@@ -3,17 +3,27 @@
  * template holds up more than its own chat. One thread serves all models of the process; it starts with the first of them
  * and ends when the last one closes.
  */
-import { serialize } from "node:v8";
+import { isTyped, readArguments } from "../arguments.js";
 import { describeError } from "../checkpoint/json.js";
 import { ArgumentTypeError, ClosedError, type WarploopError } from "../errors.js";
-import type { ChatMessage, ChatTemplate, ChatTemplateOptions, ContentPart } from "./chatTemplate.js";
+import { inTurns, type Steps } from "../eventLoop.js";
+import {
+  type ChatMessage,
+  type ChatTemplate,
+  type ChatTemplateOptions,
+  checkMessage,
+  type ContentPart,
+} from "./chatTemplate.js";
 import { JobFailure, JobThread } from "./jobThread.js";
+import { packJob } from "./packedJob.js";
 import type { RenderedChat, RenderedText, RenderJob } from "./renderJob.js";
 
 /** A template with some messages takes a few ms; long conversations get more. */
 const baseLimitMs = 600;
 const limitMsPerMessage = 1;
 const limitMsPerCharacter = 0.0005;
+/** Of the packing, 64 messages or parts each; the rest goes in turns. */
+const stepsAtOnce = 16;
 /** Budgets keep a rendering far below it (jinja/budget.ts). */
 const heapMiB = 1024;
 
@@ -36,11 +46,12 @@ export class ChatRenderer {
   }
 
   /**
-   * Checks a chat, chooses its template and copies all that is needed to render it.
+   * Checks a chat, chooses its template and copies all that is needed to render it. Of a chat of more than about a thousand
+   * messages and parts the rest is checked and copied in the next turns of the event loop.
    *
    * @param controlTexts tokens that users and tools cannot write (plainText.ts); empty if they may
    * @returns starts the rendering and gives the prompt text, which already contains the special tokens; rejects with
-   * TextError ERR_CHAT_TEMPLATE, or ClosedError
+   * TextError ERR_CHAT_TEMPLATE, or ClosedError, or as this function for what it has not looked at yet
    * @throws as ChatTemplate.job; ArgumentTypeError for parts that are no text
    */
   prepare(
@@ -48,16 +59,19 @@ export class ChatRenderer {
     options: ChatTemplateOptions,
     controlTexts: readonly string[],
   ): () => Promise<RenderedText> {
-    const job = this.#template.job(messages, options, controlTexts);
-    requireText(messages);
-    const packed = pack(job);
-    const limitMs = limitMsOf(messages);
+    const list = Array.isArray(messages) ? (messages as readonly ChatMessage[]).slice() : messages;
+    const packing = pack(this.#template.uncheckedJob(list, options, controlTexts));
+    let packed: PackedChat | undefined;
+    for (let i = 0; i < stepsAtOnce && packed === undefined; i++) {
+      const step = packing.next();
+      if (step.done) packed = step.value;
+    }
     return async () => {
+      const { bytes, limitMs } = packed ?? (await inTurns(packing));
       if (this.#isClosed || !shared) throw new ClosedError("LLM");
       try {
-        return this.#template.textOf(
-          await shared.run(packed, limitMs, { moved: [packed.buffer as ArrayBuffer] }),
-        );
+        const moved = [bytes.buffer as ArrayBuffer];
+        return this.#template.textOf(await shared.run(bytes, limitMs, { moved }));
       } catch (cause) {
         throw cause instanceof JobFailure ? this.#errorOf(cause) : cause;
       }
@@ -82,36 +96,43 @@ export class ChatRenderer {
   }
 }
 
-/** A copy for the thread, made now: the job may have to wait, and the caller may change the messages meanwhile. */
-function pack(job: RenderJob): Uint8Array {
+interface PackedChat {
+  readonly bytes: Uint8Array;
+  /** That the rendering may take. */
+  readonly limitMs: number;
+}
+
+/** A copy for the thread: the job may have to wait, and the caller may change the messages meanwhile. */
+function* pack(job: RenderJob): Steps<PackedChat> {
+  let limitMs = baseLimitMs;
+  const check = (message: unknown, index: number): void => {
+    checkMessage(message, index);
+    requireText(message, index);
+    limitMs += limitMsPerMessage + numCharacters(message) * limitMsPerCharacter;
+  };
   try {
-    return serialize(job);
+    const bytes = yield* packJob(job, (message, i) =>
+      readArguments("chat: messages", () => check(message, i)),
+    );
+    return { bytes, limitMs: Math.ceil(limitMs) };
   } catch (cause) {
+    if (isTyped(cause)) throw cause;
     const message = `messages, tools, templateOptions: expected what JSON can hold: ${describeError(cause)}`;
     throw new ArgumentTypeError(message, undefined, { cause });
   }
 }
 
 /** A model that only reads text must not be told that there is an image, whatever its template makes of such a part. */
-function requireText(messages: readonly ChatMessage[]): void {
+function requireText({ content }: ChatMessage, index: number): void {
   const isOther = ({ type, text }: ContentPart): boolean => type !== "text" || typeof text !== "string";
-  for (let i = 0; i < messages.length; i++) {
-    const { content } = messages[i]!;
-    const wrong = Array.isArray(content) ? content.findIndex(isOther) : -1;
-    if (wrong < 0) continue;
-    const place = `messages[${i}].content[${wrong}]`;
-    const got = JSON.stringify((content as readonly ContentPart[])[wrong]!.type);
-    throw new ArgumentTypeError(`${place}: expected { type: "text", text: a string }, got type ${got}`);
-  }
+  const wrong = Array.isArray(content) ? content.findIndex(isOther) : -1;
+  if (wrong < 0) return;
+  const place = `messages[${index}].content[${wrong}]`;
+  const got = JSON.stringify((content as readonly ContentPart[])[wrong]!.type);
+  throw new ArgumentTypeError(`${place}: expected { type: "text", text: a string }, got type ${got}`);
 }
 
-function limitMsOf(messages: readonly ChatMessage[]): number {
-  const characters = messages.reduce((sum, { content }) => {
-    return sum + (typeof content === "string" ? content.length : (content ?? []).reduce(addText, 0));
-  }, 0);
-  return Math.ceil(baseLimitMs + messages.length * limitMsPerMessage + characters * limitMsPerCharacter);
-}
-
-function addText(sum: number, { text }: { readonly text?: unknown }): number {
-  return sum + (typeof text === "string" ? text.length : 0);
+function numCharacters({ content }: ChatMessage): number {
+  if (typeof content === "string") return content.length;
+  return (content ?? []).reduce((sum, { text }) => sum + (typeof text === "string" ? text.length : 0), 0);
 }

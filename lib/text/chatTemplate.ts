@@ -99,7 +99,18 @@ export class ChatTemplate {
     options: ChatTemplateOptions = {},
     controlTexts: readonly string[] = [],
   ): RenderJob {
-    checkMessages(messages);
+    const job = this.uncheckedJob(messages, options, controlTexts);
+    for (let i = 0; i < messages.length; i++) checkMessage(messages[i], i);
+    return job;
+  }
+
+  /** `job` for messages that are still to be checked, each by `checkMessage`. @throws as job, except for a message */
+  uncheckedJob(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions,
+    controlTexts: readonly string[],
+  ): RenderJob {
+    checkMessageList(messages);
     const { addGenerationPrompt = true, tools, templateName, ...variables } = options;
     if (typeof addGenerationPrompt !== "boolean") {
       throw new ArgumentTypeError(
@@ -161,22 +172,24 @@ export class ChatTemplate {
   }
 }
 
-function checkMessages(messages: readonly ChatMessage[]): void {
+function checkMessageList(messages: readonly ChatMessage[]): void {
   if (!Array.isArray(messages)) {
     throw new ArgumentTypeError(`messages: expected an array, got ${describe(messages)}`);
   }
   if (messages.length === 0)
     throw new ArgumentRangeError("messages: expected at least one message, got none");
-  for (let i = 0; i < messages.length; i++) {
-    const message: unknown = messages[i];
-    if (!isObject(message)) {
-      throw new ArgumentTypeError(`messages[${i}]: expected an object, got ${describe(message)}`);
-    }
-    if (typeof message["role"] !== "string") {
-      throw new ArgumentTypeError(`messages[${i}].role: expected a string, got ${describe(message["role"])}`);
-    }
-    checkContent(message, i);
+}
+
+/** @param index of the message. @throws ArgumentTypeError naming messages[index].role or .content */
+export function checkMessage(message: unknown, index: number): asserts message is ChatMessage {
+  if (!isObject(message)) {
+    throw new ArgumentTypeError(`messages[${index}]: expected an object, got ${describe(message)}`);
   }
+  if (typeof message["role"] !== "string") {
+    const got = describe(message["role"]);
+    throw new ArgumentTypeError(`messages[${index}].role: expected a string, got ${got}`);
+  }
+  checkContent(message, index);
 }
 
 /** @param index of the message: its name is only written for what is wrong */

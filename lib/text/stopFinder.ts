@@ -4,7 +4,7 @@
  * text belongs to which token is the detokenizer's business.
  */
 import type { Steps } from "../eventLoop.js";
-import { stopAutomaton, type StopAutomaton } from "./stopAutomaton.js";
+import { batchesOf, stopAutomaton, type StopAutomaton } from "./stopAutomaton.js";
 import { StopStringMatcher, type StopPush } from "./stopStrings.js";
 import type { Tokenizer } from "./tokenizer.js";
 
@@ -47,19 +47,28 @@ function* withSpecials(
   tokens: Map<number, string>,
 ): Steps<string[]> {
   const special: string[] = [];
-  let numUnits = 0;
-  for (const stop of stops) {
-    let isSpecial = false;
-    for (let at = 0; at < stop.length;) {
-      const found = tokenizer.specialAt(stop, at);
-      if (found !== undefined) tokens.set(tokenizer.tokenId(found)!, found);
-      isSpecial ||= found !== undefined;
-      at += found?.length ?? 1;
-      if (++numUnits % unitsPerStep === 0) yield;
+  for (const { text, first, last } of batchesOf(stops)) {
+    yield;
+    // What is found across the border of two stop strings is found in neither.
+    if ((yield* specialsIn(text, tokenizer)).size === 0) continue;
+    for (const stop of stops.slice(first, last)) {
+      const found = yield* specialsIn(stop, tokenizer);
+      if (found.size > 0) special.push(stop);
+      for (const token of found) tokens.set(tokenizer.tokenId(token)!, token);
     }
-    if (isSpecial) special.push(stop);
   }
   return special;
+}
+
+function* specialsIn(text: string, tokenizer: Tokenizer): Steps<Set<string>> {
+  const specials = new Set<string>();
+  for (let at = 0, numSteps = 0; at < text.length; numSteps++) {
+    const found = tokenizer.specialAt(text, at);
+    if (found !== undefined) specials.add(found);
+    at += found?.length ?? 1;
+    if (numSteps % unitsPerStep === unitsPerStep - 1) yield;
+  }
+  return specials;
 }
 
 /** A special token in the text that is not shown. */

@@ -1,6 +1,6 @@
 /** The thread that renders chat templates (chatRenderer.ts). */
-import { deserialize } from "node:v8";
 import { serveJobs } from "./jobServer.js";
-import { type RenderJob, renderChat } from "./renderJob.js";
+import { unpackJob } from "./packedJob.js";
+import { renderChat } from "./renderJob.js";
 
-serveJobs((packed: Uint8Array) => renderChat(deserialize(packed) as RenderJob));
+serveJobs((packed: Uint8Array) => renderChat(unpackJob(packed)));

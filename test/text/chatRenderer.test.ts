@@ -89,6 +89,22 @@ test("a long conversation leaves the event loop free", async () => {
   expect(turns).toBeGreaterThan(1);
 });
 
+test("of a long conversation the first thousand messages are looked at at once, the others in later turns", async () => {
+  const renderer = open(plain);
+  const talk = (wrong: number) =>
+    Array.from({ length: 3_000 }, (_, i) => ({ role: i === wrong ? 7 : "user", content: `${i}` })) as never;
+  expect(() => renderer.prepare(talk(900), {}, [])).toThrow("messages[900].role: expected a string, got number 7");
+  const late = renderer.prepare(talk(2_500), {}, []);
+  await expect(late()).rejects.toThrow("messages[2500].role: expected a string, got number 7");
+
+  const messages: { role: string; content: string }[] = talk(-1);
+  const rendered = renderer.prepare(messages, {}, []);
+  messages[900]!.content = "after";
+  messages.length = 2_000; // the list itself was copied
+  const lines = (await rendered()).text.split("\n");
+  expect([lines.length, lines[900], lines[2_999]]).toEqual([3_001, "user: 900", "user: 2999"]);
+});
+
 test("one thread for all, until the last one closes", async () => {
   const [first, second] = [open(plain), open(plain)];
   await first.close();
