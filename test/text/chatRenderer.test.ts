@@ -93,7 +93,9 @@ test("of a long conversation the first thousand messages are looked at at once, 
   const renderer = open(plain);
   const talk = (wrong: number) =>
     Array.from({ length: 3_000 }, (_, i) => ({ role: i === wrong ? 7 : "user", content: `${i}` })) as never;
-  expect(() => renderer.prepare(talk(900), {}, [])).toThrow("messages[900].role: expected a string, got number 7");
+  expect(() => renderer.prepare(talk(900), {}, [])).toThrow(
+    "messages[900].role: expected a string, got number 7",
+  );
   const late = renderer.prepare(talk(2_500), {}, []);
   await expect(late()).rejects.toThrow("messages[2500].role: expected a string, got number 7");
 
