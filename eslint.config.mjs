@@ -1,6 +1,6 @@
 // What the compiler cannot see: promises nobody waits for, and the few habits of CONTRIBUTING.md that a rule can check.
 import tseslint from "typescript-eslint";
-import { roomsPlugin } from "./scripts/rooms.mjs";
+import { roomsPlugin } from "./scripts/check/rooms.mjs";
 
 const bannedSyntax = [
   { selector: "TSEnumDeclaration", message: "Use a union of literals." },

@@ -1,9 +1,9 @@
 # The same addon as CMakeLists.txt, for machines without CMake: build-gyp/Release/warploop.node. Sources, flags and
-# instruction sets come from native/sources.json and native/ops/list.h through scripts/nativeSources.mjs. Built by
-# scripts/build.mjs, which passes this folder as node-gyp's header folder (common.gypi), so nothing is downloaded. It
+# instruction sets come from native/sources.json and native/ops/list.h through scripts/build/nativeSources.mjs. Built by
+# scripts/build/build.mjs, which passes this folder as node-gyp's header folder (common.gypi), so nothing is downloaded. It
 # stands beside the sources because make's object paths must not contain "..": the targets would share their files.
 {
-  "variables": {"ask": "node ../scripts/nativeSources.mjs"},
+  "variables": {"ask": "node ../scripts/build/nativeSources.mjs"},
   "target_defaults": {
     "include_dirs": ["."],
     "cflags_cc": ["<!@(<(ask) flags)"],

@@ -3,7 +3,7 @@
 // runs before anything is compiled.
 import { parseArgs } from "node:util";
 import { closest, distance } from "fastest-levenshtein";
-import { buildAddon } from "./build.mjs";
+import { buildAddon } from "./build/build.mjs";
 import { doctor, packageVersion } from "./doctor.mjs";
 
 const usage = `Usage: warploop <command> [options]

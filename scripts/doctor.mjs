@@ -1,9 +1,9 @@
 // `warploop doctor`: what was built, where it is, and what this machine makes of it.
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
-import { probeAll } from "./addon.mjs";
-import { root } from "./nativeSources.mjs";
-import { findToolchain } from "./toolchain.mjs";
+import { probeAll } from "./build/addon.mjs";
+import { root } from "./build/nativeSources.mjs";
+import { findToolchain } from "./build/toolchain.mjs";
 
 /** @param {string} label @param {string} text */
 function row(label, text) {

@@ -8,8 +8,8 @@ import { loadOptionNames, resolveOptions } from "../lib/llm/engineOptions.js";
 import { generateOptionNames, resolveGeneration } from "../lib/llm/generateOptions.js";
 import * as errors from "../lib/errors.js";
 import { supportedArchitectures } from "../lib/models/registry.js";
-import { root } from "../scripts/nativeSources.mjs";
-import { repoFiles } from "../scripts/repoFiles.mjs";
+import { root } from "../scripts/build/nativeSources.mjs";
+import { repoFiles } from "../scripts/check/repoFiles.mjs";
 
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
 const unique = (list: Iterable<string>): string[] => [...new Set(list)].sort();
@@ -107,7 +107,7 @@ describe("docs/options.md", () => {
 });
 
 it("README, docs and the build name the same compiler", () => {
-  const files = ["README.md", "docs/use-in-your-app.md", "scripts/toolchain.mjs"];
+  const files = ["README.md", "docs/use-in-your-app.md", "scripts/build/toolchain.mjs"];
   const named = files.map((file) =>
     [...read(file).matchAll(/g\+\+ (\d+)(?:,| or newer)/g)].map(([, version]) => version),
   );

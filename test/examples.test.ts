@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { root } from "../scripts/nativeSources.mjs";
+import { root } from "../scripts/build/nativeSources.mjs";
 
 const helpers = ["arguments.ts", "plot.ts"];
 const examples = readdirSync(path.join(root, "examples")).filter(

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { findExcesses } from "../scripts/budgets.mjs";
+import { findExcesses } from "../scripts/check/budgets.mjs";
 import {
   commonSources,
   gpuSources,
@@ -11,9 +11,9 @@ import {
   readOps,
   readSources,
   root,
-} from "../scripts/nativeSources.mjs";
-import { repoFiles } from "../scripts/repoFiles.mjs";
-import { arrowProblem, rooms, tableProblems } from "../scripts/rooms.mjs";
+} from "../scripts/build/nativeSources.mjs";
+import { repoFiles } from "../scripts/check/repoFiles.mjs";
+import { arrowProblem, rooms, tableProblems } from "../scripts/check/rooms.mjs";
 import { mutants } from "./mutants/mutants.mjs";
 
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
@@ -165,7 +165,7 @@ describe("rooms", () => {
       "../../test/support/random.js",
       "lib/ imports nothing from outside, as test/support/random.js",
     ],
-    ["cellar/wine.ts", "../device/tensor.js", "lib/cellar is not in the table of scripts/rooms.mjs"],
+    ["cellar/wine.ts", "../device/tensor.js", "lib/cellar is not in the table of scripts/check/rooms.mjs"],
   ])("%s imports %s: %s", (file, specifier, problem) => {
     expect(arrowProblem(file, specifier)).toEqual(problem);
   });

@@ -5,11 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { mutantCandidates, planRun, tableCandidates } from "../scripts/ciPlan.mjs";
-import { countTests } from "../scripts/countTests.mjs";
-import { root } from "../scripts/nativeSources.mjs";
-import { sample } from "../scripts/sample.mjs";
-import { countResults, runSteps, runWithin } from "../scripts/steps.mjs";
+import { mutantCandidates, planRun, tableCandidates } from "../scripts/check/ciPlan.mjs";
+import { countTests } from "../scripts/check/countTests.mjs";
+import { root } from "../scripts/build/nativeSources.mjs";
+import { sample } from "../scripts/check/sample.mjs";
+import { countResults, runSteps, runWithin } from "../scripts/check/steps.mjs";
 import { mutants } from "./mutants/mutants.mjs";
 
 const numbered = (prefix: string, count: number) =>
@@ -139,7 +139,7 @@ describe("steps", () => {
 
   it("say at the end what the failed ones said, of long output its end", () => {
     const script = `
-      import { runSteps } from ${JSON.stringify(path.join(root, "scripts/steps.mjs"))};
+      import { runSteps } from ${JSON.stringify(path.join(root, "scripts/check/steps.mjs"))};
       await runSteps([{ name: "bad", command: "seq 1000 1200; exit 3", limit: 10 }]);
     `;
     const { stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {

@@ -1,8 +1,8 @@
 // Contract: the check of the flash attention kernels reads their machine code and fails when the exponentials no longer lie
 // between the two waits. The instructions are those of real kernels (nvcc 13.0, sm_90a), the cubins around them are made here.
 import { describe, expect, it } from "vitest";
-import { exponentialsOfBlock, flashOrders } from "../scripts/flashOrder.mjs";
-import { readKernels } from "../scripts/sass.mjs";
+import { exponentialsOfBlock, flashOrders } from "../scripts/check/flashOrder.mjs";
+import { readKernels } from "../scripts/check/sass.mjs";
 
 type Instruction = readonly [low: bigint, high: bigint];
 const arrive: Instruction = [0x00000000000079c5n, 0x000fe20000000000n];

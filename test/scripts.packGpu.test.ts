@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { expect, it } from "vitest";
-import { sizeTable } from "../scripts/gpuPackSize.mjs";
-import { root } from "../scripts/nativeSources.mjs";
+import { sizeTable } from "../scripts/gpu/gpuPackSize.mjs";
+import { root } from "../scripts/build/nativeSources.mjs";
 
 const MiB = 2 ** 20;
 
@@ -26,7 +26,7 @@ it("adds up pack and checkout and tells whether they fit", () => {
 
 it("the script of the first run says at once that there is no GPU", () => {
   const env = { PATH: tmpdir() }; // no nvidia-smi
-  const run = spawnSync(process.execPath, ["scripts/gpuTruth.mjs"], { cwd: root, env, encoding: "utf8" });
+  const run = spawnSync(process.execPath, ["scripts/gpu/gpuTruth.mjs"], { cwd: root, env, encoding: "utf8" });
   expect(run.stderr).toMatch(/^gpu:truth: there is no GPU here/);
   expect(run).toMatchObject({ status: 1, stdout: "" });
 });

@@ -1,6 +1,6 @@
 /**
  * Finds and loads the native addon. Knows where it can be and what to tell the user when it is not there; what is in
- * it is the business of native.ts. `npx warploop doctor` looks in the same places (scripts/addon.mjs).
+ * it is the business of native.ts. `npx warploop doctor` looks in the same places (scripts/build/addon.mjs).
  */
 import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -3,9 +3,9 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { root } from "../../scripts/nativeSources.mjs";
-import { repoFiles } from "../../scripts/repoFiles.mjs";
-import { simtBuilds } from "../../scripts/simtBuilds.mjs";
+import { root } from "../../scripts/build/nativeSources.mjs";
+import { repoFiles } from "../../scripts/check/repoFiles.mjs";
+import { simtBuilds } from "../../scripts/build/simtBuilds.mjs";
 import { buildFlags, execute, kernelFlags, plant } from "./execute.mjs";
 
 /** @typedef {import("./mutants.mjs").TableMutant} TableMutant */

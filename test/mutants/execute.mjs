@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { root } from "../../scripts/nativeSources.mjs";
+import { root } from "../../scripts/build/nativeSources.mjs";
 
 /** @typedef {{ failed: boolean, text: string }} Outcome */
 
-/** @type {Record<keyof typeof import("../../scripts/simtBuilds.mjs").simtBuilds, string[]>} */
+/** @type {Record<keyof typeof import("../../scripts/build/simtBuilds.mjs").simtBuilds, string[]>} */
 export const buildFlags = {
   plain: ["-O1"],
   race: ["-O1", "-fsanitize=thread", "-Wno-tsan", "-DWARPLOOP_SIMT_RACE"],

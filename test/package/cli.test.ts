@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { root } from "../../scripts/nativeSources.mjs";
+import { root } from "../../scripts/build/nativeSources.mjs";
 
 const read = (file: string) => readFileSync(path.join(root, file), "utf8");
 const { version } = JSON.parse(read("package.json")) as { version: string };

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { buildEnvironment, dropIntermediates } from "../../scripts/build.mjs";
+import { buildEnvironment, dropIntermediates } from "../../scripts/build/build.mjs";
 
 let folder: string;
 beforeEach(() => {

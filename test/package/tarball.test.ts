@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { root } from "../../scripts/nativeSources.mjs";
+import { root } from "../../scripts/build/nativeSources.mjs";
 
 const app = mkdtempSync(path.join(tmpdir(), "warploop-package-"));
 const installed = path.join(app, "node_modules/warploop");
@@ -52,7 +52,8 @@ describe("the tarball", () => {
       if (needed.has(script)) return;
       needed.add(script);
       const text = readFileSync(path.join(installed, script), "utf8");
-      for (const [, name] of text.matchAll(/from "\.\/([^"]+)"/g)) follow(`scripts/${name}`);
+      for (const [, name = ""] of text.matchAll(/(?:from |import\()"(\.\.?\/[^"]+)"/g))
+        follow(path.posix.join(path.posix.dirname(script), name));
     };
     for (const script of ["scripts/cli.mjs", "scripts/install.mjs"]) follow(script);
     expect(files.filter((file) => file.startsWith("scripts/")).sort()).toEqual([...needed].sort());

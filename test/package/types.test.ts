@@ -2,7 +2,7 @@
 import path from "node:path";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
-import { root } from "../../scripts/nativeSources.mjs";
+import { root } from "../../scripts/build/nativeSources.mjs";
 
 const config = ts.getParsedCommandLineOfConfigFile(
   path.join(root, "tsconfig.build.json"),

@@ -4,7 +4,7 @@
  *   checkpoints the emulated GPU computes. CI gives each commit its own.
  * - WARPLOOP_TEST_WHOLE=1: nothing is left out for time's sake.
  */
-import { sample } from "../../scripts/sample.mjs";
+import { sample } from "../../scripts/check/sample.mjs";
 
 /** The first seed of a test's random runs, a positive integer below 2^28. */
 export const firstSeed = Number(process.env["WARPLOOP_TEST_SEED"] ?? 1);

@@ -1,16 +1,16 @@
 // `npm run test:race`, `npm run test:asan`: the op tables on a checking build of the emulated GPU (docs/simt.md), which
-// `node scripts/buildSimt.mjs race` or `asan` has built. Names of test files after the command choose others. One friendly
+// `node scripts/build/buildSimt.mjs race` or `asan` has built. Names of test files after the command choose others. One friendly
 // schedule: what these builds look for does not depend on it.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { root } from "./nativeSources.mjs";
-import { simtBuilds } from "./simtBuilds.mjs";
+import { root } from "../build/nativeSources.mjs";
+import { simtBuilds } from "../build/simtBuilds.mjs";
 
 const [name = "", ...rest] = process.argv.slice(2); // options go to vitest
 const build = name === "race" || name === "asan" ? simtBuilds[name] : undefined;
-if (!build) throw new Error("usage: node scripts/testSimt.mjs race|asan [test file...]");
+if (!build) throw new Error("usage: node scripts/gpu/testSimt.mjs race|asan [test file...]");
 const slowTestMs = 300_000; // a test takes about ten times as long as on the plain build
 const binary = path.join(root, build.folder, "Release/warploop.node");
 

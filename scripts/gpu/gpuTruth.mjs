@@ -7,9 +7,9 @@
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { listGpus } from "./cuda.mjs";
-import { root } from "./nativeSources.mjs";
-import { countResults, runSteps } from "./steps.mjs";
+import { listGpus } from "../build/cuda.mjs";
+import { root } from "../build/nativeSources.mjs";
+import { countResults, runSteps } from "../check/steps.mjs";
 
 const { values, positionals: wanted } = parseArgs({
   options: { device: { type: "string", default: "cuda" } },

@@ -1,11 +1,11 @@
 // What the addon is compiled from: native/sources.json plus the ops of native/ops/list.h. CMakeLists.txt reads the same
-// two files by itself; binding.gyp asks this script: `node scripts/nativeSources.mjs <question>` prints one answer a line.
+// two files by itself; binding.gyp asks this script: `node scripts/build/nativeSources.mjs <question>` prints one answer a line.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const root = fileURLToPath(new URL("..", import.meta.url));
+export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * @typedef {{ readonly name: string, readonly type: string, readonly js: string }} Op

@@ -2,17 +2,17 @@
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 
 const require = createRequire(import.meta.url);
 const inPackage = (/** @type {string} */ name, /** @type {string} */ file) =>
   path.join(path.dirname(require.resolve(`${name}/package.json`)), file);
 
 const checks = [
-  { name: "format", script: path.join(root, "scripts/format.mjs"), args: ["--check"] },
+  { name: "format", script: path.join(root, "scripts/check/format.mjs"), args: ["--check"] },
   { name: "lint", script: inPackage("eslint", "bin/eslint.js"), args: ["."] },
   { name: "types", script: inPackage("typescript", "bin/tsc"), args: ["--noEmit"] },
-  { name: "budgets", script: path.join(root, "scripts/budgets.mjs"), args: [] },
+  { name: "budgets", script: path.join(root, "scripts/check/budgets.mjs"), args: [] },
 ];
 
 let failed = 0;

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { cppFunctions } from "./cppFunctions.mjs";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 import { repoFiles } from "./repoFiles.mjs";
 import { scriptFunctions } from "./scriptFunctions.mjs";
 

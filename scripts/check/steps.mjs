@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { countTests } from "./countTests.mjs";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 
 const secondsToEnd = 10; // between the polite signal at the time limit and the other one
 const lastLines = 40; // of the output of a step that failed: they are said once more at the end

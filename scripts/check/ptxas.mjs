@@ -9,9 +9,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { findNvcc } from "./cuda.mjs";
+import { findNvcc } from "../build/cuda.mjs";
 import { flashOrders } from "./flashOrder.mjs";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 
 // Kernels that may use local memory, each with the reason; the name is a part of the demangled one.
 /** @type {Record<string, string>} */

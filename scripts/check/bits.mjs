@@ -7,9 +7,9 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { probeAddon } from "./addon.mjs";
-import { root } from "./nativeSources.mjs";
-import { simtBuilds } from "./simtBuilds.mjs";
+import { probeAddon } from "../build/addon.mjs";
+import { root } from "../build/nativeSources.mjs";
+import { simtBuilds } from "../build/simtBuilds.mjs";
 
 const { values, positionals } = parseArgs({
   options: { write: { type: "boolean", default: false } },

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 
 const require = createRequire(import.meta.url);
 const binary = path.join(root, "build-cuda/Release/warploop.node");

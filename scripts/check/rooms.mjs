@@ -22,7 +22,7 @@ export const rooms = {
   llm: ["checkpoint", "device", "weights", "nn", "models", "text", "schedule", "engine"],
 };
 
-const lib = fileURLToPath(new URL("../lib", import.meta.url));
+const lib = fileURLToPath(new URL("../../lib", import.meta.url));
 const nativeFiles = ["device/native.js", "device/nativeLoader.js", "device/nativeOps.js"];
 
 /** @returns {string[]} what is wrong with the table: a name that does not stand above its room, and so could close a circle */
@@ -53,7 +53,7 @@ export function arrowProblem(file, specifier, table = rooms) {
   if (targetRoom === room || targetRoom === ".") return undefined;
   if (room === ".") return `files directly in lib/ import no folder, as ${targetRoom}`;
   const allowed = table[room];
-  if (!allowed) return `lib/${room} is not in the table of scripts/rooms.mjs`;
+  if (!allowed) return `lib/${room} is not in the table of scripts/check/rooms.mjs`;
   if (nativeFiles.includes(target) ? allowed.includes("device/native.js") : allowed.includes(targetRoom))
     return undefined;
   return `lib/${room} may import ${allowed.join(", ") || "no other folder"}, not ${target}`;

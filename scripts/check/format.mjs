@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { nativeOpsFile, nativeOpsText } from "./nativeOps.mjs";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 import { repoFiles } from "./repoFiles.mjs";
 
 const require = createRequire(import.meta.url);

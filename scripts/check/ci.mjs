@@ -2,18 +2,18 @@
 // registry at hand. The table below has the steps. Of the slow modes `.ci/run` takes a sample that the commit's hash picks
 // (ciPlan.mjs), `ci:full` all of it. Ends with a table of the steps and the line "N passed, N failed".
 //
-//     node scripts/ci.mjs [--full] [--plan] [STEP...]       --plan: only says what would run; with names: those steps
+//     node scripts/check/ci.mjs [--full] [--plan] [STEP...]       --plan: only says what would run; with names: those steps
 //
 // It runs before `npm install`: only what comes with Node may be imported here.
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { readHistory } from "./changedFiles.mjs";
 import { planRun } from "./ciPlan.mjs";
-import { findNvcc } from "./cuda.mjs";
-import { root } from "./nativeSources.mjs";
-import { simtProblem } from "./simtBuilds.mjs";
+import { findNvcc } from "../build/cuda.mjs";
+import { root } from "../build/nativeSources.mjs";
+import { simtProblem } from "../build/simtBuilds.mjs";
 import { countResults, runSteps } from "./steps.mjs";
-import { which } from "./toolchain.mjs";
+import { which } from "../build/toolchain.mjs";
 
 const { values, positionals: wanted } = parseArgs({
   options: { full: { type: "boolean", default: false }, plan: { type: "boolean", default: false } },

@@ -1,6 +1,6 @@
 // What the commit that is checked out changes, as git knows it.
 import { spawnSync } from "node:child_process";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 
 /** @param {string[]} args @returns {string | undefined} what git prints, undefined when it fails */
 function git(...args) {

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 
 /**
  * @param {RegExp} pattern matched against the path relative to the repository, with forward slashes

@@ -1,7 +1,7 @@
 // The text of lib/device/nativeOps.ts: what each native op takes from JavaScript, read from its bind function. format.mjs writes it.
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { readOps, root } from "./nativeSources.mjs";
+import { readOps, root } from "../build/nativeSources.mjs";
 
 export const nativeOpsFile = "lib/device/nativeOps.ts";
 
@@ -17,7 +17,7 @@ const kinds = new Map([
 /** @param {string} name snake_case @returns {string} camelCase */
 const camelCase = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
-/** @param {import("./nativeSources.mjs").Op} op @returns {string} its line in the interface */
+/** @param {import("../build/nativeSources.mjs").Op} op @returns {string} its line in the interface */
 function line(op) {
   const file = `native/ops/${op.name}/${op.name}.bind.cc`;
   const text = readFileSync(path.join(root, file), "utf8");

@@ -17,7 +17,7 @@ import {
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { sizeTable } from "./gpuPackSize.mjs";
-import { root } from "./nativeSources.mjs";
+import { root } from "../build/nativeSources.mjs";
 
 const packages = [
   "vitest",

@@ -2,8 +2,8 @@
 // The commit is the seed, so a run can be repeated and a row of commits sees all of it.
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { mutants } from "../test/mutants/mutants.mjs";
-import { readOps, root } from "./nativeSources.mjs";
+import { mutants } from "../../test/mutants/mutants.mjs";
+import { readOps, root } from "../build/nativeSources.mjs";
 import { repoFiles } from "./repoFiles.mjs";
 import { sample } from "./sample.mjs";
 
