@@ -18,7 +18,7 @@ interface Job {
 }
 
 /** Time after which a turn ends, in milliseconds; the step that is running then is finished first. */
-const turnMs = 3;
+export const turnMs = 3;
 
 /** In order of arrival; jobs that wait for a promise are not in them. */
 const urgentJobs: Job[] = [];

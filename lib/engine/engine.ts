@@ -11,7 +11,7 @@
  * cannot be decoded) ends its own request only.
  */
 import { ClosedError, OutOfMemoryError, WarploopError } from "../errors.js";
-import { inTurns, type Steps } from "../eventLoop.js";
+import { inTurns, type Steps, turnMs } from "../eventLoop.js";
 import { RowStatus } from "../ops/rowStatus.js";
 import type { FinishReason, Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
@@ -150,12 +150,14 @@ export class Engine {
   }
 
   #pump(): void {
+    const start = performance.now();
     try {
       while (this.#inFlight < stepsAhead && !this.#failure) {
         const step = this.#scheduler.schedule();
         if (this.#checkIntegrity) this.#scheduler.checkIntegrity();
         if (!step) break;
         this.#lastStep = this.#run(step, this.#lastStep);
+        if (performance.now() - start >= turnMs) return void setImmediate(() => this.#pump());
       }
       if (this.#inFlight > 0 || this.#failure) return;
       if (this.#active.size > 0)

@@ -82,10 +82,16 @@ export function* batchesOf(stops: readonly string[]): Generator<StopBatch> {
 export function* stopAutomaton(stops: readonly string[]): Steps<StopAutomaton> {
   let most = 1;
   for (const stop of stops) most += stop.length;
-  // Pages of memory that are never written cost nothing; most of the states may be shared.
-  const [depth, parent, match] = [new Int32Array(most), new Int32Array(most), new Int32Array(most)];
+  // Most of the states may be shared: pages of memory that are never written cost nothing, unless they have to be cleared.
+  const depth = new Int32Array(most);
+  yield;
+  const parent = new Int32Array(most);
+  yield;
+  const match = new Int32Array(most);
+  yield;
   const units = new Uint16Array(most);
   const edges = new EdgeTable(most, parent, units);
+  yield;
   let [numStates, maxDepth, numUnits] = [1, 0, 0];
   for (const { text, first, last } of batchesOf(stops)) {
     let at = 0;

@@ -63,6 +63,28 @@ test("results of one step for many requests are handed out in turns of the event
   await engine.close();
 });
 
+test("steps that take long to submit are submitted in turns of their own", async () => {
+  const runner = new StubRunner();
+  const submit = runner.submit.bind(runner);
+  let numTurns = 0;
+  const turns: number[] = [];
+  runner.submit = (step) => {
+    turns.push(numTurns);
+    for (const end = performance.now() + 5; performance.now() < end;);
+    return submit(step);
+  };
+  const engine = runner.engine();
+  const recorders = add(engine, 2);
+  await until(() => {
+    numTurns++;
+    return runner.steps.length === 2;
+  });
+  expect(turns[1]).toBeGreaterThan(turns[0]!);
+  await finish(engine, runner);
+  expect(recorders.map(({ ends }) => ends)).toEqual([["length"], ["length"]]);
+  await engine.close();
+});
+
 describe("steps that settle out of order", () => {
   it("are taken in their own", async () => {
     const runner = new StubRunner();
