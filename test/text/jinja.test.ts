@@ -81,6 +81,14 @@ test.each<[string, string]>([
     "1/2False 2/2True ",
   ],
   ["{% for x in empty %}x{% else %}none{% endfor %}", "none"],
+  // "else" belongs to a loop of which no turn came to its end
+  ["{% for x in [1] %}{{ x }}{% break %}{% else %}none{% endfor %}", "1none"],
+  ["{% for x in [1, 2] %}{{ x }}{% continue %}{% else %}none{% endfor %}", "12none"],
+  ["{% for x in [1, 2] %}{% if x == 2 %}{% break %}{% endif %}{{ x }}{% else %}none{% endfor %}", "1"],
+  ["{% for x in [1, 2] %}{% if x == 1 %}{% continue %}{% endif %}{{ x }}{% else %}none{% endfor %}", "2"],
+  ["{% for x in [1, 2] if x == 2 %}{% continue %}{% else %}none{% endfor %}", "none"],
+  ["{% macro f() %}{{ kwargs | list }}{% endmacro %}{% call f() %}x{% endcall %}", "['caller']"],
+  ["{% macro f(caller=1) %}{{ caller }}{% endmacro %}{{ f() }}", "1"],
   [
     "{% macro f(a, b=2) %}{{ a }}-{{ b }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1) }} {{ f(1, 3, 4, k=5) }}",
     "1-2(){} 1-3(4,){'k': 5}",
@@ -133,6 +141,10 @@ test.each<[string, string]>([
   ["{{ missing.x }}", "'missing' is undefined"],
   ["{{ user.content.nope() }}", "'user.content.nope' is undefined"],
   ["{{ xs | nope }}", "no filter named 'nope'"],
+  [
+    "{% macro f(a) %}{{ a }}{% endmacro %}{% call f(1) %}x{% endcall %}",
+    "takes no keyword argument 'caller'",
+  ],
   ["{{ xs is nope }}", "no test named 'nope'"],
   ["{{ xs.append(1) }}", "would change a list"],
   ["{% set user.role = 'x' %}", "only the fields of a namespace"],

@@ -143,14 +143,17 @@ class Interpreter {
       return text.toString();
     };
     const loop = new Loop(items, depth, this.#budget, isRecursive(node) ? recurse : undefined);
-    let i = 0;
-    for (let item = loop.at(0); item !== undefined; item = loop.at(++i)) {
+    // Jinja's: "else" is for a loop of which no turn came to its end, also where each was continued or broken.
+    let isComplete = false;
+    for (let [i, item] = [0, loop.at(0)]; item !== undefined; item = loop.at(++i)) {
       this.#budget.step();
       const inner = open(item);
       inner.set("loop", loopAttributes(loop, i));
-      if (this.#block(node.body, inner, out) === "break") return;
+      const flow = this.#block(node.body, inner, out);
+      if (flow === "break") break;
+      if (flow === undefined) isComplete = true;
     }
-    if (i === 0) this.#block(node.defaultBlock, new Scope(scope), out);
+    if (!isComplete) this.#block(node.defaultBlock, new Scope(scope), out);
   }
 
   /** The items that pass the test of a loop, each tested when its turn comes. */
@@ -192,16 +195,19 @@ class Interpreter {
     for (const [i, part] of target.value.entries()) this.#assign(part, items[i]!, scope);
   }
 
-  #macro(name: string, { args, body }: Pick<Macro, "args" | "body">, scope: Scope, caller?: Value): Callable {
+  #macro(name: string, { args, body }: Pick<Macro, "args" | "body">, scope: Scope): Callable {
+    const isParameter = args.some((arg) => (arg.type === "Identifier" ? arg : arg.key).value === "caller");
+    const takesCaller = !isParameter && readsName(body, "caller");
     const specials = ["kwargs", "varargs"].filter((special) => readsName(body, special));
     return new Callable(name, (given) => {
       this.#budget.step();
       const inner = new Scope(scope);
       const named = new Map(given.named);
-      const usedCaller = named.get("caller") ?? caller;
-      if (!args.some((arg) => (arg.type === "Identifier" ? arg : arg.key).value === "caller"))
+      const caller = named.get("caller");
+      if (takesCaller && caller !== undefined) {
+        inner.set("caller", caller);
         named.delete("caller");
-      if (usedCaller) inner.set("caller", usedCaller);
+      }
       const evaluate = (node: Node): Value => this.#evaluate(node, inner);
       bindParameters(
         name,
