@@ -128,6 +128,7 @@ describe("pieces of a content", () => {
     ["{{ c | first }}{{ c[1:-1] }}{{ c | last }}", "</s>"],
     ["{{ c.zfill(2).ljust(9).rjust(9).strip() }}", "<|user|>"],
     ["{{ 2 * c[:4] }}{{ (c * 2)[4:8] }}", "</s>"],
+    ["{{ '<' ~ (c | urlencode) ~ '>' }}", "/s"],
     ["<{{ c }}|>", "|user"],
     ["{{ '<|' ~ c }}", "user|>"],
   ])("%s of %j", (source, content) => {

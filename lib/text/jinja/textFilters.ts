@@ -178,14 +178,15 @@ function without(text: string, open: string, close: string): string {
 }
 
 function quoteUrl(value: Value, isQuery: boolean, budget: Budget): string {
-  const text = budget.plain(textOf(value, budget)); // what is quoted spells no token
+  const text = textOf(value, budget);
   budget.string(9 * text.length);
   if (/\p{Cs}/u.test(text)) throw new TemplateError("urlencode: the text has half a surrogate pair");
-  const quoted = encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  return isQuery ? quoted.replaceAll("%20", "+") : quoted.replaceAll("%2F", "/");
+  const quote = (part: string): string => {
+    const hex = (one: string): string => `%${one.charCodeAt(0).toString(16).toUpperCase()}`;
+    const quoted = encodeURIComponent(part).replace(/[!'()*]/g, hex);
+    return isQuery ? quoted.replaceAll("%20", "+") : quoted.replaceAll("%2F", "/");
+  };
+  return budget.paint?.rewrite(text, quote) ?? quote(text);
 }
 
 /** A text quoted for a path, or pairs as a query. */
