@@ -16,6 +16,9 @@ const simtTests = [
   "test/native/trace.test.ts",
   "test/models/goldens.test.ts",
   "test/models/simt.test.ts",
+  "test/nn/attention.test.ts",
+  "test/nn/blocks.test.ts",
+  "test/nn/decoder.test.ts",
   "test/weights/weightFile.test.ts",
 ];
 

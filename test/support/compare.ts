@@ -15,6 +15,8 @@ export interface CloseOptions {
   readonly reduction?: number;
   /** Narrowest dtype to which the op may round on the way, see tolerance.ts. */
   readonly intermediate?: FloatDType;
+  /** Ops in a row that have made it, see tolerance.ts. */
+  readonly ops?: number;
   /** What is compared, when an op has several results. */
   readonly label?: string;
 }

@@ -23,6 +23,15 @@ export interface OpCase {
   readonly skip?: Partial<Readonly<Record<TestDevice, string>>>;
 }
 
+const floatDTypes: readonly FloatDType[] = ["f32", "bf16", "f16"];
+
+/** The same cases in each float dtype, f32 first. */
+export function inEachDType<Case extends object>(
+  cases: readonly (Case & OpCase)[],
+): (Case & OpCase & { readonly dtype: FloatDType })[] {
+  return cases.flatMap((one) => floatDTypes.map((dtype) => ({ ...one, dtype })));
+}
+
 /** What a case works with: a stream of the device and conversions from and to float64. */
 export class OpContext {
   readonly #read: Float64Array[] = [];

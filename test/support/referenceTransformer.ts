@@ -1,16 +1,11 @@
 /**
  * A Llama-like decoder in float64, written from the math and not from lib/models: the whole sequence at once, no cache. It is
- * composed of the references of the ops.
+ * composed of the references of the blocks and ops.
  */
 import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
+import { type Activation, attention, gatedMlp, type Matrix, moe, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
-import { flashAttention } from "../reference/flashAttention.js";
-import { geluMul } from "../reference/geluMul.js";
-import { linear } from "../reference/linear.js";
-import { moeRoute } from "../reference/moeRoute.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
-import { rope } from "../reference/rope.js";
-import { siluMul } from "../reference/siluMul.js";
 import { hasHeadNorms, isSparse, type TinyConfig, type TinyTensors } from "./tinyCheckpoint.js";
 
 /** What the caller reads from the config itself, so that the test does not trust a reader. */
@@ -30,109 +25,86 @@ export function referenceTransformer(
 ): Float64Array {
   const { vocab_size: V, hidden_size: D } = config;
   const T = tokens.length;
-  const model = new Weights(tensors, T);
+  const model = new Weights(config, tensors);
   const eps = config["rms_norm_eps"] as number;
+  const angles = anglesOf(config, T, rotation);
   let x: Float64Array = embedding(Int32Array.from(tokens), model.get("model.embed_tokens.weight"), { V, D });
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
     const norm = (name: string) => rmsNorm(x, model.get(`${at}.${name}.weight`), { T, D }, { eps }).out;
-    x = sum(
-      x,
-      attention(config, model, norm("input_layernorm"), {
-        ...{ at: `${at}.self_attn`, window: windowOf(layer), rotation },
-      }),
-    );
+    const shape = shapeOf(config, windowOf(layer));
+    x = sum(x, attention(norm("input_layernorm"), { ...model.attention(at), angles }, shape).out);
     const h = norm("post_attention_layernorm");
-    x = sum(
-      x,
-      isSparse(config, layer) ? experts(config, model, h, `${at}.mlp`) : mlp(config, model, h, `${at}.mlp`),
-    );
+    x = sum(x, isSparse(config, layer) ? model.experts(`${at}.mlp`, h) : model.mlp(`${at}.mlp`, h));
   }
   const hidden = rmsNorm(x, model.get("model.norm.weight"), { T, D }, { eps }).out;
-  return model.apply(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens", hidden);
+  return product(hidden, model.matrix(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens"));
 }
 
+function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeTableOptions>) {
+  const { table, rotaryDim } = ropeTable({
+    rotaryDim: config.head_dim,
+    theta: config["rope_theta"] as number,
+    maxLength,
+    maxPositionEmbeddings: config["max_position_embeddings"] as number,
+    scaling: config["rope_scaling"] as Record<string, unknown> | undefined,
+    ...rotation,
+  });
+  return { table: Float64Array.from(table), R: rotaryDim };
+}
+
+function shapeOf(config: TinyConfig, window: number) {
+  const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = config;
+  return { Hq, Hkv, Dh, window, scale: 1 / Math.sqrt(Dh), eps: config["rms_norm_eps"] as number };
+}
+
+/** The weights of a checkpoint under their names. */
 class Weights {
   constructor(
+    readonly config: TinyConfig,
     readonly tensors: TinyTensors,
-    readonly T: number,
   ) {}
 
   get(name: string): Float64Array {
     return this.tensors.get(name)!.values;
   }
 
-  /** x W^T + bias, with the bias if there is one. */
-  apply(name: string, x: Float64Array, T = this.T): Float64Array {
-    const [N, K] = this.tensors.get(`${name}.weight`)!.shape as [number, number];
-    const bias = this.tensors.get(`${name}.bias`)?.values;
-    return linear(x, this.get(`${name}.weight`), { T, N, K }, bias ? { bias } : {});
+  /** With the bias if there is one. */
+  matrix(name: string): Matrix {
+    const { shape, values } = this.tensors.get(`${name}.weight`)!;
+    const [N, K] = shape as [number, number];
+    return { values, N, K, bias: this.tensors.get(`${name}.bias`)?.values };
   }
-}
 
-function attention(
-  config: TinyConfig,
-  model: Weights,
-  x: Float64Array,
-  options: { readonly at: string; readonly window: number; readonly rotation: Partial<RopeTableOptions> },
-): Float64Array {
-  const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = config;
-  const { T } = model;
-  const { at, window, rotation } = options;
-  const positions = Int32Array.from({ length: T }, (_, t) => t);
-  const angles = ropeTable({
-    rotaryDim: Dh,
-    theta: config["rope_theta"] as number,
-    maxLength: T,
-    maxPositionEmbeddings: config["max_position_embeddings"] as number,
-    scaling: config["rope_scaling"] as Record<string, unknown> | undefined,
-    ...rotation,
-  });
-  const heads = (name: string, H: number): Float64Array => {
-    let y = model.apply(`${at}.${name}_proj`, x);
-    if (hasHeadNorms(config)) {
-      const eps = config["rms_norm_eps"] as number;
-      y = rmsNorm(y, model.get(`${at}.${name}_norm.weight`), { T: T * H, D: Dh }, { eps }).out;
-    }
-    return rope(y, positions, Float64Array.from(angles.table), { T, H, Dh, R: angles.rotaryDim });
-  };
-  const v = model.apply(`${at}.v_proj`, x);
-  const { out } = flashAttention(heads("q", Hq), heads("k", Hkv), v, { Hq, Hkv, Dh, Dv: Dh }, { window });
-  return model.apply(`${at}.o_proj`, out);
-}
-
-function mlp(config: TinyConfig, model: Weights, x: Float64Array, at: string, T = model.T): Float64Array {
-  const gate = model.apply(`${at}.gate_proj`, x, T);
-  const up = model.apply(`${at}.up_proj`, x, T);
-  const F = gate.length / T;
-  const both = new Float64Array(2 * T * F);
-  for (let t = 0; t < T; t++) {
-    both.set(gate.subarray(t * F, (t + 1) * F), 2 * t * F);
-    both.set(up.subarray(t * F, (t + 1) * F), (2 * t + 1) * F);
+  attention(at: string) {
+    const [q, k, v, output] = ["q", "k", "v", "o"].map((name) =>
+      this.matrix(`${at}.self_attn.${name}_proj`),
+    ) as [Matrix, Matrix, Matrix, Matrix];
+    const norms = hasHeadNorms(this.config) && {
+      qNorm: this.get(`${at}.self_attn.q_norm.weight`),
+      kNorm: this.get(`${at}.self_attn.k_norm.weight`),
+    };
+    return { q, k, v, output, ...norms };
   }
-  const act = config["hidden_act"] ?? "silu";
-  const approximate = act === "gelu" ? "none" : "tanh";
-  const hidden = act === "silu" ? siluMul(both, { T, F }) : geluMul(both, { T, F }, { approximate });
-  return model.apply(`${at}.down_proj`, hidden, T);
-}
 
-function experts(config: TinyConfig, model: Weights, x: Float64Array, at: string): Float64Array {
-  const { T } = model;
-  const D = config.hidden_size;
-  const [E, K] = [config["num_experts"] as number, config["num_experts_per_tok"] as number];
-  const renormalize = config["norm_topk_prob"] as boolean;
-  const routing = moeRoute(model.apply(`${at}.gate`, x), { T, E, K }, { scores: "softmax", renormalize });
-  const out = new Float64Array(T * D);
-  for (let t = 0; t < T; t++) {
-    for (let k = 0; k < K; k++) {
-      const expert = `${at}.experts.${routing.experts[t * K + k]}`;
-      const y = mlp(config, model, x.subarray(t * D, (t + 1) * D), expert, 1);
-      for (let d = 0; d < D; d++) out[t * D + d]! += routing.weights[t * K + k]! * y[d]!;
-    }
+  mlp(at: string, x: Float64Array): Float64Array {
+    const act = this.config["hidden_act"] ?? "silu";
+    const activation: Activation = act === "silu" ? "silu" : { gelu: act === "gelu" ? "none" : "tanh" };
+    return gatedMlp(x, this.#gated(at), activation);
   }
-  return out;
-}
 
-function sum(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((value, i) => value + b[i]!);
+  experts(at: string, x: Float64Array): Float64Array {
+    const [E, K] = [this.config["num_experts"] as number, this.config["num_experts_per_tok"] as number];
+    const experts = Array.from({ length: E }, (_, e) => this.#gated(`${at}.experts.${e}`));
+    const renormalize = this.config["norm_topk_prob"] as boolean;
+    return moe(x, { router: this.matrix(`${at}.gate`), experts }, { K, scores: "softmax", renormalize }).out;
+  }
+
+  #gated(at: string) {
+    return {
+      gate: this.matrix(`${at}.gate_proj`),
+      up: this.matrix(`${at}.up_proj`),
+      down: this.matrix(`${at}.down_proj`),
+    };
+  }
 }

@@ -14,7 +14,9 @@
  * 2. Rounding of intermediate values (an attention probability, a normalised activation, a gate) to a narrow dtype.
  *    K independent relative errors of at most u_i on the terms give at most u_i m sqrt(K) on the sum, that is u_i
  *    times the size of the result; a single value errs by u_i of itself. Two such roundings: 2 u_i.
- * 3. Rounding of the result to its dtype: u_out of the element itself, added in full because it is certain, not typical.
+ * 3. Several ops in a row, each of which errs as in 1 and 2: their errors add, at most. A block of lib/nn keeps the size of its
+ *    values (norms, weights of size 1 / sqrt(K)), so none of them grows on the way: n times 1 and 2.
+ * 4. Rounding of the result to its dtype: u_out of the element itself, added in full because it is certain, not typical.
  *
  * `floor` is absolute: half the spacing of f16 subnormals; for f32 and bf16 the smallest normal value, because a kernel may
  * flush subnormals to zero.
@@ -43,16 +45,18 @@ const floors: Readonly<Record<FloatDType, number>> = { f32: 2 ** -126, bf16: 2 *
  * @param output dtype of the result.
  * @param options.reduction K, the number of terms behind one element (1 for an elementwise op).
  * @param options.intermediate narrowest dtype to which the op may round on the way (default f32: it does not).
+ * @param options.ops how many ops in a row (default 1); K is that of the longest.
  */
 export function toleranceFor(
   output: FloatDType,
   {
     reduction = 1,
     intermediate = "f32",
-  }: { readonly reduction?: number; readonly intermediate?: FloatDType } = {},
+    ops = 1,
+  }: { readonly reduction?: number; readonly intermediate?: FloatDType; readonly ops?: number } = {},
 ): Tolerance {
-  const arithmetic = 4 * unitRoundoff.f32 * (Math.sqrt(reduction) + 8);
-  const passing = intermediate === "f32" ? 0 : 2 * unitRoundoff[intermediate];
+  const arithmetic = ops * 4 * unitRoundoff.f32 * (Math.sqrt(reduction) + 8);
+  const passing = intermediate === "f32" ? 0 : ops * 2 * unitRoundoff[intermediate];
   const result = output === "f32" ? 0 : unitRoundoff[output];
   return {
     relative: arithmetic + passing + result,

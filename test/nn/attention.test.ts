@@ -1,0 +1,175 @@
+// Contract: the attention block adds what its composition in float64 adds, whether a sequence runs at once or in chunks, alone or
+// beside others, and it caches exactly the keys and values of its tokens: after norm and rotation, in their slots, nowhere else.
+import { attentionBlock } from "../../lib/nn/attention.js";
+import { ropeTable } from "../../lib/nn/ropeTable.js";
+import type { Tensor } from "../../lib/device/tensor.js";
+import { attention, type Matrix, sum } from "../reference/blocks.js";
+import { BlockWeights } from "../support/blockWeights.js";
+import { expectClose } from "../support/compare.js";
+import { describeOp, inEachDType, type OpCase, type OpContext } from "../support/devices.js";
+import type { FloatDType } from "../support/dtype.js";
+import { type Chunk, PageTable, poisonedPages, stepInputs } from "../support/pagedSteps.js";
+import { Random } from "../support/random.js";
+
+interface AttentionCase extends OpCase {
+  /** For each step the tokens of each sequence; 0: it is not part of the step. */
+  readonly steps: readonly (readonly number[])[];
+  readonly D: number;
+  readonly Hq: number;
+  readonly Hkv: number;
+  readonly Dh: number;
+  /** Default 1 / sqrt(Dh). */
+  readonly scale?: number;
+  readonly window?: number;
+  /** R; 0: positions do not enter. */
+  readonly rotated: number;
+  readonly headNorms?: boolean;
+  readonly bias?: boolean;
+}
+
+const grouped = { D: 40, Hq: 4, Hkv: 2, Dh: 16, rotated: 16 } as const;
+const cases: readonly AttentionCase[] = [
+  { name: "one head, no positions", steps: [[5]], D: 24, Hq: 1, Hkv: 1, Dh: 16, rotated: 0 },
+  { name: "rotated", steps: [[7]], ...grouped },
+  { name: "a decode after a prompt", steps: [[18], [1], [1]], ...grouped },
+  { name: "half of a head rotated", steps: [[9]], ...grouped, rotated: 8 },
+  { name: "norms of heads", steps: [[6], [1]], ...grouped, headNorms: true },
+  { name: "biases", steps: [[6], [3]], ...grouped, bias: true },
+  { name: "a window, in chunks", steps: [[9], [9], [1]], ...grouped, window: 5 },
+  { name: "a window of one token", steps: [[4]], ...grouped, window: 1 },
+  { name: "another scale", steps: [[8]], ...grouped, scale: 0.7 },
+  { name: "one key head", steps: [[8], [2]], D: 24, Hq: 3, Hkv: 1, Dh: 16, rotated: 16 },
+  {
+    name: "everything, sequences side by side",
+    steps: [
+      [17, 3],
+      [2, 1],
+      [0, 14],
+      [1, 1],
+    ],
+    ...{ D: 64, Hq: 4, Hkv: 2, Dh: 32, rotated: 32 },
+    ...{ headNorms: true, bias: true, window: 12 },
+  },
+];
+
+/** [begin, end) of the rows of a chunk among all rows of a step, and among those of its sequence. */
+interface Place extends Chunk {
+  readonly at: number;
+}
+
+describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
+  const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh), headNorms = false } = c;
+  const { stream } = context;
+  const random = new Random(D + c.steps.length);
+  const lengths = c.steps[0]!.map((_, row) => c.steps.reduce((total, step) => total + step[row]!, 0));
+  const weights = weightsOf(new BlockWeights(context, random, dtype), c, Math.max(...lengths));
+  const shape = { Hq, Hkv, Dh, scale, window, eps: 1e-3 };
+  const block = attentionBlock(
+    { numHeads: Hq, numKvHeads: Hkv, headDim: Dh, scale, window, ...(headNorms && { qkNormEps: shape.eps }) },
+    weights.device,
+  );
+  const inputs = lengths.map((length) => ({
+    x: random.normal(length * D, { dtype }),
+    residual: random.normal(length * D, { std: 0.25 }), // smaller than what is added: that sets the tolerance
+  }));
+  const expected = inputs.map(({ x }) => attention(x, weights.reference, shape));
+  const pages = new PageTable(lengths);
+  const kv = poisonedPages(stream, pages, { numKvHeads: Hkv, headDim: Dh, valueDim: Dh, dtype });
+
+  const done = lengths.map(() => 0);
+  for (const [index, step] of c.steps.entries()) {
+    const places = placesOf(step, done);
+    const T = step.reduce((total, count) => total + count, 0);
+    const rows = (of: (row: number) => Float64Array): Float64Array => gather(places, of, D);
+    const residual = context.tensor(
+      "f32",
+      [T, D],
+      rows((row) => inputs[row]!.residual),
+    );
+    const x = context.tensor(
+      dtype,
+      [T, D],
+      rows((row) => inputs[row]!.x),
+    );
+    block(stream, x, residual, stepInputs(stream, places, pages), kv);
+    const added = rows((row) => expected[row]!.out);
+    expectClose(
+      await context.read(residual),
+      sum(
+        rows((row) => inputs[row]!.residual),
+        added,
+      ),
+      {
+        ...{ dtype: "f32", shape: [T, D], intermediate: dtype, label: `step ${index}` },
+        ...{ reduction: Math.max(D, Hq * Dh, ...lengths), ops: 5 },
+      },
+    );
+  }
+  await expectCached(context, { pages, lengths, dtype, D, width: Hkv * Dh }, [
+    { label: "keys", tensor: kv.k, values: expected.map(({ keys }) => keys) },
+    { label: "values", tensor: kv.v, values: expected.map(({ values }) => values) },
+  ]);
+});
+
+/** The next tokens of each sequence; `done` goes on. Ids do not matter to attention. */
+function placesOf(step: readonly number[], done: number[]): Place[] {
+  let at = 0;
+  return step.flatMap((count, row) => {
+    if (count === 0) return [];
+    const place = { row, start: done[row]!, tokens: new Array<number>(count).fill(0), at };
+    done[row]! += count;
+    at += count;
+    return [place];
+  });
+}
+
+/** The rows of a step out of those of whole sequences. */
+function gather(places: readonly Place[], of: (row: number) => Float64Array, width: number): Float64Array {
+  const total = places.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const rows = new Float64Array(total * width);
+  for (const { row, start, tokens, at } of places)
+    rows.set(of(row).subarray(start * width, (start + tokens.length) * width), at * width);
+  return rows;
+}
+
+function weightsOf(weights: BlockWeights, c: AttentionCase, longest: number) {
+  const { D, Hq, Hkv, Dh, rotated, bias = false, headNorms = false } = c;
+  const [q, k, v] = [Hq, Hkv, Hkv].map((H) => weights.matrix(H * Dh, D, bias)) as [Matrix, Matrix, Matrix];
+  const output = weights.matrix(D, Hq * Dh, bias);
+  const [qNorm, kNorm] = [weights.vector(Dh, 1), weights.vector(Dh, 1)];
+  const options = { rotaryDim: rotated, theta: 100, maxLength: longest, maxPositionEmbeddings: longest };
+  const table = rotated > 0 ? Float64Array.from(ropeTable(options).table) : undefined;
+  const qkv = weights.stacked([q, k, v]);
+  return {
+    reference: {
+      ...{ q, k, v, output },
+      ...(headNorms && { qNorm: qNorm.values, kNorm: kNorm.values }),
+      ...(table && { angles: { table, R: rotated } }),
+    },
+    device: {
+      ...{ qkv: qkv.weight, qkvBias: qkv.bias },
+      ...{ output: weights.packed(output), outputBias: weights.biasOf(output) },
+      ...(headNorms && { qNorm: qNorm.tensor, kNorm: kNorm.tensor }),
+      ...(table && { ropeTable: weights.context.tensor("f32", [longest, rotated], table) }),
+    },
+  };
+}
+
+/** Compares the pages: what is expected in the slots of the sequences, NaN everywhere else. */
+async function expectCached(
+  context: OpContext,
+  c: { pages: PageTable; lengths: readonly number[]; dtype: FloatDType; D: number; width: number },
+  parts: readonly { label: string; tensor: Tensor; values: readonly Float64Array[] }[],
+): Promise<void> {
+  const { pages, lengths, dtype, D, width } = c;
+  for (const { label, tensor, values } of parts) {
+    const wanted = new Float64Array(tensor.numel).fill(NaN);
+    for (const [row, length] of lengths.entries()) {
+      for (let t = 0; t < length; t++)
+        wanted.set(values[row]!.subarray(t * width, (t + 1) * width), pages.slot(row, t) * width);
+    }
+    expectClose(await context.read(tensor), wanted, {
+      ...{ dtype, shape: [tensor.numel / width, width], intermediate: dtype, reduction: D, ops: 3, label },
+    });
+  }
+}

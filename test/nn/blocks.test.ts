@@ -1,0 +1,151 @@
+// Contract: every block of lib/nn adds to the residual stream what its composition in float64 adds, in every activation dtype: here
+// norms, feed-forward parts and mixtures of experts; attention.test.ts and decoder.test.ts have the others.
+import { expect } from "vitest";
+import type { FloatDType } from "../../lib/device/dtype.js";
+import { gatedMlpBlock, type MlpBlock, plainMlpBlock } from "../../lib/nn/mlp.js";
+import { moeBlock } from "../../lib/nn/moe.js";
+import { layerNormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
+import * as reference from "../reference/blocks.js";
+import { layerNorm } from "../reference/layerNorm.js";
+import { rmsNorm } from "../reference/rmsNorm.js";
+import { BlockWeights } from "../support/blockWeights.js";
+import { expectClose } from "../support/compare.js";
+import { describeOp, inEachDType, type OpContext } from "../support/devices.js";
+import { Random } from "../support/random.js";
+
+const norms = inEachDType([
+  { name: "rms norm", T: 3, D: 40, bias: false },
+  { name: "rms norm, one token", T: 1, D: 7, bias: false },
+  { name: "layer norm", T: 3, D: 40, bias: true },
+]);
+
+describeOp("norm blocks", norms, async (context, { T, D, bias, dtype }) => {
+  const random = new Random(T * D);
+  const weights = new BlockWeights(context, random, dtype);
+  const [weight, shift] = [weights.vector(D, 1), weights.vector(D)];
+  const x = random.normal(T * D, { std: 0.05 }); // small, so that eps counts
+  const config = { eps: 1e-3, dtype };
+  const block = bias
+    ? layerNormBlock(config, { weight: weight.tensor, bias: shift.tensor })
+    : rmsNormBlock(config, { weight: weight.tensor });
+  const out = block(context.stream, context.tensor("f32", [T, D], x));
+  expect(out.dtype).toBe(dtype);
+  const expected = bias
+    ? layerNorm(x, weight.values, shift.values, { T, D }, config)
+    : rmsNorm(x, weight.values, { T, D }, config).out;
+  expectClose(await context.read(out), expected, { dtype, shape: [T, D], reduction: D });
+});
+
+/** Runs a block on random x [T, D] over a residual stream that is not zero, and compares what that has become. */
+async function expectAdded(
+  context: OpContext,
+  random: Random,
+  block: MlpBlock,
+  expected: (x: Float64Array) => Float64Array,
+  {
+    T,
+    D,
+    dtype,
+    ops,
+    reduction,
+  }: { T: number; D: number; dtype: FloatDType; ops: number; reduction: number },
+): Promise<void> {
+  const x = random.normal(T * D, { dtype });
+  const before = random.normal(T * D, { std: 0.25 }); // smaller than what is added: that sets the tolerance
+  const residual = context.tensor("f32", [T, D], before);
+  block(context.stream, context.tensor(dtype, [T, D], x), residual);
+  expectClose(await context.read(residual), reference.sum(before, expected(x)), {
+    ...{ dtype: "f32", shape: [T, D], intermediate: dtype, reduction, ops },
+  });
+}
+
+const gated = inEachDType<{
+  T: number;
+  D: number;
+  F: number;
+  activation: reference.Activation;
+  bias: boolean;
+}>([
+  { name: "silu", T: 3, D: 24, F: 40, activation: "silu", bias: false },
+  { name: "silu, biases", T: 5, D: 40, F: 24, activation: "silu", bias: true },
+  { name: "gelu", T: 3, D: 24, F: 40, activation: { gelu: "none" }, bias: false },
+  { name: "gelu by tanh, biases", T: 2, D: 24, F: 40, activation: { gelu: "tanh" }, bias: true },
+  { name: "one token, whole pieces", T: 1, D: 64, F: 128, activation: "silu", bias: false },
+]);
+
+describeOp("gatedMlpBlock", gated, async (context, { T, D, F, activation, bias, dtype }) => {
+  const random = new Random(T * D + F);
+  const weights = new BlockWeights(context, random, dtype);
+  const { gate, up, down } = weights.gated(D, F, bias);
+  const gateUp = weights.stacked([gate, up]);
+  const block = gatedMlpBlock(
+    { activation },
+    {
+      ...{ gateUp: gateUp.weight, gateUpBias: gateUp.bias },
+      ...{ down: weights.packed(down), downBias: weights.biasOf(down) },
+    },
+  );
+  await expectAdded(context, random, block, (x) => reference.gatedMlp(x, { gate, up, down }, activation), {
+    ...{ T, D, dtype, ops: 3, reduction: Math.max(D, F) },
+  });
+});
+
+const plain = inEachDType<{ T: number; D: number; F: number; approximate: "tanh" | "none" }>([
+  { name: "erf", T: 3, D: 24, F: 40, approximate: "none" },
+  { name: "tanh", T: 4, D: 40, F: 96, approximate: "tanh" },
+]);
+
+describeOp("plainMlpBlock", plain, async (context, { T, D, F, approximate, dtype }) => {
+  const random = new Random(T * D + F);
+  const weights = new BlockWeights(context, random, dtype);
+  const [up, down] = [weights.matrix(F, D, true), weights.matrix(D, F, true)];
+  const block = plainMlpBlock(
+    { approximate },
+    {
+      ...{ up: weights.packed(up), upBias: weights.biasOf(up)! },
+      ...{ down: weights.packed(down), downBias: weights.biasOf(down)! },
+    },
+  );
+  await expectAdded(context, random, block, (x) => reference.plainMlp(x, { up, down }, approximate), {
+    ...{ T, D, dtype, ops: 3, reduction: Math.max(D, F) },
+  });
+});
+
+interface MoeCase {
+  readonly T: number;
+  readonly D: number;
+  readonly F: number;
+  readonly E: number;
+  readonly K: number;
+  readonly scores: "softmax" | "sigmoid";
+  readonly renormalize: boolean;
+}
+
+const sparse = inEachDType<MoeCase>([
+  { name: "top 2, renormalised", T: 6, D: 24, F: 20, E: 5, K: 2, scores: "softmax", renormalize: true },
+  { name: "top 3", T: 4, D: 24, F: 20, E: 6, K: 3, scores: "softmax", renormalize: false },
+  { name: "sigmoid", T: 4, D: 40, F: 24, E: 4, K: 2, scores: "sigmoid", renormalize: true },
+  { name: "one token, top 1", T: 1, D: 64, F: 64, E: 8, K: 1, scores: "softmax", renormalize: false },
+]);
+
+describeOp("moeBlock", sparse, async (context, { T, D, F, E, K, scores, renormalize, dtype }) => {
+  const random = new Random(T * D + E);
+  const weights = new BlockWeights(context, random, dtype);
+  const router = weights.matrix(E, D);
+  const experts = Array.from({ length: E }, () => weights.gated(D, F));
+  const block = moeBlock({ numExperts: E, topK: K, scores, renormalize }, weights.experts(router, experts));
+  const [seen, chosen]: [Int32Array[], Int32Array[]] = [[], []];
+  const observed: MlpBlock = (stream, x, residual) =>
+    block(stream, x, residual, (ids) => {
+      void context.readIntegers(ids).then((values) => seen.push(values));
+    });
+  const expected = (x: Float64Array): Float64Array => {
+    const result = reference.moe(x, { router, experts }, { K, scores, renormalize });
+    chosen.push(result.experts);
+    return result.out;
+  };
+  await expectAdded(context, random, observed, expected, {
+    ...{ T, D, dtype, ops: 4, reduction: Math.max(D, F) },
+  });
+  expect(seen).toEqual(chosen);
+});

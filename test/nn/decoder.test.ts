@@ -1,0 +1,101 @@
+// Contract: the decoder is what stands around its parts, as the same composition in float64: embeddings and positions, which norm
+// stands where, that all parts read and write one residual stream, the last norm, the head; and the observer hears of every layer.
+import { expect } from "vitest";
+import { decoder, type DecoderLayer } from "../../lib/nn/decoder.js";
+import { gatedMlpBlock } from "../../lib/nn/mlp.js";
+import { layerNormBlock, type NormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
+import { gatedMlp, product, sum } from "../reference/blocks.js";
+import { embedding } from "../reference/embedding.js";
+import { layerNorm } from "../reference/layerNorm.js";
+import { rmsNorm } from "../reference/rmsNorm.js";
+import { BlockWeights } from "../support/blockWeights.js";
+import { expectClose } from "../support/compare.js";
+import { describeOp, inEachDType } from "../support/devices.js";
+import { PageTable, stepInputs } from "../support/pagedSteps.js";
+import { Random } from "../support/random.js";
+
+const cases = inEachDType([
+  { name: "rms norms", tokens: [3, 0, 17, 5], isGpt: false },
+  { name: "layer norms and learned positions", tokens: [9, 9, 1], isGpt: true },
+]);
+
+const [V, D, F, eps] = [24, 40, 32, 1e-5];
+type Reference = (x: Float64Array) => Float64Array;
+
+function norm(
+  weights: BlockWeights,
+  hasBias: boolean,
+): { readonly block: NormBlock; readonly expected: Reference } {
+  const [weight, bias] = [weights.vector(D, 1), weights.vector(D)];
+  const config = { eps, dtype: weights.dtype };
+  const shape = (x: Float64Array) => ({ T: x.length / D, D });
+  return hasBias
+    ? {
+        block: layerNormBlock(config, { weight: weight.tensor, bias: bias.tensor }),
+        expected: (x) => layerNorm(x, weight.values, bias.values, shape(x), config),
+      }
+    : {
+        block: rmsNormBlock(config, { weight: weight.tensor }),
+        expected: (x) => rmsNorm(x, weight.values, shape(x), config).out,
+      };
+}
+
+/** A part that looks at no other token, in the place of attention as well: this is about the frame. */
+function part(weights: BlockWeights) {
+  const matrices = weights.gated(D, F);
+  const gateUp = weights.stacked([matrices.gate, matrices.up]).weight;
+  const down = weights.packed(matrices.down);
+  return {
+    block: gatedMlpBlock({ activation: "silu" }, { gateUp, down }),
+    expected: (x: Float64Array) => gatedMlp(x, matrices, "silu"),
+  };
+}
+
+describeOp("decoder", cases, async (context, { tokens, isGpt, dtype }) => {
+  const { stream } = context;
+  const T = tokens.length;
+  const weights = new BlockWeights(context, new Random(T), dtype);
+  const layers = [0, 1].map(() => ({
+    ...{ first: norm(weights, isGpt), attention: part(weights) },
+    ...{ second: norm(weights, isGpt), mlp: part(weights) },
+  }));
+  const [table, places] = [weights.table(V, D), weights.table(T, D)];
+  const [finalNorm, head] = [norm(weights, isGpt), weights.matrix(V, D)];
+  const { forward, logits } = decoder({
+    embedding: table.tensor,
+    positions: isGpt ? places.tensor : undefined,
+    layers: layers.map(({ first, attention, second, mlp }): DecoderLayer => ({
+      attentionNorm: first.block,
+      attention: (_, x, residual) => attention.block(stream, x, residual),
+      mlpNorm: second.block,
+      mlp: (_, x, residual, observe) => {
+        mlp.block(stream, x, residual);
+        observe?.(x);
+      },
+    })),
+    finalNorm: finalNorm.block,
+    head: weights.packed(head),
+  });
+
+  const inputs = stepInputs(stream, [{ row: 0, tokens, start: 0 }], new PageTable([T]));
+  const nothing = context.tensor("f32", [1], new Float64Array(1));
+  const cache = { layers: layers.map(() => ({ k: nothing, v: nothing })) };
+  const heard: number[] = [];
+  const hidden = forward(stream, inputs, cache, (layer) => heard.push(layer));
+  const scores = logits(stream, hidden);
+
+  let x: Float64Array = embedding(Int32Array.from(tokens), table.values, { V, D });
+  if (isGpt) x = sum(x, places.values);
+  for (const { first, attention, second, mlp } of layers) {
+    x = sum(x, attention.expected(first.expected(x)));
+    x = sum(x, mlp.expected(second.expected(x)));
+  }
+  const expected = finalNorm.expected(x);
+  const tolerance = { intermediate: dtype, reduction: D, ops: 4 * 4 + 2 } as const; // a norm and three more, four times
+  expect([hidden.dtype, scores.dtype, heard]).toEqual([dtype, "f32", [0, 1]]);
+  expectClose(await context.read(hidden), expected, { dtype, shape: [T, D], label: "hidden", ...tolerance });
+  expectClose(await context.read(scores), product(expected, head), {
+    ...{ dtype: "f32", shape: [T, V], label: "logits" },
+    ...tolerance,
+  });
+});

@@ -1,0 +1,91 @@
+/**
+ * Steps made by hand, for tests that run models and blocks without a scheduler: a page table whose pages are scattered, pages
+ * full of NaN, so that whoever reads a wrong one gives NaN, and the device arrays of a step.
+ */
+import { toBfloat16 } from "../../lib/device/dtype.js";
+import type { FloatDType } from "../../lib/device/dtype.js";
+import type { KvLayer, StepInputs } from "../../lib/nn/step.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
+
+const pageSize = 16;
+
+/** Some tokens of one sequence, the first of them at position `start`. */
+export interface Chunk {
+  /** Of the sequence, as `PageTable` counts them. */
+  readonly row: number;
+  readonly tokens: readonly number[];
+  readonly start: number;
+}
+
+/** Pages of every sequence: from a run of pages in an order that is not the natural one; page 0 belongs to nobody. */
+export class PageTable {
+  readonly count: number;
+  readonly shape: readonly [number, number];
+  readonly entries: number[];
+
+  constructor(lengths: readonly number[]) {
+    const pagesPerRow = lengths.map((length) => Math.ceil(length / pageSize));
+    const width = Math.max(...pagesPerRow);
+    const total = pagesPerRow.reduce((sum, pages) => sum + pages, 0);
+    this.count = total + 1;
+    this.shape = [lengths.length + 1, width];
+    this.entries = new Array<number>(this.shape[0] * width).fill(0);
+    let next = total;
+    for (let i = 0; i < width; i++) {
+      pagesPerRow.forEach((pages, row) => {
+        if (i < pages) this.entries[this.tableRow(row) * width + i] = next--;
+      });
+    }
+  }
+
+  /** Rows are not in order either; row 0 belongs to nobody. */
+  tableRow(row: number): number {
+    return this.shape[0] - 1 - row;
+  }
+
+  slot(row: number, position: number): number {
+    const page = this.entries[this.tableRow(row) * this.shape[1] + Math.floor(position / pageSize)]!;
+    return page * pageSize + (position % pageSize);
+  }
+}
+
+/** The step that runs these chunks side by side. */
+export function stepInputs(stream: Stream, chunks: readonly Chunk[], pages: PageTable): StepInputs {
+  const i32 = (values: readonly number[], shape: readonly number[] = [values.length]): Tensor =>
+    stream.fromArray("i32", shape, Int32Array.from(values));
+  const places = chunks.flatMap(({ row, tokens, start }) =>
+    tokens.map((_, i) => ({ position: start + i, slot: pages.slot(row, start + i) })),
+  );
+  const ends = chunks.map((_, b) => chunks.slice(0, b + 1).reduce((sum, c) => sum + c.tokens.length, 0));
+  return {
+    tokens: i32(chunks.flatMap(({ tokens }) => tokens)),
+    positions: i32(places.map(({ position }) => position)),
+    slots: i32(places.map(({ slot }) => slot)),
+    rows: i32(chunks.map(({ row }) => pages.tableRow(row))),
+    cuSeqlensQ: i32([0, ...ends]),
+    contextLens: i32(chunks.map(({ start, tokens }) => start + tokens.length)),
+    pageTable: i32(pages.entries, pages.shape),
+  };
+}
+
+/** @param shape of the model whose layer it is */
+export function poisonedPages(
+  stream: Stream,
+  pages: PageTable,
+  shape: {
+    readonly numKvHeads: number;
+    readonly headDim: number;
+    readonly valueDim: number;
+    readonly dtype: FloatDType;
+  },
+): KvLayer {
+  const { numKvHeads, headDim, valueDim, dtype } = shape;
+  const poisoned = (width: number): Tensor => {
+    const tensor = stream.device.empty(dtype, [pages.count, pageSize, numKvHeads, width]);
+    const values = new Float32Array(tensor.numel).fill(NaN);
+    tensor.write(stream, dtype === "f32" ? values : toBfloat16(values)); // these bits are NaN in f16, too
+    return tensor;
+  };
+  return { k: poisoned(headDim), v: poisoned(valueDim) };
+}
