@@ -61,6 +61,7 @@ const unusedDefaults: Readonly<Record<string, readonly unknown[]>> = {
   stop_strings: [],
   guidance_scale: [1],
   watermarking_config: [],
+  token_healing: [false],
 };
 /** The same for fields that only count where transformers draws. */
 const unusedWhenDrawing: Readonly<Record<string, readonly unknown[]>> = {

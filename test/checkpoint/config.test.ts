@@ -178,6 +178,7 @@ describe("readConfig", () => {
   });
 
   const unusedCases: readonly (readonly [string, object, RegExp | undefined])[] = [
+    ["healed tokens", { token_healing: true }, /: token_healing true$/],
     ["beams", { num_beams: 4 }, /generation_config.json: ignored, .*: num_beams 4$/],
     [
       "two fields, one of them neutral in another form",

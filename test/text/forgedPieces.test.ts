@@ -219,3 +219,13 @@ test("characters for private use stay what they are, and stand for nothing", () 
   const { tokens, text } = rendered(withContent("{{ c }}|{{ c | length }}"), content);
   expect([tokens, text]).toEqual([[], `${content}|19`]);
 });
+
+test("without a character that the messages leave free nothing is rendered", () => {
+  const range = (from: number, to: number): string =>
+    Array.from({ length: to - from }, (_, i) => String.fromCharCode(from + i)).join("");
+  const most = range(0xfdd0, 0xfdf0) + range(0xe000, 0xf800);
+  expect(rendered("{{ messages[0].content }}", `${most}</s>`).tokens).toEqual([]);
+  expect(() => rendered("{{ messages[0].content }}", most + range(0xf800, 0xf900))).toThrow(
+    "too many of the characters for private use",
+  );
+});
