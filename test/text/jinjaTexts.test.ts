@@ -147,6 +147,44 @@ describe("whole numbers that a number of JavaScript cannot hold", () => {
   });
 });
 
+describe("formats and division by floats", () => {
+  testTexts(variables, [
+    [
+      "{{ '%.3s|%5.2s|' % (e ~ 'c', e) }} {{ '{:.2}|{:5.2}|'.format(e, e) }} {{ '%e' % -0.0 }} {{ '{:e}'.format(-0.0) }}",
+      "a😀b|   a😀| a😀|a😀   | -0.000000e+00 -0.000000e+00",
+    ],
+    ["{{ '{0[k]} {0.k} {1[1]} {2[0]} {1[9]}|{2.k}|'.format({'k': 'v'}, [1, 2], 'ab') }}", "v v 2 a ||"],
+    [
+      "{{ 1 // 0.1 }} {{ 1 % 0.1 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 % -3 }} {{ -7.5 // 2 }} {{ 7.5 % -2 }} {{ 5.5 // 1.1 }} {{ 1234567.891 % 1e-7 }} {{ 0.3 // 0.1 }} {{ -1 % 3.0 }}",
+      "9.0 0.09999999999999995 -4 2 -2 -4.0 -0.5 4.0 1.1733381807150502e-10 2.0 2.0",
+    ],
+    [
+      "{{ '{:n} {:n} {:,} {:_} {:,.2f} {:.1%}'.format(1.0, 5, 1234567, 1234567, 12345.678, 0.5) }}",
+      "1 5 1,234,567 1_234_567 12,345.68 50.0%",
+    ],
+    ["{{ '{:5}|{:<5}|{:s}'.format('ab', 1, 'x') }}", "ab   |1    |x"],
+    ["{{ '%c%c' % (97, 'b') }}", "ab"],
+  ]);
+  testRefusals(variables, [
+    ["{{ '{:5}'.format(none) }}", "format: '5' of a NoneType: expected a str or a number"],
+    ["{{ '{:>9}'.format(xs) }}", "of a list: expected a str or a number"],
+    ["{{ '{:d}'.format('a') }}", "of a str: unknown format code 'd'"],
+    ["{{ '{:+}'.format('a') }}", "of a str: for numbers only"],
+    ["{{ '{:.2}'.format(5) }}", "of a int: whole numbers have no precision"],
+    ["{{ '{:s}'.format(5) }}", "of a int: unknown format code 's'"],
+    ["{{ '{:#.2f}'.format(5.0) }}", "# is not known here"],
+    ["{{ '{:012,}'.format(5) }}", "groups of zeros in front are not known here"],
+    ["{{ '{:_x}'.format(500000) }}", "'_' with 'x' is not known here"],
+    ["{{ '{1}'.format(5) }}", "there is no argument '1'"],
+    ["{{ '{0.k.x}'.format({}) }}", "'0.k.x' is undefined"],
+    ["{{ '%#g' % 1.5 }}", "%#g: # is not known here"],
+    ["{{ '%x' % 1.0 }}", "an integer is required, not float"],
+    ["{{ '%c' % 'ab' }}", "%c format: a real number is required, not str"],
+    ["{{ '%c' % 97.0 }}", "%c format"],
+    ["{{ '%a' % 'x' }}", "use %r"],
+  ]);
+});
+
 describe("values of another type than is usual", () => {
   testTexts(variables, [
     [
@@ -214,7 +252,7 @@ testRefusals(variables, [
   ["{{ 1.7e308|round(-308) }}", "too large for a float"],
   ["{{ 1.5|round(400, 'ceil') }}", "too large for a float"],
   ["{{ '%x' % 1.5 }}", "an integer is required"],
-  ["{{ '{:d}'.format(1.5) }}", "Unknown format code 'd'"],
+  ["{{ '{:d}'.format(1.5) }}", "of a float: unknown format code 'd'"],
   ["{{ xs.count }}", "the text of the function count is an address"],
   ["{{ 'a&unknown;'|striptags }}", "the entity &unknown; is not known"],
   ["{{ 'a'|wordwrap(0) }}", "width: expected at least 1"],

@@ -119,6 +119,19 @@ function arithmetic(operator: string, left: Value, right: Value): Value | undefi
   return result;
 }
 
+/** With the sign of the divisor, and exact, as C's fmod is. */
+function remainder(a: number, b: number): number {
+  const rest = a % b;
+  return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
+}
+
+/** By what the remainder leaves: 1 // 0.1 is 9. */
+function floorDivide(a: number, b: number): number {
+  const quotient = (a - remainder(a, b)) / b;
+  const whole = Math.floor(quotient);
+  return quotient - whole > 0.5 ? whole + 1 : whole;
+}
+
 function calculate(operator: string, a: number, b: number): number | undefined {
   switch (operator) {
     case "+":
@@ -130,9 +143,9 @@ function calculate(operator: string, a: number, b: number): number | undefined {
     case "/":
       return a / b;
     case "//":
-      return Math.floor(a / b);
+      return floorDivide(a, b);
     case "%":
-      return a - b * Math.floor(a / b);
+      return remainder(a, b);
     case "**":
       return a ** b;
     default:

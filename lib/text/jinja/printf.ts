@@ -1,10 +1,12 @@
 /** Python's two ways to put values into a text: `"%s" % value` and `"{}".format(value)`. */
 import { type Budget, TextBuilder } from "./budget.js";
+import { readSpec } from "./formatSpec.js";
 import { roundFloat } from "./rounding.js";
 import { floatText, intText, parseIntText, reprOf, textOf } from "./text.js";
 import {
   type Arguments,
   characterCount,
+  characters,
   Float,
   isDict,
   isList,
@@ -13,6 +15,7 @@ import {
   TemplateError,
   Tuple,
   typeName,
+  Undefined,
   type Value,
 } from "./values.js";
 
@@ -71,10 +74,11 @@ function percentText(
   budget: Budget,
 ): string {
   if (kind === "s" || kind === "r" || kind === "a") {
+    if (kind === "a") throw new TemplateError("%a format: use %r");
     const text = kind === "s" ? textOf(value, budget) : reprOf(value, budget);
-    return precision === undefined ? text : text.slice(0, precision);
+    return firstCharacters(text, precision, budget);
   }
-  if (kind === "c" && typeof value === "string") return value;
+  if (kind === "c" && typeof value === "string" && characterCount(value) === 1) return value;
   if (typeof value === "bigint" && "diu".includes(kind)) {
     return withSign(padDigits(intText(value), precision ?? 0), flags);
   }
@@ -83,14 +87,26 @@ function percentText(
     throw new TemplateError(`%${kind} format: a real number is required, not ${typeName(value)}`);
   }
   if (kind === "c") {
-    if (Number.isInteger(number) && number >= 0 && number <= 0x10ffff) {
+    if (!(value instanceof Float) && number >= 0 && number <= 0x10ffff) {
       const character = String.fromCodePoint(number);
       return budget.paint?.paint(character) ?? character; // nobody knows who wrote the number
     }
     throw new TemplateError("%c format: the code of a character is an integer below 0x110000");
   }
+  if (value instanceof Float && "xXo".includes(kind)) {
+    throw new TemplateError(`%${kind} format: an integer is required, not float`);
+  }
+  if (flags.includes("#") && "eEfFgG".includes(kind))
+    throw new TemplateError(`%#${kind}: # is not known here`);
   const text = numberText(kind, number, precision ?? 6, precision ?? 0, budget);
   return withSign(flags.includes("#") ? prefixed(kind, text) : text, flags);
+}
+
+/** So many characters of a text; all if no number says it. */
+function firstCharacters(text: string, count: number | undefined, budget: Budget): string {
+  if (count === undefined) return text;
+  budget.items(text.length);
+  return characters(text).slice(0, count).join("");
 }
 
 function numberText(kind: string, number: number, precision: number, digits: number, budget: Budget): string {
@@ -140,9 +156,10 @@ function fixedText(number: number, digits: number): string {
 function exponentText(number: number, digits: number): string {
   if (!Number.isFinite(number)) return floatText(number);
   const exponent = number === 0 ? 0 : Number(number.toExponential().split("e")[1]);
-  return roundFloat(number, digits - exponent)
+  const text = roundFloat(number, digits - exponent)
     .toExponential(digits)
     .replace(/e([+-])(\d)$/, "e$10$2");
+  return Object.is(number, -0) ? `-${text}` : text;
 }
 
 /**
@@ -191,9 +208,6 @@ export function pad(text: string, width: number, side: string, fill: string, bud
 }
 
 const replacement = /\{\{|\}\}|\{(?<path>[^{}!:]*)(?:!(?<conversion>[rsa]))?(?::(?<spec>[^{}]*))?\}|[{}]/g;
-const specification =
-  /^(?:(?<fill>.)?(?<side>[<>^=]))?(?<flags>[-+ #0]*)(?<width>\d*)(?<comma>[,_]?)(?:\.(?<precision>\d+))?(?<kind>[a-zA-Z%]?)$/su;
-
 /** `format.format(...)`; fields are positions, names, and indices of them. @throws TemplateError */
 export function braceFormat(format: string, { positional, named }: Arguments, budget: Budget): string {
   let next = 0;
@@ -201,11 +215,14 @@ export function braceFormat(format: string, { positional, named }: Arguments, bu
     const [first = "", ...rest] = path.split(/[.[\]]+/).filter((part, i) => i === 0 || part !== "");
     const name = first === "" ? String(next++) : first;
     let value = parseIntText(name) === undefined ? named.get(name) : positional[Number(name)];
+    if (value === undefined) throw new TemplateError(`format: there is no argument '${name}'`);
     for (const part of rest) {
-      if (value === undefined) break;
-      value = isDict(value) ? value.get(part) : sequenceOf(value)?.[Number(part)];
+      if (value instanceof Undefined) throw new TemplateError(value.hint);
+      const items: readonly Value[] | undefined =
+        typeof value === "string" ? characters(value) : sequenceOf(value);
+      const item: Value | undefined = isDict(value) ? value.get(part) : items?.[Number(part)];
+      value = item ?? (item === null ? null : new Undefined(`format: '${path}' is undefined`));
     }
-    if (value === undefined) throw new TemplateError(`format: there is no argument '${path || name}'`);
     return value;
   };
   const out = new TextBuilder(budget);
@@ -227,22 +244,16 @@ export function braceFormat(format: string, { positional, named }: Arguments, bu
 
 function braceText(value: Value, spec: string, budget: Budget): string {
   if (spec === "") return textOf(value, budget);
-  const groups = specification.exec(spec)?.groups;
-  if (!groups) throw new TemplateError(`format: invalid format specifier '${spec}'`);
-  const { fill, side, flags = "", width, comma, precision, kind = "" } = groups;
+  const { fill, side, flags, width, comma, digits, kind } = readSpec(value, spec);
   const number = numberOf(value);
-  const digits = precision === undefined ? undefined : Number(precision);
   let text: string;
-  if (number === undefined || kind === "s") {
-    text = textOf(value, budget).slice(0, digits ?? undefined);
+  if (number === undefined) {
+    text = firstCharacters(textOf(value, budget), digits, budget);
   } else if (kind === "%") {
     text = withSign(numberText("f", number * 100, digits ?? 6, 0, budget), flags) + "%";
   } else {
     const usual = value instanceof Float ? (digits === undefined ? "" : "g") : "d";
-    const letter = kind === "" || kind === "n" ? usual : kind;
-    if (value instanceof Float && "dbxXo".includes(letter) && letter !== "") {
-      throw new TemplateError(`format: Unknown format code '${letter}' for object of type 'float'`);
-    }
+    const letter = kind === "n" && value instanceof Float ? "g" : kind === "" || kind === "n" ? usual : kind;
     if (kind === "" && digits !== undefined && value instanceof Float) {
       budget.string(digits);
       text = generalText(number, Math.min(Math.max(digits, 1), 100), Math.max(digits, 1) - 1);
@@ -255,7 +266,7 @@ function braceText(value: Value, spec: string, budget: Budget): string {
   const isNumber = number !== undefined || typeof value === "bigint";
   const zero = flags.includes("0") && fill === undefined ? "0" : (fill ?? " ");
   const usualSide = isNumber ? (zero === "0" && flags.includes("0") ? "=" : ">") : "<";
-  return pad(text, Number(width ?? 0), side ?? usualSide, zero, budget);
+  return pad(text, width, side ?? usualSide, zero, budget);
 }
 
 function grouped(digits: string, comma: string): string {
