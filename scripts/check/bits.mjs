@@ -15,7 +15,7 @@ const { values, positionals } = parseArgs({
   options: { write: { type: "boolean", default: false } },
   allowPositionals: true,
 });
-const tests = ["test/ops", "test/models", "test/llm/golden.test.ts"];
+const tests = ["test/ops", "test/nn", "test/models", "test/llm/golden.test.ts"];
 const require = createRequire(import.meta.url);
 const vitest = path.join(path.dirname(require.resolve("vitest/package.json")), "vitest.mjs");
 

@@ -83,7 +83,8 @@ export async function runTable(table, cases, addon, folder) {
   const outcome = await execute(
     process.execPath,
     [vitest, "run", table, "--bail=1", ...reporters, "-t", cases],
-    { WARPLOOP_BINARY: addon, NO_COLOR: "1" },
+    // The bits on record (test/support/bits.ts) would tell of any change: the cases themselves have to find it.
+    { WARPLOOP_BINARY: addon, NO_COLOR: "1", WARPLOOP_BITS: folder },
     runSeconds,
   );
   return { ...outcome, passed: existsSync(report) ? passedTests(report) : [] }; // none: it has crashed
