@@ -69,7 +69,7 @@ async function decodeStep(folder: string, sequences: number, temperature: number
   try {
     const stream = device.createStream();
     const model = await loadModel(folder, { stream, dtype: "bf16" });
-    const capacity = planCapacity(resolveOptions({ maxSequences: sequences }), model.shape, device);
+    const capacity = planCapacity(resolveOptions({ maxSequences: sequences }), model, device);
     const runner = new ModelRunner(model, stream, capacity);
     const scheduler = new Scheduler(capacity);
     for (let i = 0; i < sequences; i++) {

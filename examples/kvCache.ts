@@ -4,8 +4,9 @@
  * runs the whole text again. Then the size of the cache with 12, 4 and 1 key-value heads: MHA, GQA and MQA.
  */
 import { randomCheckpoint } from "../bench/support/randomCheckpoint.js";
-import { kvPageBytes } from "../lib/llm/engineOptions.js";
 import { LLM } from "../lib/index.js";
+import { attentionState } from "../lib/nn/attention.js";
+import { stateLayout } from "../lib/nn/state.js";
 import { readArguments } from "./arguments.js";
 import { drawCharts, printTable } from "./plot.js";
 
@@ -15,7 +16,7 @@ const [prompt, numTokens] = [[464, 1263, 318, 257], 200];
 console.error("Random weights of GPT-2: 250 MB, written once and kept in bench/output/checkpoints ...");
 const checkpoint = randomCheckpoint("gpt2-124m");
 await using llm = await LLM.load(checkpoint, { maxSequences: 1, prefixCache: false });
-const { architecture, dtype, numLayers, numHeads, maxPositions } = llm.shape;
+const { architecture, dtype, numLayers, numHeads, headDim, maxPositions } = llm.shape;
 console.log(`${architecture}, ${numLayers} layers, ${numHeads} heads, ${dtype}: ${numTokens} tokens\n`);
 
 async function* withCache(maxTokens: number) {
@@ -50,7 +51,8 @@ const same = cached.ids.every((id, i) => id === recomputed.ids[i]) ? "the same" 
 console.log(`${(recomputed.seconds / cached.seconds).toFixed(1)} times as fast; the tokens are ${same}\n`);
 
 const sizes = Object.entries({ MHA: 12, GQA: 4, MQA: 1 }).map(([attention, numKvHeads]) => {
-  const bytesPerToken = kvPageBytes({ ...llm.shape, numKvHeads }, 16) / 16; // a page of 16 tokens, as the engine counts
+  const layers = Array(numLayers).fill(attentionState({ numKvHeads, headDim, dtype }));
+  const bytesPerToken = stateLayout(layers, 16).blockBytes / 16; // a page of 16 tokens, as the engine counts
   return { attention, numKvHeads, bytesPerToken, contextMB: (bytesPerToken * maxPositions) / 1e6 };
 });
 printTable(sizes);

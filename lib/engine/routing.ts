@@ -5,7 +5,8 @@
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
-import type { KvCache, Model, StepInputs } from "../models/model.js";
+import type { Model, ModelState, StepInputs } from "../models/model.js";
+import { allocateState } from "../nn/state.js";
 
 const pageSize = 16;
 
@@ -28,36 +29,24 @@ export async function traceRouting(
     const message = `tokenIds: ${length} tokens are longer than the context of ${maxPositions}`;
     throw new ArgumentRangeError(message, "ERR_CONTEXT_LENGTH");
   }
-  const owned: Tensor[] = [];
   const parts = Array.from({ length: numLayers }, (): Int32Array[] => []);
-  try {
-    const cache = ownPages(model, stream, Math.ceil(length / pageSize), owned);
-    for (let start = 0; start < length; start += chunkTokens) {
-      const end = Math.min(start + chunkTokens, length);
-      const chunk = await runChunk(model, stream, cache, { ids: tokenIds.slice(start, end), start });
-      for (const { layer, experts } of chunk) parts[layer]!.push(experts);
-    }
-  } finally {
-    for (const tensor of owned) tensor.dispose();
+  using state = allocateState(stream.device, model.state, {
+    numPages: Math.ceil(length / pageSize),
+    pageSize,
+  });
+  for (let start = 0; start < length; start += chunkTokens) {
+    const end = Math.min(start + chunkTokens, length);
+    const chunk = await runChunk(model, stream, state, { ids: tokenIds.slice(start, end), start });
+    for (const { layer, experts } of chunk) parts[layer]!.push(experts);
   }
   return parts.map((chunks) => Int32Array.from(chunks.flatMap((chunk) => [...chunk])));
-}
-
-function ownPages(model: Model, stream: Stream, numPages: number, owned: Tensor[]): KvCache {
-  const { numLayers, numKvHeads, headDim, valueDim, dtype } = model.shape;
-  const pages = (width: number): Tensor => {
-    const tensor = stream.device.empty(dtype, [numPages, pageSize, numKvHeads, width]);
-    owned.push(tensor);
-    return tensor;
-  };
-  return { layers: Array.from({ length: numLayers }, () => ({ k: pages(headDim), v: pages(valueDim) })) };
 }
 
 /** Runs the tokens at positions `start` and up of one sequence, whose page i is page i of the cache. */
 async function runChunk(
   model: Model,
   stream: Stream,
-  cache: KvCache,
+  state: ModelState,
   { ids, start }: { readonly ids: readonly number[]; readonly start: number },
 ): Promise<{ readonly layer: number; readonly experts: Int32Array }[]> {
   const reads: Promise<{ readonly layer: number; readonly experts: Int32Array }>[] = [];
@@ -76,7 +65,7 @@ async function runChunk(
       contextLens: i32([end]),
       pageTable: i32(Array.from({ length: Math.ceil(end / pageSize) }, (_, page) => page)).reshape([1, -1]),
     };
-    model.forward(stream, inputs, cache, (layer, experts) => {
+    model.forward(stream, inputs, state, (layer, experts) => {
       reads.push(experts.read(stream).then((values) => ({ layer, experts: values as Int32Array })));
     });
   }

@@ -13,7 +13,8 @@ import type { DType, HostArray } from "../device/dtype.js";
 import type { Graph } from "../device/graph.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import type { KvCache, Model, StepInputs } from "../models/model.js";
+import type { Model, ModelState, StepInputs } from "../models/model.js";
+import { allocateState } from "../nn/state.js";
 import { argmax } from "../ops/argmax.js";
 import { embedding } from "../ops/embedding.js";
 import { sample } from "../ops/sample.js";
@@ -72,7 +73,7 @@ interface SampleTensors {
 export class ModelRunner {
   readonly #model: Model;
   readonly #stream: Stream;
-  readonly #cache: KvCache;
+  readonly #state: ModelState;
   readonly #tokenPool: Tensor;
   readonly #pageTable: Tensor;
   /** Where captured graphs find the arrays of their step, and leave the logits. */
@@ -81,7 +82,7 @@ export class ModelRunner {
   readonly #batchSizes: readonly number[];
   readonly #graphs = new Map<number, Graph>();
   readonly #logprobs: LogprobReader;
-  readonly #owned: Tensor[] = [];
+  readonly #owned: { dispose(): void }[] = [];
 
   /** @throws OutOfMemoryError; what was allocated until then is released */
   constructor(model: Model, stream: Stream, options: RunnerOptions) {
@@ -89,20 +90,15 @@ export class ModelRunner {
     this.#model = model;
     this.#stream = stream;
     this.#batchSizes = options.graphs ? paddedBatchSizes(maxSequences) : [];
-    const { numLayers, numKvHeads, headDim, valueDim, dtype, vocabSize } = model.shape;
     try {
-      this.#cache = {
-        layers: Array.from({ length: numLayers }, () => ({
-          k: this.#own(dtype, [numPages, pageSize, numKvHeads, headDim]),
-          v: this.#own(dtype, [numPages, pageSize, numKvHeads, valueDim]),
-        })),
-      };
+      this.#state = allocateState(stream.device, model.state, { numPages, pageSize });
+      this.#owned.push(this.#state);
       const pagesPerRow = Math.ceil(maxModelLen / pageSize);
       this.#tokenPool = this.#own("i32", [maxSequences + 1, maxModelLen]);
       this.#pageTable = this.#own("i32", [maxSequences + 1, pagesPerRow]);
       const largest = this.#batchSizes.at(-1) ?? 1;
       this.#decodePlan = this.#own("i32", [decodeLayout(largest).length]);
-      this.#decodeLogits = this.#own("f32", [largest, vocabSize]);
+      this.#decodeLogits = this.#own("f32", [largest, model.shape.vocabSize]);
     } catch (error) {
       this.#release();
       throw error;
@@ -203,7 +199,7 @@ export class ModelRunner {
       contextLens: field("contextLens"),
       pageTable: this.#pageTable,
     };
-    return this.#model.forward(stream, inputs, this.#cache);
+    return this.#model.forward(stream, inputs, this.#state);
   }
 
   #sample(
@@ -240,7 +236,7 @@ export class ModelRunner {
   }
 
   #release(): void {
-    for (const tensor of this.#owned) tensor.dispose();
+    for (const owned of this.#owned) owned.dispose();
     this.#owned.length = 0;
   }
 }

@@ -2,10 +2,10 @@
 import os from "node:os";
 import { checkBoolean, describe, readOptions } from "../arguments.js";
 import { checkDeviceName, type Device, type DeviceName, maxThreads } from "../device/device.js";
-import { byteLength } from "../device/dtype.js";
 import type { RunnerOptions } from "../engine/runner.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
-import type { ModelShape } from "../models/model.js";
+import type { Model } from "../models/model.js";
+import { stateLayout } from "../nn/state.js";
 import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
 import { checkChoice, checkNumber, checkSignal } from "./validate.js";
 
@@ -124,23 +124,17 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
   };
 }
 
-/** Bytes of one KV page over all layers. */
-export function kvPageBytes(shape: ModelShape, pageSize: number): number {
-  const perToken = shape.numKvHeads * (shape.headDim + shape.valueDim);
-  return shape.numLayers * byteLength(shape.dtype, pageSize * perToken);
-}
-
 /**
  * Sizes the KV pool and the rest of the engine for a model that is loaded on a device.
  * @throws CapacityError when the budget does not hold the dummy page and the pages of two tokens
  */
 export function planCapacity(
   options: ResolvedOptions,
-  shape: ModelShape,
+  { shape, state }: Pick<Model, "shape" | "state">,
   device: Device,
 ): RunnerOptions & SchedulerOptions {
   const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
-  const pageBytes = kvPageBytes(shape, pageSize);
+  const pageBytes = stateLayout(state, pageSize).blockBytes;
   const wanted = maxSequences * Math.ceil(shape.maxPositions / pageSize) + 1; // and the dummy page
   const budget = options.kvCacheBytes ?? defaultKvBytes(device);
   const numPages = Math.min(wanted, Math.floor(budget / pageBytes));

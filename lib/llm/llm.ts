@@ -84,7 +84,7 @@ export class LLM {
       const stream = device.createStream();
       const model = await loadModel(folder, { stream, dtype, description, onProgress, signal });
       signal?.throwIfAborted(); // the last report of progress may have aborted
-      const capacity = planCapacity(resolved, model.shape, device);
+      const capacity = planCapacity(resolved, model, device);
       const runner = new ModelRunner(model, stream, capacity);
       const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });
       const context = {

@@ -141,7 +141,7 @@ function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContex
   const layers = scales.map((scale, layer): DecoderLayer => ({
     attentionNorm: norm("attentionNorm", layer),
     attention: attentionBlock(
-      { numHeads, numKvHeads: numHeads, headDim, scale, window: 0 },
+      { numHeads, numKvHeads: numHeads, headDim, dtype, scale, window: 0 },
       {
         qkv: weights.linear("qkv", layer),
         qkvBias: weights.vector("qkvBias", layer),

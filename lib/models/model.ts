@@ -6,11 +6,13 @@ import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import type { Decoder, LayerExpertsObserver } from "../nn/decoder.js";
-import type { KvCache, StepInputs } from "../nn/step.js";
+import type { ModelState, StateSpec } from "../nn/state.js";
+import type { StepInputs } from "../nn/step.js";
 import type { ModelWeights, ModelWeightTable } from "../weights/modelWeights.js";
 
 export type { LayerExpertsObserver } from "../nn/decoder.js";
-export type { KvCache, KvLayer, StepInputs } from "../nn/step.js";
+export type { ModelState } from "../nn/state.js";
+export type { StepInputs } from "../nn/step.js";
 
 /** What the checkpoint says about the model. */
 export interface ArchitectureShape {
@@ -46,13 +48,15 @@ export interface ModelShape extends ArchitectureShape {
  */
 export interface Model {
   readonly shape: ModelShape;
+  /** By layer: what it keeps between steps (`allocateState` makes room for it). */
+  readonly state: readonly StateSpec[];
   /**
-   * Runs the tokens of a step and stores their keys and values in the cache.
+   * Runs the tokens of a step and stores what they leave behind in the state.
    *
    * @param observe for every layer with experts: the experts of each token
    * @returns hidden states after the last norm, [T, D] in `shape.dtype`
    */
-  forward(stream: Stream, inputs: StepInputs, cache: KvCache, observe?: LayerExpertsObserver): Tensor;
+  forward(stream: Stream, inputs: StepInputs, state: ModelState, observe?: LayerExpertsObserver): Tensor;
   /**
    * @param hidden [N, D]: rows of what `forward` returned
    * @param out [N, V] f32, where to write; for graphs, whose results must outlive the step's temporaries

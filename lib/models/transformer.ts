@@ -207,7 +207,7 @@ async function build(
   const layers = config.windows.map((window, layer): DecoderLayer => ({
     attentionNorm: norm("attentionNorm", layer),
     attention: attentionBlock(
-      { numHeads, numKvHeads, headDim, scale: headDim ** -0.5, window, qkNormEps: eps },
+      { numHeads, numKvHeads, headDim, dtype, scale: headDim ** -0.5, window, qkNormEps: eps },
       {
         qkv: weights.linear("qkv", layer),
         qkvBias: weights.optionalVector("qkvBias", layer),

@@ -2,6 +2,7 @@
  * Self-attention over paged keys and values: multi-head, grouped-query or multi-query, with or without rotary positions,
  * per-head norms and a sliding window.
  */
+import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { kvStore } from "../ops/kvStore.js";
@@ -10,13 +11,16 @@ import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import { rope } from "../ops/rope.js";
-import type { KvLayer, StepInputs } from "./step.js";
+import type { LayerState, StateSpec } from "./state.js";
+import type { StepInputs } from "./step.js";
 
 export interface AttentionConfig {
   readonly numHeads: number;
   /** A divisor of numHeads; query head h reads key head floor(h * Hkv / Hq). */
   readonly numKvHeads: number;
   readonly headDim: number;
+  /** Of activations, and of the keys and values that are kept. */
+  readonly dtype: FloatDType;
   /** Factor on the products of queries and keys. */
   readonly scale: number;
   /** Keys that a query sees, itself included; 0 is all. */
@@ -42,14 +46,30 @@ export interface AttentionWeights {
   readonly outputBias?: Tensor | undefined;
 }
 
-/** Reads x [T, D] in the activation dtype and adds its result to `residual` [T, D] f32. Stores the keys and values of x. */
-export type AttentionBlock = (
-  stream: Stream,
-  x: Tensor,
-  residual: Tensor,
-  inputs: StepInputs,
-  kv: KvLayer,
-) => void;
+/** The pages of one layer. */
+interface KvPages extends LayerState {
+  /** [P, Ps, Hkv, Dh] */
+  readonly k: Tensor;
+  /** [P, Ps, Hkv, Dh] */
+  readonly v: Tensor;
+}
+
+export interface AttentionBlock {
+  /** What it keeps of each token. */
+  readonly state: StateSpec;
+  /** Reads x [T, D] in the activation dtype and adds its result to `residual` [T, D] f32. Stores the keys and values of x. */
+  run(stream: Stream, x: Tensor, residual: Tensor, inputs: StepInputs, state: LayerState): void;
+}
+
+/** Keys and values of every token, as the block keeps them. */
+export function attentionState({
+  numKvHeads,
+  headDim,
+  dtype,
+}: Pick<AttentionConfig, "numKvHeads" | "headDim" | "dtype">): StateSpec {
+  const heads = { dtype, shape: [numKvHeads, headDim] };
+  return { k: heads, v: heads };
+}
 
 export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): AttentionBlock {
   const { numHeads, numKvHeads, headDim, scale, window, qkNormEps = 1e-6 } = config;
@@ -57,7 +77,8 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
   const queries = numHeads * headDim;
   const keys = numKvHeads * headDim;
 
-  return (stream, x, residual, inputs, kv) => {
+  const run: AttentionBlock["run"] = (stream, x, residual, inputs, state) => {
+    const kv = state as KvPages;
     const { positions, slots, pageTable, rows, cuSeqlensQ, contextLens } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });
     const q = qkv.slice(1, 0, queries).splitLast(numHeads, headDim); // [T, Hq, Dh]
@@ -75,4 +96,5 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     linear(stream, mixed, weights.output, { bias: weights.outputBias, residual, out: residual });
   };
+  return { state: attentionState(config), run };
 }

@@ -11,7 +11,8 @@ import type { LinearWeight } from "../ops/packLinear.js";
 import type { AttentionBlock } from "./attention.js";
 import type { MlpBlock } from "./mlp.js";
 import type { NormBlock } from "./norm.js";
-import type { KvCache, StepInputs } from "./step.js";
+import type { ModelState, StateSpec } from "./state.js";
+import type { StepInputs } from "./step.js";
 
 export interface DecoderLayer {
   readonly attentionNorm: NormBlock;
@@ -35,8 +36,10 @@ export interface DecoderParts {
 export type LayerExpertsObserver = (layer: number, experts: Tensor) => void;
 
 export interface Decoder {
+  /** By layer: what it keeps between steps. */
+  readonly state: readonly StateSpec[];
   /** @returns [T, D], after the last norm, in the activation dtype */
-  forward(stream: Stream, inputs: StepInputs, cache: KvCache, observe?: LayerExpertsObserver): Tensor;
+  forward(stream: Stream, inputs: StepInputs, state: ModelState, observe?: LayerExpertsObserver): Tensor;
   /**
    * @param out [N, V] f32, where to write; for graphs, whose results must outlive the step's temporaries
    * @returns [N, V] f32
@@ -47,12 +50,12 @@ export interface Decoder {
 export function decoder(parts: DecoderParts): Decoder {
   const { layers, finalNorm, head } = parts;
   return {
-    forward(stream, inputs, cache, observe) {
+    state: layers.map(({ attention }) => attention.state),
+    forward(stream, inputs, state, observe) {
       const x = embedTokens(stream, inputs, parts); // [T, D], the residual stream
       layers.forEach((layer, index) => {
         using _temporaries = stream.scope(); // every layer reuses the memory of the one before
-        const kv = cache.layers[index]!;
-        layer.attention(stream, layer.attentionNorm(stream, x), x, inputs, kv);
+        layer.attention.run(stream, layer.attentionNorm(stream, x), x, inputs, state.layers[index]!);
         layer.mlp(stream, layer.mlpNorm(stream, x), x, observe && ((experts) => observe(index, experts)));
       });
       return finalNorm(stream, x);

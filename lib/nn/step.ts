@@ -21,16 +21,3 @@ export interface StepInputs {
   /** [R, Pmax] pages of each row, in order of position */
   readonly pageTable: Tensor;
 }
-
-/** The pages of one layer, of the activation dtype. */
-export interface KvLayer {
-  /** [P, Ps, Hkv, Dh] */
-  readonly k: Tensor;
-  /** [P, Ps, Hkv, Dv] */
-  readonly v: Tensor;
-}
-
-/** The pages of all layers; owned by whoever runs the model. */
-export interface KvCache {
-  readonly layers: readonly KvLayer[];
-}

@@ -18,7 +18,7 @@ export const rooms = {
   "text/jinja": [],
   text: ["checkpoint", "device/native.js", "text/jinja"],
   schedule: [], // pure: no device
-  engine: ["device", "ops", "models", "schedule"],
+  engine: ["device", "ops", "nn", "models", "schedule"],
   llm: ["checkpoint", "device", "weights", "nn", "models", "text", "schedule", "engine"],
 };
 

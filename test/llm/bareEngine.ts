@@ -44,7 +44,7 @@ export class BareEngine {
     const device = openTestDevice(resolved.threads === undefined ? {} : { threads: resolved.threads });
     const stream = device.createStream();
     const model = await loadModel(folder, { stream, dtype, contextLength });
-    const planned = planCapacity(resolved, model.shape, device);
+    const planned = planCapacity(resolved, model, device);
     const maxModelLen = Math.min(planned.maxModelLen, pages * planned.pageSize);
     const capacity = { ...planned, numPages: pages + 1, maxModelLen };
     const runner = new ModelRunner(model, stream, capacity);

@@ -2,13 +2,15 @@
 // beside others, and it caches exactly the keys and values of its tokens: after norm and rotation, in their slots, nowhere else.
 import { attentionBlock } from "../../lib/nn/attention.js";
 import { ropeTable } from "../../lib/nn/ropeTable.js";
+import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
+import { copy } from "../../lib/ops/copy.js";
 import { attention, type Matrix, sum } from "../reference/blocks.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, inEachDType, type OpCase, type OpContext } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
-import { type Chunk, PageTable, poisonedPages, stepInputs } from "../support/pagedSteps.js";
+import { type Chunk, PageTable, poisonedState, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
 
 interface AttentionCase extends OpCase {
@@ -65,7 +67,15 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
   const weights = weightsOf(new BlockWeights(context, random, dtype), c, Math.max(...lengths));
   const shape = { Hq, Hkv, Dh, scale, window, eps: 1e-3 };
   const block = attentionBlock(
-    { numHeads: Hq, numKvHeads: Hkv, headDim: Dh, scale, window, ...(headNorms && { qkNormEps: shape.eps }) },
+    {
+      numHeads: Hq,
+      numKvHeads: Hkv,
+      headDim: Dh,
+      dtype,
+      scale,
+      window,
+      ...(headNorms && { qkNormEps: shape.eps }),
+    },
     weights.device,
   );
   const inputs = lengths.map((length) => ({
@@ -74,7 +84,8 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
   }));
   const expected = inputs.map(({ x }) => attention(x, weights.reference, shape));
   const pages = new PageTable(lengths);
-  const kv = poisonedPages(stream, pages, { numKvHeads: Hkv, headDim: Dh, valueDim: Dh, dtype });
+  using state = poisonedState(stream, [block.state], pages);
+  const [kept] = state.layers;
 
   const done = lengths.map(() => 0);
   for (const [index, step] of c.steps.entries()) {
@@ -91,7 +102,7 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
       [T, D],
       rows((row) => inputs[row]!.x),
     );
-    block(stream, x, residual, stepInputs(stream, places, pages), kv);
+    block.run(stream, x, residual, stepInputs(stream, places, pages), kept!);
     const added = rows((row) => expected[row]!.out);
     expectClose(
       await context.read(residual),
@@ -106,10 +117,15 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
     );
   }
   await expectCached(context, { pages, lengths, dtype, D, width: Hkv * Dh }, [
-    { label: "keys", tensor: kv.k, values: expected.map(({ keys }) => keys) },
-    { label: "values", tensor: kv.v, values: expected.map(({ values }) => values) },
+    { label: "keys", tensor: packed(stream, kept!["k"]!), values: expected.map(({ keys }) => keys) },
+    { label: "values", tensor: packed(stream, kept!["v"]!), values: expected.map(({ values }) => values) },
   ]);
 });
+
+/** A copy that can be read. */
+function packed(stream: Stream, pages: Tensor): Tensor {
+  return copy(stream, pages, stream.empty(pages.dtype, pages.shape));
+}
 
 /** The next tokens of each sequence; `done` goes on. Ids do not matter to attention. */
 function placesOf(step: readonly number[], done: number[]): Place[] {

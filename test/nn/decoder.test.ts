@@ -4,6 +4,7 @@ import { expect } from "vitest";
 import { decoder, type DecoderLayer } from "../../lib/nn/decoder.js";
 import { gatedMlpBlock } from "../../lib/nn/mlp.js";
 import { layerNormBlock, type NormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
+import { allocateState } from "../../lib/nn/state.js";
 import { gatedMlp, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
 import { layerNorm } from "../reference/layerNorm.js";
@@ -61,12 +62,16 @@ describeOp("decoder", cases, async (context, { tokens, isGpt, dtype }) => {
   }));
   const [table, places] = [weights.table(V, D), weights.table(T, D)];
   const [finalNorm, head] = [norm(weights, isGpt), weights.matrix(V, D)];
-  const { forward, logits } = decoder({
+  const {
+    state: kept,
+    forward,
+    logits,
+  } = decoder({
     embedding: table.tensor,
     positions: isGpt ? places.tensor : undefined,
     layers: layers.map(({ first, attention, second, mlp }): DecoderLayer => ({
       attentionNorm: first.block,
-      attention: (_, x, residual) => attention.block(stream, x, residual),
+      attention: { state: {}, run: (_, x, residual) => attention.block(stream, x, residual) },
       mlpNorm: second.block,
       mlp: (_, x, residual, observe) => {
         mlp.block(stream, x, residual);
@@ -78,10 +83,9 @@ describeOp("decoder", cases, async (context, { tokens, isGpt, dtype }) => {
   });
 
   const inputs = stepInputs(stream, [{ row: 0, tokens, start: 0 }], new PageTable([T]));
-  const nothing = context.tensor("f32", [1], new Float64Array(1));
-  const cache = { layers: layers.map(() => ({ k: nothing, v: nothing })) };
+  using state = allocateState(stream.device, kept, { numPages: 1, pageSize: 16 });
   const heard: number[] = [];
-  const hidden = forward(stream, inputs, cache, (layer) => heard.push(layer));
+  const hidden = forward(stream, inputs, state, (layer) => heard.push(layer));
   const scores = logits(stream, hidden);
 
   let x: Float64Array = embedding(Int32Array.from(tokens), table.values, { V, D });

@@ -2,11 +2,10 @@
  * Steps made by hand, for tests that run models and blocks without a scheduler: a page table whose pages are scattered, pages
  * full of NaN, so that whoever reads a wrong one gives NaN, and the device arrays of a step.
  */
-import { toBfloat16 } from "../../lib/device/dtype.js";
-import type { FloatDType } from "../../lib/device/dtype.js";
-import type { KvLayer, StepInputs } from "../../lib/nn/step.js";
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
+import { allocateState, type ModelState, type StateSpec } from "../../lib/nn/state.js";
+import type { StepInputs } from "../../lib/nn/step.js";
 
 const pageSize = 16;
 
@@ -69,23 +68,9 @@ export function stepInputs(stream: Stream, chunks: readonly Chunk[], pages: Page
   };
 }
 
-/** @param shape of the model whose layer it is */
-export function poisonedPages(
-  stream: Stream,
-  pages: PageTable,
-  shape: {
-    readonly numKvHeads: number;
-    readonly headDim: number;
-    readonly valueDim: number;
-    readonly dtype: FloatDType;
-  },
-): KvLayer {
-  const { numKvHeads, headDim, valueDim, dtype } = shape;
-  const poisoned = (width: number): Tensor => {
-    const tensor = stream.device.empty(dtype, [pages.count, pageSize, numKvHeads, width]);
-    const values = new Float32Array(tensor.numel).fill(NaN);
-    tensor.write(stream, dtype === "f32" ? values : toBfloat16(values)); // these bits are NaN in f16, too
-    return tensor;
-  };
-  return { k: poisoned(headDim), v: poisoned(valueDim) };
+/** Room for what the layers keep of these sequences. */
+export function poisonedState(stream: Stream, layers: readonly StateSpec[], pages: PageTable): ModelState {
+  const state = allocateState(stream.device, layers, { numPages: pages.count, pageSize });
+  state.pool.write(stream, new Uint8Array(state.pool.numel).fill(0xff)); // NaN in f32, bf16 and f16
+  return state;
 }

@@ -2,9 +2,9 @@
  * The smallest runner of a model: feeds token sequences through `Model.forward` in chunks, over a page table made by hand,
  * and returns the logits of every position. No scheduler, no sampling.
  */
-import type { LayerExpertsObserver, Model, KvCache } from "../../lib/models/model.js";
+import type { LayerExpertsObserver, Model, ModelState } from "../../lib/models/model.js";
 import type { Stream } from "../../lib/device/stream.js";
-import { type Chunk, PageTable, poisonedPages, stepInputs } from "./pagedSteps.js";
+import { type Chunk, PageTable, poisonedState, stepInputs } from "./pagedSteps.js";
 
 export interface RunOptions {
   /** Tokens of each sequence per step; default all at once. */
@@ -23,27 +23,21 @@ export async function runModel(
   { chunk = Infinity, observe }: RunOptions = {},
 ): Promise<Float32Array[]> {
   const pages = new PageTable(sequences.map((tokens) => tokens.length));
-  const cache = {
-    layers: Array.from({ length: model.shape.numLayers }, () => poisonedPages(stream, pages, model.shape)),
-  };
+  using state = poisonedState(stream, model.state, pages);
   const { vocabSize } = model.shape;
   const results = sequences.map((tokens) => new Float32Array(tokens.length * vocabSize));
   const longest = Math.max(...sequences.map((tokens) => tokens.length));
-  try {
-    for (let start = 0; start < longest; start += chunk) {
-      const chunks: Chunk[] = sequences
-        .map((tokens, row) => ({ row, tokens: tokens.slice(start, start + chunk), start }))
-        .filter(({ tokens }) => tokens.length > 0);
-      const logits = await runStep(model, stream, chunks, { pages, cache, observe });
-      let at = 0;
-      for (const { row, tokens } of chunks) {
-        const size = tokens.length * vocabSize;
-        results[row]!.set(logits.subarray(at, at + size), start * vocabSize);
-        at += size;
-      }
+  for (let start = 0; start < longest; start += chunk) {
+    const chunks: Chunk[] = sequences
+      .map((tokens, row) => ({ row, tokens: tokens.slice(start, start + chunk), start }))
+      .filter(({ tokens }) => tokens.length > 0);
+    const logits = await runStep(model, stream, chunks, { pages, state, observe });
+    let at = 0;
+    for (const { row, tokens } of chunks) {
+      const size = tokens.length * vocabSize;
+      results[row]!.set(logits.subarray(at, at + size), start * vocabSize);
+      at += size;
     }
-  } finally {
-    for (const { k, v } of cache.layers) for (const tensor of [k, v]) tensor.dispose();
   }
   return results;
 }
@@ -52,12 +46,15 @@ async function runStep(
   model: Model,
   stream: Stream,
   chunks: readonly Chunk[],
-  state: { readonly pages: PageTable; readonly cache: KvCache; readonly observe: RunOptions["observe"] },
+  {
+    pages,
+    state,
+    observe,
+  }: { readonly pages: PageTable; readonly state: ModelState; readonly observe: RunOptions["observe"] },
 ): Promise<Float32Array> {
-  const { pages, cache, observe } = state;
   const scope = stream.scope();
   const inputs = stepInputs(stream, chunks, pages);
-  const hidden = model.forward(stream, inputs, cache, observe);
+  const hidden = model.forward(stream, inputs, state, observe);
   const logits = model.logits(stream, hidden).read(stream);
   scope.close();
   return (await logits) as Float32Array;
