@@ -12,7 +12,9 @@ import { embedding } from "../../lib/ops/embedding.js";
 import { geluMul } from "../../lib/ops/geluMul.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
 import { layerNorm } from "../../lib/ops/layerNorm.js";
+import { moeCombine } from "../../lib/ops/moeCombine.js";
 import { moeRoute } from "../../lib/ops/moeRoute.js";
+import { type LinearWeight, packLinear } from "../../lib/ops/packLinear.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
@@ -58,6 +60,34 @@ class LongTensors {
     const values = Int32Array.from({ length: count }, (_, i) => i % 3);
     tensor.slice(0, this.rows - count, this.rows).write(this.stream, values);
     return tensor;
+  }
+  /** [rows, width], of which the first ones have contents. */
+  withFirst(dtype: FloatDType, width: number): Tensor {
+    const tensor = this.empty(dtype, [width]);
+    const values = toStorage(dtype, this.#random.normal(last * width, { dtype }));
+    tensor.slice(0, 0, last).reshape([-1]).write(this.stream, values);
+    return tensor;
+  }
+  /** [count, rows] */
+  columns(dtype: FloatDType, count: number): Tensor {
+    const tensor = this.stream.device.empty(dtype, [count, this.rows]);
+    this.#owned.push(tensor);
+    for (let row = 0; row < count; row++) {
+      const end = tensor
+        .slice(0, row, row + 1)
+        .reshape([-1])
+        .slice(0, this.rows - last, this.rows);
+      end.write(this.stream, toStorage(dtype, this.#random.normal(last, { dtype })));
+    }
+    return tensor;
+  }
+  /** The last rows of a packed weight, which are plain rows on a GPU. */
+  lastPacked({ tensor, inputs }: LinearWeight): Tensor {
+    this.#owned.push(tensor);
+    return tensor
+      .reshape([-1, inputs])
+      .slice(0, this.rows - last, this.rows)
+      .reshape([-1]);
   }
   /** The last rows; of another tensor all of them. */
   async read(tensor: Tensor): Promise<number[]> {
@@ -150,6 +180,17 @@ const cases: readonly LongCase[] = [
     kvStore(t.stream, t.normal("bf16", [1, 3]), t.normal("bf16", [1, 3]), ...pages, t.counted());
     return [pages[1]]; // the last blocks are those of v; other slots are -1
   }),
+  long("moeCombine", (twoTo31 / wide) * 8, (t) => {
+    const [y, weights] = [t.withFirst("bf16", wide), t.normal("f32", [1])];
+    const inverse = t.counted(blockRows).reshape([t.rows, 1]);
+    return [moeCombine(t.stream, y, inverse, weights, { out: t.empty("bf16", [wide]) })];
+  }),
+  long("packLinear", (twoTo31 / wide) * 2, (t) => [
+    t.lastPacked(packLinear(t.stream, t.normal("bf16", [wide]))),
+  ]),
+  long("packLinear, transposed", (twoTo31 / wide) * 2, (t) => [
+    t.lastPacked(packLinear(t.stream, t.columns("bf16", wide), { transpose: true })),
+  ]),
   long("moeRoute", twoTo31 / 8, (t) => {
     const out = { weights: t.empty("f32", [8]), experts: t.empty("i32", [8]) };
     moeRoute(t.stream, t.normal("bf16", [9]), { topK: 8, scores: "softmax", renormalize: true, out });

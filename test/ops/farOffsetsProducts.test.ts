@@ -23,7 +23,7 @@ const tile = (name: string) => ({ WARPLOOP_LINEAR_TILE: name });
 // --- linear, groupedLinear: rows of x, residual, out
 
 const runLinear =
-  (dtype: FloatDType, weight: FloatDType, T: number): FarCase["run"] =>
+  (dtype: FloatDType, weight: FloatDType, T: number, out = dtype): FarCase["run"] =>
   (t) => {
     const [N, K] = [72, 64];
     const packed = packLinear(t.stream, t.own(t.device.empty(weight, [N, K])));
@@ -31,7 +31,7 @@ const runLinear =
     t.fill(packed.tensor, (count) => values(t, weight, count));
     const x = t.normal(dtype, [T, K]);
     const residual = t.normal("f32", [T, N]);
-    return [linear(t.stream, x, packed, { residual, out: t.empty(dtype, [T, N]) })];
+    return [linear(t.stream, x, packed, { residual, out: t.empty(out, [T, N]) })];
   };
 
 const values = (t: FarTensors, dtype: FloatDType, count: number) =>
@@ -57,6 +57,11 @@ const products: readonly FarCase[] = [
     environment: tile(name),
     run: runLinear("bf16", "bf16", 20),
   })),
+  ...["8x16", "64x64", "h64x128"].map((name) => ({
+    name: `linear, tile ${name}, results of f32`,
+    environment: tile(name),
+    run: runLinear("bf16", "bf16", 20, "f32"),
+  })),
   { name: "linear, rows that are not aligned", odd: true, run: runLinear("bf16", "bf16", 20) },
   ...[3, 20].map((T) => ({ name: `linear, ${T} rows of f32`, run: runLinear("f32", "bf16", T) })),
   { name: "linear, f32 with f32", run: runLinear("f32", "f32", 5) },
@@ -67,12 +72,16 @@ const products: readonly FarCase[] = [
       run: runGrouped("bf16", M, false),
     })),
   ),
+  ...[2, 160].map((M) => ({
+    name: `groupedLinear, ${M} rows, results of f32`,
+    run: runGrouped("bf16", M, false, "f32"),
+  })),
   { name: "groupedLinear, swiglu", run: runGrouped("bf16", 30, true) },
   { name: "groupedLinear, rows that are not aligned", odd: true, run: runGrouped("bf16", 30, false) },
   { name: "groupedLinear, f32", run: runGrouped("f32", 30, false) },
 ];
 
-function runGrouped(dtype: FloatDType, M: number, swiglu: boolean): FarCase["run"] {
+function runGrouped(dtype: FloatDType, M: number, swiglu: boolean, out = dtype): FarCase["run"] {
   return (t) => {
     const [N, K] = [64, 64];
     const weight = emptyGroupedWeight(t.stream, { experts: 2, outputs: N, inputs: K, dtype, swiglu });
@@ -82,7 +91,7 @@ function runGrouped(dtype: FloatDType, M: number, swiglu: boolean): FarCase["run
     const x = t.normal(dtype, [M, K]);
     const offsets = t.integers([3], [0, M >> 1, M]);
     return [
-      groupedLinear(t.stream, x, weight, offsets, { order, out: t.empty(dtype, [M, swiglu ? N / 2 : N]) }),
+      groupedLinear(t.stream, x, weight, offsets, { order, out: t.empty(out, [M, swiglu ? N / 2 : N]) }),
     ];
   };
 }
