@@ -97,6 +97,7 @@ const shared: readonly MaskCase[] = [
     { name: `prompt, ${dtype}`, ...small, dtype, lengths: [[70, 70]] },
     { name: `sequences of all kinds, ${dtype}`, ...small, dtype, lengths: kinds },
     { name: `few queries, ${dtype}`, ...small, dtype, lengths: residues(3) },
+    { name: `two queries, ${dtype}`, ...small, dtype, lengths: residues(2) },
     { name: `many queries, ${dtype}`, ...small, dtype, lengths: residues(20) },
     { name: `spans, few queries, ${dtype}`, ...small, dtype, lengths: [[5, 1030]] },
     { name: `spans, many queries, ${dtype}`, ...small, dtype, lengths: [[40, 1060]] },

@@ -180,7 +180,7 @@ onSimt("linear on every kernel", () => {
     out: ["f32", "bf16"],
   } as const);
   test.each(options)("%o", async ({ product: [kernel, dtype], withBias, residualType, out }) => {
-    const [T, N, K] = [70, 72, 64];
+    const [T, N, K] = [70, 300, 64]; // two tiles of the widest kernel, the second one cut
     const random = new Random(6);
     const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;
     const [x, weight] = [random.normal(T * K, { dtype }), random.normal(N * K, { dtype: weightType })];
@@ -207,53 +207,65 @@ onSimt("linear on every kernel", () => {
   });
 });
 
+/** Of the Hopper kernel, by rows per expert and columns: streams; tiles of 128 columns; of 256; of a cluster. */
+const groups = [
+  [[50, 0, 38], 288],
+  [[90, 0, 38], 288],
+  [[90, 0, 38], 512],
+  [[520], 512],
+] as const;
+
 onSimt("groupedLinear on every kernel", () => {
   const options = combinations({
     product: products,
+    group: groups,
     swiglu: [false, true],
     gathered: [false, true],
     out: ["f32", "bf16"],
-  } as const);
-  test.each(options)("%o", async ({ product: [kernel, dtype], swiglu, gathered, out }) => {
-    const [counts, N, K] = [[50, 0, 38], 288, 64] as const;
-    const [M, E, width] = [88, counts.length, swiglu ? N / 2 : N];
-    const random = new Random(7);
-    const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;
-    const topK = gathered ? 2 : 1;
-    const x = random.normal((M / topK) * K, { dtype });
-    const weight = random.normal(E * N * K, { dtype: weightType, std: 0.5 });
-    const offsets = Int32Array.of(0, 50, 50, 88);
-    const order = gathered ? random.permutation(M) : undefined;
-    const refusal = await withKernel(kernel, async (stream) => {
-      const group = emptyGroupedWeight(stream, {
-        experts: E,
-        outputs: N,
-        inputs: K,
-        dtype: weightType,
-        swiglu,
+  } as const).filter(({ product: [kernel], group }) => kernel === "hopper" || group === groups[0]);
+  test.each(options)(
+    "%o",
+    async ({ product: [kernel, dtype], group: [counts, N], swiglu, gathered, out }) => {
+      const K = 64;
+      const offsets = starts(counts);
+      const [M, E, width] = [offsets.at(-1)!, counts.length, swiglu ? N / 2 : N];
+      const random = new Random(7);
+      const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;
+      const topK = gathered ? 2 : 1;
+      const x = random.normal((M / topK) * K, { dtype });
+      const weight = random.normal(E * N * K, { dtype: weightType, std: 0.5 });
+      const order = gathered ? random.permutation(M) : undefined;
+      const refusal = await withKernel(kernel, async (stream) => {
+        const group = emptyGroupedWeight(stream, {
+          experts: E,
+          outputs: N,
+          inputs: K,
+          dtype: weightType,
+          swiglu,
+        });
+        for (let e = 0; e < E; e++) {
+          const values = toStorage(weightType, weight.subarray(e * N * K, (e + 1) * N * K));
+          packExpert(stream, group, e, stream.fromArray(weightType, [N, K], values));
+        }
+        const rows = stream.fromArray(dtype, [M / topK, K], toStorage(dtype, x));
+        const result = groupedLinear(stream, rows, group, stream.fromArray("i32", [E + 1], offsets), {
+          ...(order && { order: stream.fromArray("i32", [M], order), topK }),
+          dtype: out,
+        });
+        const expected = groupedReference(
+          x,
+          weight,
+          offsets,
+          { N, K },
+          { swiglu, ...(order && { order, topK }) },
+        );
+        expectClose(await result.readFloat32(stream), expected, {
+          dtype: out,
+          shape: [M, width],
+          reduction: K,
+        });
       });
-      for (let e = 0; e < E; e++) {
-        const values = toStorage(weightType, weight.subarray(e * N * K, (e + 1) * N * K));
-        packExpert(stream, group, e, stream.fromArray(weightType, [N, K], values));
-      }
-      const rows = stream.fromArray(dtype, [M / topK, K], toStorage(dtype, x));
-      const result = groupedLinear(stream, rows, group, stream.fromArray("i32", [E + 1], offsets), {
-        ...(order && { order: stream.fromArray("i32", [M], order), topK }),
-        dtype: out,
-      });
-      const expected = groupedReference(
-        x,
-        weight,
-        offsets,
-        { N, K },
-        { swiglu, ...(order && { order, topK }) },
-      );
-      expectClose(await result.readFloat32(stream), expected, {
-        dtype: out,
-        shape: [M, width],
-        reduction: K,
-      });
-    });
-    expect(refusal).toBe(undefined);
-  });
+      expect(refusal).toBe(undefined);
+    },
+  );
 });

@@ -15,6 +15,8 @@ interface LogprobsCase extends OpCase {
   readonly dtype?: FloatDType;
   readonly std?: number;
   readonly strided?: boolean;
+  /** The first token is the best of every row. */
+  readonly firstBest?: boolean;
 }
 
 const small = { B: 5, V: 100, topN: 5 } as const;
@@ -36,6 +38,7 @@ const cases: readonly LogprobsCase[] = [
   { name: "tiny logits", ...small, std: 1e-30 },
   { name: "a vocabulary", B: 3, V: 151936, topN: 20, dtype: "bf16", std: 3 },
   { name: "a flat vocabulary", B: 2, V: 151936, topN: 5, std: 0.01 },
+  { name: "rows of whole blocks, the first token is the best", B: 16, V: 128, topN: 3, firstBest: true },
   { name: "many rows over the threads", ...small, B: 200, V: 513 },
 ];
 
@@ -43,6 +46,7 @@ describeOp("logprobs", cases, async (context, c) => {
   const { B, V, topN, dtype = "f32", std = 1 } = c;
   const random = new Random(41);
   const logits = random.normal(B * V, { dtype, std });
+  if (c.firstBest) for (let b = 0; b < B; b++) logits[b * V] = 7;
   const ids = random.tokenIds(B, V);
   const input = c.strided
     ? context.stridedRows(dtype, [B, V], logits, { before: 3, after: 2 })

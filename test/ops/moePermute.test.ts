@@ -28,7 +28,10 @@ const cases: readonly MoePermuteCase[] = [
   { name: "as many pairs as are counted one by one", T: 256, K: 2, E: 5 },
   { name: "one pair more", T: 171, K: 3, E: 7 },
   { name: "more experts than shared memory holds", T: 700, K: 2, E: 1500 },
+  { name: "as many experts as shared memory holds", T: 1300, K: 2, E: 1024 },
+  { name: "one expert more", T: 1300, K: 2, E: 1025 },
   { name: "many tokens", T: 5000, K: 8, E: 256 },
+  { name: "more runs than a warp scans at once", T: 66000, K: 1, E: 3 },
 ];
 
 describeOp("moePermute", cases, async (context, c) => {

@@ -20,6 +20,8 @@ interface MoeRouteCase extends OpCase {
   readonly topGroups?: number;
   readonly strided?: boolean;
   readonly std?: number;
+  /** The last expert is the best of every token. */
+  readonly lastBest?: boolean;
 }
 
 const mixtral = { T: 5, E: 8, topK: 2, scores: "softmax", renormalize: true } as const;
@@ -51,6 +53,17 @@ const cases: readonly MoeRouteCase[] = [
   { name: "huge logits", ...mixtral, E: 24, std: 1e30 },
   { name: "tiny logits", ...mixtral, E: 24, std: 1e-30 },
   { name: "more experts than lanes to a token", ...mixtral, E: 100, topK: 40 },
+  ...[31, 32, 33, 64, 65].map((topK) => ({ name: "as many experts as lanes", ...mixtral, E: 70, topK })),
+  // Experts in multiples of lanes: a kernel for each of these sizes.
+  ...[64, 128, 256, 512].flatMap((size) =>
+    [size, size + 1].flatMap((E) => [
+      { name: "a kernel's last expert", ...mixtral, E, lastBest: true },
+      {
+        name: "a kernel's last expert, groups",
+        ...{ ...deepSeek, E: 5 * Math.floor(E / 5), groups: 5, topGroups: 2, lastBest: true },
+      },
+    ]),
+  ),
   { name: "groups of many experts", ...deepSeek, E: 900, groups: 9, topGroups: 2, topK: 12 },
   { name: "most experts", ...mixtral, T: 2, E: 4096, topK: 16 },
   { name: "many tokens over the threads", ...mixtral, T: 2000, E: 64, topK: 6, dtype: "bf16" },
@@ -60,6 +73,7 @@ describeOp("moeRoute", cases, async (context, c) => {
   const { T, E, topK, scores, renormalize, dtype = "f32", scale, groups, topGroups, std = 1 } = c;
   const random = new Random(21);
   const logits = random.normal(T * E, { dtype, std });
+  if (c.lastBest) for (let t = 0; t < T; t++) logits[(t + 1) * E - 1] = 6;
   const bias = random.normal(E, { std: 0.2 });
   const options = {
     ...{ scores, renormalize },

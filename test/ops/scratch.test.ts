@@ -202,6 +202,16 @@ interface EdgeCase extends ScratchCase {
   readonly sizes?: readonly number[];
 }
 
+type Lengths = readonly [queries: number, keys: number];
+/** Many sequences of which as little as can be is split (two spans), before a longer one; none, which need room all the same. */
+const split: readonly Lengths[] = [...repeat(12, [1, 600]), [20, 520]];
+const none = repeat(24, [0, 0]);
+const whole: readonly Lengths[] = [...repeat(40, [1, 20]), [20, 500]];
+
+function repeat(count: number, lengths: Lengths): Lengths[] {
+  return new Array<Lengths>(count).fill(lengths);
+}
+
 /** Small problems, for sizes about which something ceases to fit. */
 const edges: readonly EdgeCase[] = [
   {
@@ -225,17 +235,14 @@ const edges: readonly EdgeCase[] = [
     ...{ refuses: false, sizes: steps(256, 3) },
     run: (stream, normal) => [argmax(stream, normal("f32", [4, 9000]))],
   },
-  ...(["bf16", "f32"] as const).map((dtype) => ({
-    name: `flashAttention, ${dtype}`,
-    refuses: true,
-    run: decode(dtype),
-  })),
+  ...(["bf16", "f32"] as const).flatMap((dtype) => [
+    { name: `flashAttention, ${dtype}`, refuses: true, run: decode(dtype, [...split, ...none]) },
+    { name: `flashAttention, whole tiles, ${dtype}`, refuses: true, run: decode(dtype, whole) },
+  ]),
 ];
 
-/** Many sequences of which little is as small as can be, before a longer one. One head: it hides nothing. */
-function decode(dtype: FloatDType): ScratchCase["run"] {
-  const none = Array.from({ length: 24 }, () => [0, 0]); // need room all the same
-  const lengths = [...Array.from({ length: 12 }, () => [1, 600]), [20, 520], ...none] as [number, number][]; // two spans
+/** Sequences of these queries and keys, one head: it hides nothing. */
+function decode(dtype: FloatDType, lengths: readonly Lengths[]): ScratchCase["run"] {
   const [cuQ, cuK] = [0, 1].map((part) => {
     let end = 0;
     return [0, ...lengths.map((each) => (end += each[part]!))];

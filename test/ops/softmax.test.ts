@@ -55,6 +55,8 @@ const cases: readonly SoftmaxCase[] = [
   { name: "in place in a wider row, f16", ...small, D: 33, dtype: "f16", strided: true, inPlace: true },
   { name: "many rows over the threads", ...small, T: 301, D: 301, causal: true },
   { name: "one long row", ...small, T: 1, D: 20000 },
+  { name: "one long row, scale", ...small, T: 1, D: 20000, scale: 3 },
+  { name: "long rows, causal, NaN", ...small, D: 16500, causal: true, odd: true },
   { name: "one long row, bf16", ...small, T: 1, D: 20000, dtype: "bf16" },
   { name: "long misaligned rows", ...small, T: 2, D: 5001, strided: true, causal: true },
   { name: "huge: one column takes all", ...small, exponents: [10, 60] },

@@ -15,6 +15,7 @@ import {
   attentionTiles,
   narrowRows,
   narrowSpan,
+  planThreads,
 } from "../support/kernelTiles.js";
 import { Random } from "../support/random.js";
 
@@ -59,6 +60,7 @@ function borders({ rows, keys }: AttentionTiles): { window?: number; name: strin
         [2, 2 * keys + 1],
         [narrowRows + 9, keys + narrowRows + 8],
         [narrowRows + 1, 3 * keys],
+        ...[0, 1, 2].map((more) => [narrowRows + 4, window + keys + more] as const), // the last row's first key
       ] as const,
     })),
   ];
@@ -149,6 +151,14 @@ const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dty
     ...{ dtype, Hq: 1, Ps: 16, window: 40 },
     lengths: around(narrowSpan).flatMap((start) => [[1, start + 40] as const, [3, start + 42] as const]),
   },
+  ...[-1, 0, 1].map((more) => ({
+    name: "one sequence, few rows or many",
+    ...{ dtype, Hq: 1, Ps: 16, lengths: [[narrowRows + more, narrowRows + 50]] as const },
+  })),
+  ...[0, 2].map((more) => ({
+    name: "sequences of a round of the plan and more",
+    ...{ dtype, Hq: 1, Ps: 4, lengths: new Array<Lengths[number]>(planThreads + more).fill([1, 3]) },
+  })),
   ...[3, 4].map((Hq) => ({
     name: "rows of several heads",
     ...{ dtype, Hq, Ps: 16 },

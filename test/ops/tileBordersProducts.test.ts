@@ -31,6 +31,7 @@ interface LinearCase extends OpCase {
 /** Rows and columns on both sides of a border at once: one more row with one column less, and so on. */
 const corners = ({ rows, columns, blockRows }: ProductTiles) => [
   ...around(rows).map((T, i) => [T, around(columns)[4 - i]!] as const),
+  [rows - 1, columns] as const, // rows are aligned
   ...(blockRows === rows ? [] : around(blockRows).map((T) => [T, columns] as const)),
 ];
 

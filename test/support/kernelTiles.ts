@@ -59,6 +59,8 @@ export const attentionTiles: readonly AttentionTiles[] = [
 export const narrowRows = matches("cuda/attention/items.cuh", /kNarrowRows = (\d+);/g)[0]![0]!;
 /** Keys after which the sums of a narrow tile begin anew. */
 export const narrowSpan = matches("cuda/attention/items.cuh", /kNarrowSpan = (\d+);/g)[0]![0]!;
+/** Sequences that the plan looks at together. */
+export const planThreads = matches("cuda/attention/plan.cuh", /kPlanThreads = (\d+);/g)[0]![0]!;
 
 export const portableProducts: readonly ProductTiles[] = matches(
   "cuda/gemm/schedule.h",
