@@ -71,6 +71,9 @@ export function stepInputs(stream: Stream, chunks: readonly Chunk[], pages: Page
 /** Room for what the layers keep of these sequences. */
 export function poisonedState(stream: Stream, layers: readonly StateSpec[], pages: PageTable): ModelState {
   const state = allocateState(stream.device, layers, { numPages: pages.count, pageSize });
-  state.pool.write(stream, new Uint8Array(state.pool.numel).fill(0xff)); // NaN in f32, bf16 and f16
+  const isF32 = layers.some((layer) => Object.values(layer).some(({ dtype }) => dtype === "f32"));
+  const poison = Uint32Array.of(isF32 ? 0x7fc00000 : 0x7fc07fc0); // NaN in f32; in bf16 and f16
+  const bytes = new Uint8Array(poison.buffer);
+  state.pool.write(stream, new Uint8Array(state.pool.numel).map((_, i) => bytes[i % 4]!));
   return state;
 }
