@@ -6,9 +6,10 @@
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { attentionBlock } from "../nn/attention.js";
-import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
+import { decoder, type Decoder, type Layer } from "../nn/decoder.js";
 import { plainMlpBlock } from "../nn/mlp.js";
 import { layerNormBlock } from "../nn/norm.js";
+import { preNorm } from "../nn/part.js";
 import type { GeluApproximation } from "../ops/gelu.js";
 import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { readGelu } from "./activations.js";
@@ -138,9 +139,8 @@ function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContex
       { weight: weights.vector(slot, layer), bias: weights.vector(`${slot}Bias`, layer) },
     );
 
-  const layers = scales.map((scale, layer): DecoderLayer => ({
-    attentionNorm: norm("attentionNorm", layer),
-    attention: attentionBlock(
+  const layers = scales.map((scale, layer): Layer => {
+    const attention = attentionBlock(
       { numHeads, numKvHeads: numHeads, headDim, dtype, scale, window: 0 },
       {
         qkv: weights.linear("qkv", layer),
@@ -148,9 +148,8 @@ function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContex
         output: weights.linear("attentionOutput", layer),
         outputBias: weights.vector("attentionOutputBias", layer),
       },
-    ),
-    mlpNorm: norm("mlpNorm", layer),
-    mlp: plainMlpBlock(
+    );
+    const mlp = plainMlpBlock(
       { approximate },
       {
         up: weights.linear("up", layer),
@@ -158,8 +157,9 @@ function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContex
         down: weights.linear("down", layer),
         downBias: weights.vector("downBias", layer),
       },
-    ),
-  }));
+    );
+    return [preNorm(norm("attentionNorm", layer), attention), preNorm(norm("mlpNorm", layer), mlp)];
+  });
   return decoder({
     embedding: weights.table("embedding"),
     positions: weights.table("positions"),

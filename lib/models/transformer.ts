@@ -5,9 +5,9 @@
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { inTurns } from "../eventLoop.js";
 import { attentionBlock } from "../nn/attention.js";
-import { decoder, type Decoder, type DecoderLayer } from "../nn/decoder.js";
-import type { MlpBlock } from "../nn/mlp.js";
+import { decoder, type Decoder, type Layer } from "../nn/decoder.js";
 import { rmsNormBlock } from "../nn/norm.js";
+import { type Block, preNorm } from "../nn/part.js";
 import { ropeTableSteps } from "../nn/ropeTable.js";
 import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
@@ -40,7 +40,7 @@ export interface TransformerMlp {
   readonly numExperts: number;
   readonly expertsPerToken: number;
   readonly rows: readonly ModelWeightRow[];
-  build(weights: ModelWeights, layer: number): MlpBlock;
+  build(weights: ModelWeights, layer: number): Block;
 }
 
 /** What the class of a config has where config.json has nothing. */
@@ -204,9 +204,8 @@ async function build(
   const norm = (slot: string, layer?: number) =>
     rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
 
-  const layers = config.windows.map((window, layer): DecoderLayer => ({
-    attentionNorm: norm("attentionNorm", layer),
-    attention: attentionBlock(
+  const layers = config.windows.map((window, layer): Layer => {
+    const attention = attentionBlock(
       { numHeads, numKvHeads, headDim, dtype, scale: headDim ** -0.5, window, qkNormEps: eps },
       {
         qkv: weights.linear("qkv", layer),
@@ -217,10 +216,12 @@ async function build(
         output: weights.linear("attentionOutput", layer),
         outputBias: weights.optionalVector("attentionOutputBias", layer),
       },
-    ),
-    mlpNorm: norm("mlpNorm", layer),
-    mlp: mlp.build(weights, layer),
-  }));
+    );
+    return [
+      preNorm(norm("attentionNorm", layer), attention),
+      preNorm(norm("mlpNorm", layer), mlp.build(weights, layer)),
+    ];
+  });
   return decoder({
     embedding: weights.table("embedding"),
     layers,

@@ -3,7 +3,6 @@
  * per-head norms and a sliding window.
  */
 import type { FloatDType } from "../device/dtype.js";
-import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { kvStore } from "../ops/kvStore.js";
 import { linear } from "../ops/linear.js";
@@ -11,8 +10,8 @@ import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import { rope } from "../ops/rope.js";
+import type { Block } from "./part.js";
 import type { LayerState, StateSpec } from "./state.js";
-import type { StepInputs } from "./step.js";
 
 export interface AttentionConfig {
   readonly numHeads: number;
@@ -54,13 +53,6 @@ interface KvPages extends LayerState {
   readonly v: Tensor;
 }
 
-export interface AttentionBlock {
-  /** What it keeps of each token. */
-  readonly state: StateSpec;
-  /** Reads x [T, D] in the activation dtype and adds its result to `residual` [T, D] f32. Stores the keys and values of x. */
-  run(stream: Stream, x: Tensor, residual: Tensor, inputs: StepInputs, state: LayerState): void;
-}
-
 /** Keys and values of every token, as the block keeps them. */
 export function attentionState({
   numKvHeads,
@@ -71,13 +63,14 @@ export function attentionState({
   return { k: heads, v: heads };
 }
 
-export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): AttentionBlock {
+/** output(attention(rope(norm(q)), rope(norm(k)), v)), q, k, v = qkv(x). Stores the keys and values of x. */
+export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): Block {
   const { numHeads, numKvHeads, headDim, scale, window, qkNormEps = 1e-6 } = config;
   const { qNorm, kNorm, ropeTable } = weights;
   const queries = numHeads * headDim;
   const keys = numKvHeads * headDim;
 
-  const run: AttentionBlock["run"] = (stream, x, residual, inputs, state) => {
+  const run: Block["run"] = (stream, { x, inputs, state, join }) => {
     const kv = state as KvPages;
     const { positions, slots, pageTable, rows, cuSeqlensQ, contextLens } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });
@@ -94,7 +87,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
       scale,
       window,
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
-    linear(stream, mixed, weights.output, { bias: weights.outputBias, residual, out: residual });
+    join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };
   return { state: attentionState(config), run };
 }

@@ -1,6 +1,5 @@
 /**
- * The loop over layers of a decoder: embeddings, then attention and feed-forward of every layer, then the last norm. The
- * residual stream is f32 whatever the activation dtype.
+ * The loop over layers of a decoder: embeddings, then the parts of every layer, then the last norm. The residual stream is f32 whatever the activation dtype.
  */
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
@@ -8,25 +7,20 @@ import { add } from "../ops/add.js";
 import { embedding } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
-import type { AttentionBlock } from "./attention.js";
-import type { MlpBlock } from "./mlp.js";
 import type { NormBlock } from "./norm.js";
-import type { ModelState, StateSpec } from "./state.js";
+import { type Block, type Part, runPart } from "./part.js";
+import type { LayerState, ModelState, StateSpec } from "./state.js";
 import type { StepInputs } from "./step.js";
 
-export interface DecoderLayer {
-  readonly attentionNorm: NormBlock;
-  readonly attention: AttentionBlock;
-  readonly mlpNorm: NormBlock;
-  readonly mlp: MlpBlock;
-}
+/** The parts of a layer, in the order in which they run. */
+export type Layer = readonly Part[];
 
 export interface DecoderParts {
   /** [V, D] */
   readonly embedding: Tensor;
   /** [Lmax, D], added to the embedding of each token; for models with learned positions */
   readonly positions?: Tensor | undefined;
-  readonly layers: readonly DecoderLayer[];
+  readonly layers: readonly Layer[];
   readonly finalNorm: NormBlock;
   /** [V, D] */
   readonly head: LinearWeight;
@@ -36,7 +30,7 @@ export interface DecoderParts {
 export type LayerExpertsObserver = (layer: number, experts: Tensor) => void;
 
 export interface Decoder {
-  /** By layer: what it keeps between steps. */
+  /** What blocks keep between steps: one for each that keeps something, in the order in which they run. */
   readonly state: readonly StateSpec[];
   /** @returns [T, D], after the last norm, in the activation dtype */
   forward(stream: Stream, inputs: StepInputs, state: ModelState, observe?: LayerExpertsObserver): Tensor;
@@ -49,14 +43,20 @@ export interface Decoder {
 
 export function decoder(parts: DecoderParts): Decoder {
   const { layers, finalNorm, head } = parts;
+  const blocks = layers.flatMap((layer) =>
+    layer.flatMap(({ branches }) => branches.map(({ block }) => block)),
+  );
+  const keeping = blocks.filter((block) => block.state !== undefined);
+  const places = new Map(keeping.map((block, place) => [block, place]));
   return {
-    state: layers.map(({ attention }) => attention.state),
+    state: keeping.map((block) => block.state!),
     forward(stream, inputs, state, observe) {
       const x = embedTokens(stream, inputs, parts); // [T, D], the residual stream
+      const stateOf = (block: Block): LayerState => state.layers[places.get(block)!] ?? {};
       layers.forEach((layer, index) => {
         using _temporaries = stream.scope(); // every layer reuses the memory of the one before
-        layer.attention.run(stream, layer.attentionNorm(stream, x), x, inputs, state.layers[index]!);
-        layer.mlp(stream, layer.mlpNorm(stream, x), x, observe && ((experts) => observe(index, experts)));
+        const observed = observe && ((experts: Tensor) => observe(index, experts));
+        for (const part of layer) runPart(stream, part, x, { inputs, stateOf, observe: observed });
       });
       return finalNorm(stream, x);
     },

@@ -1,22 +1,13 @@
 /**
  * Feed-forward blocks: gated (SwiGLU, GEGLU) and plain.
  */
-import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { gelu, type GeluApproximation } from "../ops/gelu.js";
 import { geluMul } from "../ops/geluMul.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import { siluMul } from "../ops/siluMul.js";
-
-/** Told which experts the tokens of a step go to: experts [T, K] i32, a step temporary (read or copy it at once). */
-export type ExpertsObserver = (experts: Tensor) => void;
-
-/**
- * Reads x [T, D] in the activation dtype and adds its result to `residual` [T, D] f32. Blocks without experts have
- * nothing to tell an observer.
- */
-export type MlpBlock = (stream: Stream, x: Tensor, residual: Tensor, observe?: ExpertsObserver) => void;
+import type { Block } from "./part.js";
 
 /** The function between the matrices: silu, or gelu in one of its two formulas. */
 export type Activation = "silu" | { readonly gelu: GeluApproximation };
@@ -32,19 +23,20 @@ export interface GatedMlpWeights {
   readonly downBias?: Tensor | undefined;
 }
 
-/** residual += down(activation(gate(x)) * up(x)) */
+/** down(activation(gate(x)) * up(x)) */
 export function gatedMlpBlock(
   { activation }: { readonly activation: Activation },
   weights: GatedMlpWeights,
-): MlpBlock {
-  return (stream, x, residual) => {
+): Block {
+  const run: Block["run"] = (stream, { x, join }) => {
     const gateUp = linear(stream, x, weights.gateUp, { bias: weights.gateUpBias }); // [T, 2F]
     const hidden =
       activation === "silu"
         ? siluMul(stream, gateUp)
         : geluMul(stream, gateUp, { approximate: activation.gelu }); // [T, F]
-    linear(stream, hidden, weights.down, { bias: weights.downBias, residual, out: residual });
+    join((into) => linear(stream, hidden, weights.down, { bias: weights.downBias, ...into }));
   };
+  return { run };
 }
 
 export interface PlainMlpWeights {
@@ -58,14 +50,15 @@ export interface PlainMlpWeights {
   readonly downBias: Tensor;
 }
 
-/** residual += down(gelu(up(x))) */
+/** down(gelu(up(x))) */
 export function plainMlpBlock(
   { approximate }: { readonly approximate: GeluApproximation },
   weights: PlainMlpWeights,
-): MlpBlock {
-  return (stream, x, residual) => {
+): Block {
+  const run: Block["run"] = (stream, { x, join }) => {
     const hidden = linear(stream, x, weights.up, { bias: weights.upBias }); // [T, F]
     gelu(stream, hidden, { approximate, out: hidden });
-    linear(stream, hidden, weights.down, { bias: weights.downBias, residual, out: residual });
+    join((into) => linear(stream, hidden, weights.down, { bias: weights.downBias, ...into }));
   };
+  return { run };
 }

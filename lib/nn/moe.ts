@@ -8,7 +8,7 @@ import { moeCombine } from "../ops/moeCombine.js";
 import { moePermute } from "../ops/moePermute.js";
 import { moeRoute } from "../ops/moeRoute.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
-import type { MlpBlock } from "./mlp.js";
+import type { Block } from "./part.js";
 
 export interface MoeConfig {
   /** E */
@@ -30,17 +30,18 @@ export interface MoeWeights {
   readonly down: GroupedWeight;
 }
 
-/** residual += sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k] */
-export function moeBlock(config: MoeConfig, weights: MoeWeights): MlpBlock {
+/** sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k] */
+export function moeBlock(config: MoeConfig, weights: MoeWeights): Block {
   const { numExperts, ...choice } = config;
 
-  return (stream, x, residual, observe) => {
+  const run: Block["run"] = (stream, { x, join, observe }) => {
     const scores = linear(stream, x, weights.router, { dtype: "f32" }); // [T, E]; f32 keeps near ties apart
     const routing = moeRoute(stream, scores, choice); // [T, K]
     observe?.(routing.experts);
     const { order, inverse, offsets } = moePermute(stream, routing.experts, numExperts);
     const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK: config.topK }); // [T * K, F]
     const outputs = groupedLinear(stream, hidden, weights.down, offsets); // [T * K, D]
-    moeCombine(stream, outputs, inverse, routing.weights, { residual, out: residual });
+    join((into) => moeCombine(stream, outputs, inverse, routing.weights, into));
   };
+  return { run };
 }

@@ -12,6 +12,7 @@ import { describeOp, inEachDType, type OpCase, type OpContext } from "../support
 import type { FloatDType } from "../support/dtype.js";
 import { type Chunk, PageTable, poisonedState, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
+import { runBlock } from "../support/runBlock.js";
 
 interface AttentionCase extends OpCase {
   /** For each step the tokens of each sequence; 0: it is not part of the step. */
@@ -84,7 +85,7 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
   }));
   const expected = inputs.map(({ x }) => attention(x, weights.reference, shape));
   const pages = new PageTable(lengths);
-  using state = poisonedState(stream, [block.state], pages);
+  using state = poisonedState(stream, [block.state!], pages);
   const [kept] = state.layers;
 
   const done = lengths.map(() => 0);
@@ -102,7 +103,7 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
       [T, D],
       rows((row) => inputs[row]!.x),
     );
-    block.run(stream, x, residual, stepInputs(stream, places, pages), kept!);
+    runBlock(stream, block, x, residual, { inputs: stepInputs(stream, places, pages), state: kept! });
     const added = rows((row) => expected[row]!.out);
     expectClose(
       await context.read(residual),

@@ -2,9 +2,11 @@
 // norms, feed-forward parts and mixtures of experts; attention.test.ts and decoder.test.ts have the others.
 import { expect } from "vitest";
 import type { FloatDType } from "../../lib/device/dtype.js";
-import { gatedMlpBlock, type MlpBlock, plainMlpBlock } from "../../lib/nn/mlp.js";
+import type { Tensor } from "../../lib/device/tensor.js";
+import { gatedMlpBlock, plainMlpBlock } from "../../lib/nn/mlp.js";
 import { moeBlock } from "../../lib/nn/moe.js";
 import { layerNormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
+import type { Block } from "../../lib/nn/part.js";
 import * as reference from "../reference/blocks.js";
 import { layerNorm } from "../reference/layerNorm.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
@@ -12,6 +14,7 @@ import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, inEachDType, type OpContext } from "../support/devices.js";
 import { Random } from "../support/random.js";
+import { runBlock } from "../support/runBlock.js";
 
 const norms = inEachDType([
   { name: "rms norm", T: 3, D: 40, bias: false },
@@ -40,7 +43,7 @@ describeOp("norm blocks", norms, async (context, { T, D, bias, dtype }) => {
 async function expectAdded(
   context: OpContext,
   random: Random,
-  block: MlpBlock,
+  block: Block,
   expected: (x: Float64Array) => Float64Array,
   {
     T,
@@ -53,7 +56,7 @@ async function expectAdded(
   const x = random.normal(T * D, { dtype });
   const before = random.normal(T * D, { std: 0.25 }); // smaller than what is added: that sets the tolerance
   const residual = context.tensor("f32", [T, D], before);
-  block(context.stream, context.tensor(dtype, [T, D], x), residual);
+  runBlock(context.stream, block, context.tensor(dtype, [T, D], x), residual);
   expectClose(await context.read(residual), reference.sum(before, expected(x)), {
     ...{ dtype: "f32", shape: [T, D], intermediate: dtype, reduction, ops },
   });
@@ -135,10 +138,10 @@ describeOp("moeBlock", sparse, async (context, { T, D, F, E, K, scores, renormal
   const experts = Array.from({ length: E }, () => weights.gated(D, F));
   const block = moeBlock({ numExperts: E, topK: K, scores, renormalize }, weights.experts(router, experts));
   const [seen, chosen]: [Int32Array[], Int32Array[]] = [[], []];
-  const observed: MlpBlock = (stream, x, residual) =>
-    block(stream, x, residual, (ids) => {
-      void context.readIntegers(ids).then((values) => seen.push(values));
-    });
+  const observe = (ids: Tensor): void => {
+    void context.readIntegers(ids).then((values) => seen.push(values));
+  };
+  const observed: Block = { run: (stream, call) => block.run(stream, { ...call, observe }) };
   const expected = (x: Float64Array): Float64Array => {
     const result = reference.moe(x, { router, experts }, { K, scores, renormalize });
     chosen.push(result.experts);

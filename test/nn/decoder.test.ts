@@ -1,9 +1,10 @@
 // Contract: the decoder is what stands around its parts, as the same composition in float64: embeddings and positions, which norm
 // stands where, that all parts read and write one residual stream, the last norm, the head; and the observer hears of every layer.
 import { expect } from "vitest";
-import { decoder, type DecoderLayer } from "../../lib/nn/decoder.js";
+import { decoder, type Layer } from "../../lib/nn/decoder.js";
 import { gatedMlpBlock } from "../../lib/nn/mlp.js";
 import { layerNormBlock, type NormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
+import { type Block, preNorm } from "../../lib/nn/part.js";
 import { allocateState } from "../../lib/nn/state.js";
 import { gatedMlp, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
@@ -15,9 +16,12 @@ import { describeOp, inEachDType } from "../support/devices.js";
 import { PageTable, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
 
-const cases = inEachDType([
-  { name: "rms norms", tokens: [3, 0, 17, 5], isGpt: false },
-  { name: "layer norms and learned positions", tokens: [9, 9, 1], isGpt: true },
+const frames = ["in turn", "parallel", "post-norms"] as const;
+const cases = inEachDType<{ tokens: number[]; isGpt: boolean; frame: (typeof frames)[number] }>([
+  { name: "rms norms", tokens: [3, 0, 17, 5], isGpt: false, frame: "in turn" },
+  { name: "layer norms and learned positions", tokens: [9, 9, 1], isGpt: true, frame: "in turn" },
+  { name: "branches that read the same", tokens: [3, 0, 17, 5], isGpt: false, frame: "parallel" },
+  { name: "norms behind the sum", tokens: [7, 2], isGpt: false, frame: "post-norms" },
 ]);
 
 const [V, D, F, eps] = [24, 40, 32, 1e-5];
@@ -26,9 +30,10 @@ type Reference = (x: Float64Array) => Float64Array;
 function norm(
   weights: BlockWeights,
   hasBias: boolean,
+  dtype = weights.dtype,
 ): { readonly block: NormBlock; readonly expected: Reference } {
   const [weight, bias] = [weights.vector(D, 1), weights.vector(D)];
-  const config = { eps, dtype: weights.dtype };
+  const config = { eps, dtype };
   const shape = (x: Float64Array) => ({ T: x.length / D, D });
   return hasBias
     ? {
@@ -52,48 +57,64 @@ function part(weights: BlockWeights) {
   };
 }
 
-describeOp("decoder", cases, async (context, { tokens, isGpt, dtype }) => {
+/** A layer of two parts, or of one with two branches, and what it makes of the residual stream. */
+function layerOf(weights: BlockWeights, frame: (typeof frames)[number], isGpt: boolean) {
+  const [first, attention] = [norm(weights, isGpt), part(weights)];
+  const [second, mlp] = [norm(weights, isGpt), part(weights)];
+  const observed: Block = {
+    run(stream, call) {
+      mlp.block.run(stream, call);
+      call.observe?.(call.x);
+    },
+  };
+  const branches = [
+    { norm: first.block, block: attention.block },
+    { norm: second.block, block: observed },
+  ] as const;
+  if (frame === "parallel") {
+    const expected: Reference = (x) =>
+      sum(x, sum(attention.expected(first.expected(x)), mlp.expected(second.expected(x))));
+    return { layer: [{ branches }] satisfies Layer, expected };
+  }
+  if (frame === "in turn") {
+    const layer: Layer = branches.map((branch) => preNorm(branch.norm, branch.block));
+    const expected: Reference = (x) => {
+      const between = sum(x, attention.expected(first.expected(x)));
+      return sum(between, mlp.expected(second.expected(between)));
+    };
+    return { layer, expected };
+  }
+  const post = norm(weights, isGpt, "f32"); // behind the sum of both branches
+  const expected: Reference = (x) =>
+    sum(x, post.expected(sum(attention.expected(first.expected(x)), mlp.expected(second.expected(x)))));
+  return { layer: [{ branches, postNorm: post.block }] satisfies Layer, expected };
+}
+
+describeOp("decoder", cases, async (context, { tokens, isGpt, frame, dtype }) => {
   const { stream } = context;
   const T = tokens.length;
   const weights = new BlockWeights(context, new Random(T), dtype);
-  const layers = [0, 1].map(() => ({
-    ...{ first: norm(weights, isGpt), attention: part(weights) },
-    ...{ second: norm(weights, isGpt), mlp: part(weights) },
-  }));
+  const layers = [0, 1].map(() => layerOf(weights, frame, isGpt));
   const [table, places] = [weights.table(V, D), weights.table(T, D)];
   const [finalNorm, head] = [norm(weights, isGpt), weights.matrix(V, D)];
-  const {
-    state: kept,
-    forward,
-    logits,
-  } = decoder({
+  const model = decoder({
     embedding: table.tensor,
     positions: isGpt ? places.tensor : undefined,
-    layers: layers.map(({ first, attention, second, mlp }): DecoderLayer => ({
-      attentionNorm: first.block,
-      attention: { state: {}, run: (_, x, residual) => attention.block(stream, x, residual) },
-      mlpNorm: second.block,
-      mlp: (_, x, residual, observe) => {
-        mlp.block(stream, x, residual);
-        observe?.(x);
-      },
-    })),
+    layers: layers.map(({ layer }) => layer),
     finalNorm: finalNorm.block,
     head: weights.packed(head),
   });
+  expect(model.state).toEqual([]);
 
   const inputs = stepInputs(stream, [{ row: 0, tokens, start: 0 }], new PageTable([T]));
-  using state = allocateState(stream.device, kept, { numPages: 1, pageSize: 16 });
+  using state = allocateState(stream.device, model.state, { numPages: 1, pageSize: 16 });
   const heard: number[] = [];
-  const hidden = forward(stream, inputs, state, (layer) => heard.push(layer));
-  const scores = logits(stream, hidden);
+  const hidden = model.forward(stream, inputs, state, (layer) => heard.push(layer));
+  const scores = model.logits(stream, hidden);
 
   let x: Float64Array = embedding(Int32Array.from(tokens), table.values, { V, D });
   if (isGpt) x = sum(x, places.values);
-  for (const { first, attention, second, mlp } of layers) {
-    x = sum(x, attention.expected(first.expected(x)));
-    x = sum(x, mlp.expected(second.expected(x)));
-  }
+  for (const layer of layers) x = layer.expected(x);
   const expected = finalNorm.expected(x);
   const tolerance = { intermediate: dtype, reduction: D, ops: 4 * 4 + 2 } as const; // a norm and three more, four times
   expect([hidden.dtype, scores.dtype, heard]).toEqual([dtype, "f32", [0, 1]]);

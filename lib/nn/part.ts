@@ -1,0 +1,79 @@
+/**
+ * The parts of a layer. A part reads the residual stream, each of its branches normalises it and runs a block, and what the
+ * blocks make is added to the stream at one place, here: a block does not add, it is given a `join`.
+ */
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
+import { add } from "../ops/add.js";
+import type { NormBlock } from "./norm.js";
+import type { LayerState, StateSpec } from "./state.js";
+import type { StepInputs } from "./step.js";
+
+/** Told which experts the tokens of a step go to: experts [T, K] i32, a step temporary (read or copy it at once). */
+export type ExpertsObserver = (experts: Tensor) => void;
+
+/** Where the last op of a block writes, [T, D] f32, and what it adds to its result. */
+export interface Into {
+  readonly out: Tensor;
+  readonly residual?: Tensor;
+}
+
+/** Takes the result of a block, once: `project` queues the block's last op. */
+export type Join = (project: (into: Into) => void) => void;
+
+export interface BlockCall {
+  /** [T, D] in the activation dtype */
+  readonly x: Tensor;
+  readonly inputs: StepInputs;
+  /** What the block has declared as its `state`. */
+  readonly state: LayerState;
+  readonly join: Join;
+  /** For blocks with experts. */
+  readonly observe?: ExpertsObserver | undefined;
+}
+
+export interface Block {
+  /** What it keeps between steps; left out: nothing. */
+  readonly state?: StateSpec;
+  run(stream: Stream, call: BlockCall): void;
+}
+
+export interface Branch {
+  readonly norm: NormBlock;
+  readonly block: Block;
+}
+
+export interface Part {
+  /** All of them read the same residual stream, before any of them joins. */
+  readonly branches: readonly Branch[];
+  /** Applied to the sum of what the branches make, before it is added to the stream; its result is [T, D] in any dtype. */
+  readonly postNorm?: NormBlock | undefined;
+}
+
+/** residual += block(norm(residual)): what most layers are made of. */
+export function preNorm(norm: NormBlock, block: Block): Part {
+  return { branches: [{ norm, block }] };
+}
+
+/**
+ * Queues a part.
+ *
+ * @param residual [T, D] f32, read and written
+ * @param stateOf what a block keeps
+ */
+export function runPart(
+  stream: Stream,
+  { branches, postNorm }: Part,
+  residual: Tensor,
+  call: Pick<BlockCall, "inputs" | "observe"> & { readonly stateOf: (block: Block) => LayerState },
+): void {
+  const { inputs, observe, stateOf } = call;
+  const normalised = branches.map(({ norm }) => norm(stream, residual));
+  const sum = postNorm ? stream.empty("f32", residual.shape) : residual;
+  branches.forEach(({ block }, index) => {
+    const isFirst = index === 0 && sum !== residual; // nothing to add to yet
+    const join: Join = (project) => project(isFirst ? { out: sum } : { out: sum, residual: sum });
+    block.run(stream, { x: normalised[index]!, inputs, state: stateOf(block), join, observe });
+  });
+  if (postNorm) add(stream, residual, postNorm(stream, sum), { out: residual });
+}
