@@ -263,4 +263,69 @@ export const borderMutants = [
     cases: "edges.*linear",
     kernels: ["native/ops/linear/linear.cu"],
   },
+  {
+    name: "route-513",
+    bug: "moeRoute: one expert more than a kernel has room for",
+    file: "native/ops/moe_route/moe_route.cu",
+    edits: [["E <= RouteTraits<16>::kExperts)", "E <= RouteTraits<16>::kExperts + 1)"]],
+    table: "test/ops/moeRoute.test.ts",
+    cases: "simt a kernel's last expert",
+  },
+  {
+    name: "permute-1025",
+    bug: "moePermute: one expert more than shared memory has room for",
+    file: "native/ops/moe_permute/moe_permute.cu",
+    edits: [["  if (E <= kSharedExperts) return", "  if (E <= kSharedExperts + 1) return"]],
+    table: "test/ops/moePermute.test.ts",
+    cases: "simt one expert more",
+  },
+  {
+    name: "any-alike",
+    bug: "attention without tensor cores: two rows of which one sees one key more see alike",
+    file: "native/cuda/attention/any.cuh",
+    edits: [
+      [
+        "keys.seen_last >= std::min(tile + kAnyKeys, keys.last);",
+        "keys.seen_last >= std::min(tile + kAnyKeys, keys.last) - 1;",
+      ],
+    ],
+    table: "test/ops/attentionMasks.test.ts",
+    cases: "simt two queries, f32",
+    kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
+    name: "plan-kind",
+    bug: "attention: a sequence of as many rows as a narrow tile has is wide",
+    file: "native/cuda/attention/plan.cuh",
+    edits: [["s.kind = s.rows > plan.narrow_rows;", "s.kind = s.rows >= plan.narrow_rows;"]],
+    table: "test/ops/tileBorders.test.ts",
+    cases: "pagedAttention.*one sequence",
+    kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
+    name: "plan-order",
+    bug: "attention: the list of sequences is half as long as it has to be",
+    file: "native/cuda/attention/attention.cu",
+    edits: [
+      [
+        "plan.order = pieces.take<int32_t>(p.num_sequences);",
+        "plan.order = pieces.take<int32_t>(p.num_sequences / 2);",
+      ],
+    ],
+    table: "test/ops/tileBorders.test.ts",
+    cases: "pagedAttention.*round of the plan.*f32",
+  },
+  {
+    name: "plan-whole-list",
+    bug: "attention: narrow tiles that are not split have half the room",
+    file: "native/cuda/attention/attention.cu",
+    edits: [
+      [
+        "  if (kind == 0 && plan.narrow_rows == kNarrowRows) return p.num_sequences;",
+        "  if (kind == 0 && plan.narrow_rows == kNarrowRows) return p.num_sequences / 2 + 1;",
+      ],
+    ],
+    table: "test/ops/scratch.test.ts",
+    cases: "edges.*whole tiles, bf16",
+  },
 ];

@@ -301,4 +301,31 @@ export const offsetMutants = [
     cases: "rmsNorm, heads of 3",
     kernels: ["native/ops/rms_norm/rms_norm.cu"],
   },
+  {
+    name: "span-f32-int",
+    bug: "linear on Hopper: rows of a result of f32",
+    file: "native/cuda/gemm/tile_store.cuh",
+    edits: [
+      [
+        "  float* data = static_cast<float*>(e.out) + row * e.out_stride + column;",
+        "  float* data = static_cast<float*>(e.out) + static_cast<int>(row * e.out_stride) + column;",
+      ],
+    ],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "linear, tile h64x128, results of f32",
+    kernels: ["native/ops/linear/linear.sm90.cu"],
+  },
+  {
+    name: "turn-out-int",
+    bug: "packLinear: rows of a transposed weight",
+    file: "native/ops/pack_linear/pack_linear.cu",
+    edits: [
+      [
+        "      out[packed_row * p.out.strides[2] + k] = plan.square[x][i];",
+        "      out[static_cast<int>(packed_row * p.out.strides[2]) + k] = plan.square[x][i];",
+      ],
+    ],
+    table: "test/ops/farOffsetsLong.test.ts",
+    cases: "packLinear, transposed",
+  },
 ];

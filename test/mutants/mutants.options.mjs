@@ -242,4 +242,30 @@ export const optionMutants = [
     table: "test/ops/everyVector.test.ts",
     cases: "simt layerNorm.*from: bf16",
   },
+  {
+    name: "softmax-scale-rest",
+    bug: "softmax: the scale of what a row has beyond the registers",
+    file: "native/ops/softmax/softmax.cu",
+    edits: [
+      [
+        "? values[j] * p.scale : -INFINITY;",
+        "? values[j] * (vector < kCount * group.lanes ? p.scale : 1.0f) : -INFINITY;",
+      ],
+    ],
+    table: "test/ops/softmax.test.ts",
+    cases: "simt one long row, scale",
+  },
+  {
+    name: "sm90-grouped-swiglu",
+    bug: "groupedLinear on Hopper: columns of swiglu, many rows, second tile",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    edits: [
+      [
+        "const Span span{row, row_end, tile.weight / 2 + s * kSpanColumns};",
+        "const Span span{row, row_end, tile.weight + s * kSpanColumns};",
+      ],
+    ],
+    table: "test/ops/everyKernel.test.ts",
+    cases: "groupedLinear on every kernel.*hopper.*swiglu: true",
+  },
 ];
