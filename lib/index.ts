@@ -23,7 +23,13 @@ export type { ChatMessage, ContentPart } from "./text/chatTemplate.js";
 export { type DecodeOptions, type EncodeOptions, Tokenizer } from "./text/tokenizer.js";
 export { generate } from "./llm/generate.js";
 export * from "./errors.js";
-export { Device, type DeviceChoice, type DeviceName, type DeviceOptions } from "./device/device.js";
+export {
+  Device,
+  type DeviceChoice,
+  type DeviceKind,
+  type DeviceName,
+  type DeviceOptions,
+} from "./device/device.js";
 export { Stream } from "./device/stream.js";
 export { Graph } from "./device/graph.js";
 export { Trace, type TraceOptions, type TraceRow } from "./device/trace.js";

@@ -137,6 +137,11 @@ describe("kernels", () => {
 });
 
 describe("rooms", () => {
+  it("one file of lib prints", () => {
+    const others = repoFiles(/^lib\//).filter((file) => file !== "lib/llm/terminal.ts");
+    expect(matches(others, /process\.std(out|err)\b|\bconsole\.\w+\(/)).toEqual([]);
+  });
+
   it("the table names only what stands above", () => {
     expect(tableProblems()).toEqual([]);
     expect(tableProblems({ a: ["b"], b: ["b", "a", "c/d.js"] })).toEqual([

@@ -22,6 +22,8 @@ export interface DeviceOptions {
 }
 
 /** What "auto" means on this machine, and why. */
+export type DeviceKind = "cpu" | "cuda";
+
 export interface DeviceChoice {
   readonly name: DeviceName;
   readonly reason: string;
@@ -34,6 +36,8 @@ export class Device {
   #disposed = false;
   /** "cpu", "cuda:0" */
   readonly name: string;
+  /** What computes. */
+  readonly kind: DeviceKind;
   /** Name of the hardware, for example "NVIDIA H200"; empty for the CPU. */
   readonly model: string;
   /** Threads of the CPU device; 0 for a GPU. */
@@ -53,6 +57,7 @@ export class Device {
     this.model = info.model;
     this.threads = info.threads;
     this.processors = info.processors;
+    this.kind = info.processors > 0 ? "cuda" : "cpu"; // the emulated GPU of the tests runs CUDA sources, too
     this.isa = info.isa;
     this.fastDtypes = info.fastDtypes;
   }

@@ -152,5 +152,5 @@ export function planCapacity(
 
 /** The rest of a GPU's memory is for activations; a machine has other work to do. */
 function defaultKvBytes(device: Device): number {
-  return device.processors > 0 ? 0.8 * device.memory.free : os.freemem() / 4;
+  return device.kind === "cuda" ? 0.8 * device.memory.free : os.freemem() / 4;
 }

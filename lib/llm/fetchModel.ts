@@ -2,7 +2,7 @@
 import { resolveModel } from "../checkpoint/hub.js";
 import type { ResolvedOptions } from "./engineOptions.js";
 import { describeModel, type ModelDescription } from "./loadModel.js";
-import { createProgressBar } from "./progressBar.js";
+import { createProgressBar } from "./terminal.js";
 
 /**
  * A folder as it is, a hub id through the cache; a download shows a bar on a terminal unless the caller listens. The model is

@@ -1,11 +1,11 @@
 /** Many prompts with one call: begun in turns of the event loop, results in their order, a failure with its prompt's index. */
-import cliProgress from "cli-progress";
 import { checkBoolean, readOptions, describe, readArguments } from "../arguments.js";
 import { ArgumentTypeError, GenerateAllError } from "../errors.js";
 import { type Steps, waitFor } from "../eventLoop.js";
 import { type GenerateOptions, generateOptionNames } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import type { Prompt } from "./prompt.js";
+import { createPromptBar, isTerminal } from "./terminal.js";
 import { checkChoice } from "./validate.js";
 
 export interface GenerateAllOptions extends GenerateOptions {
@@ -58,7 +58,7 @@ export async function generateAll(
   } = readOptions("generateAll", options, generateAllOptionNames);
   const onError = checkChoice("onError", mode, "throw", ["throw", "settle"]);
   const begin = generator.prepare(generateOptions);
-  const bar = startBar(list.length, checkBoolean("progress", wanted, process.stderr.isTTY === true));
+  const bar = createPromptBar(list.length, checkBoolean("progress", wanted, isTerminal()));
   const streams: (GenerationStream | undefined)[] = [];
   const outcomes = new Outcomes(list.length, onError === "throw");
   const run = async (prompt: Prompt, index: number): Promise<void> => {
@@ -133,21 +133,4 @@ function copyOf(prompt: Prompt): Prompt {
   } catch {
     return prompt;
   }
-}
-
-/** A bar that counts prompts and tokens per second; without `isShown` it prints nothing. */
-function startBar(total: number, isShown: boolean): { add: (tokens: number) => void; stop: () => void } {
-  if (!isShown) return { add: () => undefined, stop: () => undefined };
-  const format = "{bar} {value}/{total} prompts | {rate} tokens/s | {eta_formatted} left";
-  const bar = new cliProgress.SingleBar({ format, stream: process.stderr, hideCursor: true });
-  const start = performance.now();
-  let tokens = 0;
-  bar.start(total, 0, { rate: "0" });
-  return {
-    add: (more) => {
-      tokens += more;
-      bar.increment({ rate: ((tokens / (performance.now() - start)) * 1000).toFixed(0) });
-    },
-    stop: () => bar.stop(),
-  };
 }

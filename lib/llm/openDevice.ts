@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { Device, type DeviceName } from "../device/device.js";
 import type { ResolvedOptions } from "./engineOptions.js";
+import { printLine } from "./terminal.js";
 
 /**
  * The choice of "auto" goes to `onProgress` as phase "device"; without a listener, one line on stderr when that is a
@@ -16,8 +17,7 @@ export function openDevice({ device, threads, onProgress }: ResolvedOptions): De
     name = choice.name;
     const message = `device ${name}: ${choice.reason}`;
     if (onProgress) onProgress({ phase: "device", message, loaded: 0, total: 0 });
-    else if (process.stderr.isTTY && (name !== "cpu" || hasNvidiaGpu()))
-      process.stderr.write(`warploop: ${message}\n`);
+    else if (name !== "cpu" || hasNvidiaGpu()) printLine(message);
   } else {
     name = device;
   }

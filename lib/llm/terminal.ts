@@ -1,6 +1,13 @@
-/** Draws download progress on a terminal: one bar per file on stderr, nothing where stderr is not a terminal. */
+/** What a terminal shows, all of it on stderr: bars of downloads and of many prompts, and lines. The only file of lib/ that prints. */
 import cliProgress from "cli-progress";
 import type { DownloadProgress } from "../checkpoint/hub.js";
+
+export const isTerminal = (): boolean => process.stderr.isTTY === true;
+
+/** One line, where stderr is a terminal. */
+export function printLine(text: string): void {
+  if (isTerminal()) process.stderr.write(`warploop: ${text}\n`);
+}
 
 export interface ProgressBar {
   /** Pass as `onProgress`. */
@@ -10,7 +17,7 @@ export interface ProgressBar {
 }
 
 /**
- * Makes a progress bar.
+ * A bar per file that is downloaded; nothing where `stream` is no terminal.
  *
  * @param stream where it is drawn
  */
@@ -40,4 +47,27 @@ const barFormat = "{file} {bar} {percentage}% | {value}/{total} MB | {eta_format
 
 function formatValue(value: number, _options: cliProgress.Options, type: cliProgress.ValueType): string {
   return type === "value" || type === "total" ? (value / 1e6).toFixed(1) : String(value);
+}
+
+export interface PromptBar {
+  /** A prompt is done. @param tokens it has got */
+  readonly add: (tokens: number) => void;
+  readonly stop: () => void;
+}
+
+/** A bar that counts prompts and tokens per second; without `isShown` it prints nothing. */
+export function createPromptBar(total: number, isShown: boolean): PromptBar {
+  if (!isShown) return { add: () => undefined, stop: () => undefined };
+  const format = "{bar} {value}/{total} prompts | {rate} tokens/s | {eta_formatted} left";
+  const bar = new cliProgress.SingleBar({ format, stream: process.stderr, hideCursor: true });
+  const start = performance.now();
+  let tokens = 0;
+  bar.start(total, 0, { rate: "0" });
+  return {
+    add: (more) => {
+      tokens += more;
+      bar.increment({ rate: ((tokens / (performance.now() - start)) * 1000).toFixed(0) });
+    },
+    stop: () => bar.stop(),
+  };
 }

@@ -1,7 +1,7 @@
 // Contract: a bar per file on a terminal, and not a byte where there is none.
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
-import { createProgressBar } from "../../lib/llm/progressBar.js";
+import { createProgressBar } from "../../lib/llm/terminal.js";
 
 function fakeStream(isTTY: boolean) {
   const chunks: string[] = [];
