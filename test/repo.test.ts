@@ -136,7 +136,28 @@ describe("kernels", () => {
   });
 });
 
+/** The files that a file imports, types as well. */
+function importsOf(file: string): string[] {
+  const targets = [...read(file).matchAll(/\bfrom "(\.[^"]+)\.js"/g)].map(([, target = ""]) => target);
+  return targets.map((target) => `${path.posix.join(path.posix.dirname(file), target)}.ts`);
+}
+
 describe("rooms", () => {
+  it("files of lib import each other in no circle, but for those that a device and its streams and tensors are", () => {
+    const imports = new Map(repoFiles(/^lib\/.*\.ts$/).map((file) => [file, importsOf(file)]));
+    const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+      imports.get(from)!.some((next) => {
+        if (next === to) return true;
+        if (seen.has(next)) return false;
+        seen.add(next);
+        return reaches(next, to, seen);
+      });
+    const inCircles = [...imports.keys()].filter((file) => reaches(file, file));
+    expect(inCircles.sort()).toEqual(
+      ["device", "graph", "scope", "stream", "tensor"].map((name) => `lib/device/${name}.ts`),
+    );
+  });
+
   it("one file of lib prints", () => {
     const others = repoFiles(/^lib\//).filter((file) => file !== "lib/llm/terminal.ts");
     expect(matches(others, /^(?!\s*(\*|\/\/)).*(process\.std(out|err)\b|\bconsole\.\w+\()/)).toEqual([]);

@@ -2,23 +2,8 @@
  * What bench:gpu times: the shapes of the release's targets, each with its PyTorch counterpart. Work that a cache could hold
  * is spread over copies, so that every call reads memory as a decode step does.
  */
-import type { Stream } from "../../lib/device/stream.js";
-import type { BaselineRequest } from "./baseline.js";
+import type { GpuCase } from "./gpuCase.js";
 import * as work from "./work.js";
-
-export interface GpuCase {
-  readonly op: string;
-  /** As printed, in glossary letters. */
-  readonly shape: string;
-  readonly dtype: string;
-  readonly bytes: number;
-  readonly flops: number;
-  /** What the release asks for, in TFLOP/s or TB/s, whichever limits the case. */
-  readonly target?: { readonly least: number; readonly goal: number };
-  /** Makes the inputs on the stream's open scope; the result queues one call, each time the next copy. */
-  readonly setup: (stream: Stream) => () => void;
-  readonly baseline?: BaselineRequest;
-}
 
 /** `small` shrinks every size: the same code on the emulator, to see that it runs. */
 export function gpuCases(small: boolean): GpuCase[] {

@@ -12,7 +12,7 @@ import type { Stream } from "../../lib/device/stream.js";
 import { filled, spread } from "../support/inputs.js";
 import { stepOps } from "../support/layerOps.js";
 import { modelShapes } from "../support/modelShapes.js";
-import type { GpuCase } from "./cases.js";
+import type { GpuCase } from "./gpuCase.js";
 
 type Target = GpuCase["target"];
 

@@ -7,33 +7,10 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError, CheckpointError } from "../errors.js";
+import type { ResolveModelOptions } from "./hubOptions.js";
 import { fileHint } from "./otherFormats.js";
 
-/** Progress of one file. `loaded` never decreases and ends at `total`; files that are cached already are not reported. */
-export interface DownloadProgress {
-  readonly phase: "download";
-  readonly file: string;
-  /** Bytes of the file that are on disk, those of an earlier, interrupted download included. */
-  readonly loaded: number;
-  /** Bytes of the whole file. */
-  readonly total: number;
-}
-
-export interface ResolveModelOptions {
-  /** Branch, tag or commit of a hub id. Default "main". */
-  readonly revision?: string;
-  /** Called often; must not throw. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Aborts a download; what has arrived is kept and continued by the next call. */
-  readonly signal?: AbortSignal;
-  /**
-   * Called with the folder once all small files are in it, config.json among them, and before a weight is asked for. What it
-   * throws ends the call: nothing large is fetched for a model that cannot run.
-   */
-  readonly beforeWeights?: (folder: string) => Promise<void>;
-  /** Access token for private and gated models. Default: HF_TOKEN. */
-  readonly token?: string;
-}
+export type { DownloadProgress, ResolveModelOptions } from "./hubOptions.js";
 
 const hubHosts = ["huggingface.co", "www.huggingface.co", "hf.co"];
 // The hub allows neither ".." nor "--" in names; both would be ambiguous as cache folders.

@@ -8,7 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { HUB_URL, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
 import { HubError } from "../errors.js";
-import type { ResolveModelOptions } from "./hub.js";
+import type { ResolveModelOptions } from "./hubOptions.js";
 import { boundedFetch } from "./hubBounds.js";
 import { isCommit, missingFiles, RepoCache } from "./hubCache.js";
 import { downloadBlob, type BlobDownload } from "./hubDownload.js";

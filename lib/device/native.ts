@@ -1,8 +1,7 @@
 /**
  * The typed face of the addon: every native function, and the promises that the addon settles. The addon is loaded when it is first
- * used, so that an import never fails for want of it. Handles are numbers that
- * native/bind/handles.h checks; only lib/{device,stream,graph,tensor,trace}.ts, lib/weights/weightFile.ts and
- * lib/text/timeLimit.ts call these directly; ops go through `Stream.run`.
+ * used, so that an import never fails for want of it. Handles are numbers that native/bind/handles.h checks. Ops go through
+ * `Stream.run`; which folders may call the rest is in scripts/check/rooms.mjs.
  */
 import {
   ArgumentRangeError,
@@ -15,18 +14,10 @@ import {
 } from "../errors.js";
 import type { FloatDType } from "./dtype.js";
 import { loadAddon } from "./nativeLoader.js";
+import type { Handle } from "./nativeOp.js";
 import type { NativeOps } from "./nativeOps.js";
 
-/** A native object. Stale and invented handles are refused by the addon (ERR_CLOSED). */
-export type Handle = number & { readonly __handle: never };
-
-/** What an argument of an op may be on its way to the addon. */
-export type ArgumentKind = "tensor" | "tensor or null" | "number" | "flag";
-
-/** Queues one op on a stream, with the arguments of these kinds in `Native.arguments`. */
-export type NativeOp<Kinds extends readonly ArgumentKind[]> = ((stream: Handle) => void) & {
-  readonly __kinds?: Kinds; // for the compiler alone
-};
+export type { ArgumentKind, Handle, NativeOp } from "./nativeOp.js";
 
 interface Settled {
   readonly token: number;

@@ -17,7 +17,8 @@ import type { FinishReason, Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import type { Scheduler, SchedulerStats } from "../schedule/scheduler.js";
 import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
-import type { ModelRunner, RequestNeeds, StepResult } from "./runner.js";
+import type { RequestNeeds } from "./needs.js";
+import type { ModelRunner, StepResult } from "./runner.js";
 import { samplingFailure } from "./samplingFailure.js";
 import { Watchdog } from "./watchdog.js";
 

@@ -11,7 +11,7 @@ import { RowStatus } from "../ops/rowStatus.js";
 import type { Request } from "../schedule/request.js";
 import type { PromptLogit, ScheduledStep } from "../schedule/scheduledStep.js";
 import type { PlanLayout } from "../schedule/stepPlan.js";
-import type { FieldOf, RequestNeeds } from "./runner.js";
+import type { FieldOf, RequestNeeds } from "./needs.js";
 
 const blockRows = 32; // rows of logits in memory at once: 20 MB at a vocabulary of 150k
 

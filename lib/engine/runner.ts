@@ -27,11 +27,11 @@ import {
   decodeLayout,
   fillPlan,
   paddedBatchSizes,
-  type PlanField,
   type PlanLayout,
 } from "../schedule/stepPlan.js";
 import { LogprobReader, type StepLogprobs } from "./logprobReader.js";
-import { packSampling, type Sampling } from "./sampling.js";
+import type { FieldOf, RequestNeeds } from "./needs.js";
+import { packSampling } from "./sampling.js";
 
 export interface RunnerOptions {
   readonly maxSequences: number;
@@ -42,17 +42,6 @@ export interface RunnerOptions {
   readonly numPages: number;
   /** Capture decode steps as graphs. */
   readonly graphs: boolean;
-}
-
-/** What the engine knows of a request that the scheduler does not. */
-export interface RequestNeeds {
-  readonly sampling: Sampling;
-  /** Most likely alternatives to report with each sampled token; undefined: no log probabilities. */
-  readonly logprobs: number | undefined;
-  /** The same for the tokens of the prompt. */
-  readonly promptLogprobs: number | undefined;
-  /** Bring the logits of every prompt position to the host. */
-  readonly promptLogits: boolean;
 }
 
 export interface StepResult extends StepLogprobs {
@@ -240,6 +229,3 @@ export class ModelRunner {
     this.#owned.length = 0;
   }
 }
-
-/** Finds one of the step's arrays on the device. */
-export type FieldOf = (name: PlanField) => Tensor;

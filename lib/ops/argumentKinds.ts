@@ -7,8 +7,15 @@ import type { FloatDType } from "../device/dtype.js";
 import { Stream } from "../device/stream.js";
 import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
-import type { MoeRouting } from "./moeRoute.js";
-import type { GroupedWeight, LinearWeight } from "./packLinear.js";
+import type { GroupedWeight, LinearWeight } from "./packedWeight.js";
+
+/** Where each token goes: its K experts, best first, and their weights. */
+export interface MoeRouting {
+  /** [T, K], f32 */
+  readonly weights: Tensor;
+  /** [T, K], i32 */
+  readonly experts: Tensor;
+}
 
 type Form =
   "tensor" | "nullable" | "number" | "integer" | "flag" | "choice" | "linear" | "grouped" | "routing";

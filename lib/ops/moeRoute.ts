@@ -1,16 +1,19 @@
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import { choice, flag, integer, number, required, routing, tensor } from "./argumentKinds.js";
+import {
+  type MoeRouting,
+  choice,
+  flag,
+  integer,
+  number,
+  required,
+  routing,
+  tensor,
+} from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 
-/** Where each token goes: its K experts, best first, and their weights. */
-export interface MoeRouting {
-  /** [T, K], f32 */
-  readonly weights: Tensor;
-  /** [T, K], i32 */
-  readonly experts: Tensor;
-}
+export type { MoeRouting } from "./argumentKinds.js";
 
 /** The order is shared with native/ops/moe_route/moe_route.h; the index crosses the boundary. */
 const scoreFunctions = ["softmax", "sigmoid"] as const;

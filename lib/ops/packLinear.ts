@@ -5,36 +5,16 @@ import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import { flag, floatDType, groupedWeight, integer, required, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
-import { emptyLinearWeight, fillLinearWeight, packedShape } from "./packedWeight.js";
+import {
+  emptyLinearWeight,
+  fillLinearWeight,
+  type GroupedShape,
+  type GroupedWeight,
+  type LinearWeight,
+  packedShape,
+} from "./packedWeight.js";
 
-/** A weight in the layout that `linear` reads. It owns its tensor. */
-export interface LinearWeight {
-  readonly tensor: Tensor;
-  /** Outputs N. */
-  readonly outputs: number;
-  /** Inputs K. */
-  readonly inputs: number;
-  readonly dtype: FloatDType;
-}
-
-/** E weights of one shape in the layout that `groupedLinear` reads. */
-export interface GroupedWeight extends LinearWeight {
-  readonly experts: number;
-  /** Rows are gate (N/2), then up (N/2). */
-  readonly swiglu: boolean;
-}
-
-/** What `emptyGroupedWeight` makes room for. */
-export interface GroupedShape {
-  readonly experts: number;
-  /** Outputs N of each. */
-  readonly outputs: number;
-  /** Inputs K of each. */
-  readonly inputs: number;
-  readonly dtype: FloatDType;
-  /** Rows are gate (N/2), then up (N/2). */
-  readonly swiglu: boolean;
-}
+export type { GroupedShape, GroupedWeight, LinearWeight } from "./packedWeight.js";
 
 export interface PackLinearOptions {
   /** The matrix is [K, N], as in GPT-2's Conv1D. Default false. */

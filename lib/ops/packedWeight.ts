@@ -3,7 +3,35 @@ import type { FloatDType } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import type { LinearWeight } from "./packLinear.js";
+
+/** A weight in the layout that `linear` reads. It owns its tensor. */
+export interface LinearWeight {
+  readonly tensor: Tensor;
+  /** Outputs N. */
+  readonly outputs: number;
+  /** Inputs K. */
+  readonly inputs: number;
+  readonly dtype: FloatDType;
+}
+
+/** E weights of one shape in the layout that `groupedLinear` reads. */
+export interface GroupedWeight extends LinearWeight {
+  readonly experts: number;
+  /** Rows are gate (N/2), then up (N/2). */
+  readonly swiglu: boolean;
+}
+
+/** What `emptyGroupedWeight` makes room for. */
+export interface GroupedShape {
+  readonly experts: number;
+  /** Outputs N of each. */
+  readonly outputs: number;
+  /** Inputs K of each. */
+  readonly inputs: number;
+  readonly dtype: FloatDType;
+  /** Rows are gate (N/2), then up (N/2). */
+  readonly swiglu: boolean;
+}
 
 const panelColumns = 16; // native/ops/pack_linear/pack_linear.h
 

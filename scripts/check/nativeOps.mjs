@@ -35,7 +35,7 @@ export async function nativeOpsText() {
  * What crosses the boundary in a call of each op, in order. Written by \`npm run format\` from the bind functions,
  * native/ops/<op>/<op>.bind.cc.
  */
-import type { NativeOp } from "./native.js";
+import type { NativeOp } from "./nativeOp.js";
 
 export interface NativeOps {
 ${lines.join("\n")}

@@ -23,7 +23,12 @@ export const rooms = {
 };
 
 const lib = fileURLToPath(new URL("../../lib", import.meta.url));
-const nativeFiles = ["device/native.js", "device/nativeLoader.js", "device/nativeOps.js"];
+const nativeFiles = [
+  "device/native.js",
+  "device/nativeLoader.js",
+  "device/nativeOp.js",
+  "device/nativeOps.js",
+];
 
 /** @returns {string[]} what is wrong with the table: a name that does not stand above its room, and so could close a circle */
 export function tableProblems(table = rooms) {

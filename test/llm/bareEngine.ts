@@ -13,7 +13,8 @@ import {
 import type { GenerationStream } from "../../lib/llm/generationStream.js";
 import { Intake } from "../../lib/llm/intake.js";
 import type { FinishReason } from "../../lib/schedule/request.js";
-import { ModelRunner, type RequestNeeds, type StepResult } from "../../lib/engine/runner.js";
+import type { RequestNeeds } from "../../lib/engine/needs.js";
+import { ModelRunner, type StepResult } from "../../lib/engine/runner.js";
 import { noBias } from "../../lib/engine/sampling.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";

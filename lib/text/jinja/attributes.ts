@@ -4,6 +4,7 @@
  */
 import { noArguments, Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
+import { equals, keyIn } from "./comparisons.js";
 import { stringMethods } from "./stringMethods.js";
 import {
   type Arguments,
@@ -11,11 +12,9 @@ import {
   Callable,
   characters,
   type Dict,
-  equals,
   Float,
   isDict,
   isKey,
-  keyIn,
   Namespace,
   numberOf,
   sequenceOf,

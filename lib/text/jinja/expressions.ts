@@ -2,7 +2,9 @@
 import { noArguments } from "./arguments.js";
 import { attributeOf, call, itemOf, sliceOf } from "./attributes.js";
 import type { Budget } from "./budget.js";
+import { keyIn } from "./comparisons.js";
 import { filterNamed, hasFilter } from "./filters.js";
+import { iterate } from "./iteration.js";
 import { binary, signed } from "./operators.js";
 import { noItem, testOfFilter } from "./rewriting.js";
 import type { Scope } from "./scope.js";
@@ -13,9 +15,7 @@ import {
   Float,
   isDict,
   isTrue,
-  iterate,
   type Key,
-  keyIn,
   TemplateError,
   Tuple,
   typeName,

@@ -1,22 +1,23 @@
 /** The filters that take one value: texts, numbers, JSON. Filters of lists are in listFilters.ts. */
 import { Reader } from "./arguments.js";
+import { attributeOf, dictItems } from "./attributes.js";
 import type { Budget } from "./budget.js";
+import { compare } from "./comparisons.js";
+import { iterate } from "./iteration.js";
 import { fromJson, toJson } from "./json.js";
 import { type Filter, type FilterContext, generate, listFilters } from "./listFilters.js";
 import { pad, percentFormat } from "./printf.js";
+import { round } from "./rounding.js";
 import { replaceText, strip } from "./splitting.js";
 import { capitalize } from "./stringMethods.js";
-import { round } from "./rounding.js";
-import { indent, lengthOf, stripTags, truncate, urlEncode, wordWrap } from "./textFilters.js";
 import { parseFloatText, parseIntText, reprOf, textOf } from "./text.js";
+import { indent, lengthOf, stripTags, truncate, urlEncode, wordWrap } from "./textFilters.js";
 import {
   type Arguments,
-  compare,
   Float,
   isDict,
   isList,
   isTrue,
-  iterate,
   numberOf,
   TemplateError,
   Tuple,
@@ -24,7 +25,6 @@ import {
   Undefined,
   type Value,
 } from "./values.js";
-import { attributeOf, dictItems } from "./attributes.js";
 
 export function hasFilter(name: Value): boolean {
   return typeof name === "string" && (filters.has(name) || listFilters.has(name));

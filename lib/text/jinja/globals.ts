@@ -1,6 +1,8 @@
 /** The functions that every template can call, as transformers and Jinja provide them. */
 import { Reader } from "./arguments.js";
 import { Budget } from "./budget.js";
+import { keyIn } from "./comparisons.js";
+import { iterate } from "./iteration.js";
 import { emptyTuple, noItem } from "./rewriting.js";
 import { recursiveName, withName } from "./statements.js";
 import { strftime } from "./strftime.js";
@@ -10,9 +12,7 @@ import {
   Attributes,
   Callable,
   isDict,
-  iterate,
   type Key,
-  keyIn,
   Namespace,
   TemplateError,
   Tuple,

@@ -3,6 +3,7 @@ import { call } from "./attributes.js";
 import { Budget, TextBuilder } from "./budget.js";
 import { Expressions } from "./expressions.js";
 import { globalFunctions } from "./globals.js";
+import { iterate, pull } from "./iteration.js";
 import { generate } from "./listFilters.js";
 import { Loop, loopAttributes } from "./loop.js";
 import { bindParameters, readsName } from "./macros.js";
@@ -24,7 +25,7 @@ import {
   withArguments,
 } from "./syntax.js";
 import { textOf } from "./text.js";
-import { Callable, isTrue, iterate, Namespace, pull, TemplateError, typeName, type Value } from "./values.js";
+import { Callable, isTrue, Namespace, TemplateError, typeName, type Value } from "./values.js";
 
 type Flow = "break" | "continue" | undefined;
 

@@ -2,20 +2,17 @@
 import { Reader } from "./arguments.js";
 import { itemOf } from "./attributes.js";
 import type { Budget } from "./budget.js";
+import { compare, equals, keyOf } from "./comparisons.js";
+import { iterate, pull } from "./iteration.js";
 import { binary } from "./operators.js";
 import { joinText } from "./splitting.js";
 import { testNamed } from "./tests.js";
 import { textOf } from "./text.js";
 import {
   type Arguments,
-  compare,
-  equals,
   Generator,
   isDict,
   isTrue,
-  iterate,
-  keyOf,
-  pull,
   TemplateError,
   Tuple,
   typeName,

@@ -1,18 +1,9 @@
 /** The variable `loop` inside a for block. */
 import { Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
-import {
-  Attributes,
-  Callable,
-  equals,
-  Generator,
-  iterate,
-  pull,
-  TemplateError,
-  Tuple,
-  Undefined,
-  type Value,
-} from "./values.js";
+import { equals } from "./comparisons.js";
+import { iterate, pull } from "./iteration.js";
+import { Attributes, Callable, Generator, TemplateError, Tuple, Undefined, type Value } from "./values.js";
 
 /** One run of a for block: what it visits, read no further than the template looks. */
 export class Loop {

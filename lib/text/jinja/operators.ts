@@ -1,18 +1,16 @@
 /** The operators of expressions, as Python has them. */
 import { noArguments } from "./arguments.js";
 import type { Budget } from "./budget.js";
+import { compare, equals, keyIn } from "./comparisons.js";
+import { pull } from "./iteration.js";
 import { percentFormat } from "./printf.js";
 import { textOf } from "./text.js";
 import {
   type Arguments,
-  compare,
-  equals,
   Float,
   isDict,
   isList,
-  keyIn,
   numberOf,
-  pull,
   sequenceOf,
   TemplateError,
   Tuple,

@@ -1,13 +1,13 @@
 /** The methods of Python's `str`, as far as they make sense in a template. All take time linear in what they read and write. */
 import { Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
+import { iterate } from "./iteration.js";
 import { braceFormat, pad } from "./printf.js";
 import { joinText, replaceText, splitLines, splitRight, splitSpaces, splitText, strip } from "./splitting.js";
 import {
   type Arguments,
   characterCount,
   characters,
-  iterate,
   TemplateError,
   Tuple,
   typeName,

@@ -1,14 +1,13 @@
 /** What stands behind `is`, and the tests that filters take by name. */
 import { Reader } from "./arguments.js";
 import type { Budget } from "./budget.js";
+import { compare, equals } from "./comparisons.js";
 import { contains } from "./operators.js";
 import { textOf } from "./text.js";
 import {
   type Arguments,
   Attributes,
   Callable,
-  compare,
-  equals,
   Float,
   Generator,
   isDict,

@@ -2,6 +2,7 @@
 import { Reader } from "./arguments.js";
 import { dictItems } from "./attributes.js";
 import type { Budget } from "./budget.js";
+import { iterate } from "./iteration.js";
 import type { FilterContext } from "./listFilters.js";
 import { joinText, splitLines, splitSpaces, strip } from "./splitting.js";
 import { textOf } from "./text.js";
@@ -10,7 +11,6 @@ import {
   characterCount,
   characters,
   isDict,
-  iterate,
   numberOf,
   sequenceOf,
   TemplateError,

@@ -1,9 +1,9 @@
 /**
- * The values of a template, with Python's rules for truth, text, equality and order, because templates are written for
- * Jinja on Python. Strings, numbers (int; a bigint where a number would round), booleans, null (None), arrays (list) and maps (dict) are JavaScript's own.
- * Nothing here has a prototype that a template could reach: attributes are looked up in tables (attributes.ts).
+ * The values of a template, with Python's rules for truth and text, because templates are written for Jinja on Python
+ * (iteration.ts and comparisons.ts have the others). Strings, numbers (int; a bigint where a number would round), booleans,
+ * null (None), arrays (list) and maps (dict) are JavaScript's own. Nothing here has a prototype that a template could reach:
+ * attributes are looked up in tables (attributes.ts).
  */
-import type { Budget } from "./budget.js";
 
 /** What a template or its input did wrong; the message is meant for the caller. */
 export class TemplateError extends Error {}
@@ -108,41 +108,6 @@ export function sequenceOf(value: Value): readonly Value[] | undefined {
   return value instanceof Tuple ? value.items : undefined;
 }
 
-/** What a loop over the value visits: items, keys, or characters. @throws TemplateError if it cannot be iterated */
-export function iterate(value: Value, budget: Budget): readonly Value[] {
-  const items = sequenceOf(value);
-  if (items) return items;
-  if (value instanceof View) return value.items;
-  if (value instanceof Generator) return drain(value, budget);
-  if (value instanceof Undefined) return [];
-  if (isDict(value)) return budget.list([...value.keys()]);
-  if (typeof value === "string") {
-    budget.items(value.length);
-    return characters(value);
-  }
-  throw new TemplateError(`'${typeName(value)}' object is not iterable`);
-}
-
-function drain({ source }: Generator, budget: Budget): readonly Value[] {
-  const items: Value[] = [];
-  for (let next = source.next(); next.done !== true; next = source.next()) {
-    budget.step();
-    items.push(next.value);
-    if (items.length % 1024 === 0) budget.items(1024);
-  }
-  budget.items(items.length % 1024);
-  return items;
-}
-
-/** The items that `iterate` gives, one after the other; a generator that is left early keeps the others. */
-export function* pull(value: Value, budget: Budget): Iterable<Value> & Iterator<Value, undefined> {
-  const source = value instanceof Generator ? value.source : iterate(value, budget)[Symbol.iterator]();
-  for (let next = source.next(); next.done !== true; next = source.next()) {
-    budget.step();
-    yield next.value;
-  }
-}
-
 /** A Python string is a sequence of code points. */
 export function characters(text: string): readonly string[] {
   return Array.from(text);
@@ -160,11 +125,6 @@ export function numberOf(value: Value): number | undefined {
   if (typeof value === "number") return value;
   if (typeof value === "boolean") return Number(value);
   return value instanceof Float ? value.value : undefined;
-}
-
-/** The same, and the whole numbers that none is exactly: JavaScript compares the two. */
-function sizeOf(value: Value): number | bigint | undefined {
-  return typeof value === "bigint" ? value : numberOf(value);
 }
 
 export function isTrue(value: Value): boolean {
@@ -194,74 +154,6 @@ export function typeName(value: Value): string {
   return value instanceof Callable ? "function" : value.name;
 }
 
-/** Python's `==`. */
-export function equals(a: Value, b: Value, budget: Budget): boolean {
-  budget.step();
-  const [x, y] = [numberOf(a), numberOf(b)];
-  if (x !== undefined || y !== undefined) return x === y;
-  if (typeof a === "string" && typeof b === "string") {
-    if (a.length !== b.length) return false;
-    budget.characters(a.length);
-    return a === b || budget.plain(a) === budget.plain(b);
-  }
-  if (a instanceof Undefined) return b instanceof Undefined;
-  if (isDict(a) && isDict(b)) {
-    if (a.size !== b.size) return false;
-    return [...a].every(([key, value]) => {
-      const other = keyIn(b, key, budget);
-      return b.has(other) && equals(value, b.get(other)!, budget);
-    });
-  }
-  const [p, q] = [sequenceOf(a), sequenceOf(b)];
-  if (a instanceof View && b instanceof View && a.name === "range" && b.name === "range") {
-    return equals(a.items, b.items, budget);
-  }
-  if (p && q && isList(a) === isList(b)) {
-    return p.length === q.length && p.every((item, i) => equals(item, q[i]!, budget));
-  }
-  return a === b;
-}
-
-/**
- * Python's order of numbers, strings and sequences.
- *
- * @returns negative, 0 or positive
- * @throws TemplateError for types that have no order
- */
-export function compare(a: Value, b: Value, budget: Budget): number {
-  budget.step();
-  const [x, y] = [sizeOf(a), sizeOf(b)];
-  if (x !== undefined && y !== undefined) return x < y ? -1 : x > y ? 1 : 0;
-  if (typeof a === "string" && typeof b === "string") {
-    budget.characters(Math.min(a.length, b.length));
-    const [p, q] = [budget.plain(a), budget.plain(b)];
-    return p < q ? -1 : p > q ? 1 : 0;
-  }
-  const [p, q] = [sequenceOf(a), sequenceOf(b)];
-  if (p && q && isList(a) === isList(b)) {
-    for (let i = 0; i < Math.min(p.length, q.length); i++) {
-      if (!equals(p[i]!, q[i]!, budget)) return compare(p[i]!, q[i]!, budget);
-    }
-    return p.length - q.length;
-  }
-  const hint = [a, b].find((value) => value instanceof Undefined)?.hint;
-  throw new TemplateError(
-    hint ?? `'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`,
-  );
-}
-
-/** The key of a dict that equals the value (True is 1 there), else the value as a key. @throws TemplateError if it is unhashable */
-export function keyIn(dict: Dict, value: Value, budget: Budget): Key {
-  const key = keyOf(value, budget);
-  if (dict.has(key)) return key;
-  if (typeof key === "string" && budget.paint) {
-    const spelled = [budget.paint.plain(key), budget.paint.paint(key)];
-    return spelled.find((other) => dict.has(other)) ?? key;
-  }
-  const other = typeof key === "boolean" ? Number(key) : key === 1 ? true : key === 0 ? false : key;
-  return dict.has(other) ? other : key;
-}
-
 /** True for what a dict can have as a key. */
 export function isKey(value: Value): boolean {
   return (
@@ -269,13 +161,4 @@ export function isKey(value: Value): boolean {
     value instanceof Float ||
     ["string", "number", "bigint", "boolean"].includes(typeof value)
   );
-}
-
-/** A value as the key of a dict. @throws TemplateError if it is unhashable */
-export function keyOf(value: Value, budget: Budget): Key {
-  if (typeof value === "string") budget.characters(value.length);
-  if (typeof value === "string" || value === null || typeof value === "boolean") return value;
-  if (typeof value === "number" || typeof value === "bigint") return value;
-  if (value instanceof Float) return value.value;
-  throw new TemplateError(`unhashable type: '${typeName(value)}'`);
 }

@@ -1,0 +1,27 @@
+/** What the caller of a download may ask for, and what he is told meanwhile. */
+
+/** Progress of one file. `loaded` never decreases and ends at `total`; files that are cached already are not reported. */
+export interface DownloadProgress {
+  readonly phase: "download";
+  readonly file: string;
+  /** Bytes of the file that are on disk, those of an earlier, interrupted download included. */
+  readonly loaded: number;
+  /** Bytes of the whole file. */
+  readonly total: number;
+}
+
+export interface ResolveModelOptions {
+  /** Branch, tag or commit of a hub id. Default "main". */
+  readonly revision?: string;
+  /** Called often; must not throw. */
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  /** Aborts a download; what has arrived is kept and continued by the next call. */
+  readonly signal?: AbortSignal;
+  /**
+   * Called with the folder once all small files are in it, config.json among them, and before a weight is asked for. What it
+   * throws ends the call: nothing large is fetched for a model that cannot run.
+   */
+  readonly beforeWeights?: (folder: string) => Promise<void>;
+  /** Access token for private and gated models. Default: HF_TOKEN. */
+  readonly token?: string;
+}

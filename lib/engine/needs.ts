@@ -1,0 +1,18 @@
+/** What the runner and those who read results for it are told of a step beside its plan. */
+import type { Tensor } from "../device/tensor.js";
+import type { PlanField } from "../schedule/stepPlan.js";
+import type { Sampling } from "./sampling.js";
+
+/** What the engine knows of a request that the scheduler does not. */
+export interface RequestNeeds {
+  readonly sampling: Sampling;
+  /** Most likely alternatives to report with each sampled token; undefined: no log probabilities. */
+  readonly logprobs: number | undefined;
+  /** The same for the tokens of the prompt. */
+  readonly promptLogprobs: number | undefined;
+  /** Bring the logits of every prompt position to the host. */
+  readonly promptLogits: boolean;
+}
+
+/** Finds one of the step's arrays on the device. */
+export type FieldOf = (name: PlanField) => Tensor;
