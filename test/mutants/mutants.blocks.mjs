@@ -106,4 +106,41 @@ export const blockMutants = [
     ],
     foundBy: ["adversarial", "race"],
   },
+  // ---- rings of stages that come round, blocks that go on to another tile
+  {
+    name: "hopper-release-current",
+    bug: "linear on Hopper: a stage is given back while its own product is under way",
+    file: "native/cuda/gemm/hopper_pipeline.cuh",
+    edits: [
+      [
+        "    if (k > 0) release_stage<kCluster>(ring, previous);\n    previous = at.stage;",
+        "    release_stage<kCluster>(ring, at.stage);\n    previous = at.stage;",
+      ],
+      ["  register_fence(d);\n  release_stage<kCluster>(ring, previous);", "  register_fence(d);"],
+    ],
+    table: "test/ops/linear.test.ts",
+    cases: "more steps than stages.*tile: h64x128",
+    kernels: ["native/ops/linear/linear.sm90.cu"],
+  },
+  {
+    name: "grouped-announce-sync",
+    bug: "groupedLinear on Hopper: a lane announces a stage of which other lanes have not copied all",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    edits: [
+      [
+        "    fence_async_shared();\n    sync_warp();\n    if (lane",
+        "    fence_async_shared();\n    if (lane",
+      ],
+    ],
+    table: "test/ops/groupedLinear.test.ts",
+    cases: "simt more steps than stages",
+  },
+  {
+    name: "grouped-tile-before",
+    bug: "groupedLinear on Hopper: sums of a tile are staged over those of the one before",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    edits: [["  sync_consumer(consumer);  // the tile before has been stored\n", ""]],
+    table: "test/ops/groupedLinear.test.ts",
+    cases: "simt more tiles than blocks, few rows",
+  },
 ];

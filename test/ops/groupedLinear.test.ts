@@ -87,6 +87,23 @@ const cases: readonly GroupedCase[] = [
     swiglu: true,
     ...bf16,
   },
+  // of the Hopper kernels, by rows per expert and columns: more steps than stages, warpgroups without rows
+  ...(
+    [
+      [[50, 0, 38], 136],
+      [[90, 0, 38], 136],
+      [[90, 0, 38], 256],
+      [[520], 256],
+    ] as const
+  ).map(([counts, N]) => ({ name: "more steps than stages", counts, N, K: 712, ...bf16 })),
+  {
+    name: "more tiles than blocks, few rows",
+    counts: new Array<number>(150).fill(2),
+    N: 264,
+    K: 16,
+    ...bf16,
+  },
+  { name: "more tiles than blocks", counts: new Array<number>(140).fill(33), N: 128, K: 16, ...bf16 },
 ];
 
 describeOp("groupedLinear", cases, async (context, c) => {

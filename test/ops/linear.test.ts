@@ -162,15 +162,19 @@ function weightTensor(
   return context.tensor(dtype, [K, N], turned);
 }
 
-describeOp<OpCase & { readonly tile: string }>(
-  "linear with every tile of the portable GPU kernel",
-  ["8x16", "8x32", "8x64", "16x64", "32x128", "64x64", "64x128", "128x128"].map((tile) => ({
-    name: "more rows and columns than a tile",
-    tile,
-    skip: { cpu: "it has no tiles" },
-  })),
-  async ({ device }, { tile }) => {
-    const [T, N, K] = [150, 136, 72];
+const portableTiles = ["8x16", "8x32", "8x64", "16x64", "32x128", "64x64", "64x128", "128x128"];
+const hopperTiles = ["h64x128", "h128x128", "h128x256"];
+
+describeOp<OpCase & { readonly tile: string; readonly T: number; readonly N: number; readonly K: number }>(
+  "linear with every tile of a GPU",
+  [
+    ...[...portableTiles, ...hopperTiles].flatMap((tile) => [
+      { name: "more rows and columns than a tile", tile, T: 150, N: 136, K: 72 },
+      { name: "more steps than stages", tile, T: 70, N: 136, K: 1160 },
+    ]),
+    ...hopperTiles.map((tile) => ({ name: "more tiles than blocks", tile, T: 1530, N: 3064, K: 24 })),
+  ].map((each) => ({ ...each, skip: { cpu: "it has no tiles" } })),
+  async ({ device }, { tile, T, N, K }) => {
     const random = new Random(T);
     const [x, weight] = [random.normal(T * K, { dtype: "f16" }), random.normal(N * K, { dtype: "f16" })];
     const before = process.env["WARPLOOP_LINEAR_TILE"];
