@@ -74,6 +74,9 @@ export function poisonedState(stream: Stream, layers: readonly StateSpec[], page
   const isF32 = layers.some((layer) => Object.values(layer).some(({ dtype }) => dtype === "f32"));
   const poison = Uint32Array.of(isF32 ? 0x7fc00000 : 0x7fc07fc0); // NaN in f32; in bf16 and f16
   const bytes = new Uint8Array(poison.buffer);
-  state.pool.write(stream, new Uint8Array(state.pool.numel).map((_, i) => bytes[i % 4]!));
+  state.pool.write(
+    stream,
+    new Uint8Array(state.pool.numel).map((_, i) => bytes[i % 4]!),
+  );
   return state;
 }
