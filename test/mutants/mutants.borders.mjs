@@ -239,7 +239,7 @@ export const borderMutants = [
       ],
     ],
     table: "test/ops/scratch.test.ts",
-    cases: "edges.*flashAttention, bf16",
+    cases: "edges.*pagedAttention'",
   },
   {
     name: "plan-split-list",
@@ -252,7 +252,7 @@ export const borderMutants = [
       ],
     ],
     table: "test/ops/scratch.test.ts",
-    cases: "edges.*flashAttention, bf16",
+    cases: "edges.*pagedAttention'",
   },
   {
     name: "splits-counters-edge",
