@@ -10,6 +10,7 @@ import * as errors from "../lib/errors.js";
 import { supportedArchitectures } from "../lib/models/registry.js";
 import { root } from "../scripts/build/nativeSources.mjs";
 import { repoFiles } from "../scripts/check/repoFiles.mjs";
+import { noDefaults } from "./llm/bareEngine.js";
 
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
 const unique = (list: Iterable<string>): string[] => [...new Set(list)].sort();
@@ -38,14 +39,7 @@ const context = {
   vocabSize: 200,
   contextLength: 1000,
   eosTokenIds: [],
-  sampling: {
-    doSample: undefined,
-    temperature: undefined,
-    topK: undefined,
-    topP: undefined,
-    minP: undefined,
-    repetitionPenalty: undefined,
-  },
+  sampling: noDefaults,
   hasTokenizer: true,
 };
 const calls = [

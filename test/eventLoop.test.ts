@@ -2,24 +2,11 @@
 // promises without holding up the others.
 import { expect, test } from "vitest";
 import { inTurns, runNow, type Steps, waitFor } from "../lib/eventLoop.js";
+import { turnsDuring } from "./support/turns.js";
 
 const spin = (ms: number): void => {
   for (const end = performance.now() + ms; performance.now() < end;);
 };
-
-/** Counts the turns of the event loop until `work` is done. */
-async function turnsDuring(work: Promise<unknown>): Promise<number> {
-  let numTurns = 0;
-  let isRunning = true;
-  const turn = (): void => {
-    numTurns++;
-    if (isRunning) setImmediate(turn);
-  };
-  setImmediate(turn);
-  await work;
-  isRunning = false;
-  return numTurns;
-}
 
 function* count(name: string, steps: number, msPerStep: number, log: string[]): Steps<string> {
   for (let i = 0; i < steps; i++) {
@@ -35,14 +22,14 @@ test("long work of many callers ends in order, and the event loop turns all the 
   const names = Array.from({ length: 20 }, (_, i) => `job ${i}`);
   const work = Promise.all(names.map((name) => inTurns(count(name, 5, 1, log))));
   expect(log).toEqual([]); // never before the caller has gone on
-  expect(await turnsDuring(work)).toBeGreaterThanOrEqual((20 * 5 * 1) / 4 - 1);
+  expect(await turnsDuring(() => work)).toBeGreaterThanOrEqual((20 * 5 * 1) / 4 - 1);
   expect(log).toEqual(names);
 });
 
 test("many short jobs do not run in one turn either", async () => {
   const log: string[] = [];
   const work = Promise.all(Array.from({ length: 30 }, (_, i) => inTurns(count(`${i}`, 1, 1, log))));
-  expect(await turnsDuring(work)).toBeGreaterThan(5);
+  expect(await turnsDuring(() => work)).toBeGreaterThan(5);
 });
 
 test("who hands over jobs for longer than a turn has used it up: the next turn works", async () => {
@@ -62,7 +49,7 @@ test("a chain of short jobs leaves the loop its turns", async () => {
   const chain = async (): Promise<void> => {
     for (let i = 0; i < 30; i++) await inTurns(count("", 1, 1, []));
   };
-  expect(await turnsDuring(chain())).toBeGreaterThan(5);
+  expect(await turnsDuring(chain)).toBeGreaterThan(5);
 });
 
 test("a job that waits lets the others go first", async () => {

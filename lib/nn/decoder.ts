@@ -1,5 +1,6 @@
 /**
- * The loop over layers of a decoder: embeddings, then the parts of every layer, then the last norm. The residual stream is f32 whatever the activation dtype.
+ * The loop over layers of a decoder: embeddings, then the parts of every layer, then the last norm. The residual stream is
+ * f32 whatever the activation dtype.
  */
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
@@ -41,18 +42,19 @@ export interface Decoder {
   logits(stream: Stream, hidden: Tensor, out?: Tensor): Tensor;
 }
 
+const nothing: LayerState = {};
+
 export function decoder(parts: DecoderParts): Decoder {
   const { layers, finalNorm, head } = parts;
   const blocks = layers.flatMap((layer) =>
     layer.flatMap(({ branches }) => branches.map(({ block }) => block)),
   );
-  const keeping = blocks.filter((block) => block.state !== undefined);
-  const places = new Map(keeping.map((block, place) => [block, place]));
   return {
-    state: keeping.map((block) => block.state!),
+    state: blocks.flatMap(({ state }) => (state ? [state] : [])),
     forward(stream, inputs, state, observe) {
       const x = embedTokens(stream, inputs, parts); // [T, D], the residual stream
-      const stateOf = (block: Block): LayerState => state.layers[places.get(block)!] ?? {};
+      let place = 0; // blocks run in the order of `blocks`
+      const stateOf = (block: Block): LayerState => (block.state ? state.layers[place++]! : nothing);
       layers.forEach((layer, index) => {
         using _temporaries = stream.scope(); // every layer reuses the memory of the one before
         const observed = observe && ((experts: Tensor) => observe(index, experts));

@@ -59,7 +59,7 @@ export function preNorm(norm: NormBlock, block: Block): Part {
  * Queues a part.
  *
  * @param residual [T, D] f32, read and written
- * @param stateOf what a block keeps
+ * @param call stateOf: what a block keeps, asked for once for each, in their order
  */
 export function runPart(
   stream: Stream,

@@ -5,9 +5,9 @@
  * Layout of a block, which holds one page of `pageSize` tokens: [layer][tensor][Ps tokens]. The pages of one tensor are
  * therefore a strided view of the pool, [P, Ps, ...], whose page stride is the whole block; page ids are the same in all layers.
  */
-import type { Device } from "../device/device.js";
+import { bytesOf, type Device } from "../device/device.js";
 import { byteLength, type DType } from "../device/dtype.js";
-import { Tensor } from "../device/tensor.js";
+import { packedStrides, Tensor } from "../device/tensor.js";
 
 /** A tensor that a block keeps of every token. */
 export interface StateTensor {
@@ -48,7 +48,7 @@ export function stateLayout(layers: readonly StateSpec[], pageSize: number): Sta
   let blockBytes = 0;
   const place = ({ dtype, shape }: StateTensor): number => {
     const at = blockBytes;
-    const bytes = byteLength(dtype, pageSize * product(shape));
+    const bytes = bytesOf(dtype, [pageSize, ...shape]);
     blockBytes += Math.ceil(bytes / alignment) * alignment;
     return at;
   };
@@ -70,10 +70,9 @@ export function allocateState(
   const { blockBytes, offsets } = stateLayout(layers, pageSize);
   const pool = device.empty("u8", [numPages, blockBytes]);
   const pages = ({ dtype, shape }: StateTensor, offset: number): Tensor => {
-    const perToken = product(shape);
-    const inner = shape.map((_, axis) => product(shape.slice(axis + 1)));
-    const strides = [blockBytes / byteLength(dtype, 1), perToken, ...inner];
-    return Tensor.strided(pool.memory, dtype, [numPages, pageSize, ...shape], strides, offset);
+    const page = [pageSize, ...shape];
+    const strides = [blockBytes / byteLength(dtype, 1), ...packedStrides(page)];
+    return Tensor.strided(pool.memory, dtype, [numPages, ...page], strides, offset);
   };
   const dispose = (): void => pool.dispose();
   return {
@@ -87,5 +86,3 @@ export function allocateState(
     [Symbol.dispose]: dispose,
   };
 }
-
-const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);

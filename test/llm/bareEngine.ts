@@ -74,7 +74,8 @@ export class BareEngine {
   }
 }
 
-const noDefaults = {
+/** Of a checkpoint that says nothing of sampling. */
+export const noDefaults = {
   doSample: undefined,
   temperature: undefined,
   topK: undefined,

@@ -6,6 +6,7 @@ import { Intake } from "../../lib/llm/intake.js";
 import { Tokenization } from "../../lib/text/tokenization.js";
 import { loadLLM } from "./checkpoints.js";
 import { modelFolder } from "../text/checkpoint.js";
+import { turnsDuring } from "../support/turns.js";
 
 let llm: LLM;
 const load = (): Promise<LLM> => loadLLM(modelFolder("tiny-moe"), { kvCacheBytes: 64 << 20 });
@@ -18,20 +19,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await llm.close();
 });
-
-/** Runs work and counts the turns of the event loop until it is done. */
-async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
-  let numTurns = 0;
-  let isRunning = true;
-  const turn = (): void => {
-    numTurns++;
-    if (isRunning) setImmediate(turn);
-  };
-  setImmediate(turn);
-  await work();
-  isRunning = false;
-  return numTurns;
-}
 
 describe("a text that cannot fit", () => {
   it.each([

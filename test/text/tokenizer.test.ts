@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
 import { Random } from "../support/random.js";
+import { turnsDuring } from "../support/turns.js";
 import {
   goldens,
   modelFolder,
@@ -158,15 +159,7 @@ describe("encodeAsync", () => {
     const words = Array.from({ length: 20_000 }, () => random.integer(0, 36 ** 5).toString(36));
     const text = words.join(" ").slice(0, 100_000);
     const encode = vi.spyOn(tinyMoe, "encode");
-    let numTurns = 0;
-    let isRunning = true;
-    const turn = (): void => {
-      numTurns++;
-      if (isRunning) setImmediate(turn);
-    };
-    setImmediate(turn);
-    await tinyMoe.encodeAsync(text);
-    isRunning = false;
+    const numTurns = await turnsDuring(() => tinyMoe.encodeAsync(text));
     const longest = Math.max(...encode.mock.calls.map(([piece]) => piece.length));
     encode.mockRestore();
     expect(longest).toBeLessThanOrEqual(300);
