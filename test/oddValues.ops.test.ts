@@ -120,6 +120,14 @@ const rows: Readonly<Record<string, () => Row>> = {
   }),
   siluMul: () => ({ given: { x: f32(2, 4) }, options: { dtype, out: f32(2, 2) } }),
   softmax: () => ({ given: { x: f32(2, 4) }, options: { causal: false, scale: 1, dtype, out: f32(2, 4) } }),
+  stepInputs: () => ({
+    given: { numTokens: 1 },
+    options: {
+      ...{ rows: zeros(1), starts: zeros(1), cuSeqlensQ: i32([2], 0, 1), logitIndices: zeros(1) },
+      ...{ lengths: zeros(2), tokenPool: zeros(2, 4), pageTables: i32([1, 2, 1], 1, 0) },
+      ...{ groups: i32([1, 2], 4, 1), samplePositions: zeros(1) },
+    },
+  }),
   tableGather: () => ({
     given: { table: zeros(2, 3), rows: zeros(2), cols: zeros(2) },
     options: { out: zeros(2) },

@@ -13,6 +13,7 @@ import { logprobs } from "./reference/logprobs.js";
 import { rmsNorm } from "./reference/rmsNorm.js";
 import { rope } from "./reference/rope.js";
 import { siluMul } from "./reference/siluMul.js";
+import { stepInputs } from "./reference/stepInputs.js";
 import { tableGather } from "./reference/tableGather.js";
 import { tableScatter } from "./reference/tableScatter.js";
 import { f64, i32 } from "./support/arrays.js";
@@ -200,6 +201,31 @@ describe("argmax, logprobs, tables", () => {
     expect(topIds).toEqual(i32(1, 0, 2, 3));
     expect(topValues.reduce((sum, value) => sum + Math.exp(value), 0)).toBeCloseTo(1, 14);
     expect(chosen[0]).toBe(topValues[3]);
+  });
+
+  test("stepInputs: a decode behind what it has, a chunk where it is told, padding nowhere", () => {
+    const pool = [
+      [9, 8, 7],
+      [6, 5, 4],
+      [0, 0, 0],
+    ];
+    const pages = [[[3, 4], [5, 6], []]];
+    const sequences = {
+      rows: [1, 0, 2],
+      starts: [-1, 0, -1],
+      cuSeqlensQ: [0, 1, 4, 5],
+      logitIndices: [3, 0],
+    };
+    expect(
+      stepInputs({ ...sequences, lengths: [1, 2, 0], tokenPool: pool, pageTables: pages, pageSizes: [2] }),
+    ).toEqual({
+      tokens: [4, 9, 8, 7, 0],
+      positions: [2, 0, 1, 2, 0],
+      slots: [12, 6, 7, 8, -1],
+      contextLens: [3, 3, 1],
+      samplePositions: [3, 3],
+      lengths: [3, 3, 0],
+    });
   });
 
   test("scatter then gather returns the values; row -1 skips and gives 0", () => {

@@ -59,6 +59,23 @@ export interface NativeOps {
   readonly copy: NativeOp<[src: "tensor", dst: "tensor"]>;
   readonly tableGather: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor", out: "tensor"]>;
   readonly tableScatter: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor", values: "tensor"]>;
+  readonly stepInputs: NativeOp<
+    [
+      rows: "tensor",
+      starts: "tensor",
+      cuSeqlensQ: "tensor",
+      logitIndices: "tensor",
+      lengths: "tensor",
+      tokenPool: "tensor",
+      pageTables: "tensor",
+      groups: "tensor",
+      tokens: "tensor",
+      positions: "tensor",
+      slots: "tensor",
+      contextLens: "tensor",
+      samplePositions: "tensor",
+    ]
+  >;
   readonly layerNorm: NativeOp<
     [x: "tensor", weight: "tensor", bias: "tensor or null", out: "tensor", eps: "number"]
   >;

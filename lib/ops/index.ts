@@ -23,5 +23,6 @@ export * from "./rowStatus.js";
 export * from "./sample.js";
 export * from "./siluMul.js";
 export * from "./softmax.js";
+export * from "./stepInputs.js";
 export * from "./tableGather.js";
 export * from "./tableScatter.js";

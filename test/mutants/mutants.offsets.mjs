@@ -159,6 +159,56 @@ export const offsetMutants = [
     cases: "tableGather",
   },
   {
+    name: "step-pool-int",
+    bug: "stepInputs: row of the token pool",
+    file: "native/ops/step_inputs/step_inputs.cu",
+    edits: [
+      [
+        "s.row * p.token_pool.stride(0) + s.start;",
+        "static_cast<int32_t>(s.row * p.token_pool.stride(0) + s.start);",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "stepInputs",
+  },
+  {
+    name: "step-table-int",
+    bug: "stepInputs: row of a page table",
+    file: "native/ops/step_inputs/step_inputs.cu",
+    edits: [
+      [
+        "g * tables.stride(0) + s.row * tables.stride(1) + column",
+        "static_cast<int32_t>(g * tables.stride(0) + s.row * tables.stride(1)) + column",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "stepInputs",
+  },
+  {
+    name: "step-padding-writes",
+    bug: "stepInputs: padding gets a slot",
+    file: "native/ops/step_inputs/step_inputs.cu",
+    edits: [["  if (s.is_padding) return -1;\n", ""]],
+    table: "test/ops/stepInputs.test.ts",
+    cases: "padding",
+  },
+  {
+    name: "step-padding-grows",
+    bug: "stepInputs: the length of padding's row grows",
+    file: "native/ops/step_inputs/step_inputs.cu",
+    edits: [["if (!s.is_padding) p.lengths", "p.lengths"]],
+    table: "test/ops/stepInputs.test.ts",
+    cases: "padding",
+  },
+  {
+    name: "step-length-early",
+    bug: "stepInputs: the length is written while other threads read it",
+    file: "native/ops/step_inputs/step_inputs.cu",
+    edits: [["  sync_block();  // every thread has read the length\n", ""]],
+    table: "test/ops/stepInputs.test.ts",
+    cases: "sequence",
+  },
+  {
     name: "scatter-int",
     bug: "tableScatter: row of the table",
     file: "native/ops/table_scatter/table_scatter.cu",

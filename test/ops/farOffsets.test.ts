@@ -21,6 +21,7 @@ import { rope } from "../../lib/ops/rope.js";
 import { sample } from "../../lib/ops/sample.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
 import { softmax } from "../../lib/ops/softmax.js";
+import { stepInputs } from "../../lib/ops/stepInputs.js";
 import { tableGather } from "../../lib/ops/tableGather.js";
 import { tableScatter } from "../../lib/ops/tableScatter.js";
 import type { Tensor } from "../../lib/device/tensor.js";
@@ -112,6 +113,17 @@ const tables: readonly FarCase[] = [
     );
     const [row, column] = [t.integers([5], [0, 1, 2, -1, 2]), t.integers([5], [4, 3, 2, 1, 0])];
     return [tableGather(t.stream, table, row, column)];
+  }),
+  ...onAxes([0, 1], "stepInputs", (t) => {
+    const int = (values: readonly number[], shape = [values.length]) =>
+      t.stream.fromArray("i32", shape, Int32Array.from(values));
+    const count = (length: number) => Array.from({ length }, (_, i) => i + 1);
+    const { tokens, slots } = stepInputs(t.stream, 6, {
+      ...{ rows: int([2, 1]), starts: int([1, -1]), cuSeqlensQ: int([0, 3, 6]), logitIndices: int([2, 5]) },
+      ...{ lengths: int([0, 2, 0, 0]), tokenPool: t.integers([4, 5], count(20)) },
+      ...{ pageTables: t.integers([2, 4, 3], count(24)), groups: int([2, 1, 4, 1], [2, 2]) },
+    });
+    return [tokens, slots];
   }),
   ...rows("tableScatter", (t) => {
     const table = t.integers([3, 5], new Int32Array(15));
