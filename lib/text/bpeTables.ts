@@ -3,8 +3,9 @@
  * take, and shared between threads without a copy. Encoding with them is bytePairEncoding.ts's business.
  */
 import type { JsonObject } from "../checkpoint/json.js";
-import { byteChars } from "./byteChars.js";
+import { byteChars, byteTokens } from "./byteChars.js";
 import { type FlatTexts, flatTexts } from "./flatTexts.js";
+import { isMergesHeader } from "./tokenizerDefinition.js";
 
 /** Plain data; the arrays lie in shared memory. The texts are the tokens of the vocabulary, then what else merges name. */
 export interface BpeTables extends FlatTexts {
@@ -16,6 +17,8 @@ export interface BpeTables extends FlatTexts {
   readonly longestToken: number;
   /** Whether every character of a text becomes a token or a part of one, whatever the text. */
   readonly losesNothing: boolean;
+  /** Index of the first merge with a token that the vocabulary does not have. */
+  readonly foreignMerge: number | undefined;
 }
 
 /** (left, right) to rank and result: a hash table with linear probing, at most half full. */
@@ -73,19 +76,20 @@ export function bpeTables(model: JsonObject): BpeTables | undefined {
   const symbols = new SymbolList(vocab.map(([token]) => token));
   const table = new MergeTable(merges.length);
   const pairOf = Array.isArray(merges[0]) ? pairOfList : pairOfText;
-  let losesNothing = knowsEveryCharacter(model);
+  const losesNothing = knowsEveryCharacter(model);
+  let foreignMerge: number | undefined;
   for (const [rank, merge] of merges.entries()) {
     const pair = pairOf(merge);
     if (pair === undefined) continue;
     const [left, right] = pair;
     const result = symbols.indexOf(left + right);
     table.set(symbols.indexOf(left), symbols.indexOf(right), rank, result);
-    losesNothing &&= result < vocab.length;
+    if (symbols.length > vocab.length) foreignMerge ??= rank;
   }
   const ids = new Int32Array(new SharedArrayBuffer(4 * vocab.length));
   for (const [i, [, id]] of vocab.entries()) ids[i] = id;
   const longestToken = vocab.reduce((longest, [token]) => Math.max(longest, token.length), 0);
-  return { ...symbols.flat(), ids, merges: table.slots, longestToken, losesNothing };
+  return { ...symbols.flat(), ids, merges: table.slots, longestToken, losesNothing, foreignMerge };
 }
 
 /** True if a character has a token for itself, for each of its bytes, or the unknown token. The byte level writes only bytes. */
@@ -96,8 +100,6 @@ function knowsEveryCharacter(model: JsonObject): boolean {
   if (model["byte_fallback"] === true) return byteTokens.every(has);
   return byteChars.every(has);
 }
-
-const byteTokens = byteChars.map((_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
 
 /** A rank and a position must fit a double together. */
 const maxMerges = 2 ** 21;
@@ -112,7 +114,7 @@ function pairOfList(merge: unknown): readonly [string, string] | undefined {
 function pairOfText(merge: unknown): readonly [string, string] | undefined {
   if (typeof merge !== "string") throw new Error("model.merges: expected texts only, like the first merge");
   const space = merge.indexOf(" ");
-  if (space < 0) return undefined;
+  if (space < 0 || isMergesHeader(merge)) return undefined;
   const end = merge.indexOf(" ", space + 1);
   return [merge.slice(0, space), merge.slice(space + 1, end < 0 ? undefined : end)];
 }
@@ -134,6 +136,10 @@ class SymbolList {
       this.#indices.set(text, index);
     }
     return index;
+  }
+
+  get length(): number {
+    return this.#texts.length;
   }
 
   flat(): FlatTexts {

@@ -9,3 +9,8 @@ export const byteChars: readonly string[] = (() => {
     String.fromCharCode(isPrintable(byte) ? byte : 256 + numOthers++),
   );
 })();
+
+/** Tokens that stand for the bytes in vocabularies with a byte fallback, by byte. */
+export const byteTokens: readonly string[] = byteChars.map(
+  (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
+);

@@ -37,6 +37,11 @@ export class BytePairEncoding extends BPE {
     return new BytePairEncoding(model, tables.merges, yield* readVocabulary(tables));
   }
 
+  /** The library fuses unknown characters also across words. */
+  override _call(words: readonly string[]): string[] {
+    return this.fuse_unk ? words.flatMap((word) => super._call([word])) : super._call(words);
+  }
+
   /** The tokens of a word. */
   override bpe(word: string): string[] {
     const known = this.#remembered.get(word);

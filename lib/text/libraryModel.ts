@@ -14,6 +14,9 @@ declare class LibraryModel {
   vocab: string[];
   tokens_to_ids: Map<string, number>;
   unk_token_id: number | undefined;
+  fuse_unk: boolean;
+  /** The tokens of words. */
+  _call(words: readonly string[]): string[];
 }
 
 /** The one step that is replaced. */
@@ -26,7 +29,7 @@ declare class LibraryUnigram extends LibraryModel {
   scores: ArrayLike<number>;
   min_score: number;
   unk_score: number;
-  unk_token: string;
+  unk_token: string | undefined;
   bos_token_id: number | undefined;
   eos_token_id: number | undefined;
   /** Finds the tokens that begin a list of characters. */

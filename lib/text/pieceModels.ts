@@ -3,6 +3,7 @@
  * from one large object. How they encode is the library's business; only the tree of pieces of a Unigram model is an array, too.
  */
 import type { JsonObject } from "../checkpoint/json.js";
+import { byteTokens } from "./byteChars.js";
 import type { Steps } from "../eventLoop.js";
 import { MergeTable } from "./bpeTables.js";
 import { type LibraryModel, readTokenMaps, type TokenMaps, Unigram, WordPiece } from "./libraryModel.js";
@@ -33,6 +34,8 @@ class FlatWordPiece extends WordPiece {
 }
 
 class FlatUnigram extends Unigram {
+  readonly #fallsBack: boolean;
+
   constructor(
     model: JsonObject,
     tables: UnigramTables,
@@ -40,19 +43,36 @@ class FlatUnigram extends Unigram {
     eosToken: string | undefined,
   ) {
     super({ ...model, vocab: [["", 0]], unk_id: 0 }, eosToken); // the library refuses an empty vocabulary
-    const unknownId = model["unk_id"] as number;
+    const unknownId = (model["unk_id"] ?? undefined) as number | undefined;
     this.vocab = tokens;
     this.tokens_to_ids = ids;
     this.scores = tables.scores;
     this.min_score = tables.leastScore;
     this.unk_score = tables.unknownScore;
     this.unk_token_id = unknownId;
-    this.unk_token = tokens[unknownId]!;
+    this.unk_token = unknownId === undefined ? undefined : tokens[unknownId];
+    this.#fallsBack = model["byte_fallback"] === true;
     this.bos_token_id = ids.get(" ");
     this.eos_token_id = eosToken === undefined ? undefined : ids.get(eosToken);
     this.trie = new FlatTrie(tables.trie);
   }
+
+  /** The library fuses unknown characters also across words, and knows no bytes. */
+  override _call(words: readonly string[]): string[] {
+    return words.flatMap((word) => this.#inBytes(super._call([word])));
+  }
+
+  #inBytes(tokens: string[]): string[] {
+    if (!this.#fallsBack) return tokens;
+    return tokens.flatMap((token) => {
+      if (this.tokens_to_ids.has(token)) return [token];
+      const bytes = Array.from(encoder.encode(token), (byte) => byteTokens[byte]!);
+      return bytes.every((byte) => this.tokens_to_ids.has(byte)) ? bytes : [token];
+    });
+  }
 }
+
+const encoder = new TextEncoder();
 
 class FlatTrie {
   readonly #table: MergeTable;

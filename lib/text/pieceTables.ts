@@ -48,7 +48,8 @@ export function pieceTables(model: JsonObject): PieceTables | undefined {
     if (score < leastScore) leastScore = score;
   }
   const unknownScore = leastScore - unknownPenalty;
-  scores[model["unk_id"] as number] = unknownScore;
+  const unknownId = (model["unk_id"] ?? undefined) as number | undefined;
+  if (unknownId !== undefined) scores[unknownId] = unknownScore;
   const unigram = { scores, leastScore, unknownScore, trie: trieOf(pieces) };
   return { ...flatTexts(pieces), ids: sharedIds([...pieces.keys()]), unigram };
 }

@@ -2,14 +2,14 @@
  * What the files of a tokenizer say, checked and in the form that a Tokenizer is made from. Plain data: a large file is read
  * on another thread (tokenizerThread.ts), because parsing it takes long.
  */
-import { describeError, type JsonObject } from "../checkpoint/json.js";
+import { describeError, type JsonObject, show } from "../checkpoint/json.js";
 import { TextError } from "../errors.js";
 import { withAddedTokens } from "./addedTokenFiles.js";
 import { type BpeTables, bpeTables } from "./bpeTables.js";
 import { type PieceTables, pieceTables } from "./pieceTables.js";
 import { readSpecialTokens, type SpecialTokenNames, type TokenizerConfig } from "./specialTokens.js";
 import { parseJsonObject } from "./textFile.js";
-import { withClassTemplate } from "./tokenizerClass.js";
+import { withClassTemplate, withPrefixSpace } from "./tokenizerClass.js";
 import { checkTokenizerJson, type TokenizerDefinition } from "./tokenizerDefinition.js";
 
 export interface PreparedTokenizer {
@@ -33,11 +33,17 @@ export function prepareTokenizer(json: string, file: string, files: TokenizerCon
   const { config } = files;
   const names = readSpecialTokens(files);
   const checked = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
-  const definition = withClassTemplate(withAddedTokens(checked, files, names, file), config, names);
+  const framed = withClassTemplate(withAddedTokens(checked, files, names, file), config, names);
+  const definition = withPrefixSpace(framed, config);
   const { model, json: whole } = definition;
   let bpe: BpeTables | undefined;
   try {
     bpe = bpeTables(model);
+    const foreign = bpe?.foreignMerge;
+    if (foreign !== undefined) {
+      const got = show((model["merges"] as readonly unknown[])[foreign]);
+      throw new Error(`model.merges[${foreign}]: expected tokens of the vocabulary, got ${got}`);
+    }
   } catch (cause) {
     const message = `${file}: cannot read it: ${describeError(cause)}`;
     throw new TextError("ERR_TOKENIZER", message, file, { cause });

@@ -6,7 +6,9 @@
 import type { Tokenizer as Engine } from "@huggingface/tokenizers";
 import type { JsonObject } from "../checkpoint/json.js";
 import { AddedTokenSplitter } from "./addedTokens.js";
+import { type Around, aroundText, textPlace } from "./postProcessor.js";
 import { TextTrie } from "./textTrie.js";
+import { concatIds } from "./tokenIds.js";
 import type { AddedTokenDefinition, TokenizerDefinition } from "./tokenizerDefinition.js";
 
 /** Ids that the post-processor puts around every text. */
@@ -19,6 +21,7 @@ export class Tokenization {
   /** Texts by which added tokens are found: as they are, or normalized. */
   readonly addedTexts: readonly string[];
   readonly #engine: Engine;
+  readonly #around: Around;
   readonly #raw: AddedTokenSplitter;
   readonly #normalized: AddedTokenSplitter;
   /** The same for texts with a marker: control tokens are found as they are spelled, and not in normalized text. */
@@ -33,10 +36,11 @@ export class Tokenization {
   /**
    * @param config tokenizer_config.json
    * @param controls contents of the tokens that a marker keeps from being found
+   * @throws Error if the post-processor adds a token that has no id
    */
   constructor(
     engine: Engine,
-    { addedTokens, stages: { normalizer: normalizers } }: TokenizerDefinition,
+    { addedTokens, stages: { normalizer: normalizers, post_processor: postProcessors } }: TokenizerDefinition,
     config: JsonObject,
     controls: ReadonlySet<string>,
   ) {
@@ -47,6 +51,7 @@ export class Tokenization {
     const normalize = (text: string): string => engine.normalizer?.normalize(text) ?? text;
     this.addedTexts = found.map(({ content, normalized }) => (normalized ? normalize(content) : content));
     this.#engine = engine;
+    this.#around = aroundText(postProcessors, (token) => engine.token_to_id(token));
     this.#added = new Set(addedTokens.map(({ content }) => content));
     this.#removesSpace = config["remove_space"] === true;
     this.#removesCase = config["do_lowercase_and_remove_accent"] === true;
@@ -82,28 +87,17 @@ export class Tokenization {
       else tokens.push(section.token.content);
     }
     const unknownId = this.#engine.model?.unk_token_id;
-    const ids = this.#postProcess(tokens, addSpecialTokens).map((token) => this.#idOf(token) ?? unknownId);
+    const ids = tokens.map((token) => this.#engine.token_to_id(token) ?? unknownId);
     if (!ids.every(isId)) throw new Error("the vocabulary has no token for a part of it");
-    return Int32Array.from(ids);
+    const around = addSpecialTokens ? this.#around : this.#around.filter((item) => item === textPlace);
+    return concatIds(around.map((item) => (item === textPlace ? ids : [item])));
   }
 
   /** Undefined if the post-processor does more than to put tokens before and after the text. */
   frame(): Frame | undefined {
-    const marker = "\u0000text";
-    const tokens = this.#postProcess([marker], true);
-    const ids = tokens.map((token) => this.#idOf(token));
-    const at = tokens.indexOf(marker);
-    const [before, after] = [ids.slice(0, at), ids.slice(at + 1)];
-    if (at < 0 || !before.every(isId) || !after.every(isId)) return undefined;
-    return { before, after };
-  }
-
-  #postProcess(tokens: string[], addSpecialTokens: boolean): readonly string[] {
-    return this.#engine.post_processor?.post_process(tokens, null, addSpecialTokens).tokens ?? tokens;
-  }
-
-  #idOf(token: string): number | undefined {
-    return this.#engine.token_to_id(token);
+    const at = this.#around.indexOf(textPlace);
+    const [before, after] = [this.#around.slice(0, at), this.#around.slice(at + 1)];
+    return at >= 0 && before.every(isNumber) && after.every(isNumber) ? { before, after } : undefined;
   }
 
   #addText(text: string, isFirst: boolean, marker: string | undefined, tokens: string[]): void {
@@ -168,4 +162,8 @@ function keepsSpelling(stages: readonly JsonObject[], token: string, config: Jso
 
 function isId(id: number | undefined): id is number {
   return id !== undefined;
+}
+
+function isNumber(item: Around[number]): item is number {
+  return item !== textPlace;
 }

@@ -11,6 +11,7 @@ import { inTurns, runNow, type Steps, waitFor } from "../eventLoop.js";
 import { decodesInWindows } from "./decoderChain.js";
 import { type LengthBound, lengthBound } from "./lengthBound.js";
 import { type LibraryModel, placeModel } from "./libraryModel.js";
+import { repairStages } from "./libraryRepairs.js";
 import { controlTexts } from "./plainText.js";
 import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
@@ -85,6 +86,8 @@ export class Tokenizer {
     const libraryConfig = { eos_token: byName["eos_token"] };
     this.#engine = this.#attempt("read it", () => new Engine(definition.json, libraryConfig));
     if (model) placeModel(this.#engine, model, definition.addedTokens);
+    const added = definition.addedTokens.map(({ content }) => content);
+    repairStages(this.#engine, new Set(added));
     this.bosToken = byName["bos_token"];
     this.bosId = this.#idOf(this.bosToken);
     this.eosToken = byName["eos_token"];
@@ -95,16 +98,13 @@ export class Tokenizer {
     this.specialIds = new Set([...flagged, ...named.filter(isId)]);
     const specials = Array.from(this.specialIds, (id) => this.tokenText(id) ?? "");
     this.#specialTokens = new TextTrie(specials);
-    const added = definition.addedTokens.map(({ content }) => content);
     this.controlTexts = controlTexts(specials, added);
     const controls = new Set(this.controlTexts);
     this.#tokenization = this.#attempt(
       "read it",
       () => new Tokenization(this.#engine, definition, config, controls),
     );
-    this.#frame = isSliceable(definition, config)
-      ? this.#attempt("run the post-processor", () => this.#tokenization.frame())
-      : undefined;
+    this.#frame = isSliceable(definition, config) ? this.#tokenization.frame() : undefined;
     this.#lengthBound = bpe && lengthBound(definition, config, bpe, this.#tokenization.addedTexts);
     this.#thread = new TokenizerThread(prepared);
     // What would fail at the first request fails now.

@@ -1,8 +1,8 @@
 /**
  * Which tokens go before and after a text: some tokenizer classes of transformers read `add_bos_token` and `add_eos_token` of
- * tokenizer_config.json, some of them whatever tokenizer.json says, the others ignore them.
+ * tokenizer_config.json, some of them whatever tokenizer.json says, the others ignore them. All of them read `add_prefix_space`.
  */
-import type { JsonObject } from "../checkpoint/json.js";
+import { isObject, type JsonObject } from "../checkpoint/json.js";
 import type { SpecialTokenNames } from "./specialTokens.js";
 import type { TokenizerDefinition } from "./tokenizerDefinition.js";
 
@@ -64,9 +64,23 @@ export function withClassTemplate(
   if (!hasTemplate && before.length + after.length === 0) return definition;
   const single = [...before, { Sequence: { id: "A", type_id: 0 } }, ...after];
   const postProcessor = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
+  return { ...definition, stages: { ...definition.stages, post_processor: [postProcessor] } };
+}
+
+/**
+ * The definition with the space that tokenizer_config.json wants before a text, or does not want: as in transformers it counts
+ * more than what tokenizer.json says, where ByteLevel is the only pre-tokenizer.
+ *
+ * @param config content of tokenizer_config.json
+ */
+export function withPrefixSpace(definition: TokenizerDefinition, config: JsonObject): TokenizerDefinition {
+  const wanted = config["add_prefix_space"];
+  const stage = definition.json["pre_tokenizer"];
+  if (typeof wanted !== "boolean" || !isObject(stage) || stage["type"] !== "ByteLevel") return definition;
+  const changed = { ...stage, add_prefix_space: wanted };
   return {
     ...definition,
-    json: { ...definition.json, post_processor: postProcessor },
-    stages: { ...definition.stages, post_processor: [postProcessor] },
+    json: { ...definition.json, pre_tokenizer: changed },
+    stages: { ...definition.stages, pre_tokenizer: [changed] },
   };
 }

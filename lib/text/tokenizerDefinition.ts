@@ -1,21 +1,12 @@
 /**
  * Checks a parsed tokenizer.json before the tokenizer library sees it. The library trusts its input: here everything is
- * refused that would make it fail late, give wrong ids silently, run for ever or fill the memory. What the stages do is
- * the library's business; unknown stage types are refused by it.
+ * refused that would make it fail late, give wrong ids silently, run for ever or fill the memory. Stages are stageChecks.ts's
+ * business.
  */
-import { isObject, show, type JsonObject } from "../checkpoint/json.js";
-import { TextError } from "../errors.js";
-import { rewriteDecoder, rewritePreTokenizer } from "./libraryStages.js";
-
-/** Field of a Sequence that holds its members. */
-const memberField = {
-  normalizer: "normalizers",
-  pre_tokenizer: "pretokenizers",
-  post_processor: "processors",
-  decoder: "decoders",
-} as const;
-
-export type StageKind = keyof typeof memberField;
+import { show, type JsonObject } from "../checkpoint/json.js";
+import { FieldChecker, isIntIn, isOneOf, isText } from "./fieldChecker.js";
+import { rewriteDecoder, rewriteNormalizer, rewritePreTokenizer } from "./libraryStages.js";
+import { checkGrowth, checkStages, type StageKind } from "./stageChecks.js";
 
 export interface AddedTokenDefinition {
   readonly id: number;
@@ -46,11 +37,6 @@ export interface TokenizerDefinition {
 /** Far above any vocabulary; the library allocates by the largest id. */
 export const maxTokenId = 4_194_303;
 export const maxAddedTokens = 100_000;
-/** Stages of one kind; real files have up to 8. */
-const maxStages = 32;
-/** How many times longer replacing stages may make the text; ByteLevel alone counts 4. */
-const maxGrowth = 64;
-const maxRegexChars = 16_384;
 
 /**
  * @param json content of tokenizer.json
@@ -61,67 +47,71 @@ export function checkTokenizerJson(json: JsonObject, file: string): TokenizerDef
   const check = new DefinitionChecker(file);
   const { model, largestId } = check.model(json["model"]);
   const addedTokens = check.addedTokens(json["added_tokens"] ?? []);
+  const regexes: string[] = [];
+  const stagesOf = (kind: StageKind) => checkStages(check, kind, json[kind], regexes);
   const stages = {
-    normalizer: check.stages("normalizer", json["normalizer"]),
-    pre_tokenizer: check.stages("pre_tokenizer", json["pre_tokenizer"]),
-    post_processor: check.stages("post_processor", json["post_processor"]),
-    decoder: check.stages("decoder", json["decoder"]),
+    normalizer: stagesOf("normalizer"),
+    pre_tokenizer: stagesOf("pre_tokenizer"),
+    post_processor: stagesOf("post_processor"),
+    decoder: stagesOf("decoder"),
   };
-  check.growth("normalizer and pre_tokenizer", [...stages.normalizer, ...stages.pre_tokenizer]);
-  check.growth("decoder", stages.decoder);
+  checkGrowth(check, "normalizer and pre_tokenizer", [...stages.normalizer, ...stages.pre_tokenizer]);
+  checkGrowth(check, "decoder", stages.decoder);
   const rewritten = {
+    normalizer: rewriteNormalizer(json["normalizer"] ?? null),
     pre_tokenizer: rewritePreTokenizer(json["pre_tokenizer"] ?? null),
+    post_processor: null, // postProcessor.ts takes its place
     decoder: rewriteDecoder(json["decoder"] ?? null),
   };
-  const optional = { normalizer: null, post_processor: null };
   return {
-    json: { ...optional, ...json, ...rewritten, model, added_tokens: json["added_tokens"] ?? [] },
+    json: { ...json, ...rewritten, model, added_tokens: json["added_tokens"] ?? [] },
     model,
     addedTokens,
     stages,
-    regexes: check.regexes,
+    regexes,
     vocabSize: 1 + addedTokens.reduce((largest, token) => Math.max(largest, token.id), largestId),
   };
 }
 
-class DefinitionChecker {
-  readonly regexes: string[] = [];
-  readonly #file: string;
-
-  constructor(file: string) {
-    this.#file = file;
-  }
-
+class DefinitionChecker extends FieldChecker {
   model(value: unknown): { readonly model: JsonObject; readonly largestId: number } {
-    const model = this.#object("model", value);
+    const model = this.object("model", value);
     const { vocab, merges } = model;
     // Old files leave the type out.
     const type =
       model["type"] ?? (merges !== undefined ? "BPE" : Array.isArray(vocab) ? "Unigram" : "WordPiece");
-    this.#expect("model.type", type, "BPE, WordPiece or Unigram", isOneOf("BPE", "WordPiece", "Unigram"));
+    this.expect("model.type", type, "BPE, WordPiece or Unigram", isOneOf("BPE", "WordPiece", "Unigram"));
     for (const field of ["unk_token", "continuing_subword_prefix", "end_of_word_suffix"]) {
-      this.#expect(`model.${field}`, model[field] ?? "", "a string of at most 64 characters", isText(0, 64));
+      this.expect(`model.${field}`, model[field] ?? "", "a string of at most 64 characters", isText(0, 64));
     }
-    if (type === "BPE") this.#expect("model.merges", merges, "an array", Array.isArray);
+    this.flags("model", model, ["fuse_unk", "byte_fallback", "ignore_merges"]);
+    if (type === "BPE") {
+      // The library has no such prefix.
+      const given = model["continuing_subword_prefix"] ?? "";
+      this.expect("model.continuing_subword_prefix", given, "none, with BPE", isOneOf(""));
+      this.#merges(merges);
+    }
     if (type === "WordPiece") {
       const limit = model["max_input_chars_per_word"] ?? 100;
-      this.#expect("model.max_input_chars_per_word", limit, "an integer in [1, 1000]", isIntIn(1, 1000));
+      this.expect("model.max_input_chars_per_word", limit, "an integer in [1, 1000]", isIntIn(1, 1000));
     }
     const largestId = type === "Unigram" ? this.#unigramVocab(model) : this.#vocab(vocab);
-    return { model: { ...model, type }, largestId };
+    const prefix = model["continuing_subword_prefix"] ?? (type === "WordPiece" ? "##" : "");
+    return { model: { ...model, type, continuing_subword_prefix: prefix }, largestId };
   }
 
   addedTokens(value: unknown): AddedTokenDefinition[] {
-    this.#expect("added_tokens", value, `an array of at most ${maxAddedTokens} tokens`, Array.isArray);
+    this.expect("added_tokens", value, `an array of at most ${maxAddedTokens} tokens`, Array.isArray);
     const tokens = value as readonly unknown[];
     if (tokens.length > maxAddedTokens) {
-      this.#fail("added_tokens", `at most ${maxAddedTokens} tokens`, tokens.length);
+      this.fail("added_tokens", `at most ${maxAddedTokens} tokens`, tokens.length);
     }
     return tokens.map((token, i) => {
       const at = `added_tokens[${i}]`;
-      const { id, content, special, lstrip, rstrip, ...more } = this.#object(at, token);
-      this.#expect(`${at}.id`, id, `an integer in [0, ${maxTokenId}]`, isIntIn(0, maxTokenId));
-      this.#expect(`${at}.content`, content, "a string of at least one character", isText(1, 65_536));
+      const { id, content, special, lstrip, rstrip, ...more } = this.object(at, token);
+      this.flags(at, token as JsonObject, ["special", "lstrip", "rstrip", "single_word", "normalized"]);
+      this.expect(`${at}.id`, id, `an integer in [0, ${maxTokenId}]`, isIntIn(0, maxTokenId));
+      this.expect(`${at}.content`, content, "a string of at least one character", isText(1, 65_536));
       return {
         id: id as number,
         content: content as string,
@@ -134,94 +124,21 @@ class DefinitionChecker {
     });
   }
 
-  /** The stages of one kind, in order; none if the field is absent or null. */
-  stages(kind: StageKind, value: unknown): JsonObject[] {
-    const leaves: JsonObject[] = [];
-    let numStages = 0;
-    const visit = (item: unknown, path: string): void => {
-      if (++numStages > maxStages) this.#fail(kind, `at most ${maxStages} stages`, numStages);
-      const stage = this.#object(path, item);
-      if (stage["type"] !== "Sequence") {
-        this.#leaf(kind, stage, path);
-        leaves.push(stage);
-        return;
-      }
-      const members = stage[memberField[kind]];
-      this.#expect(`${path}.${memberField[kind]}`, members, "an array", Array.isArray);
-      (members as readonly unknown[]).forEach((member, i) => {
-        visit(member, `${path}.${memberField[kind]}[${i}]`);
-      });
-    };
-    if (value !== undefined && value !== null) visit(value, kind);
-    return leaves;
-  }
-
-  /** Refuses stages that together make a text very much longer: they could fill the memory. */
-  growth(field: string, stages: readonly JsonObject[]): void {
-    const growth = stages.reduce((product, stage) => product * stageGrowth(stage), 1);
-    if (growth > maxGrowth)
-      this.#fail(field, `stages that make a text at most ${maxGrowth} times longer`, growth);
-  }
-
-  #leaf(kind: StageKind, stage: JsonObject, path: string): void {
-    const field = (name: string, expected: string, accept: (value: unknown) => boolean, fallback?: unknown) =>
-      this.#expect(`${path}.${name}`, stage[name] ?? fallback, expected, accept);
-    const shortText = [`a string of at most 64 characters`, isText(0, 64)] as const;
-    switch (stage["type"]) {
-      case "Replace":
-        this.#pattern(`${path}.pattern`, stage["pattern"]);
-        field("content", ...shortText);
-        return;
-      case "Split":
-        this.#pattern(`${path}.pattern`, stage["pattern"]);
-        return;
-      case "Prepend":
-        field("prepend", ...shortText);
-        return;
-      case "Metaspace":
-        field("replacement", ...shortText, "");
-        field("str_rep", ...shortText, "");
-        return;
-      case "FixedLength":
-        field("length", "an integer of at least 1", isIntIn(1, Number.MAX_SAFE_INTEGER));
-        return;
-      case "Strip":
-        if (kind !== "decoder") return;
-        field("content", ...shortText);
-        for (const side of ["start", "stop"]) field(side, "an integer in [0, 64]", isIntIn(0, 64), 0);
-        return;
-      case "TemplateProcessing":
-        field("single", "an array of at most 64 items", isArrayOfAtMost(64));
-        return;
-      case "BertProcessing":
-      case "RobertaProcessing":
-        for (const token of ["cls", "sep"]) field(token, "[token, id]", isArrayOfAtMost(2));
-        return;
-      default: // The other stages have no field that could do harm.
-    }
-  }
-
-  /** The library drops all text if a pattern has neither form. */
-  #pattern(path: string, value: unknown): void {
-    const pattern = this.#object(path, value);
-    if (pattern["Regex"] === undefined) {
-      this.#expect(`${path}.String`, pattern["String"], "a string", isText(0, maxRegexChars));
-      return;
-    }
-    this.#expect(
-      `${path}.Regex`,
-      pattern["Regex"],
-      `at most ${maxRegexChars} characters`,
-      isText(0, maxRegexChars),
-    );
-    this.regexes.push(pattern["Regex"] as string);
+  /** Pairs of texts, or texts with one space in between, as the first one is. */
+  #merges(value: unknown): void {
+    this.expect("model.merges", value, "an array", Array.isArray);
+    const merges = value as readonly unknown[];
+    const arePairs = Array.isArray(merges[0]);
+    const expected = arePairs ? "two texts" : "a text with one space";
+    for (const [i, merge] of merges.entries())
+      if (!(arePairs ? isPair(merge) : isSpaced(merge))) this.fail(`model.merges[${i}]`, expected, merge);
   }
 
   #vocab(value: unknown): number {
     let largestId = -1;
-    for (const [token, id] of Object.entries(this.#object("model.vocab", value))) {
+    for (const [token, id] of Object.entries(this.object("model.vocab", value))) {
       if (!isIntIn(0, maxTokenId)(id)) {
-        this.#fail(`model.vocab[${show(token)}]`, `an integer in [0, ${maxTokenId}]`, id);
+        this.fail(`model.vocab[${show(token)}]`, `an integer in [0, ${maxTokenId}]`, id);
       }
       largestId = Math.max(largestId, id as number);
     }
@@ -230,7 +147,7 @@ class DefinitionChecker {
 
   #unigramVocab(model: JsonObject): number {
     const { vocab, unk_id: unkId } = model;
-    this.#expect(
+    this.expect(
       "model.vocab",
       vocab,
       "a non-empty array",
@@ -239,62 +156,28 @@ class DefinitionChecker {
     const entries = vocab as readonly unknown[];
     entries.forEach((entry, i) => {
       const [token, score] = Array.isArray(entry) ? (entry as readonly unknown[]) : [];
-      if (typeof token !== "string" || typeof score !== "number") {
-        this.#fail(`model.vocab[${i}]`, "[token, score]", entry);
+      if (typeof token !== "string" || !Number.isFinite(score)) {
+        this.fail(`model.vocab[${i}]`, "[token, score]", entry);
       }
     });
-    // The library gives characters without token this id.
-    this.#expect("model.unk_id", unkId, "an index of model.vocab", isIntIn(0, entries.length - 1));
+    const isIndex = isIntIn(0, entries.length - 1);
+    this.expect("model.unk_id", unkId ?? 0, "an index of model.vocab, or null", isIndex);
     return entries.length - 1;
   }
-
-  #object(field: string, value: unknown): JsonObject {
-    return isObject(value) ? value : this.#fail(field, "an object", value);
-  }
-
-  #expect(field: string, value: unknown, expected: string, accept: (value: unknown) => boolean): void {
-    if (!accept(value)) this.#fail(field, expected, value);
-  }
-
-  #fail(field: string, expected: string, got: unknown): never {
-    const message = `${this.#file}: ${field}: expected ${expected}, got ${show(got)}`;
-    throw new TextError("ERR_TOKENIZER", message, this.#file);
-  }
 }
 
-/** Upper bound of how many times longer a stage makes a text, apart from the bounded growth of Unicode forms. */
-function stageGrowth(stage: JsonObject): number {
-  const length = (field: string): number => (typeof stage[field] === "string" ? stage[field].length : 0);
-  switch (stage["type"]) {
-    case "ByteLevel": // up to 3 bytes per UTF-16 unit, and a leading space
-      return 4;
-    case "Prepend":
-      return 1 + length("prepend");
-    case "Metaspace":
-      return 1 + Math.max(1, length("replacement"), length("str_rep"));
-    case "Replace": {
-      const { String: text } = stage["pattern"] as JsonObject;
-      // A regular expression may match the empty text between any two characters.
-      if (typeof text !== "string" || text === "") return 1 + length("content");
-      return Math.max(1, length("content") / text.length);
-    }
-    default:
-      return 1;
-  }
+function isPair(merge: unknown): boolean {
+  return (
+    Array.isArray(merge) && merge.length === 2 && typeof merge[0] === "string" && typeof merge[1] === "string"
+  );
 }
 
-function isIntIn(low: number, high: number): (value: unknown) => boolean {
-  return (value) => Number.isInteger(value) && (value as number) >= low && (value as number) <= high;
-}
+/** The first line of a merges.txt, which some converters have taken along. It is no merge. */
+export const isMergesHeader = (merge: string): boolean => merge.startsWith("#version");
 
-function isText(minChars: number, maxChars: number): (value: unknown) => boolean {
-  return (value) => typeof value === "string" && value.length >= minChars && value.length <= maxChars;
-}
-
-function isArrayOfAtMost(maxItems: number): (value: unknown) => boolean {
-  return (value) => Array.isArray(value) && value.length <= maxItems;
-}
-
-function isOneOf(...choices: readonly string[]): (value: unknown) => boolean {
-  return (value) => choices.includes(value as string);
+function isSpaced(merge: unknown): boolean {
+  if (typeof merge !== "string") return false;
+  if (isMergesHeader(merge)) return true;
+  const space = merge.indexOf(" ");
+  return space >= 0 && space === merge.lastIndexOf(" ");
 }

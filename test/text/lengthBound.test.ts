@@ -79,7 +79,6 @@ test.each<[string, JsonObject, object]>([
   ["text that is dropped", variant({ pre_tokenizer: { type: "WhitespaceSplit" } }), {}],
   ["white space that is collapsed", variant({}), { remove_space: true }],
   ["unknown tokens that join", variant({ model: { ...model, fuse_unk: true } }), {}],
-  ["a merge without token", variant({ model: { ...model, merges: [...model.merges, ["q", "q"]] } }), {}],
   ["bytes without token", variant({ model: { ...model, vocab: without(model.vocab, "ÿ") } }), {}],
 ])("says nothing: %s", (_, json, config) => {
   expect(parse(json, config).leastTokens("a".repeat(1_000_000))).toBe(0);

@@ -214,14 +214,14 @@ test.each<[string, string, string]>([
   ["a vocabulary of text", JSON.stringify(withModel({ vocab: "abc" })), "model.vocab"],
   ["a negative id", JSON.stringify(withModel({ vocab: { a: -1 } })), 'model.vocab["a"]'],
   ["an id beyond memory", JSON.stringify(withModel({ vocab: { a: 2 ** 40 } })), 'model.vocab["a"]'],
-  ["merges that are numbers", JSON.stringify(withModel({ merges: [1, 2] })), "cannot read it"],
+  ["merges that are numbers", JSON.stringify(withModel({ merges: [1, 2] })), "model.merges[0]"],
   ["no merges", JSON.stringify(withModel({ merges: undefined })), "model.merges"],
   [
     "an added token without text",
     JSON.stringify(variant({ added_tokens: [{ id: 3 }] })),
     "added_tokens[0].content",
   ],
-  ["an unknown stage", JSON.stringify(variant({ normalizer: { type: "Nope" } })), "Unknown Normalizer"],
+  ["an unknown stage", JSON.stringify(variant({ normalizer: { type: "Nope" } })), "normalizer.type"],
   [
     "a pattern without form",
     JSON.stringify(variant({ pre_tokenizer: { type: "Split", pattern: {} } })),
@@ -246,7 +246,7 @@ test.each<[string, string, string]>([
         post_processor: { type: "TemplateProcessing", single: [{ SpecialToken: { id: "<nope>" } }] },
       }),
     ),
-    "cannot encode",
+    'post_processor: expected a token of the vocabulary, got "<nope>"',
   ],
 ])("malformed: %s", (_, json, part) => {
   const error = { name: "TextError", code: "ERR_TOKENIZER", file: "some/tokenizer.json" };
