@@ -5,8 +5,9 @@
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
-import type { Model, ModelState, StepInputs } from "../models/model.js";
+import type { Model, ModelState } from "../models/model.js";
 import { allocateState } from "../nn/state.js";
+import { SequenceTables } from "./sequenceTables.js";
 
 const pageSize = 16;
 
@@ -30,41 +31,43 @@ export async function traceRouting(
     throw new ArgumentRangeError(message, "ERR_CONTEXT_LENGTH");
   }
   const parts = Array.from({ length: numLayers }, (): Int32Array[] => []);
-  using state = allocateState(stream.device, model.state, {
-    numPages: Math.ceil(length / pageSize),
-    pageSize,
-  });
+  const numPages = Math.ceil(length / pageSize);
+  using state = allocateState(stream.device, model.state, { numPages: numPages + 1, pageSize });
+  using tables = makeTables(stream, Int32Array.from(tokenIds), numPages);
   for (let start = 0; start < length; start += chunkTokens) {
     const end = Math.min(start + chunkTokens, length);
-    const chunk = await runChunk(model, stream, state, { ids: tokenIds.slice(start, end), start });
+    const chunk = await runChunk(model, stream, { state, tables, start, end });
     for (const { layer, experts } of chunk) parts[layer]!.push(experts);
   }
   return parts.map((chunks) => Int32Array.from(chunks.flatMap((chunk) => [...chunk])));
 }
 
-/** Runs the tokens at positions `start` and up of one sequence, whose page i is page i of the cache. */
+/** The tables of one sequence; its page i is page i + 1, since page 0 is padding's. */
+function makeTables(stream: Stream, ids: Int32Array, numPages: number): SequenceTables {
+  const tables = new SequenceTables(stream, { numRows: 1, maxTokens: ids.length, pageSize });
+  using _temporaries = stream.scope();
+  const i32 = (values: Int32Array): Tensor => stream.fromArray("i32", [values.length], values);
+  const pages = Int32Array.from({ length: numPages }, (_, i) => i);
+  tables.writeTokens(0, ids);
+  tables.writePages(i32(new Int32Array(numPages)), i32(pages), i32(pages.map((page) => page + 1)));
+  return tables;
+}
+
+/** Runs the tokens [start, end) of the sequence. */
 async function runChunk(
   model: Model,
   stream: Stream,
-  state: ModelState,
-  { ids, start }: { readonly ids: readonly number[]; readonly start: number },
+  { state, tables, start, end }: { state: ModelState; tables: SequenceTables; start: number; end: number },
 ): Promise<{ readonly layer: number; readonly experts: Int32Array }[]> {
   const reads: Promise<{ readonly layer: number; readonly experts: Int32Array }>[] = [];
-  const end = start + ids.length;
   {
     using _temporaries = stream.scope();
-    const i32 = (values: readonly number[]): Tensor =>
+    const i32 = (...values: number[]): Tensor =>
       stream.fromArray("i32", [values.length], Int32Array.from(values));
-    const positions = i32(ids.map((_, i) => start + i));
-    const inputs: StepInputs = {
-      tokens: i32(ids),
-      positions,
-      slots: positions,
-      rows: i32([0]),
-      cuSeqlensQ: i32([0, ids.length]),
-      contextLens: i32([end]),
-      pageTable: i32(Array.from({ length: Math.ceil(end / pageSize) }, (_, page) => page)).reshape([1, -1]),
-    };
+    const { inputs } = tables.makeStep({
+      numTokens: end - start,
+      ...{ rows: i32(0), starts: i32(start), cuSeqlensQ: i32(0, end - start), logitIndices: i32() },
+    });
     model.forward(stream, inputs, state, (layer, experts) => {
       reads.push(experts.read(stream).then((values) => ({ layer, experts: values as Int32Array })));
     });

@@ -1,10 +1,10 @@
 /**
- * Runs scheduled steps on the device: the only part of the engine that touches tensors. It owns the KV pages, the page
- * table, the token pool and the decode graphs.
+ * Runs scheduled steps on the device: the only part of the engine that touches tensors. It owns the KV pages, the tables of
+ * the sequences and the decode graphs.
  *
  * Life of a step
  *  1. ids of admitted requests go to their token pool rows; the step's arrays go up in one write
- *  2. page table updates, ids gathered from the pool, the model, logits of the rows that need them
+ *  2. page table updates, tokens and lengths from the tables, the model, logits of the rows that need them
  *     (for a decode step: one replay of the graph captured for the padded batch size)
  *  3. sampling; the sampled ids go to the pool, where the next step finds them
  *  4. ids and log probabilities are read; the promise settles when the device got that far
@@ -13,12 +13,11 @@ import type { DType, HostArray } from "../device/dtype.js";
 import type { Graph } from "../device/graph.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import type { Model, ModelState, StepInputs } from "../models/model.js";
+import type { Model, ModelState } from "../models/model.js";
 import { allocateState } from "../nn/state.js";
 import { argmax } from "../ops/argmax.js";
 import { embedding } from "../ops/embedding.js";
 import { sample } from "../ops/sample.js";
-import { tableGather } from "../ops/tableGather.js";
 import { tableScatter } from "../ops/tableScatter.js";
 import type { Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
@@ -32,6 +31,7 @@ import {
 import { LogprobReader, type StepLogprobs } from "./logprobReader.js";
 import type { FieldOf, RequestNeeds } from "./needs.js";
 import { packSampling } from "./sampling.js";
+import { SequenceTables } from "./sequenceTables.js";
 
 export interface RunnerOptions {
   readonly maxSequences: number;
@@ -54,19 +54,30 @@ export interface StepResult extends StepLogprobs {
 interface SampleTensors {
   readonly field: FieldOf;
   readonly logits: Tensor;
+  /** Of the ids in their sequences, [S]. */
+  readonly positions: Tensor;
   /** Where the result goes, [S]. What is written for a row without a choice is a legal id, since the next step runs it. */
   readonly ids: Tensor;
   readonly status: Tensor;
+}
+
+interface ForwardTensors {
+  /** [S, V] */
+  readonly logits: Tensor;
+  /** [T, D]; null after a replay */
+  readonly hidden: Tensor | null;
+  /** [S] of the ids that will be sampled, in their sequences */
+  readonly positions: Tensor;
 }
 
 export class ModelRunner {
   readonly #model: Model;
   readonly #stream: Stream;
   readonly #state: ModelState;
-  readonly #tokenPool: Tensor;
-  readonly #pageTable: Tensor;
-  /** Where captured graphs find the arrays of their step, and leave the logits. */
+  readonly #tables: SequenceTables;
+  /** Where captured graphs find the arrays of their step, and leave the logits and where the sampled ids go. */
   readonly #decodePlan: Tensor;
+  readonly #decodePositions: Tensor;
   readonly #decodeLogits: Tensor;
   readonly #batchSizes: readonly number[];
   readonly #graphs = new Map<number, Graph>();
@@ -82,18 +93,16 @@ export class ModelRunner {
     try {
       this.#state = allocateState(stream.device, model.state, { numPages, pageSize });
       this.#owned.push(this.#state);
-      const pagesPerRow = Math.ceil(maxModelLen / pageSize);
-      this.#tokenPool = this.#own("i32", [maxSequences + 1, maxModelLen]);
-      this.#pageTable = this.#own("i32", [maxSequences + 1, pagesPerRow]);
+      this.#tables = new SequenceTables(stream, { numRows: maxSequences, maxTokens: maxModelLen, pageSize });
+      this.#owned.push(this.#tables);
       const largest = this.#batchSizes.at(-1) ?? 1;
       this.#decodePlan = this.#own("i32", [decodeLayout(largest).length]);
+      this.#decodePositions = this.#own("i32", [largest]);
       this.#decodeLogits = this.#own("f32", [largest, model.shape.vocabSize]);
     } catch (error) {
       this.#release();
       throw error;
     }
-    // The dummy row: token 0, on the dummy page 0.
-    for (const table of [this.#tokenPool, this.#pageTable]) table.write(stream, new Int32Array(table.numel));
     this.#logprobs = new LogprobReader(model, stream);
   }
 
@@ -102,15 +111,14 @@ export class ModelRunner {
     return this.#stream.progress;
   }
 
-  /** Queues a step. Steps must be submitted in the order in which they were scheduled. */
-  async submit(step: ScheduledStep, needsOf: (request: Request) => RequestNeeds): Promise<StepResult> {
+  /**
+   * Queues a step. Steps must be submitted in the order in which they were scheduled.
+   * @throws OutOfMemoryError at once: later steps that follow this one must not be queued, since the device does not stand
+   *   where they begin
+   */
+  submit(step: ScheduledStep, needsOf: (request: Request) => RequestNeeds): Promise<StepResult> {
     const stream = this.#stream;
-    for (const { row, tokens } of step.admissions) {
-      this.#tokenPool
-        .slice(0, row, row + 1)
-        .slice(1, 0, tokens.length)
-        .write(stream, tokens);
-    }
+    for (const { row, tokens } of step.admissions) this.#tables.writeTokens(row, tokens);
     const layout = chooseLayout(step, this.#batchSizes);
     const data = new Int32Array(layout.length);
     fillPlan(step, layout, data);
@@ -119,13 +127,13 @@ export class ModelRunner {
     let reads: [Promise<HostArray>, Promise<StepLogprobs>];
     try {
       const field = this.#upload(layout, data);
-      const { logits, hidden } = this.#forward(layout, field);
+      const { logits, hidden, positions } = this.#forward(layout, field);
       const samples = stream.empty("i32", [2, layout.numSamples]); // ids and statuses: one read brings both
       const [ids, status] = [0, 1].map((row) => samples.slice(0, row, row + 1).reshape([-1])) as [
         Tensor,
         Tensor,
       ];
-      this.#sample(step, layout, { field, logits, ids, status }, needsOf);
+      this.#sample(step, layout, { field, logits, positions, ids, status }, needsOf);
       reads = [
         samples.read(stream),
         this.#logprobs.read(step, layout, { logits, hidden, ids, field }, needsOf),
@@ -133,9 +141,10 @@ export class ModelRunner {
     } finally {
       scope.close();
     }
-    const [samples, logprobs] = await Promise.all(reads);
-    const [ids, statuses] = [samples.subarray(0, layout.numSamples), samples.subarray(layout.numSamples)];
-    return { ids: ids as Int32Array, statuses: statuses as Int32Array, ...logprobs };
+    return Promise.all(reads).then(([samples, logprobs]) => {
+      const [ids, statuses] = [samples.subarray(0, layout.numSamples), samples.subarray(layout.numSamples)];
+      return { ids: ids as Int32Array, statuses: statuses as Int32Array, ...logprobs };
+    });
   }
 
   /** Ends graphs, KV pages and tables. The model stays. */
@@ -155,46 +164,47 @@ export class ModelRunner {
     return (name) => plan.slice(0, layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
   }
 
-  #forward(layout: PlanLayout, field: FieldOf): { logits: Tensor; hidden: Tensor | null } {
+  #forward(layout: PlanLayout, field: FieldOf): ForwardTensors {
     const stream = this.#stream;
     if (layout.kind === "mixed") {
-      const hidden = this.#runModel(field);
       const sampled = field("logitIndices").slice(0, 0, layout.numSamples);
-      return { logits: this.#model.logits(stream, embedding(stream, sampled, hidden)), hidden };
+      const { hidden, positions } = this.#runModel(layout, field, { sampled });
+      return { logits: this.#model.logits(stream, embedding(stream, sampled, hidden)), hidden, positions };
     }
     const logits = this.#decodeLogits.slice(0, 0, layout.numSequences);
+    const positions = this.#decodePositions.slice(0, 0, layout.numSequences);
     let graph = this.#graphs.get(layout.numSequences);
     if (!graph) {
       graph = stream.capture(() => {
-        this.#model.logits(stream, this.#runModel(field), logits);
+        const outputs = { sampled: field("logitIndices"), samplePositions: positions };
+        this.#model.logits(stream, this.#runModel(layout, field, outputs).hidden, logits);
       });
       this.#graphs.set(layout.numSequences, graph);
     }
     graph.replay(stream);
-    return { logits, hidden: null };
+    return { logits, hidden: null, positions };
   }
 
-  /** Page table updates, ids from the pool, the model: final hidden states [T, D]. */
-  #runModel(field: FieldOf): Tensor {
-    const stream = this.#stream;
-    tableScatter(stream, this.#pageTable, field("updateRows"), field("updateCols"), field("updatePages"));
-    const positions = field("positions");
-    const inputs: StepInputs = {
-      tokens: tableGather(stream, this.#tokenPool, field("tokenRows"), positions),
-      positions,
-      slots: field("slots"),
-      rows: field("rows"),
-      cuSeqlensQ: field("cuSeqlensQ"),
-      contextLens: field("contextLens"),
-      pageTable: this.#pageTable,
-    };
-    return this.#model.forward(stream, inputs, this.#state);
+  /** Page table updates, the step's inputs, the model: final hidden states [T, D], and where the sampled ids go [S]. */
+  #runModel(
+    { numTokens }: PlanLayout,
+    field: FieldOf,
+    { sampled, ...outputs }: { readonly sampled: Tensor; readonly samplePositions?: Tensor },
+  ): { hidden: Tensor; positions: Tensor } {
+    this.#tables.writePages(field("updateRows"), field("updateCols"), field("updatePages"));
+    const [rows, starts, cuSeqlensQ] = [field("rows"), field("starts"), field("cuSeqlensQ")];
+    const step = this.#tables.makeStep({
+      ...{ numTokens, rows, starts, cuSeqlensQ, logitIndices: sampled },
+      ...outputs,
+    });
+    const hidden = this.#model.forward(this.#stream, step.inputs, this.#state);
+    return { hidden, positions: step.samplePositions };
   }
 
   #sample(
     step: ScheduledStep,
     layout: PlanLayout,
-    { field, logits, ids: out, status }: SampleTensors,
+    { field, logits, positions, ids: out, status }: SampleTensors,
     needsOf: (request: Request) => RequestNeeds,
   ): void {
     const stream = this.#stream;
@@ -208,14 +218,14 @@ export class ModelRunner {
         ...{ out, status },
         floats: stream.fromArray("f32", [size, 6], batch.floats),
         ints: stream.fromArray("i32", [size, 6], batch.ints),
-        ...(batch.hasPenalties && { tokenPool: this.#tokenPool }),
+        ...(batch.hasPenalties && { tokenPool: this.#tables.tokenPool }),
         ...(bias && {
           biasIds: stream.fromArray("i32", [size, bias.width], bias.ids),
           biasValues: stream.fromArray("f32", [size, bias.width], bias.values),
         }),
       });
     }
-    tableScatter(stream, this.#tokenPool, field("sampleRows"), field("samplePositions"), out);
+    tableScatter(stream, this.#tables.tokenPool, field("sampleRows"), positions, out);
   }
 
   #own(dtype: DType, shape: readonly number[]): Tensor {

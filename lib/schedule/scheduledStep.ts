@@ -16,8 +16,8 @@ export interface ScheduledSequence {
   readonly firstToken: number;
   /** True when the chunk reaches the end of the known and in-flight tokens, so that token start + count is sampled. */
   readonly samples: boolean;
-  /** Page table of the request, long enough for the chunk. */
-  readonly pages: readonly number[];
+  /** Whether the row's last step ended at `start`, so that the device knows it; false when the step admits the request. */
+  readonly continues: boolean;
 }
 
 /** The whole content of a token pool row, to be written before the step runs. */
@@ -59,7 +59,6 @@ export interface ScheduledStep {
   readonly promptLogits: readonly PromptLogit[];
   /** T */
   readonly numTokens: number;
-  readonly pageSize: number;
   /** Row of the page table and token pool that padding uses: the one after the last request row. */
   readonly dummyRow: number;
 }
@@ -98,7 +97,7 @@ export class StepBuilder {
       count,
       firstToken: this.#numTokens,
       samples,
-      pages: request.pages,
+      continues: this.#admissions.at(-1)?.request !== request,
     };
     this.#sequences.push(sequence);
     this.#planned.add(request);
@@ -120,7 +119,7 @@ export class StepBuilder {
     this.#pageUpdates.push({ row: request.row, col: request.pages.length - 1, page });
   }
 
-  build(index: number, pageSize: number, dummyRow: number): ScheduledStep {
+  build(index: number, dummyRow: number): ScheduledStep {
     const sequences = this.#sequences;
     const samples = sequences.filter((sequence) => sequence.samples);
     const oneEach = this.#numTokens === sequences.length && samples.length === sequences.length;
@@ -135,7 +134,6 @@ export class StepBuilder {
       pageUpdates: this.#pageUpdates,
       promptLogits: this.#promptLogits,
       numTokens: this.#numTokens,
-      pageSize,
       dummyRow,
     };
   }

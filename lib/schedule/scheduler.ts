@@ -117,7 +117,7 @@ export class Scheduler {
     this.#planPrefills(step);
     this.#admitWaiting(step);
     if (step.isEmpty) return null;
-    const planned = step.build(this.#stepsPlanned++, this.#options.pageSize, this.#options.maxSequences);
+    const planned = step.build(this.#stepsPlanned++, this.#options.maxSequences);
     // Only now, so that no other request of this same step reads pages that the step itself fills.
     for (const { request } of planned.sequences) this.#kv.seal(request);
     return planned;

@@ -1,32 +1,27 @@
 /**
- * The arrays of one step, all in one Int32Array so that a step is one upload.
+ * The arrays of one step, all in one Int32Array so that a step is one upload. Tokens, positions, slots and lengths are not
+ * among them: `stepInputs` makes those on the device.
  *
- * Per token (T): tokenRows, positions (where in the token pool the id is), slots (page * Ps + offset, where its KV goes;
- * -1: nowhere). Per sequence (B): rows, cuSeqlensQ [B+1], contextLens. Page table updates (U): updateRows (-1: no
+ * Per sequence (B): rows, starts (-1: where the device stands), cuSeqlensQ [B+1]. Page table updates (U): updateRows (-1: no
  * update), updateCols, updatePages. Logits (N): logitIndices, the tokens whose hidden state needs logits; the first S are
- * those that are sampled from. Samples (S): sampleRows (-1: no sample), samplePositions, where the sampled id goes.
+ * those that are sampled from. Samples (S): sampleRows (-1: no sample).
  *
  * "mixed" layouts have exact sizes. "decode" layouts have one token per sequence and are padded to a batch size that a
- * graph was captured for; their offsets depend on that size only. Padding runs token 0 of the dummy row, whose page
- * table entry must be the dummy page 0.
+ * graph was captured for; their offsets depend on that size only. Padding runs in the dummy row.
  */
 import { ArgumentRangeError } from "../errors.js";
 import type { ScheduledStep } from "./scheduledStep.js";
 
 /** In the order in which they lie in the data. */
 const planFields = [
-  "tokenRows",
-  "positions",
-  "slots",
   "rows",
+  "starts",
   "cuSeqlensQ",
-  "contextLens",
   "updateRows",
   "updateCols",
   "updatePages",
   "logitIndices",
   "sampleRows",
-  "samplePositions",
 ] as const;
 
 export type PlanField = (typeof planFields)[number];
@@ -88,7 +83,6 @@ export function fillPlan(step: ScheduledStep, layout: PlanLayout, out: Int32Arra
   const field = (name: PlanField) =>
     out.subarray(layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
   if (layout.kind === "decode") fillPadding(step, field);
-  fillTokens(step, field);
   fillSequences(step, field);
   const [updateRows, updateCols, updatePages] = [
     field("updateRows"),
@@ -105,53 +99,36 @@ export function fillPlan(step: ScheduledStep, layout: PlanLayout, out: Int32Arra
 
 type FieldView = (name: PlanField) => Int32Array;
 
-function fillTokens(step: ScheduledStep, field: FieldView): void {
-  const [tokenRows, positions, slots] = [field("tokenRows"), field("positions"), field("slots")];
-  for (const { row, start, count, firstToken, pages } of step.sequences) {
-    for (let i = 0; i < count; i++) {
-      const position = start + i;
-      const page = pages[Math.floor(position / step.pageSize)]!;
-      tokenRows[firstToken + i] = row;
-      positions[firstToken + i] = position;
-      slots[firstToken + i] = page * step.pageSize + (position % step.pageSize);
-    }
-  }
-}
-
 function fillSequences(step: ScheduledStep, field: FieldView): void {
-  const [rows, cuSeqlensQ, contextLens] = [field("rows"), field("cuSeqlensQ"), field("contextLens")];
+  const [rows, starts, cuSeqlensQ] = [field("rows"), field("starts"), field("cuSeqlensQ")];
   cuSeqlensQ[0] = 0;
-  for (const [b, { row, start, count, firstToken }] of step.sequences.entries()) {
+  for (const [b, { row, start, count, firstToken, continues }] of step.sequences.entries()) {
     rows[b] = row;
+    starts[b] = continues ? -1 : start;
     cuSeqlensQ[b + 1] = firstToken + count;
-    contextLens[b] = start + count;
   }
 }
 
 function fillLogits(step: ScheduledStep, field: FieldView): void {
   const [logitIndices, sampleRows] = [field("logitIndices"), field("sampleRows")];
-  const samplePositions = field("samplePositions");
-  for (const [i, { row, start, count, firstToken }] of step.samples.entries()) {
+  for (const [i, { row, count, firstToken }] of step.samples.entries()) {
     logitIndices[i] = firstToken + count - 1;
     sampleRows[i] = row;
-    samplePositions[i] = start + count;
   }
   for (const [i, { sequence, position }] of step.promptLogits.entries()) {
     logitIndices[step.samples.length + i] = sequence.firstToken + position - sequence.start;
   }
 }
 
-/** Makes all of a decode plan padding: sequence i runs token i, which is token 0 of the dummy row. */
+/** Makes all of a decode plan padding: sequence i runs token i, in the dummy row. */
 function fillPadding(step: ScheduledStep, field: FieldView): void {
-  for (const name of ["tokenRows", "rows"] as const) field(name).fill(step.dummyRow);
-  for (const name of ["slots", "updateRows", "sampleRows"] as const) field(name).fill(-1);
-  for (const name of ["positions", "updateCols", "updatePages", "samplePositions"] as const)
-    field(name).fill(0);
+  field("rows").fill(step.dummyRow);
+  for (const name of ["starts", "updateRows", "sampleRows"] as const) field(name).fill(-1);
+  for (const name of ["updateCols", "updatePages"] as const) field(name).fill(0);
   for (const name of ["cuSeqlensQ", "logitIndices"] as const) {
     const view = field(name);
     for (let i = 0; i < view.length; i++) view[i] = i;
   }
-  field("contextLens").fill(1);
 }
 
 function checkFit(step: ScheduledStep, layout: PlanLayout, out: Int32Array): void {
@@ -159,7 +136,8 @@ function checkFit(step: ScheduledStep, layout: PlanLayout, out: Int32Array): voi
   const fits =
     layout.kind === "decode"
       ? step.kind === "decode" && exact.numSequences <= layout.numSequences
-      : planFields.every((name) => exact.sizes[name] === layout.sizes[name]);
+      : exact.numTokens === layout.numTokens &&
+        planFields.every((name) => exact.sizes[name] === layout.sizes[name]);
   if (!fits) {
     throw new ArgumentRangeError(
       `fillPlan: layout: a ${step.kind} step of ${describe(exact)} does not fit the ` +
@@ -186,18 +164,14 @@ function makeLayout(
   s: number,
 ): PlanLayout {
   const sizes: Record<PlanField, number> = {
-    tokenRows: t,
-    positions: t,
-    slots: t,
     rows: b,
+    starts: b,
     cuSeqlensQ: b + 1,
-    contextLens: b,
     updateRows: u,
     updateCols: u,
     updatePages: u,
     logitIndices: n,
     sampleRows: s,
-    samplePositions: s,
   };
   const offsets = { ...sizes };
   let length = 0;

@@ -107,7 +107,7 @@ export class StubRunner {
   /** Thrown by the next submit. */
   refusal: Error | undefined;
 
-  async submit(step: ScheduledStep): Promise<StepResult> {
+  submit(step: ScheduledStep): Promise<StepResult> {
     if (this.refusal) throw this.refusal;
     return new Promise((resolve, reject) => this.steps.push({ step, resolve, reject }));
   }

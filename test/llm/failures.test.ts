@@ -186,6 +186,21 @@ describe("a step that fails", () => {
     await engine.close();
   });
 
+  it("for lack of memory: no step is run that follows one that was not", async () => {
+    const bare = await BareEngine.open(goldenFolder("qwen3"), { pages: 40, prefixCache: false });
+    const generate = () => bare.generate([5, 6, 7, 8, 9], { maxTokens: 20, temperature: 0 }).result();
+    const { stream } = bare;
+    const allocate = stream.empty.bind(stream);
+    stream.empty = () => {
+      stream.empty = allocate;
+      throw new OutOfMemoryError("planned", 100, 10);
+    };
+    await expect(generate()).rejects.toThrow("planned");
+    expect((await generate()).tokenIds).toHaveLength(20);
+    expect(bare.engine.stats.state).toBe("running");
+    await bare.close();
+  });
+
   it("by taking too long", async () => {
     const runner = new StubRunner();
     const engine = runner.engine(20);

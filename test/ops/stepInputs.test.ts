@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { ExecutionError } from "../../lib/errors.js";
 import { stepInputs, type StepInputsOptions } from "../../lib/ops/stepInputs.js";
-import { stepInputs as reference, type StepInputsCase } from "../reference/stepInputs.js";
+import { stepInputs as reference } from "../reference/stepInputs.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { Random } from "../support/random.js";
 
@@ -49,7 +49,7 @@ const cases: readonly Case[] = [
 ];
 
 /** Sequences in rows that are not in order, with pages that are not either. */
-function makeStep(c: Case): StepInputsCase {
+function makeStep(c: Case) {
   const { counts, padding = 0, pageSizes = [16], longest = 40, told } = c;
   const random = new Random(15);
   const real = counts.length - padding;
@@ -135,7 +135,7 @@ describeOp("stepInputs", cases, async (context, c) => {
 });
 
 /** W: of the group with the smallest pages. */
-function widthOf({ pageTables }: StepInputsCase): number {
+function widthOf({ pageTables }: ReturnType<typeof makeStep>): number {
   return Math.max(1, ...pageTables.map((table) => table[0]!.length));
 }
 

@@ -1,12 +1,12 @@
 /** What lib/ops/stepInputs.ts says, token by token. Source: the definition. */
 export interface StepInputsCase {
-  readonly rows: readonly number[]; // [B]
-  readonly starts: readonly number[]; // [B]
-  readonly cuSeqlensQ: readonly number[]; // [B + 1]
-  readonly logitIndices: readonly number[]; // [N]
+  readonly rows: ArrayLike<number>; // [B]
+  readonly starts: ArrayLike<number>; // [B]
+  readonly cuSeqlensQ: ArrayLike<number>; // [B + 1]
+  readonly logitIndices: ArrayLike<number>; // [N]
   readonly lengths: readonly number[]; // [R]
-  readonly tokenPool: readonly (readonly number[])[]; // [R, L]
-  readonly pageTables: readonly (readonly (readonly number[])[])[]; // [G, R, W]
+  readonly tokenPool: readonly ArrayLike<number>[]; // [R, L]
+  readonly pageTables: readonly (readonly ArrayLike<number>[])[]; // [G, R, W]
   readonly pageSizes: readonly number[]; // [G]
 }
 
@@ -16,7 +16,7 @@ export function stepInputs(c: StepInputsCase) {
   const tokens: number[] = [];
   const positions: number[] = [];
   const slots = c.pageTables.map((): number[] => []);
-  const contextLens = c.rows.map((row, b) => {
+  const contextLens = Array.from(c.rows, (row, b) => {
     const count = c.cuSeqlensQ[b + 1]! - c.cuSeqlensQ[b]!;
     const told = c.starts[b]!;
     const start = row === padding ? 0 : told === -1 ? c.lengths[row]! : told;
@@ -31,6 +31,6 @@ export function stepInputs(c: StepInputsCase) {
     if (row !== padding) lengths[row] = start + count;
     return start + count;
   });
-  const samplePositions = c.logitIndices.map((t) => positions[t]! + 1);
+  const samplePositions = Array.from(c.logitIndices, (t) => positions[t]! + 1);
   return { tokens, positions, slots: slots.flat(), contextLens, samplePositions, lengths };
 }

@@ -1,13 +1,21 @@
 /**
  * A device without arithmetic, for tests of the scheduler: it runs a step from the plan's arrays alone, against a simulated
- * token pool, page table and KV memory. The KV of a token is a hash of everything before it as read through the page table,
+ * token pool, lengths, page table and KV memory. What it makes of them has to be what the host would compute (hostPlan.ts). The KV of a token is a hash of everything before it as read through the page table,
  * and the next token is a hash of all KV of the sequence. So a wrong page, a stale page, a lost update or a wrong id
  * anywhere changes the output. Memory that nobody has written holds poison.
  */
 import type { Request, RequestParams } from "../../lib/schedule/request.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
-import { chooseLayout, fillPlan, type PlanField, paddedBatchSizes } from "../../lib/schedule/stepPlan.js";
+import {
+  chooseLayout,
+  fillPlan,
+  type PlanField,
+  type PlanLayout,
+  paddedBatchSizes,
+} from "../../lib/schedule/stepPlan.js";
+import { stepInputs } from "../reference/stepInputs.js";
+import { type HostPlan, hostPlan } from "./hostPlan.js";
 import type { Random } from "./random.js";
 
 export const vocabulary = 61;
@@ -74,15 +82,30 @@ export interface StepResult {
   readonly promptLogits: readonly PromptLogitResult[];
 }
 
+/** A step as it ran: what a real device would be given, and what it would have to make of it. */
+export interface RanStep {
+  readonly step: ScheduledStep;
+  readonly layout: PlanLayout;
+  readonly data: Int32Array;
+  readonly expected: HostPlan & { readonly tokens: readonly number[] };
+  readonly sampledIds: Int32Array;
+}
+
 export class FakeDevice {
   readonly #options: SchedulerOptions;
   readonly #batchSizes: readonly number[];
   readonly #random: Random;
   readonly #tokenPool: Int32Array[];
   readonly #pageTable: Int32Array[];
+  #lengths: readonly number[];
   readonly #kv: Int32Array;
 
-  constructor(options: SchedulerOptions, random: Random) {
+  /** @param onStep called with every step, after it has run */
+  constructor(
+    options: SchedulerOptions,
+    random: Random,
+    readonly onStep?: (ran: RanStep) => void,
+  ) {
     const { maxSequences, maxModelLen, pageSize, numPages } = options;
     this.#options = options;
     this.#random = random;
@@ -91,6 +114,7 @@ export class FakeDevice {
     const fill = (row: number) => (row === maxSequences ? 0 : poison);
     this.#tokenPool = rows.map((row) => new Int32Array(maxModelLen).fill(fill(row)));
     this.#pageTable = rows.map((row) => new Int32Array(Math.ceil(maxModelLen / pageSize)).fill(fill(row)));
+    this.#lengths = rows.map(() => 0);
     this.#kv = Int32Array.from({ length: numPages * pageSize }, () => random.below(0x7fffffff));
   }
 
@@ -102,13 +126,14 @@ export class FakeDevice {
       data.subarray(layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
     this.#upload(step);
     this.#updatePages(field("updateRows"), field("updateCols"), field("updatePages"));
-    const logits = this.#forward(step, field, layout.numSequences);
+    const inputs = this.#makeInputs(step, layout, field);
+    const logits = this.#forward(step, field, inputs);
     const wanted = Array.from(field("logitIndices"), (index) => logits[index]!);
     const sampledIds = Int32Array.from(wanted.slice(0, layout.numSamples), nextToken);
-    const [rows, positions] = [field("sampleRows"), field("samplePositions")];
-    for (const [i, row] of rows.entries()) {
-      if (row >= 0) this.#tokenPool[row]![positions[i]!] = sampledIds[i]!;
+    for (const [i, row] of field("sampleRows").entries()) {
+      if (row >= 0) this.#tokenPool[row]![inputs.samplePositions[i]!] = sampledIds[i]!;
     }
+    this.onStep?.({ step, layout, data, expected: inputs, sampledIds });
     const promptLogits = step.promptLogits.map(({ sequence, position }, i) => {
       return { request: sequence.request, position, logit: wanted[step.samples.length + i]! };
     });
@@ -134,25 +159,42 @@ export class FakeDevice {
     }
   }
 
+  /** From the tables, as the device makes them; they have to be what the host knows. */
+  #makeInputs(step: ScheduledStep, layout: PlanLayout, field: (name: PlanField) => Int32Array) {
+    const expected = hostPlan(step, layout, this.#options.pageSize);
+    const { lengths, ...inputs } = stepInputs({
+      ...{ rows: field("rows"), starts: field("starts"), cuSeqlensQ: field("cuSeqlensQ") },
+      logitIndices: field("logitIndices").subarray(0, layout.numSamples),
+      ...{ lengths: this.#lengths, tokenPool: this.#tokenPool, pageTables: [this.#pageTable] },
+      pageSizes: [this.#options.pageSize],
+    });
+    this.#lengths = lengths;
+    for (const name of ["positions", "slots", "contextLens", "samplePositions"] as const) {
+      if (inputs[name].join() !== expected[name].join())
+        throw new Error(`step ${step.index}: ${name} are ${inputs[name]}, expected ${expected[name]}`);
+    }
+    return { ...expected, tokens: inputs.tokens };
+  }
+
   /** Runs the sequences in random order: one that reads what another writes in the same step gets poison or luck. */
-  #forward(step: ScheduledStep, field: (name: PlanField) => Int32Array, numSequences: number): Int32Array {
-    const [rows, cuSeqlensQ, contextLens] = [field("rows"), field("cuSeqlensQ"), field("contextLens")];
-    const logits = new Int32Array(field("tokenRows").length);
+  #forward(
+    step: ScheduledStep,
+    field: (name: PlanField) => Int32Array,
+    { tokens, positions, slots, contextLens }: RanStep["expected"],
+  ): Int32Array {
+    const [rows, cuSeqlensQ] = [field("rows"), field("cuSeqlensQ")];
+    const logits = new Int32Array(tokens.length);
     const written = new Set<number>();
-    for (const b of this.#random.shuffle(Array.from({ length: numSequences }, (_, i) => i))) {
+    for (const b of this.#random.shuffle([...contextLens.keys()])) {
       const row = rows[b]!;
-      const start = contextLens[b]! - (cuSeqlensQ[b + 1]! - cuSeqlensQ[b]!);
       if (cuSeqlensQ[b + 1]! <= cuSeqlensQ[b]!)
         throw new Error(`sequence ${b} of step ${step.index} is empty`);
       const seed = seedOf(step.sequences[b]?.request.params ?? { maxTokens: 1 });
       for (let t = cuSeqlensQ[b]!; t < cuSeqlensQ[b + 1]!; t++) {
-        const position = start + t - cuSeqlensQ[b]!;
-        if (field("positions")[t] !== position)
-          throw new Error(`token ${t}: its position is not ${position}`);
-        const token = this.#tokenPool[field("tokenRows")[t]!]![position]!;
+        const [position, token] = [positions[t]!, tokens[t]!];
         if (token === poison) throw new Error(`token ${t} at position ${position} is not in the token pool`);
         const previous = position === 0 ? seed : this.#readKv(row, position - 1);
-        this.#writeKv(field("slots")[t]!, kvOf(previous, token, position), written);
+        this.#writeKv(slots[t]!, kvOf(previous, token, position), written);
         logits[t] = 1;
         for (let p = 0; p <= position; p++) logits[t] = mix(logits[t]!, this.#readKv(row, p));
       }

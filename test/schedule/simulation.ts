@@ -6,7 +6,7 @@ import { type FinishReason, Request, type RequestParams } from "../../lib/schedu
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
-import { FakeDevice, generateAlone, type StepResult } from "./fakeDevice.js";
+import { FakeDevice, generateAlone, type RanStep, type StepResult } from "./fakeDevice.js";
 import type { Random } from "./random.js";
 
 interface Tracked {
@@ -33,9 +33,9 @@ export class Simulation {
   readonly #tracked = new Map<Request, Tracked>();
   readonly #inFlight: { step: ScheduledStep; result: StepResult }[] = [];
 
-  constructor(options: SchedulerOptions, random: Random) {
+  constructor(options: SchedulerOptions, random: Random, onStep?: (ran: RanStep) => void) {
     this.#options = options;
-    this.#device = new FakeDevice(options, random);
+    this.#device = new FakeDevice(options, random, onStep);
     this.scheduler = new Scheduler(options);
   }
 

@@ -56,22 +56,18 @@ test("a mixed step: a decode, a full prompt and a first chunk", () => {
   });
   // Page 1 belongs to a; its new page is 2, b has 3, c has 4 to 8.
   expect(fill(step, layout)).toEqual({
-    tokenRows: [0, 1, 1, 1, ...Array<number>(12).fill(2)],
-    positions: [4, 0, 1, 2, ...range(12)],
-    slots: [8, 12, 13, 14, ...range(12, 16)],
     rows: [0, 1, 2],
+    starts: [-1, 0, 0],
     cuSeqlensQ: [0, 1, 4, 16],
-    contextLens: [5, 3, 12],
     updateRows: [0, 1, 2, 2, 2, 2, 2],
     updateCols: [1, 0, 0, 1, 2, 3, 4],
     updatePages: [2, 3, 4, 5, 6, 7, 8],
     logitIndices: [0, 3],
     sampleRows: [0, 1],
-    samplePositions: [5, 3],
   });
 });
 
-test("a decode step is padded with the dummy row, which writes nothing and reads page 0", () => {
+test("a decode step is padded with the dummy row, which updates and samples nothing", () => {
   const scheduler = makeScheduler();
   for (const id of ["a", "b", "c"]) scheduler.add(new Request(id, range(4), { maxTokens: 9 }));
   scheduler.commit(scheduler.schedule()!, [50, 51, 52]);
@@ -79,18 +75,14 @@ test("a decode step is padded with the dummy row, which writes nothing and reads
   const layout = chooseLayout(step, [1, 2, 4]);
   expect(layout).toEqual(decodeLayout(4));
   expect(fill(step, layout)).toEqual({
-    tokenRows: [0, 1, 2, 4],
-    positions: [4, 4, 4, 0],
-    slots: [16, 20, 24, -1],
     rows: [0, 1, 2, 4],
+    starts: [-1, -1, -1, -1],
     cuSeqlensQ: [0, 1, 2, 3, 4],
-    contextLens: [5, 5, 5, 1],
     updateRows: [0, 1, 2, -1],
     updateCols: [1, 1, 1, 0],
     updatePages: [4, 5, 6, 0],
     logitIndices: [0, 1, 2, 3],
     sampleRows: [0, 1, 2, -1],
-    samplePositions: [5, 5, 5, 0],
   });
 });
 

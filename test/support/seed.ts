@@ -16,3 +16,8 @@ export function someOf<T>(items: readonly T[], count: number): readonly T[] {
   const names = new Set(sample({ seed: firstSeed, candidates, share: count / items.length }));
   return items.filter((item) => names.has(JSON.stringify(item)));
 }
+
+/** How many random runs a test makes, from `firstSeed`: `few`, or `whole` of them with WARPLOOP_TEST_WHOLE. */
+export function runsOf({ few, whole }: { readonly few: number; readonly whole: number }): number {
+  return process.env["WARPLOOP_TEST_WHOLE"] ? whole : few;
+}

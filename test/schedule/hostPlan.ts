@@ -1,0 +1,41 @@
+/**
+ * Tokens' positions, slots and lengths of a step as the host once computed them, from the requests themselves: the reference for
+ * what `stepInputs` makes of the step's arrays and of what the device holds. To be called before anything else is planned.
+ */
+import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
+import type { PlanLayout } from "../../lib/schedule/stepPlan.js";
+
+export interface HostPlan {
+  /** [T] row of each token, and its place there */
+  readonly tokenRows: number[];
+  readonly positions: number[];
+  /** [T] */
+  readonly slots: number[];
+  /** [B] */
+  readonly contextLens: number[];
+  /** [S] */
+  readonly samplePositions: number[];
+}
+
+export function hostPlan(step: ScheduledStep, layout: PlanLayout, pageSize: number): HostPlan {
+  const padding = layout.numSequences - step.sequences.length;
+  const plan: HostPlan = { tokenRows: [], positions: [], slots: [], contextLens: [], samplePositions: [] };
+  for (const { request, row, start, count, samples } of step.sequences) {
+    for (let position = start; position < start + count; position++) {
+      const page = request.pages[Math.floor(position / pageSize)]!;
+      plan.tokenRows.push(row);
+      plan.positions.push(position);
+      plan.slots.push(page * pageSize + (position % pageSize));
+    }
+    plan.contextLens.push(start + count);
+    if (samples) plan.samplePositions.push(start + count);
+  }
+  for (let i = 0; i < padding; i++) {
+    plan.tokenRows.push(step.dummyRow);
+    plan.positions.push(0);
+    plan.slots.push(-1);
+    plan.contextLens.push(1);
+    plan.samplePositions.push(1);
+  }
+  return plan;
+}
