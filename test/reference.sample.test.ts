@@ -20,7 +20,7 @@ interface Row {
   readonly promptLength?: number;
 }
 
-type Extra = Omit<Parameters<typeof sample>[1], "floats" | "ints">;
+type Extra = Omit<Parameters<typeof sample>[1], "floats" | "ints" | "positions">;
 
 /** One row of logits sampled with neutral parameters except those named. */
 function sampleRow(
@@ -31,8 +31,9 @@ function sampleRow(
   const { temperature = 1, topP = 1, minP = 0, repetition = 1, presence = 0, frequency = 0 } = row;
   const { topK = 0, seed = [1, 2], position = 0, poolRow = -1, promptLength = 0 } = row;
   const floats = f64(temperature, topP, minP, repetition, presence, frequency);
-  const ints = i32(topK, ...seed, position, poolRow, promptLength);
-  const { ids, probs, margins } = sample(logits, { floats, ints, ...extra }, { B: 1, V: logits.length });
+  const ints = i32(topK, ...seed, poolRow, promptLength);
+  const inputs = { floats, ints, positions: i32(position), ...extra };
+  const { ids, probs, margins } = sample(logits, inputs, { B: 1, V: logits.length });
   return { id: ids[0]!, probs: [...probs], margin: margins[0]! };
 }
 
@@ -191,8 +192,8 @@ describe("draws", () => {
     const V = 50;
     const logits = random.normal(4 * V);
     const floats = Float64Array.from({ length: 24 }, (_, i) => [1, 1, 0, 1, 0, 0][i % 6]!);
-    const ints = Int32Array.from({ length: 24 }, (_, i) => [0, 11, 22, 5, -1, 0][i % 6]!);
-    const together = sample(logits, { floats, ints }, { B: 4, V }).ids;
+    const ints = Int32Array.from({ length: 20 }, (_, i) => [0, 11, 22, -1, 0][i % 5]!);
+    const together = sample(logits, { floats, ints, positions: i32(5, 5, 5, 5) }, { B: 4, V }).ids;
     const alone = [0, 1, 2, 3].map(
       (b) => sampleRow(logits.subarray(b * V, (b + 1) * V), { seed: [11, 22], position: 5 }).id,
     );

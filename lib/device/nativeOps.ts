@@ -86,6 +86,7 @@ export interface NativeOps {
       logits: "tensor",
       floats: "tensor",
       ints: "tensor",
+      positions: "tensor",
       tokenPool: "tensor or null",
       biasIds: "tensor or null",
       biasValues: "tensor or null",

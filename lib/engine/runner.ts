@@ -215,9 +215,9 @@ export class ModelRunner {
     } else {
       const { bias } = batch;
       sample(stream, logits, {
-        ...{ out, status },
+        ...{ positions, out, status },
         floats: stream.fromArray("f32", [size, 6], batch.floats),
-        ints: stream.fromArray("i32", [size, 6], batch.ints),
+        ints: stream.fromArray("i32", [size, 5], batch.ints),
         ...(batch.hasPenalties && { tokenPool: this.#tables.tokenPool }),
         ...(bias && {
           biasIds: stream.fromArray("i32", [size, bias.width], bias.ids),

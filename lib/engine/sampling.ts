@@ -35,7 +35,7 @@ export interface Sampling {
 export interface SamplingBatch {
   /** [S, 6]: temperature, topP, minP, repetition, presence, frequency penalty. */
   readonly floats: Float32Array;
-  /** [S, 6]: topK, seed low and high word, position of the token, token pool row (-1: no penalties), prompt length. */
+  /** [S, 5]: topK, seed low and high word, token pool row (-1: no penalties), prompt length. */
   readonly ints: Int32Array;
   /** Whether any row has penalties and the op needs the token pool. */
   readonly hasPenalties: boolean;
@@ -43,7 +43,8 @@ export interface SamplingBatch {
   readonly bias: { readonly ids: Int32Array; readonly values: Float32Array; readonly width: number } | null;
 }
 
-const columns = 6;
+const floatColumns = 6;
+const intColumns = 5;
 
 /**
  * @param samples the sequences that sample, in order
@@ -62,19 +63,19 @@ export function packSampling(
     sampling.temperature === 0 && !hasPenalty(sampling) && numBiased[i] === 0;
   if (rows.every(isPlain)) return null;
 
-  const floats = new Float32Array(size * columns);
-  const ints = new Int32Array(size * columns);
+  const floats = new Float32Array(size * floatColumns);
+  const ints = new Int32Array(size * intColumns);
   for (let i = 0; i < size; i++) {
-    floats.set([0, 1, 0, 1, 0, 0], i * columns);
-    ints.set([0, 0, 0, 0, -1, 0], i * columns);
+    floats.set([0, 1, 0, 1, 0, 0], i * floatColumns);
+    ints.set([0, 0, 0, -1, 0], i * intColumns);
   }
   for (const [i, s] of rows.entries()) {
-    const { request, row, start, count } = samples[i]!;
+    const { request, row } = samples[i]!;
     const penalties = [s.repetitionPenalty, s.presencePenalty, s.frequencyPenalty];
-    floats.set([s.temperature, s.topP, s.minP, ...penalties], i * columns);
+    floats.set([s.temperature, s.topP, s.minP, ...penalties], i * floatColumns);
     const poolRow = hasPenalty(s) ? row : -1;
     const [low, high] = [s.seed % 2 ** 32, Math.floor(s.seed / 2 ** 32)];
-    ints.set([s.topK, low | 0, high, start + count, poolRow, request.promptLength], i * columns);
+    ints.set([s.topK, low | 0, high, poolRow, request.promptLength], i * intColumns);
   }
   return {
     floats,

@@ -14,10 +14,11 @@ export interface SampleOptions {
    */
   readonly floats: Tensor;
   /**
-   * [B, 6], i32: topK (0: off), seedLow, seedHigh, position (tokens of the sequence so far), poolRow (row of tokenPool, -1: no
-   * penalties), promptLength.
+   * [B, 5], i32: topK (0: off), seedLow, seedHigh, poolRow (row of tokenPool, -1: no penalties), promptLength.
    */
   readonly ints: Tensor;
+  /** [B], i32: position of the token that is sampled, which is how many the sequence has so far. */
+  readonly positions: Tensor;
   /** [R, L], i32: the tokens of each request so far. Needed once a poolRow is not -1. */
   readonly tokenPool?: Tensor;
   /** [B, Nb], i32: tokens whose logits get a bias; -1 pads. */
@@ -38,13 +39,13 @@ export interface SampleOptions {
 /**
  * Chooses one token per row. In this order:
  * 1. tokens without their bit in the bitmask become -inf; biases are added (never reviving those);
- * 2. penalties over tokenPool[poolRow, 0..position): every token there, l > 0 ? l / repetition : l * repetition; tokens at
+ * 2. penalties over tokenPool[poolRow, 0..positions[b]): every token there, l > 0 ? l / repetition : l * repetition; tokens at
  *    index >= promptLength, l -= presence + frequency * occurrences; pool ids outside [0, V) count for nothing;
  * 3. temperature 0: the argmax, lowest id first; else l /= temperature;
  * 4. topK keeps the K largest, then minP keeps p >= minP * max p, then topP the shortest prefix by descending p that sums to
  *    topP, each over what the one before kept; equal logits rank by lower id; the best token always stays;
  * 5. draw: argmax over the kept of l + g, g = -log(-log(u)), u = ((w >>> 8) + 0.5) * 2^-24, w the first word of Philox4x32-10
- *    with key (seedLow, seedHigh) and counter (position, token, 0, 0).
+ *    with key (seedLow, seedHigh) and counter (positions[b], token, 0, 0).
  *
  * A row depends on nothing but its own inputs: the same request draws the same tokens alone and in a batch. -inf and NaN
  * are never chosen, +inf counts as the largest finite number; a row in which nothing can be chosen gives 0.
@@ -62,6 +63,7 @@ export const sample = op(
   optionsOf<SampleOptions>({
     floats: required(tensor),
     ints: required(tensor),
+    positions: required(tensor),
     tokenPool: tensor,
     biasIds: tensor,
     biasValues: tensor,
@@ -70,7 +72,15 @@ export const sample = op(
     status: tensor,
   }),
   (stream: Stream, logits: Tensor, options: SampleOptions): Tensor => {
-    const { floats, ints, tokenPool = null, biasIds = null, biasValues = null, bitmask = null } = options;
+    const {
+      floats,
+      ints,
+      positions,
+      tokenPool = null,
+      biasIds = null,
+      biasValues = null,
+      bitmask = null,
+    } = options;
     const B = logits.size(0);
     const V = logits.size(-1);
     const processed = stream.empty("f32", [B, Math.ceil(V / block) * (block + 1)]);
@@ -78,7 +88,7 @@ export const sample = op(
     const out = options.out ?? stream.empty("i32", [B]);
     stream.run(
       native.ops.sample,
-      ...[logits, floats, ints, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
+      ...[logits, floats, ints, positions, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
       options.status ?? null,
     );
     return out;

@@ -201,7 +201,7 @@ function packed(t: FarTensors, tensor: Tensor): Tensor {
 
 /** Penalties, a mask, top-k: everything that addresses rows. */
 function sampleRows(t: FarTensors, V: number): Tensor {
-  const { floats, ints } = packSampleRows(
+  const { floats, ints, positions } = packSampleRows(
     Array.from({ length: T }, (_, b) => ({
       temperature: b % 2,
       repetition: 1.3,
@@ -217,7 +217,8 @@ function sampleRows(t: FarTensors, V: number): Tensor {
   const own = (tensor: Tensor) => t.own(tensor);
   return sample(t.stream, t.normal("f32", [T, V]), {
     floats: own(t.stream.fromArray("f32", [T, 6], Float32Array.from(floats))),
-    ints: own(t.stream.fromArray("i32", [T, 6], ints)),
+    ints: own(t.stream.fromArray("i32", [T, 5], ints)),
+    positions: own(t.stream.fromArray("i32", [T], positions)),
     tokenPool: t.integers(
       [T, 8],
       Array.from({ length: 8 * T }, (_, i) => (i * 37) % V),

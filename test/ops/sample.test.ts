@@ -27,14 +27,15 @@ async function sampleIds(
   { pool, bias, bitmask, dtype = "f32", strided = false }: Inputs = {},
 ): Promise<Int32Array> {
   const B = rows.length;
-  const { floats, ints } = packSampleRows(rows);
+  const { floats, ints, positions } = packSampleRows(rows);
   const shape = [B, V];
   const input = strided
     ? context.stridedRows(dtype, shape, logits, { before: 3, after: 2 })
     : context.tensor(dtype, shape, logits);
   const ids = sample(context.stream, input, {
     floats: context.tensor("f32", [B, 6], floats),
-    ints: context.integers([B, 6], ints),
+    ints: context.integers([B, 5], ints),
+    positions: context.integers([B], positions),
     ...(pool && { tokenPool: context.integers(pool.shape, pool.tokens) }),
     ...(bias && { biasIds: context.integers([B, bias.width], bias.ids) }),
     ...(bias && { biasValues: context.tensor("f32", [B, bias.width], bias.values) }),
@@ -320,38 +321,46 @@ describe("sample: bad arguments", () => {
   const device = openTestDevice();
   const logits = device.empty("f32", [2, 40]);
   const floats = device.empty("f32", [2, 6]);
-  const ints = device.empty("i32", [2, 6]);
+  const ints = device.empty("i32", [2, 5]);
+  const positions = device.empty("i32", [2]);
 
   test("name the argument, what was expected and what came", () => {
     const stream = device.createStream();
     const i32 = (...shape: number[]) => device.empty("i32", shape);
-    expect(() => sample(stream, logits, { floats: device.empty("f32", [3, 6]), ints })).toThrow(
+    expect(() => sample(stream, logits, { floats: device.empty("f32", [3, 6]), ints, positions })).toThrow(
       expect.objectContaining({
         code: "ERR_ARGUMENT_RANGE",
         message: "sample: floats: expected [B=2, 6] (B from logits axis 0), got [3, 6]",
       }),
     );
-    expect(() => sample(stream, logits, { floats, ints: floats })).toThrow(
+    expect(() => sample(stream, logits, { floats, ints: floats, positions })).toThrow(
       expect.objectContaining({
         code: "ERR_ARGUMENT_TYPE",
         message: expect.stringMatching(/^sample: ints: /),
       }),
     );
-    expect(() => sample(stream, device.empty("f32", [2, 0]), { floats, ints })).toThrow(
+    expect(() => sample(stream, logits, { floats, ints, positions: i32(3) })).toThrow(
+      /positions: expected \[B=2\]/,
+    );
+    expect(() => sample(stream, device.empty("f32", [2, 0]), { floats, ints, positions })).toThrow(
       /logits: expected between 1/,
     );
-    expect(() => sample(stream, logits, { floats, ints, bitmask: i32(2, 1) })).toThrow(
+    expect(() => sample(stream, logits, { floats, ints, positions, bitmask: i32(2, 1) })).toThrow(
       /bitmask: expected \[B=2, 2\]/,
     );
-    expect(() => sample(stream, logits, { floats, ints, biasIds: i32(2, 3) })).toThrow(
+    expect(() => sample(stream, logits, { floats, ints, positions, biasIds: i32(2, 3) })).toThrow(
       /biasValues: expected a tensor/,
     );
     const biasValues = device.empty("f32", [2, 3]);
-    expect(() => sample(stream, logits, { floats, ints, biasValues })).toThrow(/biasValues: expected none/);
-    expect(() => sample(stream, logits, { floats, ints, tokenPool: i32(2) })).toThrow(
+    expect(() => sample(stream, logits, { floats, ints, positions, biasValues })).toThrow(
+      /biasValues: expected none/,
+    );
+    expect(() => sample(stream, logits, { floats, ints, positions, tokenPool: i32(2) })).toThrow(
       /tokenPool: expected \[R, L\]/,
     );
-    expect(() => sample(stream, logits, { floats, ints, out: i32(3) })).toThrow(/out: expected \[B=2\]/);
+    expect(() => sample(stream, logits, { floats, ints, positions, out: i32(3) })).toThrow(
+      /out: expected \[B=2\]/,
+    );
   });
 
   const failures: readonly (readonly [string, SampleRow, number, string])[] = [
@@ -359,13 +368,8 @@ describe("sample: bad arguments", () => {
     ["a negative bias id", {}, -2, "biasIds[1, 0] = -2 is outside [0, V=40)"],
     ["a pool row beyond the pool", { poolRow: 3 }, 0, "poolRow of row 1 = 3 is outside [-1, R=3)"],
     ["a negative pool row", { poolRow: -2 }, 0, "poolRow of row 1 = -2 is outside [-1, R=3)"],
-    [
-      "a position beyond the pool",
-      { poolRow: 1, position: 9 },
-      0,
-      "position of row 1 = 9 is outside [0, L=8]",
-    ],
-    ["a negative position", { poolRow: 1, position: -1 }, 0, "position of row 1 = -1 is outside [0, L=8]"],
+    ["a position beyond the pool", { poolRow: 1, position: 9 }, 0, "positions[1] = 9 is outside [0, L=8]"],
+    ["a negative position", { poolRow: 1, position: -1 }, 0, "positions[1] = -1 is outside [0, L=8]"],
   ];
   test.each(failures)("%s poisons the stream", async (_name, row, biasId, message) => {
     const stream = device.createStream();
@@ -373,7 +377,8 @@ describe("sample: bad arguments", () => {
     const zeros = stream.fromArray("f32", [2, 40], new Float32Array(80));
     sample(stream, zeros, {
       floats: stream.fromArray("f32", [2, 6], Float32Array.from(packed.floats)),
-      ints: stream.fromArray("i32", [2, 6], packed.ints),
+      ints: stream.fromArray("i32", [2, 5], packed.ints),
+      positions: stream.fromArray("i32", [2], packed.positions),
       tokenPool: stream.fromArray("i32", [3, 8], new Int32Array(24)),
       biasIds: stream.fromArray("i32", [2, 1], Int32Array.of(-1, biasId)),
       biasValues: stream.fromArray("f32", [2, 1], Float32Array.of(1, 1)),

@@ -26,7 +26,8 @@ export function sample(
   logits: Float64Array, // [B, V]
   {
     floats, // [B, 6] temperature, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty
-    ints, // [B, 6] topK, seedLo, seedHi, position, poolRow (-1: no penalties), promptLength
+    ints, // [B, 5] topK, seedLo, seedHi, poolRow (-1: no penalties), promptLength
+    positions, // [B]
     ...inputs
   }: SampleInputs,
   { B, V }: { readonly B: number; readonly V: number },
@@ -40,12 +41,13 @@ export function sample(
   const margins = new Float64Array(B).fill(Infinity);
   for (let b = 0; b < B; b++) {
     const [temperature, topP, minP, repetition, presence, frequency] = floats.subarray(b * 6, b * 6 + 6);
-    const [topK, seedLo, seedHi, position, poolRow, promptLength] = ints.subarray(b * 6, b * 6 + 6);
+    const [topK, seedLo, seedHi, poolRow, promptLength] = ints.subarray(b * 5, b * 5 + 5);
+    const position = positions[b]!;
     const l = logits.slice(b * V, (b + 1) * V);
     maskAndBias(l, b, inputs);
     if (poolRow! >= 0) {
       const { tokenPool, poolLength = 0 } = inputs;
-      const tokens = tokenPool!.subarray(poolRow! * poolLength, poolRow! * poolLength + position!);
+      const tokens = tokenPool!.subarray(poolRow! * poolLength, poolRow! * poolLength + position);
       penalize(l, tokens, promptLength!, {
         repetition: repetition!,
         presence: presence!,
@@ -65,7 +67,7 @@ export function sample(
     const kept = filter(l, ranked, { topK: topK!, minP: minP!, topP: topP! });
     const p = softmax(l, kept.ids);
     for (const [i, v] of kept.ids.entries()) probs[b * V + v] = p[i]!;
-    const drawn = draw(l, kept.ids, [seedLo!, seedHi!], position!);
+    const drawn = draw(l, kept.ids, [seedLo!, seedHi!], position);
     ids[b] = drawn.id;
     margins[b] = Math.min(kept.margin, drawn.margin);
   }
@@ -81,7 +83,11 @@ interface OptionalInputs {
   readonly bitmask?: Int32Array; // [B, ceil(V / 32)]
 }
 
-type SampleInputs = OptionalInputs & { readonly floats: Float64Array; readonly ints: Int32Array };
+type SampleInputs = OptionalInputs & {
+  readonly floats: Float64Array;
+  readonly ints: Int32Array;
+  readonly positions: Int32Array;
+};
 
 function maskAndBias(
   l: Float64Array,

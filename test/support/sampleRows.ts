@@ -1,5 +1,5 @@
 /**
- * Parameter rows of the sample op: named fields in, the two packed arrays out, in the column order of the contract
+ * Parameter rows of the sample op: named fields in, the packed arrays out, in the column order of the contract
  * (lib/ops/sample.ts).
  */
 export interface SampleRow {
@@ -20,6 +20,7 @@ export interface SampleRow {
 export function packSampleRows(rows: readonly SampleRow[]): {
   readonly floats: Float64Array;
   readonly ints: Int32Array;
+  readonly positions: Int32Array;
 } {
   const floats = rows.flatMap(
     ({ temperature = 1, topP = 1, minP = 0, repetition = 1, presence = 0, frequency = 0 }) => [
@@ -27,11 +28,13 @@ export function packSampleRows(rows: readonly SampleRow[]): {
       ...[repetition, presence, frequency],
     ],
   );
-  const ints = rows.flatMap(
-    ({ topK = 0, seed: [low, high] = [0, 0], position = 0, poolRow = -1, promptLength = 0 }) => [
-      ...[topK, low, high],
-      ...[position, poolRow, promptLength],
-    ],
-  );
-  return { floats: Float64Array.from(Float32Array.from(floats)), ints: Int32Array.from(ints) };
+  const ints = rows.flatMap(({ topK = 0, seed: [low, high] = [0, 0], poolRow = -1, promptLength = 0 }) => [
+    ...[topK, low, high],
+    ...[poolRow, promptLength],
+  ]);
+  return {
+    floats: Float64Array.from(Float32Array.from(floats)),
+    ints: Int32Array.from(ints),
+    positions: Int32Array.from(rows, ({ position = 0 }) => position),
+  };
 }

@@ -8,6 +8,7 @@ void bind_sample(Arguments& args) {
   p.logits = args.tensor();
   p.floats = args.tensor();
   p.ints = args.tensor();
+  p.positions = args.tensor();
   p.token_pool = args.optional_tensor();
   p.bias_ids = args.optional_tensor();
   p.bias_values = args.optional_tensor();

@@ -11,6 +11,7 @@ void check(const SampleParams& p, Check& c) {
          "between 1 and 2^31-65 columns", V.value());
   c.tensor("floats", p.floats).dtype(kF32).shape({B, static_cast<int64_t>(SampleFloat::count)}).packed();
   c.tensor("ints", p.ints).dtype(kI32).shape({B, static_cast<int64_t>(SampleInt::count)}).packed();
+  c.tensor("positions", p.positions).dtype(kI32).shape({B}).packed();
   c.optional("tokenPool", p.token_pool).dtype(kI32).shape({R, L}).rows();
   c.optional("biasIds", p.bias_ids).dtype(kI32).shape({B, Nb}).packed();
   if (p.bias_ids) {

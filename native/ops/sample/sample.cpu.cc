@@ -28,6 +28,7 @@ namespace {
 struct RowOptions {
   const float* floats;
   const int32_t* ints;
+  int32_t position;
   float operator[](SampleFloat column) const { return floats[static_cast<int>(column)]; }
   int32_t operator[](SampleInt column) const { return ints[static_cast<int>(column)]; }
 };
@@ -72,12 +73,12 @@ void penalize(const SampleParams& p, int64_t b, const RowOptions& options, float
   const float repetition = options[SampleFloat::repetition_penalty];
   const float presence = options[SampleFloat::presence_penalty],
               frequency = options[SampleFloat::frequency_penalty];
-  const int64_t row = options[SampleInt::pool_row], length = options[SampleInt::position];
+  const int64_t row = options[SampleInt::pool_row], length = options.position;
   if (row == -1) return;
   const int64_t R = p.token_pool ? p.token_pool.size(0) : 0;
   if (row < 0 || row >= R) fail_execution("poolRow of row ", b, " = ", row, " is outside [-1, R=", R, ")");
   if (length < 0 || length > p.token_pool.size(1)) {
-    fail_execution("position of row ", b, " = ", length, " is outside [0, L=", p.token_pool.size(1), "]");
+    fail_execution("positions[", b, "] = ", length, " is outside [0, L=", p.token_pool.size(1), "]");
   }
   if (repetition == 1 && presence == 0 && frequency == 0) return;
 
@@ -154,7 +155,7 @@ int32_t choose(const LogitRow& row, const RowOptions& options, double* mass) {
   const Cutoff kept = filter(row, options, mass);
   const DrawKey key{static_cast<uint32_t>(options[SampleInt::seed_low]),
                     static_cast<uint32_t>(options[SampleInt::seed_high]),
-                    static_cast<uint32_t>(options[SampleInt::position])};
+                    static_cast<uint32_t>(options.position)};
   return Draw(row, temperature, key).among(kept);  // 7.
 }
 
@@ -168,7 +169,8 @@ void sample(const SampleParams& p, CpuContext& context) {
     parallel_for(context.pool(), B, grain, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t b = begin; b < end; b++) {
         const RowOptions options{p.floats.as<float>() + b * static_cast<int64_t>(SampleFloat::count),
-                                 p.ints.as<int32_t>() + b * static_cast<int64_t>(SampleInt::count)};
+                                 p.ints.as<int32_t>() + b * static_cast<int64_t>(SampleInt::count),
+                                 p.positions.as<int32_t>()[b]};
         const int32_t* mask = p.bitmask ? row_at<int32_t>(p.bitmask, b) : nullptr;
         float* values = p.processed.as<float>() + b * width;
         const bool odd = copy_allowed(row_at<X>(p.logits, b), V, mask, values, blocks * kSampleBlock);

@@ -55,6 +55,7 @@ struct SampleRow {
   WARPLOOP_DEVICE int32_t operator[](SampleInt column) const {
     return args.params.ints.as<int32_t>()[b * static_cast<int>(SampleInt::count) + static_cast<int>(column)];
   }
+  WARPLOOP_DEVICE int32_t position() const { return args.params.positions.as<int32_t>()[b]; }
   WARPLOOP_DEVICE int64_t V() const { return args.params.logits.size(1); }
   WARPLOOP_DEVICE const int32_t* mask() const {
     const TensorView& bitmask = args.params.bitmask;
@@ -71,7 +72,7 @@ struct SampleRow {
   /// faulty.
   WARPLOOP_DEVICE int64_t penalized_length(bool report) const {
     const TensorView& pool = args.params.token_pool;
-    const int64_t row = (*this)[SampleInt::pool_row], length = (*this)[SampleInt::position];
+    const int64_t row = (*this)[SampleInt::pool_row], length = position();
     const int64_t R = pool ? pool.size(0) : 0, L = pool ? pool.size(1) : 0;
     if (row == -1) return 0;
     if (row < 0 || row >= R) {
@@ -273,7 +274,7 @@ __global__ void __launch_bounds__(kRowThreads) choose_kernel(const __grid_consta
     const Cutoff kept = filter(options, row, temperature, plan);
     const DrawKey key{static_cast<uint32_t>(options[SampleInt::seed_low]),
                       static_cast<uint32_t>(options[SampleInt::seed_high]),
-                      static_cast<uint32_t>(options[SampleInt::position])};
+                      static_cast<uint32_t>(options.position())};
     chosen = Draw(row, kept, temperature, key, plan.draw).winner();  // 7.
   }
   if (threadIdx.x != 0) return;
@@ -293,7 +294,7 @@ void sample(const SampleParams& p, CudaContext& context) {
   const SampleArguments arguments{p, rows_of(p.logits),
                                   fault("biasIds[{index}, {column}] = {value} is outside [0, V={limit})"),
                                   fault("poolRow of row {index} = {value} is outside [-1, R={limit})"),
-                                  fault("position of row {index} = {value} is outside [0, L={limit}]")};
+                                  fault("positions[{index}] = {value} is outside [0, L={limit}]")};
   dispatch_vector<8>(choose_vector(V, p.logits), [&]<int kVector>(std::integral_constant<int, kVector>) {
     const SliceGrid grid = LogitSlice<kVector>::grid_for(V);
     launch<summarize_kernel<kVector>>(
