@@ -98,7 +98,7 @@ async function measureAll(device: Device): Promise<Shape[][][]> {
     for (const N of sizes(outputs)) {
       const weights = await coldWeights(device, N, K);
       for (const [i, T] of sizes(rows).entries()) byRows[i]!.push(await fastest(device, T, weights));
-      for (const { tensor } of weights) tensor.dispose();
+      for (const weight of weights) weight.dispose();
     }
     result.push(byRows);
   }

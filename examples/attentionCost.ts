@@ -38,7 +38,8 @@ async function compare(L: number) {
   const naive = await measure(() => {
     const scores = ops.linear(stream, q, packedK); // [L, L] = Q K^T
     ops.softmax(stream, scores, { causal: true, scale, out: scores }); // in place: no second matrix
-    return [ops.linear(stream, scores, packedV), scores, packedK.tensor, packedV.tensor]; // P V
+    const packed = [packedK, packedV].map((weight) => weight.segments[0]!.data);
+    return [ops.linear(stream, scores, packedV), scores, ...packed]; // P V
   });
   const [qs, ks, vs] = [q, k, v].map((x) => x.splitLast(1, width)) as [Tensor, Tensor, Tensor]; // [L, 1, 64]
   const flash = await measure(() => [ops.flashAttention(stream, qs, ks, vs, { causal: true, scale })]);

@@ -12,8 +12,8 @@ const cases = (["bf16", "f32"] as const).map((dtype): OpBenchCase => {
     bytes: 2 * N * K * (dtype === "bf16" ? 2 : 4),
     setup(stream) {
       const weight = filled(stream, dtype, [N, K]);
-      const { tensor } = packLinear(stream, weight); // the op again, without allocating a weight each time
-      return () => stream.run(native.ops["packLinear"], weight, tensor, false, false);
+      const packed = packLinear(stream, weight); // the op again, without allocating a weight each time
+      return () => stream.run(native.ops.packLinear, weight, packed.segments[0]!, 0, false);
     },
   };
 });

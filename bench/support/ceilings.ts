@@ -34,7 +34,7 @@ export async function measureCeilings(device: Device): Promise<Ceilings> {
     const x = filled(stream, "bf16", [T, N]);
     const { leastUs } = await time(stream, () => linear(stream, x, weight));
     await stream.synchronize();
-    weight.tensor.dispose();
+    weight.dispose();
     return (2 * T * N * N) / leastUs / 1000;
   });
   return {

@@ -55,6 +55,15 @@ interface Native {
   release(memory: Handle): void;
   openFile(descriptor: number, path: string): Handle;
   closeFile(file: Handle): void;
+  /** Sizes of the tensor behind a weight of a format and dtype; see native/formats/formats.h. */
+  packedShape(
+    format: number,
+    dtype: number,
+    experts: number,
+    outputs: number,
+    inputs: number,
+    swiglu: boolean,
+  ): number[];
   /** Only in the test build with the emulated GPU: the next kernel ends in a device fault. */
   failNextLaunch?(): void;
   /** Only there, too: grids run their last `blocks` blocks only; 0: all. */

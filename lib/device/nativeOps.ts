@@ -15,20 +15,12 @@ export interface NativeOps {
       weightOffset: "number",
     ]
   >;
-  readonly packLinear: NativeOp<[weight: "tensor", out: "tensor", transpose: "flag", swiglu: "flag"]>;
+  readonly packLinear: NativeOp<[weight: "tensor", out: "weight", firstRow: "number", transpose: "flag"]>;
   readonly linear: NativeOp<
-    [x: "tensor", weight: "tensor", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
+    [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
   >;
   readonly groupedLinear: NativeOp<
-    [
-      x: "tensor",
-      weight: "tensor",
-      offsets: "tensor",
-      order: "tensor or null",
-      out: "tensor",
-      topK: "number",
-      swiglu: "flag",
-    ]
+    [x: "tensor", weight: "weight", offsets: "tensor", order: "tensor or null", out: "tensor", topK: "number"]
   >;
   readonly kvStore: NativeOp<[k: "tensor", v: "tensor", kPages: "tensor", vPages: "tensor", slots: "tensor"]>;
   readonly rope: NativeOp<

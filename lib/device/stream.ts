@@ -16,8 +16,12 @@ import { otherDevice } from "./streamHandle.js";
 import type { Tensor } from "./tensor.js";
 import { Trace, type TraceOptions } from "./trace.js";
 
+/** What knows how it stands among the arguments of an op. */
+type Encoded = Pick<Tensor, "device" | "encode">;
+
 interface ArgumentTypes {
   readonly tensor: Tensor;
+  readonly weight: Encoded;
   readonly "tensor or null": Tensor | null;
   readonly number: number;
   readonly flag: boolean;

@@ -7,7 +7,7 @@ import type { FloatDType } from "../device/dtype.js";
 import { Stream } from "../device/stream.js";
 import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
-import type { GroupedWeight, LinearWeight } from "./packedWeight.js";
+import { GroupedWeight, LinearWeight } from "./linearWeight.js";
 
 /** Where each token goes: its K experts, best first, and their weights. */
 export interface MoeRouting {
@@ -18,7 +18,16 @@ export interface MoeRouting {
 }
 
 type Form =
-  "tensor" | "nullable" | "number" | "integer" | "flag" | "choice" | "linear" | "grouped" | "routing";
+  | "tensor"
+  | "nullable"
+  | "tensors"
+  | "number"
+  | "integer"
+  | "flag"
+  | "choice"
+  | "linear"
+  | "grouped"
+  | "routing";
 
 /** One kind of argument; `T` is its type for TypeScript. */
 export interface Kind<T = unknown> {
@@ -47,6 +56,10 @@ function kind<T>(form: Form, expected: string, choices: readonly T[] = [], max =
 
 export const tensor = kind<Tensor>("tensor", "a Tensor");
 export const tensorOrNull = kind<Tensor | null>("nullable", "a Tensor or null");
+export const tensorOrTensors = kind<Tensor | Readonly<Record<string, Tensor>>>(
+  "tensors",
+  "a Tensor, or an object of them by name",
+);
 export const number = kind<number>("number", "a number");
 export const flag = kind<boolean>("flag", "true or false");
 /** For what another op can be asked to leave out and this one always does. */
@@ -77,6 +90,8 @@ export function accepts(of: Kind, value: unknown): boolean {
       return Tensor.isOpen(value);
     case "nullable":
       return value === null || Tensor.isOpen(value);
+    case "tensors":
+      return Tensor.isOpen(value) || isRecordOfTensors(value);
     case "number":
       return typeof value === "number";
     case "integer":
@@ -86,9 +101,9 @@ export function accepts(of: Kind, value: unknown): boolean {
     case "choice":
       return of.choices.includes(value);
     case "linear":
-      return isWeight(value) && (value as Partial<GroupedWeight>).swiglu !== true;
+      return LinearWeight.isOpen(value) && !GroupedWeight.isGrouped(value);
     case "grouped":
-      return isWeight(value) && typeof (value as Partial<GroupedWeight>).experts === "number";
+      return LinearWeight.isOpen(value) && GroupedWeight.isGrouped(value);
     case "routing":
       return isObject(value) && Tensor.isOpen(value["weights"]) && Tensor.isOpen(value["experts"]);
   }
@@ -98,14 +113,18 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 
-function isWeight(value: unknown): value is LinearWeight {
-  return isObject(value) && Tensor.isOpen(value["tensor"]) && Number.isInteger(value["outputs"]);
+function isRecordOfTensors(value: unknown): boolean {
+  if (!isObject(value) || isArray(value)) return false;
+  const tensors = Object.values(value);
+  return tensors.length > 0 && tensors.every((each) => Tensor.isOpen(each));
 }
 
 /** The error for a value that is not of its kind. `what` names op and argument. */
 export function wrongArgument(what: string, of: Kind, value: unknown): Error {
   if (Tensor.is(value) && value.memory.disposed && /tensor|nullable/.test(of.form))
     return new ClosedError("", `${what}: this Tensor is closed`);
+  if (LinearWeight.is(value) && !LinearWeight.isOpen(value) && /linear|grouped/.test(of.form))
+    return new ClosedError("", `${what}: this weight is closed`);
   const ofRightType =
     (of.form === "integer" && typeof value === "number") ||
     (of.form === "choice" && typeof value === "string");
@@ -114,7 +133,7 @@ export function wrongArgument(what: string, of: Kind, value: unknown): Error {
 }
 
 function hint(of: Kind, value: unknown): string {
-  const wantsTensor = of.form === "tensor" || of.form === "nullable";
+  const wantsTensor = /tensor|nullable/.test(of.form);
   return wantsTensor && (isArray(value) || ArrayBuffer.isView(value)) ? " (stream.fromArray makes one)" : "";
 }
 
@@ -126,10 +145,6 @@ function isArray(value: unknown): boolean {
 function nameOf(value: unknown): string {
   if (Tensor.is(value)) return "a Tensor";
   if (Stream.is(value)) return "a Stream";
-  try {
-    if (isWeight(value)) return "a packed weight";
-  } catch {
-    // `describe` looks at it without running its code
-  }
+  if (LinearWeight.is(value)) return "a packed weight";
   return describe(value);
 }

@@ -45,7 +45,19 @@ export const groupedLinear = op(
     const rows = order ? order.size(0) : x.size(0);
     const columns = weight.swiglu ? weight.outputs / 2 : weight.outputs;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, columns]);
-    stream.run(native.ops.groupedLinear, x, weight.tensor, offsets, order, out, topK, weight.swiglu);
+    const multiply = (products: Tensor): void =>
+      weight.segments.forEach((segment, i) => {
+        const columns = weight.ofSegment(i, products, 1);
+        stream.run(native.ops.groupedLinear, x, segment, offsets, order, columns, topK);
+      });
+    if (!weight.swiglu || weight.isFused) {
+      multiply(out);
+    } else {
+      using _gateUp = stream.scope();
+      const gateUp = stream.empty("f32", [rows, weight.outputs]);
+      multiply(gateUp);
+      stream.run(native.ops.siluMul, gateUp, out);
+    }
     return out;
   },
 );

@@ -38,7 +38,10 @@ export const linear = op(
   (stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor => {
     const { bias = null, residual = null } = options;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.outputs]);
-    stream.run(native.ops.linear, x, weight.tensor, bias, residual, out);
+    weight.segments.forEach((segment, i) => {
+      const of = <T extends Tensor | null>(all: T, axis: number): T => weight.ofSegment(i, all, axis);
+      stream.run(native.ops.linear, x, segment, of(bias, 0), of(residual, 1), of(out, 1));
+    });
     return out;
   },
 );

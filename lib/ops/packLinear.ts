@@ -1,48 +1,87 @@
 import type { FloatDType } from "../device/dtype.js";
-import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
-import type { Tensor } from "../device/tensor.js";
+import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
-import { flag, floatDType, groupedWeight, integer, required, tensor } from "./argumentKinds.js";
-import { op, optionsOf } from "./op.js";
 import {
+  flag,
+  floatDType,
+  groupedWeight,
+  integer,
+  required,
+  tensor,
+  tensorOrTensors,
+} from "./argumentKinds.js";
+import {
+  type Allocate,
+  emptyExperts,
   emptyLinearWeight,
-  fillLinearWeight,
-  type GroupedShape,
   type GroupedWeight,
   type LinearWeight,
-  packedShape,
-} from "./packedWeight.js";
+  packRows,
+} from "./linearWeight.js";
+import { op, optionsOf } from "./op.js";
 
-export type { GroupedShape, GroupedWeight, LinearWeight } from "./packedWeight.js";
+export type { GroupedWeight, LinearWeight, WeightFormat, WeightSegment } from "./linearWeight.js";
 
 export interface PackLinearOptions {
-  /** The matrix is [K, N], as in GPT-2's Conv1D. Default false. */
+  /** The matrices are [K, N], as in GPT-2's Conv1D. Default false. */
   readonly transpose?: boolean;
 }
 
 /**
  * Packs a weight matrix for `linear`, once at load.
  *
- * @param weight [N, K], or [K, N] with `transpose`; f32 | bf16 | f16
+ * @param weight [N, K], or [K, N] with `transpose`; f32 | bf16 | f16. Or several of the same K by their names, whose rows follow
+ * each other: { q_proj, k_proj, v_proj }. Neighbours of one dtype become one segment, which is one launch of `linear`
  * @returns a weight that owns its memory, independent of `weight` once the stream has passed
  * @throws TypeError / RangeError naming the argument
- * @see native/ops/pack_linear/pack_linear.h for the layout
+ * @see native/formats for the layouts
  */
 export const packLinear = op(
   "packLinear",
-  { weight: tensor },
+  { weight: tensorOrTensors },
   optionsOf<PackLinearOptions>({ transpose: flag }),
-  (stream: Stream, weight: Tensor, options: PackLinearOptions = {}): LinearWeight => {
+  (
+    stream: Stream,
+    weight: Tensor | Readonly<Record<string, Tensor>>,
+    options: PackLinearOptions = {},
+  ): LinearWeight => {
     const { transpose = false } = options;
-    const outputs = weight.size(transpose ? 1 : 0);
-    const inputs = weight.size(transpose ? 0 : 1);
-    const dtype = weight.dtype as FloatDType;
-    const packed = emptyLinearWeight(stream, { outputs, inputs, dtype });
-    fillLinearWeight(stream, packed, weight, transpose);
+    const matrices = Tensor.is(weight) ? [["weight", weight] as const] : Object.entries(weight);
+    const parts = matrices.map(([name, matrix]) => ({
+      name,
+      outputs: matrix.size(transpose ? 1 : 0),
+      format: { format: "dense", dtype: matrix.dtype as FloatDType } as const,
+    }));
+    const [[first, { shape }]] = matrices as [(typeof matrices)[number]];
+    const inputs = shape[transpose ? 0 : 1];
+    if (inputs === undefined)
+      throw new ArgumentRangeError(`packLinear: ${first}: expected a matrix, got [${shape.join(", ")}]`);
+    const packed = emptyLinearWeight(allocateOn(stream), inputs, parts);
+    let row = 0;
+    for (const [i, [name, matrix]] of matrices.entries()) {
+      if (matrix.size(transpose ? 0 : 1) !== inputs) {
+        const got = `got ${name} [${matrix.shape.join(", ")}]`;
+        throw new ArgumentRangeError(`packLinear: weight: expected K=${inputs} (from ${first}), ${got}`);
+      }
+      packRows(stream, packed, { first: row, matrix, transpose });
+      row += parts[i]!.outputs;
+    }
     return packed;
   },
 );
+
+/** What `emptyGroupedWeight` makes room for. */
+export interface GroupedShape {
+  readonly experts: number;
+  /** Outputs N of each. */
+  readonly outputs: number;
+  /** Inputs K of each. */
+  readonly inputs: number;
+  readonly dtype: FloatDType;
+  /** Rows are gate (N/2), then up (N/2). */
+  readonly swiglu: boolean;
+}
 
 /**
  * Room for E packed weights; fill it with `packExpert`, one expert at a time, so that a large mixture never needs a
@@ -62,9 +101,8 @@ export const emptyGroupedWeight = op(
     "shape",
   ),
   (stream: Stream, shape: GroupedShape): GroupedWeight => {
-    const { experts, outputs, inputs, dtype, swiglu } = shape;
-    const tensor = stream.device.empty(dtype, packedShape(shape, experts, swiglu));
-    return { experts, outputs, inputs, dtype, swiglu, tensor };
+    const format = { format: "dense", dtype: shape.dtype } as const;
+    return emptyExperts(allocateOn(stream), shape, [{ name: "weight", outputs: shape.outputs, format }]);
   },
 );
 
@@ -82,8 +120,11 @@ export const packExpert = op(
     if (expert >= group.experts) {
       throw new ArgumentRangeError(`packExpert: expert: expected 0 to ${group.experts - 1}, got ${expert}`);
     }
-    const panels = group.tensor.size(0) / group.experts;
-    const place = group.tensor.slice(0, expert * panels, (expert + 1) * panels);
-    stream.run(native.ops.packLinear, weight, place, false, group.swiglu);
+    packRows(stream, group, { first: 0, matrix: weight, expert });
   },
 );
+
+/** Tensors that own their memory. */
+function allocateOn(stream: Stream): Allocate {
+  return (dtype, shape) => stream.device.empty(dtype, shape);
+}

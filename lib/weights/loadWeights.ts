@@ -11,8 +11,7 @@ import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { CheckpointError, ExecutionError } from "../errors.js";
 import { cast } from "../ops/cast.js";
-import { emptyGroupedWeight, packExpert } from "../ops/packLinear.js";
-import { emptyLinearWeight, fillLinearWeight } from "../ops/packedWeight.js";
+import { type Allocate, emptyExperts, emptyLinearWeight, packRows } from "../ops/linearWeight.js";
 import { matrixDtype } from "./activationDtype.js";
 import { ModelWeights, type WeightForm } from "./modelWeights.js";
 import { WeightFile } from "./weightFile.js";
@@ -149,12 +148,13 @@ class Loader implements Disposable {
     const { slot, layer, transpose, tiedTo, parts, dtype, shape } = weight;
     const packedDtype = matrixDtype(activations, dtype);
     const [outputs, inputs] = shape as readonly [number, number];
-    const packed = emptyLinearWeight(stream, { outputs, inputs, dtype: packedDtype });
+    const format = { format: "dense", dtype: packedDtype } as const;
+    const packed = emptyLinearWeight(this.#allocate, inputs, [{ name: slot, outputs, format }]);
     this.weights.addLinear(slot, layer, packed);
     if (tiedTo === undefined) {
       const room = this.#room(dtype, packedDtype, transpose ? [...shape].reverse() : shape);
       return () => {
-        fillLinearWeight(stream, packed, this.#read(parts, room), transpose);
+        packRows(stream, packed, { first: 0, matrix: this.#read(parts, room), transpose });
         this.#release(room.stored, room.converted);
       };
     }
@@ -163,7 +163,7 @@ class Loader implements Disposable {
     const converted = table.dtype === packedDtype ? undefined : this.#empty(packedDtype, table.shape);
     return () => {
       if (converted) cast(stream, table, packedDtype, { out: converted });
-      fillLinearWeight(stream, packed, converted ?? table, transpose);
+      packRows(stream, packed, { first: 0, matrix: converted ?? table, transpose });
       this.#release(converted);
     };
   }
@@ -173,15 +173,18 @@ class Loader implements Disposable {
     const { stream, dtype: activations, signal } = this.#options;
     const [experts, outputs, inputs] = weight.shape as readonly [number, number, number];
     const packedDtype = matrixDtype(activations, weight.dtype);
-    const group = emptyGroupedWeight(stream, { experts, outputs, inputs, dtype: packedDtype, swiglu });
-    this.weights.addExperts(weight.slot, weight.layer, group);
+    const { slot } = weight;
+    const format = { format: "dense", dtype: packedDtype } as const;
+    const shape = { experts, inputs, swiglu };
+    const group = emptyExperts(this.#allocate, shape, [{ name: slot, outputs, format }]);
+    this.weights.addExperts(slot, weight.layer, group);
     const room = this.#room(weight.dtype, packedDtype, [outputs, inputs]);
     const perExpert = weight.parts.length / experts;
     return async () => {
       for (let expert = 0; expert < experts; expert++) {
         signal?.throwIfAborted();
         const parts = weight.parts.slice(expert * perExpert, (expert + 1) * perExpert);
-        packExpert(stream, group, expert, this.#read(parts, room));
+        packRows(stream, group, { first: 0, matrix: this.#read(parts, room), expert });
         if (this.#queued >= flushBytes) await this.flush();
       }
       this.#release(room.stored, room.converted);
@@ -204,6 +207,8 @@ class Loader implements Disposable {
     const stored = this.#empty(from, shape);
     return { stored, converted: from === to ? undefined : this.#empty(to, shape) };
   }
+
+  readonly #allocate: Allocate = (dtype, shape) => this.#options.stream.device.empty(dtype, shape);
 
   #empty(dtype: FloatDType, shape: readonly number[]): Tensor {
     const tensor = this.#options.stream.device.empty(dtype, shape);

@@ -70,12 +70,12 @@ export class ModelWeights {
   }
 
   addLinear(slot: string, layer: number | undefined, weight: LinearWeight): void {
-    this.own(weight.tensor);
+    for (const { data } of weight.segments) this.own(data);
     this.#linears.set(keyOf(slot, layer), weight);
   }
 
   addExperts(slot: string, layer: number | undefined, weight: GroupedWeight): void {
-    this.own(weight.tensor);
+    for (const { data } of weight.segments) this.own(data);
     this.#experts.set(keyOf(slot, layer), weight);
   }
 

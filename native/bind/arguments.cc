@@ -48,6 +48,16 @@ TensorView Arguments::tensor() {
 
 TensorView Arguments::optional_tensor() { return tensor(); }
 
+WeightView Arguments::weight() {
+  WeightView w{};
+  w.format = static_cast<WeightFormat>(integer(0, kWeightFormatCount - 1));
+  w.outputs = integer(0, kMaxExtent);
+  w.inputs = integer(0, kMaxExtent);
+  w.swiglu = flag();
+  w.data = tensor();
+  return w;
+}
+
 TensorView Arguments::view(double handle) {
   const MemoryRef& memory = memory_.get(handle);
   TensorView t{};

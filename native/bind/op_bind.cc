@@ -2,6 +2,7 @@
 // block.
 #include "bind/addon_state.h"
 #include "bind/arguments.h"
+#include "formats/formats.h"
 
 namespace warploop {
 
@@ -29,6 +30,26 @@ Napi::Value call_op(const Napi::CallbackInfo& info) {
   });
 }
 
+/// An argument that is a whole number below `limit`.
+int64_t whole_below(const Napi::CallbackInfo& info, size_t index, int64_t limit) {
+  const size_t value = byte_count(info, index);
+  if (value >= static_cast<size_t>(limit))
+    fail(ErrorKind::range, "native call: argument ", index, " must be below ", limit, ", got ", value);
+  return static_cast<int64_t>(value);
+}
+
+/// packedShape(format, dtype, experts, outputs, inputs, swiglu): the sizes of the tensor behind a weight
+Napi::Value packed_shape_of(const Napi::CallbackInfo& info) {
+  const auto format = static_cast<WeightFormat>(whole_below(info, 0, kWeightFormatCount));
+  const auto dtype = static_cast<DType>(whole_below(info, 1, kDTypeCount));
+  const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis); };
+  const auto [experts, rows, pitch] =
+      packed_shape(format, dtype, {size(2), size(3), size(4), info[5].ToBoolean().Value()});
+  Napi::Array shape = Napi::Array::New(info.Env());
+  for (const int64_t each : {experts, rows, pitch}) shape.Set(shape.Length(), static_cast<double>(each));
+  return shape;
+}
+
 }  // namespace
 
 void register_ops(Napi::Env env, Napi::Object exports) {
@@ -38,6 +59,7 @@ void register_ops(Napi::Env env, Napi::Object exports) {
 #include "ops/list.h"
 #undef WARPLOOP_OP
   exports.Set("ops", ops);
+  method<packed_shape_of>(env, exports, "packedShape");
 }
 
 }  // namespace bind

@@ -20,13 +20,14 @@ namespace warploop {
 class Sym {
  public:
   explicit Sym(const char* name) : name_(name) {}
+  /// One that is known: `from` is what error messages say it comes from.
+  Sym(const char* name, int64_t value, const char* from, int axis)
+      : name_(name), value_(value), from_(from), axis_(axis) {}
   int64_t value() const { return value_; }
   bool bound() const { return value_ >= 0; }
 
  private:
   friend class Check;
-  Sym(const char* name, int64_t value, const char* from, int axis)
-      : name_(name), value_(value), from_(from), axis_(axis) {}
 
   const char* name_;
   int64_t value_ = -1;

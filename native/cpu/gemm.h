@@ -1,11 +1,10 @@
 // The matrix-product tile behind linear and groupedLinear: a few rows of x times a few panels of packed
 // weights.
 //
-// Packed weights: panels of 16 output columns, k running inside a panel, so that a tile streams memory front
-// to back.
-//     bf16        [N/16, K/2, 16, 2]   pairs of k side by side, the operand order of AVX-512 BF16's dot
-//     product f32, f16    [N/16, K, 16, 1]
-// N is padded to 16 and K to the pair with zeros.
+// Packed weights are panels of formats/dense.h: 16 output columns, k running inside a panel, so that a tile
+// streams memory front to back.
+//     bf16        [N/16, K/2, 16, 2]   pairs of k side by side
+//     f32, f16    [N/16, K, 16, 1]
 //
 // Every output element is one accumulator that runs through k in order, whatever the tile shape: a row's
 // result is bit by bit the same alone, in a batch, in a prompt. That is why there is no split over k.
@@ -17,10 +16,11 @@
 #include "core/tensor_view.h"
 #include "cpu/cpu_context.h"
 #include "cpu/simd.h"
+#include "formats/dense.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
-inline constexpr int kPanel = 16;  // output columns of one panel
+inline constexpr int kPanel = Dense::kPanelRows;  // output columns of one panel
 inline constexpr int kPanelVectors = kPanel / kLanes;
 
 // Register tiles. A prompt fills the register file with accumulators: kTileRows x 2 panels. Decode streams
@@ -31,12 +31,12 @@ inline constexpr int kStreamRows = kLanes == 16 ? 6 : 3;
 inline constexpr int kStreamPanels = kLanes == 16 ? 4 : 2;
 
 template <class W>
-inline constexpr int kPairs = std::is_same_v<W, bf16_t> ? 2 : 1;  // k values side by side in a panel
+inline constexpr int kPairs = Dense::k_together(DTypeOf<W>::value);  // k values side by side in a panel
 
 /// Elements of one panel of a weight with K inputs.
 template <class W>
 constexpr int64_t panel_elements(int64_t K) {
-  return (K + kPairs<W> - 1) / kPairs<W> * kPairs<W> * kPanel;
+  return Dense::row_pitch(DTypeOf<W>::value, K) * kPanel;
 }
 
 template <class T>

@@ -9,6 +9,7 @@ export const nativeOpsFile = "lib/device/nativeOps.ts";
 const kinds = new Map([
   ["tensor", "tensor"],
   ["optional_tensor", "tensor or null"],
+  ["weight", "weight"],
   ["f32", "number"],
   ["i32", "number"],
   ["flag", "flag"],

@@ -210,10 +210,21 @@ export const optionMutants = [
     bug: "packLinear: no swiglu order of a transposed weight",
     file: "native/ops/pack_linear/pack_linear.cu",
     edits: [
-      ["weight_row(first_row + x, p.N, p.swiglu) : -1;", "weight_row(first_row + x, p.N, false) : -1;"],
+      [
+        "source_row(p.params, p.packed_row + first_row + x) : kOthers;",
+        "(first_row + x < p.params.rows() ? first_row + x : kZeros) : kOthers;",
+      ],
     ],
     table: "test/ops/packLinear.test.ts",
     cases: "simt transposed",
+  },
+  {
+    name: "pack-others",
+    bug: "packLinear: zeros over the rows of other parts",
+    file: "native/ops/pack_linear/pack_linear.cu",
+    edits: [["out_offsets[i] = row == kOthers ? -1 : offset_of", "out_offsets[i] = offset_of"]],
+    table: "test/ops/linearWeight.test.ts",
+    cases: "panels of several parts",
   },
   {
     name: "convert-8",

@@ -64,7 +64,7 @@ describe("disposal", () => {
     const out = device.empty("f32", [64, 64]);
     for (let i = 0; i < 200; i++) linear(stream, x, weight, { out });
     x.dispose();
-    weight.tensor.dispose();
+    weight.dispose();
     expect(((await out.read(stream)) as Float32Array)[0]).toBe(64);
     expect(() => linear(stream, x, weight, { out })).toThrow(expect.objectContaining({ code: "ERR_CLOSED" }));
     x.dispose(); // idempotent

@@ -147,11 +147,11 @@ const tables: readonly FarCase[] = [
   ),
   ...rows("packLinear", (t) => {
     const weight = t.normal("bf16", [20, D]);
-    return [t.own(packLinear(t.stream, weight).tensor)];
+    return [t.own(packLinear(t.stream, weight).segments[0]!.data)];
   }),
   ...rows("packLinear, transposed", (t) => {
     const weight = t.normal("f16", [D, 20]);
-    return [t.own(packLinear(t.stream, weight, { transpose: true }).tensor)];
+    return [t.own(packLinear(t.stream, weight, { transpose: true }).segments[0]!.data)];
   }),
 ];
 

@@ -82,9 +82,10 @@ class LongTensors {
     return tensor;
   }
   /** The last rows of a packed weight, which are plain rows on a GPU. */
-  lastPacked({ tensor, inputs }: LinearWeight): Tensor {
-    this.#owned.push(tensor);
-    return tensor
+  lastPacked({ segments, inputs }: LinearWeight): Tensor {
+    const { data } = segments[0]!;
+    this.#owned.push(data);
+    return data
       .reshape([-1, inputs])
       .slice(0, this.rows - last, this.rows)
       .reshape([-1]);

@@ -7,6 +7,7 @@ import { native } from "../../lib/device/native.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear } from "../../lib/ops/linear.js";
+import { LinearWeight, WeightSegment } from "../../lib/ops/linearWeight.js";
 import { emptyGroupedWeight, type GroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { sample } from "../../lib/ops/sample.js";
@@ -27,8 +28,7 @@ const runLinear =
   (t) => {
     const [N, K] = [72, 64];
     const packed = packLinear(t.stream, t.own(t.device.empty(weight, [N, K])));
-    t.own(packed.tensor);
-    t.fill(packed.tensor, (count) => values(t, weight, count));
+    t.fill(t.own(packed.segments[0]!.data), (count) => values(t, weight, count));
     const x = t.normal(dtype, [T, K]);
     const residual = t.normal("f32", [T, N]);
     return [linear(t.stream, x, packed, { residual, out: t.empty(out, [T, N]) })];
@@ -85,8 +85,7 @@ function runGrouped(dtype: FloatDType, M: number, swiglu: boolean, out = dtype):
   return (t) => {
     const [N, K] = [64, 64];
     const weight = emptyGroupedWeight(t.stream, { experts: 2, outputs: N, inputs: K, dtype, swiglu });
-    t.own(weight.tensor);
-    t.fill(weight.tensor, (count) => values(t, dtype, count));
+    t.fill(t.own(weight.segments[0]!.data), (count) => values(t, dtype, count));
     const order = t.stream.fromArray("i32", [M], t.random.permutation(M));
     const x = t.normal(dtype, [M, K]);
     const offsets = t.integers([3], [0, M >> 1, M]);
@@ -292,7 +291,7 @@ describeOp<ExpertCase>(
       ].map((out) => out.read(stream)),
     );
     expect(results[0]).toEqual(results[1]);
-    for (const { tensor } of [far, near]) tensor.dispose();
+    for (const weight of [far, near]) weight.dispose();
     await stream.dispose();
   },
 );
@@ -327,7 +326,10 @@ describeOp<OpCase & { readonly dtype: FloatDType; readonly tile?: string }>(
     const x = stream.fromArray(dtype, [T, inputs], pattern(dtype, T * inputs, 1));
     const run = (group: GroupedWeight) => {
       const outputs = group.experts * block;
-      return linear(stream, x, { ...group, outputs }, { dtype: "f32" }).slice(1, outputs - block, outputs);
+      const { data, ...segment } = group.segments[0]!; // full panels: the experts as one matrix
+      const whole = new WeightSegment({ ...segment, outputs }, data.reshape([1, outputs, inputs]));
+      const product = linear(stream, x, new LinearWeight(inputs, [whole]), { dtype: "f32" });
+      return product.slice(1, outputs - block, outputs);
     };
     const expected = await rowsOf(stream, run(near));
     await stream.synchronize();
@@ -337,7 +339,7 @@ describeOp<OpCase & { readonly dtype: FloatDType; readonly tile?: string }>(
     } finally {
       native.runLastBlocks?.(0);
     }
-    for (const { tensor } of [far, near]) tensor.dispose();
+    for (const weight of [far, near]) weight.dispose();
     await stream.dispose();
   },
 );

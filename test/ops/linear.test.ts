@@ -148,7 +148,7 @@ describeOp("linear", cases, async (context, c) => {
   });
   expect(result.shape).toEqual([T, N]);
   expectClose(await context.read(result), expected, { dtype: out, shape: [T, N], reduction: K });
-  packed.tensor.dispose();
+  packed.dispose();
 });
 
 function weightTensor(
@@ -188,7 +188,7 @@ describeOp<OpCase & { readonly tile: string; readonly T: number; readonly N: num
     });
     const actual = await result.readFloat32(stream);
     expectClose(actual, reference(x, weight, { T, N, K }), { dtype: "f32", shape: [T, N], reduction: K });
-    packed.tensor.dispose();
+    packed.dispose();
     await stream.dispose();
   },
 );
@@ -212,7 +212,7 @@ describeOp<OpCase & { readonly T: number }>(
       const again = await context.read(linear(context.stream, x, packed, { dtype: "f32" }));
       expectSame(again, first, { shape: [T, N] });
     }
-    packed.tensor.dispose();
+    packed.dispose();
   },
 );
 
@@ -252,7 +252,7 @@ describeOp<RowCase>(
         label: `${count} rows`,
       });
     }
-    packed.tensor.dispose();
+    packed.dispose();
   },
 );
 

@@ -1,6 +1,7 @@
 /** Contract: packLinear brings a weight into its device's layout, zeros where there is no element. */
 import { expect } from "vitest";
 import { native } from "../../lib/device/native.js";
+import type { WeightSegment } from "../../lib/ops/linearWeight.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { packLinear as reference } from "../reference/packLinear.js";
 import { expectSame } from "../support/compare.js";
@@ -43,11 +44,16 @@ describeOp("packLinear", cases, async (context, { dtype, N, K, strided, transpos
     : context.tensor(dtype, shape, source);
   const packed = packLinear(context.stream, weight, { transpose });
   const u = dtype === "bf16" ? 2 : 1;
-  expect(packed).toMatchObject({ outputs: N, inputs: K, dtype });
-  expect(packed.tensor.shape).toEqual([Math.ceil(N / 16), Math.ceil(K / u), 16, u]);
+  expect(packed).toMatchObject({ outputs: N, inputs: K });
+  const [{ data, ...segment }] = packed.segments as [WeightSegment];
+  expect(segment).toEqual({
+    ...{ name: "weight", outputs: N, inputs: K, swiglu: false },
+    format: { format: "dense", dtype },
+  });
+  expect(data.shape).toEqual([1, Math.ceil(N / 16) * 16, Math.ceil(K / u) * u]);
   const expected = reference(values, { N, K }, { layout: layoutOf(context), u });
-  expectSame(await context.read(packed.tensor), expected, { shape: packed.tensor.shape });
-  packed.tensor.dispose();
+  expectSame(await context.read(data), expected, { shape: data.shape });
+  packed.dispose();
 });
 
 /** [N, K] as [K, N] */
@@ -73,17 +79,16 @@ describeOp<OpCase & { readonly F: number; readonly K: number; readonly transpose
       swiglu: true,
     });
     const experts = [0, 1].map((seed) => new Random(seed).normal(N * K, { dtype: "bf16" }));
-    const panels = group.tensor.size(0) / 2;
+    const [segment] = group.segments as [WeightSegment];
     for (const [e, values] of experts.entries()) {
       if (transpose) {
         const weight = context.tensor("bf16", [K, N], turned(values, N, K));
-        const place = group.tensor.slice(0, e * panels, (e + 1) * panels);
-        context.stream.run(native.ops.packLinear, weight, place, true, true);
+        context.stream.run(native.ops.packLinear, weight, segment.expert(e), 0, true);
       } else {
         packExpert(context.stream, group, e, context.tensor("bf16", [N, K], values));
       }
     }
-    const packed = await context.read(group.tensor);
+    const packed = await context.read(segment.data);
     const size = packed.length / 2;
     for (const [e, values] of experts.entries()) {
       const expected = reference(values, { N, K }, { layout: layoutOf(context), u, swiglu: true });
@@ -95,6 +100,6 @@ describeOp<OpCase & { readonly F: number; readonly K: number; readonly transpose
     expect(() => packExpert(context.stream, group, 2, context.tensor("bf16", [N, K], experts[0]!))).toThrow(
       /expert: expected 0 to 1/,
     );
-    group.tensor.dispose();
+    group.dispose();
   },
 );

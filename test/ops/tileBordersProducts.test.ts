@@ -66,7 +66,7 @@ describeOp("linear at the borders of tiles", linearCases, async ({ device }, { t
     const expected = linearReference(x, weight, { T, N, K }, { residual });
     const actual = await result.readFloat32(stream);
     expectClose(actual, expected, { dtype: "f32", shape: [T, N], reduction: K, label: `T ${T}, N ${N}` });
-    packed.tensor.dispose();
+    packed.dispose();
   }
   scope.close();
   await stream.dispose();
@@ -156,7 +156,7 @@ describeOp("groupedLinear at the borders of tiles", groupedCases, async ({ devic
       reduction: K,
       label: `rows ${counts.join(" ")}`,
     });
-    group.tensor.dispose();
+    group.dispose();
   }
   scope.close();
   await stream.dispose();

@@ -33,7 +33,7 @@ struct Groups {
 struct Product {
   const void* x;  // rows of K elements
   int64_t x_stride, x_rows;
-  const void* weight;   // plain rows of padded_K elements in panel order (pack_linear), group after group
+  const void* weight;   // rows of padded_K elements (formats/dense.h), group after group
   int64_t weight_rows;  // of one group; a multiple of 16
   int64_t rows;         // of out
   int K, padded_K;

@@ -2,11 +2,11 @@
 #pragma once
 #include <algorithm>
 
-#include "core/tensor_view.h"
 #include "cuda/gemm/fma.cuh"
 #include "cuda/gemm/streaming.cuh"
 #include "cuda/gemm/tiles.cuh"
 #include "cuda/launch.h"
+#include "formats/weight_view.h"
 
 namespace warploop::cuda {
 
@@ -20,18 +20,18 @@ inline bool vectors_of(const TensorView& t, int elements) {
 inline bool pieces_of_16_bytes(const TensorView& x) { return vectors_of(x, 8) && x.size(1) % 8 == 0; }
 
 /// Operands and schedule without groups, bias, residual.
-inline Product product_of(const TensorView& x, const TensorView& weight, const TensorView& out, int groups,
+inline Product product_of(const TensorView& x, const WeightView& weight, const TensorView& out,
                           const CudaContext& context) {
   Product p{};
   p.x = x.data;
   p.x_stride = x.stride(0);
   p.x_rows = x.size(0);
-  p.weight = weight.data;
-  p.weight_rows = weight.size(0) / groups * weight.size(2);
+  p.weight = weight.data.data;
+  p.weight_rows = weight.data.size(1);
   p.rows = out.size(0);
   p.K = static_cast<int>(x.size(1));
-  p.padded_K = static_cast<int>(weight.size(1) * weight.size(3));
-  p.groups.count = groups;
+  p.padded_K = static_cast<int>(weight.data.size(2));
+  p.groups.count = static_cast<int>(weight.data.size(0));
   p.epilogue.out = out.data;
   p.epilogue.out_stride = out.stride(0);
   p.epilogue.out_dtype = out.dtype;

@@ -6,12 +6,11 @@ namespace warploop {
 void bind_grouped_linear(Arguments& args) {
   GroupedLinearParams p{};
   p.x = args.tensor();
-  p.weight = args.tensor();
+  p.weight = args.weight();
   p.offsets = args.tensor();
   p.order = args.optional_tensor();
   p.out = args.tensor();
   p.top_k = args.i32();
-  p.swiglu = args.flag();
   args.submit<OpId::grouped_linear>(p);
 }
 

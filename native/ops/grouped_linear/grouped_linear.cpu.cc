@@ -43,7 +43,7 @@ void finish_row(const GroupedLinearParams& p, int64_t row, int64_t column, int64
                 const float* tile) {
   dispatch_float(p.out.dtype, [&]<class O>(O) {
     O* out = p.out.as<O>() + row * p.out.stride(0) + column;
-    if (!p.swiglu) {
+    if (!p.weight.swiglu) {
       for_lanes(columns, [&](int64_t i, int n) { store_some(out + i, load_some(tile + i, n), n); });
       return;
     }
@@ -61,10 +61,9 @@ template <class X, class W>
 void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int64_t last, X* staging) {
   const int32_t* offsets = p.offsets.as<int32_t>();
   const int64_t begin = offsets[expert], K = p.x.size(1), N = p.out.size(1);
-  const int64_t panels = p.weight.size(0) / (p.offsets.size(0) - 1);
-  const W* weight = p.weight.as<W>() + expert * panels * panel_elements<W>(K);
+  const W* weight = p.weight.data.as<W>() + expert * p.weight.data.stride(0);
   const int32_t* order = p.order.as<int32_t>();
-  const int64_t per_column = p.swiglu ? 2 : 1;
+  const int64_t per_column = p.weight.swiglu ? 2 : 1;
   multiply_block<X, W>(
       offsets[expert + 1] - begin,
       [&](int64_t row) {
@@ -87,8 +86,8 @@ void grouped_linear(const GroupedLinearParams& p, CpuContext& context) {
   check_groups(p);
   const int32_t* offsets = p.offsets.as<int32_t>();
   const int64_t experts = p.offsets.size(0) - 1;
-  const int64_t panels = p.weight.size(0) / experts, blocks = (panels + kBlockPanels - 1) / kBlockPanels;
-  dispatch_product(p.x.dtype, p.weight.dtype, [&]<class X, class W>(X, W) {
+  const int64_t panels = p.weight.data.size(1) / kPanel, blocks = (panels + kBlockPanels - 1) / kBlockPanels;
+  dispatch_product(p.x.dtype, p.weight.data.dtype, [&]<class X, class W>(X, W) {
     parallel_for(context.pool(), experts * blocks, 1, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t i = begin; i < end; i++) {
         const int64_t expert = i / blocks, first = i % blocks * kBlockPanels;

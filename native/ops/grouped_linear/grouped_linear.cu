@@ -22,7 +22,7 @@ namespace warploop::cuda {
 Product product_of(const GroupedLinearParams& p, const CudaContext& context) {
   const int groups = static_cast<int>(p.offsets.size(0)) - 1;
   const auto site = [&](const char* text) { return context.fault_site(OpId::grouped_linear, text); };
-  Product product = product_of(p.x, p.weight, p.out, groups, context);
+  Product product = product_of(p.x, p.weight, p.out, context);
   product.groups = {
       .offsets = p.offsets.as<int32_t>(),
       .order = p.order.as<int32_t>(),
@@ -31,7 +31,7 @@ Product product_of(const GroupedLinearParams& p, const CudaContext& context) {
       .decreasing = site("offsets[{index}] = {value} exceeds the next one"),
       .outside = site("offsets run from {index} to {value} but there are {limit} rows"),
       .bad_order = site("order[{index}] = {value} is outside the {limit} rows of x times topK")};
-  product.epilogue.swiglu = p.swiglu;
+  product.epilogue.swiglu = p.weight.swiglu;
   return product;
 }
 
@@ -65,7 +65,7 @@ void run_tensor_cores(const GroupedLinearParams& p, CudaContext& context) {
 
 const char* refuse_nothing(const GroupedLinearParams&, const CudaContext&) { return nullptr; }
 void run_f32(const GroupedLinearParams& p, CudaContext& context) {
-  launch_f32<true>(product_of(p, context), p.weight.dtype, context);
+  launch_f32<true>(product_of(p, context), p.weight.data.dtype, context);
 }
 
 constexpr Candidate<GroupedLinearParams> kCandidates[] = {

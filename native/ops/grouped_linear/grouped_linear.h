@@ -1,18 +1,18 @@
 // One linear layer per group of rows (the experts of a mixture), with gathered input and fused SwiGLU.
 #pragma once
 #include "core/check.h"
-#include "core/tensor_view.h"
+#include "formats/weight_view.h"
 
 namespace warploop {
 
 struct GroupedLinearParams {
   TensorView x;        // [S, K], dtype of weight or f32, rows strided; without order S = M
-  TensorView weight;   // E packed weights, one after another: [E * panels, ceil(K / u), 16, u] (packLinear)
+  WeightView weight;   // E matrices, each packed by packLinear
   TensorView offsets;  // [E + 1] i32: expert e has rows [offsets[e], offsets[e + 1]); non-decreasing, 0 .. M
   TensorView order;    // [M] i32; optional: row r reads x[order[r] / top_k]
-  TensorView out;      // [M, N], or [M, N / 2] with swiglu; f32 | bf16 | f16, rows strided
-  int32_t top_k;       // >= 1
-  bool swiglu;         // weights are gate rows, then up rows: out = silu(x gate^T) * (x up^T)
+  TensorView
+      out;        // [M, N], with swiglu [M, N / 2]: silu(x gate^T) * (x up^T); f32 | bf16 | f16, rows strided
+  int32_t top_k;  // >= 1
 };
 
 void check(const GroupedLinearParams& p, Check& c);

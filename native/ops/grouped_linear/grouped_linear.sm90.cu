@@ -35,7 +35,6 @@
 #include "cuda/gemm/tile_grid.h"
 #include "cuda/gemm/tile_store.cuh"
 #include "cuda/launch.h"
-#include "ops/pack_linear/pack_linear.h"
 
 namespace warploop::cuda {
 
@@ -401,10 +400,12 @@ const char* refuse_grouped_linear_sm90(const GroupedLinearParams& p, const CudaC
   const int64_t S = p.x.size(0), K = p.x.size(1);
   if (context.compute_capability != 90) return "it needs compute capability 9.0";
   if (context.portable_only) return "Hopper kernels are switched off";
-  if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.dtype) return "x and weight are not both bf16 or f16";
+  if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.data.dtype)
+    return "x and weight are not both bf16 or f16";
   if (p.out.dtype != DType::f32 && p.out.dtype != p.x.dtype) return "out is not f32 or of the dtype of x";
   if (p.out.numel() == 0 || S == 0 || K == 0) return "there is nothing to multiply";
-  const int64_t largest = std::max({p.out.size(0), p.out.size(1), p.weight.size(0) * kPanelColumns, S, K});
+  const int64_t largest =
+      std::max({p.out.size(0), p.out.size(1), p.weight.data.size(0) * p.weight.data.size(1), S, K});
   if (largest > INT32_MAX) return "a size does not fit into 32 bits";
   if (K % 8 != 0) return "K is not a multiple of 8";
   if (reinterpret_cast<uintptr_t>(p.x.data) % 16 != 0 || (S > 1 && p.x.stride(0) % 8 != 0)) {

@@ -1,15 +1,15 @@
 #include "ops/linear/linear.h"
 
-#include "ops/pack_linear/pack_linear.h"
+#include "formats/formats.h"
 
 namespace warploop {
 
 void check(const LinearParams& p, Check& c) {
-  Sym T{"T"}, K{"K"}, N{"N"};
-  c.tensor("x", p.x).dtype(kFloats).shape({T, K}).rows();
+  Sym T{"T"}, N{"N", p.weight.outputs, "weight", 0}, K{"K", p.weight.inputs, "weight", 1};
+  check_weight("weight", p.weight, c);
+  c.that(p.weight.data.size(0) == 1 && !p.weight.swiglu, "weight", "one matrix", p.weight.data.size(0));
+  c.tensor("x", p.x).dtype(activations_of(p.weight)).shape({T, K}).rows();
   c.tensor("out", p.out).dtype(kFloats).shape({T, N}).rows();
-  check_packed("weight", p.weight, panels_of(p.out.size(1), false), p.x.size(1), c);
-  c.tensor("x", p.x).dtype(kF32 | dtype_bit(p.weight.dtype));
   c.optional("bias", p.bias).dtype(kF32).shape({N}).packed();
   c.optional("residual", p.residual).dtype(kFloats).shape({T, N}).rows();
 }

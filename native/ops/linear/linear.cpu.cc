@@ -40,19 +40,21 @@ void finish_row(const LinearParams& p, int64_t row, int64_t column, int64_t colu
 }  // namespace
 
 void linear(const LinearParams& p, CpuContext& context) {
-  const int64_t T = p.x.size(0), K = p.x.size(1), N = p.out.size(1), panels = p.weight.size(0);
+  const int64_t T = p.x.size(0), K = p.x.size(1), N = p.out.size(1);
+  const int64_t panels = p.weight.data.size(1) / kPanel;
   const int64_t rows_each = T <= kStreamRows ? std::max<int64_t>(T, 1) : kPromptRows;
   const int64_t panels_each = T <= kPromptRows ? kDecodePanels : kPromptPanels;
   const int64_t row_blocks = (T + rows_each - 1) / rows_each,
                 panel_blocks = (panels + panels_each - 1) / panels_each;
-  dispatch_product(p.x.dtype, p.weight.dtype, [&]<class X, class W>(X, W) {
+  dispatch_product(p.x.dtype, p.weight.data.dtype, [&]<class X, class W>(X, W) {
     const auto block = [&](int64_t index, int thread) {
       const int64_t first_row = index % row_blocks * rows_each;  // neighbours share their panels
       const int64_t first = index / row_blocks * panels_each;
       const X* x = p.x.as<X>() + first_row * p.x.stride(0);
       multiply_block<X, W>(
           std::min(rows_each, T - first_row), [&](int64_t row) { return x + row * p.x.stride(0); },
-          p.weight.as<W>(), K, first, std::min(first + panels_each, panels), context.workspace<X>(thread),
+          p.weight.data.as<W>(), K, first, std::min(first + panels_each, panels),
+          context.workspace<X>(thread),
           [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
             const int64_t column = panel * kPanel,
                           columns = std::min<int64_t>(num_panels * kPanel, N - column);

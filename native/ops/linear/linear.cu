@@ -66,7 +66,7 @@ void run_shape(LinearShape shape, const Product& p, const CudaContext& context) 
 }  // namespace
 
 Product product_of(const LinearParams& p, const CudaContext& context) {
-  Product product = product_of(p.x, p.weight, p.out, 1, context);
+  Product product = product_of(p.x, p.weight, p.out, context);
   Epilogue& e = product.epilogue;
   e.bias = p.bias.as<float>();
   if (p.bias) e.quads = e.quads && reinterpret_cast<uintptr_t>(p.bias.data) % 16 == 0;
@@ -101,7 +101,7 @@ void run_tensor_cores(const LinearParams& p, CudaContext& context) {
 
 const char* refuse_nothing(const LinearParams&, const CudaContext&) { return nullptr; }
 void run_f32(const LinearParams& p, CudaContext& context) {
-  launch_f32<false>(product_of(p, context), p.weight.dtype, context);
+  launch_f32<false>(product_of(p, context), p.weight.data.dtype, context);
 }
 
 constexpr Candidate<LinearParams> kCandidates[] = {

@@ -1,13 +1,13 @@
 // A linear layer: x W^T + bias + residual.
 #pragma once
 #include "core/check.h"
-#include "core/tensor_view.h"
+#include "formats/weight_view.h"
 
 namespace warploop {
 
 struct LinearParams {
   TensorView x;         // [T, K], dtype of weight or f32, rows strided
-  TensorView weight;    // packed by packLinear from [N, K]: [ceil(N / 16), ceil(K / u), 16, u]
+  WeightView weight;    // one matrix [N, K], packed by packLinear
   TensorView bias;      // [N], f32; optional
   TensorView residual;  // [T, N], f32 | bf16 | f16, rows strided; optional; may be out
   TensorView out;       // [T, N], f32 | bf16 | f16, rows strided

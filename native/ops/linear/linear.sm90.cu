@@ -215,7 +215,8 @@ const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context
   const int64_t T = p.out.size(0), N = p.out.size(1), K = p.x.size(1);
   if (context.compute_capability != 90) return "it needs compute capability 9.0";
   if (context.portable_only) return "Hopper kernels are switched off";
-  if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.dtype) return "x and weight are not both bf16 or f16";
+  if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.data.dtype)
+    return "x and weight are not both bf16 or f16";
   if (p.out.dtype != DType::f32 && p.out.dtype != p.x.dtype) return "out is not f32 or of the dtype of x";
   if (T == 0 || N == 0 || K == 0) return "there is nothing to multiply";
   if (T > INT32_MAX || N > INT32_MAX || K > INT32_MAX) return "a size does not fit into 32 bits";

@@ -6,9 +6,9 @@ namespace warploop {
 void bind_pack_linear(Arguments& args) {
   PackLinearParams p{};
   p.weight = args.tensor();
-  p.out = args.tensor();
+  p.out = args.weight();
+  p.first_row = args.i32();
   p.transpose = args.flag();
-  p.swiglu = args.flag();
   args.submit<OpId::pack_linear>(p);
 }
 

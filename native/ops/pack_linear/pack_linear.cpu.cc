@@ -1,5 +1,5 @@
-// What:      out[panel][k / u][column][k % u] = weight[row(panel, column)][k], zero where there is no such
-//            row or k
+// What:      out[panel][k / u][row % 16][k % u] = weight[row][k] for the rows of weight, zero where the whole
+//            matrix has no such row or k (formats/dense.h)
 // Mapping:   panels are dealt to threads
 // Limits:    moves bits, so one instance per element size serves all dtypes
 #include "ops/pack_linear/pack_linear.h"
@@ -11,20 +11,34 @@ namespace warploop::cpu::WARPLOOP_ISA {
 
 namespace {
 
-/// One panel: 16 rows are read side by side, so that the panel is written front to back.
+/// One panel. Where all of it is written, 16 rows are read side by side, so that it is written front to back.
 template <class Bits, int U>
 void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
-  const int64_t N = p.weight.size(p.transpose ? 1 : 0), K = p.weight.size(p.transpose ? 0 : 1);
+  constexpr int64_t kRows = Dense::kPanelRows;
+  const int64_t K = p.inputs();
   const int64_t row_stride = p.weight.stride(p.transpose ? 1 : 0),
                 k_stride = p.weight.stride(p.transpose ? 0 : 1);
-  const Bits* rows[kPanelColumns];  // null: padding
-  for (int64_t column = 0; column < kPanelColumns; column++) {
-    const int64_t row = weight_row(panel * kPanelColumns + column, N, p.swiglu);
-    rows[column] = row < 0 ? nullptr : p.weight.as<Bits>() + row * row_stride;
+  const Bits* rows[kRows];  // null: zeros
+  int64_t sources[kRows];
+  bool is_whole = true;
+  for (int64_t i = 0; i < kRows; i++) {
+    sources[i] = source_row(p, panel * kRows + i);
+    rows[i] = sources[i] < 0 ? nullptr : p.weight.as<Bits>() + sources[i] * row_stride;
+    is_whole = is_whole && sources[i] != kOthers;
   }
-  for (int64_t k = 0; k < K; k += U) {
-    for (const Bits* row : rows) {
-      for (int64_t i = k; i < k + U; i++) *out++ = row && i < K ? row[i * k_stride] : Bits{};
+  if (is_whole) {
+    for (int64_t k = 0; k < K; k += U) {
+      for (const Bits* row : rows) {
+        for (int64_t i = k; i < k + U; i++) *out++ = row && i < K ? row[i * k_stride] : Bits{};
+      }
+    }
+    return;
+  }
+  for (int64_t row = 0; row < kRows; row++) {
+    if (sources[row] == kOthers) continue;
+    for (int64_t k = 0; k < K; k += U) {
+      Bits* to = out + (k / U * kRows + row) * U;
+      for (int64_t i = k; i < k + U; i++) *to++ = rows[row] && i < K ? rows[row][i * k_stride] : Bits{};
     }
   }
 }
@@ -32,15 +46,17 @@ void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
 }  // namespace
 
 void pack_linear(const PackLinearParams& p, CpuContext& context) {
-  const int64_t elements = p.out.stride(0);
-  parallel_for(context.pool(), p.out.size(0), 4, [&](int64_t begin, int64_t end, int) {
-    for (int64_t panel = begin; panel < end; panel++) {
-      if (p.out.dtype == DType::f32) {
-        pack_panel<uint32_t, 1>(p, panel, p.out.as<uint32_t>() + panel * elements);
-      } else if (p.out.dtype == DType::f16) {
-        pack_panel<uint16_t, 1>(p, panel, p.out.as<uint16_t>() + panel * elements);
+  const TensorView& out = p.out.data;
+  const int64_t elements = Dense::kPanelRows * out.stride(1);
+  const PanelRange range = panels_of(p);
+  parallel_for(context.pool(), range.end - range.first, 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t panel = range.first + begin; panel < range.first + end; panel++) {
+      if (out.dtype == DType::f32) {
+        pack_panel<uint32_t, 1>(p, panel, out.as<uint32_t>() + panel * elements);
+      } else if (out.dtype == DType::f16) {
+        pack_panel<uint16_t, 1>(p, panel, out.as<uint16_t>() + panel * elements);
       } else {
-        pack_panel<uint16_t, 2>(p, panel, p.out.as<uint16_t>() + panel * elements);
+        pack_panel<uint16_t, 2>(p, panel, out.as<uint16_t>() + panel * elements);
       }
     }
   });

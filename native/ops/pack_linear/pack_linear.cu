@@ -1,5 +1,5 @@
-// What:      plain weight rows in panel order: out [16 panels, Kp] = the rows of weight, with swiglu those of
-//            gate and up in turns of 16; zeros where there is no such row or k
+// What:      plain rows in panel order (formats/dense.h): the rows of weight at their places, zeros where the
+//            whole matrix has no such row or k, and nothing where a row belongs to another part
 // Steps:     not transposed: copy vectors of up to 16 bytes.  transposed: squares turn in shared memory
 // Mapping:   copy: a thread takes four vectors (device/vectors.cuh).  turn: block = a square of 32 x 32
 // Cost:      every byte read and written once, at load only
@@ -14,10 +14,11 @@ namespace warploop::cuda {
 namespace {
 
 struct PackWork {
+  PackLinearParams params;
   Rows weight, out;
-  VectorGrid grid;  // of out
-  int64_t N, K;
-  bool swiglu;
+  VectorGrid grid;     // of out, from the first panel on that gets rows
+  int64_t packed_row;  // the first of these panels
+  int64_t K;
 };
 
 constexpr int kBatch = 4;
@@ -25,17 +26,18 @@ constexpr int kBatch = 4;
 template <int kVector>
 __global__ void __launch_bounds__(kVectorThreads) copy_rows(const __grid_constant__ PackWork p) {
   uint4 vectors[kBatch] = {};
-  int64_t out_offsets[kBatch] = {};
+  int64_t out_offsets[kBatch] = {};  // -1: of another part
   for_vectors<kBatch>(
       p.grid,
       [&](int i, const RowPlace& place, int64_t vector) {
-        const int64_t packed_row = place.outer[2], k = vector * kVector;
-        const int64_t row = weight_row(packed_row, p.N, p.swiglu);
-        out_offsets[i] = offset_of(p.out, place) + k;
+        const int64_t k = vector * kVector, row = source_row(p.params, p.packed_row + place.outer[2]);
+        out_offsets[i] = row == kOthers ? -1 : offset_of(p.out, place) + k;
         vectors[i] = {0, 0, 0, 0};
         if (row >= 0 && k < p.K) vectors[i] = load_vector<kVector>(p.weight, row * p.weight.strides[2] + k);
       },
-      [&](int i) { store_vector<kVector>(p.out, out_offsets[i], vectors[i]); });
+      [&](int i) {
+        if (out_offsets[i] >= 0) store_vector<kVector>(p.out, out_offsets[i], vectors[i]);
+      });
 }
 
 constexpr int kSquare = 32, kTurnThreads = 256;
@@ -53,7 +55,8 @@ __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant_
   const int x = static_cast<int>(threadIdx.x) % kSquare, y = static_cast<int>(threadIdx.x) / kSquare;
   const auto* weight = reinterpret_cast<const Bits*>(p.weight.data);
   auto* out = reinterpret_cast<Bits*>(p.out.data);
-  const int64_t row = first_row + x < p.grid.shape.rows() ? weight_row(first_row + x, p.N, p.swiglu) : -1;
+  const int64_t row =
+      first_row + x < p.grid.shape.rows() ? source_row(p.params, p.packed_row + first_row + x) : kOthers;
 #pragma unroll
   for (int i = y; i < kSquare; i += kTurnThreads / kSquare) {
     const int64_t k = first_k + i;
@@ -63,7 +66,8 @@ __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant_
 #pragma unroll
   for (int i = y; i < kSquare; i += kTurnThreads / kSquare) {
     const int64_t packed_row = first_row + i, k = first_k + x;
-    if (packed_row < p.grid.shape.rows() && k < p.grid.shape.width) {
+    const bool exists = packed_row < p.grid.shape.rows() && k < p.grid.shape.width;
+    if (exists && source_row(p.params, p.packed_row + packed_row) != kOthers) {
       out[packed_row * p.out.strides[2] + k] = plan.square[x][i];
     }
   }
@@ -72,20 +76,19 @@ __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant_
 }  // namespace
 
 void pack_linear(const PackLinearParams& p, CudaContext& context) {
-  TensorView out = p.out;  // as plain rows
+  const PanelRange range = panels_of(p);
+  if (range.first == range.end) return;
+  TensorView out = p.out.data;  // the panels that get rows, as plain rows
   out.rank = 2;
-  out.sizes[0] = p.out.size(0) * p.out.size(2);
-  out.sizes[1] = p.out.size(1) * p.out.size(3);
+  out.sizes[0] = (range.end - range.first) * Dense::kPanelRows;
+  out.sizes[1] = p.out.data.size(2);
   out.sizes[2] = out.sizes[3] = 1;
   out.strides[0] = out.sizes[1];
   out.strides[1] = 1;
   out.strides[2] = out.strides[3] = 0;
-  PackWork work{rows_of(p.weight),
-                rows_of(out),
-                {},
-                p.weight.size(p.transpose ? 1 : 0),
-                p.weight.size(p.transpose ? 0 : 1),
-                p.swiglu};
+  const int64_t packed_row = range.first * Dense::kPanelRows;
+  out.data = out.as<std::byte>() + bytes_of(out.dtype, static_cast<size_t>(packed_row * out.sizes[1]));
+  PackWork work{p, rows_of(p.weight), rows_of(out), {}, packed_row, p.inputs()};
   if (p.transpose) {
     work.grid = vector_grid(shape_of(out), 1);
     const int64_t squares = (out.sizes[0] + kSquare - 1) / kSquare * ((out.sizes[1] + kSquare - 1) / kSquare);

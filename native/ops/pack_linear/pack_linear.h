@@ -1,44 +1,42 @@
-// Brings a weight matrix into the layout that linear and groupedLinear read. Runs once, at load.
-//
-// CPU:  panels of 16 outputs, k running inside a panel (cpu/gemm.h): element (panel, k / u, column, k % u).
-// CUDA: the same bytes hold plain rows [16 panels, Kp] in the order of the panels, Kp = K rounded up to u:
-//       contiguous in k, as asynchronous copies and matrix loads want it, with gate and up of the same
-//       outputs 16 rows apart.
+// Brings rows of a weight matrix into the format that linear and groupedLinear read. Runs at load, once for
+// each part of a weight: what belongs to other parts stays as it is.
 #pragma once
 #include "core/check.h"
-#include "core/tensor_view.h"
+#include "formats/formats.h"
 
 namespace warploop {
 
-inline constexpr int64_t kPanelColumns = 16;
-
-/// k values that a panel keeps side by side.
-constexpr int64_t pairs_of(DType dtype) { return dtype == DType::bf16 ? 2 : 1; }
-
-/// Panels of a packed weight with N outputs; with `swiglu`, N/2 gate and N/2 up rows are padded separately.
-constexpr int64_t panels_of(int64_t N, bool swiglu) {
-  return swiglu ? 2 * ((N / 2 + kPanelColumns - 1) / kPanelColumns) : (N + kPanelColumns - 1) / kPanelColumns;
-}
-
-/// Row of the weight behind column `packed_row` % 16 of panel `packed_row` / 16; -1: padding.
-constexpr int64_t weight_row(int64_t packed_row, int64_t N, bool swiglu) {
-  if (!swiglu) return packed_row < N ? packed_row : -1;
-  const int64_t panel = packed_row / kPanelColumns;
-  const int64_t row = panel / 2 * kPanelColumns + packed_row % kPanelColumns;  // inside gate or up
-  return row < N / 2 ? panel % 2 * (N / 2) + row : -1;
-}
-
 struct PackLinearParams {
-  TensorView weight;  // [N, K], or [K, N] with transpose; f32 | bf16 | f16, rows strided
-  TensorView
-      out;  // [panels_of(N, swiglu), ceil(K / u), 16, u], dtype of weight, u = pairs_of(dtype); contiguous
-  bool transpose;  // weight is [K, N] (GPT-2's Conv1D)
-  bool swiglu;     // rows [0, N/2) are gate, the rest up: their panels alternate
+  TensorView weight;  // [n, K], or [K, n] with transpose; f32 | bf16 | f16, rows strided
+  WeightView out;     // one matrix [N, K], dtype of weight
+  int32_t first_row;  // weight is rows [first_row, first_row + n) of the matrix
+  bool transpose;     // weight is [K, n] (GPT-2's Conv1D)
+
+  constexpr int64_t rows() const { return weight.size(transpose ? 1 : 0); }
+  constexpr int64_t inputs() const { return weight.size(transpose ? 0 : 1); }
 };
 
-void check(const PackLinearParams& p, Check& c);
+/// What a packed row gets: a row of `weight`, or zeros, or nothing because it belongs to another part.
+constexpr int64_t kZeros = -1, kOthers = -2;
+constexpr int64_t source_row(const PackLinearParams& p, int64_t packed_row) {
+  const int64_t row = Dense::weight_row(packed_row, p.out.outputs, p.out.swiglu);
+  if (row < 0) return kZeros;
+  return row >= p.first_row && row < p.first_row + p.rows() ? row - p.first_row : kOthers;
+}
 
-/// The matcher for a packed weight of shape [panels, ceil(K / u), 16, u].
-void check_packed(const char* name, const TensorView& weight, int64_t panels, int64_t K, Check& c);
+/// The panels that the rows of `weight` fall into, and with swiglu perhaps others between them.
+struct PanelRange {
+  int64_t first, end;
+};
+constexpr PanelRange panels_of(const PackLinearParams& p) {
+  const int64_t last_row = p.first_row + p.rows() - 1;
+  if (last_row < p.first_row) return {0, 0};
+  if (p.out.swiglu && p.first_row < p.out.outputs / 2 && last_row >= p.out.outputs / 2)
+    return {0, Dense::packed_rows(p.out.outputs, true) / Dense::kPanelRows};
+  return {Dense::packed_row(p.first_row, p.out.outputs, p.out.swiglu) / Dense::kPanelRows,
+          Dense::packed_row(last_row, p.out.outputs, p.out.swiglu) / Dense::kPanelRows + 1};
+}
+
+void check(const PackLinearParams& p, Check& c);
 
 }  // namespace warploop

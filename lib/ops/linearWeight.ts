@@ -1,0 +1,238 @@
+/**
+ * Weights as `linear` and `groupedLinear` read them: segments of rows, each in a format of its own. How a format lies in memory
+ * only the addon knows (native/formats/).
+ */
+import type { Device } from "../device/device.js";
+import { dtypeNumber, type FloatDType } from "../device/dtype.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
+
+/** The order of WARPLOOP_WEIGHT_FORMATS in native/formats/weight_view.h; the numbers cross the boundary. */
+const formats = ["dense"] as const;
+type FormatName = (typeof formats)[number];
+const numbers = Object.fromEntries(formats.map((name, index) => [name, index])) as Record<FormatName, number>;
+
+/** Numbers of a float dtype. */
+export interface DenseFormat {
+  readonly format: "dense";
+  readonly dtype: FloatDType;
+}
+
+/** How a weight is kept: one member for each native format, told apart by `format`. */
+export type WeightFormat = DenseFormat;
+
+/** Rows of a weight that lie in one format. */
+export class WeightSegment {
+  /** The modules of the checkpoint whose rows these are, "q_proj+k_proj"; "weight" of one that has no name. */
+  readonly name: string;
+  /** Rows; of each expert in a stack. */
+  readonly outputs: number;
+  /** Inputs K. */
+  readonly inputs: number;
+  readonly format: WeightFormat;
+  /** Rows are gate, then up, and lie so that one launch gives silu(gate) * up. */
+  readonly swiglu: boolean;
+  /** [E, ...]: axis 0 are the experts, and what the rest means only the addon knows. */
+  readonly data: Tensor;
+
+  constructor({ name, outputs, inputs, format, swiglu }: SegmentShape, data: Tensor) {
+    this.name = name;
+    this.outputs = outputs;
+    this.inputs = inputs;
+    this.format = format;
+    this.swiglu = swiglu;
+    this.data = data;
+  }
+
+  get device(): Device {
+    return this.data.device;
+  }
+
+  /** Writes the segment as op arguments (native/bind/arguments.h reads them); returns the next free index. @internal */
+  encode(out: Float64Array, at: number): number {
+    out[at] = numbers[this.format.format];
+    out[at + 1] = this.outputs;
+    out[at + 2] = this.inputs;
+    out[at + 3] = this.swiglu ? 1 : 0;
+    return this.data.encode(out, at + 4);
+  }
+
+  /** The same of one expert. */
+  expert(index: number): WeightSegment {
+    return new WeightSegment(this, this.data.slice(0, index, index + 1));
+  }
+}
+
+type SegmentShape = Pick<WeightSegment, "name" | "outputs" | "inputs" | "format" | "swiglu">;
+
+/** A segment before it has memory. */
+export interface SegmentPlan {
+  readonly name: string;
+  readonly outputs: number;
+  readonly format: WeightFormat;
+}
+
+/** Makes one segment of neighbours of one format: one launch of `linear`. */
+export function fuseEqualNeighbours(parts: readonly SegmentPlan[]): SegmentPlan[] {
+  const fused: SegmentPlan[] = [];
+  for (const part of parts) {
+    const last = fused.at(-1);
+    if (last?.format.format === part.format.format && last.format.dtype === part.format.dtype) {
+      const name = `${last.name}+${part.name}`;
+      fused[fused.length - 1] = { ...last, name, outputs: last.outputs + part.outputs };
+    } else {
+      fused.push(part);
+    }
+  }
+  return fused;
+}
+
+/** A matrix [N, K] as segments of its rows. It owns their memory. */
+export class LinearWeight implements Disposable {
+  readonly segments: readonly WeightSegment[];
+  /** Outputs N. */
+  readonly outputs: number;
+  /** Inputs K. */
+  readonly inputs: number;
+
+  /** @param segments of one device, at least one */
+  constructor(inputs: number, segments: readonly WeightSegment[]) {
+    this.segments = segments;
+    this.inputs = inputs;
+    this.outputs = segments.reduce((sum, { outputs }) => sum + outputs, 0);
+  }
+
+  /** True for weights alone, and never runs code of `value`. @internal */
+  static is(value: unknown): value is LinearWeight {
+    return typeof value === "object" && value !== null && #isOpen in value;
+  }
+
+  /** True for a weight whose memory has not been disposed. @internal */
+  static isOpen(value: unknown): value is LinearWeight {
+    return LinearWeight.is(value) && value.#isOpen();
+  }
+
+  #isOpen(): boolean {
+    const { segments } = this; // by index: this is in the way of every op call
+    for (let i = 0; i < segments.length; i++) if (segments[i]!.data.memory.disposed) return false;
+    return true;
+  }
+
+  /**
+   * The part of a tensor along the outputs that belongs to one segment. The last segment takes all that is left, so that a
+   * tensor of another size than N is refused where it is used.
+   * @internal
+   */
+  ofSegment<T extends Tensor | null>(index: number, all: T, axis: number): T {
+    if (all === null || this.segments.length === 1) return all;
+    let start = 0;
+    for (let i = 0; i < index; i++) start += this.segments[i]!.outputs;
+    const isLast = index === this.segments.length - 1;
+    return all.slice(axis, start, isLast ? all.size(axis) : start + this.segments[index]!.outputs) as T;
+  }
+
+  /** Ends its memory once every stream has passed this point. Idempotent. */
+  dispose(): void {
+    for (const { data } of this.segments) data.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** E matrices [N, K] of one shape and with the same segments. */
+export class GroupedWeight extends LinearWeight {
+  /** E */
+  readonly experts: number;
+  /** Rows are gate (N/2), then up (N/2), and `groupedLinear` gives silu(gate) * up. */
+  readonly swiglu: boolean;
+
+  /** @param segments of one device: one, or gate and up by themselves */
+  constructor({ experts, inputs, swiglu }: ExpertsShape, segments: readonly WeightSegment[]) {
+    super(inputs, segments);
+    this.experts = experts;
+    this.swiglu = swiglu;
+  }
+
+  /** True for stacks alone, and never runs code of `value`. @internal */
+  static isGrouped(value: LinearWeight): value is GroupedWeight {
+    return value instanceof GroupedWeight;
+  }
+
+  /** Whether gate and up lie in one segment: one launch gives silu(gate) * up. */
+  get isFused(): boolean {
+    return this.swiglu && this.segments.length === 1;
+  }
+}
+
+export interface ExpertsShape {
+  readonly experts: number;
+  /** Inputs K of each. */
+  readonly inputs: number;
+  /** Rows are gate, then up. */
+  readonly swiglu: boolean;
+}
+
+/** Makes a tensor for a weight. */
+export type Allocate = (dtype: FloatDType, shape: readonly number[]) => Tensor;
+
+/** Room for a weight with these rows; `packRows` fills it. */
+export function emptyLinearWeight(
+  allocate: Allocate,
+  inputs: number,
+  parts: readonly SegmentPlan[],
+): LinearWeight {
+  const fused = fuseEqualNeighbours(parts);
+  return new LinearWeight(
+    inputs,
+    fused.map((plan) => emptySegment(allocate, plan, { experts: 1, inputs, swiglu: false })),
+  );
+}
+
+/** Room for a stack of weights with these rows each. With swiglu, gate and up take turns where they are of one format. */
+export function emptyExperts(
+  allocate: Allocate,
+  shape: ExpertsShape,
+  parts: readonly SegmentPlan[],
+): GroupedWeight {
+  const fused = fuseEqualNeighbours(parts);
+  const swiglu = shape.swiglu && fused.length === 1;
+  return new GroupedWeight(
+    shape,
+    fused.map((plan) => emptySegment(allocate, plan, { ...shape, swiglu })),
+  );
+}
+
+function emptySegment(
+  allocate: Allocate,
+  plan: SegmentPlan,
+  { experts, inputs, swiglu }: ExpertsShape,
+): WeightSegment {
+  const { format, dtype } = plan.format;
+  const shape = native.packedShape(
+    ...([numbers[format], dtypeNumber(dtype), experts, plan.outputs, inputs, swiglu] as const),
+  );
+  return new WeightSegment({ ...plan, inputs, swiglu }, allocate(dtype, shape));
+}
+
+export interface PackedRows {
+  /** The first of them in the whole weight. They lie in one segment. */
+  readonly first: number;
+  /** [n, K], or [K, n] with `transpose`, in the dtype of their segment */
+  readonly matrix: Tensor;
+  readonly transpose?: boolean;
+  /** Of a stack. */
+  readonly expert?: number;
+}
+
+/** Packs rows of a weight into their place. */
+export function packRows(stream: Stream, weight: LinearWeight, rows: PackedRows): void {
+  const { matrix, transpose = false, expert = 0 } = rows;
+  let { first } = rows;
+  let at = 0;
+  while (at + 1 < weight.segments.length && first >= weight.segments[at]!.outputs)
+    first -= weight.segments[at++]!.outputs;
+  stream.run(native.ops.packLinear, matrix, weight.segments[at]!.expert(expert), first, transpose);
+}

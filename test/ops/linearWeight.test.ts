@@ -1,0 +1,218 @@
+/**
+ * Contract: a weight is segments of rows. Parts are packed one by one wherever they begin, neighbours of one format are one
+ * segment and one launch, and products over several segments are those of the segments by themselves.
+ */
+import { expect, test } from "vitest";
+import type { Stream } from "../../lib/device/stream.js";
+import { groupedLinear } from "../../lib/ops/groupedLinear.js";
+import { linear } from "../../lib/ops/linear.js";
+import {
+  emptyExperts,
+  emptyLinearWeight,
+  type LinearWeight,
+  packRows,
+  type SegmentPlan,
+} from "../../lib/ops/linearWeight.js";
+import { packLinear } from "../../lib/ops/packLinear.js";
+import { linear as reference } from "../reference/linear.js";
+import { expectClose, expectSame } from "../support/compare.js";
+import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
+import type { FloatDType } from "../support/dtype.js";
+import { Random } from "../support/random.js";
+
+const part = (name: string, outputs: number, dtype: FloatDType): SegmentPlan => ({
+  name,
+  outputs,
+  format: { format: "dense", dtype },
+});
+
+const allocateOn =
+  ({ device }: Stream) =>
+  (dtype: FloatDType, shape: readonly number[]) =>
+    device.empty(dtype, shape);
+
+interface PartsCase extends OpCase {
+  readonly dtype: FloatDType;
+  readonly N: number;
+  readonly K: number;
+  /** Where parts begin, in the order in which they are packed. */
+  readonly starts: readonly number[];
+  readonly transpose?: boolean;
+  readonly swiglu?: boolean;
+}
+
+describeOp<PartsCase>(
+  "packRows: parts that begin anywhere make the weight that packing it whole makes",
+  [
+    { name: "panels of one part", dtype: "bf16", N: 64, K: 24, starts: [32, 0, 16, 48] },
+    { name: "panels of several parts", dtype: "bf16", N: 70, K: 33, starts: [37, 0, 5, 36, 69] },
+    { name: "f32", dtype: "f32", N: 50, K: 7, starts: [20, 0] },
+    { name: "whole vectors", dtype: "f16", N: 40, K: 64, starts: [0, 9] },
+    { name: "transposed", dtype: "bf16", N: 45, K: 37, starts: [11, 0, 40], transpose: true },
+    { name: "gate and up", dtype: "bf16", N: 42, K: 10, starts: [21, 0], swiglu: true },
+    { name: "gate and up in parts", dtype: "f32", N: 84, K: 10, starts: [60, 0, 17, 42], swiglu: true },
+    { name: "parts of gate and up", dtype: "bf16", N: 40, K: 16, starts: [0, 13, 33], swiglu: true },
+  ],
+  async (context, { dtype, N, K, starts, transpose = false, swiglu = false }) => {
+    const { stream } = context;
+    const values = new Random(N).normal(N * K, { dtype });
+    const matrix = (first: number, end: number) => {
+      const rows = values.subarray(first * K, end * K);
+      if (!transpose) return context.tensor(dtype, [end - first, K], rows);
+      const turned = rows.map((_, i) => rows[(i % (end - first)) * K + Math.floor(i / (end - first))]!);
+      return context.tensor(dtype, [K, end - first], turned);
+    };
+    const packed = (borders: readonly number[]) => {
+      const shape = { experts: 2, inputs: K, swiglu };
+      const group = emptyExperts(allocateOn(stream), shape, [part("weight", N, dtype)]);
+      for (const first of borders) {
+        const end = Math.min(N, ...borders.filter((other) => other > first));
+        packRows(stream, group, { first, matrix: matrix(first, end), transpose, expert: 1 });
+      }
+      return group;
+    };
+    const [whole, inParts] = [packed([0]), packed(starts)];
+    const [expected, actual] = [whole, inParts].map(({ segments }) => segments[0]!.expert(1).data);
+    expectSame(await context.read(actual!), await context.read(expected!), { shape: actual!.shape });
+    for (const weight of [whole, inParts]) weight.dispose();
+  },
+);
+
+interface SegmentsCase extends OpCase {
+  readonly T: number;
+  readonly K: number;
+  readonly bias?: boolean;
+  readonly residual?: boolean;
+  readonly inPlace?: boolean;
+}
+
+describeOp<SegmentsCase>(
+  "linear over several segments",
+  [
+    { name: "one row", T: 1, K: 40 },
+    { name: "bias and residual", T: 5, K: 40, bias: true, residual: true },
+    { name: "added in place", T: 3, K: 24, residual: true, inPlace: true },
+    { name: "many rows", T: 100, K: 33, bias: true },
+    { name: "no rows", T: 0, K: 16 },
+  ],
+  async (context, { T, K, ...c }) => {
+    const { stream } = context;
+    const random = new Random(T + K);
+    const parts: readonly (readonly [string, number, FloatDType])[] = [
+      ["q", 19, "bf16"],
+      ["k", 6, "f32"],
+      ["v", 11, "f32"],
+      ["z", 32, "f16"],
+    ];
+    const matrices = parts.map(([, N, dtype]) => random.normal(N * K, { dtype }));
+    const N = 68;
+    const x = random.normal(T * K, { dtype: "f32" });
+    const values = Float64Array.from(matrices.flatMap((each) => [...each]));
+    const bias = c.bias ? random.normal(N, { dtype: "f32" }) : undefined;
+    const residual = c.residual ? random.normal(T * N, { dtype: "f32" }) : undefined;
+    const expected = reference(
+      x,
+      values,
+      { T, N, K },
+      { ...(bias && { bias }), ...(residual && { residual }) },
+    );
+
+    const weight = packLinear(
+      stream,
+      Object.fromEntries(
+        parts.map(([name, rows, dtype], i) => [name, context.tensor(dtype, [rows, K], matrices[i]!)]),
+      ),
+    );
+    expect(weight.segments.map(({ name, outputs }) => [name, outputs])).toEqual([
+      ["q", 19],
+      ["k+v", 17],
+      ["z", 32],
+    ]);
+    const added = residual && context.tensor("f32", [T, N], residual);
+    const out = linear(stream, context.tensor("f32", [T, K], x), weight, {
+      ...(bias && { bias: context.tensor("f32", [N], bias) }),
+      ...(added && { residual: added }),
+      ...(added && c.inPlace && { out: added }),
+    });
+    expectClose(await context.read(out), expected, { dtype: "f32", shape: [T, N], reduction: K });
+    weight.dispose();
+  },
+);
+
+describeOp<OpCase & { readonly out: FloatDType; readonly order?: boolean }>(
+  "groupedLinear with gate and up of two formats is what it is with one",
+  [
+    { name: "f32", out: "f32" },
+    { name: "bf16, gathered rows", out: "bf16", order: true },
+  ],
+  async (context, { out, order }) => {
+    const { stream } = context;
+    const [E, F, K, M] = [3, 21, 40, 12];
+    const random = new Random(5);
+    const x = context.tensor("f32", [order ? M / 2 : M, K], random.normal((order ? M / 2 : M) * K));
+    const offsets = context.integers([E + 1], [0, 5, 5, M]);
+    const places = order && context.integers([M], [...random.permutation(M)]);
+    const rows = Array.from({ length: E }, () =>
+      ["gate", "up"].map(() => random.normal(F * K, { dtype: "bf16" })),
+    );
+    const results: Float32Array[] = [];
+    for (const up of ["bf16", "f32"] as const) {
+      const parts = [part("gate", F, "bf16"), part("up", F, up)];
+      const shape = { experts: E, inputs: K, swiglu: true };
+      const group = emptyExperts(allocateOn(stream), shape, parts);
+      expect(group).toMatchObject({ outputs: 2 * F, isFused: up === "bf16" });
+      for (const [expert, values] of rows.entries()) {
+        for (const [i, dtype] of (["bf16", up] as const).entries()) {
+          const matrix = context.tensor(dtype, [F, K], values[i]!);
+          packRows(stream, group, { first: i * F, matrix, expert });
+        }
+      }
+      const options = { dtype: out, ...(places && { order: places, topK: 2 }) };
+      const product = groupedLinear(stream, x, group, offsets, options);
+      expect(product.shape).toEqual([M, F]);
+      results.push(Float32Array.from(await context.read(product)));
+      group.dispose();
+    }
+    const [fused, apart] = results as [Float32Array, Float32Array];
+    expectClose(apart, Float64Array.from(fused), { dtype: out, shape: [M, F], reduction: K });
+  },
+);
+
+test("launches: one for each segment, and one for all that are of one format", async () => {
+  await using device = openTestDevice();
+  const stream = device.createStream();
+  const matrix = (dtype: FloatDType) => device.empty(dtype, [16, 8]);
+  const x = stream.fromArray("f32", [1, 8], new Float32Array(8));
+  const count = async (weight: LinearWeight) => {
+    const trace = stream.trace();
+    linear(stream, x, weight);
+    return (await trace.end()).filter(({ op }) => op === "linear").length;
+  };
+  const [bf16, f32] = [matrix("bf16"), matrix("f32")];
+  for (const each of [bf16, f32])
+    each.write(stream, each === f32 ? new Float32Array(128) : new Uint16Array(128));
+  expect(await count(packLinear(stream, { q: bf16, k: bf16, v: bf16 }))).toBe(1);
+  expect(await count(packLinear(stream, { q: bf16, k: f32, v: bf16 }))).toBe(3);
+});
+
+test("what does not fit is refused, naming the argument", async () => {
+  await using device = openTestDevice();
+  const stream = device.createStream();
+  const [a, b] = [device.empty("f32", [4, 8]), device.empty("bf16", [4, 8])];
+  const weight = packLinear(stream, { a, b });
+  const x = device.empty("f32", [2, 8]);
+  expect(() => packLinear(stream, { a, b: device.empty("f32", [4, 9]) })).toThrow(
+    "packLinear: weight: expected K=8 (from a), got b [4, 9]",
+  );
+  expect(() => packLinear(stream, {})).toThrow(/weight: expected a Tensor, or an object of them by name/);
+  expect(() => linear(stream, x, weight, { out: device.empty("f32", [2, 9]) })).toThrow(RangeError);
+  expect(() => linear(stream, x, weight, { out: device.empty("f32", [2, 7]) })).toThrow(RangeError);
+  expect(() => linear(stream, x, weight, { bias: device.empty("f32", [9]) })).toThrow(/bias: expected/);
+  expect(() => linear(stream, x, weight, { residual: device.empty("f32", [2, 3]) })).toThrow(/^linear: /);
+  const short = emptyLinearWeight(allocateOn(stream), 8, [part("weight", 6, "f32")]);
+  expect(() => packRows(stream, short, { first: 3, matrix: a })).toThrow(
+    /rows inside the packed weight, got 7/,
+  );
+  weight.dispose();
+  expect(() => linear(stream, x, weight)).toThrow(expect.objectContaining({ code: "ERR_CLOSED" }));
+});
