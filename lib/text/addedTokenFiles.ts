@@ -5,9 +5,10 @@
  */
 import { dirname, join } from "node:path";
 import { isObject, show, type JsonObject } from "../checkpoint/json.js";
-import { TextError } from "../errors.js";
+import { FieldChecker, isIntIn, isText } from "./fieldChecker.js";
 import type { SpecialTokenNames, TokenizerConfig } from "./specialTokens.js";
 import {
+  flagFields,
   maxAddedTokens,
   maxTokenId,
   type AddedTokenDefinition,
@@ -31,8 +32,12 @@ export function withAddedTokens(
   names: SpecialTokenNames,
   file: string,
 ): TokenizerDefinition {
-  const tokens = new Map(definition.addedTokens.map((token) => [token.content, token]));
+  const tokens = new Map<string, AddedTokenDefinition>();
   const vocabulary = new Vocabulary(definition);
+  for (const token of definition.addedTokens) {
+    const id = tokens.get(token.content)?.id ?? vocabulary.place(token.content, token.id);
+    tokens.set(token.content, { ...token, id });
+  }
   for (const { id, flags } of listedTokens(files, tokens, names, dirname(file))) {
     const known = tokens.get(flags.content);
     const special = flags.special || known?.special === true;
@@ -57,11 +62,9 @@ class Vocabulary {
   readonly #model: JsonObject;
   #unigramIds: ReadonlyMap<string, number> | undefined;
   #taken: Set<number> | undefined;
-  readonly #added: readonly AddedTokenDefinition[];
 
-  constructor({ model, addedTokens }: TokenizerDefinition) {
+  constructor({ model }: TokenizerDefinition) {
     this.#model = model;
-    this.#added = addedTokens;
   }
 
   idOf(token: string): number | undefined {
@@ -88,9 +91,7 @@ class Vocabulary {
   #allIds(): Set<number> {
     const { vocab } = this.#model;
     const ids = isObject(vocab) ? (Object.values(vocab) as number[]) : (vocab as unknown[]).keys();
-    const all = new Set<number>(ids);
-    for (const { id } of this.#added) all.add(id);
-    return all;
+    return new Set<number>(ids);
   }
 }
 
@@ -102,7 +103,7 @@ function listedTokens(
 ): ListedToken[] {
   const decoder = config["added_tokens_decoder"] ?? undefined;
   if (decoder === undefined) {
-    const check = new Checker(join(folder, "added_tokens.json"));
+    const check = new ListChecker(join(folder, "added_tokens.json"));
     const listed = check.entries("", addedTokens).map(([content, id]) => ({
       id: check.id(show(content), id),
       flags: flagsOf(check.content("a token", content), { special: names.all.has(content) }),
@@ -110,10 +111,11 @@ function listedTokens(
     // It has no flags: what tokenizer.json says of a token stands.
     return listed.filter(({ flags }) => !known.has(flags.content));
   }
-  const check = new Checker(join(folder, "tokenizer_config.json"));
+  const check = new ListChecker(join(folder, "tokenizer_config.json"));
   const listed = check.entries("added_tokens_decoder", decoder).map(([key, token]): ListedToken => {
     const at = `added_tokens_decoder[${show(key)}]`;
     const fields = check.object(at, token);
+    check.flags(at, fields, flagFields);
     return {
       id: check.id(at, key.trim() === "" ? key : Number(key)),
       flags: flagsOf(check.content(`${at}.content`, fields["content"]), fields),
@@ -122,37 +124,21 @@ function listedTokens(
   return listed.sort((a, b) => a.id - b.id);
 }
 
-class Checker {
-  readonly #file: string;
-
-  constructor(file: string) {
-    this.#file = file;
-  }
-
+class ListChecker extends FieldChecker {
   entries(field: string, value: unknown): [string, unknown][] {
     const entries = Object.entries(this.object(field, value));
     if (entries.length <= maxAddedTokens) return entries;
-    return this.#fail(field, `at most ${maxAddedTokens} tokens`, entries.length);
-  }
-
-  object(field: string, value: unknown): JsonObject {
-    return isObject(value) ? value : this.#fail(field, "an object", value);
+    return this.fail(field, `at most ${maxAddedTokens} tokens`, entries.length);
   }
 
   id(field: string, value: unknown): number {
-    const isId = Number.isInteger(value) && (value as number) >= 0 && (value as number) <= maxTokenId;
-    return isId ? (value as number) : this.#fail(field, `an id, an integer in [0, ${maxTokenId}]`, value);
+    this.expect(field, value, `an id, an integer in [0, ${maxTokenId}]`, isIntIn(0, maxTokenId));
+    return value as number;
   }
 
   content(field: string, value: unknown): string {
-    const isText = typeof value === "string" && value.length >= 1 && value.length <= 65_536;
-    return isText ? value : this.#fail(field, "a string of 1 to 65536 characters", value);
-  }
-
-  #fail(field: string, expected: string, got: unknown): never {
-    const where = field === "" ? "" : `${field}: `;
-    const message = `${this.#file}: ${where}expected ${expected}, got ${show(got)}`;
-    throw new TextError("ERR_TOKENIZER", message, this.#file);
+    this.expect(field, value, "a string of 1 to 65536 characters", isText(1, 65_536));
+    return value as string;
   }
 }
 

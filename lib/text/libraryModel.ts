@@ -32,8 +32,6 @@ declare class LibraryUnigram extends LibraryModel {
   unk_token: string | undefined;
   bos_token_id: number | undefined;
   eos_token_id: number | undefined;
-  /** Finds the tokens that begin a list of characters. */
-  trie: { common_prefix_search(chars: readonly string[], start: number): Iterable<string> };
 }
 
 // The library's types do not resolve with NodeNext.

@@ -37,6 +37,8 @@ export interface TokenizerDefinition {
 /** Far above any vocabulary; the library allocates by the largest id. */
 export const maxTokenId = 4_194_303;
 export const maxAddedTokens = 100_000;
+/** Fields of an added token that are true or false. */
+export const flagFields = ["special", "lstrip", "rstrip", "single_word", "normalized"];
 
 /**
  * @param json content of tokenizer.json
@@ -109,7 +111,7 @@ class DefinitionChecker extends FieldChecker {
     return tokens.map((token, i) => {
       const at = `added_tokens[${i}]`;
       const { id, content, special, lstrip, rstrip, ...more } = this.object(at, token);
-      this.flags(at, token as JsonObject, ["special", "lstrip", "rstrip", "single_word", "normalized"]);
+      this.flags(at, token as JsonObject, flagFields);
       this.expect(`${at}.id`, id, `an integer in [0, ${maxTokenId}]`, isIntIn(0, maxTokenId));
       this.expect(`${at}.content`, content, "a string of at least one character", isText(1, 65_536));
       return {

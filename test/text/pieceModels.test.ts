@@ -62,10 +62,19 @@ test.each([
     for (let i = 0; i < 60; i++) {
       const words = [word(random, 16), word(random, 3)];
       // The library fuses unknown characters across words, too.
-      const apart = words.flatMap((one) => theirs._call([one]));
-      expect(mine._call(words), words.join("|")).toEqual(apart);
+      const idsOf = (model: LibraryModel, tokens: string[]) =>
+        tokens.map((token) => model.tokens_to_ids.get(token) ?? model.unk_token_id);
+      const apart = words.flatMap((one) => idsOf(theirs, theirs._call([one])));
+      expect(idsOf(mine, mine._call(words)), words.join("|")).toEqual(apart);
     }
   }
+});
+
+test("a Unigram model takes long words, known and not", () => {
+  const vocab = ["<unk>", "a", "b", "ab"].map((piece) => [piece, -1]);
+  const model = ours({ type: "Unigram", vocab, unk_id: 0 });
+  expect(model._call(["ab".repeat(200_000)])).toEqual(Array(200_000).fill("ab"));
+  expect(model._call(["€".repeat(300_000)])).toEqual(["€".repeat(300_000)]);
 });
 
 const numPieces = 50_000;

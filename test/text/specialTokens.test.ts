@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
 import { collectWarnings } from "../support/warnings.js";
-import { byteLevelJson, sentencePieceJson } from "./tokenizerFiles.js";
+import { addedToken, byteLevelJson, sentencePieceJson } from "./tokenizerFiles.js";
 
 const parse = (json: object, config = {}, others = {}): Tokenizer =>
   Tokenizer.parse(JSON.stringify(json), join("folder", "tokenizer.json"), config, others);
@@ -89,6 +89,18 @@ describe("the tokens around a text", () => {
   });
 });
 
+test("ids of tokenizer.json's own added tokens: those of the vocabulary, and no id twice", () => {
+  const tokens = [
+    addedToken(300, "a"),
+    addedToken(98, "<b>"),
+    addedToken(301, "<c>"),
+    addedToken(301, "<d>"),
+  ];
+  const tokenizer = parse(byteLevelJson([], { added_tokens: [...tokens, addedToken(400, "<c>")] }));
+  expect([...tokenizer.encode("a<b><c><d>b")]).toEqual([97, 256, 301, 302, 98]);
+  expect(tokenizer.decode([97, 98, 256, 301], { skipSpecialTokens: false })).toBe("ab<b><c>");
+});
+
 describe("added_tokens_decoder", () => {
   const decoder = (tokens: object) => ({ added_tokens_decoder: tokens });
 
@@ -150,6 +162,11 @@ describe("added_tokens_decoder", () => {
       "an id beyond memory",
       decoder({ 99999999999: { content: "a" } }),
       'added_tokens_decoder["99999999999"]: expected an id',
+    ],
+    [
+      "a flag",
+      decoder({ 300: { content: "a", special: "true" } }),
+      'added_tokens_decoder["300"].special: expected true or false',
     ],
     ["no object", decoder({ 300: "<m>" }), 'added_tokens_decoder["300"]: expected an object'],
     ["no content", decoder({ 300: {} }), 'added_tokens_decoder["300"].content: expected a string'],
