@@ -24,6 +24,12 @@ declare class LibraryBpe extends LibraryModel {
   bpe(word: string): string[];
 }
 
+declare class LibraryWordPiece extends LibraryModel {
+  readonly config: { readonly continuing_subword_prefix?: string };
+  unk_token: string | undefined;
+  max_input_chars_per_word: number;
+}
+
 declare class LibraryUnigram extends LibraryModel {
   /** By id. */
   scores: ArrayLike<number>;
@@ -38,7 +44,7 @@ declare class LibraryUnigram extends LibraryModel {
 export const { BPE, Unigram, WordPiece } = library as unknown as {
   readonly BPE: typeof LibraryBpe;
   readonly Unigram: typeof LibraryUnigram;
-  readonly WordPiece: typeof LibraryModel;
+  readonly WordPiece: typeof LibraryWordPiece;
 };
 
 export interface TokenMaps {

@@ -1,7 +1,7 @@
 /**
- * WordPiece and Unigram models of @huggingface/tokenizers that are made in steps from flat arrays (pieceTables.ts) instead of
- * from one large object. How WordPiece encodes is the library's business. Unigram does so here: the library's takes 10 ms for a
- * thousand characters, overflows the stack with long texts, fuses unknown characters across words, and knows no bytes.
+ * WordPiece and Unigram models in place of those of @huggingface/tokenizers, made in steps from flat arrays (pieceTables.ts). The
+ * library's take 10 ms for a thousand characters, or seconds for a long word; its Unigram overflows the stack with long texts,
+ * fuses unknown characters across words, and knows no bytes.
  */
 import type { JsonObject } from "../checkpoint/json.js";
 import { byteTokens } from "./byteChars.js";
@@ -21,16 +21,57 @@ export function* pieceModel(
 ): Steps<LibraryModel> {
   const maps = yield* readTokenMaps(tables, tables.ids);
   return tables.unigram
-    ? new FlatUnigram(model, tables.unigram, maps, eosToken)
-    : new FlatWordPiece(model, maps);
+    ? new FlatUnigram(model, { ...tables.unigram, trie: tables.trie }, maps, eosToken)
+    : new FlatWordPiece(model, tables.trie, maps);
 }
 
 class FlatWordPiece extends WordPiece {
-  constructor(model: JsonObject, { tokens, ids }: TokenMaps) {
+  readonly #trie: MergeTable;
+  /** Where pieces begin that go on with a word; -1 if there are none. */
+  readonly #inside: number;
+
+  constructor(model: JsonObject, trie: Int32Array, { tokens, ids }: TokenMaps) {
     super({ ...model, vocab: {} });
     this.vocab = tokens;
     this.tokens_to_ids = ids;
     this.unk_token_id = ids.get(model["unk_token"] as string);
+    this.#trie = new MergeTable(trie);
+    const prefix = Array.from(model["continuing_subword_prefix"] as string);
+    this.#inside = prefix.reduce((state, char) => (state < 0 ? state : this.#next(state, char).state), 0);
+  }
+
+  /** Of each word from its start the longest piece each time; a word that is too long, or not made of pieces, is unknown. */
+  override _call(words: readonly string[]): string[] {
+    const tokens: string[] = [];
+    for (const word of words) {
+      const chars = Array.from(word);
+      const pieces = chars.length > this.max_input_chars_per_word ? undefined : this.#piecesOf(chars);
+      if (pieces === undefined && this.unk_token === undefined) throw new Error("there is no unknown token");
+      for (const piece of pieces ?? [this.unk_token!]) tokens.push(piece);
+    }
+    return tokens;
+  }
+
+  #piecesOf(chars: readonly string[]): string[] | undefined {
+    const pieces: string[] = [];
+    for (let start = 0, end = 0; start < chars.length; start = end) {
+      let state = start === 0 ? 0 : this.#inside;
+      for (let i = start; i < chars.length && state >= 0; i++) {
+        const next = this.#next(state, chars[i]!);
+        state = next.state;
+        if (next.isEnd) end = i + 1;
+      }
+      if (end === start) return undefined;
+      const piece = chars.slice(start, end).join("");
+      pieces.push(start === 0 ? piece : (this.config.continuing_subword_prefix ?? "") + piece);
+    }
+    return pieces;
+  }
+
+  #next(state: number, char: string): { readonly state: number; readonly isEnd: boolean } {
+    const at = this.#trie.find(state, char.codePointAt(0)!);
+    const { slots } = this.#trie;
+    return at < 0 ? { state: -1, isEnd: false } : { state: slots[at + 3]!, isEnd: slots[at + 2] === 1 };
   }
 }
 
@@ -40,7 +81,7 @@ class FlatUnigram extends Unigram {
 
   constructor(
     model: JsonObject,
-    tables: UnigramTables,
+    tables: UnigramTables & Pick<PieceTables, "trie">,
     { tokens, ids }: TokenMaps,
     eosToken: string | undefined,
   ) {

@@ -10,6 +10,10 @@ import { type FlatTexts, flatTexts } from "./flatTexts.js";
 export interface PieceTables extends FlatTexts {
   /** Token ids of the pieces. */
   readonly ids: Int32Array;
+  /** A MergeTable: (state, code point) to 1 if a piece ends there, and to the next state. State 0 is before a piece. */
+  readonly trie: Int32Array;
+  /** UTF-16 units of the longest piece. */
+  readonly longestPiece: number;
   /** Undefined for WordPiece. */
   readonly unigram: UnigramTables | undefined;
 }
@@ -19,8 +23,16 @@ export interface UnigramTables {
   readonly scores: Float64Array;
   readonly leastScore: number;
   readonly unknownScore: number;
-  /** A MergeTable: (state, code point) to 1 if a piece ends there, and to the next state. State 0 is before a piece. */
-  readonly trie: Int32Array;
+}
+
+/** UTF-16 units of text that every model encodes within a few ms. */
+const manyChars = 4096;
+/** The same, times those of the longest piece: models of pieces look from every place for all pieces that begin there. */
+const manyPieceChars = 300_000;
+
+/** How much text the event loop may encode at once, in UTF-16 units. @param tables undefined for other models */
+export function charsAtOnce(tables: PieceTables | undefined): number {
+  return Math.min(manyChars, manyPieceChars / Math.max(1, tables?.longestPiece ?? 1));
 }
 
 /** How much less likely than any piece an unknown character is; the library's, and SentencePiece's, number. */
@@ -36,7 +48,7 @@ export function pieceTables(model: JsonObject): PieceTables | undefined {
   if (model["type"] === "WordPiece") {
     const vocab = Object.entries(model["vocab"] as Readonly<Record<string, number>>);
     const ids = sharedIds(vocab.map(([, id]) => id));
-    return { ...flatTexts(vocab.map(([piece]) => piece)), ids, unigram: undefined };
+    return { ...piecesIn(vocab.map(([piece]) => piece)), ids, unigram: undefined };
   }
   if (model["type"] !== "Unigram") return undefined;
   const vocab = model["vocab"] as readonly (readonly [string, number])[];
@@ -50,8 +62,13 @@ export function pieceTables(model: JsonObject): PieceTables | undefined {
   const unknownScore = leastScore - unknownPenalty;
   const unknownId = (model["unk_id"] ?? undefined) as number | undefined;
   if (unknownId !== undefined) scores[unknownId] = unknownScore;
-  const unigram = { scores, leastScore, unknownScore, trie: trieOf(pieces) };
-  return { ...flatTexts(pieces), ids: sharedIds([...pieces.keys()]), unigram };
+  const unigram = { scores, leastScore, unknownScore };
+  return { ...piecesIn(pieces), ids: sharedIds([...pieces.keys()]), unigram };
+}
+
+function piecesIn(pieces: readonly string[]): Omit<PieceTables, "ids" | "unigram"> {
+  const longestPiece = pieces.reduce((longest, piece) => Math.max(longest, piece.length), 0);
+  return { ...flatTexts(pieces), trie: trieOf(pieces), longestPiece };
 }
 
 function sharedIds(ids: readonly number[]): Int32Array {

@@ -12,6 +12,7 @@ import { decodesInWindows } from "./decoderChain.js";
 import { type LengthBound, lengthBound } from "./lengthBound.js";
 import { type LibraryModel, placeModel } from "./libraryModel.js";
 import { repairStages } from "./libraryRepairs.js";
+import { charsAtOnce } from "./pieceTables.js";
 import { controlTexts } from "./plainText.js";
 import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js";
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
@@ -40,9 +41,8 @@ export type { DecodeOptions, EncodeOptions } from "./tokenizerOptions.js";
 /** Limit of one call where an unknown regular expression takes part, about 20 times what a harmless one needs. */
 const callLimitMs = 1_000;
 const callLimitMsPerItem = 0.05;
-/** Text that encodeSteps encodes at once, in UTF-16 units, and what it leaves to the thread if it finds no place to cut. */
+/** Text that encodeSteps encodes at once, in UTF-16 units. Longer pieces of it than `charsAtOnce` are left to the thread. */
 const sliceChars = 256;
-const longChars = 4096;
 
 export class Tokenizer {
   /** Path of tokenizer.json; named in errors. */
@@ -72,6 +72,7 @@ export class Tokenizer {
   readonly #specialTokens: TextTrie;
   readonly #lengthBound: LengthBound | undefined;
   readonly #thread: TokenizerThread;
+  readonly #longChars: number;
 
   /** Everything must be checked. */
   private constructor(key: ConstructKey, prepared: PreparedTokenizer, model: LibraryModel | undefined) {
@@ -99,14 +100,14 @@ export class Tokenizer {
     const specials = Array.from(this.specialIds, (id) => this.tokenText(id) ?? "");
     this.#specialTokens = new TextTrie(specials);
     this.controlTexts = controlTexts(specials, added);
-    const controls = new Set(this.controlTexts);
     this.#tokenization = this.#attempt(
       "read it",
-      () => new Tokenization(this.#engine, definition, config, controls),
+      () => new Tokenization(this.#engine, definition, config, new Set(this.controlTexts)),
     );
     this.#frame = isSliceable(definition, config) ? this.#tokenization.frame() : undefined;
     this.#lengthBound = bpe && lengthBound(definition, config, bpe, this.#tokenization.addedTexts);
     this.#thread = new TokenizerThread(prepared);
+    this.#longChars = charsAtOnce(prepared.pieces);
     // What would fail at the first request fails now.
     this.decode(this.encode("Hello, 1st\nworld! 안녕"));
   }
@@ -209,7 +210,7 @@ export class Tokenizer {
   }
 
   *#encodePiece(text: string, options: CheckedEncodeOptions, signal?: AbortSignal): Steps<Int32Array> {
-    if (text.length <= longChars) return this.#encode(text, options);
+    if (text.length <= this.#longChars) return this.#encode(text, options);
     return yield* waitFor(this.#thread.encode(text, options, signal));
   }
 

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { runNow } from "../../lib/eventLoop.js";
 import type { LibraryModel } from "../../lib/text/libraryModel.js";
 import { pieceModel } from "../../lib/text/pieceModels.js";
-import { pieceTables } from "../../lib/text/pieceTables.js";
+import { charsAtOnce, pieceTables } from "../../lib/text/pieceTables.js";
 import { prepareTokenizer } from "../../lib/text/preparedTokenizer.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
 import type { JsonObject } from "../../lib/checkpoint/json.js";
@@ -75,6 +75,29 @@ test("a Unigram model takes long words, known and not", () => {
   const model = ours({ type: "Unigram", vocab, unk_id: 0 });
   expect(model._call(["ab".repeat(200_000)])).toEqual(Array(200_000).fill("ab"));
   expect(model._call(["€".repeat(300_000)])).toEqual(["€".repeat(300_000)]);
+});
+
+test("WordPiece: the longest piece first, in a time that does not depend on how long words may be", () => {
+  const pieces = ["[UNK]", "a", "b", "##a", "##b", "##ab", "aba", "##c"];
+  const json = { type: "WordPiece", vocab: Object.fromEntries(pieces.map((piece, i) => [piece, i])) };
+  const model = ours({
+    ...json,
+    unk_token: "[UNK]",
+    continuing_subword_prefix: "##",
+    max_input_chars_per_word: 1000,
+  });
+  expect(model._call(["abaab", "abax", "cab", "##a"])).toEqual(["aba", "##ab", "[UNK]", "[UNK]", "##a"]);
+  const words = Array<string>(200).fill("ab".repeat(500)); // seconds a word, piece by piece from the end
+  expect(model._call(words).length).toBe(200 * 500);
+  expect(() => ours({ ...json, continuing_subword_prefix: "##" })._call(["x"])).toThrow("unknown token");
+});
+
+test("pieces are long: the event loop encodes less text at once", () => {
+  expect(charsAtOnce(undefined)).toBe(4096);
+  const withPiece = (length: number) =>
+    charsAtOnce(pieceTables({ type: "Unigram", vocab: [["a".repeat(length), 0]], unk_id: 0 }));
+  expect(withPiece(16)).toBe(4096);
+  expect(withPiece(60_000)).toBe(5);
 });
 
 const numPieces = 50_000;
