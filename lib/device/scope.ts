@@ -7,7 +7,7 @@ import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import { ArgumentTypeError } from "../errors.js";
 import { bytesOf, type Device } from "./device.js";
 import type { DType } from "./dtype.js";
-import { type Memory, Tensor } from "./tensor.js";
+import { type Lifetime, type Memory, Tensor } from "./tensor.js";
 
 const alignment = 256; // bytes; a CUDA transaction, four CPU cache lines
 const smallestChunk = 4 << 20; // bytes
@@ -23,14 +23,15 @@ export class Arena {
   readonly #chunks: Memory[] = [];
   #chunk = 0;
   #offset = 0;
-  #depth = 0;
+  /** The open scopes, the innermost last. */
+  readonly #open: Scope[] = [];
 
   constructor(device: Device) {
     this.#device = device;
   }
 
   get isOpen(): boolean {
-    return this.#depth > 0;
+    return this.#open.length > 0;
   }
 
   /** Bytes reserved by the arena. */
@@ -39,13 +40,14 @@ export class Arena {
   }
 
   open(): Scope {
-    this.#depth++;
-    return Scope.create(this, { chunk: this.#chunk, offset: this.#offset }, this.#depth);
+    const scope = Scope.create(this, { chunk: this.#chunk, offset: this.#offset });
+    this.#open.push(scope);
+    return scope;
   }
 
-  close(mark: Mark, depth: number): void {
-    if (depth !== this.#depth) throw new ArgumentTypeError("scope: an inner scope is still open");
-    this.#depth--;
+  close(scope: Scope, mark: Mark): void {
+    if (scope !== this.#open.at(-1)) throw new ArgumentTypeError("scope: an inner scope is still open");
+    this.#open.pop();
     this.#chunk = mark.chunk;
     this.#offset = mark.offset;
   }
@@ -58,7 +60,8 @@ export class Arena {
       this.#offset = 0;
       chunk = this.#chunks[this.#chunk] ?? this.#grow(bytes);
     }
-    const tensor = Tensor.packed(chunk, dtype, shape, this.#offset);
+    const lent = chunk.lend(this.#open.at(-1)!);
+    const tensor = Tensor.packed(lent, dtype, shape, this.#offset);
     this.#offset += bytes;
     return tensor;
   }
@@ -76,29 +79,35 @@ export class Arena {
   }
 }
 
-/** An open region of the arena. Close it (or use `using`) when its tensors are no longer needed by later commands. */
-export class Scope {
+/**
+ * An open region of the arena. Close it (or use `using`) when its tensors are no longer needed by later commands: they are closed
+ * with it.
+ */
+export class Scope implements Lifetime {
   readonly #arena: Arena;
   readonly #mark: Mark;
-  readonly #depth: number;
   #closed = false;
 
-  private constructor(key: ConstructKey, arena: Arena, mark: Mark, depth: number) {
+  private constructor(key: ConstructKey, arena: Arena, mark: Mark) {
     requireKey(key, "Scope", "stream.scope()");
     this.#arena = arena;
     this.#mark = mark;
-    this.#depth = depth;
   }
 
   /** For `stream.scope()`. @internal */
-  static create(arena: Arena, mark: Mark, depth: number): Scope {
-    return new Scope(constructKey, arena, mark, depth);
+  static create(arena: Arena, mark: Mark): Scope {
+    return new Scope(constructKey, arena, mark);
   }
 
+  get disposed(): boolean {
+    return this.#closed;
+  }
+
+  /** @throws ArgumentTypeError while a scope that was opened later is open */
   close(): void {
     if (this.#closed) return;
+    this.#arena.close(this, this.#mark);
     this.#closed = true;
-    this.#arena.close(this.#mark, this.#depth);
   }
 
   [Symbol.dispose](): void {

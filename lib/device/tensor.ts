@@ -23,13 +23,20 @@ import { type Handle, native } from "./native.js";
 import type { Stream } from "./stream.js";
 import { streamHandle } from "./streamHandle.js";
 
-/** One native allocation. Use `device.allocate`. */
+/** Something that ends, and with it what was lent for as long. */
+export interface Lifetime {
+  readonly disposed: boolean;
+}
+
+/** One native allocation, or what is lent of one (`lend`). Use `device.allocate`. */
 export class Memory {
   readonly device: Device;
   /** @internal */
   readonly handle: Handle;
   readonly bytes: number;
-  readonly #onDispose: (memory: Memory) => void;
+  /** Undefined for what is lent: it owns nothing. */
+  readonly #onDispose: ((memory: Memory) => void) | undefined;
+  readonly #lifetime: Lifetime | undefined;
   #disposed = false;
 
   private constructor(
@@ -37,13 +44,15 @@ export class Memory {
     device: Device,
     handle: Handle,
     bytes: number,
-    onDispose: (memory: Memory) => void,
+    onDispose?: (memory: Memory) => void,
+    lifetime?: Lifetime,
   ) {
     requireKey(key, "Memory", "device.allocate(bytes)");
     this.device = device;
     this.handle = handle;
     this.bytes = bytes;
     this.#onDispose = onDispose;
+    this.#lifetime = lifetime;
   }
 
   /** For `device.allocate()`. @internal */
@@ -51,14 +60,20 @@ export class Memory {
     return new Memory(constructKey, device, handle, bytes, onDispose);
   }
 
+  /** The same memory, until `lifetime` ends. Its end, also by `dispose`, frees nothing. @internal */
+  lend(lifetime: Lifetime): Memory {
+    return new Memory(constructKey, this.device, this.handle, this.bytes, undefined, lifetime);
+  }
+
   get disposed(): boolean {
-    return this.#disposed;
+    return this.#disposed || (this.#lifetime !== undefined && this.#lifetime.disposed);
   }
 
   /** Ends the allocation once every stream has passed this point. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    if (!this.#onDispose) return;
     this.#onDispose(this);
     native.release(this.handle);
   }
@@ -200,6 +215,7 @@ export class Tensor {
    */
   write(stream: Stream, data: HostArray): void {
     const handle = streamHandle("write", stream, this.device);
+    this.#requireOpen();
     this.#requirePacked("write");
     const view = viewOf(`write: data for ${this.dtype}`, data, hostArrayType(this.dtype));
     const bytes = byteLength(this.dtype, this.numel);
@@ -215,6 +231,7 @@ export class Tensor {
   /** Reads the (contiguous) tensor as it is when the stream reaches this point. @throws ExecutionError, ClosedError */
   async read(stream: Stream): Promise<HostArray> {
     streamHandle("read", stream, this.device);
+    this.#requireOpen();
     this.#requirePacked("read");
     return hostArray(this.dtype, await stream.readBytes(this, byteLength(this.dtype, this.numel)));
   }
@@ -226,7 +243,7 @@ export class Tensor {
 
   /** Writes this tensor as op arguments (native/bind/arguments.h reads them); returns the next free index. @internal */
   encode(out: Float64Array, at: number): number {
-    if (this.memory.disposed) throw new ClosedError("tensor");
+    this.#requireOpen();
     const { shape, strides } = this;
     const rank = shape.length;
     out[at] = this.memory.handle;
@@ -240,7 +257,7 @@ export class Tensor {
     return at + 4 + 2 * rank;
   }
 
-  /** Ends the memory behind this tensor (and behind all views of it). Not for tensors from a stream's scope. */
+  /** Ends the memory behind this tensor (and behind all views of it); a tensor of a scope ends by itself, when that closes. */
   dispose(): void {
     this.memory.dispose();
   }
@@ -252,6 +269,11 @@ export class Tensor {
   /** What console.log shows: never the elements. @internal */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return `Tensor [${this.shape.join(", ")}] ${this.dtype} on ${this.device.name}`;
+  }
+
+  /** Memory that a scope has given back belongs to others. */
+  #requireOpen(): void {
+    if (this.memory.disposed) throw new ClosedError("tensor");
   }
 
   #requirePacked(what: string): void {
