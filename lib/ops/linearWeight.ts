@@ -64,9 +64,10 @@ export class WeightSegment {
   }
 }
 
-type SegmentShape = Pick<WeightSegment, "name" | "outputs" | "inputs" | "format" | "swiglu">;
+/** A segment without its memory. */
+export type SegmentShape = Pick<WeightSegment, "name" | "outputs" | "inputs" | "format" | "swiglu">;
 
-/** A segment before it has memory. */
+/** Rows of one source: a part of a segment, or all of it. */
 export interface SegmentPlan {
   readonly name: string;
   readonly outputs: number;
@@ -175,46 +176,36 @@ export interface ExpertsShape {
   readonly swiglu: boolean;
 }
 
-/** Makes a tensor for a weight. */
-export type Allocate = (dtype: FloatDType, shape: readonly number[]) => Tensor;
-
-/** Room for a weight with these rows; `packRows` fills it. */
-export function emptyLinearWeight(
-  allocate: Allocate,
-  inputs: number,
-  parts: readonly SegmentPlan[],
-): LinearWeight {
-  const fused = fuseEqualNeighbours(parts);
-  return new LinearWeight(
-    inputs,
-    fused.map((plan) => emptySegment(allocate, plan, { experts: 1, inputs, swiglu: false })),
-  );
+/** A segment, and the shape of the tensor that it needs. */
+export interface SegmentRoom {
+  readonly segment: SegmentShape;
+  readonly sizes: readonly number[];
 }
 
-/** Room for a stack of weights with these rows each. With swiglu, gate and up take turns where they are of one format. */
-export function emptyExperts(
-  allocate: Allocate,
-  shape: ExpertsShape,
-  parts: readonly SegmentPlan[],
-): GroupedWeight {
+/**
+ * The segments of a weight with these rows. Neighbours of one format are one; with swiglu, gate and up of one format take turns, so
+ * that one launch gives silu(gate) * up.
+ */
+export function planSegments(shape: ExpertsShape, parts: readonly SegmentPlan[]): SegmentRoom[] {
   const fused = fuseEqualNeighbours(parts);
   const swiglu = shape.swiglu && fused.length === 1;
-  return new GroupedWeight(
-    shape,
-    fused.map((plan) => emptySegment(allocate, plan, { ...shape, swiglu })),
-  );
+  const { experts, inputs } = shape;
+  return fused.map((plan) => {
+    const { format, dtype } = plan.format;
+    const numbersOf = [numbers[format], dtypeNumber(dtype), experts, plan.outputs, inputs, swiglu] as const;
+    return { segment: { ...plan, inputs, swiglu }, sizes: native.packedShape(...numbersOf) };
+  });
 }
 
-function emptySegment(
-  allocate: Allocate,
-  plan: SegmentPlan,
-  { experts, inputs, swiglu }: ExpertsShape,
-): WeightSegment {
-  const { format, dtype } = plan.format;
-  const shape = native.packedShape(
-    ...([numbers[format], dtypeNumber(dtype), experts, plan.outputs, inputs, swiglu] as const),
+/** The segments of a weight, each with memory of its own; `packRows` fills them. */
+export function emptySegments(
+  device: Device,
+  shape: ExpertsShape,
+  parts: readonly SegmentPlan[],
+): WeightSegment[] {
+  return planSegments(shape, parts).map(
+    ({ segment, sizes }) => new WeightSegment(segment, device.empty(segment.format.dtype, sizes)),
   );
-  return new WeightSegment({ ...plan, inputs, swiglu }, allocate(dtype, shape));
 }
 
 export interface PackedRows {

@@ -11,14 +11,7 @@ import {
   tensor,
   tensorOrTensors,
 } from "./argumentKinds.js";
-import {
-  type Allocate,
-  emptyExperts,
-  emptyLinearWeight,
-  type GroupedWeight,
-  type LinearWeight,
-  packRows,
-} from "./linearWeight.js";
+import { emptySegments, GroupedWeight, LinearWeight, packRows } from "./linearWeight.js";
 import { op, optionsOf } from "./op.js";
 
 export type { GroupedWeight, LinearWeight, WeightFormat, WeightSegment } from "./linearWeight.js";
@@ -53,11 +46,14 @@ export const packLinear = op(
       outputs: matrix.size(transpose ? 1 : 0),
       format: { format: "dense", dtype: matrix.dtype as FloatDType } as const,
     }));
-    const [[first, { shape }]] = matrices as [(typeof matrices)[number]];
-    const inputs = shape[transpose ? 0 : 1];
+    const [[first, matrix]] = matrices as [(typeof matrices)[number]];
+    const inputs = matrix.shape[transpose ? 0 : 1];
     if (inputs === undefined)
-      throw new ArgumentRangeError(`packLinear: ${first}: expected a matrix, got [${shape.join(", ")}]`);
-    const packed = emptyLinearWeight(allocateOn(stream), inputs, parts);
+      throw new ArgumentRangeError(
+        `packLinear: ${first}: expected a matrix, got [${matrix.shape.join(", ")}]`,
+      );
+    const shape = { experts: 1, inputs, swiglu: false };
+    const packed = new LinearWeight(inputs, emptySegments(stream.device, shape, parts));
     let row = 0;
     for (const [i, [name, matrix]] of matrices.entries()) {
       if (matrix.size(transpose ? 0 : 1) !== inputs) {
@@ -102,7 +98,8 @@ export const emptyGroupedWeight = op(
   ),
   (stream: Stream, shape: GroupedShape): GroupedWeight => {
     const format = { format: "dense", dtype: shape.dtype } as const;
-    return emptyExperts(allocateOn(stream), shape, [{ name: "weight", outputs: shape.outputs, format }]);
+    const parts = [{ name: "weight", outputs: shape.outputs, format }];
+    return new GroupedWeight(shape, emptySegments(stream.device, shape, parts));
   },
 );
 
@@ -123,8 +120,3 @@ export const packExpert = op(
     packRows(stream, group, { first: 0, matrix: weight, expert });
   },
 );
-
-/** Tensors that own their memory. */
-function allocateOn(stream: Stream): Allocate {
-  return (dtype, shape) => stream.device.empty(dtype, shape);
-}

@@ -1,21 +1,22 @@
 /**
- * Brings the planned weights of a checkpoint to the device, in the form that each op reads. The bytes are read to
- * device memory on the stream's thread; at most about `flushBytes` and one tensor are on their way at a time.
+ * Brings the planned weights of a checkpoint to the device, in the form that each op reads. The bytes are read on the stream's
+ * thread. What has to be converted or packed goes through one staging buffer, rows at a time: besides the weights, a load needs
+ * `stagingBytes`, or twice the largest matrix that is stored transposed.
  *
- * What a batch needs is allocated before any of it is read: while the stream's thread touches new memory, the system lets other
- * threads of the process wait for theirs, up to 200 ms on the event loop's.
+ * The memory of all weights is one allocation, made before any of it is read: while the stream's thread touches new memory, the
+ * system lets other threads of the process wait for theirs, up to 200 ms on the event loop's.
  */
-import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
-import { byteLength, type FloatDType } from "../device/dtype.js";
+import type { Checkpoint } from "../checkpoint/safetensors.js";
+import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
-import type { Tensor } from "../device/tensor.js";
+import { type Memory, Tensor } from "../device/tensor.js";
 import { CheckpointError, ExecutionError } from "../errors.js";
 import { cast } from "../ops/cast.js";
-import { type Allocate, emptyExperts, emptyLinearWeight, packRows } from "../ops/linearWeight.js";
-import { matrixDtype } from "./activationDtype.js";
 import { ModelWeights, type WeightForm } from "./modelWeights.js";
+import { roomBytes, WeightArena } from "./weightArena.js";
 import { WeightFile } from "./weightFile.js";
-import type { PlannedWeight } from "./weightMap.js";
+import { type FormedWeight, formWeight, type PlacedWeight } from "./weightForms.js";
+import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
 /** Bytes of the checkpoint; `loaded` never falls and ends at `total`. */
 export interface LoadProgress {
@@ -35,8 +36,11 @@ export interface LoadWeightsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How many bytes are queued before the loader waits, so that temporaries are freed and progress is true. */
+/** How many bytes are queued before the loader waits, so that progress is true and an abort is seen. */
 const flushBytes = 256 << 20;
+
+/** Bytes that are read before they are packed: of a tensor with more, some rows at a time. */
+const stagingBytes = 8 << 20;
 
 /**
  * Loads all weights of a plan.
@@ -50,14 +54,9 @@ export async function loadWeights(
   forms: ReadonlyMap<string, WeightForm>,
   options: LoadWeightsOptions,
 ): Promise<ModelWeights> {
-  const total = plan.reduce((sum, { parts }) => sum + parts.reduce((s, part) => s + part.byteLength, 0), 0);
-  using loader = new Loader(options, total);
+  using loader = new Loader(plan, forms, options);
   try {
-    for (const batch of batches(plan)) {
-      const fill = batch.map((weight) => loader.allocate(weight, forms.get(weight.slot)!));
-      for (const each of fill) await each();
-      await loader.flush();
-    }
+    await loader.run();
     return loader.weights;
   } catch (error) {
     loader.weights.dispose();
@@ -67,69 +66,83 @@ export async function loadWeights(
   }
 }
 
-/** Weights that are read together: of `flushBytes`, or a single larger one. */
-function* batches(plan: readonly PlannedWeight[]): Generator<readonly PlannedWeight[]> {
-  let [batch, bytes]: [PlannedWeight[], number] = [[], 0];
-  for (const weight of plan) {
-    batch.push(weight);
-    bytes += bytesOf(weight);
-    if (bytes < flushBytes) continue;
-    yield batch;
-    [batch, bytes] = [[], 0];
-  }
-  if (batch.length > 0) yield batch;
+/** A weight of the plan on its way. */
+interface Work {
+  readonly weight: PlannedWeight;
+  readonly formed: FormedWeight;
 }
 
-function bytesOf({ parts }: PlannedWeight): number {
-  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
-/** Memory for the parts of a weight one after another, and for the same values in another dtype if one is wanted. */
-interface Room {
-  readonly stored: Tensor;
-  readonly converted: Tensor | undefined;
+/** Rows of a part that are read or converted together. */
+interface Chunk {
+  readonly part: PlannedPart;
+  /** Of the part. */
+  readonly first: number;
+  readonly rows: number;
 }
 
 class Loader implements Disposable {
   readonly weights = new ModelWeights();
   readonly #options: LoadWeightsOptions;
-  readonly #total: number;
+  /** Those that share others' values last. */
+  readonly #works: readonly Work[];
+  readonly #arena: WeightArena;
+  readonly #staging: Memory;
   readonly #files = new Map<string, WeightFile>();
-  /** What is only needed while weights are read. */
-  readonly #temporary = new Set<Tensor>();
+  readonly #total: number;
   #loaded = 0;
   #queued = 0;
 
-  constructor(options: LoadWeightsOptions, total: number) {
+  constructor(
+    plan: readonly PlannedWeight[],
+    forms: ReadonlyMap<string, WeightForm>,
+    options: LoadWeightsOptions,
+  ) {
+    const { device } = options.stream;
     this.#options = options;
-    this.#total = total;
-  }
-
-  /** Makes room for a weight. @returns reads it */
-  allocate(weight: PlannedWeight, form: WeightForm): () => void | Promise<void> {
-    const { slot, layer, parts, dtype, shape } = weight;
-    this.#options.signal?.throwIfAborted();
-    switch (form) {
-      case "vector": {
-        const { room, tensor } = this.#kept(dtype, "f32", shape);
-        this.weights.addVector(slot, layer, tensor);
-        return () => this.#readToStay(parts, room);
-      }
-      case "table": {
-        const { room, tensor } = this.#kept(dtype, dtype, shape);
-        this.weights.addTable(slot, tensor);
-        return () => this.#readToStay(parts, room);
-      }
-      case "linear":
-        return this.#allocateLinear(weight);
-      case "experts":
-      case "gatedExperts":
-        return this.#allocateExperts(weight, form === "gatedExperts");
+    const inOrder = [...plan].sort((a, b) => Number(a.tiedTo !== undefined) - Number(b.tiedTo !== undefined));
+    this.#works = inOrder.map((declared) => {
+      const weight = withSharedParts(declared, plan);
+      return { weight, formed: formWeight(weight, forms.get(weight.slot)!, options.dtype) };
+    });
+    this.#total = plan.reduce((sum, { parts }) => sum + bytesOf(parts), 0);
+    this.#arena = new WeightArena(
+      device,
+      this.#works.flatMap(({ formed }) => formed.rooms),
+    );
+    this.weights.ownMemory(this.#arena.memory);
+    try {
+      this.#staging = device.allocate(
+        this.#works.reduce((most, work) => Math.max(most, stagingBytesOf(work)), 0),
+      );
+    } catch (error) {
+      this.weights.dispose();
+      throw error;
     }
   }
 
+  async run(): Promise<void> {
+    for (const { weight, formed } of this.#works) {
+      const tensors = formed.rooms.map((room) => this.#arena.take(room));
+      const placed = formed.place(tensors, this.weights);
+      for (const part of weight.parts) {
+        this.#options.signal?.throwIfAborted();
+        for (const chunk of chunksOf(part)) {
+          if (weight.tiedTo === undefined) this.#read(chunk, formed, placed);
+          else this.#convert(chunk, this.weights.table(weight.tiedTo), formed, placed);
+          if (this.#queued >= flushBytes) await this.#flush();
+        }
+      }
+    }
+    await this.#flush();
+  }
+
+  [Symbol.dispose](): void {
+    this.#staging.dispose();
+    for (const file of this.#files.values()) file.close();
+  }
+
   /** Waits for what is queued, then reports it. */
-  async flush(): Promise<void> {
+  async #flush(): Promise<void> {
     const { stream, onProgress, signal } = this.#options;
     await stream.synchronize();
     signal?.throwIfAborted();
@@ -138,114 +151,78 @@ class Loader implements Disposable {
     onProgress?.({ phase: "load", loaded: this.#loaded, total: this.#total });
   }
 
-  [Symbol.dispose](): void {
-    for (const tensor of this.#temporary) tensor.dispose();
-    for (const file of this.#files.values()) file.close();
+  /** From the file to where it stays, or through the staging buffer. */
+  #read(chunk: Chunk, formed: FormedWeight, placed: PlacedWeight): void {
+    const { part, first, rows } = chunk;
+    const { entry } = part;
+    const rowBytes = entry.byteLength / part.rows;
+    const [offset, bytes] = [entry.byteOffset + first * rowBytes, rows * rowBytes];
+    const direct = placed.direct?.(part);
+    const to = direct ?? Tensor.packed(this.#staging, part.dtype, shapeOf(chunk));
+    this.#file(entry.file).copyTo(this.#options.stream, to, offset, bytes, direct ? first * rowBytes : 0);
+    this.#queued += bytes;
+    if (!direct) this.#put(chunk, to, roomBytes(part.dtype, to.shape), formed, placed);
   }
 
-  #allocateLinear(weight: PlannedWeight): () => void {
-    const { stream, dtype: activations } = this.#options;
-    const { slot, layer, transpose, tiedTo, parts, dtype, shape } = weight;
-    const packedDtype = matrixDtype(activations, dtype);
-    const [outputs, inputs] = shape as readonly [number, number];
-    const format = { format: "dense", dtype: packedDtype } as const;
-    const packed = emptyLinearWeight(this.#allocate, inputs, [{ name: slot, outputs, format }]);
-    this.weights.addLinear(slot, layer, packed);
-    if (tiedTo === undefined) {
-      const room = this.#room(dtype, packedDtype, transpose ? [...shape].reverse() : shape);
-      return () => {
-        packRows(stream, packed, { first: 0, matrix: this.#read(parts, room), transpose });
-        this.#release(room.stored, room.converted);
-      };
-    }
-    // A tied head is packed in addition: the table stays as `embedding` reads it.
-    const table = this.weights.table(tiedTo);
-    const converted = table.dtype === packedDtype ? undefined : this.#empty(packedDtype, table.shape);
-    return () => {
-      if (converted) cast(stream, table, packedDtype, { out: converted });
-      packRows(stream, packed, { first: 0, matrix: converted ?? table, transpose });
-      this.#release(converted);
-    };
+  /** From the weight that another one shares, which is on the device already. */
+  #convert(chunk: Chunk, table: Tensor, formed: FormedWeight, placed: PlacedWeight): void {
+    const { first, rows } = chunk;
+    this.#put(chunk, table.slice(0, first, first + rows), 0, formed, placed);
   }
 
-  /** One expert at a time through the same room, so that no second copy of all of them exists. */
-  #allocateExperts(weight: PlannedWeight, swiglu: boolean): () => Promise<void> {
-    const { stream, dtype: activations, signal } = this.#options;
-    const [experts, outputs, inputs] = weight.shape as readonly [number, number, number];
-    const packedDtype = matrixDtype(activations, weight.dtype);
-    const { slot } = weight;
-    const format = { format: "dense", dtype: packedDtype } as const;
-    const shape = { experts, inputs, swiglu };
-    const group = emptyExperts(this.#allocate, shape, [{ name: slot, outputs, format }]);
-    this.weights.addExperts(slot, weight.layer, group);
-    const room = this.#room(weight.dtype, packedDtype, [outputs, inputs]);
-    const perExpert = weight.parts.length / experts;
-    return async () => {
-      for (let expert = 0; expert < experts; expert++) {
-        signal?.throwIfAborted();
-        const parts = weight.parts.slice(expert * perExpert, (expert + 1) * perExpert);
-        packRows(stream, group, { first: 0, matrix: this.#read(parts, room), expert });
-        if (this.#queued >= flushBytes) await this.flush();
-      }
-      this.#release(room.stored, room.converted);
-    };
-  }
-
-  /** Room of which the tensor of the wanted dtype stays. */
-  #kept(
-    from: FloatDType,
-    to: FloatDType,
-    shape: readonly number[],
-  ): { readonly room: Room; readonly tensor: Tensor } {
-    const room = this.#room(from, to, shape);
-    const tensor = room.converted ?? room.stored;
-    this.#temporary.delete(tensor);
-    return { room, tensor };
-  }
-
-  #room(from: FloatDType, to: FloatDType, shape: readonly number[]): Room {
-    const stored = this.#empty(from, shape);
-    return { stored, converted: from === to ? undefined : this.#empty(to, shape) };
-  }
-
-  readonly #allocate: Allocate = (dtype, shape) => this.#options.stream.device.empty(dtype, shape);
-
-  #empty(dtype: FloatDType, shape: readonly number[]): Tensor {
-    const tensor = this.#options.stream.device.empty(dtype, shape);
-    this.#temporary.add(tensor);
-    return tensor;
-  }
-
-  /** Temporary memory is free once the stream has passed this point; what stays is left as it is. */
-  #release(...tensors: readonly (Tensor | undefined)[]): void {
-    for (const tensor of tensors) if (tensor && this.#temporary.delete(tensor)) tensor.dispose();
-  }
-
-  #readToStay(parts: readonly TensorEntry[], room: Room): void {
-    this.#read(parts, room);
-    this.#release(room.stored);
-  }
-
-  /** The parts one after another, in the room's last form. */
-  #read(parts: readonly TensorEntry[], { stored, converted }: Room): Tensor {
+  /** @param at where the staging buffer is free */
+  #put({ part, first }: Chunk, stored: Tensor, at: number, formed: FormedWeight, placed: PlacedWeight): void {
     const { stream } = this.#options;
-    let start = 0;
-    for (const part of parts) {
-      this.#file(part).copyTo(stream, stored, part.byteOffset, part.byteLength, start);
-      start += part.byteLength;
-      this.#queued += part.byteLength;
+    const dtype = formed.wants(part.dtype);
+    let values = stored;
+    if (dtype !== part.dtype) {
+      values = Tensor.packed(this.#staging, dtype, stored.shape, at);
+      cast(stream, stored, dtype, { out: values });
     }
-    if (converted) cast(stream, stored, converted.dtype as FloatDType, { out: converted });
-    return converted ?? stored;
+    placed.put(stream, { values, first: part.firstRow + first, part });
   }
 
-  #file(entry: TensorEntry): WeightFile {
-    const known = this.#files.get(entry.file);
+  #file(name: string): WeightFile {
+    const known = this.#files.get(name);
     if (known) return known;
-    const file = new WeightFile(this.#options.checkpoint.descriptor(entry.file), entry.file);
-    this.#files.set(entry.file, file);
+    const file = new WeightFile(this.#options.checkpoint.descriptor(name), name);
+    this.#files.set(name, file);
     return file;
   }
+}
+
+/** Of a tensor that is stored transposed all rows, because each of them is spread over all of it. */
+function* chunksOf(part: PlannedPart): Generator<Chunk> {
+  const { rows, entry, transpose } = part;
+  const each = transpose ? rows : Math.max(1, Math.floor((stagingBytes * rows) / entry.byteLength));
+  for (let first = 0; first < rows; first += each) yield { part, first, rows: Math.min(each, rows - first) };
+}
+
+/** As it is stored. */
+function shapeOf({ part: { entry, transpose }, rows }: Chunk): readonly number[] {
+  return transpose ? entry.shape : [rows, ...entry.shape.slice(1)];
+}
+
+/** What a weight takes of the staging buffer: rows as they are stored, and converted. */
+function stagingBytesOf({ weight, formed }: Work): number {
+  const bytes = weight.parts.flatMap((part) => {
+    const [chunk] = chunksOf(part); // none is larger
+    if (!chunk) return [];
+    const dtypes = new Set([part.dtype, formed.wants(part.dtype)]);
+    return [[...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, shapeOf(chunk)), 0)];
+  });
+  return Math.max(0, ...bytes);
+}
+
+/** A tied weight with the values that it shares as its one part. */
+function withSharedParts(weight: PlannedWeight, plan: readonly PlannedWeight[]): PlannedWeight {
+  const shared = plan.find(({ slot }) => slot === weight.tiedTo)?.parts[0];
+  const rows = weight.shape[0]!;
+  return shared ? { ...weight, parts: [{ ...shared, firstRow: 0, rows }] } : weight;
+}
+
+function bytesOf(parts: readonly PlannedPart[]): number {
+  return parts.reduce((sum, { entry }) => sum + entry.byteLength, 0);
 }
 
 /** Dtype of most bytes of the matrices: what the checkpoint is said to be in. */
@@ -254,12 +231,9 @@ export function storedDtype(
   forms: ReadonlyMap<string, WeightForm>,
 ): FloatDType {
   const bytes = { f32: 0, bf16: 0, f16: 0 };
-  for (const { slot, dtype, shape } of plan) {
+  for (const { slot, parts } of plan) {
     if (forms.get(slot) === "vector") continue;
-    bytes[dtype] += byteLength(
-      dtype,
-      shape.reduce((product, size) => product * size, 1),
-    );
+    for (const { dtype, entry } of parts) bytes[dtype] += entry.byteLength;
   }
   return (Object.keys(bytes) as FloatDType[]).reduce((most, dtype) =>
     bytes[dtype] > bytes[most] ? dtype : most,

@@ -1,10 +1,10 @@
 /**
- * The weights of a model on its device, by slot and layer, each in the form that its op reads. Owns all of them.
+ * The weights of a model on its device, by slot and layer, each in the form that its op reads. Owns their memory.
  */
-import type { Tensor } from "../device/tensor.js";
+import type { Memory, Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
-import type { WeightRow, WeightTable } from "./weightMap.js";
+import type { WeightRow, WeightTable } from "./weightTable.js";
 
 /**
  * - "vector": norm weights and biases, f32
@@ -29,12 +29,12 @@ export class ModelWeights {
   readonly #tables = new Map<string, Tensor>();
   readonly #linears = new Map<string, LinearWeight>();
   readonly #experts = new Map<string, GroupedWeight>();
-  readonly #owned = new Set<Tensor>();
+  readonly #owned = new Set<Memory>();
 
   /** Device memory of everything. */
   get bytes(): number {
     let sum = 0;
-    for (const tensor of this.#owned) sum += tensor.memory.bytes;
+    for (const { bytes } of this.#owned) sum += bytes;
     return sum;
   }
 
@@ -61,33 +61,40 @@ export class ModelWeights {
     return found(this.#experts, slot, layer);
   }
 
+  // Whoever adds a weight gives its memory to `ownMemory`.
+
   addVector(slot: string, layer: number | undefined, vector: Tensor): void {
-    this.#vectors.set(keyOf(slot, layer), this.own(vector));
+    this.#vectors.set(keyOf(slot, layer), vector);
   }
 
   addTable(slot: string, table: Tensor): void {
-    this.#tables.set(slot, this.own(table));
+    this.#tables.set(slot, table);
   }
 
-  addLinear(slot: string, layer: number | undefined, weight: LinearWeight): void {
-    for (const { data } of weight.segments) this.own(data);
+  addLinear(slot: string, layer: number | undefined, weight: LinearWeight): LinearWeight {
     this.#linears.set(keyOf(slot, layer), weight);
+    return weight;
   }
 
-  addExperts(slot: string, layer: number | undefined, weight: GroupedWeight): void {
-    for (const { data } of weight.segments) this.own(data);
+  addExperts(slot: string, layer: number | undefined, weight: GroupedWeight): GroupedWeight {
     this.#experts.set(keyOf(slot, layer), weight);
+    return weight;
   }
 
   /** Takes ownership of a tensor that is no weight of the table, such as a table of angles. */
   own(tensor: Tensor): Tensor {
-    this.#owned.add(tensor);
+    this.ownMemory(tensor.memory);
     return tensor;
+  }
+
+  /** Takes ownership of the memory behind weights. */
+  ownMemory(memory: Memory): void {
+    this.#owned.add(memory);
   }
 
   /** Frees everything once every stream has passed this point. Idempotent. */
   dispose(): void {
-    for (const tensor of this.#owned) tensor.dispose();
+    for (const memory of this.#owned) memory.dispose();
     this.#owned.clear();
   }
 }

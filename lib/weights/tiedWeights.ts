@@ -2,9 +2,9 @@
  * Tied weights of which the checkpoint stores a copy as well. Exporters write such copies of equal values; finetunes that
  * trained the head by itself leave `tie_word_embeddings` standing, and then the stored values are the model.
  */
-import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
+import type { Checkpoint } from "../checkpoint/safetensors.js";
 import { warn } from "../warning.js";
-import type { PlannedWeight } from "./weightMap.js";
+import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
 /** Bytes of each of the two tensors that are compared at a time. */
 const chunkBytes = 8 << 20;
@@ -28,18 +28,13 @@ export async function untieDifferentCopies(
     if (!shared || (await areEqual(checkpoint, shared.parts, storedCopy, signal))) {
       result.push(weight);
     } else {
-      const [copy, original] = [storedCopy[0]!, shared.parts[0]!];
+      const [copy, original] = [storedCopy[0]!.entry, shared.parts[0]!.entry];
       warn(
         "WARN_UNTIED_HEAD",
         `${copy.file}: ${copy.name} has other values than ${original.name}, to which the config ties it ` +
           "(tie_word_embeddings): the stored values are used",
       );
-      result.push({
-        ...weight,
-        parts: storedCopy,
-        dtype: copy.dtype as PlannedWeight["dtype"],
-        tiedTo: undefined,
-      });
+      result.push({ ...weight, parts: storedCopy, tiedTo: undefined });
     }
   }
   return result;
@@ -48,13 +43,13 @@ export async function untieDifferentCopies(
 /** By their bytes, so values of another dtype count as different: the stored ones are right in any case. */
 async function areEqual(
   checkpoint: Checkpoint,
-  a: readonly TensorEntry[],
-  b: readonly TensorEntry[],
+  a: readonly PlannedPart[],
+  b: readonly PlannedPart[],
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (a.length !== b.length) return false;
-  for (const [i, entry] of a.entries()) {
-    const other = b[i]!;
+  for (const [i, { entry }] of a.entries()) {
+    const other = b[i]!.entry;
     if (entry.dtype !== other.dtype || entry.byteLength !== other.byteLength) return false;
     for (let start = 0; start < entry.byteLength; start += chunkBytes) {
       signal?.throwIfAborted();

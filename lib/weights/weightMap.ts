@@ -4,68 +4,38 @@
  * is read here.
  */
 import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
-import { ArgumentRangeError, CheckpointError } from "../errors.js";
+import type { FloatDType } from "../device/dtype.js";
+import { CheckpointError } from "../errors.js";
+import { checkTable, isPerExpert, isPerLayer, type WeightRow, type WeightTable } from "./weightTable.js";
 
-/**
- * One weight of a model, in every layer if its names contain `{layer}`.
- *
- * ```ts
- * { slot: "layers.qkv",
- *   from: ["model.layers.{layer}.self_attn.q_proj.weight",
- *          "model.layers.{layer}.self_attn.k_proj.weight",
- *          "model.layers.{layer}.self_attn.v_proj.weight"],
- *   shapes: [[Hq * Dh, D], [Hkv * Dh, D], [Hkv * Dh, D]] }
- * ```
- */
-export interface WeightRow {
-  /** Name of the weight in the model; unique in the table. */
-  readonly slot: string;
-  /**
-   * Checkpoint tensors, concatenated along axis 0 in this order. Names with `{expert}` are concatenated for each expert
-   * and stacked: gate and up of [F, D] become [E, 2F, D].
-   */
-  readonly from: readonly string[];
-  /** Shape of each of `from` as the checkpoint stores it. */
-  readonly shapes: readonly (readonly number[])[];
-  /** The checkpoint stores [in, out] (Conv1D of GPT-2), the device wants [out, in]. Matrices only. */
-  readonly transpose?: boolean;
-  /** Layers that have this weight; all if left out. Only with `{layer}`. */
-  readonly onlyLayers?: readonly number[];
-  /**
-   * Share the weight of another slot: "always" (a stored copy has to be of the same values, see tiedWeights.ts), or only when
-   * none of `from` is in the checkpoint.
-   */
-  readonly tiedTo?: { readonly slot: string; readonly when: "always" | "missing" };
-}
-
-export interface WeightTable {
-  readonly rows: readonly WeightRow[];
-  readonly numLayers: number;
-  /** Required if a name contains `{expert}`. */
-  readonly numExperts?: number;
-  /** A name that starts with `from` may start with `to` instead: `{ from: "transformer.", to: "" }`. */
-  readonly prefixAlternatives?: readonly { readonly from: string; readonly to: string }[];
-  /** Tensors that this model does not use, besides the buffers that are ignored for every model. */
-  readonly ignored?: readonly RegExp[];
-}
-
-/** One weight of one layer. The loader copies `parts` one after another into one device tensor of `shape`. */
+/** One weight of one layer: parts that lie one after another along its rows, in the dtypes in which they are stored. */
 export interface PlannedWeight {
   readonly slot: string;
   /** Undefined for weights outside the layers. */
   readonly layer: number | undefined;
-  /** In device order: for each expert, each of `from`. Empty if tied. */
-  readonly parts: readonly TensorEntry[];
-  /** Of all parts. For a tied weight that of the shared one. */
-  readonly dtype: "f32" | "f16" | "bf16";
-  /** On the device, after concatenation and transposition. */
+  /** For each expert, each of `from`. Empty if tied. */
+  readonly parts: readonly PlannedPart[];
+  /** On the device, after concatenation and transposition; with experts [E, N, K]. */
   readonly shape: readonly number[];
-  /** Each part is stored [in, out] and transposed before it is appended. */
-  readonly transpose: boolean;
-  /** Slot whose device tensor is used instead of a new one. */
+  /** Slot whose values are used instead. */
   readonly tiedTo: string | undefined;
   /** Of a tied weight: what the checkpoint stores under its own name all the same. */
-  readonly storedCopy?: readonly TensorEntry[];
+  readonly storedCopy?: readonly PlannedPart[];
+}
+
+/** A stored tensor as rows of a weight. */
+export interface PlannedPart {
+  readonly entry: TensorEntry;
+  readonly dtype: FloatDType;
+  /** The module that it belongs to: "q_proj" of "model.layers.0.self_attn.q_proj.weight". */
+  readonly module: string;
+  /** Whose rows; 0 without experts. */
+  readonly expert: number;
+  /** The first of its rows in the weight (of the expert), and how many. */
+  readonly firstRow: number;
+  readonly rows: number;
+  /** It is stored [in, out]. */
+  readonly transpose: boolean;
 }
 
 /** Buffers that old exports contain and that no model needs: they can be computed from the config. */
@@ -116,11 +86,7 @@ class Resolver {
           plan.push(this.#resolve(row, layer));
       }
     }
-    const bySlot = new Map(plan.map((weight) => [weight.slot, weight]));
-    return plan.map((weight) => {
-      const shared = weight.tiedTo === undefined ? undefined : bySlot.get(weight.tiedTo);
-      return shared === undefined ? weight : { ...weight, dtype: shared.dtype };
-    });
+    return plan;
   }
 
   throwProblems(): void {
@@ -149,9 +115,9 @@ class Resolver {
   }
 
   #resolve(row: WeightRow, layer: number | undefined): PlannedWeight {
-    const numStacked = isPerExpert(row) ? this.#table.numExperts! : 1;
+    const numExperts = isPerExpert(row) ? this.#table.numExperts! : undefined;
     const names: string[] = [];
-    for (let expert = 0; expert < numStacked; expert++) {
+    for (let expert = 0; expert < (numExperts ?? 1); expert++) {
       for (const pattern of row.from) {
         names.push(pattern.replaceAll("{layer}", String(layer)).replaceAll("{expert}", String(expert)));
       }
@@ -160,15 +126,11 @@ class Resolver {
     const isStored = found.some((entry) => entry !== undefined);
     const isTied = row.tiedTo !== undefined && (row.tiedTo.when === "always" || !isStored);
     const stored = isTied && !isStored ? [] : this.#verify(row, names, found);
-    const parts = isTied ? [] : stored;
     return {
       slot: row.slot,
       layer,
-      parts,
-      // Any other dtype was recorded as a problem, and the plan is then thrown away.
-      dtype: (parts[0]?.dtype ?? "f32") as PlannedWeight["dtype"],
-      shape: deviceShape(row, isPerExpert(row) ? numStacked : undefined),
-      transpose: row.transpose ?? false,
+      parts: isTied ? [] : stored,
+      shape: deviceShape(row, numExperts),
       tiedTo: isTied ? row.tiedTo.slot : undefined,
       ...(isTied && isStored && { storedCopy: stored }),
     };
@@ -187,34 +149,42 @@ class Resolver {
     return undefined;
   }
 
-  /** Records what is missing or wrong; returns the entries that are there. */
+  /** Records what is missing or wrong; returns the parts that are there. */
   #verify(
     row: WeightRow,
     names: readonly string[],
     found: readonly (TensorEntry | undefined)[],
-  ): TensorEntry[] {
-    const parts: TensorEntry[] = [];
+  ): PlannedPart[] {
+    const parts: PlannedPart[] = [];
     found.forEach((entry, i) => {
       if (entry === undefined) {
         this.#missing.push(names[i]!);
         return;
       }
-      const first = parts[0] ?? entry;
-      const shape = row.shapes[i % row.shapes.length]!;
-      const problem = dtypeProblem(entry, first) ?? shapeProblem(entry, shape);
+      const place = i % row.from.length;
+      const problem = dtypeProblem(entry, found[place] ?? entry) ?? shapeProblem(entry, row.shapes[place]!);
       if (problem !== undefined) this.#wrong.push({ entry, problem });
-      parts.push(entry);
+      parts.push({
+        entry,
+        // Any other dtype was recorded as a problem, and the plan is then thrown away.
+        dtype: entry.dtype as FloatDType,
+        module: moduleOf(entry.name),
+        expert: Math.floor(i / row.from.length),
+        firstRow: row.shapes.slice(0, place).reduce((sum, shape) => sum + rowsOf(row, shape), 0),
+        rows: rowsOf(row, row.shapes[place]!),
+        transpose: row.transpose ?? false,
+      });
     });
     return parts;
   }
 }
 
+/** @param first the same part of the first expert: a stack of experts has one format */
 function dtypeProblem(entry: TensorEntry, first: TensorEntry): string | undefined {
-  const expected = entry === first ? "dtype: expected f32, f16 or bf16" : `dtype: expected ${first.dtype}`;
   const isFloat = entry.dtype === "f32" || entry.dtype === "f16" || entry.dtype === "bf16";
-  if (!isFloat) return `${expected}, got ${entry.dtype}`;
-  // Parts share one device tensor, and the loader copies bytes.
-  return entry.dtype === first.dtype ? undefined : `${expected} as in ${first.name}, got ${entry.dtype}`;
+  if (!isFloat) return `dtype: expected f32, f16 or bf16, got ${entry.dtype}`;
+  if (entry.dtype === first.dtype) return undefined;
+  return `dtype: expected ${first.dtype} as in ${first.name}, got ${entry.dtype}`;
 }
 
 function shapeProblem(entry: TensorEntry, shape: readonly number[]): string | undefined {
@@ -222,54 +192,24 @@ function shapeProblem(entry: TensorEntry, shape: readonly number[]): string | un
   return isEqual ? undefined : `shape: expected [${shape.join(", ")}], got [${entry.shape.join(", ")}]`;
 }
 
+function rowsOf({ transpose }: WeightRow, shape: readonly number[]): number {
+  return shape[transpose ? 1 : 0]!;
+}
+
 function deviceShape(row: WeightRow, numExperts: number | undefined): number[] {
-  const shapes = row.shapes.map((shape) => (row.transpose ? [...shape].reverse() : shape));
-  const axis0 = shapes.reduce((sum, shape) => sum + shape[0]!, 0);
-  const shape = [axis0, ...shapes[0]!.slice(1)];
+  const rows = row.shapes.reduce((sum, shape) => sum + rowsOf(row, shape), 0);
+  const shape = [rows, ...(row.transpose ? row.shapes[0]!.slice(0, 1) : row.shapes[0]!.slice(1))];
   return numExperts === undefined ? shape : [numExperts, ...shape];
+}
+
+/** "q_proj" of "model.layers.0.self_attn.q_proj.weight" */
+function moduleOf(name: string): string {
+  const steps = name.split(".");
+  return steps.at(-2) ?? name;
 }
 
 function summarise(kind: string, items: readonly string[]): string[] {
   if (items.length === 0) return [];
   const more = items.length > 10 ? ` and ${items.length - 10} more` : "";
   return [`${items.length} ${kind}: ${items.slice(0, 10).join(", ")}${more}`];
-}
-
-function isPerLayer(row: WeightRow): boolean {
-  return row.from.some((name) => name.includes("{layer}"));
-}
-
-function isPerExpert(row: WeightRow): boolean {
-  return row.from.some((name) => name.includes("{expert}"));
-}
-
-/** Mistakes of a model file, not of a checkpoint. */
-function checkTable({ rows, numExperts }: WeightTable): void {
-  const slots = new Set(rows.map((row) => row.slot));
-  if (slots.size !== rows.length) throw new ArgumentRangeError("resolveWeights: slots are not unique");
-  for (const row of rows) {
-    const fail = (problem: string): ArgumentRangeError =>
-      new ArgumentRangeError(`resolveWeights: slot ${row.slot}: ${problem}`);
-    const { from, shapes, onlyLayers, tiedTo } = row;
-    const [firstShape] = shapes;
-    if (firstShape === undefined || from.length !== shapes.length) {
-      throw fail(`shapes: expected one for each of the ${from.length} names, got ${shapes.length}`);
-    }
-    const isMixed = ["{layer}", "{expert}"].some(
-      (mark) => new Set(from.map((name) => name.includes(mark))).size > 1,
-    );
-    if (isMixed) throw fail("{layer} and {expert} must be in all names or in none");
-    if (isPerExpert(row) && !(numExperts! >= 1))
-      throw fail("names contain {expert}, but numExperts is not set");
-    if (onlyLayers !== undefined && !isPerLayer(row)) throw fail("onlyLayers without {layer}");
-    if (row.transpose && shapes.some((shape) => shape.length !== 2)) throw fail("transpose of a non-matrix");
-    const rest = (shape: readonly number[]): string =>
-      (row.transpose ? shape.slice(0, 1) : shape.slice(1)).join();
-    if (shapes.some((shape) => shape.length === 0 || rest(shape) !== rest(firstShape))) {
-      throw fail("shapes differ beyond axis 0");
-    }
-    if (tiedTo !== undefined && (!slots.has(tiedTo.slot) || tiedTo.slot === row.slot || isPerLayer(row))) {
-      throw fail(`tiedTo: expected another slot of the table outside the layers, got ${tiedTo.slot}`);
-    }
-  }
 }

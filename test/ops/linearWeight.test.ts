@@ -3,13 +3,12 @@
  * segment and one launch, and products over several segments are those of the segments by themselves.
  */
 import { expect, test } from "vitest";
-import type { Stream } from "../../lib/device/stream.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear } from "../../lib/ops/linear.js";
 import {
-  emptyExperts,
-  emptyLinearWeight,
-  type LinearWeight,
+  emptySegments,
+  GroupedWeight,
+  LinearWeight,
   packRows,
   type SegmentPlan,
 } from "../../lib/ops/linearWeight.js";
@@ -25,11 +24,6 @@ const part = (name: string, outputs: number, dtype: FloatDType): SegmentPlan => 
   outputs,
   format: { format: "dense", dtype },
 });
-
-const allocateOn =
-  ({ device }: Stream) =>
-  (dtype: FloatDType, shape: readonly number[]) =>
-    device.empty(dtype, shape);
 
 interface PartsCase extends OpCase {
   readonly dtype: FloatDType;
@@ -64,7 +58,8 @@ describeOp<PartsCase>(
     };
     const packed = (borders: readonly number[]) => {
       const shape = { experts: 2, inputs: K, swiglu };
-      const group = emptyExperts(allocateOn(stream), shape, [part("weight", N, dtype)]);
+      const segments = emptySegments(stream.device, shape, [part("weight", N, dtype)]);
+      const group = new GroupedWeight(shape, segments);
       for (const first of borders) {
         const end = Math.min(N, ...borders.filter((other) => other > first));
         packRows(stream, group, { first, matrix: matrix(first, end), transpose, expert: 1 });
@@ -159,7 +154,7 @@ describeOp<OpCase & { readonly out: FloatDType; readonly order?: boolean }>(
     for (const up of ["bf16", "f32"] as const) {
       const parts = [part("gate", F, "bf16"), part("up", F, up)];
       const shape = { experts: E, inputs: K, swiglu: true };
-      const group = emptyExperts(allocateOn(stream), shape, parts);
+      const group = new GroupedWeight(shape, emptySegments(stream.device, shape, parts));
       expect(group).toMatchObject({ outputs: 2 * F, isFused: up === "bf16" });
       for (const [expert, values] of rows.entries()) {
         for (const [i, dtype] of (["bf16", up] as const).entries()) {
@@ -209,7 +204,8 @@ test("what does not fit is refused, naming the argument", async () => {
   expect(() => linear(stream, x, weight, { out: device.empty("f32", [2, 7]) })).toThrow(RangeError);
   expect(() => linear(stream, x, weight, { bias: device.empty("f32", [9]) })).toThrow(/bias: expected/);
   expect(() => linear(stream, x, weight, { residual: device.empty("f32", [2, 3]) })).toThrow(/^linear: /);
-  const short = emptyLinearWeight(allocateOn(stream), 8, [part("weight", 6, "f32")]);
+  const shape = { experts: 1, inputs: 8, swiglu: false };
+  const short = new LinearWeight(8, emptySegments(device, shape, [part("weight", 6, "f32")]));
   expect(() => packRows(stream, short, { first: 3, matrix: a })).toThrow(
     /rows inside the packed weight, got 7/,
   );

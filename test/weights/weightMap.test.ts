@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
 import { openCheckpoint, type TensorEntry } from "../../lib/checkpoint/safetensors.js";
-import { resolveWeights, type WeightRow, type WeightTable } from "../../lib/weights/weightMap.js";
+import { resolveWeights } from "../../lib/weights/weightMap.js";
+import type { WeightRow, WeightTable } from "../../lib/weights/weightTable.js";
 
 /** A checkpoint that exists only as entries: "name" is bf16, or "name:dtype". */
 function fake(tensors: Readonly<Record<string, readonly number[]>>) {
@@ -69,8 +70,15 @@ describe("plan", () => {
       ["layers.qkv", 0, [10, 4]],
       ["layers.qkv", 1, [10, 4]],
     ]);
-    expect(plan[2]!.parts.map(({ name }) => name)).toEqual(Object.keys(qkvTensors(1)));
-    expect(plan[2]).toMatchObject({ dtype: "bf16", transpose: false, tiedTo: undefined });
+    expect(plan[2]!.parts.map(({ entry }) => entry.name)).toEqual(Object.keys(qkvTensors(1)));
+    expect(plan[2]!.tiedTo).toBe(undefined);
+    expect(
+      plan[2]!.parts.map(({ dtype, module, firstRow, rows }) => [dtype, module, firstRow, rows]),
+    ).toEqual([
+      ["bf16", "q", 0, 6],
+      ["bf16", "k", 6, 2],
+      ["bf16", "v", 8, 2],
+    ]);
   });
 
   test("experts are stacked, each with its parts in order", () => {
@@ -87,14 +95,20 @@ describe("plan", () => {
     );
     expect(rest).toEqual([]);
     expect(weight).toMatchObject({ layer: 1, shape: [2, 6, 4] });
-    expect(weight!.parts.map(({ name }) => name)).toEqual(stored);
+    expect(weight!.parts.map(({ entry }) => entry.name)).toEqual(stored);
+    expect(weight!.parts.map(({ expert, firstRow }) => [expert, firstRow])).toEqual([
+      [0, 0],
+      [0, 3],
+      [1, 0],
+      [1, 3],
+    ]);
   });
 
   test("transposed matrices", () => {
     const conv: WeightRow = { ...row("layers.fc", "h.{layer}.fc", [4, 16]), transpose: true };
     const [weight] = resolveWeights({ rows: [conv], numLayers: 1 }, fake({ "h.0.fc": [4, 16] }));
-    expect(weight).toMatchObject({ transpose: true, shape: [16, 4] });
-    expect(weight!.parts[0]!.shape).toEqual([4, 16]);
+    expect(weight!.shape).toEqual([16, 4]);
+    expect(weight!.parts).toMatchObject([{ transpose: true, rows: 16, entry: { shape: [4, 16] } }]);
   });
 
   test.each([
@@ -108,10 +122,17 @@ describe("plan", () => {
     expect(plan[0]!.parts.length).toBe(tiedTo === undefined ? 1 : 0);
   });
 
-  test("a tied weight has the dtype of the shared one", () => {
-    const tensors = { "model.embed.weight#f16": [8, 4] };
-    const plan = resolveWeights({ rows: [head, embed], numLayers: 0 }, fake(tensors));
-    expect(plan[0]).toMatchObject({ dtype: "f16", tiedTo: "embed" });
+  test("parts of one weight in two dtypes", () => {
+    const { "model.layers.0.k.weight": shape, ...rest } = qkvTensors(0);
+    const [weight] = resolveWeights(
+      { rows: [qkv], numLayers: 1 },
+      fake({ ...rest, "model.layers.0.k.weight#f32": shape! }),
+    );
+    expect(weight!.parts.map(({ module, dtype }) => [module, dtype])).toEqual([
+      ["q", "bf16"],
+      ["k", "f32"],
+      ["v", "bf16"],
+    ]);
   });
 
   test("other prefixes", () => {
@@ -120,7 +141,7 @@ describe("plan", () => {
       { ...table, prefixAlternatives: [{ from: "model.", to: "" }] },
       fake(tensors),
     );
-    expect(plan[1]!.parts[0]!.name).toBe("layers.0.q.weight");
+    expect(plan[1]!.parts[0]!.entry.name).toBe("layers.0.q.weight");
   });
 
   test("harmless buffers and ignored tensors", () => {
@@ -176,10 +197,12 @@ describe("problems of the checkpoint", () => {
     ).toMatch(message);
   });
 
-  test("parts of one tensor with two dtypes", () => {
-    const { "model.layers.0.k.weight": shape, ...rest } = qkvTensors(0);
-    const error = errorOf({ rows: [qkv], numLayers: 1 }, { ...rest, "model.layers.0.k.weight#f32": shape! });
-    expect(error.message).toMatch(/k.weight \(dtype: expected bf16 as in model.layers.0.q.weight, got f32\)/);
+  test("experts with two dtypes", () => {
+    const rows = [row("down", "{expert}.down.weight", [2, 4])];
+    const stored = { "0.down.weight": [2, 4], "1.down.weight#f32": [2, 4] };
+    expect(errorOf({ rows, numLayers: 0, numExperts: 2 }, stored).message).toMatch(
+      /1.down.weight \(dtype: expected bf16 as in 0.down.weight, got f32\)/,
+    );
   });
 });
 
@@ -293,10 +316,10 @@ describe("golden checkpoints", () => {
       fileURLToPath(new URL(`../goldens/${family}`, import.meta.url)),
     );
     const plan = resolveWeights({ rows, numLayers: 2, numExperts: 4 }, checkpoint);
-    const parts = plan.flatMap((weight) => weight.parts);
+    const parts = plan.flatMap((weight) => weight.parts.map(({ entry }) => entry));
     expect(new Set(parts)).toEqual(new Set(checkpoint.tensors.values()));
     for (const { parts: own, shape, tiedTo } of plan) {
-      const numBytes = own.reduce((sum, part) => sum + part.byteLength, 0);
+      const numBytes = own.reduce((sum, { entry }) => sum + entry.byteLength, 0);
       if (tiedTo === undefined) expect(numBytes).toBe(2 * shape.reduce((product, size) => product * size, 1));
     }
   });

@@ -10,9 +10,8 @@ struct GroupedLinearParams {
   WeightView weight;   // E matrices, each packed by packLinear
   TensorView offsets;  // [E + 1] i32: expert e has rows [offsets[e], offsets[e + 1]); non-decreasing, 0 .. M
   TensorView order;    // [M] i32; optional: row r reads x[order[r] / top_k]
-  TensorView
-      out;        // [M, N], with swiglu [M, N / 2]: silu(x gate^T) * (x up^T); f32 | bf16 | f16, rows strided
-  int32_t top_k;  // >= 1
+  TensorView out;      // [M, N], with swiglu [M, N / 2]; f32 | bf16 | f16, rows strided
+  int32_t top_k;       // >= 1
 };
 
 void check(const GroupedLinearParams& p, Check& c);

@@ -1,0 +1,46 @@
+/**
+ * The memory of a model's weights: one allocation, whose size is known from the plan before anything is read. It owns the memory
+ * and gives it out front to back; nothing is given back before the end.
+ */
+import type { FloatDType } from "../device/dtype.js";
+import { bytesOf, type Device } from "../device/device.js";
+import { type Memory, Tensor } from "../device/tensor.js";
+import { ArgumentRangeError } from "../errors.js";
+
+/** Bytes between the starts of tensors: a CUDA transaction, four CPU cache lines. */
+const alignment = 256;
+
+/** A tensor that needs memory. */
+export interface Room {
+  readonly dtype: FloatDType;
+  readonly shape: readonly number[];
+}
+
+/** Bytes that a tensor takes in an arena. */
+export function roomBytes(dtype: FloatDType, shape: readonly number[]): number {
+  return Math.ceil(bytesOf(dtype, shape) / alignment) * alignment;
+}
+
+export class WeightArena {
+  readonly memory: Memory;
+  #used = 0;
+
+  /**
+   * @param rooms all that will be asked for
+   * @throws OutOfMemoryError
+   */
+  constructor(device: Device, rooms: Iterable<Room>) {
+    let bytes = 0;
+    for (const room of rooms) bytes += roomBytes(room.dtype, room.shape);
+    this.memory = device.allocate(bytes);
+  }
+
+  /** @throws ArgumentRangeError for more than was planned */
+  take(room: Room): Tensor {
+    const start = this.#used;
+    this.#used += roomBytes(room.dtype, room.shape);
+    if (this.#used > this.memory.bytes)
+      throw new ArgumentRangeError(`weights: ${this.#used} bytes of ${this.memory.bytes} planned ones`);
+    return Tensor.packed(this.memory, room.dtype, room.shape, start);
+  }
+}

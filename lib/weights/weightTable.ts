@@ -1,0 +1,86 @@
+/**
+ * The weights of a model as data: what each is called in a checkpoint, in which shapes it is stored, and what becomes of it.
+ */
+import { ArgumentRangeError } from "../errors.js";
+
+/**
+ * One weight of a model, in every layer if its names contain `{layer}`.
+ *
+ * ```ts
+ * { slot: "layers.qkv",
+ *   from: ["model.layers.{layer}.self_attn.q_proj.weight",
+ *          "model.layers.{layer}.self_attn.k_proj.weight",
+ *          "model.layers.{layer}.self_attn.v_proj.weight"],
+ *   shapes: [[Hq * Dh, D], [Hkv * Dh, D], [Hkv * Dh, D]] }
+ * ```
+ */
+export interface WeightRow {
+  /** Name of the weight in the model; unique in the table. */
+  readonly slot: string;
+  /**
+   * Checkpoint tensors, concatenated along axis 0 in this order. Names with `{expert}` are concatenated for each expert
+   * and stacked: gate and up of [F, D] become [E, 2F, D].
+   */
+  readonly from: readonly string[];
+  /** Shape of each of `from` as the checkpoint stores it. */
+  readonly shapes: readonly (readonly number[])[];
+  /** The checkpoint stores [in, out] (Conv1D of GPT-2), the device wants [out, in]. Matrices only. */
+  readonly transpose?: boolean;
+  /** Layers that have this weight; all if left out. Only with `{layer}`. */
+  readonly onlyLayers?: readonly number[];
+  /**
+   * Share the weight of another slot: "always" (a stored copy has to be of the same values, see tiedWeights.ts), or only when
+   * none of `from` is in the checkpoint.
+   */
+  readonly tiedTo?: { readonly slot: string; readonly when: "always" | "missing" };
+}
+
+export interface WeightTable {
+  readonly rows: readonly WeightRow[];
+  readonly numLayers: number;
+  /** Required if a name contains `{expert}`. */
+  readonly numExperts?: number;
+  /** A name that starts with `from` may start with `to` instead: `{ from: "transformer.", to: "" }`. */
+  readonly prefixAlternatives?: readonly { readonly from: string; readonly to: string }[];
+  /** Tensors that this model does not use, besides the buffers that are ignored for every model. */
+  readonly ignored?: readonly RegExp[];
+}
+
+export function isPerLayer(row: WeightRow): boolean {
+  return row.from.some((name) => name.includes("{layer}"));
+}
+
+export function isPerExpert(row: WeightRow): boolean {
+  return row.from.some((name) => name.includes("{expert}"));
+}
+
+/** Mistakes of a model file, not of a checkpoint. */
+export function checkTable({ rows, numExperts }: WeightTable): void {
+  const slots = new Set(rows.map((row) => row.slot));
+  if (slots.size !== rows.length) throw new ArgumentRangeError("resolveWeights: slots are not unique");
+  for (const row of rows) {
+    const fail = (problem: string): ArgumentRangeError =>
+      new ArgumentRangeError(`resolveWeights: slot ${row.slot}: ${problem}`);
+    const { from, shapes, onlyLayers, tiedTo } = row;
+    const [firstShape] = shapes;
+    if (firstShape === undefined || from.length !== shapes.length) {
+      throw fail(`shapes: expected one for each of the ${from.length} names, got ${shapes.length}`);
+    }
+    const isMixed = ["{layer}", "{expert}"].some(
+      (mark) => new Set(from.map((name) => name.includes(mark))).size > 1,
+    );
+    if (isMixed) throw fail("{layer} and {expert} must be in all names or in none");
+    if (isPerExpert(row) && !(numExperts! >= 1))
+      throw fail("names contain {expert}, but numExperts is not set");
+    if (onlyLayers !== undefined && !isPerLayer(row)) throw fail("onlyLayers without {layer}");
+    if (row.transpose && shapes.some((shape) => shape.length !== 2)) throw fail("transpose of a non-matrix");
+    const rest = (shape: readonly number[]): string =>
+      (row.transpose ? shape.slice(0, 1) : shape.slice(1)).join();
+    if (shapes.some((shape) => shape.length === 0 || rest(shape) !== rest(firstShape))) {
+      throw fail("shapes differ beyond axis 0");
+    }
+    if (tiedTo !== undefined && (!slots.has(tiedTo.slot) || tiedTo.slot === row.slot || isPerLayer(row))) {
+      throw fail(`tiedTo: expected another slot of the table outside the layers, got ${tiedTo.slot}`);
+    }
+  }
+}
