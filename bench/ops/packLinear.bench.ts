@@ -13,7 +13,7 @@ const cases = (["bf16", "f32"] as const).map((dtype): OpBenchCase => {
     setup(stream) {
       const weight = filled(stream, dtype, [N, K]);
       const packed = packLinear(stream, weight); // the op again, without allocating a weight each time
-      return () => stream.run(native.ops.packLinear, weight, packed.segments[0]!, 0, false);
+      return () => stream.run(native.ops.packLinear, weight, packed.segments[0]!, 0);
     },
   };
 });

@@ -15,7 +15,7 @@ export interface NativeOps {
       weightOffset: "number",
     ]
   >;
-  readonly packLinear: NativeOp<[weight: "tensor", out: "weight", firstRow: "number", transpose: "flag"]>;
+  readonly packLinear: NativeOp<[weight: "tensor", out: "weight", firstRow: "number"]>;
   readonly linear: NativeOp<
     [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
   >;

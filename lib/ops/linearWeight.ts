@@ -211,19 +211,18 @@ export function emptySegments(
 export interface PackedRows {
   /** The first of them in the whole weight. They lie in one segment. */
   readonly first: number;
-  /** [n, K], or [K, n] with `transpose`, in the dtype of their segment */
+  /** [n, K], or more axes whose outer ones count the rows; any strides; in the dtype of their segment */
   readonly matrix: Tensor;
-  readonly transpose?: boolean;
   /** Of a stack. */
   readonly expert?: number;
 }
 
 /** Packs rows of a weight into their place. */
 export function packRows(stream: Stream, weight: LinearWeight, rows: PackedRows): void {
-  const { matrix, transpose = false, expert = 0 } = rows;
+  const { matrix, expert = 0 } = rows;
   let { first } = rows;
   let at = 0;
   while (at + 1 < weight.segments.length && first >= weight.segments[at]!.outputs)
     first -= weight.segments[at++]!.outputs;
-  stream.run(native.ops.packLinear, matrix, weight.segments[at]!.expert(expert), first, transpose);
+  stream.run(native.ops.packLinear, matrix, weight.segments[at]!.expert(expert), first);
 }

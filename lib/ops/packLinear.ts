@@ -60,7 +60,7 @@ export const packLinear = op(
         const got = `got ${name} [${matrix.shape.join(", ")}]`;
         throw new ArgumentRangeError(`packLinear: weight: expected K=${inputs} (from ${first}), ${got}`);
       }
-      packRows(stream, packed, { first: row, matrix, transpose });
+      packRows(stream, packed, { first: row, matrix: transpose ? turned(matrix) : matrix });
       row += parts[i]!.outputs;
     }
     return packed;
@@ -120,3 +120,8 @@ export const packExpert = op(
     packRows(stream, group, { first: 0, matrix: weight, expert });
   },
 );
+
+/** [K, N] as [N, K] */
+function turned({ memory, dtype, shape, strides, byteOffset }: Tensor): Tensor {
+  return Tensor.strided(memory, dtype, [...shape].reverse(), [...strides].reverse(), byteOffset);
+}

@@ -7,12 +7,13 @@
  * system lets other threads of the process wait for theirs, up to 200 ms on the event loop's.
  */
 import type { Checkpoint } from "../checkpoint/safetensors.js";
-import type { FloatDType } from "../device/dtype.js";
+import { type FloatDType, hostArray, toFloat32 } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import { type Memory, Tensor } from "../device/tensor.js";
 import { CheckpointError, ExecutionError } from "../errors.js";
 import { cast } from "../ops/cast.js";
 import { ModelWeights, type WeightForm } from "./modelWeights.js";
+import { viewRows } from "./rowView.js";
 import { roomBytes, WeightArena } from "./weightArena.js";
 import { WeightFile } from "./weightFile.js";
 import { type FormedWeight, formWeight, type PlacedWeight } from "./weightForms.js";
@@ -72,12 +73,14 @@ interface Work {
   readonly formed: FormedWeight;
 }
 
-/** Rows of a part that are read or converted together. */
+/** Rows of a part, as they are stored, that are read or converted together. */
 interface Chunk {
   readonly part: PlannedPart;
   /** Of the part. */
   readonly first: number;
   readonly rows: number;
+  /** Of the stored numbers. */
+  readonly shape: readonly number[];
 }
 
 class Loader implements Disposable {
@@ -127,7 +130,7 @@ class Loader implements Disposable {
       for (const part of weight.parts) {
         this.#options.signal?.throwIfAborted();
         for (const chunk of chunksOf(part)) {
-          if (weight.tiedTo === undefined) this.#read(chunk, formed, placed);
+          if (weight.tiedTo === undefined) await this.#read(chunk, formed, placed);
           else this.#convert(chunk, this.weights.table(weight.tiedTo), formed, placed);
           if (this.#queued >= flushBytes) await this.#flush();
         }
@@ -152,16 +155,32 @@ class Loader implements Disposable {
   }
 
   /** From the file to where it stays, or through the staging buffer. */
-  #read(chunk: Chunk, formed: FormedWeight, placed: PlacedWeight): void {
-    const { part, first, rows } = chunk;
-    const { entry } = part;
-    const rowBytes = entry.byteLength / part.rows;
-    const [offset, bytes] = [entry.byteOffset + first * rowBytes, rows * rowBytes];
-    const direct = placed.direct?.(part);
-    const to = direct ?? Tensor.packed(this.#staging, part.dtype, shapeOf(chunk));
-    this.#file(entry.file).copyTo(this.#options.stream, to, offset, bytes, direct ? first * rowBytes : 0);
+  async #read(chunk: Chunk, formed: FormedWeight, placed: PlacedWeight): Promise<void> {
+    const { part, first, rows, shape } = chunk;
+    const { entry, stored } = part;
+    const rowBytes = stored.bytes / part.rows;
+    const [offset, bytes] = [stored.start + first * rowBytes, rows * rowBytes];
     this.#queued += bytes;
+    if (part.map) {
+      const values = Tensor.packed(this.#staging, "f32", shape);
+      values.write(this.#options.stream, await this.#mapped(part, part.map));
+      return this.#put(chunk, values, 0, formed, placed);
+    }
+    const direct = placed.direct?.(part);
+    const to = direct ?? Tensor.packed(this.#staging, part.dtype, shape);
+    const at = direct ? first * rowBytes : 0;
+    this.#file(entry.file).copyTo(this.#options.stream, to, entry.byteOffset + offset, bytes, at);
     if (!direct) this.#put(chunk, to, roomBytes(part.dtype, to.shape), formed, placed);
+  }
+
+  /** The numbers of a small tensor, on the host. */
+  async #mapped(
+    { entry, stored, dtype }: PlannedPart,
+    map: (value: number) => number,
+  ): Promise<Float32Array> {
+    const bytes = Buffer.alloc(stored.bytes);
+    await this.#options.checkpoint.read(entry, bytes, stored.start);
+    return toFloat32(dtype, hostArray(dtype, new Uint8Array(bytes).buffer)).map(map);
   }
 
   /** From the weight that another one shares, which is on the device already. */
@@ -175,11 +194,12 @@ class Loader implements Disposable {
     const { stream } = this.#options;
     const dtype = formed.wants(part.dtype);
     let values = stored;
-    if (dtype !== part.dtype) {
+    if (dtype !== stored.dtype) {
       values = Tensor.packed(this.#staging, dtype, stored.shape, at);
       cast(stream, stored, dtype, { out: values });
     }
-    placed.put(stream, { values, first: part.firstRow + first, part });
+    const { transpose, view, expert } = part;
+    placed.put(stream, { values: viewRows(values, transpose, view), first: part.firstRow + first, expert });
   }
 
   #file(name: string): WeightFile {
@@ -191,25 +211,24 @@ class Loader implements Disposable {
   }
 }
 
-/** Of a tensor that is stored transposed all rows, because each of them is spread over all of it. */
+/** All rows at a time where they do not follow each other. */
 function* chunksOf(part: PlannedPart): Generator<Chunk> {
-  const { rows, entry, transpose } = part;
-  const each = transpose ? rows : Math.max(1, Math.floor((stagingBytes * rows) / entry.byteLength));
-  for (let first = 0; first < rows; first += each) yield { part, first, rows: Math.min(each, rows - first) };
-}
-
-/** As it is stored. */
-function shapeOf({ part: { entry, transpose }, rows }: Chunk): readonly number[] {
-  return transpose ? entry.shape : [rows, ...entry.shape.slice(1)];
+  const { rows, stored, transpose, view, map } = part;
+  const isWhole = transpose || view !== undefined || map !== undefined || stored.bytes <= stagingBytes;
+  if (isWhole) return yield { part, first: 0, rows, shape: stored.shape };
+  const each = Math.max(1, Math.floor((stagingBytes * rows) / stored.bytes));
+  for (let first = 0; first < rows; first += each) {
+    const count = Math.min(each, rows - first);
+    yield { part, first, rows: count, shape: [count, ...stored.shape.slice(1)] };
+  }
 }
 
 /** What a weight takes of the staging buffer: rows as they are stored, and converted. */
 function stagingBytesOf({ weight, formed }: Work): number {
   const bytes = weight.parts.flatMap((part) => {
     const [chunk] = chunksOf(part); // none is larger
-    if (!chunk) return [];
     const dtypes = new Set([part.dtype, formed.wants(part.dtype)]);
-    return [[...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, shapeOf(chunk)), 0)];
+    return [[...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, chunk!.shape), 0)];
   });
   return Math.max(0, ...bytes);
 }
@@ -222,7 +241,7 @@ function withSharedParts(weight: PlannedWeight, plan: readonly PlannedWeight[]):
 }
 
 function bytesOf(parts: readonly PlannedPart[]): number {
-  return parts.reduce((sum, { entry }) => sum + entry.byteLength, 0);
+  return parts.reduce((sum, { stored }) => sum + stored.bytes, 0);
 }
 
 /** Dtype of most bytes of the matrices: what the checkpoint is said to be in. */
@@ -233,7 +252,7 @@ export function storedDtype(
   const bytes = { f32: 0, bf16: 0, f16: 0 };
   for (const { slot, parts } of plan) {
     if (forms.get(slot) === "vector") continue;
-    for (const { dtype, entry } of parts) bytes[dtype] += entry.byteLength;
+    for (const { dtype, stored } of parts) bytes[dtype] += stored.bytes;
   }
   return (Object.keys(bytes) as FloatDType[]).reduce((most, dtype) =>
     bytes[dtype] > bytes[most] ? dtype : most,

@@ -22,10 +22,10 @@ import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
 /** Rows [first, first + n) of a weight. */
 export interface Rows {
-  /** [n, K], or [K, n] of a part with transpose, or [n] of a vector; in the dtype that `wants` gives */
+  /** [.., K], rows counted by the outer axes, any strides; of a vector K = 1. In the dtype that `wants` gives. */
   readonly values: Tensor;
   readonly first: number;
-  readonly part: Pick<PlannedPart, "expert" | "transpose">;
+  readonly expert: number;
 }
 
 /** A weight whose memory is planned. */
@@ -87,10 +87,11 @@ function plainRows(
       const whole = tensor!;
       add(weights, whole);
       return {
-        direct: (part) =>
-          part.dtype === dtype ? whole.slice(0, part.firstRow, part.firstRow + part.rows) : undefined,
+        direct: ({ view, map, firstRow, rows, ...part }) =>
+          part.dtype === dtype && !view && !map ? whole.slice(0, firstRow, firstRow + rows) : undefined,
         put(stream, { values, first }) {
-          const out = whole.slice(0, first, first + values.size(0));
+          const rows = values.numel / values.size(-1);
+          const out = whole.slice(0, first, first + rows).reshape(values.shape);
           cast(stream, values, dtype, { out });
         },
       };
@@ -118,8 +119,8 @@ function packedRows(
       const packed = segments.map(({ segment }, i) => new WeightSegment(segment, tensors[i]!));
       const whole = add(weights, packed);
       return {
-        put: (stream, { values, first, part: { transpose, expert } }) =>
-          packRows(stream, whole, { first, matrix: values, transpose, expert }),
+        put: (stream, { values, first, expert }) =>
+          packRows(stream, whole, { first, matrix: values, expert }),
       };
     },
   };

@@ -6,7 +6,15 @@
 import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
 import type { FloatDType } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
-import { checkTable, isPerExpert, isPerLayer, type WeightRow, type WeightTable } from "./weightTable.js";
+import type { RowView } from "./rowView.js";
+import {
+  checkTable,
+  isPerExpert,
+  isPerLayer,
+  rowsOf,
+  type WeightRow,
+  type WeightTable,
+} from "./weightTable.js";
 
 /** One weight of one layer: parts that lie one after another along its rows, in the dtypes in which they are stored. */
 export interface PlannedWeight {
@@ -34,8 +42,14 @@ export interface PlannedPart {
   /** The first of its rows in the weight (of the expert), and how many. */
   readonly firstRow: number;
   readonly rows: number;
+  /** Its bytes of the entry, and their shape: with stacked experts those of one. */
+  readonly stored: { readonly start: number; readonly bytes: number; readonly shape: readonly number[] };
   /** It is stored [in, out]. */
   readonly transpose: boolean;
+  /** Undefined: all rows as they are stored. */
+  readonly view: RowView | undefined;
+  /** Undefined: the numbers as they are. */
+  readonly map: ((value: number) => number) | undefined;
 }
 
 /** Buffers that old exports contain and that no model needs: they can be computed from the config. */
@@ -115,17 +129,17 @@ class Resolver {
   }
 
   #resolve(row: WeightRow, layer: number | undefined): PlannedWeight {
-    const numExperts = isPerExpert(row) ? this.#table.numExperts! : undefined;
-    const names: string[] = [];
+    const numExperts = isPerExpert(row) || row.stacked ? this.#table.numExperts! : undefined;
+    const sources: Source[] = [];
     for (let expert = 0; expert < (numExperts ?? 1); expert++) {
-      for (const pattern of row.from) {
-        names.push(pattern.replaceAll("{layer}", String(layer)).replaceAll("{expert}", String(expert)));
+      for (const [place, pattern] of row.from.entries()) {
+        const name = pattern.replaceAll("{layer}", String(layer)).replaceAll("{expert}", String(expert));
+        sources.push({ name, place, expert, entry: this.#find(name) });
       }
     }
-    const found = names.map((name) => this.#find(name));
-    const isStored = found.some((entry) => entry !== undefined);
+    const isStored = sources.some(({ entry }) => entry !== undefined);
     const isTied = row.tiedTo !== undefined && (row.tiedTo.when === "always" || !isStored);
-    const stored = isTied && !isStored ? [] : this.#verify(row, names, found);
+    const stored = isTied && !isStored ? [] : this.#verify(row, sources);
     return {
       slot: row.slot,
       layer,
@@ -150,33 +164,50 @@ class Resolver {
   }
 
   /** Records what is missing or wrong; returns the parts that are there. */
-  #verify(
-    row: WeightRow,
-    names: readonly string[],
-    found: readonly (TensorEntry | undefined)[],
-  ): PlannedPart[] {
+  #verify(row: WeightRow, sources: readonly Source[]): PlannedPart[] {
     const parts: PlannedPart[] = [];
-    found.forEach((entry, i) => {
+    for (const { name, place, expert, entry } of sources) {
+      const isKnown = row.stacked && expert > 0; // the tensor of the first expert
       if (entry === undefined) {
-        this.#missing.push(names[i]!);
-        return;
+        if (!isKnown) this.#missing.push(name);
+        continue;
       }
-      const place = i % row.from.length;
-      const problem = dtypeProblem(entry, found[place] ?? entry) ?? shapeProblem(entry, row.shapes[place]!);
-      if (problem !== undefined) this.#wrong.push({ entry, problem });
+      const problem =
+        dtypeProblem(entry, sources[place]!.entry ?? entry) ?? this.#shapeProblem(row, place, entry);
+      if (problem !== undefined && !isKnown) this.#wrong.push({ entry, problem });
+      const bytes = entry.byteLength / (row.stacked ? this.#table.numExperts! : 1);
       parts.push({
         entry,
         // Any other dtype was recorded as a problem, and the plan is then thrown away.
         dtype: entry.dtype as FloatDType,
         module: moduleOf(entry.name),
-        expert: Math.floor(i / row.from.length),
-        firstRow: row.shapes.slice(0, place).reduce((sum, shape) => sum + rowsOf(row, shape), 0),
-        rows: rowsOf(row, row.shapes[place]!),
+        expert,
+        firstRow: row.from.slice(0, place).reduce((sum, _, i) => sum + rowsOf(row, i), 0),
+        rows: rowsOf(row, place),
+        stored: { start: row.stacked ? expert * bytes : 0, bytes, shape: row.shapes[place]! },
         transpose: row.transpose ?? false,
+        view: row.rowViews?.[place],
+        map: row.map,
       });
-    });
+    }
     return parts;
   }
+
+  #shapeProblem(row: WeightRow, place: number, entry: TensorEntry): string | undefined {
+    const shape = [...(row.stacked ? [this.#table.numExperts!] : []), ...row.shapes[place]!];
+    const isEqual = entry.shape.length === shape.length && shape.every((size, i) => size === entry.shape[i]);
+    return isEqual ? undefined : `shape: expected [${shape.join(", ")}], got [${entry.shape.join(", ")}]`;
+  }
+}
+
+/** A tensor that a weight is made of. */
+interface Source {
+  readonly name: string;
+  /** Its index in `from`. */
+  readonly place: number;
+  readonly expert: number;
+  /** Undefined: not in the checkpoint. */
+  readonly entry: TensorEntry | undefined;
 }
 
 /** @param first the same part of the first expert: a stack of experts has one format */
@@ -187,25 +218,16 @@ function dtypeProblem(entry: TensorEntry, first: TensorEntry): string | undefine
   return `dtype: expected ${first.dtype} as in ${first.name}, got ${entry.dtype}`;
 }
 
-function shapeProblem(entry: TensorEntry, shape: readonly number[]): string | undefined {
-  const isEqual = entry.shape.length === shape.length && shape.every((size, i) => size === entry.shape[i]);
-  return isEqual ? undefined : `shape: expected [${shape.join(", ")}], got [${entry.shape.join(", ")}]`;
-}
-
-function rowsOf({ transpose }: WeightRow, shape: readonly number[]): number {
-  return shape[transpose ? 1 : 0]!;
-}
-
 function deviceShape(row: WeightRow, numExperts: number | undefined): number[] {
-  const rows = row.shapes.reduce((sum, shape) => sum + rowsOf(row, shape), 0);
+  const rows = row.from.reduce((sum, _, i) => sum + rowsOf(row, i), 0);
   const shape = [rows, ...(row.transpose ? row.shapes[0]!.slice(0, 1) : row.shapes[0]!.slice(1))];
   return numExperts === undefined ? shape : [numExperts, ...shape];
 }
 
 /** "q_proj" of "model.layers.0.self_attn.q_proj.weight" */
 function moduleOf(name: string): string {
-  const steps = name.split(".");
-  return steps.at(-2) ?? name;
+  const steps = name.replace(/\.(weight|bias)$/, "").split(".");
+  return steps.at(-1)!;
 }
 
 function summarise(kind: string, items: readonly string[]): string[] {

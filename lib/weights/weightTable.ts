@@ -2,6 +2,7 @@
  * The weights of a model as data: what each is called in a checkpoint, in which shapes it is stored, and what becomes of it.
  */
 import { ArgumentRangeError } from "../errors.js";
+import { type RowView, viewedRows, viewProblem } from "./rowView.js";
 
 /**
  * One weight of a model, in every layer if its names contain `{layer}`.
@@ -22,10 +23,16 @@ export interface WeightRow {
    * and stacked: gate and up of [F, D] become [E, 2F, D].
    */
   readonly from: readonly string[];
-  /** Shape of each of `from` as the checkpoint stores it. */
+  /** Shape of each of `from` as the checkpoint stores it; of one expert. Several slots may take rows of the same tensor. */
   readonly shapes: readonly (readonly number[])[];
   /** The checkpoint stores [in, out] (Conv1D of GPT-2), the device wants [out, in]. Matrices only. */
   readonly transpose?: boolean;
+  /** Each tensor of `from` holds the matrices of all experts: [E, ...shape]. Not with `{expert}`. */
+  readonly stacked?: true;
+  /** For each of `from`: which of its rows are these, and in which order; undefined: all, as they are. */
+  readonly rowViews?: readonly (RowView | undefined)[];
+  /** Vectors only: what each number becomes, in float64, before it is f32: 1 + w, -exp(A_log). */
+  readonly map?: (value: number) => number;
   /** Layers that have this weight; all if left out. Only with `{layer}`. */
   readonly onlyLayers?: readonly number[];
   /**
@@ -38,7 +45,7 @@ export interface WeightRow {
 export interface WeightTable {
   readonly rows: readonly WeightRow[];
   readonly numLayers: number;
-  /** Required if a name contains `{expert}`. */
+  /** Required if a name contains `{expert}`, and for stacked weights. */
   readonly numExperts?: number;
   /** A name that starts with `from` may start with `to` instead: `{ from: "transformer.", to: "" }`. */
   readonly prefixAlternatives?: readonly { readonly from: string; readonly to: string }[];
@@ -52,6 +59,17 @@ export function isPerLayer(row: WeightRow): boolean {
 
 export function isPerExpert(row: WeightRow): boolean {
   return row.from.some((name) => name.includes("{expert}"));
+}
+
+/** Rows of the i-th tensor of `from`, as stored; of one expert. */
+function storedRows({ transpose, shapes }: WeightRow, i: number): number {
+  return shapes[i]![transpose ? 1 : 0]!;
+}
+
+/** Rows of the weight that the i-th tensor of `from` gives; of one expert. */
+export function rowsOf(row: WeightRow, i: number): number {
+  const view = row.rowViews?.[i];
+  return view ? viewedRows(view) : storedRows(row, i);
 }
 
 /** Mistakes of a model file, not of a checkpoint. */
@@ -70,8 +88,9 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
       (mark) => new Set(from.map((name) => name.includes(mark))).size > 1,
     );
     if (isMixed) throw fail("{layer} and {expert} must be in all names or in none");
-    if (isPerExpert(row) && !(numExperts! >= 1))
-      throw fail("names contain {expert}, but numExperts is not set");
+    if ((isPerExpert(row) || row.stacked) && !(numExperts! >= 1))
+      throw fail("names contain {expert} or are stacked, but numExperts is not set");
+    if (isPerExpert(row) && row.stacked) throw fail("stacked with {expert}");
     if (onlyLayers !== undefined && !isPerLayer(row)) throw fail("onlyLayers without {layer}");
     if (row.transpose && shapes.some((shape) => shape.length !== 2)) throw fail("transpose of a non-matrix");
     const rest = (shape: readonly number[]): string =>
@@ -79,6 +98,14 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
     if (shapes.some((shape) => shape.length === 0 || rest(shape) !== rest(firstShape))) {
       throw fail("shapes differ beyond axis 0");
     }
+    if (row.map && shapes.some((shape) => shape.length !== 1)) throw fail("map of more than a vector");
+    const views = row.rowViews ?? from.map(() => undefined);
+    if (views.length !== from.length)
+      throw fail(`rowViews: expected one for each of the ${from.length} names, got ${views.length}`);
+    views.forEach((view, i) => {
+      const problem = view && viewProblem(view, storedRows(row, i));
+      if (problem !== undefined) throw fail(`rowViews: ${problem}`);
+    });
     if (tiedTo !== undefined && (!slots.has(tiedTo.slot) || tiedTo.slot === row.slot || isPerLayer(row))) {
       throw fail(`tiedTo: expected another slot of the table outside the layers, got ${tiedTo.slot}`);
     }

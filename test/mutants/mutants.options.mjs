@@ -219,6 +219,14 @@ export const optionMutants = [
     cases: "simt transposed",
   },
   {
+    name: "pack-axes",
+    bug: "packLinear: rows by the last of their axes alone",
+    file: "native/ops/pack_linear/pack_linear.cu",
+    edits: [["offset_of(p.weight, place_of(p.weight_shape, row)) + k", "row * p.weight.strides[2] + k"]],
+    table: "test/ops/linearWeight.test.ts",
+    cases: "rows that are axes",
+  },
+  {
     name: "pack-others",
     bug: "packLinear: zeros over the rows of other parts",
     file: "native/ops/pack_linear/pack_linear.cu",

@@ -3,6 +3,7 @@
  * segment and one launch, and products over several segments are those of the segments by themselves.
  */
 import { expect, test } from "vitest";
+import { Tensor } from "../../lib/device/tensor.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear } from "../../lib/ops/linear.js";
 import {
@@ -51,10 +52,11 @@ describeOp<PartsCase>(
     const { stream } = context;
     const values = new Random(N).normal(N * K, { dtype });
     const matrix = (first: number, end: number) => {
-      const rows = values.subarray(first * K, end * K);
-      if (!transpose) return context.tensor(dtype, [end - first, K], rows);
-      const turned = rows.map((_, i) => rows[(i % (end - first)) * K + Math.floor(i / (end - first))]!);
-      return context.tensor(dtype, [K, end - first], turned);
+      const [n, rows] = [end - first, values.subarray(first * K, end * K)];
+      if (!transpose) return context.tensor(dtype, [n, K], rows);
+      const turned = rows.map((_, i) => rows[(i % n) * K + Math.floor(i / n)]!);
+      const { memory, byteOffset } = context.tensor(dtype, [K, n], turned);
+      return Tensor.strided(memory, dtype, [n, K], [1, n], byteOffset);
     };
     const packed = (borders: readonly number[]) => {
       const shape = { experts: 2, inputs: K, swiglu };
@@ -62,7 +64,7 @@ describeOp<PartsCase>(
       const group = new GroupedWeight(shape, segments);
       for (const first of borders) {
         const end = Math.min(N, ...borders.filter((other) => other > first));
-        packRows(stream, group, { first, matrix: matrix(first, end), transpose, expert: 1 });
+        packRows(stream, group, { first, matrix: matrix(first, end), expert: 1 });
       }
       return group;
     };
@@ -70,6 +72,40 @@ describeOp<PartsCase>(
     const [expected, actual] = [whole, inParts].map(({ segments }) => segments[0]!.expert(1).data);
     expectSame(await context.read(actual!), await context.read(expected!), { shape: actual!.shape });
     for (const weight of [whole, inParts]) weight.dispose();
+  },
+);
+
+describeOp<OpCase & { readonly dtype: FloatDType; readonly K: number; readonly transpose?: boolean }>(
+  "packRows: rows that are axes, in any order",
+  [
+    { name: "whole vectors", dtype: "bf16", K: 64 },
+    { name: "single numbers", dtype: "f32", K: 7 },
+    { name: "k apart", dtype: "bf16", K: 33, transpose: true },
+  ],
+  async (context, { dtype, K, transpose = false }) => {
+    const { stream } = context;
+    const [H, D] = [3, 10]; // rows [H, D, 2], packed as [H, 2, D]
+    const N = H * D * 2;
+    const values = new Random(K).normal(N * K, { dtype });
+    const stored = values.map((_, i) => (transpose ? values[(i % N) * K + Math.floor(i / N)]! : values[i]!));
+    const { memory, byteOffset } = context.tensor(dtype, transpose ? [K, N] : [N, K], stored);
+    const [row, k] = transpose ? [1, N] : [K, 1];
+    const strides = [2 * D * row, row, 2 * row, k];
+    const matrix = Tensor.strided(memory, dtype, [H, 2, D, K], strides, byteOffset);
+    const shape = { experts: 1, inputs: K, swiglu: false };
+    const packed = new LinearWeight(K, emptySegments(stream.device, shape, [part("weight", N + 5, dtype)]));
+    packRows(stream, packed, { first: 0, matrix: context.tensor(dtype, [5, K], values.subarray(0, 5 * K)) });
+    packRows(stream, packed, { first: 5, matrix });
+
+    const rows = Array.from({ length: N }, (_, i) => {
+      const [h, half, d] = [Math.floor(i / (2 * D)), Math.floor(i / D) % 2, i % D];
+      return h * 2 * D + 2 * d + half;
+    });
+    const ordered = [0, 1, 2, 3, 4, ...rows].flatMap((n) => [...values.subarray(n * K, (n + 1) * K)]);
+    const expected = packLinear(stream, context.tensor(dtype, [N + 5, K], Float64Array.from(ordered)));
+    const [actual, wanted] = [packed, expected].map(({ segments }) => segments[0]!.data);
+    expectSame(await context.read(actual!), await context.read(wanted!), { shape: actual!.shape });
+    for (const weight of [packed, expected]) weight.dispose();
   },
 );
 

@@ -1,6 +1,7 @@
 /** Contract: packLinear brings a weight into its device's layout, zeros where there is no element. */
 import { expect } from "vitest";
 import { native } from "../../lib/device/native.js";
+import { Tensor } from "../../lib/device/tensor.js";
 import type { WeightSegment } from "../../lib/ops/linearWeight.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { packLinear as reference } from "../reference/packLinear.js";
@@ -82,8 +83,9 @@ describeOp<OpCase & { readonly F: number; readonly K: number; readonly transpose
     const [segment] = group.segments as [WeightSegment];
     for (const [e, values] of experts.entries()) {
       if (transpose) {
-        const weight = context.tensor("bf16", [K, N], turned(values, N, K));
-        context.stream.run(native.ops.packLinear, weight, segment.expert(e), 0, true);
+        const { memory, byteOffset } = context.tensor("bf16", [K, N], turned(values, N, K));
+        const weight = Tensor.strided(memory, "bf16", [N, K], [1, N], byteOffset);
+        context.stream.run(native.ops.packLinear, weight, segment.expert(e), 0);
       } else {
         packExpert(context.stream, group, e, context.tensor("bf16", [N, K], values));
       }

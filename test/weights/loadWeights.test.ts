@@ -13,12 +13,14 @@ import type { Stream } from "../../lib/device/stream.js";
 import type { Memory, Tensor } from "../../lib/device/tensor.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import { cast } from "../../lib/ops/cast.js";
-import { packLinear } from "../../lib/ops/packLinear.js";
+import { GroupedWeight, type LinearWeight } from "../../lib/ops/linearWeight.js";
+import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { type LoadProgress, loadWeights } from "../../lib/weights/loadWeights.js";
 import type { ModelWeightRow, ModelWeights } from "../../lib/weights/modelWeights.js";
 import { resolveWeights } from "../../lib/weights/weightMap.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
+import { Random } from "../support/random.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
 import { runModel } from "../support/runModel.js";
 import { encodeSafetensors, type TensorToWrite } from "../support/safetensors.js";
@@ -54,7 +56,7 @@ async function memoryOf<T>(body: () => Promise<T>): Promise<{ result: T; peak: n
 
 interface Stored {
   readonly dtype: FloatDType;
-  readonly shape: readonly [number, number];
+  readonly shape: readonly number[];
   readonly values: Uint16Array | Float32Array;
 }
 
@@ -72,7 +74,7 @@ async function load(
   });
   await writeFile(path.join(folder, "model.safetensors"), encodeSafetensors(Object.fromEntries(encoded)));
   await using checkpoint = await openCheckpoint(folder);
-  const plan = resolveWeights({ rows, numLayers: 0 }, checkpoint);
+  const plan = resolveWeights({ rows, numLayers: 0, numExperts: 3 }, checkpoint);
   const forms = new Map(rows.map(({ slot, form }) => [slot, form]));
   return await loadWeights(plan, forms, { checkpoint, stream, dtype, onProgress });
 }
@@ -181,5 +183,129 @@ describe("parts of several dtypes", () => {
     const V = 37;
     expect(compareLogits(both.logits, plain.logits, V).relative).toBeLessThan(1e-6);
     expect(compareLogits(both.logits, Float32Array.from(both.expected), V).relative).toBeLessThan(1e-5);
+  });
+});
+
+describe("rows of a table", () => {
+  const random = new Random(8);
+  const stored = (shape: readonly number[]): Stored & { readonly values: Float32Array } => {
+    const count = shape.reduce((product, size) => product * size, 1);
+    return { dtype: "f32", shape, values: Float32Array.from(random.normal(count)) };
+  };
+
+  /** The weight of a slot is that of these rows, each [K]. */
+  async function expectRows(
+    weight: LinearWeight | GroupedWeight,
+    experts: readonly (readonly Float32Array[])[],
+  ) {
+    const shape = {
+      experts: experts.length,
+      inputs: weight.inputs,
+      outputs: weight.outputs,
+      dtype: "f32",
+    } as const;
+    const swiglu = weight instanceof GroupedWeight && weight.swiglu;
+    const expected = emptyGroupedWeight(stream, { ...shape, swiglu });
+    for (const [e, rows] of experts.entries()) {
+      const values = Float32Array.from(rows.flatMap((row) => [...row]));
+      packExpert(stream, expected, e, stream.fromArray("f32", [rows.length, weight.inputs], values));
+    }
+    const [actual, wanted] = [weight, expected].map(({ segments }) => segments[0]!.data);
+    expect((await bytesOf(actual!)).equals(await bytesOf(wanted!))).toBe(true);
+    expected.dispose();
+  }
+  const rowsOf = (values: Float32Array, K: number): Float32Array[] =>
+    Array.from({ length: values.length / K }, (_, n) => values.subarray(n * K, (n + 1) * K));
+  const columnsOf = (values: Float32Array, N: number): Float32Array[] =>
+    Array.from({ length: N }, (_, n) => values.filter((_, i) => i % N === n));
+
+  it.each([{ transpose: false }, { transpose: true }])(
+    "experts that are stacked in one tensor, gate and up in turns (transpose: $transpose)",
+    async ({ transpose }) => {
+      const [E, F, K] = [3, 5, 6];
+      const tensor = stored(transpose ? [E, K, 2 * F] : [E, 2 * F, K]);
+      const rows: ModelWeightRow[] = [
+        {
+          ...{
+            slot: "gateUp",
+            form: "gatedExperts",
+            from: ["experts.gate_up_proj"],
+            stacked: true,
+            transpose,
+          },
+          shapes: [transpose ? [K, 2 * F] : [2 * F, K]],
+          rowViews: [{ axes: [F, 2], order: [1, 0] }],
+        },
+      ];
+      const weights = await load(rows, { "experts.gate_up_proj": tensor }, "f32");
+      const group = weights.experts("gateUp");
+      expect(group).toMatchObject({ experts: E, outputs: 2 * F, inputs: K, isFused: true });
+      expect(group.segments[0]!.name).toBe("gate_up_proj");
+      const experts = rowsOf(tensor.values, 2 * F * K).map((values) => {
+        const all = transpose ? columnsOf(values, 2 * F) : rowsOf(values, K);
+        return [...all.filter((_, n) => n % 2 === 0), ...all.filter((_, n) => n % 2 === 1)];
+      });
+      await expectRows(group, experts);
+      weights.dispose();
+    },
+  );
+
+  it("heads whose halves are stored in turns, beside rows as they are", async () => {
+    const [H, D, K] = [2, 6, 9]; // llama in GGUF: pairs side by side
+    const [q, v] = [stored([H * D, K]), stored([4, K])];
+    const rows: ModelWeightRow[] = [
+      {
+        ...{ slot: "qv", form: "linear", from: ["q.weight", "v.weight"], shapes: [q.shape, v.shape] },
+        rowViews: [{ axes: [H, D / 2, 2], order: [0, 2, 1] }, undefined],
+      },
+    ];
+    const weights = await load(rows, { "q.weight": q, "v.weight": v }, "f32");
+    const all = rowsOf(q.values, K);
+    const order = [0, 2, 4, 1, 3, 5];
+    const heads = [0, 1].flatMap((h) => order.map((n) => all[h * D + n]!));
+    await expectRows(weights.linear("qv"), [[...heads, ...rowsOf(v.values, K)]]);
+    expect(weights.linear("qv").segments.map(({ name }) => name)).toEqual(["q+v"]);
+    weights.dispose();
+  });
+
+  it("one tensor whose rows go into two slots, as a matrix and as experts", async () => {
+    const [H, nope, wide, R] = [3, 4, 2, 5]; // MLA: kv_b has keys and values of each head
+    const tensor = stored([H * (nope + wide), R]);
+    const slot = (name: string, start: number, end: number): ModelWeightRow => ({
+      ...{ slot: name, form: "linear", from: ["kv_b_proj.weight"], shapes: [tensor.shape] },
+      rowViews: [{ axes: [H, nope + wide], take: { axis: 1, start, end } }],
+    });
+    const both = [slot("keys", 0, nope), slot("values", nope, nope + wide)];
+    const weights = await load(both, { "kv_b_proj.weight": tensor }, "f32");
+    const all = rowsOf(tensor.values, R);
+    const isKey = (n: number) => n % (nope + wide) < nope;
+    await expectRows(weights.linear("keys"), [all.filter((_, n) => isKey(n))]);
+    await expectRows(weights.linear("values"), [all.filter((_, n) => !isKey(n))]);
+    weights.dispose();
+  });
+
+  it("vectors: mapped, in another order, of several dtypes", async () => {
+    const [a, b] = [stored([6]), stored([4])];
+    const half = Uint16Array.of(0x3f80, 0xc000, 0x4040, 0xbf80); // 1, -2, 3, -1 in bf16
+    const rows: ModelWeightRow[] = [
+      { slot: "mapped", form: "vector", from: ["A_log"], shapes: [[6]], map: (x) => -Math.exp(x) },
+      {
+        ...{ slot: "order", form: "vector", from: ["A_log", "b", "c"], shapes: [[6], [4], [4]] },
+        rowViews: [
+          { axes: [3, 2], order: [1, 0] },
+          { axes: [2, 2], take: { axis: 0, start: 1, end: 2 } },
+          undefined,
+        ],
+      },
+      { slot: "shifted", form: "vector", from: ["c"], shapes: [[4]], map: (x) => 1 + x },
+    ];
+    const tensors = { A_log: a, b, c: { dtype: "bf16", shape: [4], values: half } } as const;
+    const weights = await load(rows, tensors, "f32");
+    const read = async (slot: string) => [...((await weights.vector(slot).read(stream)) as Float32Array)];
+    expect(await read("mapped")).toEqual([...a.values.map((x) => -Math.exp(x))]);
+    expect(await read("shifted")).toEqual([2, -1, 4, 0]);
+    const inOrder = [0, 2, 4, 1, 3, 5].map((i) => a.values[i]!);
+    expect(await read("order")).toEqual([...inOrder, b.values[2], b.values[3], 1, -2, 3, -1]);
+    weights.dispose();
   });
 });

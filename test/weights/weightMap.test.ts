@@ -197,6 +197,16 @@ describe("problems of the checkpoint", () => {
     ).toMatch(message);
   });
 
+  test("stacked experts: named once, with the shape of all", () => {
+    const rows: WeightRow[] = [{ ...row("down", "down.weight", [2, 4]), stacked: true }];
+    const stacked = { rows, numLayers: 0, numExperts: 3 };
+    expect(errorOf(stacked, {}).message).toMatch(/: 1 missing: down.weight$/);
+    expect(errorOf(stacked, { "down.weight": [2, 4] }).message).toMatch(
+      /: 1 wrong: down.weight \(shape: expected \[3, 2, 4\], got \[2, 4\]\)$/,
+    );
+    expect(resolveWeights(stacked, fake({ "down.weight": [3, 2, 4] }))).toMatchObject([{ shape: [3, 2, 4] }]);
+  });
+
   test("experts with two dtypes", () => {
     const rows = [row("down", "{expert}.down.weight", [2, 4])];
     const stored = { "0.down.weight": [2, 4], "1.down.weight#f32": [2, 4] };
@@ -240,6 +250,33 @@ describe("mistakes of a table", () => {
       "transposed vector",
       { rows: [{ ...embed, shapes: [[8]], transpose: true }] },
       /transpose of a non-matrix/,
+    ],
+    ["stacked, without their number", { rows: [{ ...embed, stacked: true }] }, /numExperts is not set/],
+    [
+      "stacked, and by names",
+      { rows: [{ ...row("e", "e.{expert}", [1]), stacked: true }], numExperts: 2 },
+      /stacked with/,
+    ],
+    ["a matrix with map", { rows: [{ ...embed, map: (x) => x }] }, /map of more than a vector/],
+    [
+      "too many views",
+      { rows: [{ ...embed, rowViews: [undefined, undefined] }] },
+      /expected one for each of the 1 names, got 2/,
+    ],
+    [
+      "axes that are not the rows",
+      { rows: [{ ...embed, rowViews: [{ axes: [3, 2] }] }] },
+      /whose product is 8, got \[3, 2\]/,
+    ],
+    [
+      "an axis twice",
+      { rows: [{ ...embed, rowViews: [{ axes: [4, 2], order: [1, 1] }] }] },
+      /each axis once/,
+    ],
+    [
+      "indices outside",
+      { rows: [{ ...embed, rowViews: [{ axes: [4, 2], take: { axis: 1, start: 1, end: 3 } }] }] },
+      /take: outside its axis/,
     ],
     ["onlyLayers outside layers", { rows: [{ ...embed, onlyLayers: [0] }] }, /onlyLayers without/],
     ["tied to nothing", { rows: [head] }, /tiedTo: expected another slot/],

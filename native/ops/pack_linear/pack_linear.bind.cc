@@ -8,7 +8,6 @@ void bind_pack_linear(Arguments& args) {
   p.weight = args.tensor();
   p.out = args.weight();
   p.first_row = args.i32();
-  p.transpose = args.flag();
   args.submit<OpId::pack_linear>(p);
 }
 

@@ -4,8 +4,12 @@ namespace warploop {
 
 void check(const PackLinearParams& p, Check& c) {
   Sym n{"n"}, K{"K", p.out.inputs, "out", 1};
-  c.tensor("weight", p.weight).dtype(kFloats).rows();
-  p.transpose ? c.shape({K, n}) : c.shape({n, K});
+  c.tensor("weight", p.weight).dtype(kFloats);
+  if (p.weight.rank <= 2) {
+    c.shape({n, K});
+  } else {
+    c.that(p.inputs() == p.out.inputs, "weight", "rows as long as those of out", p.inputs());
+  }
   check_weight("out", p.out, c);
   c.same_dtype(p.weight, "weight");
   c.that(p.out.data.size(0) == 1, "out", "one matrix", p.out.data.size(0));

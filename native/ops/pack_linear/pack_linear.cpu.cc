@@ -11,19 +11,28 @@ namespace warploop::cpu::WARPLOOP_ISA {
 
 namespace {
 
+/// The row-th of the rows that the outer axes count.
+template <class Bits>
+const Bits* row_of(const TensorView& weight, int64_t row) {
+  int64_t offset = 0;
+  for (int axis = weight.rank - 2; axis >= 0; axis--) {
+    offset += row % weight.sizes[axis] * weight.strides[axis];
+    row /= weight.sizes[axis];
+  }
+  return weight.as<Bits>() + offset;
+}
+
 /// One panel. Where all of it is written, 16 rows are read side by side, so that it is written front to back.
 template <class Bits, int U>
 void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
   constexpr int64_t kRows = Dense::kPanelRows;
-  const int64_t K = p.inputs();
-  const int64_t row_stride = p.weight.stride(p.transpose ? 1 : 0),
-                k_stride = p.weight.stride(p.transpose ? 0 : 1);
+  const int64_t K = p.inputs(), k_stride = p.weight.stride(-1);
   const Bits* rows[kRows];  // null: zeros
   int64_t sources[kRows];
   bool is_whole = true;
   for (int64_t i = 0; i < kRows; i++) {
     sources[i] = source_row(p, panel * kRows + i);
-    rows[i] = sources[i] < 0 ? nullptr : p.weight.as<Bits>() + sources[i] * row_stride;
+    rows[i] = sources[i] < 0 ? nullptr : row_of<Bits>(p.weight, sources[i]);
     is_whole = is_whole && sources[i] != kOthers;
   }
   if (is_whole) {

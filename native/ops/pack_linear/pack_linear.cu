@@ -1,6 +1,6 @@
 // What:      plain rows in panel order (formats/dense.h): the rows of weight at their places, zeros where the
 //            whole matrix has no such row or k, and nothing where a row belongs to another part
-// Steps:     not transposed: copy vectors of up to 16 bytes.  transposed: squares turn in shared memory
+// Steps:     rows contiguous in k: copy vectors of up to 16 bytes.  others: squares turn in shared memory
 // Mapping:   copy: a thread takes four vectors (device/vectors.cuh).  turn: block = a square of 32 x 32
 // Cost:      every byte read and written once, at load only
 // Limits:    moves bits: one instance per element size
@@ -16,6 +16,7 @@ namespace {
 struct PackWork {
   PackLinearParams params;
   Rows weight, out;
+  RowShape weight_shape;
   VectorGrid grid;     // of out, from the first panel on that gets rows
   int64_t packed_row;  // the first of these panels
   int64_t K;
@@ -33,7 +34,8 @@ __global__ void __launch_bounds__(kVectorThreads) copy_rows(const __grid_constan
         const int64_t k = vector * kVector, row = source_row(p.params, p.packed_row + place.outer[2]);
         out_offsets[i] = row == kOthers ? -1 : offset_of(p.out, place) + k;
         vectors[i] = {0, 0, 0, 0};
-        if (row >= 0 && k < p.K) vectors[i] = load_vector<kVector>(p.weight, row * p.weight.strides[2] + k);
+        if (row >= 0 && k < p.K)
+          vectors[i] = load_vector<kVector>(p.weight, offset_of(p.weight, place_of(p.weight_shape, row)) + k);
       },
       [&](int i) {
         if (out_offsets[i] >= 0) store_vector<kVector>(p.out, out_offsets[i], vectors[i]);
@@ -53,14 +55,16 @@ __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant_
   const int64_t across = (p.grid.shape.width + kSquare - 1) / kSquare;
   const int64_t first_row = blockIdx.x / across * kSquare, first_k = blockIdx.x % across * kSquare;
   const int x = static_cast<int>(threadIdx.x) % kSquare, y = static_cast<int>(threadIdx.x) / kSquare;
-  const auto* weight = reinterpret_cast<const Bits*>(p.weight.data);
   auto* out = reinterpret_cast<Bits*>(p.out.data);
   const int64_t row =
       first_row + x < p.grid.shape.rows() ? source_row(p.params, p.packed_row + first_row + x) : kOthers;
+  const auto* weight = reinterpret_cast<const Bits*>(p.weight.data);
+  if (row >= 0) weight += offset_of(p.weight, place_of(p.weight_shape, row));
+  const int64_t k_stride = p.params.weight.strides[p.params.weight.rank - 1];
 #pragma unroll
   for (int i = y; i < kSquare; i += kTurnThreads / kSquare) {
     const int64_t k = first_k + i;
-    plan.square[i][x] = row >= 0 && k < p.K ? weight[k * p.weight.strides[2] + row] : Bits{0};
+    plan.square[i][x] = row >= 0 && k < p.K ? weight[k * k_stride] : Bits{0};
   }
   sync_block();
 #pragma unroll
@@ -88,8 +92,8 @@ void pack_linear(const PackLinearParams& p, CudaContext& context) {
   out.strides[2] = out.strides[3] = 0;
   const int64_t packed_row = range.first * Dense::kPanelRows;
   out.data = out.as<std::byte>() + bytes_of(out.dtype, static_cast<size_t>(packed_row * out.sizes[1]));
-  PackWork work{p, rows_of(p.weight), rows_of(out), {}, packed_row, p.inputs()};
-  if (p.transpose) {
+  PackWork work{p, rows_of(p.weight), rows_of(out), shape_of(p.weight), {}, packed_row, p.inputs()};
+  if (p.weight.stride(-1) != 1 && work.K > 1) {
     work.grid = vector_grid(shape_of(out), 1);
     const int64_t squares = (out.sizes[0] + kSquare - 1) / kSquare * ((out.sizes[1] + kSquare - 1) / kSquare);
     const dim3 grid(static_cast<unsigned>(squares));

@@ -7,13 +7,16 @@
 namespace warploop {
 
 struct PackLinearParams {
-  TensorView weight;  // [n, K], or [K, n] with transpose; f32 | bf16 | f16, rows strided
+  TensorView weight;  // [n, K], or [a, b, K] or [a, b, c, K] with n = a b c; any strides; f32 | bf16 | f16
   WeightView out;     // one matrix [N, K], dtype of weight
   int32_t first_row;  // weight is rows [first_row, first_row + n) of the matrix
-  bool transpose;     // weight is [K, n] (GPT-2's Conv1D)
 
-  constexpr int64_t rows() const { return weight.size(transpose ? 1 : 0); }
-  constexpr int64_t inputs() const { return weight.size(transpose ? 0 : 1); }
+  constexpr int64_t inputs() const { return weight.size(-1); }
+  constexpr int64_t rows() const {
+    int64_t n = 1;
+    for (int axis = 0; axis + 1 < weight.rank; axis++) n *= weight.sizes[axis];
+    return n;
+  }
 };
 
 /// What a packed row gets: a row of `weight`, or zeros, or nothing because it belongs to another part.
