@@ -44,7 +44,9 @@ export interface NativeOps {
     [y: "tensor", inverse: "tensor", weights: "tensor", residual: "tensor or null", out: "tensor"]
   >;
   readonly argmax: NativeOp<[logits: "tensor", out: "tensor", status: "tensor or null"]>;
-  readonly embedding: NativeOp<[ids: "tensor", table: "tensor", out: "tensor"]>;
+  readonly embedding: NativeOp<
+    [ids: "tensor", table: "tensor or null", weight: "weight or null", out: "tensor"]
+  >;
   readonly siluMul: NativeOp<[x: "tensor", out: "tensor"]>;
   readonly add: NativeOp<[a: "tensor", b: "tensor", out: "tensor"]>;
   readonly cast: NativeOp<[x: "tensor", out: "tensor", dtype: "number"]>;

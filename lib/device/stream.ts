@@ -22,6 +22,7 @@ type Encoded = Pick<Tensor, "device" | "encode">;
 interface ArgumentTypes {
   readonly tensor: Tensor;
   readonly weight: Encoded;
+  readonly "weight or null": Encoded | null;
   readonly "tensor or null": Tensor | null;
   readonly number: number;
   readonly flag: boolean;

@@ -111,7 +111,7 @@ function weightRows(config: Gpt2Config): ModelWeightRow[] {
   });
   const tied = config.tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
   return [
-    { slot: "embedding", form: "table", from: ["transformer.wte.weight"], shapes: [[V, D]] },
+    { slot: "embedding", form: "embedding", from: ["transformer.wte.weight"], shapes: [[V, D]] },
     { slot: "positions", form: "table", from: ["transformer.wpe.weight"], shapes: [[L, D]] },
     { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...tied },
     vector("finalNorm", "transformer.ln_f.weight", D),
@@ -161,7 +161,7 @@ function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContex
     return [preNorm(norm("attentionNorm", layer), attention), preNorm(norm("mlpNorm", layer), mlp)];
   });
   return decoder({
-    embedding: weights.table("embedding"),
+    embedding: weights.embedding("embedding"),
     positions: weights.table("positions"),
     layers,
     finalNorm: norm("finalNorm"),

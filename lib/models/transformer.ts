@@ -161,7 +161,7 @@ const prefixAlternatives = [
 function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: TransformerConfig): ModelWeightRow[] {
   const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
   return [
-    { slot: "embedding", form: "table", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
+    { slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
     { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...tied },
     { slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]] },
   ];
@@ -223,7 +223,7 @@ async function build(
     ];
   });
   return decoder({
-    embedding: weights.table("embedding"),
+    embedding: weights.embedding("embedding"),
     layers,
     finalNorm: norm("finalNorm"),
     head: weights.linear("head"),

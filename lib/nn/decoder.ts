@@ -5,7 +5,7 @@
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { add } from "../ops/add.js";
-import { embedding } from "../ops/embedding.js";
+import { embedding, type EmbeddingTable } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import type { NormBlock } from "./norm.js";
@@ -18,7 +18,7 @@ export type Layer = readonly Part[];
 
 export interface DecoderParts {
   /** [V, D] */
-  readonly embedding: Tensor;
+  readonly embedding: EmbeddingTable;
   /** [Lmax, D], added to the embedding of each token; for models with learned positions */
   readonly positions?: Tensor | undefined;
   readonly layers: readonly Layer[];

@@ -21,6 +21,7 @@ type Form =
   | "tensor"
   | "nullable"
   | "tensors"
+  | "table"
   | "number"
   | "integer"
   | "flag"
@@ -60,6 +61,7 @@ export const tensorOrTensors = kind<Tensor | Readonly<Record<string, Tensor>>>(
   "tensors",
   "a Tensor, or an object of them by name",
 );
+export const tensorOrWeight = kind<Tensor | LinearWeight>("table", "a Tensor, or a weight from packLinear");
 export const number = kind<number>("number", "a number");
 export const flag = kind<boolean>("flag", "true or false");
 /** For what another op can be asked to leave out and this one always does. */
@@ -92,6 +94,8 @@ export function accepts(of: Kind, value: unknown): boolean {
       return value === null || Tensor.isOpen(value);
     case "tensors":
       return Tensor.isOpen(value) || isRecordOfTensors(value);
+    case "table":
+      return Tensor.isOpen(value) || isMatrix(value);
     case "number":
       return typeof value === "number";
     case "integer":
@@ -101,7 +105,7 @@ export function accepts(of: Kind, value: unknown): boolean {
     case "choice":
       return of.choices.includes(value);
     case "linear":
-      return LinearWeight.isOpen(value) && !GroupedWeight.isGrouped(value);
+      return isMatrix(value);
     case "grouped":
       return LinearWeight.isOpen(value) && GroupedWeight.isGrouped(value);
     case "routing":
@@ -113,6 +117,10 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 
+function isMatrix(value: unknown): value is LinearWeight {
+  return LinearWeight.isOpen(value) && !GroupedWeight.isGrouped(value);
+}
+
 function isRecordOfTensors(value: unknown): boolean {
   if (!isObject(value) || isArray(value)) return false;
   const tensors = Object.values(value);
@@ -121,9 +129,9 @@ function isRecordOfTensors(value: unknown): boolean {
 
 /** The error for a value that is not of its kind. `what` names op and argument. */
 export function wrongArgument(what: string, of: Kind, value: unknown): Error {
-  if (Tensor.is(value) && value.memory.disposed && /tensor|nullable/.test(of.form))
+  if (Tensor.is(value) && value.memory.disposed && /tensor|nullable|table/.test(of.form))
     return new ClosedError("", `${what}: this Tensor is closed`);
-  if (LinearWeight.is(value) && !LinearWeight.isOpen(value) && /linear|grouped/.test(of.form))
+  if (LinearWeight.is(value) && !LinearWeight.isOpen(value) && /linear|grouped|table/.test(of.form))
     return new ClosedError("", `${what}: this weight is closed`);
   const ofRightType =
     (of.form === "integer" && typeof value === "number") ||
@@ -133,7 +141,7 @@ export function wrongArgument(what: string, of: Kind, value: unknown): Error {
 }
 
 function hint(of: Kind, value: unknown): string {
-  const wantsTensor = /tensor|nullable/.test(of.form);
+  const wantsTensor = /tensor|nullable|table/.test(of.form);
   return wantsTensor && (isArray(value) || ArrayBuffer.isView(value)) ? " (stream.fromArray makes one)" : "";
 }
 

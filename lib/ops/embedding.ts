@@ -1,8 +1,10 @@
 import type { FloatDType } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
-import type { Tensor } from "../device/tensor.js";
-import { floatDType, tensor } from "./argumentKinds.js";
+import { Tensor } from "../device/tensor.js";
+import { ArgumentRangeError } from "../errors.js";
+import { floatDType, tensor, tensorOrWeight } from "./argumentKinds.js";
+import type { LinearWeight, WeightSegment } from "./linearWeight.js";
 import { op, optionsOf } from "./op.js";
 
 export interface EmbeddingOptions {
@@ -12,24 +14,37 @@ export interface EmbeddingOptions {
   readonly out?: Tensor;
 }
 
+/** What rows are looked up in. */
+export type EmbeddingTable = Tensor | LinearWeight;
+
 /**
  * Row lookup, also used as a plain row gather (hidden states of the last token of each sequence).
  *
  *     out[t] = table[ids[t]]
  *
  * @param ids [T], i32, each in [0, V); verified when the op runs: an id outside poisons the stream (ExecutionError)
- * @param table [V, D], f32 | bf16 | f16; the last axis is contiguous
+ * @param table [V, D], f32 | bf16 | f16; the last axis is contiguous. Or a weight of one segment from packLinear: a head that is
+ * tied to the embedding is the same memory
  * @returns [T, D]
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/embedding
  */
 export const embedding = op(
   "embedding",
-  { ids: tensor, table: tensor },
+  { ids: tensor, table: tensorOrWeight },
   optionsOf<EmbeddingOptions>({ dtype: floatDType, out: tensor }),
-  (stream: Stream, ids: Tensor, table: Tensor, options: EmbeddingOptions = {}): Tensor => {
-    const out = options.out ?? stream.empty(options.dtype ?? table.dtype, [ids.size(0), table.size(-1)]);
-    stream.run(native.ops.embedding, ids, table, out);
+  (stream: Stream, ids: Tensor, table: EmbeddingTable, options: EmbeddingOptions = {}): Tensor => {
+    const isTensor = Tensor.is(table);
+    const weight = isTensor ? null : onlySegment(table);
+    const [dtype, width] = isTensor ? [table.dtype, table.size(-1)] : [weight!.format.dtype, table.inputs];
+    const out = options.out ?? stream.empty(options.dtype ?? dtype, [ids.size(0), width]);
+    stream.run(native.ops.embedding, ids, isTensor ? table : null, weight, out);
     return out;
   },
 );
+
+function onlySegment({ segments }: LinearWeight): WeightSegment {
+  if (segments.length > 1)
+    throw new ArgumentRangeError(`embedding: table: expected one segment, got ${segments.length}`);
+  return segments[0]!;
+}

@@ -16,7 +16,7 @@ import { ModelWeights, type WeightForm } from "./modelWeights.js";
 import { viewRows } from "./rowView.js";
 import { roomBytes, WeightArena } from "./weightArena.js";
 import { WeightFile } from "./weightFile.js";
-import { type FormedWeight, formWeight, type PlacedWeight } from "./weightForms.js";
+import { type FormedWeight, type FormedWeights, formPlan, type PlacedWeight } from "./weightForms.js";
 import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
 /** Bytes of the checkpoint; `loaded` never falls and ends at `total`. */
@@ -67,12 +67,6 @@ export async function loadWeights(
   }
 }
 
-/** A weight of the plan on its way. */
-interface Work {
-  readonly weight: PlannedWeight;
-  readonly formed: FormedWeight;
-}
-
 /** Rows of a part, as they are stored, that are read or converted together. */
 interface Chunk {
   readonly part: PlannedPart;
@@ -86,8 +80,7 @@ interface Chunk {
 class Loader implements Disposable {
   readonly weights = new ModelWeights();
   readonly #options: LoadWeightsOptions;
-  /** Those that share others' values last. */
-  readonly #works: readonly Work[];
+  readonly #works: readonly FormedWeights[];
   readonly #arena: WeightArena;
   readonly #staging: Memory;
   readonly #files = new Map<string, WeightFile>();
@@ -102,12 +95,8 @@ class Loader implements Disposable {
   ) {
     const { device } = options.stream;
     this.#options = options;
-    const inOrder = [...plan].sort((a, b) => Number(a.tiedTo !== undefined) - Number(b.tiedTo !== undefined));
-    this.#works = inOrder.map((declared) => {
-      const weight = withSharedParts(declared, plan);
-      return { weight, formed: formWeight(weight, forms.get(weight.slot)!, options.dtype) };
-    });
-    this.#total = plan.reduce((sum, { parts }) => sum + bytesOf(parts), 0);
+    this.#works = formPlan(plan, forms, options.dtype);
+    this.#total = this.#works.reduce((sum, { weight }) => sum + bytesOf(weight.parts), 0);
     this.#arena = new WeightArena(
       device,
       this.#works.flatMap(({ formed }) => formed.rooms),
@@ -130,8 +119,7 @@ class Loader implements Disposable {
       for (const part of weight.parts) {
         this.#options.signal?.throwIfAborted();
         for (const chunk of chunksOf(part)) {
-          if (weight.tiedTo === undefined) await this.#read(chunk, formed, placed);
-          else this.#convert(chunk, this.weights.table(weight.tiedTo), formed, placed);
+          await this.#read(chunk, formed, placed);
           if (this.#queued >= flushBytes) await this.#flush();
         }
       }
@@ -183,12 +171,6 @@ class Loader implements Disposable {
     return toFloat32(dtype, hostArray(dtype, new Uint8Array(bytes).buffer)).map(map);
   }
 
-  /** From the weight that another one shares, which is on the device already. */
-  #convert(chunk: Chunk, table: Tensor, formed: FormedWeight, placed: PlacedWeight): void {
-    const { first, rows } = chunk;
-    this.#put(chunk, table.slice(0, first, first + rows), 0, formed, placed);
-  }
-
   /** @param at where the staging buffer is free */
   #put({ part, first }: Chunk, stored: Tensor, at: number, formed: FormedWeight, placed: PlacedWeight): void {
     const { stream } = this.#options;
@@ -224,20 +206,13 @@ function* chunksOf(part: PlannedPart): Generator<Chunk> {
 }
 
 /** What a weight takes of the staging buffer: rows as they are stored, and converted. */
-function stagingBytesOf({ weight, formed }: Work): number {
+function stagingBytesOf({ weight, formed }: FormedWeights): number {
   const bytes = weight.parts.flatMap((part) => {
     const [chunk] = chunksOf(part); // none is larger
     const dtypes = new Set([part.dtype, formed.wants(part.dtype)]);
     return [[...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, chunk!.shape), 0)];
   });
   return Math.max(0, ...bytes);
-}
-
-/** A tied weight with the values that it shares as its one part. */
-function withSharedParts(weight: PlannedWeight, plan: readonly PlannedWeight[]): PlannedWeight {
-  const shared = plan.find(({ slot }) => slot === weight.tiedTo)?.parts[0];
-  const rows = weight.shape[0]!;
-  return shared ? { ...weight, parts: [{ ...shared, firstRow: 0, rows }] } : weight;
 }
 
 function bytesOf(parts: readonly PlannedPart[]): number {

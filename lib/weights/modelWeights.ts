@@ -3,16 +3,18 @@
  */
 import type { Memory, Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
+import type { EmbeddingTable } from "../ops/embedding.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
 import type { WeightRow, WeightTable } from "./weightTable.js";
 
 /**
  * - "vector": norm weights and biases, f32
  * - "table": rows that `embedding` gathers, as stored
+ * - "embedding": the same; one weight with a "linear" slot that is tied to it, where that keeps it in the same format
  * - "linear": a matrix packed for `linear`
  * - "experts": a stack of matrices packed for `groupedLinear`; "gatedExperts" are gate and up, with SwiGLU
  */
-export type WeightForm = "vector" | "table" | "linear" | "experts" | "gatedExperts";
+export type WeightForm = "vector" | "table" | "embedding" | "linear" | "experts" | "gatedExperts";
 
 export interface ModelWeightRow extends WeightRow {
   readonly form: WeightForm;
@@ -27,6 +29,7 @@ type Loaded = Tensor | LinearWeight | GroupedWeight;
 export class ModelWeights {
   readonly #vectors = new Map<string, Tensor>();
   readonly #tables = new Map<string, Tensor>();
+  readonly #embeddings = new Map<string, EmbeddingTable>();
   readonly #linears = new Map<string, LinearWeight>();
   readonly #experts = new Map<string, GroupedWeight>();
   readonly #owned = new Set<Memory>();
@@ -53,6 +56,11 @@ export class ModelWeights {
     return found(this.#tables, slot, undefined);
   }
 
+  /** [V, D] in the stored dtype */
+  embedding(slot: string): EmbeddingTable {
+    return found(this.#embeddings, slot, undefined);
+  }
+
   linear(slot: string, layer?: number): LinearWeight {
     return found(this.#linears, slot, layer);
   }
@@ -69,6 +77,11 @@ export class ModelWeights {
 
   addTable(slot: string, table: Tensor): void {
     this.#tables.set(slot, table);
+  }
+
+  addEmbedding<T extends EmbeddingTable>(slot: string, table: T): T {
+    this.#embeddings.set(slot, table);
+    return table;
   }
 
   addLinear(slot: string, layer: number | undefined, weight: LinearWeight): LinearWeight {

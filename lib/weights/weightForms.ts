@@ -43,35 +43,92 @@ export interface PlacedWeight {
   put(stream: Stream, rows: Rows): void;
 }
 
+/** A weight of the plan, with the parts whose values it gets. */
+export interface FormedWeights {
+  readonly weight: Pick<PlannedWeight, "parts">;
+  readonly formed: FormedWeight;
+}
+
 /**
- * @param weight its parts are those whose values it has: of a tied weight those of the weight that it shares
+ * @param forms of each slot
  * @param activations activation dtype
+ * @returns in the order in which they are to be placed: what is tied last
  */
-export function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatDType): FormedWeight {
+export function formPlan(
+  plan: readonly PlannedWeight[],
+  forms: ReadonlyMap<string, WeightForm>,
+  activations: FloatDType,
+): FormedWeights[] {
+  const [tied, own] = [true, false].map((isTied) =>
+    plan.filter(({ tiedTo }) => (tiedTo !== undefined) === isTied),
+  );
+  const heads = new Set(tied!.filter(({ slot }) => forms.get(slot) === "linear").map(({ tiedTo }) => tiedTo));
+  const isShared = ({ slot, parts: [part, ...more] }: PlannedWeight): boolean =>
+    forms.get(slot) === "embedding" &&
+    heads.has(slot) &&
+    more.length === 0 &&
+    matrixDtype(activations, part!.dtype) === part!.dtype;
+  return [
+    ...own!.map((weight) => ({
+      weight,
+      formed: isShared(weight)
+        ? packedMatrix(weight, activations, (weights, table) => weights.addEmbedding(weight.slot, table))
+        : formWeight(weight, forms.get(weight.slot)!, activations),
+    })),
+    ...tied!.map((weight) => {
+      const values = plan.find(({ slot }) => slot === weight.tiedTo)!;
+      if (isShared(values) && forms.get(weight.slot) === "linear")
+        return { weight: { parts: [] }, formed: sharedMatrix(weight) };
+      const read = { ...weight, parts: values.parts };
+      return { weight: read, formed: formWeight(read, forms.get(weight.slot)!, activations) };
+    }),
+  ];
+}
+
+function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatDType): FormedWeight {
+  const { slot, layer, shape, parts } = weight;
   switch (form) {
     case "vector":
-      return plainRows(weight, "f32", (weights, tensor) =>
-        weights.addVector(weight.slot, weight.layer, tensor),
-      );
+      return plainRows(weight, "f32", (weights, tensor) => weights.addVector(slot, layer, tensor));
     case "table":
-      return plainRows(weight, weight.parts[0]!.dtype, (weights, tensor) =>
-        weights.addTable(weight.slot, tensor),
-      );
-    case "linear": {
-      const shape = { experts: 1, inputs: weight.shape[1]!, swiglu: false };
-      return packedRows(weight, activations, shape, (weights, segments) =>
-        weights.addLinear(weight.slot, weight.layer, new LinearWeight(shape.inputs, segments)),
-      );
-    }
+      return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addTable(slot, tensor));
+    case "embedding":
+      return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addEmbedding(slot, tensor));
+    case "linear":
+      return packedMatrix(weight, activations, (weights, matrix) => weights.addLinear(slot, layer, matrix));
     case "experts":
     case "gatedExperts": {
-      const [experts, , inputs] = weight.shape as readonly [number, number, number];
-      const shape = { experts, inputs, swiglu: form === "gatedExperts" };
-      return packedRows(weight, activations, shape, (weights, segments) =>
-        weights.addExperts(weight.slot, weight.layer, new GroupedWeight(shape, segments)),
+      const [experts, , inputs] = shape as readonly [number, number, number];
+      const stack = { experts, inputs, swiglu: form === "gatedExperts" };
+      return packedRows(weight, activations, stack, (weights, segments) =>
+        weights.addExperts(slot, layer, new GroupedWeight(stack, segments)),
       );
     }
   }
+}
+
+/** One matrix, packed. */
+function packedMatrix(
+  weight: PlannedWeight,
+  activations: FloatDType,
+  add: (weights: ModelWeights, matrix: LinearWeight) => LinearWeight,
+): FormedWeight {
+  const inputs = weight.shape[1]!;
+  return packedRows(weight, activations, { experts: 1, inputs, swiglu: false }, (weights, segments) =>
+    add(weights, new LinearWeight(inputs, segments)),
+  );
+}
+
+/** The matrix of an embedding that is packed: nothing of its own. */
+function sharedMatrix({ slot, layer, tiedTo }: PlannedWeight): FormedWeight {
+  return {
+    rooms: [],
+    wants: (stored) => stored,
+    place(_, weights) {
+      weights.addLinear(slot, layer, weights.embedding(tiedTo!) as LinearWeight);
+      return { put: () => undefined };
+    },
+  };
 }
 
 /** Rows as they are, in one dtype. */

@@ -49,8 +49,16 @@ TensorView Arguments::tensor() {
 TensorView Arguments::optional_tensor() { return tensor(); }
 
 WeightView Arguments::weight() {
+  WeightView w = optional_weight();
+  if (!w.data) fail(ErrorKind::type, "op call: expected a weight, got none");
+  return w;
+}
+
+WeightView Arguments::optional_weight() {
   WeightView w{};
-  w.format = static_cast<WeightFormat>(integer(0, kWeightFormatCount - 1));
+  const int64_t format = integer(-1, kWeightFormatCount - 1);
+  if (format < 0) return w;
+  w.format = static_cast<WeightFormat>(format);
   w.outputs = integer(0, kMaxExtent);
   w.inputs = integer(0, kMaxExtent);
   w.swiglu = flag();

@@ -3,7 +3,7 @@
 //
 // A tensor is
 //   [memory handle, byte offset, dtype, rank, sizes..., strides...]      (absent: handle -1 alone)
-// A weight is the number of its format, outputs, inputs, swiglu, then its tensors.
+// A weight is the number of its format, outputs, inputs, swiglu, then its tensors (absent: -1 alone).
 // Everything is verified: whatever the numbers say, a view never leaves the memory that its handle names, and
 // an op that does not read exactly what was passed is not queued.
 #pragma once
@@ -27,6 +27,8 @@ class Arguments {
   /// A view with data == nullptr when JavaScript passed none.
   TensorView optional_tensor();
   WeightView weight();
+  /// A view without data when JavaScript passed none.
+  WeightView optional_weight();
   float f32() { return static_cast<float>(next()); }
   int32_t i32() { return static_cast<int32_t>(integer(-2147483648.0, 2147483647.0)); }
   bool flag() { return next() != 0; }

@@ -51,6 +51,19 @@ struct Dense {
     return {w.experts, packed_rows(w.outputs, w.swiglu), row_pitch(dtype, w.inputs)};
   }
 
+  /// CUDA: one matrix as its rows, [outputs, inputs].
+  static constexpr TensorView rows(const WeightView& weight) {
+    TensorView t = weight.data;
+    t.rank = 2;
+    t.sizes[0] = weight.outputs;
+    t.sizes[1] = weight.inputs;
+    t.sizes[2] = 1;
+    t.strides[0] = weight.data.strides[1];
+    t.strides[1] = 1;
+    t.strides[2] = 0;
+    return t;
+  }
+
   /// Dtypes that the activations of a product may have.
   static constexpr unsigned activations(DType dtype) { return kF32 | dtype_bit(dtype); }
 };

@@ -10,6 +10,7 @@ const kinds = new Map([
   ["tensor", "tensor"],
   ["optional_tensor", "tensor or null"],
   ["weight", "weight"],
+  ["optional_weight", "weight or null"],
   ["f32", "number"],
   ["i32", "number"],
   ["flag", "flag"],

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ExecutionError } from "../../lib/errors.js";
 import { embedding } from "../../lib/ops/embedding.js";
+import { packLinear } from "../../lib/ops/packLinear.js";
 import { embedding as reference } from "../reference/embedding.js";
 import { expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
@@ -63,6 +64,25 @@ describeOp("embedding", cases, async (context, c) => {
   expect(out.dtype).toBe(outDtype);
   expectSame(await context.read(out), roundTo(outDtype, reference(ids, table, { V, D })), { shape: [T, D] });
 });
+
+describeOp(
+  "embedding of a packed weight",
+  cases.filter(({ strided }) => !strided),
+  async (context, { T, V, D, dtype, outDtype = dtype, exponents }) => {
+    const random = new Random(9);
+    const values = exponents
+      ? random.magnitudes(V * D, ...exponents, dtype)
+      : random.normal(V * D, { dtype });
+    const ids = V > 0 ? random.tokenIds(T, V) : new Int32Array(0);
+    const table = packLinear(context.stream, context.tensor(dtype, [V, D], values));
+    const out = embedding(context.stream, context.integers([T], ids), table, { dtype: outDtype });
+    expect(out).toMatchObject({ shape: [T, D], dtype: outDtype });
+    expectSame(await context.read(out), roundTo(outDtype, reference(ids, values, { V, D })), {
+      shape: [T, D],
+    });
+    table.dispose();
+  },
+);
 
 describe("embedding: bad arguments", () => {
   const device = openTestDevice();

@@ -86,7 +86,7 @@ describe("memory", () => {
   const values = new Uint16Array(rows * columns).map((_, i) => 0x3f80 + (i % 8191));
   const big: Stored = { dtype: "bf16", shape: [rows, columns], values };
   const table: ModelWeightRow = {
-    ...{ slot: "table", form: "table", from: ["embed.weight"], shapes: [big.shape] },
+    ...{ slot: "table", form: "embedding", from: ["embed.weight"], shapes: [big.shape] },
   };
   const head: ModelWeightRow = {
     ...{ slot: "head", form: "linear", from: ["head.weight"], shapes: [big.shape] },
@@ -94,28 +94,31 @@ describe("memory", () => {
   const tied: ModelWeightRow = { ...head, tiedTo: { slot: "table", when: "always" } };
 
   it.each([
-    { name: "packed as stored", own: [head], from: "head.weight", dtype: "bf16" },
-    { name: "packed in another dtype", own: [head], from: "head.weight", dtype: "f16" },
-    { name: "a tied head", own: [tied, table], from: "embed.weight", dtype: "bf16" },
-    { name: "a tied head in another dtype", own: [table, tied], from: "embed.weight", dtype: "f16" },
-  ] as const)(
-    "a large matrix, $name: the weights and a part of it at a time",
-    async ({ own, from, dtype }) => {
-      const seen: LoadProgress[] = [];
-      const { result, peak, kept } = await memoryOf(() =>
-        load(own, { [from]: big }, dtype, (progress) => seen.push(progress)),
-      );
-      expect(kept).toBe(result.bytes);
-      expect(peak - kept).toBeLessThanOrEqual(16 << 20);
-      expect(seen.at(-1)).toMatchObject({ loaded: 2 * values.length, total: 2 * values.length });
-
-      const source = stream.fromArray("bf16", big.shape, values);
-      const expected = packLinear(stream, cast(stream, source, dtype));
-      const [loaded, packed] = [result.linear("head"), expected].map(({ segments }) => segments[0]!.data);
-      expect((await bytesOf(loaded!)).equals(await bytesOf(packed!))).toBe(true);
-      for (const each of [source, expected, result]) each.dispose();
+    { name: "packed as stored", own: [head], from: "head.weight", dtype: "bf16", reads: 1, copies: 1 },
+    { name: "packed in another dtype", own: [head], from: "head.weight", dtype: "f16", reads: 1, copies: 1 },
+    { name: "a tied head", own: [tied, table], from: "embed.weight", dtype: "bf16", reads: 1, copies: 1 },
+    {
+      ...{ name: "a tied head in another dtype", own: [table, tied], from: "embed.weight" },
+      ...({ dtype: "f16", reads: 2, copies: 2 } as const),
     },
-  );
+  ] as const)("a large matrix, $name: the weights and a part of it at a time", async (c) => {
+    const { own, from, dtype } = c;
+    const seen: LoadProgress[] = [];
+    const { result, peak, kept } = await memoryOf(() =>
+      load(own, { [from]: big }, dtype, (progress) => seen.push(progress)),
+    );
+    const bytes = 2 * values.length;
+    expect(kept).toBe(result.bytes);
+    expect(kept / bytes).toBeCloseTo(c.copies, 2);
+    expect(peak - kept).toBeLessThanOrEqual(16 << 20);
+    expect(seen.at(-1)).toMatchObject({ loaded: c.reads * bytes, total: c.reads * bytes });
+
+    const source = stream.fromArray("bf16", big.shape, values);
+    const expected = packLinear(stream, cast(stream, source, dtype));
+    const [loaded, packed] = [result.linear("head"), expected].map(({ segments }) => segments[0]!.data);
+    expect((await bytesOf(loaded!)).equals(await bytesOf(packed!))).toBe(true);
+    for (const each of [source, expected, result]) each.dispose();
+  });
 
   it("is that of one allocation for the weights and one for what is on its way, which ends with the load", async () => {
     const config = tinyConfig("LlamaForCausalLM");

@@ -1,11 +1,19 @@
 #include "ops/embedding/embedding.h"
 
+#include "formats/formats.h"
+
 namespace warploop {
 
 void check(const EmbeddingParams& p, Check& c) {
   Sym T{"T"}, V{"V"}, D{"D"};
   c.tensor("ids", p.ids).dtype(kI32).shape({T}).packed();
-  c.tensor("table", p.table).dtype(kFloats).shape({V, D}).rows();
+  if (p.weight.data) {
+    check_weight("table", p.weight, c);
+    c.that(p.weight.data.size(0) == 1 && !p.weight.swiglu, "table", "one matrix", p.weight.data.size(0));
+    D = Sym("D", p.weight.inputs, "table", 1);
+  } else {
+    c.tensor("table", p.table).dtype(kFloats).shape({V, D}).rows();
+  }
   c.tensor("out", p.out).dtype(kFloats).shape({T, D}).rows();
 }
 

@@ -7,18 +7,41 @@
 
 #include "core/error.h"
 #include "cpu/spans.h"
+#include "formats/dense.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
+namespace {
+
+/// A row of panels (formats/dense.h), converted.
+template <class X, class O>
+void unpack_row(const WeightView& weight, int64_t row, O* out) {
+  constexpr int64_t kSome = 256, u = Dense::k_together(DTypeOf<X>::value);
+  const int64_t stride = weight.data.stride(1), D = weight.inputs;
+  const X* panel = weight.data.as<X>() + row / Dense::kPanelRows * Dense::kPanelRows * stride;
+  const X* from = panel + row % Dense::kPanelRows * u;
+  X some[kSome];
+  for (int64_t first = 0; first < D; first += kSome) {
+    const int64_t count = std::min(kSome, D - first);
+    for (int64_t k = first; k < first + count; k++)
+      some[k - first] = from[k / u * Dense::kPanelRows * u + k % u];
+    convert(some, out + first, count);
+  }
+}
+
+}  // namespace
+
 void embedding(const EmbeddingParams& p, CpuContext& context) {
-  const int64_t V = p.table.size(0), D = p.table.size(1);
+  const bool is_packed = static_cast<bool>(p.weight.data);
+  const int64_t V = is_packed ? p.weight.outputs : p.table.size(0), D = p.out.size(1);
   const int32_t* ids = p.ids.as<int32_t>();
-  dispatch_float(p.table.dtype, [&]<class X>(X) {
+  dispatch_float(is_packed ? p.weight.data.dtype : p.table.dtype, [&]<class X>(X) {
     dispatch_float(p.out.dtype, [&]<class O>(O) {
       for_rows(context, p.ids.size(0), D, [&](int64_t t) {
         const int64_t id = ids[t];
         if (id < 0 || id >= V) fail_execution("ids[", t, "] = ", id, " is outside [0, V=", V, ")");  // 1.
-        convert(row_at<X>(p.table, id), row_at<O>(p.out, t), D);                                     // 2.
+        O* out = row_at<O>(p.out, t);
+        is_packed ? unpack_row<X>(p.weight, id, out) : convert(row_at<X>(p.table, id), out, D);  // 2.
       });
     });
   });
