@@ -54,7 +54,7 @@ export class CheckpointError extends WarploopError {
   constructor(
     code: string,
     message: string,
-    at: { file?: string; tensor?: string } = {},
+    at: { file?: string | undefined; tensor?: string | undefined } = {},
     options?: ErrorOptions,
   ) {
     super(code, message, options);

@@ -34,6 +34,6 @@ export { Stream } from "./device/stream.js";
 export { Graph } from "./device/graph.js";
 export { Trace, type TraceOptions, type TraceRow } from "./device/trace.js";
 export { Scope } from "./device/scope.js";
-export { type Memory, Tensor } from "./device/tensor.js";
+export { type Lifetime, type Memory, Tensor } from "./device/tensor.js";
 export { type DType, type FloatDType, type HostArray, toBfloat16, toFloat32 } from "./device/dtype.js";
 export * as ops from "./ops/index.js";

@@ -18,7 +18,7 @@ export const maxThreads = 1024;
 
 export interface DeviceOptions {
   /** Threads of the CPU device, 1 to 1024. Default: one per physical core that this process may use. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
 }
 
 /** What "auto" means on this machine, and why. */

@@ -168,7 +168,7 @@ export class Stream {
    * Finishes what is queued, then ends the stream; `drain: false` drops what has not started. Waits that are still open
    * reject with ClosedError. Idempotent.
    */
-  async dispose(options: { readonly drain?: boolean } = {}): Promise<void> {
+  async dispose(options: { readonly drain?: boolean | undefined } = {}): Promise<void> {
     const { drain = true } = readArguments("dispose: options", () => ({ ...options }));
     if (typeof drain !== "boolean")
       throw new ArgumentTypeError(`drain: expected true or false, got ${describe(drain)}`);

@@ -11,7 +11,7 @@ const largestMaxRows = 2 ** 20;
 
 export interface TraceOptions {
   /** Most rows that are kept, 1 to 1,048,576; later commands run, and are only counted. Default: 65,536. */
-  readonly maxRows?: number;
+  readonly maxRows?: number | undefined;
 }
 
 /** One command that a stream has run. */

@@ -15,16 +15,16 @@ import {
 /** Options of `chat`: those of `generate`, and what the template takes. */
 export interface ChatOptions extends GenerateOptions {
   /** Tools as JSON schemas, for templates that know them. */
-  readonly tools?: readonly object[];
+  readonly tools?: readonly object[] | undefined;
   /** Which of the checkpoint's templates, if it has several. Default: "tool_use" for tools if there is one, else "default". */
-  readonly templateName?: string;
+  readonly templateName?: string | undefined;
   /**
    * Whether a special token that a user, a tool or a document spells becomes that token. Default false: it stays the text that
    * it is. What "system", "developer" and "assistant" write is always taken as it is.
    */
-  readonly parseSpecial?: boolean;
+  readonly parseSpecial?: boolean | undefined;
   /** Further variables of the template, such as `enable_thinking`. A variable that it does not read is an error. */
-  readonly templateOptions?: Readonly<Record<string, unknown>>;
+  readonly templateOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const chatOptionNames: readonly (keyof ChatOptions)[] = [

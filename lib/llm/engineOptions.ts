@@ -23,45 +23,45 @@ export interface LoadProgress {
 
 export interface LLMOptions {
   /** "cpu", "cuda" (the first GPU) or "cuda:N". "auto" takes a GPU where a driver and a GPU answer. Default "auto". */
-  readonly device?: "auto" | DeviceName;
+  readonly device?: "auto" | DeviceName | undefined;
   /** Threads of the CPU device. Default: one per physical core. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Dtype of activations and KV. "auto": that of the checkpoint where the device is fast at it, else f32. */
-  readonly dtype?: "auto" | "f32" | "bf16" | "f16";
+  readonly dtype?: "auto" | "f32" | "bf16" | "f16" | undefined;
   /** Longest context in tokens, prompt and generated. Default: that of the model, at most 32768. */
-  readonly contextLength?: number;
+  readonly contextLength?: number | undefined;
   /** Most requests that run at once; others wait. Default 32. */
-  readonly maxSequences?: number;
+  readonly maxSequences?: number | undefined;
   /** Most tokens in one step: what a long prompt may delay the others by. Default 512. */
-  readonly maxStepTokens?: number;
+  readonly maxStepTokens?: number | undefined;
   /**
    * Memory for the KV cache in bytes. Default: what maxSequences full contexts need, at most a quarter of free memory, or
    * 80 % of that of a GPU.
    */
-  readonly kvCacheBytes?: number;
+  readonly kvCacheBytes?: number | undefined;
   /** Tokens per KV page. Default 16. */
-  readonly pageSize?: number;
+  readonly pageSize?: number | undefined;
   /** "optimistic" preempts when memory runs out; "reserve" admits only what fits to its end. Default "optimistic". */
-  readonly admission?: "optimistic" | "reserve";
+  readonly admission?: "optimistic" | "reserve" | undefined;
   /** Reuse the KV of equal prompt beginnings. Default true. */
-  readonly prefixCache?: boolean;
+  readonly prefixCache?: boolean | undefined;
   /** Replay decode steps as captured graphs. Default true. */
-  readonly graphs?: boolean;
+  readonly graphs?: boolean | undefined;
   /**
    * A device that finishes nothing of a step for that long ends the engine (ERR_STALLED), in milliseconds. The step itself may
    * take longer; on a GPU what is finished shows when a step ends. Time in which this process was busy or stopped does not
    * count. Default 300000.
    */
-  readonly stepTimeoutMs?: number;
+  readonly stepTimeoutMs?: number | undefined;
   /** Branch, tag or commit of a hub id. Default "main". */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /**
    * Called while downloading and loading; what it throws ends the load. Default: a download shows a progress bar when stderr
    * is a terminal; false: nothing is shown.
    */
-  readonly onProgress?: ((progress: LoadProgress) => void) | false;
+  readonly onProgress?: ((progress: LoadProgress) => void) | false | undefined;
   /** Aborts the load. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const loadOptionNames: readonly (keyof LLMOptions)[] = [

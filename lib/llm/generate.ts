@@ -16,7 +16,7 @@ import type { Prompt } from "./prompt.js";
 export async function* generate(
   pathOrId: string,
   prompt: Prompt,
-  options: GenerateOptions & { readonly load?: LLMOptions } = {},
+  options: GenerateOptions & { readonly load?: LLMOptions | undefined } = {},
 ): AsyncGenerator<GenerateChunk, void, void> {
   const { load, ...generateOptions } = readOptions("generate", options, [...generateOptionNames, "load"]);
   await using llm = await LLM.load(pathOrId, load);

@@ -10,13 +10,13 @@ import { checkChoice } from "./validate.js";
 
 export interface GenerateAllOptions extends GenerateOptions {
   /** A progress bar on stderr. Default: when stderr is a terminal. */
-  readonly progress?: boolean;
+  readonly progress?: boolean | undefined;
   /**
    * "throw": the first failure rejects and the other prompts are aborted. "settle": every prompt runs to its own end, and the
    * result has `{ status: "fulfilled", value }` or `{ status: "rejected", reason }` for each, as of Promise.allSettled.
    * Default "throw".
    */
-  readonly onError?: "throw" | "settle";
+  readonly onError?: "throw" | "settle" | undefined;
 }
 
 const generateAllOptionNames: readonly (keyof GenerateAllOptions)[] = [

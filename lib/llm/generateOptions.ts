@@ -10,50 +10,50 @@ import { checkNumber, checkSignal, checkTokenIds } from "./validate.js";
 
 export interface GenerateOptions {
   /** Most tokens to generate. Default: up to the end of the context. */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
   /** No stop before this many tokens: stop ids get no probability, stop strings do not count. Default 0. */
-  readonly minTokens?: number;
+  readonly minTokens?: number | undefined;
   /** 0 (below 1e-5) is greedy. Default: that of generation_config.json if it samples, else 0. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Sample from the k most likely tokens; 0 is off, and so is -1. */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Sample from the smallest set of most likely tokens whose probabilities reach this sum. 1 is off. */
-  readonly topP?: number;
+  readonly topP?: number | undefined;
   /** Drop tokens less likely than this share of the most likely one. 0 is off. */
-  readonly minP?: number;
+  readonly minP?: number | undefined;
   /** Divides positive and multiplies negative logits of tokens that occurred, prompt included. 1 is off. */
-  readonly repetitionPenalty?: number;
+  readonly repetitionPenalty?: number | undefined;
   /** Subtracted from the logits of tokens that were generated before. 0 is off. */
-  readonly presencePenalty?: number;
+  readonly presencePenalty?: number | undefined;
   /** Subtracted from the logits once for each time that the token was generated before. 0 is off. */
-  readonly frequencyPenalty?: number;
+  readonly frequencyPenalty?: number | undefined;
   /** Added to the logits of single tokens, by token id; -Infinity forbids one. */
-  readonly logitBias?: Readonly<Record<number, number>>;
+  readonly logitBias?: Readonly<Record<number, number>> | undefined;
   /** Whole number from 0. The same request with the same seed gives the same tokens. Default: random. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /**
    * Text that ends the generation: any number of strings, 2,000,000 characters in all. Special tokens in it count also when
    * they are not shown.
    */
-  readonly stop?: string | readonly string[];
+  readonly stop?: string | readonly string[] | undefined;
   /** Whether the text ends with the stop string, special tokens in it included. Default false. */
-  readonly includeStop?: boolean;
+  readonly includeStop?: boolean | undefined;
   /** Token ids that end the generation, besides those of the checkpoint. */
-  readonly stopTokenIds?: readonly number[];
+  readonly stopTokenIds?: readonly number[] | undefined;
   /** Go on after the checkpoint's end-of-text tokens: those that its config, generation config or tokenizer name. Default false. */
-  readonly ignoreEos?: boolean;
+  readonly ignoreEos?: boolean | undefined;
   /** Log probabilities (natural, of the unchanged model) of each token and of this many most likely ones. 0 to 100, at most V. */
-  readonly logprobs?: number;
+  readonly logprobs?: number | undefined;
   /** The same for the tokens of the prompt. */
-  readonly promptLogprobs?: number;
+  readonly promptLogprobs?: number | undefined;
   /** Independent continuations of the same prompt. Default 1. */
-  readonly n?: number;
+  readonly n?: number | undefined;
   /** Cached prefixes are shared only between requests of equal salt: one per tenant. */
-  readonly cacheSalt?: string;
+  readonly cacheSalt?: string | undefined;
   /** Leave special tokens out of the text. Default true. */
-  readonly skipSpecialTokens?: boolean;
+  readonly skipSpecialTokens?: boolean | undefined;
   /** Ends the generation with finish reason "abort", in whatever state it is. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const generateOptionNames: readonly (keyof GenerateOptions)[] = [

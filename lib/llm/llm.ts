@@ -163,7 +163,7 @@ export class LLM {
   ): Promise<PromiseSettledResult<GenerateResult>[]>;
   generateAll(
     prompts: readonly Prompt[],
-    options?: GenerateAllOptions & { readonly onError?: "throw" },
+    options?: GenerateAllOptions & { readonly onError?: "throw" | undefined },
   ): Promise<GenerateResult[]>;
   generateAll(
     prompts: readonly Prompt[],
@@ -230,7 +230,7 @@ export class LLM {
    *
    * @throws ArgumentTypeError, ArgumentRangeError for bad options
    */
-  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+  close(options: { readonly drainMs?: number | undefined } = {}): Promise<void> {
     const { drainMs: wanted } = readOptions("close", options, ["drainMs"]);
     const drainMs = checkNumber("drainMs", wanted, 0, { min: 0, max: 0x7fffffff });
     return (this.#closing ??= this.#close(drainMs));

@@ -6,7 +6,7 @@ import { op, optionsOf } from "./op.js";
 
 export interface AddOptions {
   /** Where to write the result (shape and dtype of a); may be a or b itself. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

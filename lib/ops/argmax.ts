@@ -6,9 +6,9 @@ import { op, optionsOf } from "./op.js";
 
 export interface ArgmaxOptions {
   /** Where to write the result, [B] i32. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
   /** [B], i32: where to write what is wrong with each row, a `RowStatus`. Default: nowhere. */
-  readonly status?: Tensor;
+  readonly status?: Tensor | undefined;
 }
 
 /**

@@ -7,7 +7,7 @@ import { op, optionsOf } from "./op.js";
 
 export interface CastOptions {
   /** Where to write the result (shape of x, dtype as asked); may be x itself if the dtypes agree. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -9,9 +9,9 @@ import { op, optionsOf } from "./op.js";
 
 export interface EmbeddingOptions {
   /** Dtype of the result, for example f32 for the residual stream of a bf16 table. Default: that of table. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result ([T, D]). */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /** What rows are looked up in. */

@@ -6,19 +6,19 @@ import { op, optionsOf } from "./op.js";
 
 export interface FlashAttentionOptions {
   /** [B + 1], i32: first query of each sequence, then T. With cuSeqlensK; without both: one sequence. */
-  readonly cuSeqlensQ?: Tensor;
+  readonly cuSeqlensQ?: Tensor | undefined;
   /** [B + 1], i32: first key of each sequence, then the end of the last. */
-  readonly cuSeqlensK?: Tensor;
+  readonly cuSeqlensK?: Tensor | undefined;
   /** Query i (of Lq) sees no key beyond i + Lk - Lq. Default true. */
-  readonly causal?: boolean;
+  readonly causal?: boolean | undefined;
   /** Factor on the scores. Default 1 / sqrt(Dh). */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
   /** Keys that a query sees up to its own position i + Lk - Lq; 0: all. Default 0. */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row. */
-  readonly lse?: Tensor;
+  readonly lse?: Tensor | undefined;
   /** [T, Hq, Dv], f32 | bf16 | f16: where to write the result. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

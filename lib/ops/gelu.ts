@@ -15,9 +15,9 @@ export interface GeluOptions {
   /** Which of the two formulas; checkpoints differ, so there is no default. */
   readonly approximate: GeluApproximation;
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result (shape of x); may be x itself. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -10,9 +10,9 @@ export interface GeluMulOptions {
   /** Which formula of gelu; checkpoints differ, so there is no default. */
   readonly approximate: GeluApproximation;
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result ([T, F]); must not overlap x. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

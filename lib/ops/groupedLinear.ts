@@ -8,13 +8,13 @@ import type { GroupedWeight } from "./packLinear.js";
 
 export interface GroupedLinearOptions {
   /** [M] i32 from `moePermute`: row r of the result reads x[floor(order[r] / topK)]. Without it row r reads x[r]. */
-  readonly order?: Tensor;
+  readonly order?: Tensor | undefined;
   /** Experts per token, with `order`. Default 1. */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -7,11 +7,11 @@ import { op, optionsOf } from "./op.js";
 
 export interface LayerNormOptions {
   /** Added to the variance. Default 1e-5. */
-  readonly eps?: number;
+  readonly eps?: number | undefined;
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result (shape of x); may be x itself. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -12,9 +12,9 @@ export interface LinearOptions {
   /** [T, N], f32 | bf16 | f16, added to the result. */
   readonly residual?: Tensor | undefined;
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result; may be `residual`. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

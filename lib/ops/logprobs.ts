@@ -8,7 +8,7 @@ export interface LogprobsOptions {
   /** N, how many of the best tokens to report: 0 to 256, at most V. */
   readonly topN: number;
   /** [B], i32: where to write what is wrong with each row, a `RowStatus`. Default: nowhere. */
-  readonly status?: Tensor;
+  readonly status?: Tensor | undefined;
 }
 
 /** Natural-log probabilities. */

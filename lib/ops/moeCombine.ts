@@ -7,11 +7,11 @@ import { op, optionsOf } from "./op.js";
 
 export interface MoeCombineOptions {
   /** [T, D], f32. Added to the sum. */
-  readonly residual?: Tensor;
+  readonly residual?: Tensor | undefined;
   /** Dtype of the result. Default: that of y. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result, [T, D]; may be the residual itself. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -26,15 +26,15 @@ export interface MoeRouteOptions {
   /** Divide the K weights of a token by their sum (scores that sum to 0 stay 0). */
   readonly renormalize: boolean;
   /** Multiplies every weight, last. Default 1. */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
   /** [E], f32. Added to the scores to choose, never to the weights. */
-  readonly bias?: Tensor;
+  readonly bias?: Tensor | undefined;
   /** Number of equal runs of experts, a divisor of E. Default 1. */
-  readonly groups?: number;
+  readonly groups?: number | undefined;
   /** Only experts of that many best groups can be chosen; a group scores the sum of its two best choices. Default 1. */
-  readonly topGroups?: number;
+  readonly topGroups?: number | undefined;
   /** Where to write the result. */
-  readonly out?: MoeRouting;
+  readonly out?: MoeRouting | undefined;
 }
 
 /**

@@ -14,11 +14,19 @@ import {
 import { emptySegments, GroupedWeight, LinearWeight, packRows } from "./linearWeight.js";
 import { op, optionsOf } from "./op.js";
 
-export type { GroupedWeight, LinearWeight, WeightFormat, WeightSegment } from "./linearWeight.js";
+export type {
+  DenseFormat,
+  ExpertsShape,
+  GroupedWeight,
+  LinearWeight,
+  SegmentShape,
+  WeightFormat,
+  WeightSegment,
+} from "./linearWeight.js";
 
 export interface PackLinearOptions {
   /** The matrices are [K, N], as in GPT-2's Conv1D. Default false. */
-  readonly transpose?: boolean;
+  readonly transpose?: boolean | undefined;
 }
 
 /**

@@ -6,13 +6,13 @@ import { op, optionsOf } from "./op.js";
 
 export interface PagedAttentionOptions {
   /** Factor on the scores. Default 1 / sqrt(Dh). */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /** As `flashAttention` has it. Here always true: said or not, no query sees behind its own token. */
-  readonly causal?: true;
+  readonly causal?: true | undefined;
   /** [T, Hq, Dv], f32 | bf16 | f16: where to write the result. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

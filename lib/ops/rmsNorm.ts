@@ -7,15 +7,15 @@ import { op, optionsOf } from "./op.js";
 
 export interface RmsNormOptions {
   /** Added to the mean square. Default 1e-6. */
-  readonly eps?: number;
+  readonly eps?: number | undefined;
   /** Added to every weight; 1 for checkpoints that store w - 1 (Gemma). Default 0. */
-  readonly weightOffset?: number;
+  readonly weightOffset?: number | undefined;
   /** Shape of x, f32. Added to x first, and overwritten with the sum. */
-  readonly residual?: Tensor;
+  readonly residual?: Tensor | undefined;
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result (shape of x); may be x itself. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import { op, optionsOf } from "./op.js";
 
 export interface RopeOptions {
   /** Rotate the pairs (2i, 2i + 1) instead of (i, i + R/2). Default false. */
-  readonly interleaved?: boolean;
+  readonly interleaved?: boolean | undefined;
 }
 
 /**

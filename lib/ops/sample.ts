@@ -20,20 +20,20 @@ export interface SampleOptions {
   /** [B], i32: position of the token that is sampled, which is how many the sequence has so far. */
   readonly positions: Tensor;
   /** [R, L], i32: the tokens of each request so far. Needed once a poolRow is not -1. */
-  readonly tokenPool?: Tensor;
+  readonly tokenPool?: Tensor | undefined;
   /** [B, Nb], i32: tokens whose logits get a bias; -1 pads. */
-  readonly biasIds?: Tensor;
+  readonly biasIds?: Tensor | undefined;
   /** [B, Nb], f32: what is added to them. */
-  readonly biasValues?: Tensor;
+  readonly biasValues?: Tensor | undefined;
   /** [B, ceil(V/32)], i32: token v is allowed if bit v mod 32 of word floor(v/32) is 1. */
-  readonly bitmask?: Tensor;
+  readonly bitmask?: Tensor | undefined;
   /** Where to write the result, [B] i32. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
   /**
    * [B], i32: where to write what is wrong with each row, a `RowStatus`. notFinite is about the logits as they come, noChoice about
    * what mask and biases leave of them. Default: nowhere.
    */
-  readonly status?: Tensor;
+  readonly status?: Tensor | undefined;
 }
 
 /**

@@ -7,9 +7,9 @@ import { op, optionsOf } from "./op.js";
 
 export interface SiluMulOptions {
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result ([T, F]); must not overlap x. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -7,13 +7,13 @@ import { op, optionsOf } from "./op.js";
 
 export interface SoftmaxOptions {
   /** Row t sees the columns j <= t + D - T only; the others become 0. Default false. */
-  readonly causal?: boolean;
+  readonly causal?: boolean | undefined;
   /** Multiplies x first. Default 1. */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
   /** Dtype of the result. Default: that of x. */
-  readonly dtype?: FloatDType;
+  readonly dtype?: FloatDType | undefined;
   /** Where to write the result (shape of x); may be x itself. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

@@ -22,7 +22,7 @@ export interface StepInputsOptions {
   /** [G, 2], i32: for each cache group the tokens of a page (Ps), and the first page that may belong to a row. */
   readonly groups: Tensor;
   /** [N], i32: where to write `samplePositions`, for graphs, whose results must outlive the step's temporaries. */
-  readonly samplePositions?: Tensor;
+  readonly samplePositions?: Tensor | undefined;
 }
 
 /** What the tokens of a step are; all i32. */

@@ -6,7 +6,7 @@ import { op, optionsOf } from "./op.js";
 
 export interface TableGatherOptions {
   /** Where to write the result ([T]); may be rows or cols itself. */
-  readonly out?: Tensor;
+  readonly out?: Tensor | undefined;
 }
 
 /**

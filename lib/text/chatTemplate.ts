@@ -12,7 +12,7 @@ import { readTemplateFiles } from "./templateFiles.js";
 /** A piece of a message's content: `{ type: "text", text: "..." }`. */
 export interface ContentPart {
   readonly type: string;
-  readonly text?: string;
+  readonly text?: string | undefined;
   readonly [field: string]: unknown;
 }
 
@@ -20,18 +20,18 @@ export interface ChatMessage {
   /** Such as "system", "user", "assistant", "tool"; the template decides what it knows. */
   readonly role: string;
   /** Text, or parts of it. May be null or absent in a message that says something else, such as `tool_calls`. */
-  readonly content?: string | readonly ContentPart[] | null;
+  readonly content?: string | readonly ContentPart[] | null | undefined;
   /** Further fields that some templates read, such as `name` or `tool_calls`. */
   readonly [field: string]: unknown;
 }
 
 export interface ChatTemplateOptions {
   /** Ends the prompt with the opening of the assistant's answer. Default true. */
-  readonly addGenerationPrompt?: boolean;
+  readonly addGenerationPrompt?: boolean | undefined;
   /** Tools as JSON schemas; without them the template sees none. */
-  readonly tools?: readonly object[];
+  readonly tools?: readonly object[] | undefined;
   /** Which of several templates; default "tool_use" for chats with tools if there is one, else "default". */
-  readonly templateName?: string;
+  readonly templateName?: string | undefined;
   /** Every other name is handed to the template as a variable, such as `enable_thinking`. */
   readonly [variable: string]: unknown;
 }

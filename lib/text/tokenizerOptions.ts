@@ -4,7 +4,7 @@ import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 
 export interface EncodeOptions {
   /** Add what the post-processor adds, such as a first BOS token. Default true; false for rendered chat prompts. */
-  readonly addSpecialTokens?: boolean;
+  readonly addSpecialTokens?: boolean | undefined;
 }
 
 /** What the package itself may ask of encoding. */
@@ -18,14 +18,14 @@ export interface MarkedEncodeOptions extends EncodeOptions {
 
 export interface DecodeOptions {
   /** Leave out special tokens such as <|im_end|>. Default true. */
-  readonly skipSpecialTokens?: boolean;
+  readonly skipSpecialTokens?: boolean | undefined;
 }
 
 export interface StepOptions extends MarkedEncodeOptions {
   /** Stop as soon as there are this many tokens: a text that has more is encoded in part. Default: all of it. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Stop when it fires, likewise. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CheckedEncodeOptions {

@@ -1,8 +1,10 @@
-// Contract: every type that the public API mentions can be imported by name, and nothing internal shows in it.
+// Contract: every type that the public API mentions can be imported by name, nothing internal shows in it, and what a caller may leave
+// out may also be `undefined`, whatever the strictness of his project.
 import path from "node:path";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { root } from "../../scripts/build/nativeSources.mjs";
+import { repoFiles } from "../../scripts/check/repoFiles.mjs";
 
 const config = ts.getParsedCommandLineOfConfigFile(
   path.join(root, "tsconfig.build.json"),
@@ -51,7 +53,76 @@ function mentioned(node: ts.Node, found: Set<ts.Symbol>): void {
   });
 }
 
+/** Properties of an argument that may be left out, but may not be `undefined` under exactOptionalPropertyTypes. */
+function notUndefined(type: ts.Type, at: string, seen: Set<ts.Type>): string[] {
+  if (seen.has(type) || type.isClass()) return [];
+  seen.add(type);
+  if (type.isUnionOrIntersection()) return type.types.flatMap((one) => notUndefined(one, at, seen));
+  if (checker.isArrayType(type)) {
+    return checker
+      .getTypeArguments(type as ts.TypeReference)
+      .flatMap((one) => notUndefined(one, `${at}[]`, seen));
+  }
+  if (type.symbol === undefined || !isOurs(type.symbol)) return [];
+  return checker.getPropertiesOfType(type).flatMap((property) => {
+    const name = `${at}.${property.name}`;
+    const node = property.declarations?.find(ts.isPropertySignature);
+    const own = node?.type && checker.getTypeFromTypeNode(node.type);
+    if (own === undefined) return [];
+    const parts = own.isUnion() ? own.types : [own];
+    const isMissing =
+      node?.questionToken !== undefined &&
+      !parts.some((one) => one.flags & (ts.TypeFlags.Undefined | ts.TypeFlags.Any | ts.TypeFlags.Unknown));
+    return [...(isMissing ? [name] : []), ...notUndefined(own, name, seen)];
+  });
+}
+
+/** Arguments of public functions and methods below a declaration. */
+function parametersOf(node: ts.Node): ts.ParameterDeclaration[] {
+  if (isInternal(node) || ts.isBlock(node) || ts.isTypeNode(node)) return [];
+  if (ts.isParameter(node)) return [node];
+  const found: ts.ParameterDeclaration[] = [];
+  ts.forEachChild(node, (child) => void found.push(...parametersOf(child)));
+  return found;
+}
+
 describe("the public API", () => {
+  it("takes undefined for everything that may be left out", () => {
+    const parameters = [...named].flatMap((symbol) =>
+      (symbol.declarations ?? [])
+        .filter((node) => !ts.isSourceFile(node))
+        .flatMap(parametersOf)
+        .map((node) => ({
+          at: `${symbol.name}(${node.name.getText()})`,
+          type: checker.getTypeAtLocation(node),
+        })),
+    );
+    expect(parameters.length).toBeGreaterThan(150);
+    const seen = new Set<ts.Type>();
+    expect(parameters.flatMap(({ at, type }) => notUndefined(type, at, seen))).toEqual([]);
+  });
+
+  it("compiles in the examples under the options that `tsc --init` writes", () => {
+    const strict: ts.CompilerOptions = {
+      ...config.options,
+      rootDir: root,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      noUncheckedSideEffectImports: true,
+      moduleDetection: ts.ModuleDetectionKind.Force,
+      types: ["node"],
+    };
+    const files = repoFiles(/^examples\/.*\.ts$/).map((file) => path.join(root, file));
+    const examples = ts.createProgram(files, strict);
+    const problems = files.flatMap((file) => examples.getSemanticDiagnostics(examples.getSourceFile(file)));
+    expect(files.length).toBeGreaterThan(5);
+    expect(
+      problems.map(
+        (one) => `${one.file?.fileName}: ${ts.flattenDiagnosticMessageText(one.messageText, " ")}`,
+      ),
+    ).toEqual([]);
+  });
+
   it("mentions only types that can be named", () => {
     const missing = [...named].flatMap((symbol) => {
       const found = new Set<ts.Symbol>();
