@@ -1,7 +1,7 @@
 /**
  * warploop: LLM decoding on its own kernels.
  *
- *     const llm = await LLM.load("models/tiny-moe");
+ *     const llm = await LLM.load("./your-model");
  *     for await (const chunk of llm.generate("Once upon a time", { maxTokens: 64 })) process.stdout.write(chunk.text);
  *     await llm.close();
  */

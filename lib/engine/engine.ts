@@ -32,7 +32,7 @@ export interface RequestListener {
 }
 
 export interface EngineStats extends SchedulerStats {
-  /** Since the start: steps run, prompt tokens computed, tokens generated. */
+  /** Since the start: steps run, tokens run through the model (of prompts and generated), tokens handed out. */
   readonly steps: number;
   readonly computedTokens: number;
   readonly generatedTokens: number;

@@ -9,7 +9,7 @@ import type { Prompt } from "./prompt.js";
 /**
  * Loads a model for one generation and closes it afterwards. Programs that generate more than once keep an `LLM`.
  *
- *     for await (const { text } of generate("models/tiny-moe", "Once upon a time")) process.stdout.write(text);
+ *     for await (const { text } of generate("./your-model", "Once upon a time")) process.stdout.write(text);
  *
  * @throws as `LLM.load` and `LLM.generate`
  */
