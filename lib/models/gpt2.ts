@@ -103,12 +103,16 @@ function readGpt2Config(reader: ConfigReader): Gpt2Config {
 function weightRows(config: Gpt2Config): ModelWeightRow[] {
   const { vocabSize: V, hiddenSize: D, mlpWidth: F, maxPositions: L } = config;
   const h = "transformer.h.{layer}";
-  const vector = (slot: string, name: string, size: number): ModelWeightRow => ({
-    ...{ slot, form: "vector", from: [name], shapes: [[size]] },
+  type Split = Pick<ModelWeightRow, "split">;
+  const vector = (slot: string, name: string, size: number, split: Split = {}): ModelWeightRow => ({
+    ...{ slot, form: "vector", from: [name], shapes: [[size]], ...split },
   });
-  const conv1d = (slot: string, name: string, shape: readonly number[]): ModelWeightRow => ({
-    ...{ slot, form: "linear", from: [name], shapes: [shape], transpose: true },
+  const conv1d = (slot: string, name: string, shape: readonly number[], split: Split): ModelWeightRow => ({
+    ...{ slot, form: "linear", from: [name], shapes: [shape], transpose: true, ...split },
   });
+  const heads: Split = { split: { axis: "heads", headDim: config.headDim, groups: 3 } };
+  const outputs: Split = { split: { axis: "outputs" } };
+  const inputs: Split = { split: { axis: "inputs" } };
   const tied = config.tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
   return [
     { slot: "embedding", form: "embedding", from: ["transformer.wte.weight"], shapes: [[V, D]] },
@@ -118,15 +122,15 @@ function weightRows(config: Gpt2Config): ModelWeightRow[] {
     vector("finalNormBias", "transformer.ln_f.bias", D),
     vector("attentionNorm", `${h}.ln_1.weight`, D),
     vector("attentionNormBias", `${h}.ln_1.bias`, D),
-    conv1d("qkv", `${h}.attn.c_attn.weight`, [D, 3 * D]),
-    vector("qkvBias", `${h}.attn.c_attn.bias`, 3 * D),
-    conv1d("attentionOutput", `${h}.attn.c_proj.weight`, [D, D]),
+    conv1d("qkv", `${h}.attn.c_attn.weight`, [D, 3 * D], heads),
+    vector("qkvBias", `${h}.attn.c_attn.bias`, 3 * D, heads),
+    conv1d("attentionOutput", `${h}.attn.c_proj.weight`, [D, D], inputs),
     vector("attentionOutputBias", `${h}.attn.c_proj.bias`, D),
     vector("mlpNorm", `${h}.ln_2.weight`, D),
     vector("mlpNormBias", `${h}.ln_2.bias`, D),
-    conv1d("up", `${h}.mlp.c_fc.weight`, [D, F]),
-    vector("upBias", `${h}.mlp.c_fc.bias`, F),
-    conv1d("down", `${h}.mlp.c_proj.weight`, [F, D]),
+    conv1d("up", `${h}.mlp.c_fc.weight`, [D, F], outputs),
+    vector("upBias", `${h}.mlp.c_fc.bias`, F, outputs),
+    conv1d("down", `${h}.mlp.c_proj.weight`, [F, D], inputs),
     vector("downBias", `${h}.mlp.c_proj.bias`, D),
   ];
 }

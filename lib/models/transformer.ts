@@ -172,17 +172,27 @@ function attentionRows(config: TransformerConfig): ModelWeightRow[] {
   const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
   const layer = "model.layers.{layer}";
   const attention = `${layer}.self_attn`;
+  const heads = { axis: "heads", headDim } as const;
   const qkv = [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`];
   const weights = qkv.map((name) => `${name}.weight`);
   const biases = qkv.map((name) => `${name}.bias`);
   const rows: ModelWeightRow[] = [
     { slot: "attentionNorm", form: "vector", from: [`${layer}.input_layernorm.weight`], shapes: [[D]] },
-    { slot: "qkv", form: "linear", from: weights, shapes: [Q, KV, KV].map((size) => [size, D]) },
-    { slot: "attentionOutput", form: "linear", from: [`${attention}.o_proj.weight`], shapes: [[D, Q]] },
+    {
+      slot: "qkv",
+      form: "linear",
+      from: weights,
+      shapes: [Q, KV, KV].map((size) => [size, D]),
+      split: heads,
+    },
+    {
+      ...{ slot: "attentionOutput", form: "linear", from: [`${attention}.o_proj.weight`], shapes: [[D, Q]] },
+      split: { axis: "inputs" },
+    },
     { slot: "mlpNorm", form: "vector", from: [`${layer}.post_attention_layernorm.weight`], shapes: [[D]] },
   ];
   const biasRows: ModelWeightRow[] = [
-    { slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]] },
+    { slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]], split: heads },
     { slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
   ];
   const normRows: ModelWeightRow[] = [

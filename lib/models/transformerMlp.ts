@@ -29,12 +29,25 @@ export function denseMlp(options: DenseMlpOptions): TransformerMlp {
       form: "linear",
       from: [`${gate}.weight`, `${up}.weight`],
       shapes: [inner, inner],
+      split: { axis: "outputs" },
       ...only,
     },
-    { slot: "down", form: "linear", from: [`${down}.weight`], shapes: [[D, F]], ...only },
+    {
+      ...{ slot: "down", form: "linear", from: [`${down}.weight`], shapes: [[D, F]], ...only },
+      split: { axis: "inputs" },
+    },
   ];
   const biases: ModelWeightRow[] = [
-    { slot: "gateUpBias", form: "vector", from: [`${gate}.bias`, `${up}.bias`], shapes: [[F], [F]], ...only },
+    {
+      ...{
+        slot: "gateUpBias",
+        form: "vector",
+        from: [`${gate}.bias`, `${up}.bias`],
+        shapes: [[F], [F]],
+        ...only,
+      },
+      split: { axis: "outputs" },
+    },
     { slot: "downBias", form: "vector", from: [`${down}.bias`], shapes: [[D]], ...only },
   ];
   return {
@@ -90,9 +103,13 @@ export function sparseMlp(options: SparseMlpOptions): TransformerMlp {
         form: "gatedExperts",
         from: [names.gate, names.up],
         shapes: [inner, inner],
+        split: { axis: "experts" },
         ...only,
       },
-      { slot: "expertsDown", form: "experts", from: [names.down], shapes: [[D, F]], ...only },
+      {
+        ...{ slot: "expertsDown", form: "experts", from: [names.down], shapes: [[D, F]], ...only },
+        split: { axis: "experts" },
+      },
     ],
     build: (weights, layer) =>
       moeBlock(

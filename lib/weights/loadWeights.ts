@@ -180,8 +180,12 @@ class Loader implements Disposable {
       values = Tensor.packed(this.#staging, dtype, stored.shape, at);
       cast(stream, stored, dtype, { out: values });
     }
-    const { transpose, view, expert } = part;
-    placed.put(stream, { values: viewRows(values, transpose, view), first: part.firstRow + first, expert });
+    const { transpose, view, columns, expert } = part;
+    placed.put(stream, {
+      values: viewRows(values, transpose, view, columns),
+      first: part.firstRow + first,
+      expert,
+    });
   }
 
   #file(name: string): WeightFile {

@@ -5,6 +5,12 @@
 import { byteLength } from "../device/dtype.js";
 import { Tensor } from "../device/tensor.js";
 
+/** [start, start + count) */
+export interface Range {
+  readonly start: number;
+  readonly count: number;
+}
+
 export interface RowView {
   /** The stored rows seen as axes, outermost first, at most three: [H, 2, Dh / 2]. Their product is the number of rows. */
   readonly axes: readonly number[];
@@ -40,12 +46,14 @@ export function viewProblem({ axes, take, order }: RowView, rows: number): strin
 
 /**
  * @param stored [n, K], [K, n] with `transpose`, or [n]; contiguous
+ * @param columns of a matrix: only these
  * @returns the rows as their axes say, [.., K]; those of a vector have K = 1
  */
 export function viewRows(
   stored: Tensor,
   transpose: boolean,
   view: RowView = { axes: [stored.size(transpose ? 1 : 0)] },
+  columns?: Range,
 ): Tensor {
   const rowAxis = transpose ? 1 : 0;
   const [inputs = 1, inputStride = 1] = [stored.shape[1 - rowAxis], stored.strides[1 - rowAxis]];
@@ -54,12 +62,12 @@ export function viewRows(
   const strides = axes.map((_, axis) =>
     axes.slice(axis + 1).reduce((product, size) => product * size, stored.strides[rowAxis]!),
   );
-  const skipped = take ? byteLength(stored.dtype, take.start * strides[take.axis]!) : 0;
+  const skipped = (take ? take.start * strides[take.axis]! : 0) + (columns ? columns.start * inputStride : 0);
   return Tensor.strided(
     stored.memory,
     stored.dtype,
-    [...order.map((axis) => sizes[axis]!), inputs],
+    [...order.map((axis) => sizes[axis]!), columns?.count ?? inputs],
     [...order.map((axis) => strides[axis]!), inputStride],
-    stored.byteOffset + skipped,
+    stored.byteOffset + byteLength(stored.dtype, skipped),
   );
 }

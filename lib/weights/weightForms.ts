@@ -144,8 +144,10 @@ function plainRows(
       const whole = tensor!;
       add(weights, whole);
       return {
-        direct: ({ view, map, firstRow, rows, ...part }) =>
-          part.dtype === dtype && !view && !map ? whole.slice(0, firstRow, firstRow + rows) : undefined,
+        direct: ({ view, columns, map, firstRow, rows, ...part }) =>
+          part.dtype === dtype && !view && !columns && !map
+            ? whole.slice(0, firstRow, firstRow + rows)
+            : undefined,
         put(stream, { values, first }) {
           const rows = values.numel / values.size(-1);
           const out = whole.slice(0, first, first + rows).reshape(values.shape);

@@ -6,12 +6,15 @@
 import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
 import type { FloatDType } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
-import type { RowView } from "./rowView.js";
+import { type Range, type RowView, viewedRows } from "./rowView.js";
+import { rangeOf, type Shard, shardColumns, wholeModel } from "./shard.js";
 import {
   checkTable,
   isPerExpert,
   isPerLayer,
   rowsOf,
+  storedColumns,
+  viewOf,
   type WeightRow,
   type WeightTable,
 } from "./weightTable.js";
@@ -48,6 +51,8 @@ export interface PlannedPart {
   readonly transpose: boolean;
   /** Undefined: all rows as they are stored. */
   readonly view: RowView | undefined;
+  /** Undefined: all columns. */
+  readonly columns: Range | undefined;
   /** Undefined: the numbers as they are. */
   readonly map: ((value: number) => number) | undefined;
 }
@@ -64,16 +69,18 @@ const harmlessBuffers: readonly RegExp[] = [
  *
  * @param table what the model needs
  * @param checkpoint what there is
+ * @param shard which part of each weight is wanted; all of the checkpoint is verified all the same
  * @returns the weights outside the layers in table order, then layer by layer
  * @throws CheckpointError ERR_CHECKPOINT_TENSOR listing all missing, wrong and unexpected tensors (ten of each by name)
- * @throws ArgumentRangeError if the table contradicts itself
+ * @throws ArgumentRangeError if the table contradicts itself, or a weight cannot be divided as its row says
  */
 export function resolveWeights(
   table: WeightTable,
   checkpoint: Pick<Checkpoint, "tensors" | "folder">,
+  shard: Shard = wholeModel,
 ): PlannedWeight[] {
   checkTable(table);
-  const resolver = new Resolver(table, checkpoint);
+  const resolver = new Resolver(table, checkpoint, shard);
   const plan = resolver.resolveRows();
   resolver.throwProblems();
   return plan;
@@ -82,13 +89,15 @@ export function resolveWeights(
 class Resolver {
   readonly #table: WeightTable;
   readonly #checkpoint: Pick<Checkpoint, "tensors" | "folder">;
+  readonly #shard: Shard;
   readonly #used = new Set<string>();
   readonly #missing: string[] = [];
   readonly #wrong: { readonly entry: TensorEntry; readonly problem: string }[] = [];
 
-  constructor(table: WeightTable, checkpoint: Pick<Checkpoint, "tensors" | "folder">) {
+  constructor(table: WeightTable, checkpoint: Pick<Checkpoint, "tensors" | "folder">, shard: Shard) {
     this.#table = table;
     this.#checkpoint = checkpoint;
+    this.#shard = shard;
   }
 
   resolveRows(): PlannedWeight[] {
@@ -139,12 +148,14 @@ class Resolver {
     }
     const isStored = sources.some(({ entry }) => entry !== undefined);
     const isTied = row.tiedTo !== undefined && (row.tiedTo.when === "always" || !isStored);
-    const stored = isTied && !isStored ? [] : this.#verify(row, sources);
+    if (!isTied || isStored) this.#verify(row, sources);
+    const own = numExperts === undefined ? undefined : this.#expertsOf(row, numExperts);
+    const stored = sources.flatMap((source) => this.#partOf(row, source, own ?? { start: 0, count: 1 }));
     return {
       slot: row.slot,
       layer,
       parts: isTied ? [] : stored,
-      shape: deviceShape(row, numExperts),
+      shape: this.#deviceShape(row, own?.count),
       tiedTo: isTied ? row.tiedTo.slot : undefined,
       ...(isTied && isStored && { storedCopy: stored }),
     };
@@ -163,34 +174,55 @@ class Resolver {
     return undefined;
   }
 
-  /** Records what is missing or wrong; returns the parts that are there. */
-  #verify(row: WeightRow, sources: readonly Source[]): PlannedPart[] {
-    const parts: PlannedPart[] = [];
+  /** Records what is missing or wrong, of all ranks. */
+  #verify(row: WeightRow, sources: readonly Source[]): void {
     for (const { name, place, expert, entry } of sources) {
-      const isKnown = row.stacked && expert > 0; // the tensor of the first expert
+      if (row.stacked && expert > 0) continue; // the tensor of the first expert
       if (entry === undefined) {
-        if (!isKnown) this.#missing.push(name);
+        this.#missing.push(name);
         continue;
       }
       const problem =
         dtypeProblem(entry, sources[place]!.entry ?? entry) ?? this.#shapeProblem(row, place, entry);
-      if (problem !== undefined && !isKnown) this.#wrong.push({ entry, problem });
-      const bytes = entry.byteLength / (row.stacked ? this.#table.numExperts! : 1);
-      parts.push({
+      if (problem !== undefined) this.#wrong.push({ entry, problem });
+    }
+  }
+
+  /** What a rank has of a tensor. @param experts that the rank has */
+  #partOf(row: WeightRow, { place, expert, entry }: Source, experts: Range): PlannedPart[] {
+    const index = expert - experts.start;
+    if (entry === undefined || index < 0 || index >= experts.count) return [];
+    const shard = this.#shard;
+    const view = viewOf(row, place, shard);
+    const bytes = entry.byteLength / (row.stacked ? this.#table.numExperts! : 1);
+    return [
+      {
         entry,
         // Any other dtype was recorded as a problem, and the plan is then thrown away.
         dtype: entry.dtype as FloatDType,
         module: moduleOf(entry.name),
-        expert,
-        firstRow: row.from.slice(0, place).reduce((sum, _, i) => sum + rowsOf(row, i), 0),
-        rows: rowsOf(row, place),
-        stored: { start: row.stacked ? expert * bytes : 0, bytes, shape: row.shapes[place]! },
+        expert: index,
+        firstRow: row.from.slice(0, place).reduce((sum, _, i) => sum + rowsOf(row, i, shard), 0),
+        rows: rowsOf(row, place, shard),
+        ...narrowed({ start: row.stacked ? expert * bytes : 0, bytes, shape: row.shapes[place]! }, row, view),
         transpose: row.transpose ?? false,
-        view: row.rowViews?.[place],
+        columns: shardColumns(row.slot, row.split, storedColumns(row), shard),
         map: row.map,
-      });
-    }
-    return parts;
+      },
+    ];
+  }
+
+  #expertsOf({ slot, split }: WeightRow, numExperts: number): Range {
+    if (split?.axis !== "experts") return { start: 0, count: numExperts };
+    return rangeOf(`experts of ${slot}`, numExperts, this.#shard.ep);
+  }
+
+  #deviceShape(row: WeightRow, numExperts: number | undefined): number[] {
+    const rows = row.from.reduce((sum, _, i) => sum + rowsOf(row, i, this.#shard), 0);
+    const columns = shardColumns(row.slot, row.split, storedColumns(row), this.#shard);
+    const rest = row.transpose ? row.shapes[0]!.slice(0, 1) : row.shapes[0]!.slice(1);
+    const shape = [rows, ...(columns ? [columns.count] : rest)];
+    return numExperts === undefined ? shape : [numExperts, ...shape];
   }
 
   #shapeProblem(row: WeightRow, place: number, entry: TensorEntry): string | undefined {
@@ -218,10 +250,22 @@ function dtypeProblem(entry: TensorEntry, first: TensorEntry): string | undefine
   return `dtype: expected ${first.dtype} as in ${first.name}, got ${entry.dtype}`;
 }
 
-function deviceShape(row: WeightRow, numExperts: number | undefined): number[] {
-  const rows = row.from.reduce((sum, _, i) => sum + rowsOf(row, i), 0);
-  const shape = [rows, ...(row.transpose ? row.shapes[0]!.slice(0, 1) : row.shapes[0]!.slice(1))];
-  return numExperts === undefined ? shape : [numExperts, ...shape];
+/** Rows that follow each other are bytes that do: what a rank does not have is not read. */
+function narrowed(
+  stored: PlannedPart["stored"],
+  { transpose }: WeightRow,
+  view: RowView | undefined,
+): Pick<PlannedPart, "stored" | "view"> {
+  const isRun = view?.take?.axis === 1 && view.axes[0] === 1 && !view.order && !transpose;
+  if (!isRun) return { stored, view };
+  const [all, rows] = [stored.shape[0]!, viewedRows(view)];
+  const first = view.take.start * view.axes[2]!;
+  const rowBytes = stored.bytes / all;
+  const shape = [rows, ...stored.shape.slice(1)];
+  return {
+    stored: { start: stored.start + first * rowBytes, bytes: rows * rowBytes, shape },
+    view: undefined,
+  };
 }
 
 /** "q_proj" of "model.layers.0.self_attn.q_proj.weight" */

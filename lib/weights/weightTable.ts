@@ -3,6 +3,7 @@
  */
 import { ArgumentRangeError } from "../errors.js";
 import { type RowView, viewedRows, viewProblem } from "./rowView.js";
+import { type Shard, shardRows, type WeightSplit } from "./shard.js";
 
 /**
  * One weight of a model, in every layer if its names contain `{layer}`.
@@ -33,6 +34,8 @@ export interface WeightRow {
   readonly rowViews?: readonly (RowView | undefined)[];
   /** Vectors only: what each number becomes, in float64, before it is f32: 1 + w, -exp(A_log). */
   readonly map?: (value: number) => number;
+  /** How ranks divide it among them; left out: each of them has all of it. */
+  readonly split?: WeightSplit;
   /** Layers that have this weight; all if left out. Only with `{layer}`. */
   readonly onlyLayers?: readonly number[];
   /**
@@ -62,14 +65,24 @@ export function isPerExpert(row: WeightRow): boolean {
 }
 
 /** Rows of the i-th tensor of `from`, as stored; of one expert. */
-function storedRows({ transpose, shapes }: WeightRow, i: number): number {
+export function storedRows({ transpose, shapes }: WeightRow, i: number): number {
   return shapes[i]![transpose ? 1 : 0]!;
 }
 
+/** Which rows of the i-th tensor of `from` a rank has; undefined: all. */
+export function viewOf(row: WeightRow, i: number, shard: Shard): RowView | undefined {
+  return row.rowViews?.[i] ?? shardRows(row.slot, row.split, storedRows(row, i), shard);
+}
+
 /** Rows of the weight that the i-th tensor of `from` gives; of one expert. */
-export function rowsOf(row: WeightRow, i: number): number {
-  const view = row.rowViews?.[i];
+export function rowsOf(row: WeightRow, i: number, shard: Shard): number {
+  const view = viewOf(row, i, shard);
   return view ? viewedRows(view) : storedRows(row, i);
+}
+
+/** Columns of a matrix, as stored. */
+export function storedColumns({ transpose, shapes }: WeightRow): number {
+  return shapes[0]![transpose ? 0 : 1]!;
 }
 
 /** Mistakes of a model file, not of a checkpoint. */
@@ -98,6 +111,12 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
     if (shapes.some((shape) => shape.length === 0 || rest(shape) !== rest(firstShape))) {
       throw fail("shapes differ beyond axis 0");
     }
+    const isOfRows = row.split?.axis === "outputs" || row.split?.axis === "heads";
+    if (isOfRows && row.rowViews) throw fail("split by rows with rowViews");
+    if (row.split?.axis === "inputs" && firstShape.length !== 2)
+      throw fail("split by inputs of a non-matrix");
+    if (row.split?.axis === "experts" && !isPerExpert(row) && !row.stacked)
+      throw fail("split by experts without experts");
     if (row.map && shapes.some((shape) => shape.length !== 1)) throw fail("map of more than a vector");
     const views = row.rowViews ?? from.map(() => undefined);
     if (views.length !== from.length)

@@ -278,6 +278,17 @@ describe("mistakes of a table", () => {
       { rows: [{ ...embed, rowViews: [{ axes: [4, 2], take: { axis: 1, start: 1, end: 3 } }] }] },
       /take: outside its axis/,
     ],
+    [
+      "split by rows of views",
+      { rows: [{ ...embed, rowViews: [{ axes: [8] }], split: { axis: "outputs" } }] },
+      /split by rows with rowViews/,
+    ],
+    [
+      "inputs of a vector",
+      { rows: [{ ...row("b", "b", [8]), split: { axis: "inputs" } }] },
+      /of a non-matrix/,
+    ],
+    ["experts of a matrix", { rows: [{ ...embed, split: { axis: "experts" } }] }, /without experts/],
     ["onlyLayers outside layers", { rows: [{ ...embed, onlyLayers: [0] }] }, /onlyLayers without/],
     ["tied to nothing", { rows: [head] }, /tiedTo: expected another slot/],
   ];
