@@ -38,6 +38,13 @@ const zeros = (...shape: number[]) =>
   i32(shape, ...new Array<number>(shape.reduce((a, b) => a * b, 1)).fill(0));
 const dtype = "f32";
 
+/** Of one sequence with one query. */
+function plan() {
+  const [one, table] = [i32([1], 1), zeros(1, 1)];
+  const sizes = { numQueries: 1, numHeads: 1, numKvHeads: 1, headDim: 16, pageSize: 4, dtype } as const;
+  return ops.attentionPlan(stream, table, zeros(1), i32([2], 0, 1), one, sizes);
+}
+
 function group() {
   return ops.emptyGroupedWeight(stream, { experts: 2, outputs: 16, inputs: 8, dtype, swiglu: false });
 }
@@ -45,6 +52,16 @@ function group() {
 const rows: Readonly<Record<string, () => Row>> = {
   add: () => ({ given: { a: f32(2, 4), b: f32(2, 4) }, options: { out: f32(2, 4) } }),
   argmax: () => ({ given: { logits: f32(2, 4) }, options: { out: zeros(2), status: zeros(2) } }),
+  attentionPlan: () => ({
+    given: {
+      ...{ pageTable: zeros(1, 1), rows: zeros(1) },
+      ...{ cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
+    },
+    options: {
+      ...{ numQueries: 1, numHeads: 1, numKvHeads: 1, headDim: 16, valueDim: 16, pageSize: 4, window: 0 },
+      ...{ dtype, kvDtype: dtype, out: plan() },
+    },
+  }),
   cast: () => ({ given: { x: f32(2, 4), dtype }, options: { out: f32(2, 4) } }),
   copy: () => ({ given: { src: f32(2, 4), dst: f32(2, 4) } }),
   embedding: () => ({ given: { ids: zeros(3), table: f32(5, 4) }, options: { dtype, out: f32(3, 4) } }),
@@ -100,7 +117,7 @@ const rows: Readonly<Record<string, () => Row>> = {
       ...{ q: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16), pageTable: zeros(1, 1) },
       ...{ rows: zeros(1), cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
     },
-    options: { scale: 1, window: 0, causal: true, out: f32(1, 1, 16) },
+    options: { scale: 1, window: 0, causal: true, plan: plan(), out: f32(1, 1, 16) },
   }),
   rmsNorm: () => ({
     given: { x: f32(2, 4), weight: f32(4) },

@@ -2,6 +2,7 @@
 // an identity or a known value exists, never against another implementation of the same loop.
 import { describe, expect, test } from "vitest";
 import { ropeTable } from "../lib/nn/ropeTable.js";
+import { attentionPlan } from "./reference/attentionPlan.js";
 import { argmax } from "./reference/argmax.js";
 import { embedding } from "./reference/embedding.js";
 import { erfc } from "./reference/erfc.js";
@@ -201,6 +202,14 @@ describe("argmax, logprobs, tables", () => {
     expect(topIds).toEqual(i32(1, 0, 2, 3));
     expect(topValues.reduce((sum, value) => sum + Math.exp(value), 0)).toBeCloseTo(1, 14);
     expect(chosen[0]).toBe(topValues[3]);
+  });
+
+  test("attentionPlan: where each sequence lies; of one without queries nothing is known", () => {
+    expect(attentionPlan([3, 1, 2], [0, 2, 2, 3], [9, 5, 4])).toEqual([
+      { firstQuery: 0, numQueries: 2, numKeys: 9, row: 3 },
+      { firstQuery: 2, numQueries: 0, numKeys: 0, row: 0 },
+      { firstQuery: 2, numQueries: 1, numKeys: 4, row: 2 },
+    ]);
   });
 
   test("stepInputs: a decode behind what it has, a chunk where it is told, padding nowhere", () => {

@@ -46,6 +46,15 @@ interface Native {
   /** How many numbers an op call hands over, then these numbers: see native/bind/arguments.h. */
   readonly arguments: Float64Array;
   readonly ops: NativeOps;
+  /** Bytes of what the op attentionPlan makes; `mostKeys`: of a sequence. 0 processors: on the CPU. */
+  attentionPlanBytes(
+    processors: number,
+    queries: number,
+    sequences: number,
+    group: number,
+    heads: number,
+    mostKeys: number,
+  ): number;
   devices(): readonly DeviceEntry[];
   openDevice(name: string, threads: number): Handle;
   deviceInfo(device: Handle): NativeDeviceInfo;

@@ -102,6 +102,24 @@ export interface NativeOps {
     ]
   >;
   readonly softmax: NativeOp<[x: "tensor", out: "tensor", scale: "number", causal: "flag"]>;
+  readonly attentionPlan: NativeOp<
+    [
+      pageTable: "tensor",
+      rows: "tensor",
+      cuSeqlensQ: "tensor",
+      contextLens: "tensor",
+      out: "tensor",
+      numQueries: "number",
+      numHeads: "number",
+      numKvHeads: "number",
+      headDim: "number",
+      valueDim: "number",
+      pageSize: "number",
+      window: "number",
+      dtype: "number",
+      kvDtype: "number",
+    ]
+  >;
   readonly pagedAttention: NativeOp<
     [
       q: "tensor",
@@ -111,6 +129,7 @@ export interface NativeOps {
       rows: "tensor",
       cuSeqlensQ: "tensor",
       contextLens: "tensor",
+      plan: "tensor or null",
       out: "tensor",
       scale: "number",
       window: "number",

@@ -1,6 +1,7 @@
 /** All operations, one function each. They queue work on a stream and return at once. */
 export * from "./add.js";
 export * from "./argmax.js";
+export * from "./attentionPlan.js";
 export * from "./cast.js";
 export * from "./copy.js";
 export * from "./embedding.js";

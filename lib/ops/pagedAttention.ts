@@ -11,6 +11,8 @@ export interface PagedAttentionOptions {
   readonly window?: number | undefined;
   /** As `flashAttention` has it. Here always true: said or not, no query sees behind its own token. */
   readonly causal?: true | undefined;
+  /** What `attentionPlan` has made for calls like this one; without it the call makes a plan of its own, with the same result. */
+  readonly plan?: Tensor | undefined;
   /** [T, Hq, Dv], f32 | bf16 | f16: where to write the result. */
   readonly out?: Tensor | undefined;
 }
@@ -32,7 +34,9 @@ export interface PagedAttentionOptions {
  * @param contextLens [B], i32: the tokens of each sequence; its queries are the last of them
  * @returns [T, Hq, Dv], dtype of q
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
- * @throws ExecutionError, from the next wait on the stream: a row, page, length or cuSeqlensQ out of range
+ * @throws ExecutionError, from the next wait on the stream: a row, page, length or cuSeqlensQ out of range; a plan that was made for
+ *   other sizes, another window or another kernel, or that has been written over. With a plan, rows, cuSeqlensQ and contextLens
+ *   give sizes and are not read
  * @see Kwon et al.: Efficient Memory Management for Large Language Model Serving with PagedAttention, arXiv 2309.06180,
  *   equation 4; native/cpu/attention.cc
  */
@@ -47,7 +51,13 @@ export const pagedAttention = op(
     cuSeqlensQ: tensor,
     contextLens: tensor,
   },
-  optionsOf<PagedAttentionOptions>({ scale: number, window: integer(), causal: always, out: tensor }),
+  optionsOf<PagedAttentionOptions>({
+    scale: number,
+    window: integer(),
+    causal: always,
+    plan: tensor,
+    out: tensor,
+  }),
   (
     stream: Stream,
     q: Tensor,
@@ -70,6 +80,7 @@ export const pagedAttention = op(
       rows,
       cuSeqlensQ,
       contextLens,
+      options.plan ?? null,
       out,
       scale,
       window,

@@ -2,6 +2,7 @@
 // block.
 #include "bind/addon_state.h"
 #include "bind/arguments.h"
+#include "core/attention_plan.h"
 #include "formats/formats.h"
 
 namespace warploop {
@@ -50,6 +51,15 @@ Napi::Value packed_shape_of(const Napi::CallbackInfo& info) {
   return shape;
 }
 
+/// attentionPlanBytes(processors, queries, sequences, group, heads, mostKeys): bytes of a plan; 0
+/// processors: the CPU's
+Napi::Value plan_bytes(const Napi::CallbackInfo& info) {
+  const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis); };
+  const auto most_keys = static_cast<int64_t>(std::min(number(info, 5), 1e15));  // more make no difference
+  const PlanSizes sizes{size(0), size(1), size(2), size(3), std::max<int64_t>(size(4), 1), most_keys};
+  return Napi::Number::New(info.Env(), static_cast<double>(attention_plan_bytes(sizes)));
+}
+
 }  // namespace
 
 void register_ops(Napi::Env env, Napi::Object exports) {
@@ -60,6 +70,7 @@ void register_ops(Napi::Env env, Napi::Object exports) {
 #undef WARPLOOP_OP
   exports.Set("ops", ops);
   method<packed_shape_of>(env, exports, "packedShape");
+  method<plan_bytes>(env, exports, "attentionPlanBytes");
 }
 
 }  // namespace bind

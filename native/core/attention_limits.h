@@ -8,11 +8,17 @@ namespace warploop {
 inline constexpr int64_t kMaxHeadWidth = 512;             // of Dh and Dv
 inline constexpr int64_t kMaxAttentionSequences = 16384;  // of one call
 
-inline void check_attention_sizes(Check& c, int64_t Hq, int64_t Hkv, int64_t Dh, int64_t Dv) {
+/// The arguments that say Hq, Dh and Dv.
+struct AttentionNames {
+  const char *heads = "q", *width = "q", *value_width = "v";
+};
+
+inline void check_attention_sizes(Check& c, int64_t Hq, int64_t Hkv, int64_t Dh, int64_t Dv,
+                                  const AttentionNames& names = {}) {
   const auto fits = [](int64_t width) { return width >= 16 && width <= kMaxHeadWidth && width % 16 == 0; };
-  c.that(Hkv >= 1 && Hq % Hkv == 0, "q", "heads Hq in equal groups, a multiple of Hkv", Hq);
-  c.that(fits(Dh), "q", "a head width Dh that is a multiple of 16, 16 to 512", Dh);
-  c.that(fits(Dv), "v", "a head width Dv that is a multiple of 16, 16 to 512", Dv);
+  c.that(Hkv >= 1 && Hq % Hkv == 0, names.heads, "heads Hq in equal groups, a multiple of Hkv", Hq);
+  c.that(fits(Dh), names.width, "a head width Dh that is a multiple of 16, 16 to 512", Dh);
+  c.that(fits(Dv), names.value_width, "a head width Dv that is a multiple of 16, 16 to 512", Dv);
 }
 
 }  // namespace warploop

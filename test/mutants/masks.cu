@@ -79,8 +79,9 @@ void attend(Run& run, CudaContext& context, const char* name, int queries, int k
 }
 
 void attend_in_tiles(const AttentionProblem& p, CudaContext& context) {
-  launch_attention_tiles<NarrowShape<bf16, kWidth, kWidth, 2, 3>, WideShape<bf16, kWidth, kWidth, 2, 64, 2>>(
-      p, context);
+  const AttentionTiles tiles = make_attention_tiles<NarrowShape<bf16, kWidth, kWidth, 2, 3>,
+                                                    WideShape<bf16, kWidth, kWidth, 2, 64, 2>>();
+  tiles.run(p, tiles.shape, context);
 }
 void run_masks(Run& run) {
   CudaContext context = run.context();

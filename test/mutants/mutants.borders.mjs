@@ -229,32 +229,6 @@ export const borderMutants = [
     cases: "far more k than q",
   },
   {
-    name: "plan-reserved",
-    bug: "attention: no room for the ends of the workspace's pieces: more of it is too little",
-    file: "native/cuda/attention/attention.cu",
-    edits: [
-      [
-        "static_cast<int64_t>(sizeof(AttentionItem)) + 8 * 256;",
-        "static_cast<int64_t>(sizeof(AttentionItem));",
-      ],
-    ],
-    table: "test/ops/scratch.test.ts",
-    cases: "edges.*pagedAttention'",
-  },
-  {
-    name: "plan-split-list",
-    bug: "attention: the list of split tiles is as long as if each had four rows in the pool",
-    file: "native/cuda/attention/attention.cu",
-    edits: [
-      [
-        "plan.split[kind] = pieces.take<AttentionItem>(split[kind]);",
-        "plan.split[kind] = pieces.take<AttentionItem>(split[kind] / 4);",
-      ],
-    ],
-    table: "test/ops/scratch.test.ts",
-    cases: "edges.*pagedAttention'",
-  },
-  {
     name: "splits-counters-edge",
     bug: "linear: one tile more than counters",
     file: "native/cuda/gemm/schedule.h",
@@ -308,24 +282,11 @@ export const borderMutants = [
     file: "native/cuda/attention/attention.cu",
     edits: [
       [
-        "plan.order = pieces.take<int32_t>(p.num_sequences);",
-        "plan.order = pieces.take<int32_t>(p.num_sequences / 2);",
+        "auto* order = pieces.take<int32_t>(p.num_sequences);",
+        "auto* order = pieces.take<int32_t>(p.num_sequences / 2);",
       ],
     ],
     table: "test/ops/tileBorders.test.ts",
     cases: "pagedAttention.*round of the plan.*f32",
-  },
-  {
-    name: "plan-whole-list",
-    bug: "attention: narrow tiles that are not split have half the room",
-    file: "native/cuda/attention/attention.cu",
-    edits: [
-      [
-        "  if (kind == 0 && plan.narrow_rows == kNarrowRows) return p.num_sequences;",
-        "  if (kind == 0 && plan.narrow_rows == kNarrowRows) return p.num_sequences / 2 + 1;",
-      ],
-    ],
-    table: "test/ops/scratch.test.ts",
-    cases: "edges.*whole tiles, bf16",
   },
 ];

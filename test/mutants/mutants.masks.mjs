@@ -53,7 +53,7 @@ export const maskMutants = [
     bug: "wide: nobody is told of spoilt rows",
     program: "masks",
     file: `${folder}/wide.cuh`,
-    edits: [["atomic_max(&plan_.queues[1].spoilt, 1u);", "continue;"]],
+    edits: [["atomic_max(plan_.spoilt, 1u);", "continue;"]],
     foundBy: anyMode,
   },
   {
@@ -61,7 +61,7 @@ export const maskMutants = [
     bug: "narrow: does not look for the rows that the wide kernel has spoilt",
     program: "masks",
     file: `${folder}/narrow.cuh`,
-    edits: [["  if (spoilt) mend_wide_rows<typename S::T>(p, plan);\n", ""]],
+    edits: [["    mend_wide_rows<typename S::T>(p, plan);\n", ""]],
     foundBy: anyMode,
   },
   {

@@ -6,6 +6,7 @@ import { borderMutants } from "./mutants.borders.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
 import { offsetMutants } from "./mutants.offsets.mjs";
 import { optionMutants } from "./mutants.options.mjs";
+import { planMutants } from "./mutants.plans.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
 
@@ -41,4 +42,5 @@ export const mutants = [
   ...offsetMutants,
   ...borderMutants,
   ...optionMutants,
+  ...planMutants,
 ];

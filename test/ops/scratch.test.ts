@@ -188,7 +188,7 @@ async function outcomes(c: ScratchCase, scratch: readonly (readonly [bytes: numb
 
 onSimt("with little scratch memory", () => {
   test.each(cases)("$name", async (c) => {
-    const fits = await outcomes(c, [...sizes.map((size) => [size, 65536] as const), [1 << 22, 2]]);
+    const fits = await outcomes(c, [...sizes.map((size) => [size, 65536] as const), [1 << 22, 3]]);
     expect(fits.at(-1)).toBe(true);
     expect(fits.includes(false)).toBe(c.refuses);
   });

@@ -1,5 +1,5 @@
-// Attention on the GPU, host side: where the plan lies in the workspace, and the kernels that any call can
-// run. The kernels' headers say how they work: plan.cuh, then narrow.cuh and wide.cuh (tensor cores:
+// Attention on the GPU, host side: where plan, pool and counters lie, and the kernels that any call can run.
+// The kernels' headers say how they work: plan.cuh, then narrow.cuh and wide.cuh (tensor cores:
 // choose_tiles.cu) or any.cuh (the rest), then merge.cuh.
 #include <algorithm>
 #include <climits>
@@ -30,6 +30,9 @@ int64_t most_tiles(const AttentionProblem& p, const AttentionPlan& plan, int kin
   if (kind == 0 && plan.narrow_rows == kNarrowRows) return p.num_sequences;
   return rows / plan.tile_rows[kind] + p.num_sequences;
 }
+PlanSizes sizes_of(const AttentionProblem& p, const CudaContext& context) {
+  return {context.num_sms, p.q.size(0), p.num_sequences, group_of(p), p.k.size(2), most_keys(p)};
+}
 
 /// Hands out pieces of the workspace.
 class Pieces {
@@ -45,44 +48,108 @@ class Pieces {
     at_ += bytes;
     return piece;
   }
-  int64_t left() const { return end_ - at_; }
+  int64_t left() const { return (end_ - at_) / 256 * 256; }
 
  private:
   std::byte *at_, *end_;
 };
 
-}  // namespace
-
-AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
+/// All of a call but where its plan lies. The pool takes what the workspace has left.
+AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, Pieces& pieces,
+                       const CudaContext& context) {
+  const auto count = [](AttentionCounter counter) { return static_cast<int>(counter); };
+  if (context.num_counters < count(AttentionCounter::count))
+    fail_execution("no more than ", context.num_counters, " counters");
   AttentionPlan plan{};
   plan.group = static_cast<int32_t>(group_of(p));
   plan.narrow_rows = shape.narrow_rows;
   plan.part_stride = static_cast<int32_t>(p.v.size(3)) + 4;
   plan.totals_per_block = shape.totals_per_block;
+  const PlanLists lists = plan_lists(sizes_of(p, context));
   for (int kind = 0; kind < 2; kind++) {
     plan.tile_rows[kind] = shape.tile_rows[kind];
     plan.blocks[kind] = shape.blocks_per_sm[kind] * context.num_sms;
+    if (lists.items[kind] > INT_MAX) fail_execution("too many queries for one call: split them");
+    plan.item_capacity[kind] = static_cast<int32_t>(lists.items[kind]);
+    plan.split_capacity[kind] = static_cast<int32_t>(lists.split[kind]);
   }
+  plan.next[0] = context.counters + count(AttentionCounter::next_narrow);
+  plan.next[1] = context.counters + count(AttentionCounter::next_wide);
+  plan.spoilt = context.counters + count(AttentionCounter::spoilt);
 
-  Pieces pieces(context);
-  plan.queues = pieces.take<AttentionQueue>(2);
-  plan.order = pieces.take<int32_t>(p.num_sequences);
   plan.totals = pieces.take<float4>(attention_grid(p, plan, 1) * plan.totals_per_block);
-  const int64_t tiles[2] = {most_tiles(p, plan, 0), most_tiles(p, plan, 1)};
-  // The rest is the pool and the items of split tiles: each has at least a row of the pool (a wide one: 16)
-  // per head.
-  const int64_t reserved = (tiles[0] + tiles[1]) * static_cast<int64_t>(sizeof(AttentionItem)) + 8 * 256;
-  const int64_t bytes_per_row = plan.part_stride * 4 + 2 * sizeof(AttentionItem) + sizeof(AttentionItem) / 4;
-  if (most_spans(p) > 1) plan.pool_rows = std::max<int64_t>(pieces.left() - reserved, 0) / bytes_per_row;
-  const int64_t split[2] = {plan.pool_rows / p.k.size(2), plan.pool_rows / p.k.size(2) / kNarrowRows};
-  for (int kind = 0; kind < 2; kind++) {
-    plan.item_capacity[kind] = static_cast<int32_t>(tiles[kind] + split[kind]);
-    plan.items[kind] = pieces.take<AttentionItem>(plan.item_capacity[kind]);
-    plan.split[kind] = pieces.take<AttentionItem>(split[kind]);
-  }
+  if (most_spans(p) > 1)
+    plan.pool_rows = pieces.left() / (plan.part_stride * static_cast<int64_t>(sizeof(float)));
   plan.pool = pieces.take<float>(plan.pool_rows * plan.part_stride);
-  launch<plan_attention>(context, {dim3(1), kPlanThreads, sizeof(PlanShared)}, p, plan);
+  plan.signature[PlanWord::kernel] = shape.kernel;
+  plan.signature[PlanWord::queries] = p.q.size(0);
+  plan.signature[PlanWord::sequences] = p.num_sequences;
+  plan.signature[PlanWord::table_rows] = p.page_table ? p.page_table.size(0) : 0;
+  plan.signature[PlanWord::capacity] = most_keys(p);
+  plan.signature[PlanWord::group] = plan.group;
+  plan.signature[PlanWord::heads] = p.k.size(2);
+  plan.signature[PlanWord::window] = p.window;
+  plan.signature[PlanWord::value_width] = p.v.size(3);
+  plan.signature[PlanWord::pool_rows] = plan.pool_rows;
   return plan;
+}
+
+/// Header and lists in the memory of a plan.
+PlanLayout layout_of(std::byte* memory, const AttentionPlan& plan) {
+  auto* at = reinterpret_cast<AttentionItem*>(memory + kPlanHeaderBytes);
+  PlanLayout to{};
+  to.header = reinterpret_cast<AttentionPlanHeader*>(memory);
+  for (int kind = 0; kind < 2; kind++) {
+    to.items[kind] = at;
+    to.split[kind] = at + plan.item_capacity[kind];
+    at += plan.item_capacity[kind] + plan.split_capacity[kind];
+  }
+  return to;
+}
+
+std::byte* given_plan(const AttentionProblem& p, const CudaContext& context) {
+  const int64_t needed = attention_plan_bytes(sizes_of(p, context));
+  if (p.plan.size(0) != needed)
+    fail_execution("plan: made for another call: it has ", p.plan.size(0), " bytes, not ", needed);
+  return p.plan.as<std::byte>();
+}
+
+void make_plan(const AttentionProblem& p, const AttentionPlan& plan, const PlanLayout& to,
+               const CudaContext& context) {
+  launch<plan_attention>(context, {dim3(1), kPlanThreads, sizeof(PlanShared)}, p, plan, to);
+}
+
+void point_to(const PlanLayout& from, AttentionPlan& plan) {
+  plan.header = from.header;
+  for (int kind = 0; kind < 2; kind++)
+    plan.items[kind] = from.items[kind], plan.split[kind] = from.split[kind];
+}
+
+}  // namespace
+
+AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
+  Pieces pieces(context);
+  if (p.plan) {
+    AttentionPlan plan = describe(p, shape, pieces, context);
+    point_to(layout_of(given_plan(p, context), plan), plan);
+    return plan;
+  }
+  auto* order = pieces.take<int32_t>(p.num_sequences);
+  auto* memory = pieces.take<std::byte>(attention_plan_bytes(sizes_of(p, context)));
+  AttentionPlan plan = describe(p, shape, pieces, context);
+  PlanLayout to = layout_of(memory, plan);
+  to.order = order;
+  make_plan(p, plan, to, context);
+  point_to(to, plan);
+  return plan;
+}
+
+void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
+  Pieces pieces(context);  // as the calls will have it
+  const AttentionPlan plan = describe(p, shape, pieces, context);
+  PlanLayout to = layout_of(given_plan(p, context), plan);
+  to.order = Pieces(context).take<int32_t>(p.num_sequences);
+  make_plan(p, plan, to, context);
 }
 
 unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
@@ -97,11 +164,19 @@ void finish_plan(const AttentionProblem& p, const AttentionPlan& plan, CudaConte
   launch<merge_attention>(context, {dim3(grid), kMergeThreads, sizeof(MergeShared)}, p, plan);
 }
 
+namespace {
+
+constexpr AttentionShape kAnyShape{0, {kNarrowRows, kNarrowRows}, {2, 1}, INT_MAX, 0};
+
+}  // namespace
+
 void attention_any(const AttentionProblem& p, CudaContext& context) {
-  const AttentionPlan plan = start_plan(p, {{kNarrowRows, kNarrowRows}, {2, 1}, INT_MAX, 0}, context);
+  const AttentionPlan plan = start_plan(p, kAnyShape, context);
   launch<attention_any_kernel>(context, {dim3(attention_grid(p, plan, 0)), kAnyThreads, sizeof(AnyShared)}, p,
                                plan);
   finish_plan(p, plan, context);
 }
+
+void plan_attention_any(const AttentionProblem& p, CudaContext& context) { fill_plan(p, kAnyShape, context); }
 
 }  // namespace warploop::cuda

@@ -1,5 +1,6 @@
-// Attention over keys and values in pages on the GPU: what flash_attention and paged_attention share. The ops
-// say where their sequences are described; reading and verifying that, on the device, is part of the plan.
+// Attention over keys and values in pages on the GPU: what flash_attention, paged_attention and
+// attention_plan share. The ops say where their sequences are described; reading and verifying that, on the
+// device, is part of the plan.
 #pragma once
 #include "core/tensor_view.h"
 #include "cuda/cuda_context.h"
@@ -27,8 +28,10 @@ struct AttentionProblem {
   int32_t window;  // 0: none
   bool causal;
 
+  TensorView plan;  // bytes; absent: the call makes one of its own, in the workspace
+
   // What to report when these are unusable.
-  FaultSite bad_queries, bad_keys, bad_total, bad_row, bad_page;
+  FaultSite bad_queries, bad_keys, bad_total, bad_row, bad_page, bad_plan, bad_item;
 };
 
 /// Why the tensor-core kernels cannot run this, or null.
@@ -37,5 +40,9 @@ const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext&
 void attention_tiles(const AttentionProblem& p, CudaContext& context);
 /// Everything else, with plain multiply-adds.
 void attention_any(const AttentionProblem& p, CudaContext& context);
+
+/// Make p.plan for calls of the two. Of q, k, v and out only dtypes and sizes are looked at; P is not known.
+void plan_attention_tiles(const AttentionProblem& p, CudaContext& context);
+void plan_attention_any(const AttentionProblem& p, CudaContext& context);
 
 }  // namespace warploop::cuda

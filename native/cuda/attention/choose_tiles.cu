@@ -5,21 +5,21 @@ namespace warploop::cuda {
 
 // In instances/.
 template <>
-void attention_tiles_of<bf16, 64, 64>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<bf16, 64, 64>();
 template <>
-void attention_tiles_of<bf16, 128, 128>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<bf16, 128, 128>();
 template <>
-void attention_tiles_of<bf16, 192, 128>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<bf16, 192, 128>();
 template <>
-void attention_tiles_of<bf16, 256, 256>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<bf16, 256, 256>();
 template <>
-void attention_tiles_of<f16, 64, 64>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<f16, 64, 64>();
 template <>
-void attention_tiles_of<f16, 128, 128>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<f16, 128, 128>();
 template <>
-void attention_tiles_of<f16, 192, 128>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<f16, 192, 128>();
 template <>
-void attention_tiles_of<f16, 256, 256>(const AttentionProblem&, CudaContext&);
+AttentionTiles attention_tiles_of<f16, 256, 256>();
 
 const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context) {
   const auto aligned = [](const TensorView& t, int64_t elements) {
@@ -39,16 +39,24 @@ const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext&
   return nullptr;
 }
 
-void attention_tiles(const AttentionProblem& p, CudaContext& context) {
-  const auto run = [&]<class T>(T) {
+static AttentionTiles tiles_for(const AttentionProblem& p) {
+  const auto choose = [&]<class T>(T) {
     const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
-    if (Dh <= 64 && Dv <= 64) return attention_tiles_of<T, 64, 64>(p, context);
-    if (Dh <= 128 && Dv <= 128) return attention_tiles_of<T, 128, 128>(p, context);
-    if (Dh <= 192 && Dv <= 128) return attention_tiles_of<T, 192, 128>(p, context);
-    return attention_tiles_of<T, 256, 256>(p, context);
+    if (Dh <= 64 && Dv <= 64) return attention_tiles_of<T, 64, 64>();
+    if (Dh <= 128 && Dv <= 128) return attention_tiles_of<T, 128, 128>();
+    if (Dh <= 192 && Dv <= 128) return attention_tiles_of<T, 192, 128>();
+    return attention_tiles_of<T, 256, 256>();
   };
-  if (p.q.dtype == DType::bf16) return run(bf16{});
-  run(f16{});
+  return p.q.dtype == DType::bf16 ? choose(bf16{}) : choose(f16{});
+}
+
+void attention_tiles(const AttentionProblem& p, CudaContext& context) {
+  const AttentionTiles tiles = tiles_for(p);
+  tiles.run(p, tiles.shape, context);
+}
+
+void plan_attention_tiles(const AttentionProblem& p, CudaContext& context) {
+  fill_plan(p, tiles_for(p).shape, context);
 }
 
 }  // namespace warploop::cuda

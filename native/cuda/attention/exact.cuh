@@ -137,15 +137,21 @@ class ExactRow {
 template <class T>
 WARPLOOP_DEVICE void mend_wide_rows(const AttentionProblem& p, const AttentionPlan& plan) {
   const int64_t heads = p.k.sizes[2], tile_rows = plan.tile_rows[1],
-                rows = plan.queues[1].num_items * heads * tile_rows,
+                rows = num_items(plan, 1) * heads * tile_rows,
                 warps = static_cast<int64_t>(gridDim.x) * blockDim.x / kWarpSize;
   for (int64_t at = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kWarpSize; at < rows;
        at += warps) {
-    const AttentionItem item = item_at(plan, 1, static_cast<uint32_t>(at / tile_rows / heads));
+    const AttentionItem item = item_at(p, plan, 1, static_cast<uint32_t>(at / tile_rows / heads));
     const int row = static_cast<int>(at % tile_rows), head = static_cast<int>(at / tile_rows % heads);
     const ItemKeys keys = keys_of(p, plan.group, item);
     if (row < item.num_rows) ExactRow<T>(p, plan, item, keys, head, row).inspect();
   }
+}
+
+/// The flag was 1 and each block has seen it: the last one to come here takes it back.
+WARPLOOP_DEVICE void end_mending(const AttentionPlan& plan) {
+  if (threadIdx.x != 0) return;
+  if (atomic_add(plan.spoilt, 1u) == gridDim.x) atomic_add(plan.spoilt, 0u - (gridDim.x + 1));
 }
 
 }  // namespace warploop::cuda

@@ -7,16 +7,18 @@
 #pragma once
 #include <algorithm>
 
+#include "core/attention_plan.h"
 #include "cuda/attention/attention.h"
 #include "cuda/device/dtype.cuh"
+#include "cuda/device/fault.cuh"
+#include "cuda/device/warp.cuh"
 
 namespace warploop::cuda {
 
-inline constexpr int kMaxSpans = 256;      // of a tile
-inline constexpr int kNarrowRows = 16;     // a sequence of at most as many rows is one narrow tile
-inline constexpr int kNarrowSpan = 512;    // keys, doubled until kMaxSpans suffice
-inline constexpr int kSmallestSpan = 512;  // of wide tiles
-inline constexpr int kSpanUnit = 64;       // spans are multiples of it, and tiles of keys divide it
+inline constexpr int kNarrowRows = 16;   // a sequence of at most as many rows is one narrow tile
+inline constexpr int kNarrowSpan = 512;  // keys, doubled until kMaxSpans suffice
+inline constexpr int kSpanUnit = 64;     // spans are multiples of it, and tiles of keys divide it
+static_assert(kNarrowSpan >= kSmallestSpan && kNarrowRows >= kPlanTileRows[0]);
 
 /// One tile of rows and a range of its keys, for each KV head.
 struct alignas(16) AttentionItem {
@@ -33,40 +35,97 @@ struct alignas(16) AttentionItem {
   int32_t spans;        // of the tile
   int32_t padding;
 };
+static_assert(sizeof(AttentionItem) == kPlanItemBytes);
 
 /// Two lists of items, for the narrow kernel and the wide one. Whole tiles, longest first, come before the
 /// spans of split ones: a span is short, so it is what fills the gaps in the end.
 struct AttentionQueue {
-  uint32_t next;       // heads of items handed out
   uint32_t num_items;  // each for Hkv heads
   uint32_t num_whole;  // the first of them; spans lie behind, from the end of the memory down
   uint32_t num_split;  // tiles whose spans the merge kernel adds
-  uint32_t spoilt;     // wide only: 1 as soon as hidden values have spoilt the sums of a row (exact.cuh)
 };
 
-/// The workspace of a call.
+struct AttentionPlanHeader {
+  PlanSignature signature;
+  AttentionQueue queues[2];  // narrow, wide
+};
+static_assert(sizeof(AttentionPlanHeader) <= kPlanHeaderBytes);
+
+/// Words of the counters, which a call leaves zero.
+enum class AttentionCounter { next_narrow, next_wide, spoilt, count };
+
+/// A call: its plan, which many calls may share and none writes to, and what it has for itself.
 struct AttentionPlan {
-  AttentionQueue* queues;   // [2]: narrow, wide
-  AttentionItem* items[2];  // [item_capacity[i]], see item_at()
-  AttentionItem* split[2];  // [queues[i].num_split]: the first items of split tiles
-  int32_t* order;           // [B] sequences, longest first
-  float4* totals;           // wide kernel: sums of earlier spans, totals_per_block for each block
+  // What the plan kernel has written, in p.plan or in the workspace.
+  const AttentionPlanHeader* header;
+  const AttentionItem* items[2];  // [item_capacity[i]], see item_at()
+  const AttentionItem* split[2];  // [split_capacity[i]]: the first items of split tiles
+  int32_t item_capacity[2], split_capacity[2];
+
+  // Of the kernels that it is for.
+  PlanSignature signature;  // what its header has to begin with
+  int32_t tile_rows[2];     // rows of a tile
+  int32_t blocks[2];        // that work at the same time
+  int32_t narrow_rows;      // sequences of more rows are wide; INT32_MAX: none is
+  int32_t group;            // G
+
+  // Counters and workspace.
+  uint32_t* next[2];  // heads of items handed out
+  uint32_t* spoilt;   // not 0: hidden values have spoilt the sums of a row of the wide kernel (exact.cuh)
+  float4* totals;     // wide kernel: sums of earlier spans, totals_per_block for each block
   int64_t totals_per_block;
   float* pool;  // [pool_rows][part_stride]: sums of spans, Dv of them, then maximum and sum
   int64_t pool_rows;
-  int32_t part_stride;   // floats
-  int32_t tile_rows[2];  // rows of a tile
-  int32_t blocks[2];     // that work at the same time
-  int32_t item_capacity[2];
-  int32_t narrow_rows;  // sequences of more rows are wide; INT32_MAX: none is
-  int32_t group;        // G
+  int32_t part_stride;  // floats
 };
 
-/// Item `at` of list `kind`, in the order in which they are handed out.
-WARPLOOP_DEVICE const AttentionItem& item_at(const AttentionPlan& plan, int kind, uint32_t at) {
-  const uint32_t whole = plan.queues[kind].num_whole;
-  return plan
-      .items[kind][at < whole ? at : static_cast<uint32_t>(plan.item_capacity[kind]) - 1 - (at - whole)];
+/// Whether the plan was made for this call. A whole warp. `report`: raise a fault if not.
+WARPLOOP_DEVICE bool is_plan_of(const AttentionProblem& p, const AttentionPlan& plan, bool report) {
+  const auto& found = plan.header->signature.words;
+  const auto& wanted = plan.signature.words;
+  const int lane = lane_index();
+  if (all_lanes(lane >= kPlanWords || found[lane] == wanted[lane])) return true;
+  if (report && lane == 0) {
+    int word = 0;
+    while (found[word] == wanted[word]) word++;
+    raise_fault(p.bad_plan, found[word], wanted[word], word);
+  }
+  return false;
+}
+
+/// Whether the kernels stay inside their tensors with an item; if not, the plan has been written over.
+WARPLOOP_DEVICE bool is_usable(const AttentionProblem& p, const AttentionPlan& plan, int kind,
+                               const AttentionItem& i) {
+  const int64_t rows = int64_t{i.num_queries} * plan.group, parts = p.k.sizes[2] * i.num_rows;
+  return i.first_query >= 0 && i.num_queries >= 0 && int64_t{i.first_query} + i.num_queries <= p.q.sizes[0] &&
+         i.first_row >= 0 && i.num_rows >= 0 && i.num_rows <= plan.tile_rows[kind] &&
+         int64_t{i.first_row} + i.num_rows <= rows && i.num_keys >= 0 &&
+         i.num_keys <= plan.signature.words[static_cast<int>(PlanWord::capacity)] && i.first_key >= 0 &&
+         i.last_key <= i.num_keys && i.span > 0 && i.span % kSpanUnit == 0 && i.spans > 0 &&
+         i.spans <= kMaxSpans && i.pages >= 0 && (!p.page_table || i.pages < p.page_table.sizes[0]) &&
+         i.part >= -1 && (i.part < 0 || int64_t{i.part} + parts <= plan.pool_rows);
+}
+
+/// Items of list `kind`, each for Hkv heads.
+WARPLOOP_DEVICE uint32_t num_items(const AttentionPlan& plan, int kind) {
+  return std::min(plan.header->queues[kind].num_items, static_cast<uint32_t>(plan.item_capacity[kind]));
+}
+
+/// Item `at` of list `kind`, in the order in which they are handed out; one without rows where there is none.
+WARPLOOP_DEVICE AttentionItem item_at(const AttentionProblem& p, const AttentionPlan& plan, int kind,
+                                      uint32_t at) {
+  const uint32_t whole = plan.header->queues[kind].num_whole, capacity = plan.item_capacity[kind];
+  const uint32_t place = at < whole ? at : capacity - 1 - (at - whole);
+  if (place < capacity) {
+    const AttentionItem item = plan.items[kind][place];
+    if (is_usable(p, plan, kind, item)) return item;
+  }
+  raise_fault(p.bad_item, at, capacity);
+  AttentionItem none{};
+  none.span = kSpanUnit;
+  none.spans = 1;
+  none.part = -1;
+  return none;
 }
 
 /// Where a packed row stands among the keys of its sequence.

@@ -7,23 +7,30 @@ namespace warploop::cuda {
 
 /// What the plan has to know about the kernels.
 struct AttentionShape {
+  int kernel;        // as PlanWord::kernel
   int tile_rows[2];  // narrow, wide
   int blocks_per_sm[2];
   int narrow_rows;  // sequences of more rows are wide
   int64_t totals_per_block;
 };
 
-/// Lays the plan into the workspace and lets the device make it.
+/// Takes the plan of the call, or lays one into the workspace and lets the device make it.
 AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
+/// Lets the device make p.plan.
+void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
 /// The results of tiles that were split.
 void finish_plan(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context);
 /// Blocks that can have something to do in the kernel of `kind`; 0: none.
 unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind);
 
+/// The kernels for head widths up to some size.
+struct AttentionTiles {
+  AttentionShape shape;
+  void (*run)(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
+};
+
 template <class Narrow, class Wide>
-void launch_attention_tiles(const AttentionProblem& p, CudaContext& context) {
-  const AttentionShape shape{
-      {kNarrowRows, Wide::kRows}, {Narrow::kBlocks, Wide::kBlocks}, kNarrowRows, Wide::kTotalsPerBlock};
+void run_attention_tiles(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
   const AttentionPlan plan = start_plan(p, shape, context);
   launch<attention_wide<Wide>>(
       context, {dim3(attention_grid(p, plan, 1)), Wide::kThreads, sizeof(typename Wide::Shared)}, p, plan);
@@ -34,9 +41,21 @@ void launch_attention_tiles(const AttentionProblem& p, CudaContext& context) {
   finish_plan(p, plan, context);
 }
 
+template <class Narrow, class Wide>
+AttentionTiles make_attention_tiles() {
+  static_assert(Narrow::kBlocks <= kPlanBlocks[0] && Wide::kBlocks <= kPlanBlocks[1]);
+  static_assert(Wide::kRows >= kPlanTileRows[1]);
+  return {{Narrow::kDh,
+           {kNarrowRows, Wide::kRows},
+           {Narrow::kBlocks, Wide::kBlocks},
+           kNarrowRows,
+           Wide::kTotalsPerBlock},
+          run_attention_tiles<Narrow, Wide>};
+}
+
 /// Head widths up to kDh and kDv, those below filled up with zeros. In instances/, one file for each dtype
 /// and width.
 template <class T, int kDh, int kDv>
-void attention_tiles_of(const AttentionProblem& p, CudaContext& context);
+AttentionTiles attention_tiles_of();
 
 }  // namespace warploop::cuda

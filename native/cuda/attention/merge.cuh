@@ -83,15 +83,23 @@ WARPLOOP_DEVICE void merge_row(const AttentionProblem& p, const AttentionPlan& p
 static __global__ void __launch_bounds__(kMergeThreads, 8)
     merge_attention(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
   auto& shared = shared_plan<MergeShared>();
+  const bool ours = is_plan_of(p, plan, false);  // if not, the kernel before has said so
   const int64_t heads = p.k.sizes[2];
-  const int64_t narrow = plan.queues[0].num_split * heads * plan.tile_rows[0];
-  const int64_t all = narrow + plan.queues[1].num_split * heads * plan.tile_rows[1];
+  const auto rows_of = [&](int kind) {
+    const int64_t tiles = plan.header->queues[kind].num_split;
+    return ours ? std::min<int64_t>(tiles, plan.split_capacity[kind]) * heads * plan.tile_rows[kind] : 0;
+  };
+  const int64_t narrow = rows_of(0), all = narrow + rows_of(1);
   for (int64_t i = blockIdx.x; i < all; i += gridDim.x) {
     const int kind = i >= narrow, tile_rows = plan.tile_rows[kind];
     const int64_t local = kind ? i - narrow : i;
     const AttentionItem item = plan.split[kind][local / tile_rows / heads];
     const int row = static_cast<int>(local % tile_rows);
-    if (row < item.num_rows)
+    const int64_t parts_end = item.part + heads * item.num_rows * item.spans;
+    const bool usable = is_usable(p, plan, kind, item) && item.part >= 0 && parts_end <= plan.pool_rows;
+    if (!usable && threadIdx.x == 0)
+      raise_fault(p.bad_item, local / tile_rows / heads, plan.split_capacity[kind]);
+    if (usable && row < item.num_rows)
       merge_row(p, plan, item, static_cast<int>(local / tile_rows % heads), row, shared);
   }
 }

@@ -233,10 +233,13 @@ template <class S>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_narrow(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
   auto& shared = shared_plan<typename S::Shared>();
-  const uint32_t spoilt = plan.queues[1].spoilt;
+  const bool spoilt = load_acquire(plan.spoilt) != 0;
   ItemQueue queue(p, plan, 0, shared.slot);
   for (int head = queue.take(); head >= 0; head = queue.take()) NarrowTile<S>(p, plan, head, shared).run();
-  if (spoilt) mend_wide_rows<typename S::T>(p, plan);
+  if (spoilt) {
+    mend_wide_rows<typename S::T>(p, plan);
+    end_mending(plan);
+  }
 }
 
 }  // namespace warploop::cuda

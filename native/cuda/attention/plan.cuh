@@ -20,6 +20,14 @@ namespace warploop::cuda {
 inline constexpr int kPlanThreads = 256;
 inline constexpr int kPlanBuckets = 64;
 
+/// What the plan kernel writes.
+struct PlanLayout {
+  AttentionPlanHeader* header;
+  AttentionItem* items[2];
+  AttentionItem* split[2];
+  int32_t* order;  // [B] sequences, longest first; workspace
+};
+
 struct PlannedSequence {
   int first_query, num_queries, num_keys, pages;  // as in AttentionItem; no queries: nothing to do
   int kind;                                       // 0 narrow, 1 wide
@@ -130,7 +138,7 @@ WARPLOOP_DEVICE int bucket_of(const PlannedSequence& s, int longest) {
 
 // 2. Returns how many sequences there are to do.
 WARPLOOP_DEVICE int sort_sequences(const AttentionProblem& p, const AttentionPlan& plan, int longest,
-                                   PlanShared& shared) {
+                                   int32_t* order, PlanShared& shared) {
   const int tid = static_cast<int>(threadIdx.x);
   for (int i = tid; i <= kPlanBuckets; i += kPlanThreads) shared.bucket_start[i] = 0;
   sync_block();
@@ -146,7 +154,7 @@ WARPLOOP_DEVICE int sort_sequences(const AttentionProblem& p, const AttentionPla
   sync_block();
   for (int b = tid; b < p.num_sequences; b += kPlanThreads) {
     const PlannedSequence s = cut_sequence(p, plan, b);
-    if (s.num_queries > 0) plan.order[atomic_add(&shared.bucket_start[bucket_of(s, longest)], 1)] = b;
+    if (s.num_queries > 0) order[atomic_add(&shared.bucket_start[bucket_of(s, longest)], 1)] = b;
   }
   sync_block();
   return static_cast<int>(count);
@@ -160,7 +168,7 @@ WARPLOOP_DEVICE int kind_of(long long counts, int kind) {
 
 WARPLOOP_DEVICE int of_both(long long counts) { return kind_of(counts, 0) + kind_of(counts, 1); }
 
-WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& plan,
+WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& plan, const PlanLayout& to,
                                 const PlanShared& shared, int j, int number) {
   const PlannedSequence& s = shared.sequences[j];
   const int heads = static_cast<int>(p.k.sizes[2]), tile_rows = plan.tile_rows[s.kind];
@@ -182,10 +190,10 @@ WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& 
     const long long tile_part = static_cast<long long>(tile) * s.spans * heads * std::min(tile_rows, s.rows);
     item.part = static_cast<int>(shared.part_at[j] + tile_part +
                                  static_cast<long long>(span) * heads * item.num_rows);
-    if (span == 0) plan.split[s.kind][shared.split_at[j] + tile] = item;
+    if (span == 0) to.split[s.kind][shared.split_at[j] + tile] = item;
   }
   const int at = shared.list_at[j] + number;
-  plan.items[s.kind][split ? plan.item_capacity[s.kind] - 1 - at : at] = item;
+  to.items[s.kind][split ? plan.item_capacity[s.kind] - 1 - at : at] = item;
 }
 
 /// What the rounds so far have used.
@@ -195,16 +203,17 @@ struct PlanProgress {
 };
 
 // 3. for the sequences from `first` in the order, one per thread
-WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan& plan, long long narrow_share,
-                                 long long wide_share, int first, int count, PlanShared& shared,
-                                 PlanProgress& done) {
+WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan& plan, const PlanLayout& to,
+                                 long long narrow_share, long long wide_share, int first, int count,
+                                 PlanShared& shared, PlanProgress& done) {
   const int tid = static_cast<int>(threadIdx.x);
   PlannedSequence s{};
-  if (first + tid < count) s = cut_sequence(p, plan, plan.order[first + tid]);
+  if (first + tid < count) s = cut_sequence(p, plan, to.order[first + tid]);
   // A sequence is worth splitting when its items would be long against what a block has to do.
   // With a window most spans would be empty for most of several tiles.
-  const bool long_items = s.spans > 1 && (s.tiles == 1 || p.window == 0) &&
-                          4ll * (s.num_keys - s.first_key) > (s.kind ? wide_share : narrow_share);
+  const bool long_items =
+      s.spans > 1 && (s.tiles == 1 || p.window == 0) &&
+      kSplitShare * static_cast<long long>(s.num_keys - s.first_key) > (s.kind ? wide_share : narrow_share);
   const long long tile_parts = s.spans * p.k.sizes[2] * std::min(plan.tile_rows[s.kind], s.rows);
   const long long parts = long_items ? s.tiles * tile_parts : 0;
   long long all_parts, all_whole, all_spans, all_split;
@@ -226,13 +235,14 @@ WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan&
     for (int step = kPlanThreads / 2; step > 0; step /= 2) {
       if (shared.first_item[j + step] <= e) j += step;
     }
-    write_item(p, plan, shared, j, e - shared.first_item[j]);
+    write_item(p, plan, to, shared, j, e - shared.first_item[j]);
   }
   sync_block();
 }
 
 static __global__ void __launch_bounds__(kPlanThreads)
-    plan_attention(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
+    plan_attention(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan,
+                   const __grid_constant__ PlanLayout to) {
   auto& shared = shared_plan<PlanShared>();
   // 1. verify
   long long queries = 0, narrow_cost = 0, wide_cost = 0, longest = 0;
@@ -252,19 +262,18 @@ static __global__ void __launch_bounds__(kPlanThreads)
   const long long wide_share = sum_block(wide_cost, shared.scratch) / plan.blocks[1];
   if (threadIdx.x == 0 && queries != p.q.sizes[0]) raise_fault(p.bad_total, queries, p.q.sizes[0]);
 
-  const int count = sort_sequences(p, plan, static_cast<int>(longest), shared);
+  const int count = sort_sequences(p, plan, static_cast<int>(longest), to.order, shared);
   PlanProgress done{};
   for (int first = 0; first < count; first += kPlanThreads)
-    write_items(p, plan, narrow_share, wide_share, first, count, shared, done);
+    write_items(p, plan, to, narrow_share, wide_share, first, count, shared, done);
   if (threadIdx.x < 2) {
     const int kind = static_cast<int>(threadIdx.x);
     const int whole = kind_of(done.whole, kind), spans = kind_of(done.spans, kind);
-    plan.queues[kind] = {.next = 0,
-                         .num_items = static_cast<uint32_t>(whole + spans),
-                         .num_whole = static_cast<uint32_t>(whole),
-                         .num_split = static_cast<uint32_t>(kind_of(done.split, kind)),
-                         .spoilt = 0};
+    to.header->queues[kind] = {.num_items = static_cast<uint32_t>(whole + spans),
+                               .num_whole = static_cast<uint32_t>(whole),
+                               .num_split = static_cast<uint32_t>(kind_of(done.split, kind))};
   }
+  if (threadIdx.x < kPlanWords) to.header->signature.words[threadIdx.x] = plan.signature.words[threadIdx.x];
 }
 
 }  // namespace warploop::cuda

@@ -28,26 +28,31 @@ class ItemQueue {
     uint32_t next;  // place in the list of the item after this one
   };
 
-  /// List `kind` of the plan.
+  /// List `kind` of the plan; nothing of a plan of another call.
   WARPLOOP_DEVICE ItemQueue(const AttentionProblem& p, const AttentionPlan& plan, int kind, Slot& slot)
       : p_(p), plan_(plan), kind_(kind), slot_(slot) {
-    if (threadIdx.x == 0) slot.next = blockIdx.x;
+    if (threadIdx.x >= kWarpSize) return;
+    const bool ours = is_plan_of(p, plan, blockIdx.x == gridDim.x - 1);
+    if (threadIdx.x == 0) slot.next = ours ? blockIdx.x : UINT32_MAX;
   }
 
   /// The next item, in the slot, and its KV head; -1: there is none. Waits for all threads of the block
   /// before and after, so the shared plan is free. Heads are neighbours in the list: the keys of a token are
   /// read by all heads at about the same time.
   WARPLOOP_DEVICE int take() {
-    AttentionQueue& queue = plan_.queues[kind_];
     const auto num_heads = static_cast<uint32_t>(p_.k.sizes[2]);
+    const uint32_t count = num_items(plan_, kind_) * num_heads;
     sync_block();
     const uint32_t at = slot_.next;
-    if (at >= queue.num_items * num_heads) return -1;
+    if (at >= count) return -1;
     sync_block();
     if (threadIdx.x == 0) {
-      slot_.next = gridDim.x +
-                   atomic_add(&queue.next, 1u);  // takes no longer than the item, which it does not wait for
-      slot_.item = item_at(plan_, kind_, at / num_heads);
+      // Takes no longer than the item, which it does not wait for. Each item is taken once, and each take
+      // counts once: the last one leaves the counter as it was before the first.
+      const uint32_t taken = atomic_add(plan_.next[kind_], 1u);
+      if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count);
+      slot_.next = gridDim.x + taken;
+      slot_.item = item_at(p_, plan_, kind_, at / num_heads);
       slot_.keys = keys_of(p_, plan_.group, slot_.item);
     }
     sync_block();

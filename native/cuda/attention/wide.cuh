@@ -209,7 +209,7 @@ class WideTile {
       for (int n = 0; n < S::kDv / 8; n++) {
         zero = fmaf(o_[block][n][2 * h], 0.0f, fmaf(o_[block][n][2 * h + 1], 0.0f, zero));
       }
-      if (!is_finite(zero) && is_finite(total[h].sum)) atomic_max(&plan_.queues[1].spoilt, 1u);
+      if (!is_finite(zero) && is_finite(total[h].sum)) atomic_max(plan_.spoilt, 1u);
     }
   }
 

@@ -12,6 +12,7 @@ void bind_paged_attention(Arguments& args) {
   p.rows = args.tensor();
   p.cu_seqlens_q = args.tensor();
   p.context_lens = args.tensor();
+  p.plan = args.optional_tensor();
   p.out = args.tensor();
   p.scale = args.f32();
   p.window = args.i32();

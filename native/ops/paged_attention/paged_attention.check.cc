@@ -8,7 +8,7 @@ namespace warploop {
 
 void check(const PagedAttentionParams& p, Check& c) {
   Sym T{"T"}, Hq{"Hq"}, Hkv{"Hkv"}, Dh{"Dh"}, Dv{"Dv"}, P{"P"}, Ps{"Ps"}, R{"R"}, Pmax{"Pmax"}, B{"B"},
-      B1{"B+1"};
+      B1{"B+1"}, bytes{"bytes"};
   c.tensor("q", p.q).dtype(kFloats).shape({T, Hq, Dh}).rows();
   c.tensor("kPages", p.k_pages).dtype(kFloats).shape({P, Ps, Hkv, Dh}).rows();
   c.tensor("vPages", p.v_pages).same_dtype(p.k_pages, "kPages").shape({P, Ps, Hkv, Dv}).rows();
@@ -16,11 +16,14 @@ void check(const PagedAttentionParams& p, Check& c) {
   c.tensor("rows", p.rows).dtype(kI32).shape({B}).packed();
   c.tensor("cuSeqlensQ", p.cu_seqlens_q).dtype(kI32).shape({B1}).packed();
   c.tensor("contextLens", p.context_lens).dtype(kI32).shape({B}).packed();
+  c.optional("plan", p.plan).dtype(dtype_bit(DType::u8)).shape({bytes}).packed();
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
   check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
   c.that(Ps.value() >= 1, "kPages", "a page size of at least 1", Ps.value());
   c.that(B.value() <= kMaxAttentionSequences, "rows", "at most 16384 sequences", B.value());
   c.that(B1.value() == B.value() + 1, "cuSeqlensQ", "one element more than rows", B1.value());
+  c.that(reinterpret_cast<uintptr_t>(p.plan.data) % 16 == 0, "plan", "an address that is a multiple of 16",
+         reinterpret_cast<uintptr_t>(p.plan.data));
   c.that(std::isfinite(p.scale), "scale", "a finite number", p.scale);
   c.that(p.window >= 0, "window", "0 or a positive number of keys", p.window);
 }

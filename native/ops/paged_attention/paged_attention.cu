@@ -1,9 +1,9 @@
 // What:      out[i, h] = softmax over the visible tokens j of (scale * q[i, h] . k[j, h']) times v[j, h'],
 //            h' = h Hkv / Hq,
 //            where token j of sequence b lies in page pageTable[rows[b], j / Ps] at offset j % Ps
-// Steps:     one call for prompts, chunks and decodes alike: a plan on the device cuts the sequences into
-//            items, a kernel for few rows and one for many work them off, the spans of split sequences are
-//            merged: cuda/attention/
+// Steps:     one call for prompts, chunks and decodes alike: a plan on the device, made before by
+//            attention_plan or here, cuts the sequences into items, a kernel for few rows and one for many
+//            work them off, the spans of split sequences are merged: cuda/attention/
 // Cost:      decoding: the KV cache once, sum of Lk (Dh + Dv) 2 bytes per KV head;
 //            docs/kernels/paged_attention.md
 // Numerics:  see cuda/attention/: a row's bits depend on its own sequence only, not on the batch. They do
@@ -13,9 +13,7 @@
 //            equation 4; Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html
 #include "ops/paged_attention/paged_attention.h"
 
-#include <algorithm>
-
-#include "cuda/attention/attention.h"
+#include "cuda/attention/paged.h"
 #include "cuda/choose.h"
 
 namespace warploop::cuda {
@@ -23,25 +21,13 @@ namespace warploop::cuda {
 namespace {
 
 AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& context) {
-  AttentionProblem problem{};
+  AttentionProblem problem = paged_problem(p, OpId::paged_attention, context);
   problem.q = p.q;
   problem.k = p.k_pages;
   problem.v = p.v_pages;
   problem.out = p.out;
-  problem.num_sequences = static_cast<int32_t>(p.rows.size(0));
-  problem.cu_seqlens_q = p.cu_seqlens_q.as<int32_t>();
-  problem.context_lens = p.context_lens.as<int32_t>();
-  problem.table_rows = p.rows.as<int32_t>();
-  problem.page_table = p.page_table;
   problem.scale = p.scale;
-  problem.window = std::min(p.window, 1 << 30);  // no sequence is longer; sums with it stay in range
-  problem.causal = true;
-  const auto site = [&](const char* text) { return context.fault_site(OpId::paged_attention, text); };
-  problem.bad_queries = site("cuSeqlensQ[{index}..] is no range within [0, {limit}): {value}");
-  problem.bad_keys = site("contextLens[{index}] = {value} is less than its queries or more than {limit}");
-  problem.bad_total = site("the sequences have {value} queries, q has {limit}");
-  problem.bad_row = site("rows[{index}] = {value} is outside [0, {limit})");
-  problem.bad_page = site("page {value} of token {index} is outside [0, {limit})");
+  problem.plan = p.plan;
   return problem;
 }
 

@@ -9,5 +9,6 @@ void fail_next_launch();
 /// From now on a grid runs its last `blocks` blocks only (clusters, where it has them): of a problem that is
 /// too large to be emulated, the part with the largest offsets. 0: all of them.
 void run_last_blocks(uint64_t blocks);
+bool runs_last_blocks();
 
 }  // namespace warploop::simt::runtime

@@ -46,6 +46,7 @@ bool is_valid(const cudaLaunchConfig_t& config, dim3 cluster) {
 
 void fail_next_launch() { fail_next.store(true); }
 void run_last_blocks(uint64_t blocks) { last_blocks.store(blocks); }
+bool runs_last_blocks() { return last_blocks.load() != 0; }
 
 }  // namespace warploop::simt::runtime
 

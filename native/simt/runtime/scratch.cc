@@ -7,6 +7,7 @@
 #include "cuda/cuda_check.h"
 #include "cuda/cuda_executor.h"
 #include "simt/runtime/context.h"
+#include "simt/runtime/control.h"
 
 namespace warploop::cuda {
 
@@ -16,8 +17,9 @@ Scratch& scratch_of_new_streams() {
 }
 
 void CudaExecutor::check_scratch() {
-  const auto* bytes = static_cast<const std::byte*>(scratch_->data());
-  const auto check = [bytes, scratch = layout_] {
+  auto* bytes = static_cast<std::byte*>(scratch_->data());
+  const bool is_part = simt::runtime::runs_last_blocks();
+  const auto check = [bytes, is_part, scratch = layout_] {
     const auto is_all = [&](unsigned char value, size_t at, size_t count) {
       return std::all_of(bytes + at, bytes + at + count, [=](std::byte b) { return b == std::byte{value}; });
     };
@@ -25,6 +27,9 @@ void CudaExecutor::check_scratch() {
       fail_execution("simt: the op has written behind its workspace of ", scratch.workspace_bytes, " bytes");
     if (!is_all(Scratch::kGuard, scratch.counters_at() + scratch.counter_bytes(), Scratch::kGuardBytes))
       fail_execution("simt: the op has written behind the ", scratch.num_counters, " counters");
+    std::byte* counters = bytes + scratch.counters_at();
+    if (is_part)
+      std::fill_n(counters, scratch.counter_bytes(), std::byte{0});  // the other blocks did not come
     if (!is_all(0, scratch.counters_at(), scratch.counter_bytes()))
       fail_execution("simt: the op has left a counter that is not zero");
   };

@@ -4,8 +4,8 @@
 namespace warploop::cuda {
 
 template <>
-void attention_tiles_of<bf16, 256, 256>(const AttentionProblem& p, CudaContext& context) {
-  launch_attention_tiles<NarrowShape<bf16, 256, 256, 2, 1>, WideShape<bf16, 256, 256, 1, 32, 2>>(p, context);
+AttentionTiles attention_tiles_of<bf16, 256, 256>() {
+  return make_attention_tiles<NarrowShape<bf16, 256, 256, 2, 1>, WideShape<bf16, 256, 256, 1, 32, 2>>();
 }
 
 }  // namespace warploop::cuda

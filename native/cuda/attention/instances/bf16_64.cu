@@ -4,8 +4,8 @@
 namespace warploop::cuda {
 
 template <>
-void attention_tiles_of<bf16, 64, 64>(const AttentionProblem& p, CudaContext& context) {
-  launch_attention_tiles<NarrowShape<bf16, 64, 64, 4, 3>, WideShape<bf16, 64, 64, 2, 64, 2>>(p, context);
+AttentionTiles attention_tiles_of<bf16, 64, 64>() {
+  return make_attention_tiles<NarrowShape<bf16, 64, 64, 4, 3>, WideShape<bf16, 64, 64, 2, 64, 2>>();
 }
 
 }  // namespace warploop::cuda

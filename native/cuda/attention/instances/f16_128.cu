@@ -4,8 +4,8 @@
 namespace warploop::cuda {
 
 template <>
-void attention_tiles_of<f16, 128, 128>(const AttentionProblem& p, CudaContext& context) {
-  launch_attention_tiles<NarrowShape<f16, 128, 128, 2, 3>, WideShape<f16, 128, 128, 2, 64, 2>>(p, context);
+AttentionTiles attention_tiles_of<f16, 128, 128>() {
+  return make_attention_tiles<NarrowShape<f16, 128, 128, 2, 3>, WideShape<f16, 128, 128, 2, 64, 2>>();
 }
 
 }  // namespace warploop::cuda

@@ -4,8 +4,8 @@
 namespace warploop::cuda {
 
 template <>
-void attention_tiles_of<f16, 192, 128>(const AttentionProblem& p, CudaContext& context) {
-  launch_attention_tiles<NarrowShape<f16, 192, 128, 2, 2>, WideShape<f16, 192, 128, 1, 64, 2>>(p, context);
+AttentionTiles attention_tiles_of<f16, 192, 128>() {
+  return make_attention_tiles<NarrowShape<f16, 192, 128, 2, 2>, WideShape<f16, 192, 128, 1, 64, 2>>();
 }
 
 }  // namespace warploop::cuda

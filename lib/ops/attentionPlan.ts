@@ -1,0 +1,87 @@
+import { dtypeNumber, type FloatDType } from "../device/dtype.js";
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
+import { floatDType, integer, required, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
+
+export interface AttentionPlanOptions {
+  /** T */
+  readonly numQueries: number;
+  /** Hq, at most 65536 */
+  readonly numHeads: number;
+  /** Hkv, a divisor of Hq */
+  readonly numKvHeads: number;
+  /** Dh, a multiple of 16, 16 to 512 */
+  readonly headDim: number;
+  /** Dv, as Dh. Default Dh. */
+  readonly valueDim?: number | undefined;
+  /** Ps, tokens of a page */
+  readonly pageSize: number;
+  /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
+  readonly window?: number | undefined;
+  /** Of the queries. */
+  readonly dtype: FloatDType;
+  /** Of the pages. Default that of the queries. */
+  readonly kvDtype?: FloatDType | undefined;
+  /** [bytes], u8: where to write the plan. */
+  readonly out?: Tensor | undefined;
+}
+
+/**
+ * The plan of `pagedAttention`: which queries and keys each sequence has, verified, and on a GPU cut into pieces of work. It is made
+ * once for all calls of a step that have these sequences, heads, widths, dtypes and window, and handed to each of them as `plan`. It
+ * holds rows of the page table and no pages, so tables of other layers may stand in its place. Calls only read it.
+ *
+ * @param pageTable [R, Pmax], i32: gives sizes, nothing of it is read
+ * @param rows [B], i32: the row of each sequence in the page table; B is at most 16384
+ * @param cuSeqlensQ [B + 1], i32: the first query of each sequence, then T; a sequence without queries is skipped
+ * @param contextLens [B], i32: the tokens of each sequence; its queries are the last of them
+ * @returns [bytes], u8, for calls on this stream; what is in it is the business of `pagedAttention`
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @throws ExecutionError, from the next wait on the stream: a row, length or cuSeqlensQ out of range; an `out` of another size
+ * @see native/core/attention_plan.h for the size; native/cuda/attention/plan.cuh
+ */
+export const attentionPlan = op(
+  "attentionPlan",
+  { pageTable: tensor, rows: tensor, cuSeqlensQ: tensor, contextLens: tensor },
+  optionsOf<AttentionPlanOptions>({
+    numQueries: required(integer(2 ** 31 - 2 ** 20)),
+    numHeads: required(integer(65536)),
+    numKvHeads: required(integer(65536)),
+    headDim: required(integer()),
+    valueDim: integer(),
+    pageSize: required(integer()),
+    window: integer(),
+    dtype: required(floatDType),
+    kvDtype: floatDType,
+    out: tensor,
+  }),
+  (
+    stream: Stream,
+    pageTable: Tensor,
+    rows: Tensor,
+    cuSeqlensQ: Tensor,
+    contextLens: Tensor,
+    options: AttentionPlanOptions,
+  ): Tensor => {
+    const { numQueries, numHeads, numKvHeads, headDim, pageSize, dtype } = options;
+    const { valueDim = headDim, window = 0, kvDtype = dtype } = options;
+    const bytes = native.attentionPlanBytes(
+      stream.device.processors,
+      numQueries,
+      rows.numel,
+      Math.floor(numHeads / Math.max(numKvHeads, 1)),
+      numKvHeads,
+      (pageTable.shape.at(-1) ?? 0) * pageSize,
+    );
+    const out = options.out ?? stream.empty("u8", [bytes]);
+    stream.run(
+      native.ops.attentionPlan,
+      ...([pageTable, rows, cuSeqlensQ, contextLens, out] as const),
+      ...([numQueries, numHeads, numKvHeads, headDim, valueDim, pageSize, window] as const),
+      ...([dtypeNumber(dtype), dtypeNumber(kvDtype)] as const),
+    );
+    return out;
+  },
+);

@@ -1,0 +1,87 @@
+// The plan of attention, which attentionPlan makes and pagedAttention reads: what it was made for, and how
+// much memory it takes. Here and not in a device's folder, since lib/ops/attentionPlan.ts allocates it
+// (attentionPlanBytes).
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+namespace warploop {
+
+/// What a plan is made for, in the words that it begins with. Whoever reads a plan compares all of them.
+enum class PlanWord {
+  kernel,       // that its items are cut for; on a GPU 0: any, else the width of the tiles; -1: the CPU
+  queries,      // T
+  sequences,    // B
+  table_rows,   // R
+  capacity,     // tokens that a row of the page table has room for
+  group,        // Hq / Hkv
+  heads,        // Hkv
+  window,       // 0: none
+  value_width,  // Dv
+  pool_rows,    // for sums of spans, in the workspace of whoever reads the plan
+  count
+};
+inline constexpr int kPlanWords = static_cast<int>(PlanWord::count);
+
+struct PlanSignature {
+  int64_t words[kPlanWords];
+
+  int64_t& operator[](PlanWord word) { return words[static_cast<int>(word)]; }
+};
+
+/// The text of the error for a plan of another call; its numbers count from 0.
+inline constexpr const char kOtherPlan[] =
+    "plan: made for another call: number {index} of its (kernel, queries, sequences, rows and tokens of the "
+    "page table, "
+    "Hq / Hkv, Hkv, window, Dv, pool) is {value}, not {limit}";
+
+// How sequences are cut, as far as the size of a plan depends on it: see cuda/attention/items.cuh.
+inline constexpr int kMaxSpans = 256;      // of a tile of rows
+inline constexpr int kSmallestSpan = 512;  // keys
+inline constexpr int kSplitShare = 4;  // items longer than 1 / kSplitShare of a block's share may be split
+inline constexpr int kPlanTileRows[] = {16, 64};  // of the smallest tiles: narrow, wide
+inline constexpr int kPlanBlocks[] = {3, 2};      // of a multiprocessor, at most
+
+/// What the memory of a plan depends on.
+struct PlanSizes {
+  int64_t processors;  // multiprocessors of the GPU; 0: the CPU
+  int64_t queries, sequences, group, heads;
+  int64_t most_keys;  // of a sequence
+};
+
+/// Room in the two lists of a GPU's plan, narrow tiles and wide ones.
+struct PlanLists {
+  int64_t items[2];
+  int64_t split[2];  // tiles whose spans are items of their own
+};
+
+/// Tiles are split whose keys are more than 1 / kSplitShare of what a block has to do. Since all tiles of
+/// all heads together are what all blocks have to do, fewer than kSplitShare tiles per block can be.
+inline PlanLists plan_lists(const PlanSizes& s) {
+  const int64_t spans = std::clamp<int64_t>((s.most_keys + kSmallestSpan - 1) / kSmallestSpan, 1, kMaxSpans);
+  PlanLists lists{};
+  for (int kind = 0; kind < 2; kind++) {
+    const int64_t tiles = s.queries * s.group / kPlanTileRows[kind] + s.sequences;
+    lists.split[kind] =
+        spans == 1 ? 0 : std::min(tiles, kSplitShare * kPlanBlocks[kind] * s.processors / s.heads);
+    lists.items[kind] = tiles + lists.split[kind] * spans;
+  }
+  return lists;
+}
+
+inline constexpr int64_t kPlanHeaderBytes = 128;  // the signature, and what a device adds to it
+inline constexpr int64_t kPlanItemBytes = 48;
+
+/// A sequence, as the CPU's plan has it behind the header.
+struct PlannedRange {
+  int32_t first_query, num_queries, num_keys, table_row;
+};
+
+inline int64_t attention_plan_bytes(const PlanSizes& s) {
+  if (s.processors == 0) return kPlanHeaderBytes + s.sequences * static_cast<int64_t>(sizeof(PlannedRange));
+  const PlanLists lists = plan_lists(s);
+  return kPlanHeaderBytes +
+         kPlanItemBytes * (lists.items[0] + lists.items[1] + lists.split[0] + lists.split[1]);
+}
+
+}  // namespace warploop

@@ -1,0 +1,53 @@
+// The sequences of paged attention, as attention_plan and paged_attention read and verify them. Params of
+// both have page_table, rows, cu_seqlens_q, context_lens and window.
+#pragma once
+#include <cstring>
+#include <string>
+
+#include "core/attention_plan.h"
+#include "core/error.h"
+#include "cpu/cpu_context.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+/// Sequence b. `queries`: of all; `capacity`: tokens that a row of the page table has room for. Throws
+/// Error(execution).
+template <class Params>
+PlannedRange read_paged_sequence(const Params& p, int64_t queries, int64_t capacity, int64_t b) {
+  const int32_t first = p.cu_seqlens_q.template as<int32_t>()[b],
+                end = p.cu_seqlens_q.template as<int32_t>()[b + 1];
+  if (first < 0 || end < first || end > queries) {
+    fail_execution("cuSeqlensQ[", b, "..", b + 1, "] = ", first, ", ", end, " is no range within [0, ",
+                   queries, ")");
+  }
+  if (first == end) return {first, 0, 0, 0};
+  const int32_t length = p.context_lens.template as<int32_t>()[b];
+  if (length < end - first || length > capacity) {
+    fail_execution("contextLens[", b, "] = ", length, " is outside [", end - first, ", ", capacity, "]");
+  }
+  const int32_t row = p.rows.template as<int32_t>()[b];
+  if (row < 0 || row >= p.page_table.size(0)) {
+    fail_execution("rows[", b, "] = ", row, " is outside [0, ", p.page_table.size(0), ")");
+  }
+  return {first, end - first, length, row};
+}
+
+template <class Params>
+PlanSignature cpu_plan_signature(const Params& p, int64_t queries, int64_t capacity, int64_t Hq, int64_t Hkv,
+                                 int64_t Dv) {
+  return {{-1, queries, p.rows.size(0), p.page_table.size(0), capacity, Hq / Hkv, Hkv, p.window, Dv, 0}};
+}
+
+/// Says kOtherPlan of a word of a plan's signature.
+[[noreturn]] inline void fail_other_plan(int word, int64_t found, int64_t wanted) {
+  std::string text = kOtherPlan;
+  const auto put = [&text](const char* name, int64_t number) {
+    text.replace(text.find(name), std::strlen(name), std::to_string(number));
+  };
+  put("{index}", word);
+  put("{value}", found);
+  put("{limit}", wanted);
+  fail_execution(text);
+}
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

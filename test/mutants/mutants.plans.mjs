@@ -1,0 +1,96 @@
+// Planted bugs in plans of attention that many calls share: lists that end too early, calls that write to the plan or leave a
+// counter behind, plans of other calls; see mutants.mjs.
+
+const folder = "native/cuda/attention";
+const tiles = `${folder}/instances/bf16_64.cu`;
+
+/** @type {import("./mutants.mjs").TableMutant[]} */
+export const planMutants = [
+  {
+    name: "plan-queue-left",
+    bug: "attention: the last take of an item does not give the counter back: the next call finds no items",
+    file: `${folder}/queue.cuh`,
+    edits: [["      if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count);\n", ""]],
+    table: "test/ops/attentionPlan.test.ts",
+    cases: "decodes, bf16",
+    kernels: [tiles],
+  },
+  {
+    name: "plan-emptied",
+    bug: "attention: the block that takes the last item empties the list, of the plan that other layers read",
+    file: `${folder}/queue.cuh`,
+    edits: [
+      [
+        "if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count);",
+        "if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count), const_cast<AttentionPlanHeader*>(plan_.header)->queues[kind_].num_items = 0;",
+      ],
+    ],
+    table: "test/ops/attentionPlan.test.ts",
+    cases: "decodes, bf16",
+    kernels: [tiles],
+  },
+  {
+    name: "plan-of-another",
+    bug: "attention: a plan of another call is taken for one of this",
+    file: `${folder}/items.cuh`,
+    edits: [
+      [
+        "  if (all_lanes(lane >= kPlanWords || found[lane] == wanted[lane])) return true;",
+        "  if (lane >= 0) return true;",
+      ],
+    ],
+    table: "test/ops/attentionPlan.errors.test.ts",
+    cases: "a plan of another kernel",
+    kernels: [tiles, `${folder}/attention.cu`],
+  },
+  {
+    name: "plan-written-over",
+    bug: "attention: items of a plan that has been written over are believed",
+    file: `${folder}/items.cuh`,
+    edits: [["    if (is_usable(p, plan, kind, item)) return item;", "    return item;"]],
+    table: "test/ops/attentionPlan.errors.test.ts",
+    cases: "written over",
+    kernels: [tiles, `${folder}/attention.cu`],
+  },
+  {
+    name: "plan-flag-left",
+    bug: "attention: the flag of spoilt rows stays",
+    file: `${folder}/narrow.cuh`,
+    edits: [["    end_mending(plan);\n", ""]],
+    table: "test/ops/attentionMasks.test.ts",
+    cases: "pagedAttention.*simt many queries, bf16",
+    kernels: [tiles],
+  },
+  {
+    name: "plan-split-list",
+    bug: "attention: the split tiles of the first list lie where the second list begins",
+    file: `${folder}/attention.cu`,
+    edits: [
+      ["at += plan.item_capacity[kind] + plan.split_capacity[kind];", "at += plan.item_capacity[kind];"],
+    ],
+    table: "test/ops/pagedAttention.test.ts",
+    cases: "split and whole tiles of both kinds",
+  },
+  {
+    name: "plan-split-share",
+    bug: "attention: more tiles are split than their list has room for",
+    file: `${folder}/plan.cuh`,
+    edits: [["kSplitShare * static_cast<long long>(", "4 * kSplitShare * static_cast<long long>("]],
+    table: "test/ops/attentionPlan.test.ts",
+    cases: "full lists",
+    kernels: [`${folder}/attention.cu`],
+  },
+  {
+    name: "plan-whole-list",
+    bug: "attention: tiles that are not split have half the room",
+    file: `${folder}/attention.cu`,
+    edits: [
+      [
+        "    to.split[kind] = at + plan.item_capacity[kind];",
+        "    to.split[kind] = at + plan.item_capacity[kind] / 2;",
+      ],
+    ],
+    table: "test/ops/pagedAttention.test.ts",
+    cases: "split and whole tiles of both kinds",
+  },
+];
