@@ -2,7 +2,7 @@
 // expected errors are checked by tsc).
 import { inspect } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Device, LLM, type Stream } from "../lib/index.js";
+import { Device, LLM, ops, type Stream } from "../lib/index.js";
 
 let llm: LLM;
 let device: Device;
@@ -15,6 +15,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await llm.close();
   await device.dispose();
+});
+
+it("a packed weight is printed as its segments", () => {
+  const [f32, bf16] = [stream.empty("f32", [2, 4]), stream.empty("bf16", [2, 4])];
+  expect(inspect(ops.packLinear(stream, f32))).toBe("LinearWeight [2, 4]: weight dense f32");
+  expect(inspect(ops.packLinear(stream, { q: bf16, k: bf16, v: f32 }))).toBe(
+    "LinearWeight [6, 4]: q+k dense bf16, v dense f32",
+  );
 });
 
 it("a tensor, a generation and a model are printed in one line", async () => {

@@ -45,11 +45,12 @@ export const groupedLinear = op(
     const rows = order ? order.size(0) : x.size(0);
     const columns = weight.swiglu ? weight.outputs / 2 : weight.outputs;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, columns]);
-    const multiply = (products: Tensor): void =>
-      weight.segments.forEach((segment, i) => {
+    const multiply = (products: Tensor): void => {
+      for (let i = 0; i < weight.segments.length; i++) {
         const columns = weight.ofSegment(i, products, 1);
-        stream.run(native.ops.groupedLinear, x, segment, offsets, order, columns, topK);
-      });
+        stream.run(native.ops.groupedLinear, x, weight.segments[i]!, offsets, order, columns, topK);
+      }
+    };
     if (!weight.swiglu || weight.isFused) {
       multiply(out);
     } else {

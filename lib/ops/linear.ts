@@ -38,10 +38,11 @@ export const linear = op(
   (stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor => {
     const { bias = null, residual = null } = options;
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.outputs]);
-    weight.segments.forEach((segment, i) => {
-      const of = <T extends Tensor | null>(all: T, axis: number): T => weight.ofSegment(i, all, axis);
-      stream.run(native.ops.linear, x, segment, of(bias, 0), of(residual, 1), of(out, 1));
-    });
+    for (let i = 0; i < weight.segments.length; i++) {
+      const columns = weight.ofSegment(i, out, 1);
+      const [someBias, someResidual] = [weight.ofSegment(i, bias, 0), weight.ofSegment(i, residual, 1)];
+      stream.run(native.ops.linear, x, weight.segments[i]!, someBias, someResidual, columns);
+    }
     return out;
   },
 );

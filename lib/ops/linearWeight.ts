@@ -2,6 +2,7 @@
  * Weights as `linear` and `groupedLinear` read them: segments of rows, each in a format of its own. How a format lies in memory
  * only the addon knows (native/formats/).
  */
+import { isDeepStrictEqual } from "node:util";
 import type { Device } from "../device/device.js";
 import { dtypeNumber, type FloatDType } from "../device/dtype.js";
 import { native } from "../device/native.js";
@@ -79,7 +80,7 @@ export function fuseEqualNeighbours(parts: readonly SegmentPlan[]): SegmentPlan[
   const fused: SegmentPlan[] = [];
   for (const part of parts) {
     const last = fused.at(-1);
-    if (last?.format.format === part.format.format && last.format.dtype === part.format.dtype) {
+    if (last && isDeepStrictEqual(last.format, part.format)) {
       const name = `${last.name}+${part.name}`;
       fused[fused.length - 1] = { ...last, name, outputs: last.outputs + part.outputs };
     } else {
@@ -89,7 +90,7 @@ export function fuseEqualNeighbours(parts: readonly SegmentPlan[]): SegmentPlan[
   return fused;
 }
 
-/** A matrix [N, K] as segments of its rows. It owns their memory. */
+/** A matrix [N, K] as segments of its rows. That of `packLinear` owns their memory; those of a model end with it. */
 export class LinearWeight implements Disposable {
   readonly segments: readonly WeightSegment[];
   /** Outputs N. */
@@ -136,6 +137,12 @@ export class LinearWeight implements Disposable {
   /** Ends its memory once every stream has passed this point. Idempotent. */
   dispose(): void {
     for (const { data } of this.segments) data.dispose();
+  }
+
+  /** What console.log shows: never the numbers. @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const segments = this.segments.map(({ name, format }) => `${name} ${format.format} ${format.dtype}`);
+    return `${this.constructor.name} [${this.outputs}, ${this.inputs}]: ${segments.join(", ")}`;
   }
 
   [Symbol.dispose](): void {

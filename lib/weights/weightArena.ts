@@ -41,6 +41,7 @@ export class WeightArena {
     this.#used += roomBytes(room.dtype, room.shape);
     if (this.#used > this.memory.bytes)
       throw new ArgumentRangeError(`weights: ${this.#used} bytes of ${this.memory.bytes} planned ones`);
-    return Tensor.packed(this.memory, room.dtype, room.shape, start);
+    const lent = this.memory.lend(this.memory); // the end of one tensor is not that of all
+    return Tensor.packed(lent, room.dtype, room.shape, start);
   }
 }

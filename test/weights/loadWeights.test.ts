@@ -13,6 +13,7 @@ import type { Stream } from "../../lib/device/stream.js";
 import type { Memory, Tensor } from "../../lib/device/tensor.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import { cast } from "../../lib/ops/cast.js";
+import { linear } from "../../lib/ops/linear.js";
 import { GroupedWeight, type LinearWeight } from "../../lib/ops/linearWeight.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { type LoadProgress, loadWeights } from "../../lib/weights/loadWeights.js";
@@ -131,6 +132,24 @@ describe("memory", () => {
     expect(model.shape.weightBytes).toBe(memories[0]!.bytes + memories[2]!.bytes);
     model.dispose();
     expect(memories.every(({ disposed }) => disposed)).toBe(true);
+  });
+
+  it("stays when one weight is disposed, and all weights are closed with the model", async () => {
+    const small: Stored = { dtype: "f32", shape: [4, 8], values: new Float32Array(32).fill(2) };
+    const rows = ["a", "b"].map((slot): ModelWeightRow => ({
+      slot,
+      form: "linear",
+      from: [slot],
+      shapes: [small.shape],
+    }));
+    const weights = await load(rows, { a: small, b: small }, "f32");
+    weights.linear("a").dispose();
+    const x = stream.fromArray("f32", [1, 8], new Float32Array(8).fill(1));
+    expect([...(await linear(stream, x, weights.linear("b")).readFloat32(stream))]).toEqual([16, 16, 16, 16]);
+    const closed = expect.objectContaining({ code: "ERR_CLOSED" });
+    expect(() => linear(stream, x, weights.linear("a"))).toThrow(closed);
+    weights.dispose();
+    expect(() => linear(stream, x, weights.linear("b"))).toThrow(closed);
   });
 
   it("ends with a load that fails", async () => {
