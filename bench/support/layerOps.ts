@@ -1,5 +1,6 @@
 /** The op calls of one decoder step of a Qwen3 shape, apart from each other, so that each can be timed with its own shapes. */
 import { argmax } from "../../lib/ops/argmax.js";
+import { attentionPlan } from "../../lib/ops/attentionPlan.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
 import { linear } from "../../lib/ops/linear.js";
 import { type LinearWeight, packLinear } from "../../lib/ops/packLinear.js";
@@ -119,16 +120,21 @@ function attentionOps(
   const rows = ints([B], (i) => i);
   const cuSeqlensQ = ints([B + 1], (i) => i * tokens);
   const contextLens = ints([B], () => context);
+  const sizes = { numQueries: B * tokens, numHeads, numKvHeads, headDim, pageSize, dtype: "bf16" } as const;
+  const makePlan = (out?: Tensor): Tensor =>
+    attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...sizes, out });
+  const plan = makePlan();
   const angles = filled(stream, "f32", [context, headDim]);
   // Query i of a sequence sees the context up to itself.
   const pairs = B * tokens * (context - (tokens - 1) / 2);
   return [
+    { name: "attentionPlan", calls: 1, run: () => makePlan(plan), flops: 0, bytes: 0 },
     {
       name: "pagedAttention",
       calls: numLayers,
       run: (layer) => {
         const cache = layerPages(layer);
-        pagedAttention(stream, q, cache, cache, pageTable, rows, cuSeqlensQ, contextLens);
+        pagedAttention(stream, q, cache, cache, pageTable, rows, cuSeqlensQ, contextLens, { plan });
       },
       flops: 4 * pairs * numHeads * headDim,
       bytes: 2 * B * context * numKvHeads * headDim * bf16Bytes,

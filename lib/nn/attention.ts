@@ -4,13 +4,14 @@
  */
 import type { FloatDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
+import { attentionPlan } from "../ops/attentionPlan.js";
 import { kvStore } from "../ops/kvStore.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import { rope } from "../ops/rope.js";
-import type { Block } from "./part.js";
+import type { Block, StepPlan } from "./part.js";
 import type { LayerState, StateSpec } from "./state.js";
 
 export interface AttentionConfig {
@@ -63,6 +64,20 @@ export function attentionState({
   return { k: heads, v: heads };
 }
 
+/** Which sequences there are and how they are cut: the same for all layers with these heads and this window. */
+function stepPlan(config: AttentionConfig): StepPlan {
+  const { numHeads, numKvHeads, headDim, dtype, window } = config;
+  const kind = { numHeads, numKvHeads, headDim, dtype, window };
+  return {
+    signature: `attention ${JSON.stringify(kind)}`,
+    make(stream, { tokens, pageTable, rows, cuSeqlensQ, contextLens }, state) {
+      const { k } = state as KvPages;
+      const sizes = { numQueries: tokens.size(0), pageSize: k.size(1) };
+      return attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...kind, ...sizes });
+    },
+  };
+}
+
 /** output(attention(rope(norm(q)), rope(norm(k)), v)), q, k, v = qkv(x). Stores the keys and values of x. */
 export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): Block {
   const { numHeads, numKvHeads, headDim, scale, window, qkNormEps = 1e-6 } = config;
@@ -70,7 +85,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
   const queries = numHeads * headDim;
   const keys = numKvHeads * headDim;
 
-  const run: Block["run"] = (stream, { x, inputs, state, join }) => {
+  const run: Block["run"] = (stream, { x, inputs, state, plan, join }) => {
     const kv = state as KvPages;
     const { positions, slots, pageTable, rows, cuSeqlensQ, contextLens } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });
@@ -84,10 +99,9 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
 
     kvStore(stream, k, v, kv.k, kv.v, slots);
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {
-      scale,
-      window,
+      ...{ scale, window, plan },
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };
-  return { state: attentionState(config), run };
+  return { state: attentionState(config), plan: stepPlan(config), run };
 }

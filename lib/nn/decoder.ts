@@ -9,7 +9,7 @@ import { embedding, type EmbeddingTable } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import type { NormBlock } from "./norm.js";
-import { type Block, type Part, runPart } from "./part.js";
+import { type Block, type BlockOwn, type Part, runPart } from "./part.js";
 import type { LayerState, ModelState, StateSpec } from "./state.js";
 import type { StepInputs } from "./step.js";
 
@@ -53,17 +53,44 @@ export function decoder(parts: DecoderParts): Decoder {
     state: blocks.flatMap(({ state }) => (state ? [state] : [])),
     forward(stream, inputs, state, observe) {
       const x = embedTokens(stream, inputs, parts); // [T, D], the residual stream
-      let place = 0; // blocks run in the order of `blocks`
-      const stateOf = (block: Block): LayerState => (block.state ? state.layers[place++]! : nothing);
+      const stateOf = statesInOrder(state); // blocks run in the order of `blocks`
+      const plans = makePlans(stream, blocks, inputs, state);
+      const ownOf = (block: Block): BlockOwn => ({
+        state: stateOf(block),
+        plan: block.plan && plans.get(block.plan.signature),
+      });
       layers.forEach((layer, index) => {
         using _temporaries = stream.scope(); // every layer reuses the memory of the one before
         const observed = observe && ((experts: Tensor) => observe(index, experts));
-        for (const part of layer) runPart(stream, part, x, { inputs, stateOf, observe: observed });
+        for (const part of layer) runPart(stream, part, x, { inputs, ownOf, observe: observed });
       });
       return finalNorm(stream, x);
     },
     logits: (stream, hidden, out) => linear(stream, hidden, head, { dtype: "f32", ...(out && { out }) }),
   };
+}
+
+/** What each block keeps, asked for in the order of the blocks. */
+function statesInOrder({ layers }: ModelState): (block: Block) => LayerState {
+  let place = 0;
+  return (block) => (block.state ? layers[place++]! : nothing);
+}
+
+/** The plans of a step by their signatures. Not in the scope of a layer: the next one would write over them. */
+function makePlans(
+  stream: Stream,
+  blocks: readonly Block[],
+  inputs: StepInputs,
+  state: ModelState,
+): ReadonlyMap<string, Tensor> {
+  const plans = new Map<string, Tensor>();
+  const stateOf = statesInOrder(state);
+  for (const block of blocks) {
+    const own = stateOf(block);
+    const { plan } = block;
+    if (plan && !plans.has(plan.signature)) plans.set(plan.signature, plan.make(stream, inputs, own));
+  }
+  return plans;
 }
 
 function embedTokens(stream: Stream, inputs: StepInputs, parts: DecoderParts): Tensor {

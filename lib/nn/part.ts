@@ -12,6 +12,14 @@ import type { StepInputs } from "./step.js";
 /** Told which experts the tokens of a step go to: experts [T, K] i32, a step temporary (read or copy it at once). */
 export type ExpertsObserver = (experts: Tensor) => void;
 
+/** What a block reads of a step besides its inputs: made before the first layer, once for all blocks that declare the same. */
+export interface StepPlan {
+  /** Blocks with one signature have one plan. */
+  readonly signature: string;
+  /** @param state of one of these blocks @returns what they read and nobody writes */
+  make(stream: Stream, inputs: StepInputs, state: LayerState): Tensor;
+}
+
 /** Where the last op of a block writes, [T, D] f32, and what it adds to its result. */
 export interface Into {
   readonly out: Tensor;
@@ -27,14 +35,20 @@ export interface BlockCall {
   readonly inputs: StepInputs;
   /** What the block has declared as its `state`. */
   readonly state: LayerState;
+  /** What the block has declared as its `plan`; a block that runs by itself does without. */
+  readonly plan?: Tensor | undefined;
   readonly join: Join;
   /** For blocks with experts. */
   readonly observe?: ExpertsObserver | undefined;
 }
 
+/** What a call has for one block alone. */
+export type BlockOwn = Pick<BlockCall, "state" | "plan">;
+
 export interface Block {
   /** What it keeps between steps; left out: nothing. */
   readonly state?: StateSpec;
+  readonly plan?: StepPlan;
   run(stream: Stream, call: BlockCall): void;
 }
 
@@ -59,21 +73,21 @@ export function preNorm(norm: NormBlock, block: Block): Part {
  * Queues a part.
  *
  * @param residual [T, D] f32, read and written
- * @param call stateOf: what a block keeps, asked for once for each, in their order
+ * @param call ownOf: what a block has declared, asked for once for each, in their order
  */
 export function runPart(
   stream: Stream,
   { branches, postNorm }: Part,
   residual: Tensor,
-  call: Pick<BlockCall, "inputs" | "observe"> & { readonly stateOf: (block: Block) => LayerState },
+  call: Pick<BlockCall, "inputs" | "observe"> & { readonly ownOf: (block: Block) => BlockOwn },
 ): void {
-  const { inputs, observe, stateOf } = call;
+  const { inputs, observe, ownOf } = call;
   const normalised = branches.map(({ norm }) => norm(stream, residual));
   const sum = postNorm ? stream.empty("f32", residual.shape) : residual;
   branches.forEach(({ block }, index) => {
     const isFirst = index === 0 && sum !== residual; // nothing to add to yet
     const join: Join = (project) => project(isFirst ? { out: sum } : { out: sum, residual: sum });
-    block.run(stream, { x: normalised[index]!, inputs, state: stateOf(block), join, observe });
+    block.run(stream, { x: normalised[index]!, inputs, ...ownOf(block), join, observe });
   });
   if (postNorm) add(stream, residual, postNorm(stream, sum), { out: residual });
 }

@@ -1,11 +1,14 @@
 // Contract: the decoder is what stands around its parts, as the same composition in float64: embeddings and positions, which norm
 // stands where, that all parts read and write one residual stream, the last norm, the head; and the observer hears of every layer.
 import { expect } from "vitest";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { decoder, type Layer } from "../../lib/nn/decoder.js";
 import { gatedMlpBlock } from "../../lib/nn/mlp.js";
 import { layerNormBlock, type NormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
 import { type Block, preNorm } from "../../lib/nn/part.js";
 import { allocateState } from "../../lib/nn/state.js";
+import { add } from "../../lib/ops/add.js";
+import { copy } from "../../lib/ops/copy.js";
 import { gatedMlp, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
 import { layerNorm } from "../reference/layerNorm.js";
@@ -123,4 +126,42 @@ describeOp("decoder", cases, async (context, { tokens, isGpt, frame, dtype }) =>
     ...{ dtype: "f32", shape: [T, V], label: "logits" },
     ...tolerance,
   });
+});
+
+describeOp("decoder: plans", [{ name: "two windows, three layers" }], async (context) => {
+  const { stream, device } = context;
+  const weights = new BlockWeights(context, new Random(3), "f32");
+  const made: string[] = [];
+  const read: Tensor[] = [];
+  const layerWith = (signature: string, value: number): Layer => {
+    const block: Block = {
+      plan: {
+        signature,
+        make: () => {
+          made.push(signature);
+          return stream.fromArray("f32", [D], new Float32Array(D).fill(value));
+        },
+      },
+      run(_, { x, plan, join }) {
+        stream.fromArray("f32", [4 * D], new Float32Array(4 * D)); // memory of the layer
+        const kept = device.empty("f32", [D]);
+        copy(stream, plan!, kept);
+        read.push(kept);
+        join(({ out }) => add(stream, out, x, { out }));
+      },
+    };
+    return [preNorm(norm(weights, false).block, block)];
+  };
+  const model = decoder({
+    embedding: weights.table(V, D).tensor,
+    layers: [layerWith("all", 1), layerWith("window", 2), layerWith("all", 3)],
+    finalNorm: norm(weights, false).block,
+    head: weights.packed(weights.matrix(V, D)),
+  });
+  const inputs = stepInputs(stream, [{ row: 0, tokens: [1, 2], start: 0 }], new PageTable([2]));
+  using state = allocateState(device, model.state, { numPages: 1, pageSize: 16 });
+  model.forward(stream, inputs, state);
+  expect(made).toEqual(["all", "window"]);
+  const values = await Promise.all(read.map((tensor) => context.read(tensor)));
+  expect(values).toEqual([1, 2, 1].map((value) => new Float64Array(D).fill(value)));
 });
