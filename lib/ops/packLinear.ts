@@ -47,33 +47,55 @@ export const packLinear = op(
     weight: Tensor | Readonly<Record<string, Tensor>>,
     options: PackLinearOptions = {},
   ): LinearWeight => {
-    const { transpose = false } = options;
-    const matrices = Tensor.is(weight) ? [["weight", weight] as const] : Object.entries(weight);
-    const parts = matrices.map(([name, matrix]) => ({
+    const matrices = matricesOf(weight, options.transpose ?? false);
+    const parts = matrices.map(({ name, matrix }) => ({
       name,
-      outputs: matrix.size(transpose ? 1 : 0),
+      outputs: matrix.size(0),
       format: { format: "dense", dtype: matrix.dtype as FloatDType } as const,
     }));
-    const [[first, matrix]] = matrices as [(typeof matrices)[number]];
-    const inputs = matrix.shape[transpose ? 0 : 1];
-    if (inputs === undefined)
-      throw new ArgumentRangeError(
-        `packLinear: ${first}: expected a matrix, got [${matrix.shape.join(", ")}]`,
-      );
+    const inputs = matrices[0]!.matrix.size(1);
     const shape = { experts: 1, inputs, swiglu: false };
     const packed = new LinearWeight(inputs, emptySegments(stream.device, shape, parts));
-    let row = 0;
-    for (const [i, [name, matrix]] of matrices.entries()) {
-      if (matrix.size(transpose ? 0 : 1) !== inputs) {
-        const got = `got ${name} [${matrix.shape.join(", ")}]`;
-        throw new ArgumentRangeError(`packLinear: weight: expected K=${inputs} (from ${first}), ${got}`);
+    try {
+      let first = 0;
+      for (const { matrix } of matrices) {
+        packRows(stream, packed, { first, matrix });
+        first += matrix.size(0);
       }
-      packRows(stream, packed, { first: row, matrix: transpose ? turned(matrix) : matrix });
-      row += parts[i]!.outputs;
+    } catch (error) {
+      packed.dispose();
+      throw error;
     }
     return packed;
   },
 );
+
+interface NamedMatrix {
+  readonly name: string;
+  /** [N, K] */
+  readonly matrix: Tensor;
+}
+
+/** @throws ArgumentRangeError for what are no matrices of one K */
+function matricesOf(weight: Tensor | Readonly<Record<string, Tensor>>, transpose: boolean): NamedMatrix[] {
+  const entries = Tensor.is(weight) ? [["weight", weight] as const] : Object.entries(weight);
+  const matrices = entries.map(([name, stored]): NamedMatrix => {
+    if (stored.rank !== 2) {
+      const got = `got ${name} [${stored.shape.join(", ")}]`;
+      throw new ArgumentRangeError(
+        `packLinear: weight: expected [N, K]${transpose ? " as [K, N]" : ""}, ${got}`,
+      );
+    }
+    return { name, matrix: transpose ? turned(stored) : stored };
+  });
+  const [first] = matrices as [NamedMatrix];
+  for (const { name, matrix } of matrices) {
+    if (matrix.size(1) === first.matrix.size(1)) continue;
+    const expected = `expected K=${first.matrix.size(1)} (from ${first.name})`;
+    throw new ArgumentRangeError(`packLinear: weight: ${expected}, got K=${matrix.size(1)} of ${name}`);
+  }
+  return matrices;
+}
 
 /** What `emptyGroupedWeight` makes room for. */
 export interface GroupedShape {

@@ -233,8 +233,13 @@ test("what does not fit is refused, naming the argument", async () => {
   const weight = packLinear(stream, { a, b });
   const x = device.empty("f32", [2, 8]);
   expect(() => packLinear(stream, { a, b: device.empty("f32", [4, 9]) })).toThrow(
-    "packLinear: weight: expected K=8 (from a), got b [4, 9]",
+    "packLinear: weight: expected K=8 (from a), got K=9 of b",
   );
+  for (const shape of [[], [8], [1, 4, 8]])
+    expect(() => packLinear(stream, { a, b: device.empty("f32", shape) })).toThrow(
+      `packLinear: weight: expected [N, K], got b [${shape.join(", ")}]`,
+    );
+  expect(() => packLinear(stream, { a, b: device.empty("i32", [4, 8]) })).toThrow(/weight: expected dtype/);
   expect(() => packLinear(stream, {})).toThrow(/weight: expected a Tensor, or an object of them by name/);
   expect(() => linear(stream, x, weight, { out: device.empty("f32", [2, 9]) })).toThrow(RangeError);
   expect(() => linear(stream, x, weight, { out: device.empty("f32", [2, 7]) })).toThrow(RangeError);
