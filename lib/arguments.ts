@@ -105,13 +105,35 @@ export function checkNames(what: string, options: unknown, known: readonly strin
   }
 }
 
-/** The name that was probably meant: another spelling (max_tokens), or a few letters off; undefined when none is near. */
-function closestName(name: string, known: readonly string[]): string | undefined {
+/**
+ * The name that was probably meant: another spelling (max_tokens), a few letters off, or a word more or less (abortSignal, temp);
+ * undefined when none is near.
+ */
+export function closestName(name: string, known: readonly string[]): string | undefined {
   const plain = (text: string) => text.replaceAll(/[_-]/g, "").toLowerCase();
   const spelled = plain(name.slice(0, 100));
   const best = closest(spelled, known.map(plain));
-  const isNear = distance(spelled, best) <= Math.max(1, Math.floor(spelled.length / 4));
-  return isNear ? known.find((one) => plain(one) === best) : undefined;
+  const letters = (text: string) => [...text].sort().join("");
+  const isSwapped = distance(spelled, best) === 2 && letters(spelled) === letters(best); // contnet
+  const isNear = isSwapped || distance(spelled, best) <= Math.max(1, Math.floor(spelled.length / 4));
+  return isNear ? known.find((one) => plain(one) === best) : nameOfSameWords(name.slice(0, 100), known);
+}
+
+const leastLetters = 4; // of the words in common: fewer are in too many names
+
+/** The name whose words are all in `name`, or begin with all the words of it; of several the one with the fewest words, if it is one. */
+function nameOfSameWords(name: string, known: readonly string[]): string | undefined {
+  const wordsOf = (text: string) =>
+    (text.match(/[A-Z]?[a-z]+|[A-Z]+|\d+/g) ?? []).map((word) => word.toLowerCase());
+  const given = wordsOf(name);
+  const isLong = (words: readonly string[]) => words.join("").length >= leastLetters;
+  const isAlike = (words: readonly string[]) =>
+    (isLong(words) && words.every((word) => given.includes(word))) ||
+    (isLong(given) && given.every((part) => words.some((word) => word.startsWith(part))));
+  const alike = known.map((one) => ({ one, words: wordsOf(one) })).filter(({ words }) => isAlike(words));
+  const fewest = Math.min(...alike.map(({ words }) => words.length));
+  const shortest = alike.filter(({ words }) => words.length === fewest);
+  return shortest.length === 1 ? shortest[0]!.one : undefined;
 }
 
 /** A copy of an options object whose names are checked later. @throws ArgumentTypeError */

@@ -291,6 +291,10 @@ describe("an error of an op", () => {
       wrong((o) => o["moeRoute"]!(stream, x, route)),
       wrong((o) => o["moePermute"]!(stream, zeros(1, 2), -1)),
       wrong((o) => o["copy"]!(stream, x, x, {})),
+      wrong((o) => o["moeRoute"]!(stream, x, { ...route, topK: 0 })),
+      wrong((o) => o["moeRoute"]!(stream, x, { ...route, topGroups: 0 })),
+      wrong((o) => o["groupedLinear"]!(stream, x, group(), zeros(3), { topK: 0 })),
+      wrong((o) => o["emptyGroupedWeight"]!(stream, { experts: 0 })),
     ]).toMatchInlineSnapshot(`
       [
         "ERR_ARGUMENT_RANGE cast: dtype: expected "f32" or "f16" or "bf16", got "float32"",
@@ -301,8 +305,12 @@ describe("an error of an op", () => {
         "ERR_ARGUMENT_TYPE gelu: options: expected an options object with approximate, got undefined",
         "ERR_ARGUMENT_TYPE gelu: approximate: expected "none" or "tanh", got boolean true",
         "ERR_ARGUMENT_RANGE moeRoute: scale: expected a finite number, got inf",
-        "ERR_ARGUMENT_RANGE moePermute: numExperts: expected a whole number from 0 to 2147483647, got number -1",
+        "ERR_ARGUMENT_RANGE moePermute: numExperts: expected a whole number from 1 to 2147483647, got number -1",
         "ERR_ARGUMENT_TYPE copy: expected 2 arguments behind the stream, got 3; the first too many is an object",
+        "ERR_ARGUMENT_RANGE moeRoute: topK: expected a whole number from 1 to 4096, got number 0",
+        "ERR_ARGUMENT_RANGE moeRoute: topGroups: expected a whole number from 1 to 2147483647, got number 0",
+        "ERR_ARGUMENT_RANGE groupedLinear: topK: expected a whole number from 1 to 2147483647, got number 0",
+        "ERR_ARGUMENT_RANGE emptyGroupedWeight: experts: expected a whole number from 1 to 2147483647, got number 0",
       ]
     `);
   });

@@ -188,7 +188,7 @@ describe("the typed layer", () => {
     [Graph as never, graph, { replay: { stream }, dispose: {} }],
     [Trace as never, device.createStream().trace(), { end: {} }],
     [Scope as never, stream.scope(), { close: {} }],
-    [x.memory.constructor as never, device.allocate(64), { dispose: {} }],
+    [x.memory.constructor as never, device.allocate(64), { dispose: {}, lend: {} }],
   ];
 
   it("has no method without a row, and gives typed errors", async () => {
@@ -212,7 +212,7 @@ describe("the typed layer", () => {
     const options = { threads: 1 };
     const openAndClose = async (...args: Parameters<typeof Device.open>) => Device.open(...args).dispose();
     const calls: Readonly<Record<string, readonly [Call, Arguments]>> = {
-      "Device.open": [openAndClose, { device: "cpu", options }],
+      "Device.open": [openAndClose, { device: "cpu", "options|option": options }],
       threads: [(value: number) => openAndClose("cpu", { threads: value }), { threads: 1 }],
       "Tensor.packed": [
         Tensor.packed.bind(Tensor),
@@ -222,7 +222,7 @@ describe("the typed layer", () => {
       Tensor: [((...args: never[]) => Reflect.construct(Tensor, args)) as Call, { "key|Tensor": 1 }],
       "stream.dispose": [
         (value: never) => device.createStream().dispose(value),
-        { options: { drain: true } },
+        { "options|option": { drain: true } },
       ],
       drain: [(value: never) => device.createStream().dispose({ drain: value }), { drain: true }],
       toFloat32: [toFloat32, { dtype: "bf16", data: new Uint16Array(2) }],
@@ -233,6 +233,21 @@ describe("the typed layer", () => {
       found.push(...(await faultsOf(call, valid)).map((text) => `${name}: ${text}`));
     }
     expect(found).toEqual([]);
+  });
+
+  it("says which option was meant", async () => {
+    const unknown = (message: string) =>
+      expect.objectContaining({ code: "ERR_UNKNOWN_OPTION", message }) as Error;
+    await expect(stream.dispose({ drian: false } as object)).rejects.toThrow(
+      unknown('dispose: unknown option "drian"; did you mean "drain"?'),
+    );
+    await stream.synchronize(); // it was not disposed
+    expect(() => Device.open("cpu", { thread: 1 } as object)).toThrow(
+      unknown('Device.open: unknown option "thread"; did you mean "threads"?'),
+    );
+    expect(() => device.createStream().trace({ rows: 5 } as object)).toThrow(
+      unknown('trace: unknown option "rows"; did you mean "maxRows"?'),
+    );
   });
 
   const tensorArguments = () => ({

@@ -72,10 +72,12 @@ export async function refuseAdapter(folder: string): Promise<void> {
   const file = join(folder, "adapter_config.json");
   const json = await readJsonObject(file, { maxBytes: 1_000_000, code: "ERR_CHECKPOINT_FORMAT" });
   if (json === undefined) return;
-  const { peft_type: kind = "PEFT", base_model_name_or_path: base } = json;
+  const { peft_type: type, base_model_name_or_path: base } = json;
+  const kind = typeof type === "string" ? ` (${show(type)})` : "";
+  const of = typeof base === "string" ? ` of ${show(base)}` : "";
   throw new CheckpointError(
     "ERR_CHECKPOINT_FORMAT",
-    `${file}: this is an adapter (${show(kind)}) of ${show(base)}, not a model, and adapters are not applied here: ` +
+    `${file}: this is an adapter${kind}${of}, not a model, and adapters are not applied here: ` +
       "merge it into its base model (merge_and_unload of PEFT, then save_pretrained) and load the result",
     { file },
   );

@@ -2,7 +2,7 @@
  * A device: memory and streams. `cpu` is always there, `cuda:0` and so on where a driver and a GPU answer and the addon was
  * built for them.
  */
-import { checkSizes, describe, readArguments } from "../arguments.js";
+import { checkSizes, describe, readOptions } from "../arguments.js";
 import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError, DeviceError } from "../errors.js";
 import { byteLength, checkDType, type DType, type FloatDType } from "./dtype.js";
@@ -154,11 +154,8 @@ export class Device {
 }
 
 /** @returns 0 for the default */
-function threadsOf(options: unknown): number {
-  const threads = readArguments("Device.open: options", () => {
-    if (typeof options === "object" && options !== null) return (options as DeviceOptions).threads;
-    throw new ArgumentTypeError(`Device.open: options: expected an object, got ${describe(options)}`);
-  });
+function threadsOf(options: DeviceOptions): number {
+  const { threads } = readOptions("Device.open", options, ["threads"]);
   if (threads === undefined) return 0;
   if (Number.isInteger(threads) && threads >= 1 && threads <= maxThreads) return threads;
   throw new ArgumentRangeError(

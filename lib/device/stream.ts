@@ -4,7 +4,7 @@
  * Errors: bad arguments throw from the op call. A failure while running poisons the stream: later commands are skipped
  * and every wait rejects with the first failure (ExecutionError).
  */
-import { describe, readArguments } from "../arguments.js";
+import { checkBoolean, describe, readArguments, readOptions } from "../arguments.js";
 import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import { ArgumentTypeError, ClosedError } from "../errors.js";
 import type { Device } from "./device.js";
@@ -169,12 +169,10 @@ export class Stream {
    * reject with ClosedError. Idempotent.
    */
   async dispose(options: { readonly drain?: boolean | undefined } = {}): Promise<void> {
-    const { drain = true } = readArguments("dispose: options", () => ({ ...options }));
-    if (typeof drain !== "boolean")
-      throw new ArgumentTypeError(`drain: expected true or false, got ${describe(drain)}`);
+    const isDrained = checkBoolean("drain", readOptions("dispose", options, ["drain"]).drain, true);
     if (this.#disposed) return;
     this.#onDispose();
-    const finished = drain ? this.synchronize().catch(() => undefined) : undefined; // a poisoned stream may end, too
+    const finished = isDrained ? this.synchronize().catch(() => undefined) : undefined; // a poisoned stream may end, too
     this.#disposed = true;
     await finished;
     abandonWaiters(this.#handle);

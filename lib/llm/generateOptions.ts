@@ -188,7 +188,7 @@ function resolveSampling(
 function checkSampling(name: keyof typeof samplingRanges, value: unknown, fallback: number): number {
   const range: SamplingRange = samplingRanges[name];
   if (value !== undefined && value === range.alsoOff) return range.off;
-  return checkNumber(name, value, fallback, range);
+  return checkNumber(name, value, fallback, range, range.alsoOff);
 }
 
 const maxBias = 1e9;
@@ -221,9 +221,12 @@ const maxStopChars = 2_000_000;
 
 function resolveStop(stop: GenerateOptions["stop"], hasTokenizer: boolean): readonly string[] {
   if (stop === undefined) return [];
-  const list = readArguments<unknown[]>("stop", () =>
-    Array.isArray(stop) ? [...(stop as readonly unknown[])] : [stop],
-  );
+  const list = readArguments<unknown[]>("stop", () => {
+    if (Array.isArray(stop)) return [...(stop as readonly unknown[])];
+    if (typeof stop === "string" && stop !== "") return [stop];
+    const got = stop === "" ? "an empty one" : describe(stop);
+    throw new ArgumentTypeError(`stop: expected a string that is not empty, or a list of such, got ${got}`);
+  });
   let numChars = 0;
   for (let i = 0; i < list.length; i++) {
     const text = list[i];

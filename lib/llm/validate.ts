@@ -8,12 +8,16 @@ export interface NumberRule {
   readonly integer?: boolean;
 }
 
-/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
+/**
+ * @param other a number outside the rule that the caller takes, too; named in errors
+ * @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError
+ */
 export function checkNumber(
   name: string,
   value: unknown,
   fallback: number,
   { min = -Infinity, max = Infinity, integer = false }: NumberRule = {},
+  other?: number,
 ): number {
   if (value === undefined) return fallback;
   if (typeof value !== "number") {
@@ -21,7 +25,8 @@ export function checkNumber(
   }
   if (!(value >= min && value <= max) || (integer && !Number.isInteger(value))) {
     const kind = integer ? "an integer" : "a number";
-    throw new ArgumentRangeError(`${name}: expected ${kind} from ${min} to ${max}, got ${value}`);
+    const range = `from ${min} to ${max}${other === undefined ? "" : `, or ${other}`}`;
+    throw new ArgumentRangeError(`${name}: expected ${kind} ${range}, got ${value}`);
   }
   return value;
 }

@@ -37,6 +37,7 @@ export interface Kind<T = unknown> {
   readonly expected: string;
   readonly choices: readonly unknown[];
   /** Of a whole number. */
+  readonly min: number;
   readonly max: number;
   /** An option that has no default. */
   readonly isRequired: boolean;
@@ -51,8 +52,8 @@ export interface RequiredKind<T = unknown> extends Kind<T> {
 const largest = 2 ** 31 - 1; // native/bind/arguments.h
 
 // All kinds are made here, with the same properties in the same order: `accepts` is in the way of every op call.
-function kind<T>(form: Form, expected: string, choices: readonly T[] = [], max = 0): Kind<T> {
-  return { form, expected, choices, max, isRequired: false };
+function kind<T>(form: Form, expected: string, choices: readonly T[] = [], min = 0, max = 0): Kind<T> {
+  return { form, expected, choices, min, max, isRequired: false };
 }
 
 export const tensor = kind<Tensor>("tensor", "a Tensor");
@@ -72,8 +73,8 @@ export const routing = kind<MoeRouting>("routing", "an object of two Tensors, we
 export const floatDType = choice<FloatDType>("f32", "f16", "bf16");
 
 /** `max` where a result of that size would be allocated before the addon sees it. */
-export function integer(max = largest): Kind<number> {
-  return kind<number>("integer", `a whole number from 0 to ${max}`, [], max);
+export function integer({ min = 0, max = largest } = {}): Kind<number> {
+  return kind<number>("integer", `a whole number from ${min} to ${max}`, [], min, max);
 }
 
 export function choice<T extends string>(...choices: readonly T[]): Kind<T> {
@@ -99,7 +100,7 @@ export function accepts(of: Kind, value: unknown): boolean {
     case "number":
       return typeof value === "number";
     case "integer":
-      return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= of.max;
+      return Number.isInteger(value) && (value as number) >= of.min && (value as number) <= of.max;
     case "flag":
       return typeof value === "boolean";
     case "choice":

@@ -33,7 +33,12 @@ export interface GroupedLinearOptions {
 export const groupedLinear = op(
   "groupedLinear",
   { x: tensor, weight: groupedWeight, offsets: tensor },
-  optionsOf<GroupedLinearOptions>({ order: tensor, topK: integer(), dtype: floatDType, out: tensor }),
+  optionsOf<GroupedLinearOptions>({
+    order: tensor,
+    topK: integer({ min: 1 }),
+    dtype: floatDType,
+    out: tensor,
+  }),
   (
     stream: Stream,
     x: Tensor,

@@ -36,7 +36,7 @@ export interface Logprobs {
 export const logprobs = op(
   "logprobs",
   { logits: tensor, ids: tensor },
-  optionsOf<LogprobsOptions>({ topN: required(integer(256)), status: tensor }),
+  optionsOf<LogprobsOptions>({ topN: required(integer({ max: 256 })), status: tensor }),
   (stream: Stream, logits: Tensor, ids: Tensor, options: LogprobsOptions): Logprobs => {
     const B = logits.size(0);
     const chosen = stream.empty("f32", [B]);

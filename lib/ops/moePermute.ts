@@ -26,7 +26,7 @@ export interface MoePermutation {
  */
 export const moePermute = op(
   "moePermute",
-  { experts: tensor, numExperts: integer() },
+  { experts: tensor, numExperts: integer({ min: 1 }) },
   undefined,
   (stream: Stream, experts: Tensor, numExperts: number): MoePermutation => {
     const order = stream.empty("i32", [experts.numel]);

@@ -55,13 +55,13 @@ export const moeRoute = op(
   "moeRoute",
   { logits: tensor },
   optionsOf<MoeRouteOptions>({
-    topK: required(integer(4096)),
+    topK: required(integer({ min: 1, max: 4096 })),
     scores: required(choice(...scoreFunctions)),
     renormalize: required(flag),
     scale: number,
     bias: tensor,
-    groups: integer(),
-    topGroups: integer(),
+    groups: integer({ min: 1 }),
+    topGroups: integer({ min: 1 }),
     out: routing,
   }),
   (stream: Stream, logits: Tensor, options: MoeRouteOptions): MoeRouting => {

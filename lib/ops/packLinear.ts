@@ -118,7 +118,7 @@ export const emptyGroupedWeight = op(
   {},
   optionsOf<GroupedShape>(
     {
-      experts: required(integer()),
+      experts: required(integer({ min: 1 })),
       outputs: required(integer()),
       inputs: required(integer()),
       dtype: required(floatDType),

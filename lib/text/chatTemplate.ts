@@ -3,7 +3,7 @@
  * data of the checkpoint: it is interpreted (jinja/), its sizes are bounded, and it reaches nothing but what is passed here.
  * chatRenderer.ts does the same on a thread that can be ended.
  */
-import { describe } from "../arguments.js";
+import { closestName, describe } from "../arguments.js";
 import { isObject } from "../checkpoint/json.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { type RenderedChat, type RenderedText, type RenderJob, renderChat } from "./renderJob.js";
@@ -16,14 +16,22 @@ export interface ContentPart {
   readonly [field: string]: unknown;
 }
 
-export interface ChatMessage {
+/** One message of a chat. `content` may be left out of one with `tool_calls`. */
+export type ChatMessage = {
   /** Such as "system", "user", "assistant", "tool"; the template decides what it knows. */
   readonly role: string;
-  /** Text, or parts of it. May be null or absent in a message that says something else, such as `tool_calls`. */
-  readonly content?: string | readonly ContentPart[] | null | undefined;
-  /** Further fields that some templates read, such as `name` or `tool_calls`. */
+  /** Further fields that some templates read, such as `name`. */
   readonly [field: string]: unknown;
-}
+} & (
+  | {
+      /** Text, or parts of it; null in a message that says something else. */
+      readonly content: string | readonly ContentPart[] | null;
+    }
+  | {
+      readonly content?: string | readonly ContentPart[] | null | undefined;
+      readonly tool_calls: readonly object[];
+    }
+);
 
 export interface ChatTemplateOptions {
   /** Ends the prompt with the opening of the assistant's answer. Default true. */
@@ -186,10 +194,20 @@ export function checkMessage(message: unknown, index: number): asserts message i
     throw new ArgumentTypeError(`messages[${index}]: expected an object, got ${describe(message)}`);
   }
   if (typeof message["role"] !== "string") {
-    const got = describe(message["role"]);
+    const got = `${describe(message["role"])}${misspelled(message, "role")}`;
     throw new ArgumentTypeError(`messages[${index}].role: expected a string, got ${got}`);
   }
   checkContent(message, index);
+}
+
+/** Roles whose messages have nothing to say but their content. */
+const speakers: ReadonlySet<string> = new Set(["user", "system", "developer"]);
+
+/** The field of a message that was probably meant for one that it lacks. */
+function misspelled(message: Readonly<Record<string, unknown>>, field: string): string {
+  if (message[field] !== undefined) return "";
+  const meant = Object.keys(message).find((one) => one !== field && closestName(one, [field]) === field);
+  return meant === undefined ? "" : `; did you mean "${field}" by ${describe(meant)}?`;
 }
 
 /** @param index of the message: its name is only written for what is wrong */
@@ -199,10 +217,12 @@ function checkContent(message: Readonly<Record<string, unknown>>, index: number)
   const place = `messages[${index}].content`;
   const expected = "expected a string, a list of parts, or null";
   if (content === undefined) {
-    // A message may say something else, such as tool_calls; one that says nothing has a misspelled field.
-    if (Object.keys(message).some((field) => field !== "role" && field !== "name" && field !== "content"))
-      return;
-    throw new ArgumentTypeError(`${place}: ${expected}, got undefined`);
+    if (message["tool_calls"] !== undefined) return;
+    // Who is not known to say content alone may say something else; a message that says nothing has a misspelled field.
+    const hint = misspelled(message, "content");
+    const saysElse = Object.keys(message).some((field) => !["role", "name", "content"].includes(field));
+    if (saysElse && hint === "" && !speakers.has(message["role"] as string)) return;
+    throw new ArgumentTypeError(`${place}: ${expected}, got undefined${hint}`);
   }
   if (!Array.isArray(content)) throw new ArgumentTypeError(`${place}: ${expected}, got ${describe(content)}`);
   // Array.from has the holes of a list, too.

@@ -105,6 +105,12 @@ describe("in a folder", () => {
     ]);
   });
 
+  test("an adapter whose config says nothing", async () => {
+    await expectError(await folderOf({ "adapter_config.json": {} }), "ERR_CHECKPOINT_FORMAT", [
+      /adapter_config\.json: this is an adapter, not a model, and adapters are not applied here/,
+    ]);
+  });
+
   test("the same tensor in two shards", async () => {
     const shard = encodeSafetensors({ a: { dtype: "U8", shape: [1], data: new Uint8Array(1) } });
     const folder = await folderOf({

@@ -61,10 +61,10 @@ describe("attentionPlan: errors", () => {
       { numHeads: 3, numKvHeads: 2 },
       "numHeads: expected heads Hq in equal groups",
     ],
-    ["no key heads", { numKvHeads: 0 }, "numHeads: expected heads Hq in equal groups"],
+    ["no key heads", { numKvHeads: 0 }, "numKvHeads: expected a whole number from 1 to"],
     ["a head width", { headDim: 24 }, "headDim: expected a head width Dh"],
     ["a value width", { valueDim: 528 }, "valueDim: expected a head width Dv"],
-    ["pages of no tokens", { pageSize: 0 }, "pageSize: expected a page size of at least 1"],
+    ["pages of no tokens", { pageSize: 0 }, "pageSize: expected a whole number from 1 to"],
     ["lengths", { lens: [5] }, "contextLens: expected [B=2]"],
     ["starts", { cu: [0, 3] }, "cuSeqlensQ: expected one element more than rows"],
   ])("%s: named at once", (_, changes, message) => {

@@ -168,9 +168,13 @@ describe("moeRoute: bad arguments", () => {
       /scores: expected/,
     );
     expect(() => moeRoute(stream, logits, { ...options, topK: 9 })).toThrow(/topK: expected/);
-    expect(() => moeRoute(stream, logits, { ...options, topK: 0 })).toThrow(/topK: expected/);
+    expect(() => moeRoute(stream, logits, { ...options, topK: 0 })).toThrow(
+      /topK: expected a whole number from 1 to/,
+    );
     expect(() => moeRoute(stream, logits, { ...options, groups: 3 })).toThrow(/groups: expected/);
-    expect(() => moeRoute(stream, logits, { ...options, groups: 0 })).toThrow(/groups: expected/);
+    expect(() => moeRoute(stream, logits, { ...options, groups: 0 })).toThrow(
+      /groups: expected a whole number from 1 to/,
+    );
     expect(() => moeRoute(stream, logits, { ...options, groups: 4, topGroups: 5 })).toThrow(
       /topGroups: expected/,
     );

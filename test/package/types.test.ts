@@ -123,6 +123,33 @@ describe("the public API", () => {
     ).toEqual([]);
   });
 
+  it("has messages of a chat with content, or with tool calls, and any further field", () => {
+    const file = path.join(root, "test/package/messages.ts");
+    const lines = [
+      '{ role: "user", content: "x", name: "Wren" }',
+      '{ role: "assistant", content: null, reasoning: [1] }',
+      '{ role: "assistant", tool_calls: [{}] }',
+      '{ role: "user", content: [{ type: "text", text: "x" }] }',
+      '{ role: "user" }',
+      '{ role: "user", contents: "x" }',
+      '{ role: "user", content: 5 }',
+      '{ content: "x" }',
+    ];
+    const text = `import type { ChatMessage } from "../../lib/index.js";
+${lines.map((line, i) => `export const m${i}: ChatMessage = ${line};`).join("\n")}`;
+    const options = { ...config.options, rootDir: root };
+    const host = ts.createCompilerHost(options);
+    const { getSourceFile, fileExists } = host;
+    host.fileExists = (name) => name === file || fileExists(name);
+    host.getSourceFile = (name, how) =>
+      name === file ? ts.createSourceFile(name, text, how) : getSourceFile(name, how);
+    const chats = ts.createProgram([file], options, host);
+    const wrong = chats
+      .getSemanticDiagnostics(chats.getSourceFile(file))
+      .map((one) => lines[one.file!.getLineAndCharacterOfPosition(one.start!).line - 1]);
+    expect(wrong).toEqual(lines.slice(4));
+  });
+
   it("mentions only types that can be named", () => {
     const missing = [...named].flatMap((symbol) => {
       const found = new Set<ts.Symbol>();

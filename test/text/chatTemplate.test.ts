@@ -143,6 +143,30 @@ test.each<[string, unknown, string, string]>([
     "ERR_ARGUMENT_TYPE",
     "messages[0].content: expected a string",
   ],
+  [
+    "content of another name",
+    [...hello, { role: "user", contents: "x" }],
+    "ERR_ARGUMENT_TYPE",
+    'messages[1].content: expected a string, a list of parts, or null, got undefined; did you mean "content" by "contents"?',
+  ],
+  [
+    "content of another name of who may say something else",
+    [{ role: "assistant", Content: "x", thinking: "y" }],
+    "ERR_ARGUMENT_TYPE",
+    'did you mean "content" by "Content"?',
+  ],
+  [
+    "a user who says something else",
+    [{ role: "user", text: "x" }],
+    "ERR_ARGUMENT_TYPE",
+    "messages[0].content: expected a string, a list of parts, or null, got undefined",
+  ],
+  [
+    "a role of another name",
+    [{ Role: "user", content: "x" }],
+    "ERR_ARGUMENT_TYPE",
+    'messages[0].role: expected a string, got undefined; did you mean "role" by "Role"?',
+  ],
   ["content that is an object", [{ role: "user", content: {} }], "ERR_ARGUMENT_TYPE", "messages[0].content"],
   [
     "a part that is a string",
@@ -160,6 +184,18 @@ test.each<[string, unknown, string, string]>([
   const render = (): string => make("x").render(messages as ChatMessage[]);
   expect(render).toThrow(expect.objectContaining({ code }));
   expect(render).toThrow(part);
+});
+
+test("takes further fields, and messages that say something else than content", () => {
+  const template = make("{% for m in messages %}{{ m.content or m.tool_calls or m.thinking }},{% endfor %}");
+  const call = { type: "function", function: { name: "f" } };
+  const messages: readonly ChatMessage[] = [
+    { role: "user", content: "a", name: "Wren", contents: "of no meaning here" },
+    { role: "assistant", content: null, thinking: "b" },
+    { role: "assistant", tool_calls: [call], context: "beside it" },
+    { role: "assistant", thinking: "c" } as unknown as ChatMessage,
+  ];
+  expect(template.render(messages)).toMatch(/^a,b,.*'f'.*,c,$/);
 });
 
 test("refuses options of the wrong type", () => {
