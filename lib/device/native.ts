@@ -73,6 +73,8 @@ interface Native {
     inputs: number,
     swiglu: boolean,
   ): number[];
+  /** Only in builds that see what is read or written behind memory: step temporaries have memory of their own, too. */
+  readonly separateTensors?: boolean;
   /** Only in the test build with the emulated GPU: the next kernel ends in a device fault. */
   failNextLaunch?(): void;
   /** Only there, too: grids run their last `blocks` blocks only; 0: all. */

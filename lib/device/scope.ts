@@ -2,11 +2,15 @@
  * The arena behind a stream's step temporaries: bump allocation in chunks whose addresses stay put, so that a captured
  * graph can be replayed. Closing a scope rewinds the arena; since commands run in order, memory that a later command
  * reuses is no longer needed by an earlier one.
+ *
+ * Builds that see accesses behind memory (docs/simt.md) give every tensor a chunk of exactly its size; a closed scope's
+ * chunks serve later tensors of that size.
  */
 import { type ConstructKey, constructKey, requireKey } from "../construct.js";
 import { ArgumentTypeError } from "../errors.js";
 import { bytesOf, type Device } from "./device.js";
 import type { DType } from "./dtype.js";
+import { native } from "./native.js";
 import { type Lifetime, type Memory, Tensor } from "./tensor.js";
 
 const alignment = 256; // bytes; a CUDA transaction, four CPU cache lines
@@ -21,6 +25,8 @@ interface Mark {
 export class Arena {
   readonly #device: Device;
   readonly #chunks: Memory[] = [];
+  /** By size; undefined: tensors share chunks. */
+  readonly #spare: Map<number, Memory[]> | undefined = native.separateTensors ? new Map() : undefined;
   #chunk = 0;
   #offset = 0;
   /** The open scopes, the innermost last. */
@@ -36,7 +42,7 @@ export class Arena {
 
   /** Bytes reserved by the arena. */
   get reservedBytes(): number {
-    return this.#chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+    return this.#all().reduce((sum, chunk) => sum + chunk.bytes, 0);
   }
 
   open(): Scope {
@@ -50,9 +56,19 @@ export class Arena {
     this.#open.pop();
     this.#chunk = mark.chunk;
     this.#offset = mark.offset;
+    if (!this.#spare) return;
+    for (const chunk of this.#chunks.splice(mark.chunk)) {
+      const alike = this.#spare.get(chunk.bytes);
+      if (alike) alike.push(chunk);
+      else this.#spare.set(chunk.bytes, [chunk]);
+    }
   }
 
   empty(dtype: DType, shape: readonly number[]): Tensor {
+    if (this.#spare) {
+      const memory = this.#separate(this.#spare, bytesOf(dtype, shape));
+      return Tensor.packed(memory.lend(this.#open.at(-1)!), dtype, shape);
+    }
     const bytes = Math.max(1, Math.ceil(bytesOf(dtype, shape) / alignment)) * alignment;
     let chunk = this.#chunks[this.#chunk];
     while (!chunk || this.#offset + bytes > chunk.bytes) {
@@ -67,8 +83,19 @@ export class Arena {
   }
 
   dispose(): void {
-    for (const chunk of this.#chunks) chunk.dispose();
+    for (const chunk of this.#all()) chunk.dispose();
     this.#chunks.length = 0;
+    this.#spare?.clear();
+  }
+
+  #all(): Memory[] {
+    return [...this.#chunks, ...[...(this.#spare?.values() ?? [])].flat()];
+  }
+
+  #separate(spare: Map<number, Memory[]>, bytes: number): Memory {
+    const memory = spare.get(bytes)?.pop() ?? this.#device.allocate(bytes);
+    this.#chunk = this.#chunks.push(memory);
+    return memory;
   }
 
   #grow(bytes: number): Memory {

@@ -196,6 +196,9 @@ void register_devices(Napi::Env env, Napi::Object exports) {
   method<live_handles>(env, exports, "liveHandles");
   method<require_thread>(env, exports, "requireThread");
   method<require_address_space>(env, exports, "requireAddressSpace");
+#if defined(WARPLOOP_SIMT) || defined(__SANITIZE_ADDRESS__)
+  exports.Set("separateTensors", true);
+#endif
 #ifdef WARPLOOP_SIMT
   method<fail_next_launch>(env, exports, "failNextLaunch");
   method<run_last_blocks>(env, exports, "runLastBlocks");

@@ -43,6 +43,9 @@ MemoryRef allocate_host(size_t bytes) {
   const size_t rounded = (std::max<size_t>(bytes, 1) + align - 1) / align * align;
   void* data = std::aligned_alloc(align, rounded);
   if (!data) throw OutOfMemory("cpu", bytes, memory_of_machine().free);
+#ifdef __SANITIZE_ADDRESS__
+  __asan_poison_memory_region(static_cast<std::byte*>(data) + bytes, rounded - bytes);  // ends at the byte
+#endif
 #if defined(__linux__)
   if (align == kHugePage) madvise(data, rounded, MADV_HUGEPAGE);
 #endif
@@ -102,7 +105,7 @@ MemoryInfo CpuDevice::memory() const { return memory_of_machine(); }
 MemoryRef CpuDevice::allocate(size_t bytes) { return allocate_host(bytes); }
 
 std::unique_ptr<Executor> CpuDevice::create_executor() {
-  return std::make_unique<CpuExecutor>(pool_, allocate_host(kWorkspaceBytes * pool_->threads()));
+  return std::make_unique<CpuExecutor>(pool_, allocate_host(CpuContext::workspace_bytes(pool_->threads())));
 }
 
 }  // namespace warploop::cpu

@@ -10,6 +10,12 @@
 #include "core/trace.h"
 #include "cuda/fault.h"
 
+#ifdef WARPLOOP_SIMT
+namespace warploop::simt::runtime {
+class WorkspaceParts;
+}
+#endif
+
 namespace warploop::cuda {
 
 /// Scratch of one op: split-KV partials, split-K partials, device-side plans. Ops of a stream run one after
@@ -20,7 +26,7 @@ inline constexpr int kCounters = 65536;
 
 struct CudaContext {
   cudaStream_t stream;
-  std::byte* workspace;     // device memory, aligned to 256
+  std::byte* workspace;     // device memory, aligned to 256; ops take parts of it: cuda/workspace.h
   int64_t workspace_bytes;  // kWorkspaceBytes; tests take less
   uint32_t* counters;       // device memory
   int32_t num_counters;     // kCounters; tests take fewer
@@ -31,6 +37,10 @@ struct CudaContext {
   bool hopper_first = false;  // diagnostics: use them wherever they can run, also where they are slower
   /// Diagnostics: the tile of linear's portable kernel instead of that of its table.
   const char* linear_tile = nullptr;
+#ifdef WARPLOOP_SIMT
+  /// Where parts of the workspace lie instead; null: in the workspace.
+  simt::runtime::WorkspaceParts* parts = nullptr;
+#endif
 
   /// Of the command that runs now: `choose` and `launch` write it.
   mutable CommandNote note;

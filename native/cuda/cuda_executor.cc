@@ -73,6 +73,9 @@ CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& lay
       scratch_(std::move(scratch)),
       layout_(layout),
       stream_(gpu.index),
+#ifdef WARPLOOP_SIMT
+      parts_(stream_, static_cast<std::byte*>(scratch_->data()), layout_.counters_at()),
+#endif
       uploads_(stream_),
       completions_(gpu.index, downloads_) {
   auto* bytes = static_cast<std::byte*>(scratch_->data());
@@ -88,13 +91,13 @@ CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& lay
   context_.hopper_first = !environment("WARPLOOP_HOPPER_FIRST").empty();
   linear_tile_ = environment("WARPLOOP_LINEAR_TILE");
   context_.linear_tile = linear_tile_.empty() ? nullptr : linear_tile_.c_str();
-  require(
-      cudaMemsetAsync(bytes + layout_.workspace_bytes, 0, layout_.bytes() - layout_.workspace_bytes, stream_),
-      "cudaMemsetAsync");
+  require(cudaMemsetAsync(bytes + layout_.counters_at(), 0, layout_.bytes() - layout_.counters_at(), stream_),
+          "cudaMemsetAsync");
 #ifdef WARPLOOP_SIMT
-  for (const size_t guard : {layout_.workspace_bytes, layout_.counters_at() + layout_.counter_bytes()})
-    require(cudaMemsetAsync(bytes + guard, Scratch::kGuard, Scratch::kGuardBytes, stream_),
-            "cudaMemsetAsync");
+  context_.parts = &parts_;
+  require(cudaMemsetAsync(bytes + layout_.counters_at() + layout_.counter_bytes(), Scratch::kGuard,
+                          Scratch::kGuardBytes, stream_),
+          "cudaMemsetAsync");
 #endif
 }
 

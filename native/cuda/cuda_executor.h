@@ -53,7 +53,7 @@ class CudaExecutor final : public Executor {
   const StreamFailure* late_failure() const override { return completions_.failure(); }
 
 #ifdef WARPLOOP_SIMT
-  /// Puts a check on the stream, after every op: the guards are whole, the counters zero.
+  /// Puts a check on the stream, after every op: nothing is written behind anything, the counters are zero.
   void check_scratch();
 #endif
 
@@ -71,6 +71,9 @@ class CudaExecutor final : public Executor {
   const Scratch layout_;
   CudaStream stream_;
   CudaContext context_;
+#ifdef WARPLOOP_SIMT
+  simt::runtime::WorkspaceParts parts_;
+#endif
   std::string linear_tile_;  // behind context_.linear_tile
   Uploads uploads_;
   Downloads downloads_;

@@ -1,10 +1,13 @@
-// What lies where in the scratch memory of a stream: workspace, counters, fault record, with guards behind
-// the first two. No kernel may touch a guard; the emulated GPU of the tests looks after every command.
+// What lies where in the scratch memory of a stream: workspace, counters, a guard, fault record. No kernel
+// may touch the guard; the emulated GPU of the tests looks after every command.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 #include "cuda/cuda_context.h"
+#ifdef WARPLOOP_SIMT
+#include "simt/runtime/workspace_parts.h"
+#endif
 
 namespace warploop::cuda {
 
@@ -15,7 +18,11 @@ struct Scratch {
   size_t workspace_bytes = kWorkspaceBytes;
   size_t num_counters = kCounters;
 
-  size_t counters_at() const { return workspace_bytes + kGuardBytes; }
+#ifdef WARPLOOP_SIMT
+  size_t counters_at() const { return workspace_bytes + simt::runtime::WorkspaceParts::kSpace; }
+#else
+  size_t counters_at() const { return workspace_bytes; }
+#endif
   size_t counter_bytes() const { return num_counters * sizeof(uint32_t); }
   size_t fault_at() const { return (counters_at() + counter_bytes() + kGuardBytes + 255) / 256 * 256; }
   size_t bytes() const { return fault_at() + sizeof(FaultRecord); }

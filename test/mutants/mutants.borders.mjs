@@ -196,9 +196,9 @@ export const borderMutants = [
   },
   {
     name: "permute-room",
-    bug: "moePermute: totals behind the workspace",
+    bug: "moePermute: counts for one run too few",
     file: "native/ops/moe_permute/moe_permute.cu",
-    edits: [["words / E - 1);", "words / E);"]],
+    edits: [["take<int32_t>(E * arguments.runs);", "take<int32_t>(E * (arguments.runs - 1));"]],
     table: "test/ops/scratch.test.ts",
     cases: "moePermute, 40",
   },
@@ -282,8 +282,8 @@ export const borderMutants = [
     file: "native/cuda/attention/attention.cu",
     edits: [
       [
-        "auto* order = pieces.take<int32_t>(p.num_sequences);",
-        "auto* order = pieces.take<int32_t>(p.num_sequences / 2);",
+        "auto* order = workspace.take<int32_t>(p.num_sequences);",
+        "auto* order = workspace.take<int32_t>(p.num_sequences / 2);",
       ],
     ],
     table: "test/ops/tileBorders.test.ts",

@@ -1,6 +1,7 @@
 // The planted bugs: what is replaced where, and who has to notice. A text that no longer occurs exactly once is an
 // error of the suite: the kernel has changed and the mutant has to follow.
 
+import { behindMutants } from "./mutants.behind.mjs";
 import { blockMutants } from "./mutants.blocks.mjs";
 import { borderMutants } from "./mutants.borders.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
@@ -43,4 +44,5 @@ export const mutants = [
   ...borderMutants,
   ...optionMutants,
   ...planMutants,
+  ...behindMutants,
 ];

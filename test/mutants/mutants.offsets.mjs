@@ -352,6 +352,19 @@ export const offsetMutants = [
     kernels: ["native/ops/rms_norm/rms_norm.cu"],
   },
   {
+    name: "norm-residual-int",
+    bug: "rmsNorm: the residual of what a long row reads again",
+    file: "native/ops/rms_norm/rms_norm.cu",
+    edits: [
+      [
+        "load_f32(p.residual, residual_row + vector * kVector, sum);",
+        "load_f32(p.residual, static_cast<int>(residual_row + vector * kVector), sum);",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "rmsNorm of long rows, residual true",
+  },
+  {
     name: "span-f32-int",
     bug: "linear on Hopper: rows of a result of f32",
     file: "native/cuda/gemm/tile_store.cuh",

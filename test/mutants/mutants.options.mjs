@@ -3,6 +3,20 @@
 /** @type {import("./mutants.mjs").TableMutant[]} */
 export const optionMutants = [
   {
+    name: "rope-f16-odd",
+    bug: "rope: halves that are not whole vectors, of f16, are read as f32",
+    file: "native/cuda/device/vectors.cuh",
+    edits: [
+      [
+        "  } else if (kVector == 8 || dtype == DType::f16) {\n    widen_as<f16>",
+        "  } else if (kVector == 8 || (kVector > 1 && dtype == DType::f16)) {\n    widen_as<f16>",
+      ],
+    ],
+    table: "test/ops/rope.test.ts",
+    cases: "simt half of 17, f16",
+    kernels: ["native/ops/rope/rope.cu"],
+  },
+  {
     name: "wide-scale-sign",
     bug: "attention, many rows: the sign of the scale is lost",
     file: "native/cuda/attention/wide.cuh",

@@ -32,6 +32,7 @@ import { packSampleRows } from "../support/sampleRows.js";
 
 const T = 4;
 const D = 40;
+const longD = 16400; // more than a kernel keeps in registers: the rest of a row is read again
 
 const rows = (name: string, run: FarCase["run"]): FarCase[] => [
   { name, run },
@@ -83,6 +84,22 @@ const elementwise: readonly FarCase[] = [
       return [out, residual];
     }).map((each) => ({ ...each, axis })),
   ),
+  ...[true, false].flatMap((withResidual) =>
+    rows(`rmsNorm of long rows, residual ${withResidual}`, (t) => {
+      const [x, out] = [t.normal("bf16", [2, longD]), t.empty("bf16", [2, longD])];
+      const residual = withResidual ? [t.normal("f32", [2, longD])] : [];
+      rmsNorm(t.stream, x, t.normal("f32", [longD]), { out, ...(residual[0] && { residual: residual[0] }) });
+      return [out, ...residual];
+    }),
+  ),
+  ...rows("layerNorm of long rows", (t) => {
+    const [weight, bias] = [t.normal("f32", [longD]), t.normal("f32", [longD])];
+    const [x, out] = [t.normal("bf16", [2, longD]), t.empty("bf16", [2, longD])];
+    return [layerNorm(t.stream, x, weight, bias, { out })];
+  }),
+  ...rows("softmax of long rows", (t) => [
+    softmax(t.stream, t.normal("bf16", [2, longD]), { out: t.empty("f32", [2, longD]) }),
+  ]),
   ...rows("softmax", (t) => [softmax(t.stream, t.normal("bf16", [T, D]), { out: t.empty("f32", [T, D]) })]),
   ...[0, 1].flatMap((axis) =>
     [false, true].map((interleaved) => ({

@@ -107,6 +107,22 @@ const cases: readonly LinearCase[] = [
     bias: true,
     residual: "bf16",
   },
+  {
+    name: "long rows, shared by blocks, all rows of a tile",
+    T: 8,
+    N: 70,
+    K: 2304,
+    x: "bf16",
+    weight: "bf16",
+  },
+  {
+    name: "long rows, shared by blocks, all rows of a tile",
+    T: 16,
+    N: 70,
+    K: 1160,
+    x: "f32",
+    weight: "bf16",
+  },
   { name: "many rows of f32", T: 70, N: 70, K: 40, x: "f32", weight: "bf16", out: "bf16" },
   { name: "no inputs", T: 3, N: 20, K: 0, x: "bf16", weight: "bf16", bias: true },
   {

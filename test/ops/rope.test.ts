@@ -36,6 +36,7 @@ const layouts: readonly RopeCase[] = [
   { name: "partial rotation", ...small, R: 32, dtype: "bf16" },
   { name: "half of 5", ...small, Dh: 16, R: 10 },
   { name: "half of 17", ...small, Dh: 40, R: 34, dtype: "bf16" },
+  { name: "half of 17, f16", ...small, Dh: 40, R: 34, dtype: "f16" },
   { name: "half of 31", ...small, Dh: 64, R: 62 },
   { name: "head of 128, many tokens", ...small, T: 70, Dh: 128, R: 128, dtype: "bf16" },
   { name: "strided rows", ...small, R: 48, dtype: "bf16", strided: true },

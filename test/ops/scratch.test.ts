@@ -292,3 +292,10 @@ onSimt("at the edges of scratch memory", () => {
     expect(fits).not.toContain(false);
   });
 });
+
+onSimt("with an item for every block", () => {
+  test("attention keeps the sums of a tile's spans, the last block's too", async () => {
+    const c: ScratchCase = { name: "", refuses: true, run: decode("bf16", repeat(264, [17, 513])) };
+    expect(await smallestWorkspace(c)).toBeLessThan(ample); // there no tile is split; the last block has run
+  });
+});

@@ -4,15 +4,17 @@
 #include <algorithm>
 #include <climits>
 
-#include "core/error.h"
 #include "cuda/attention/any.cuh"
 #include "cuda/attention/launch_tiles.cuh"
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/plan.cuh"
+#include "cuda/workspace.h"
 
 namespace warploop::cuda {
 
 namespace {
+
+constexpr const char* kTooMany = "too many queries for one call: split them";
 
 int64_t group_of(const AttentionProblem& p) { return p.q.size(1) / p.k.size(2); }
 /// Most keys that a sequence can have.
@@ -34,28 +36,8 @@ PlanSizes sizes_of(const AttentionProblem& p, const CudaContext& context) {
   return {context.num_sms, p.q.size(0), p.num_sequences, group_of(p), p.k.size(2), most_keys(p)};
 }
 
-/// Hands out pieces of the workspace.
-class Pieces {
- public:
-  explicit Pieces(const CudaContext& context)
-      : at_(context.workspace), end_(context.workspace + context.workspace_bytes) {}
-
-  template <class T>
-  T* take(int64_t count) {
-    const int64_t bytes = (count * static_cast<int64_t>(sizeof(T)) + 255) / 256 * 256;
-    if (bytes > end_ - at_) fail_execution("too many queries for one call: split them");
-    T* piece = reinterpret_cast<T*>(at_);
-    at_ += bytes;
-    return piece;
-  }
-  int64_t left() const { return (end_ - at_) / 256 * 256; }
-
- private:
-  std::byte *at_, *end_;
-};
-
 /// All of a call but where its plan lies. The pool takes what the workspace has left.
-AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, Pieces& pieces,
+AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, Workspace& workspace,
                        const CudaContext& context) {
   const auto count = [](AttentionCounter counter) { return static_cast<int>(counter); };
   if (context.num_counters < count(AttentionCounter::count))
@@ -69,7 +51,7 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, P
   for (int kind = 0; kind < 2; kind++) {
     plan.tile_rows[kind] = shape.tile_rows[kind];
     plan.blocks[kind] = shape.blocks_per_sm[kind] * context.num_sms;
-    if (lists.items[kind] > INT_MAX) fail_execution("too many queries for one call: split them");
+    if (lists.items[kind] > INT_MAX) fail_execution(kTooMany);
     plan.item_capacity[kind] = static_cast<int32_t>(lists.items[kind]);
     plan.split_capacity[kind] = static_cast<int32_t>(lists.split[kind]);
   }
@@ -77,10 +59,10 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, P
   plan.next[1] = context.counters + count(AttentionCounter::next_wide);
   plan.spoilt = context.counters + count(AttentionCounter::spoilt);
 
-  plan.totals = pieces.take<float4>(attention_grid(p, plan, 1) * plan.totals_per_block);
+  plan.totals = workspace.take<float4>(attention_grid(p, plan, 1) * plan.totals_per_block);
   if (most_spans(p) > 1)
-    plan.pool_rows = pieces.left() / (plan.part_stride * static_cast<int64_t>(sizeof(float)));
-  plan.pool = pieces.take<float>(plan.pool_rows * plan.part_stride);
+    plan.pool_rows = workspace.left() / (plan.part_stride * static_cast<int64_t>(sizeof(float)));
+  plan.pool = workspace.take<float>(plan.pool_rows * plan.part_stride);
   plan.signature[PlanWord::kernel] = shape.kernel;
   plan.signature[PlanWord::queries] = p.q.size(0);
   plan.signature[PlanWord::sequences] = p.num_sequences;
@@ -128,15 +110,15 @@ void point_to(const PlanLayout& from, AttentionPlan& plan) {
 }  // namespace
 
 AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
-  Pieces pieces(context);
+  Workspace workspace(context, kTooMany);
   if (p.plan) {
-    AttentionPlan plan = describe(p, shape, pieces, context);
+    AttentionPlan plan = describe(p, shape, workspace, context);
     point_to(layout_of(given_plan(p, context), plan), plan);
     return plan;
   }
-  auto* order = pieces.take<int32_t>(p.num_sequences);
-  auto* memory = pieces.take<std::byte>(attention_plan_bytes(sizes_of(p, context)));
-  AttentionPlan plan = describe(p, shape, pieces, context);
+  auto* order = workspace.take<int32_t>(p.num_sequences);
+  auto* memory = workspace.take<std::byte>(attention_plan_bytes(sizes_of(p, context)));
+  AttentionPlan plan = describe(p, shape, workspace, context);
   PlanLayout to = layout_of(memory, plan);
   to.order = order;
   make_plan(p, plan, to, context);
@@ -145,10 +127,10 @@ AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape,
 }
 
 void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
-  Pieces pieces(context);  // as the calls will have it
-  const AttentionPlan plan = describe(p, shape, pieces, context);
+  Workspace workspace(context, kTooMany);  // as the calls will have it
+  const AttentionPlan plan = describe(p, shape, workspace, context);
   PlanLayout to = layout_of(given_plan(p, context), plan);
-  to.order = Pieces(context).take<int32_t>(p.num_sequences);
+  to.order = Workspace(context, kTooMany).take<int32_t>(p.num_sequences);
   make_plan(p, plan, to, context);
 }
 

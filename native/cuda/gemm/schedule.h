@@ -6,6 +6,7 @@
 #include "cuda/gemm/streaming.cuh"
 #include "cuda/gemm/tiles.cuh"
 #include "cuda/launch.h"
+#include "cuda/workspace.h"
 #include "formats/weight_view.h"
 
 namespace warploop::cuda {
@@ -37,7 +38,6 @@ inline Product product_of(const TensorView& x, const WeightView& weight, const T
   p.epilogue.out_dtype = out.dtype;
   p.epilogue.columns = out.size(1);
   p.epilogue.quads = vectors_of(out, 4);
-  p.partials = reinterpret_cast<float*>(context.workspace);
   p.counters = context.counters;
   return p;
 }
@@ -84,6 +84,8 @@ LaunchShape schedule(Product& p, const CudaContext& context) {
   const int64_t slots = int64_t{Shape::kBlocks} * context.num_sms;
   p.splits = grouped ? 1  // the tiles of the experts are many
                      : choose_splits(tiles, kTileBytes, steps, Shape::kMinSteps, slots, context);
+  if (p.splits > 1)
+    p.partials = Workspace(context).take<float>(tiles * p.splits * Shape::kRows * Shape::kColumns);
   return {dim3(static_cast<unsigned>(tiles * p.splits)), Shape::kThreads, sizeof(Plan)};
 }
 

@@ -17,6 +17,7 @@
 #include "cuda/device/last_block.cuh"
 #include "cuda/launch.h"
 #include "cuda/logits/logit_slice.cuh"
+#include "cuda/workspace.h"
 
 namespace warploop::cuda {
 
@@ -89,19 +90,20 @@ void argmax(const ArgmaxParams& p, CudaContext& context) {
   const int64_t B = p.logits.size(0), V = p.logits.size(1);
   dispatch_vector<8>(choose_vector(V, p.logits), [&]<int kVector>(std::integral_constant<int, kVector>) {
     const SliceGrid grid = LogitSlice<kVector>::grid_for(V);
-    const int64_t fitting = context.workspace_bytes / static_cast<int64_t>(sizeof(uint64_t)) / grid.slices;
-    const int64_t rows = std::min<int64_t>(context.num_counters, fitting);  // of one launch
+    Workspace workspace(context);
+    const int64_t fitting = workspace.left() / static_cast<int64_t>(sizeof(uint64_t)) / grid.slices;
+    const int64_t rows = std::min<int64_t>({context.num_counters, fitting, B});  // of one launch
     if (rows == 0) fail_execution("a row of ", V, " logits does not fit into the workspace");
+    auto* best = workspace.take<uint64_t>(rows * grid.slices);
     for (int64_t first = 0; first < B; first += rows) {
       const int64_t blocks = std::min(rows, B - first) * grid.slices;
-      launch<argmax_kernel<kVector>>(
-          context,
-          {.grid = dim3(static_cast<unsigned>(blocks)),
-           .threads = grid.threads,
-           .shared_bytes = sizeof(ArgmaxPlan)},
-          ArgmaxArguments{rows_of(p.logits), V, p.out.as<int32_t>(),
-                          p.status ? p.status.as<RowStatus>() : nullptr, first, grid.slices,
-                          reinterpret_cast<uint64_t*>(context.workspace), context.counters});
+      launch<argmax_kernel<kVector>>(context,
+                                     {.grid = dim3(static_cast<unsigned>(blocks)),
+                                      .threads = grid.threads,
+                                      .shared_bytes = sizeof(ArgmaxPlan)},
+                                     ArgmaxArguments{rows_of(p.logits), V, p.out.as<int32_t>(),
+                                                     p.status ? p.status.as<RowStatus>() : nullptr, first,
+                                                     grid.slices, best, context.counters});
     }
   });
 }

@@ -26,6 +26,7 @@
 #include "cuda/launch.h"
 #include "cuda/logits/logit_cutoff.cuh"
 #include "cuda/logits/logit_slice.cuh"
+#include "cuda/workspace.h"
 
 namespace warploop::cuda {
 
@@ -164,9 +165,11 @@ void logprobs(const LogprobsParams& p, CudaContext& context) {
   dispatch_vector<8>(choose_vector(V, p.logits), [&]<int kVector>(std::integral_constant<int, kVector>) {
     const SliceGrid grid = LogitSlice<kVector>::grid_for(V);
     const int64_t row_bytes = grid.slices * static_cast<int64_t>(sizeof(SliceSum)) + blocks * 4;
-    const int64_t rows = context.workspace_bytes / row_bytes;  // of one launch
+    Workspace workspace(context);
+    const int64_t rows = std::min((workspace.left() - Workspace::kAlign) / row_bytes, B);  // of one launch
     if (rows == 0) fail_execution("a row of ", V, " logits does not fit into the workspace");
-    auto* sums = reinterpret_cast<SliceSum*>(context.workspace);
+    auto* sums = workspace.take<SliceSum>(rows * grid.slices);
+    auto* maxima = workspace.take<float>(rows * blocks);
     for (int64_t first = 0; first < B; first += rows) {
       const int64_t count = std::min(rows, B - first);
       const LogprobsArguments arguments{
@@ -180,7 +183,7 @@ void logprobs(const LogprobsParams& p, CudaContext& context) {
           .top_ids = p.top_ids.as<int32_t>(),
           .top_values = p.top_values.as<float>(),
           .status = p.status ? p.status.as<RowStatus>() : nullptr,
-          .maxima = reinterpret_cast<float*>(sums + count * grid.slices),
+          .maxima = maxima,
           .sums = sums,
           .fault = context.fault_site(OpId::logprobs, "ids[{index}] = {value} is outside [0, V={limit})")};
       launch<summarize_kernel<kVector>>(context,

@@ -27,6 +27,7 @@
 #include "cuda/device/fault.cuh"
 #include "cuda/device/scan.cuh"
 #include "cuda/launch.h"
+#include "cuda/workspace.h"
 
 namespace warploop::cuda {
 
@@ -207,12 +208,6 @@ void permute_many(const CudaContext& context, const PermuteArguments& p) {
 
 void moe_permute(const MoePermuteParams& p, CudaContext& context) {
   const int64_t pairs = p.experts.numel(), E = p.offsets.size(0) - 1;
-  const int64_t words = context.workspace_bytes / static_cast<int64_t>(sizeof(int32_t));
-  if (E > words / 2) fail_execution("no more than ", words / 2, " experts on a GPU, got ", E);
-  const int64_t most_runs = std::min<int64_t>(kMostRuns, words / E - 1);
-  const int64_t shortest = (pairs + most_runs - 1) / most_runs;
-  const int64_t run_length =
-      std::max<int64_t>((shortest + kWarpSize - 1) / kWarpSize * kWarpSize, kShortestRun);
   PermuteArguments arguments{
       .experts = p.experts.as<int32_t>(),
       .order = p.order.as<int32_t>(),
@@ -221,19 +216,27 @@ void moe_permute(const MoePermuteParams& p, CudaContext& context) {
       .pairs = pairs,
       .K = p.experts.size(1),
       .E = static_cast<int32_t>(E),
-      .runs = static_cast<int32_t>((pairs + run_length - 1) / run_length),
-      .run_length = run_length,
-      .counts = reinterpret_cast<int32_t*>(context.workspace),
+      .runs = 0,
+      .run_length = 0,
+      .counts = nullptr,
       .totals = nullptr,
       .fault = context.fault_site(OpId::moe_permute,
                                   "experts[{index}, {column}] = {value} is outside [0, E={limit})")};
-  arguments.totals = arguments.counts + E * arguments.runs;
   if (pairs <= kFewPairs) {
     const int64_t wanted = std::max(pairs, std::min<int64_t>(E + 1, kFewPairs));
     const int threads = static_cast<int>((wanted + kWarpSize - 1) / kWarpSize * kWarpSize);
     return launch<permute_few_kernel>(
         context, {.grid = dim3(1), .threads = threads, .shared_bytes = sizeof(FewPlan)}, arguments);
   }
+  Workspace workspace(context);
+  arguments.totals = workspace.take<int32_t>(E);
+  const int64_t fitting = workspace.left() / static_cast<int64_t>(sizeof(int32_t)) / E;
+  if (fitting == 0) fail_execution("a run of ", E, " experts does not fit into the workspace");
+  const int64_t most_runs = std::min<int64_t>(kMostRuns, fitting);
+  const int64_t shortest = (pairs + most_runs - 1) / most_runs;
+  arguments.run_length = std::max<int64_t>((shortest + kWarpSize - 1) / kWarpSize * kWarpSize, kShortestRun);
+  arguments.runs = static_cast<int32_t>((pairs + arguments.run_length - 1) / arguments.run_length);
+  arguments.counts = workspace.take<int32_t>(E * arguments.runs);
   if (E <= kSharedExperts) return permute_many<true>(context, arguments);
   permute_many<false>(context, arguments);
 }

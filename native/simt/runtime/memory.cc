@@ -2,6 +2,9 @@
 
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,6 +12,7 @@
 #include <map>
 #include <memory>
 
+#include "core/error.h"
 #include "simt/runtime/context.h"
 
 namespace warploop::simt::runtime {
@@ -25,11 +29,13 @@ constexpr size_t kMapped = 0;  // the race checker keeps pages, too
 #endif
 constexpr size_t kPoisonBytes = 16u << 20;
 constexpr size_t kDefaultMemory = 16ull << 30;
-constexpr size_t kPage = 4096;
 
 struct Block {
   size_t bytes;
   size_t mapped_bytes;  // 0: from the heap
+
+  /// Between its end and that of its last page, if it is mapped.
+  size_t bytes_behind() const { return mapped_bytes == 0 ? 0 : (kAlign - bytes % kAlign) % kAlign; }
 };
 
 // Guarded by the context's lock.
@@ -106,6 +112,35 @@ bool is_device_memory(const void* p, size_t bytes) {
   return inside(device_blocks, p, bytes);
 }
 
+size_t find_written_behind() {
+  constexpr std::byte kPoison{0xff};
+  std::lock_guard lock(context().mutex);
+  for (const auto& [data, block] : device_blocks) {
+    auto* behind = const_cast<std::byte*>(data) + block.bytes;
+    const size_t count = block.bytes_behind();
+    if (std::all_of(behind, behind + count, [=](std::byte b) { return b == kPoison; })) continue;
+    std::fill_n(behind, count, kPoison);
+    return block.bytes;
+  }
+  return 0;
+}
+
+void set_touchable(std::byte* begin, std::byte* guard, bool touchable) {
+#ifdef __SANITIZE_ADDRESS__
+  const auto bytes = static_cast<size_t>(guard + kPage - begin);
+  touchable ? __asan_unpoison_memory_region(begin, bytes) : __asan_poison_memory_region(begin, bytes);
+#else
+  static_cast<void>(begin);
+  if (mprotect(guard, kPage, touchable ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
+    fail_execution("simt: the system protects no more pages");
+#endif
+}
+
+void poison_again(std::byte* p, size_t bytes) {
+  const size_t before = reinterpret_cast<uintptr_t>(p) % kPage;
+  madvise(p - before, before + bytes, MADV_DONTNEED);
+}
+
 }  // namespace warploop::simt::runtime
 
 using namespace warploop::simt::runtime;
@@ -137,7 +172,11 @@ cudaError_t cudaFree(void* p) {
   if (block.mapped_bytes == 0) {
     std::free(p);
   } else {
-    munmap(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(p) / kPage * kPage), block.mapped_bytes);
+    void* pages = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(p) / kPage * kPage);
+#ifdef __SANITIZE_ADDRESS__
+    __asan_unpoison_memory_region(pages, block.mapped_bytes);  // who gets these addresses next may touch them
+#endif
+    munmap(pages, block.mapped_bytes);
   }
   return fault_so_far();
 }
