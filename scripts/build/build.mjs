@@ -9,6 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import { binaries, probeAddon } from "./addon.mjs";
 import { nvccVersion, planForEveryGpu, planForThisMachine } from "./cuda.mjs";
+import { estimate } from "./estimate.mjs";
 import { isaNames, root } from "./nativeSources.mjs";
 import { Progress, say, sayToTerminal } from "./progress.mjs";
 import { findToolchain } from "./toolchain.mjs";
@@ -26,6 +27,14 @@ export const isInstalled = root.split(path.sep).includes("node_modules");
  * @property {import("./toolchain.mjs").BuildTool} [tool] insist on one build tool
  * @property {boolean} [brief] as `npm install` wants it: one line while it compiles, one when it is ready
  * @property {"auto" | "cpu" | "cuda"} [devices] "cuda": the CPU and every GPU; "auto": the GPUs of this machine, if any
+ */
+
+/**
+ * @typedef {object} RunOptions
+ * @property {string} [compiler] without it: what the build tool finds
+ * @property {boolean} [verbose] show its output
+ * @property {boolean} [isBrief] no progress where there is no terminal
+ * @property {string} [log] a file to keep its output in
  */
 
 /**
@@ -51,12 +60,10 @@ export async function buildAddon({
     return `the CUDA device cannot be built because ${cuda.problem}.`;
 
   const start = performance.now();
-  if (brief) announceBriefly("problem" in cuda ? "a minute or two" : "some minutes, for the GPU");
-  else announce(toolchain, cuda);
-
   const kind = "problem" in cuda ? toolchain.tool : "cuda";
   if (force) clean(kind);
-  const status = await runTool(toolchain, cuda, verbose);
+  announce(toolchain, cuda, { isBrief: brief, isNew: !existsSync(path.join(root, planFiles[kind])) });
+  const status = await runTool(toolchain, cuda, { verbose, isBrief: brief });
   if (status !== 0) return "the native addon did not compile; the compiler's messages are above.";
   const binary = binaries[kind];
   const { error } = probeAddon(path.join(root, binary));
@@ -68,24 +75,27 @@ export async function buildAddon({
 }
 
 /**
- * What is going to be built, and how to get what is not.
+ * What is going to be built, how long that takes, and how to get what is not.
  * @param {import("./toolchain.mjs").Toolchain} toolchain
  * @param {import("./cuda.mjs").CudaPlan | import("./cuda.mjs").NoCuda} cuda
+ * @param {{ isBrief: boolean, isNew: boolean }} how isNew: nothing is compiled yet
  */
-function announce({ tool, compiler }, cuda) {
+function announce({ tool, compiler }, cuda, { isBrief, isNew }) {
+  const { architectures } = "problem" in cuda ? { architectures: undefined } : cuda;
+  const duration = estimate({ tool, architectures, jobs: jobs() });
+  if (isBrief) {
+    const message = `compiling the native addon: ${duration}`;
+    if (isInstalled) sayToTerminal(message);
+    else if (!process.stderr.isTTY) say(message); // on a terminal the progress line says so
+    return;
+  }
   const isas = isaNames();
   say(`Building the native addon with ${tool} and ${compiler}: the CPU device, for ${isas.join(" and ")}.`);
   if (isas.length > 1) say("The best instruction set that the processor has is chosen at start-up.");
   if ("problem" in cuda)
     say(`Without CUDA: ${cuda.problem}. \`npx warploop build --cuda\` adds it; it needs nvcc.`);
-  else say(`And the CUDA device with nvcc ${nvccVersion()}, ${cuda.reason}: some minutes.`);
-}
-
-/** @param {string} duration */
-function announceBriefly(duration) {
-  const message = `compiling the native addon: ${duration}`;
-  if (isInstalled) sayToTerminal(message);
-  else if (!process.stdout.isTTY) say(message); // on a terminal the progress line says so
+  else say(`And the CUDA device with nvcc ${nvccVersion()}, ${cuda.reason}.`);
+  say(isNew ? `That takes ${duration}.` : "Compiling what has changed.");
 }
 
 /**
@@ -105,6 +115,13 @@ const buildFolders = {
   "cmake-js": ["build"],
   "node-gyp": ["build-gyp", "native/build"],
   cuda: ["build-cuda"],
+};
+
+/** What is there once files have begun to compile. */
+const planFiles = {
+  "cmake-js": "build/CMakeCache.txt",
+  "node-gyp": "native/build/Makefile",
+  cuda: "build-cuda/CMakeCache.txt",
 };
 
 /** @param {keyof typeof binaries} kind */
@@ -149,36 +166,36 @@ function dropStaleCache(folder, options) {
 
 /** As many compilers at a time as there are cores and memory for. */
 function jobs() {
-  return String(Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / bytesPerJob))));
+  return Math.max(1, Math.min(os.availableParallelism(), Math.floor(os.totalmem() / bytesPerJob)));
 }
 
 /**
  * Builds into a folder with cmake-js.
  * @param {string} folder relative to the package
  * @param {Record<string, string>} options of CMakeLists.txt
- * @param {{ compiler?: string, verbose?: boolean, log?: string }} [how] log: a file to keep the output in
+ * @param {RunOptions} [how]
  * @returns {Promise<number>} exit status
  */
-export function runCmake(folder, options, { compiler, verbose = false, log } = {}) {
+export function runCmake(folder, options, how = {}) {
   dropStaleCache(folder, options);
   const script = path.join(path.dirname(require.resolve("cmake-js/package.json")), "bin/cmake-js");
   const defines = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`);
   const command = existsSync(path.join(root, folder, "CMakeCache.txt")) ? "build" : "compile";
-  return run([script, command, "-O", folder, "-p", jobs(), ...defines], compiler, verbose, log);
+  return run([script, command, "-O", folder, "-p", String(jobs()), ...defines], how);
 }
 
 /**
  * @param {import("./toolchain.mjs").Toolchain} toolchain
  * @param {import("./cuda.mjs").CudaPlan | import("./cuda.mjs").NoCuda} cuda
- * @param {boolean} verbose
+ * @param {RunOptions} how
  * @returns {Promise<number>} exit status
  */
-function runTool({ tool, compiler }, cuda, verbose) {
+function runTool({ tool, compiler }, cuda, how) {
   if (!("problem" in cuda)) {
     const options = { WARPLOOP_CUDA: "ON", WARPLOOP_CUDA_ARCHITECTURES: cuda.architectures };
-    return runCmake("build-cuda", options, { compiler, verbose, log: "build-cuda/build.log" });
+    return runCmake("build-cuda", options, { ...how, compiler, log: "build-cuda/build.log" });
   }
-  if (tool === "cmake-js") return runCmake("build", {}, { compiler, verbose });
+  if (tool === "cmake-js") return runCmake("build", {}, { ...how, compiler });
   const script = require.resolve("node-gyp/bin/node-gyp.js");
   const options = [
     "-C",
@@ -187,9 +204,9 @@ function runTool({ tool, compiler }, cuda, verbose) {
     "--force-process-config",
     "--loglevel=error",
     "-j",
-    jobs(),
+    String(jobs()),
   ];
-  return run([script, "configure", "build", ...options], compiler, verbose);
+  return run([script, "configure", "build", ...options], { ...how, compiler });
 }
 
 /**
@@ -207,12 +224,10 @@ export function buildEnvironment(environment) {
 /**
  * Runs a node script with its output on a progress line; shows the end of the output when it fails.
  * @param {string[]} args
- * @param {string | undefined} compiler undefined: what the build tool finds
- * @param {boolean} verbose
- * @param {string} [log]
+ * @param {RunOptions} how
  * @returns {Promise<number>}
  */
-function run(args, compiler, verbose, log) {
+function run(args, { compiler, verbose = false, isBrief = false, log }) {
   // gyp asks `node` on PATH for the list of sources: let it be this one.
   const PATH = `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"] ?? ""}`;
   const child = spawn(process.execPath, args, {
@@ -221,7 +236,7 @@ function run(args, compiler, verbose, log) {
     stdio: verbose ? "inherit" : ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  const progress = new Progress();
+  const progress = new Progress({ isBrief });
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text) => {
       output += text;

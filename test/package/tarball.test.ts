@@ -42,8 +42,22 @@ describe("the tarball", () => {
   it("has docs, sources and no tooling", () => {
     expect(files).toEqual(expect.arrayContaining(["README.md", "LICENSE", "CHANGELOG.md", "docs/gpu.md"]));
     const known =
-      /^(dist|native|docs|scripts)\/|^(README|CHANGELOG)\.md$|^(LICENSE|package\.json|CMakeLists\.txt)$/;
+      /^(dist|native|docs|scripts)\/|^(README|CHANGELOG|CONTRIBUTING)\.md$|^(LICENSE|package\.json|CMakeLists\.txt)$/;
     expect(files.filter((file) => !known.test(file) || /^native\/(simt|build)\//.test(file))).toEqual([]);
+  });
+
+  it("has every page that its pages link to", () => {
+    const pages = files.filter((file) => file.endsWith(".md"));
+    const dead = pages.flatMap((page) => {
+      const text = readFileSync(path.join(installed, page), "utf8").replace(/^```[\s\S]*?^```/gm, "");
+      const links = [...text.matchAll(/\]\((?![a-z]+:|#)([^)\s#]+)/g)].map(([, target = ""]) => target);
+      return links
+        .map((target) => path.posix.join(path.posix.dirname(page), target))
+        .filter((target) => !files.some((file) => file === target || file.startsWith(`${target}/`)))
+        .map((target) => `${page}: ${target}`);
+    });
+    expect(pages.length).toBeGreaterThan(10);
+    expect(dead).toEqual([]);
   });
 
   it("has just the scripts that its commands import", () => {
