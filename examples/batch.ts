@@ -1,11 +1,13 @@
 /**
- * Many prompts at once:  npm run example:batch   (a progress bar with tokens/s when the terminal is interactive)
+ * Many prompts at once:  npm run example:batch   (or: -- --model <folder or hub id>; a progress bar with tokens/s when the terminal is interactive)
  * The same prompts one after another take longer: continuous batching reads the weights once for all of them.
  */
 import { LLM } from "../lib/index.js";
 import { readArguments } from "./arguments.js";
 
-readArguments("npm run example:batch   (no arguments)", {});
+const { values } = readArguments("npm run example:batch -- [--model <folder or hub id>]", {
+  model: { type: "string", default: "models/tiny-moe" },
+});
 
 const names = ["Wren", "Tala", "Milo", "Bram", "Odo", "Pip", "Juno", "Fern"];
 const animals = ["fox", "badger", "otter", "hare"];
@@ -13,7 +15,7 @@ const prompts = names.flatMap((name) =>
   animals.map((animal) => `Once upon a time, a small ${animal} named ${name}`),
 );
 
-await using llm = await LLM.load("models/tiny-moe");
+await using llm = await LLM.load(values.model);
 const options = { maxTokens: 96 };
 await llm.generateAll(prompts.slice(0, 2), { ...options, progress: false }); // warm-up
 

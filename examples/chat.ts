@@ -18,6 +18,8 @@ const { values } = readArguments(
 const maxTokens = numberOf("max-tokens", values["max-tokens"]);
 const temperature = numberOf("temperature", values.temperature);
 await using llm = await LLM.load(values.model);
+// A model without a chat template says so here, before anybody has typed.
+await llm.chat([{ role: "user", content: "Hello" }], { maxTokens: 1, temperature }).result();
 const terminal = createInterface({ input: process.stdin, output: process.stdout });
 const messages: ChatMessage[] = values.system ? [{ role: "system", content: values.system }] : [];
 let answering: AbortController | undefined;

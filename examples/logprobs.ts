@@ -1,13 +1,17 @@
 /**
- * How sure the model is:  npm run example:logprobs -- "some text"
+ * How sure the model is:  npm run example:logprobs -- "some text"   (or: --model <folder or hub id>)
  * Log probabilities of a text (perplexity) and of a continuation, with the alternatives at each step.
  */
 import { LLM } from "../lib/index.js";
 import { readArguments } from "./arguments.js";
 
-const given = readArguments('npm run example:logprobs -- ["some text"]', {}, true);
-const text = given.text || "Once upon a time, a small fox named Wren lived near";
-await using llm = await LLM.load("models/tiny-moe");
+const { values, text: given } = readArguments(
+  `npm run example:logprobs -- ["some text"] [--model <folder or hub id>]`,
+  { model: { type: "string", default: "models/tiny-moe" } },
+  true,
+);
+const text = given || "Once upon a time, a small fox named Wren lived near";
+await using llm = await LLM.load(values.model);
 const result = await llm.generate(text, { maxTokens: 12, promptLogprobs: 1, logprobs: 3 }).result();
 
 const percent = (logprob: number) => `${(100 * Math.exp(logprob)).toFixed(1)}%`.padStart(6);

@@ -1,13 +1,15 @@
 /**
- * Where a mixture of experts sends its tokens:  npm run example:moe-routing
- * models/tiny-moe tells a few stories; then `llm.routing` says which experts every token of them goes to, layer by layer. An
+ * Where a mixture of experts sends its tokens:  npm run example:moe-routing   (or: -- --model <folder or hub id>)
+ * The model tells a few stories; then `llm.routing` says which experts every token of them goes to, layer by layer. An
  * even load has an entropy of log2(experts) bits and a largest share of 1x the mean.
  */
 import { LLM } from "../lib/index.js";
 import { readArguments } from "./arguments.js";
 import { drawHeatmap, printTable } from "./plot.js";
 
-readArguments("npm run example:moe-routing   (no arguments)", {});
+const { values } = readArguments("npm run example:moe-routing -- [--model <folder or hub id>]", {
+  model: { type: "string", default: "models/tiny-moe" },
+});
 
 const prompts = [
   "Once upon a time, a small fox named Wren lived near",
@@ -16,8 +18,9 @@ const prompts = [
   '"Why is the river so loud tonight?" asked Milo.',
   "In the middle of winter, the hare",
 ];
-await using llm = await LLM.load("models/tiny-moe");
+await using llm = await LLM.load(values.model);
 const { numLayers, numExperts, expertsPerToken } = llm.shape;
+if (numExperts === 0) throw new Error(`${values.model}: a model without experts`);
 const stories = await llm.generateAll(prompts, { maxTokens: 160, progress: false });
 
 const counts = Array.from({ length: numLayers }, () => new Array<number>(numExperts).fill(0));

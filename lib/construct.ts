@@ -15,3 +15,11 @@ export type ConstructKey = typeof constructKey;
 export function requireKey(key: unknown, what: string, use: string): void {
   if (key !== constructKey) throw new ArgumentTypeError(`new ${what}: use ${use}`);
 }
+
+/** `console.log` shows objects of a class as `String` does: what their own `toString` says. */
+export function printsAsText(type: { readonly prototype: object }): void {
+  const value = function (this: unknown): string {
+    return String(this);
+  };
+  Object.defineProperty(type.prototype, Symbol.for("nodejs.util.inspect.custom"), { value });
+}

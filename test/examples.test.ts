@@ -64,3 +64,24 @@ describe("generate.ts", () => {
     expect(stderr).not.toMatch(/EPIPE|Error|at /);
   });
 });
+
+describe("--model", () => {
+  it.each(["batch.ts", "chat.ts", "logprobs.ts", "moeRouting.ts"])("another model: %s", async (name) => {
+    expect(await run(name, "--model", "models/nope/x")).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^CheckpointError: models\/nope\/x: [^\n]*\n$/) as string,
+    });
+  });
+
+  it.each([
+    { name: "chat.ts", model: "test/goldens/qwen3", says: /^TextError: .*has no chat template[^\n]*\n$/ },
+    { name: "moeRouting.ts", model: "models/tiny-draft", says: /^[^\n]*experts[^\n]*\n$/ },
+  ])("a model that $name has no use for", async ({ name, model, says }) => {
+    expect(await run(name, "--model", model)).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringMatching(says) as string,
+    });
+  });
+});

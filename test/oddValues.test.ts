@@ -52,7 +52,7 @@ describe("LLM", () => {
   };
 
   it("has no method without a row", () => {
-    const others = ["stats", "checkIntegrity", "close"];
+    const others = ["stats", "checkIntegrity", "close", "toString"];
     expect(methodsOf(LLM)).toEqual([...Object.keys(open), ...others].sort());
   });
 
@@ -153,7 +153,13 @@ describe("the typed layer", () => {
     [
       Device,
       device,
-      { createStream: {}, empty: { dtype: "f32", shape: [2] }, allocate: { bytes: 64 }, dispose: {} },
+      {
+        createStream: {},
+        empty: { dtype: "f32", shape: [2] },
+        allocate: { bytes: 64 },
+        dispose: {},
+        toString: {},
+      },
     ],
     [
       Stream as never,
@@ -167,6 +173,7 @@ describe("the typed layer", () => {
         synchronize: {},
         readBytes: { tensor: x, "bytes|native call": 32 },
         dispose: {},
+        toString: {},
         run: {}, // for lib/ops: oddValues.ops.test.ts
       },
     ],
@@ -183,6 +190,7 @@ describe("the typed layer", () => {
         readFloat32: { stream },
         encode: {}, // for Stream.run
         dispose: {},
+        toString: {},
       },
     ],
     [Graph as never, graph, { replay: { stream }, dispose: {} }],

@@ -34,6 +34,24 @@ it("a tensor, a generation and a model are printed in one line", async () => {
   await generation.result();
 });
 
+it("a device and a stream are printed in one line, and as texts all are what console.log shows", async () => {
+  const own = Device.open("cpu", { threads: 2 });
+  const queue = own.createStream();
+  expect(inspect(own)).toBe(`Device cpu (${own.isa}, 2 threads)`);
+  expect(inspect({ queue })).toBe("{ queue: Stream on cpu }");
+  const tensor = stream.empty("f32", [2, 3]);
+  const weight = ops.packLinear(stream, tensor);
+  const generation = llm.generate("Once", { maxTokens: 1 });
+  for (const one of [own, queue, tensor, weight, generation, llm]) expect(String(one)).toBe(inspect(one));
+  await generation.result();
+  await queue.dispose();
+  await own.dispose();
+  expect([String(own), String(queue)]).toEqual([
+    `Device cpu (${own.isa}, 2 threads), closed`,
+    "Stream on cpu, closed",
+  ]);
+});
+
 it("a last chunk has its usage, also for TypeScript", async () => {
   let ends = 0;
   for await (const chunk of llm.generate("Once", { maxTokens: 2 })) {

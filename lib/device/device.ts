@@ -3,7 +3,7 @@
  * built for them.
  */
 import { checkSizes, describe, readOptions } from "../arguments.js";
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError, DeviceError } from "../errors.js";
 import { byteLength, checkDType, type DType, type FloatDType } from "./dtype.js";
 import { type Handle, native } from "./native.js";
@@ -144,6 +144,13 @@ export class Device {
     native.closeDevice(this.#handle);
   }
 
+  /** What console.log shows. */
+  toString(): string {
+    const hardware =
+      this.kind === "cpu" ? `${this.isa}, ${this.threads} threads` : `${this.model}, ${this.isa}`;
+    return `Device ${this.name} (${hardware})${this.#disposed ? ", closed" : ""}`;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
@@ -152,6 +159,7 @@ export class Device {
     if (this.#disposed) throw new ClosedError("device");
   }
 }
+printsAsText(Device);
 
 /** @returns 0 for the default */
 function threadsOf(options: DeviceOptions): number {

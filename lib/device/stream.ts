@@ -5,7 +5,7 @@
  * and every wait rejects with the first failure (ExecutionError).
  */
 import { checkBoolean, describe, readArguments, readOptions } from "../arguments.js";
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import { ArgumentTypeError, ClosedError } from "../errors.js";
 import type { Device } from "./device.js";
 import type { DType, HostArray } from "./dtype.js";
@@ -181,10 +181,16 @@ export class Stream {
     native.disposeStream(this.#handle);
   }
 
+  /** What console.log shows. */
+  toString(): string {
+    return `Stream on ${this.device.name}${this.#disposed ? ", closed" : ""}`;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
 }
+printsAsText(Stream);
 
 /** Why something is not a tensor that a stream of `device` can use. */
 function wrongTensor(op: string, arg: unknown, device: Device): ArgumentTypeError {

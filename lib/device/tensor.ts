@@ -5,7 +5,7 @@
  * a stream's arena and end with its scope.
  */
 import { checkSizes, describe, isInstance } from "../arguments.js";
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
 import type { Device } from "./device.js";
 import {
@@ -266,8 +266,8 @@ export class Tensor {
     this.dispose();
   }
 
-  /** What console.log shows: never the elements. @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
+  /** What console.log shows: never the elements. */
+  toString(): string {
     return `Tensor [${this.shape.join(", ")}] ${this.dtype} on ${this.device.name}`;
   }
 
@@ -280,6 +280,7 @@ export class Tensor {
     if (!this.isPacked) throw new ArgumentTypeError(`${what}: the tensor must be contiguous; copy it first`);
   }
 }
+printsAsText(Tensor);
 
 export function packedStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);

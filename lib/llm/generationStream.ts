@@ -1,4 +1,5 @@
 /** What `generate` returns: an async iterable of chunks, and the whole result, also for those who do not stream. */
+import { printsAsText } from "../construct.js";
 import { ArgumentTypeError } from "../errors.js";
 import type { FinishReason } from "../schedule/request.js";
 import type { GenerateChunk, TokenLogprob, Usage } from "./output.js";
@@ -141,7 +142,7 @@ export class GenerationChannel implements GenerationStream {
   }
 
   /** What console.log shows. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
+  toString(): string {
     return `GenerationStream ${this.id}`;
   }
 
@@ -174,6 +175,7 @@ export class GenerationChannel implements GenerationStream {
     };
   }
 }
+printsAsText(GenerationChannel);
 
 /** One continuation from its chunks, the last of which has the end. */
 function collectChoice(chunks: readonly GenerateChunk[]): Choice {

@@ -1,6 +1,6 @@
 /** The public class: a loaded model that generates text for many requests at once. */
 import { readOptions } from "../arguments.js";
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import type { Device } from "../device/device.js";
 import type { Stream } from "../device/stream.js";
 import { Engine, type EngineStats } from "../engine/engine.js";
@@ -236,8 +236,8 @@ export class LLM {
     return (this.#closing ??= this.#close(drainMs));
   }
 
-  /** What console.log shows. @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
+  /** What console.log shows. */
+  toString(): string {
     const { architecture, dtype } = this.shape;
     return `LLM ${architecture} ${dtype} on ${this.#parts.device.name}`;
   }
@@ -284,3 +284,4 @@ export class LLM {
     return this.#intake.begin({ text, addSpecialTokens }, generation);
   }
 }
+printsAsText(LLM);

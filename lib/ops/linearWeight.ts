@@ -2,6 +2,7 @@
  * Weights as `linear` and `groupedLinear` read them: segments of rows, each in a format of its own. How a format lies in memory
  * only the addon knows (native/formats/).
  */
+import { printsAsText } from "../construct.js";
 import { isDeepStrictEqual } from "node:util";
 import type { Device } from "../device/device.js";
 import { dtypeNumber, type FloatDType } from "../device/dtype.js";
@@ -139,8 +140,8 @@ export class LinearWeight implements Disposable {
     for (const { data } of this.segments) data.dispose();
   }
 
-  /** What console.log shows: never the numbers. @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
+  /** What console.log shows: never the numbers. */
+  toString(): string {
     const segments = this.segments.map(({ name, format }) => `${name} ${format.format} ${format.dtype}`);
     return `${this.constructor.name} [${this.outputs}, ${this.inputs}]: ${segments.join(", ")}`;
   }
@@ -149,6 +150,7 @@ export class LinearWeight implements Disposable {
     this.dispose();
   }
 }
+printsAsText(LinearWeight);
 
 /** E matrices [N, K] of one shape and with the same segments. */
 export class GroupedWeight extends LinearWeight {
