@@ -32,8 +32,7 @@ struct PlanSignature {
 /// The text of the error for a plan of another call; its numbers count from 0.
 inline constexpr const char kOtherPlan[] =
     "plan: made for another call: number {index} of its (kernel, queries, sequences, rows and tokens of the "
-    "page table, "
-    "Hq / Hkv, Hkv, window, Dv, pool) is {value}, not {limit}";
+    "page table, Hq / Hkv, Hkv, window, Dv, pool) is {value}, not {limit}";
 
 // How sequences are cut, as far as the size of a plan depends on it: see cuda/attention/items.cuh.
 inline constexpr int kMaxSpans = 256;      // of a tile of rows

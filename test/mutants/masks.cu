@@ -87,9 +87,13 @@ void run_masks(Run& run) {
   CudaContext context = run.context();
   context.workspace_bytes = 8 << 20;
   context.workspace = run.upload(std::vector<std::byte>(context.workspace_bytes));
+  constexpr int kCounters = static_cast<int>(AttentionCounter::count);
+  context.num_counters = kCounters;
+  context.counters = run.upload(std::vector<uint32_t>(kCounters, 0));
   attend(run, context, "narrow", 7, 100, bf16_element, attend_in_tiles);
   attend(run, context, "wide", 70, 200, bf16_element, attend_in_tiles);
   attend(run, context, "any", 20, 100, f32_element, attention_any);
+  run.expect("counters", context.counters, std::vector<uint32_t>(kCounters, 0));
 }
 const atoms::Atom masks("masks", 80, run_masks);
 

@@ -82,15 +82,10 @@ export const planMutants = [
   },
   {
     name: "plan-whole-list",
-    bug: "attention: tiles that are not split have half the room",
+    bug: "attention: lists of items have half the room",
     file: `${folder}/attention.cu`,
-    edits: [
-      [
-        "    to.split[kind] = at + plan.item_capacity[kind];",
-        "    to.split[kind] = at + plan.item_capacity[kind] / 2;",
-      ],
-    ],
-    table: "test/ops/pagedAttention.test.ts",
-    cases: "split and whole tiles of both kinds",
+    edits: [["static_cast<int32_t>(lists.items[kind]);", "static_cast<int32_t>(lists.items[kind] / 2);"]],
+    table: "test/ops/attentionPlan.test.ts",
+    cases: "more sequences than the plan has threads",
   },
 ];

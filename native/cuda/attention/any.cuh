@@ -104,8 +104,11 @@ class AnyTile {
 
   // 2.
   WARPLOOP_DEVICE void add_tile(const KeySource& source, int tile) {
-    sync_block();  // the values of the tile before have been read
-    if (tid_ < kAnyKeys) shared_.rows[tid_] = find_row(source, tile + tid_);
+    sync_block();           // the values of the tile before have been read
+    if (tid_ < kAnyKeys) {  // in two statements, as in key_ring.cuh
+      const KeyRow row = find_row(source, tile + tid_);
+      shared_.rows[tid_] = row;
+    }
     sync_block();
     load_tile(p_.k, key_width_, [](const KeyRow& row) { return row.key; });
     sync_block();

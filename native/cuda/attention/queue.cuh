@@ -52,8 +52,9 @@ class ItemQueue {
       const uint32_t taken = atomic_add(plan_.next[kind_], 1u);
       if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count);
       slot_.next = gridDim.x + taken;
-      slot_.item = item_at(p_, plan_, kind_, at / num_heads);
-      slot_.keys = keys_of(p_, plan_.group, slot_.item);
+      const AttentionItem item = item_at(p_, plan_, kind_, at / num_heads);
+      const ItemKeys keys = keys_of(p_, plan_.group, item);
+      slot_.item = item, slot_.keys = keys;  // not where they are made: key_ring.cuh says why
     }
     sync_block();
     return static_cast<int>(at % num_heads);
