@@ -6,6 +6,11 @@
 import { createContext, Script, type Context } from "node:vm";
 import { native } from "../device/native.js";
 
+/** Limit of one call in ms, about 20 times what a harmless one needs. @param numItems characters or tokens */
+export const callLimitMs = (numItems: number): number => Math.ceil(1_000 + numItems * 0.05);
+/** What such code may take of the event loop, in ms, where another thread can do it instead. */
+const briefMs = 5;
+
 interface Watchdog {
   readonly context: Context;
   readonly call: Script;
@@ -31,5 +36,14 @@ export function withTimeLimit<T>(run: () => T, limitMs: number): T {
     throw new Error(`took longer than ${limitMs} ms`);
   } finally {
     watchdog.context["run"] = undefined;
+  }
+}
+
+/** The result of `run`; undefined if it takes longer than a few ms or fails: it is to be run again on another thread, which says why. */
+export function briefly<T>(run: () => T): T | undefined {
+  try {
+    return withTimeLimit(run, briefMs);
+  } catch {
+    return undefined;
   }
 }

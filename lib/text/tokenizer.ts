@@ -18,7 +18,7 @@ import { type PreparedTokenizer, prepareTokenizer } from "./preparedTokenizer.js
 import { isKnownPattern, isSliceable, safePieces } from "./slicing.js";
 import type { TokenizerConfig } from "./specialTokens.js";
 import { TextTrie } from "./textTrie.js";
-import { withTimeLimit } from "./timeLimit.js";
+import { briefly, callLimitMs, withTimeLimit } from "./timeLimit.js";
 import { concatIds } from "./tokenIds.js";
 import { type Frame, Tokenization } from "./tokenization.js";
 import { readTokenizer } from "./tokenizerFolder.js";
@@ -38,9 +38,6 @@ import { TokenizerThread } from "./tokenizerThread.js";
 
 export type { DecodeOptions, EncodeOptions } from "./tokenizerOptions.js";
 
-/** Limit of one call where an unknown regular expression takes part, about 20 times what a harmless one needs. */
-const callLimitMs = 1_000;
-const callLimitMsPerItem = 0.05;
 /** Text that encodeSteps encodes at once, in UTF-16 units. Longer pieces of it than `charsAtOnce` are left to the thread. */
 const sliceChars = 256;
 
@@ -93,10 +90,10 @@ export class Tokenizer {
     this.bosId = this.#idOf(this.bosToken);
     this.eosToken = byName["eos_token"];
     this.eosId = this.#idOf(this.eosToken);
-    this.eosIds = eos.map((token) => this.tokenId(token)).filter(isId);
+    this.eosIds = eos.map((token) => this.tokenId(token)).filter((id) => id !== undefined);
     const named = Array.from(all.keys(), (token) => this.#idOf(token));
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
-    this.specialIds = new Set([...flagged, ...named.filter(isId)]);
+    this.specialIds = new Set([...flagged, ...named.filter((id) => id !== undefined)]);
     const specials = Array.from(this.specialIds, (id) => this.tokenText(id) ?? "");
     this.#specialTokens = new TextTrie(specials);
     this.controlTexts = controlTexts(specials, added);
@@ -175,8 +172,8 @@ export class Tokenizer {
 
   /**
    * Encodes a text piece by piece in turns with all other such work, so that the event loop runs in between. Equals
-   * encode(text). A long text without a place to cut (slicing.ts), such as one very long word, and long texts of unusual
-   * tokenizers are encoded on another thread.
+   * encode(text). A long text without a place to cut (slicing.ts), such as one very long word, long texts of unusual tokenizers, and
+   * what a tokenizer's own regular expressions take more than a few ms for are encoded on another thread.
    *
    * @returns token ids
    * @throws as encode
@@ -210,7 +207,12 @@ export class Tokenizer {
   }
 
   *#encodePiece(text: string, options: CheckedEncodeOptions, signal?: AbortSignal): Steps<Int32Array> {
-    if (text.length <= this.#longChars) return this.#encode(text, options);
+    if (text.length <= this.#longChars) {
+      if (!this.#isTimeLimited) return this.#encode(text, options);
+      const { addSpecialTokens, marker } = options;
+      const ids = briefly(() => this.#tokenization.encode(text, addSpecialTokens, marker));
+      if (ids !== undefined) return ids;
+    }
     return yield* waitFor(this.#thread.encode(text, options, signal));
   }
 
@@ -284,8 +286,7 @@ export class Tokenizer {
   /** Runs the library on `numItems` characters or tokens; whatever it throws becomes a TextError. */
   #attempt<T>(what: string, run: () => T, numItems = 0): T {
     try {
-      const limitMs = Math.ceil(callLimitMs + numItems * callLimitMsPerItem);
-      return this.#isTimeLimited ? withTimeLimit(run, limitMs) : run();
+      return this.#isTimeLimited ? withTimeLimit(run, callLimitMs(numItems)) : run();
     } catch (cause) {
       const message = `${this.file}: cannot ${what}: ${describeError(cause)}`;
       throw new TextError("ERR_TOKENIZER", message, this.file, { cause });
@@ -294,7 +295,3 @@ export class Tokenizer {
 }
 
 const noFrame: Frame = { before: [], after: [] };
-
-function isId(id: number | undefined): id is number {
-  return id !== undefined;
-}

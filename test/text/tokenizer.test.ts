@@ -264,3 +264,14 @@ test("a regular expression of exponential time is stopped", () => {
   expect(performance.now() - start).toBeLessThan(5_000);
   expect([...tokenizer.encode("ab")].length).toBeGreaterThan(0);
 });
+
+test("encodeAsync leaves what takes long of it to another thread", async () => {
+  const tokenizer = parse(variant({ pre_tokenizer: splitThenBytes("^(a+)+$") }));
+  expect(await tokenizer.encodeAsync("ab")).toEqual(tokenizer.encode("ab"));
+  const turns = await turnsDuring(async () => {
+    await expect(tokenizer.encodeAsync(`${"a".repeat(60)}b`)).rejects.toThrow("took longer than");
+  });
+  expect(turns).toBeGreaterThan(20);
+  expect(await tokenizer.encodeAsync("ab")).toEqual(tokenizer.encode("ab"));
+  await tokenizer.endThread();
+});
