@@ -17,6 +17,7 @@ import path from "node:path";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root } from "../../scripts/build/nativeSources.mjs";
+import { repoFiles } from "../../scripts/check/repoFiles.mjs";
 
 const app = mkdtempSync(path.join(tmpdir(), "warploop-package-"));
 const installed = path.join(app, "node_modules/warploop");
@@ -44,6 +45,11 @@ describe("the tarball", () => {
     const known =
       /^(dist|native|docs|scripts)\/|^(README|CHANGELOG|CONTRIBUTING)\.md$|^(LICENSE|package\.json|CMakeLists\.txt)$/;
     expect(files.filter((file) => !known.test(file) || /^native\/(simt|build)\//.test(file))).toEqual([]);
+  });
+
+  it("has nothing but what is compiled that a clone has not", () => {
+    const kept = new Set(repoFiles(/./)); // a file that git ignores is here and in no clone
+    expect(files.filter((file) => !file.startsWith("dist/") && !kept.has(file))).toEqual([]);
   });
 
   it("has every page that its pages link to", () => {
