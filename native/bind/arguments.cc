@@ -89,12 +89,13 @@ TensorView Arguments::view(double handle) {
     fail(ErrorKind::range, "op call: tensor at byte ", byte_offset, " is not aligned to its ",
          name_of(t.dtype), " elements");
   }
-  const __int128 end = empty ? byte_offset : byte_offset + ((last + 1) * bits + 7) / 8;
+  // Of a view without elements nothing is touched, wherever in its memory of no bytes it begins.
+  const __int128 end = empty ? 0 : byte_offset + ((last + 1) * bits + 7) / 8;
   if (end > static_cast<__int128>(memory->bytes())) {
     fail(ErrorKind::range, "op call: tensor ", shape_text(t), " ", name_of(t.dtype),
          " ends beyond its memory of ", memory->bytes(), " bytes");
   }
-  t.data = static_cast<std::byte*>(memory->data()) + byte_offset;
+  t.data = static_cast<std::byte*>(memory->data()) + (empty ? 0 : byte_offset);
   if (stream_.capturing()) stream_.retain(memory);
   return t;
 }
