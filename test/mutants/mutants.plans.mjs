@@ -10,7 +10,7 @@ export const planMutants = [
     name: "plan-queue-left",
     bug: "attention: the last take of an item does not give the counter back: the next call finds no items",
     file: `${folder}/queue.cuh`,
-    edits: [["      if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count);\n", ""]],
+    edits: [["      if (taken == slot_.count - 1) atomic_add(plan_.next[kind_], 0u - slot_.count);\n", ""]],
     table: "test/ops/attentionPlan.test.ts",
     cases: "decodes, bf16",
     kernels: [tiles],
@@ -21,8 +21,8 @@ export const planMutants = [
     file: `${folder}/queue.cuh`,
     edits: [
       [
-        "if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count);",
-        "if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count), const_cast<AttentionPlanHeader*>(plan_.header)->queues[kind_].num_items = 0;",
+        "if (taken == slot_.count - 1) atomic_add(plan_.next[kind_], 0u - slot_.count);",
+        "if (taken == slot_.count - 1) atomic_add(plan_.next[kind_], 0u - slot_.count), const_cast<AttentionPlanHeader*>(plan_.header)->queues[kind_].num_items = 0;",
       ],
     ],
     table: "test/ops/attentionPlan.test.ts",

@@ -25,7 +25,8 @@ class ItemQueue {
   struct Slot {
     AttentionItem item;
     ItemKeys keys;
-    uint32_t next;  // place in the list of the item after this one
+    uint32_t next;   // place in the list of the item after this one
+    uint32_t count;  // of the list; 0: it belongs to another call
   };
 
   /// List `kind` of the plan; nothing of a plan of another call.
@@ -33,7 +34,9 @@ class ItemQueue {
       : p_(p), plan_(plan), kind_(kind), slot_(slot) {
     if (threadIdx.x >= kWarpSize) return;
     const bool ours = is_plan_of(p, plan, blockIdx.x == gridDim.x - 1);
-    if (threadIdx.x == 0) slot.next = ours ? blockIdx.x : UINT32_MAX;
+    if (threadIdx.x != 0) return;
+    slot.next = blockIdx.x;
+    slot.count = ours ? num_items(plan, kind) * static_cast<uint32_t>(p.k.sizes[2]) : 0;
   }
 
   /// The next item, in the slot, and its KV head; -1: there is none. Waits for all threads of the block
@@ -41,16 +44,15 @@ class ItemQueue {
   /// read by all heads at about the same time.
   WARPLOOP_DEVICE int take() {
     const auto num_heads = static_cast<uint32_t>(p_.k.sizes[2]);
-    const uint32_t count = num_items(plan_, kind_) * num_heads;
     sync_block();
     const uint32_t at = slot_.next;
-    if (at >= count) return -1;
+    if (at >= slot_.count) return -1;
     sync_block();
     if (threadIdx.x == 0) {
       // Takes no longer than the item, which it does not wait for. Each item is taken once, and each take
       // counts once: the last one leaves the counter as it was before the first.
       const uint32_t taken = atomic_add(plan_.next[kind_], 1u);
-      if (taken == count - 1) atomic_add(plan_.next[kind_], 0u - count);
+      if (taken == slot_.count - 1) atomic_add(plan_.next[kind_], 0u - slot_.count);
       slot_.next = gridDim.x + taken;
       const AttentionItem item = item_at(p_, plan_, kind_, at / num_heads);
       const ItemKeys keys = keys_of(p_, plan_.group, item);
