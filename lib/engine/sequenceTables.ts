@@ -76,28 +76,25 @@ export class SequenceTables implements Disposable {
 
   /** pageTable[rows[u], cols[u]] = pages[u]; all [U], a row of -1 writes nothing. */
   writePages(rows: Tensor, cols: Tensor, pages: Tensor): void {
-    const [, R, W] = this.#pageTables.shape as [number, number, number];
-    tableScatter(this.#stream, this.#pageTables.reshape([R, W]), rows, cols, pages);
+    tableScatter(this.#stream, this.#pageTable, rows, cols, pages);
   }
 
   /** What the model reads of a step, and where the ids go that will be sampled ([N]). The rows are as long as that afterwards. */
   makeStep(sequences: StepSequences): { readonly inputs: StepInputs; readonly samplePositions: Tensor } {
-    const { numTokens, samplePositions, ...where } = sequences;
+    const { numTokens, ...where } = sequences;
     const made = stepInputs(this.#stream, numTokens, {
       ...where,
-      ...(samplePositions && { samplePositions }),
       lengths: this.#lengths,
       tokenPool: this.tokenPool,
       pageTables: this.#pageTables,
       groups: this.#groups,
     });
     const { tokens, positions, slots, contextLens } = made;
-    const [, R, W] = this.#pageTables.shape as [number, number, number];
     const inputs: StepInputs = {
       ...{ tokens, positions, slots: slots.reshape([numTokens]), contextLens },
       rows: sequences.rows,
       cuSeqlensQ: sequences.cuSeqlensQ,
-      pageTable: this.#pageTables.reshape([R, W]),
+      pageTable: this.#pageTable,
     };
     return { inputs, samplePositions: made.samplePositions };
   }
@@ -109,6 +106,11 @@ export class SequenceTables implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** [R, W] of the one group */
+  get #pageTable(): Tensor {
+    return this.#pageTables.reshape(this.#pageTables.shape.slice(1));
   }
 
   #own(dtype: DType, shape: readonly number[]): Tensor {

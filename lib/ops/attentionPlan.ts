@@ -71,7 +71,7 @@ export const attentionPlan = op(
       stream.device.processors,
       numQueries,
       rows.numel,
-      Math.floor(numHeads / Math.max(numKvHeads, 1)),
+      Math.floor(numHeads / numKvHeads),
       numKvHeads,
       (pageTable.shape.at(-1) ?? 0) * pageSize,
     );

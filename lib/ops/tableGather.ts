@@ -10,7 +10,7 @@ export interface TableGatherOptions {
 }
 
 /**
- * Cells of an i32 table: the token that each row of a step starts from, out of the token pool.
+ * Cells of an i32 table.
  *
  *     out[t] = table[rows[t], cols[t]],   0 where rows[t] is -1
  *
