@@ -51,8 +51,9 @@ const same = cached.ids.every((id, i) => id === recomputed.ids[i]) ? "the same" 
 console.log(`${(recomputed.seconds / cached.seconds).toFixed(1)} times as fast; the tokens are ${same}\n`);
 
 const sizes = Object.entries({ MHA: 12, GQA: 4, MQA: 1 }).map(([attention, numKvHeads]) => {
-  const layers = Array(numLayers).fill(attentionState({ numKvHeads, headDim, dtype }));
-  const bytesPerToken = stateLayout(layers, 16).blockBytes / 16; // a page of 16 tokens, as the engine counts
+  const layers = Array(numLayers).fill(attentionState({ numKvHeads, headDim, dtype, window: 0 }));
+  const layout = stateLayout(layers, { pageSize: 16, longest: maxPositions });
+  const bytesPerToken = layout.blockBytes / layout.pageSize;
   return { attention, numKvHeads, bytesPerToken, contextMB: (bytesPerToken * maxPositions) / 1e6 };
 });
 printTable(sizes);

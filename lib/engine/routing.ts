@@ -6,7 +6,8 @@ import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { Model, ModelState } from "../models/model.js";
-import { allocateState } from "../nn/state.js";
+import { allocateState, stateLayout, type StateSpec } from "../nn/state.js";
+import { oneGroup } from "../schedule/cacheGroup.js";
 import { SequenceTables } from "./sequenceTables.js";
 
 const pageSize = 16;
@@ -32,7 +33,10 @@ export async function traceRouting(
   }
   const parts = Array.from({ length: numLayers }, (): Int32Array[] => []);
   const numPages = Math.ceil(length / pageSize);
-  using state = allocateState(stream.device, model.state, { numPages: numPages + 1, pageSize });
+  // What lies behind a window is kept as well, so that all layers are one group.
+  const specs = model.state.map((spec): StateSpec => ({ ...spec, lifetime: "all" }));
+  const layout = stateLayout(specs, { pageSize, longest: length });
+  using state = allocateState(stream.device, specs, { layout, numBlocks: numPages + 1 });
   using tables = makeTables(stream, Int32Array.from(tokenIds), numPages);
   for (let start = 0; start < length; start += chunkTokens) {
     const end = Math.min(start + chunkTokens, length);
@@ -44,7 +48,12 @@ export async function traceRouting(
 
 /** The tables of one sequence; its page i is page i + 1, since page 0 is padding's. */
 function makeTables(stream: Stream, ids: Int32Array, numPages: number): SequenceTables {
-  const tables = new SequenceTables(stream, { numRows: 1, maxTokens: ids.length, pageSize });
+  const tables = new SequenceTables(stream, {
+    numRows: 1,
+    maxTokens: ids.length,
+    pageSize,
+    groups: oneGroup,
+  });
   using _temporaries = stream.scope();
   const i32 = (values: Int32Array): Tensor => stream.fromArray("i32", [values.length], values);
   const pages = Int32Array.from({ length: numPages }, (_, i) => i);

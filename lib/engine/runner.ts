@@ -14,11 +14,12 @@ import type { Graph } from "../device/graph.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import type { Model, ModelState } from "../models/model.js";
-import { allocateState } from "../nn/state.js";
+import { allocateState, type StateLayout } from "../nn/state.js";
 import { argmax } from "../ops/argmax.js";
 import { embedding } from "../ops/embedding.js";
 import { sample } from "../ops/sample.js";
 import { tableScatter } from "../ops/tableScatter.js";
+import { updatesPerToken } from "../schedule/cacheGroup.js";
 import type { Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import {
@@ -37,9 +38,10 @@ export interface RunnerOptions {
   readonly maxSequences: number;
   /** Width of the token pool, in tokens. */
   readonly maxModelLen: number;
-  readonly pageSize: number;
-  /** KV pages, the dummy page 0 included. */
-  readonly numPages: number;
+  /** Of what the model keeps. */
+  readonly layout: StateLayout;
+  /** Blocks of it, the dummy block 0 included. */
+  readonly numBlocks: number;
   /** Capture decode steps as graphs. */
   readonly graphs: boolean;
 }
@@ -86,17 +88,20 @@ export class ModelRunner {
 
   /** @throws OutOfMemoryError; what was allocated until then is released */
   constructor(model: Model, stream: Stream, options: RunnerOptions) {
-    const { maxSequences, maxModelLen, pageSize, numPages } = options;
+    const { maxSequences, maxModelLen, layout, numBlocks } = options;
     this.#model = model;
     this.#stream = stream;
     this.#batchSizes = options.graphs ? paddedBatchSizes(maxSequences) : [];
     try {
-      this.#state = allocateState(stream.device, model.state, { numPages, pageSize });
+      this.#state = allocateState(stream.device, model.state, { layout, numBlocks });
       this.#owned.push(this.#state);
-      this.#tables = new SequenceTables(stream, { numRows: maxSequences, maxTokens: maxModelLen, pageSize });
+      this.#tables = new SequenceTables(stream, {
+        ...{ numRows: maxSequences, maxTokens: maxModelLen, pageSize: layout.pageSize },
+        groups: layout.groups,
+      });
       this.#owned.push(this.#tables);
       const largest = this.#batchSizes.at(-1) ?? 1;
-      this.#decodePlan = this.#own("i32", [decodeLayout(largest).length]);
+      this.#decodePlan = this.#own("i32", [decodeLayout(largest, updatesPerToken(layout.groups)).length]);
       this.#decodePositions = this.#own("i32", [largest]);
       this.#decodeLogits = this.#own("f32", [largest, model.shape.vocabSize]);
     } catch (error) {

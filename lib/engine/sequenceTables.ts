@@ -16,6 +16,8 @@ export interface SequenceTableSizes {
   readonly maxTokens: number;
   /** Tokens of a page. */
   readonly pageSize: number;
+  /** Cache groups, each with a table of its own. */
+  readonly groups: readonly { readonly pagesPerBlock: number }[];
 }
 
 /** The sequences of a step, as device tensors. */
@@ -38,31 +40,41 @@ export class SequenceTables implements Disposable {
   /** [R, L] */
   readonly tokenPool: Tensor;
   readonly #stream: Stream;
-  /** [G, R, W]: one cache group */
+  /** [G, R, W] */
   readonly #pageTables: Tensor;
   readonly #lengths: Tensor;
   readonly #groups: Tensor;
   readonly #owned: Tensor[] = [];
 
   /** @throws OutOfMemoryError; what was allocated until then is released */
-  constructor(stream: Stream, { numRows, maxTokens, pageSize }: SequenceTableSizes) {
+  constructor(stream: Stream, { numRows, maxTokens, pageSize, groups }: SequenceTableSizes) {
     this.#stream = stream;
     const R = numRows + 1;
-    const W = Math.ceil(maxTokens / pageSize);
+    const G = groups.length;
+    const pages = Math.ceil(maxTokens / pageSize);
+    // A block brings all its pages, also those that no token will be in.
+    const W = Math.max(...groups.map(({ pagesPerBlock: n }) => Math.ceil(pages / n) * n));
     try {
       this.tokenPool = this.#own("i32", [R, maxTokens]);
-      this.#pageTables = this.#own("i32", [1, R, W]);
+      this.#pageTables = this.#own("i32", [G, R, W]);
       this.#lengths = this.#own("i32", [R]);
-      this.#groups = this.#own("i32", [1, 2]);
+      this.#groups = this.#own("i32", [G, 2]);
     } catch (error) {
       this.dispose();
       throw error;
     }
-    // No row has a page yet. Padding has token 0, on the dummy page 0.
+    // No row has a page yet. Padding has token 0, on page 0 of the dummy block.
     this.tokenPool.write(stream, new Int32Array(this.tokenPool.numel));
-    this.#pageTables.write(stream, new Int32Array(R * W).fill(-1).fill(0, numRows * W));
+    const table = new Int32Array(R * W).fill(-1).fill(0, numRows * W);
+    this.#pageTables.write(
+      stream,
+      Int32Array.from({ length: G * R * W }, (_, i) => table[i % (R * W)]!),
+    );
     this.#lengths.write(stream, new Int32Array(R));
-    this.#groups.write(stream, Int32Array.of(pageSize, 1));
+    this.#groups.write(
+      stream,
+      Int32Array.from(groups.flatMap(({ pagesPerBlock }) => [pageSize, pagesPerBlock])),
+    );
   }
 
   /** Puts ids at the start of a row. */
@@ -74,9 +86,10 @@ export class SequenceTables implements Disposable {
       .write(this.#stream, ids);
   }
 
-  /** pageTable[rows[u], cols[u]] = pages[u]; all [U], a row of -1 writes nothing. */
+  /** pageTables[rows[u], cols[u]] = pages[u], the rows of all groups one behind the other; all [U], -1 writes nothing. */
   writePages(rows: Tensor, cols: Tensor, pages: Tensor): void {
-    tableScatter(this.#stream, this.#pageTable, rows, cols, pages);
+    const [G, R, W] = this.#pageTables.shape as [number, number, number];
+    tableScatter(this.#stream, this.#pageTables.reshape([G * R, W]), rows, cols, pages);
   }
 
   /** What the model reads of a step, and where the ids go that will be sampled ([N]). The rows are as long as that afterwards. */
@@ -91,10 +104,13 @@ export class SequenceTables implements Disposable {
     });
     const { tokens, positions, slots, contextLens } = made;
     const inputs: StepInputs = {
-      ...{ tokens, positions, slots: slots.reshape([numTokens]), contextLens },
+      ...{ tokens, positions, contextLens },
       rows: sequences.rows,
       cuSeqlensQ: sequences.cuSeqlensQ,
-      pageTable: this.#pageTable,
+      groups: Array.from({ length: slots.size(0) }, (_, group) => ({
+        slots: ofGroup(slots, group),
+        pageTable: ofGroup(this.#pageTables, group),
+      })),
     };
     return { inputs, samplePositions: made.samplePositions };
   }
@@ -108,14 +124,14 @@ export class SequenceTables implements Disposable {
     this.dispose();
   }
 
-  /** [R, W] of the one group */
-  get #pageTable(): Tensor {
-    return this.#pageTables.reshape(this.#pageTables.shape.slice(1));
-  }
-
   #own(dtype: DType, shape: readonly number[]): Tensor {
     const tensor = this.#stream.device.empty(dtype, shape);
     this.#owned.push(tensor);
     return tensor;
   }
+}
+
+/** [G, ...] to [...] */
+function ofGroup(tensor: Tensor, group: number): Tensor {
+  return tensor.slice(0, group, group + 1).reshape(tensor.shape.slice(1));
 }

@@ -6,6 +6,7 @@ import type { RunnerOptions } from "../engine/runner.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { Model } from "../models/model.js";
 import { stateLayout } from "../nn/state.js";
+import { CacheGroup, longestSequence, peakBlocks } from "../schedule/cacheGroup.js";
 import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
 import { checkChoice, checkNumber, checkSignal } from "./validate.js";
 
@@ -126,7 +127,7 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
 
 /**
  * Sizes the KV pool and the rest of the engine for a model that is loaded on a device.
- * @throws CapacityError when the budget does not hold the dummy page and the pages of two tokens
+ * @throws CapacityError when the budget does not hold the dummy block and the blocks of two tokens
  */
 export function planCapacity(
   options: ResolvedOptions,
@@ -134,20 +135,25 @@ export function planCapacity(
   device: Device,
 ): RunnerOptions & SchedulerOptions {
   const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
-  const pageBytes = stateLayout(state, pageSize).blockBytes;
-  const wanted = maxSequences * Math.ceil(shape.maxPositions / pageSize) + 1; // and the dummy page
+  const layout = stateLayout(state, { pageSize, longest: shape.maxPositions });
+  const { blockBytes } = layout;
+  const groups = layout.groups.map((group, i) => new CacheGroup(i, group, pageSize, maxStepTokens));
+  const wanted = maxSequences * peakBlocks(groups, shape.maxPositions) + 1; // and the dummy block
   const budget = options.kvCacheBytes ?? defaultKvBytes(device);
-  const numPages = Math.min(wanted, Math.floor(budget / pageBytes));
-  const leastPages = 1 + Math.ceil(2 / pageSize);
-  if (numPages < leastPages) {
+  const numBlocks = Math.min(wanted, Math.floor(budget / blockBytes));
+  const leastBlocks = 1 + peakBlocks(groups, 2);
+  if (numBlocks < leastBlocks) {
     throw new CapacityError(
-      `kvCacheBytes: ${Math.floor(budget)} bytes do not hold ${leastPages} KV pages of ${pageBytes} bytes; ` +
+      `kvCacheBytes: ${Math.floor(budget)} bytes do not hold ${leastBlocks} KV pages of ${blockBytes} bytes; ` +
         "give more memory, or a smaller pageSize",
     );
   }
   // A context that the pool cannot hold would only be refused later.
-  const maxModelLen = Math.min(shape.maxPositions, (numPages - 1) * pageSize);
-  return { maxSequences, maxStepTokens, maxModelLen, pageSize, numPages, admission, prefixCache, graphs };
+  const maxModelLen = longestSequence(groups, numBlocks - 1, shape.maxPositions);
+  return {
+    ...{ maxSequences, maxStepTokens, maxModelLen, pageSize, numBlocks, admission, prefixCache, graphs },
+    ...{ layout, groups: layout.groups },
+  };
 }
 
 /** The rest of a GPU's memory is for activations; a machine has other work to do. */

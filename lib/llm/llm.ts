@@ -95,7 +95,7 @@ export class LLM {
         sampling: config.sampling,
         hasTokenizer: tokenizer !== null,
       };
-      const kvPages = capacity.numPages;
+      const kvPages = capacity.numBlocks;
       const chats = new ChatRenderer(template);
       return new LLM(constructKey, {
         device,

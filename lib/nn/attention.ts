@@ -54,14 +54,15 @@ interface KvPages extends LayerState {
   readonly v: Tensor;
 }
 
-/** Keys and values of every token, as the block keeps them. */
+/** Keys and values of every token, as the block keeps them while its window sees them. */
 export function attentionState({
   numKvHeads,
   headDim,
   dtype,
-}: Pick<AttentionConfig, "numKvHeads" | "headDim" | "dtype">): StateSpec {
+  window,
+}: Pick<AttentionConfig, "numKvHeads" | "headDim" | "dtype" | "window">): StateSpec {
   const heads = { dtype, shape: [numKvHeads, headDim] };
-  return { k: heads, v: heads };
+  return { lifetime: window > 0 ? { window } : "all", tensors: { k: heads, v: heads } };
 }
 
 /** Which sequences there are and how they are cut: the same for all layers with these heads and this window. */
@@ -70,7 +71,8 @@ function stepPlan(config: AttentionConfig): StepPlan {
   const kind = { numHeads, numKvHeads, headDim, dtype, window };
   return {
     signature: `attention ${JSON.stringify(kind)}`,
-    make(stream, { tokens, pageTable, rows, cuSeqlensQ, contextLens }, state) {
+    make(stream, { tokens, rows, cuSeqlensQ, contextLens }, cache) {
+      const { state, pageTable } = cache!;
       const { k } = state as KvPages;
       const sizes = { numQueries: tokens.size(0), pageSize: k.size(1) };
       return attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...kind, ...sizes });
@@ -85,9 +87,10 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
   const queries = numHeads * headDim;
   const keys = numKvHeads * headDim;
 
-  const run: Block["run"] = (stream, { x, inputs, state, plan, join }) => {
+  const run: Block["run"] = (stream, { x, inputs, cache, plan, join }) => {
+    const { slots, pageTable, state } = cache!;
     const kv = state as KvPages;
-    const { positions, slots, pageTable, rows, cuSeqlensQ, contextLens } = inputs;
+    const { positions, rows, cuSeqlensQ, contextLens } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });
     const q = qkv.slice(1, 0, queries).splitLast(numHeads, headDim); // [T, Hq, Dh]
     const k = qkv.slice(1, queries, queries + keys).splitLast(numKvHeads, headDim); // [T, Hkv, Dh]

@@ -9,8 +9,8 @@ import { embedding, type EmbeddingTable } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import type { NormBlock } from "./norm.js";
-import { type Block, type BlockOwn, type Part, runPart } from "./part.js";
-import type { LayerState, ModelState, StateSpec } from "./state.js";
+import { type Block, type BlockCache, type BlockOwn, type Part, runPart } from "./part.js";
+import type { ModelState, StateSpec } from "./state.js";
 import type { StepInputs } from "./step.js";
 
 /** The parts of a layer, in the order in which they run. */
@@ -42,8 +42,6 @@ export interface Decoder {
   logits(stream: Stream, hidden: Tensor, out?: Tensor): Tensor;
 }
 
-const nothing: LayerState = {};
-
 export function decoder(parts: DecoderParts): Decoder {
   const { layers, finalNorm, head } = parts;
   const blocks = layers.flatMap((layer) =>
@@ -53,10 +51,10 @@ export function decoder(parts: DecoderParts): Decoder {
     state: blocks.flatMap(({ state }) => (state ? [state] : [])),
     forward(stream, inputs, state, observe) {
       const x = embedTokens(stream, inputs, parts); // [T, D], the residual stream
-      const stateOf = statesInOrder(state); // blocks run in the order of `blocks`
+      const cacheOf = cachesInOrder(state, inputs); // blocks run in the order of `blocks`
       const plans = makePlans(stream, blocks, inputs, state);
       const ownOf = (block: Block): BlockOwn => ({
-        state: stateOf(block),
+        cache: cacheOf(block),
         plan: block.plan && plans.get(block.plan.signature),
       });
       layers.forEach((layer, index) => {
@@ -71,9 +69,16 @@ export function decoder(parts: DecoderParts): Decoder {
 }
 
 /** What each block keeps, asked for in the order of the blocks. */
-function statesInOrder({ layers }: ModelState): (block: Block) => LayerState {
+function cachesInOrder(
+  { layers, groups }: ModelState,
+  inputs: StepInputs,
+): (block: Block) => BlockCache | undefined {
   let place = 0;
-  return (block) => (block.state ? layers[place++]! : nothing);
+  return (block) => {
+    if (!block.state) return undefined;
+    const group = inputs.groups[groups[place]!]!;
+    return { ...group, state: layers[place++]! };
+  };
 }
 
 /** The plans of a step by their signatures. Not in the scope of a layer: the next one would write over them. */
@@ -84,11 +89,11 @@ function makePlans(
   state: ModelState,
 ): ReadonlyMap<string, Tensor> {
   const plans = new Map<string, Tensor>();
-  const stateOf = statesInOrder(state);
+  const cacheOf = cachesInOrder(state, inputs);
   for (const block of blocks) {
-    const own = stateOf(block);
+    const cache = cacheOf(block);
     const { plan } = block;
-    if (plan && !plans.has(plan.signature)) plans.set(plan.signature, plan.make(stream, inputs, own));
+    if (plan && !plans.has(plan.signature)) plans.set(plan.signature, plan.make(stream, inputs, cache));
   }
   return plans;
 }

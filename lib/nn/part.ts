@@ -7,7 +7,7 @@ import type { Tensor } from "../device/tensor.js";
 import { add } from "../ops/add.js";
 import type { NormBlock } from "./norm.js";
 import type { LayerState, StateSpec } from "./state.js";
-import type { StepInputs } from "./step.js";
+import type { GroupInputs, StepInputs } from "./step.js";
 
 /** Told which experts the tokens of a step go to: experts [T, K] i32, a step temporary (read or copy it at once). */
 export type ExpertsObserver = (experts: Tensor) => void;
@@ -16,8 +16,13 @@ export type ExpertsObserver = (experts: Tensor) => void;
 export interface StepPlan {
   /** Blocks with one signature have one plan. */
   readonly signature: string;
-  /** @param state of one of these blocks @returns what they read and nobody writes */
-  make(stream: Stream, inputs: StepInputs, state: LayerState): Tensor;
+  /** @param cache of one of these blocks, if they keep something @returns what they read and nobody writes */
+  make(stream: Stream, inputs: StepInputs, cache: BlockCache | undefined): Tensor;
+}
+
+/** What a block has declared as its `state`, and where that lies for the tokens of the step. */
+export interface BlockCache extends GroupInputs {
+  readonly state: LayerState;
 }
 
 /** Where the last op of a block writes, [T, D] f32, and what it adds to its result. */
@@ -33,8 +38,8 @@ export interface BlockCall {
   /** [T, D] in the activation dtype */
   readonly x: Tensor;
   readonly inputs: StepInputs;
-  /** What the block has declared as its `state`. */
-  readonly state: LayerState;
+  /** Of a block that declares a `state`. */
+  readonly cache?: BlockCache | undefined;
   /** What the block has declared as its `plan`; a block that runs by itself does without. */
   readonly plan?: Tensor | undefined;
   readonly join: Join;
@@ -43,7 +48,7 @@ export interface BlockCall {
 }
 
 /** What a call has for one block alone. */
-export type BlockOwn = Pick<BlockCall, "state" | "plan">;
+export type BlockOwn = Pick<BlockCall, "cache" | "plan">;
 
 export interface Block {
   /** What it keeps between steps; left out: nothing. */

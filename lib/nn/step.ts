@@ -4,20 +4,26 @@
  */
 import type { Tensor } from "../device/tensor.js";
 
+/** Where a cache group keeps the tokens of a step. */
+export interface GroupInputs {
+  /** [T] where the state of each token is stored: page * Ps + offset; -1 stores nothing */
+  readonly slots: Tensor;
+  /** [R, W] pages of each row, in order of position; those behind the window of the group are anybody's */
+  readonly pageTable: Tensor;
+}
+
 /** Device tensors of one step, all i32 and contiguous. Prefill chunks and decodes are the same: sequences of tokens. */
 export interface StepInputs {
   /** [T] token ids */
   readonly tokens: Tensor;
   /** [T] place of each token in its sequence, from 0 */
   readonly positions: Tensor;
-  /** [T] where its keys and values are stored: page * Ps + offset; -1 stores nothing */
-  readonly slots: Tensor;
-  /** [B] row of each sequence in the page table */
+  /** [B] row of each sequence in the page tables */
   readonly rows: Tensor;
   /** [B + 1] sequence b owns the tokens [cuSeqlensQ[b], cuSeqlensQ[b + 1]) */
   readonly cuSeqlensQ: Tensor;
   /** [B] tokens of each sequence that are cached after this step, its own of this step included */
   readonly contextLens: Tensor;
-  /** [R, Pmax] pages of each row, in order of position */
-  readonly pageTable: Tensor;
+  /** By cache group, in the order of the layout of the state. */
+  readonly groups: readonly GroupInputs[];
 }

@@ -1,17 +1,19 @@
 /**
- * The pages of the running requests: how many a request needs, which it gets, when they are shared, and whether a new
- * request may come in. Composes BlockPool (who holds a page) and PrefixCache (what a page holds).
+ * The blocks of the running requests, over all cache groups: how many a request needs, which it gets, when they are shared, when
+ * a window lets go of them, and whether a new request may come in. Composes BlockPool (who holds a block) and PrefixCache
+ * (what a block holds).
  * Not responsible for rows, queues and budgets (Scheduler), nor for choosing whom to preempt.
  *
- * Pages released here may be handed out at once, even while steps that read or write them are still in flight: the device
+ * Blocks released here may be handed out at once, even while steps that read or write them are still in flight: the device
  * runs steps in order, so the old use is over before the new one starts.
  */
 import { WarploopError } from "../errors.js";
 import type { Steps } from "../eventLoop.js";
 import { BlockPool } from "./blockPool.js";
+import { CacheGroup, type HeldBlocks, peakBlocks } from "./cacheGroup.js";
 import { PrefixCache, type PrefixCacheStats } from "./prefixCache.js";
 import type { Request } from "./request.js";
-import type { SchedulerOptions } from "./schedulerOptions.js";
+import type { ResolvedSchedulerOptions } from "./schedulerOptions.js";
 
 export interface KvStats {
   readonly freePages: number;
@@ -21,23 +23,29 @@ export interface KvStats {
 }
 
 export class KvPages {
-  readonly #pageSize: number;
+  readonly groups: readonly CacheGroup[];
   readonly #reserves: boolean;
   readonly #pool: BlockPool;
   readonly #cache: PrefixCache | undefined;
-  /** "reserve" only: pages that running requests have not taken yet but will find available when they do. */
+  /**
+   * "reserve" only: blocks that running requests have not taken yet but will find available when they do. A request that
+   * keeps what it holds is owed its peak without that. Windows let go, and whether that frees a block depends on who else holds
+   * it; so over all requests they are owed their peaks without the blocks that any of them holds.
+   */
   #promised = 0;
 
-  constructor(options: Pick<SchedulerOptions, "pageSize" | "numPages" | "admission" | "prefixCache">) {
-    this.#pageSize = options.pageSize;
+  constructor(options: Omit<ResolvedSchedulerOptions, "maxSequences" | "maxModelLen">) {
+    const { pageSize } = options;
+    const chunkTokens = Math.min(options.chunkTokens, options.maxStepTokens);
+    this.groups = options.groups.map((group, index) => new CacheGroup(index, group, pageSize, chunkTokens));
     this.#reserves = options.admission === "reserve";
-    this.#pool = new BlockPool(options.numPages, (page) => this.#cache?.evict(page));
-    this.#cache = options.prefixCache ? new PrefixCache(this.#pool, options.pageSize) : undefined;
+    this.#pool = new BlockPool(options.numBlocks, (block) => this.#cache?.evict(block));
+    this.#cache = options.prefixCache ? new PrefixCache(this.#pool, pageSize, this.groups) : undefined;
   }
 
-  /** Pages that one request alone can have. */
+  /** Blocks that one request alone can have. */
   get capacity(): number {
-    return this.#pool.numPages - 1;
+    return this.#pool.numBlocks - 1;
   }
 
   get stats(): KvStats {
@@ -46,39 +54,46 @@ export class KvPages {
     return { freePages: available - cached, cachedPages: cached, usedPages: used, prefix };
   }
 
-  /** Pages that the request holds at its longest. The last token it may sample is never run and needs no slot. */
-  lifetimePages(request: Request): number {
-    return this.#pagesFor(request.maxLength - 1);
+  /** Blocks that the request holds at once, at its longest. The last token it may sample is never run and needs no slot. */
+  lifetimeBlocks(request: Request): number {
+    return peakBlocks(this.groups, request.maxLength - 1);
   }
 
   /**
-   * Gives a waiting request pages for all its known tokens, the cached prefix first, and sets cachedLen and deviceLen.
-   * Holding them all from the start means that a prefill never runs out half way.
-   * @param running requests that run already; "optimistic" leaves room for one more page of each, lest this admission
-   *   cause a preemption at once
-   * @returns false, with nothing changed, when the pages do not suffice now
+   * Gives a waiting request blocks for all its known tokens, as far as a window lets it hold them at once, the cached prefix
+   * first, and sets cachedLen and deviceLen. Holding them from the start means that a prefill does not run out half way.
+   * @param running requests that run already; "optimistic" leaves room for one more block of each in every group, lest this
+   *   admission cause a preemption at once
+   * @returns false, with nothing changed, when the blocks do not suffice now
    */
   admit(request: Request, running: number): boolean {
-    const numPages = this.#pagesFor(request.tokens.length);
-    const hits = this.#cache?.match(request) ?? [];
-    const idleHits = hits.reduce((count, page) => count + (this.#pool.references(page) === 0 ? 1 : 0), 0);
-    const later = this.#reserves ? this.lifetimePages(request) - numPages : 0;
-    const spare = this.#reserves ? this.#promised + later : running;
-    if (numPages - hits.length + idleHits + spare > this.#pool.available) return false;
+    const known = request.tokens.length;
+    const { length, blocks: hits } = this.#cache?.match(request) ?? noHits(this.groups);
+    const plans = this.groups.map((group, i) => {
+      const first = group.firstBlock(length);
+      const end = Math.min(group.blocksFor(known), first + group.mostBlocks);
+      const isIdle = (block: number) => this.#pool.references(block) === 0;
+      const taken = end - length / group.blockTokens + hits[i]!.filter(isIdle).length;
+      // Of what is owed to the request, see #promised.
+      const later = group.peakBlocks(request.maxLength - 1) - (group.window === 0 ? end : taken);
+      return { group, first, end, hits: hits[i]!, taken, later };
+    });
+    const sum = (of: "taken" | "later") => plans.reduce((total, plan) => total + plan[of], 0);
+    const spare = this.#reserves ? this.#promised + sum("later") : running * this.groups.length;
+    if (sum("taken") + spare > this.#pool.available) return false;
 
-    // Hits are retained before anything is allocated: allocation evicts cached pages.
-    for (const page of hits) this.#pool.retain(page);
-    const cachedLen = hits.length * this.#pageSize;
-    const pages = hits;
-    while (pages.length < numPages) pages.push(this.#pool.allocate());
-    this.#cache?.recordLookup(request, cachedLen);
-    this.#promised += later;
-    request.pages = pages;
-    request.sealedPages = cachedLen / this.#pageSize;
-    request.cachedLen = cachedLen;
-    request.deviceLen = request.tokens.length;
-    request.hitLen ??= cachedLen;
-    request.foundLen = cachedLen;
+    // Hits are retained before anything is allocated: allocation evicts cached blocks.
+    for (const plan of plans) for (const block of plan.hits) this.#pool.retain(block);
+    request.held = plans.map(({ group, first, end, hits: blocks }): HeldBlocks => {
+      while (first + blocks.length < end) blocks.push(this.#pool.allocate());
+      return { first, blocks, sealed: length / group.blockTokens, listed: first };
+    });
+    if (this.#reserves) this.#promised += sum("later");
+    this.#cache?.recordLookup(request, length);
+    request.cachedLen = length;
+    request.deviceLen = known;
+    request.hitLen ??= length;
+    request.foundLen = length;
     return true;
   }
 
@@ -87,83 +102,119 @@ export class KvPages {
     if (this.#cache !== undefined) yield* this.#cache.hashPrompt(request);
   }
 
-  /** True when the next token of the request has no page yet. */
-  needsPage(request: Request): boolean {
-    return request.cachedLen === request.pages.length * this.#pageSize;
-  }
-
   /**
-   * Appends one page to the request.
-   * @returns the page, or undefined when none is available
+   * Makes room for the next `count` tokens of the request: lets go of what lies behind the windows, then takes what is missing.
+   * @returns false when no block is available; what was taken until then stays
    */
-  grow(request: Request): number | undefined {
-    if (this.#pool.available === 0) return undefined;
-    const page = this.#pool.allocate();
-    request.pages.push(page);
-    if (this.#reserves) this.#promised -= 1;
-    return page;
+  extend(request: Request, count: number): boolean {
+    const end = Math.max(request.tokens.length, request.cachedLen + count);
+    for (const group of this.groups) {
+      const held = request.held[group.index]!;
+      this.#trim(group, held, request.cachedLen);
+      const missing = Math.min(group.blocksFor(end) - held.first, group.mostBlocks) - held.blocks.length;
+      for (let i = 0; i < missing; i++) {
+        if (this.#pool.available === 0) return false;
+        held.blocks.push(this.#pool.allocate());
+        if (this.#reserves) this.#promised -= 1;
+      }
+    }
+    return true;
   }
 
-  /** Takes all pages from a request that ends or is preempted; its known tokens stay. */
+  /** Takes all blocks from a request that ends or is preempted; its known tokens stay. */
   release(request: Request): void {
-    if (this.#reserves) this.#promised -= this.lifetimePages(request) - request.pages.length;
-    this.#pool.release(request.pages);
-    request.pages = [];
-    request.sealedPages = 0;
+    for (const group of this.groups) {
+      const { blocks } = request.held[group.index]!;
+      const freed = this.#free(blocks);
+      const fulfilled = group.window === 0 ? blocks.length : freed;
+      if (this.#reserves) this.#promised -= group.peakBlocks(request.maxLength - 1) - fulfilled;
+    }
+    request.held = [];
     request.cachedLen = 0;
     request.deviceLen = 0;
   }
 
-  /** Registers the pages that have become full: all ids known, all KV enqueued. */
+  /** Registers the blocks that have become full: all ids known, all KV enqueued. */
   seal(request: Request): void {
     if (this.#cache === undefined) return;
-    const full = Math.floor(Math.min(request.cachedLen, request.tokens.length) / this.#pageSize);
-    while (request.sealedPages < full) this.#cache.register(request, request.sealedPages++);
+    const full = Math.min(request.cachedLen, request.tokens.length);
+    for (const [index, held] of request.held.entries()) {
+      const group = this.groups[index]!;
+      const end = Math.floor(full / group.blockTokens);
+      for (; held.sealed < end; held.sealed++) {
+        // Of a window so short that it is past the block before its ids are known, nothing is left to be found.
+        if (held.sealed >= held.first) this.#cache.register(request, group, held.sealed);
+      }
+    }
   }
 
-  /** No later request finds the pages of this one, whose content is in doubt. */
+  /** No later request finds the blocks of this one, whose content is in doubt. */
   unregister(request: Request): void {
     this.#cache?.unregister(request);
   }
 
-  /** Forgets all cached content. Only while no request holds pages. */
+  /** Forgets all cached content. Only while no request holds blocks. */
   forget(): void {
-    const pages: number[] = [];
-    while (this.#pool.available > 0) pages.push(this.#pool.allocate());
-    this.#pool.release(pages);
+    const blocks: number[] = [];
+    while (this.#pool.available > 0) blocks.push(this.#pool.allocate());
+    this.#pool.release(blocks);
   }
 
-  /** Tokens to run again if the request were preempted; pages that others hold would be found again. */
+  /** Tokens to run again if the request were preempted; those that others hold in all groups would be found again. */
   recomputeTokens(request: Request): number {
     if (request.remaining === 0) return 0;
-    const shared = request.pages.reduce(
-      (count, page) => count + (this.#pool.references(page) > 1 ? 1 : 0),
-      0,
-    );
-    return Math.max(0, request.cachedLen - shared * this.#pageSize);
+    const shared = this.groups.map((group) => {
+      const { first, blocks } = request.held[group.index]!;
+      const own = blocks.findIndex((block) => this.#pool.references(block) === 1);
+      if (own === 0) return 0;
+      return (first + (own < 0 ? blocks.length : own)) * group.blockTokens;
+    });
+    return Math.max(0, request.cachedLen - Math.min(...shared));
   }
 
   /**
-   * @param running all requests that hold pages
+   * @param running all requests that hold blocks
    * @throws WarploopError ERR_INTEGRITY that lists what is wrong
    */
   checkIntegrity(running: readonly Request[]): void {
-    this.#pool.checkIntegrity(running.map((request) => request.pages));
+    const tables = (groups: readonly CacheGroup[]) =>
+      running.flatMap(({ held }) => groups.map(({ index }) => held[index]!.blocks));
+    this.#pool.checkIntegrity(tables(this.groups));
     const problems = this.#cache?.findProblems() ?? [];
-    const owed = running.reduce(
-      (sum, request) => sum + this.lifetimePages(request) - request.pages.length,
-      0,
-    );
+    const count = (blocks: readonly (readonly number[])[]) =>
+      blocks.reduce((sum, { length }) => sum + length, 0);
+    const peaks = running.reduce((sum, request) => sum + this.lifetimeBlocks(request), 0);
+    const [keeping, windows] = [true, false].map((keeps) =>
+      tables(this.groups.filter(({ window }) => (window === 0) === keeps)),
+    ) as [number[][], number[][]];
+    const owed = peaks - count(keeping) - new Set(windows.flat()).size;
     if (this.#reserves && this.#promised !== owed) {
-      problems.push(`${this.#promised} pages are promised, the requests need ${owed}`);
+      problems.push(`${this.#promised} blocks are promised, the requests need ${owed}`);
     }
     if (this.#promised > this.#pool.available) {
-      problems.push(`${this.#promised} pages are promised, ${this.#pool.available} are available`);
+      problems.push(`${this.#promised} blocks are promised, ${this.#pool.available} are available`);
     }
     if (problems.length > 0) throw new WarploopError("ERR_INTEGRITY", `kv pages: ${problems.join("; ")}`);
   }
 
-  #pagesFor(tokens: number): number {
-    return Math.ceil(tokens / this.#pageSize);
+  /** Lets go of the blocks that no token from position `start` on sees. They can still be found in the prefix cache. */
+  #trim(group: CacheGroup, held: HeldBlocks, start: number): void {
+    const count = group.firstBlock(start) - held.first;
+    if (count <= 0) return;
+    const freed = this.#free(held.blocks.slice(0, count));
+    if (this.#reserves) this.#promised += freed;
+    held.blocks = held.blocks.slice(count);
+    held.first += count;
   }
+
+  /** @returns how many of them nobody holds any more */
+  #free(blocks: readonly number[]): number {
+    const before = this.#pool.available;
+    this.#pool.release(blocks);
+    return this.#pool.available - before;
+  }
+}
+
+function noHits(groups: readonly CacheGroup[]): { readonly length: number; readonly blocks: number[][] } {
+  return { length: 0, blocks: groups.map(() => []) };
 }

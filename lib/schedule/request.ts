@@ -1,5 +1,5 @@
 /**
- * One generation request as the scheduler sees it: its tokens, how far the device has got with them, and the pages that
+ * One generation request as the scheduler sees it: its tokens, how far the device has got with them, and the blocks that
  * hold their KV. What runs next is always "tokens [cachedLen, deviceLen)": a prefix hit, a prefill chunk and a decode
  * differ only in these two numbers. Not responsible for who runs when (scheduler) or which pages (KvPages).
  *
@@ -8,12 +8,13 @@
  *     ids known to the host  [0 ................ tokens.length)   deviceLen == tokens.length + inFlight while running
  */
 import { ArgumentRangeError, ArgumentTypeError, WarploopError } from "../errors.js";
+import type { CacheGroup, HeldBlocks } from "./cacheGroup.js";
 import { HashList, TokenList } from "./tokenList.js";
 
 /** Why a request ended. Every request ends with exactly one of them. */
 export type FinishReason = "stop" | "length" | "abort" | "error";
 
-/** "waiting" covers requests that were never admitted and preempted ones; "running" ones hold a row and pages. */
+/** "waiting" covers requests that were never admitted and preempted ones; "running" ones hold a row and blocks. */
 export type RequestStatus = "waiting" | "running" | "finished";
 
 /** What the scheduler has to know of a request besides its prompt. */
@@ -47,10 +48,8 @@ export class Request {
   inFlight = 0;
   /** Row of the page table and of the token pool, -1 without one. Stable while running. */
   row = -1;
-  /** Page j holds the KV of tokens [j*Ps, (j+1)*Ps). Replaced, never truncated: steps keep a reference. */
-  pages: number[] = [];
-  /** Leading pages that the prefix cache has been offered already, or that came from it. */
-  sealedPages = 0;
+  /** By cache group: the blocks with its KV; empty without a row. */
+  held: readonly HeldBlocks[] = [];
   /** Hashes of the leading full pages, extended on demand by the prefix cache. */
   readonly pageHashes: HashList;
   /** Prompt positions whose logits have been planned; survives preemption so that none is computed twice. */
@@ -132,12 +131,12 @@ export class Request {
   }
 
   /** What is wrong with a live request; empty when all is well. */
-  findProblems(pageSize: number): string[] {
-    const { id, tokens, inFlight, cachedLen, deviceLen, pages } = this;
+  findProblems(groups: readonly CacheGroup[]): string[] {
+    const { id, tokens, inFlight, cachedLen, deviceLen, held } = this;
     if (this.status === "finished") return [`request ${id} has ended but is live`];
     if (this.status === "waiting") {
-      const holds = this.row >= 0 || pages.length + cachedLen + deviceLen > 0;
-      return holds ? [`request ${id} waits but holds a row or pages`] : [];
+      const holds = this.row >= 0 || held.length + cachedLen + deviceLen > 0;
+      return holds ? [`request ${id} waits but holds a row or blocks`] : [];
     }
     const problems: string[] = [];
     if (deviceLen !== tokens.length + inFlight) {
@@ -149,8 +148,12 @@ export class Request {
       problems.push(`request ${id}: cachedLen ${cachedLen} >= deviceLen ${deviceLen}`);
     if (deviceLen > this.maxLength)
       problems.push(`request ${id}: deviceLen ${deviceLen} > limit ${this.maxLength}`);
-    if (cachedLen > pages.length * pageSize) {
-      problems.push(`request ${id}: cachedLen ${cachedLen} in ${pages.length} pages`);
+    for (const group of groups) {
+      const { first, blocks } = held[group.index]!;
+      const [from, end] = [first * group.blockTokens, (first + blocks.length) * group.blockTokens];
+      const owns = `request ${id}: group ${group.index} holds tokens [${from}, ${end})`;
+      if (cachedLen > end || first > group.firstBlock(cachedLen)) problems.push(`${owns} of ${cachedLen}`);
+      if (blocks.length > group.mostBlocks) problems.push(`${owns} for a window of ${group.window}`);
     }
     return problems;
   }

@@ -3,6 +3,7 @@
  * A step is self-contained: it stays valid when its requests end or are preempted after it was planned.
  * `StepBuilder` is the scheduler's half-filled step; `fillPlan` (stepPlan.ts) turns the finished one into arrays.
  */
+import { type CacheGroup, updatesPerToken } from "./cacheGroup.js";
 import type { Request } from "./request.js";
 
 /** Tokens [start, start + count) of one request. */
@@ -28,8 +29,9 @@ export interface Admission {
   readonly tokens: Int32Array;
 }
 
-/** pageTable[row][col] = page, to be written before the step runs. No (row, col) occurs twice in a step. */
+/** pageTables[group][row][col] = page, to be written before the step runs. No (group, row, col) occurs twice in a step. */
 export interface PageUpdate {
+  readonly group: number;
   readonly row: number;
   readonly col: number;
   readonly page: number;
@@ -46,13 +48,15 @@ export interface PromptLogit {
 export interface ScheduledStep {
   readonly index: number;
   /**
-   * "decode": every sequence runs one token and samples, and there are no more page updates than sequences, so the step
-   * fits a captured graph. "mixed": anything else.
+   * "decode": every sequence runs one token and samples, and there are no more page updates than `updatesPerDecode` of each,
+   * so the step fits a captured graph. "mixed": anything else.
    */
   readonly kind: "decode" | "mixed";
   readonly sequences: readonly ScheduledSequence[];
   readonly admissions: readonly Admission[];
   readonly pageUpdates: readonly PageUpdate[];
+  /** Page updates of one token at most: the pages of a block in every group. */
+  readonly updatesPerDecode: number;
   /** Logit rows [0, S): the sequences that sample, in order. */
   readonly samples: readonly ScheduledSequence[];
   /** Logit rows [S, N). */
@@ -70,7 +74,12 @@ export class StepBuilder {
   readonly #pageUpdates: PageUpdate[] = [];
   readonly #promptLogits: PromptLogit[] = [];
   readonly #planned = new Set<Request>();
+  readonly #groups: readonly CacheGroup[];
   #numTokens = 0;
+
+  constructor(groups: readonly CacheGroup[]) {
+    this.#groups = groups;
+  }
 
   get isEmpty(): boolean {
     return this.#sequences.length === 0;
@@ -80,7 +89,7 @@ export class StepBuilder {
     return this.#numTokens;
   }
 
-  /** True when the step runs tokens of the request already; it may not lose its pages any more. */
+  /** True when the step runs tokens of the request already; it may not lose its blocks any more. */
   includes(request: Request): boolean {
     return this.#planned.has(request);
   }
@@ -107,24 +116,32 @@ export class StepBuilder {
       this.#promptLogits.push({ sequence, position });
   }
 
-  /** Upload of the ids and the page table of a request that has just got its row. */
+  /** Upload of the ids of a request that has just got its row. */
   addAdmission(request: Request): void {
     this.#admissions.push({ request, row: request.row, tokens: request.tokens.view() });
-    for (const [col, page] of request.pages.entries())
-      this.#pageUpdates.push({ row: request.row, col, page });
   }
 
-  /** The last page of a request is new. */
-  addPage(request: Request, page: number): void {
-    this.#pageUpdates.push({ row: request.row, col: request.pages.length - 1, page });
+  /** Page table entries of the blocks that a running request has got since it was here last. */
+  addBlocks({ row, held }: Request): void {
+    for (const { index: group, pagesPerBlock } of this.#groups) {
+      const own = held[group]!;
+      const end = own.first + own.blocks.length;
+      for (; own.listed < end; own.listed++) {
+        const [col, page] = [own.listed, own.blocks[own.listed - own.first]!].map((x) => x * pagesPerBlock);
+        for (let i = 0; i < pagesPerBlock; i++)
+          this.#pageUpdates.push({ group, row, col: col! + i, page: page! + i });
+      }
+    }
   }
 
   build(index: number, dummyRow: number): ScheduledStep {
     const sequences = this.#sequences;
     const samples = sequences.filter((sequence) => sequence.samples);
     const oneEach = this.#numTokens === sequences.length && samples.length === sequences.length;
-    // Only an admission can bring several pages for one sequence.
-    const kind = oneEach && this.#pageUpdates.length <= sequences.length ? "decode" : "mixed";
+    const updatesPerDecode = updatesPerToken(this.#groups);
+    // Only an admission can bring several blocks of a group for one sequence.
+    const fits = this.#pageUpdates.length <= sequences.length * updatesPerDecode;
+    const kind = oneEach && fits ? "decode" : "mixed";
     return {
       index,
       kind,
@@ -132,6 +149,7 @@ export class StepBuilder {
       samples,
       admissions: this.#admissions,
       pageUpdates: this.#pageUpdates,
+      updatesPerDecode,
       promptLogits: this.#promptLogits,
       numTokens: this.#numTokens,
       dummyRow,

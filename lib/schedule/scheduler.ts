@@ -5,7 +5,7 @@
  * Pure: no tensors, no clock, no I/O. Not responsible for running steps, nor for text (stop strings end a request through
  * `finish`).
  *
- * Progress: a preemption lets another request decode, or takes the pages of one that has sampled since it was admitted,
+ * Progress: a preemption lets another request run, or takes the blocks of one that has sampled since it was admitted,
  * and a lone request always fits. So every cycle of preemptions yields tokens, and `schedule` returns null only when
  * nothing is left to do before the next commit.
  */
@@ -15,7 +15,12 @@ import { KvPages, type KvStats } from "./kvPages.js";
 import type { FinishReason, Request } from "./request.js";
 import { RequestQueue } from "./requestQueue.js";
 import { type ScheduledStep, StepBuilder } from "./scheduledStep.js";
-import { maxAdmittedTokens, resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
+import {
+  maxAdmittedTokens,
+  type ResolvedSchedulerOptions,
+  resolveSchedulerOptions,
+  type SchedulerOptions,
+} from "./schedulerOptions.js";
 import { chooseVictim } from "./victim.js";
 
 /** A sampled token that has reached its request. */
@@ -39,7 +44,7 @@ export interface SchedulerStats extends KvStats {
 }
 
 export class Scheduler {
-  readonly #options: Required<SchedulerOptions>;
+  readonly #options: ResolvedSchedulerOptions;
   readonly #kv: KvPages;
   readonly #live = new Map<string, Request>();
   readonly #waiting = new RequestQueue();
@@ -77,7 +82,7 @@ export class Scheduler {
    * Queues a request.
    * @throws ArgumentRangeError ERR_CONTEXT_LENGTH: the prompt leaves no room for a token; ERR_ARGUMENT_RANGE: the id is in
    *   use, or the request was added before
-   * @throws CapacityError at its longest the request would need more pages than exist
+   * @throws CapacityError at its longest the request would need more blocks than exist
    */
   add(request: Request): void {
     const { maxModelLen } = this.#options;
@@ -91,7 +96,7 @@ export class Scheduler {
       );
     }
     request.maxLength = Math.min(request.promptLength + request.params.maxTokens, maxModelLen);
-    const needed = this.#kv.lifetimePages(request);
+    const needed = this.#kv.lifetimeBlocks(request);
     if (needed > this.#kv.capacity) {
       throw new CapacityError(
         `${request.id}: ${request.maxLength} tokens need ${needed} KV pages, there are ${this.#kv.capacity}`,
@@ -112,13 +117,13 @@ export class Scheduler {
    * @returns null when nothing can run before a step is committed or a request added
    */
   schedule(): ScheduledStep | null {
-    const step = new StepBuilder();
+    const step = new StepBuilder(this.#kv.groups);
     this.#planDecodes(step);
     this.#planPrefills(step);
     this.#admitWaiting(step);
     if (step.isEmpty) return null;
     const planned = step.build(this.#stepsPlanned++, this.#options.maxSequences);
-    // Only now, so that no other request of this same step reads pages that the step itself fills.
+    // Only now, so that no other request of this same step reads blocks that the step itself fills.
     for (const { request } of planned.sequences) this.#kv.seal(request);
     return planned;
   }
@@ -214,7 +219,7 @@ export class Scheduler {
         `${this.#live.size} live != ${this.#running.length} running + ${this.#waiting.size} waiting`,
       );
     }
-    for (const request of this.#live.values()) problems.push(...request.findProblems(this.#options.pageSize));
+    for (const request of this.#live.values()) problems.push(...request.findProblems(this.#kv.groups));
     if (problems.length > 0) throw new WarploopError("ERR_INTEGRITY", `scheduler: ${problems.join("; ")}`);
   }
 
@@ -222,13 +227,12 @@ export class Scheduler {
     for (const request of [...this.#running]) {
       // Prefilling, waiting for its last token, or preempted for a request before it (then nothing remains).
       if (request.remaining !== 1) continue;
-      if (this.#kv.needsPage(request) && !this.#growOrPreempt(step, request)) continue;
-      step.addChunk(request, 1);
+      this.#planTokens(step, request, 1);
     }
   }
 
   #planPrefills(step: StepBuilder): void {
-    for (const request of this.#running) {
+    for (const request of [...this.#running]) {
       if (step.numTokens === this.#options.maxStepTokens) return;
       if (request.remaining > 0 && !step.includes(request)) this.#planChunk(step, request);
     }
@@ -255,20 +259,18 @@ export class Scheduler {
 
   #planChunk(step: StepBuilder, request: Request): void {
     const budget = this.#options.maxStepTokens - step.numTokens;
-    step.addChunk(request, Math.min(request.remaining, budget, this.#options.chunkTokens));
+    this.#planTokens(step, request, Math.min(request.remaining, budget, this.#options.chunkTokens));
   }
 
-  /** Gives the request its next page, at the expense of others if need be. False when the request itself had to go. */
-  #growOrPreempt(step: StepBuilder, request: Request): boolean {
-    let page = this.#kv.grow(request);
-    while (page === undefined) {
+  /** The next `count` tokens of a running request, at the expense of others if need be, unless the request itself has to go. */
+  #planTokens(step: StepBuilder, request: Request, count: number): void {
+    while (!this.#kv.extend(request, count)) {
       const victim = chooseVictim(this.#running, step, request, this.#kv);
       this.#preempt(victim);
-      if (victim === request) return false;
-      page = this.#kv.grow(request);
+      if (victim === request) return;
     }
-    step.addPage(request, page);
-    return true;
+    step.addBlocks(request);
+    step.addChunk(request, count);
   }
 
   #preempt(request: Request): void {

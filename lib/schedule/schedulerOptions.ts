@@ -1,4 +1,5 @@
 /** The scheduler's options and their checks. */
+import { type CacheGroupOptions, oneGroup } from "./cacheGroup.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 
 /**
@@ -16,8 +17,10 @@ export interface SchedulerOptions {
   readonly maxModelLen: number;
   /** Tokens per KV page. */
   readonly pageSize: number;
-  /** KV pages in all, the dummy page 0 included. */
-  readonly numPages: number;
+  /** Blocks of the KV cache in all, the dummy block 0 included. */
+  readonly numBlocks: number;
+  /** What shares the blocks. Default: one group of layers that see everything, with a page in each block. */
+  readonly groups?: readonly CacheGroupOptions[];
   readonly admission: Admission;
   /** Reuse the KV of equal prefixes. */
   readonly prefixCache: boolean;
@@ -31,19 +34,28 @@ export interface SchedulerOptions {
  */
 export const maxAdmittedTokens = 65_536;
 
+export type ResolvedSchedulerOptions = Required<SchedulerOptions>;
+
 /**
  * Fills in the defaults.
  * @throws ArgumentTypeError an option of the wrong type
  * @throws ArgumentRangeError an option out of range
  */
-export function resolveSchedulerOptions(options: SchedulerOptions): Required<SchedulerOptions> {
-  const resolved = { ...options, chunkTokens: options.chunkTokens ?? options.maxStepTokens };
+export function resolveSchedulerOptions(options: SchedulerOptions): ResolvedSchedulerOptions {
+  const { groups = oneGroup, chunkTokens = options.maxStepTokens } = options;
+  const resolved = { ...options, groups, chunkTokens };
   checkInteger(resolved, "maxSequences", 1);
   checkInteger(resolved, "maxStepTokens", resolved.maxSequences);
   checkInteger(resolved, "maxModelLen", 2);
   checkInteger(resolved, "pageSize", 1);
+  if (groups.length === 0) throw new ArgumentRangeError("groups: expected at least one");
+  for (const group of groups) {
+    checkInteger(group, "window", 0);
+    checkInteger(group, "pagesPerBlock", 1);
+  }
   // Slots (page * pageSize + offset) are int32.
-  checkInteger(resolved, "numPages", 2, Math.floor(0x7fffffff / resolved.pageSize));
+  const mostPages = Math.max(...groups.map(({ pagesPerBlock }) => pagesPerBlock));
+  checkInteger(resolved, "numBlocks", 2, Math.floor(0x7fffffff / (resolved.pageSize * mostPages)));
   checkInteger(resolved, "chunkTokens", 1);
   if (resolved.admission !== "optimistic" && resolved.admission !== "reserve") {
     throw new ArgumentRangeError(
@@ -56,8 +68,8 @@ export function resolveSchedulerOptions(options: SchedulerOptions): Required<Sch
   return resolved;
 }
 
-function checkInteger<K extends keyof SchedulerOptions>(
-  options: SchedulerOptions,
+function checkInteger<T, K extends keyof T & string>(
+  options: T,
   name: K,
   min: number,
   max = 0x7fffffff,

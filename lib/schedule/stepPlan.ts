@@ -2,8 +2,8 @@
  * The arrays of one step, all in one Int32Array so that a step is one upload. Tokens, positions, slots and lengths are not
  * among them: `stepInputs` makes those on the device.
  *
- * Per sequence (B): rows, starts (-1: where the device stands), cuSeqlensQ [B+1]. Page table updates (U): updateRows (-1: no
- * update), updateCols, updatePages. Logits (N): logitIndices, the tokens whose hidden state needs logits; the first S are
+ * Per sequence (B): rows, starts (-1: where the device stands), cuSeqlensQ [B+1]. Page table updates (U): updateRows (of the
+ * tables of all groups, one behind the other; -1: no update), updateCols, updatePages. Logits (N): logitIndices, the tokens whose hidden state needs logits; the first S are
  * those that are sampled from. Samples (S): sampleRows (-1: no sample).
  *
  * "mixed" layouts have exact sizes. "decode" layouts have one token per sequence and are padded to a batch size that a
@@ -43,9 +43,10 @@ export interface PlanLayout {
   readonly length: number;
 }
 
-/** Layout of a step that decodes up to `paddedSize` sequences. A decode adds at most one page per sequence: U = B. */
-export function decodeLayout(paddedSize: number): PlanLayout {
-  return makeLayout("decode", paddedSize, paddedSize, paddedSize, paddedSize, paddedSize);
+/** Layout of a step that decodes up to `paddedSize` sequences, with so many page updates for each: U = B * updatesPerDecode. */
+export function decodeLayout(paddedSize: number, updatesPerDecode: number): PlanLayout {
+  const numUpdates = paddedSize * updatesPerDecode;
+  return makeLayout("decode", paddedSize, paddedSize, numUpdates, paddedSize, paddedSize);
 }
 
 /** Layout of T tokens, B sequences, U page table updates, N logit rows and S samples. U, N and S may be 0. */
@@ -60,7 +61,7 @@ export function mixedLayout(t: number, b: number, u: number, n: number, s: numbe
 export function chooseLayout(step: ScheduledStep, batchSizes: readonly number[]): PlanLayout {
   const numSequences = step.sequences.length;
   const padded = step.kind === "decode" ? batchSizes.find((size) => size >= numSequences) : undefined;
-  if (padded !== undefined) return decodeLayout(padded);
+  if (padded !== undefined) return decodeLayout(padded, step.updatesPerDecode);
   const numSamples = step.samples.length;
   const numLogits = numSamples + step.promptLogits.length;
   return mixedLayout(step.numTokens, numSequences, step.pageUpdates.length, numLogits, numSamples);
@@ -89,8 +90,9 @@ export function fillPlan(step: ScheduledStep, layout: PlanLayout, out: Int32Arra
     field("updateCols"),
     field("updatePages"),
   ];
-  for (const [i, { row, col, page }] of step.pageUpdates.entries()) {
-    updateRows[i] = row;
+  const numRows = step.dummyRow + 1;
+  for (const [i, { group, row, col, page }] of step.pageUpdates.entries()) {
+    updateRows[i] = group * numRows + row;
     updateCols[i] = col;
     updatePages[i] = page;
   }

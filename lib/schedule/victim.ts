@@ -1,14 +1,14 @@
-/** Whom to preempt when no KV page is left. */
+/** Whom to preempt when no block is left. */
 import type { KvPages } from "./kvPages.js";
 import type { Request } from "./request.js";
 import type { StepBuilder } from "./scheduledStep.js";
 
 /**
  * The request that loses least by starting over; of equals the one that was admitted last. Never one that the step runs
- * already: its pages would be read after they have been given away.
+ * already: its blocks would be read after they have been given away.
  *
  * @param running in order of admission
- * @param requester who needs a page, and may be the victim itself
+ * @param requester who needs a block, and may be the victim itself
  */
 export function chooseVictim(
   running: readonly Request[],

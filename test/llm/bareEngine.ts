@@ -47,7 +47,7 @@ export class BareEngine {
     const model = await loadModel(folder, { stream, dtype, contextLength });
     const planned = planCapacity(resolved, model, device);
     const maxModelLen = Math.min(planned.maxModelLen, pages * planned.pageSize);
-    const capacity = { ...planned, numPages: pages + 1, maxModelLen };
+    const capacity = { ...planned, numBlocks: pages + 1, maxModelLen };
     const runner = new ModelRunner(model, stream, capacity);
     const engine = new Engine(new Scheduler(capacity), runner, {
       stepTimeoutMs: 60_000,
@@ -130,7 +130,7 @@ export class StubRunner {
   /** An engine over this runner with room for everything. */
   engine(stepTimeoutMs = 60_000): Engine {
     const scheduler = new Scheduler({
-      ...{ maxSequences: 8, maxStepTokens: 64, maxModelLen: 128, pageSize: 4, numPages: 257 },
+      ...{ maxSequences: 8, maxStepTokens: 64, maxModelLen: 128, pageSize: 4, numBlocks: 257 },
       ...{ admission: "optimistic", prefixCache: true },
     });
     return new Engine(scheduler, this as unknown as ModelRunner, { stepTimeoutMs, checkIntegrity: true });

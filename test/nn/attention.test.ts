@@ -103,7 +103,9 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
       [T, D],
       rows((row) => inputs[row]!.x),
     );
-    runBlock(stream, block, x, residual, { inputs: stepInputs(stream, places, pages), state: kept! });
+    const stepped = stepInputs(stream, places, pages);
+    const cache = { ...stepped.groups[0]!, state: kept! };
+    runBlock(stream, block, x, residual, { inputs: stepped, cache });
     const added = rows((row) => expected[row]!.out);
     expectClose(
       await context.read(residual),

@@ -6,7 +6,6 @@ import { decoder, type Layer } from "../../lib/nn/decoder.js";
 import { gatedMlpBlock } from "../../lib/nn/mlp.js";
 import { layerNormBlock, type NormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
 import { type Block, preNorm } from "../../lib/nn/part.js";
-import { allocateState } from "../../lib/nn/state.js";
 import { add } from "../../lib/ops/add.js";
 import { copy } from "../../lib/ops/copy.js";
 import { gatedMlp, product, sum } from "../reference/blocks.js";
@@ -16,7 +15,7 @@ import { rmsNorm } from "../reference/rmsNorm.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, inEachDType } from "../support/devices.js";
-import { PageTable, stepInputs } from "../support/pagedSteps.js";
+import { allocatePages, PageTable, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
 
 const frames = ["in turn", "parallel", "post-norms"] as const;
@@ -110,7 +109,7 @@ describeOp("decoder", cases, async (context, { tokens, isGpt, frame, dtype }) =>
   expect(model.state).toEqual([]);
 
   const inputs = stepInputs(stream, [{ row: 0, tokens, start: 0 }], new PageTable([T]));
-  using state = allocateState(stream.device, model.state, { numPages: 1, pageSize: 16 });
+  using state = allocatePages(stream.device, model.state, 1);
   const heard: number[] = [];
   const hidden = model.forward(stream, inputs, state, (layer) => heard.push(layer));
   const scores = model.logits(stream, hidden);
@@ -159,7 +158,7 @@ describeOp("decoder: plans", [{ name: "two windows, three layers" }], async (con
     head: weights.packed(weights.matrix(V, D)),
   });
   const inputs = stepInputs(stream, [{ row: 0, tokens: [1, 2], start: 0 }], new PageTable([2]));
-  using state = allocateState(device, model.state, { numPages: 1, pageSize: 16 });
+  using state = allocatePages(device, model.state, 1);
   model.forward(stream, inputs, state);
   expect(made).toEqual(["all", "window"]);
   const values = await Promise.all(read.map((tensor) => context.read(tensor)));

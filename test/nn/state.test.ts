@@ -1,9 +1,12 @@
-// Contract: what layers keep lies side by side in the blocks of one pool: nothing overlaps, every tensor begins aligned, pages are
-// views of the pool whose ids are the same in all layers.
+// Contract: what layers keep lies side by side in the blocks of one pool: layers that live equally long are one group, whose pages
+// fill a block as far as they fit; nothing overlaps, every tensor begins aligned, pages are views of the pool whose ids are the
+// same in all layers of a group.
 import { describe, expect, it } from "vitest";
 import { Device } from "../../lib/device/device.js";
 import type { DType } from "../../lib/device/dtype.js";
 import { copy } from "../../lib/ops/copy.js";
+import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { allocateState, stateLayout, type StateSpec } from "../../lib/nn/state.js";
 
 const f32 = (...shape: number[]) => ({ dtype: "f32" as const, shape });
@@ -11,15 +14,19 @@ const bf16 = (...shape: number[]) => ({ dtype: "bf16" as const, shape });
 const hostArray = (dtype: DType, size: number) =>
   dtype === "f32" ? new Float32Array(size) : new Uint16Array(size);
 
-describe("layout", () => {
+type Tensors = StateSpec["tensors"];
+const kept = (tensors: Tensors): StateSpec => ({ lifetime: "all", tensors });
+const windowed = (window: number, tensors: Tensors): StateSpec => ({ lifetime: { window }, tensors });
+const kv = { k: f32(2, 16), v: f32(2, 16) }; // 4096 bytes for 16 tokens
+
+describe("layout of one group", () => {
   interface Case {
     readonly title: string;
-    readonly layers: readonly StateSpec[];
+    readonly layers: readonly Tensors[];
     readonly pageSize: number;
     readonly blockBytes: number;
     readonly offsets: readonly object[];
   }
-  const kv = { k: f32(2, 16), v: f32(2, 16) };
   it.each<Case>([
     { title: "nothing", layers: [], pageSize: 16, blockBytes: 0, offsets: [] },
     { title: "a layer that keeps nothing", layers: [{}], pageSize: 16, blockBytes: 0, offsets: [{}] },
@@ -40,7 +47,63 @@ describe("layout", () => {
       ...{ blockBytes: 512, offsets: [{ x: 0 }] },
     },
   ])("$title", ({ layers, pageSize, blockBytes, offsets }) => {
-    expect(stateLayout(layers, pageSize)).toEqual({ pageSize, blockBytes, offsets });
+    expect(stateLayout(layers.map(kept), { pageSize, longest: 100 })).toEqual({
+      ...{ pageSize, blockBytes, groups: [{ window: 0, pagesPerBlock: 1, waste: 0 }] },
+      layers: offsets.map((own) => ({ group: 0, offsets: own })),
+    });
+  });
+});
+
+describe("layout of several groups", () => {
+  const size = { pageSize: 16, longest: 4096 };
+  const summary = (specs: readonly StateSpec[]) => {
+    const { blockBytes, groups, layers } = stateLayout(specs, size);
+    return { blockBytes, groups, of: layers.map(({ group }) => group).join("") };
+  };
+
+  it("is one group for each lifetime, in the order of their first layers", () => {
+    const specs = [windowed(8, kv), kept(kv), windowed(9, kv), windowed(8, kv), kept(kv), windowed(9, kv)];
+    const group = (window: number) => ({ window, pagesPerBlock: 1, waste: 0 });
+    const groups = [8, 0, 9].map(group);
+    expect(summary(specs)).toEqual({ blockBytes: 8192, groups, of: "012012" });
+  });
+
+  it("a window that is no shorter than any sequence keeps everything", () => {
+    expect(summary([windowed(4096, kv), kept(kv), windowed(9999, kv)]).groups).toHaveLength(1);
+    expect(summary([windowed(4095, kv), kept(kv)]).groups).toHaveLength(2);
+  });
+
+  it("a block has as many pages of a group as fit: 40 layers of a window beside 8 (Gemma 3 12B)", () => {
+    const specs = Array.from({ length: 48 }, (_, i) => (i % 6 === 5 ? kept(kv) : windowed(1024, kv)));
+    expect(summary(specs)).toMatchObject({
+      blockBytes: 40 * 4096,
+      groups: [
+        { window: 1024, pagesPerBlock: 1, waste: 0 },
+        { window: 0, pagesPerBlock: 5, waste: 0 },
+      ],
+    });
+  });
+
+  it("where more than 15 % would lie fallow, the largest group is split into equal ones", () => {
+    // 8 and 5 layers: 3 of 8 would be left; 4, 4 and 5 leave 1 of 5; 3, 2, 3 and 5 leave 1 of 5, too; 2, 2, 2, 2 and 5 as well.
+    const specs = [...Array<StateSpec>(8).fill(kept(kv)), ...Array<StateSpec>(5).fill(windowed(64, kv))];
+    const { groups } = stateLayout(specs, size);
+    const waste = Math.max(...groups.map((group) => group.waste));
+    expect(waste).toBeLessThan(3 / 8);
+    expect(groups.length).toBeGreaterThan(2);
+    expect(groups.at(-1)).toMatchObject({ window: 64 });
+  });
+
+  it("every page of a block begins aligned", () => {
+    const large = { k: bf16(8, 128), v: bf16(8, 128) };
+    const specs = [
+      ...Array<StateSpec>(7).fill(kept(large)),
+      ...Array<StateSpec>(2).fill(windowed(64, large)),
+    ];
+    const { blockBytes, groups } = stateLayout(specs, size);
+    expect(groups.map(({ pagesPerBlock }) => pagesPerBlock)).toEqual([1, 3]);
+    for (const { pagesPerBlock } of groups) expect((blockBytes / pagesPerBlock) % 256).toBe(0);
+    expect(blockBytes).toBeGreaterThanOrEqual(7 * 65_536);
   });
 });
 
@@ -48,10 +111,10 @@ describe("pages", () => {
   it("of every layer and tensor are memory of their own, and together they are the pool", async () => {
     await using device = Device.open("cpu");
     const stream = device.createStream();
-    const layers: StateSpec[] = [{ k: f32(2, 4), v: f32(2, 3) }, {}, { latent: bf16(7) }];
-    using state = allocateState(device, layers, { numPages: 3, pageSize: 5 });
-    const { blockBytes } = stateLayout(layers, 5);
-    expect(state.pool.shape).toEqual([3, blockBytes]);
+    const specs = [kept({ k: f32(2, 4), v: f32(2, 3) }), kept({}), kept({ latent: bf16(7) })];
+    const layout = stateLayout(specs, { pageSize: 5, longest: 99 });
+    using state = allocateState(device, specs, { layout, numBlocks: 3 });
+    expect(state.pool.shape).toEqual([3, layout.blockBytes]);
     expect(state.layers.map((layer) => Object.values(layer).map(({ shape }) => shape))).toEqual([
       [
         [3, 5, 2, 4],
@@ -60,20 +123,49 @@ describe("pages", () => {
       [],
       [[3, 5, 7]],
     ]);
-
-    state.pool.write(stream, new Uint8Array(state.pool.numel));
-    const pages = state.layers.flatMap((layer) =>
-      Object.values(layer).flatMap((tensor) => [0, 1, 2].map((page) => tensor.slice(0, page, page + 1))),
-    );
-    const marks = pages.map((page, i) => hostArray(page.dtype, page.numel).fill(0x4000 + i));
-    for (const [i, page] of pages.entries())
-      copy(stream, stream.fromArray(page.dtype, page.shape, marks[i]!), page);
-    for (const [i, page] of pages.entries()) {
-      const own = stream.empty(page.dtype, page.shape);
-      copy(stream, page, own);
-      expect(await own.read(stream)).toEqual(marks[i]);
-    }
+    const pages = state.layers.flatMap((layer) => Object.values(layer).map((tensor) => [tensor, 3] as const));
+    await expectDisjoint(stream, state.pool, pages);
     state.dispose();
     expect(state.pool.memory.disposed).toBe(true);
   });
+
+  it("of two groups are apart, too, in the blocks of each", async () => {
+    await using device = Device.open("cpu");
+    const stream = device.createStream();
+    const specs = [...Array<StateSpec>(4).fill(kept({ k: f32(3) })), windowed(4, { k: f32(3), v: bf16(2) })];
+    const layout = stateLayout(specs, { pageSize: 16, longest: 99 });
+    expect(layout.groups.map(({ pagesPerBlock }) => pagesPerBlock)).toEqual([1, 2]);
+    using state = allocateState(device, specs, { layout, numBlocks: 4 });
+    expect(state.groups).toEqual([0, 0, 0, 0, 1]);
+    // Blocks 0 and 2 are the first group's, 1 and 3 the second's, with two pages each.
+    const own = state.layers.flatMap((layer, index) => {
+      const ids = state.groups[index] === 0 ? [0, 2] : [2, 3, 6, 7];
+      return Object.values(layer).flatMap((tensor) => ids.map((id) => tensor.slice(0, id, id + 1)));
+    });
+    await expectDisjoint(
+      stream,
+      state.pool,
+      own.map((page) => [page, 1] as const),
+    );
+  });
 });
+
+/** Marks every page, then reads all marks. */
+async function expectDisjoint(
+  stream: Stream,
+  pool: Tensor,
+  tensors: readonly (readonly [Tensor, number])[],
+): Promise<void> {
+  pool.write(stream, new Uint8Array(pool.numel));
+  const pages = tensors.flatMap(([tensor, count]) =>
+    Array.from({ length: count }, (_, page) => tensor.slice(0, page, page + 1)),
+  );
+  const marks = pages.map((page, i) => hostArray(page.dtype, page.numel).fill(0x4000 + i));
+  for (const [i, page] of pages.entries())
+    copy(stream, stream.fromArray(page.dtype, page.shape, marks[i]!), page);
+  for (const [i, page] of pages.entries()) {
+    const own = stream.empty(page.dtype, page.shape);
+    copy(stream, page, own);
+    expect(await own.read(stream)).toEqual(marks[i]);
+  }
+}

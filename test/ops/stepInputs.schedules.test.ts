@@ -3,6 +3,7 @@
 import { expect } from "vitest";
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
+import { oneGroup } from "../../lib/schedule/cacheGroup.js";
 import { SequenceTables } from "../../lib/engine/sequenceTables.js";
 import { tableScatter } from "../../lib/ops/tableScatter.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
@@ -36,8 +37,10 @@ async function replay(stream: Stream, seed: number): Promise<void> {
     ran.push(step);
     options = its;
   });
-  const { maxSequences, maxModelLen, pageSize } = options!;
-  using tables = new SequenceTables(stream, { numRows: maxSequences, maxTokens: maxModelLen, pageSize });
+  const { maxSequences, maxModelLen, pageSize, groups = oneGroup } = options!;
+  using tables = new SequenceTables(stream, {
+    ...{ numRows: maxSequences, maxTokens: maxModelLen, pageSize, groups },
+  });
   const made = await Promise.all(ran.map((step) => runStep(stream, tables, step)));
   for (const [i, { step, expected }] of ran.entries()) {
     const { tokens, positions, slots, contextLens, samplePositions } = expected;
@@ -61,7 +64,8 @@ function runStep(stream: Stream, tables: SequenceTables, ran: RanStep): Promise<
     logitIndices: field("logitIndices").slice(0, 0, layout.numSamples),
   });
   tableScatter(stream, tables.tokenPool, field("sampleRows"), samplePositions, i32(sampledIds));
-  const { tokens, positions, slots, contextLens } = inputs;
-  const read = [tokens, positions, slots, contextLens, samplePositions].map((made) => made.read(stream));
+  const { tokens, positions, groups, contextLens } = inputs;
+  const slots = groups.map((group) => group.slots);
+  const read = [tokens, positions, ...slots, contextLens, samplePositions].map((made) => made.read(stream));
   return Promise.all(read).then((all) => all.flatMap((values) => [...(values as Int32Array)]));
 }

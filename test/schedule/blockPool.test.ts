@@ -1,4 +1,4 @@
-// Contract: every page is free, cached or used; counts are exact; the page idle longest goes first, the tail of a sequence
+// Contract: every block is free, cached or used; counts are exact; the block idle longest goes first, the tail of a sequence
 // before its head; a double free is an error, never a second owner.
 import { describe, expect, test } from "vitest";
 import { BlockPool } from "../../lib/schedule/blockPool.js";
@@ -16,7 +16,7 @@ const problemsOf = (pool: BlockPool, tables: number[][]) => {
   }
 };
 
-test("hands out every page but the dummy page, once", () => {
+test("hands out every block but the dummy block, once", () => {
   const pool = new BlockPool(5);
   expect(pool.available).toBe(4);
   expect(allocateAll(pool)).toEqual([1, 2, 3, 4]);
@@ -24,7 +24,7 @@ test("hands out every page but the dummy page, once", () => {
   expect(() => pool.allocate()).toThrow(expect.objectContaining({ code: "ERR_INTERNAL" }));
 });
 
-test("free pages are reused before cached ones, however long those have been idle", () => {
+test("free blocks are reused before cached ones, however long those have been idle", () => {
   const pool = new BlockPool(4);
   const [cached, plain] = [pool.allocate(), pool.allocate()];
   pool.markCached(cached);
@@ -36,20 +36,20 @@ test("free pages are reused before cached ones, however long those have been idl
 
 test("of one sequence the tail is evicted before the head, and older sequences before newer ones", () => {
   const evicted: number[] = [];
-  const pool = new BlockPool(7, (page) => evicted.push(page));
-  const pages = allocateAll(pool);
-  for (const page of pages) pool.markCached(page);
-  pool.release(pages.slice(0, 3));
-  pool.release(pages.slice(3));
+  const pool = new BlockPool(7, (block) => evicted.push(block));
+  const blocks = allocateAll(pool);
+  for (const block of blocks) pool.markCached(block);
+  pool.release(blocks.slice(0, 3));
+  pool.release(blocks.slice(3));
   expect(allocateAll(pool)).toEqual([3, 2, 1, 6, 5, 4]);
   expect(evicted).toEqual([3, 2, 1, 6, 5, 4]);
 });
 
-test("a cached page is pulled from the middle of the free list", () => {
+test("a cached block is pulled from the middle of the free list", () => {
   const pool = new BlockPool(6);
-  const pages = allocateAll(pool);
-  for (const page of pages) pool.markCached(page);
-  pool.release(pages);
+  const blocks = allocateAll(pool);
+  for (const block of blocks) pool.markCached(block);
+  pool.release(blocks);
   pool.retain(3);
   pool.retain(3);
   expect(pool.references(3)).toBe(2);
@@ -64,37 +64,37 @@ test("a cached page is pulled from the middle of the free list", () => {
 describe("misuse is an error", () => {
   test("double free", () => {
     const pool = new BlockPool(3);
-    const page = pool.allocate();
-    pool.release([page]);
-    expect(() => pool.release([page])).toThrow(/released but nobody holds it/);
+    const block = pool.allocate();
+    pool.release([block]);
+    expect(() => pool.release([block])).toThrow(/released but nobody holds it/);
     pool.checkIntegrity([]);
   });
 
-  test("freeing the dummy page", () => {
-    expect(() => new BlockPool(3).release([0])).toThrow(/page 0/);
+  test("freeing the dummy block", () => {
+    expect(() => new BlockPool(3).release([0])).toThrow(/block 0/);
   });
 
-  test("retaining a page that nobody holds and that is not cached", () => {
+  test("retaining a block that nobody holds and that is not cached", () => {
     expect(() => new BlockPool(3).retain(1)).toThrow(/neither held nor cached/);
   });
 
-  test("caching a page that nobody holds", () => {
+  test("caching a block that nobody holds", () => {
     expect(() => new BlockPool(3).markCached(1)).toThrow(/nobody holds it/);
   });
 });
 
 describe("checkIntegrity", () => {
-  test("names pages whose tables and counts disagree", () => {
+  test("names blocks whose tables and counts disagree", () => {
     const pool = new BlockPool(4);
-    const page = pool.allocate();
-    expect(problemsOf(pool, [[page]])).toBe("");
-    expect(problemsOf(pool, [])).toContain("page 1 has 1 references, the tables say 0");
-    expect(problemsOf(pool, [[page], [page]])).toContain("page 1 has 1 references, the tables say 2");
-    expect(problemsOf(pool, [[page], [2]])).toContain("page 2 has 0 references, the tables say 1");
+    const block = pool.allocate();
+    expect(problemsOf(pool, [[block]])).toBe("");
+    expect(problemsOf(pool, [])).toContain("block 1 has 1 references, the tables say 0");
+    expect(problemsOf(pool, [[block], [block]])).toContain("block 1 has 1 references, the tables say 2");
+    expect(problemsOf(pool, [[block], [2]])).toContain("block 2 has 0 references, the tables say 1");
   });
 
-  test("names entries that are no page of the pool", () => {
-    expect(problemsOf(new BlockPool(4), [[0, 7]])).toMatch(/lists page 0.*lists page 7/);
+  test("names entries that are no block of the pool", () => {
+    expect(problemsOf(new BlockPool(4), [[0, 7]])).toMatch(/lists block 0.*lists block 7/);
   });
 });
 
@@ -102,7 +102,7 @@ test("random operations keep the pool consistent", () => {
   for (let seed = firstSeed; seed < firstSeed + 50; seed++) {
     const random = new Random(seed);
     const cached = new Set<number>();
-    const pool = new BlockPool(random.between(2, 40), (page) => cached.delete(page));
+    const pool = new BlockPool(random.between(2, 40), (block) => cached.delete(block));
     const tables: number[][] = [];
     for (let i = 0; i < 200; i++) {
       const table = random.chance(0.3) || tables.length === 0 ? [] : random.pick(tables);

@@ -1,9 +1,11 @@
 /**
  * A device without arithmetic, for tests of the scheduler: it runs a step from the plan's arrays alone, against a simulated
- * token pool, lengths, page table and KV memory. What it makes of them has to be what the host would compute (hostPlan.ts). The KV of a token is a hash of everything before it as read through the page table,
- * and the next token is a hash of all KV of the sequence. So a wrong page, a stale page, a lost update or a wrong id
- * anywhere changes the output. Memory that nobody has written holds poison.
+ * token pool, lengths, page tables and KV memory. What it makes of them has to be what the host would compute (hostPlan.ts).
+ * The KV of a token is a hash of everything that its group sees before it, as read through the page table, and the next token
+ * is a hash of what all groups see. So a wrong page, a stale page, a page that a window gave up too early, a lost update or a
+ * wrong id anywhere changes the output. Memory that nobody has written holds poison.
  */
+import { type CacheGroupOptions, oneGroup } from "../../lib/schedule/cacheGroup.js";
 import type { Request, RequestParams } from "../../lib/schedule/request.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
@@ -32,22 +34,54 @@ function seedOf({ adapterId = "" }: RequestParams): number {
   return [...adapterId].reduce((hash, char) => mix(hash, char.codePointAt(0)!), 7);
 }
 
-const kvOf = (previous: number, token: number, position: number) => mix(mix(previous, token), position);
 const nextToken = (logit: number) => (logit >>> 0) % vocabulary;
+const firstSeen = ({ window }: CacheGroupOptions, position: number) =>
+  window === 0 ? 0 : Math.max(0, position - window + 1);
+
+/** Reads and writes the KV of one sequence, by group and position. */
+interface Memory {
+  read(group: number, position: number): number;
+  write(group: number, position: number, value: number): void;
+}
+
+/** Runs the token at a position. @returns its logit */
+function runToken(
+  groups: readonly CacheGroupOptions[],
+  { seed, token, position }: { seed: number; token: number; position: number },
+  memory: Memory,
+): number {
+  let before = seed;
+  for (const [g, group] of groups.entries())
+    for (let p = firstSeen(group, position); p < position; p++) before = mix(before, memory.read(g, p));
+  let logit = 1;
+  for (const [g, group] of groups.entries()) {
+    memory.write(g, position, mix(mix(mix(before, token), position), g));
+    for (let p = firstSeen(group, position); p <= position; p++) logit = mix(logit, memory.read(g, p));
+  }
+  return logit;
+}
 
 /** What the device must produce for a request, computed without pages, rows, steps or batches. */
 export class Alone {
-  readonly #kv: number[] = [];
+  readonly #kv: number[][];
   readonly #logits: number[] = [];
   readonly #seed: number;
+  readonly #groups: readonly CacheGroupOptions[];
 
-  constructor(params: RequestParams) {
+  constructor(params: RequestParams, groups: readonly CacheGroupOptions[]) {
     this.#seed = seedOf(params);
+    this.#groups = groups;
+    this.#kv = groups.map(() => []);
   }
 
   push(token: number): void {
-    this.#kv.push(kvOf(this.#kv.at(-1) ?? this.#seed, token, this.#kv.length));
-    this.#logits.push(this.#kv.reduce(mix, 1));
+    const kv = this.#kv;
+    const call = { seed: this.#seed, token, position: this.#logits.length };
+    const logit = runToken(this.#groups, call, {
+      read: (group, position) => kv[group]![position]!,
+      write: (group, position, value) => void (kv[group]![position] = value),
+    });
+    this.#logits.push(logit);
   }
 
   logit(position: number): number {
@@ -56,8 +90,12 @@ export class Alone {
 }
 
 /** Tokens that the request generates when it runs alone, and why it ends. */
-export function generateAlone(prompt: readonly number[], params: RequestParams, maxModelLen: number) {
-  const alone = new Alone(params);
+export function generateAlone(
+  prompt: readonly number[],
+  params: RequestParams,
+  { maxModelLen, groups = oneGroup }: Pick<SchedulerOptions, "maxModelLen" | "groups">,
+) {
+  const alone = new Alone(params, groups);
   for (const token of prompt) alone.push(token);
   const tokens = [...prompt];
   const limit = Math.min(prompt.length + params.maxTokens, maxModelLen);
@@ -96,7 +134,11 @@ export class FakeDevice {
   readonly #batchSizes: readonly number[];
   readonly #random: Random;
   readonly #tokenPool: Int32Array[];
-  readonly #pageTable: Int32Array[];
+  /** [G][R][W] */
+  readonly #pageTables: Int32Array[][];
+  readonly #groups: readonly CacheGroupOptions[];
+  /** Tokens that there is room for in a block. */
+  readonly #blockTokens: number;
   #lengths: readonly number[];
   readonly #kv: Int32Array;
 
@@ -106,16 +148,20 @@ export class FakeDevice {
     random: Random,
     readonly onStep?: (ran: RanStep) => void,
   ) {
-    const { maxSequences, maxModelLen, pageSize, numPages } = options;
+    const { maxSequences, maxModelLen, pageSize, numBlocks, groups = oneGroup } = options;
     this.#options = options;
+    this.#groups = groups;
     this.#random = random;
     this.#batchSizes = paddedBatchSizes(maxSequences);
     const rows = Array.from({ length: maxSequences + 1 }, (_, row) => row);
     const fill = (row: number) => (row === maxSequences ? 0 : poison);
+    const mostPages = Math.max(...groups.map(({ pagesPerBlock }) => pagesPerBlock));
+    const width = Math.ceil(maxModelLen / pageSize) + mostPages - 1;
     this.#tokenPool = rows.map((row) => new Int32Array(maxModelLen).fill(fill(row)));
-    this.#pageTable = rows.map((row) => new Int32Array(Math.ceil(maxModelLen / pageSize)).fill(fill(row)));
+    this.#pageTables = groups.map(() => rows.map((row) => new Int32Array(width).fill(fill(row))));
     this.#lengths = rows.map(() => 0);
-    this.#kv = Int32Array.from({ length: numPages * pageSize }, () => random.below(0x7fffffff));
+    this.#blockTokens = mostPages * pageSize;
+    this.#kv = Int32Array.from({ length: numBlocks * this.#blockTokens }, () => random.below(0x7fffffff));
   }
 
   run(step: ScheduledStep): StepResult {
@@ -152,21 +198,22 @@ export class FakeDevice {
     const seen = new Set<string>();
     for (const i of this.#random.shuffle([...rows.keys()])) {
       if (rows[i]! < 0) continue;
-      const key = `${rows[i]},${cols[i]}`;
+      const [group, row] = [Math.floor(rows[i]! / this.#lengths.length), rows[i]! % this.#lengths.length];
+      const key = `${group},${row},${cols[i]}`;
       if (seen.has(key)) throw new Error(`page table entry ${key} is updated twice in a step`);
       seen.add(key);
-      this.#pageTable[rows[i]!]![cols[i]!] = pages[i]!;
+      this.#pageTables[group]![row]![cols[i]!] = pages[i]!;
     }
   }
 
   /** From the tables, as the device makes them; they have to be what the host knows. */
   #makeInputs(step: ScheduledStep, layout: PlanLayout, field: (name: PlanField) => Int32Array) {
-    const expected = hostPlan(step, layout, this.#options.pageSize);
+    const expected = hostPlan(step, layout, this.#options.pageSize, this.#groups);
     const { lengths, ...inputs } = stepInputs({
       ...{ rows: field("rows"), starts: field("starts"), cuSeqlensQ: field("cuSeqlensQ") },
       logitIndices: field("logitIndices").subarray(0, layout.numSamples),
-      ...{ lengths: this.#lengths, tokenPool: this.#tokenPool, pageTables: [this.#pageTable] },
-      pageSizes: [this.#options.pageSize],
+      ...{ lengths: this.#lengths, tokenPool: this.#tokenPool, pageTables: this.#pageTables },
+      pageSizes: this.#groups.map(() => this.#options.pageSize),
     });
     this.#lengths = lengths;
     for (const name of ["positions", "slots", "contextLens", "samplePositions"] as const) {
@@ -193,28 +240,40 @@ export class FakeDevice {
       for (let t = cuSeqlensQ[b]!; t < cuSeqlensQ[b + 1]!; t++) {
         const [position, token] = [positions[t]!, tokens[t]!];
         if (token === poison) throw new Error(`token ${t} at position ${position} is not in the token pool`);
-        const previous = position === 0 ? seed : this.#readKv(row, position - 1);
-        this.#writeKv(slots[t]!, kvOf(previous, token, position), written);
-        logits[t] = 1;
-        for (let p = 0; p <= position; p++) logits[t] = mix(logits[t]!, this.#readKv(row, p));
+        const own = (group: number) => slots[group * tokens.length + t]!;
+        logits[t] = runToken(
+          this.#groups,
+          { seed, token, position },
+          {
+            read: (group, at) => this.#readKv(group, row, at),
+            write: (group, _, value) => this.#writeKv(group, own(group), value, written),
+          },
+        );
       }
     }
     return logits;
   }
 
-  #readKv(row: number, position: number): number {
+  #readKv(group: number, row: number, position: number): number {
     const { pageSize } = this.#options;
-    const page = this.#pageTable[row]![Math.floor(position / pageSize)]!;
+    const page = this.#pageTables[group]![row]![Math.floor(position / pageSize)]!;
     if (page === poison) throw new Error(`row ${row}: no page for position ${position}`);
-    return this.#kv[page * pageSize + (position % pageSize)]!;
+    return this.#kv[this.#placeOf(group, page * pageSize + (position % pageSize))]!;
   }
 
-  #writeKv(slot: number, value: number, written: Set<number>): void {
+  #writeKv(group: number, slot: number, value: number, written: Set<number>): void {
     if (slot === -1) return;
-    if (slot < this.#options.pageSize || slot >= this.#kv.length)
+    const place = this.#placeOf(group, slot);
+    if (place < this.#blockTokens || place >= this.#kv.length)
       throw new Error(`slot ${slot} is out of range`);
-    if (written.has(slot)) throw new Error(`slot ${slot} is written twice in a step`);
-    written.add(slot);
-    this.#kv[slot] = value;
+    if (written.has(place)) throw new Error(`slot ${slot} is written twice in a step`);
+    written.add(place);
+    this.#kv[place] = value;
+  }
+
+  /** Of a slot in the pool, whose blocks belong to one group now and to another later. */
+  #placeOf(group: number, slot: number): number {
+    const tokens = this.#groups[group]!.pagesPerBlock * this.#options.pageSize;
+    return Math.floor(slot / tokens) * this.#blockTokens + (slot % tokens);
   }
 }

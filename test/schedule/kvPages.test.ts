@@ -3,13 +3,17 @@
 import { describe, expect, test } from "vitest";
 import { KvPages } from "../../lib/schedule/kvPages.js";
 import { Request, type RequestParams } from "../../lib/schedule/request.js";
-import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
+import { resolveSchedulerOptions, type SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
 
 const range = (length: number, from = 0) => Array.from({ length }, (_, i) => from + i);
 
-function makeKv(numPages: number, options: Partial<SchedulerOptions> = {}): KvPages {
-  return new KvPages({ pageSize: 4, numPages, admission: "optimistic", prefixCache: true, ...options });
+function makeKv(numBlocks: number, options: Partial<SchedulerOptions> = {}): KvPages {
+  const defaults = { pageSize: 4, admission: "optimistic", prefixCache: true } as const;
+  const sizes = { maxSequences: 4, maxStepTokens: 64, maxModelLen: 256, numBlocks };
+  return new KvPages(resolveSchedulerOptions({ ...defaults, ...sizes, ...options }));
 }
+
+const blocksOf = (request: Request, group = 0) => request.held[group]?.blocks ?? [];
 
 function makeRequest(tokens: number[], maxTokens = 8, params: Partial<RequestParams> = {}): Request {
   const request = new Request("r", tokens, { maxTokens, ...params });
@@ -22,10 +26,10 @@ function prefill(kv: KvPages, request: Request): void {
   kv.seal(request);
 }
 
-test("lifetimePages leaves out the last token, which is sampled but never run", () => {
+test("lifetimeBlocks leaves out the last token, which is sampled but never run", () => {
   const kv = makeKv(10);
-  expect(kv.lifetimePages(makeRequest(range(4), 1))).toBe(1);
-  expect(kv.lifetimePages(makeRequest(range(4), 2))).toBe(2);
+  expect(kv.lifetimeBlocks(makeRequest(range(4), 1))).toBe(1);
+  expect(kv.lifetimeBlocks(makeRequest(range(4), 2))).toBe(2);
   expect(kv.capacity).toBe(9);
 });
 
@@ -34,14 +38,14 @@ test("a request gets pages for all known tokens at once, and the cached prefix w
   const first = makeRequest(range(10));
   expect(kv.admit(first, 0)).toBe(true);
   expect(first).toMatchObject({ cachedLen: 0, deviceLen: 10, hitLen: 0 });
-  expect(first.pages).toHaveLength(3);
+  expect(blocksOf(first)).toHaveLength(3);
   prefill(kv, first);
 
   const second = makeRequest(range(10));
   expect(kv.admit(second, 1)).toBe(true);
-  expect(second).toMatchObject({ cachedLen: 8, deviceLen: 10, hitLen: 8, sealedPages: 2 });
-  expect(second.pages.slice(0, 2)).toEqual(first.pages.slice(0, 2));
-  expect(second.pages[2]).not.toBe(first.pages[2]);
+  expect(second).toMatchObject({ cachedLen: 8, deviceLen: 10, hitLen: 8, held: [{ sealed: 2 }] });
+  expect(blocksOf(second).slice(0, 2)).toEqual(blocksOf(first).slice(0, 2));
+  expect(blocksOf(second)[2]).not.toBe(blocksOf(first)[2]);
   expect(kv.stats).toMatchObject({ usedPages: 4, prefix: { queries: 20, hits: 8 } });
   kv.checkIntegrity([first, second]);
 });
@@ -52,7 +56,7 @@ test("a refused request changes nothing", () => {
   kv.admit(first, 0);
   const second = makeRequest(range(8, 50));
   expect(kv.admit(second, 1)).toBe(false);
-  expect(second).toMatchObject({ pages: [], cachedLen: 0, deviceLen: 0 });
+  expect(second).toMatchObject({ held: [], cachedLen: 0, deviceLen: 0 });
   expect(kv.stats.prefix.queries).toBe(8);
   kv.checkIntegrity([first]);
 });
@@ -86,8 +90,9 @@ describe('"reserve"', () => {
     expect(kv.admit(first, 0)).toBe(true);
     expect(kv.stats.usedPages).toBe(1);
     expect(kv.admit(second, 1)).toBe(false);
-    kv.grow(first);
-    kv.grow(first);
+    Object.assign(first, { cachedLen: 4 });
+    expect(kv.extend(first, 8)).toBe(true);
+    expect(blocksOf(first)).toHaveLength(3);
     kv.checkIntegrity([first]);
     expect(kv.admit(second, 1)).toBe(false);
     kv.release(first);
@@ -127,14 +132,15 @@ test("seal registers a page only when its ids are known and its KV is enqueued",
   expect(found()).toBe(8);
 });
 
-test("needsPage is true exactly at the border of a page", () => {
+test("extend takes a block exactly where the next tokens need one", () => {
   const kv = makeKv(20);
   const request = makeRequest(range(3));
   kv.admit(request, 0);
-  const needs = [3, 4].map((cachedLen) => kv.needsPage(Object.assign(request, { cachedLen })));
-  expect(needs).toEqual([false, true]);
-  kv.grow(request);
-  expect(kv.needsPage(request)).toBe(false);
+  const sizes = [3, 4, 5, 7, 8].map((cachedLen) => {
+    expect(kv.extend(Object.assign(request, { cachedLen }), 1)).toBe(true);
+    return blocksOf(request).length;
+  });
+  expect(sizes).toEqual([1, 2, 2, 2, 3]);
 });
 
 test("the cost of a preemption leaves out pages that others hold, and is 0 when nothing is left to run", () => {
@@ -155,8 +161,8 @@ test("release replaces the page list, so that a planned step keeps its own", () 
   const kv = makeKv(20);
   const request = makeRequest(range(8));
   kv.admit(request, 0);
-  const planned = request.pages;
+  const planned = blocksOf(request);
   kv.release(request);
   expect(planned).toHaveLength(2);
-  expect(request.pages).toEqual([]);
+  expect(request.held).toEqual([]);
 });

@@ -1,24 +1,38 @@
 /** Schedules by chance: options, requests with prefixes in common, aborts, late stops, several steps in flight. */
+import { CacheGroup, type CacheGroupOptions, peakBlocks } from "../../lib/schedule/cacheGroup.js";
 import type { RequestParams } from "../../lib/schedule/request.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
 import { type RanStep, vocabulary } from "./fakeDevice.js";
 import { Random } from "./random.js";
 import { Simulation } from "./simulation.js";
 
+/** One group as a rule, else up to three, of windows and blocks of any size. */
+function randomGroups(random: Random, pageSize: number): CacheGroupOptions[] {
+  const count = random.pick([1, 1, 2, 3]);
+  const most = count === 1 ? 1 : random.between(1, 3);
+  return Array.from({ length: count }, () => ({
+    window: random.chance(0.5) ? 0 : random.pick([1, 2, pageSize, pageSize + 1, random.between(3, 20)]),
+    pagesPerBlock: random.between(1, most),
+  }));
+}
+
 function randomOptions(random: Random): SchedulerOptions {
   const pageSize = random.pick([1, 2, 3, 4, 8]);
   const maxModelLen = random.between(24, 64);
-  const lifetime = Math.ceil((maxModelLen - 1) / pageSize);
   const maxSequences = random.between(1, 9);
+  const maxStepTokens = maxSequences + random.pick([0, 1, 5, 20, 100]);
+  const chunkTokens = random.chance(0.5) ? random.between(1, 12) : maxStepTokens;
+  const groups = randomGroups(random, pageSize);
+  const mostInStep = Math.min(chunkTokens, maxStepTokens);
+  const lifetime = peakBlocks(
+    groups.map((group, i) => new CacheGroup(i, group, pageSize, mostInStep)),
+    maxModelLen - 1,
+  );
   return {
-    maxSequences,
-    maxModelLen,
-    pageSize,
-    maxStepTokens: maxSequences + random.pick([0, 1, 5, 20, 100]),
-    numPages: 1 + lifetime + random.pick([0, 1, Math.ceil(lifetime / 2), lifetime * 2, lifetime * 8]),
+    ...{ maxSequences, maxModelLen, pageSize, maxStepTokens, chunkTokens, groups },
+    numBlocks: 1 + lifetime + random.pick([0, 1, Math.ceil(lifetime / 2), lifetime * 2, lifetime * 8]),
     admission: random.pick(["optimistic", "optimistic", "reserve"] as const),
     prefixCache: random.chance(0.8),
-    ...(random.chance(0.5) ? { chunkTokens: random.between(1, 12) } : {}),
   };
 }
 

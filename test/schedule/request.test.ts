@@ -1,6 +1,7 @@
 // Contract: a request is "run tokens [cachedLen, deviceLen)": it never runs zero tokens, never plans beyond its limit, and
 // refuses prompts and limits that are no token ids or counts.
 import { describe, expect, test } from "vitest";
+import { CacheGroup } from "../../lib/schedule/cacheGroup.js";
 import { Request } from "../../lib/schedule/request.js";
 
 function running(promptLength: number, maxLength: number): Request {
@@ -80,11 +81,26 @@ describe("constructor", () => {
   });
 });
 
-test("findProblems names lengths that disagree", () => {
+test("findProblems names lengths that disagree, and blocks that are missing or too many", () => {
+  const [all, window] = [0, 4].map((size, i) => new CacheGroup(i, { window: size, pagesPerBlock: 2 }, 2, 3));
+  const hold = (first: number, count: number) => {
+    return { first, blocks: Array.from({ length: count }, (_, i) => i), sealed: 0, listed: 0 };
+  };
   const request = running(10, 20);
-  expect(request.findProblems(16)).toEqual([]);
-  request.inFlight = 1;
-  expect(request.findProblems(16)).toEqual(["request r: deviceLen 10 != 10 known + 1 in flight"]);
-  Object.assign(request, { inFlight: 0, cachedLen: 9 });
-  expect(request.findProblems(16)).toEqual(["request r: cachedLen 9 in 0 pages"]);
+  const find = (change: object) => Object.assign(request, change).findProblems([all!, window!]);
+  expect(find({ held: [hold(0, 3), hold(0, 3)] })).toEqual([]);
+  expect(find({ inFlight: 1 })).toEqual(["request r: deviceLen 10 != 10 known + 1 in flight"]);
+  expect(find({ inFlight: 0, cachedLen: 9 })).toEqual([]);
+  expect(find({ held: [hold(0, 3), hold(1, 2)] })).toEqual([]); // token 9 sees those from 6 on
+  expect(find({ held: [hold(0, 2), hold(1, 1)] })).toEqual([
+    "request r: group 0 holds tokens [0, 8) of 9",
+    "request r: group 1 holds tokens [4, 8) of 9",
+  ]);
+  expect(find({ held: [hold(1, 2), hold(2, 2)] })).toEqual([
+    "request r: group 0 holds tokens [4, 12) of 9",
+    "request r: group 1 holds tokens [8, 16) of 9",
+  ]);
+  expect(find({ held: [hold(0, 3), hold(0, 4)] })).toEqual([
+    "request r: group 1 holds tokens [0, 16) for a window of 4",
+  ]);
 });

@@ -11,7 +11,7 @@ const defaults: SchedulerOptions = {
   maxStepTokens: 16,
   maxModelLen: 64,
   pageSize: 4,
-  numPages: 41,
+  numBlocks: 41,
   admission: "optimistic",
   prefixCache: false,
 };
@@ -50,7 +50,7 @@ describe("what a step runs", () => {
   });
 
   test("of long prompts that the prefix cache has, a step admits only so many, in order", () => {
-    const size = { maxSequences: 64, maxStepTokens: 4096, maxModelLen: 9000, pageSize: 16, numPages: 2000 };
+    const size = { maxSequences: 64, maxStepTokens: 4096, maxModelLen: 9000, pageSize: 16, numBlocks: 2000 };
     const scheduler = makeScheduler({ ...size, prefixCache: true });
     add(scheduler, "first", 8000, { maxTokens: 1 });
     for (let step = scheduler.schedule(); step; step = scheduler.schedule()) commit(scheduler, step);
@@ -151,7 +151,7 @@ describe("add rejects", () => {
 
   for (const admission of ["optimistic", "reserve"] as const) {
     test(`what needs more pages than exist (${admission})`, () => {
-      const scheduler = makeScheduler({ numPages: 4, admission });
+      const scheduler = makeScheduler({ numBlocks: 4, admission });
       expect(() => add(scheduler, "a", 5, { maxTokens: 9 })).toThrow(
         expect.objectContaining({ code: "ERR_CAPACITY" }),
       );
@@ -217,8 +217,8 @@ describe("options", () => {
     [{ maxStepTokens: 3 }, "maxStepTokens: expected an integer in \\[4,"],
     [{ maxModelLen: 1 }, "maxModelLen"],
     [{ pageSize: 1.5 }, "pageSize"],
-    [{ numPages: 1 }, "numPages"],
-    [{ numPages: 2 ** 29, pageSize: 16 }, "numPages"],
+    [{ numBlocks: 1 }, "numBlocks"],
+    [{ numBlocks: 2 ** 29, pageSize: 16 }, "numBlocks"],
     [{ chunkTokens: 0 }, "chunkTokens"],
     [{ maxSequences: "4" }, "maxSequences: expected a number, got string"],
     [{ admission: "greedy" }, "admission"],

@@ -11,7 +11,7 @@ const defaults: SchedulerOptions = {
   maxStepTokens: 32,
   maxModelLen: 64,
   pageSize: 4,
-  numPages: 41,
+  numBlocks: 41,
   admission: "optimistic",
   prefixCache: true,
 };
@@ -24,7 +24,7 @@ describe("preemption x prefix cache", () => {
   // Three requests of at most 11 pages each in 16 pages.
   for (const depth of [1, 2, 3]) {
     test(`preempted requests find their own pages again and give the same tokens, ${depth} in flight`, () => {
-      const simulation = simulate({ numPages: 17 });
+      const simulation = simulate({ numBlocks: 17 });
       for (const id of ["a", "b", "c"]) simulation.submit(id, range(12, id.charCodeAt(0) % 7), plain);
       simulation.drain(depth);
       simulation.verify();
@@ -35,7 +35,7 @@ describe("preemption x prefix cache", () => {
   }
 
   test("a preempted request waits until the ids it has in flight are known", () => {
-    const simulation = simulate({ numPages: 17 });
+    const simulation = simulate({ numBlocks: 17 });
     const requests = ["a", "b", "c"].map((id) => simulation.submit(id, range(12), plain));
     while (simulation.scheduler.stats.preemptions === 0) {
       simulation.schedule();
@@ -53,7 +53,7 @@ describe("preemption x prefix cache", () => {
   });
 
   test("the victim is the one that loses least, not the last or the first", () => {
-    const simulation = simulate({ numPages: 17, maxStepTokens: 64, prefixCache: false });
+    const simulation = simulate({ numBlocks: 17, maxStepTokens: 64, prefixCache: false });
     const big = simulation.submit("big", range(15), plain);
     const small = simulation.submit("small", range(3, 20), plain);
     const middle = simulation.submit("middle", range(12, 40), plain);
@@ -67,7 +67,7 @@ describe("preemption x prefix cache", () => {
   });
 
   test("of equals the victim is the one that was admitted last", () => {
-    const simulation = simulate({ numPages: 17, maxStepTokens: 64, prefixCache: false });
+    const simulation = simulate({ numBlocks: 17, maxStepTokens: 64, prefixCache: false });
     const requests = range(3).map((i) => simulation.submit(`r${i}`, range(12, 20 * i), plain));
     while (simulation.scheduler.stats.preemptions === 0) {
       simulation.schedule();
@@ -79,7 +79,7 @@ describe("preemption x prefix cache", () => {
   });
 
   test("a request never loses its pages to another of the same step", () => {
-    const simulation = simulate({ numPages: 17, prefixCache: false });
+    const simulation = simulate({ numBlocks: 17, prefixCache: false });
     for (const id of ["a", "b", "c", "d"]) simulation.submit(id, range(9), plain);
     while (simulation.scheduler.stats.running + simulation.scheduler.stats.waiting > 0) {
       const step = simulation.schedule();
@@ -91,7 +91,7 @@ describe("preemption x prefix cache", () => {
   });
 
   test("prompt logits come once, even if the prefill is interrupted and repeated", () => {
-    const simulation = simulate({ numPages: 17, chunkTokens: 3 });
+    const simulation = simulate({ numBlocks: 17, chunkTokens: 3 });
     for (const id of ["a", "b", "c"]) simulation.submit(id, range(14), { ...plain, promptLogits: true });
     simulation.drain(2);
     simulation.verify();
@@ -179,7 +179,7 @@ describe("a request ends exactly once, whatever its state", () => {
 
 describe("starvation", () => {
   test("a large request is not passed over by small ones that keep coming", () => {
-    const simulation = simulate({ numPages: 17, prefixCache: false });
+    const simulation = simulate({ numBlocks: 17, prefixCache: false });
     for (let i = 0; i < 3; i++) simulation.submit(`early${i}`, range(8), plain);
     simulation.schedule();
     const large = simulation.submit("large", range(60), { maxTokens: 4 });
@@ -210,7 +210,7 @@ describe("starvation", () => {
   });
 
   test("what can never fit is refused and does not block those behind it", () => {
-    const simulation = simulate({ numPages: 5 });
+    const simulation = simulate({ numBlocks: 5 });
     expect(() => simulation.submit("huge", range(20), plain)).toThrow(/KV pages/);
     simulation.submit("small", range(5), { maxTokens: 5 });
     simulation.drain(1);
@@ -219,7 +219,7 @@ describe("starvation", () => {
 
   test("two requests that each need nearly the whole pool finish one after the other", () => {
     for (const admission of ["optimistic", "reserve"] as const) {
-      const simulation = simulate({ numPages: 17, admission, prefixCache: false });
+      const simulation = simulate({ numBlocks: 17, admission, prefixCache: false });
       for (const id of ["a", "b", "c"]) simulation.submit(id, range(20), { maxTokens: 44 });
       simulation.drain(2);
       simulation.verify();

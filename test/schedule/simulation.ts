@@ -114,7 +114,7 @@ export class Simulation {
     for (const tracked of this.#tracked.values()) this.#verifyRequest(tracked);
     const { running, waiting, usedPages, freePages, cachedPages, stepsInFlight } = this.scheduler.stats;
     const left = running + waiting + usedPages + stepsInFlight;
-    if (left !== 0 || freePages + cachedPages !== this.#options.numPages - 1) {
+    if (left !== 0 || freePages + cachedPages !== this.#options.numBlocks - 1) {
       throw new Error(`not clean: ${JSON.stringify(this.scheduler.stats)}`);
     }
   }
@@ -124,7 +124,7 @@ export class Simulation {
     if (ends !== 1 || finishReason === null)
       throw new Error(`request ${id} ended ${ends} times (${finishReason})`);
     const prompt = [...request.tokens].slice(0, promptLength);
-    const { tokens, alone, reason } = generateAlone(prompt, params, this.#options.maxModelLen);
+    const { tokens, alone, reason } = generateAlone(prompt, params, this.#options);
     const expected = tokens.slice(promptLength);
     const complete = output.length === expected.length && reason === finishReason;
     const cut = finishReason !== "length" && output.length <= expected.length;

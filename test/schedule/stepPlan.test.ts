@@ -22,7 +22,7 @@ function makeScheduler(): Scheduler {
     maxStepTokens: 16,
     maxModelLen: 64,
     pageSize: 4,
-    numPages: 40,
+    numBlocks: 40,
     admission: "optimistic",
     prefixCache: true,
   });
@@ -73,7 +73,7 @@ test("a decode step is padded with the dummy row, which updates and samples noth
   scheduler.commit(scheduler.schedule()!, [50, 51, 52]);
   const step = scheduler.schedule()!;
   const layout = chooseLayout(step, [1, 2, 4]);
-  expect(layout).toEqual(decodeLayout(4));
+  expect(layout).toEqual(decodeLayout(4, 1));
   expect(fill(step, layout)).toEqual({
     rows: [0, 1, 2, 4],
     starts: [-1, -1, -1, -1],
@@ -114,8 +114,8 @@ describe("layouts", () => {
     for (const layout of [
       mixedLayout(7, 3, 5, 2, 1),
       mixedLayout(1, 1, 0, 0, 0),
-      decodeLayout(1),
-      decodeLayout(24),
+      decodeLayout(1, 1),
+      decodeLayout(24, 1),
     ]) {
       let end = 0;
       for (const name of Object.keys(layout.offsets) as PlanField[]) {
@@ -134,7 +134,7 @@ describe("layouts", () => {
     const step = scheduler.schedule()!;
     expect(step.kind).toBe("decode");
     expect(chooseLayout(step, [1, 2])).toEqual(mixedLayout(3, 3, 3, 3, 3));
-    expect(chooseLayout(step, [1, 2, 3])).toEqual(decodeLayout(3));
+    expect(chooseLayout(step, [1, 2, 3])).toEqual(decodeLayout(3, 1));
   });
 
   const sizes: [number, number[]][] = [
@@ -159,7 +159,7 @@ describe("fillPlan refuses", () => {
   const cases: [string, PlanLayout, number, RegExp][] = [
     [
       "a mixed step in a decode layout",
-      decodeLayout(4),
+      decodeLayout(4, 1),
       999,
       /a mixed step of \[T=3.* does not fit the decode/,
     ],

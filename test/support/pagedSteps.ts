@@ -4,7 +4,8 @@
  */
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
-import { allocateState, type ModelState, type StateSpec } from "../../lib/nn/state.js";
+import type { Device } from "../../lib/device/device.js";
+import { allocateState, type ModelState, stateLayout, type StateSpec } from "../../lib/nn/state.js";
 import type { StepInputs } from "../../lib/nn/step.js";
 
 const pageSize = 16;
@@ -60,18 +61,24 @@ export function stepInputs(stream: Stream, chunks: readonly Chunk[], pages: Page
   return {
     tokens: i32(chunks.flatMap(({ tokens }) => tokens)),
     positions: i32(places.map(({ position }) => position)),
-    slots: i32(places.map(({ slot }) => slot)),
     rows: i32(chunks.map(({ row }) => pages.tableRow(row))),
     cuSeqlensQ: i32([0, ...ends]),
     contextLens: i32(chunks.map(({ start, tokens }) => start + tokens.length)),
-    pageTable: i32(pages.entries, pages.shape),
+    groups: [{ slots: i32(places.map(({ slot }) => slot)), pageTable: i32(pages.entries, pages.shape) }],
   };
+}
+
+/** So many pages, which stay: all layers in one group. */
+export function allocatePages(device: Device, specs: readonly StateSpec[], numPages: number): ModelState {
+  const kept = specs.map((spec): StateSpec => ({ ...spec, lifetime: "all" }));
+  const layout = stateLayout(kept, { pageSize, longest: pageSize * numPages });
+  return allocateState(device, kept, { layout, numBlocks: numPages });
 }
 
 /** Room for what the layers keep of these sequences. */
 export function poisonedState(stream: Stream, layers: readonly StateSpec[], pages: PageTable): ModelState {
-  const state = allocateState(stream.device, layers, { numPages: pages.count, pageSize });
-  const isF32 = layers.some((layer) => Object.values(layer).some(({ dtype }) => dtype === "f32"));
+  const state = allocatePages(stream.device, layers, pages.count);
+  const isF32 = layers.some((layer) => Object.values(layer.tensors).some(({ dtype }) => dtype === "f32"));
   const poison = Uint32Array.of(isF32 ? 0x7fc00000 : 0x7fc07fc0); // NaN in f32; in bf16 and f16
   const bytes = new Uint8Array(poison.buffer);
   state.pool.write(
