@@ -111,6 +111,11 @@ export class ModelRunner {
     this.#logprobs = new LogprobReader(model, stream);
   }
 
+  /** What the steps keep, by layer; the runner owns it. */
+  get state(): ModelState {
+    return this.#state;
+  }
+
   /** A number that changes while the device goes on with what was submitted. */
   get progress(): number {
     return this.#stream.progress;

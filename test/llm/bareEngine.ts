@@ -20,7 +20,19 @@ import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Stream } from "../../lib/device/stream.js";
+import type { Tensor } from "../../lib/device/tensor.js";
+import type { StateSpec } from "../../lib/nn/state.js";
+import { CacheGroup, longestSequence } from "../../lib/schedule/cacheGroup.js";
 import { openTestDevice } from "../support/devices.js";
+
+export interface BareOptions extends LLMOptions {
+  /** Blocks of the KV pool, the dummy block not counted. */
+  readonly pages: number;
+  /** Windows keep what lies behind them. */
+  readonly keepsAll?: boolean;
+  /** Called when a step is queued; `pool` is [blocks, bytes]. */
+  readonly afterStep?: (scheduler: Scheduler, pool: Tensor, stream: Stream) => void;
+}
 
 export class BareEngine {
   readonly device: Device;
@@ -38,18 +50,30 @@ export class BareEngine {
     this.#intake = new Intake(engine, null, context);
   }
 
-  /** @param pages of the KV pool, the dummy page not counted */
-  static async open(folder: string, { pages, ...options }: LLMOptions & { readonly pages: number }) {
+  static async open(folder: string, { pages, keepsAll = false, afterStep, ...options }: BareOptions) {
     const resolved = resolveOptions(options);
     const { dtype, contextLength } = resolved;
     const device = openTestDevice(resolved.threads === undefined ? {} : { threads: resolved.threads });
     const stream = device.createStream();
-    const model = await loadModel(folder, { stream, dtype, contextLength });
+    const loaded = await loadModel(folder, { stream, dtype, contextLength });
+    const kept = loaded.state.map((spec): StateSpec => ({ ...spec, lifetime: "all" }));
+    const model = keepsAll ? { ...loaded, state: kept } : loaded;
     const planned = planCapacity(resolved, model, device);
-    const maxModelLen = Math.min(planned.maxModelLen, pages * planned.pageSize);
-    const capacity = { ...planned, numBlocks: pages + 1, maxModelLen };
+    const numBlocks = pages + 1;
+    const groups = planned.groups!.map(
+      (group, i) => new CacheGroup(i, group, planned.pageSize, planned.maxStepTokens),
+    );
+    const maxModelLen = longestSequence(groups, pages, planned.maxModelLen);
+    const capacity = { ...planned, numBlocks, maxModelLen };
     const runner = new ModelRunner(model, stream, capacity);
-    const engine = new Engine(new Scheduler(capacity), runner, {
+    const scheduler = new Scheduler(capacity);
+    const submit = runner.submit.bind(runner);
+    runner.submit = (...step) => {
+      const result = submit(...step);
+      afterStep?.(scheduler, runner.state.pool, stream);
+      return result;
+    };
+    const engine = new Engine(scheduler, runner, {
       stepTimeoutMs: 60_000,
       checkIntegrity: true,
     });

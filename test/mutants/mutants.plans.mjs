@@ -1,5 +1,5 @@
 // Planted bugs in plans of attention that many calls share: lists that end too early, calls that write to the plan or leave a
-// counter behind, plans of other calls; see mutants.mjs.
+// counter behind, plans of other calls; and in what cache groups rely on, pages behind a window that are anybody's; see mutants.mjs.
 
 const folder = "native/cuda/attention";
 const tiles = `${folder}/instances/bf16_64.cu`;
@@ -87,5 +87,14 @@ export const planMutants = [
     edits: [["static_cast<int32_t>(lists.items[kind]);", "static_cast<int32_t>(lists.items[kind] / 2);"]],
     table: "test/ops/attentionPlan.test.ts",
     cases: "more sequences than the plan has threads",
+  },
+  {
+    name: "window-stale-page",
+    bug: "attention: pages behind a window are read, and their keys hidden afterwards",
+    file: `${folder}/key_ring.cuh`,
+    edits: [["  if (token < s.keys.first || ", "  if (token < 0 || "]],
+    table: "test/engine/windows.test.ts",
+    cases: "free blocks",
+    kernels: [tiles],
   },
 ];
