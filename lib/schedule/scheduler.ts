@@ -15,12 +15,7 @@ import { KvPages, type KvStats } from "./kvPages.js";
 import type { FinishReason, Request } from "./request.js";
 import { RequestQueue } from "./requestQueue.js";
 import { type ScheduledStep, StepBuilder } from "./scheduledStep.js";
-import {
-  maxAdmittedTokens,
-  type ResolvedSchedulerOptions,
-  resolveSchedulerOptions,
-  type SchedulerOptions,
-} from "./schedulerOptions.js";
+import { maxAdmittedTokens, resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
 import { chooseVictim } from "./victim.js";
 
 /** A sampled token that has reached its request. */
@@ -44,7 +39,7 @@ export interface SchedulerStats extends KvStats {
 }
 
 export class Scheduler {
-  readonly #options: ResolvedSchedulerOptions;
+  readonly #options: ReturnType<typeof resolveSchedulerOptions>;
   readonly #kv: KvPages;
   readonly #live = new Map<string, Request>();
   readonly #waiting = new RequestQueue();
