@@ -9,9 +9,8 @@ import { parseArgs } from "node:util";
 import { Device, type DeviceName } from "../lib/device/device.js";
 import { planCapacity, resolveOptions } from "../lib/llm/engineOptions.js";
 import { Request } from "../lib/schedule/request.js";
-import type { RequestNeeds } from "../lib/engine/needs.js";
+import { greedyNeeds, type RequestNeeds } from "../lib/engine/needs.js";
 import { ModelRunner } from "../lib/engine/runner.js";
-import { noBias } from "../lib/engine/sampling.js";
 import { Scheduler } from "../lib/schedule/scheduler.js";
 import { loadModel } from "../lib/llm/loadModel.js";
 import type { TraceRow } from "../lib/device/trace.js";
@@ -93,13 +92,7 @@ async function decodeStep(folder: string, sequences: number, temperature: number
 
 function needs(temperature: number): RequestNeeds {
   return {
-    sampling: {
-      ...{ temperature, topK: 0, topP: 1, minP: 0, seed: 1 },
-      ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
-      ...{ logitBias: noBias, suppressed: [], minTokens: 0 },
-    },
-    logprobs: undefined,
-    promptLogprobs: undefined,
-    promptLogits: false,
+    ...greedyNeeds,
+    sampling: { ...greedyNeeds.sampling, temperature, seed: 1 },
   };
 }

@@ -144,21 +144,28 @@ export function copyOptions<T extends object>(what: string, options: T): T {
   });
 }
 
+/** `Names` if it has every option of `T`, else what no list is: an option that is not listed does not compile. */
+type AllOptions<T, Names extends readonly string[]> =
+  Exclude<keyof T, Names[number]> extends never
+    ? Names
+    : { readonly missing: Exclude<keyof T, Names[number]> };
+
 /**
  * The known options as a plain object: each is read once, so that what was checked is what is used, whatever a getter or a
  * Proxy returns the next time.
  *
+ * @param known the names of all options of `T`: literals, so that the compiler sees a missing one
  * @throws ArgumentTypeError as checkNames, and when reading an option throws
  */
-export function readOptions<T extends object>(
+export function readOptions<T extends object, const Names extends readonly (keyof T & string)[]>(
   what: string,
   options: T,
-  known: readonly (keyof T & string)[],
+  known: Names & AllOptions<T, Names>,
 ): T {
   return readArguments(`${what}: options`, () => {
     checkNames(what, options, known);
     const read: Partial<T> = {};
-    for (const name of known) read[name] = options[name];
+    for (const name of known as Names) read[name] = options[name];
     return read as T;
   });
 }

@@ -2,39 +2,29 @@
  * Defaults that a checkpoint brings for generation: sampling parameters and token ids. Nothing of it is needed to run the
  * model, so a value without meaning counts as absent and is warned about with file and field.
  */
-import { isInRange, samplingRanges, type SamplingRange } from "../samplingRanges.js";
+import { isInRange, mapSampling, type SamplingName } from "../samplingParameters.js";
 import { warn } from "../warning.js";
 import type { ConfigReader } from "./configReader.js";
 import { show } from "./json.js";
 
 /** Sampling defaults of generation_config.json; undefined where the file says nothing. */
-export interface SamplingDefaults {
-  /** False: greedy decoding unless the user asks for a temperature. */
-  readonly doSample: boolean | undefined;
-  readonly temperature: number | undefined;
-  /** 0 is off. */
-  readonly topK: number | undefined;
-  readonly topP: number | undefined;
-  readonly minP: number | undefined;
-  readonly repetitionPenalty: number | undefined;
+export interface SamplingDefaults extends Readonly<Partial<Record<SamplingName, number | undefined>>> {
+  /** Not true: greedy decoding unless the user asks for a temperature. */
+  readonly doSample?: boolean | undefined;
 }
 
 export function readSampling(generation: ConfigReader): SamplingDefaults {
-  const number = (field: string, range: SamplingRange): number | undefined => {
-    const { min, max, integer } = range;
-    const expected = `${integer ? "an integer" : "a number"} from ${min} to ${max}`;
-    return readDefault(generation, field, expected, (value) => isInRange(value, range)) as number | undefined;
-  };
   const isBoolean = (value: unknown): boolean => typeof value === "boolean";
   const doSample = readDefault(generation, "do_sample", "true or false", isBoolean) as boolean | undefined;
-  return {
-    doSample,
-    temperature: number("temperature", samplingRanges.temperature),
-    topK: number("top_k", samplingRanges.topK),
-    topP: number("top_p", samplingRanges.topP),
-    minP: number("min_p", samplingRanges.minP),
-    repetitionPenalty: number("repetition_penalty", samplingRanges.repetitionPenalty),
-  };
+  const values = mapSampling((_, parameter) => {
+    const { field, min, max, integer } = parameter;
+    const expected = `${integer ? "an integer" : "a number"} from ${min} to ${max}`;
+    const accepts = (value: unknown): boolean => isInRange(value, parameter);
+    return field === undefined
+      ? undefined
+      : (readDefault(generation, field, expected, accepts) as number | undefined);
+  });
+  return { doSample, ...values };
 }
 
 /**

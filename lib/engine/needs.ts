@@ -1,7 +1,7 @@
 /** What the runner and those who read results for it are told of a step beside its plan. */
 import type { Tensor } from "../device/tensor.js";
 import type { PlanField } from "../schedule/stepPlan.js";
-import type { Sampling } from "./sampling.js";
+import { greedySampling, type Sampling } from "./sampling.js";
 
 /** What the engine knows of a request that the scheduler does not. */
 export interface RequestNeeds {
@@ -13,6 +13,14 @@ export interface RequestNeeds {
   /** Bring the logits of every prompt position to the host. */
   readonly promptLogits: boolean;
 }
+
+/** Of a request that says nothing. */
+export const greedyNeeds: RequestNeeds = {
+  sampling: greedySampling,
+  logprobs: undefined,
+  promptLogprobs: undefined,
+  promptLogits: false,
+};
 
 /** Finds one of the step's arrays on the device. */
 export type FieldOf = (name: PlanField) => Tensor;

@@ -17,7 +17,7 @@ import type { Model, ModelState } from "../models/model.js";
 import { allocateState, type StateLayout } from "../nn/state.js";
 import { argmax } from "../ops/argmax.js";
 import { embedding } from "../ops/embedding.js";
-import { sample } from "../ops/sample.js";
+import { sample, sampleColumns } from "../ops/sample.js";
 import { tableScatter } from "../ops/tableScatter.js";
 import { updatesPerToken } from "../schedule/cacheGroup.js";
 import type { Request } from "../schedule/request.js";
@@ -226,8 +226,8 @@ export class ModelRunner {
       const { bias } = batch;
       sample(stream, logits, {
         ...{ positions, out, status },
-        floats: stream.fromArray("f32", [size, 6], batch.floats),
-        ints: stream.fromArray("i32", [size, 5], batch.ints),
+        floats: stream.fromArray("f32", [size, sampleColumns.floats.length], batch.floats),
+        ints: stream.fromArray("i32", [size, sampleColumns.ints.length], batch.ints),
         ...(batch.hasPenalties && { tokenPool: this.#tables.tokenPool }),
         ...(bias && {
           biasIds: stream.fromArray("i32", [size, bias.width], bias.ids),

@@ -1,7 +1,15 @@
 /**
  * How tokens are drawn: the parameters of one request, and their packing into the arrays that the `sample` op reads.
- * Pure: the runner uploads the arrays. Column order is that of native/ops/sample/sample.h.
+ * Pure: the runner uploads the arrays.
  */
+import { sampleColumns } from "../ops/sample.js";
+import {
+  samplingNames,
+  type SamplingName,
+  samplingOff,
+  samplingParameters,
+  type SamplingValues,
+} from "../samplingParameters.js";
 import type { Request } from "../schedule/request.js";
 import type { ScheduledSequence } from "../schedule/scheduledStep.js";
 
@@ -14,15 +22,7 @@ export interface LogitBias {
 export const noBias: LogitBias = { ids: new Int32Array(0), values: new Float32Array(0) };
 
 /** Checked sampling parameters of a request; generateOptions.ts says what each means. */
-export interface Sampling {
-  /** 0 is greedy. */
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly repetitionPenalty: number;
-  readonly presencePenalty: number;
-  readonly frequencyPenalty: number;
+export interface Sampling extends SamplingValues {
   /** Whole number below 2^53. */
   readonly seed: number;
   readonly logitBias: LogitBias;
@@ -31,11 +31,16 @@ export interface Sampling {
   readonly minTokens: number;
 }
 
+export const greedySampling: Sampling = {
+  ...samplingOff,
+  ...{ seed: 0, logitBias: noBias, suppressed: [], minTokens: 0 },
+};
+
 /** One step's parameters as the op reads them; rows beyond the samples are greedy padding. */
 export interface SamplingBatch {
-  /** [S, 6]: temperature, topP, minP, repetition, presence, frequency penalty. */
+  /** [S, 6] */
   readonly floats: Float32Array;
-  /** [S, 5]: topK, seed low and high word, token pool row (-1: no penalties), prompt length. */
+  /** [S, 5] */
   readonly ints: Int32Array;
   /** Whether any row has penalties and the op needs the token pool. */
   readonly hasPenalties: boolean;
@@ -43,8 +48,26 @@ export interface SamplingBatch {
   readonly bias: { readonly ids: Int32Array; readonly values: Float32Array; readonly width: number } | null;
 }
 
-const floatColumns = 6;
-const intColumns = 5;
+type ArrayName = keyof typeof sampleColumns;
+type Column = (typeof sampleColumns)[ArrayName][number];
+/** What the op reads of a sequence beside its parameters. */
+type SequenceColumn = Exclude<Column, SamplingName>;
+
+const places = Object.fromEntries(
+  Object.entries(sampleColumns).flatMap(([array, names]) =>
+    names.map((name, column) => [name, { array, column }] as const),
+  ),
+) as Readonly<Record<Column, { readonly array: ArrayName; readonly column: number }>>;
+
+const penalties = samplingNames.filter((name) => "penalty" in samplingParameters[name]);
+/** Of a row that is no sequence. */
+const padding: Readonly<Record<SequenceColumn, number>> = {
+  seedLow: 0,
+  seedHigh: 0,
+  poolRow: -1,
+  promptLength: 0,
+};
+const sequenceColumns = Object.keys(padding) as readonly SequenceColumn[];
 
 /**
  * @param samples the sequences that sample, in order
@@ -63,30 +86,43 @@ export function packSampling(
     sampling.temperature === 0 && !hasPenalty(sampling) && numBiased[i] === 0;
   if (rows.every(isPlain)) return null;
 
-  const floats = new Float32Array(size * floatColumns);
-  const ints = new Int32Array(size * intColumns);
-  for (let i = 0; i < size; i++) {
-    floats.set([0, 1, 0, 1, 0, 0], i * floatColumns);
-    ints.set([0, 0, 0, -1, 0], i * intColumns);
-  }
-  for (const [i, s] of rows.entries()) {
+  const arrays = {
+    floats: new Float32Array(size * sampleColumns.floats.length),
+    ints: new Int32Array(size * sampleColumns.ints.length),
+  };
+  for (const [i, sampling] of rows.entries()) {
     const { request, row } = samples[i]!;
-    const penalties = [s.repetitionPenalty, s.presencePenalty, s.frequencyPenalty];
-    floats.set([s.temperature, s.topP, s.minP, ...penalties], i * floatColumns);
-    const poolRow = hasPenalty(s) ? row : -1;
-    const [low, high] = [s.seed % 2 ** 32, Math.floor(s.seed / 2 ** 32)];
-    ints.set([s.topK, low | 0, high, poolRow, request.promptLength], i * intColumns);
+    fillRow(arrays, i, sampling, {
+      seedLow: (sampling.seed % 2 ** 32) | 0,
+      seedHigh: Math.floor(sampling.seed / 2 ** 32),
+      poolRow: hasPenalty(sampling) ? row : -1,
+      promptLength: request.promptLength,
+    });
   }
+  for (let i = rows.length; i < size; i++) fillRow(arrays, i, samplingOff, padding);
   return {
-    floats,
-    ints,
+    ...arrays,
     hasPenalties: rows.some(hasPenalty),
     bias: packBias(rows, suppressed, size, Math.max(0, ...numBiased)),
   };
 }
 
-function hasPenalty(s: Sampling): boolean {
-  return s.repetitionPenalty !== 1 || s.presencePenalty !== 0 || s.frequencyPenalty !== 0;
+function fillRow(
+  arrays: Pick<SamplingBatch, ArrayName>,
+  row: number,
+  values: SamplingValues,
+  sequence: Readonly<Record<SequenceColumn, number>>,
+): void {
+  const put = (name: Column, value: number): void => {
+    const { array, column } = places[name];
+    arrays[array][row * sampleColumns[array].length + column] = value;
+  };
+  for (const name of samplingNames) put(name, values[name]);
+  for (const name of sequenceColumns) put(name, sequence[name]);
+}
+
+function hasPenalty(sampling: Sampling): boolean {
+  return penalties.some((name) => sampling[name] !== samplingOff[name]);
 }
 
 function suppressedOf(sampling: Sampling, { request, start, count }: ScheduledSequence): readonly number[] {

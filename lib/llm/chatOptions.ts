@@ -27,13 +27,13 @@ export interface ChatOptions extends GenerateOptions {
   readonly templateOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
-const chatOptionNames: readonly (keyof ChatOptions)[] = [
+const chatOptionNames = [
   ...generateOptionNames,
   "tools",
   "templateName",
   "parseSpecial",
   "templateOptions",
-];
+] as const;
 
 /**
  * Checks a chat.

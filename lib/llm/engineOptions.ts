@@ -65,7 +65,7 @@ export interface LLMOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export const loadOptionNames: readonly (keyof LLMOptions)[] = [
+export const loadOptionNames = [
   "device",
   "threads",
   "dtype",
@@ -81,7 +81,7 @@ export const loadOptionNames: readonly (keyof LLMOptions)[] = [
   "revision",
   "onProgress",
   "signal",
-];
+] as const;
 
 export type ResolvedOptions = Readonly<
   Required<

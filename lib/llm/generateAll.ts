@@ -19,11 +19,7 @@ export interface GenerateAllOptions extends GenerateOptions {
   readonly onError?: "throw" | "settle" | undefined;
 }
 
-const generateAllOptionNames: readonly (keyof GenerateAllOptions)[] = [
-  ...generateOptionNames,
-  "progress",
-  "onError",
-];
+const generateAllOptionNames = [...generateOptionNames, "progress", "onError"] as const;
 
 /** Prompts that are begun before those are waited for that are on their way to the engine. */
 const promptsAtOnce = 64;

@@ -4,7 +4,12 @@ import { checkBoolean, describe, readArguments, readOptions } from "../arguments
 import type { SamplingDefaults } from "../checkpoint/config.js";
 import { type LogitBias, noBias, type Sampling } from "../engine/sampling.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
-import { samplingRanges, type SamplingRange } from "../samplingRanges.js";
+import {
+  mapSampling,
+  samplingNames,
+  type SamplingName,
+  type SamplingParameter,
+} from "../samplingParameters.js";
 import type { ContextLimit } from "./prompt.js";
 import { checkNumber, checkSignal, checkTokenIds } from "./validate.js";
 
@@ -56,16 +61,10 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
+export const generateOptionNames = [
   "maxTokens",
   "minTokens",
-  "temperature",
-  "topK",
-  "topP",
-  "minP",
-  "repetitionPenalty",
-  "presencePenalty",
-  "frequencyPenalty",
+  ...samplingNames,
   "logitBias",
   "seed",
   "stop",
@@ -78,7 +77,7 @@ export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
   "cacheSalt",
   "skipSpecialTokens",
   "signal",
-];
+] as const;
 
 /** What the model brings to the defaults. */
 export interface GenerateContext extends ContextLimit {
@@ -159,24 +158,17 @@ function resolveSampling(
   suppressed: ReadonlySet<number>,
   minTokens: number,
 ): Sampling {
-  const defaults: Partial<SamplingDefaults> = sampling.doSample === true ? sampling : {};
   const seed = checkNumber("seed", options.seed, randomSeed(), {
     min: 0,
     max: Number.MAX_SAFE_INTEGER - maxChoices, // continuation i draws with seed + i
     integer: true,
   });
-  const number = (name: keyof typeof samplingRanges, fallback: number = samplingRanges[name].off) =>
-    checkSampling(name, options[name], fallback);
-  const temperature = number("temperature", sampling.doSample === true ? (defaults.temperature ?? 1) : 0);
+  const values = mapSampling((name, parameter) =>
+    checkSampling(name, options[name], parameter, defaultOf(name, parameter, sampling)),
+  );
   return {
-    temperature: temperature < leastTemperature ? 0 : temperature,
-    topK: number("topK", defaults.topK),
-    topP: number("topP", defaults.topP),
-    minP: number("minP", defaults.minP),
-    // Not a way of sampling: transformers applies it to greedy decoding, too (GenerationMixin._get_logits_processor).
-    repetitionPenalty: number("repetitionPenalty", sampling.repetitionPenalty),
-    presencePenalty: number("presencePenalty"),
-    frequencyPenalty: number("frequencyPenalty"),
+    ...values,
+    temperature: values.temperature < leastTemperature ? 0 : values.temperature,
     seed,
     logitBias: readArguments("logitBias", () => resolveBias(options.logitBias, vocabSize)),
     suppressed: [...suppressed],
@@ -184,11 +176,25 @@ function resolveSampling(
   };
 }
 
+function defaultOf(
+  name: SamplingName,
+  { off, penalty, whenSampling }: SamplingParameter,
+  file: SamplingDefaults,
+): number {
+  if (file.doSample === true) return file[name] ?? whenSampling ?? off;
+  // A penalty is no way of sampling: transformers applies it to greedy decoding, too (GenerationMixin._get_logits_processor).
+  return (penalty ? file[name] : undefined) ?? off;
+}
+
 /** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError, ArgumentRangeError */
-function checkSampling(name: keyof typeof samplingRanges, value: unknown, fallback: number): number {
-  const range: SamplingRange = samplingRanges[name];
-  if (value !== undefined && value === range.alsoOff) return range.off;
-  return checkNumber(name, value, fallback, range, range.alsoOff);
+function checkSampling(
+  name: SamplingName,
+  value: unknown,
+  parameter: SamplingParameter,
+  fallback: number,
+): number {
+  if (value !== undefined && value === parameter.alsoOff) return parameter.off;
+  return checkNumber(name, value, fallback, parameter, parameter.alsoOff);
 }
 
 const maxBias = 1e9;

@@ -1,7 +1,7 @@
 /** Connects one call of the public API with the engine: engine events to chunks, and logits for evaluation. */
 import type { Engine, RequestListener } from "../engine/engine.js";
 import type { PromptPosition } from "../engine/logprobReader.js";
-import { noBias } from "../engine/sampling.js";
+import { greedyNeeds } from "../engine/needs.js";
 import { ArgumentRangeError, WarploopError } from "../errors.js";
 import { Request } from "../schedule/request.js";
 import type { Tokenizer } from "../text/tokenizer.js";
@@ -44,20 +44,6 @@ export function listenerOf(
   };
 }
 
-const greedy = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 0,
-  logitBias: noBias,
-  suppressed: [],
-  minTokens: 0,
-};
-
 /** Logits [T, V] of every position of a token sequence. */
 export function computeLogits(
   engine: Engine,
@@ -68,7 +54,7 @@ export function computeLogits(
   return new Promise((resolve, reject) => {
     const logits = new Float32Array(ids.length * vocabSize);
     const request = new Request(`logits-${nextLogits++}`, ids, { maxTokens: 1, promptLogits: true });
-    const needs = { sampling: greedy, logprobs: undefined, promptLogprobs: undefined, promptLogits: true };
+    const needs = { ...greedyNeeds, promptLogits: true };
     engine.add(request, needs, {
       onToken: () => undefined,
       onPrompt: ({ position, logits: row }: PromptPosition) => {

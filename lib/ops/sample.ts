@@ -7,6 +7,12 @@ import { op, optionsOf } from "./op.js";
 /** Tokens per block of the scratch, shared with native/ops/sample/sample.h. */
 const block = 64;
 
+/** What stands in the columns of `floats` and of `ints`: SampleFloat and SampleInt of native/ops/sample/sample.h. */
+export const sampleColumns = {
+  floats: ["temperature", "topP", "minP", "repetitionPenalty", "presencePenalty", "frequencyPenalty"],
+  ints: ["topK", "seedLow", "seedHigh", "poolRow", "promptLength"],
+} as const;
+
 export interface SampleOptions {
   /**
    * [B, 6], f32: temperature (0: greedy), topP (>= 1: off), minP (0: off), repetitionPenalty (1: off), presencePenalty (0:

@@ -42,7 +42,7 @@ export function checkText(what: string, text: unknown): asserts text is string {
 /** The options of an encoding, with defaults. @throws ArgumentTypeError naming the option */
 export function checkEncodeOptions(what: string, options: MarkedEncodeOptions): CheckedEncodeOptions {
   const { marker, ...others } = copyOptions(what, options);
-  const { addSpecialTokens } = readOptions<EncodeOptions>(what, others, ["addSpecialTokens"]);
+  const { addSpecialTokens } = readOptions(what, others, ["addSpecialTokens"]);
   return { addSpecialTokens: checkBoolean(`${what}: addSpecialTokens`, addSpecialTokens, true), marker };
 }
 

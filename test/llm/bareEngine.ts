@@ -13,9 +13,7 @@ import {
 import type { GenerationStream } from "../../lib/llm/generationStream.js";
 import { Intake } from "../../lib/llm/intake.js";
 import type { FinishReason } from "../../lib/schedule/request.js";
-import type { RequestNeeds } from "../../lib/engine/needs.js";
 import { ModelRunner, type StepResult } from "../../lib/engine/runner.js";
-import { noBias } from "../../lib/engine/sampling.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
@@ -99,25 +97,7 @@ export class BareEngine {
 }
 
 /** Of a checkpoint that says nothing of sampling. */
-export const noDefaults = {
-  doSample: undefined,
-  temperature: undefined,
-  topK: undefined,
-  topP: undefined,
-  minP: undefined,
-  repetitionPenalty: undefined,
-};
-
-export const greedyNeeds: RequestNeeds = {
-  sampling: {
-    ...{ temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0 },
-    ...{ repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 },
-    ...{ logitBias: noBias, suppressed: [], minTokens: 0 },
-  },
-  logprobs: undefined,
-  promptLogprobs: undefined,
-  promptLogits: false,
-};
+export const noDefaults = {};
 
 /** A runner whose steps end when the test says so. Every sampled id is 7. */
 export class StubRunner {

@@ -5,7 +5,8 @@ import type { Engine, RequestListener } from "../../lib/engine/engine.js";
 import { Request } from "../../lib/schedule/request.js";
 import { OutOfMemoryError, WarploopError } from "../../lib/errors.js";
 import { embedding } from "../../lib/ops/embedding.js";
-import { BareEngine, greedyNeeds, Recorder, StubRunner } from "./bareEngine.js";
+import { greedyNeeds } from "../../lib/engine/needs.js";
+import { BareEngine, Recorder, StubRunner } from "./bareEngine.js";
 import { goldenFolder, until } from "./checkpoints.js";
 
 const failure = new WarploopError("ERR_EXECUTION", "planned");

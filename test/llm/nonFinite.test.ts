@@ -5,7 +5,8 @@ import type { GenerateOptions } from "../../lib/llm/generateOptions.js";
 import { Request } from "../../lib/schedule/request.js";
 import { RowStatus } from "../../lib/ops/rowStatus.js";
 import { type TinyConfig, tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
-import { BareEngine, greedyNeeds, Recorder, StubRunner } from "./bareEngine.js";
+import { greedyNeeds } from "../../lib/engine/needs.js";
+import { BareEngine, Recorder, StubRunner } from "./bareEngine.js";
 import { loadLLM } from "./checkpoints.js";
 
 /** Its embedding is NaN: from where it stands on, every position of its sequence is. */
