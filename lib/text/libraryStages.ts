@@ -3,7 +3,7 @@
  * with. Metaspace: it joins words that `split` keeps apart, reads no `add_prefix_space`, the old name of `prepend_scheme`, and
  * its decoder drops a first space also where none is put. Digits, Punctuation and the kinds of white space: it knows those of
  * ASCII or of JavaScript, and no behaviors; they become a Split, whose behaviors are libraryRepairs.ts's business. Replace: it
- * takes a "$" for a reference. Lowercase: it lets neighbours decide about a sigma.
+ * takes a "$" for a reference. Lowercase, BertNormalizer: it lets neighbours decide about a sigma.
  */
 import { isObject, type JsonObject } from "../checkpoint/json.js";
 
@@ -15,10 +15,10 @@ export function rewriteNormalizer(stage: unknown): unknown {
       return { ...stage, normalizers: (stage["normalizers"] as unknown[]).map(rewriteNormalizer) };
     case "Replace":
       return withLiteralContent(stage);
-    case "Lowercase": {
-      const sigma = { type: "Replace", pattern: { String: "\u03a3" }, content: "\u03c3" };
-      return { type: "Sequence", normalizers: [sigma, stage] };
-    }
+    case "Lowercase":
+      return afterSigma(stage);
+    case "BertNormalizer":
+      return stage["lowercase"] === true ? afterSigma(stage) : stage;
     default:
       return stage;
   }
@@ -58,6 +58,12 @@ export function rewritePreTokenizer(stage: unknown): unknown {
   }
 }
 
+/** A normalizer that meets no capital sigma, the one letter whose lower case is another at the end of a word. */
+function afterSigma(stage: JsonObject): JsonObject {
+  const sigma = { type: "Replace", pattern: { String: "\u03a3" }, content: "\u03c3" };
+  return { type: "Sequence", normalizers: [sigma, stage] };
+}
+
 const split = (regex: string, behavior: unknown, invert = false): JsonObject => {
   return { type: "Split", pattern: { Regex: regex }, behavior, invert };
 };
@@ -95,7 +101,7 @@ function replacementOf(stage: JsonObject): string {
 /** Words begin at each replacement character. */
 function splitAtWords(stage: JsonObject): JsonObject {
   const replacement = replacementOf(stage);
-  if (stage["split"] === false || [...replacement].length !== 1) return stage;
+  if (stage["split"] === false) return stage;
   const character = replacement.replace(/[\\^$.*+?()[\]{}|/-]/, "\\$&");
   const words = piecesOf(`${character}[^${character}]*|[^${character}]+`);
   return { type: "Sequence", pretokenizers: [stage, words] };

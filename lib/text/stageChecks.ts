@@ -35,6 +35,7 @@ const flags = [
   ...["clean_text", "handle_chinese_chars", "strip_accents", "lowercase", "strip_left", "strip_right"],
 ];
 
+const schemes = ["always", "never", "first"];
 const behaviors = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"];
 
 /** Stages of one kind; real files have up to 8. */
@@ -82,7 +83,7 @@ export function checkStages(
   return leaves;
 }
 
-/** Refuses stages that together make a text very much longer: they could fill the memory. */
+/** Refuses stages that together make a text, or its ids, very much longer: they could fill the memory. */
 export function checkGrowth(check: FieldChecker, field: string, stages: readonly JsonObject[]): void {
   const growth = stages.reduce((product, stage) => product * stageGrowth(stage), 1);
   if (growth > maxGrowth)
@@ -126,8 +127,18 @@ class StageCheck {
         this.#field("prepend", ...shortText);
         return;
       case "Metaspace":
-        this.#field("replacement", ...shortText, "");
-        this.#field("str_rep", ...shortText, "");
+        this.#field("replacement", ...character, "▁");
+        this.#field("str_rep", ...character, "▁");
+        this.#field("prepend_scheme", schemes.join(", "), isOneOf(...schemes), "always");
+        return;
+      case "BPEDecoder":
+        this.#field("suffix", ...shortText);
+        return;
+      case "WordPiece":
+        this.#field("prefix", ...shortText);
+        return;
+      case "CTC":
+        for (const token of ["pad_token", "word_delimiter_token"]) this.#field(token, ...shortText);
         return;
       case "FixedLength":
         this.#field("length", "an integer of at least 1", isIntIn(1, Number.MAX_SAFE_INTEGER), 5);
@@ -214,6 +225,9 @@ function stageGrowth(stage: JsonObject): number {
       return 1 + length("prepend");
     case "Metaspace":
       return 1 + Math.max(1, length("replacement"), length("str_rep"));
+    case "TemplateProcessing": // may name the text several times
+      return (stage["single"] as readonly JsonObject[]).filter((item) => item["SpecialToken"] === undefined)
+        .length;
     case "Replace": {
       const { String: text } = stage["pattern"] as JsonObject;
       // A regular expression may match the empty text between any two characters.

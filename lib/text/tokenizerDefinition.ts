@@ -58,6 +58,7 @@ export function checkTokenizerJson(json: JsonObject, file: string): TokenizerDef
     decoder: stagesOf("decoder"),
   };
   checkGrowth(check, "normalizer and pre_tokenizer", [...stages.normalizer, ...stages.pre_tokenizer]);
+  checkGrowth(check, "post_processor", stages.post_processor);
   checkGrowth(check, "decoder", stages.decoder);
   const rewritten = {
     normalizer: rewriteNormalizer(json["normalizer"] ?? null),

@@ -21,6 +21,9 @@ const dash = { String: "-" };
 const split = (behavior: string, pattern: object = dash, invert = false): object => {
   return { pre_tokenizer: { type: "Split", pattern, behavior, invert } };
 };
+const bert = (lowercase: boolean): object => {
+  return { type: "BertNormalizer", clean_text: true, handle_chinese_chars: true, lowercase };
+};
 const cut = (type: string, fields: object = {}): object => ({ pre_tokenizer: { type, ...fields } });
 
 test.each<[string, object, string, string[]]>([
@@ -65,6 +68,8 @@ test.each<[string, object, string, string[]]>([
     ["a$&$$b"],
   ],
   ["a sigma at the end", { normalizer: { type: "Lowercase" } }, "ΟΔΟΣ A", ["οδοσ a"]],
+  ["a sigma of Bert", { normalizer: bert(true) }, "ΟΔΟΣ Ά", ["οδοσ α"]],
+  ["a sigma that stays", { normalizer: bert(false) }, "ΟΔΟΣ A", ["ΟΔΟΣ A"]],
   [
     "Strip",
     { normalizer: { type: "Strip", strip_left: true, strip_right: true } },

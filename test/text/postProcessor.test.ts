@@ -91,6 +91,11 @@ describe("malformed fields are named", () => {
       { type: "BertProcessing", sep: ["</s>"], cls: ["<s>", 256] },
       "post_processor.sep: expected [token, id]",
     ],
+    [
+      "texts of texts",
+      inSequence(template(Array(9).fill(text)), template(Array(9).fill(text))),
+      "post_processor: expected stages that make a text at most 64 times longer, got 81",
+    ],
     ["another type", { type: "Nope" }, "post_processor.type: expected Sequence, BertProcessing"],
     ["another type inside", inSequence({}), "post_processor.processors[0].type: expected Sequence"],
   ];
@@ -111,6 +116,36 @@ describe("malformed fields are named", () => {
       "pre_tokenizer.behavior: expected Removed, Isolated",
     ],
     ["a decoder", { decoder: {} }, "decoder.type: expected Sequence, BPEDecoder"],
+    [
+      "a scheme",
+      { pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "First" } },
+      'pre_tokenizer.prepend_scheme: expected always, never, first, got "First"',
+    ],
+    [
+      "a scheme of a decoder",
+      { decoder: { type: "Metaspace", replacement: "▁", prepend_scheme: 1 } },
+      "decoder.prepend_scheme: expected always, never, first, got 1",
+    ],
+    [
+      "no character",
+      { decoder: { type: "Metaspace", replacement: "" } },
+      'decoder.replacement: expected one character, got ""',
+    ],
+    [
+      "a prefix of pieces",
+      { decoder: { type: "WordPiece", prefix: 5, cleanup: true } },
+      "decoder.prefix: expected a string of at most 64 characters, got 5",
+    ],
+    [
+      "no end of words",
+      { decoder: { type: "BPEDecoder" } },
+      "decoder.suffix: expected a string of at most 64 characters, got nothing",
+    ],
+    [
+      "a token that is none",
+      { decoder: { type: "CTC", pad_token: "<s>", word_delimiter_token: {}, cleanup: true } },
+      "decoder.word_delimiter_token: expected a string of at most 64 characters, got {...}",
+    ],
     [
       "two characters",
       { decoder: { type: "Strip", content: "ab" } },
