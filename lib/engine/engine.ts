@@ -16,9 +16,9 @@ import { RowStatus } from "../ops/rowStatus.js";
 import type { FinishReason, Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import type { Scheduler, SchedulerStats } from "../schedule/scheduler.js";
-import type { PositionLogprobs, PromptPosition } from "./logprobReader.js";
+import type { PositionLogprobs, StepResult, StepRunner } from "./deviceStep.js";
 import type { RequestNeeds } from "./needs.js";
-import type { ModelRunner, StepResult } from "./runner.js";
+import { packStep, type PromptPosition, promptPositions } from "./packStep.js";
 import { samplingFailure } from "./samplingFailure.js";
 import { Watchdog } from "./watchdog.js";
 
@@ -51,7 +51,7 @@ const stepsAhead = 2;
 
 export class Engine {
   readonly #scheduler: Scheduler;
-  readonly #runner: ModelRunner;
+  readonly #runner: StepRunner;
   readonly #watchdog: Watchdog;
   readonly #checkIntegrity: boolean;
   readonly #active = new Map<string, Active>();
@@ -73,7 +73,7 @@ export class Engine {
 
   constructor(
     scheduler: Scheduler,
-    runner: ModelRunner,
+    runner: StepRunner,
     options: { readonly stepTimeoutMs: number; readonly checkIntegrity?: boolean },
   ) {
     this.#scheduler = scheduler;
@@ -173,7 +173,7 @@ export class Engine {
     const start = performance.now();
     if (this.#inFlight++ === 0) this.#watchdog.start();
     try {
-      const result = await this.#runner.submit(step, (request) => this.#needs.get(request)!);
+      const result = await this.#runner.submit(packStep(step, this.#runner.batchSizes, this.#needs));
       // Steps that settle in one callback come in any order: one with log probabilities awaits more reads than the next.
       await previous;
       if (!this.#failure) {
@@ -191,7 +191,7 @@ export class Engine {
 
   /** Hands out the results of a step: in turns, because hundreds of requests may have some. */
   *#commit(step: ScheduledStep, { ids, statuses, sampled, prompt }: StepResult): Steps<void> {
-    for (const position of prompt) {
+    for (const position of promptPositions(step, prompt, this.#needs)) {
       if (position.isFinite) this.#tell(position.request.id, (listener) => listener.onPrompt(position));
       else this.#failSample(position.request, RowStatus.notFinite, position.position + 1);
       yield;

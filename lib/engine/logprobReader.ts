@@ -1,6 +1,6 @@
 /**
- * Brings log probabilities and prompt logits of a step to the host. Nothing is computed or read for requests that asked
- * for neither. Prompt positions are taken in blocks, so that memory stays bounded however long the prompt is.
+ * Brings log probabilities and prompt logits of a step to the host. Nothing is computed or read for rows of which neither was
+ * asked. Prompt positions are taken in blocks, so that memory stays bounded however long the prompt is.
  */
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
@@ -8,37 +8,10 @@ import type { Model } from "../models/model.js";
 import { embedding } from "../ops/embedding.js";
 import { logprobs } from "../ops/logprobs.js";
 import { RowStatus } from "../ops/rowStatus.js";
-import type { Request } from "../schedule/request.js";
-import type { PromptLogit, ScheduledStep } from "../schedule/scheduledStep.js";
-import type { PlanLayout } from "../schedule/stepPlan.js";
-import type { FieldOf, RequestNeeds } from "./needs.js";
+import type { DeviceStep, PositionLogprobs, PromptReads, PromptResult, StepLogprobs } from "./deviceStep.js";
+import type { FieldOf } from "./needs.js";
 
 const blockRows = 32; // rows of logits in memory at once: 20 MB at a vocabulary of 150k
-
-/** Natural log probability of a token, and the most likely tokens at its position. */
-export interface PositionLogprobs {
-  readonly chosen: number;
-  readonly topIds: Int32Array;
-  readonly topValues: Float32Array;
-}
-
-/** Something about the prompt of a request: what comes after position `position`. */
-export interface PromptPosition {
-  readonly request: Request;
-  readonly position: number;
-  /** About token position + 1 of the prompt; null when it was not asked for, or that token is not part of the prompt. */
-  readonly logprobs: PositionLogprobs | null;
-  /** [V]; null when it was not asked for. */
-  readonly logits: Float32Array | null;
-  /** False when `logprobs` come from logits that are not finite. */
-  readonly isFinite: boolean;
-}
-
-export interface StepLogprobs {
-  /** One per sample; null for those that did not ask. */
-  readonly sampled: readonly (PositionLogprobs | null)[];
-  readonly prompt: readonly PromptPosition[];
-}
 
 interface RowLogprobs extends PositionLogprobs {
   readonly isFinite: boolean;
@@ -51,8 +24,6 @@ interface StepTensors {
   readonly field: FieldOf;
 }
 
-type NeedsOf = (request: Request) => RequestNeeds;
-
 export class LogprobReader {
   readonly #model: Model;
   readonly #stream: Stream;
@@ -63,79 +34,52 @@ export class LogprobReader {
   }
 
   /** Queues what the step needs at once; the promise settles with the stream. */
-  read(
-    step: ScheduledStep,
-    layout: PlanLayout,
-    tensors: StepTensors,
-    needsOf: NeedsOf,
-  ): Promise<StepLogprobs> {
-    const sampled = this.#readSampled(step, tensors, needsOf);
-    const prompt = this.#readPrompt(step, layout, tensors, needsOf);
-    return Promise.all([sampled, prompt]).then(([s, p]) => ({ sampled: s, prompt: p.flat() }));
+  read(step: DeviceStep, tensors: StepTensors): Promise<StepLogprobs> {
+    const sampled = step.sampleLogprobs && this.#readSampled(step.sampleLogprobs, tensors);
+    const prompt = step.prompt && this.#readPrompt(step, step.prompt, tensors);
+    return Promise.all([sampled, prompt]).then(([s, p]) => ({ sampled: s ?? [], prompt: p?.flat() ?? [] }));
   }
 
-  async #readSampled(
-    step: ScheduledStep,
-    { logits, ids }: StepTensors,
-    needsOf: NeedsOf,
-  ): Promise<(PositionLogprobs | null)[]> {
-    const counts = step.samples.map(({ request }) => needsOf(request).logprobs);
-    const wanted = counts.filter((count) => count !== undefined);
-    if (wanted.length === 0) return counts.map(() => null);
-    const rows = await this.#logprobs(logits, ids, Math.max(...wanted));
-    return counts.map((count, i) => (count === undefined ? null : shorten(rows[i]!, count)));
+  async #readSampled(counts: Int32Array, { logits, ids }: StepTensors): Promise<(PositionLogprobs | null)[]> {
+    const rows = await this.#logprobs(logits, ids, Math.max(...counts));
+    return Array.from(counts, (count, i) => (count < 0 ? null : shorten(rows[i]!, count)));
   }
 
   async #readPrompt(
-    step: ScheduledStep,
-    layout: PlanLayout,
+    { layout: { numSamples, numLogits } }: DeviceStep,
+    prompt: PromptReads,
     { hidden, logits, field }: StepTensors,
-    needsOf: NeedsOf,
-  ): Promise<PromptPosition[][]> {
-    const reads: Promise<PromptPosition[]>[] = [];
-    for (let first = 0; first < step.promptLogits.length && hidden; first += blockRows) {
-      const entries = step.promptLogits.slice(first, first + blockRows);
-      const at = layout.numSamples + first;
-      const rows = field("logitIndices").slice(0, at, at + entries.length);
+  ): Promise<PromptResult[][]> {
+    const reads: Promise<PromptResult[]>[] = [];
+    const numBetween = numLogits - numSamples;
+    for (let first = 0; first < numBetween && hidden; first += blockRows) {
+      const end = Math.min(first + blockRows, numBetween);
+      const rows = field("logitIndices").slice(0, numSamples + first, numSamples + end);
       using _block = this.#stream.scope();
       const blockLogits = this.#model.logits(this.#stream, embedding(this.#stream, rows, hidden));
-      reads.push(this.#readPositions(entries, blockLogits, needsOf));
+      reads.push(this.#readPositions(prompt, first, blockLogits));
     }
-    // The last position of a prompt is where the first token is sampled.
-    for (const [i, sequence] of step.samples.entries()) {
-      const { request, start, count } = sequence;
-      if (!needsOf(request).promptLogits || start + count !== request.promptLength) continue;
-      const entry = { sequence, position: request.promptLength - 1 };
-      reads.push(this.#readPositions([entry], logits.slice(0, i, i + 1), needsOf));
-    }
+    for (const [i, row] of prompt.sampleRows.entries())
+      reads.push(this.#readPositions(prompt, numBetween + i, logits.slice(0, row, row + 1)));
     return Promise.all(reads);
   }
 
-  async #readPositions(
-    entries: readonly PromptLogit[],
-    logits: Tensor,
-    needsOf: NeedsOf,
-  ): Promise<PromptPosition[]> {
+  /** Of the positions whose logits are given, which are those from `first` on. */
+  async #readPositions(prompt: PromptReads, first: number, logits: Tensor): Promise<PromptResult[]> {
     const stream = this.#stream;
-    const requests = entries.map(({ sequence }) => sequence.request);
-    const vocabSize = logits.size(1);
-    const counts = requests.map((request) => needsOf(request).promptLogprobs ?? -1);
+    const [numRows, vocabSize] = [logits.size(0), logits.size(1)];
+    const counts = prompt.logprobs.subarray(first, first + numRows);
+    const wanted = prompt.logits.subarray(first, first + numRows);
     const most = Math.max(...counts);
-    const next = entries.map(({ sequence, position }) => sequence.request.tokens.at(position + 1) ?? 0);
-    const nextIds = most < 0 ? null : stream.fromArray("i32", [next.length], Int32Array.from(next));
-    const wantsLogits = requests.some((request) => needsOf(request).promptLogits);
+    const nextIds = most < 0 ? null : prompt.nextIds.subarray(first, first + numRows);
     const [rows, values] = await Promise.all([
-      nextIds ? this.#logprobs(logits, nextIds, most) : null,
-      wantsLogits ? logits.readFloat32(stream) : null,
+      nextIds && this.#logprobs(logits, stream.fromArray("i32", [numRows], nextIds), most),
+      wanted.includes(1) ? logits.readFloat32(stream) : null,
     ]);
-    return entries.map(({ sequence: { request }, position }, i) => ({
-      request,
-      position,
-      logprobs:
-        rows && counts[i]! >= 0 && position + 1 < request.promptLength ? shorten(rows[i]!, counts[i]!) : null,
+    return Array.from(counts, (count, i) => ({
+      logprobs: rows && count >= 0 ? shorten(rows[i]!, count) : null,
       isFinite: rows?.[i]!.isFinite ?? true,
-      logits:
-        values && needsOf(request).promptLogits ? values.slice(i * vocabSize, (i + 1) * vocabSize) : null,
+      logits: values && wanted[i] === 1 ? values.slice(i * vocabSize, (i + 1) * vocabSize) : null,
     }));
   }
 

@@ -1,4 +1,4 @@
-/** What the runner and those who read results for it are told of a step beside its plan. */
+/** What a step needs beside its plan: of each request, and of the arrays on the device. */
 import type { Tensor } from "../device/tensor.js";
 import type { PlanField } from "../schedule/stepPlan.js";
 import { greedySampling, type Sampling } from "./sampling.js";

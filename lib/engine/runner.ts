@@ -1,6 +1,6 @@
 /**
- * Runs scheduled steps on the device: the only part of the engine that touches tensors. It owns the KV pages, the tables of
- * the sequences and the decode graphs.
+ * Runs steps on the device: the only part of the engine that touches tensors. It owns the KV pages, the tables of the sequences
+ * and the decode graphs. It knows no requests: a step is plain data, and its results are by row.
  *
  * Life of a step
  *  1. ids of admitted requests go to their token pool rows; the step's arrays go up in one write
@@ -13,6 +13,7 @@ import type { DType, HostArray } from "../device/dtype.js";
 import type { Graph } from "../device/graph.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
+import { WarploopError } from "../errors.js";
 import type { Model, ModelState } from "../models/model.js";
 import { allocateState, type StateLayout } from "../nn/state.js";
 import { argmax } from "../ops/argmax.js";
@@ -20,18 +21,10 @@ import { embedding } from "../ops/embedding.js";
 import { sample, sampleColumns } from "../ops/sample.js";
 import { tableScatter } from "../ops/tableScatter.js";
 import { updatesPerToken } from "../schedule/cacheGroup.js";
-import type { Request } from "../schedule/request.js";
-import type { ScheduledStep } from "../schedule/scheduledStep.js";
-import {
-  chooseLayout,
-  decodeLayout,
-  fillPlan,
-  paddedBatchSizes,
-  type PlanLayout,
-} from "../schedule/stepPlan.js";
-import { LogprobReader, type StepLogprobs } from "./logprobReader.js";
-import type { FieldOf, RequestNeeds } from "./needs.js";
-import { packSampling } from "./sampling.js";
+import { decodeLayout, paddedBatchSizes, type PlanLayout } from "../schedule/stepPlan.js";
+import type { DeviceStep, StepLogprobs, StepResult, StepRunner } from "./deviceStep.js";
+import { LogprobReader } from "./logprobReader.js";
+import type { FieldOf } from "./needs.js";
 import { SequenceTables } from "./sequenceTables.js";
 
 export interface RunnerOptions {
@@ -44,13 +37,6 @@ export interface RunnerOptions {
   readonly numBlocks: number;
   /** Capture decode steps as graphs. */
   readonly graphs: boolean;
-}
-
-export interface StepResult extends StepLogprobs {
-  /** One id per sample of the step; padding may follow. */
-  readonly ids: Int32Array;
-  /** A `RowStatus` per sample: whether the id was drawn from logits that are finite and leave a choice. */
-  readonly statuses: Int32Array;
 }
 
 interface SampleTensors {
@@ -72,7 +58,8 @@ interface ForwardTensors {
   readonly positions: Tensor;
 }
 
-export class ModelRunner {
+export class ModelRunner implements StepRunner {
+  readonly batchSizes: readonly number[];
   readonly #model: Model;
   readonly #stream: Stream;
   readonly #state: ModelState;
@@ -81,17 +68,17 @@ export class ModelRunner {
   readonly #decodePlan: Tensor;
   readonly #decodePositions: Tensor;
   readonly #decodeLogits: Tensor;
-  readonly #batchSizes: readonly number[];
   readonly #graphs = new Map<number, Graph>();
   readonly #logprobs: LogprobReader;
   readonly #owned: { dispose(): void }[] = [];
+  #lastIndex = -1;
 
   /** @throws OutOfMemoryError; what was allocated until then is released */
   constructor(model: Model, stream: Stream, options: RunnerOptions) {
     const { maxSequences, maxModelLen, layout, numBlocks } = options;
     this.#model = model;
     this.#stream = stream;
-    this.#batchSizes = options.graphs ? paddedBatchSizes(maxSequences) : [];
+    this.batchSizes = options.graphs ? paddedBatchSizes(maxSequences) : [];
     try {
       this.#state = allocateState(stream.device, model.state, { layout, numBlocks });
       this.#owned.push(this.#state);
@@ -100,7 +87,7 @@ export class ModelRunner {
         groups: layout.groups,
       });
       this.#owned.push(this.#tables);
-      const largest = this.#batchSizes.at(-1) ?? 1;
+      const largest = this.batchSizes.at(-1) ?? 1;
       this.#decodePlan = this.#own("i32", [decodeLayout(largest, updatesPerToken(layout.groups)).length]);
       this.#decodePositions = this.#own("i32", [largest]);
       this.#decodeLogits = this.#own("f32", [largest, model.shape.vocabSize]);
@@ -116,38 +103,32 @@ export class ModelRunner {
     return this.#state;
   }
 
-  /** A number that changes while the device goes on with what was submitted. */
   get progress(): number {
     return this.#stream.progress;
   }
 
-  /**
-   * Queues a step. Steps must be submitted in the order in which they were scheduled.
-   * @throws OutOfMemoryError at once: later steps that follow this one must not be queued, since the device does not stand
-   *   where they begin
-   */
-  submit(step: ScheduledStep, needsOf: (request: Request) => RequestNeeds): Promise<StepResult> {
+  submit(step: DeviceStep): Promise<StepResult> {
     const stream = this.#stream;
+    const { layout } = step;
+    if (step.index <= this.#lastIndex)
+      throw new WarploopError(
+        "ERR_INTERNAL",
+        `step ${step.index} was submitted behind step ${this.#lastIndex}`,
+      );
+    this.#lastIndex = step.index;
     for (const { row, tokens } of step.admissions) this.#tables.writeTokens(row, tokens);
-    const layout = chooseLayout(step, this.#batchSizes);
-    const data = new Int32Array(layout.length);
-    fillPlan(step, layout, data);
-
     const scope = stream.scope();
     let reads: [Promise<HostArray>, Promise<StepLogprobs>];
     try {
-      const field = this.#upload(layout, data);
+      const field = this.#upload(step);
       const { logits, hidden, positions } = this.#forward(layout, field);
       const samples = stream.empty("i32", [2, layout.numSamples]); // ids and statuses: one read brings both
       const [ids, status] = [0, 1].map((row) => samples.slice(0, row, row + 1).reshape([-1])) as [
         Tensor,
         Tensor,
       ];
-      this.#sample(step, layout, { field, logits, positions, ids, status }, needsOf);
-      reads = [
-        samples.read(stream),
-        this.#logprobs.read(step, layout, { logits, hidden, ids, field }, needsOf),
-      ];
+      this.#sample(step, { field, logits, positions, ids, status });
+      reads = [samples.read(stream), this.#logprobs.read(step, { logits, hidden, ids, field })];
     } finally {
       scope.close();
     }
@@ -165,12 +146,12 @@ export class ModelRunner {
   }
 
   /** Writes the step's arrays and returns how to find one of them on the device. */
-  #upload(layout: PlanLayout, data: Int32Array): FieldOf {
+  #upload({ layout, ints }: DeviceStep): FieldOf {
     const plan =
       layout.kind === "decode"
         ? this.#decodePlan.slice(0, 0, layout.length)
         : this.#stream.empty("i32", [layout.length]);
-    plan.write(this.#stream, data);
+    plan.write(this.#stream, ints);
     return (name) => plan.slice(0, layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
   }
 
@@ -212,14 +193,10 @@ export class ModelRunner {
   }
 
   #sample(
-    step: ScheduledStep,
-    layout: PlanLayout,
+    { layout: { numSamples: size }, sampling: batch }: DeviceStep,
     { field, logits, positions, ids: out, status }: SampleTensors,
-    needsOf: (request: Request) => RequestNeeds,
   ): void {
     const stream = this.#stream;
-    const size = layout.numSamples;
-    const batch = packSampling(step.samples, size, (request) => needsOf(request).sampling);
     if (batch === null) {
       argmax(stream, logits, { out, status });
     } else {

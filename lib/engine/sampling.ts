@@ -10,7 +10,6 @@ import {
   samplingParameters,
   type SamplingValues,
 } from "../samplingParameters.js";
-import type { Request } from "../schedule/request.js";
 import type { ScheduledSequence } from "../schedule/scheduledStep.js";
 
 /** Token ids, each once, and what is added to their logits. Arrays, because they are copied in every step. */
@@ -53,11 +52,26 @@ type Column = (typeof sampleColumns)[ArrayName][number];
 /** What the op reads of a sequence beside its parameters. */
 type SequenceColumn = Exclude<Column, SamplingName>;
 
-const places = Object.fromEntries(
-  Object.entries(sampleColumns).flatMap(([array, names]) =>
-    names.map((name, column) => [name, { array, column }] as const),
-  ),
-) as Readonly<Record<Column, { readonly array: ArrayName; readonly column: number }>>;
+/** Where a number of a row lies. */
+interface Place<Name extends Column> {
+  readonly name: Name;
+  readonly array: ArrayName;
+  /** Numbers of a row of the array. */
+  readonly width: number;
+  readonly column: number;
+}
+
+/** The places of some columns, looked up once: rows are written in every step. */
+function placesOf<Name extends Column>(names: readonly Name[]): readonly Place<Name>[] {
+  return names.map((name) => {
+    const isFloat = (sampleColumns.floats as readonly Column[]).includes(name);
+    const array = isFloat ? "floats" : "ints";
+    const columns: readonly Column[] = sampleColumns[array];
+    return { name, array, width: columns.length, column: columns.indexOf(name) };
+  });
+}
+
+const parameterPlaces = placesOf(samplingNames);
 
 const penalties = samplingNames.filter((name) => "penalty" in samplingParameters[name]);
 /** Of a row that is no sequence. */
@@ -67,19 +81,20 @@ const padding: Readonly<Record<SequenceColumn, number>> = {
   poolRow: -1,
   promptLength: 0,
 };
-const sequenceColumns = Object.keys(padding) as readonly SequenceColumn[];
+const sequencePlaces = placesOf(Object.keys(padding) as readonly SequenceColumn[]);
 
 /**
  * @param samples the sequences that sample, in order
+ * @param needs what each asks for
  * @param size S, at least samples.length
  * @returns null when every row is a plain argmax
  */
 export function packSampling(
   samples: readonly ScheduledSequence[],
+  needs: readonly { readonly sampling: Sampling }[],
   size: number,
-  samplingOf: (request: Request) => Sampling,
 ): SamplingBatch | null {
-  const rows = samples.map((sequence) => samplingOf(sequence.request));
+  const rows = needs.map(({ sampling }) => sampling);
   const suppressed = rows.map((sampling, i) => suppressedOf(sampling, samples[i]!));
   const numBiased = rows.map(({ logitBias }, i) => logitBias.ids.length + suppressed[i]!.length);
   const isPlain = (sampling: Sampling, i: number) =>
@@ -113,16 +128,15 @@ function fillRow(
   values: SamplingValues,
   sequence: Readonly<Record<SequenceColumn, number>>,
 ): void {
-  const put = (name: Column, value: number): void => {
-    const { array, column } = places[name];
-    arrays[array][row * sampleColumns[array].length + column] = value;
-  };
-  for (const name of samplingNames) put(name, values[name]);
-  for (const name of sequenceColumns) put(name, sequence[name]);
+  for (const { name, array, width, column } of parameterPlaces)
+    arrays[array][row * width + column] = values[name];
+  for (const { name, array, width, column } of sequencePlaces)
+    arrays[array][row * width + column] = sequence[name];
 }
 
 function hasPenalty(sampling: Sampling): boolean {
-  return penalties.some((name) => sampling[name] !== samplingOff[name]);
+  for (const name of penalties) if (sampling[name] !== samplingOff[name]) return true;
+  return false;
 }
 
 function suppressedOf(sampling: Sampling, { request, start, count }: ScheduledSequence): readonly number[] {

@@ -2,7 +2,7 @@
  * From token ids to what the caller sees: text without half characters, stop strings across token borders, log
  * probabilities with their tokens. One `ChoiceOutput` per continuation; it knows nothing of scheduling.
  */
-import type { PositionLogprobs } from "../engine/logprobReader.js";
+import type { PositionLogprobs } from "../engine/deviceStep.js";
 import type { FinishReason } from "../schedule/request.js";
 import { Detokenizer } from "../text/detokenizer.js";
 import { StopFinder, type StopSearch } from "../text/stopFinder.js";

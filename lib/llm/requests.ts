@@ -1,6 +1,6 @@
 /** Connects one call of the public API with the engine: engine events to chunks, and logits for evaluation. */
 import type { Engine, RequestListener } from "../engine/engine.js";
-import type { PromptPosition } from "../engine/logprobReader.js";
+import type { PromptPosition } from "../engine/packStep.js";
 import { greedyNeeds } from "../engine/needs.js";
 import { ArgumentRangeError, WarploopError } from "../errors.js";
 import { Request } from "../schedule/request.js";

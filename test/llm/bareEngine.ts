@@ -13,7 +13,8 @@ import {
 import type { GenerationStream } from "../../lib/llm/generationStream.js";
 import { Intake } from "../../lib/llm/intake.js";
 import type { FinishReason } from "../../lib/schedule/request.js";
-import { ModelRunner, type StepResult } from "../../lib/engine/runner.js";
+import type { DeviceStep, StepResult, StepRunner } from "../../lib/engine/deviceStep.js";
+import { ModelRunner } from "../../lib/engine/runner.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
@@ -30,6 +31,8 @@ export interface BareOptions extends LLMOptions {
   readonly keepsAll?: boolean;
   /** Called when a step is queued; `pool` is [blocks, bytes]. */
   readonly afterStep?: (scheduler: Scheduler, pool: Tensor, stream: Stream) => void;
+  /** What steps and results go through on their way to the runner and back. */
+  readonly transport?: <T>(data: T) => T;
 }
 
 export class BareEngine {
@@ -48,7 +51,8 @@ export class BareEngine {
     this.#intake = new Intake(engine, null, context);
   }
 
-  static async open(folder: string, { pages, keepsAll = false, afterStep, ...options }: BareOptions) {
+  static async open(folder: string, bareOptions: BareOptions) {
+    const { pages, keepsAll = false, afterStep, transport = (data) => data, ...options } = bareOptions;
     const resolved = resolveOptions(options);
     const { dtype, contextLength } = resolved;
     const device = openTestDevice(resolved.threads === undefined ? {} : { threads: resolved.threads });
@@ -66,10 +70,10 @@ export class BareEngine {
     const runner = new ModelRunner(model, stream, capacity);
     const scheduler = new Scheduler(capacity);
     const submit = runner.submit.bind(runner);
-    runner.submit = (...step) => {
-      const result = submit(...step);
+    runner.submit = (step) => {
+      const result = submit(transport(step));
       afterStep?.(scheduler, runner.state.pool, stream);
-      return result;
+      return result.then(transport);
     };
     const engine = new Engine(scheduler, runner, {
       stepTimeoutMs: 60_000,
@@ -100,9 +104,12 @@ export class BareEngine {
 export const noDefaults = {};
 
 /** A runner whose steps end when the test says so. Every sampled id is 7. */
-export class StubRunner {
+export class StubRunner implements StepRunner {
+  readonly batchSizes: readonly number[] = [];
+  /** What was scheduled, by the index of the step. */
+  readonly scheduled: ScheduledStep[] = [];
   readonly steps: {
-    step: ScheduledStep;
+    step: DeviceStep;
     resolve: (result: StepResult) => void;
     reject: (error: Error) => void;
   }[] = [];
@@ -111,7 +118,7 @@ export class StubRunner {
   /** Thrown by the next submit. */
   refusal: Error | undefined;
 
-  submit(step: ScheduledStep): Promise<StepResult> {
+  submit(step: DeviceStep): Promise<StepResult> {
     if (this.refusal) throw this.refusal;
     return new Promise((resolve, reject) => this.steps.push({ step, resolve, reject }));
   }
@@ -120,14 +127,16 @@ export class StubRunner {
   settle(index: number, statuses?: readonly number[]): void {
     const { step, resolve } = this.steps[index]!;
     this.progress++;
-    const prompt = step.sequences
-      .filter(({ start }) => start === 0)
-      .map(({ request }) => ({ request, position: 0, logprobs: null, logits: null, isFinite: true }));
+    const ids = new Int32Array(step.layout.numSamples).fill(7);
     resolve({
-      ids: new Int32Array(step.samples.length).fill(7),
-      statuses: Int32Array.from(step.samples, (_, i) => statuses?.[i] ?? 0),
-      sampled: step.samples.map(() => null),
-      prompt,
+      ids,
+      statuses: ids.map((_, i) => statuses?.[i] ?? 0),
+      sampled: [],
+      prompt: Array.from(step.prompt?.nextIds ?? [], () => ({
+        logprobs: null,
+        logits: null,
+        isFinite: true,
+      })),
     });
   }
 
@@ -137,7 +146,13 @@ export class StubRunner {
       ...{ maxSequences: 8, maxStepTokens: 64, maxModelLen: 128, pageSize: 4, numBlocks: 257 },
       ...{ admission: "optimistic", prefixCache: true },
     });
-    return new Engine(scheduler, this as unknown as ModelRunner, { stepTimeoutMs, checkIntegrity: true });
+    const schedule = scheduler.schedule.bind(scheduler);
+    scheduler.schedule = () => {
+      const step = schedule();
+      if (step) this.scheduled[step.index] = step;
+      return step;
+    };
+    return new Engine(scheduler, this, { stepTimeoutMs, checkIntegrity: true });
   }
 }
 

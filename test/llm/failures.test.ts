@@ -11,11 +11,12 @@ import { goldenFolder, until } from "./checkpoints.js";
 
 const failure = new WarploopError("ERR_EXECUTION", "planned");
 
-/** Adds requests of two prompt tokens, each with a recorder. */
+/** Adds requests of two prompt tokens that ask for the log probabilities of the second, each with a recorder. */
 function add(engine: Engine, count: number, recorder = () => new Recorder()): Recorder[] {
   return Array.from({ length: count }, (_, i) => {
     const listener = recorder();
-    engine.add(new Request(`r${i}`, [1, 2], { maxTokens: 3 }), greedyNeeds, listener);
+    const request = new Request(`r${i}`, [1, 2], { maxTokens: 3, promptLogits: true });
+    engine.add(request, { ...greedyNeeds, promptLogprobs: 0 }, listener);
     return listener;
   });
 }

@@ -152,7 +152,7 @@ describe("pages of another request that turn out to be broken", () => {
     engine.add(request, greedyNeeds, second);
     await Promise.resolve();
     const statusesOf = (step: number) =>
-      runner.steps[step]!.step.samples.map(({ request: { skipsCache } }) =>
+      runner.scheduled[step]!.samples.map(({ request: { skipsCache } }) =>
         skipsCache ? RowStatus.ok : RowStatus.notFinite,
       );
     for (let step = 0; step < runner.steps.length; step++) {

@@ -1,0 +1,89 @@
+/**
+ * From a scheduled step, and what is known of its requests, to the plain data that a runner gets, and back: which results about
+ * prompts belong to which request. Pure.
+ */
+import type { Request } from "../schedule/request.js";
+import type { ScheduledStep } from "../schedule/scheduledStep.js";
+import { chooseLayout, fillPlan } from "../schedule/stepPlan.js";
+import type { DeviceStep, PromptReads, PromptResult } from "./deviceStep.js";
+import type { RequestNeeds } from "./needs.js";
+import { packSampling } from "./sampling.js";
+
+/** Knows every request of a step, also those that have ended since it was planned. */
+export interface NeedsMap {
+  get(request: Request): RequestNeeds | undefined;
+}
+
+/** Something about the prompt of a request: what comes after position `position`. */
+export interface PromptPosition extends PromptResult {
+  readonly request: Request;
+  readonly position: number;
+}
+
+/** @param batchSizes of the runner that gets it */
+export function packStep(step: ScheduledStep, batchSizes: readonly number[], needsMap: NeedsMap): DeviceStep {
+  const layout = chooseLayout(step, batchSizes);
+  const ints = new Int32Array(layout.length);
+  fillPlan(step, layout, ints);
+  const needs = step.samples.map(({ request }) => needsMap.get(request)!);
+  const wantsLogprobs = needs.some(({ logprobs }) => logprobs !== undefined);
+  return {
+    index: step.index,
+    layout,
+    ints,
+    admissions: step.admissions.map(({ row, tokens }) => ({ row, tokens })),
+    sampling: packSampling(step.samples, needs, layout.numSamples),
+    sampleLogprobs: wantsLogprobs ? Int32Array.from(needs, ({ logprobs = -1 }) => logprobs) : null,
+    prompt: packPrompt(step, needsMap),
+  };
+}
+
+/** The results about prompts of a step that `packStep` made, with their requests. */
+export function promptPositions(
+  step: ScheduledStep,
+  results: readonly PromptResult[],
+  needsMap: NeedsMap,
+): PromptPosition[] {
+  if (results.length === 0) return [];
+  return promptRows(step, needsMap).map(({ request, position }, i) => {
+    const { logprobs, logits, isFinite } = results[i]!;
+    const isInside = position + 1 < request.promptLength; // else the token behind it was generated
+    return { request, position, logprobs: isInside ? logprobs : null, logits, isFinite };
+  });
+}
+
+interface PromptRow {
+  readonly request: Request;
+  readonly position: number;
+}
+
+/** In the order of `PromptReads`. */
+function promptRows(step: ScheduledStep, needsMap: NeedsMap): PromptRow[] {
+  const between = step.promptLogits.map(({ sequence: { request }, position }) => ({ request, position }));
+  const last = endedPrompts(step, needsMap).map((i) => {
+    const { request } = step.samples[i]!;
+    return { request, position: request.promptLength - 1 };
+  });
+  return [...between, ...last];
+}
+
+/** Samples at the last position of a prompt whose logits are asked for. */
+function endedPrompts(step: ScheduledStep, needsMap: NeedsMap): number[] {
+  const ended: number[] = [];
+  for (const [i, { request, start, count }] of step.samples.entries())
+    if (start + count === request.promptLength && needsMap.get(request)!.promptLogits) ended.push(i);
+  return ended;
+}
+
+function packPrompt(step: ScheduledStep, needsMap: NeedsMap): PromptReads | null {
+  const sampleRows = endedPrompts(step, needsMap);
+  if (step.promptLogits.length + sampleRows.length === 0) return null;
+  const rows = promptRows(step, needsMap);
+  const needs = rows.map(({ request }) => needsMap.get(request)!);
+  return {
+    sampleRows: Int32Array.from(sampleRows),
+    nextIds: Int32Array.from(rows, ({ request, position }) => request.tokens.at(position + 1) ?? 0),
+    logprobs: Int32Array.from(needs, ({ promptLogprobs = -1 }) => promptLogprobs),
+    logits: Uint8Array.from(needs, ({ promptLogits }) => Number(promptLogits)),
+  };
+}
