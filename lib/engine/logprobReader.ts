@@ -8,10 +8,13 @@ import type { Model } from "../models/model.js";
 import { embedding } from "../ops/embedding.js";
 import { logprobs } from "../ops/logprobs.js";
 import { RowStatus } from "../ops/rowStatus.js";
+import type { PlanField } from "../schedule/stepPlan.js";
 import type { DeviceStep, PositionLogprobs, PromptReads, PromptResult, StepLogprobs } from "./deviceStep.js";
-import type { FieldOf } from "./needs.js";
 
 const blockRows = 32; // rows of logits in memory at once: 20 MB at a vocabulary of 150k
+
+/** Finds one of the step's arrays on the device. */
+export type FieldOf = (name: PlanField) => Tensor;
 
 interface RowLogprobs extends PositionLogprobs {
   readonly isFinite: boolean;

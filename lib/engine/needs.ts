@@ -1,6 +1,4 @@
-/** What a step needs beside its plan: of each request, and of the arrays on the device. */
-import type { Tensor } from "../device/tensor.js";
-import type { PlanField } from "../schedule/stepPlan.js";
+/** What a request asks of the steps that run it, beside its tokens. */
 import { greedySampling, type Sampling } from "./sampling.js";
 
 /** What the engine knows of a request that the scheduler does not. */
@@ -21,6 +19,3 @@ export const greedyNeeds: RequestNeeds = {
   promptLogprobs: undefined,
   promptLogits: false,
 };
-
-/** Finds one of the step's arrays on the device. */
-export type FieldOf = (name: PlanField) => Tensor;

@@ -23,8 +23,7 @@ import { tableScatter } from "../ops/tableScatter.js";
 import { updatesPerToken } from "../schedule/cacheGroup.js";
 import { decodeLayout, paddedBatchSizes, type PlanLayout } from "../schedule/stepPlan.js";
 import type { DeviceStep, StepLogprobs, StepResult, StepRunner } from "./deviceStep.js";
-import { LogprobReader } from "./logprobReader.js";
-import type { FieldOf } from "./needs.js";
+import { type FieldOf, LogprobReader } from "./logprobReader.js";
 import { SequenceTables } from "./sequenceTables.js";
 
 export interface RunnerOptions {
