@@ -117,7 +117,7 @@ const rows: Readonly<Record<string, () => Row>> = {
       ...{ q: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16), pageTable: zeros(1, 1) },
       ...{ rows: zeros(1), cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
     },
-    options: { scale: 1, window: 0, causal: true, plan: plan(), out: f32(1, 1, 16) },
+    options: { scale: 1, window: 0, causal: true, plan: plan(), lse: f32(1, 1), out: f32(1, 1, 16) },
   }),
   rmsNorm: () => ({
     given: { x: f32(2, 4), weight: f32(4) },

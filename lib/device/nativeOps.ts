@@ -130,6 +130,7 @@ export interface NativeOps {
       cuSeqlensQ: "tensor",
       contextLens: "tensor",
       plan: "tensor or null",
+      lse: "tensor or null",
       out: "tensor",
       scale: "number",
       window: "number",

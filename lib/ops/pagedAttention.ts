@@ -13,6 +13,8 @@ export interface PagedAttentionOptions {
   readonly causal?: true | undefined;
   /** What `attentionPlan` has made for calls like this one; without it the call makes a plan of its own, with the same result. */
   readonly plan?: Tensor | undefined;
+  /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row, for results that are merged. */
+  readonly lse?: Tensor | undefined;
   /** [T, Hq, Dv], f32 | bf16 | f16: where to write the result. */
   readonly out?: Tensor | undefined;
 }
@@ -56,6 +58,7 @@ export const pagedAttention = op(
     window: integer(),
     causal: always,
     plan: tensor,
+    lse: tensor,
     out: tensor,
   }),
   (
@@ -81,6 +84,7 @@ export const pagedAttention = op(
       cuSeqlensQ,
       contextLens,
       options.plan ?? null,
+      options.lse ?? null,
       out,
       scale,
       window,

@@ -261,7 +261,7 @@ describeOp("pagedAttention: hidden NaN", paged, async (context, c) => {
       options,
     );
     const sizes = { Hq, Hkv, Dh, Dv, Ps, Pmax };
-    const expected = pagedReference(q, k, v, pageTable, rows, cu, contextLens, sizes, options);
+    const { out: expected } = pagedReference(q, k, v, pageTable, rows, cu, contextLens, sizes, options);
     return { out: await context.read(out), expected };
   });
 });

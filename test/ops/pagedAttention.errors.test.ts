@@ -13,12 +13,12 @@ describe("pagedAttention: errors", () => {
   function call(
     stream: Stream,
     changes: Partial<typeof good> = {},
-    shape: { Hkv?: number; Dv?: number } = {},
+    shape: { Hkv?: number; Dv?: number; lse?: readonly number[] } = {},
   ) {
     const { table, rows, cu, lens } = { ...good, ...changes };
     const integers = (dims: readonly number[], values: readonly number[]) =>
       stream.fromArray("i32", dims, Int32Array.from(values));
-    const { Hkv = 1, Dv = 16 } = shape;
+    const { Hkv = 1, Dv = 16, lse } = shape;
     return pagedAttention(
       stream,
       device.empty("f32", [3, 2, 16]),
@@ -28,6 +28,7 @@ describe("pagedAttention: errors", () => {
       integers([rows.length], rows),
       integers([cu.length], cu),
       integers([lens.length], lens),
+      lse && { lse: device.empty("f32", lse) },
     );
   }
 
@@ -45,6 +46,7 @@ describe("pagedAttention: errors", () => {
     expect(() => call(stream, {}, { Dv: 24 })).toThrow(range(/^pagedAttention: v: .*multiple of 16/));
     expect(() => call(stream, { cu: [0, 3] })).toThrow(range(/^pagedAttention: cuSeqlensQ: /));
     expect(() => call(stream, { lens: [5] })).toThrow(range(/^pagedAttention: contextLens: /));
+    expect(() => call(stream, {}, { lse: [3, 1] })).toThrow(range(/^pagedAttention: lse: .*Hq/));
   });
 
   test.each([

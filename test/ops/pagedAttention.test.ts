@@ -210,8 +210,7 @@ describeOp("pagedAttention", cases, async (context, c) => {
   const T = cu.at(-1)!;
   const q = random.normal(T * Hq * Dh, { dtype });
   const shape = [T, Hq, Dh];
-  const out = pagedAttention(
-    context.stream,
+  const inputs = [
     c.strided
       ? context.stridedRows(dtype, shape, q, { before: 5, after: 4 })
       : context.tensor(dtype, shape, q),
@@ -221,8 +220,10 @@ describeOp("pagedAttention", cases, async (context, c) => {
     context.integers([rows.length], rows),
     context.integers([cu.length], cu),
     context.integers([contextLens.length], contextLens),
-    { window },
-  );
+  ] as const;
+  const lse = context.stream.empty("f32", [T, Hq]);
+  const out = pagedAttention(context.stream, ...inputs, { window, lse });
+  const without = pagedAttention(context.stream, ...inputs, { window });
 
   const sizes = { Hq, Hkv, Dh, Dv, Ps, Pmax };
   const expected = reference(q, k, v, pageTable, rows, cu, contextLens, sizes, { window });
@@ -230,7 +231,15 @@ describeOp("pagedAttention", cases, async (context, c) => {
   const weights = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
   const intermediate = pagesDType === dtype ? weights : "f32";
   const tolerance = { dtype, shape: [T, Hq, Dv], reduction: longest + Dh, intermediate } as const;
-  expectClose(await context.read(out), expected, tolerance);
+  expectClose(await context.read(out), expected.out, tolerance);
+  // Not through the context, whose reads are the recorded bits.
+  const sums = Float64Array.from(await lse.readFloat32(context.stream));
+  expectClose(sums, expected.lse, {
+    ...{ dtype: "f32", shape: [T, Hq], reduction: longest + Dh, label: "lse" },
+  });
+  expectSame(await out.readFloat32(context.stream), await without.readFloat32(context.stream), {
+    ...{ shape: tolerance.shape, label: "without lse" },
+  });
 });
 
 // --- bit-exactness ---

@@ -202,7 +202,7 @@ describeOp("pagedAttention at the borders of tiles", pagedCases, async (context,
     { window },
   );
   const sizes = { Hq, Hkv, Dh, Dv, Ps, Pmax };
-  const expected = pagedReference(q, k, v, table, rows, cu, lens, sizes, { window });
+  const { out: expected } = pagedReference(q, k, v, table, rows, cu, lens, sizes, { window });
   const tolerance = {
     dtype,
     shape: [T, Hq, Dv],

@@ -26,9 +26,10 @@ export function pagedAttention(
     readonly Pmax: number;
   },
   { scale = 1 / Math.sqrt(shape.Dh), window = 0 }: { readonly scale?: number; readonly window?: number } = {},
-): Float64Array /* [T, Hq, Dv] */ {
+): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const { Hq, Hkv, Dh, Dv, Ps, Pmax } = shape;
   const out = new Float64Array((q.length / Dh) * Dv);
+  const lse = new Float64Array(q.length / Dh);
   for (let b = 0; b < rows.length; b++) {
     const firstQuery = cuSeqlensQ[b]!;
     const Lq = cuSeqlensQ[b + 1]! - firstQuery;
@@ -46,12 +47,11 @@ export function pagedAttention(
           values.push(vPages.subarray(row * Dv, (row + 1) * Dv));
         }
         const row = (firstQuery + i) * Hq + h;
-        out.set(
-          attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale }).out,
-          row * Dv,
-        );
+        const result = attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale });
+        out.set(result.out, row * Dv);
+        lse[row] = result.lse;
       }
     }
   }
-  return out;
+  return { out, lse };
 }

@@ -13,6 +13,7 @@ void bind_paged_attention(Arguments& args) {
   p.cu_seqlens_q = args.tensor();
   p.context_lens = args.tensor();
   p.plan = args.optional_tensor();
+  p.lse = args.optional_tensor();
   p.out = args.tensor();
   p.scale = args.f32();
   p.window = args.i32();

@@ -59,6 +59,7 @@ void paged_attention(const PagedAttentionParams& p, CpuContext& context) {
   problem.q = p.q;
   problem.k = p.k_pages;
   problem.v = p.v_pages;
+  problem.lse = p.lse;
   problem.out = p.out;
   problem.scale = p.scale;
   problem.window = p.window;

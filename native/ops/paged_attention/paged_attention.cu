@@ -25,6 +25,7 @@ AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& co
   problem.q = p.q;
   problem.k = p.k_pages;
   problem.v = p.v_pages;
+  problem.lse = p.lse;
   problem.out = p.out;
   problem.scale = p.scale;
   problem.plan = p.plan;

@@ -14,6 +14,7 @@ struct PagedAttentionParams {
   TensorView cu_seqlens_q;  // [B + 1], i32: first query of each sequence, then T
   TensorView context_lens;  // [B], i32: tokens of each sequence; its queries are the last of them
   TensorView plan;          // [bytes], u8, from attention_plan; optional; aligned to 16
+  TensorView lse;           // [T, Hq], f32, rows strided; optional; written
   TensorView out;           // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   float scale;              // of the scores
   int32_t window;           // keys a query sees up to its own position; 0: all
