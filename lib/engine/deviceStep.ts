@@ -2,6 +2,7 @@
  * What an engine and what runs its steps say to each other: plain data, without requests, functions or class instances, so that
  * a step can go to another thread, process or rank as it is. Rows are those of the step; whose they are only the engine knows.
  */
+import type { StepCopies } from "../schedule/kvPages.js";
 import type { PlanLayout } from "../schedule/stepPlan.js";
 import type { SamplingBatch } from "./sampling.js";
 
@@ -13,6 +14,8 @@ export interface DeviceStep {
   readonly ints: Int32Array;
   /** Ids that go to the start of token pool rows before the step runs. */
   readonly admissions: readonly { readonly row: number; readonly tokens: Int32Array }[];
+  /** Blocks of the state that are copied before and after the model runs. */
+  readonly copies: StepCopies;
   /** null: every row takes the most likely token. */
   readonly sampling: SamplingBatch | null;
   /**

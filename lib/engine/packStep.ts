@@ -32,6 +32,7 @@ export function packStep(step: ScheduledStep, batchSizes: readonly number[], nee
     layout,
     ints,
     admissions: step.admissions.map(({ row, tokens }) => ({ row, tokens })),
+    copies: step.copies,
     sampling: packSampling(step.samples, needs, layout.numSamples),
     sampleLogprobs: wantsLogprobs ? Int32Array.from(needs, ({ logprobs = -1 }) => logprobs) : null,
     prompt: packPrompt(step, needsMap),

@@ -5,7 +5,8 @@
  * Life of a step
  *  1. ids of admitted requests go to their token pool rows; the step's arrays go up in one write
  *  2. page table updates, tokens and lengths from the tables, the model, logits of the rows that need them
- *     (for a decode step: one replay of the graph captured for the padded batch size)
+ *     (for a decode step: one replay of the graph captured for the padded batch size); before it slots that were found in the
+ *     prefix cache, and behind it slots that are left there, are copied
  *  3. sampling; the sampled ids go to the pool, where the next step finds them
  *  4. ids and log probabilities are read; the promise settles when the device got that far
  */
@@ -17,10 +18,12 @@ import { WarploopError } from "../errors.js";
 import type { Model, ModelState } from "../models/model.js";
 import { allocateState, type StateLayout } from "../nn/state.js";
 import { argmax } from "../ops/argmax.js";
+import { copy } from "../ops/copy.js";
 import { embedding } from "../ops/embedding.js";
 import { sample, sampleColumns } from "../ops/sample.js";
 import { tableScatter } from "../ops/tableScatter.js";
 import { updatesPerToken } from "../schedule/cacheGroup.js";
+import type { BlockCopy } from "../schedule/kvPages.js";
 import { decodeLayout, paddedBatchSizes, type PlanLayout } from "../schedule/stepPlan.js";
 import type { DeviceStep, StepLogprobs, StepResult, StepRunner } from "./deviceStep.js";
 import { type FieldOf, LogprobReader } from "./logprobReader.js";
@@ -83,7 +86,7 @@ export class ModelRunner implements StepRunner {
       this.#owned.push(this.#state);
       this.#tables = new SequenceTables(stream, {
         ...{ numRows: maxSequences, maxTokens: maxModelLen, pageSize: layout.pageSize },
-        groups: layout.groups,
+        ...{ groups: layout.groups, slotLayers: layout.slotLayers },
       });
       this.#owned.push(this.#tables);
       const largest = this.batchSizes.at(-1) ?? 1;
@@ -120,7 +123,9 @@ export class ModelRunner implements StepRunner {
     let reads: [Promise<HostArray>, Promise<StepLogprobs>];
     try {
       const field = this.#upload(step);
+      this.#copyBlocks(step.copies.beforeModel);
       const { logits, hidden, positions } = this.#forward(layout, field);
+      this.#copyBlocks(step.copies.afterModel);
       const samples = stream.empty("i32", [2, layout.numSamples]); // ids and statuses: one read brings both
       const [ids, status] = [0, 1].map((row) => samples.slice(0, row, row + 1).reshape([-1])) as [
         Tensor,
@@ -152,6 +157,12 @@ export class ModelRunner implements StepRunner {
         : this.#stream.empty("i32", [layout.length]);
     plan.write(this.#stream, ints);
     return (name) => plan.slice(0, layout.offsets[name], layout.offsets[name] + layout.sizes[name]);
+  }
+
+  /** Outside of graphs: few steps have any. */
+  #copyBlocks(copies: readonly BlockCopy[]): void {
+    const block = (index: number): Tensor => this.#state.pool.slice(0, index, index + 1);
+    for (const { from, to } of copies) copy(this.#stream, block(from), block(to));
   }
 
   #forward(layout: PlanLayout, field: FieldOf): ForwardTensors {

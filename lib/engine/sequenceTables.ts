@@ -18,6 +18,8 @@ export interface SequenceTableSizes {
   readonly pageSize: number;
   /** Cache groups, each with a table of its own. */
   readonly groups: readonly { readonly pagesPerBlock: number }[];
+  /** Columns of the table of slots; without it there is none. */
+  readonly slotLayers?: number;
 }
 
 /** The sequences of a step, as device tensors. */
@@ -40,36 +42,36 @@ export class SequenceTables implements Disposable {
   /** [R, L] */
   readonly tokenPool: Tensor;
   readonly #stream: Stream;
-  /** [G, R, W] */
+  /** [G, R, W], or with slots [G + 1, R, W], whose last has a column for each layer with a slot */
   readonly #pageTables: Tensor;
   readonly #lengths: Tensor;
   readonly #groups: Tensor;
   readonly #owned: Tensor[] = [];
 
   /** @throws OutOfMemoryError; what was allocated until then is released */
-  constructor(stream: Stream, { numRows, maxTokens, pageSize, groups }: SequenceTableSizes) {
+  constructor(stream: Stream, sizes: SequenceTableSizes) {
+    const { numRows, maxTokens, pageSize, groups, slotLayers = 0 } = sizes;
     this.#stream = stream;
     const R = numRows + 1;
     const G = groups.length;
     const pages = Math.ceil(maxTokens / pageSize);
     // A block brings all its pages, also those that no token will be in.
-    const W = Math.max(...groups.map(({ pagesPerBlock: n }) => Math.ceil(pages / n) * n));
+    const W = Math.max(slotLayers, ...groups.map(({ pagesPerBlock: n }) => Math.ceil(pages / n) * n));
+    const numTables = G + (slotLayers > 0 ? 1 : 0);
     try {
       this.tokenPool = this.#own("i32", [R, maxTokens]);
-      this.#pageTables = this.#own("i32", [G, R, W]);
+      this.#pageTables = this.#own("i32", [numTables, R, W]);
       this.#lengths = this.#own("i32", [R]);
       this.#groups = this.#own("i32", [G, 2]);
     } catch (error) {
       this.dispose();
       throw error;
     }
-    // No row has a page yet. Padding has token 0, on page 0 of the dummy block.
+    // No row has a page or a slot yet. Padding has token 0, on page 0 of the dummy block, and no slot.
     this.tokenPool.write(stream, new Int32Array(this.tokenPool.numel));
-    const table = new Int32Array(R * W).fill(-1).fill(0, numRows * W);
-    this.#pageTables.write(
-      stream,
-      Int32Array.from({ length: G * R * W }, (_, i) => table[i % (R * W)]!),
-    );
+    const tables = new Int32Array(numTables * R * W).fill(-1);
+    for (let group = 0; group < G; group++) tables.fill(0, (group * R + numRows) * W, (group + 1) * R * W);
+    this.#pageTables.write(stream, tables);
     this.#lengths.write(stream, new Int32Array(R));
     this.#groups.write(
       stream,
@@ -95,11 +97,12 @@ export class SequenceTables implements Disposable {
   /** What the model reads of a step, and where the ids go that will be sampled ([N]). The rows are as long as that afterwards. */
   makeStep(sequences: StepSequences): { readonly inputs: StepInputs; readonly samplePositions: Tensor } {
     const { numTokens, ...where } = sequences;
+    const numGroups = this.#groups.size(0);
     const made = stepInputs(this.#stream, numTokens, {
       ...where,
       lengths: this.#lengths,
       tokenPool: this.tokenPool,
-      pageTables: this.#pageTables,
+      pageTables: this.#pageTables.slice(0, 0, numGroups),
       groups: this.#groups,
     });
     const { tokens, positions, slots, contextLens } = made;
@@ -107,7 +110,8 @@ export class SequenceTables implements Disposable {
       ...{ tokens, positions, contextLens },
       rows: sequences.rows,
       cuSeqlensQ: sequences.cuSeqlensQ,
-      groups: Array.from({ length: slots.size(0) }, (_, group) => ({
+      ...(this.#pageTables.size(0) > numGroups && { slotTable: ofGroup(this.#pageTables, numGroups) }),
+      groups: Array.from({ length: numGroups }, (_, group) => ({
         slots: ofGroup(slots, group),
         pageTable: ofGroup(this.#pageTables, group),
       })),

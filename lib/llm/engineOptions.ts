@@ -136,12 +136,13 @@ export function planCapacity(
 ): RunnerOptions & SchedulerOptions {
   const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
   const layout = stateLayout(state, { pageSize, longest: shape.maxPositions });
-  const { blockBytes } = layout;
+  const { blockBytes, slotLayers } = layout;
   const groups = layout.groups.map((group, i) => new CacheGroup(i, group, pageSize, maxStepTokens));
-  const wanted = maxSequences * peakBlocks(groups, shape.maxPositions) + 1; // and the dummy block
+  // Of a slot there is a copy for others to begin from; and there is the dummy block.
+  const wanted = maxSequences * (peakBlocks(groups, shape.maxPositions) + 2 * slotLayers) + 1;
   const budget = options.kvCacheBytes ?? defaultKvBytes(device);
   const numBlocks = Math.min(wanted, Math.floor(budget / blockBytes));
-  const leastBlocks = 1 + peakBlocks(groups, 2);
+  const leastBlocks = 1 + peakBlocks(groups, 2) + slotLayers;
   if (numBlocks < leastBlocks) {
     throw new CapacityError(
       `kvCacheBytes: ${Math.floor(budget)} bytes do not hold ${leastBlocks} KV pages of ${blockBytes} bytes; ` +
@@ -149,10 +150,10 @@ export function planCapacity(
     );
   }
   // A context that the pool cannot hold would only be refused later.
-  const maxModelLen = longestSequence(groups, numBlocks - 1, shape.maxPositions);
+  const maxModelLen = longestSequence(groups, numBlocks - 1 - slotLayers, shape.maxPositions);
   return {
     ...{ maxSequences, maxStepTokens, maxModelLen, pageSize, numBlocks, admission, prefixCache, graphs },
-    ...{ layout, groups: layout.groups },
+    ...{ layout, groups: layout.groups, slotLayers },
   };
 }
 

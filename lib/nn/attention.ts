@@ -11,7 +11,7 @@ import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import { rope } from "../ops/rope.js";
-import type { Block, StepPlan } from "./part.js";
+import type { Block, PagedCache, StepPlan } from "./part.js";
 import type { LayerState, StateSpec } from "./state.js";
 
 export interface AttentionConfig {
@@ -72,7 +72,7 @@ function stepPlan(config: AttentionConfig): StepPlan {
   return {
     signature: `attention ${JSON.stringify(kind)}`,
     make(stream, { tokens, rows, cuSeqlensQ, contextLens }, cache) {
-      const { state, pageTable } = cache!;
+      const { state, pageTable } = cache as PagedCache;
       const { k } = state as KvPages;
       const sizes = { numQueries: tokens.size(0), pageSize: k.size(1) };
       return attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...kind, ...sizes });
@@ -88,7 +88,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
   const keys = numKvHeads * headDim;
 
   const run: Block["run"] = (stream, { x, inputs, cache, plan, join }) => {
-    const { slots, pageTable, state } = cache!;
+    const { slots, pageTable, state } = cache as PagedCache;
     const kv = state as KvPages;
     const { positions, rows, cuSeqlensQ, contextLens } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });

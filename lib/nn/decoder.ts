@@ -70,14 +70,15 @@ export function decoder(parts: DecoderParts): Decoder {
 
 /** What each block keeps, asked for in the order of the blocks. */
 function cachesInOrder(
-  { layers, groups }: ModelState,
+  { layers, places }: ModelState,
   inputs: StepInputs,
 ): (block: Block) => BlockCache | undefined {
   let place = 0;
   return (block) => {
     if (!block.state) return undefined;
-    const group = inputs.groups[groups[place]!]!;
-    return { ...group, state: layers[place++]! };
+    const [state, at] = [layers[place]!, places[place++]!];
+    if ("group" in at) return { state, ...inputs.groups[at.group]! };
+    return { state, table: inputs.slotTable!, column: at.column };
   };
 }
 

@@ -21,9 +21,19 @@ export interface StepPlan {
 }
 
 /** What a block has declared as its `state`, and where that lies for the tokens of the step. */
-export interface BlockCache extends GroupInputs {
+export interface PagedCache extends GroupInputs {
   readonly state: LayerState;
 }
+
+/** The same of a block that keeps a slot: its block of row r is table[r, column]. */
+export interface SlotCache {
+  readonly state: LayerState;
+  /** [R, columns] */
+  readonly table: Tensor;
+  readonly column: number;
+}
+
+export type BlockCache = PagedCache | SlotCache;
 
 /** Where the last op of a block writes, [T, D] f32, and what it adds to its result. */
 export interface Into {

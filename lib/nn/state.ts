@@ -4,7 +4,8 @@
  *
  * Layers whose state lives equally long are one cache group. A block of the pool holds one or more pages of one group, as many as
  * fit: [kernel page][layer][tensor][Ps tokens]. The pages of one tensor are therefore a strided view of the pool,
- * [P, Ps, ...], whose page stride is the page of all layers of the group; page ids are the same in all of them.
+ * [P, Ps, ...], whose page stride is the page of all layers of the group; page ids are the same in all of them. What a layer
+ * keeps of a whole sequence (a slot) has a block for itself, which a table of the sequences finds.
  * Jenga (arXiv 2503.18292) has the reasons for one pool.
  */
 import { leastCommonMultiple } from "../arithmetic.js";
@@ -12,17 +13,20 @@ import { bytesOf, type Device } from "../device/device.js";
 import { byteLength, type DType } from "../device/dtype.js";
 import { packedStrides, Tensor } from "../device/tensor.js";
 
-/** A tensor that a block keeps of every token. */
+/** A tensor that a block keeps of every token, or of every sequence. */
 export interface StateTensor {
   readonly dtype: DType;
-  /** Of one token: a page of it is [Ps, ...shape]. */
+  /** Of one token, of which a page is [Ps, ...shape], or of one sequence. */
   readonly shape: readonly number[];
 }
 
 /** What one layer keeps. */
 export interface StateSpec {
-  /** Of a token: as long as the sequence, or while the window sees it, so many tokens, itself included. */
-  readonly lifetime: "all" | { readonly window: number };
+  /**
+   * Of every token: as long as the sequence ("all"), or while the window sees it, so many tokens, itself included. Of the sequence
+   * as a whole, and overwritten by its steps: "slot".
+   */
+  readonly lifetime: "all" | { readonly window: number } | "slot";
   /** By the names that its block reads them by. */
   readonly tensors: Readonly<Record<string, StateTensor>>;
 }
@@ -37,11 +41,13 @@ export interface GroupLayout {
   readonly waste: number;
 }
 
+/** Which table leads to the state of a layer: the pages of a cache group, or a column of the slots. */
+export type LayerPlace = { readonly group: number } | { readonly column: number };
+
 /** Where the state of one layer lies. */
 export interface LayerLayout {
-  /** Index of its group. */
-  readonly group: number;
-  /** By name: bytes from the start of a page. */
+  readonly place: LayerPlace;
+  /** By name: bytes from the start of a page, or of a block. */
   readonly offsets: Readonly<Record<string, number>>;
 }
 
@@ -51,17 +57,19 @@ export interface StateLayout {
   /** A multiple of `alignment` for each page in it. */
   readonly blockBytes: number;
   readonly groups: readonly GroupLayout[];
+  /** Layers that keep a slot: a sequence has so many blocks for them. */
+  readonly slotLayers: number;
   readonly layers: readonly LayerLayout[];
 }
 
-/** The pages of one layer by name: [P, Ps, ...shape]. */
+/** The pages of one layer by name: [P, Ps, ...shape]; or its slots: [blocks, ...shape]. */
 export type LayerState = Readonly<Record<string, Tensor>>;
 
 /** The state of all layers; owned by whoever runs the model. */
 export interface ModelState extends Disposable {
   readonly layers: readonly LayerState[];
-  /** By layer: index of its group among those of a step. */
-  readonly groups: readonly number[];
+  /** By layer. */
+  readonly places: readonly LayerPlace[];
   /** All of it, [blocks, bytes] u8. */
   readonly pool: Tensor;
   /** Frees the pool once every stream has passed this point. Idempotent. */
@@ -84,13 +92,15 @@ export function stateLayout(
   specs: readonly StateSpec[],
   { pageSize, longest }: { readonly pageSize: number; readonly longest: number },
 ): StateLayout {
-  const windows = specs.map(({ lifetime }) =>
-    lifetime === "all" || lifetime.window >= longest ? 0 : lifetime.window,
-  );
-  const kinds = specs.length === 0 ? [0] : [...new Set(windows)];
-  const byLifetime = kinds.map((window) => ({
+  const windowOf = ({ lifetime }: StateSpec): number => {
+    if (lifetime === "all" || lifetime === "slot") return 0;
+    return lifetime.window >= longest ? 0 : lifetime.window;
+  };
+  const paged = [...specs.keys()].filter((layer) => specs[layer]!.lifetime !== "slot");
+  const windows = new Set(paged.map((layer) => windowOf(specs[layer]!)));
+  const byLifetime = [...windows].map((window) => ({
     window,
-    members: [...specs.keys()].filter((layer) => windows[layer] === window),
+    members: paged.filter((layer) => windowOf(specs[layer]!) === window),
   }));
   const candidates = Array.from({ length: mostParts }, (_, i) => splitLargest(byLifetime, i + 1)).map(
     (groups) => placeGroups(specs, groups, pageSize),
@@ -112,21 +122,22 @@ export function allocateState(
 ): ModelState {
   const { blockBytes, pageSize, groups, layers } = layout;
   const pool = device.empty("u8", [numBlocks, blockBytes]);
-  const pages = ({ dtype, shape }: StateTensor, pagesPerBlock: number, offset: number): Tensor => {
-    const page = [pageSize, ...shape];
-    const strides = [blockBytes / pagesPerBlock / byteLength(dtype, 1), ...packedStrides(page)];
-    return Tensor.strided(pool.memory, dtype, [numBlocks * pagesPerBlock, ...page], strides, offset);
+  const view = ({ dtype, shape }: StateTensor, place: LayerPlace, offset: number): Tensor => {
+    const perBlock = "group" in place ? groups[place.group]!.pagesPerBlock : 1;
+    const one = "group" in place ? [pageSize, ...shape] : shape;
+    const strides = [blockBytes / perBlock / byteLength(dtype, 1), ...packedStrides(one)];
+    return Tensor.strided(pool.memory, dtype, [numBlocks * perBlock, ...one], strides, offset);
   };
   const dispose = (): void => pool.dispose();
   return {
     layers: specs.map(({ tensors }, layer) => {
-      const { group, offsets } = layers[layer]!;
-      const { pagesPerBlock } = groups[group]!;
-      return Object.fromEntries(
-        Object.entries(tensors).map(([name, tensor]) => [name, pages(tensor, pagesPerBlock, offsets[name]!)]),
-      );
+      const { place, offsets } = layers[layer]!;
+      const named = Object.entries(tensors).map(([name, tensor]) => {
+        return [name, view(tensor, place, offsets[name]!)] as const;
+      });
+      return Object.fromEntries(named);
     }),
-    groups: layers.map(({ group }) => group),
+    places: layers.map(({ place }) => place),
     pool,
     dispose,
     [Symbol.dispose]: dispose,
@@ -145,7 +156,7 @@ function splitLargest(groups: readonly Members[], parts: number): readonly Membe
   const largest = groups.find(({ members }) => members.length === size);
   return groups.flatMap((group) => {
     if (group !== largest) return [group];
-    const count = Math.max(1, Math.min(parts, size));
+    const count = Math.min(parts, size);
     const at = (part: number) => Math.round((part * size) / count);
     return Array.from({ length: count }, (_, part) => ({
       window: group.window,
@@ -156,19 +167,23 @@ function splitLargest(groups: readonly Members[], parts: number): readonly Membe
 
 function placeGroups(specs: readonly StateSpec[], groups: readonly Members[], pageSize: number): StateLayout {
   const layers: LayerLayout[] = new Array<LayerLayout>(specs.length);
-  const sizes = groups.map(({ members }, group) => {
-    let bytes = 0;
-    for (const layer of members) {
-      const offsets: Record<string, number> = {};
-      for (const [name, { dtype, shape }] of Object.entries(specs[layer]!.tensors)) {
-        offsets[name] = bytes;
-        bytes += roundUp(bytesOf(dtype, [pageSize, ...shape]), alignment);
-      }
-      layers[layer] = { group, offsets };
+  /** @returns the bytes up to the end of what the layer keeps, of so many tokens */
+  const place = (layer: number, at: LayerPlace, start: number, tokens: readonly number[]): number => {
+    let bytes = start;
+    const offsets: Record<string, number> = {};
+    for (const [name, { dtype, shape }] of Object.entries(specs[layer]!.tensors)) {
+      offsets[name] = bytes;
+      bytes += roundUp(bytesOf(dtype, [...tokens, ...shape]), alignment);
     }
+    layers[layer] = { place: at, offsets };
     return bytes;
-  });
-  const largest = Math.max(0, ...sizes);
+  };
+  const sizes = groups.map(({ members }, group) =>
+    members.reduce((bytes, layer) => place(layer, { group }, bytes, [pageSize]), 0),
+  );
+  const slots = [...specs.keys()].filter((layer) => specs[layer]!.lifetime === "slot");
+  const slotSizes = slots.map((layer, column) => place(layer, { column }, 0, []));
+  const largest = Math.max(0, ...sizes, ...slotSizes);
   const counts = sizes.map((bytes) => (bytes === 0 ? 1 : Math.floor(largest / bytes)));
   // Every page of a block begins aligned.
   const blockBytes = roundUp(
@@ -176,7 +191,7 @@ function placeGroups(specs: readonly StateSpec[], groups: readonly Members[], pa
     counts.map((count) => count * alignment).reduce(leastCommonMultiple, 1),
   );
   return {
-    ...{ pageSize, blockBytes, layers },
+    ...{ pageSize, blockBytes, slotLayers: slots.length, layers },
     groups: groups.map(({ window }, group) => {
       const [pagesPerBlock, bytes] = [counts[group]!, sizes[group]!];
       const waste = blockBytes === 0 ? 0 : 1 - (pagesPerBlock * bytes) / blockBytes;

@@ -26,4 +26,6 @@ export interface StepInputs {
   readonly contextLens: Tensor;
   /** By cache group, in the order of the layout of the state. */
   readonly groups: readonly GroupInputs[];
+  /** [R, slot layers or more] by column the block with the state of each row; -1 for padding, which keeps nothing */
+  readonly slotTable?: Tensor | undefined;
 }

@@ -1,7 +1,7 @@
 /**
- * The blocks of the running requests, over all cache groups: how many a request needs, which it gets, when they are shared, when
- * a window lets go of them, and whether a new request may come in. Composes BlockPool (who holds a block) and PrefixCache
- * (what a block holds).
+ * The blocks of the running requests, over all cache groups and slots: how many a request needs, which it gets, when they are
+ * shared, when a window lets go of them, and whether a new request may come in. Composes BlockPool (who holds a block) and
+ * PrefixCache (what a block holds).
  * Not responsible for rows, queues and budgets (Scheduler), nor for choosing whom to preempt.
  *
  * Blocks released here may be handed out at once, even while steps that read or write them are still in flight: the device
@@ -11,7 +11,7 @@ import { WarploopError } from "../errors.js";
 import type { Steps } from "../eventLoop.js";
 import { BlockPool } from "./blockPool.js";
 import { CacheGroup, type HeldBlocks, peakBlocks } from "./cacheGroup.js";
-import { PrefixCache, type PrefixCacheStats } from "./prefixCache.js";
+import { PrefixCache, type PrefixCacheStats, type PrefixHit } from "./prefixCache.js";
 import type { Request } from "./request.js";
 import type { ResolvedSchedulerOptions } from "./schedulerOptions.js";
 
@@ -22,8 +22,21 @@ export interface KvStats {
   readonly prefix: PrefixCacheStats;
 }
 
+/** The contents of one block to another. */
+export interface BlockCopy {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** To be done in their order: slots that a request finds in the prefix cache, and those that are left there. */
+export interface StepCopies {
+  readonly beforeModel: readonly BlockCopy[];
+  readonly afterModel: readonly BlockCopy[];
+}
+
 export class KvPages {
   readonly groups: readonly CacheGroup[];
+  readonly #slotLayers: number;
   readonly #reserves: boolean;
   readonly #pool: BlockPool;
   readonly #cache: PrefixCache | undefined;
@@ -33,14 +46,19 @@ export class KvPages {
    * it; so over all requests they are owed their peaks without the blocks that any of them holds.
    */
   #promised = 0;
+  /** Of the step that is being planned: slots to restore, from blocks that are retained until then, and slots to keep. */
+  #restores: BlockCopy[] = [];
+  #snapshots: { readonly request: Request; readonly length: number }[] = [];
 
   constructor(options: Omit<ResolvedSchedulerOptions, "maxSequences" | "maxModelLen">) {
-    const { pageSize } = options;
+    const { pageSize, slotLayers } = options;
     const chunkTokens = Math.min(options.chunkTokens, options.maxStepTokens);
     this.groups = options.groups.map((group, index) => new CacheGroup(index, group, pageSize, chunkTokens));
+    this.#slotLayers = slotLayers;
     this.#reserves = options.admission === "reserve";
     this.#pool = new BlockPool(options.numBlocks, (block) => this.#cache?.evict(block));
-    this.#cache = options.prefixCache ? new PrefixCache(this.#pool, pageSize, this.groups) : undefined;
+    const sizes = { pageSize, groups: this.groups, slotLayers };
+    this.#cache = options.prefixCache ? new PrefixCache(this.#pool, sizes) : undefined;
   }
 
   /** Blocks that one request alone can have. */
@@ -56,7 +74,7 @@ export class KvPages {
 
   /** Blocks that the request holds at once, at its longest. The last token it may sample is never run and needs no slot. */
   lifetimeBlocks(request: Request): number {
-    return peakBlocks(this.groups, request.maxLength - 1);
+    return peakBlocks(this.groups, request.maxLength - 1) + this.#slotLayers;
   }
 
   /**
@@ -67,12 +85,19 @@ export class KvPages {
    * @returns false, with nothing changed, when the blocks do not suffice now
    */
   admit(request: Request, running: number): boolean {
+    const nothing = { length: 0, blocks: this.groups.map(() => []), snapshot: [], fork: 0 };
+    const hit = this.#cache?.match(request) ?? nothing;
+    if (this.#tryAdmit(request, running, hit)) return true;
+    // A request alone fits, but not beside the copy of a slot that it could begin from.
+    return running === 0 && hit.snapshot.length > 0 && this.#tryAdmit(request, running, nothing);
+  }
+
+  #tryAdmit(request: Request, running: number, { length, blocks: hits, snapshot, fork }: PrefixHit): boolean {
     const known = request.tokens.length;
-    const { length, blocks: hits } = this.#cache?.match(request) ?? noHits(this.groups);
+    const isIdle = (block: number) => this.#pool.references(block) === 0;
     const plans = this.groups.map((group, i) => {
       const first = group.firstBlock(length);
       const end = Math.min(group.blocksFor(known), first + group.mostBlocks);
-      const isIdle = (block: number) => this.#pool.references(block) === 0;
       const taken = end - length / group.blockTokens + hits[i]!.filter(isIdle).length;
       // Of what is owed to the request, see #promised.
       const later = group.peakBlocks(request.maxLength - 1) - (group.window === 0 ? end : taken);
@@ -80,14 +105,18 @@ export class KvPages {
     });
     const sum = (of: "taken" | "later") => plans.reduce((total, plan) => total + plan[of], 0);
     const spare = this.#reserves ? this.#promised + sum("later") : running * this.groups.length;
-    if (sum("taken") + spare > this.#pool.available) return false;
+    const slots = this.#slotLayers + snapshot.filter(isIdle).length;
+    if (sum("taken") + slots + spare > this.#pool.available) return false;
 
     // Hits are retained before anything is allocated: allocation evicts cached blocks.
-    for (const plan of plans) for (const block of plan.hits) this.#pool.retain(block);
+    for (const blocks of [...hits, snapshot]) for (const block of blocks) this.#pool.retain(block);
     request.held = plans.map(({ group, first, end, hits: blocks }): HeldBlocks => {
       while (first + blocks.length < end) blocks.push(this.#pool.allocate());
       return { first, blocks, sealed: length / group.blockTokens, listed: first };
     });
+    request.slot = Array.from({ length: this.#slotLayers }, () => this.#pool.allocate());
+    this.#restores.push(...snapshot.map((from, layer) => ({ from, to: request.slot[layer]! })));
+    request.snapshotsAt = this.#snapshotsWorthMaking(known, fork).filter((at) => at > length);
     if (this.#reserves) this.#promised += sum("later");
     this.#cache?.recordLookup(request, length);
     request.cachedLen = length;
@@ -95,6 +124,16 @@ export class KvPages {
     request.hitLen ??= length;
     request.foundLen = length;
     return true;
+  }
+
+  /**
+   * Slots are large: they are kept where others are likely to go on from, at the last border before the end of what is known,
+   * and where this request has left what it has in common with others.
+   */
+  #snapshotsWorthMaking(known: number, fork: number): readonly number[] {
+    if (this.#slotLayers === 0 || this.#cache === undefined) return [];
+    const last = known - 1 - ((known - 1) % this.#cache.unit);
+    return [...new Set([fork, last])];
   }
 
   /** Prepares the lookup of a request that is not added yet; `admit` does what is left. */
@@ -121,6 +160,37 @@ export class KvPages {
     return true;
   }
 
+  /** Tokens that the request may run before its slot has to be kept. */
+  tokensToSnapshot(request: Request): number {
+    return (request.snapshotsAt[0] ?? Infinity) - request.cachedLen;
+  }
+
+  /** To be called when the step has got tokens of the request: keeps its slot if that is due. */
+  noteProgress(request: Request): void {
+    const [length, ...later] = request.snapshotsAt;
+    if (length === undefined || request.cachedLen < length) return;
+    request.snapshotsAt = later;
+    this.#snapshots.push({ request, length });
+  }
+
+  /** To be called when the step is planned: what it copies. Snapshots take blocks that nobody needs, and none if there are none. */
+  endStep(): StepCopies {
+    const beforeModel = this.#restores;
+    this.#pool.release(beforeModel.map(({ from }) => from));
+    const afterModel: BlockCopy[] = [];
+    for (const { request, length } of this.#snapshots) {
+      const isThere = this.#cache!.hasSnapshot(request, length);
+      if (isThere || this.#pool.available - this.#promised < this.#slotLayers) continue;
+      const blocks = request.slot.map(() => this.#pool.allocate());
+      afterModel.push(...request.slot.map((from, layer) => ({ from, to: blocks[layer]! })));
+      this.#cache!.registerSnapshot(request, length, blocks);
+      this.#pool.release(blocks);
+    }
+    this.#restores = [];
+    this.#snapshots = [];
+    return { beforeModel, afterModel };
+  }
+
   /** Takes all blocks from a request that ends or is preempted; its known tokens stay. */
   release(request: Request): void {
     for (const group of this.groups) {
@@ -129,7 +199,10 @@ export class KvPages {
       const fulfilled = group.window === 0 ? blocks.length : freed;
       if (this.#reserves) this.#promised -= group.peakBlocks(request.maxLength - 1) - fulfilled;
     }
+    this.#pool.release(request.slot);
     request.held = [];
+    request.slot = [];
+    request.snapshotsAt = [];
     request.cachedLen = 0;
     request.deviceLen = 0;
   }
@@ -163,6 +236,7 @@ export class KvPages {
   /** Tokens to run again if the request were preempted; those that others hold in all groups would be found again. */
   recomputeTokens(request: Request): number {
     if (request.remaining === 0) return 0;
+    if (this.#slotLayers > 0) return request.cachedLen; // nobody else holds its slot
     const shared = this.groups.map((group) => {
       const { first, blocks } = request.held[group.index]!;
       const own = blocks.findIndex((block) => this.#pool.references(block) === 1);
@@ -179,11 +253,11 @@ export class KvPages {
   checkIntegrity(running: readonly Request[]): void {
     const tables = (groups: readonly CacheGroup[]) =>
       running.flatMap(({ held }) => groups.map(({ index }) => held[index]!.blocks));
-    this.#pool.checkIntegrity(tables(this.groups));
+    this.#pool.checkIntegrity([...tables(this.groups), ...running.map(({ slot }) => slot)]);
     const problems = this.#cache?.findProblems() ?? [];
     const count = (blocks: readonly (readonly number[])[]) =>
       blocks.reduce((sum, { length }) => sum + length, 0);
-    const peaks = running.reduce((sum, request) => sum + this.lifetimeBlocks(request), 0);
+    const peaks = running.reduce((sum, { maxLength }) => sum + peakBlocks(this.groups, maxLength - 1), 0);
     const [keeping, windows] = [true, false].map((keeps) =>
       tables(this.groups.filter(({ window }) => (window === 0) === keeps)),
     ) as [number[][], number[][]];
@@ -213,8 +287,4 @@ export class KvPages {
     this.#pool.release(blocks);
     return this.#pool.available - before;
   }
-}
-
-function noHits(groups: readonly CacheGroup[]): { readonly length: number; readonly blocks: number[][] } {
-  return { length: 0, blocks: groups.map(() => []) };
 }

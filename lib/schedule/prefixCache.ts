@@ -9,15 +9,12 @@
  * The hash-chain design and the search over groups are those of vLLM, https://docs.vllm.ai/en/latest/design/prefix_caching/ and
  * https://docs.vllm.ai/en/latest/design/hybrid_kv_cache_manager/.
  */
-import { hash } from "node:crypto";
 import { leastCommonMultiple } from "../arithmetic.js";
 import type { Steps } from "../eventLoop.js";
 import type { BlockPool } from "./blockPool.js";
 import type { CacheGroup } from "./cacheGroup.js";
-import type { Request, RequestParams } from "./request.js";
-
-/** Hash of one full page, given the hash of the page before it (of the root for the first page). */
-export type HashPage = (parent: string, tokens: Int32Array) => string;
+import { type HashPage, PageHasher } from "./pageHasher.js";
+import type { Request } from "./request.js";
 
 /** Counters in tokens, except `evictions` (blocks). */
 export interface PrefixCacheStats {
@@ -28,43 +25,40 @@ export interface PrefixCacheStats {
   readonly evictions: number;
 }
 
-/** About 0.1 ms. */
-const hashesPerStep = 32;
-
-/** 32 bytes as a 32-character string: the compact form of a digest that a Map can use as a key. */
-const sha256Page: HashPage = (parent, tokens) => {
-  const bytes = Buffer.allocUnsafe(parent.length + tokens.byteLength);
-  bytes.write(parent, "latin1");
-  bytes.set(new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength), parent.length);
-  return hash("sha256", bytes, "binary");
-};
-
-/** The chain's parent of page 0. JSON keeps (salt, adapter) pairs apart whatever characters they contain. */
-function rootHash({ cacheSalt = "", adapterId = "" }: RequestParams): string {
-  return hash("sha256", JSON.stringify([cacheSalt, adapterId]), "binary");
-}
-
 /** What a request finds. */
 export interface PrefixHit {
   /** Tokens. */
   readonly length: number;
   /** By group: the blocks of that prefix that are still seen behind it. */
   readonly blocks: number[][];
+  /** By layer with a slot: a copy of it as it was behind that prefix; empty for none. */
+  readonly snapshot: number[];
+  /** Tokens that all groups have, where a slot has not: a place worth a snapshot. */
+  readonly fork: number;
+}
+
+/** What the prefix cache may find in a block: pages of a cache group, or a copy of the slot of a layer. */
+export interface PrefixCacheSizes {
+  /** Tokens of a page. */
+  readonly pageSize: number;
+  readonly groups: readonly CacheGroup[];
+  readonly slotLayers: number;
 }
 
 export class PrefixCache {
   readonly #pool: BlockPool;
   readonly #pageSize: number;
   readonly #groups: readonly CacheGroup[];
-  readonly #hashPage: HashPage;
+  readonly #slotLayers: number;
+  readonly #hasher: PageHasher;
   /** Tokens that a hit has a multiple of: where the blocks of all groups end. */
   readonly #unit: number;
-  /** By group. */
+  /** By group, then by layer with a slot. */
   readonly #blockOfHash: readonly Map<string, number>[];
   /** By block; undefined for one that is not registered. */
   readonly #hashOfBlock: (string | undefined)[];
-  /** By block, while it is registered. */
-  readonly #groupOfBlock: Uint8Array;
+  /** By block, while it is registered: the index of its map. */
+  readonly #mapOfBlock: Uint16Array;
   /** [numBlocks, the most tokens of a block] token ids of the registered blocks. */
   readonly #tokens: Int32Array;
   readonly #tokensPerBlock: number;
@@ -73,21 +67,18 @@ export class PrefixCache {
   #evictions = 0;
 
   /** @param hashPage tests replace it to force collisions */
-  constructor(
-    pool: BlockPool,
-    pageSize: number,
-    groups: readonly CacheGroup[],
-    hashPage: HashPage = sha256Page,
-  ) {
+  constructor(pool: BlockPool, { pageSize, groups, slotLayers }: PrefixCacheSizes, hashPage?: HashPage) {
     this.#pool = pool;
     this.#pageSize = pageSize;
     this.#groups = groups;
-    this.#hashPage = hashPage;
-    this.#unit = groups.map(({ blockTokens }) => blockTokens).reduce(leastCommonMultiple, 1);
-    this.#blockOfHash = groups.map(() => new Map<string, number>());
+    this.#slotLayers = slotLayers;
+    this.#hasher = new PageHasher(pageSize, hashPage);
+    this.#unit = groups.map(({ blockTokens }) => blockTokens).reduce(leastCommonMultiple, pageSize);
+    const count = groups.length + slotLayers;
+    this.#blockOfHash = Array.from({ length: count }, () => new Map<string, number>());
     this.#hashOfBlock = new Array<string | undefined>(pool.numBlocks).fill(undefined);
-    this.#groupOfBlock = new Uint8Array(pool.numBlocks);
-    this.#tokensPerBlock = Math.max(...groups.map(({ blockTokens }) => blockTokens));
+    this.#mapOfBlock = new Uint16Array(pool.numBlocks);
+    this.#tokensPerBlock = Math.max(pageSize, ...groups.map(({ blockTokens }) => blockTokens));
     this.#tokens = new Int32Array(pool.numBlocks * this.#tokensPerBlock);
   }
 
@@ -98,7 +89,7 @@ export class PrefixCache {
   /**
    * The longest cached prefix of the known tokens, the last token excluded: it is always recomputed, because its hidden state
    * is what the next token is sampled from. Every group may shorten it, until none does: a window needs the blocks before its
-   * end alone. The blocks are not retained and nothing is counted.
+   * end alone, a slot a copy of it as it was just there. The blocks are not retained and nothing is counted.
    */
   match(request: Request): PrefixHit {
     const isSkipped = request.needsPromptLogits || request.skipsCache;
@@ -109,10 +100,12 @@ export class PrefixCache {
       if (group.window === 0) length = this.#floor(blocks.length * group.blockTokens);
       return blocks;
     });
-    for (let before = -1; before !== length;) {
-      before = length;
-      for (const group of this.#groups)
-        if (group.window > 0) length = this.#shortenToWindow(request, group, length);
+    length = this.#shortenToWindows(request, length);
+    const fork = length;
+    let snapshot = this.#findSnapshot(request, length);
+    while (this.#slotLayers > 0 && snapshot.length === 0 && length > 0) {
+      length = this.#shortenToWindows(request, length - this.#unit);
+      snapshot = this.#findSnapshot(request, length);
     }
     const blocks = this.#groups.map((group, i) => {
       const end = length / group.blockTokens;
@@ -120,16 +113,12 @@ export class PrefixCache {
       const first = group.firstBlock(length);
       return Array.from({ length: end - first }, (_, at) => this.#find(request, group, first + at)!);
     });
-    return { length, blocks };
+    return { length, blocks, snapshot, fork };
   }
 
   /** Hashes the full pages of a prompt ahead of `match`, which would do it all at once. */
-  *hashPrompt(request: Request): Steps<void> {
-    const numPages = Math.floor(request.promptLength / this.#pageSize);
-    for (let index = 0; index < numPages; index += hashesPerStep) {
-      this.#hashOf(request, Math.min(index + hashesPerStep, numPages) - 1);
-      yield;
-    }
+  hashPrompt(request: Request): Steps<void> {
+    return this.#hasher.hashPrompt(request);
   }
 
   /** Counts the lookup of an admitted request; requests that skip lookups are not counted. */
@@ -141,16 +130,42 @@ export class PrefixCache {
 
   /** Registers block `index` of a request. Its ids must be known and its KV enqueued; nobody may write to it again. */
   register(request: Request, group: CacheGroup, index: number): void {
-    const hash = this.#keyOf(request, group, index);
     const { first, blocks } = request.held[group.index]!;
-    const block = blocks[index - first]!;
-    const blockOfHash = this.#blockOfHash[group.index]!;
+    const hash = this.#keyOf(request, group, index);
+    this.#register(blocks[index - first]!, group.index, { hash, tokens: tokensOf(request, group, index) });
+  }
+
+  /** Whether the slots behind so many tokens of a request are there, or their copies asked for already. */
+  hasSnapshot(request: Request, length: number): boolean {
+    return this.#findSnapshot(request, length).length > 0;
+  }
+
+  /** Where prefixes end that snapshots are of use for: a multiple of this many tokens. */
+  get unit(): number {
+    return this.#unit;
+  }
+
+  /** Registers a copy of the slots of a request behind so many tokens, a block for each layer. */
+  registerSnapshot(request: Request, length: number, blocks: readonly number[]): void {
+    const hash = this.#hasher.hashOf(request, length / this.#pageSize - 1);
+    const tokens = this.#pageEnding(length);
+    for (const [layer, block] of blocks.entries()) {
+      this.#register(block, this.#groups.length + layer, { hash, tokens: request.tokens.view(...tokens) });
+    }
+  }
+
+  #register(
+    block: number,
+    map: number,
+    { hash, tokens }: { readonly hash: string; readonly tokens: Int32Array },
+  ): void {
+    const blockOfHash = this.#blockOfHash[map]!;
     if (blockOfHash.has(hash)) return;
     this.#pool.markCached(block);
-    this.#tokens.set(tokensOf(request, group, index), block * this.#tokensPerBlock);
+    this.#tokens.set(tokens, block * this.#tokensPerBlock);
     blockOfHash.set(hash, block);
     this.#hashOfBlock[block] = hash;
-    this.#groupOfBlock[block] = group.index;
+    this.#mapOfBlock[block] = map;
   }
 
   /** Forgets a block that the pool hands out for new content. */
@@ -196,6 +211,29 @@ export class PrefixCache {
     return blocks;
   }
 
+  /** The longest prefix of at most `length` tokens of which every window is there. */
+  #shortenToWindows(request: Request, length: number): number {
+    let end = length;
+    for (let before = -1; before !== end;) {
+      before = end;
+      for (const group of this.#groups)
+        if (group.window > 0) end = this.#shortenToWindow(request, group, end);
+    }
+    return end;
+  }
+
+  /** The copies of the slots behind so many tokens; empty when they are not there in all layers. */
+  #findSnapshot(request: Request, length: number): number[] {
+    const blocks: number[] = [];
+    for (let layer = 0; layer < this.#slotLayers && length > 0; layer++) {
+      const index = length / this.#pageSize - 1;
+      const block = this.#blockOfHash[this.#groups.length + layer]!.get(this.#hasher.hashOf(request, index));
+      if (block === undefined || !this.#holdsTokens(block, request, this.#pageEnding(length))) return [];
+      blocks.push(block);
+    }
+    return blocks;
+  }
+
   /** The longest prefix of at most `length` tokens whose last window is there. From its end: all longer ones see a block that is missing. */
   #shortenToWindow(request: Request, group: CacheGroup, length: number): number {
     let end = length;
@@ -209,7 +247,8 @@ export class PrefixCache {
 
   #find(request: Request, group: CacheGroup, index: number): number | undefined {
     const block = this.#blockOfHash[group.index]!.get(this.#keyOf(request, group, index));
-    return block !== undefined && this.#holdsTokens(block, request, group, index) ? block : undefined;
+    if (block === undefined) return undefined;
+    return this.#holdsTokens(block, request, rangeOf(group, index)) ? block : undefined;
   }
 
   /** Where the blocks of all groups end. */
@@ -218,7 +257,7 @@ export class PrefixCache {
   }
 
   #mapOf(block: number): Map<string, number> {
-    return this.#blockOfHash[this.#groupOfBlock[block]!]!;
+    return this.#blockOfHash[this.#mapOfBlock[block]!]!;
   }
 
   /** @returns whether it was registered */
@@ -232,25 +271,24 @@ export class PrefixCache {
 
   /** The hash of the block's last page. */
   #keyOf(request: Request, { pagesPerBlock }: CacheGroup, index: number): string {
-    return this.#hashOf(request, (index + 1) * pagesPerBlock - 1);
+    return this.#hasher.hashOf(request, (index + 1) * pagesPerBlock - 1);
   }
 
-  #hashOf(request: Request, index: number): string {
-    const hashes = request.pageHashes;
-    while (hashes.length <= index) {
-      const start = hashes.length * this.#pageSize;
-      const parent = hashes.length === 0 ? rootHash(request.params) : hashes.at(hashes.length - 1);
-      hashes.push(this.#hashPage(parent, request.tokens.view(start, start + this.#pageSize)));
-    }
-    return hashes.at(index);
+  /** The tokens of a slot's last page stand for all: the hash is that of the whole prefix. */
+  #pageEnding(length: number): readonly [number, number] {
+    return [length - this.#pageSize, length];
   }
 
-  #holdsTokens(block: number, request: Request, group: CacheGroup, index: number): boolean {
+  #holdsTokens(block: number, request: Request, range: readonly [number, number]): boolean {
     const start = block * this.#tokensPerBlock;
-    return tokensOf(request, group, index).every((token, i) => this.#tokens[start + i] === token);
+    return request.tokens.view(...range).every((token, i) => this.#tokens[start + i] === token);
   }
 }
 
-function tokensOf(request: Request, { blockTokens }: CacheGroup, index: number): Int32Array {
-  return request.tokens.view(index * blockTokens, (index + 1) * blockTokens);
+function rangeOf({ blockTokens }: CacheGroup, index: number): readonly [number, number] {
+  return [index * blockTokens, (index + 1) * blockTokens];
+}
+
+function tokensOf(request: Request, group: CacheGroup, index: number): Int32Array {
+  return request.tokens.view(...rangeOf(group, index));
 }

@@ -50,6 +50,10 @@ export class Request {
   row = -1;
   /** By cache group: the blocks with its KV; empty without a row. */
   held: readonly HeldBlocks[] = [];
+  /** The blocks of its slot, one for each layer that keeps one; empty without a row. */
+  slot: readonly number[] = [];
+  /** Lengths at which its slot is to be copied for the prefix cache, ascending; those that are past are dropped. */
+  snapshotsAt: readonly number[] = [];
   /** Hashes of the leading full pages, extended on demand by the prefix cache. */
   readonly pageHashes: HashList;
   /** Prompt positions whose logits have been planned; survives preemption so that none is computed twice. */

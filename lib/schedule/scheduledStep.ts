@@ -4,6 +4,7 @@
  * `StepBuilder` is the scheduler's half-filled step; `fillPlan` (stepPlan.ts) turns the finished one into arrays.
  */
 import { type CacheGroup, updatesPerToken } from "./cacheGroup.js";
+import type { StepCopies } from "./kvPages.js";
 import type { Request } from "./request.js";
 
 /** Tokens [start, start + count) of one request. */
@@ -29,7 +30,10 @@ export interface Admission {
   readonly tokens: Int32Array;
 }
 
-/** pageTables[group][row][col] = page, to be written before the step runs. No (group, row, col) occurs twice in a step. */
+/**
+ * pageTables[group][row][col] = page, to be written before the step runs. Behind the groups comes the table of slots, whose columns
+ * are layers and whose pages are blocks. No (group, row, col) occurs twice in a step.
+ */
 export interface PageUpdate {
   readonly group: number;
   readonly row: number;
@@ -55,6 +59,8 @@ export interface ScheduledStep {
   readonly sequences: readonly ScheduledSequence[];
   readonly admissions: readonly Admission[];
   readonly pageUpdates: readonly PageUpdate[];
+  /** Blocks to be copied before and after the model runs. */
+  readonly copies: StepCopies;
   /** Page updates of one token at most: the pages of a block in every group. */
   readonly updatesPerDecode: number;
   /** Logit rows [0, S): the sequences that sample, in order. */
@@ -116,9 +122,12 @@ export class StepBuilder {
       this.#promptLogits.push({ sequence, position });
   }
 
-  /** Upload of the ids of a request that has just got its row. */
+  /** Upload of the ids and the slot of a request that has just got its row. */
   addAdmission(request: Request): void {
-    this.#admissions.push({ request, row: request.row, tokens: request.tokens.view() });
+    const { row, slot } = request;
+    this.#admissions.push({ request, row, tokens: request.tokens.view() });
+    const group = this.#groups.length;
+    for (const [col, page] of slot.entries()) this.#pageUpdates.push({ group, row, col, page });
   }
 
   /** Page table entries of the blocks that a running request has got since it was here last. */
@@ -134,7 +143,7 @@ export class StepBuilder {
     }
   }
 
-  build(index: number, dummyRow: number): ScheduledStep {
+  build(index: number, dummyRow: number, copies: StepCopies): ScheduledStep {
     const sequences = this.#sequences;
     const samples = sequences.filter((sequence) => sequence.samples);
     const oneEach = this.#numTokens === sequences.length && samples.length === sequences.length;
@@ -149,7 +158,7 @@ export class StepBuilder {
       samples,
       admissions: this.#admissions,
       pageUpdates: this.#pageUpdates,
-      updatesPerDecode,
+      ...{ copies, updatesPerDecode },
       promptLogits: this.#promptLogits,
       numTokens: this.#numTokens,
       dummyRow,

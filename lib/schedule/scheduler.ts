@@ -116,9 +116,10 @@ export class Scheduler {
     this.#planDecodes(step);
     this.#planPrefills(step);
     this.#admitWaiting(step);
-    if (step.isEmpty) return null;
-    const planned = step.build(this.#stepsPlanned++, this.#options.maxSequences);
     // Only now, so that no other request of this same step reads blocks that the step itself fills.
+    const copies = this.#kv.endStep();
+    if (step.isEmpty) return null;
+    const planned = step.build(this.#stepsPlanned++, this.#options.maxSequences, copies);
     for (const { request } of planned.sequences) this.#kv.seal(request);
     return planned;
   }
@@ -254,7 +255,8 @@ export class Scheduler {
 
   #planChunk(step: StepBuilder, request: Request): void {
     const budget = this.#options.maxStepTokens - step.numTokens;
-    this.#planTokens(step, request, Math.min(request.remaining, budget, this.#options.chunkTokens));
+    const most = Math.min(this.#options.chunkTokens, this.#kv.tokensToSnapshot(request));
+    this.#planTokens(step, request, Math.min(request.remaining, budget, most));
   }
 
   /** The next `count` tokens of a running request, at the expense of others if need be, unless the request itself has to go. */
@@ -266,6 +268,7 @@ export class Scheduler {
     }
     step.addBlocks(request);
     step.addChunk(request, count);
+    this.#kv.noteProgress(request);
   }
 
   #preempt(request: Request): void {

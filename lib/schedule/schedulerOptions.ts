@@ -21,6 +21,8 @@ export interface SchedulerOptions {
   readonly numBlocks: number;
   /** What shares the blocks. Default: one group of layers that see everything, with a page in each block. */
   readonly groups?: readonly CacheGroupOptions[];
+  /** Layers that keep a slot: blocks that a request holds whatever its length. Default 0. */
+  readonly slotLayers?: number;
   readonly admission: Admission;
   /** Reuse the KV of equal prefixes. */
   readonly prefixCache: boolean;
@@ -42,19 +44,19 @@ export type ResolvedSchedulerOptions = Required<SchedulerOptions>;
  * @throws ArgumentRangeError an option out of range
  */
 export function resolveSchedulerOptions(options: SchedulerOptions): ResolvedSchedulerOptions {
-  const { groups = oneGroup, chunkTokens = options.maxStepTokens } = options;
-  const resolved = { ...options, groups, chunkTokens };
+  const { groups = oneGroup, slotLayers = 0, chunkTokens = options.maxStepTokens } = options;
+  const resolved = { ...options, groups, slotLayers, chunkTokens };
   checkInteger(resolved, "maxSequences", 1);
   checkInteger(resolved, "maxStepTokens", resolved.maxSequences);
   checkInteger(resolved, "maxModelLen", 2);
   checkInteger(resolved, "pageSize", 1);
-  if (groups.length === 0) throw new ArgumentRangeError("groups: expected at least one");
+  checkInteger(resolved, "slotLayers", 0);
   for (const group of groups) {
     checkInteger(group, "window", 0);
     checkInteger(group, "pagesPerBlock", 1);
   }
   // Slots (page * pageSize + offset) are int32.
-  const mostPages = Math.max(...groups.map(({ pagesPerBlock }) => pagesPerBlock));
+  const mostPages = Math.max(1, ...groups.map(({ pagesPerBlock }) => pagesPerBlock));
   checkInteger(resolved, "numBlocks", 2, Math.floor(0x7fffffff / (resolved.pageSize * mostPages)));
   checkInteger(resolved, "chunkTokens", 1);
   if (resolved.admission !== "optimistic" && resolved.admission !== "reserve") {

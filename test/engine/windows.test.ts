@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../lib/llm/generateOptions.js";
 import { BareEngine, type BareOptions } from "../llm/bareEngine.js";
 import { openTestDevice } from "../support/devices.js";
+import { poisonFree } from "../support/poisonFree.js";
 import { Random } from "../support/random.js";
 import { type TinyConfig, tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
 
@@ -100,28 +101,6 @@ async function run(folder: string, all: readonly Ask[], options: Options = {}, i
   } finally {
     await engine.close();
   }
-}
-
-type AfterStep = NonNullable<BareOptions["afterStep"]>;
-
-/** Fills a block with NaN as soon as nobody holds it. `count`: of those that were held before, while requests ran. */
-function poisonFree(): AfterStep & { count: number } {
-  const poisoned = new Set<number>();
-  const used = new Set<number>();
-  const poison = (...[scheduler, pool, stream]: Parameters<AfterStep>): void => {
-    const held = new Set([...scheduler.requests].flatMap((one) => one.held.flatMap((own) => own.blocks)));
-    const nan = new Uint8Array(pool.size(1)).fill(0xff);
-    for (let block = 1; block < pool.size(0); block++) {
-      if (held.has(block)) poisoned.delete(block);
-      if (held.has(block)) used.add(block);
-      if (held.has(block) || poisoned.has(block)) continue;
-      pool.slice(0, block, block + 1).write(stream, nan);
-      poisoned.add(block);
-      if (used.has(block)) poison.count++;
-    }
-  };
-  poison.count = 0;
-  return poison;
 }
 
 describe.each(families)("$name", ({ config }) => {

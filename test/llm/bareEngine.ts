@@ -3,6 +3,7 @@
  * can be broken under it. `StubRunner` takes the place of the model where a test says when and how each step ends.
  */
 import type { Device } from "../../lib/device/device.js";
+import type { Model } from "../../lib/models/model.js";
 import { Engine, type RequestListener } from "../../lib/engine/engine.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "../../lib/llm/engineOptions.js";
 import {
@@ -27,6 +28,8 @@ import { openTestDevice } from "../support/devices.js";
 export interface BareOptions extends LLMOptions {
   /** Blocks of the KV pool, the dummy block not counted. */
   readonly pages: number;
+  /** Most tokens of one request in one step. Default: maxStepTokens. */
+  readonly chunkTokens?: number;
   /** Windows keep what lies behind them. */
   readonly keepsAll?: boolean;
   /** Called when a step is queued; `pool` is [blocks, bytes]. */
@@ -51,22 +54,31 @@ export class BareEngine {
     this.#intake = new Intake(engine, null, context);
   }
 
-  static async open(folder: string, bareOptions: BareOptions) {
-    const { pages, keepsAll = false, afterStep, transport = (data) => data, ...options } = bareOptions;
-    const resolved = resolveOptions(options);
-    const { dtype, contextLength } = resolved;
-    const device = openTestDevice(resolved.threads === undefined ? {} : { threads: resolved.threads });
+  static async open(folder: string, options: BareOptions): Promise<BareEngine> {
+    const { dtype, contextLength, threads } = options;
+    const device = openTestDevice(threads === undefined ? {} : { threads });
     const stream = device.createStream();
-    const loaded = await loadModel(folder, { stream, dtype, contextLength });
-    const kept = loaded.state.map((spec): StateSpec => ({ ...spec, lifetime: "all" }));
+    return BareEngine.over(await loadModel(folder, { stream, dtype, contextLength }), stream, options);
+  }
+
+  /** The device ends with the engine. */
+  static over(loaded: Model, stream: Stream, bareOptions: BareOptions): BareEngine {
+    const { pages, keepsAll = false, afterStep, transport = (data) => data, ...rest } = bareOptions;
+    const { chunkTokens, ...options } = rest;
+    const resolved = resolveOptions(options);
+    const { device } = stream;
+    const kept = loaded.state.map((spec): StateSpec => {
+      return spec.lifetime === "slot" ? spec : { ...spec, lifetime: "all" };
+    });
     const model = keepsAll ? { ...loaded, state: kept } : loaded;
     const planned = planCapacity(resolved, model, device);
     const numBlocks = pages + 1;
     const groups = planned.groups!.map(
       (group, i) => new CacheGroup(i, group, planned.pageSize, planned.maxStepTokens),
     );
-    const maxModelLen = longestSequence(groups, pages, planned.maxModelLen);
-    const capacity = { ...planned, numBlocks, maxModelLen };
+    const maxModelLen = longestSequence(groups, pages - planned.slotLayers!, planned.maxModelLen);
+    const chunks = chunkTokens === undefined ? {} : { chunkTokens };
+    const capacity = { ...planned, numBlocks, maxModelLen, ...chunks };
     const runner = new ModelRunner(model, stream, capacity);
     const scheduler = new Scheduler(capacity);
     const submit = runner.submit.bind(runner);

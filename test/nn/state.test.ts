@@ -11,6 +11,7 @@ import { allocateState, stateLayout, type StateSpec } from "../../lib/nn/state.j
 
 const f32 = (...shape: number[]) => ({ dtype: "f32" as const, shape });
 const bf16 = (...shape: number[]) => ({ dtype: "bf16" as const, shape });
+const range = (length: number, from = 0) => Array.from({ length }, (_, i) => from + i);
 const hostArray = (dtype: DType, size: number) =>
   dtype === "f32" ? new Float32Array(size) : new Uint16Array(size);
 
@@ -48,8 +49,9 @@ describe("layout of one group", () => {
     },
   ])("$title", ({ layers, pageSize, blockBytes, offsets }) => {
     expect(stateLayout(layers.map(kept), { pageSize, longest: 100 })).toEqual({
-      ...{ pageSize, blockBytes, groups: [{ window: 0, pagesPerBlock: 1, waste: 0 }] },
-      layers: offsets.map((own) => ({ group: 0, offsets: own })),
+      ...{ pageSize, blockBytes, slotLayers: 0 },
+      groups: layers.length > 0 ? [{ window: 0, pagesPerBlock: 1, waste: 0 }] : [],
+      layers: offsets.map((own) => ({ place: { group: 0 }, offsets: own })),
     });
   });
 });
@@ -58,7 +60,11 @@ describe("layout of several groups", () => {
   const size = { pageSize: 16, longest: 4096 };
   const summary = (specs: readonly StateSpec[]) => {
     const { blockBytes, groups, layers } = stateLayout(specs, size);
-    return { blockBytes, groups, of: layers.map(({ group }) => group).join("") };
+    return {
+      blockBytes,
+      groups,
+      of: layers.map(({ place }) => ("group" in place ? place.group : "slot")).join(""),
+    };
   };
 
   it("is one group for each lifetime, in the order of their first layers", () => {
@@ -107,6 +113,49 @@ describe("layout of several groups", () => {
   });
 });
 
+describe("slots", () => {
+  const slot = (tensors: Tensors): StateSpec => ({ lifetime: "slot", tensors });
+
+  it("have a block each, which is as large as the largest, and pages fill theirs as far as they fit", () => {
+    const specs = [slot({ s: f32(64, 64) }), kept(kv), slot({ s: f32(64, 40), x: bf16(3, 9) }), kept(kv)];
+    expect(stateLayout(specs, { pageSize: 16, longest: 99 })).toMatchObject({
+      ...{ blockBytes: 64 * 64 * 4, slotLayers: 2, groups: [{ window: 0, pagesPerBlock: 2 }] },
+      layers: [
+        { place: { column: 0 }, offsets: { s: 0 } },
+        { place: { group: 0 }, offsets: { k: 0, v: 2048 } },
+        { place: { column: 1 }, offsets: { s: 0, x: 64 * 40 * 4 } },
+        { place: { group: 0 }, offsets: { k: 4096, v: 6144 } },
+      ],
+    });
+  });
+
+  it("alone need no pages", () => {
+    const { groups, slotLayers, blockBytes } = stateLayout([slot({ s: f32(3) })], {
+      pageSize: 16,
+      longest: 9,
+    });
+    expect({ groups, slotLayers, blockBytes }).toEqual({ groups: [], slotLayers: 1, blockBytes: 256 });
+  });
+
+  it("and pages are memory of their own", async () => {
+    await using device = Device.open("cpu");
+    const stream = device.createStream();
+    const specs = [slot({ s: f32(3, 5), x: bf16(7) }), kept({ k: f32(2) }), slot({ s: bf16(40) })];
+    const layout = stateLayout(specs, { pageSize: 4, longest: 99 });
+    using state = allocateState(device, specs, { layout, numBlocks: 4 });
+    const { pagesPerBlock } = layout.groups[0]!;
+    // Block 1 is a slot of the first layer, block 2 one of the last, and block 3 has pages.
+    const blocks = [[1], range(pagesPerBlock, 3 * pagesPerBlock), [2]];
+    const own = state.layers.flatMap((layer, index) =>
+      Object.values(layer).flatMap((tensor) =>
+        blocks[index]!.map((at) => [tensor.slice(0, at, at + 1), 1] as const),
+      ),
+    );
+    expect(own[0]![0].shape).toEqual([1, 3, 5]);
+    await expectDisjoint(stream, state.pool, own);
+  });
+});
+
 describe("pages", () => {
   it("of every layer and tensor are memory of their own, and together they are the pool", async () => {
     await using device = Device.open("cpu");
@@ -136,10 +185,10 @@ describe("pages", () => {
     const layout = stateLayout(specs, { pageSize: 16, longest: 99 });
     expect(layout.groups.map(({ pagesPerBlock }) => pagesPerBlock)).toEqual([1, 2]);
     using state = allocateState(device, specs, { layout, numBlocks: 4 });
-    expect(state.groups).toEqual([0, 0, 0, 0, 1]);
+    expect(state.places).toEqual([0, 0, 0, 0, 1].map((group) => ({ group })));
     // Blocks 0 and 2 are the first group's, 1 and 3 the second's, with two pages each.
     const own = state.layers.flatMap((layer, index) => {
-      const ids = state.groups[index] === 0 ? [0, 2] : [2, 3, 6, 7];
+      const ids = index < 4 ? [0, 2] : [2, 3, 6, 7];
       return Object.values(layer).flatMap((tensor) => ids.map((id) => tensor.slice(0, id, id + 1)));
     });
     await expectDisjoint(

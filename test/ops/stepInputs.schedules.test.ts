@@ -37,9 +37,9 @@ async function replay(stream: Stream, seed: number): Promise<void> {
     ran.push(step);
     options = its;
   });
-  const { maxSequences, maxModelLen, pageSize, groups = oneGroup } = options!;
+  const { maxSequences, maxModelLen, pageSize, groups = oneGroup, slotLayers = 0 } = options!;
   using tables = new SequenceTables(stream, {
-    ...{ numRows: maxSequences, maxTokens: maxModelLen, pageSize, groups },
+    ...{ numRows: maxSequences, maxTokens: maxModelLen, pageSize, groups, slotLayers },
   });
   const made = await Promise.all(ran.map((step) => runStep(stream, tables, step)));
   for (const [i, { step, expected }] of ran.entries()) {

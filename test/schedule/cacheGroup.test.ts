@@ -126,7 +126,7 @@ describe("a block that is missing shortens the prefix for all groups, until each
   ])("$missing", ({ kept, windowed, length }) => {
     const pool: BlockPool = new BlockPool(20, (block) => cache.evict(block));
     const groups = [0, 5].map((window, i) => new CacheGroup(i, { window, pagesPerBlock: i + 1 }, 2, 4));
-    const cache: PrefixCache = new PrefixCache(pool, 2, groups);
+    const cache: PrefixCache = new PrefixCache(pool, { pageSize: 2, groups, slotLayers: 0 });
     const owner = makeRequest(range(20));
     owner.held = groups.map((one) => {
       const blocks = range(one.blocksFor(20)).map(() => pool.allocate());

@@ -38,15 +38,23 @@ const nextToken = (logit: number) => (logit >>> 0) % vocabulary;
 const firstSeen = ({ window }: CacheGroupOptions, position: number) =>
   window === 0 ? 0 : Math.max(0, position - window + 1);
 
-/** Reads and writes the KV of one sequence, by group and position. */
+/** Reads and writes the KV of one sequence, by group and position, and its slot, by layer. */
 interface Memory {
   read(group: number, position: number): number;
   write(group: number, position: number, value: number): void;
+  readSlot(layer: number): number;
+  writeSlot(layer: number, value: number): void;
+}
+
+/** What a sequence keeps. */
+interface Kept {
+  readonly groups: readonly CacheGroupOptions[];
+  readonly slotLayers: number;
 }
 
 /** Runs the token at a position. @returns its logit */
 function runToken(
-  groups: readonly CacheGroupOptions[],
+  { groups, slotLayers }: Kept,
   { seed, token, position }: { seed: number; token: number; position: number },
   memory: Memory,
 ): number {
@@ -58,28 +66,36 @@ function runToken(
     memory.write(g, position, mix(mix(mix(before, token), position), g));
     for (let p = firstSeen(group, position); p <= position; p++) logit = mix(logit, memory.read(g, p));
   }
+  for (let layer = 0; layer < slotLayers; layer++) {
+    const state = position === 0 ? mix(seed, layer) : memory.readSlot(layer);
+    memory.writeSlot(layer, mix(mix(state, token), position));
+    logit = mix(logit, memory.readSlot(layer));
+  }
   return logit;
 }
 
 /** What the device must produce for a request, computed without pages, rows, steps or batches. */
 export class Alone {
   readonly #kv: number[][];
+  readonly #slot: number[] = [];
   readonly #logits: number[] = [];
   readonly #seed: number;
-  readonly #groups: readonly CacheGroupOptions[];
+  readonly #kept: Kept;
 
-  constructor(params: RequestParams, groups: readonly CacheGroupOptions[]) {
+  constructor(params: RequestParams, kept: Kept) {
     this.#seed = seedOf(params);
-    this.#groups = groups;
-    this.#kv = groups.map(() => []);
+    this.#kept = kept;
+    this.#kv = kept.groups.map(() => []);
   }
 
   push(token: number): void {
-    const kv = this.#kv;
+    const [kv, slot] = [this.#kv, this.#slot];
     const call = { seed: this.#seed, token, position: this.#logits.length };
-    const logit = runToken(this.#groups, call, {
+    const logit = runToken(this.#kept, call, {
       read: (group, position) => kv[group]![position]!,
       write: (group, position, value) => void (kv[group]![position] = value),
+      readSlot: (layer) => slot[layer]!,
+      writeSlot: (layer, value) => void (slot[layer] = value),
     });
     this.#logits.push(logit);
   }
@@ -93,9 +109,10 @@ export class Alone {
 export function generateAlone(
   prompt: readonly number[],
   params: RequestParams,
-  { maxModelLen, groups = oneGroup }: Pick<SchedulerOptions, "maxModelLen" | "groups">,
+  options: Pick<SchedulerOptions, "maxModelLen" | "groups" | "slotLayers">,
 ) {
-  const alone = new Alone(params, groups);
+  const { maxModelLen, groups = oneGroup, slotLayers = 0 } = options;
+  const alone = new Alone(params, { groups, slotLayers });
   for (const token of prompt) alone.push(token);
   const tokens = [...prompt];
   const limit = Math.min(prompt.length + params.maxTokens, maxModelLen);
@@ -134,9 +151,10 @@ export class FakeDevice {
   readonly #batchSizes: readonly number[];
   readonly #random: Random;
   readonly #tokenPool: Int32Array[];
-  /** [G][R][W] */
+  /** [G and one for slots][R][W] */
   readonly #pageTables: Int32Array[][];
   readonly #groups: readonly CacheGroupOptions[];
+  readonly #slotLayers: number;
   /** Tokens that there is room for in a block. */
   readonly #blockTokens: number;
   #lengths: readonly number[];
@@ -148,17 +166,20 @@ export class FakeDevice {
     random: Random,
     readonly onStep?: (ran: RanStep) => void,
   ) {
-    const { maxSequences, maxModelLen, pageSize, numBlocks, groups = oneGroup } = options;
+    const { maxSequences, maxModelLen, pageSize, numBlocks } = options;
+    const { groups = oneGroup, slotLayers = 0 } = options;
     this.#options = options;
     this.#groups = groups;
+    this.#slotLayers = slotLayers;
     this.#random = random;
     this.#batchSizes = paddedBatchSizes(maxSequences);
     const rows = Array.from({ length: maxSequences + 1 }, (_, row) => row);
     const fill = (row: number) => (row === maxSequences ? 0 : poison);
-    const mostPages = Math.max(...groups.map(({ pagesPerBlock }) => pagesPerBlock));
+    const mostPages = Math.max(1, ...groups.map(({ pagesPerBlock }) => pagesPerBlock));
     const width = Math.ceil(maxModelLen / pageSize) + mostPages - 1;
     this.#tokenPool = rows.map((row) => new Int32Array(maxModelLen).fill(fill(row)));
-    this.#pageTables = groups.map(() => rows.map((row) => new Int32Array(width).fill(fill(row))));
+    const table = (size: number) => rows.map((row) => new Int32Array(size).fill(fill(row)));
+    this.#pageTables = [...groups.map(() => table(width)), table(slotLayers)];
     this.#lengths = rows.map(() => 0);
     this.#blockTokens = mostPages * pageSize;
     this.#kv = Int32Array.from({ length: numBlocks * this.#blockTokens }, () => random.below(0x7fffffff));
@@ -173,7 +194,9 @@ export class FakeDevice {
     this.#upload(step);
     this.#updatePages(field("updateRows"), field("updateCols"), field("updatePages"));
     const inputs = this.#makeInputs(step, layout, field);
+    this.#copy(step.copies.beforeModel);
     const logits = this.#forward(step, field, inputs);
+    this.#copy(step.copies.afterModel);
     const wanted = Array.from(field("logitIndices"), (index) => logits[index]!);
     const sampledIds = Int32Array.from(wanted.slice(0, layout.numSamples), nextToken);
     for (const [i, row] of field("sampleRows").entries()) {
@@ -212,7 +235,11 @@ export class FakeDevice {
     const { lengths, ...inputs } = stepInputs({
       ...{ rows: field("rows"), starts: field("starts"), cuSeqlensQ: field("cuSeqlensQ") },
       logitIndices: field("logitIndices").subarray(0, layout.numSamples),
-      ...{ lengths: this.#lengths, tokenPool: this.#tokenPool, pageTables: this.#pageTables },
+      ...{
+        lengths: this.#lengths,
+        tokenPool: this.#tokenPool,
+        pageTables: this.#pageTables.slice(0, this.#groups.length),
+      },
       pageSizes: this.#groups.map(() => this.#options.pageSize),
     });
     this.#lengths = lengths;
@@ -241,12 +268,15 @@ export class FakeDevice {
         const [position, token] = [positions[t]!, tokens[t]!];
         if (token === poison) throw new Error(`token ${t} at position ${position} is not in the token pool`);
         const own = (group: number) => slots[group * tokens.length + t]!;
+        const slotBlock = (layer: number) => this.#pageTables[this.#groups.length]![row]![layer]!;
         logits[t] = runToken(
-          this.#groups,
+          { groups: this.#groups, slotLayers: row === step.dummyRow ? 0 : this.#slotLayers },
           { seed, token, position },
           {
             read: (group, at) => this.#readKv(group, row, at),
             write: (group, _, value) => this.#writeKv(group, own(group), value, written),
+            readSlot: (layer) => this.#kv[slotBlock(layer) * this.#blockTokens]!,
+            writeSlot: (layer, value) => this.#writeSlot(slotBlock(layer), value, written),
           },
         );
       }
@@ -269,6 +299,22 @@ export class FakeDevice {
     if (written.has(place)) throw new Error(`slot ${slot} is written twice in a step`);
     written.add(place);
     this.#kv[place] = value;
+  }
+
+  /** A slot may be written for every token of its sequence, but by no other. */
+  #writeSlot(block: number, value: number, written: Set<number>): void {
+    const place = block * this.#blockTokens;
+    if (block < 1 || place >= this.#kv.length) throw new Error(`block ${block} of a slot is out of range`);
+    written.add(place);
+    this.#kv[place] = value;
+  }
+
+  /** One after the other, as the device does. */
+  #copy(copies: ScheduledStep["copies"]["beforeModel"]): void {
+    for (const { from, to } of copies) {
+      const start = from * this.#blockTokens;
+      this.#kv.copyWithin(to * this.#blockTokens, start, start + this.#blockTokens);
+    }
   }
 
   /** Of a slot in the pool, whose blocks belong to one group now and to another later. */

@@ -10,10 +10,10 @@ const pageSize = 4;
 const blocksOf = (request: Request) => request.held[0]!.blocks;
 const range = (length: number, from = 0) => Array.from({ length }, (_, i) => from + i);
 
-function setUp(numBlocks = 20, hashPage?: ConstructorParameters<typeof PrefixCache>[3]) {
+function setUp(numBlocks = 20, hashPage?: ConstructorParameters<typeof PrefixCache>[2]) {
   const pool: BlockPool = new BlockPool(numBlocks, (block) => cache.evict(block));
   const group = new CacheGroup(0, oneGroup[0]!, pageSize, 16);
-  const cache: PrefixCache = new PrefixCache(pool, pageSize, [group], hashPage);
+  const cache: PrefixCache = new PrefixCache(pool, { pageSize, groups: [group], slotLayers: 0 }, hashPage);
   let ids = 0;
   const request = (tokens: number[], params: Partial<RequestParams> = {}) =>
     new Request(`r${ids++}`, tokens, { maxTokens: 9, ...params });

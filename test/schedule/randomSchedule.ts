@@ -6,9 +6,9 @@ import { type RanStep, vocabulary } from "./fakeDevice.js";
 import { Random } from "./random.js";
 import { Simulation } from "./simulation.js";
 
-/** One group as a rule, else up to three, of windows and blocks of any size. */
+/** One group as a rule, else up to three, of windows and blocks of any size; or none, where slots keep everything. */
 function randomGroups(random: Random, pageSize: number): CacheGroupOptions[] {
-  const count = random.pick([1, 1, 2, 3]);
+  const count = random.pick([1, 1, 2, 3, 0]);
   const most = count === 1 ? 1 : random.between(1, 3);
   return Array.from({ length: count }, () => ({
     window: random.chance(0.5) ? 0 : random.pick([1, 2, pageSize, pageSize + 1, random.between(3, 20)]),
@@ -24,12 +24,11 @@ function randomOptions(random: Random): SchedulerOptions {
   const chunkTokens = random.chance(0.5) ? random.between(1, 12) : maxStepTokens;
   const groups = randomGroups(random, pageSize);
   const mostInStep = Math.min(chunkTokens, maxStepTokens);
-  const lifetime = peakBlocks(
-    groups.map((group, i) => new CacheGroup(i, group, pageSize, mostInStep)),
-    maxModelLen - 1,
-  );
+  const slotLayers = groups.length === 0 || random.chance(0.3) ? random.between(1, 3) : 0;
+  const paged = groups.map((group, i) => new CacheGroup(i, group, pageSize, mostInStep));
+  const lifetime = peakBlocks(paged, maxModelLen - 1) + slotLayers;
   return {
-    ...{ maxSequences, maxModelLen, pageSize, maxStepTokens, chunkTokens, groups },
+    ...{ maxSequences, maxModelLen, pageSize, maxStepTokens, chunkTokens, groups, slotLayers },
     numBlocks: 1 + lifetime + random.pick([0, 1, Math.ceil(lifetime / 2), lifetime * 2, lifetime * 8]),
     admission: random.pick(["optimistic", "optimistic", "reserve"] as const),
     prefixCache: random.chance(0.8),

@@ -1,16 +1,16 @@
-// Contract: whatever the schedule (batching, chunking, prefix hits, preemption, aborts, late stops, steps in flight), every
+// Contract: whatever the schedule (batching, chunking, prefix hits, windows, slots, preemption, aborts, late stops, steps in flight), every
 // request gets the tokens it gets alone, ends exactly once, and leaves nothing behind.
 import { expect, test } from "vitest";
 import { firstSeed, runsOf } from "../support/seed.js";
 import { runRandomSchedule } from "./randomSchedule.js";
-import type { Coverage } from "./simulation.js";
+import { type Coverage, noCoverage } from "./simulation.js";
 
 test("random schedules give every request the tokens it gets alone", { timeout: 600_000 }, () => {
-  const coverage: Coverage = { steps: 0, decodeSteps: 0, chunks: 0, discarded: 0, readmissions: 0 };
+  const coverage = noCoverage();
   let preemptions = 0;
   let hits = 0;
   let evictions = 0;
-  for (let seed = firstSeed; seed < firstSeed + runsOf({ few: 250, whole: 10_000 }); seed++) {
+  for (let seed = firstSeed; seed < firstSeed + runsOf({ few: 500, whole: 10_000 }); seed++) {
     try {
       const simulation = runRandomSchedule(seed);
       for (const key of Object.keys(coverage) as (keyof Coverage)[])

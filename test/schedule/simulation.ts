@@ -23,11 +23,21 @@ export interface Coverage {
   chunks: number;
   discarded: number;
   readmissions: number;
+  /** Steps that begin with slots from the prefix cache, and that leave some there. */
+  restores: number;
+  snapshots: number;
+}
+
+export function noCoverage(): Coverage {
+  return {
+    ...{ steps: 0, decodeSteps: 0, chunks: 0, discarded: 0, readmissions: 0 },
+    ...{ restores: 0, snapshots: 0 },
+  };
 }
 
 export class Simulation {
   readonly scheduler: Scheduler;
-  readonly coverage: Coverage = { steps: 0, decodeSteps: 0, chunks: 0, discarded: 0, readmissions: 0 };
+  readonly coverage = noCoverage();
   readonly #options: SchedulerOptions;
   readonly #device: FakeDevice;
   readonly #tracked = new Map<Request, Tracked>();
@@ -73,6 +83,8 @@ export class Simulation {
     this.coverage.steps += 1;
     if (step.kind === "decode") this.coverage.decodeSteps += 1;
     this.coverage.chunks += step.sequences.filter((sequence) => !sequence.samples).length;
+    if (step.copies.beforeModel.length > 0) this.coverage.restores += 1;
+    if (step.copies.afterModel.length > 0) this.coverage.snapshots += 1;
     this.coverage.readmissions += step.admissions.filter(
       ({ request, tokens }) => tokens.length > request.promptLength,
     ).length;
