@@ -5,9 +5,8 @@
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
-import type { Model, ModelState } from "../models/model.js";
-import { allocateState, stateLayout, type StateSpec } from "../nn/state.js";
-import { oneGroup } from "../schedule/cacheGroup.js";
+import type { Model, ModelState, Tap } from "../models/model.js";
+import { allocateState, type StateLayout, stateLayout } from "../nn/state.js";
 import { SequenceTables } from "./sequenceTables.js";
 
 const pageSize = 16;
@@ -32,12 +31,10 @@ export async function traceRouting(
     throw new ArgumentRangeError(message, "ERR_CONTEXT_LENGTH");
   }
   const parts = Array.from({ length: numLayers }, (): Int32Array[] => []);
-  const numPages = Math.ceil(length / pageSize);
-  // What lies behind a window is kept as well, so that all layers are one group.
-  const specs = model.state.map((spec): StateSpec => ({ ...spec, lifetime: "all" }));
-  const layout = stateLayout(specs, { pageSize, longest: length });
-  using state = allocateState(stream.device, specs, { layout, numBlocks: numPages + 1 });
-  using tables = makeTables(stream, Int32Array.from(tokenIds), numPages);
+  const layout = stateLayout(model.state, { pageSize, longest: length });
+  const { numBlocks, entries } = placeSequence(layout, length);
+  using state = allocateState(stream.device, model.state, { layout, numBlocks });
+  using tables = makeTables(stream, Int32Array.from(tokenIds), layout, entries);
   for (let start = 0; start < length; start += chunkTokens) {
     const end = Math.min(start + chunkTokens, length);
     const chunk = await runChunk(model, stream, { state, tables, start, end });
@@ -46,19 +43,42 @@ export async function traceRouting(
   return parts.map((chunks) => Int32Array.from(chunks.flatMap((chunk) => [...chunk])));
 }
 
-/** The tables of one sequence; its page i is page i + 1, since page 0 is padding's. */
-function makeTables(stream: Stream, ids: Int32Array, numPages: number): SequenceTables {
-  const tables = new SequenceTables(stream, {
-    numRows: 1,
-    maxTokens: ids.length,
-    pageSize,
-    groups: oneGroup,
-  });
+/** Row 0 of the tables, and behind it that of padding. */
+const numRows = 1;
+
+/** Blocks for all tokens of one sequence, behind the dummy block: nothing behind a window is given back. */
+function placeSequence({ groups, slotLayers }: StateLayout, length: number) {
+  let numBlocks = 1;
+  const entries: { readonly row: number; readonly col: number; readonly page: number }[] = [];
+  for (const [group, { pagesPerBlock }] of groups.entries()) {
+    const row = group * (numRows + 1);
+    for (let first = 0; first * pageSize < length; first += pagesPerBlock, numBlocks++) {
+      for (let i = 0; i < pagesPerBlock; i++)
+        entries.push({ row, col: first + i, page: numBlocks * pagesPerBlock + i });
+    }
+  }
+  const row = groups.length * (numRows + 1);
+  for (let col = 0; col < slotLayers; col++) entries.push({ row, col, page: numBlocks++ });
+  return { numBlocks, entries };
+}
+
+function makeTables(
+  stream: Stream,
+  ids: Int32Array,
+  { groups, slotLayers }: StateLayout,
+  entries: ReturnType<typeof placeSequence>["entries"],
+): SequenceTables {
+  const sizes = { numRows, maxTokens: ids.length, pageSize, groups, slotLayers };
+  const tables = new SequenceTables(stream, sizes);
   using _temporaries = stream.scope();
-  const i32 = (values: Int32Array): Tensor => stream.fromArray("i32", [values.length], values);
-  const pages = Int32Array.from({ length: numPages }, (_, i) => i);
+  const i32 = (field: "row" | "col" | "page"): Tensor =>
+    stream.fromArray(
+      "i32",
+      [entries.length],
+      Int32Array.from(entries, (entry) => entry[field]),
+    );
   tables.writeTokens(0, ids);
-  tables.writePages(i32(new Int32Array(numPages)), i32(pages), i32(pages.map((page) => page + 1)));
+  tables.writePages(i32("row"), i32("col"), i32("page"));
   return tables;
 }
 
@@ -70,16 +90,21 @@ async function runChunk(
 ): Promise<{ readonly layer: number; readonly experts: Int32Array }[]> {
   const reads: Promise<{ readonly layer: number; readonly experts: Int32Array }>[] = [];
   {
-    using _temporaries = stream.scope();
+    using _temporaries = stream.scope(); // closed before anything is awaited: steps of the engine come in between
     const i32 = (...values: number[]): Tensor =>
       stream.fromArray("i32", [values.length], Int32Array.from(values));
+    const points = model.taps.filter(({ name }) => name === "experts");
+    const taps = points.map(({ name, layer, dtype, shape }): Tap => {
+      return { name, layer, out: stream.empty(dtype, [end - start, ...shape]) };
+    });
     const { inputs } = tables.makeStep({
       numTokens: end - start,
       ...{ rows: i32(0), starts: i32(start), cuSeqlensQ: i32(0, end - start), logitIndices: i32() },
     });
-    model.forward(stream, inputs, state, (layer, experts) => {
-      reads.push(experts.read(stream).then((values) => ({ layer, experts: values as Int32Array })));
-    });
+    model.forward(stream, inputs, state, taps);
+    for (const { layer, out } of taps) {
+      reads.push(out.read(stream).then((experts) => ({ layer, experts: experts as Int32Array })));
+    }
   }
   return Promise.all(reads);
 }

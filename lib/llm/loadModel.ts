@@ -114,7 +114,7 @@ function* writeRows(stream: Stream, tensor: Tensor, data: Float32Array): Steps<v
 
 function makeModel(
   { architecture, definition, contextLength }: ModelDescription,
-  { state, forward, logits }: Decoder,
+  { state, taps, forward, logits }: Decoder,
   { weights, dtype }: { readonly weights: ModelWeights; readonly dtype: FloatDType },
 ): Model {
   const shape = {
@@ -124,5 +124,5 @@ function makeModel(
     dtype,
     weightBytes: weights.bytes,
   };
-  return { shape, state, forward, logits, dispose: () => weights.dispose() };
+  return { shape, state, taps, forward, logits, dispose: () => weights.dispose() };
 }

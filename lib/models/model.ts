@@ -5,12 +5,14 @@ import type { ConfigReader } from "../checkpoint/configReader.js";
 import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import type { Decoder, LayerExpertsObserver } from "../nn/decoder.js";
+import type { Decoder } from "../nn/decoder.js";
 import type { ModelState, StateSpec } from "../nn/state.js";
 import type { StepInputs } from "../nn/step.js";
 import type { ModelWeights, ModelWeightTable } from "../weights/modelWeights.js";
 
-export type { LayerExpertsObserver } from "../nn/decoder.js";
+import type { Tap, TapPoint } from "../nn/tap.js";
+
+export type { Tap, TapPoint } from "../nn/tap.js";
 export type { ModelState } from "../nn/state.js";
 export type { StepInputs } from "../nn/step.js";
 
@@ -50,13 +52,16 @@ export interface Model {
   readonly shape: ModelShape;
   /** By layer: what it keeps between steps (`allocateState` makes room for it). */
   readonly state: readonly StateSpec[];
+  /** What `forward` can be asked for besides its result. */
+  readonly taps: readonly TapPoint[];
   /**
    * Runs the tokens of a step and stores what they leave behind in the state.
    *
-   * @param observe for every layer with experts: the experts of each token
+   * @param taps where to copy what the model computes inside; part of a graph that captures the call
    * @returns hidden states after the last norm, [T, D] in `shape.dtype`
+   * @throws ArgumentRangeError a tap that there is not, or a destination of another shape or dtype
    */
-  forward(stream: Stream, inputs: StepInputs, state: ModelState, observe?: LayerExpertsObserver): Tensor;
+  forward(stream: Stream, inputs: StepInputs, state: ModelState, taps?: readonly Tap[]): Tensor;
   /**
    * @param hidden [N, D]: rows of what `forward` returned
    * @param out [N, V] f32, where to write; for graphs, whose results must outlive the step's temporaries

@@ -3,7 +3,7 @@
  * f32 whatever the activation dtype.
  */
 import type { Stream } from "../device/stream.js";
-import type { Tensor } from "../device/tensor.js";
+import { Tensor } from "../device/tensor.js";
 import { add } from "../ops/add.js";
 import { embedding, type EmbeddingTable } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
@@ -12,6 +12,7 @@ import type { NormBlock } from "./norm.js";
 import { type Block, type BlockCache, type BlockOwn, type Part, runPart } from "./part.js";
 import type { ModelState, StateSpec } from "./state.js";
 import type { StepInputs } from "./step.js";
+import { checkTaps, type Tap, tapLayer, type TapPoint } from "./tap.js";
 
 /** The parts of a layer, in the order in which they run. */
 export type Layer = readonly Part[];
@@ -27,14 +28,17 @@ export interface DecoderParts {
   readonly head: LinearWeight;
 }
 
-/** Told for every layer with experts which ones the tokens go to: [T, K] i32, a step temporary (read or copy it at once). */
-export type LayerExpertsObserver = (layer: number, experts: Tensor) => void;
-
 export interface Decoder {
   /** What blocks keep between steps: one for each that keeps something, in the order in which they run. */
   readonly state: readonly StateSpec[];
-  /** @returns [T, D], after the last norm, in the activation dtype */
-  forward(stream: Stream, inputs: StepInputs, state: ModelState, observe?: LayerExpertsObserver): Tensor;
+  /** What can be asked for besides the result, layer by layer. */
+  readonly taps: readonly TapPoint[];
+  /**
+   * @param taps copies of it; at most one for each point and destination
+   * @returns [T, D], after the last norm, in the activation dtype
+   * @throws ArgumentRangeError a tap that there is not, or a destination of another shape or dtype
+   */
+  forward(stream: Stream, inputs: StepInputs, state: ModelState, taps?: readonly Tap[]): Tensor;
   /**
    * @param out [N, V] f32, where to write; for graphs, whose results must outlive the step's temporaries
    * @returns [N, V] f32
@@ -47,9 +51,12 @@ export function decoder(parts: DecoderParts): Decoder {
   const blocks = layers.flatMap((layer) =>
     layer.flatMap(({ branches }) => branches.map(({ block }) => block)),
   );
+  const points = layers.flatMap((layer, index) => tapPoints(layer, index, widthOf(parts.embedding)));
   return {
     state: blocks.flatMap(({ state }) => (state ? [state] : [])),
-    forward(stream, inputs, state, observe) {
+    taps: points,
+    forward(stream, inputs, state, taps = []) {
+      checkTaps(taps, points, inputs.tokens.size(0));
       const x = embedTokens(stream, inputs, parts); // [T, D], the residual stream
       const cacheOf = cachesInOrder(state, inputs); // blocks run in the order of `blocks`
       const plans = makePlans(stream, blocks, inputs, state);
@@ -59,13 +66,28 @@ export function decoder(parts: DecoderParts): Decoder {
       });
       layers.forEach((layer, index) => {
         using _temporaries = stream.scope(); // every layer reuses the memory of the one before
-        const observed = observe && ((experts: Tensor) => observe(index, experts));
-        for (const part of layer) runPart(stream, part, x, { inputs, ownOf, observe: observed });
+        const tap = tapLayer(stream, taps, index);
+        for (const part of layer) runPart(stream, part, x, { inputs, ownOf, tap });
+        tap("hidden", x);
       });
       return finalNorm(stream, x);
     },
     logits: (stream, hidden, out) => linear(stream, hidden, head, { dtype: "f32", ...(out && { out }) }),
   };
+}
+
+/** Of one layer: those of its blocks, and the residual stream behind it. */
+function tapPoints(parts: Layer, layer: number, D: number): TapPoint[] {
+  const own = parts.flatMap(({ branches }) =>
+    branches.flatMap(({ block: { taps = {} } }) =>
+      Object.entries(taps).map(([name, shape]): TapPoint => ({ name, layer, ...shape })),
+    ),
+  );
+  return [...own, { name: "hidden", layer, dtype: "f32", shape: [D] }];
+}
+
+function widthOf(table: EmbeddingTable): number {
+  return Tensor.is(table) ? table.size(-1) : table.inputs;
 }
 
 /** What each block keeps, asked for in the order of the blocks. */

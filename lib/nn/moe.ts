@@ -34,14 +34,14 @@ export interface MoeWeights {
 export function moeBlock(config: MoeConfig, weights: MoeWeights): Block {
   const { numExperts, ...choice } = config;
 
-  const run: Block["run"] = (stream, { x, join, observe }) => {
+  const run: Block["run"] = (stream, { x, join, tap }) => {
     const scores = linear(stream, x, weights.router, { dtype: "f32" }); // [T, E]; f32 keeps near ties apart
     const routing = moeRoute(stream, scores, choice); // [T, K]
-    observe?.(routing.experts);
+    tap("experts", routing.experts);
     const { order, inverse, offsets } = moePermute(stream, routing.experts, numExperts);
     const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK: config.topK }); // [T * K, F]
     const outputs = groupedLinear(stream, hidden, weights.down, offsets); // [T * K, D]
     join((into) => moeCombine(stream, outputs, inverse, routing.weights, into));
   };
-  return { run };
+  return { taps: { experts: { dtype: "i32", shape: [config.topK] } }, run };
 }

@@ -8,9 +8,7 @@ import { add } from "../ops/add.js";
 import type { NormBlock } from "./norm.js";
 import type { LayerState, StateSpec } from "./state.js";
 import type { GroupInputs, StepInputs } from "./step.js";
-
-/** Told which experts the tokens of a step go to: experts [T, K] i32, a step temporary (read or copy it at once). */
-export type ExpertsObserver = (experts: Tensor) => void;
+import type { TapCall, TapShape } from "./tap.js";
 
 /** What a block reads of a step besides its inputs: made before the first layer, once for all blocks that declare the same. */
 export interface StepPlan {
@@ -53,8 +51,8 @@ export interface BlockCall {
   /** What the block has declared as its `plan`; a block that runs by itself does without. */
   readonly plan?: Tensor | undefined;
   readonly join: Join;
-  /** For blocks with experts. */
-  readonly observe?: ExpertsObserver | undefined;
+  /** Takes what the block has declared as its `taps`. */
+  readonly tap: TapCall;
 }
 
 /** What a call has for one block alone. */
@@ -64,6 +62,8 @@ export interface Block {
   /** What it keeps between steps; left out: nothing. */
   readonly state?: StateSpec;
   readonly plan?: StepPlan;
+  /** What it can be asked for, by name. */
+  readonly taps?: Readonly<Record<string, TapShape>>;
   run(stream: Stream, call: BlockCall): void;
 }
 
@@ -94,15 +94,15 @@ export function runPart(
   stream: Stream,
   { branches, postNorm }: Part,
   residual: Tensor,
-  call: Pick<BlockCall, "inputs" | "observe"> & { readonly ownOf: (block: Block) => BlockOwn },
+  call: Pick<BlockCall, "inputs" | "tap"> & { readonly ownOf: (block: Block) => BlockOwn },
 ): void {
-  const { inputs, observe, ownOf } = call;
+  const { inputs, tap, ownOf } = call;
   const normalised = branches.map(({ norm }) => norm(stream, residual));
   const sum = postNorm ? stream.empty("f32", residual.shape) : residual;
   branches.forEach(({ block }, index) => {
     const isFirst = index === 0 && sum !== residual; // nothing to add to yet
     const join: Join = (project) => project(isFirst ? { out: sum } : { out: sum, residual: sum });
-    block.run(stream, { x: normalised[index]!, inputs, ...ownOf(block), join, observe });
+    block.run(stream, { x: normalised[index]!, inputs, ...ownOf(block), join, tap });
   });
   if (postNorm) add(stream, residual, postNorm(stream, sum), { out: residual });
 }

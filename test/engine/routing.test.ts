@@ -8,9 +8,11 @@ import { traceRouting } from "../../lib/engine/routing.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Model } from "../../lib/models/model.js";
 import type { Stream } from "../../lib/device/stream.js";
-import { openTestDevice } from "../support/devices.js";
+import { OpContext, openTestDevice, type TestDevice } from "../support/devices.js";
 import { Random } from "../support/random.js";
 import { runModel } from "../support/runModel.js";
+import { tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
+import { toyModel } from "../support/toyMixer.js";
 
 const folder = (name: string): string => fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
 const ids = (count: number): number[] => [...new Random(count).tokenIds(count, 1000)];
@@ -41,7 +43,7 @@ describe("traceRouting", () => {
       const { numLayers, numExperts, expertsPerToken } = model.shape;
       const observed: Promise<unknown>[] = [];
       await runModel(model, stream, [ids(T)], {
-        observe: (_layer, experts) => observed.push(experts.read(stream)),
+        tap: { name: "experts", onTap: (_layer, experts) => void observed.push(experts) },
       });
 
       const layers = await traceRouting(model, stream, ids(T), { chunkTokens });
@@ -59,6 +61,41 @@ describe("traceRouting", () => {
       }
     },
   );
+});
+
+describe("traceRouting of other models", () => {
+  it("whose layers see windows or everything", async () => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const config = tinyConfig("Qwen3MoeForCausalLM", {
+      ...{ num_experts: 6, num_experts_per_tok: 2, moe_intermediate_size: 12, norm_topk_prob: true },
+      ...{ num_hidden_layers: 4, use_sliding_window: true, max_window_layers: 0, sliding_window: 8 },
+      layer_types: ["s", "f", "s", "s"].map((type) =>
+        type === "s" ? "sliding_attention" : "full_attention",
+      ),
+    });
+    const checkpoint = await writeCheckpoint(config, tinyTensors(config));
+    const model = await loadModel(checkpoint, { stream, dtype: "f32" });
+    const tokens = ids(65).map((id) => id % 37);
+    const tapped: Promise<unknown>[] = [];
+    const onTap = (_layer: number, experts: Promise<unknown>) => void tapped.push(experts);
+    await runModel(model, stream, [tokens], { tap: { name: "experts", onTap } });
+    const layers = await traceRouting(model, stream, tokens, { chunkTokens: 7 });
+    expect(layers).toEqual(await Promise.all(tapped));
+  });
+
+  it("whose layers keep slots", async () => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const context = new OpContext(device.name as TestDevice, device, stream);
+    const sizes = { dtype: "f32", maxPositions: 80, maxSequences: 1 } as const;
+    const model = toyModel(context, { layers: "mfms", ...sizes });
+    const tokens = ids(65).map((id) => id % 37);
+    expect(await traceRouting(model, stream, tokens, { chunkTokens: 7 })).toEqual(
+      Array(4).fill(new Int32Array(0)),
+    );
+    await stream.synchronize();
+  });
 });
 
 describe("LLM.routing", () => {

@@ -85,12 +85,12 @@ describe.each(cases)("$name in $dtype", ({ name, dtype }) => {
   });
 });
 
-it("tells an observer the experts of every token and layer", async () => {
+it("tells the experts of every token and layer", async () => {
   const folder = fileURLToPath(new URL("../../models/tiny-moe", import.meta.url));
   const model = await loadModel(folder, { stream });
   const seen: { layer: number; experts: Promise<unknown> }[] = [];
   await runModel(model, stream, [[5, 6, 7]], {
-    observe: (layer, experts) => seen.push({ layer, experts: experts.read(stream) }),
+    tap: { name: "experts", onTap: (layer, experts) => void seen.push({ layer, experts }) },
   });
   expect(seen.map(({ layer }) => layer)).toEqual([0, 1, 2, 3]);
   for (const { experts } of seen) {

@@ -138,10 +138,10 @@ describeOp("moeBlock", sparse, async (context, { T, D, F, E, K, scores, renormal
   const experts = Array.from({ length: E }, () => weights.gated(D, F));
   const block = moeBlock({ numExperts: E, topK: K, scores, renormalize }, weights.experts(router, experts));
   const [seen, chosen]: [Int32Array[], Int32Array[]] = [[], []];
-  const observe = (ids: Tensor): void => {
-    void context.readIntegers(ids).then((values) => seen.push(values));
+  const tap = (name: string, ids: Tensor): void => {
+    if (name === "experts") void context.readIntegers(ids).then((values) => seen.push(values));
   };
-  const observed: Block = { run: (stream, call) => block.run(stream, { ...call, observe }) };
+  const observed: Block = { run: (stream, call) => block.run(stream, { ...call, tap }) };
   const expected = (x: Float64Array): Float64Array => {
     const result = reference.moe(x, { router, experts }, { K, scores, renormalize });
     chosen.push(result.experts);

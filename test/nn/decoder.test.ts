@@ -1,5 +1,5 @@
 // Contract: the decoder is what stands around its parts, as the same composition in float64: embeddings and positions, which norm
-// stands where, that all parts read and write one residual stream, the last norm, the head; and the observer hears of every layer.
+// stands where, that all parts read and write one residual stream, the last norm, the head; and taps, of every layer.
 import { expect } from "vitest";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { decoder, type Layer } from "../../lib/nn/decoder.js";
@@ -15,6 +15,7 @@ import { rmsNorm } from "../reference/rmsNorm.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, inEachDType } from "../support/devices.js";
+import type { Tap } from "../../lib/nn/tap.js";
 import { allocatePages, PageTable, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
 
@@ -64,9 +65,10 @@ function layerOf(weights: BlockWeights, frame: (typeof frames)[number], isGpt: b
   const [first, attention] = [norm(weights, isGpt), part(weights)];
   const [second, mlp] = [norm(weights, isGpt), part(weights)];
   const observed: Block = {
+    taps: { activation: { dtype: weights.dtype, shape: [D] } },
     run(stream, call) {
       mlp.block.run(stream, call);
-      call.observe?.(call.x);
+      call.tap("activation", call.x);
     },
   };
   const branches = [
@@ -110,16 +112,26 @@ describeOp("decoder", cases, async (context, { tokens, isGpt, frame, dtype }) =>
 
   const inputs = stepInputs(stream, [{ row: 0, tokens, start: 0 }], new PageTable([T]));
   using state = allocatePages(stream.device, model.state, 1);
-  const heard: number[] = [];
-  const hidden = model.forward(stream, inputs, state, (layer) => heard.push(layer));
+  const taps = model.taps.map((point): Tap => {
+    return { ...point, out: stream.empty(point.dtype, [T, ...point.shape]) };
+  });
+  const hidden = model.forward(stream, inputs, state, taps);
   const scores = model.logits(stream, hidden);
 
   let x: Float64Array = embedding(Int32Array.from(tokens), table.values, { V, D });
   if (isGpt) x = sum(x, places.values);
-  for (const layer of layers) x = layer.expected(x);
+  const residuals = layers.map((layer) => (x = layer.expected(x)));
   const expected = finalNorm.expected(x);
   const tolerance = { intermediate: dtype, reduction: D, ops: 4 * 4 + 2 } as const; // a norm and three more, four times
-  expect([hidden.dtype, scores.dtype, heard]).toEqual([dtype, "f32", [0, 1]]);
+  expect([hidden.dtype, scores.dtype]).toEqual([dtype, "f32"]);
+  expect(taps.map(({ name, layer }) => `${name} ${layer}`)).toEqual(
+    [0, 1].flatMap((layer) => [`activation ${layer}`, `hidden ${layer}`]),
+  );
+  for (const [layer, residual] of residuals.entries()) {
+    const { out } = taps[2 * layer + 1]!;
+    const values = Float64Array.from(await out.readFloat32(stream));
+    expectClose(values, residual, { dtype, shape: [T, D], label: `hidden ${layer}`, ...tolerance });
+  }
   expectClose(await context.read(hidden), expected, { dtype, shape: [T, D], label: "hidden", ...tolerance });
   expectClose(await context.read(scores), product(expected, head), {
     ...{ dtype: "f32", shape: [T, V], label: "logits" },

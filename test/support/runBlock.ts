@@ -10,11 +10,11 @@ export function runBlock(
   block: Block,
   x: Tensor,
   residual: Tensor,
-  call: Partial<Pick<BlockCall, "inputs" | "cache" | "observe">> = {},
+  call: Partial<Pick<BlockCall, "inputs" | "cache" | "tap">> = {},
 ): void {
   const inputs = call.inputs ?? stepInputs(stream, [], new PageTable([1]));
   block.run(stream, {
-    ...{ x, inputs, observe: undefined, ...call },
+    ...{ x, inputs, tap: () => undefined, ...call },
     join: (project) => project({ residual, out: residual }),
   });
 }

@@ -2,14 +2,16 @@
  * The smallest runner of a model: feeds token sequences through `Model.forward` in chunks, over a page table made by hand,
  * and returns the logits of every position. No scheduler, no sampling.
  */
-import type { LayerExpertsObserver, Model, ModelState } from "../../lib/models/model.js";
+import type { Model, ModelState, Tap } from "../../lib/models/model.js";
+import type { HostArray } from "../../lib/device/dtype.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { type Chunk, PageTable, poisonedState, stepInputs } from "./pagedSteps.js";
 
 export interface RunOptions {
   /** Tokens of each sequence per step; default all at once. */
   readonly chunk?: number;
-  readonly observe?: LayerExpertsObserver;
+  /** Gets all taps of this name, step by step: what each layer has, once it can be read. */
+  readonly tap?: { readonly name: string; onTap(layer: number, values: Promise<HostArray>): void };
 }
 
 /**
@@ -20,7 +22,7 @@ export async function runModel(
   model: Model,
   stream: Stream,
   sequences: readonly (readonly number[])[],
-  { chunk = Infinity, observe }: RunOptions = {},
+  { chunk = Infinity, tap }: RunOptions = {},
 ): Promise<Float32Array[]> {
   const pages = new PageTable(sequences.map((tokens) => tokens.length));
   using state = poisonedState(stream, model.state, pages);
@@ -31,7 +33,7 @@ export async function runModel(
     const chunks: Chunk[] = sequences
       .map((tokens, row) => ({ row, tokens: tokens.slice(start, start + chunk), start }))
       .filter(({ tokens }) => tokens.length > 0);
-    const logits = await runStep(model, stream, chunks, { pages, state, observe });
+    const logits = await runStep(model, stream, chunks, { pages, state, tap });
     let at = 0;
     for (const { row, tokens } of chunks) {
       const size = tokens.length * vocabSize;
@@ -49,12 +51,18 @@ async function runStep(
   {
     pages,
     state,
-    observe,
-  }: { readonly pages: PageTable; readonly state: ModelState; readonly observe: RunOptions["observe"] },
+    tap,
+  }: { readonly pages: PageTable; readonly state: ModelState; readonly tap: RunOptions["tap"] },
 ): Promise<Float32Array> {
   const scope = stream.scope();
   const inputs = stepInputs(stream, chunks, pages);
-  const hidden = model.forward(stream, inputs, state, observe);
+  const T = inputs.tokens.size(0);
+  const points = model.taps.filter(({ name }) => name === tap?.name);
+  const taps = points.map(({ name, layer, dtype, shape }): Tap => {
+    return { name, layer, out: stream.empty(dtype, [T, ...shape]) };
+  });
+  const hidden = model.forward(stream, inputs, state, taps);
+  for (const { layer, out } of taps) tap!.onTap(layer, out.read(stream));
   const logits = model.logits(stream, hidden).read(stream);
   scope.close();
   return (await logits) as Float32Array;

@@ -1,0 +1,62 @@
+/**
+ * Copies of what a model computes inside, for those who ask: which experts tokens go to, hidden states for a draft model. A tap is a
+ * declared destination and not a callback: a captured graph, which calls nobody, copies there each time it is replayed.
+ */
+import type { DType } from "../device/dtype.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
+import { ArgumentRangeError } from "../errors.js";
+import { copy } from "../ops/copy.js";
+
+/** What a block computes for every token and can be asked for. */
+export interface TapShape {
+  readonly dtype: DType;
+  /** Of one token. */
+  readonly shape: readonly number[];
+}
+
+/** Something that a model can be asked for: "experts" [T, K] i32 of a layer with experts, "hidden" [T, D] f32 behind a layer. */
+export interface TapPoint extends TapShape {
+  readonly name: string;
+  readonly layer: number;
+}
+
+/** Asks for it. */
+export interface Tap {
+  readonly name: string;
+  readonly layer: number;
+  /** Where to write: [T, ...shape] in the dtype of the point; must outlive the step, and the graph that it is captured in. */
+  readonly out: Tensor;
+}
+
+/** How a block, or the loop over layers, offers a tensor. */
+export type TapCall = (name: string, tensor: Tensor) => void;
+
+/** @throws ArgumentRangeError naming the tap: nobody offers it, or its `out` has another shape or dtype */
+export function checkTaps(taps: readonly Tap[], points: readonly TapPoint[], numTokens: number): void {
+  for (const { name, layer, out } of taps) {
+    const point = points.find((one) => one.name === name && one.layer === layer);
+    if (!point) throw new ArgumentRangeError(`taps: "${name}" of layer ${layer}: ${describe(points)}`);
+    const wanted = [numTokens, ...point.shape];
+    if (out.dtype === point.dtype && out.shape.join() === wanted.join()) continue;
+    throw new ArgumentRangeError(
+      `taps: "${name}" of layer ${layer}: out: expected [${wanted.join(", ")}] ${point.dtype}, ` +
+        `got [${out.shape.join(", ")}] ${out.dtype}`,
+    );
+  }
+}
+
+/** Copies what one layer offers to who has asked for it. */
+export function tapLayer(stream: Stream, taps: readonly Tap[], layer: number): TapCall {
+  const own = taps.filter((tap) => tap.layer === layer);
+  return (name, tensor) => {
+    for (const tap of own) if (tap.name === name) copy(stream, tensor, tap.out);
+  };
+}
+
+function describe(points: readonly TapPoint[]): string {
+  const names = [...new Set(points.map(({ name }) => name))];
+  if (names.length === 0) return "this model offers none";
+  const layersOf = (name: string) => points.filter((point) => point.name === name).map(({ layer }) => layer);
+  return `this model offers ${names.map((name) => `"${name}" of layers ${layersOf(name).join(", ")}`).join("; ")}`;
+}

@@ -1,0 +1,111 @@
+// Contract: a tap copies what the model computes inside to where its caller says, also each time a captured graph is replayed; it
+// changes nothing else; one that there is not, or whose destination does not fit, is refused by name.
+import { expect, it } from "vitest";
+import type { Tensor } from "../../lib/device/tensor.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
+import type { Model, Tap } from "../../lib/models/model.js";
+import type { StepInputs } from "../../lib/nn/step.js";
+import { openTestDevice } from "../support/devices.js";
+import { allocatePages, PageTable, stepInputs } from "../support/pagedSteps.js";
+import { tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
+
+const experts = { num_experts: 6, num_experts_per_tok: 2, moe_intermediate_size: 12, norm_topk_prob: true };
+const sparse = tinyConfig("Qwen3MoeForCausalLM", { ...experts, mlp_only_layers: [1], num_hidden_layers: 3 });
+const texts = [
+  [5, 6, 7, 8],
+  [30, 1, 30, 2],
+  [9, 9, 9, 9],
+];
+const T = texts[0]!.length;
+
+async function setUp() {
+  const device = openTestDevice();
+  const stream = device.createStream();
+  const folder = await writeCheckpoint(sparse, tinyTensors(sparse));
+  const model = await loadModel(folder, { stream, dtype: "f32" });
+  const state = allocatePages(device, model.state, 2);
+  /** Tensors that outlive a step: its inputs, and a destination for each tap. */
+  const own = (tensor: Tensor): Tensor => {
+    const kept = device.empty(tensor.dtype, tensor.shape);
+    kept.write(stream, new Int32Array(kept.numel));
+    return kept;
+  };
+  const inputs: StepInputs = stepInputs(
+    stream,
+    [{ row: 0, tokens: texts[0]!, start: 0 }],
+    new PageTable([T]),
+  );
+  const kept = { ...inputs, tokens: own(inputs.tokens) };
+  const destinations = (): Tap[] =>
+    model.taps.map((point) => ({ ...point, out: device.empty(point.dtype, [T, ...point.shape]) }));
+  return { device, stream, model, state, inputs: kept, destinations };
+}
+
+const read = async (stream: Parameters<Model["forward"]>[0], taps: readonly Tap[]) =>
+  Promise.all(taps.map(({ out }) => out.read(stream)));
+
+it("lists what there is: experts of the layers that have some, and the residual stream behind each", async () => {
+  const { device, model } = await setUp();
+  expect(model.taps).toEqual([
+    { name: "experts", layer: 0, dtype: "i32", shape: [2] },
+    { name: "hidden", layer: 0, dtype: "f32", shape: [24] },
+    { name: "hidden", layer: 1, dtype: "f32", shape: [24] },
+    { name: "experts", layer: 2, dtype: "i32", shape: [2] },
+    { name: "hidden", layer: 2, dtype: "f32", shape: [24] },
+  ]);
+  await device.dispose();
+});
+
+it("a graph that was captured with taps fills them each time it is replayed", async () => {
+  const { device, stream, model, state, inputs, destinations } = await setUp();
+  const [taps, single] = [destinations(), destinations()];
+  const hidden = device.empty("f32", [T, 37]);
+  inputs.tokens.write(stream, Int32Array.from(texts[0]!));
+  model.logits(stream, model.forward(stream, inputs, state, taps), hidden); // what runs once before it is captured
+  const graph = stream.capture(() => {
+    model.logits(stream, model.forward(stream, inputs, state, taps), hidden);
+  });
+  for (const text of [...texts, texts[0]!]) {
+    inputs.tokens.write(stream, Int32Array.from(text));
+    graph.replay(stream);
+    const captured = await read(stream, taps);
+    const logits = await hidden.read(stream);
+
+    const scope = stream.scope();
+    const alone = model.logits(stream, model.forward(stream, inputs, state, single)).read(stream);
+    scope.close();
+    expect(captured).toEqual(await read(stream, single));
+    expect(logits).toEqual(await alone);
+
+    const without = stream.scope();
+    const untapped = model.logits(stream, model.forward(stream, inputs, state)).read(stream);
+    without.close();
+    expect(await untapped).toEqual(logits);
+  }
+  graph.dispose();
+  await device.dispose();
+});
+
+it("a tap that there is not, and a destination that does not fit, are refused by name", async () => {
+  const { device, stream, model, state, inputs } = await setUp();
+  const forward = (...tap: [string, number, Tensor]) => {
+    const [name, layer, out] = tap;
+    return () => model.forward(stream, inputs, state, [{ name, layer, out }]);
+  };
+  const message = (text: string) => expect.objectContaining({ code: "ERR_ARGUMENT_RANGE", message: text });
+  const good = device.empty("i32", [T, 2]);
+  expect(forward("experts", 1, good)).toThrow(
+    message(
+      'taps: "experts" of layer 1: this model offers "experts" of layers 0, 2; "hidden" of layers 0, 1, 2',
+    ),
+  );
+  expect(forward("attention", 0, good)).toThrow(/"attention" of layer 0: this model offers "experts"/);
+  expect(forward("experts", 0, device.empty("i32", [T + 1, 2]))).toThrow(
+    message('taps: "experts" of layer 0: out: expected [4, 2] i32, got [5, 2] i32'),
+  );
+  expect(forward("hidden", 0, device.empty("bf16", [T, 24]))).toThrow(
+    message('taps: "hidden" of layer 0: out: expected [4, 24] f32, got [4, 24] bf16'),
+  );
+  await stream.synchronize();
+  await device.dispose();
+});
