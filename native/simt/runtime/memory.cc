@@ -11,6 +11,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 
 #include "core/error.h"
 #include "simt/runtime/context.h"
@@ -42,6 +43,27 @@ struct Block {
 std::map<const std::byte*, Block> device_blocks;
 std::map<const std::byte*, size_t> pinned_blocks;
 size_t used_bytes = 0;
+
+#ifdef __SANITIZE_ADDRESS__
+/// What has been made untouchable. Only that is undone when a block ends: to clear what AddressSanitizer
+/// keeps of all of a sparse block would take an eighth of its size, for good.
+std::map<std::byte*, size_t> untouchable;
+std::mutex untouchable_mutex;
+
+void make_touchable(std::byte* begin, size_t bytes) {
+  std::lock_guard lock(untouchable_mutex);
+  auto region = untouchable.lower_bound(begin);
+  while (region != untouchable.end() && region->first < begin + bytes) {
+    __asan_unpoison_memory_region(region->first, region->second);
+    region = untouchable.erase(region);
+  }
+}
+void make_untouchable(std::byte* begin, size_t bytes) {
+  std::lock_guard lock(untouchable_mutex);
+  __asan_poison_memory_region(begin, bytes);
+  untouchable[begin] = bytes;
+}
+#endif
 
 /// WARPLOOP_SIMT_MEMORY in bytes; asked anew each time, so that a test can change it.
 size_t memory_size() {
@@ -128,7 +150,7 @@ size_t find_written_behind() {
 void set_touchable(std::byte* begin, std::byte* guard, bool touchable) {
 #ifdef __SANITIZE_ADDRESS__
   const auto bytes = static_cast<size_t>(guard + kPage - begin);
-  touchable ? __asan_unpoison_memory_region(begin, bytes) : __asan_poison_memory_region(begin, bytes);
+  touchable ? make_touchable(begin, bytes) : make_untouchable(begin, bytes);
 #else
   static_cast<void>(begin);
   if (mprotect(guard, kPage, touchable ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
@@ -174,7 +196,7 @@ cudaError_t cudaFree(void* p) {
   } else {
     void* pages = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(p) / kPage * kPage);
 #ifdef __SANITIZE_ADDRESS__
-    __asan_unpoison_memory_region(pages, block.mapped_bytes);  // who gets these addresses next may touch them
+    make_touchable(static_cast<std::byte*>(pages), block.mapped_bytes);  // whoever gets these addresses next
 #endif
     munmap(pages, block.mapped_bytes);
   }
