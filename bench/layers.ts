@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { Device, type DeviceName } from "../lib/device/device.js";
 import { planCapacity, resolveOptions } from "../lib/llm/engineOptions.js";
 import { Request } from "../lib/schedule/request.js";
-import { greedyNeeds } from "../lib/engine/needs.js";
+import { greedySpec } from "../lib/engine/requestSpec.js";
 import { packStep } from "../lib/engine/packStep.js";
 import { ModelRunner } from "../lib/engine/runner.js";
 import { Scheduler } from "../lib/schedule/scheduler.js";
@@ -73,15 +73,16 @@ async function decodeStep(folder: string, sequences: number, temperature: number
     const capacity = planCapacity(resolveOptions({ maxSequences: sequences }), model, device);
     const runner = new ModelRunner(model, stream, capacity);
     const scheduler = new Scheduler(capacity);
-    const sampling = { ...greedyNeeds.sampling, temperature, seed: 1 };
-    const needs = { get: () => ({ ...greedyNeeds, sampling }) };
+    const greedy = greedySpec(1);
+    const sampling = { ...greedy.sampling, temperature, seed: 1 };
+    const specs = { get: () => ({ ...greedy, sampling }) };
     for (let i = 0; i < sequences; i++) {
       const prompt = Int32Array.from({ length: promptTokens }, (_, t) => 1 + ((7 * i + t) % 900));
       scheduler.add(new Request(`r${i}`, prompt, { maxTokens: steps + 1 }));
     }
     const run = async (): Promise<void> => {
       const step = scheduler.schedule()!;
-      const { ids } = await runner.submit(packStep(step, runner.batchSizes, needs));
+      const { ids } = await runner.submit(packStep(step, runner.batchSizes, specs));
       scheduler.commit(step, ids);
     };
     for (let i = 1; i < steps; i++) await run();

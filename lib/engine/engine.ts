@@ -17,8 +17,8 @@ import type { FinishReason, Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import type { Scheduler, SchedulerStats } from "../schedule/scheduler.js";
 import type { PositionLogprobs, StepResult, StepRunner } from "./deviceStep.js";
-import type { RequestNeeds } from "./needs.js";
 import { packStep, type PromptPosition, promptPositions } from "./packStep.js";
+import type { RequestSpec } from "./requestSpec.js";
 import { samplingFailure } from "./samplingFailure.js";
 import { Watchdog } from "./watchdog.js";
 
@@ -43,7 +43,6 @@ export interface EngineStats extends SchedulerStats {
 
 interface Active {
   readonly request: Request;
-  readonly needs: RequestNeeds;
   readonly listener: RequestListener;
 }
 
@@ -56,7 +55,7 @@ export class Engine {
   readonly #checkIntegrity: boolean;
   readonly #active = new Map<string, Active>();
   /** Needs of requests that have ended but are still part of a step in flight. */
-  readonly #needs = new WeakMap<Request, RequestNeeds>();
+  readonly #specs = new WeakMap<Request, RequestSpec>();
   #inFlight = 0;
   /** Ends when the results of the last step that was queued have been taken. Never rejects. */
   #lastStep: Promise<void> = Promise.resolve();
@@ -98,12 +97,12 @@ export class Engine {
   }
 
   /** @throws ClosedError; the failure of a dead engine; ArgumentRangeError ERR_CONTEXT_LENGTH; CapacityError */
-  add(request: Request, needs: RequestNeeds, listener: RequestListener): void {
+  add(request: Request, spec: RequestSpec, listener: RequestListener): void {
     if (this.#failure) throw this.#failure;
     if (this.#state !== "running") throw new ClosedError("engine");
     this.#scheduler.add(request);
-    this.#active.set(request.id, { request, needs, listener });
-    this.#needs.set(request, needs);
+    this.#active.set(request.id, { request, listener });
+    this.#specs.set(request, spec);
     this.#queuePump();
   }
 
@@ -173,7 +172,7 @@ export class Engine {
     const start = performance.now();
     if (this.#inFlight++ === 0) this.#watchdog.start();
     try {
-      const result = await this.#runner.submit(packStep(step, this.#runner.batchSizes, this.#needs));
+      const result = await this.#runner.submit(packStep(step, this.#runner.batchSizes, this.#specs));
       // Steps that settle in one callback come in any order: one with log probabilities awaits more reads than the next.
       await previous;
       if (!this.#failure) {
@@ -191,7 +190,7 @@ export class Engine {
 
   /** Hands out the results of a step: in turns, because hundreds of requests may have some. */
   *#commit(step: ScheduledStep, { ids, statuses, sampled, prompt }: StepResult): Steps<void> {
-    for (const position of promptPositions(step, prompt, this.#needs)) {
+    for (const position of promptPositions(step, prompt, this.#specs)) {
       if (position.isFinite) this.#tell(position.request.id, (listener) => listener.onPrompt(position));
       else this.#failSample(position.request, RowStatus.notFinite, position.position + 1);
       yield;
@@ -212,10 +211,10 @@ export class Engine {
 
   /** Ends a request whose token at `position` has no usable logits, unless it can be computed once more. */
   #failSample(request: Request, status: number, position: number): void {
-    const { sampling, promptLogits } = this.#needs.get(request)!;
+    const { sampling, report } = this.#specs.get(request)!;
     const error = samplingFailure(request, sampling, status, position);
     if (error.code === "ERR_NON_FINITE" && this.#scheduler.startOver(request)) return;
-    if (promptLogits) return; // who asks for logits gets them as they are
+    if (report.promptLogits) return; // who asks for logits gets them as they are
     this.#remove(request.id, "error")?.listener.onError(error);
   }
 

@@ -6,12 +6,12 @@ import type { Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import { chooseLayout, fillPlan } from "../schedule/stepPlan.js";
 import type { DeviceStep, PromptReads, PromptResult } from "./deviceStep.js";
-import type { RequestNeeds } from "./needs.js";
+import type { RequestSpec } from "./requestSpec.js";
 import { packSampling } from "./sampling.js";
 
 /** Knows every request of a step, also those that have ended since it was planned. */
-export interface NeedsMap {
-  get(request: Request): RequestNeeds | undefined;
+export interface SpecMap {
+  get(request: Request): RequestSpec | undefined;
 }
 
 /** Something about the prompt of a request: what comes after position `position`. */
@@ -21,21 +21,21 @@ export interface PromptPosition extends PromptResult {
 }
 
 /** @param batchSizes of the runner that gets it */
-export function packStep(step: ScheduledStep, batchSizes: readonly number[], needsMap: NeedsMap): DeviceStep {
+export function packStep(step: ScheduledStep, batchSizes: readonly number[], specs: SpecMap): DeviceStep {
   const layout = chooseLayout(step, batchSizes);
   const ints = new Int32Array(layout.length);
   fillPlan(step, layout, ints);
-  const needs = step.samples.map(({ request }) => needsMap.get(request)!);
-  const wantsLogprobs = needs.some(({ logprobs }) => logprobs !== undefined);
+  const asked = step.samples.map(({ request }) => specs.get(request)!);
+  const wantsLogprobs = asked.some(({ report }) => report.logprobs !== undefined);
   return {
     index: step.index,
     layout,
     ints,
     admissions: step.admissions.map(({ row, tokens }) => ({ row, tokens })),
     copies: step.copies,
-    sampling: packSampling(step.samples, needs, layout.numSamples),
-    sampleLogprobs: wantsLogprobs ? Int32Array.from(needs, ({ logprobs = -1 }) => logprobs) : null,
-    prompt: packPrompt(step, needsMap),
+    sampling: packSampling(step.samples, asked, layout.numSamples),
+    sampleLogprobs: wantsLogprobs ? Int32Array.from(asked, ({ report }) => report.logprobs ?? -1) : null,
+    prompt: packPrompt(step, specs),
   };
 }
 
@@ -43,10 +43,10 @@ export function packStep(step: ScheduledStep, batchSizes: readonly number[], nee
 export function promptPositions(
   step: ScheduledStep,
   results: readonly PromptResult[],
-  needsMap: NeedsMap,
+  specs: SpecMap,
 ): PromptPosition[] {
   if (results.length === 0) return [];
-  return promptRows(step, needsMap).map(({ request, position }, i) => {
+  return promptRows(step, specs).map(({ request, position }, i) => {
     const { logprobs, logits, isFinite } = results[i]!;
     const isInside = position + 1 < request.promptLength; // else the token behind it was generated
     return { request, position, logprobs: isInside ? logprobs : null, logits, isFinite };
@@ -59,9 +59,9 @@ interface PromptRow {
 }
 
 /** In the order of `PromptReads`. */
-function promptRows(step: ScheduledStep, needsMap: NeedsMap): PromptRow[] {
+function promptRows(step: ScheduledStep, specs: SpecMap): PromptRow[] {
   const between = step.promptLogits.map(({ sequence: { request }, position }) => ({ request, position }));
-  const last = endedPrompts(step, needsMap).map((i) => {
+  const last = endedPrompts(step, specs).map((i) => {
     const { request } = step.samples[i]!;
     return { request, position: request.promptLength - 1 };
   });
@@ -69,22 +69,22 @@ function promptRows(step: ScheduledStep, needsMap: NeedsMap): PromptRow[] {
 }
 
 /** Samples at the last position of a prompt whose logits are asked for. */
-function endedPrompts(step: ScheduledStep, needsMap: NeedsMap): number[] {
+function endedPrompts(step: ScheduledStep, specs: SpecMap): number[] {
   const ended: number[] = [];
   for (const [i, { request, start, count }] of step.samples.entries())
-    if (start + count === request.promptLength && needsMap.get(request)!.promptLogits) ended.push(i);
+    if (start + count === request.promptLength && specs.get(request)!.report.promptLogits) ended.push(i);
   return ended;
 }
 
-function packPrompt(step: ScheduledStep, needsMap: NeedsMap): PromptReads | null {
-  const sampleRows = endedPrompts(step, needsMap);
+function packPrompt(step: ScheduledStep, specs: SpecMap): PromptReads | null {
+  const sampleRows = endedPrompts(step, specs);
   if (step.promptLogits.length + sampleRows.length === 0) return null;
-  const rows = promptRows(step, needsMap);
-  const needs = rows.map(({ request }) => needsMap.get(request)!);
+  const rows = promptRows(step, specs);
+  const reports = rows.map(({ request }) => specs.get(request)!.report);
   return {
     sampleRows: Int32Array.from(sampleRows),
     nextIds: Int32Array.from(rows, ({ request, position }) => request.tokens.at(position + 1) ?? 0),
-    logprobs: Int32Array.from(needs, ({ promptLogprobs = -1 }) => promptLogprobs),
-    logits: Uint8Array.from(needs, ({ promptLogits }) => Number(promptLogits)),
+    logprobs: Int32Array.from(reports, ({ promptLogprobs = -1 }) => promptLogprobs),
+    logits: Uint8Array.from(reports, ({ promptLogits }) => Number(promptLogits)),
   };
 }

@@ -4,9 +4,9 @@
  */
 import { onAbort } from "../abortSignals.js";
 import type { Engine } from "../engine/engine.js";
+import { makeRequest, type RequestSpec } from "../engine/requestSpec.js";
 import { WarploopError } from "../errors.js";
 import { inTurns, type Steps, waitFor } from "../eventLoop.js";
-import { Request } from "../schedule/request.js";
 import type { RenderedText } from "../text/renderJob.js";
 import { prepareStops, type StopSearch } from "../text/stopFinder.js";
 import type { Tokenizer } from "../text/tokenizer.js";
@@ -172,37 +172,38 @@ class Arrival {
   /** Hands the continuations to the engine, one after another. They share the hashes of the prompt's pages. */
   *enter(prompt: Int32Array, stops: StopSearch, tokenizer: Tokenizer | null): Steps<void> {
     const { generation, stream } = this;
-    const { sampling, logprobs } = generation;
     let hashes: HashList | undefined;
     for (const [index, id] of this.#requestIds.entries()) {
       if (this.isAborted) return;
-      const promptLogprobs = index === 0 ? generation.promptLogprobs : undefined;
-      const { maxTokens, stopTokenIds, cacheSalt } = generation;
-      const promptLogits = promptLogprobs !== undefined;
-      const request = new Request(id, prompt, { maxTokens, stopTokenIds, cacheSalt, promptLogits }, hashes);
+      const spec = this.#specOf(index);
+      const request = makeRequest(id, prompt, spec, hashes);
       if (hashes === undefined) {
         yield* this.#engine.hashPrompt(request);
         hashes = new HashList(request.pageHashes);
         if (this.isAborted) return;
       }
-      const needs = {
-        sampling: { ...sampling, seed: sampling.seed + index },
-        logprobs,
-        promptLogprobs,
-        promptLogits: false,
-      };
       const output = new ChoiceOutput(index, prompt, generation, tokenizer, stops);
       this.#engine.add(
         request,
-        needs,
+        spec,
         listenerOf(request, output, stream, tokenizer, () => this.#onEnd()),
       );
       this.#numAdded++;
       stream.start();
       // A prompt of one token has no position to wait for.
-      if (promptLogits && prompt.length === 1) stream.setPromptLogprobs([null]);
+      if (spec.report.promptLogprobs !== undefined && prompt.length === 1) stream.setPromptLogprobs([null]);
       yield;
     }
+  }
+
+  /** Of a continuation: each has a seed of its own, and the first reports what is said of the prompt. */
+  #specOf(index: number): RequestSpec {
+    const { sampling, logprobs, promptLogprobs, maxTokens, stopTokenIds, cacheSalt } = this.generation;
+    return {
+      schedule: { maxTokens, stopTokenIds, cacheSalt },
+      sampling: { ...sampling, seed: sampling.seed + index },
+      report: { logprobs, promptLogprobs: index === 0 ? promptLogprobs : undefined, promptLogits: false },
+    };
   }
 
   #onEnd(): void {

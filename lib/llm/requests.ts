@@ -1,9 +1,9 @@
 /** Connects one call of the public API with the engine: engine events to chunks, and logits for evaluation. */
 import type { Engine, RequestListener } from "../engine/engine.js";
 import type { PromptPosition } from "../engine/packStep.js";
-import { greedyNeeds } from "../engine/needs.js";
+import { greedySpec, makeRequest } from "../engine/requestSpec.js";
 import { ArgumentRangeError, WarploopError } from "../errors.js";
-import { Request } from "../schedule/request.js";
+import type { Request } from "../schedule/request.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { GenerationChannel } from "./generationStream.js";
 import { type ChoiceOutput, describeLogprobs, type TokenLogprob } from "./output.js";
@@ -53,9 +53,8 @@ export function computeLogits(
   if (ids.length === 0) throw new ArgumentRangeError("tokenIds: expected at least one token");
   return new Promise((resolve, reject) => {
     const logits = new Float32Array(ids.length * vocabSize);
-    const request = new Request(`logits-${nextLogits++}`, ids, { maxTokens: 1, promptLogits: true });
-    const needs = { ...greedyNeeds, promptLogits: true };
-    engine.add(request, needs, {
+    const spec = greedySpec(1, { promptLogits: true });
+    engine.add(makeRequest(`logits-${nextLogits++}`, ids, spec), spec, {
       onToken: () => undefined,
       onPrompt: ({ position, logits: row }: PromptPosition) => {
         if (row) logits.set(row, position * vocabSize);

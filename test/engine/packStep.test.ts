@@ -2,7 +2,7 @@
 // back by row reaches the request that it is about.
 import { describe, expect, it, test } from "vitest";
 import type { DeviceStep } from "../../lib/engine/deviceStep.js";
-import { greedyNeeds, type RequestNeeds } from "../../lib/engine/needs.js";
+import { greedySpec, type RequestReport, type RequestSpec } from "../../lib/engine/requestSpec.js";
 import { packStep, promptPositions } from "../../lib/engine/packStep.js";
 import type { GenerateOptions } from "../../lib/llm/generateOptions.js";
 import { computeLogits } from "../../lib/llm/requests.js";
@@ -110,17 +110,17 @@ describe("a packed step", () => {
     });
   const scored = (id: string, prompt: readonly number[]) =>
     new Request(id, prompt, { maxTokens: 9, promptLogits: true });
-  const needsMap = (needs: Readonly<Record<string, Partial<RequestNeeds>>>) => ({
-    get: ({ id }: Request): RequestNeeds => ({ ...greedyNeeds, ...needs[id] }),
+  const specMap = (reports: Readonly<Record<string, Partial<RequestReport>>>) => ({
+    get: ({ id }: Request): RequestSpec => greedySpec(9, reports[id]),
   });
 
   it("does not change when its requests go on and end", () => {
     const scheduler = newScheduler();
     scheduler.add(scored("a", [5, 6, 7]));
     scheduler.add(new Request("b", [8, 9], { maxTokens: 2 }));
-    const needs = needsMap({ a: { promptLogprobs: 1, logprobs: 2 } });
+    const specs = specMap({ a: { promptLogprobs: 1, logprobs: 2 } });
     const first = scheduler.schedule()!;
-    const packed = packStep(first, [1, 2, 4], needs);
+    const packed = packStep(first, [1, 2, 4], specs);
     const before = structuredClone(packed);
     scheduler.commit(first, [1, 2]);
     for (let step = scheduler.schedule(); step; step = scheduler.schedule())
@@ -138,14 +138,14 @@ describe("a packed step", () => {
       scored("both", [4, 4]),
     ];
     for (const request of requests) scheduler.add(request);
-    const needs = needsMap({
+    const specs = specMap({
       logprobs: { promptLogprobs: 2 },
       plain: { logprobs: 0 },
       logits: { promptLogits: true },
       both: { promptLogprobs: 0, promptLogits: true, logprobs: 5 },
     });
     const step = scheduler.schedule()!;
-    const packed = packStep(step, [], needs);
+    const packed = packStep(step, [], specs);
     expect(packed.sampleLogprobs).toEqual(Int32Array.of(-1, 0, -1, 5));
     expect(packed.prompt).toEqual({
       sampleRows: Int32Array.of(2, 3),
@@ -158,7 +158,7 @@ describe("a packed step", () => {
       ...{ logprobs, isFinite: i !== 1 },
       logits: Float32Array.of(i),
     }));
-    const positions = promptPositions(step, results, needs);
+    const positions = promptPositions(step, results, specs);
     expect(positions.map(({ request, position, logits }) => [request.id, position, logits![0]])).toEqual([
       ["logprobs", 0, 0],
       ["logprobs", 1, 1],
@@ -185,8 +185,8 @@ describe("a packed step", () => {
     const scheduler = newScheduler();
     scheduler.add(new Request("plain", [8, 9], { maxTokens: 2 }));
     const step = scheduler.schedule()!;
-    const packed = packStep(step, [], needsMap({}));
+    const packed = packStep(step, [], specMap({}));
     expect(packed).toMatchObject({ index: 0, sampling: null, sampleLogprobs: null, prompt: null });
-    expect(promptPositions(step, [], needsMap({}))).toEqual([]);
+    expect(promptPositions(step, [], specMap({}))).toEqual([]);
   });
 });

@@ -2,21 +2,23 @@
 // request exactly once; what goes wrong with the output of one request ends that request only.
 import { describe, expect, it, test } from "vitest";
 import type { Engine, RequestListener } from "../../lib/engine/engine.js";
-import { Request } from "../../lib/schedule/request.js";
 import { OutOfMemoryError, WarploopError } from "../../lib/errors.js";
 import { embedding } from "../../lib/ops/embedding.js";
-import { greedyNeeds } from "../../lib/engine/needs.js";
+import { greedySpec, makeRequest } from "../../lib/engine/requestSpec.js";
 import { BareEngine, Recorder, StubRunner } from "./bareEngine.js";
 import { goldenFolder, until } from "./checkpoints.js";
 
 const failure = new WarploopError("ERR_EXECUTION", "planned");
 
+/** One token. */
+const one = greedySpec(1);
+
 /** Adds requests of two prompt tokens that ask for the log probabilities of the second, each with a recorder. */
 function add(engine: Engine, count: number, recorder = () => new Recorder()): Recorder[] {
   return Array.from({ length: count }, (_, i) => {
     const listener = recorder();
-    const request = new Request(`r${i}`, [1, 2], { maxTokens: 3, promptLogits: true });
-    engine.add(request, { ...greedyNeeds, promptLogprobs: 0 }, listener);
+    const spec = greedySpec(3, { promptLogprobs: 0 });
+    engine.add(makeRequest(`r${i}`, [1, 2], spec), spec, listener);
     return listener;
   });
 }
@@ -51,7 +53,7 @@ test("results of one step for many requests are handed out in turns of the event
         return undefined;
       },
     });
-    engine.add(new Request(name, [1, 2], { maxTokens: 1 }), greedyNeeds, listener);
+    engine.add(makeRequest(name, [1, 2], one), one, listener);
   }
   await until(() => runner.steps.length === 1);
   setImmediate(turn);
@@ -142,9 +144,7 @@ describe("a step that fails", () => {
     end(runner);
     await until(() => engine.stats.state === "dead");
     for (const { ends: seen } of recorders) expect(seen).toEqual([failure]);
-    expect(() => engine.add(new Request("late", [1], { maxTokens: 1 }), greedyNeeds, new Recorder())).toThrow(
-      failure,
-    );
+    expect(() => engine.add(makeRequest("late", [1], one), one, new Recorder())).toThrow(failure);
     engine.abort("r0"); // legal, without effect
     await engine.drain(1000);
     engine.checkIntegrity();
@@ -303,7 +303,7 @@ describe("draining", () => {
     const runner = new StubRunner();
     const engine = runner.engine();
     const recorders = add(engine, 2);
-    const refused = () => engine.add(new Request("x", [1], { maxTokens: 1 }), greedyNeeds, new Recorder());
+    const refused = () => engine.add(makeRequest("x", [1], one), one, new Recorder());
     const drained = engine.drain(60_000);
     expect(refused).toThrow(expect.objectContaining({ code: "ERR_CLOSED" }));
     await finish(engine, runner);

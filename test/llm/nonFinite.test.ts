@@ -2,10 +2,9 @@
 // its pages are found by nobody, and what runs beside it goes on bit for bit. What it took from another's pages is computed anew.
 import { beforeEach, describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../lib/llm/generateOptions.js";
-import { Request } from "../../lib/schedule/request.js";
 import { RowStatus } from "../../lib/ops/rowStatus.js";
 import { type TinyConfig, tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
-import { greedyNeeds } from "../../lib/engine/needs.js";
+import { greedySpec, makeRequest } from "../../lib/engine/requestSpec.js";
 import { BareEngine, Recorder, StubRunner } from "./bareEngine.js";
 import { loadLLM } from "./checkpoints.js";
 
@@ -147,9 +146,10 @@ describe("pages of another request that turn out to be broken", () => {
     const engine = runner.engine();
     const prompt = Array.from({ length: 100 }, (_, i) => i); // two steps of 64 tokens
     const [first, second] = [new Recorder(), new Recorder()];
-    const request = new Request("second", prompt.slice(0, 70), { maxTokens: 3 });
-    engine.add(new Request("first", prompt, { maxTokens: 3 }), greedyNeeds, first);
-    engine.add(request, greedyNeeds, second);
+    const spec = greedySpec(3);
+    const request = makeRequest("second", prompt.slice(0, 70), spec);
+    engine.add(makeRequest("first", prompt, spec), spec, first);
+    engine.add(request, spec, second);
     await Promise.resolve();
     const statusesOf = (step: number) =>
       runner.scheduled[step]!.samples.map(({ request: { skipsCache } }) =>
