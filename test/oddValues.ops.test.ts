@@ -2,11 +2,12 @@
  * Contract: an op called from plain JavaScript with a wrong thing throws a typed error that begins with the op and names the
  * argument, and nothing is queued. Each function of `ops` has a row; each argument and each option gets each odd value.
  */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { isTyped } from "../lib/arguments.js";
 import * as ops from "../lib/ops/index.js";
 import { Device } from "../lib/device/device.js";
 import type { Stream } from "../lib/device/stream.js";
+import { Tensor } from "../lib/device/tensor.js";
 import { openTestDevice } from "./support/devices.js";
 import { oddValues, oddValuesOfStreams } from "./support/oddValues.js";
 
@@ -170,6 +171,15 @@ function faultOf(call: () => unknown, begin: RegExp): string | undefined {
   }
 }
 
+function messageOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    return `${(error as { code: string }).code} ${(error as Error).message}`;
+  }
+  return "none";
+}
+
 describe("every function of ops", () => {
   it("has a row with all its arguments", () => {
     expect(Object.keys(rows)).toEqual(Object.keys(functions).sort());
@@ -211,6 +221,24 @@ describe("every function of ops", () => {
     await stream.synchronize(); // nothing odd was queued
   });
 
+  it.each(Object.keys(rows))("%s keeps no memory of a call that fails", (name) => {
+    const { given, options: { out: _, ...options } = {} } = rows[name]!();
+    const values = Object.values(given);
+    const odd = [f32(1, 1, 1, 1), zeros(7), f32(3, 5)];
+    using allocate = vi.spyOn(device, "allocate");
+    for (const [i, value] of values.entries()) {
+      if (!Tensor.is(value)) continue;
+      for (const wrong of odd) {
+        allocate.mockClear();
+        const call = () =>
+          functions[name]!(stream, ...values.map((one, at) => (at === i ? wrong : one)), options);
+        if (messageOf(call) === "none") continue;
+        for (const { value: memory } of allocate.mock.results)
+          expect(memory).toHaveProperty("disposed", true);
+      }
+    }
+  });
+
   it.each(Object.keys(rows))("%s refuses what it does not take", (name) => {
     const { given, options } = rows[name]!();
     const op = functions[name]!;
@@ -227,15 +255,6 @@ describe("every function of ops", () => {
 });
 
 describe("an error of an op", () => {
-  const messageOf = (call: () => unknown): string => {
-    try {
-      call();
-    } catch (error) {
-      return `${(error as { code: string }).code} ${(error as Error).message}`;
-    }
-    return "none";
-  };
-
   const wrong = (call: (o: Readonly<Record<string, Call>>) => unknown) => messageOf(() => call(functions));
 
   it("says what was expected and what came: streams, tensors and weights", async () => {
@@ -310,7 +329,7 @@ describe("an error of an op", () => {
         "ERR_ARGUMENT_RANGE moeRoute: topK: expected a whole number from 1 to 4096, got number 0",
         "ERR_ARGUMENT_RANGE moeRoute: topGroups: expected a whole number from 1 to 2147483647, got number 0",
         "ERR_ARGUMENT_RANGE groupedLinear: topK: expected a whole number from 1 to 2147483647, got number 0",
-        "ERR_ARGUMENT_RANGE emptyGroupedWeight: experts: expected a whole number from 1 to 2147483647, got number 0",
+        "ERR_ARGUMENT_RANGE emptyGroupedWeight: experts: expected a whole number from 1 to 2146435071, got number 0",
       ]
     `);
   });

@@ -11,6 +11,7 @@ import type { Device } from "./device.js";
 import type { DType, HostArray } from "./dtype.js";
 import { Graph } from "./graph.js";
 import { abandonWaiters, type ArgumentKind, type Handle, native, type NativeOp, settle } from "./native.js";
+import { Results } from "./results.js";
 import { Arena, type Scope } from "./scope.js";
 import { otherDevice } from "./streamHandle.js";
 import type { Tensor } from "./tensor.js";
@@ -35,6 +36,8 @@ export type OpArguments<Kinds extends readonly ArgumentKind[]> = {
 
 export class Stream {
   readonly device: Device;
+  /** Of the ops that are running on it. @internal */
+  readonly results = new Results();
   readonly #handle: Handle;
   readonly #arena: Arena;
   readonly #onDispose: () => void;
@@ -83,13 +86,21 @@ export class Stream {
 
   /** An uninitialised tensor: from the arena while a scope is open, else one that owns its memory. */
   empty(dtype: DType, shape: readonly number[]): Tensor {
-    return this.#arena.isOpen ? this.#arena.empty(dtype, shape) : this.device.empty(dtype, shape);
+    if (this.#arena.isOpen) return this.#arena.empty(dtype, shape);
+    const tensor = this.device.empty(dtype, shape);
+    this.results.add(tensor.memory);
+    return tensor;
   }
 
   /** `empty`, then written with `data` (raw bits for f16 and bf16). */
   fromArray<D extends DType>(dtype: D, shape: readonly number[], data: HostArray<D>): Tensor {
     const tensor = this.empty(dtype, shape);
-    tensor.write(this, data);
+    try {
+      tensor.write(this, data);
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
     return tensor;
   }
 

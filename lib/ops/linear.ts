@@ -2,6 +2,7 @@ import type { FloatDType } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
+import { ArgumentRangeError } from "../errors.js";
 import { floatDType, linearWeight, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 import type { LinearWeight } from "./packLinear.js";
@@ -37,6 +38,7 @@ export const linear = op(
   optionsOf<LinearOptions>({ bias: tensor, residual: tensor, dtype: floatDType, out: tensor }),
   (stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor => {
     const { bias = null, residual = null } = options;
+    if (weight.segments.length > 1) checkSizes(x, weight, options);
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.outputs]);
     for (let i = 0; i < weight.segments.length; i++) {
       const columns = weight.ofSegment(i, out, 1);
@@ -46,3 +48,37 @@ export const linear = op(
     return out;
   },
 );
+
+/**
+ * The addon checks a call for each segment, and its errors would be about that segment. Here sizes are checked against the whole
+ * weight, as a caller knows it.
+ */
+function checkSizes(x: Tensor, { inputs, outputs }: LinearWeight, options: LinearOptions): void {
+  const { out, bias, residual } = options;
+  const K = { name: "K", size: inputs, from: "weight axis 1" };
+  const N = { name: "N", size: outputs, from: "weight axis 0" };
+  const T = { name: "T", size: x.shape[0], from: "x axis 0" };
+  checkShape("x", x, [{ name: "T" }, K]);
+  checkShape("out", out, [T, N]);
+  checkShape("bias", bias, [N]);
+  checkShape("residual", residual, [T, N]);
+}
+
+interface Axis {
+  readonly name: string;
+  /** Undefined: any. */
+  readonly size?: number | undefined;
+  readonly from?: string;
+}
+
+/** The words are those of native/core/check.cc. */
+function checkShape(argument: string, tensor: Tensor | undefined, axes: readonly Axis[]): void {
+  if (!tensor) return;
+  const fits = ({ size }: Axis, i: number): boolean => size === undefined || size === tensor.shape[i];
+  if (tensor.rank === axes.length && axes.every(fits)) return;
+  const sizes = axes.map(({ name, size }) => (size === undefined ? name : `${name}=${size}`)).join(", ");
+  const known = axes.filter(({ from }) => from !== undefined);
+  const origins = known.map(({ name, from }) => `${name} from ${from}`).join("; ");
+  const got = `[${tensor.shape.join(", ")}]`;
+  throw new ArgumentRangeError(`linear: ${argument}: expected [${sizes}] (${origins}), got ${got}`);
+}

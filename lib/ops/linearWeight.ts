@@ -212,9 +212,15 @@ export function emptySegments(
   shape: ExpertsShape,
   parts: readonly SegmentPlan[],
 ): WeightSegment[] {
-  return planSegments(shape, parts).map(
-    ({ segment, sizes }) => new WeightSegment(segment, device.empty(segment.format.dtype, sizes)),
-  );
+  const segments: WeightSegment[] = [];
+  try {
+    for (const { segment, sizes } of planSegments(shape, parts))
+      segments.push(new WeightSegment(segment, device.empty(segment.format.dtype, sizes)));
+  } catch (error) {
+    for (const { data } of segments) data.dispose();
+    throw error;
+  }
+  return segments;
 }
 
 export interface PackedRows {

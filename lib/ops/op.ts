@@ -60,9 +60,16 @@ export function op<F extends (stream: Stream, ...given: never[]) => unknown>(
 ): F {
   const contract = { name, names: Object.keys(kinds), kinds: Object.values(kinds), options: taken };
   const checked = (stream: Stream, ...given: never[]): unknown => {
+    let start = -1;
     try {
-      if (fits(contract, stream, given)) return body(stream, ...given);
+      if (fits(contract, stream, given)) {
+        start = stream.results.begin();
+        const result = body(stream, ...given);
+        stream.results.returned();
+        return result;
+      }
     } catch (error) {
+      if (start >= 0) stream.results.failed(start);
       throw wrongCall(contract, stream, given) ?? typed(contract, given, error);
     }
     throw wrongCall(contract, stream, given) ?? typed(contract, given, undefined);
@@ -162,5 +169,7 @@ function typed({ name, names }: Contract, given: readonly unknown[], error: unkn
     const value = given[i];
     return Tensor.is(value) ? [`${argument} [${value.shape.join(", ")}]`] : [];
   });
-  return new ArgumentRangeError(`${name}: ${shapes.join(", ")}: ${message}`);
+  return new ArgumentRangeError(
+    [name, ...(shapes.length > 0 ? [shapes.join(", ")] : []), message].join(": "),
+  );
 }

@@ -1,7 +1,7 @@
 import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import { Tensor } from "../device/tensor.js";
-import { ArgumentRangeError } from "../errors.js";
+import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 import {
   flag,
   floatDType,
@@ -109,6 +109,9 @@ export interface GroupedShape {
   readonly swiglu: boolean;
 }
 
+/** Sizes that cross the boundary are below kMaxAxis of native/core. */
+const largestSize = 2 ** 31 - 2 ** 20 - 1;
+
 /**
  * Room for E packed weights; fill it with `packExpert`, one expert at a time, so that a large mixture never needs a
  * second copy of all its experts.
@@ -118,15 +121,19 @@ export const emptyGroupedWeight = op(
   {},
   optionsOf<GroupedShape>(
     {
-      experts: required(integer({ min: 1 })),
-      outputs: required(integer()),
-      inputs: required(integer()),
+      experts: required(integer({ min: 1, max: largestSize })),
+      outputs: required(integer({ max: largestSize })),
+      inputs: required(integer({ max: largestSize })),
       dtype: required(floatDType),
       swiglu: required(flag),
     },
     "shape",
   ),
   (stream: Stream, shape: GroupedShape): GroupedWeight => {
+    if (shape.swiglu && shape.outputs % 2 !== 0) {
+      const expected = "expected an even number of rows, gate and up";
+      throw new ArgumentRangeError(`emptyGroupedWeight: outputs: ${expected}, got ${shape.outputs}`);
+    }
     const format = { format: "dense", dtype: shape.dtype } as const;
     const parts = [{ name: "weight", outputs: shape.outputs, format }];
     return new GroupedWeight(shape, emptySegments(stream.device, shape, parts));
@@ -146,6 +153,17 @@ export const packExpert = op(
   (stream: Stream, group: GroupedWeight, expert: number, weight: Tensor): void => {
     if (expert >= group.experts) {
       throw new ArgumentRangeError(`packExpert: expert: expected 0 to ${group.experts - 1}, got ${expert}`);
+    }
+    const [N, K] = [group.outputs, group.inputs];
+    const isWhole = weight.rank === 2 && weight.size(0) === N && weight.size(1) === K;
+    if (!isWhole) {
+      const got = `got [${weight.shape.join(", ")}]`;
+      throw new ArgumentRangeError(`packExpert: weight: expected [N=${N}, K=${K}] (from group), ${got}`);
+    }
+    const { dtype } = group.segments[0]!.format; // emptyGroupedWeight makes one segment
+    if (weight.dtype !== dtype) {
+      const expected = `expected dtype ${dtype} (from group), got ${weight.dtype}`;
+      throw new ArgumentTypeError(`packExpert: weight: ${expected}`);
     }
     packRows(stream, group, { first: 0, matrix: weight, expert });
   },

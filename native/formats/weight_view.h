@@ -3,7 +3,7 @@
 #include "core/tensor_view.h"
 
 /// The only list of weight formats. One row each: name, and the struct that describes it (formats/<name>.h,
-/// included by formats/formats.h). lib/ops/weightFormat.ts has the same order.
+/// included by formats/formats.h). lib/ops/linearWeight.ts has the same order.
 #define WARPLOOP_WEIGHT_FORMATS(FORMAT) FORMAT(dense, Dense)
 
 namespace warploop {

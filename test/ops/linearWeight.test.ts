@@ -5,7 +5,7 @@
 import { expect, test } from "vitest";
 import { Tensor } from "../../lib/device/tensor.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
-import { linear } from "../../lib/ops/linear.js";
+import { linear, type LinearOptions } from "../../lib/ops/linear.js";
 import {
   emptySegments,
   GroupedWeight,
@@ -13,12 +13,15 @@ import {
   packRows,
   type SegmentPlan,
 } from "../../lib/ops/linearWeight.js";
-import { packLinear } from "../../lib/ops/packLinear.js";
+import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { linear as reference } from "../reference/linear.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+
+/** Of x, and of options by name. */
+type Shapes = [x: readonly number[], options?: Readonly<Record<string, readonly number[]>>];
 
 const part = (name: string, outputs: number, dtype: FloatDType): SegmentPlan => ({
   name,
@@ -226,12 +229,53 @@ test("launches: one for each segment, and one for all that are of one format", a
   expect(await count(packLinear(stream, { q: bf16, k: f32, v: bf16 }))).toBe(3);
 });
 
+test("sizes that do not fit are said of the whole weight, however many segments it has", async () => {
+  await using device = openTestDevice();
+  const stream = device.createStream();
+  const [a, b] = [device.empty("f32", [4, 8]), device.empty("f32", [4, 8])];
+  const messageOf = (weight: LinearWeight, ...shapes: Shapes): string => {
+    const [x, named] = [stream.empty("f32", shapes[0]), Object.entries(shapes[1] ?? {})];
+    const options = named.map(([name, shape]) => [name, stream.empty("f32", shape)]);
+    try {
+      linear(stream, x, weight, Object.fromEntries(options) as LinearOptions);
+    } catch (error) {
+      return `${(error as Error).name} ${(error as Error).message}`;
+    }
+    return "none";
+  };
+  const one = packLinear(stream, { a, b });
+  const several = packLinear(stream, { a, b: device.empty("bf16", [4, 8]) });
+  expect([one.segments.length, several.segments.length]).toEqual([1, 2]);
+  const wrong: Shapes[] = [[[8]], [[2, 7]], [[2, 2, 8]]];
+  for (const shape of [[2, 7], [2, 9], [2, 3], [2, 0], [3, 8], [8], [1, 2, 8], []])
+    for (const name of ["out", "residual"]) wrong.push([[2, 8], { [name]: shape }]);
+  for (const shape of [[7], [9], [3], [1, 8], []]) wrong.push([[2, 8], { bias: shape }]);
+  for (const shapes of wrong) {
+    const message = messageOf(one, ...shapes);
+    expect(message).toMatch(/linear: (x|out|residual|bias): expected \[.*\] \(.* from .*\), got \[/);
+    expect(messageOf(several, ...shapes)).toBe(message);
+  }
+});
+
 test("what does not fit is refused, naming the argument", async () => {
   await using device = openTestDevice();
   const stream = device.createStream();
   const [a, b] = [device.empty("f32", [4, 8]), device.empty("bf16", [4, 8])];
   const weight = packLinear(stream, { a, b });
   const x = device.empty("f32", [2, 8]);
+  const group = emptyGroupedWeight(stream, {
+    ...{ experts: 2, outputs: 4, inputs: 8, dtype: "bf16", swiglu: true },
+  });
+  for (const shape of [[3, 8], [5, 8], [4, 9], [2, 2, 8], [8]])
+    expect(() => packExpert(stream, group, 1, device.empty("bf16", shape))).toThrow(
+      `packExpert: weight: expected [N=4, K=8] (from group), got [${shape.join(", ")}]`,
+    );
+  expect(() => packExpert(stream, group, 1, a)).toThrow(
+    "packExpert: weight: expected dtype bf16 (from group), got f32",
+  );
+  expect(() =>
+    emptyGroupedWeight(stream, { experts: 2, outputs: 7, inputs: 8, dtype: "bf16", swiglu: true }),
+  ).toThrow("emptyGroupedWeight: outputs: expected an even number of rows, gate and up, got 7");
   expect(() => packLinear(stream, { a, b: device.empty("f32", [4, 9]) })).toThrow(
     "packLinear: weight: expected K=8 (from a), got K=9 of b",
   );
@@ -241,10 +285,6 @@ test("what does not fit is refused, naming the argument", async () => {
     );
   expect(() => packLinear(stream, { a, b: device.empty("i32", [4, 8]) })).toThrow(/weight: expected dtype/);
   expect(() => packLinear(stream, {})).toThrow(/weight: expected a Tensor, or an object of them by name/);
-  expect(() => linear(stream, x, weight, { out: device.empty("f32", [2, 9]) })).toThrow(RangeError);
-  expect(() => linear(stream, x, weight, { out: device.empty("f32", [2, 7]) })).toThrow(RangeError);
-  expect(() => linear(stream, x, weight, { bias: device.empty("f32", [9]) })).toThrow(/bias: expected/);
-  expect(() => linear(stream, x, weight, { residual: device.empty("f32", [2, 3]) })).toThrow(/^linear: /);
   const shape = { experts: 1, inputs: 8, swiglu: false };
   const short = new LinearWeight(8, emptySegments(device, shape, [part("weight", 6, "f32")]));
   expect(() => packRows(stream, short, { first: 3, matrix: a })).toThrow(
