@@ -217,6 +217,19 @@ describe("habits", () => {
     expect(broken).toEqual([]);
   });
 
+  it("what a change costs: files that would change are there, and files that would come are not", () => {
+    const rows = read("docs/what-a-change-costs.md")
+      .split("\n")
+      .filter((line) => line.startsWith("| ") && !line.startsWith("| -"))
+      .slice(1)
+      .map((line) => line.split("|").slice(1, -1));
+    expect(rows.length).toBeGreaterThan(10);
+    const named = (cell = ""): string[] =>
+      [...cell.matchAll(/`([\w./-]+\/[\w.-]+)`/g)].map(([, file = ""]) => file);
+    expect(rows.flatMap(([, changed]) => named(changed)).filter((file) => !exists(file))).toEqual([]);
+    expect(rows.flatMap(([, , fresh]) => named(fresh)).filter(exists)).toEqual([]);
+  });
+
   it("every npm script that a Markdown file names exists", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     const missing = repoFiles(/\.md$/).flatMap((file) => {
