@@ -31,6 +31,8 @@ it("a tensor, a generation and a model are printed in one line", async () => {
   expect(inspect(tensor)).toBe("Tensor [2, 3] f32 on cpu");
   expect(inspect({ generation })).toBe(`{ generation: GenerationStream ${generation.id} }`);
   expect(inspect(llm)).toMatch(/^LLM \w+ f32 on cpu$/);
+  expect(inspect({ of: llm.tokenizer })).toBe(`{ of: ${String(llm.tokenizer)} }`);
+  expect(String(llm.tokenizer)).toMatch(/^Tokenizer of 1024 tokens from .*tokenizer.json$/);
   await generation.result();
 });
 

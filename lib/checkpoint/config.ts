@@ -44,7 +44,7 @@ export async function readConfig(folder: string): Promise<ModelConfigJson> {
   }
   const generationFile = join(folder, "generation_config.json");
   const generation = (await readReader(generationFile)) ?? new ConfigReader(generationFile, {});
-  warnOfUnusedDefaults(generation);
+  warnOfUnusedDefaults(generation, reader.json["max_position_embeddings"] ?? reader.json["n_positions"]);
   const { vocab_size: size } = reader.json;
   const vocabSize = Number.isSafeInteger(size) && Number(size) > 0 ? Number(size) : undefined;
   const idsOf = (field: string) =>
@@ -59,10 +59,13 @@ export async function readConfig(folder: string): Promise<ModelConfigJson> {
   };
 }
 
+/** Fields of config.json that may hold those of the decoder: token ids are read there, too. */
+export const decoderParts: readonly string[] = ["decoder", "generator", "text_config"];
+
 /** Where config.json says a field: at its top, else in the part for the decoder, as transformers looks it up. */
 function sayingReader(reader: ConfigReader, field: string): ConfigReader {
   if (reader.has(field)) return reader;
-  const parts = ["decoder", "generator", "text_config"].filter((name) => isObject(reader.json[name]));
+  const parts = decoderParts.filter((name) => isObject(reader.json[name]));
   return parts.map((name) => reader.object(name)).find((part) => part.has(field)) ?? reader;
 }
 

@@ -38,6 +38,7 @@ const unusedDefaults: Readonly<Record<string, readonly unknown[]>> = {
   dola_layers: [],
   min_length: [0],
   min_new_tokens: [0],
+  max_new_tokens: [],
   no_repeat_ngram_size: [0],
   encoder_no_repeat_ngram_size: [0],
   encoder_repetition_penalty: [1],
@@ -61,10 +62,20 @@ const unusedWhenDrawing: Readonly<Record<string, readonly unknown[]>> = {
   top_h: [],
 };
 
-/** Warns, once a file, about what `unusedDefaults` has. */
-export function warnOfUnusedDefaults(generation: ConfigReader): void {
+/** Prompt and completion, in tokens, where transformers is told nothing; exporters write it into every file. */
+const usualMaxLength = 20;
+
+/**
+ * Warns, once a file, about what `unusedDefaults` has, and a `max_length` that ends a text before the positions of the model do.
+ *
+ * @param mostPositions as config.json says it
+ */
+export function warnOfUnusedDefaults(generation: ConfigReader, mostPositions: unknown): void {
+  const length = generation.json["max_length"];
+  const isBound = typeof length !== "number" || typeof mostPositions !== "number" || length < mostPositions;
   const draws = generation.json["do_sample"] === true;
-  const table = { ...unusedDefaults, ...(draws && unusedWhenDrawing) };
+  const max_length: readonly unknown[] = isBound ? [usualMaxLength] : [length];
+  const table = { ...unusedDefaults, max_length, ...(draws && unusedWhenDrawing) };
   const isEmpty = (value: unknown): boolean =>
     typeof value === "object" && value !== null && Object.keys(value).length === 0;
   const unused = Object.entries(table).filter(([field, neutral]) => {

@@ -3,6 +3,7 @@
  * each family has one literal table, the fields that mean the same everywhere are in foreignFields.ts, and what none of them
  * knows is warned about. Values are not checked here, except that a refused field may say what leaving it out says.
  */
+import { decoderParts } from "../checkpoint/config.js";
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
@@ -61,7 +62,9 @@ function refusedField(
 }
 
 function warnUnknown(reader: ConfigReader, { modelTypes }: FieldTable, unknown: readonly string[]): void {
-  const names = unknown.slice(0, 10).map((name) => show(name));
+  const names = unknown
+    .slice(0, 10)
+    .map((name) => (decoderParts.includes(name) ? `${show(name)} (but for its token ids)` : show(name)));
   const more = unknown.length > names.length ? ` and ${unknown.length - names.length} more` : "";
   warn(
     "WARN_UNKNOWN_FIELD",

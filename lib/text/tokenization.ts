@@ -17,6 +17,8 @@ export interface Frame {
   readonly after: readonly number[];
 }
 
+export const noFrame: Frame = { before: [], after: [] };
+
 export class Tokenization {
   /** Texts by which added tokens are found: as they are, or normalized. */
   readonly addedTexts: readonly string[];

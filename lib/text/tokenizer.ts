@@ -5,7 +5,7 @@
  */
 import { Tokenizer as Engine } from "@huggingface/tokenizers";
 import { describeError, type JsonObject } from "../checkpoint/json.js";
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import { TextError } from "../errors.js";
 import { inTurns, runNow, type Steps, waitFor } from "../eventLoop.js";
 import { decodesInWindows } from "./decoderChain.js";
@@ -20,7 +20,7 @@ import type { TokenizerConfig } from "./specialTokens.js";
 import { TextTrie } from "./textTrie.js";
 import { briefly, callLimitMs, withTimeLimit } from "./timeLimit.js";
 import { concatIds } from "./tokenIds.js";
-import { type Frame, Tokenization } from "./tokenization.js";
+import { type Frame, noFrame, Tokenization } from "./tokenization.js";
 import { readTokenizer } from "./tokenizerFolder.js";
 import { tokenizerModel } from "./tokenizerModel.js";
 import {
@@ -243,11 +243,7 @@ export class Tokenizer {
     return this.#attempt("decode the tokens", () => this.#engine.decode(shown, asIs), shown.length);
   }
 
-  /**
-   * True if `decode` does not leave this id out.
-   *
-   * @throws ArgumentRangeError if id is no integer in [0, 2^31); ArgumentTypeError for bad options
-   */
+  /** True if `decode` does not leave this id out. @throws as decode */
   hasText(id: number, options: DecodeOptions = {}): boolean {
     checkId("hasText: id", id);
     return this.#hasText(id, checkDecodeOptions("hasText", options));
@@ -279,6 +275,11 @@ export class Tokenizer {
     return this.#specialTokens.longestAt(text, at);
   }
 
+  /** What console.log shows. */
+  toString(): string {
+    return `Tokenizer of ${this.vocabSize} tokens from ${this.file}`;
+  }
+
   #idOf(token: string | undefined): number | undefined {
     return token === undefined ? undefined : this.tokenId(token);
   }
@@ -294,4 +295,4 @@ export class Tokenizer {
   }
 }
 
-const noFrame: Frame = { before: [], after: [] };
+printsAsText(Tokenizer);

@@ -147,7 +147,9 @@ class Loader implements Disposable {
     const { part, first, rows, shape } = chunk;
     const { entry, stored } = part;
     const rowBytes = stored.bytes / part.rows;
-    const [offset, bytes] = [stored.start + first * rowBytes, rows * rowBytes];
+    // Of a part that is read whole, rows may be fewer than those stored: their share of the bytes is no whole number then.
+    const bytes = rows === part.rows ? stored.bytes : rows * rowBytes;
+    const offset = stored.start + first * rowBytes;
     this.#queued += bytes;
     if (part.map) {
       const values = Tensor.packed(this.#staging, "f32", shape);

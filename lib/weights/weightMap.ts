@@ -259,7 +259,7 @@ function narrowed(
   const isRun = view?.take?.axis === 1 && view.axes[0] === 1 && !view.order && !transpose;
   if (!isRun) return { stored, view };
   const [all, rows] = [stored.shape[0]!, viewedRows(view)];
-  const first = view.take.start * view.axes[2]!;
+  const first = view.take.start * (view.axes[2] ?? 1);
   const rowBytes = stored.bytes / all;
   const shape = [rows, ...stored.shape.slice(1)];
   return {

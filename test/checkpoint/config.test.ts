@@ -188,11 +188,15 @@ describe("readConfig", () => {
     ["what only counts for drawing, drawing", { do_sample: true, typical_p: 0.5 }, /: typical_p 0.5$/],
     ["what only counts for drawing, greedy", { typical_p: 0.5, epsilon_cutoff: 0.1 }, undefined],
     ["neutral values", { num_beams: 1, guidance_scale: null, min_length: 0, sequence_bias: {} }, undefined],
+    ["a length, of the completion", { max_new_tokens: 256 }, /: max_new_tokens 256$/],
+    ["a length, of all", { max_length: 100 }, /: max_length 100$/],
+    ["a length that is none", { max_length: "100" }, /: max_length "100"$/],
+    ["the length of the model", { max_length: 8192 }, undefined],
     ["what steers nothing here", { max_length: 20, use_cache: true, pad_token_id: 0 }, undefined],
   ];
 
   test.each(unusedCases)("says what of generation_config.json is not done: %s", async (_, fields, warns) => {
-    const folder = await folderOf(base, fields);
+    const folder = await folderOf({ ...base, max_position_embeddings: 4096 }, fields);
     const warnings = await collectWarnings(() => readConfig(folder));
     expect(warnings.map(({ message }) => message)).toEqual(warns ? [expect.stringMatching(warns)] : []);
     if (warns) expect(warnings[0]).toMatchObject({ code: "WARN_UNUSED_DEFAULT" });

@@ -100,6 +100,10 @@ describe.each(supportedArchitectures)("%s", (architecture) => {
     expect(others).toEqual([]);
     expect(warning).toMatchObject({ name: "WarploopWarning", code: "WARN_UNKNOWN_FIELD" });
     expect(warning!.message).toMatch(/^config\.json: .* "brand_new", "other_new"/);
+    const [nested] = await collectWarnings(() =>
+      defineWith(architecture, { text_config: { eos_token_id: 1 }, brand_new: 1 }),
+    );
+    expect(nested!.message).toMatch(/ignored: "text_config" \(but for its token ids\), "brand_new"\./);
   });
 
   const foreign: readonly (readonly [string, unknown])[] = [

@@ -306,6 +306,29 @@ describe("rows of a table", () => {
     weights.dispose();
   });
 
+  it.each([
+    { n: 11, K: 15 }, // 12 K / 11 * 11 is no whole number in float64
+    { n: 9, K: 90 },
+    { n: 28, K: 29 },
+  ])("all rows but the last: $n of K = $K, whatever the axes that say so", async ({ n, K }) => {
+    const tensor = stored([n + 1, K]);
+    for (const axes of [[n + 1], [1, n + 1], [n + 1, 1], [1, n + 1, 1]]) {
+      const take = { axis: axes.indexOf(n + 1), start: 0, end: n };
+      for (const [start, end] of [
+        [0, n],
+        [1, n + 1],
+      ] as const) {
+        const row: ModelWeightRow = {
+          ...{ slot: "some", form: "linear", from: ["w"], shapes: [tensor.shape] },
+          rowViews: [{ axes, take: { ...take, start, end } }],
+        };
+        const weights = await load([row], { w: tensor }, "f32");
+        await expectRows(weights.linear("some"), [rowsOf(tensor.values, K).slice(start, end)]);
+        weights.dispose();
+      }
+    }
+  });
+
   it("vectors: mapped, in another order, of several dtypes", async () => {
     const [a, b] = [stored([6]), stored([4])];
     const half = Uint16Array.of(0x3f80, 0xc000, 0x4040, 0xbf80); // 1, -2, 3, -1 in bf16
