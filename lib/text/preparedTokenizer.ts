@@ -25,14 +25,14 @@ export interface PreparedTokenizer {
 }
 
 /**
- * @param json text of tokenizer.json
+ * @param text of tokenizer.json
  * @param file named in errors
  * @throws TextError ERR_TOKENIZER naming the file
  */
-export function prepareTokenizer(json: string, file: string, files: TokenizerConfig): PreparedTokenizer {
+export function prepareTokenizer(text: string, file: string, files: TokenizerConfig): PreparedTokenizer {
   const { config } = files;
   const names = readSpecialTokens(files);
-  const checked = checkTokenizerJson(parseJsonObject(json, file, "ERR_TOKENIZER"), file);
+  const checked = checkTokenizerJson(parseJsonObject(text, file, "ERR_TOKENIZER"), file);
   const framed = withClassTemplate(withAddedTokens(checked, files, names, file), config, names);
   const definition = withPrefixSpace(framed, config);
   const { model, json: whole } = definition;
@@ -53,6 +53,8 @@ export function prepareTokenizer(json: string, file: string, files: TokenizerCon
   const small = { ...model, vocab: {}, merges: [] };
   // The library refuses a Unigram model without any piece.
   const forLibrary = model["type"] === "Unigram" ? { ...small, vocab: [["", 0]], unk_id: 0 } : small;
-  const stripped = { ...definition, model: small, json: { ...whole, model: forLibrary } };
+  // It takes long for many added tokens, and needs none: they are cut out before it sees a text, and placeModel gives them their ids.
+  const json = { ...whole, model: forLibrary, added_tokens: [] };
+  const stripped = { ...definition, model: small, json };
   return { file, definition: stripped, names, config, bpe, pieces };
 }

@@ -68,11 +68,10 @@ export class Tokenization {
     // What a normalizer makes of other text, such as full-width letters, was not marked and must not become a control token.
     const isLoose = ({ content, normalized }: AddedTokenDefinition): boolean =>
       normalized && (!controls.has(content) || keepsSpelling(normalizers, content, config));
-    this.#rawMarked = texts(
-      found.filter((token) => !isLoose(token)),
-      (text) => text,
-    );
-    this.#normalizedMarked = texts(found.filter(isLoose), normalize);
+    const firm = found.filter((token) => !isLoose(token));
+    const isSame = firm.length === found.filter(({ normalized }) => !normalized).length;
+    this.#rawMarked = isSame ? this.#raw : texts(firm, (text) => text);
+    this.#normalizedMarked = isSame ? this.#normalized : texts(found.filter(isLoose), normalize);
     this.#controls = new TextTrie(controls);
   }
 
