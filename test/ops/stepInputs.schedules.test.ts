@@ -1,6 +1,6 @@
 // Contract: over whole schedules (chunks, prefix hits, preemption, aborts, padding, steps in flight) the device makes of a step and
 // of what it holds exactly what the host would compute from its requests (test/schedule/hostPlan.ts).
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { oneGroup } from "../../lib/schedule/cacheGroup.js";
@@ -23,6 +23,8 @@ const cases: readonly Case[] = Array.from({ length: parts }, (_, part) => ({
   name: `random schedules, part ${part + 1} of ${parts}`,
   part,
 }));
+
+vi.setConfig({ testTimeout: 600_000 }); // a part of 10,000 schedules
 
 describeOp("stepInputs", cases, async ({ stream, deviceName }, { part }) => {
   const count = deviceName === "simt" ? Math.min(perPart, 250) : perPart;
