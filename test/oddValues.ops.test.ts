@@ -64,6 +64,13 @@ const rows: Readonly<Record<string, () => Row>> = {
     },
   }),
   cast: () => ({ given: { x: f32(2, 4), dtype }, options: { out: f32(2, 4) } }),
+  causalConv1d: () => ({
+    given: { x: f32(1, 4), weight: f32(4, 2) },
+    options: {
+      ...{ bias: f32(4), activation: "silu", cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
+      ...{ state: f32(1, 1, 4), stateIndices: zeros(1), out: f32(1, 4) },
+    },
+  }),
   copy: () => ({ given: { src: f32(2, 4), dst: f32(2, 4) } }),
   embedding: () => ({ given: { ids: zeros(3), table: f32(5, 4) }, options: { dtype, out: f32(3, 4) } }),
   emptyGroupedWeight: () => ({

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ropeTable } from "../lib/nn/ropeTable.js";
 import { attentionPlan } from "./reference/attentionPlan.js";
 import { argmax } from "./reference/argmax.js";
+import { causalConv1d } from "./reference/causalConv1d.js";
 import { embedding } from "./reference/embedding.js";
 import { erfc } from "./reference/erfc.js";
 import { gelu } from "./reference/gelu.js";
@@ -187,6 +188,30 @@ describe("rope", () => {
     const one = { T: 1, H: 1, Dh: 4, R: 4 };
     expect(rope(f64(1, 2, 3, 4), i32(0), quarter, one)).toEqual(f64(-3, -4, 1, 2));
     expect(rope(f64(1, 2, 3, 4), i32(0), quarter, one, { interleaved: true })).toEqual(f64(-2, 1, -4, 3));
+  });
+});
+
+describe("causalConv1d", () => {
+  const sizes = { D: 1, W: 3 };
+  const weight = f64(100, 10, 1);
+
+  test("the newest input has the last tap; what came before comes from the state, or is zero", () => {
+    const step = { cuSeqlensQ: [0, 2, 3, 4], contextLens: [2, 6, 9], stateIndices: [1, 0, -1] };
+    const { out, state } = causalConv1d(f64(1, 2, 3, 4), weight, sizes, {
+      ...step,
+      state: f64(5, 6, NaN, NaN),
+    });
+    expect(out).toEqual(f64(1, 12, 563, 4));
+    expect(state).toEqual(f64(6, 3, 1, 2));
+  });
+
+  test("a sequence without tokens keeps its state; bias and silu", () => {
+    const step = { cuSeqlensQ: [0, 0, 1], contextLens: [4, 1], stateIndices: [0, 1] };
+    const options = { ...step, state: f64(5, 6, 7, 8), bias: f64(2), silu: true };
+    const { out, state } = causalConv1d(f64(-2), weight, sizes, options);
+    expect(out).toEqual(f64(0));
+    expect(state).toEqual(f64(5, 6, 0, -2));
+    expectNear(causalConv1d(f64(0), weight, sizes, options).out, [2 / (1 + Math.exp(-2))]);
   });
 });
 

@@ -70,6 +70,19 @@ export interface NativeOps {
       samplePositions: "tensor",
     ]
   >;
+  readonly causalConv1d: NativeOp<
+    [
+      x: "tensor",
+      weight: "tensor",
+      bias: "tensor or null",
+      cuSeqlensQ: "tensor",
+      contextLens: "tensor",
+      state: "tensor",
+      stateIndices: "tensor",
+      out: "tensor",
+      activation: "number",
+    ]
+  >;
   readonly layerNorm: NativeOp<
     [x: "tensor", weight: "tensor", bias: "tensor or null", out: "tensor", eps: "number"]
   >;

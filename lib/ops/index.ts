@@ -3,6 +3,7 @@ export * from "./add.js";
 export * from "./argmax.js";
 export * from "./attentionPlan.js";
 export * from "./cast.js";
+export * from "./causalConv1d.js";
 export * from "./copy.js";
 export * from "./embedding.js";
 export * from "./flashAttention.js";

@@ -10,6 +10,7 @@ import { optionMutants } from "./mutants.options.mjs";
 import { planMutants } from "./mutants.plans.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
+import { stateMutants } from "./mutants.state.mjs";
 
 /**
  * @typedef {"naive" | "adversarial" | "race" | "asan"} Mode
@@ -45,4 +46,5 @@ export const mutants = [
   ...optionMutants,
   ...planMutants,
   ...behindMutants,
+  ...stateMutants,
 ];

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { add } from "../../lib/ops/add.js";
 import { argmax } from "../../lib/ops/argmax.js";
 import { cast } from "../../lib/ops/cast.js";
+import { causalConv1d } from "../../lib/ops/causalConv1d.js";
 import { copy } from "../../lib/ops/copy.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { gelu } from "../../lib/ops/gelu.js";
@@ -142,6 +143,23 @@ const tables: readonly FarCase[] = [
     });
     return [tokens, slots];
   }),
+  ...[0, 1].flatMap((axis) =>
+    ([24, 21] as const).map((channels) => ({
+      name: `causalConv1d, axis ${axis}, ${channels} channels`,
+      axis,
+      run: (t: FarTensors) => {
+        const int = (...values: number[]) => t.integers([values.length], values);
+        const [x, weight, state] = [
+          t.normal("bf16", [6, channels]),
+          packed(t, t.normal("f32", [channels, 4])),
+          t.normal("bf16", [3, 3, channels]),
+        ];
+        const step = { cuSeqlensQ: int(0, 1, 6), contextLens: int(9, 8), stateIndices: int(2, 1) };
+        const out = t.empty("bf16", [6, channels]);
+        return [causalConv1d(t.stream, x, weight, { ...step, state, out }), state];
+      },
+    })),
+  ),
   ...rows("tableScatter", (t) => {
     const table = t.integers([3, 5], new Int32Array(15));
     const [row, column] = [t.integers([5], [0, 1, 2, -1, 2]), t.integers([5], [4, 3, 2, 1, 0])];
