@@ -107,7 +107,7 @@ function complete(
     eosTokenIds: [],
     hasTokenizer: true,
   };
-  const generation = resolveGeneration(options, { ...context, sampling: {} as never });
+  const generation = resolveGeneration(options, { ...context, sampling: {} });
   const stops = runNow(prepareStops(generation.stop, generation.skipSpecialTokens ? tokenizer : null));
   const output = new ChoiceOutput(0, prompt, generation, tokenizer, stops);
   let text = "";
