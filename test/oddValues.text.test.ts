@@ -24,13 +24,14 @@ const rows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   tokenId: { token: "hello" },
 };
 const internal = ["encodeSteps", "endThread", "tokenText", "specialAt"];
+const withoutArguments = ["toString"];
 
 describe("Tokenizer", () => {
   const call = (name: string, ...args: readonly unknown[]): unknown =>
     (tokenizer as unknown as Record<string, Call>)[name]!(...(args as never[]));
 
   it("has no method without a row", () => {
-    expect(methodsOf(Tokenizer)).toEqual([...Object.keys(rows), ...internal].sort());
+    expect(methodsOf(Tokenizer)).toEqual([...Object.keys(rows), ...internal, ...withoutArguments].sort());
   });
 
   it.each(Object.keys(rows))("%s", async (name) => {
