@@ -2,17 +2,11 @@
 // captured graph, preempted, begun from a copy that the prefix cache has. The same tokens and log probabilities, bit for bit, as
 // alone and without any of it; a slot begins from nothing, whatever its memory held before.
 import { describe, expect, it } from "vitest";
-import type { GenerateOptions } from "../../lib/llm/generateOptions.js";
-import { BareEngine, type BareOptions } from "../llm/bareEngine.js";
+import { type BareAsk, BareEngine, type BareOptions } from "../llm/bareEngine.js";
 import { OpContext, openTestDevice, type TestDevice } from "../support/devices.js";
 import { poisonFree } from "../support/poisonFree.js";
 import { Random } from "../support/random.js";
 import { mixerWindow, toyModel } from "../support/toyMixer.js";
-
-interface Ask {
-  readonly prompt: readonly number[];
-  readonly options: GenerateOptions;
-}
 
 const maxSequences = 5; // decode steps are padded to 1, 2, 4 or 5
 const size = { pageSize: 4, maxSequences, maxStepTokens: 24, chunkTokens: mixerWindow, contextLength: 128 };
@@ -24,7 +18,7 @@ async function isSimt(): Promise<boolean> {
 const simt = await isSimt();
 const most = simt ? 6 : 40;
 
-function asks(count: number): readonly Ask[] {
+function asks(count: number): readonly BareAsk[] {
   const random = new Random(5);
   const ids = (length: number) => Array.from({ length }, () => random.integer(0, 37));
   return Array.from({ length: count }, (_, i) => ({
@@ -36,7 +30,7 @@ function asks(count: number): readonly Ask[] {
 type Options = Partial<BareOptions>;
 
 /** Everything that the requests give, all at once or one after the other. */
-async function run(layers: string, all: readonly Ask[], options: Options = {}, isTogether = true) {
+async function run(layers: string, all: readonly BareAsk[], options: Options = {}, isTogether = true) {
   const device = openTestDevice();
   const stream = device.createStream();
   const context = new OpContext(device.name as TestDevice, device, stream);
@@ -46,18 +40,7 @@ async function run(layers: string, all: readonly Ask[], options: Options = {}, i
     dtype: dtype === "auto" ? "f32" : dtype,
   });
   const engine = BareEngine.over(model, stream, { ...size, pages: 300, prefixCache: false, ...options });
-  const results = [];
-  try {
-    const begin = ({ prompt, options: own }: Ask) => engine.generate(prompt, own).result();
-    if (isTogether) results.push(...(await Promise.all(all.map(begin))));
-    else for (const one of all) results.push(await begin(one));
-    return {
-      results: results.map(({ tokenIds, logprobs }) => ({ tokenIds, logprobs })),
-      stats: engine.engine.stats,
-    };
-  } finally {
-    await engine.close();
-  }
+  return engine.runAll(all, { isTogether });
 }
 
 describe.each([

@@ -3,7 +3,7 @@
 // Qwen3-MoE and Mixtral with layers of a window beside layers that see everything, and two kinds of windows in one model.
 import { describe, expect, it } from "vitest";
 import type { GenerateOptions } from "../../lib/llm/generateOptions.js";
-import { BareEngine, type BareOptions } from "../llm/bareEngine.js";
+import { type BareAsk, BareEngine, type BareOptions } from "../llm/bareEngine.js";
 import { openTestDevice } from "../support/devices.js";
 import { poisonFree } from "../support/poisonFree.js";
 import { Random } from "../support/random.js";
@@ -69,12 +69,7 @@ const isSimt = device.name === "simt";
 await device.dispose();
 const perRequest = isSimt ? 14 : 60;
 
-interface Ask {
-  readonly prompt: readonly number[];
-  readonly options: GenerateOptions;
-}
-
-function asks(count: number): readonly Ask[] {
+function asks(count: number): readonly BareAsk[] {
   const random = new Random(5);
   const ids = (length: number) => Array.from({ length }, () => Math.floor(random.uniform() * 37));
   return Array.from({ length: count }, (_, i) => ({
@@ -87,20 +82,9 @@ const size = { pageSize: 4, maxSequences: 4, maxStepTokens: 16, contextLength: 2
 type Options = Partial<BareOptions>;
 
 /** Everything that the requests give, all at once or one after the other. */
-async function run(folder: string, all: readonly Ask[], options: Options = {}, isTogether = true) {
+async function run(folder: string, all: readonly BareAsk[], options: Options = {}, isTogether = true) {
   const engine = await BareEngine.open(folder, { ...size, pages: 400, prefixCache: false, ...options });
-  const results = [];
-  try {
-    const begin = ({ prompt, options: own }: Ask) => engine.generate(prompt, own).result();
-    if (isTogether) results.push(...(await Promise.all(all.map(begin))));
-    else for (const one of all) results.push(await begin(one));
-    return {
-      results: results.map(({ tokenIds, logprobs }) => ({ tokenIds, logprobs })),
-      stats: engine.engine.stats,
-    };
-  } finally {
-    await engine.close();
-  }
+  return engine.runAll(all, { isTogether });
 }
 
 describe.each(families)("$name", ({ config }) => {

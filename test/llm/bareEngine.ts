@@ -38,6 +38,11 @@ export interface BareOptions extends LLMOptions {
   readonly transport?: <T>(data: T) => T;
 }
 
+export interface BareAsk {
+  readonly prompt: readonly number[];
+  readonly options: GenerateOptions;
+}
+
 export class BareEngine {
   readonly device: Device;
   readonly stream: Stream;
@@ -102,6 +107,22 @@ export class BareEngine {
 
   generate(ids: readonly number[], options: GenerateOptions): GenerationStream {
     return this.#intake.begin({ ids: Int32Array.from(ids) }, resolveGeneration(options, this.#context));
+  }
+
+  /** Everything that these requests give, all at once or one after the other; the engine ends with them. */
+  async runAll(asks: readonly BareAsk[], { isTogether }: { readonly isTogether: boolean }) {
+    const results = [];
+    try {
+      const begin = ({ prompt, options }: BareAsk) => this.generate(prompt, options).result();
+      if (isTogether) results.push(...(await Promise.all(asks.map(begin))));
+      else for (const one of asks) results.push(await begin(one));
+      return {
+        results: results.map(({ tokenIds, logprobs }) => ({ tokenIds, logprobs })),
+        stats: this.engine.stats,
+      };
+    } finally {
+      await this.close();
+    }
   }
 
   async close(drainMs = 0): Promise<void> {
