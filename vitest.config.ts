@@ -12,6 +12,7 @@ const simtTests = [
   "test/engine/slots.test.ts",
   "test/engine/windows.test.ts",
   "test/native/gpu.test.ts",
+  "test/native/kernelChoice.test.ts",
   "test/native/lifecycle.test.ts",
   "test/native/progress.test.ts",
   "test/native/threads.test.ts",

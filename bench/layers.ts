@@ -2,8 +2,10 @@
  * What a decode step consists of, from a trace of the engine's own runner: launches per layer of a Qwen3 and of a Qwen3-MoE
  * model, launches and bytes of the whole step. Counts, not times: they depend on the device and on nothing else.
  *
- *     npm run bench:layers -- [--device cpu] [--sequences 1,8]
+ *     npm run bench:layers -- [--device cpu] [--sequences 1,8] [--why]
  *     WARPLOOP_BINARY=build-simt/Release/warploop.node npm run bench:layers -- --device simt    the kernels of a GPU, counted on a CPU
+ *
+ * --why   also the kernels that ops passed over, with their reasons
  */
 import { parseArgs } from "node:util";
 import { Device, type DeviceName } from "../lib/device/device.js";
@@ -22,6 +24,7 @@ const { values } = parseArgs({
   options: {
     device: { type: "string", default: "auto" },
     sequences: { type: "string", default: "1,8" },
+    why: { type: "boolean", default: false },
   },
 });
 const models = {
@@ -62,6 +65,16 @@ async function report(name: string, folder: string, sequences: number, temperatu
     ["op of a layer", "kernel", "launches"],
     layer.map((row) => [row.op, row.kernel, String(row.launches)]),
   );
+  if (!values.why) return;
+  console.log();
+  printTable(
+    ["op of a layer", "passed over", "because"],
+    unique(layer.flatMap(({ op, refused }) => refused.map(({ kernel, reason }) => [op, kernel, reason]))),
+  );
+}
+
+function unique(rows: readonly string[][]): string[][] {
+  return [...new Map(rows.map((row) => [row.join(), row])).values()];
 }
 
 /** The commands of a step in which every sequence decodes one token. */

@@ -57,7 +57,7 @@ async function measure(
   weights: readonly LinearWeight[],
   shape: Shape,
 ): Promise<number> {
-  process.env["WARPLOOP_LINEAR_TILE"] = shape.slice(1);
+  process.env["WARPLOOP_KERNEL"] = `linear:${shape.slice(1)}`;
   return onStream(device, async (stream: Stream) => {
     const x = filled(stream, "bf16", [T, weights[0]!.inputs]);
     let next = 0;
@@ -128,9 +128,6 @@ namespace warploop::cuda {
 /// Rows x columns of a tile. s: streams the weights (cuda/gemm/streaming.cuh); t: cuda/gemm/tiles.cuh.
 enum class LinearShape { ${list(shapes)} };
 // clang-format off
-/// As WARPLOOP_LINEAR_TILE gives them.
-inline constexpr const char* kLinearShapeNames[] = {
-    ${list(shapes.map((shape) => `"${shape.slice(1)}"`))}};
 
 // Upper ends of the buckets; the last bucket takes what is larger.
 inline constexpr int64_t kInputBounds[] = {${list(inputs)}};

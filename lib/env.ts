@@ -4,8 +4,8 @@
  *
  * Some are read by the addon itself, because they act before any JavaScript object exists:
  * - WARPLOOP_ISA (native/cpu/isa.cc) forces a narrower instruction set than the processor has, for example x86_64_v3
- * - WARPLOOP_PORTABLE (native/cuda/cuda_executor.cc), if not empty, leaves out the kernels that need a Hopper GPU;
- *   WARPLOOP_HOPPER_FIRST takes them wherever they can run; WARPLOOP_LINEAR_TILE names the tile of linear
+ * - WARPLOOP_KERNEL (native/cuda/kernel_choice.h) names the kernels that GPU ops shall take: "linear:h128x256,pagedAttention:any",
+ *   "*:portable" (none that need a Hopper GPU), "*:hopper" (those wherever they can run)
  * - WARPLOOP_SIMT_* (native/simt): how the emulated GPU of the tests behaves
  */
 

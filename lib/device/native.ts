@@ -79,8 +79,6 @@ interface Native {
   failNextLaunch?(): void;
   /** Only there, too: grids run their last `blocks` blocks only; 0: all. */
   runLastBlocks?(blocks: number): void;
-  /** Ops take the kernel of that name of their table, or fail with what it refuses; "": as they like. */
-  forceKernel?(name: string): void;
   /** Of streams that are created from now on; without arguments: as usual. */
   setScratch?(workspaceBytes?: number, counters?: number): void;
   /** @throws DeviceError when no thread can be created now */

@@ -19,10 +19,12 @@ export interface TraceRow {
   /** An op ("linear"), or a copy between host and device: "write", "read" or "copyFile". */
   readonly op: string;
   /**
-   * Which of its kernels the op chose on a GPU ("hopper", "tensor cores", "tiles" ...); its own name where it has one kernel alone, as
+   * Which of its kernels the op chose on a GPU ("hopper", "tiles", "h128x256" ...); its own name where it has one kernel alone, as
    * every op on the CPU.
    */
   readonly kernel: string;
+  /** The kernels that come before it in the op's table, and why each was passed over; most preferred first. */
+  readonly refused: readonly { readonly kernel: string; readonly reason: string }[];
   /** Kernels that were launched; on the CPU 1 for each op. Copies: 0. */
   readonly launches: number;
   /** Bytes that were copied between host and device; 0 for ops. */
@@ -94,7 +96,7 @@ function maxRowsOf(options: TraceOptions): number {
 }
 
 const headNumbers = 2;
-const rowNumbers = 6;
+const rowNumbers = 7;
 
 /** Reads what native/bind/trace_bind.cc has written. */
 function decode(data: ArrayBuffer): { missed: number; rows: readonly TraceRow[] } {
@@ -109,11 +111,20 @@ function decode(data: ArrayBuffer): { missed: number; rows: readonly TraceRow[] 
     return {
       op: names[values[at]!]!,
       kernel: names[values[at + 1]!]!,
-      launches: values[at + 2]!,
-      bytes: values[at + 3]!,
-      start: values[at + 4]!,
-      duration: values[at + 5]!,
+      refused: refusals(names[values[at + 2]!]!),
+      launches: values[at + 3]!,
+      bytes: values[at + 4]!,
+      start: values[at + 5]!,
+      duration: values[at + 6]!,
     };
   });
   return { missed, rows };
+}
+
+function refusals(text: string): TraceRow["refused"] {
+  const words = text === "" ? [] : text.split("\t");
+  return Array.from({ length: words.length / 2 }, (_, i) => ({
+    kernel: words[2 * i]!,
+    reason: words[2 * i + 1]!,
+  }));
 }

@@ -9,7 +9,6 @@
 #include "cpu/topology.h"
 #endif
 #ifdef WARPLOOP_SIMT
-#include "cuda/choose.h"
 #include "cuda/scratch.h"
 #include "simt/runtime/control.h"
 #endif
@@ -161,13 +160,6 @@ Napi::Value run_last_blocks(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/// forceKernel(name): ops take the kernel of that name of their table, or fail with what it refuses; "": as
-/// they like
-Napi::Value force_kernel(const Napi::CallbackInfo& info) {
-  cuda::forced_kernel() = info[0].As<Napi::String>();
-  return info.Env().Undefined();
-}
-
 /// setScratch(workspaceBytes, counters): of streams that are created from now on; without arguments: as they
 /// are
 Napi::Value set_scratch(const Napi::CallbackInfo& info) {
@@ -202,7 +194,6 @@ void register_devices(Napi::Env env, Napi::Object exports) {
 #ifdef WARPLOOP_SIMT
   method<fail_next_launch>(env, exports, "failNextLaunch");
   method<run_last_blocks>(env, exports, "runLastBlocks");
-  method<force_kernel>(env, exports, "forceKernel");
   method<set_scratch>(env, exports, "setScratch");
 #endif
 }

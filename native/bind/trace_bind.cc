@@ -1,6 +1,8 @@
 // Traces of streams, and how their rows cross the boundary; lib/device/trace.ts has the reading side.
 #include <cstring>
 #include <map>
+#include <string>
+#include <utility>
 
 #include "bind/addon_state.h"
 
@@ -8,13 +10,23 @@ namespace warploop::bind {
 
 namespace {
 
-/// [missed, rows, then per row: op, kernel, launches, bytes, start, duration] as f64, then the names that op
-/// and kernel are indices of, in UTF-8, one a line.
+/// "kernel\treason" of each kernel that was passed over, joined by further tabs.
+std::string refusals_of(const CommandNote& note) {
+  std::string text;
+  for (int i = 0; i < note.num_refusals; i++) {
+    const auto& [kernel, reason] = note.refusals[i];
+    text.append(i ? "\t" : "").append(kernel).append("\t").append(reason);
+  }
+  return text;
+}
+
+/// [missed, rows, then per row: op, kernel, refusals, launches, bytes, start, duration] as f64, then the
+/// texts that the first three are indices of, in UTF-8, one a line.
 std::vector<std::byte> encode(const Trace& trace) {
-  std::map<std::string_view, size_t> numbers;
+  std::map<std::string, size_t> numbers;
   std::string names;
-  const auto number_of = [&](const char* name) {
-    const auto [at, is_new] = numbers.emplace(name, numbers.size());
+  const auto number_of = [&](std::string text) {
+    const auto [at, is_new] = numbers.emplace(std::move(text), numbers.size());
     if (is_new) names.append(at->first).append("\n");
     return static_cast<double>(at->second);
   };
@@ -22,8 +34,9 @@ std::vector<std::byte> encode(const Trace& trace) {
                                 static_cast<double>(trace.rows().size())};
   for (const TraceRow& row : trace.rows()) {
     const char* kernel = row.note.kernel ? row.note.kernel : row.op;
-    values.insert(values.end(), {number_of(row.op), number_of(kernel), static_cast<double>(row.note.launches),
-                                 static_cast<double>(row.bytes), trace.start(row), trace.duration(row)});
+    values.insert(values.end(), {number_of(row.op), number_of(kernel), number_of(refusals_of(row.note)),
+                                 static_cast<double>(row.note.launches), static_cast<double>(row.bytes),
+                                 trace.start(row), trace.duration(row)});
   }
   std::vector<std::byte> bytes(values.size() * sizeof(double) + names.size());
   std::memcpy(bytes.data(), values.data(), values.size() * sizeof(double));

@@ -11,11 +11,20 @@
 
 namespace warploop {
 
-/// What launchers say about the command that runs. They write it whether a trace is open or not: two stores
-/// cost less than to ask.
+/// What launchers say about the command that runs. They write it whether a trace is open or not: some stores
+/// cost less than to ask. Texts are literals.
 struct CommandNote {
+  /// A kernel that the op passed over.
+  struct Refusal {
+    const char* kernel;
+    const char* reason;
+  };
+  static constexpr int kMostRefusals = 15;
+
   const char* kernel = nullptr;  // the candidate that the op chose; null: it has one kernel alone
   uint32_t launches = 0;
+  int num_refusals = 0;
+  Refusal refusals[kMostRefusals];  // uninitialised behind the first num_refusals
 };
 
 /// How a device tells the time at points of a stream's work.

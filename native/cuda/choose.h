@@ -1,45 +1,70 @@
 // The kernels of one op in order of preference, each with what keeps it from being used.
 #pragma once
-#ifdef WARPLOOP_SIMT
+#include <iterator>
 #include <string>
 
 #include "core/error.h"
-#endif
 #include "cuda/cuda_context.h"
+#include "cuda/kernel_choice.h"
 
 namespace warploop::cuda {
 
-/// `refuse` returns null, or why this kernel cannot run `params` here ("Dh is not 64 or 128"). The last one
-/// of an op's table refuses nothing that `check` lets pass.
+/// One kernel of an op, or one shape of its tiles. The last one of a table runs whatever `check` lets pass.
 template <class Params>
 struct Candidate {
+  using Ask = const char* (*)(const Params& params, const CudaContext& context);
+
   const char* name;
-  const char* (*refuse)(const Params& params, const CudaContext& context);
+  bool hopper = false;
+  /// Null, or why it cannot run `params` here ("Dh is not 64 or 128"). Left out: it can run all.
+  Ask refuse = nullptr;
+  /// Of one that can run: null, or why another one is expected to be faster. Left out: always the former.
+  Ask slower = nullptr;
   void (*run)(const Params& params, CudaContext& context);
+
+  bool answers(std::string_view kernel) const {
+    return kernel == name || (kernel == kHopperKernels && hopper) || (kernel == kPortableKernels && !hopper);
+  }
 };
 
-#ifdef WARPLOOP_SIMT
-/// For tests: the kernel that has to be taken by ops whose table has one of that name. Empty: none.
-std::string& forced_kernel();
-#endif
-
-/// The first candidate that does not refuse; its name is noted for a trace.
+/// The first candidate that neither refuses nor is slower, after the wishes of WARPLOOP_KERNEL for `op`: of
+/// those whom a wish means, also one that is slower. What was passed over, and why, is noted for a trace.
 template <class Params, int n>
-const Candidate<Params>& choose(const Candidate<Params> (&candidates)[n], const Params& params,
+const Candidate<Params>& choose(OpId op, const Candidate<Params> (&candidates)[n], const Params& params,
                                 const CudaContext& context) {
-#ifdef WARPLOOP_SIMT
-  for (const Candidate<Params>& candidate : candidates) {
-    if (forced_kernel() != candidate.name) continue;
-    const char* reason = candidate.refuse ? candidate.refuse(params, context) : nullptr;
-    if (reason) fail_execution("the kernel ", candidate.name, " cannot run this: ", reason);
-    context.note.kernel = candidate.name;
-    return candidate;
+  static_assert(n - 1 <= CommandNote::kMostRefusals);
+  const KernelChoice::Wish wish = context.kernels->of(op);
+  CommandNote& note = context.note;
+  const auto search = [&](bool wished, bool fast) -> const Candidate<Params>* {
+    note.num_refusals = 0;
+    for (const Candidate<Params>& each : candidates) {
+      const char* reason = wished && !each.answers(wish.kernel) ? "WARPLOOP_KERNEL names another" : nullptr;
+      if (!reason && each.refuse) reason = each.refuse(params, context);
+      if (!reason && fast && each.slower) reason = each.slower(params, context);
+      if (!reason) {
+        note.kernel = each.name;
+        return &each;
+      }
+      if (note.num_refusals < n - 1) note.refusals[note.num_refusals++] = {each.name, reason};
+    }
+    return nullptr;
+  };
+  if (!wish.kernel.empty()) {
+    for (const bool fast : {true, false})
+      if (const auto* found = search(true, fast)) return *found;
+    if (wish.required) {
+      std::string names;
+      for (const Candidate<Params>& each : candidates) {
+        if (each.answers(wish.kernel))
+          fail_execution("WARPLOOP_KERNEL: the kernel ", each.name,
+                         " cannot run this: ", each.refuse(params, context));
+        names.append(names.empty() ? "" : ", ").append(each.name);
+      }
+      fail_execution("WARPLOOP_KERNEL: there is no kernel ", wish.kernel, "; expected one of ", names);
+    }
   }
-#endif
-  int i = 0;
-  while (i < n - 1 && candidates[i].refuse(params, context)) i++;
-  context.note.kernel = candidates[i].name;
-  return candidates[i];
+  if (const auto* found = search(false, true)) return *found;
+  return candidates[n - 1];
 }
 
 }  // namespace warploop::cuda

@@ -18,6 +18,8 @@ class WorkspaceParts;
 
 namespace warploop::cuda {
 
+class KernelChoice;
+
 /// Scratch of one op: split-KV partials, split-K partials, device-side plans. Ops of a stream run one after
 /// another, so one piece serves all; nothing in it survives the op.
 inline constexpr size_t kWorkspaceBytes = 256u << 20;
@@ -32,11 +34,8 @@ struct CudaContext {
   int32_t num_counters;     // kCounters; tests take fewer
   FaultRecord* fault;       // device memory
   int num_sms;
-  int compute_capability;     // 10 * major + minor: 80, 86, 89, 90
-  bool portable_only;         // diagnostics: leave out the Hopper kernels
-  bool hopper_first = false;  // diagnostics: use them wherever they can run, also where they are slower
-  /// Diagnostics: the tile of linear's portable kernel instead of that of its table.
-  const char* linear_tile = nullptr;
+  int compute_capability;       // 10 * major + minor: 80, 86, 89, 90
+  const KernelChoice* kernels;  // which ones WARPLOOP_KERNEL asks for
 #ifdef WARPLOOP_SIMT
   /// Where parts of the workspace lie instead; null: in the workspace.
   simt::runtime::WorkspaceParts* parts = nullptr;

@@ -76,6 +76,7 @@ CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& lay
 #ifdef WARPLOOP_SIMT
       parts_(stream_, static_cast<std::byte*>(scratch_->data()), layout_.counters_at()),
 #endif
+      kernels_(environment("WARPLOOP_KERNEL")),
       uploads_(stream_),
       completions_(gpu.index, downloads_) {
   auto* bytes = static_cast<std::byte*>(scratch_->data());
@@ -87,10 +88,7 @@ CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& lay
   context_.fault = reinterpret_cast<FaultRecord*>(bytes + layout_.fault_at());
   context_.num_sms = gpu.num_sms;
   context_.compute_capability = gpu.compute_capability;
-  context_.portable_only = !environment("WARPLOOP_PORTABLE").empty();
-  context_.hopper_first = !environment("WARPLOOP_HOPPER_FIRST").empty();
-  linear_tile_ = environment("WARPLOOP_LINEAR_TILE");
-  context_.linear_tile = linear_tile_.empty() ? nullptr : linear_tile_.c_str();
+  context_.kernels = &kernels_;
   require(cudaMemsetAsync(bytes + layout_.counters_at(), 0, layout_.bytes() - layout_.counters_at(), stream_),
           "cudaMemsetAsync");
 #ifdef WARPLOOP_SIMT

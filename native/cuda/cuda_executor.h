@@ -15,6 +15,7 @@
 #include "cuda/completions.h"
 #include "cuda/cuda_context.h"
 #include "cuda/gpu.h"
+#include "cuda/kernel_choice.h"
 #include "cuda/pinned.h"
 #include "cuda/scratch.h"
 
@@ -59,7 +60,13 @@ class CudaExecutor final : public Executor {
 
  private:
   std::unique_ptr<TraceClock> trace_clock() override;
-  CommandNote take_note() override { return std::exchange(context_.note, {}); }
+  CommandNote take_note() override {
+    const CommandNote note = context_.note;
+    context_.note.kernel = nullptr;
+    context_.note.launches = 0;
+    context_.note.num_refusals = 0;
+    return note;
+  }
   void run(const Command& command);
   std::unique_ptr<Graph::Compiled> compile(const Graph& graph);
   /// Issues a copy into pinned memory and returns where it goes. Null: there was no room, `host` has the data
@@ -74,7 +81,7 @@ class CudaExecutor final : public Executor {
 #ifdef WARPLOOP_SIMT
   simt::runtime::WorkspaceParts parts_;
 #endif
-  std::string linear_tile_;  // behind context_.linear_tile
+  const KernelChoice kernels_;
   Uploads uploads_;
   Downloads downloads_;
   std::vector<HostCopy> copies_;  // since the last `then`

@@ -1,6 +1,6 @@
 /**
  * Contract: every option on every kernel of an op's table (native/cuda/choose.h): the right result, or a refusal with its
- * reason. On the emulated GPU, which can be told which kernel to take.
+ * reason. On the emulated GPU.
  */
 import { describe, expect, test } from "vitest";
 import { native } from "../../lib/device/native.js";
@@ -19,13 +19,12 @@ import { openTestDevice, withEnvironment } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
-const onSimt = describe.skipIf(native.forceKernel === undefined);
+const onSimt = describe.skipIf(native.runLastBlocks === undefined);
 
-/** Runs with one kernel. The message of a refusal, or nothing. */
-async function withKernel(name: string, run: (stream: Stream) => Promise<void>): Promise<string | undefined> {
+/** Runs with one kernel, "op:kernel". The message of a refusal, or nothing. */
+async function withKernel(wish: string, run: (stream: Stream) => Promise<void>): Promise<string | undefined> {
   await using device = openTestDevice();
-  const stream = withEnvironment({ WARPLOOP_HOPPER_FIRST: "1" }, () => device.createStream());
-  native.forceKernel!(name);
+  const stream = withEnvironment({ WARPLOOP_KERNEL: wish }, () => device.createStream());
   try {
     await run(stream);
     return undefined;
@@ -33,8 +32,6 @@ async function withKernel(name: string, run: (stream: Stream) => Promise<void>):
     const refusal = /cannot run this: ([^(]*)/.exec(String(error))?.[1];
     if (refusal === undefined) throw error;
     return refusal.trim();
-  } finally {
-    native.forceKernel!("");
   }
 }
 
@@ -70,7 +67,7 @@ const [T, S] = [queries.at(-1)!, keys.at(-1)!];
 
 onSimt("flashAttention on every kernel", () => {
   const options = combinations({
-    kernel: ["sm90", "tiles", "any"],
+    kernel: ["hopper", "tiles", "any"],
     scale: [0.2, 0, -0.2],
     causal: [true, false],
     window: [0, 20],
@@ -84,7 +81,7 @@ onSimt("flashAttention on every kernel", () => {
       Float64Array,
       Float64Array,
     ];
-    const refusal = await withKernel(kernel, async (stream) => {
+    const refusal = await withKernel(`flashAttention:${kernel}`, async (stream) => {
       const tensor = (shape: number[], values: Float64Array) =>
         stream.fromArray(dtype, shape, toStorage(dtype, values));
       const lse = stream.empty("f32", [T, 2]);
@@ -111,7 +108,7 @@ onSimt("flashAttention on every kernel", () => {
           shape: [T, 2],
         });
     });
-    expect(refusal).toBe(kernel === "sm90" && scale <= 0 ? "the scale is not positive" : undefined);
+    expect(refusal).toBe(kernel === "hopper" && scale <= 0 ? "the scale is not positive" : undefined);
   });
 });
 
@@ -140,7 +137,7 @@ onSimt("pagedAttention on every kernel", () => {
       Float64Array,
       Float64Array,
     ];
-    const refusal = await withKernel(kernel, async (stream) => {
+    const refusal = await withKernel(`pagedAttention:${kernel}`, async (stream) => {
       const tensor = (shape: number[], values: Float64Array) =>
         stream.fromArray(dtype, shape, toStorage(dtype, values));
       const integers = (shape: number[], values: Int32Array) => stream.fromArray("i32", shape, values);
@@ -170,8 +167,9 @@ onSimt("pagedAttention on every kernel", () => {
 
 const products = [
   ["hopper", "bf16"],
-  ["tensor cores", "bf16"],
-  ["tensor cores", "f16"],
+  ["portable", "bf16"],
+  ["portable", "f16"],
+  ["unaligned", "f16"],
   ["f32", "f32"],
 ] as const;
 
@@ -189,7 +187,7 @@ onSimt("linear on every kernel", () => {
     const [x, weight] = [random.normal(T * K, { dtype }), random.normal(N * K, { dtype: weightType })];
     const bias = withBias ? random.normal(N) : undefined;
     const residual = residualType && random.normal(T * N, { dtype: residualType });
-    const refusal = await withKernel(kernel, async (stream) => {
+    const refusal = await withKernel(`linear:${kernel}`, async (stream) => {
       const tensor = (as: FloatDType, shape: number[], values: Float64Array) =>
         stream.fromArray(as, shape, toStorage(as, values));
       const packed = packLinear(stream, tensor(weightType, [N, K], weight));
@@ -238,7 +236,7 @@ onSimt("groupedLinear on every kernel", () => {
       const x = random.normal((M / topK) * K, { dtype });
       const weight = random.normal(E * N * K, { dtype: weightType, std: 0.5 });
       const order = gathered ? random.permutation(M) : undefined;
-      const refusal = await withKernel(kernel, async (stream) => {
+      const refusal = await withKernel(`groupedLinear:${kernel}`, async (stream) => {
         const group = emptyGroupedWeight(stream, {
           experts: E,
           outputs: N,

@@ -18,8 +18,8 @@ import { compareFarWithNear, type FarCase } from "../support/farCases.js";
 import type { FarTensors } from "../support/farTensors.js";
 import { packSampleRows } from "../support/sampleRows.js";
 
-const portable = { WARPLOOP_PORTABLE: "1" };
-const tile = (name: string) => ({ WARPLOOP_LINEAR_TILE: name });
+const portable = { WARPLOOP_KERNEL: "*:portable" };
+const tile = (name: string) => ({ WARPLOOP_KERNEL: `linear:${name}` });
 
 // --- linear, groupedLinear: rows of x, residual, out
 

@@ -7,7 +7,13 @@ import { linear } from "../../lib/ops/linear.js";
 import { packLinear } from "../../lib/ops/packLinear.js";
 import { linear as reference } from "../reference/linear.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
+import {
+  describeOp,
+  type OpCase,
+  type OpContext,
+  openTestDevice,
+  withEnvironment,
+} from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -193,11 +199,7 @@ describeOp<OpCase & { readonly tile: string; readonly T: number; readonly N: num
   async ({ device }, { tile, T, N, K }) => {
     const random = new Random(T);
     const [x, weight] = [random.normal(T * K, { dtype: "f16" }), random.normal(N * K, { dtype: "f16" })];
-    const before = process.env["WARPLOOP_LINEAR_TILE"];
-    process.env["WARPLOOP_LINEAR_TILE"] = tile; // read when a stream is created
-    const stream = device.createStream();
-    if (before === undefined) delete process.env["WARPLOOP_LINEAR_TILE"];
-    else process.env["WARPLOOP_LINEAR_TILE"] = before;
+    const stream = withEnvironment({ WARPLOOP_KERNEL: `linear:${tile}` }, () => device.createStream());
     const packed = packLinear(stream, stream.fromArray("f16", [N, K], toStorage("f16", weight)));
     const result = linear(stream, stream.fromArray("f16", [T, K], toStorage("f16", x)), packed, {
       dtype: "f32",

@@ -134,7 +134,7 @@ const cases: readonly ScratchCase[] = [
 const sizes = Array.from({ length: 13 }, (_, i) => 256 * Math.round(1.9 ** i));
 
 async function outcome(device: Device, { run }: ScratchCase): Promise<Float64Array[] | "does not fit"> {
-  const stream = withEnvironment({ WARPLOOP_PORTABLE: "1" }, () => device.createStream());
+  const stream = withEnvironment({ WARPLOOP_KERNEL: "*:portable" }, () => device.createStream());
   const scope = stream.scope();
   const random = new Random(41);
   const normal = (dtype: FloatDType, shape: readonly number[]) => {

@@ -52,7 +52,9 @@ const linearCases: readonly LinearCase[] = [
 ];
 
 describeOp("linear at the borders of tiles", linearCases, async ({ device }, { tile, x: dtype, sizes }) => {
-  const stream = withEnvironment(tile ? { WARPLOOP_LINEAR_TILE: tile } : {}, () => device.createStream());
+  const stream = withEnvironment(tile ? { WARPLOOP_KERNEL: `linear:${tile}` } : {}, () =>
+    device.createStream(),
+  );
   const scope = stream.scope();
   for (const [T, N] of sizes) {
     const random = new Random(T + N);
@@ -125,7 +127,9 @@ const groupedCases: readonly GroupedCase[] = [
 
 describeOp("groupedLinear at the borders of tiles", groupedCases, async ({ device }, c) => {
   const { x: dtype, N } = c;
-  const stream = withEnvironment(c.portable ? { WARPLOOP_PORTABLE: "1" } : {}, () => device.createStream());
+  const stream = withEnvironment(c.portable ? { WARPLOOP_KERNEL: "*:portable" } : {}, () =>
+    device.createStream(),
+  );
   const scope = stream.scope();
   for (const counts of c.counts) {
     const [experts, M] = [counts.length, counts.reduce((sum, count) => sum + count, 0)];

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 export const around = (size: number): number[] => [-2, -1, 0, 1, 2].map((more) => size + more);
 
 export interface AttentionTiles {
-  readonly kernel: "sm90" | "tiles" | "any";
+  readonly kernel: "hopper" | "tiles" | "any";
   readonly Dh: number;
   readonly Dv: number;
   /** Rows and keys of a tile. */
@@ -17,7 +17,7 @@ export interface AttentionTiles {
 }
 
 export interface ProductTiles {
-  /** As WARPLOOP_LINEAR_TILE names it. */
+  /** As WARPLOOP_KERNEL names it. */
   readonly name: string;
   /** Rows and columns of a tile; of all blocks of a cluster. */
   readonly rows: number;
@@ -38,7 +38,7 @@ const instances = [64, 128, 192, 256].map((width) => `cuda/attention/instances/b
 export const attentionTiles: readonly AttentionTiles[] = [
   ...matches("ops/flash_attention/flash_attention.sm90.cu", /start<Shape<(\d+), (\d+), (\d+), (\d+)>/g).map(
     ([Dh, Dv, keys, consumers]) =>
-      ({ kernel: "sm90", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 64 * consumers! }) as const,
+      ({ kernel: "hopper", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 64 * consumers! }) as const,
   ),
   ...instances
     .flatMap((path) => matches(path, /WideShape<bf16, (\d+), (\d+), (\d+), (\d+), \d+>/g))

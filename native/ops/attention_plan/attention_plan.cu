@@ -44,16 +44,16 @@ void plan_any(const AttentionPlanParams& p, CudaContext& context) {
   plan_attention_any(problem_of(p, context), context);
 }
 
-/// As in paged_attention.cu.
+/// As in paged_attention.cu, whose wishes they follow.
 constexpr Candidate<AttentionPlanParams> kCandidates[] = {
-    {"tiles", refuse_tiles, plan_tiles},
-    {"any", nullptr, plan_any},
+    {.name = "tiles", .refuse = refuse_tiles, .run = plan_tiles},
+    {.name = "any", .run = plan_any},
 };
 
 }  // namespace
 
 void attention_plan(const AttentionPlanParams& p, CudaContext& context) {
-  choose(kCandidates, p, context).run(p, context);
+  choose(OpId::paged_attention, kCandidates, p, context).run(p, context);
 }
 
 }  // namespace warploop::cuda

@@ -57,15 +57,15 @@ void run_any(const FlashAttentionParams& p, CudaContext& context) {
 }
 
 constexpr Candidate<FlashAttentionParams> kCandidates[] = {
-    {"sm90", refuse_flash_attention_sm90, flash_attention_sm90},
-    {"tiles", refuse_tiles, run_tiles},
-    {"any", nullptr, run_any},
+    {.name = "hopper", .hopper = true, .refuse = refuse_flash_attention_sm90, .run = flash_attention_sm90},
+    {.name = "tiles", .refuse = refuse_tiles, .run = run_tiles},
+    {.name = "any", .run = run_any},
 };
 
 }  // namespace
 
 void flash_attention(const FlashAttentionParams& p, CudaContext& context) {
-  choose(kCandidates, p, context).run(p, context);
+  choose(OpId::flash_attention, kCandidates, p, context).run(p, context);
 }
 
 }  // namespace warploop::cuda

@@ -552,7 +552,7 @@ bool aligned(const TensorView& t) {
 
 const char* refuse_flash_attention_sm90(const FlashAttentionParams& p, const CudaContext& context) {
   const int64_t Dh = p.q.size(2), Dv = p.v.size(2);
-  if (context.compute_capability != 90 || context.portable_only) return "the device is not sm_90";
+  if (context.compute_capability != 90) return "the device is not sm_90";
   if (p.q.dtype == DType::f32) return "q is f32";
   if (p.k.dtype != p.q.dtype || p.out.dtype != p.q.dtype) return "q, k, v and out differ in dtype";
   if (!((Dh == Dv && (Dh == 64 || Dh == 128 || Dh == 256)) || (Dh == 192 && Dv == 128))) {

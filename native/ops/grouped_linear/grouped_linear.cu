@@ -41,43 +41,104 @@ namespace {
 // chosen unevenly: the bounds leave room below the rows of the tile.
 constexpr int64_t kStream8 = 4, kStream16 = 12, kTile32 = 24, kTile64 = 64;
 
-template <class T>
-void run_shape(const Product& p, const CudaContext& context) {
+/// Rows x columns of a tile; s: streams the weights.
+enum class GroupedShape { s8x64, s16x64, t32x128, t64x128, t128x128 };
+
+GroupedShape choose_shape(const Product& p) {
   const int64_t experts = std::max<int64_t>(std::min<int64_t>(p.rows, p.groups.count), 1);
-  if (p.rows <= kStream8 * experts) return launch_streaming<T, Stream8x64, true>(p, context);
-  if (p.rows <= kStream16 * experts) return launch_streaming<T, Stream16x64, true>(p, context);
-  if (p.rows <= kTile32 * experts) return launch_tiles<T, Tile32x128, true>(p, context);
-  if (p.rows <= kTile64 * experts) return launch_tiles<T, Tile64x128, true>(p, context);
-  launch_tiles<T, Tile128x128, true>(p, context);
+  if (p.rows <= kStream8 * experts) return GroupedShape::s8x64;
+  if (p.rows <= kStream16 * experts) return GroupedShape::s16x64;
+  if (p.rows <= kTile32 * experts) return GroupedShape::t32x128;
+  if (p.rows <= kTile64 * experts) return GroupedShape::t64x128;
+  return GroupedShape::t128x128;
 }
 
-const char* refuse_tensor_cores(const GroupedLinearParams& p, const CudaContext&) {
+template <class T>
+void run_shape(GroupedShape shape, const Product& p, const CudaContext& context) {
+  switch (shape) {
+    case GroupedShape::s8x64:
+      return launch_streaming<T, Stream8x64, true>(p, context);
+    case GroupedShape::s16x64:
+      return launch_streaming<T, Stream16x64, true>(p, context);
+    case GroupedShape::t32x128:
+      return launch_tiles<T, Tile32x128, true>(p, context);
+    case GroupedShape::t64x128:
+      return launch_tiles<T, Tile64x128, true>(p, context);
+    case GroupedShape::t128x128:
+      return launch_tiles<T, Tile128x128, true>(p, context);
+  }
+}
+
+template <GroupedHopperTile tile>
+const char* slower_hopper(const GroupedLinearParams& p, const CudaContext& context) {
+  return slower_grouped_linear_sm90(tile, p, context);
+}
+template <GroupedHopperTile tile>
+void run_hopper(const GroupedLinearParams& p, CudaContext& context) {
+  grouped_linear_sm90(tile, p, context);
+}
+
+const char* refuse_f32(const GroupedLinearParams& p, const CudaContext&) {
   return p.x.dtype == DType::f32 ? "x is f32 and must not be rounded" : nullptr;
 }
-void run_tensor_cores(const GroupedLinearParams& p, CudaContext& context) {
+
+const char* refuse_tile(const GroupedLinearParams& p, const CudaContext& context) {
+  if (const char* reason = refuse_f32(p, context)) return reason;
+  return pieces_of_16_bytes(p.x) ? nullptr : "rows of x are not aligned to 16 bytes";
+}
+template <GroupedShape shape>
+const char* slower_tile(const GroupedLinearParams& p, const CudaContext& context) {
+  return choose_shape(product_of(p, context)) == shape ? nullptr
+                                                       : "another tile suits so many rows per expert";
+}
+template <GroupedShape shape>
+void run_tile(const GroupedLinearParams& p, CudaContext& context) {
   const Product product = product_of(p, context);
-  const bool aligned = pieces_of_16_bytes(p.x);
-  const auto run = [&]<class T>(T) {
-    aligned ? run_shape<T>(product, context) : launch_tiles<T, TileUnaligned, true, false>(product, context);
-  };
+  p.x.dtype == DType::bf16 ? run_shape<bf16>(shape, product, context)
+                           : run_shape<f16>(shape, product, context);
+}
+
+void run_unaligned(const GroupedLinearParams& p, CudaContext& context) {
+  const Product product = product_of(p, context);
+  const auto run = [&]<class T>(T) { launch_tiles<T, TileUnaligned, true, false>(product, context); };
   p.x.dtype == DType::bf16 ? run(bf16{}) : run(f16{});
 }
 
-const char* refuse_nothing(const GroupedLinearParams&, const CudaContext&) { return nullptr; }
 void run_f32(const GroupedLinearParams& p, CudaContext& context) {
   launch_f32<true>(product_of(p, context), p.weight.data.dtype, context);
 }
 
+template <GroupedHopperTile tile>
+constexpr Candidate<GroupedLinearParams> hopper(const char* name) {
+  return {.name = name,
+          .hopper = true,
+          .refuse = refuse_grouped_linear_sm90,
+          .slower = slower_hopper<tile>,
+          .run = run_hopper<tile>};
+}
+template <GroupedShape shape>
+constexpr Candidate<GroupedLinearParams> portable(const char* name) {
+  return {.name = name, .refuse = refuse_tile, .slower = slower_tile<shape>, .run = run_tile<shape>};
+}
+
 constexpr Candidate<GroupedLinearParams> kCandidates[] = {
-    {"hopper", refuse_grouped_linear_sm90, grouped_linear_sm90},
-    {"tensor cores", refuse_tensor_cores, run_tensor_cores},
-    {"f32", refuse_nothing, run_f32},
+    hopper<GroupedHopperTile::stream64x128>("h64x128"),
+    hopper<GroupedHopperTile::t128x128>("h128x128"),
+    hopper<GroupedHopperTile::pair128x256>("h128x256x2"),
+    hopper<GroupedHopperTile::t128x256>("h128x256"),
+    portable<GroupedShape::s8x64>("8x64"),
+    portable<GroupedShape::s16x64>("16x64"),
+    portable<GroupedShape::t32x128>("32x128"),
+    portable<GroupedShape::t64x128>("64x128"),
+    portable<GroupedShape::t128x128>("128x128"),
+    {.name = "unaligned", .refuse = refuse_f32, .run = run_unaligned},
+    {.name = "f32", .run = run_f32},
 };
 
 }  // namespace
 
 void grouped_linear(const GroupedLinearParams& p, CudaContext& context) {
-  choose(kCandidates, p, context).run(p, context);
+  choose(OpId::grouped_linear, kCandidates, p, context).run(p, context);
 }
 
 }  // namespace warploop::cuda

@@ -385,13 +385,27 @@ void run(Product p, const CudaContext& context) {
                                            p, weight_map);
 }
 
-template <class T>
-void run_fastest(const Product& p, const CudaContext& context) {
-  if (p.rows <= kStreamedRows * p.groups.count) return run<GroupedTile<T, 64, 128, 1, 8, true>>(p, context);
+/// Calls fn with the tile's type as an argument; it is not used.
+template <class T, class Fn>
+void dispatch_tile(GroupedHopperTile tile, const Fn& fn) {
+  switch (tile) {
+    case GroupedHopperTile::stream64x128:
+      return fn(static_cast<GroupedTile<T, 64, 128, 1, 8, true>*>(nullptr));
+    case GroupedHopperTile::t128x128:
+      return fn(static_cast<GroupedTile<T, 128, 128, 1, 6, false>*>(nullptr));
+    case GroupedHopperTile::pair128x256:
+      return fn(static_cast<GroupedTile<T, 128, 256, 2, 4, false>*>(nullptr));
+    case GroupedHopperTile::t128x256:
+      return fn(static_cast<GroupedTile<T, 128, 256, 1, 4, false>*>(nullptr));
+  }
+}
+
+GroupedHopperTile fastest(const Product& p) {
+  if (p.rows <= kStreamedRows * p.groups.count) return GroupedHopperTile::stream64x128;
   const int64_t wide = pieces(p.weight_rows, 256) * 256, narrow = pieces(p.weight_rows, 128) * 128;
-  if (7 * wide > 8 * narrow) return run<GroupedTile<T, 128, 128, 1, 6, false>>(p, context);
-  if (p.rows >= kPairedRows * p.groups.count) return run<GroupedTile<T, 128, 256, 2, 4, false>>(p, context);
-  run<GroupedTile<T, 128, 256, 1, 4, false>>(p, context);
+  if (7 * wide > 8 * narrow) return GroupedHopperTile::t128x128;
+  return p.rows >= kPairedRows * p.groups.count ? GroupedHopperTile::pair128x256
+                                                : GroupedHopperTile::t128x256;
 }
 
 }  // namespace
@@ -399,7 +413,6 @@ void run_fastest(const Product& p, const CudaContext& context) {
 const char* refuse_grouped_linear_sm90(const GroupedLinearParams& p, const CudaContext& context) {
   const int64_t S = p.x.size(0), K = p.x.size(1);
   if (context.compute_capability != 90) return "it needs compute capability 9.0";
-  if (context.portable_only) return "Hopper kernels are switched off";
   if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.data.dtype)
     return "x and weight are not both bf16 or f16";
   if (p.out.dtype != DType::f32 && p.out.dtype != p.x.dtype) return "out is not f32 or of the dtype of x";
@@ -414,10 +427,15 @@ const char* refuse_grouped_linear_sm90(const GroupedLinearParams& p, const CudaC
   return nullptr;
 }
 
-void grouped_linear_sm90(const GroupedLinearParams& p, CudaContext& context) {
+const char* slower_grouped_linear_sm90(GroupedHopperTile tile, const GroupedLinearParams& p,
+                                       const CudaContext& context) {
+  return fastest(product_of(p, context)) == tile ? nullptr : "another tile suits these rows and columns";
+}
+
+void grouped_linear_sm90(GroupedHopperTile tile, const GroupedLinearParams& p, CudaContext& context) {
   const Product product = product_of(p, context);
-  if (p.x.dtype == DType::bf16) return run_fastest<bf16>(product, context);
-  run_fastest<f16>(product, context);
+  const auto start = [&]<class Tile>(Tile*) { run<Tile>(product, context); };
+  p.x.dtype == DType::bf16 ? dispatch_tile<bf16>(tile, start) : dispatch_tile<f16>(tile, start);
 }
 
 }  // namespace warploop::cuda

@@ -9,9 +9,16 @@ namespace warploop::cuda {
 /// The operands, the groups and the epilogue, without a schedule. In grouped_linear.cu.
 Product product_of(const GroupedLinearParams& p, const CudaContext& context);
 
-/// Null, or why this kernel cannot run.
+/// Rows x columns of a block's tile; stream: for few rows; pair: two blocks share their weights.
+enum class GroupedHopperTile { stream64x128, t128x128, pair128x256, t128x256 };
+
+/// Null, or why no tile can run this.
 const char* refuse_grouped_linear_sm90(const GroupedLinearParams& p, const CudaContext& context);
 
-void grouped_linear_sm90(const GroupedLinearParams& p, CudaContext& context);
+/// Null, or why another tile is expected to be faster.
+const char* slower_grouped_linear_sm90(GroupedHopperTile tile, const GroupedLinearParams& p,
+                                       const CudaContext& context);
+
+void grouped_linear_sm90(GroupedHopperTile tile, const GroupedLinearParams& p, CudaContext& context);
 
 }  // namespace warploop::cuda

@@ -8,8 +8,6 @@
 //            splits, never on the run
 #include "ops/linear/linear.h"
 
-#include <cstring>
-
 #include "cuda/choose.h"
 #include "cuda/gemm/schedule.h"
 #include "ops/linear/linear.sm90.h"
@@ -26,19 +24,9 @@ int bucket_of(const int64_t (&bounds)[n], int64_t value) {
   return i;
 }
 
-bool forces_portable_tile(const CudaContext& context) {
-  return context.linear_tile && *context.linear_tile != 'h';  // h: a tile of linear.sm90.cu
-}
-
-LinearShape choose_shape(const Product& p, const CudaContext& context) {
-  if (!forces_portable_tile(context)) {
-    return linear_tiles::kChosen[bucket_of(kInputBounds, p.K)][bucket_of(kRowBounds, p.rows)]
-                                [bucket_of(kOutputBounds, p.weight_rows)];
-  }
-  for (int i = 0; i < static_cast<int>(std::size(kLinearShapeNames)); i++) {
-    if (!std::strcmp(kLinearShapeNames[i], context.linear_tile)) return static_cast<LinearShape>(i);
-  }
-  fail_execution("WARPLOOP_LINEAR_TILE: there is no tile ", context.linear_tile);
+LinearShape choose_shape(const Product& p) {
+  return linear_tiles::kChosen[bucket_of(kInputBounds, p.K)][bucket_of(kRowBounds, p.rows)]
+                              [bucket_of(kOutputBounds, p.weight_rows)];
 }
 
 template <class T>
@@ -81,37 +69,78 @@ Product product_of(const LinearParams& p, const CudaContext& context) {
 
 namespace {
 
-const char* refuse_hopper(const LinearParams& p, const CudaContext& context) {
-  return forces_portable_tile(context) ? "a portable tile is forced" : refuse_linear_sm90(p, context);
+template <HopperTile tile>
+const char* slower_hopper(const LinearParams& p, const CudaContext& context) {
+  return slower_linear_sm90(tile, p, context);
+}
+template <HopperTile tile>
+void run_hopper(const LinearParams& p, CudaContext& context) {
+  linear_sm90(tile, p, context);
 }
 
-const char* refuse_tensor_cores(const LinearParams& p, const CudaContext&) {
+const char* refuse_f32(const LinearParams& p, const CudaContext&) {
   return p.x.dtype == DType::f32 ? "x is f32 and must not be rounded" : nullptr;
 }
-void run_tensor_cores(const LinearParams& p, CudaContext& context) {
+
+const char* refuse_tile(const LinearParams& p, const CudaContext& context) {
+  if (const char* reason = refuse_f32(p, context)) return reason;
+  return pieces_of_16_bytes(p.x) ? nullptr : "rows of x are not aligned to 16 bytes";
+}
+template <LinearShape shape>
+const char* slower_tile(const LinearParams& p, const CudaContext& context) {
+  return choose_shape(product_of(p, context)) == shape ? nullptr : "linear.tiles.h has another tile for this";
+}
+template <LinearShape shape>
+void run_tile(const LinearParams& p, CudaContext& context) {
   const Product product = product_of(p, context);
-  const bool aligned = pieces_of_16_bytes(p.x);
-  const LinearShape shape = choose_shape(product, context);
-  const auto run = [&]<class T>(T) {
-    aligned ? run_shape<T>(shape, product, context)
-            : launch_tiles<T, TileUnaligned, false, false>(product, context);
-  };
+  p.x.dtype == DType::bf16 ? run_shape<bf16>(shape, product, context)
+                           : run_shape<f16>(shape, product, context);
+}
+
+void run_unaligned(const LinearParams& p, CudaContext& context) {
+  const Product product = product_of(p, context);
+  const auto run = [&]<class T>(T) { launch_tiles<T, TileUnaligned, false, false>(product, context); };
   p.x.dtype == DType::bf16 ? run(bf16{}) : run(f16{});
 }
 
-const char* refuse_nothing(const LinearParams&, const CudaContext&) { return nullptr; }
 void run_f32(const LinearParams& p, CudaContext& context) {
   launch_f32<false>(product_of(p, context), p.weight.data.dtype, context);
 }
 
+template <HopperTile tile>
+constexpr Candidate<LinearParams> hopper(const char* name) {
+  return {.name = name,
+          .hopper = true,
+          .refuse = refuse_linear_sm90,
+          .slower = slower_hopper<tile>,
+          .run = run_hopper<tile>};
+}
+template <LinearShape shape>
+constexpr Candidate<LinearParams> portable(const char* name) {
+  return {.name = name, .refuse = refuse_tile, .slower = slower_tile<shape>, .run = run_tile<shape>};
+}
+
+/// Rows x columns of a tile.
 constexpr Candidate<LinearParams> kCandidates[] = {
-    {"hopper", refuse_hopper, linear_sm90},
-    {"tensor cores", refuse_tensor_cores, run_tensor_cores},
-    {"f32", refuse_nothing, run_f32},
+    hopper<HopperTile::t128x256>("h128x256"),
+    hopper<HopperTile::t128x128>("h128x128"),
+    hopper<HopperTile::t64x128>("h64x128"),
+    portable<LinearShape::s8x16>("8x16"),
+    portable<LinearShape::s8x32>("8x32"),
+    portable<LinearShape::s8x64>("8x64"),
+    portable<LinearShape::s16x64>("16x64"),
+    portable<LinearShape::t32x128>("32x128"),
+    portable<LinearShape::t64x64>("64x64"),
+    portable<LinearShape::t64x128>("64x128"),
+    portable<LinearShape::t128x128>("128x128"),
+    {.name = "unaligned", .refuse = refuse_f32, .run = run_unaligned},
+    {.name = "f32", .run = run_f32},
 };
 
 }  // namespace
 
-void linear(const LinearParams& p, CudaContext& context) { choose(kCandidates, p, context).run(p, context); }
+void linear(const LinearParams& p, CudaContext& context) {
+  choose(OpId::linear, kCandidates, p, context).run(p, context);
+}
 
 }  // namespace warploop::cuda

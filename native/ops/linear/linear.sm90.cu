@@ -191,22 +191,17 @@ using Medium = LinearTile<T, 128, 128, 2, 6>;
 template <class T>
 using Small = LinearTile<T, 64, 128, 1, 8>;
 
-template <class T>
-void run_tile(const char* name, const Product& p, const CudaContext& context) {
-  if (!std::strcmp(name, "h128x256")) return run<Large<T>>(p, context);
-  if (!std::strcmp(name, "h128x128")) return run<Medium<T>>(p, context);
-  if (!std::strcmp(name, "h64x128")) return run<Small<T>>(p, context);
-  fail_execution("WARPLOOP_LINEAR_TILE: there is no tile ", name);
-}
-
-template <class T>
-void run_fastest(const Product& p, const CudaContext& context) {
-  if (context.linear_tile) return run_tile<T>(context.linear_tile, p, context);
-  const double large = estimate<Large<T>>(p, context), medium = estimate<Medium<T>>(p, context);
-  const double small = estimate<Small<T>>(p, context);
-  if (large <= medium && large <= small) return run<Large<T>>(p, context);
-  if (medium <= small) return run<Medium<T>>(p, context);
-  run<Small<T>>(p, context);
+/// Calls fn with the tile's type as an argument; it is not used.
+template <class T, class Fn>
+void dispatch_tile(HopperTile tile, const Fn& fn) {
+  switch (tile) {
+    case HopperTile::t128x256:
+      return fn(static_cast<Large<T>*>(nullptr));
+    case HopperTile::t128x128:
+      return fn(static_cast<Medium<T>*>(nullptr));
+    case HopperTile::t64x128:
+      return fn(static_cast<Small<T>*>(nullptr));
+  }
 }
 
 }  // namespace
@@ -214,7 +209,6 @@ void run_fastest(const Product& p, const CudaContext& context) {
 const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context) {
   const int64_t T = p.out.size(0), N = p.out.size(1), K = p.x.size(1);
   if (context.compute_capability != 90) return "it needs compute capability 9.0";
-  if (context.portable_only) return "Hopper kernels are switched off";
   if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.data.dtype)
     return "x and weight are not both bf16 or f16";
   if (p.out.dtype != DType::f32 && p.out.dtype != p.x.dtype) return "out is not f32 or of the dtype of x";
@@ -225,19 +219,30 @@ const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context
     return "rows of x are not aligned to 16 bytes";
   }
   if (T > 1 && p.x.stride(0) < K) return "rows of x overlap";
-  if (context.hopper_first || context.linear_tile) return nullptr;
+  return nullptr;
+}
+
+const char* slower_linear_sm90(HopperTile tile, const LinearParams& p, const CudaContext& context) {
+  const int64_t T = p.out.size(0), N = p.out.size(1);
   if (T < kMinRows) return "few rows: the portable kernel streams the weights";
   const int64_t tiles = pieces(T, Small<bf16>::kRows) * pieces(N, Small<bf16>::kColumns);
   if (static_cast<double>(tiles) < kMinTilesPerSm * context.num_sms) {
     return "few tiles: the portable kernel splits K among blocks";
   }
-  return nullptr;
+  const Product product = product_of(p, context);
+  const double large = estimate<Large<bf16>>(product, context),
+               medium = estimate<Medium<bf16>>(product, context),
+               small = estimate<Small<bf16>>(product, context);
+  const HopperTile fastest = large <= medium && large <= small ? HopperTile::t128x256
+                             : medium <= small                 ? HopperTile::t128x128
+                                                               : HopperTile::t64x128;
+  return tile == fastest ? nullptr : "another tile needs fewer cycles";
 }
 
-void linear_sm90(const LinearParams& p, CudaContext& context) {
+void linear_sm90(HopperTile tile, const LinearParams& p, CudaContext& context) {
   const Product product = product_of(p, context);
-  if (p.x.dtype == DType::bf16) return run_fastest<bf16>(product, context);
-  run_fastest<f16>(product, context);
+  const auto start = [&]<class Tile>(Tile*) { run<Tile>(product, context); };
+  p.x.dtype == DType::bf16 ? dispatch_tile<bf16>(tile, start) : dispatch_tile<f16>(tile, start);
 }
 
 }  // namespace warploop::cuda

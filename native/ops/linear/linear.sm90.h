@@ -9,10 +9,15 @@ namespace warploop::cuda {
 /// The operands and the epilogue, without a schedule. In linear.cu.
 Product product_of(const LinearParams& p, const CudaContext& context);
 
-/// Null, or why this kernel cannot run, or should not: few rows stream weights, which the portable kernel
-/// does.
+/// Rows x columns of a block's tile.
+enum class HopperTile { t128x256, t128x128, t64x128 };
+
+/// Null, or why no tile can run this.
 const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context);
 
-void linear_sm90(const LinearParams& p, CudaContext& context);
+/// Null, or why another kernel is expected to be faster: few rows stream weights, as the portable one does.
+const char* slower_linear_sm90(HopperTile tile, const LinearParams& p, const CudaContext& context);
+
+void linear_sm90(HopperTile tile, const LinearParams& p, CudaContext& context);
 
 }  // namespace warploop::cuda

@@ -8,9 +8,6 @@ namespace warploop::cuda {
 /// Rows x columns of a tile. s: streams the weights (cuda/gemm/streaming.cuh); t: cuda/gemm/tiles.cuh.
 enum class LinearShape { s8x16, s8x32, s8x64, s16x64, t32x128, t64x64, t64x128, t128x128 };
 // clang-format off
-/// As WARPLOOP_LINEAR_TILE gives them.
-inline constexpr const char* kLinearShapeNames[] = {
-    "8x16", "8x32", "8x64", "16x64", "32x128", "64x64", "64x128", "128x128"};
 
 // Upper ends of the buckets; the last bucket takes what is larger.
 inline constexpr int64_t kInputBounds[] = {1024, 4096};

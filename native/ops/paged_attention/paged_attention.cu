@@ -43,14 +43,14 @@ void run_any(const PagedAttentionParams& p, CudaContext& context) {
 }
 
 constexpr Candidate<PagedAttentionParams> kCandidates[] = {
-    {"tiles", refuse_tiles, run_tiles},
-    {"any", nullptr, run_any},
+    {.name = "tiles", .refuse = refuse_tiles, .run = run_tiles},
+    {.name = "any", .run = run_any},
 };
 
 }  // namespace
 
 void paged_attention(const PagedAttentionParams& p, CudaContext& context) {
-  choose(kCandidates, p, context).run(p, context);
+  choose(OpId::paged_attention, kCandidates, p, context).run(p, context);
 }
 
 }  // namespace warploop::cuda

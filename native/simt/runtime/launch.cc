@@ -5,7 +5,6 @@
 #include <set>
 
 #include "core/error.h"
-#include "cuda/choose.h"
 #include "simt/runtime/context.h"
 #include "simt/runtime/control.h"
 
@@ -49,11 +48,6 @@ void run_last_blocks(uint64_t blocks) { last_blocks.store(blocks); }
 bool runs_last_blocks() { return last_blocks.load() != 0; }
 
 }  // namespace warploop::simt::runtime
-
-std::string& warploop::cuda::forced_kernel() {
-  static std::string name;
-  return name;
-}
 
 using namespace warploop::simt::runtime;
 
