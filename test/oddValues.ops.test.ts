@@ -51,7 +51,7 @@ function group() {
 }
 
 const rows: Readonly<Record<string, () => Row>> = {
-  add: () => ({ given: { a: f32(2, 4), b: f32(2, 4) }, options: { out: f32(2, 4) } }),
+  add: () => ({ given: { a: f32(2, 4), b: f32(2, 4) }, options: { scale: 2, out: f32(2, 4) } }),
   argmax: () => ({ given: { logits: f32(2, 4) }, options: { out: zeros(2), status: zeros(2) } }),
   attentionPlan: () => ({
     given: {

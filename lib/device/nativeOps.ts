@@ -48,7 +48,7 @@ export interface NativeOps {
     [ids: "tensor", table: "tensor or null", weight: "weight or null", out: "tensor"]
   >;
   readonly siluMul: NativeOp<[x: "tensor", out: "tensor"]>;
-  readonly add: NativeOp<[a: "tensor", b: "tensor", out: "tensor"]>;
+  readonly add: NativeOp<[a: "tensor", b: "tensor", out: "tensor", scale: "number"]>;
   readonly cast: NativeOp<[x: "tensor", out: "tensor", dtype: "number"]>;
   readonly copy: NativeOp<[src: "tensor", dst: "tensor"]>;
   readonly tableGather: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor", out: "tensor"]>;

@@ -77,6 +77,8 @@ export interface Part {
   readonly branches: readonly Branch[];
   /** Applied to the sum of what the branches make, before it is added to the stream; its result is [T, D] in any dtype. */
   readonly postNorm?: NormBlock | undefined;
+  /** What the sum, after `postNorm` if there is one, is multiplied by before it is added to the stream. */
+  readonly factor?: number | undefined;
 }
 
 /** residual += block(norm(residual)): what most layers are made of. */
@@ -92,17 +94,19 @@ export function preNorm(norm: NormBlock, block: Block): Part {
  */
 export function runPart(
   stream: Stream,
-  { branches, postNorm }: Part,
+  { branches, postNorm, factor }: Part,
   residual: Tensor,
   call: Pick<BlockCall, "inputs" | "tap"> & { readonly ownOf: (block: Block) => BlockOwn },
 ): void {
   const { inputs, tap, ownOf } = call;
   const normalised = branches.map(({ norm }) => norm(stream, residual));
-  const sum = postNorm ? stream.empty("f32", residual.shape) : residual;
+  const isChanged = postNorm !== undefined || factor !== undefined;
+  const sum = isChanged ? stream.empty("f32", residual.shape) : residual;
   branches.forEach(({ block }, index) => {
-    const isFirst = index === 0 && sum !== residual; // nothing to add to yet
+    const isFirst = index === 0 && isChanged; // nothing to add to yet
     const join: Join = (project) => project(isFirst ? { out: sum } : { out: sum, residual: sum });
     block.run(stream, { x: normalised[index]!, inputs, ...ownOf(block), join, tap });
   });
-  if (postNorm) add(stream, residual, postNorm(stream, sum), { out: residual });
+  if (isChanged)
+    add(stream, residual, postNorm ? postNorm(stream, sum) : sum, { scale: factor, out: residual });
 }

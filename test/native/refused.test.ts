@@ -95,7 +95,7 @@ describe("memory of another device", () => {
     "what is no tensor at all: %j",
     (value) => {
       const x = stream.empty("f32", [1]);
-      const call = () => stream.run(native.ops["add"], x, value as unknown as Tensor, x);
+      const call = () => stream.run(native.ops["add"], x, value as unknown as Tensor, x, 1);
       const { code } = error(call) as { code: string };
       expect(code).toMatch(/^ERR_/);
 

@@ -5,7 +5,7 @@ import type { Tensor } from "../../lib/device/tensor.js";
 import { decoder, type Layer } from "../../lib/nn/decoder.js";
 import { gatedMlpBlock } from "../../lib/nn/mlp.js";
 import { layerNormBlock, type NormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
-import { type Block, preNorm } from "../../lib/nn/part.js";
+import { type Block, type Branch, type Part, preNorm } from "../../lib/nn/part.js";
 import { add } from "../../lib/ops/add.js";
 import { copy } from "../../lib/ops/copy.js";
 import { gatedMlp, product, sum } from "../reference/blocks.js";
@@ -19,12 +19,28 @@ import type { Tap } from "../../lib/nn/tap.js";
 import { allocatePages, PageTable, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
 
-const frames = ["in turn", "parallel", "post-norms"] as const;
-const cases = inEachDType<{ tokens: number[]; isGpt: boolean; frame: (typeof frames)[number] }>([
-  { name: "rms norms", tokens: [3, 0, 17, 5], isGpt: false, frame: "in turn" },
-  { name: "layer norms and learned positions", tokens: [9, 9, 1], isGpt: true, frame: "in turn" },
-  { name: "branches that read the same", tokens: [3, 0, 17, 5], isGpt: false, frame: "parallel" },
-  { name: "norms behind the sum", tokens: [7, 2], isGpt: false, frame: "post-norms" },
+/** What stands around the two blocks of a layer. */
+interface Frame {
+  readonly isGpt: boolean;
+  /** One part with two branches; else two parts. */
+  readonly isParallel?: boolean;
+  /** Behind the sum of each part. */
+  readonly hasPostNorm?: boolean;
+  /** Of each part. */
+  readonly factor?: number;
+}
+
+const plain = { tokens: [3, 0, 17, 5], isGpt: false };
+const cases = inEachDType<Frame & { readonly tokens: readonly number[] }>([
+  { name: "rms norms", ...plain },
+  { name: "layer norms and learned positions", tokens: [9, 9, 1], isGpt: true },
+  { name: "branches that read the same", ...plain, isParallel: true },
+  { name: "norms behind the sum", tokens: [7, 2], isGpt: false, isParallel: true, hasPostNorm: true },
+  { name: "norms before and behind each block", ...plain, hasPostNorm: true },
+  { name: "a factor", ...plain, factor: 0.22 },
+  { name: "a factor on the sum of two branches", ...plain, isParallel: true, factor: -1.5 },
+  { name: "a factor behind norms", tokens: [7, 2], isGpt: false, hasPostNorm: true, factor: 0.5 },
+  { name: "a factor behind a norm of the sum", ...plain, isParallel: true, hasPostNorm: true, factor: 3 },
 ]);
 
 const [V, D, F, eps] = [24, 40, 32, 1e-5];
@@ -61,7 +77,7 @@ function part(weights: BlockWeights) {
 }
 
 /** A layer of two parts, or of one with two branches, and what it makes of the residual stream. */
-function layerOf(weights: BlockWeights, frame: (typeof frames)[number], isGpt: boolean) {
+function layerOf(weights: BlockWeights, { isGpt, isParallel, hasPostNorm, factor }: Frame) {
   const [first, attention] = [norm(weights, isGpt), part(weights)];
   const [second, mlp] = [norm(weights, isGpt), part(weights)];
   const observed: Block = {
@@ -72,33 +88,32 @@ function layerOf(weights: BlockWeights, frame: (typeof frames)[number], isGpt: b
     },
   };
   const branches = [
-    { norm: first.block, block: attention.block },
-    { norm: second.block, block: observed },
-  ] as const;
-  if (frame === "parallel") {
-    const expected: Reference = (x) =>
-      sum(x, sum(attention.expected(first.expected(x)), mlp.expected(second.expected(x))));
-    return { layer: [{ branches }] satisfies Layer, expected };
-  }
-  if (frame === "in turn") {
-    const layer: Layer = branches.map((branch) => preNorm(branch.norm, branch.block));
+    { norm: first.block, block: attention.block, expected: (x) => attention.expected(first.expected(x)) },
+    { norm: second.block, block: observed, expected: (x) => mlp.expected(second.expected(x)) },
+  ] satisfies (Branch & { readonly expected: Reference })[];
+  const parts = (isParallel ? [branches] : branches.map((branch) => [branch])).map((own) => {
+    const post = hasPostNorm ? norm(weights, isGpt, "f32") : undefined;
     const expected: Reference = (x) => {
-      const between = sum(x, attention.expected(first.expected(x)));
-      return sum(between, mlp.expected(second.expected(between)));
+      const added = own.map((branch) => branch.expected(x)).reduce(sum);
+      return sum(
+        x,
+        (post ? post.expected(added) : added).map((value) => value * (factor ?? 1)),
+      );
     };
-    return { layer, expected };
-  }
-  const post = norm(weights, isGpt, "f32"); // behind the sum of both branches
-  const expected: Reference = (x) =>
-    sum(x, post.expected(sum(attention.expected(first.expected(x)), mlp.expected(second.expected(x)))));
-  return { layer: [{ branches, postNorm: post.block }] satisfies Layer, expected };
+    return { part: { branches: own, postNorm: post?.block, factor } satisfies Part, expected };
+  });
+  return {
+    layer: parts.map(({ part }) => part) satisfies Layer,
+    expected: (x: Float64Array) => parts.reduce((stream, part) => part.expected(stream), x),
+  };
 }
 
-describeOp("decoder", cases, async (context, { tokens, isGpt, frame, dtype }) => {
+describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
   const { stream } = context;
   const T = tokens.length;
   const weights = new BlockWeights(context, new Random(T), dtype);
-  const layers = [0, 1].map(() => layerOf(weights, frame, isGpt));
+  const { isGpt } = frame;
+  const layers = [0, 1].map(() => layerOf(weights, frame));
   const [table, places] = [weights.table(V, D), weights.table(T, D)];
   const [finalNorm, head] = [norm(weights, isGpt), weights.matrix(V, D)];
   const model = decoder({

@@ -1,4 +1,5 @@
-// Contract: add is one f32 addition per element, rounded to the dtype of a, whatever the strides and aliases.
+// Contract: add is one f32 addition per element, of b times a scale if there is one, rounded to the dtype of a, whatever the strides
+// and aliases.
 import { describe, expect, test } from "vitest";
 import { add } from "../../lib/ops/add.js";
 import { add as reference } from "../reference/add.js";
@@ -13,6 +14,7 @@ interface AddCase extends OpCase {
   readonly b: FloatDType;
   /** a and out are views into wider rows. */
   readonly strided?: boolean;
+  readonly scale?: number;
   /** The tensor that is overwritten. */
   readonly into?: "a" | "b";
   /** Exponents of the values: huge and tiny magnitudes. */
@@ -40,11 +42,16 @@ const cases: readonly AddCase[] = [
   { name: "many rows over the threads", ...small, shape: [301, 257], b: "bf16" },
   { name: "one long row cut into pieces", ...small, shape: [50003] },
   { name: "huge and tiny", ...small, exponents: [-120, 126] },
+  ...[0.22, -3, 0].map((scale) => ({ name: `${scale} times b`, ...small, scale })),
+  { name: "a scale, residual in place", ...small, b: "bf16", into: "a", scale: 0.5 },
+  { name: "a scale, bf16", ...small, a: "bf16", b: "bf16", scale: 1.25 },
+  { name: "a scale, strided rows", ...small, shape: [3, 37], b: "f16", strided: true, scale: 0.7 },
+  { name: "a scale, one long row cut into pieces", ...small, shape: [50003], scale: -0.3 },
   { name: "huge and tiny, bf16", ...small, a: "bf16", b: "bf16", exponents: [-120, 126] },
 ];
 
 describeOp("add", cases, async (context, c) => {
-  const { shape, a: aType, b: bType, exponents } = c;
+  const { shape, a: aType, b: bType, exponents, scale } = c;
   const count = shape.reduce((product, size) => product * size, 1);
   const random = new Random(13);
   const [a, b] = ([aType, bType] as const).map((dtype) =>
@@ -57,14 +64,21 @@ describeOp("add", cases, async (context, c) => {
 
   const tensors = { a: place(aType, a), b: context.tensor(bType, shape, b) };
   const out = add(context.stream, tensors.a, tensors.b, {
+    ...(scale !== undefined && { scale }),
     ...(c.into && { out: tensors[c.into] }),
     ...(c.strided && { out: place(aType, new Float64Array(count)) }),
   });
   expect(out.shape).toEqual(shape);
   expect(out.dtype).toBe(aType);
-  const sum = reference(a, b);
-  if (aType === "f32") expectSame(await context.read(out), roundTo("f32", sum), { shape });
-  else expectClose(await context.read(out), sum, { dtype: aType, shape });
+  const sum = reference(a, b, scale && Math.fround(scale));
+  if (aType === "f32" && scale === undefined)
+    expectSame(await context.read(out), roundTo("f32", sum), { shape });
+  else
+    expectClose(await context.read(out), sum, {
+      dtype: aType,
+      shape,
+      ...(scale !== undefined && { ops: 2 }),
+    });
 });
 
 describe("add: bad arguments", () => {
@@ -87,5 +101,9 @@ describe("add: bad arguments", () => {
     );
     expect(() => add(stream, device.empty("i32", [3, 8]), a)).toThrow(/^add: a: expected dtype/);
     expect(() => add(stream, a, a, { out: device.empty("f32", [3, 9]) })).toThrow(/^add: out: /);
+    expect(() => add(stream, a, a, { scale: NaN })).toThrow("add: scale: expected a finite number, got nan");
+    expect(() => add(stream, a, a, { scale: 1e300 })).toThrow(
+      "add: scale: expected a finite number, got inf",
+    );
   });
 });

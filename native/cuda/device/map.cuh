@@ -1,16 +1,18 @@
 // The kernel behind elementwise ops: out = Op(inputs), for tensors of one shape.
 //
-// An Op is an empty type with kInputs (1 or 2) and float operator()(float...).
+// An Op is a small type with kInputs (1 or 2) and float operator()(float...) const; its fields are arguments
+// of the launch.
 #pragma once
 #include "cuda/device/vectors.cuh"
 
 namespace warploop::cuda {
 
-template <int kInputs>
+template <class Op>
 struct MapParams {
-  Rows in[kInputs];
+  Rows in[Op::kInputs];
   Rows out;
   VectorGrid grid;
+  Op op;
 };
 
 /// Vectors of a thread: four loads of 16 bytes are under way.
@@ -21,8 +23,7 @@ inline constexpr int kMapBatch = 4 / Op::kInputs;
 /// Mapping:  grid = vectors / (256 kMapBatch); the vectors of a thread are 256 apart, so that a warp's load
 /// is contiguous
 template <class Op, int kVector>
-__global__ void __launch_bounds__(kVectorThreads)
-    map_kernel(const __grid_constant__ MapParams<Op::kInputs> p) {
+__global__ void __launch_bounds__(kVectorThreads) map_kernel(const __grid_constant__ MapParams<Op> p) {
   constexpr int kInputs = Op::kInputs, kBatch = kMapBatch<Op>;
   uint4 in[kInputs][kBatch] = {};
   int64_t out_offsets[kBatch] = {};
@@ -42,24 +43,24 @@ __global__ void __launch_bounds__(kVectorThreads)
 #pragma unroll
         for (int j = 0; j < kVector; j++) {
           if constexpr (kInputs == 1) {
-            results[j] = Op{}(operands[0][j]);  // 2.
+            results[j] = p.op(operands[0][j]);  // 2.
           } else {
-            results[j] = Op{}(operands[0][j], operands[1][j]);
+            results[j] = p.op(operands[0][j], operands[1][j]);
           }
         }
         store_floats(p.out, out_offsets[i], results);  // 3.
       });
 }
 
-/// out = Op(inputs...). Views of one shape of rank 0 to 4; out may be one of the inputs.
+/// out = op(inputs...). Views of one shape of rank 0 to 4; out may be one of the inputs.
 template <class Op, class... Views>
-void map(const CudaContext& context, TensorView out, Views... inputs) {
+void map(const CudaContext& context, const Op& op, TensorView out, Views... inputs) {
   static_assert(sizeof...(Views) == Op::kInputs);
   merge_axes(out, inputs...);
   const RowShape shape = shape_of(out);
   const int vector = choose_vector(shape.width, out, inputs...);
   dispatch_vector<8>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {
-    const MapParams<Op::kInputs> params{{rows_of(inputs)...}, rows_of(out), vector_grid(shape, kVector)};
+    const MapParams<Op> params{{rows_of(inputs)...}, rows_of(out), vector_grid(shape, kVector), op};
     launch<map_kernel<Op, kVector>>(context, launch_shape<kMapBatch<Op>>(params.grid.total), params);
   });
 }

@@ -9,6 +9,7 @@ void bind_add(Arguments& args) {
   p.a = args.tensor();
   p.b = args.tensor();
   p.out = args.tensor();
+  p.scale = args.f32();
   args.submit<OpId::add>(p);
 }
 

@@ -1,6 +1,6 @@
-// What:      out = a + b, elementwise
+// What:      out = a + scale * b, elementwise
 // Mapping:   contiguous elements are dealt to threads in pieces
-// Numerics:  one f32 addition, rounded once more if a is narrower
+// Numerics:  f32, rounded once more if a is narrower; with a scale of 1 one addition
 // Source:    the definition
 #include "ops/add/add.h"
 
@@ -18,9 +18,7 @@ void add(const AddParams& p, CpuContext& context) {
         const B* right = row_at<B>(b, row) + begin;
         A* sum = row_at<A>(out, row) + begin;
         for_lanes(count, [&](int64_t i, int n) {
-          vf total = load_some(right + i, n);
-          total += load_some(left + i, n);
-          store_some(sum + i, total, n);
+          store_some(sum + i, load_some(left + i, n) + p.scale * load_some(right + i, n), n);
         });
       });
     });

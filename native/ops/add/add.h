@@ -1,4 +1,4 @@
-// Elementwise sum.
+// Elementwise sum: a + scale * b.
 #pragma once
 #include "core/check.h"
 #include "core/tensor_view.h"
@@ -9,6 +9,7 @@ struct AddParams {
   TensorView a;    // any shape of rank 1 to 4, f32 | bf16 | f16, rows strided
   TensorView b;    // shape of a, f32 | bf16 | f16, rows strided
   TensorView out;  // shape and dtype of a, rows strided; may be a or b
+  float scale;     // finite
 };
 
 void check(const AddParams& p, Check& c);

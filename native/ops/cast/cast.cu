@@ -23,7 +23,7 @@ struct Convert {
 void copy(const CopyParams& p, CudaContext& context);  // ops/copy/copy.cu; src may be dst there
 
 void cast(const CastParams& p, CudaContext& context) {
-  p.x.dtype == p.out.dtype ? copy({p.x, p.out}, context) : map<Convert>(context, p.out, p.x);
+  p.x.dtype == p.out.dtype ? copy({p.x, p.out}, context) : map(context, Convert{}, p.out, p.x);
 }
 
 }  // namespace warploop::cuda

@@ -27,7 +27,7 @@ struct GeluTanh {
 }  // namespace
 
 void gelu(const GeluParams& p, CudaContext& context) {
-  p.approximate == kGeluTanh ? map<GeluTanh>(context, p.out, p.x) : map<GeluErf>(context, p.out, p.x);
+  p.approximate == kGeluTanh ? map(context, GeluTanh{}, p.out, p.x) : map(context, GeluErf{}, p.out, p.x);
 }
 
 }  // namespace warploop::cuda

@@ -28,8 +28,8 @@ struct GeluTanhMul {
 void gelu_mul(const GeluMulParams& p, CudaContext& context) {
   const int64_t F = p.out.size(1);
   const TensorView gate = columns_of(p.x, 0, F), up = columns_of(p.x, F, F);
-  p.approximate == kGeluTanh ? map<GeluTanhMul>(context, p.out, gate, up)
-                             : map<GeluErfMul>(context, p.out, gate, up);
+  p.approximate == kGeluTanh ? map(context, GeluTanhMul{}, p.out, gate, up)
+                             : map(context, GeluErfMul{}, p.out, gate, up);
 }
 
 }  // namespace warploop::cuda

@@ -22,7 +22,7 @@ struct SiluMul {
 
 void silu_mul(const SiluMulParams& p, CudaContext& context) {
   const int64_t F = p.out.size(1);
-  map<SiluMul>(context, p.out, columns_of(p.x, 0, F), columns_of(p.x, F, F));
+  map(context, SiluMul{}, p.out, columns_of(p.x, 0, F), columns_of(p.x, F, F));
 }
 
 }  // namespace warploop::cuda
