@@ -8,15 +8,9 @@
  * --why   also the kernels that ops passed over, with their reasons
  */
 import { parseArgs } from "node:util";
-import { Device, type DeviceName } from "../lib/device/device.js";
-import { planCapacity, resolveOptions } from "../lib/llm/engineOptions.js";
-import { Request } from "../lib/schedule/request.js";
-import { greedySpec } from "../lib/engine/requestSpec.js";
-import { packStep } from "../lib/engine/packStep.js";
-import { ModelRunner } from "../lib/engine/runner.js";
-import { Scheduler } from "../lib/schedule/scheduler.js";
-import { loadModel } from "../lib/llm/loadModel.js";
+import type { DeviceName } from "../lib/device/device.js";
 import type { TraceRow } from "../lib/device/trace.js";
+import { ModelSteps } from "./support/modelSteps.js";
 import { repeatedPart } from "./support/repeatedPart.js";
 import { printTable } from "./support/table.js";
 
@@ -32,7 +26,7 @@ const models = {
   "Qwen3-MoE (models/tiny-moe)": "models/tiny-moe",
 };
 const promptTokens = 40;
-const steps = 4; // prefill, the first decode (captures the graph), its first replay on a GPU, the one that is traced
+const numSteps = 4; // prefill, the first decode (captures the graph), its first replay on a GPU, the one that is traced
 
 for (const [name, folder] of Object.entries(models)) {
   for (const sequences of values.sequences.split(",").map(Number)) {
@@ -79,30 +73,12 @@ function unique(rows: readonly string[][]): string[][] {
 
 /** The commands of a step in which every sequence decodes one token. */
 async function decodeStep(folder: string, sequences: number, temperature: number) {
-  const device = Device.open(values.device as DeviceName);
-  try {
-    const stream = device.createStream();
-    const model = await loadModel(folder, { stream, dtype: "bf16" });
-    const capacity = planCapacity(resolveOptions({ maxSequences: sequences }), model, device);
-    const runner = new ModelRunner(model, stream, capacity);
-    const scheduler = new Scheduler(capacity);
-    const greedy = greedySpec(1);
-    const sampling = { ...greedy.sampling, temperature, seed: 1 };
-    const specs = { get: () => ({ ...greedy, sampling }) };
-    for (let i = 0; i < sequences; i++) {
-      const prompt = Int32Array.from({ length: promptTokens }, (_, t) => 1 + ((7 * i + t) % 900));
-      scheduler.add(new Request(`r${i}`, prompt, { maxTokens: steps + 1 }));
-    }
-    const run = async (): Promise<void> => {
-      const step = scheduler.schedule()!;
-      const { ids } = await runner.submit(packStep(step, runner.batchSizes, specs));
-      scheduler.commit(step, ids);
-    };
-    for (let i = 1; i < steps; i++) await run();
-    const trace = stream.trace();
-    await run();
-    return { rows: await trace.end(), numLayers: model.shape.numLayers, device: device.name };
-  } finally {
-    await device.dispose();
-  }
+  await using steps = await ModelSteps.open(folder, {
+    ...{ device: values.device as DeviceName, sequences, temperature },
+  });
+  for (let i = 0; i < sequences; i++) steps.add(promptTokens, numSteps + 1);
+  for (let i = 1; i < numSteps; i++) await steps.step();
+  const trace = steps.stream.trace();
+  await steps.step();
+  return { rows: await trace.end(), numLayers: steps.model.shape.numLayers, device: steps.device.name };
 }

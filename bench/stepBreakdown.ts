@@ -1,100 +1,184 @@
 /**
- * Where the time of a step goes: each kind of op call of the Qwen3-0.6B shape, as often as a step calls it, replayed from a
- * graph with weights of its own for every layer. Times are the least of several replays, because other processes only add;
- * processor time is the mean and counts all threads.
+ * Where the time of a step goes: the real model of the Qwen3-0.6B shape, its steps traced, each op with its sizes apart. Times
+ * are the least of several steps, because other processes only add.
  *
- *     npm run bench:breakdown -- [--steps 1x512@512,1x1@576,4x1@160]     sequences x tokens @ context
+ *     npm run bench:breakdown -- [--device cpu] [--steps 1x512,1x1@576,4x1@160] [--times 5] [--trace step.json]
+ *
+ * --steps   sequences x prompt tokens: a whole prompt in one step; sequences x 1 @ context: a decode
+ * --model   folder of a checkpoint instead
+ * --trace   writes the last step of all for chrome://tracing or ui.perfetto.dev
  */
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Device } from "../lib/device/device.js";
-import type { Stream } from "../lib/device/stream.js";
-import { type StepOp, stepOps, type StepSize } from "./support/layerOps.js";
-import { modelShapes } from "./support/modelShapes.js";
+import type { DeviceName } from "../lib/device/device.js";
+import { chromeTrace } from "../lib/device/chromeTrace.js";
+import type { TraceRow } from "../lib/device/trace.js";
+import { measureDotPeak } from "./support/dotPeak.js";
+import { ModelSteps } from "./support/modelSteps.js";
+import { randomCheckpoint } from "./support/randomCheckpoint.js";
 import { printTable } from "./support/table.js";
-import { onStream } from "./support/timing.js";
 
 const { values } = parseArgs({
-  options: { steps: { type: "string", default: "1x512@512,1x1@576,4x1@160" } },
+  options: {
+    device: { type: "string", default: "cpu" },
+    steps: { type: "string", default: "1x512,1x1@576,4x1@160" },
+    times: { type: "string", default: "5" },
+    model: { type: "string" },
+    trace: { type: "string" },
+  },
 });
-const budgetMs = 1500; // for the replays of one kind of op
-const leastReplays = 5;
+const folder = values.model ?? randomCheckpoint("qwen3-0.6b");
+const times = Number(values.times);
 
-interface Cost {
-  readonly wallMs: number;
-  readonly cpuMs: number;
+/** A step to look at; `context` is left out for a prompt. */
+interface StepSize {
+  readonly sequences: number;
+  readonly tokens: number;
+  readonly context: number;
 }
 
-const device = Device.open("cpu");
-console.log(`qwen3-0.6b shape, bf16, ${device.name} (${device.isa}, ${device.threads} threads)`);
+/** A kind of op call in a step. */
+interface Cost {
+  readonly row: TraceRow;
+  calls: number;
+  /** Of all calls in each of the steps. */
+  readonly us: number[];
+}
+
 for (const text of values.steps.split(",")) {
   const size = parseStep(text);
-  const costs = await onStream(device, (stream) =>
-    measure(stream, stepOps(stream, modelShapes["qwen3-0.6b"], size)),
-  );
-  print(size, costs);
-}
-await device.dispose();
-
-async function measure(stream: Stream, ops: readonly StepOp[]): Promise<(readonly [StepOp, Cost])[]> {
-  const costs: (readonly [StepOp, Cost])[] = [];
-  for (const op of ops) costs.push([op, await cost(stream, op)]);
-  return costs;
+  const { steps, name, peak } = await traced(size);
+  print(size, steps, name, peak);
+  if (values.trace !== undefined) writeFileSync(values.trace, chromeTrace(steps.at(-1)!, { name: text }));
 }
 
-/** All calls of one step. */
-async function cost(stream: Stream, { calls, run }: StepOp): Promise<Cost> {
-  const graph = stream.capture(() => {
-    for (let i = 0; i < calls; i++) {
-      const scope = stream.scope();
-      run(i);
-      scope.close();
-    }
+async function traced({ sequences, tokens, context }: StepSize) {
+  const isPrompt = tokens > 1;
+  const maxStepTokens = Math.max(512, sequences * context);
+  await using steps = await ModelSteps.open(folder, {
+    ...{ device: values.device as DeviceName, sequences, maxStepTokens },
   });
-  const walls: number[] = [];
-  const replay = async (): Promise<void> => {
-    graph.replay(stream);
-    await stream.synchronize();
+  const { device, stream } = steps;
+  const add = (promptTokens: number, maxTokens: number): void => {
+    for (let i = 0; i < sequences; i++) steps.add(promptTokens, maxTokens);
   };
-  await replay();
-  const [begin, cpu] = [performance.now(), process.cpuUsage()];
-  while (walls.length < leastReplays || performance.now() - begin < budgetMs) {
-    const start = performance.now();
-    await replay();
-    walls.push(performance.now() - start);
+  // A prompt's request ends with its step. Decodes: the prompt, two steps until the graph is there, and those that count.
+  if (!isPrompt) add(context, times + 3);
+  for (let i = 0; i < 3; i++) {
+    if (isPrompt) add(context, 1);
+    await steps.step();
   }
-  const { user, system } = process.cpuUsage(cpu);
-  graph.dispose();
-  return { wallMs: Math.min(...walls), cpuMs: (user + system) / 1000 / walls.length };
+  const recorded: TraceRow[][] = [];
+  for (let i = 0; i < times; i++) {
+    if (isPrompt) add(context, 1);
+    const trace = stream.trace();
+    await steps.step();
+    recorded.push([...(await trace.end())]);
+  }
+  const { isa, threads = 1 } = device;
+  const name = `${device.name}${isa === undefined ? "" : ` (${isa}, ${threads} threads)`}`;
+  return { steps: recorded, name, peak: isa === undefined ? "no CPU" : measureDotPeak(threads, isa) };
 }
 
-function print({ sequences, tokens, context }: StepSize, costs: readonly (readonly [StepOp, Cost])[]): void {
-  const wall = costs.reduce((sum, [, { wallMs }]) => sum + wallMs, 0);
-  const cpu = costs.reduce((sum, [, { cpuMs }]) => sum + cpuMs, 0);
-  const rate = (total: number, ms: number): string => (total === 0 ? "" : (total / ms / 1e6).toFixed(1));
-  const rows = [...costs]
-    .sort(([, a], [, b]) => b.wallMs - a.wallMs)
-    .map(([{ name, calls, flops, bytes }, { wallMs, cpuMs }]) => [
-      name,
-      String(calls),
-      wallMs.toFixed(2),
-      `${((100 * wallMs) / wall).toFixed(1)} %`,
-      cpuMs.toFixed(2),
-      rate(calls * flops, wallMs),
-      rate(calls * bytes, wallMs),
+function print(
+  { sequences, tokens, context }: StepSize,
+  steps: readonly (readonly TraceRow[])[],
+  name: string,
+  peak: number | string,
+): void {
+  const costs = costsOf(steps);
+  const least = (cost: Cost): number => Math.min(...cost.us);
+  const wall = Math.min(...steps.map((rows) => rows.at(-1)!.start + rows.at(-1)!.duration - rows[0]!.start));
+  const sum = costs.reduce((total, cost) => total + least(cost), 0);
+  const flops = costs.reduce((total, { row, calls }) => total + calls * flopsOf(row), 0);
+  const bytes = costs.reduce((total, { row, calls }) => total + calls * bytesOf(row), 0);
+  const rate = (total: number, us: number): string => (total === 0 ? "" : (total / us / 1000).toFixed(1));
+  const rows = costs
+    .sort((a, b) => least(b) - least(a))
+    .map((cost) => [
+      nameOf(cost.row),
+      String(cost.calls),
+      (least(cost) / 1000).toFixed(2),
+      `${((100 * least(cost)) / wall).toFixed(1)} %`,
+      rate(tokens === 1 ? 0 : cost.calls * flopsOf(cost.row), least(cost)),
+      rate(cost.calls * bytesOf(cost.row), least(cost)),
     ]);
-  console.log(`\n${sequences} x ${tokens} tokens, context ${context}`);
+  console.log(`\n${folder.split("/").at(-1)}, ${name}: ${sequences} x ${tokens} tokens, context ${context}`);
   printTable(
-    ["op", "calls", "least ms", "share", "CPU ms", "GFLOP/s", "GB/s"],
-    [...rows, ["all", "", wall.toFixed(2), "100 %", cpu.toFixed(2), "", ""]],
+    ["op", "calls", "least ms", "share", "GFLOP/s", "GB/s"],
+    [
+      ...rows,
+      [
+        "between ops",
+        "",
+        ((wall - sum) / 1000).toFixed(2),
+        `${((100 * (wall - sum)) / wall).toFixed(1)} %`,
+        "",
+      ],
+      [
+        "step",
+        "",
+        (wall / 1000).toFixed(2),
+        "100 %",
+        rate(tokens === 1 ? 0 : flops, wall),
+        rate(bytes, wall),
+      ],
+    ],
   );
-  console.log(`= ${((1000 * sequences * tokens) / wall).toFixed(1)} tokens/s at the most`);
+  console.log(`= ${((1e6 * sequences * tokens) / wall).toFixed(1)} tokens/s`);
+  if (tokens === 1) return;
+  const share = typeof peak === "number" ? ((100 * flops) / wall / 1000 / peak).toFixed(1) : undefined;
+  console.log(share === undefined ? `peak: ${peak}` : `= ${share} % of the bf16 dot peak, ${peak} GFLOP/s`);
+}
+
+/** By op and sizes, in the order in which they come. */
+function costsOf(steps: readonly (readonly TraceRow[])[]): Cost[] {
+  const costs = new Map<string, Cost>();
+  for (const [step, rows] of steps.entries()) {
+    for (const row of rows) {
+      const cost = costs.get(nameOf(row)) ?? { row, calls: 0, us: steps.map(() => 0) };
+      costs.set(nameOf(row), cost);
+      cost.us[step]! += row.duration;
+      if (step === 0) cost.calls++;
+    }
+  }
+  return [...costs.values()];
+}
+
+function nameOf({ op, tensors }: TraceRow): string {
+  const { x, q, weight } = sizesOf(tensors);
+  const sizes = weight?.length! >= 2 ? `${weight!.at(-1)} -> ${weight!.at(-2)}` : (x ?? q ?? []).join(" x ");
+  return sizes === "" ? op : `${op} ${sizes}`;
+}
+
+/** Of products, and of attention in a prompt; else 0. */
+function flopsOf({ op, tensors }: TraceRow): number {
+  const { x, out, q } = sizesOf(tensors);
+  if (op === "linear" && x && out) return 2 * out[0]! * out[1]! * x[1]!;
+  // Half of the pairs of tokens. Of a decode it is nothing beside reading the cache.
+  if (op === "pagedAttention" && q) return 2 * q[0]! * q[0]! * q[1]! * q[2]!;
+  return 0;
+}
+
+/** Of weights; else 0. */
+function bytesOf({ op, tensors }: TraceRow): number {
+  const { weight } = sizesOf(tensors);
+  return op === "linear" && weight ? 2 * weight.reduce((product, size) => product * size, 1) : 0;
+}
+
+/** "x [512, 1024] bf16, weight [4096, 1024] bf16" */
+function sizesOf(tensors: string): Partial<Record<string, readonly number[]>> {
+  const found = [...tensors.matchAll(/(\w+) \[([\d, ]+)\]/g)];
+  return Object.fromEntries(found.map(([, name, sizes]) => [name!, sizes!.split(", ").map(Number)]));
 }
 
 function parseStep(text: string): StepSize {
-  const match = /^(\d+)x(\d+)@(\d+)$/.exec(text);
-  const [sequences = 0, tokens = 0, context = 0] = match?.slice(1).map(Number) ?? [];
-  if (sequences < 1 || tokens < 1 || context < tokens) {
-    throw new Error(`--steps: expected a list of such as 4x1@160, got "${text}"`);
-  }
+  const match = /^(\d+)x(\d+)(?:@(\d+))?$/.exec(text);
+  const [sequences = 0, tokens = 0, context = tokens] = (match?.slice(1) ?? [])
+    .filter((each) => each !== undefined)
+    .map(Number);
+  const isDecode = tokens === 1 && context > 1;
+  if (sequences < 1 || (!isDecode && (tokens < 2 || context !== tokens)))
+    throw new Error(`--steps: expected a list of such as 1x512 or 4x1@160, got "${text}"`);
   return { sequences, tokens, context };
 }

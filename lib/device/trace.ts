@@ -18,6 +18,8 @@ export interface TraceOptions {
 export interface TraceRow {
   /** An op ("linear"), or a copy between host and device: "write", "read" or "copyFile". */
   readonly op: string;
+  /** The tensors of an op, as "x [4, 256] f32, weight [256] f32"; "" for copies. */
+  readonly tensors: string;
   /**
    * Which of its kernels the op chose on a GPU ("hopper", "tiles", "h128x256" ...); its own name where it has one kernel alone, as
    * every op on the CPU.
@@ -96,7 +98,7 @@ function maxRowsOf(options: TraceOptions): number {
 }
 
 const headNumbers = 2;
-const rowNumbers = 7;
+const rowNumbers = 8;
 
 /** Reads what native/bind/trace_bind.cc has written. */
 function decode(data: ArrayBuffer): { missed: number; rows: readonly TraceRow[] } {
@@ -110,12 +112,13 @@ function decode(data: ArrayBuffer): { missed: number; rows: readonly TraceRow[] 
     const at = headNumbers + i * rowNumbers;
     return {
       op: names[values[at]!]!,
-      kernel: names[values[at + 1]!]!,
-      refused: refusals(names[values[at + 2]!]!),
-      launches: values[at + 3]!,
-      bytes: values[at + 4]!,
-      start: values[at + 5]!,
-      duration: values[at + 6]!,
+      tensors: names[values[at + 1]!]!,
+      kernel: names[values[at + 2]!]!,
+      refused: refusals(names[values[at + 3]!]!),
+      launches: values[at + 4]!,
+      bytes: values[at + 5]!,
+      start: values[at + 6]!,
+      duration: values[at + 7]!,
     };
   });
   return { missed, rows };

@@ -20,8 +20,8 @@ std::string refusals_of(const CommandNote& note) {
   return text;
 }
 
-/// [missed, rows, then per row: op, kernel, refusals, launches, bytes, start, duration] as f64, then the
-/// texts that the first three are indices of, in UTF-8, one a line.
+/// [missed, rows, then per row: op, tensors, kernel, refusals, launches, bytes, start, duration] as f64, then
+/// the texts that the first four are indices of, in UTF-8, one a line.
 std::vector<std::byte> encode(const Trace& trace) {
   std::map<std::string, size_t> numbers;
   std::string names;
@@ -34,9 +34,9 @@ std::vector<std::byte> encode(const Trace& trace) {
                                 static_cast<double>(trace.rows().size())};
   for (const TraceRow& row : trace.rows()) {
     const char* kernel = row.note.kernel ? row.note.kernel : row.op;
-    values.insert(values.end(), {number_of(row.op), number_of(kernel), number_of(refusals_of(row.note)),
-                                 static_cast<double>(row.note.launches), static_cast<double>(row.bytes),
-                                 trace.start(row), trace.duration(row)});
+    values.insert(values.end(), {number_of(row.op), number_of(row.tensors), number_of(kernel),
+                                 number_of(refusals_of(row.note)), static_cast<double>(row.note.launches),
+                                 static_cast<double>(row.bytes), trace.start(row), trace.duration(row)});
   }
   std::vector<std::byte> bytes(values.size() * sizeof(double) + names.size());
   std::memcpy(bytes.data(), values.data(), values.size() * sizeof(double));

@@ -48,10 +48,12 @@ class Executor {
   /// Runs one command, as a row of the trace if one is open.
   void execute(const Command& command) {
     if (trace_) [[unlikely]] {
-      trace_->record(name_of(command.op), 0, [&] {
+      const auto run = [&] {
         command.run(command.params(), *this);
         return take_note();
-      });
+      };
+      trace_->record(name_of(command.op), 0, run,
+                     [&] { return command.describe ? command.describe(command.params()) : std::string(); });
     } else {
       command.run(command.params(), *this);
     }
@@ -60,10 +62,11 @@ class Executor {
   template <class Body>
   void copy(const char* name, size_t bytes, Body&& body) {
     if (!trace_) return body();
-    trace_->record(name, bytes, [&] {
+    const auto run = [&] {
       body();
       return CommandNote{};
-    });
+    };
+    trace_->record(name, bytes, run, [] { return std::string(); });
   }
   void begin_trace(size_t most_rows) { trace_ = std::make_shared<Trace>(trace_clock(), most_rows); }
   std::shared_ptr<Trace> end_trace() { return std::exchange(trace_, nullptr); }

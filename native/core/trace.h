@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -51,6 +52,7 @@ class HostClock final : public TraceClock {
 
 struct TraceRow {
   const char* op;
+  std::string tensors;  // of an op, with their sizes
   CommandNote note;
   uint64_t bytes;  // of a copy between host and device, else 0
   size_t begin;    // marks
@@ -64,9 +66,10 @@ class Trace {
     mark();
   }
 
-  /// Runs `body`, which returns its note, as one row. A row of what throws is not kept.
-  template <class Body>
-  void record(const char* op, uint64_t bytes, Body&& body) {
+  /// Runs `body`, which returns its note, as one row; `describe` says of which tensors, after its time.
+  /// A row of what throws is not kept.
+  template <class Body, class Describe>
+  void record(const char* op, uint64_t bytes, Body&& body, Describe&& describe) {
     if (rows_.size() == most_rows_) {
       missed_++;
       body();
@@ -74,7 +77,8 @@ class Trace {
     }
     const size_t begin = mark();
     const CommandNote note = body();
-    rows_.push_back({op, note, bytes, begin, mark()});
+    const size_t end = mark();
+    rows_.push_back({op, describe(), note, bytes, begin, end});
   }
 
   const std::vector<TraceRow>& rows() const { return rows_; }

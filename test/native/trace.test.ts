@@ -2,6 +2,7 @@
 // kernel that they chose, copies with their bytes, also those of replays; nothing before it and nothing after it. Its memory is
 // bounded, what had no room is counted, and errors are typed.
 import { describe, expect, test } from "vitest";
+import { chromeTrace } from "../../lib/device/chromeTrace.js";
 import type { Device } from "../../lib/device/device.js";
 import { native } from "../../lib/device/native.js";
 import { add } from "../../lib/ops/add.js";
@@ -73,6 +74,21 @@ describe("rows", () => {
     const rows = await trace.end();
     const product = device.name === "cpu" ? "linear" : "8x16";
     expect(rows.map(({ kernel }) => kernel)).toEqual([product, "rmsNorm", "add"]);
+  });
+
+  test("name the tensors of an op, and none of a copy", async () => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const run = threeOps(device, stream);
+    const trace = stream.trace();
+    run();
+    device.empty("f32", [2]).write(stream, new Float32Array(2));
+    expect((await trace.end()).map(({ tensors }) => tensors)).toEqual([
+      "weight [1, 32, 64] bf16, x [4, 64] bf16, out [4, 32] f32",
+      "x [4, 32] f32, weight [32] f32, out [4, 32] f32",
+      "a [4, 32] f32, b [4, 32] f32, out [4, 32] f32",
+      "",
+    ]);
   });
 
   test("count the kernels of an op that launches several", async () => {
@@ -249,5 +265,35 @@ describe("the end of a stream", () => {
     embedding(stream, stream.fromArray("i32", [1], Int32Array.of(9)), table);
     await expect(trace.end()).rejects.toMatchObject({ code: "ERR_EXECUTION", op: "embedding" });
     await expect(stream.trace().end()).rejects.toMatchObject({ code: "ERR_EXECUTION", op: "embedding" });
+  });
+});
+
+describe("chromeTrace", () => {
+  test("has a complete event for each row, and the names of the timeline", async () => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const run = threeOps(device, stream);
+    const trace = stream.trace();
+    run();
+    device.empty("f32", [2]).write(stream, new Float32Array(2));
+    const rows = await trace.end();
+    const { traceEvents } = JSON.parse(chromeTrace(rows, { name: "three" })) as {
+      readonly traceEvents: readonly Record<string, unknown>[];
+    };
+    const kinds = traceEvents.map(({ ph }) => ph);
+    expect(kinds).toEqual(["M", "M", "X", "X", "X", "X"]);
+    expect(traceEvents[0]).toMatchObject({ name: "process_name", args: { name: "three" } });
+    const events = traceEvents.slice(2);
+    expect(events.map(({ ts, dur }) => [ts, dur])).toEqual(
+      rows.map(({ start, duration }) => [start, duration]),
+    );
+    expect(events.map(({ cat }) => cat)).toEqual(["op", "op", "op", "copy"]);
+    expect(events[1]).toMatchObject({ name: "rmsNorm", args: { tensors: rows[1]!.tensors, launches: 1 } });
+    const chosen = device.name === "cpu" ? "linear" : "linear 8x16";
+    expect(events[0]).toMatchObject({ name: chosen, args: { refused: rows[0]!.refused } });
+  });
+
+  test("of no rows is a timeline without events", () => {
+    expect((JSON.parse(chromeTrace([])) as { traceEvents: unknown[] }).traceEvents).toHaveLength(2);
   });
 });
