@@ -108,7 +108,7 @@ const rows: Readonly<Record<string, () => Row>> = {
   logprobs: () => ({ given: { logits: f32(2, 4), ids: zeros(2) }, options: { topN: 1, status: zeros(2) } }),
   moeCombine: () => ({
     given: { y: f32(2, 4), inverse: i32([1, 2], 0, 1), weights: f32(1, 2) },
-    options: { residual: f32(1, 4), dtype, out: f32(1, 4) },
+    options: { residual: f32(1, 4), offsets: i32([2], 0, 2), dtype, out: f32(1, 4) },
   }),
   moePermute: () => ({ given: { experts: i32([1, 2], 0, 1), numExperts: 2 } }),
   moeRoute: () => ({

@@ -41,7 +41,14 @@ export interface NativeOps {
   >;
   readonly moePermute: NativeOp<[experts: "tensor", order: "tensor", inverse: "tensor", offsets: "tensor"]>;
   readonly moeCombine: NativeOp<
-    [y: "tensor", inverse: "tensor", weights: "tensor", residual: "tensor or null", out: "tensor"]
+    [
+      y: "tensor",
+      inverse: "tensor",
+      weights: "tensor",
+      residual: "tensor or null",
+      offsets: "tensor or null",
+      out: "tensor",
+    ]
   >;
   readonly argmax: NativeOp<[logits: "tensor", out: "tensor", status: "tensor or null"]>;
   readonly embedding: NativeOp<

@@ -14,8 +14,9 @@ import { architectureOf, findFamily, supportedArchitectures } from "../models/re
 import type { Decoder } from "../nn/decoder.js";
 import { activationDtype, type DTypeOption } from "../weights/activationDtype.js";
 import { loadWeights, storedDtype, type LoadProgress } from "../weights/loadWeights.js";
-import type { ModelWeights } from "../weights/modelWeights.js";
+import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
 import { refuseQuantizationFiles } from "../weights/quantization.js";
+import { wholeModel } from "../weights/shard.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
 import { resolveWeights } from "../weights/weightMap.js";
 
@@ -79,7 +80,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
   await using checkpoint = await openCheckpoint(folder);
   const declared = resolveWeights(definition.weights, checkpoint);
   const plan = await untieDifferentCopies(declared, checkpoint, signal);
-  const forms = new Map(definition.weights.rows.map(({ slot, form }) => [slot, form]));
+  const forms = formsOf(definition.weights);
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
   const weights = await loadWeights(plan, forms, { checkpoint, stream, dtype, onProgress, signal });
   try {
@@ -88,7 +89,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
       await inTurns(writeRows(stream, tensor, data));
       return tensor;
     };
-    const built = await definition.build(weights, { dtype, contextLength, constant });
+    const built = await definition.build(weights, { dtype, contextLength, shard: wholeModel, constant });
     await stream.synchronize(); // another stream may run the model: everything must be there
     return makeModel(description, built, { weights, dtype });
   } catch (error) {

@@ -16,6 +16,7 @@ import { readGelu } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import { boundedInt, checkHeadDim, maxLayers, trainedPositions } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
+import { type RankShape, rankShape } from "./rankShape.js";
 
 interface Gpt2Config {
   readonly vocabSize: number;
@@ -61,11 +62,12 @@ export function gpt2(reader: ConfigReader): ModelDefinition {
   checkFields(reader, gpt2Fields);
   const config = readGpt2Config(reader);
   const { vocabSize, hiddenSize, numLayers, numHeads, headDim, maxPositions } = config;
+  const shape = {
+    ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads: numHeads, headDim, valueDim: headDim },
+    ...{ numExperts: 0, expertsPerToken: 0 },
+  };
   return {
-    shape: {
-      ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads: numHeads, headDim, valueDim: headDim },
-      ...{ numExperts: 0, expertsPerToken: 0 },
-    },
+    shape,
     trainedContext: maxPositions,
     longestContext: maxPositions,
     weights: {
@@ -73,7 +75,7 @@ export function gpt2(reader: ConfigReader): ModelDefinition {
       numLayers,
       prefixAlternatives: [{ from: "transformer.", to: "" }], // exports of the model without its head
     },
-    build: (weights, context) => build(config, weights, context),
+    build: (weights, context) => build(config, weights, { ...context, rank: rankShape(shape, context) }),
   };
 }
 
@@ -104,8 +106,9 @@ function weightRows(config: Gpt2Config): ModelWeightRow[] {
   const { vocabSize: V, hiddenSize: D, mlpWidth: F, maxPositions: L } = config;
   const h = "transformer.h.{layer}";
   type Split = Pick<ModelWeightRow, "split">;
-  const vector = (slot: string, name: string, size: number, split: Split = {}): ModelWeightRow => ({
-    ...{ slot, form: "vector", from: [name], shapes: [[size]], ...split },
+  type Ranks = Split & Pick<ModelWeightRow, "stage">;
+  const vector = (slot: string, name: string, size: number, ranks: Ranks = {}): ModelWeightRow => ({
+    ...{ slot, form: "vector", from: [name], shapes: [[size]], ...ranks },
   });
   const conv1d = (slot: string, name: string, shape: readonly number[], split: Split): ModelWeightRow => ({
     ...{ slot, form: "linear", from: [name], shapes: [shape], transpose: true, ...split },
@@ -113,44 +116,53 @@ function weightRows(config: Gpt2Config): ModelWeightRow[] {
   const heads: Split = { split: { axis: "heads", headDim: config.headDim, groups: 3 } };
   const outputs: Split = { split: { axis: "outputs" } };
   const inputs: Split = { split: { axis: "inputs" } };
+  const summed: Split = { split: { axis: "sum" } };
+  const [first, last] = [{ stage: "first" }, { stage: "last" }] as const;
   const tied = config.tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
   return [
-    { slot: "embedding", form: "embedding", from: ["transformer.wte.weight"], shapes: [[V, D]] },
-    { slot: "positions", form: "table", from: ["transformer.wpe.weight"], shapes: [[L, D]] },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...tied },
-    vector("finalNorm", "transformer.ln_f.weight", D),
-    vector("finalNormBias", "transformer.ln_f.bias", D),
+    { slot: "embedding", form: "embedding", from: ["transformer.wte.weight"], shapes: [[V, D]], ...first },
+    { slot: "positions", form: "table", from: ["transformer.wpe.weight"], shapes: [[L, D]], ...first },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...last, ...tied },
+    vector("finalNorm", "transformer.ln_f.weight", D, last),
+    vector("finalNormBias", "transformer.ln_f.bias", D, last),
     vector("attentionNorm", `${h}.ln_1.weight`, D),
     vector("attentionNormBias", `${h}.ln_1.bias`, D),
     conv1d("qkv", `${h}.attn.c_attn.weight`, [D, 3 * D], heads),
     vector("qkvBias", `${h}.attn.c_attn.bias`, 3 * D, heads),
     conv1d("attentionOutput", `${h}.attn.c_proj.weight`, [D, D], inputs),
-    vector("attentionOutputBias", `${h}.attn.c_proj.bias`, D),
+    vector("attentionOutputBias", `${h}.attn.c_proj.bias`, D, summed),
     vector("mlpNorm", `${h}.ln_2.weight`, D),
     vector("mlpNormBias", `${h}.ln_2.bias`, D),
     conv1d("up", `${h}.mlp.c_fc.weight`, [D, F], outputs),
     vector("upBias", `${h}.mlp.c_fc.bias`, F, outputs),
     conv1d("down", `${h}.mlp.c_proj.weight`, [F, D], inputs),
-    vector("downBias", `${h}.mlp.c_proj.bias`, D),
+    vector("downBias", `${h}.mlp.c_proj.bias`, D, summed),
   ];
 }
 
-function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContext): Decoder {
-  const { numHeads, headDim, normEps: eps, scales, gelu: approximate } = config;
+function build(
+  config: Gpt2Config,
+  weights: ModelWeights,
+  { dtype, rank }: BuildContext & { readonly rank: RankShape },
+): Decoder {
+  const { headDim, hiddenSize: width, normEps: eps, scales, gelu: approximate } = config;
+  const { numHeads, numKvHeads, sums } = rank;
+  const { start: firstLayer, count } = rank.layers;
   const norm = (slot: string, layer?: number) =>
     layerNormBlock(
       { eps, dtype },
       { weight: weights.vector(slot, layer), bias: weights.vector(`${slot}Bias`, layer) },
     );
 
-  const layers = scales.map((scale, layer): Layer => {
+  const layers = scales.slice(firstLayer, firstLayer + count).map((scale, index): Layer => {
+    const layer = firstLayer + index;
     const attention = attentionBlock(
-      { numHeads, numKvHeads: numHeads, headDim, dtype, scale, window: 0 },
+      { numHeads, numKvHeads, headDim, dtype, scale, window: 0 },
       {
         qkv: weights.linear("qkv", layer),
         qkvBias: weights.vector("qkvBias", layer),
         output: weights.linear("attentionOutput", layer),
-        outputBias: weights.vector("attentionOutputBias", layer),
+        outputBias: weights.optionalVector("attentionOutputBias", layer),
       },
     );
     const mlp = plainMlpBlock(
@@ -159,16 +171,15 @@ function build(config: Gpt2Config, weights: ModelWeights, { dtype }: BuildContex
         up: weights.linear("up", layer),
         upBias: weights.vector("upBias", layer),
         down: weights.linear("down", layer),
-        downBias: weights.vector("downBias", layer),
+        downBias: weights.optionalVector("downBias", layer),
       },
     );
     return [preNorm(norm("attentionNorm", layer), attention), preNorm(norm("mlpNorm", layer), mlp)];
   });
+  const input = () => ({ embedding: weights.embedding("embedding"), positions: weights.table("positions") });
   return decoder({
-    embedding: weights.embedding("embedding"),
-    positions: weights.table("positions"),
-    layers,
-    finalNorm: norm("finalNorm"),
-    head: weights.linear("head"),
+    ...{ width, layers, firstLayer, sums },
+    input: rank.isFirst ? input() : undefined,
+    output: rank.isLast ? { finalNorm: norm("finalNorm"), head: weights.linear("head") } : undefined,
   });
 }

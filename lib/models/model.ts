@@ -6,9 +6,11 @@ import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import type { Decoder } from "../nn/decoder.js";
+import type { RankSums } from "../nn/part.js";
 import type { ModelState, StateSpec } from "../nn/state.js";
 import type { StepInputs } from "../nn/step.js";
 import type { ModelWeights, ModelWeightTable } from "../weights/modelWeights.js";
+import type { Shard } from "../weights/shard.js";
 
 import type { Tap, TapPoint } from "../nn/tap.js";
 
@@ -16,7 +18,7 @@ export type { Tap, TapPoint } from "../nn/tap.js";
 export type { ModelState } from "../nn/state.js";
 export type { StepInputs } from "../nn/step.js";
 
-/** What the checkpoint says about the model. */
+/** What the checkpoint says about the model: all of it, whatever a rank has (`RankShape`). */
 export interface ArchitectureShape {
   readonly vocabSize: number;
   readonly numLayers: number;
@@ -80,6 +82,10 @@ export interface ModelDefinition {
   /** The longest context that its positions can express, in tokens. */
   readonly longestContext: number;
   readonly weights: ModelWeightTable;
+  /**
+   * @param weights of the shard that the context names
+   * @throws ArgumentRangeError if heads, experts or layers cannot be divided so
+   */
   build(weights: ModelWeights, context: BuildContext): Decoder | Promise<Decoder>;
 }
 
@@ -88,6 +94,10 @@ export interface BuildContext {
   readonly dtype: FloatDType;
   /** Positions 0 to contextLength - 1 will be run. */
   readonly contextLength: number;
+  /** What the rank has that the model is built for. */
+  readonly shard: Shard;
+  /** How summands of the ranks become sums; needed for each axis along which there are several. */
+  readonly sums?: RankSums | undefined;
   /** A device tensor [rows, columns] f32 that lives as long as the model. */
   constant(data: Float32Array, shape: readonly number[]): Promise<Tensor>;
 }

@@ -84,6 +84,6 @@ function readMlp(reader: ConfigReader, hiddenSize: number, numLayers: number): T
   return {
     ...sparse,
     rows: [...sparse.rows, ...plain.rows],
-    build: (weights, layer) => (isSparse(layer) ? sparse : plain).build(weights, layer),
+    build: (weights, layer, rank) => (isSparse(layer) ? sparse : plain).build(weights, layer, rank),
   };
 }

@@ -12,6 +12,7 @@ import { ropeTableSteps } from "../nn/ropeTable.js";
 import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
+import { type RankShape, rankShape } from "./rankShape.js";
 import { readRope, ropeFields, type RopeConfig } from "./ropeConfig.js";
 
 /** Everything except the feed-forward part. */
@@ -40,7 +41,8 @@ export interface TransformerMlp {
   readonly numExperts: number;
   readonly expertsPerToken: number;
   readonly rows: readonly ModelWeightRow[];
-  build(weights: ModelWeights, layer: number): Block;
+  /** @param layer of the whole model @param rank what is computed here */
+  build(weights: ModelWeights, layer: number, rank: RankShape): Block;
 }
 
 /** What the class of a config has where config.json has nothing. */
@@ -135,18 +137,19 @@ export function readWindows(
 export function transformer(config: TransformerConfig, mlp: TransformerMlp): ModelDefinition {
   const { vocabSize, hiddenSize, numLayers, numHeads, numKvHeads, headDim, rope } = config;
   const { numExperts, expertsPerToken } = mlp;
+  const shape = {
+    ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads, headDim, valueDim: headDim },
+    ...{ numExperts, expertsPerToken },
+  };
   return {
-    shape: {
-      ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads, headDim, valueDim: headDim },
-      ...{ numExperts, expertsPerToken },
-    },
+    shape,
     trainedContext: rope.maxPositionEmbeddings,
     longestContext: longestRopeContext(rope),
     weights: {
       rows: [...outerRows(config), ...attentionRows(config), ...mlp.rows],
       ...{ numLayers, numExperts, prefixAlternatives },
     },
-    build: (weights, context) => build(config, mlp, weights, context),
+    build: (weights, context) => build(config, mlp, weights, { ...context, rank: rankShape(shape, context) }),
   };
 }
 
@@ -161,9 +164,12 @@ const prefixAlternatives = [
 function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: TransformerConfig): ModelWeightRow[] {
   const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
   return [
-    { slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...tied },
-    { slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]] },
+    {
+      ...{ slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
+      stage: "first",
+    },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], stage: "last", ...tied },
+    { slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]], stage: "last" },
   ];
 }
 
@@ -193,7 +199,10 @@ function attentionRows(config: TransformerConfig): ModelWeightRow[] {
   ];
   const biasRows: ModelWeightRow[] = [
     { slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]], split: heads },
-    { slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
+    {
+      ...{ slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
+      split: { axis: "sum" },
+    },
   ];
   const normRows: ModelWeightRow[] = [
     { slot: "qNorm", form: "vector", from: [`${attention}.q_norm.weight`], shapes: [[headDim]] },
@@ -206,15 +215,18 @@ async function build(
   config: TransformerConfig,
   mlp: TransformerMlp,
   weights: ModelWeights,
-  { dtype, contextLength, constant }: BuildContext,
+  { dtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
 ): Promise<Decoder> {
-  const { numHeads, numKvHeads, headDim, normEps: eps, rope } = config;
+  const { hiddenSize: width, headDim, normEps: eps, rope } = config;
+  const { numHeads, numKvHeads, sums } = rank;
+  const { start: firstLayer, count } = rank.layers;
   const angles = await inTurns(ropeTableSteps({ ...rope, maxLength: contextLength }));
   const ropeAngles = await constant(angles.table, [angles.maxLength, angles.rotaryDim]);
   const norm = (slot: string, layer?: number) =>
     rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
 
-  const layers = config.windows.map((window, layer): Layer => {
+  const layers = config.windows.slice(firstLayer, firstLayer + count).map((window, index): Layer => {
+    const layer = firstLayer + index;
     const attention = attentionBlock(
       { numHeads, numKvHeads, headDim, dtype, scale: headDim ** -0.5, window, qkNormEps: eps },
       {
@@ -229,13 +241,12 @@ async function build(
     );
     return [
       preNorm(norm("attentionNorm", layer), attention),
-      preNorm(norm("mlpNorm", layer), mlp.build(weights, layer)),
+      preNorm(norm("mlpNorm", layer), mlp.build(weights, layer, rank)),
     ];
   });
   return decoder({
-    embedding: weights.embedding("embedding"),
-    layers,
-    finalNorm: norm("finalNorm"),
-    head: weights.linear("head"),
+    ...{ width, layers, firstLayer, sums },
+    input: rank.isFirst ? { embedding: weights.embedding("embedding") } : undefined,
+    output: rank.isLast ? { finalNorm: norm("finalNorm"), head: weights.linear("head") } : undefined,
   });
 }

@@ -48,7 +48,10 @@ export function denseMlp(options: DenseMlpOptions): TransformerMlp {
       },
       split: { axis: "outputs" },
     },
-    { slot: "downBias", form: "vector", from: [`${down}.bias`], shapes: [[D]], ...only },
+    {
+      ...{ slot: "downBias", form: "vector", from: [`${down}.bias`], shapes: [[D]], ...only },
+      split: { axis: "sum" },
+    },
   ];
   return {
     numExperts: 0,
@@ -111,9 +114,9 @@ export function sparseMlp(options: SparseMlpOptions): TransformerMlp {
         split: { axis: "experts" },
       },
     ],
-    build: (weights, layer) =>
+    build: (weights, layer, { experts }) =>
       moeBlock(
-        { numExperts, topK: expertsPerToken, scores: "softmax", renormalize },
+        { numExperts, ...(experts && { experts }), topK: expertsPerToken, scores: "softmax", renormalize },
         {
           router: weights.linear("router", layer),
           gateUp: weights.experts("expertsGateUp", layer),

@@ -106,5 +106,5 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };
-  return { state: attentionState(config), plan: stepPlan(config), run };
+  return { ranks: "tp", state: attentionState(config), plan: stepPlan(config), run };
 }

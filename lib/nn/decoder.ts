@@ -1,15 +1,17 @@
 /**
  * The loop over layers of a decoder: embeddings, then the parts of every layer, then the last norm. The residual stream is
- * f32 whatever the activation dtype.
+ * f32 whatever the activation dtype. A stage of a pipeline has some of the layers, and the rest only where it is the first or
+ * the last.
  */
 import type { Stream } from "../device/stream.js";
-import { Tensor } from "../device/tensor.js";
+import type { Tensor } from "../device/tensor.js";
+import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 import { add } from "../ops/add.js";
 import { embedding, type EmbeddingTable } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import type { NormBlock } from "./norm.js";
-import { type Block, type BlockCache, type BlockOwn, type Part, runPart } from "./part.js";
+import { type Block, type BlockCache, type BlockOwn, type Part, type RankSums, runPart } from "./part.js";
 import type { ModelState, StateSpec } from "./state.js";
 import type { StepInputs } from "./step.js";
 import { checkTaps, type Tap, tapLayer, type TapPoint } from "./tap.js";
@@ -17,15 +19,33 @@ import { checkTaps, type Tap, tapLayer, type TapPoint } from "./tap.js";
 /** The parts of a layer, in the order in which they run. */
 export type Layer = readonly Part[];
 
-export interface DecoderParts {
+/** From tokens to the residual stream. */
+export interface DecoderInput {
   /** [V, D] */
   readonly embedding: EmbeddingTable;
   /** [Lmax, D], added to the embedding of each token; for models with learned positions */
   readonly positions?: Tensor | undefined;
-  readonly layers: readonly Layer[];
+}
+
+/** From the residual stream to logits. */
+export interface DecoderOutput {
   readonly finalNorm: NormBlock;
   /** [V, D] */
   readonly head: LinearWeight;
+}
+
+export interface DecoderParts {
+  /** D, of the residual stream. */
+  readonly width: number;
+  /** Left out: a stage that takes the residual stream of the one before. */
+  readonly input?: DecoderInput | undefined;
+  readonly layers: readonly Layer[];
+  /** The number of the first of them. Default 0. */
+  readonly firstLayer?: number | undefined;
+  /** Left out: a stage that gives the residual stream. */
+  readonly output?: DecoderOutput | undefined;
+  /** Where several ranks share blocks. */
+  readonly sums?: RankSums | undefined;
 }
 
 export interface Decoder {
@@ -35,11 +55,21 @@ export interface Decoder {
   readonly taps: readonly TapPoint[];
   /**
    * @param taps copies of it; at most one for each point and destination
-   * @returns [T, D], after the last norm, in the activation dtype
+   * @param residual [T, D] f32, what the stage before has given: of a stage without input; overwritten
+   * @returns [T, D], after the last norm, in the activation dtype; of a stage without output the residual stream, f32
    * @throws ArgumentRangeError a tap that there is not, or a destination of another shape or dtype
+   * @throws ArgumentTypeError a residual stream for the first stage, or none for another
    */
-  forward(stream: Stream, inputs: StepInputs, state: ModelState, taps?: readonly Tap[]): Tensor;
+  forward(
+    stream: Stream,
+    inputs: StepInputs,
+    state: ModelState,
+    taps?: readonly Tap[],
+    residual?: Tensor,
+  ): Tensor;
   /**
+   * Of a stage with output.
+   *
    * @param out [N, V] f32, where to write; for graphs, whose results must outlive the step's temporaries
    * @returns [N, V] f32
    */
@@ -47,17 +77,17 @@ export interface Decoder {
 }
 
 export function decoder(parts: DecoderParts): Decoder {
-  const { layers, finalNorm, head } = parts;
+  const { layers, output, width, firstLayer = 0, sums } = parts;
   const blocks = layers.flatMap((layer) =>
     layer.flatMap(({ branches }) => branches.map(({ block }) => block)),
   );
-  const points = layers.flatMap((layer, index) => tapPoints(layer, index, widthOf(parts.embedding)));
+  const points = layers.flatMap((layer, index) => tapPoints(layer, firstLayer + index, width));
   return {
     state: blocks.flatMap(({ state }) => (state ? [state] : [])),
     taps: points,
-    forward(stream, inputs, state, taps = []) {
+    forward(stream, inputs, state, taps = [], residual) {
       checkTaps(taps, points, inputs.tokens.size(0));
-      const x = embedTokens(stream, inputs, parts); // [T, D], the residual stream
+      const x = residualStream(stream, inputs, parts, residual); // [T, D]
       const cacheOf = cachesInOrder(state, inputs); // blocks run in the order of `blocks`
       const plans = makePlans(stream, blocks, inputs, state);
       const ownOf = (block: Block): BlockOwn => ({
@@ -66,13 +96,16 @@ export function decoder(parts: DecoderParts): Decoder {
       });
       layers.forEach((layer, index) => {
         using _temporaries = stream.scope(); // every layer reuses the memory of the one before
-        const tap = tapLayer(stream, taps, index);
-        for (const part of layer) runPart(stream, part, x, { inputs, ownOf, tap });
+        const tap = tapLayer(stream, taps, firstLayer + index);
+        for (const part of layer) runPart(stream, part, x, { inputs, ownOf, tap, sums });
         tap("hidden", x);
       });
-      return finalNorm(stream, x);
+      return output ? output.finalNorm(stream, x) : x;
     },
-    logits: (stream, hidden, out) => linear(stream, hidden, head, { dtype: "f32", ...(out && { out }) }),
+    logits(stream, hidden, out) {
+      if (!output) throw new ArgumentRangeError("decoder: logits: this stage of the model has no head");
+      return linear(stream, hidden, output.head, { dtype: "f32", ...(out && { out }) });
+    },
   };
 }
 
@@ -84,10 +117,6 @@ function tapPoints(parts: Layer, layer: number, D: number): TapPoint[] {
     ),
   );
   return [...own, { name: "hidden", layer, dtype: "f32", shape: [D] }];
-}
-
-function widthOf(table: EmbeddingTable): number {
-  return Tensor.is(table) ? table.size(-1) : table.inputs;
 }
 
 /** What each block keeps, asked for in the order of the blocks. */
@@ -121,9 +150,20 @@ function makePlans(
   return plans;
 }
 
-function embedTokens(stream: Stream, inputs: StepInputs, parts: DecoderParts): Tensor {
-  const x = embedding(stream, inputs.tokens, parts.embedding, { dtype: "f32" });
-  if (!parts.positions) return x;
-  const places = embedding(stream, inputs.positions, parts.positions, { dtype: "f32" });
+/** That of the tokens, or of the stage before. */
+function residualStream(
+  stream: Stream,
+  inputs: StepInputs,
+  { input }: DecoderParts,
+  given: Tensor | undefined,
+): Tensor {
+  if (!input) {
+    if (given) return given;
+    throw new ArgumentTypeError("decoder: residual: expected that of the stage before, got none");
+  }
+  if (given) throw new ArgumentTypeError("decoder: residual: this stage makes its own, from the tokens");
+  const x = embedding(stream, inputs.tokens, input.embedding, { dtype: "f32" });
+  if (!input.positions) return x;
+  const places = embedding(stream, inputs.positions, input.positions, { dtype: "f32" });
   return add(stream, x, places, { out: x });
 }

@@ -36,7 +36,7 @@ export function gatedMlpBlock(
         : geluMul(stream, gateUp, { approximate: activation.gelu }); // [T, F]
     join((into) => linear(stream, hidden, weights.down, { bias: weights.downBias, ...into }));
   };
-  return { run };
+  return { ranks: "tp", run };
 }
 
 export interface PlainMlpWeights {
@@ -47,7 +47,7 @@ export interface PlainMlpWeights {
   /** [D, F] */
   readonly down: LinearWeight;
   /** [D] f32 */
-  readonly downBias: Tensor;
+  readonly downBias?: Tensor | undefined;
 }
 
 /** down(gelu(up(x))) */
@@ -60,5 +60,5 @@ export function plainMlpBlock(
     gelu(stream, hidden, { approximate, out: hidden });
     join((into) => linear(stream, hidden, weights.down, { bias: weights.downBias, ...into }));
   };
-  return { run };
+  return { ranks: "tp", run };
 }

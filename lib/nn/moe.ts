@@ -13,6 +13,8 @@ import type { Block } from "./part.js";
 export interface MoeConfig {
   /** E */
   readonly numExperts: number;
+  /** Those whose weights are there, where ranks share them. Default: all. */
+  readonly experts?: { readonly start: number; readonly count: number };
   /** K */
   readonly topK: number;
   /** How a router logit becomes a score. */
@@ -24,24 +26,30 @@ export interface MoeConfig {
 export interface MoeWeights {
   /** [E, D] */
   readonly router: LinearWeight;
-  /** E of [2F, D] with swiglu: gate, then up */
+  /** For each expert that is there [2F, D] with swiglu: gate, then up */
   readonly gateUp: GroupedWeight;
-  /** E of [D, F] */
+  /** For each expert that is there [D, F] */
   readonly down: GroupedWeight;
 }
 
-/** sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k] */
+/** sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k], of the experts that are there */
 export function moeBlock(config: MoeConfig, weights: MoeWeights): Block {
-  const { numExperts, ...choice } = config;
+  const { numExperts, experts, ...choice } = config;
 
   const run: Block["run"] = (stream, { x, join, tap }) => {
     const scores = linear(stream, x, weights.router, { dtype: "f32" }); // [T, E]; f32 keeps near ties apart
     const routing = moeRoute(stream, scores, choice); // [T, K]
     tap("experts", routing.experts);
-    const { order, inverse, offsets } = moePermute(stream, routing.experts, numExperts);
+    const { order, inverse, offsets: all } = moePermute(stream, routing.experts, numExperts);
+    const own = experts && all.slice(0, experts.start, experts.start + experts.count + 1); // rows of others stay as they are
+    const offsets = own ?? all;
     const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK: config.topK }); // [T * K, F]
     const outputs = groupedLinear(stream, hidden, weights.down, offsets); // [T * K, D]
-    join((into) => moeCombine(stream, outputs, inverse, routing.weights, into));
+    join((into) => moeCombine(stream, outputs, inverse, routing.weights, { offsets: own, ...into }));
   };
-  return { taps: { experts: { dtype: "i32", shape: [config.topK] } }, run };
+  return {
+    ranks: "ep",
+    taps: { experts: { dtype: "i32", shape: [config.topK] } },
+    run,
+  };
 }

@@ -58,7 +58,18 @@ export interface BlockCall {
 /** What a call has for one block alone. */
 export type BlockOwn = Pick<BlockCall, "cache" | "plan">;
 
+/** How ranks share a block: the rows and columns of its matrices (tensor parallel), or its experts (expert parallel). */
+export type RankAxis = "tp" | "ep";
+
+/** Makes a tensor [T, D] f32, which each rank has a summand of, the sum of all of them, in place. Queued like an op. */
+export type RankSum = (stream: Stream, summand: Tensor) => void;
+
+/** For each axis along which there are several ranks. */
+export type RankSums = Readonly<Partial<Record<RankAxis, RankSum>>>;
+
 export interface Block {
+  /** Where ranks share it along this axis, each makes a summand of its result. Left out: they do not share it. */
+  readonly ranks?: RankAxis;
   /** What it keeps between steps; left out: nothing. */
   readonly state?: StateSpec;
   readonly plan?: StepPlan;
@@ -86,27 +97,42 @@ export function preNorm(norm: NormBlock, block: Block): Part {
   return { branches: [{ norm, block }] };
 }
 
+export interface PartCall extends Pick<BlockCall, "inputs" | "tap"> {
+  /** What a block has declared: asked for once for each, in their order. */
+  readonly ownOf: (block: Block) => BlockOwn;
+  readonly sums?: RankSums | undefined;
+}
+
 /**
- * Queues a part.
+ * Queues a part. This is the one place where blocks join, and where ranks do: what they share of a part is summed once.
  *
  * @param residual [T, D] f32, read and written
- * @param call ownOf: what a block has declared, asked for once for each, in their order
  */
 export function runPart(
   stream: Stream,
   { branches, postNorm, factor }: Part,
   residual: Tensor,
-  call: Pick<BlockCall, "inputs" | "tap"> & { readonly ownOf: (block: Block) => BlockOwn },
+  { inputs, tap, ownOf, sums = {} }: PartCall,
 ): void {
-  const { inputs, tap, ownOf } = call;
-  const normalised = branches.map(({ norm }) => norm(stream, residual));
-  const isChanged = postNorm !== undefined || factor !== undefined;
-  const sum = isChanged ? stream.empty("f32", residual.shape) : residual;
-  branches.forEach(({ block }, index) => {
-    const isFirst = index === 0 && isChanged; // nothing to add to yet
-    const join: Join = (project) => project(isFirst ? { out: sum } : { out: sum, residual: sum });
-    block.run(stream, { x: normalised[index]!, inputs, ...ownOf(block), join, tap });
+  const calls = branches.map(({ norm, block }) => {
+    return { block, x: norm(stream, residual), own: ownOf(block), rankSum: block.ranks && sums[block.ranks] };
   });
-  if (isChanged)
-    add(stream, residual, postNorm ? postNorm(stream, sum) : sum, { scale: factor, out: residual });
+  const isChanged = postNorm !== undefined || factor !== undefined;
+  const parts: Tensor[] = []; // what cannot be added to the residual stream as it is made
+  for (const rankSum of new Set(calls.map((call) => call.rankSum))) {
+    const isApart = isChanged || rankSum !== undefined;
+    const sum = isApart ? stream.empty("f32", residual.shape) : residual;
+    const together = calls.filter((call) => call.rankSum === rankSum);
+    together.forEach(({ block, x, own }, index) => {
+      const isFirst = index === 0 && isApart; // nothing to add to yet
+      const join: Join = (project) => project(isFirst ? { out: sum } : { out: sum, residual: sum });
+      block.run(stream, { x, inputs, ...own, join, tap });
+    });
+    rankSum?.(stream, sum);
+    if (isApart) parts.push(sum);
+  }
+  const [sum, ...others] = parts;
+  if (!sum) return;
+  for (const other of others) add(stream, sum, other, { out: sum });
+  add(stream, residual, postNorm ? postNorm(stream, sum) : sum, { scale: factor, out: residual });
 }

@@ -8,6 +8,11 @@ import { op, optionsOf } from "./op.js";
 export interface MoeCombineOptions {
   /** [T, D], f32. Added to the sum. */
   readonly residual?: Tensor | undefined;
+  /**
+   * [E+1], i32, of the experts that y has: rows outside [offsets[0], offsets[E]) are of others and left out. Default: y has all
+   * rows.
+   */
+  readonly offsets?: Tensor | undefined;
   /** Dtype of the result. Default: that of y. */
   readonly dtype?: FloatDType | undefined;
   /** Where to write the result, [T, D]; may be the residual itself. */
@@ -29,11 +34,11 @@ export interface MoeCombineOptions {
 export const moeCombine = op(
   "moeCombine",
   { y: tensor, inverse: tensor, weights: tensor },
-  optionsOf<MoeCombineOptions>({ residual: tensor, dtype: floatDType, out: tensor }),
+  optionsOf<MoeCombineOptions>({ residual: tensor, offsets: tensor, dtype: floatDType, out: tensor }),
   (stream: Stream, y: Tensor, inverse: Tensor, weights: Tensor, options: MoeCombineOptions = {}): Tensor => {
-    const { residual = null } = options;
+    const { residual = null, offsets = null } = options;
     const out = options.out ?? stream.empty(options.dtype ?? y.dtype, [inverse.size(0), y.size(-1)]);
-    stream.run(native.ops.moeCombine, y, inverse, weights, residual, out);
+    stream.run(native.ops.moeCombine, y, inverse, weights, residual, offsets, out);
     return out;
   },
 );

@@ -24,6 +24,11 @@ export interface ModelWeightTable extends WeightTable {
   readonly rows: readonly ModelWeightRow[];
 }
 
+/** The form of each slot. */
+export function formsOf({ rows }: ModelWeightTable): ReadonlyMap<string, WeightForm> {
+  return new Map(rows.map(({ slot, form }) => [slot, form]));
+}
+
 type Loaded = Tensor | LinearWeight | GroupedWeight;
 
 export class ModelWeights {

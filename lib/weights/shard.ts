@@ -1,6 +1,6 @@
 /**
- * Which part of every weight a rank has, where several share a model: rows or columns of a matrix (tensor parallel), or experts
- * (expert parallel). A model of one rank is a shard of size 1.
+ * Which part of every weight a rank has, where several share a model: rows or columns of a matrix (tensor parallel), experts
+ * (expert parallel), or layers (a stage of a pipeline). A model of one rank is a shard of size 1.
  */
 import { ArgumentRangeError } from "../errors.js";
 import type { Range, RowView } from "./rowView.js";
@@ -16,6 +16,23 @@ export interface Shard {
   readonly tp: Share;
   /** Of the experts. */
   readonly ep: Share;
+  /** Left out: all layers. */
+  readonly layers?: Range;
+}
+
+/** @throws ArgumentRangeError a rank that there is not, or layers that the model has not */
+export function checkShard({ tp, ep, layers }: Shard, numLayers: number): void {
+  for (const [name, { rank, size }] of Object.entries({ tp, ep })) {
+    if (Number.isInteger(rank) && Number.isInteger(size) && 0 <= rank && rank < size) continue;
+    throw new ArgumentRangeError(`shard: ${name}: expected a rank below the size, got ${rank} of ${size}`);
+  }
+  if (!layers) return;
+  const { start, count } = layers;
+  const isRange = Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count >= 1;
+  if (!isRange || start + count > numLayers)
+    throw new ArgumentRangeError(
+      `shard: layers: expected some of the ${numLayers}, got ${count} from ${start} on`,
+    );
 }
 
 export const wholeModel: Shard = { tp: { rank: 0, size: 1 }, ep: { rank: 0, size: 1 } };
@@ -32,7 +49,9 @@ export type WeightSplit =
    */
   | { readonly axis: "heads"; readonly headDim: number; readonly groups?: number }
   /** Whole experts. */
-  | { readonly axis: "experts" };
+  | { readonly axis: "experts" }
+  /** What is added to the sum of what the ranks of `tp` compute (the bias of an output): the first of them alone has it. */
+  | { readonly axis: "sum" };
 
 /** @throws ArgumentRangeError if `total` is not divided evenly; `what` are these */
 export function rangeOf(what: string, total: number, { rank, size }: Share): Range {
@@ -41,21 +60,29 @@ export function rangeOf(what: string, total: number, { rank, size }: Share): Ran
   return { start: (rank * total) / size, count: total / size };
 }
 
-/** The rows of a tensor that a rank has, as axes; undefined: all. */
+/** The key heads that a rank has: of fewer than there are ranks, neighbours have copies. @throws as rangeOf */
+export function keyHeadsOf(what: string, total: number, tp: Share): Range {
+  if (tp.size % total === 0) return { start: Math.floor((tp.rank * total) / tp.size), count: 1 };
+  return rangeOf(what, total, tp);
+}
+
+/**
+ * The rows of a tensor that a rank has, as axes; undefined: all.
+ *
+ * @param most rows of the largest tensor of the slot: its heads, those of queries, have no copies
+ */
 export function shardRows(
   slot: string,
   split: WeightSplit | undefined,
-  rows: number,
+  { rows, most }: { readonly rows: number; readonly most: number },
   { tp }: Shard,
 ): Required<Pick<RowView, "axes" | "take">> | undefined {
   if (tp.size === 1 || (split?.axis !== "outputs" && split?.axis !== "heads")) return undefined;
   const [groups, unit] = split.axis === "heads" ? [split.groups ?? 1, split.headDim] : [1, 1];
-  const units = rows / groups / unit;
-  const what = `${split.axis} of ${slot}`;
-  const { start, count } =
-    split.axis === "heads" && tp.size % units === 0
-      ? { start: Math.floor((tp.rank * units) / tp.size), count: 1 }
-      : rangeOf(what, units, tp);
+  const unitsOf = (size: number) => size / groups / unit;
+  const [what, units] = [`${split.axis} of ${slot}`, unitsOf(rows)];
+  const isOfKeys = split.axis === "heads" && units < unitsOf(most);
+  const { start, count } = (isOfKeys ? keyHeadsOf : rangeOf)(what, units, tp);
   return { axes: [groups, units, unit], take: { axis: 1, start, end: start + count } };
 }
 

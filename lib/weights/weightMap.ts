@@ -7,9 +7,10 @@ import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
 import type { FloatDType } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
 import { type Range, type RowView, viewedRows } from "./rowView.js";
-import { rangeOf, type Shard, shardColumns, wholeModel } from "./shard.js";
+import { checkShard, rangeOf, type Shard, shardColumns, wholeModel } from "./shard.js";
 import {
   checkTable,
+  isOfRank,
   isPerExpert,
   isPerLayer,
   rowsOf,
@@ -80,6 +81,7 @@ export function resolveWeights(
   shard: Shard = wholeModel,
 ): PlannedWeight[] {
   checkTable(table);
+  checkShard(shard, table.numLayers);
   const resolver = new Resolver(table, checkpoint, shard);
   const plan = resolver.resolveRows();
   resolver.throwProblems();
@@ -102,11 +104,19 @@ class Resolver {
 
   resolveRows(): PlannedWeight[] {
     const { rows, numLayers } = this.#table;
-    const plan = rows.filter((row) => !isPerLayer(row)).map((row) => this.#resolve(row, undefined));
+    const { layers = { start: 0, count: numLayers } } = this.#shard;
+    const isOwn = (row: WeightRow) => isOfRank(row, this.#shard, numLayers);
+    const outside = rows.filter((row) => !isPerLayer(row));
+    const resolved = outside.map((row) => this.#resolve(row, undefined));
+    const own = resolved.filter((_, i) => isOwn(outside[i]!));
+    const shared = new Set(own.map(({ tiedTo }) => tiedTo)); // a head that is tied needs the embedding, whoever runs that
+    const plan = resolved.filter((weight) => own.includes(weight) || shared.has(weight.slot));
     for (let layer = 0; layer < numLayers; layer++) {
+      const isRun = layer >= layers.start && layer < layers.start + layers.count;
       for (const row of rows) {
-        if (isPerLayer(row) && (row.onlyLayers?.includes(layer) ?? true))
-          plan.push(this.#resolve(row, layer));
+        if (!isPerLayer(row) || row.onlyLayers?.includes(layer) === false) continue;
+        const weight = this.#resolve(row, layer); // which also verifies it
+        if (isRun && isOwn(row)) plan.push(weight);
       }
     }
     return plan;

@@ -36,6 +36,8 @@ export interface WeightRow {
   readonly map?: (value: number) => number;
   /** How ranks divide it among them; left out: each of them has all of it. */
   readonly split?: WeightSplit;
+  /** Which stage of a pipeline has it, if not all: the one with the first layer, or with the last. Not with `{layer}`. */
+  readonly stage?: "first" | "last";
   /** Layers that have this weight; all if left out. Only with `{layer}`. */
   readonly onlyLayers?: readonly number[];
   /**
@@ -71,7 +73,15 @@ export function storedRows({ transpose, shapes }: WeightRow, i: number): number 
 
 /** Which rows of the i-th tensor of `from` a rank has; undefined: all. */
 export function viewOf(row: WeightRow, i: number, shard: Shard): RowView | undefined {
-  return row.rowViews?.[i] ?? shardRows(row.slot, row.split, storedRows(row, i), shard);
+  const most = Math.max(...row.shapes.map((_, other) => storedRows(row, other)));
+  return row.rowViews?.[i] ?? shardRows(row.slot, row.split, { rows: storedRows(row, i), most }, shard);
+}
+
+/** Whether a rank has any of a weight outside the layers, or of a layer that it has. */
+export function isOfRank({ split, stage }: WeightRow, { tp, layers }: Shard, numLayers: number): boolean {
+  if (split?.axis === "sum" && tp.rank > 0) return false;
+  if (stage === "first") return (layers?.start ?? 0) === 0;
+  return stage !== "last" || !layers || layers.start + layers.count === numLayers;
 }
 
 /** Rows of the weight that the i-th tensor of `from` gives; of one expert. */
@@ -117,6 +127,9 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
       throw fail("split by inputs of a non-matrix");
     if (row.split?.axis === "experts" && !isPerExpert(row) && !row.stacked)
       throw fail("split by experts without experts");
+    if (row.split?.axis === "sum" && firstShape.length !== 1)
+      throw fail("split by sum of more than a vector");
+    if (row.stage && isPerLayer(row)) throw fail("stage of a weight of layers");
     if (row.map && shapes.some((shape) => shape.length !== 1)) throw fail("map of more than a vector");
     const views = row.rowViews ?? from.map(() => undefined);
     if (views.length !== from.length)

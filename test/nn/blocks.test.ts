@@ -122,28 +122,43 @@ interface MoeCase {
   readonly K: number;
   readonly scores: "softmax" | "sigmoid";
   readonly renormalize: boolean;
+  /** The experts that are there; all if left out. */
+  readonly own?: { readonly start: number; readonly count: number };
 }
 
 const sparse = inEachDType<MoeCase>([
   { name: "top 2, renormalised", T: 6, D: 24, F: 20, E: 5, K: 2, scores: "softmax", renormalize: true },
   { name: "top 3", T: 4, D: 24, F: 20, E: 6, K: 3, scores: "softmax", renormalize: false },
   { name: "sigmoid", T: 4, D: 40, F: 24, E: 4, K: 2, scores: "sigmoid", renormalize: true },
+  {
+    ...{ name: "experts elsewhere", T: 6, D: 24, F: 20, E: 5, K: 2, scores: "softmax", renormalize: true },
+    own: { start: 1, count: 3 },
+  },
   { name: "one token, top 1", T: 1, D: 64, F: 64, E: 8, K: 1, scores: "softmax", renormalize: false },
 ]);
 
-describeOp("moeBlock", sparse, async (context, { T, D, F, E, K, scores, renormalize, dtype }) => {
+describeOp("moeBlock", sparse, async (context, c) => {
+  const { T, D, F, E, K, scores, renormalize, own, dtype } = c;
   const random = new Random(T * D + E);
   const weights = new BlockWeights(context, random, dtype);
   const router = weights.matrix(E, D);
   const experts = Array.from({ length: E }, () => weights.gated(D, F));
-  const block = moeBlock({ numExperts: E, topK: K, scores, renormalize }, weights.experts(router, experts));
+  const { start, count } = own ?? { start: 0, count: E };
+  const block = moeBlock(
+    { numExperts: E, topK: K, scores, renormalize, ...(own && { experts: own }) },
+    weights.experts(router, experts.slice(start, start + count)),
+  );
+  const none = { ...experts[0]!.down, values: new Float64Array(D * F) }; // what experts elsewhere add
+  const here = experts.map((expert, e) =>
+    e >= start && e < start + count ? expert : { ...expert, down: none },
+  );
   const [seen, chosen]: [Int32Array[], Int32Array[]] = [[], []];
   const tap = (name: string, ids: Tensor): void => {
     if (name === "experts") void context.readIntegers(ids).then((values) => seen.push(values));
   };
   const observed: Block = { run: (stream, call) => block.run(stream, { ...call, tap }) };
   const expected = (x: Float64Array): Float64Array => {
-    const result = reference.moe(x, { router, experts }, { K, scores, renormalize });
+    const result = reference.moe(x, { router, experts: here }, { K, scores, renormalize });
     chosen.push(result.experts);
     return result.out;
   };

@@ -117,11 +117,10 @@ describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
   const [table, places] = [weights.table(V, D), weights.table(T, D)];
   const [finalNorm, head] = [norm(weights, isGpt), weights.matrix(V, D)];
   const model = decoder({
-    embedding: table.tensor,
-    positions: isGpt ? places.tensor : undefined,
+    width: D,
+    input: { embedding: table.tensor, positions: isGpt ? places.tensor : undefined },
     layers: layers.map(({ layer }) => layer),
-    finalNorm: finalNorm.block,
-    head: weights.packed(head),
+    output: { finalNorm: finalNorm.block, head: weights.packed(head) },
   });
   expect(model.state).toEqual([]);
 
@@ -179,10 +178,10 @@ describeOp("decoder: plans", [{ name: "two windows, three layers" }], async (con
     return [preNorm(norm(weights, false).block, block)];
   };
   const model = decoder({
-    embedding: weights.table(V, D).tensor,
+    width: D,
+    input: { embedding: weights.table(V, D).tensor },
     layers: [layerWith("all", 1), layerWith("window", 2), layerWith("all", 3)],
-    finalNorm: norm(weights, false).block,
-    head: weights.packed(weights.matrix(V, D)),
+    output: { finalNorm: norm(weights, false).block, head: weights.packed(weights.matrix(V, D)) },
   });
   const inputs = stepInputs(stream, [{ row: 0, tokens: [1, 2], start: 0 }], new PageTable([2]));
   using state = allocatePages(device, model.state, 1);

@@ -19,6 +19,8 @@ interface GroupedCase extends OpCase {
   /** Experts per token; 0: rows of x in place. */
   readonly topK?: number;
   readonly strided?: boolean;
+  /** The weight has only the experts from this one on: rows of those before it are not written. */
+  readonly from?: number;
 }
 
 const bf16 = { x: "bf16", weight: "bf16" } as const;
@@ -44,6 +46,9 @@ const cases: readonly GroupedCase[] = [
   { name: "f32", counts: [3, 5], N: 40, K: 25, topK: 2, swiglu: true, x: "f32", weight: "f32" },
   { name: "f32 activations", counts: [3, 5], N: 40, K: 25, topK: 2, swiglu: true, x: "f32", weight: "bf16" },
   { name: "f16", counts: [3, 15], N: 40, K: 25, swiglu: true, x: "f16", weight: "f16" },
+  { name: "the last experts alone", counts: [3, 0, 5, 4], from: 2, N: 40, K: 25, ...bf16 },
+  { name: "the last experts alone, whole pieces", counts: [40, 7, 70], from: 1, N: 80, K: 136, ...bf16 },
+  { name: "the last experts alone, gathered", counts: [2, 1, 4, 1], from: 1, N: 96, K: 64, topK: 2, ...bf16 },
   { name: "strided x", counts: [3, 5], N: 40, K: 25, strided: true, ...bf16 },
   // rows of whole 16-byte pieces, as models have them: the fast kernels of a GPU
   { name: "whole pieces, few rows", counts: [2, 0, 5], N: 80, K: 136, ...bf16 },
@@ -107,7 +112,7 @@ const cases: readonly GroupedCase[] = [
 ];
 
 describeOp("groupedLinear", cases, async (context, c) => {
-  const { counts, N, K, x: xType, weight: wType, swiglu = false, topK = 0 } = c;
+  const { counts, N, K, x: xType, weight: wType, swiglu = false, topK = 0, from = 0 } = c;
   const E = counts.length;
   const M = counts.reduce((sum, count) => sum + count, 0);
   const rows = topK > 0 ? M / topK : M;
@@ -119,16 +124,18 @@ describeOp("groupedLinear", cases, async (context, c) => {
   const order = topK > 0 ? Int32Array.from(random.permutation(M)) : undefined;
   const options = { swiglu, ...(order && { order, topK }) };
   const width = swiglu ? N / 2 : N;
-  const expected = reference(x, weight, offsets, { N, K }, options);
+  const expected = reference(x, weight, offsets, { N, K }, options).fill(7, 0, offsets[from]! * width);
 
   const group = pack(context, c, weight);
   const xTensor = c.strided
     ? context.stridedRows(xType, [rows, K], x, { before: 1, after: 2 })
     : context.tensor(xType, [rows, K], x);
   const dtype = c.out ?? xType;
-  const result = groupedLinear(context.stream, xTensor, group, context.integers([E + 1], offsets), {
+  const own = context.integers([E + 1], offsets).slice(0, from, E + 1);
+  const result = groupedLinear(context.stream, xTensor, group, own, {
     ...(order && { order: context.integers([M], order), topK }),
     dtype,
+    ...(from > 0 && { out: context.tensor(dtype, [M, width], new Float64Array(M * width).fill(7)) }),
   });
   expect(result.shape).toEqual([M, width]);
   expectClose(await context.read(result), expected, { dtype, shape: [M, width], reduction: K });
@@ -137,17 +144,17 @@ describeOp("groupedLinear", cases, async (context, c) => {
 
 function pack(
   context: OpContext,
-  { counts, N, K, weight: dtype, swiglu = false }: GroupedCase,
+  { counts, N, K, weight: dtype, swiglu = false, from = 0 }: GroupedCase,
   values: Float64Array,
 ) {
-  const experts = counts.length;
+  const experts = counts.length - from;
   const group = emptyGroupedWeight(context.stream, { experts, outputs: N, inputs: K, dtype, swiglu });
   for (let e = 0; e < experts; e++) {
     packExpert(
       context.stream,
       group,
       e,
-      context.tensor(dtype, [N, K], values.subarray(e * N * K, (e + 1) * N * K)),
+      context.tensor(dtype, [N, K], values.subarray((from + e) * N * K, (from + e + 1) * N * K)),
     );
   }
   return group;

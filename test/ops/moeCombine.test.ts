@@ -19,6 +19,8 @@ interface MoeCombineCase extends OpCase {
   readonly inPlace?: boolean;
   /** y, residual and out are views into wider rows. */
   readonly strided?: boolean;
+  /** Of the experts that y has: its other rows are NaN. */
+  readonly offsets?: readonly number[];
   /** Exponents of the values of y. */
   readonly exponents?: readonly [number, number];
 }
@@ -45,16 +47,22 @@ const cases: readonly MoeCombineCase[] = [
   { name: "f32 to f16", ...small, outDtype: "f16", residual: true },
   { name: "strided rows", ...small, D: 37, strided: true, residual: true },
   { name: "strided rows, bf16", ...small, D: 37, dtype: "bf16", strided: true },
+  { name: "experts elsewhere", ...small, K: 4, D: 70, offsets: [3, 3, 11, 14], residual: true },
+  { name: "experts elsewhere, bf16", ...small, dtype: "bf16", offsets: [0, 7] },
+  { name: "all experts elsewhere", ...small, offsets: [4, 4], residual: true },
+  { name: "no expert elsewhere", ...small, offsets: [0, 5, 10] },
   { name: "huge and tiny", ...small, exponents: [-60, 60] },
   { name: "many tokens over the threads", T: 300, K: 4, D: 257, dtype: "bf16", residual: true },
 ];
 
 describeOp("moeCombine", cases, async (context, c) => {
-  const { T, K, D, dtype, outDtype = dtype } = c;
+  const { T, K, D, dtype, outDtype = dtype, offsets } = c;
+  const rows = [offsets?.[0] ?? 0, offsets?.at(-1) ?? T * K] as const;
   const random = new Random(23);
   const y = c.exponents
     ? random.magnitudes(T * K * D, ...c.exponents, dtype)
     : random.normal(T * K * D, { dtype });
+  y.fill(NaN, 0, rows[0] * D).fill(NaN, rows[1] * D);
   const inverse = random.permutation(T * K);
   const weights = random.normal(T * K);
   const residual = random.normal(T * D);
@@ -72,12 +80,13 @@ describeOp("moeCombine", cases, async (context, c) => {
     {
       dtype: outDtype,
       ...(c.residual && { residual: residualTensor }),
+      ...(offsets && { offsets: context.integers([offsets.length], Int32Array.from(offsets)) }),
       ...(c.inPlace && { out: residualTensor }),
       ...(c.strided && { out: place(outDtype, T, new Float64Array(T * D)) }),
     },
   );
 
-  const expected = reference(y, inverse, weights, { T, K, D }, c.residual ? { residual } : {});
+  const expected = reference(y, inverse, weights, { T, K, D }, { rows, ...(c.residual && { residual }) });
   expect(out.shape).toEqual([T, D]);
   expect(out.dtype).toBe(outDtype);
   expectClose(await context.read(out), expected, { dtype: outDtype, shape: [T, D], reduction: K });
@@ -125,6 +134,10 @@ describe("moeCombine: bad arguments", () => {
     );
     const residual = device.empty("f32", [3, 9]);
     expect(() => moeCombine(stream, y, inverse, weights, { residual })).toThrow(/residual: expected/);
+    const offsets = device.empty("i32", [1]);
+    expect(() => moeCombine(stream, y, inverse, weights, { offsets })).toThrow(
+      "offsets: expected at least 2 elements, got 1",
+    );
     expect(() => moeCombine(stream, y, inverse, weights, { out: device.empty("f32", [2, 8]) })).toThrow(
       /out: /,
     );

@@ -51,10 +51,10 @@ export function toyModel(context: OpContext, options: ToyOptions): Model {
     f: () => attention(0),
   };
   const built = decoder({
-    embedding: weights.table(V, D).tensor,
+    width: D,
+    input: { embedding: weights.table(V, D).tensor },
     layers: [...layers].map((kind): Layer => [preNorm(norm(), blocks[kind as keyof typeof blocks]())]),
-    finalNorm: norm(),
-    head: weights.packed(weights.matrix(V, D)),
+    output: { finalNorm: norm(), head: weights.packed(weights.matrix(V, D)) },
   });
   const shape = {
     ...{ architecture: "Toy", maxPositions, dtype, weightBytes: 0, vocabSize: V, numLayers: layers.length },

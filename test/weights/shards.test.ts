@@ -87,8 +87,10 @@ async function read(
   layer?: number,
 ): Promise<Numbers[]> {
   switch (form) {
-    case "vector":
-      return [turned(await numbersOf(weights.vector(slot, layer)))];
+    case "vector": {
+      const vector = weights.optionalVector(slot, layer);
+      return vector ? [turned(await numbersOf(vector))] : [];
+    }
     case "table":
       return [await numbersOf(weights.table(slot))];
     case "embedding":
@@ -106,7 +108,7 @@ function glue(
   parts: readonly (readonly Numbers[])[],
 ): Numbers[] {
   if (split === undefined) return [...parts[0]!];
-  if (split.axis === "experts") return parts.flat();
+  if (split.axis === "experts" || split.axis === "sum") return parts.flat();
   const matrices = parts.map(([matrix]) => matrix!);
   if (split.axis === "inputs") return [matrices[0]!.map((_, n) => matrices.flatMap((rows) => rows[n]!))];
   const groups = split.axis === "heads" ? (split.groups ?? 1) : 1;
@@ -130,7 +132,7 @@ describe.each(["llama", "qwen3", "qwen3_moe", "mixtral", "gpt2"])("%s", (family)
         const expected = await read(whole.weights, row, layer);
         const parts = await Promise.all(shards.map(({ weights }) => read(weights, row, layer)));
         expect(glue(row, parts), `${row.slot} ${layer}`).toEqual(expected);
-        if (row.split) expect(parts[0], `${row.slot} ${layer}`).not.toEqual(expected);
+        if (row.split) expect(parts.at(-1), `${row.slot} ${layer}`).not.toEqual(expected);
       }
     }
     for (const { weights } of [whole, ...shards]) weights.dispose();
@@ -172,6 +174,10 @@ it("what cannot be divided is refused by name", async () => {
   await expect(load("llama", at(3))).rejects.toMatchObject({
     ...range,
     message: "shard: 4 heads of qkv cannot be divided among 3 ranks",
+  });
+  await expect(load("llama", at(8))).rejects.toMatchObject({
+    ...range,
+    message: "shard: 4 heads of qkv cannot be divided among 8 ranks", // those of queries, which have no copies
   });
   await expect(load("qwen3_moe", experts(3))).rejects.toMatchObject({
     ...range,

@@ -9,6 +9,7 @@ void bind_moe_combine(Arguments& args) {
   p.inverse = args.tensor();
   p.weights = args.tensor();
   p.residual = args.optional_tensor();
+  p.offsets = args.optional_tensor();
   p.out = args.tensor();
   args.submit<OpId::moe_combine>(p);
 }

@@ -1,4 +1,5 @@
 // What:      out[t] = residual[t] + sum over k of weights[t, k] * y[inverse[t, k]]
+//            with offsets over those k alone whose row is in their range
 // Steps:     1. residual
 //            2. add the experts, k ascending; a row that does not exist is reported and left out
 // Mapping:   a thread owns a vector of columns (16 bytes of the widest tensor) of one token;
@@ -22,7 +23,9 @@ struct CombineArguments {
   Rows y, residual, out;
   const int32_t* inverse;
   const float* weights;
-  int64_t M, K;  // rows of y, experts per token
+  const int32_t* offsets;  // [groups + 1] or null
+  int64_t M, K;            // rows of y, experts per token
+  int64_t groups;
   VectorGrid grid;
   FaultSite fault;
 };
@@ -37,6 +40,7 @@ __global__ void __launch_bounds__(kVectorThreads, 4)
   float sum[kVector] = {};
   if (p.residual) load_floats(p.residual, t * p.residual.strides[kRow] + column, sum);  // 1.
 
+  const int64_t first = p.offsets ? p.offsets[0] : 0, last = p.offsets ? p.offsets[p.groups] : p.M;
   constexpr int kTogether = 4;
   for (int64_t begin = 0; begin < p.K; begin += kTogether) {  // 2.
     uint4 vectors[kTogether];
@@ -45,8 +49,9 @@ __global__ void __launch_bounds__(kVectorThreads, 4)
 #pragma unroll
     for (int i = 0; i < kTogether; i++) {
       const int64_t k = begin + i, row = k < p.K ? p.inverse[t * p.K + k] : -1;
-      exists[i] = row >= 0 && row < p.M;
-      if (k < p.K && !exists[i]) raise_fault(p.fault, row, p.M, t, k);
+      const bool is_row = row >= 0 && row < p.M;
+      if (k < p.K && !is_row) raise_fault(p.fault, row, p.M, t, k);
+      exists[i] = is_row && row >= first && row < last;
       weights[i] = exists[i] ? p.weights[t * p.K + k] : 0.0f;
       vectors[i] = {0, 0, 0, 0};
       if (exists[i]) vectors[i] = load_vector<kVector>(p.y, row * p.y.strides[kRow] + column);
@@ -75,8 +80,10 @@ void moe_combine(const MoeCombineParams& p, CudaContext& context) {
             .out = rows_of(p.out),
             .inverse = p.inverse.as<int32_t>(),
             .weights = p.weights.as<float>(),
+            .offsets = p.offsets ? p.offsets.as<int32_t>() : nullptr,
             .M = p.y.size(0),
             .K = p.inverse.size(1),
+            .groups = p.offsets ? p.offsets.size(0) - 1 : 0,
             .grid = vector_grid(shape_of(p.out), kVector),
             .fault = context.fault_site(OpId::moe_combine,
                                         "inverse[{index}, {column}] = {value} is outside [0, T*K={limit})")};

@@ -10,6 +10,7 @@ struct MoeCombineParams {
   TensorView inverse;   // [T, K], i32, packed: row of y of each (token, choice) pair
   TensorView weights;   // [T, K], f32, packed
   TensorView residual;  // [T, D], f32, rows strided; optional
+  TensorView offsets;   // [E+1], i32, packed; optional: of y only rows [offsets[0], offsets[E]) are there
   TensorView out;       // [T, D], f32 | bf16 | f16, rows strided; may be residual
 };
 
