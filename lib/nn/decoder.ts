@@ -54,7 +54,7 @@ export interface Decoder {
   /** What can be asked for besides the result, layer by layer. */
   readonly taps: readonly TapPoint[];
   /**
-   * @param taps copies of it; at most one for each point and destination
+   * @param taps copies of it; none of which shares memory with another
    * @param residual [T, D] f32, what the stage before has given: of a stage without input; overwritten
    * @returns [T, D], after the last norm, in the activation dtype; of a stage without output the residual stream, f32
    * @throws ArgumentRangeError a tap that there is not, or a destination of another shape or dtype

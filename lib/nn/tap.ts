@@ -3,6 +3,7 @@
  * declared destination and not a callback: a captured graph, which calls nobody, copies there each time it is replayed.
  */
 import type { DType } from "../device/dtype.js";
+import { overlaps } from "../device/overlap.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
@@ -25,25 +26,43 @@ export interface TapPoint extends TapShape {
 export interface Tap {
   readonly name: string;
   readonly layer: number;
-  /** Where to write: [T, ...shape] in the dtype of the point; must outlive the step, and the graph that it is captured in. */
+  /**
+   * Where to write: [T, ...shape] in the dtype of the point; must outlive the step, and the graph that it is captured in. No two taps
+   * share memory.
+   */
   readonly out: Tensor;
 }
 
 /** How a block, or the loop over layers, offers a tensor. */
 export type TapCall = (name: string, tensor: Tensor) => void;
 
-/** @throws ArgumentRangeError naming the tap: nobody offers it, or its `out` has another shape or dtype */
+/**
+ * @throws ArgumentRangeError naming the tap: nobody offers it, or its `out` has another shape or dtype, or shares memory with that of
+ *   another tap, which is named, too
+ */
 export function checkTaps(taps: readonly Tap[], points: readonly TapPoint[], numTokens: number): void {
-  for (const { name, layer, out } of taps) {
+  for (const [i, tap] of taps.entries()) {
+    const { name, layer, out } = tap;
     const point = points.find((one) => one.name === name && one.layer === layer);
-    if (!point) throw new ArgumentRangeError(`taps: "${name}" of layer ${layer}: ${describe(points)}`);
+    if (!point) throw new ArgumentRangeError(`taps: ${place(tap)}: ${describe(points)}`);
     const wanted = [numTokens, ...point.shape];
-    if (out.dtype === point.dtype && out.shape.join() === wanted.join()) continue;
-    throw new ArgumentRangeError(
-      `taps: "${name}" of layer ${layer}: out: expected [${wanted.join(", ")}] ${point.dtype}, ` +
-        `got [${out.shape.join(", ")}] ${out.dtype}`,
-    );
+    if (out.dtype !== point.dtype || out.shape.join() !== wanted.join()) {
+      throw new ArgumentRangeError(
+        `taps: ${place(tap)}: out: expected [${wanted.join(", ")}] ${point.dtype}, ` +
+          `got [${out.shape.join(", ")}] ${out.dtype}`,
+      );
+    }
+    const other = taps.slice(0, i).find((earlier) => overlaps(earlier.out, out));
+    if (other) {
+      throw new ArgumentRangeError(
+        `taps: ${place(tap)}: out: expected memory of its own, got some of what ${place(other)} writes`,
+      );
+    }
   }
+}
+
+function place({ name, layer }: Tap): string {
+  return `"${name}" of layer ${layer}`;
 }
 
 /** Copies what one layer offers to who has asked for it. */

@@ -110,3 +110,39 @@ it("a tap that there is not, and a destination that does not fit, are refused by
   await stream.synchronize();
   await device.dispose();
 });
+
+it("two taps that write to the same memory are refused, and both are named", async () => {
+  const { device, stream, model, state, inputs } = await setUp();
+  const forward = (first: Tensor, second: Tensor) => {
+    const taps = [
+      { name: "hidden", layer: 0, out: first },
+      { name: "hidden", layer: 2, out: second },
+    ];
+    return () => void model.forward(stream, inputs, state, taps);
+  };
+  const refusal = expect.objectContaining({
+    code: "ERR_ARGUMENT_RANGE",
+    message:
+      'taps: "hidden" of layer 2: out: expected memory of its own, got some of what "hidden" of layer 0 writes',
+  });
+  const wide = device.empty("f32", [T, 48]);
+  const columns = (start: number) => wide.slice(1, start, start + 24);
+  const long = device.empty("f32", [2 * T, 24]);
+  const rows = (start: number) => long.slice(0, start, start + T);
+  expect(forward(rows(0), rows(0))).toThrow(refusal);
+  expect(forward(rows(0), rows(T - 1))).toThrow(refusal);
+  expect(forward(rows(T - 1), rows(0))).toThrow(refusal);
+  expect(forward(columns(0), columns(23))).toThrow(refusal);
+  expect(forward(columns(24), columns(1))).toThrow(refusal);
+  // Side by side is what a draft model reads: the columns of one matrix.
+  const apart = stream.scope();
+  forward(rows(0), rows(T))();
+  forward(columns(24), columns(0))();
+  apart.close();
+  const [behind, stacked] = [await wide.read(stream), await long.read(stream)];
+  for (let t = 0; t < T; t++) {
+    expect(behind.slice(t * 48 + 24, (t + 1) * 48)).toEqual(stacked.slice(t * 24, (t + 1) * 24));
+    expect(behind.slice(t * 48, t * 48 + 24)).toEqual(stacked.slice((T + t) * 24, (T + t + 1) * 24));
+  }
+  await device.dispose();
+});
