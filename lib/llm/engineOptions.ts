@@ -11,11 +11,12 @@ import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
 import { checkChoice, checkNumber, checkSignal } from "./validate.js";
 
 /**
- * Progress of `LLM.load`; `loaded` and `total` are bytes and `loaded` never decreases within a phase and file. The phase
- * "device" has none: its message says which device "auto" took, and why.
+ * Progress of `LLM.load`; `loaded` and `total` are bytes and `loaded` never decreases within a phase and file. The phases
+ * "device" and "cache" have none: the message of one says which device "auto" took, and why; that of the other how layers of several
+ * lifetimes share the KV cache.
  */
 export interface LoadProgress {
-  readonly phase: "device" | "download" | "load";
+  readonly phase: "device" | "download" | "load" | "cache";
   readonly file?: string;
   readonly message?: string;
   readonly loaded: number;

@@ -29,6 +29,7 @@ import { Intake } from "./intake.js";
 import { loadModel } from "./loadModel.js";
 import { openDevice } from "./openDevice.js";
 import { checkPrompt, checkPromptLength, longerContext, type Prompt } from "./prompt.js";
+import { reportCache } from "./reportCache.js";
 import { computeLogits } from "./requests.js";
 import { checkNumber, checkTokenIds } from "./validate.js";
 
@@ -85,6 +86,7 @@ export class LLM {
       const model = await loadModel(folder, { stream, dtype, description, onProgress, signal });
       signal?.throwIfAborted(); // the last report of progress may have aborted
       const capacity = planCapacity(resolved, model, device);
+      reportCache(capacity, onProgress);
       const runner = new ModelRunner(model, stream, capacity);
       const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });
       const context = {

@@ -232,7 +232,8 @@ export function storedDtype(
 ): FloatDType {
   const bytes = { f32: 0, bf16: 0, f16: 0 };
   for (const { slot, parts } of plan) {
-    if (forms.get(slot) === "vector") continue;
+    const form = forms.get(slot);
+    if (form === "vector" || form === "expertVectors") continue;
     for (const { dtype, stored } of parts) bytes[dtype] += stored.bytes;
   }
   return (Object.keys(bytes) as FloatDType[]).reduce((most, dtype) =>

@@ -5,7 +5,7 @@ import type { Memory, Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { EmbeddingTable } from "../ops/embedding.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
-import type { WeightRow, WeightTable } from "./weightTable.js";
+import { isPerExpert, type WeightRow, type WeightTable } from "./weightTable.js";
 
 /**
  * - "vector": norm weights and biases, f32
@@ -13,8 +13,20 @@ import type { WeightRow, WeightTable } from "./weightTable.js";
  * - "embedding": the same; one weight with a "linear" slot that is tied to it, where that keeps it in the same format
  * - "linear": a matrix packed for `linear`
  * - "experts": a stack of matrices packed for `groupedLinear`; "gatedExperts" are gate and up, with SwiGLU
+ * - "expertVectors": a vector for each expert, such as their biases, f32
  */
-export type WeightForm = "vector" | "table" | "embedding" | "linear" | "experts" | "gatedExperts";
+export type WeightForm = keyof typeof forms;
+
+/** What a row of the form stores. */
+const forms = {
+  vector: "vectors",
+  table: "matrices",
+  embedding: "matrices",
+  linear: "matrices",
+  experts: "matrices of experts",
+  gatedExperts: "matrices of experts",
+  expertVectors: "vectors of experts",
+} as const;
 
 export interface ModelWeightRow extends WeightRow {
   readonly form: WeightForm;
@@ -24,8 +36,16 @@ export interface ModelWeightTable extends WeightTable {
   readonly rows: readonly ModelWeightRow[];
 }
 
-/** The form of each slot. */
+/** The form of each slot. @throws ArgumentRangeError if what a row stores cannot have its form */
 export function formsOf({ rows }: ModelWeightTable): ReadonlyMap<string, WeightForm> {
+  for (const row of rows) {
+    const things = row.shapes[0]!.length === 1 ? "vectors" : "matrices";
+    const stored = isPerExpert(row) || row.stacked ? `${things} of experts` : things;
+    if (forms[row.form] === stored) continue;
+    throw new ArgumentRangeError(
+      `formsOf: slot ${row.slot}: form "${row.form}" is of ${forms[row.form]}, got ${stored}`,
+    );
+  }
   return new Map(rows.map(({ slot, form }) => [slot, form]));
 }
 
@@ -37,6 +57,7 @@ export class ModelWeights {
   readonly #embeddings = new Map<string, EmbeddingTable>();
   readonly #linears = new Map<string, LinearWeight>();
   readonly #experts = new Map<string, GroupedWeight>();
+  readonly #expertVectors = new Map<string, Tensor>();
   readonly #owned = new Set<Memory>();
 
   /** Device memory of everything. */
@@ -74,6 +95,11 @@ export class ModelWeights {
     return found(this.#experts, slot, layer);
   }
 
+  /** [E, N] f32 */
+  expertVectors(slot: string, layer?: number): Tensor {
+    return found(this.#expertVectors, slot, layer);
+  }
+
   // Whoever adds a weight gives its memory to `ownMemory`.
 
   addVector(slot: string, layer: number | undefined, vector: Tensor): void {
@@ -97,6 +123,10 @@ export class ModelWeights {
   addExperts(slot: string, layer: number | undefined, weight: GroupedWeight): GroupedWeight {
     this.#experts.set(keyOf(slot, layer), weight);
     return weight;
+  }
+
+  addExpertVectors(slot: string, layer: number | undefined, vectors: Tensor): void {
+    this.#expertVectors.set(keyOf(slot, layer), vectors);
   }
 
   /** Takes ownership of a tensor that is no weight of the table, such as a table of angles. */

@@ -90,6 +90,13 @@ function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatD
   switch (form) {
     case "vector":
       return plainRows(weight, "f32", (weights, tensor) => weights.addVector(slot, layer, tensor));
+    case "expertVectors":
+      return plainRows(
+        weight,
+        "f32",
+        (weights, tensor) => weights.addExpertVectors(slot, layer, tensor),
+        shape[1],
+      );
     case "table":
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addTable(slot, tensor));
     case "embedding":
@@ -131,11 +138,16 @@ function sharedMatrix({ slot, layer, tiedTo }: PlannedWeight): FormedWeight {
   };
 }
 
-/** Rows as they are, in one dtype. */
+/**
+ * Rows as they are, in one dtype: [rows, K], or numbers, [rows].
+ *
+ * @param perExpert numbers of an expert, of [E, perExpert]; 0: without experts
+ */
 function plainRows(
   { shape }: PlannedWeight,
   dtype: FloatDType,
   add: (weights: ModelWeights, tensor: Tensor) => void,
+  perExpert = 0,
 ): FormedWeight {
   return {
     rooms: [{ dtype, shape }],
@@ -143,14 +155,17 @@ function plainRows(
     place([tensor], weights) {
       const whole = tensor!;
       add(weights, whole);
+      const all = perExpert > 0 ? whole.reshape([whole.numel]) : whole;
+      const rowsAt = (expert: number, first: number, count: number): Tensor => {
+        const start = expert * perExpert + first;
+        return all.slice(0, start, start + count);
+      };
       return {
-        direct: ({ view, columns, map, firstRow, rows, ...part }) =>
-          part.dtype === dtype && !view && !columns && !map
-            ? whole.slice(0, firstRow, firstRow + rows)
-            : undefined,
-        put(stream, { values, first }) {
+        direct: ({ view, columns, map, expert, firstRow, rows, ...part }) =>
+          part.dtype === dtype && !view && !columns && !map ? rowsAt(expert, firstRow, rows) : undefined,
+        put(stream, { values, first, expert }) {
           const rows = values.numel / values.size(-1);
-          const out = whole.slice(0, first, first + rows).reshape(values.shape);
+          const out = rowsAt(expert, first, rows).reshape(values.shape);
           cast(stream, values, dtype, { out });
         },
       };

@@ -79,15 +79,23 @@ describe("layout of several groups", () => {
     expect(summary([windowed(4095, kv), kept(kv)]).groups).toHaveLength(2);
   });
 
-  it("a block has as many pages of a group as fit: 40 layers of a window beside 8 (Gemma 3 12B)", () => {
-    const specs = Array.from({ length: 48 }, (_, i) => (i % 6 === 5 ? kept(kv) : windowed(1024, kv)));
-    expect(summary(specs)).toMatchObject({
-      blockBytes: 40 * 4096,
-      groups: [
-        { window: 1024, pagesPerBlock: 1, waste: 0 },
-        { window: 0, pagesPerBlock: 5, waste: 0 },
-      ],
-    });
+  // Every sixth layer sees everything; keys and values of bf16.
+  it.each([
+    { name: "12B", layers: 48, heads: 8, headDim: 256, blocks: 40, pages: 5, waste: 0 },
+    { name: "27B", layers: 62, heads: 16, headDim: 128, blocks: 52, pages: 5, waste: 32 / 832 },
+    { name: "4B", layers: 34, heads: 4, headDim: 256, blocks: 29, pages: 5, waste: 4 / 29 },
+  ])("a block has as many pages of a group as fit: Gemma 3 $name", (c) => {
+    const own = { k: bf16(c.heads, c.headDim), v: bf16(c.heads, c.headDim) };
+    const specs = range(c.layers).map((i) => (i % 6 === 5 ? kept(own) : windowed(1024, own)));
+    const { blockBytes, groups, of } = summary(specs);
+    expect(of).toMatch(/^(000001)+0*$/);
+    expect(groups).toMatchObject([
+      { window: 1024, pagesPerBlock: 1 },
+      { window: 0, pagesPerBlock: c.pages },
+    ]);
+    expect(blockBytes / (c.blocks * 16 * 2 * 2 * c.heads * c.headDim)).toBeCloseTo(1, 3); // aligned, for five pages
+    expect(groups[0]!.waste).toBeCloseTo(0, 3);
+    expect(groups[1]!.waste).toBeCloseTo(c.waste, 3);
   });
 
   it("where more than 15 % would lie fallow, the largest group is split into equal ones", () => {

@@ -2,11 +2,7 @@
  * Contract: a load takes the memory of all weights at once and, whatever their sizes, little more; rows come to their place
  * however a tensor is cut into chunks; parts of several dtypes are one weight.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { openCheckpoint } from "../../lib/checkpoint/safetensors.js";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Device } from "../../lib/device/device.js";
 import type { FloatDType } from "../../lib/device/dtype.js";
 import type { Stream } from "../../lib/device/stream.js";
@@ -16,15 +12,14 @@ import { cast } from "../../lib/ops/cast.js";
 import { linear } from "../../lib/ops/linear.js";
 import { GroupedWeight, type LinearWeight } from "../../lib/ops/linearWeight.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
-import { type LoadProgress, loadWeights } from "../../lib/weights/loadWeights.js";
+import type { LoadProgress } from "../../lib/weights/loadWeights.js";
 import type { ModelWeightRow, ModelWeights } from "../../lib/weights/modelWeights.js";
-import { resolveWeights } from "../../lib/weights/weightMap.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
+import { loadTensors, type Stored } from "../support/loadTensors.js";
 import { Random } from "../support/random.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
 import { runModel } from "../support/runModel.js";
-import { encodeSafetensors, type TensorToWrite } from "../support/safetensors.js";
 import { tinyConfig, tinyTensors, type TinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
 
 let device: Device;
@@ -55,29 +50,13 @@ async function memoryOf<T>(body: () => Promise<T>): Promise<{ result: T; peak: n
   }
 }
 
-interface Stored {
-  readonly dtype: FloatDType;
-  readonly shape: readonly number[];
-  readonly values: Uint16Array | Float32Array;
-}
-
 async function load(
   rows: readonly ModelWeightRow[],
   tensors: Readonly<Record<string, Stored>>,
   dtype: FloatDType,
   onProgress?: (progress: LoadProgress) => void,
 ): Promise<ModelWeights> {
-  const folder = await mkdtemp(path.join(tmpdir(), "warploop-weights-"));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const encoded = Object.entries(tensors).map(([name, { dtype: stored, shape, values }]) => {
-    const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    return [name, { dtype: stored.toUpperCase(), shape, data } satisfies TensorToWrite] as const;
-  });
-  await writeFile(path.join(folder, "model.safetensors"), encodeSafetensors(Object.fromEntries(encoded)));
-  await using checkpoint = await openCheckpoint(folder);
-  const plan = resolveWeights({ rows, numLayers: 0, numExperts: 3 }, checkpoint);
-  const forms = new Map(rows.map(({ slot, form }) => [slot, form]));
-  return await loadWeights(plan, forms, { checkpoint, stream, dtype, onProgress });
+  return loadTensors({ rows, numLayers: 0, numExperts: 3 }, tensors, { stream, dtype, onProgress });
 }
 
 const bytesOf = async (tensor: Tensor) => Buffer.from((await tensor.read(stream)).buffer);

@@ -96,6 +96,8 @@ async function read(
     case "embedding":
     case "linear":
       return form === "linear" ? [await rowsOfMatrix(weights.linear(slot, layer))] : [];
+    case "expertVectors":
+      return (await numbersOf(weights.expertVectors(slot, layer))).map((numbers) => turned([numbers]));
     case "experts":
     case "gatedExperts":
       return rowsOfExperts(weights.experts(slot, layer));

@@ -289,6 +289,12 @@ describe("mistakes of a table", () => {
       /of a non-matrix/,
     ],
     ["experts of a matrix", { rows: [{ ...embed, split: { axis: "experts" } }] }, /without experts/],
+    [
+      "a matrix that is added to a sum",
+      { rows: [{ ...embed, split: { axis: "sum" } }] },
+      /sum of more than a vector/,
+    ],
+    ["stage of layers", { rows: [{ ...qkv, stage: "first" }] }, /stage of a weight of layers/],
     ["onlyLayers outside layers", { rows: [{ ...embed, onlyLayers: [0] }] }, /onlyLayers without/],
     ["tied to nothing", { rows: [head] }, /tiedTo: expected another slot/],
   ];
