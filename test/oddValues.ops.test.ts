@@ -139,8 +139,9 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { logits: f32(1, 4) },
     options: {
       ...{ floats: stream.fromArray("f32", [1, 6], Float32Array.of(1, 1, 0, 1, 0, 0)), out: zeros(1) },
-      ...{ ints: i32([1, 5], 0, 1, 2, -1, 1), positions: i32([1], 1), tokenPool: zeros(1, 4) },
-      ...{ biasIds: zeros(1, 1), biasValues: f32(1, 1), bitmask: i32([1, 1], -1), status: zeros(1) },
+      ...{ ints: i32([1, 6], 0, 1, 2, -1, 1, 0), positions: i32([1], 1), tokenPool: zeros(1, 4) },
+      ...{ biasIds: zeros(1, 1), biasValues: f32(1, 1), suppressedIds: i32([1, 1], -1) },
+      ...{ bitmask: i32([1, 1], -1), status: zeros(1) },
     },
   }),
   siluMul: () => ({ given: { x: f32(2, 4) }, options: { dtype, out: f32(2, 2) } }),

@@ -18,6 +18,7 @@ interface Row {
   readonly position?: number;
   readonly poolRow?: number;
   readonly promptLength?: number;
+  readonly minLength?: number;
 }
 
 type Extra = Omit<Parameters<typeof sample>[1], "floats" | "ints" | "positions">;
@@ -29,9 +30,9 @@ function sampleRow(
   extra: Extra = {},
 ): { id: number; probs: number[]; margin: number } {
   const { temperature = 1, topP = 1, minP = 0, repetition = 1, presence = 0, frequency = 0 } = row;
-  const { topK = 0, seed = [1, 2], position = 0, poolRow = -1, promptLength = 0 } = row;
+  const { topK = 0, seed = [1, 2], position = 0, poolRow = -1, promptLength = 0, minLength = 0 } = row;
   const floats = f64(temperature, topP, minP, repetition, presence, frequency);
-  const ints = i32(topK, ...seed, poolRow, promptLength);
+  const ints = i32(topK, ...seed, poolRow, promptLength, minLength);
   const inputs = { floats, ints, positions: i32(position), ...extra };
   const { ids, probs, margins } = sample(logits, inputs, { B: 1, V: logits.length });
   return { id: ids[0]!, probs: [...probs], margin: margins[0]! };
@@ -130,6 +131,27 @@ describe("mask, bias, penalties", () => {
     expectProbs(probs, expected);
   });
 
+  test("suppressed tokens have no probability below the least length, whatever their bias; -1 pads", () => {
+    const extra = {
+      ...{ suppressedIds: i32(1, -1, 3), suppressedLength: 3 },
+      ...{ biasIds: i32(1), biasValues: f64(9), biasLength: 1 },
+    };
+    const logits = new Float64Array(4);
+    expectProbs(sampleRow(logits, { position: 6, minLength: 7 }, extra).probs, [0.5, 0, 0.5, 0]);
+    const { probs } = sampleRow(logits, { position: 7, minLength: 7 }, extra);
+    expectProbs(
+      probs,
+      [1, Math.exp(9), 1, 1].map((weight) => weight / (3 + Math.exp(9))),
+    );
+    expect(
+      sampleRow(
+        logits,
+        { position: 3, minLength: 4, temperature: 0 },
+        { ...extra, suppressedIds: i32(0, 2, 3), biasIds: i32(-1) },
+      ).id,
+    ).toBe(1);
+  });
+
   const pool = { tokenPool: i32(9, 9, 9, 9, 9, 0, 1, 1, 2, 3), poolLength: 5 }; // row 1 of 2: prompt 0 1, output 1 2 (3 is later)
   const row = { poolRow: 1, position: 4, promptLength: 2 };
   const scores = (probs: readonly number[]) => probs.map((p) => Math.log(p / probs[4]!)); // token 4 is never penalised
@@ -192,7 +214,7 @@ describe("draws", () => {
     const V = 50;
     const logits = random.normal(4 * V);
     const floats = Float64Array.from({ length: 24 }, (_, i) => [1, 1, 0, 1, 0, 0][i % 6]!);
-    const ints = Int32Array.from({ length: 20 }, (_, i) => [0, 11, 22, -1, 0][i % 5]!);
+    const ints = Int32Array.from({ length: 24 }, (_, i) => [0, 11, 22, -1, 0, 0][i % 6]!);
     const together = sample(logits, { floats, ints, positions: i32(5, 5, 5, 5) }, { B: 4, V }).ids;
     const alone = [0, 1, 2, 3].map(
       (b) => sampleRow(logits.subarray(b * V, (b + 1) * V), { seed: [11, 22], position: 5 }).id,

@@ -55,8 +55,8 @@ describe("columns of the op", () => {
   it.each(rows)("$name is alone in its own", ({ name, ...parameter }) => {
     const batch = pack({ temperature: 0.5, seed: 2 ** 33 + 7, [name]: on(parameter) })!;
     const poolRow = parameter.penalty ? 5 : -1;
-    const own = { seedLow: 7, seedHigh: 2, poolRow, promptLength: 3 };
-    const padding = { ...samplingOff, seedLow: 0, seedHigh: 0, poolRow: -1, promptLength: 0 };
+    const own = { seedLow: 7, seedHigh: 2, poolRow, promptLength: 3, minLength: 3 };
+    const padding = { ...samplingOff, seedLow: 0, seedHigh: 0, poolRow: -1, promptLength: 0, minLength: 0 };
     expect(unpack(batch)).toEqual([
       { ...samplingOff, temperature: 0.5, [name]: on(parameter), ...own },
       padding,

@@ -30,11 +30,11 @@ await benchOp(
     setup: (stream) => {
       const rows = Array.from({ length: B }, (_, b) => b);
       const floats = rows.flatMap(() => [temperature, topP, minP, repetition, 0, 0]);
-      const ints = rows.flatMap((b) => [topK, b, 0, b, 0]);
+      const ints = rows.flatMap((b) => [topK, b, 0, b, 0, 0]);
       const logits = normalLogits(stream, "f32", B, V);
       const options = {
         floats: stream.fromArray("f32", [B, 6], Float32Array.from(floats)),
-        ints: stream.fromArray("i32", [B, 5], Int32Array.from(ints)),
+        ints: stream.fromArray("i32", [B, 6], Int32Array.from(ints)),
         positions: stream.fromArray("i32", [B], new Int32Array(B).fill(L)),
         tokenPool: stream.fromArray(
           "i32",

@@ -104,6 +104,7 @@ export interface NativeOps {
       tokenPool: "tensor or null",
       biasIds: "tensor or null",
       biasValues: "tensor or null",
+      suppressedIds: "tensor or null",
       bitmask: "tensor or null",
       processed: "tensor",
       counts: "tensor or null",

@@ -210,7 +210,7 @@ export class ModelRunner implements StepRunner {
     if (batch === null) {
       argmax(stream, logits, { out, status });
     } else {
-      const { bias } = batch;
+      const { bias, suppressed } = batch;
       sample(stream, logits, {
         ...{ positions, out, status },
         floats: stream.fromArray("f32", [size, sampleColumns.floats.length], batch.floats),
@@ -219,6 +219,9 @@ export class ModelRunner implements StepRunner {
         ...(bias && {
           biasIds: stream.fromArray("i32", [size, bias.width], bias.ids),
           biasValues: stream.fromArray("f32", [size, bias.width], bias.values),
+        }),
+        ...(suppressed && {
+          suppressedIds: stream.fromArray("i32", [size, suppressed.width], suppressed.ids),
         }),
       });
     }

@@ -39,12 +39,17 @@ export const greedySampling: Sampling = {
 export interface SamplingBatch {
   /** [S, 6] */
   readonly floats: Float32Array;
-  /** [S, 5] */
+  /** [S, 6] */
   readonly ints: Int32Array;
   /** Whether any row has penalties and the op needs the token pool. */
   readonly hasPenalties: boolean;
   /** [S, width] token ids (-1 pads) and what is added to their logits; null when no row has any. */
   readonly bias: { readonly ids: Int32Array; readonly values: Float32Array; readonly width: number } | null;
+  /**
+   * [S, width] token ids (-1 pads) that the device suppresses up to the length in `ints`; null when no row has any. Steps are the same
+   * before and behind that length: how long a sequence is only the device need know.
+   */
+  readonly suppressed: { readonly ids: Int32Array; readonly width: number } | null;
 }
 
 type ArrayName = keyof typeof sampleColumns;
@@ -80,6 +85,7 @@ const padding: Readonly<Record<SequenceColumn, number>> = {
   seedHigh: 0,
   poolRow: -1,
   promptLength: 0,
+  minLength: 0,
 };
 const sequencePlaces = placesOf(Object.keys(padding) as readonly SequenceColumn[]);
 
@@ -95,10 +101,6 @@ export function packSampling(
   size: number,
 ): SamplingBatch | null {
   const rows = needs.map(({ sampling }) => sampling);
-  const suppressed = rows.map((sampling, i) => suppressedOf(sampling, samples[i]!));
-  const numBiased = rows.map(({ logitBias }, i) => logitBias.ids.length + suppressed[i]!.length);
-  const isPlain = (sampling: Sampling, i: number) =>
-    sampling.temperature === 0 && !hasPenalty(sampling) && numBiased[i] === 0;
   if (rows.every(isPlain)) return null;
 
   const arrays = {
@@ -112,13 +114,18 @@ export function packSampling(
       seedHigh: Math.floor(sampling.seed / 2 ** 32),
       poolRow: hasPenalty(sampling) ? row : -1,
       promptLength: request.promptLength,
+      minLength: request.promptLength + sampling.minTokens,
     });
   }
   for (let i = rows.length; i < size; i++) fillRow(arrays, i, samplingOff, padding);
   return {
     ...arrays,
     hasPenalties: rows.some(hasPenalty),
-    bias: packBias(rows, suppressed, size, Math.max(0, ...numBiased)),
+    bias: packBias(rows, size),
+    suppressed: packIds(
+      rows.map(({ suppressed }) => suppressed),
+      size,
+    ),
   };
 }
 
@@ -139,27 +146,28 @@ function hasPenalty(sampling: Sampling): boolean {
   return false;
 }
 
-function suppressedOf(sampling: Sampling, { request, start, count }: ScheduledSequence): readonly number[] {
-  const generated = start + count - request.promptLength;
-  return generated < sampling.minTokens ? sampling.suppressed : [];
+function isPlain(sampling: Sampling): boolean {
+  const { temperature, logitBias, suppressed } = sampling;
+  return temperature === 0 && !hasPenalty(sampling) && logitBias.ids.length === 0 && suppressed.length === 0;
 }
 
 /** There may be thousands of entries in each row, in every step. */
-function packBias(
-  rows: readonly Sampling[],
-  suppressed: readonly (readonly number[])[],
-  size: number,
-  width: number,
-): SamplingBatch["bias"] {
+function packBias(rows: readonly Sampling[], size: number): SamplingBatch["bias"] {
+  const packed = packIds(
+    rows.map(({ logitBias }) => logitBias.ids),
+    size,
+  );
+  if (packed === null) return null;
+  const values = new Float32Array(size * packed.width);
+  for (const [i, { logitBias }] of rows.entries()) values.set(logitBias.values, i * packed.width);
+  return { ...packed, values };
+}
+
+/** Lists of ids as rows of one width; null when all are empty. */
+function packIds(lists: readonly ArrayLike<number>[], size: number): SamplingBatch["suppressed"] {
+  const width = Math.max(0, ...lists.map(({ length }) => length));
   if (width === 0) return null;
   const ids = new Int32Array(size * width).fill(-1);
-  const values = new Float32Array(size * width);
-  for (const [i, { logitBias }] of rows.entries()) {
-    const [at, end] = [i * width, i * width + logitBias.ids.length];
-    ids.set(logitBias.ids, at);
-    values.set(logitBias.values, at);
-    ids.set(suppressed[i]!, end);
-    values.fill(-Infinity, end, end + suppressed[i]!.length);
-  }
-  return { ids, values, width };
+  for (const [i, list] of lists.entries()) ids.set(list, i * width);
+  return { ids, width };
 }

@@ -10,7 +10,7 @@ const block = 64;
 /** What stands in the columns of `floats` and of `ints`: SampleFloat and SampleInt of native/ops/sample/sample.h. */
 export const sampleColumns = {
   floats: ["temperature", "topP", "minP", "repetitionPenalty", "presencePenalty", "frequencyPenalty"],
-  ints: ["topK", "seedLow", "seedHigh", "poolRow", "promptLength"],
+  ints: ["topK", "seedLow", "seedHigh", "poolRow", "promptLength", "minLength"],
 } as const;
 
 export interface SampleOptions {
@@ -20,7 +20,8 @@ export interface SampleOptions {
    */
   readonly floats: Tensor;
   /**
-   * [B, 5], i32: topK (0: off), seedLow, seedHigh, poolRow (row of tokenPool, -1: no penalties), promptLength.
+   * [B, 6], i32: topK (0: off), seedLow, seedHigh, poolRow (row of tokenPool, -1: no penalties), promptLength, minLength (of the
+   * sequence; suppressedIds are not chosen at positions below it).
    */
   readonly ints: Tensor;
   /** [B], i32: position of the token that is sampled, which is how many the sequence has so far. */
@@ -31,20 +32,23 @@ export interface SampleOptions {
   readonly biasIds?: Tensor | undefined;
   /** [B, Nb], f32: what is added to them. */
   readonly biasValues?: Tensor | undefined;
+  /** [B, Ns], i32: tokens that are not chosen while positions[b] < minLength; -1 pads. */
+  readonly suppressedIds?: Tensor | undefined;
   /** [B, ceil(V/32)], i32: token v is allowed if bit v mod 32 of word floor(v/32) is 1. */
   readonly bitmask?: Tensor | undefined;
   /** Where to write the result, [B] i32. */
   readonly out?: Tensor | undefined;
   /**
    * [B], i32: where to write what is wrong with each row, a `RowStatus`. notFinite is about the logits as they come, noChoice about
-   * what mask and biases leave of them. Default: nowhere.
+   * what mask, biases and suppressed tokens leave of them. Default: nowhere.
    */
   readonly status?: Tensor | undefined;
 }
 
 /**
  * Chooses one token per row. In this order:
- * 1. tokens without their bit in the bitmask become -inf; biases are added (never reviving those);
+ * 1. tokens without their bit in the bitmask become -inf; biases are added (never reviving those); while positions[b] < minLength,
+ *    suppressedIds become -inf;
  * 2. penalties over tokenPool[poolRow, 0..positions[b]): every token there, l > 0 ? l / repetition : l * repetition; tokens at
  *    index >= promptLength, l -= presence + frequency * occurrences; pool ids outside [0, V) count for nothing;
  * 3. temperature 0: the argmax, lowest id first; else l /= temperature;
@@ -58,7 +62,7 @@ export interface SampleOptions {
  *
  * @param logits [B, V], f32 | bf16 | f16, V >= 1; the last axis is contiguous
  * @returns [B], i32
- * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument. Bias ids outside [0, V),
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument. Bias and suppressed ids outside [0, V),
  *   pool rows and positions outside the pool are execution errors.
  * @see Maddison, Tarlow, Minka: A* Sampling, arXiv 1411.0030, section 2; Holtzman et al., arXiv 1904.09751 (top-p); Nguyen et
  *   al., arXiv 2407.01082 (min-p); Keskar et al., arXiv 1909.05858 (repetition penalty); native/ops/sample
@@ -73,6 +77,7 @@ export const sample = op(
     tokenPool: tensor,
     biasIds: tensor,
     biasValues: tensor,
+    suppressedIds: tensor,
     bitmask: tensor,
     out: tensor,
     status: tensor,
@@ -85,6 +90,7 @@ export const sample = op(
       tokenPool = null,
       biasIds = null,
       biasValues = null,
+      suppressedIds = null,
       bitmask = null,
     } = options;
     const B = logits.size(0);
@@ -94,8 +100,8 @@ export const sample = op(
     const out = options.out ?? stream.empty("i32", [B]);
     stream.run(
       native.ops.sample,
-      ...[logits, floats, ints, positions, tokenPool, biasIds, biasValues, bitmask, processed, counts, out],
-      options.status ?? null,
+      ...[logits, floats, ints, positions, tokenPool, biasIds, biasValues, suppressedIds, bitmask],
+      ...[processed, counts, out, options.status ?? null],
     );
     return out;
   },

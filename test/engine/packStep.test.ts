@@ -5,7 +5,9 @@ import type { DeviceStep } from "../../lib/engine/deviceStep.js";
 import { greedySpec, type RequestReport, type RequestSpec } from "../../lib/engine/requestSpec.js";
 import { packStep, promptPositions } from "../../lib/engine/packStep.js";
 import type { GenerateOptions } from "../../lib/llm/generateOptions.js";
+import { greedySampling } from "../../lib/engine/sampling.js";
 import { computeLogits } from "../../lib/llm/requests.js";
+import { sampleColumns } from "../../lib/ops/sample.js";
 import { Request } from "../../lib/schedule/request.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 import { BareEngine, type BareOptions } from "../llm/bareEngine.js";
@@ -179,6 +181,25 @@ describe("a packed step", () => {
       false,
       false,
     ]);
+  });
+
+  it("leaves it to the device whether minTokens are there: the step does not change with them", () => {
+    const scheduler = newScheduler();
+    scheduler.add(new Request("short", [8, 9], { maxTokens: 6 }));
+    const sampling = { ...greedySampling, suppressed: [3, 5], minTokens: 2 };
+    const specs = { get: (): RequestSpec => ({ ...greedySpec(9), sampling }) };
+    const packed: DeviceStep[] = [];
+    for (let step = scheduler.schedule(); step; step = scheduler.schedule()) {
+      packed.push(packStep(step, [1, 2, 4], specs));
+      scheduler.commit(step, [1]);
+    }
+    expect(packed.length).toBe(6);
+    for (const step of packed) {
+      expect(step.sampling).toEqual(packed[0]!.sampling);
+      expect(step.sampling).toMatchObject({ suppressed: { ids: Int32Array.of(3, 5), width: 2 }, bias: null });
+      expect(step.sampling!.ints[sampleColumns.ints.indexOf("minLength")]).toBe(4);
+    }
+    for (const step of packed.slice(2)) expect(step.layout).toEqual(packed[1]!.layout);
   });
 
   it("asks for nothing where nothing is asked for", () => {

@@ -115,7 +115,7 @@ function sampleInputs(options: GenerateOptions, tokens: readonly number[], promp
   const [low, high] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
   return {
     floats: Float64Array.from(rows.flatMap(() => [temperature, topP, minP, ...penalties])),
-    ints: Int32Array.from(rows.flatMap(() => [Math.max(topK, 0), low, high, 0, promptLength])),
+    ints: Int32Array.from(rows.flatMap(() => [Math.max(topK, 0), low, high, 0, promptLength, 0])),
     positions: Int32Array.from(rows, (i) => promptLength + i),
     tokenPool: Int32Array.from(tokens),
     poolLength: tokens.length,

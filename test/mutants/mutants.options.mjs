@@ -143,6 +143,22 @@ export const optionMutants = [
     cases: "simt",
   },
   {
+    name: "suppressed-length",
+    bug: "sample: suppressed tokens stay so at the least length",
+    file: "native/ops/sample/sample.cu",
+    edits: [["position() < (*this)[SampleInt::min_length]", "position() <= (*this)[SampleInt::min_length]"]],
+    table: "test/ops/sample.suppressed.test.ts",
+    cases: "simt",
+  },
+  {
+    name: "suppressed-unprocessed",
+    bug: "sample: a row with nothing but suppressed tokens is not written down",
+    file: "native/ops/sample/sample.cu",
+    edits: [["args.params.bias_ids || is_suppressed() || penalized", "args.params.bias_ids || penalized"]],
+    table: "test/ops/sample.suppressed.test.ts",
+    cases: "simt",
+  },
+  {
     name: "sm90-grouped-k-tail",
     bug: "groupedLinear on Hopper: columns of x beyond K",
     file: "native/ops/grouped_linear/grouped_linear.sm90.cu",

@@ -19,7 +19,7 @@ import { moeRoute } from "../../lib/ops/moeRoute.js";
 import { packLinear } from "../../lib/ops/packLinear.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
-import { sample } from "../../lib/ops/sample.js";
+import { sample, sampleColumns } from "../../lib/ops/sample.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
 import { softmax } from "../../lib/ops/softmax.js";
 import { stepInputs } from "../../lib/ops/stepInputs.js";
@@ -252,7 +252,7 @@ function sampleRows(t: FarTensors, V: number): Tensor {
   const own = (tensor: Tensor) => t.own(tensor);
   return sample(t.stream, t.normal("f32", [T, V]), {
     floats: own(t.stream.fromArray("f32", [T, 6], Float32Array.from(floats))),
-    ints: own(t.stream.fromArray("i32", [T, 5], ints)),
+    ints: own(t.stream.fromArray("i32", [T, sampleColumns.ints.length], ints)),
     positions: own(t.stream.fromArray("i32", [T], positions)),
     tokenPool: t.integers(
       [T, 8],

@@ -102,7 +102,7 @@ function sampleOptions(
   }
   return {
     floats: context.tensor("f32", [B, 6], packed.floats),
-    ints: context.integers([B, 5], packed.ints),
+    ints: context.integers([B, 6], packed.ints),
     positions: context.integers([B], packed.positions),
     ...(way.row.poolRow !== undefined && { tokenPool: context.integers([1, 3], [0, V - 1, 0]) }),
     ...(way.bias && { biasIds: context.integers([B, 1], new Int32Array(B)) }),
@@ -173,7 +173,7 @@ describe("row status: bad arguments", () => {
     expect(() => argmax(stream, logits, { status: wrong })).toThrow(/^argmax: status: expected \[B=2\]/);
     const ids = device.empty("i32", [2]);
     expect(() => logprobs(stream, logits, ids, { topN: 0, status: wrong })).toThrow(/^logprobs: status: /);
-    const [floats, ints] = [device.empty("f32", [2, 6]), device.empty("i32", [2, 5])];
+    const [floats, ints] = [device.empty("f32", [2, 6]), device.empty("i32", [2, 6])];
     expect(() => sample(stream, logits, { floats, ints, positions: ids, status: floats })).toThrow(
       /^sample: status: /,
     );

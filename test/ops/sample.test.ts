@@ -34,7 +34,7 @@ async function sampleIds(
     : context.tensor(dtype, shape, logits);
   const ids = sample(context.stream, input, {
     floats: context.tensor("f32", [B, 6], floats),
-    ints: context.integers([B, 5], ints),
+    ints: context.integers([B, 6], ints),
     positions: context.integers([B], positions),
     ...(pool && { tokenPool: context.integers(pool.shape, pool.tokens) }),
     ...(bias && { biasIds: context.integers([B, bias.width], bias.ids) }),
@@ -321,7 +321,7 @@ describe("sample: bad arguments", () => {
   const device = openTestDevice();
   const logits = device.empty("f32", [2, 40]);
   const floats = device.empty("f32", [2, 6]);
-  const ints = device.empty("i32", [2, 5]);
+  const ints = device.empty("i32", [2, 6]);
   const positions = device.empty("i32", [2]);
 
   test("name the argument, what was expected and what came", () => {
@@ -377,7 +377,7 @@ describe("sample: bad arguments", () => {
     const zeros = stream.fromArray("f32", [2, 40], new Float32Array(80));
     sample(stream, zeros, {
       floats: stream.fromArray("f32", [2, 6], Float32Array.from(packed.floats)),
-      ints: stream.fromArray("i32", [2, 5], packed.ints),
+      ints: stream.fromArray("i32", [2, 6], packed.ints),
       positions: stream.fromArray("i32", [2], packed.positions),
       tokenPool: stream.fromArray("i32", [3, 8], new Int32Array(24)),
       biasIds: stream.fromArray("i32", [2, 1], Int32Array.of(-1, biasId)),

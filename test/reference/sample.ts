@@ -2,7 +2,8 @@ import { philox4x32 } from "./philox4x32.js";
 
 /**
  * One token per row, in this order:
- *   1. a token whose bitmask bit (bit v mod 32 of word v div 32) is 0 becomes -infinity; bias values are added
+ *   1. a token whose bitmask bit (bit v mod 32 of word v div 32) is 0 becomes -infinity; bias values are added; suppressed tokens
+ *      become -infinity where position < minLength
  *   2. penalties over the row's tokens tokenPool[poolRow, 0..position): repetition r divides a positive logit and multiplies any
  *      other one of every token present (prompt or output); then presence is subtracted once and frequency once per
  *      occurrence for tokens of the output (index >= promptLength); pool ids outside [0, V) count for nothing
@@ -26,7 +27,7 @@ export function sample(
   logits: Float64Array, // [B, V]
   {
     floats, // [B, 6] temperature, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty
-    ints, // [B, 5] topK, seedLo, seedHi, poolRow (-1: no penalties), promptLength
+    ints, // [B, 6] topK, seedLo, seedHi, poolRow (-1: no penalties), promptLength, minLength
     positions, // [B]
     ...inputs
   }: SampleInputs,
@@ -41,10 +42,11 @@ export function sample(
   const margins = new Float64Array(B).fill(Infinity);
   for (let b = 0; b < B; b++) {
     const [temperature, topP, minP, repetition, presence, frequency] = floats.subarray(b * 6, b * 6 + 6);
-    const [topK, seedLo, seedHi, poolRow, promptLength] = ints.subarray(b * 5, b * 5 + 5);
+    const [topK, seedLo, seedHi, poolRow, promptLength, minLength] = ints.subarray(b * 6, b * 6 + 6);
     const position = positions[b]!;
     const l = logits.slice(b * V, (b + 1) * V);
     maskAndBias(l, b, inputs);
+    if (position < minLength!) suppress(l, b, inputs);
     if (poolRow! >= 0) {
       const { tokenPool, poolLength = 0 } = inputs;
       const tokens = tokenPool!.subarray(poolRow! * poolLength, poolRow! * poolLength + position);
@@ -80,6 +82,8 @@ interface OptionalInputs {
   readonly biasIds?: Int32Array; // [B, Nb], -1 pads
   readonly biasValues?: Float64Array; // [B, Nb]
   readonly biasLength?: number; // Nb
+  readonly suppressedIds?: Int32Array; // [B, Ns], -1 pads
+  readonly suppressedLength?: number; // Ns
   readonly bitmask?: Int32Array; // [B, ceil(V / 32)]
 }
 
@@ -101,6 +105,11 @@ function maskAndBias(
   for (let n = b * biasLength; n < (b + 1) * biasLength; n++) {
     if (biasIds![n] !== -1) l[biasIds![n]!]! += biasValues![n]!;
   }
+}
+
+function suppress(l: Float64Array, b: number, { suppressedIds, suppressedLength = 0 }: OptionalInputs): void {
+  for (let n = b * suppressedLength; n < (b + 1) * suppressedLength; n++)
+    if (suppressedIds![n] !== -1) l[suppressedIds![n]!] = -Infinity;
 }
 
 function penalize(

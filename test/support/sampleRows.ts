@@ -14,6 +14,7 @@ export interface SampleRow {
   readonly position?: number;
   readonly poolRow?: number;
   readonly promptLength?: number;
+  readonly minLength?: number;
 }
 
 /** Values as the device sees them: floats are rounded to float32. Without fields: plain sampling at temperature 1. */
@@ -28,10 +29,12 @@ export function packSampleRows(rows: readonly SampleRow[]): {
       ...[repetition, presence, frequency],
     ],
   );
-  const ints = rows.flatMap(({ topK = 0, seed: [low, high] = [0, 0], poolRow = -1, promptLength = 0 }) => [
-    ...[topK, low, high],
-    ...[poolRow, promptLength],
-  ]);
+  const ints = rows.flatMap(
+    ({ topK = 0, seed: [low, high] = [0, 0], poolRow = -1, promptLength = 0, minLength = 0 }) => [
+      ...[topK, low, high],
+      ...[poolRow, promptLength, minLength],
+    ],
+  );
   return {
     floats: Float64Array.from(Float32Array.from(floats)),
     ints: Int32Array.from(ints),

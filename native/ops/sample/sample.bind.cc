@@ -12,6 +12,7 @@ void bind_sample(Arguments& args) {
   p.token_pool = args.optional_tensor();
   p.bias_ids = args.optional_tensor();
   p.bias_values = args.optional_tensor();
+  p.suppressed_ids = args.optional_tensor();
   p.bitmask = args.optional_tensor();
   p.processed = args.tensor();
   p.counts = args.optional_tensor();

@@ -5,7 +5,7 @@
 namespace warploop {
 
 void check(const SampleParams& p, Check& c) {
-  Sym B{"B"}, V{"V"}, Nb{"Nb"}, R{"R"}, L{"L"};
+  Sym B{"B"}, V{"V"}, Nb{"Nb"}, Ns{"Ns"}, R{"R"}, L{"L"};
   c.tensor("logits", p.logits).dtype(kFloats).shape({B, V}).rows();
   c.that(V.value() >= 1 && V.value() <= std::numeric_limits<int32_t>::max() - kSampleBlock, "logits",
          "between 1 and 2^31-65 columns", V.value());
@@ -19,6 +19,7 @@ void check(const SampleParams& p, Check& c) {
   } else {
     c.that(!p.bias_values, "biasValues", "none without biasIds", "a tensor");
   }
+  c.optional("suppressedIds", p.suppressed_ids).dtype(kI32).shape({B, Ns}).packed();
   c.optional("bitmask", p.bitmask).dtype(kI32).shape({B, (V.value() + 31) / 32}).rows();
   const int64_t blocks = (V.value() + kSampleBlock - 1) / kSampleBlock;
   c.tensor("processed", p.processed).dtype(kF32).shape({B, blocks * (kSampleBlock + 1)}).packed();

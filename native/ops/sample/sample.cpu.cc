@@ -1,6 +1,6 @@
 // What:      one token per row; the order of the steps is the contract (lib/ops/sample.ts spells it out)
 // Steps:     1. mask: forbidden tokens become -inf
-//            2. bias
+//            2. bias; suppressed tokens become -inf below the row's least length
 //            3. penalties of the tokens in the pool
 //            4. block maxima
 //            5. temperature 0: argmax
@@ -64,6 +64,19 @@ void add_bias(const SampleParams& p, int64_t b, float* values) {
     if (ids[n] < 0 || ids[n] >= V)
       fail_execution("biasIds[", b, ", ", n, "] = ", ids[n], " is outside [0, V=", V, ")");
     values[ids[n]] += bias[n];
+  }
+}
+
+/// 2. The position of the token to come is how long the row is.
+void suppress(const SampleParams& p, int64_t b, const RowOptions& options, float* values) {
+  if (options.position >= options[SampleInt::min_length]) return;
+  const int64_t V = p.logits.size(1), Ns = p.suppressed_ids.size(1);
+  const int32_t* ids = p.suppressed_ids.as<int32_t>() + b * Ns;
+  for (int64_t n = 0; n < Ns; n++) {
+    if (ids[n] == -1) continue;
+    if (ids[n] < 0 || ids[n] >= V)
+      fail_execution("suppressedIds[", b, ", ", n, "] = ", ids[n], " is outside [0, V=", V, ")");
+    values[ids[n]] = -kInf;
   }
 }
 
@@ -175,6 +188,7 @@ void sample(const SampleParams& p, CpuContext& context) {
         float* values = p.processed.as<float>() + b * width;
         const bool odd = copy_allowed(row_at<X>(p.logits, b), V, mask, values, blocks * kSampleBlock);
         if (p.bias_ids) add_bias(p, b, values);
+        if (p.suppressed_ids) suppress(p, b, options, values);
         penalize(p, b, options, values);
         const LogitRow row = summarize(values, blocks, options[SampleFloat::temperature]);
         p.out.as<int32_t>()[b] = choose(row, options, context.workspace<double>(thread));

@@ -1,9 +1,9 @@
 // What:      one token per row; the order of the steps is the contract (lib/ops/sample.ts spells it out)
 // Steps:     summarize_kernel:
 //            1. the mask; block maxima of the allowed logits, +inf where the block has a NaN or +inf; in a
-//               row with biases or penalties the allowed logits into `processed`
+//               row with biases, suppressed tokens or penalties the allowed logits into `processed`
 //            choose_kernel:
-//            2. bias
+//            2. bias; suppressed tokens become -inf below the row's least length
 //            3. penalties of the tokens in the pool
 //            4. block maxima where 2. or 3. ran, and in a row with a NaN or +inf
 //            5. temperature 0: argmax
@@ -40,7 +40,7 @@ namespace {
 struct SampleArguments {
   SampleParams params;
   Rows logits;
-  FaultSite bias_fault, pool_fault, position_fault;
+  FaultSite bias_fault, suppressed_fault, pool_fault, position_fault;
 };
 
 /// The parameters of one row, and where its scratch lies.
@@ -88,8 +88,14 @@ struct SampleRow {
                          (*this)[SampleFloat::frequency_penalty] == 0;
     return neutral ? 0 : length;
   }
+  /// Whether the row is shorter than its least length; the position of the token to come is how long it is.
+  WARPLOOP_DEVICE bool is_suppressed() const {
+    return args.params.suppressed_ids && position() < (*this)[SampleInt::min_length];
+  }
   /// Whether logits change, so that they have to be written down.
-  WARPLOOP_DEVICE bool is_processed() const { return args.params.bias_ids || penalized_length(false) > 0; }
+  WARPLOOP_DEVICE bool is_processed() const {
+    return args.params.bias_ids || is_suppressed() || penalized_length(false) > 0;
+  }
 };
 
 template <int kVector>
@@ -132,6 +138,23 @@ WARPLOOP_DEVICE void add_bias(const SampleRow& row) {
     float value = row.processed()[ids[n]];
     for (int64_t m = n; m < Nb; m++) value += ids[m] == ids[n] ? bias[m] : 0.0f;
     row.processed()[ids[n]] = value;
+  }
+}
+
+/// 2. The first thread that has an id writes.
+WARPLOOP_DEVICE void suppress(const SampleRow& row) {
+  const SampleParams& p = row.args.params;
+  const int64_t Ns = p.suppressed_ids.size(1), V = row.V();
+  const int32_t* ids = p.suppressed_ids.as<int32_t>() + row.b * Ns;
+  for (int64_t n = threadIdx.x; n < Ns; n += blockDim.x) {
+    if (ids[n] == -1) continue;
+    if (ids[n] < 0 || ids[n] >= V) {
+      raise_fault(row.args.suppressed_fault, ids[n], V, row.b, n);
+      continue;
+    }
+    bool is_first = true;
+    for (int64_t m = 0; m < n && is_first; m++) is_first = ids[m] != ids[n];
+    if (is_first) row.processed()[ids[n]] = -INFINITY;
   }
 }
 
@@ -256,6 +279,8 @@ __global__ void __launch_bounds__(kRowThreads) choose_kernel(const __grid_consta
   if (is_processed || odd) {
     if (is_processed && p.params.bias_ids) add_bias(options);  // 2.
     sync_block();
+    if (options.is_suppressed()) suppress(options);
+    sync_block();
     if (length > 0) penalize(options, length);  // 3.
     sync_block();
     summarize(row, options.maxima());  // 4.
@@ -291,10 +316,13 @@ __global__ void __launch_bounds__(kRowThreads) choose_kernel(const __grid_consta
 void sample(const SampleParams& p, CudaContext& context) {
   const int64_t B = p.logits.size(0), V = p.logits.size(1);
   const auto fault = [&](const char* text) { return context.fault_site(OpId::sample, text); };
-  const SampleArguments arguments{p, rows_of(p.logits),
-                                  fault("biasIds[{index}, {column}] = {value} is outside [0, V={limit})"),
-                                  fault("poolRow of row {index} = {value} is outside [-1, R={limit})"),
-                                  fault("positions[{index}] = {value} is outside [0, L={limit}]")};
+  const SampleArguments arguments{
+      p,
+      rows_of(p.logits),
+      fault("biasIds[{index}, {column}] = {value} is outside [0, V={limit})"),
+      fault("suppressedIds[{index}, {column}] = {value} is outside [0, V={limit})"),
+      fault("poolRow of row {index} = {value} is outside [-1, R={limit})"),
+      fault("positions[{index}] = {value} is outside [0, L={limit}]")};
   dispatch_vector<8>(choose_vector(V, p.logits), [&]<int kVector>(std::integral_constant<int, kVector>) {
     const SliceGrid grid = LogitSlice<kVector>::grid_for(V);
     launch<summarize_kernel<kVector>>(
