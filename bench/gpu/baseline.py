@@ -75,12 +75,19 @@ def softmax(r):
     return "torch softmax", [lambda: torch.softmax(x, -1)]
 
 
+def causal_conv1d(r):
+    """Inputs [B, D, L] behind W - 1 earlier ones, as PyTorch has them; no state is kept."""
+    x = random(r["dtype"], r["B"], r["D"], r["W"] - 1 + r["L"])
+    weight, bias = random(r["dtype"], r["D"], 1, r["W"]), random(r["dtype"], r["D"])
+    return "torch conv1d, silu", [lambda: F.silu(F.conv1d(x, weight, bias, groups=r["D"]))]
+
+
 def argmax(r):
     x = random(r["dtype"], r["T"], r["D"])
     return "torch argmax", [lambda: torch.argmax(x, -1)]
 
 
-KINDS = {f.__name__: f for f in (copy, matmul, sdpa, grouped_mm, rms_norm, silu_mul, softmax, argmax)}
+KINDS = {f.__name__: f for f in (copy, matmul, sdpa, grouped_mm, rms_norm, silu_mul, softmax, causal_conv1d, argmax)}
 
 
 def replay_us(calls, count):

@@ -5,7 +5,16 @@ import { fileURLToPath } from "node:url";
 
 /** One piece of work; `kind` names a function of baseline.py, the rest are its sizes. */
 export interface BaselineRequest {
-  readonly kind: "copy" | "matmul" | "sdpa" | "grouped_mm" | "rms_norm" | "silu_mul" | "softmax" | "argmax";
+  readonly kind:
+    | "copy"
+    | "matmul"
+    | "sdpa"
+    | "grouped_mm"
+    | "rms_norm"
+    | "silu_mul"
+    | "softmax"
+    | "causal_conv1d"
+    | "argmax";
   readonly [size: string]: number | string | boolean;
 }
 

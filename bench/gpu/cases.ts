@@ -38,6 +38,14 @@ export function gpuCases(small: boolean): GpuCase[] {
     work.rmsNorm(rows, D),
     work.siluMul(rows, D),
     work.softmax(rows, D),
+    // Mamba-2 2.7B: a decode step, prompts
+    ...(small
+      ? [{ B: 2, L: 1 }]
+      : [
+          { B: 64, L: 1 },
+          { B: 8, L: 2048 },
+        ]
+    ).map((sizes) => work.causalConv1d({ ...sizes, D: size(5376, 128), W: 4 })),
     work.argmax(size(128, 2), size(151_936, 1000)),
   ];
 }

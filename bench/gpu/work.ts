@@ -1,5 +1,6 @@
 /** The pieces of work behind bench:gpu's cases: inputs, the call, what it costs and how PyTorch does the same. */
 import { argmax as argmaxOp } from "../../lib/ops/argmax.js";
+import { causalConv1d as causalConv1dOp } from "../../lib/ops/causalConv1d.js";
 import { flashAttention as flashAttentionOp } from "../../lib/ops/flashAttention.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear as linearOp } from "../../lib/ops/linear.js";
@@ -210,6 +211,28 @@ export function softmax(T: number, D: number): GpuCase {
       return () => softmaxOp(stream, x);
     },
     baseline: { kind: "softmax", dtype, T, D },
+  };
+}
+
+/** B sequences that go on from their states with L tokens each. */
+export function causalConv1d({ B, L, D, W }: { B: number; L: number; D: number; W: number }): GpuCase {
+  const T = B * L;
+  return {
+    ...{ op: "causalConv1d", shape: `B=${B} L=${L} D=${D} W=${W}`, dtype, flops: 2 * T * D * W },
+    bytes: 2 * size * D * (T + B * (W - 1)) + 4 * D * (W + 1),
+    setup: (stream) => {
+      const [x, weight] = [filled(stream, dtype, [T, D]), filled(stream, "f32", [D, W])];
+      const options = {
+        bias: filled(stream, "f32", [D]),
+        activation: "silu",
+        cuSeqlensQ: spread(stream, B + 1, T + 1, L),
+        contextLens: stream.fromArray("i32", [B], new Int32Array(B).fill(L + 1024)),
+        state: filled(stream, dtype, [B, W - 1, D]),
+        stateIndices: spread(stream, B, B),
+      } as const;
+      return () => causalConv1dOp(stream, x, weight, options);
+    },
+    baseline: { kind: "causal_conv1d", dtype, B, L, D, W },
   };
 }
 
