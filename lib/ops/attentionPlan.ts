@@ -20,6 +20,8 @@ export interface AttentionPlanOptions {
   readonly pageSize: number;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
   readonly window?: number | undefined;
+  /** [B], i32: as `pagedAttention` has it; its calls with this plan have one, too. */
+  readonly queryOffsets?: Tensor | undefined;
   /** Of the queries. */
   readonly dtype: FloatDType;
   /** Of the pages. Default that of the queries. */
@@ -36,10 +38,11 @@ export interface AttentionPlanOptions {
  * @param pageTable [R, Pmax], i32: gives sizes, nothing of it is read
  * @param rows [B], i32: the row of each sequence in the page table; B is at most 16384
  * @param cuSeqlensQ [B + 1], i32: the first query of each sequence, then T; a sequence without queries is skipped
- * @param contextLens [B], i32: the tokens of each sequence; its queries are the last of them
+ * @param contextLens [B], i32: the keys of each sequence; its queries are the last of them, or see `queryOffsets`
  * @returns [bytes], u8, for calls on this stream; what is in it is the business of `pagedAttention`
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
- * @throws ExecutionError, from the next wait on the stream: a row, length or cuSeqlensQ out of range; an `out` of another size
+ * @throws ExecutionError, from the next wait on the stream: a row, length or cuSeqlensQ out of range; a query 2^30
+ *   tokens or more away from the first key; an `out` of another size
  * @see native/core/attention_plan.h for the size; native/cuda/attention/plan.cuh
  */
 export const attentionPlan = op(
@@ -53,6 +56,7 @@ export const attentionPlan = op(
     valueDim: integer(),
     pageSize: required(integer({ min: 1 })),
     window: integer(),
+    queryOffsets: tensor,
     dtype: required(floatDType),
     kvDtype: floatDType,
     out: tensor,
@@ -78,7 +82,7 @@ export const attentionPlan = op(
     const out = options.out ?? stream.empty("u8", [bytes]);
     stream.run(
       native.ops.attentionPlan,
-      ...([pageTable, rows, cuSeqlensQ, contextLens, out] as const),
+      ...([pageTable, rows, cuSeqlensQ, contextLens, options.queryOffsets ?? null, out] as const),
       ...([numQueries, numHeads, numKvHeads, headDim, valueDim, pageSize, window] as const),
       ...([dtypeNumber(dtype), dtypeNumber(kvDtype)] as const),
     );

@@ -11,6 +11,13 @@ export interface PagedAttentionOptions {
   readonly window?: number | undefined;
   /** As `flashAttention` has it. Here always true: said or not, no query sees behind its own token. */
   readonly causal?: true | undefined;
+  /**
+   * [B], i32: how many tokens farther back than `contextLens` says the queries of each sequence stand, when these pages hold a part of
+   * its keys: query i of n stands at contextLens[b] - n + i + queryOffsets[b], counted from the first key of the pages. Positive: so
+   * many tokens between lie elsewhere. Negative: the last keys here are behind some queries. contextLens may then be less than n.
+   * Results are merged by `lse`. Left out: zeros.
+   */
+  readonly queryOffsets?: Tensor | undefined;
   /** What `attentionPlan` has made for calls like this one; without it the call makes a plan of its own, with the same result. */
   readonly plan?: Tensor | undefined;
   /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row, for results that are merged. */
@@ -25,7 +32,7 @@ export interface PagedAttentionOptions {
  *     out[i, h] = sum_{j <= p} softmax_j(scale * q[i, h] . k[j, h']) v[j, h'],   h' = h * Hkv / Hq
  *
  * where query i stands at position p of its sequence and token j lies in page pageTable[rows[b], j / Ps] at offset j % Ps.
- * With a window w only j > p - w counts. A row's result is bit-identical however its prompt was chunked or batched.
+ * With a window w only j > p - w counts. A row that sees nothing is 0, its `lse` -infinity. A row's result is bit-identical however its prompt was chunked or batched.
  *
  * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh and Dv are multiples of 16, 16 to 512
  * @param kPages [P, Ps, Hkv, Dh], f32 | bf16 | f16; the last axis is contiguous; Hq is a multiple of Hkv
@@ -33,12 +40,13 @@ export interface PagedAttentionOptions {
  * @param pageTable [R, Pmax], i32: the pages of each request slot, in the order of its tokens; the last axis is contiguous
  * @param rows [B], i32: the request slot of each sequence; B is at most 16384
  * @param cuSeqlensQ [B + 1], i32: the first query of each sequence, then T; a sequence without queries is skipped
- * @param contextLens [B], i32: the tokens of each sequence; its queries are the last of them
+ * @param contextLens [B], i32: the keys of each sequence in these pages; its queries are the last of them, or see `queryOffsets`
  * @returns [T, Hq, Dv], dtype of q
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
- * @throws ExecutionError, from the next wait on the stream: a row, page, length or cuSeqlensQ out of range; a plan that was made for
- *   other sizes, another window or another kernel, or that has been written over. With a plan, rows, cuSeqlensQ and contextLens
- *   give sizes and are not read
+ * @throws ExecutionError, from the next wait on the stream: a row, page, length or cuSeqlensQ out of range; a query 2^30 tokens
+ *   or more away from the first key; a plan that was made for other sizes, another window or another kernel, with or without
+ *   queryOffsets other than here, or that has been written over. With a plan, rows, cuSeqlensQ, contextLens and queryOffsets give
+ *   sizes and are not read
  * @see Kwon et al.: Efficient Memory Management for Large Language Model Serving with PagedAttention, arXiv 2309.06180,
  *   equation 4; native/cpu/attention.cc
  */
@@ -57,6 +65,7 @@ export const pagedAttention = op(
     scale: number,
     window: integer(),
     causal: always,
+    queryOffsets: tensor,
     plan: tensor,
     lse: tensor,
     out: tensor,
@@ -83,6 +92,7 @@ export const pagedAttention = op(
       rows,
       cuSeqlensQ,
       contextLens,
+      options.queryOffsets ?? null,
       options.plan ?? null,
       options.lse ?? null,
       out,

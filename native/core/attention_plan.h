@@ -19,6 +19,7 @@ enum class PlanWord {
   window,       // 0: none
   value_width,  // Dv
   pool_rows,    // for sums of spans, in the workspace of whoever reads the plan
+  offsets,      // 1: made with queryOffsets
   count
 };
 inline constexpr int kPlanWords = static_cast<int>(PlanWord::count);
@@ -32,7 +33,13 @@ struct PlanSignature {
 /// The text of the error for a plan of another call; its numbers count from 0.
 inline constexpr const char kOtherPlan[] =
     "plan: made for another call: number {index} of its (kernel, queries, sequences, rows and tokens of the "
-    "page table, Hq / Hkv, Hkv, window, Dv, pool) is {value}, not {limit}";
+    "page table, Hq / Hkv, Hkv, window, Dv, pool, queryOffsets) is {value}, not {limit}";
+
+/// Positions of queries are nearer to 0 than this, so that sums of one with a window stay in range.
+inline constexpr int32_t kFarthestPosition = 1 << 30;
+/// The text of the error for others.
+inline constexpr const char kFarQueries[] =
+    "queryOffsets[{index}] = {value} puts a query {limit} or more tokens away from the first key";
 
 // How sequences are cut, as far as the size of a plan depends on it: see cuda/attention/items.cuh.
 inline constexpr int kMaxSpans = 256;      // of a tile of rows
@@ -73,7 +80,10 @@ inline constexpr int64_t kPlanItemBytes = 48;
 
 /// A sequence, as the CPU's plan has it behind the header.
 struct PlannedRange {
-  int32_t first_query, num_queries, num_keys, table_row;
+  int32_t first_query, num_queries;
+  int32_t num_keys;  // that some query sees, from the first one on
+  int32_t table_row;
+  int32_t first_position;  // of the first query among the keys; may be negative or behind them
 };
 
 inline int64_t attention_plan_bytes(const PlanSizes& s) {

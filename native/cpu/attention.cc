@@ -100,7 +100,7 @@ class AttentionPlan {
  private:
   bool is_narrow(const AttentionSequence& s) const { return s.num_queries * p_.q.size(1) <= kItemRows; }
   int64_t first_key(const AttentionSequence& s) const {
-    return p_.window > 0 ? std::max<int64_t>(s.num_keys - s.num_queries - p_.window + 1, 0) : 0;
+    return p_.window > 0 ? std::clamp<int64_t>(s.first_position - p_.window + 1, 0, s.num_keys) : 0;
   }
 
   /// Numbers the items of all sequences. False: `split` was asked for, and the parts of the spans do not fit.

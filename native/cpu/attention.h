@@ -7,12 +7,13 @@
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
-/// One sequence of the call. Query i stands at position i + num_keys - num_queries.
+/// One sequence of the call. Query i stands at position first_position + i among its keys.
 struct AttentionSequence {
-  int64_t first_query;   // its row of q
-  int64_t num_queries;   // Lq
-  int64_t num_keys;      // Lk
-  const int32_t* pages;  // page i holds the tokens [i Ps, (i + 1) Ps); null: page i is first_page + i
+  int64_t first_query;     // its row of q
+  int64_t num_queries;     // Lq
+  int64_t num_keys;        // Lk
+  int64_t first_position;  // may be negative or behind the keys
+  const int32_t* pages;    // page i holds the tokens [i Ps, (i + 1) Ps); null: page i is first_page + i
   int64_t first_page;
 };
 

@@ -100,9 +100,9 @@ class ItemKernel {
   void find_views() {
     const AttentionSequence& s = item_.sequence;
     for (int r = 0; r < rows_; r++) {
-      const int64_t position = (item_.first_row + r) / group_ + s.num_keys - s.num_queries;
-      w_.end[r] = p_.causal ? std::max<int64_t>(position + 1, 0) : s.num_keys;
-      w_.begin[r] = p_.window > 0 ? std::max<int64_t>(position - p_.window + 1, 0) : 0;
+      const int64_t position = (item_.first_row + r) / group_ + s.first_position;
+      w_.end[r] = p_.causal ? std::clamp<int64_t>(position + 1, 0, s.num_keys) : s.num_keys;
+      w_.begin[r] = p_.window > 0 ? std::clamp<int64_t>(position - p_.window + 1, 0, s.num_keys) : 0;
     }
   }
 
@@ -127,6 +127,7 @@ class ItemKernel {
     const int64_t first = std::max(item_.first_key, w_.begin[0]),
                   last = std::min(item_.last_key, w_.end[rows_ - 1]);
     TileRows<T> tiles[2];
+    if (first >= last) return;  // no row sees a key
     int64_t tile = first / kTileKeys * kTileKeys;
     find_rows(tile, first, last, tiles[0]);
     for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {

@@ -1,6 +1,7 @@
 // The sequences of paged attention, as attention_plan and paged_attention read and verify them. Params of
-// both have page_table, rows, cu_seqlens_q, context_lens and window.
+// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets and window.
 #pragma once
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -9,6 +10,17 @@
 #include "cpu/cpu_context.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
+
+/// A text of core/attention_plan.h with its numbers.
+inline std::string filled_in(std::string text, int64_t index, int64_t value, int64_t limit) {
+  const auto put = [&text](const char* name, int64_t number) {
+    text.replace(text.find(name), std::strlen(name), std::to_string(number));
+  };
+  put("{index}", index);
+  put("{value}", value);
+  put("{limit}", limit);
+  return text;
+}
 
 /// Sequence b. `queries`: of all; `capacity`: tokens that a row of the page table has room for. Throws
 /// Error(execution).
@@ -20,34 +32,33 @@ PlannedRange read_paged_sequence(const Params& p, int64_t queries, int64_t capac
     fail_execution("cuSeqlensQ[", b, "..", b + 1, "] = ", first, ", ", end, " is no range within [0, ",
                    queries, ")");
   }
-  if (first == end) return {first, 0, 0, 0};
-  const int32_t length = p.context_lens.template as<int32_t>()[b];
-  if (length < end - first || length > capacity) {
-    fail_execution("contextLens[", b, "] = ", length, " is outside [", end - first, ", ", capacity, "]");
+  if (first == end) return {first, 0, 0, 0, 0};
+  const int32_t length = p.context_lens.template as<int32_t>()[b], least = p.query_offsets ? 0 : end - first;
+  if (length < least || length > capacity) {
+    fail_execution("contextLens[", b, "] = ", length, " is outside [", least, ", ", capacity, "]");
   }
+  const int64_t offset = p.query_offsets ? p.query_offsets.template as<int32_t>()[b] : 0;
+  const int64_t position = length - (end - first) + offset, behind = position + (end - first);
+  if (p.query_offsets && (position <= -kFarthestPosition || behind >= kFarthestPosition))
+    fail_execution(filled_in(kFarQueries, b, offset, kFarthestPosition));
   const int32_t row = p.rows.template as<int32_t>()[b];
   if (row < 0 || row >= p.page_table.size(0)) {
     fail_execution("rows[", b, "] = ", row, " is outside [0, ", p.page_table.size(0), ")");
   }
-  return {first, end - first, length, row};
+  const auto num_keys = static_cast<int32_t>(std::clamp<int64_t>(behind, 0, length));
+  return {first, end - first, num_keys, row, static_cast<int32_t>(position)};
 }
 
 template <class Params>
 PlanSignature cpu_plan_signature(const Params& p, int64_t queries, int64_t capacity, int64_t Hq, int64_t Hkv,
                                  int64_t Dv) {
-  return {{-1, queries, p.rows.size(0), p.page_table.size(0), capacity, Hq / Hkv, Hkv, p.window, Dv, 0}};
+  return {{-1, queries, p.rows.size(0), p.page_table.size(0), capacity, Hq / Hkv, Hkv, p.window, Dv, 0,
+           static_cast<bool>(p.query_offsets)}};
 }
 
 /// Says kOtherPlan of a word of a plan's signature.
 [[noreturn]] inline void fail_other_plan(int word, int64_t found, int64_t wanted) {
-  std::string text = kOtherPlan;
-  const auto put = [&text](const char* name, int64_t number) {
-    text.replace(text.find(name), std::strlen(name), std::to_string(number));
-  };
-  put("{index}", word);
-  put("{value}", found);
-  put("{limit}", wanted);
-  fail_execution(text);
+  fail_execution(filled_in(kOtherPlan, word, found, wanted));
 }
 
 }  // namespace warploop::cpu::WARPLOOP_ISA

@@ -148,12 +148,7 @@ export const borderMutants = [
     name: "plan-window",
     bug: "attention: a window that begins with a span loses its first key",
     file: "native/cuda/attention/plan.cuh",
-    edits: [
-      [
-        "std::max(s.num_keys - s.num_queries - p.window + 1, 0)",
-        "std::max(s.num_keys - s.num_queries - p.window + 2, 0)",
-      ],
-    ],
+    edits: [["std::max(s.first_position - p.window + 1, 0)", "std::max(s.first_position - p.window + 2, 0)"]],
     table: "test/ops/tileBorders.test.ts",
     cases: "windows that begin with a span",
     kernels: ["native/cuda/attention/attention.cu"],

@@ -14,7 +14,10 @@ const good = { rows: [0, 1], cu: [0, 1, 3], lens: [5, 8] };
 const options: AttentionPlanOptions = {
   ...{ numQueries: 3, numHeads: 2, numKvHeads: 1, headDim: 64, pageSize: 16, dtype: "bf16" },
 };
-type Changes = Partial<typeof good & AttentionPlanOptions & { table: readonly [number, number] }>;
+type Changes = Partial<
+  typeof good &
+    Omit<AttentionPlanOptions, "queryOffsets"> & { table: readonly [number, number]; offsets: number[] }
+>;
 
 let device: Device;
 beforeAll(() => {
@@ -23,13 +26,14 @@ beforeAll(() => {
 afterAll(() => device.dispose());
 
 function makePlan(stream: Stream, changes: Changes = {}): Tensor {
-  const { rows, cu, lens, table = [2, 40], ...others } = { ...good, ...changes };
+  const { rows, cu, lens, table = [2, 40], offsets, ...others } = { ...good, ...changes };
   const integers = (values: readonly number[]) =>
     stream.fromArray("i32", [values.length], Int32Array.from(values));
   const pages = stream.fromArray("i32", table, new Int32Array(table[0] * table[1]));
   return attentionPlan(stream, pages, integers(rows), integers(cu), integers(lens), {
     ...options,
     ...others,
+    ...(offsets && { queryOffsets: integers(offsets) }),
   });
 }
 
@@ -66,6 +70,7 @@ describe("attentionPlan: errors", () => {
     ["a value width", { valueDim: 528 }, "valueDim: expected a head width Dv"],
     ["pages of no tokens", { pageSize: 0 }, "pageSize: expected a whole number from 1 to"],
     ["lengths", { lens: [5] }, "contextLens: expected [B=2]"],
+    ["offsets", { offsets: [5] }, "queryOffsets: expected [B=2]"],
     ["starts", { cu: [0, 3] }, "cuSeqlensQ: expected one element more than rows"],
   ])("%s: named at once", (_, changes, message) => {
     const stream = device.createStream();
@@ -83,6 +88,16 @@ describe("attentionPlan: errors", () => {
     ["context longer than the table", { lens: [5, 641] }, /contextLens\[1\] = 641/],
     ["context shorter than the queries", { lens: [5, 1] }, /contextLens\[1\] = 1/],
     ["context negative", { lens: [-1, 8] }, /contextLens\[0\] = -1/],
+    ["context negative, with offsets", { lens: [-1, 8], offsets: [2, 0] }, /contextLens\[0\] = -1/],
+    ["context longer than the table, with offsets", { lens: [5, 641], offsets: [0, -1] }, /contextLens\[1\]/],
+    [
+      "queries far behind",
+      { offsets: [0, 2 ** 30 - 8] },
+      /queryOffsets\[1\] = 1073741816 puts a query 1073741824/,
+    ],
+    ["queries at the end of i32", { offsets: [2 ** 31 - 1, 0] }, /queryOffsets\[0\] = 2147483647/],
+    ["queries far before", { offsets: [0, -(2 ** 30) - 6] }, /queryOffsets\[1\] = -1073741830/],
+    ["queries at the start of i32", { offsets: [-(2 ** 31), 0] }, /queryOffsets\[0\] = -2147483648/],
     ["cuSeqlensQ descending", { cu: [0, 3, 2] }, /cuSeqlensQ\[1\.\./],
     ["cuSeqlensQ beyond q", { cu: [0, 1, 4] }, /cuSeqlensQ\[1\.\./],
     ["cuSeqlensQ negative", { cu: [-1, 1, 3] }, /cuSeqlensQ\[0\.\./],
@@ -106,6 +121,7 @@ describe("pagedAttention: refuses", () => {
 
   test.each<[string, Changes]>([
     ["window", { window: 7 }],
+    ["offsets", { offsets: [0, 0] }],
     ["fewer tokens in a row of the table", { table: [2, 39] }],
     ["more rows of the table", { table: [3, 40] }],
     ["other heads in one group", { numHeads: 1 }],

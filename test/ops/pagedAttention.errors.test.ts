@@ -13,12 +13,12 @@ describe("pagedAttention: errors", () => {
   function call(
     stream: Stream,
     changes: Partial<typeof good> = {},
-    shape: { Hkv?: number; Dv?: number; lse?: readonly number[] } = {},
+    shape: { Hkv?: number; Dv?: number; lse?: readonly number[]; offsets?: readonly number[] } = {},
   ) {
     const { table, rows, cu, lens } = { ...good, ...changes };
     const integers = (dims: readonly number[], values: readonly number[]) =>
       stream.fromArray("i32", dims, Int32Array.from(values));
-    const { Hkv = 1, Dv = 16, lse } = shape;
+    const { Hkv = 1, Dv = 16, lse, offsets } = shape;
     return pagedAttention(
       stream,
       device.empty("f32", [3, 2, 16]),
@@ -28,7 +28,10 @@ describe("pagedAttention: errors", () => {
       integers([rows.length], rows),
       integers([cu.length], cu),
       integers([lens.length], lens),
-      lse && { lse: device.empty("f32", lse) },
+      {
+        ...(lse && { lse: device.empty("f32", lse) }),
+        ...(offsets && { queryOffsets: integers([offsets.length], offsets) }),
+      },
     );
   }
 
@@ -47,6 +50,7 @@ describe("pagedAttention: errors", () => {
     expect(() => call(stream, { cu: [0, 3] })).toThrow(range(/^pagedAttention: cuSeqlensQ: /));
     expect(() => call(stream, { lens: [5] })).toThrow(range(/^pagedAttention: contextLens: /));
     expect(() => call(stream, {}, { lse: [3, 1] })).toThrow(range(/^pagedAttention: lse: .*Hq/));
+    expect(() => call(stream, {}, { offsets: [3] })).toThrow(range(/^pagedAttention: queryOffsets: /));
   });
 
   test.each([
@@ -66,5 +70,21 @@ describe("pagedAttention: errors", () => {
     call(stream, changes);
     await expect(stream.synchronize()).rejects.toThrow(ExecutionError);
     await expect(stream.synchronize()).rejects.toThrow(/pagedAttention/);
+  });
+
+  test.each([
+    ["behind", [2 ** 30 - 5, 0], /queryOffsets\[0\] = 1073741819/],
+    ["before", [0, -(2 ** 31)], /queryOffsets\[1\] = -2147483648/],
+  ])("a query too far %s poisons the stream", async (_, offsets, message) => {
+    const stream = device.createStream();
+    call(stream, {}, { offsets });
+    await expect(stream.synchronize()).rejects.toThrow(ExecutionError);
+    await expect(stream.synchronize()).rejects.toThrow(message);
+  });
+
+  test("with offsets a context may be shorter than its queries, or empty", async () => {
+    const stream = device.createStream();
+    call(stream, { lens: [0, 1] }, { offsets: [4, 0] });
+    await stream.synchronize();
   });
 });

@@ -4,6 +4,7 @@ import { attentionRow } from "./attentionRow.js";
  * Causal attention over paged keys and values. Sequence b has contextLens[b] tokens, of which its queries
  * [cuSeqlensQ[b], cuSeqlensQ[b+1]) are the last. Token j of the sequence lies in page pageTable[rows[b], floor(j / Ps)]
  * at offset j mod Ps. A query at position p sees the tokens j <= p, with a window also j > p - window.
+ * With `queryOffsets` the pages hold a part of the keys: the queries of sequence b stand so many tokens farther back.
  * Query head h reads KV head floor(h * Hkv / Hq).
  *
  * Source: Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention"
@@ -25,7 +26,11 @@ export function pagedAttention(
     readonly Ps: number;
     readonly Pmax: number;
   },
-  { scale = 1 / Math.sqrt(shape.Dh), window = 0 }: { readonly scale?: number; readonly window?: number } = {},
+  {
+    scale = 1 / Math.sqrt(shape.Dh),
+    window = 0,
+    queryOffsets,
+  }: { readonly scale?: number; readonly window?: number; readonly queryOffsets?: ArrayLike<number> } = {},
 ): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const { Hq, Hkv, Dh, Dv, Ps, Pmax } = shape;
   const out = new Float64Array((q.length / Dh) * Dv);
@@ -34,12 +39,12 @@ export function pagedAttention(
     const firstQuery = cuSeqlensQ[b]!;
     const Lq = cuSeqlensQ[b + 1]! - firstQuery;
     for (let i = 0; i < Lq; i++) {
-      const position = contextLens[b]! - Lq + i;
+      const position = contextLens[b]! - Lq + i + (queryOffsets?.[b] ?? 0);
       for (let h = 0; h < Hq; h++) {
         const kvHead = Math.floor((h * Hkv) / Hq);
         const keys: Float64Array[] = [];
         const values: Float64Array[] = [];
-        for (let j = 0; j <= position; j++) {
+        for (let j = 0; j <= position && j < contextLens[b]!; j++) {
           if (window > 0 && j <= position - window) continue;
           const page = pageTable[rows[b]! * Pmax + Math.floor(j / Ps)]!;
           const row = (page * Ps + (j % Ps)) * Hkv + kvHead;

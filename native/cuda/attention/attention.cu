@@ -73,6 +73,7 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
   plan.signature[PlanWord::window] = p.window;
   plan.signature[PlanWord::value_width] = p.v.size(3);
   plan.signature[PlanWord::pool_rows] = plan.pool_rows;
+  plan.signature[PlanWord::offsets] = p.query_offsets != nullptr;
   return plan;
 }
 

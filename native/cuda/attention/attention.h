@@ -7,8 +7,9 @@
 
 namespace warploop::cuda {
 
-/// One call. Query i of a sequence stands at position i + num_keys - num_queries; its rows are PACKED: row =
-/// i * G + (head within the group), G = Hq / Hkv, so that the rows of a KV head form one matrix.
+/// One call. The queries of a sequence are the last of its keys, unless query_offsets moves them; their rows
+/// are PACKED: row = i * G + (head within the group), G = Hq / Hkv, so that the rows of a KV head form one
+/// matrix.
 struct AttentionProblem {
   TensorView q;    // [T, Hq, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
   TensorView k;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided
@@ -18,11 +19,12 @@ struct AttentionProblem {
 
   // Which sequences there are, in device memory.
   int32_t num_sequences;
-  const int32_t* cu_seqlens_q;  // [B + 1]; null: one sequence of all queries
-  const int32_t* cu_seqlens_k;  // [B + 1], keys without pages; null: all keys (when page_table is null too)
-  const int32_t* context_lens;  // [B], keys in pages
-  const int32_t* table_rows;    // [B], keys in pages: row of the page table
-  TensorView page_table;        // [R, Pmax]; absent: page i of a sequence is its first page + i
+  const int32_t* cu_seqlens_q;   // [B + 1]; null: one sequence of all queries
+  const int32_t* cu_seqlens_k;   // [B + 1], keys without pages; null: all keys (when page_table is null too)
+  const int32_t* context_lens;   // [B], keys in pages
+  const int32_t* table_rows;     // [B], keys in pages: row of the page table
+  const int32_t* query_offsets;  // [B], keys in pages; null: all 0
+  TensorView page_table;         // [R, Pmax]; absent: page i of a sequence is its first page + i
 
   float scale;     // of the scores
   int32_t window;  // 0: none
@@ -31,7 +33,7 @@ struct AttentionProblem {
   TensorView plan;  // bytes; absent: the call makes one of its own, in the workspace
 
   // What to report when these are unusable.
-  FaultSite bad_queries, bad_keys, bad_total, bad_row, bad_page, bad_plan, bad_item;
+  FaultSite bad_queries, bad_keys, bad_offset, bad_total, bad_row, bad_page, bad_plan, bad_item;
 };
 
 /// Why the tensor-core kernels cannot run this, or null.

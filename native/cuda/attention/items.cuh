@@ -22,18 +22,18 @@ static_assert(kNarrowSpan >= kSmallestSpan && kNarrowRows >= kPlanTileRows[0]);
 
 /// One tile of rows and a range of its keys, for each KV head.
 struct alignas(16) AttentionItem {
-  int32_t first_query;  // row of q
-  int32_t num_queries;  // Lq
-  int32_t num_keys;     // Lk
-  int32_t pages;        // row of the page table, or the first page
-  int32_t first_row;    // packed row of the sequence
-  int32_t num_rows;     // of this tile
-  int32_t first_key;    // of the first span, a multiple of `span`
-  int32_t last_key;     // end of the last span, at most Lk
-  int32_t span;         // keys of a span
-  int32_t part;         // row of the pool where KV head 0 leaves its sums; -1: finishes its rows
-  int32_t spans;        // of the tile
-  int32_t padding;
+  int32_t first_query;     // row of q
+  int32_t num_queries;     // Lq
+  int32_t num_keys;        // Lk, those that some query sees
+  int32_t pages;           // row of the page table, or the first page
+  int32_t first_row;       // packed row of the sequence
+  int32_t num_rows;        // of this tile
+  int32_t first_key;       // of the first span, a multiple of `span`
+  int32_t last_key;        // end of the last span, at most Lk
+  int32_t span;            // keys of a span
+  int32_t part;            // row of the pool where KV head 0 leaves its sums; -1: finishes its rows
+  int32_t spans;           // of the tile
+  int32_t first_position;  // of query 0 among the keys; may be negative or behind them
 };
 static_assert(sizeof(AttentionItem) == kPlanItemBytes);
 
@@ -96,10 +96,12 @@ WARPLOOP_DEVICE bool is_plan_of(const AttentionProblem& p, const AttentionPlan& 
 /// Whether the kernels stay inside their tensors with an item; if not, the plan has been written over.
 WARPLOOP_DEVICE bool is_usable(const AttentionProblem& p, const AttentionPlan& plan, int kind,
                                const AttentionItem& i) {
-  const int64_t rows = int64_t{i.num_queries} * plan.group, parts = p.k.sizes[2] * i.num_rows;
+  const int64_t rows = int64_t{i.num_queries} * plan.group, parts = p.k.sizes[2] * i.num_rows,
+                behind = int64_t{i.first_position} + i.num_queries;
   return i.first_query >= 0 && i.num_queries >= 0 && int64_t{i.first_query} + i.num_queries <= p.q.sizes[0] &&
          i.first_row >= 0 && i.num_rows >= 0 && i.num_rows <= plan.tile_rows[kind] &&
          int64_t{i.first_row} + i.num_rows <= rows && i.num_keys >= 0 &&
+         (behind == i.num_keys || (i.first_position > -kFarthestPosition && behind < kFarthestPosition)) &&
          i.num_keys <= plan.signature.words[static_cast<int>(PlanWord::capacity)] && i.first_key >= 0 &&
          i.last_key <= i.num_keys && i.span > 0 && i.span % kSpanUnit == 0 && i.spans > 0 &&
          i.spans <= kMaxSpans && i.pages >= 0 && (!p.page_table || i.pages < p.page_table.sizes[0]) &&
@@ -130,7 +132,7 @@ WARPLOOP_DEVICE AttentionItem item_at(const AttentionProblem& p, const Attention
 
 /// Where a packed row stands among the keys of its sequence.
 WARPLOOP_DEVICE int position_of(const AttentionItem& item, int group, int row) {
-  return row / group + item.num_keys - item.num_queries;
+  return row / group + item.first_position;
 }
 /// Keys [begin, end) that a row sees.
 struct KeyRange {

@@ -1,5 +1,5 @@
 // The sequences of paged attention as attention_plan and paged_attention hand them to the kernels. Params of
-// both have page_table, rows, cu_seqlens_q, context_lens and window.
+// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets and window.
 #pragma once
 #include <algorithm>
 
@@ -16,12 +16,16 @@ AttentionProblem paged_problem(const Params& p, OpId op, const CudaContext& cont
   problem.cu_seqlens_q = p.cu_seqlens_q.template as<int32_t>();
   problem.context_lens = p.context_lens.template as<int32_t>();
   problem.table_rows = p.rows.template as<int32_t>();
+  problem.query_offsets = p.query_offsets.template as<int32_t>();
   problem.page_table = p.page_table;
   problem.window = std::min(p.window, 1 << 30);  // no sequence is longer; sums with it stay in range
   problem.causal = true;
   const auto site = [&](const char* text) { return context.fault_site(op, text); };
   problem.bad_queries = site("cuSeqlensQ[{index}..] is no range within [0, {limit}): {value}");
-  problem.bad_keys = site("contextLens[{index}] = {value} is less than its queries or more than {limit}");
+  problem.bad_keys =
+      site(p.query_offsets ? "contextLens[{index}] = {value} is negative or more than {limit}"
+                           : "contextLens[{index}] = {value} is less than its queries or more than {limit}");
+  problem.bad_offset = site(kFarQueries);
   problem.bad_total = site("the sequences have {value} queries, q has {limit}");
   problem.bad_row = site("rows[{index}] = {value} is outside [0, {limit})");
   problem.bad_page = site("page {value} of token {index} is outside [0, {limit})");

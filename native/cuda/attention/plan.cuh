@@ -30,6 +30,7 @@ struct PlanLayout {
 
 struct PlannedSequence {
   int first_query, num_queries, num_keys, pages;  // as in AttentionItem; no queries: nothing to do
+  int first_position;                             // as in AttentionItem
   int kind;                                       // 0 narrow, 1 wide
   int rows, tiles;
   int first_key;    // that any query sees
@@ -65,12 +66,17 @@ WARPLOOP_DEVICE PlannedSequence read_sequence(const AttentionProblem& p, int b, 
     if (queries == 0) return s;
     const long long length = p.context_lens[b], capacity = p.page_table.sizes[1] * p.k.sizes[1];
     s.pages = p.table_rows[b];
-    const bool fits = length >= queries && length <= capacity,
+    const long long offset = p.query_offsets ? p.query_offsets[b] : 0, position = length - queries + offset;
+    const bool fits = length >= (p.query_offsets ? 0 : queries) && length <= capacity,
+               near = !p.query_offsets ||
+                      (position > -kFarthestPosition && position < kFarthestPosition - queries),
                row = s.pages >= 0 && s.pages < p.page_table.sizes[0];
     if (report && !fits) raise_fault(p.bad_keys, length, capacity, b);
+    if (report && fits && !near) raise_fault(p.bad_offset, offset, kFarthestPosition, b);
     if (report && !row) raise_fault(p.bad_row, s.pages, p.page_table.sizes[0], b);
-    if (!fits || !row) return s;
-    s.num_keys = static_cast<int>(length);
+    if (!fits || !near || !row) return s;
+    s.first_position = static_cast<int>(position);
+    s.num_keys = static_cast<int>(std::min(length, std::max(position + queries, 0ll)));
   } else {
     long long first_key = 0, end_key = p.k.sizes[0];
     if (p.cu_seqlens_k) first_key = p.cu_seqlens_k[b], end_key = p.cu_seqlens_k[b + 1];
@@ -80,6 +86,7 @@ WARPLOOP_DEVICE PlannedSequence read_sequence(const AttentionProblem& p, int b, 
     }
     s.pages = static_cast<int>(first_key);
     s.num_keys = static_cast<int>(end_key - first_key);
+    s.first_position = s.num_keys - queries;
   }
   s.num_queries = queries;
   return s;
@@ -92,7 +99,7 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
   s.rows = s.num_queries * plan.group;
   s.kind = s.rows > plan.narrow_rows;
   s.tiles = divide_up(s.rows, plan.tile_rows[s.kind]);
-  s.first_key = p.window > 0 ? std::max(s.num_keys - s.num_queries - p.window + 1, 0) : 0;
+  s.first_key = p.window > 0 ? std::min(std::max(s.first_position - p.window + 1, 0), s.num_keys) : 0;
   if (s.kind == 0) {
     s.span = kNarrowSpan;
     while (divide_up(s.num_keys, s.span) > kMaxSpans) s.span *= 2;
@@ -178,6 +185,7 @@ WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& 
   item.first_query = s.first_query;
   item.num_queries = s.num_queries;
   item.num_keys = s.num_keys;
+  item.first_position = s.first_position;
   item.pages = s.pages;
   item.first_row = tile * tile_rows;
   item.num_rows = std::min(tile_rows, s.rows - item.first_row);

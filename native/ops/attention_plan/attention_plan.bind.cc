@@ -10,6 +10,7 @@ void bind_attention_plan(Arguments& args) {
   p.rows = args.tensor();
   p.cu_seqlens_q = args.tensor();
   p.context_lens = args.tensor();
+  p.query_offsets = args.optional_tensor();
   p.out = args.tensor();
   p.num_queries = args.i32();
   p.num_heads = args.i32();

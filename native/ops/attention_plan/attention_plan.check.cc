@@ -10,6 +10,7 @@ void check(const AttentionPlanParams& p, Check& c) {
   c.tensor("rows", p.rows).dtype(kI32).shape({B}).packed();
   c.tensor("cuSeqlensQ", p.cu_seqlens_q).dtype(kI32).shape({B1}).packed();
   c.tensor("contextLens", p.context_lens).dtype(kI32).shape({B}).packed();
+  c.optional("queryOffsets", p.query_offsets).dtype(kI32).shape({B}).packed();
   c.tensor("out", p.out).dtype(dtype_bit(DType::u8)).shape({bytes}).packed();
   c.that(reinterpret_cast<uintptr_t>(p.out.data) % 16 == 0, "out", "an address that is a multiple of 16",
          reinterpret_cast<uintptr_t>(p.out.data));

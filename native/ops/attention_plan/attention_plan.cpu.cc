@@ -1,5 +1,5 @@
 // What:      out = what the plan is made for (PlanSignature), then (first query, queries, keys, row of the
-//            page table) of each sequence
+//            page table, position of the first query) of each sequence
 // Steps:     1. verify each sequence and copy it   2. verify that together they have all queries
 // Mapping:   one thread
 // Cost:      some nanoseconds per sequence. Items are placed by whoever reads the plan (cpu/attention.cc):

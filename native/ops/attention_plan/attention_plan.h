@@ -7,18 +7,19 @@
 namespace warploop {
 
 struct AttentionPlanParams {
-  TensorView page_table;    // [R, Pmax], i32, rows strided; nothing of it is read
-  TensorView rows;          // [B], i32: row of the page table of each sequence
-  TensorView cu_seqlens_q;  // [B + 1], i32: first query of each sequence, then T
-  TensorView context_lens;  // [B], i32: tokens of each sequence; its queries are the last of them
-  TensorView out;           // [bytes], u8, aligned to 16; so many bytes as core/attention_plan.h says
-  int32_t num_queries;      // T
-  int32_t num_heads;        // Hq
-  int32_t num_kv_heads;     // Hkv
-  int32_t head_dim;         // Dh
-  int32_t value_dim;        // Dv
-  int32_t page_size;        // Ps
-  int32_t window;           // keys a query sees up to its own position; 0: all
+  TensorView page_table;     // [R, Pmax], i32, rows strided; nothing of it is read
+  TensorView rows;           // [B], i32: row of the page table of each sequence
+  TensorView cu_seqlens_q;   // [B + 1], i32: first query of each sequence, then T
+  TensorView context_lens;   // [B], i32: keys of each sequence; its queries are the last of them
+  TensorView query_offsets;  // [B], i32; optional: how much farther back the queries stand
+  TensorView out;            // [bytes], u8, aligned to 16; so many bytes as core/attention_plan.h says
+  int32_t num_queries;       // T
+  int32_t num_heads;         // Hq
+  int32_t num_kv_heads;      // Hkv
+  int32_t head_dim;          // Dh
+  int32_t value_dim;         // Dv
+  int32_t page_size;         // Ps
+  int32_t window;            // keys a query sees up to its own position; 0: all
   int32_t dtype;     // DType of q, one of the floats; its rows and those of the pages are aligned to 16 bytes
   int32_t kv_dtype;  // DType of the pages, one of the floats
 };

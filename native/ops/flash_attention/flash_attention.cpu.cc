@@ -30,7 +30,7 @@ AttentionSequence sequence(const void* source, int64_t b) {
   const auto& p = *static_cast<const FlashAttentionParams*>(source);
   const Range queries = sequence_rows(p.cu_seqlens_q, b, p.q.size(0), "cuSeqlensQ");
   const Range keys = sequence_rows(p.cu_seqlens_k, b, p.k.size(0), "cuSeqlensK");
-  return {queries.first, queries.count, keys.count, nullptr, keys.first};
+  return {queries.first, queries.count, keys.count, keys.count - queries.count, nullptr, keys.first};
 }
 
 /// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].

@@ -12,6 +12,7 @@ void bind_paged_attention(Arguments& args) {
   p.rows = args.tensor();
   p.cu_seqlens_q = args.tensor();
   p.context_lens = args.tensor();
+  p.query_offsets = args.optional_tensor();
   p.plan = args.optional_tensor();
   p.lse = args.optional_tensor();
   p.out = args.tensor();

@@ -16,6 +16,7 @@ void check(const PagedAttentionParams& p, Check& c) {
   c.tensor("rows", p.rows).dtype(kI32).shape({B}).packed();
   c.tensor("cuSeqlensQ", p.cu_seqlens_q).dtype(kI32).shape({B1}).packed();
   c.tensor("contextLens", p.context_lens).dtype(kI32).shape({B}).packed();
+  c.optional("queryOffsets", p.query_offsets).dtype(kI32).shape({B}).packed();
   c.optional("plan", p.plan).dtype(dtype_bit(DType::u8)).shape({bytes}).packed();
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();

@@ -16,9 +16,9 @@ namespace warploop::cpu::WARPLOOP_ISA {
 namespace {
 
 AttentionSequence located(const PagedAttentionParams& p, const PlannedRange& s) {
-  if (s.num_queries == 0) return {s.first_query, 0, 0, nullptr, 0};
+  if (s.num_queries == 0) return {s.first_query, 0, 0, 0, nullptr, 0};
   const int64_t row = s.table_row * p.page_table.stride(0);
-  return {s.first_query, s.num_queries, s.num_keys, p.page_table.as<int32_t>() + row, 0};
+  return {s.first_query, s.num_queries, s.num_keys, s.first_position, p.page_table.as<int32_t>() + row, 0};
 }
 
 int64_t capacity_of(const PagedAttentionParams& p) { return p.page_table.size(1) * p.k_pages.size(1); }
@@ -33,7 +33,7 @@ AttentionSequence planned_sequence(const void* source, int64_t b) {
   const PlannedRange s = reinterpret_cast<const PlannedRange*>(p.plan.as<std::byte>() + kPlanHeaderBytes)[b];
   const bool fits = s.first_query >= 0 && s.num_queries >= 0 &&
                     s.first_query <= p.q.size(0) - s.num_queries &&
-                    (s.num_queries == 0 || (s.num_keys >= s.num_queries && s.num_keys <= capacity_of(p) &&
+                    (s.num_queries == 0 || (s.num_keys >= 0 && s.num_keys <= capacity_of(p) &&
                                             s.table_row >= 0 && s.table_row < p.page_table.size(0)));
   if (!fits) fail_execution("plan: it has been written over: sequence ", b, " of ", p.rows.size(0));
   return located(p, s);

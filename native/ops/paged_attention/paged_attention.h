@@ -7,17 +7,18 @@ namespace warploop {
 
 struct PagedAttentionParams {
   TensorView q;  // [T, Hq, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, 16 to 512
-  TensorView k_pages;       // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; Hq is a multiple of Hkv
-  TensorView v_pages;       // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided
-  TensorView page_table;    // [R, Pmax], i32, rows strided: pages of each request slot
-  TensorView rows;          // [B], i32: request slot of each sequence
-  TensorView cu_seqlens_q;  // [B + 1], i32: first query of each sequence, then T
-  TensorView context_lens;  // [B], i32: tokens of each sequence; its queries are the last of them
-  TensorView plan;          // [bytes], u8, from attention_plan; optional; aligned to 16
-  TensorView lse;           // [T, Hq], f32, rows strided; optional; written
-  TensorView out;           // [T, Hq, Dv], f32 | bf16 | f16, rows strided
-  float scale;              // of the scores
-  int32_t window;           // keys a query sees up to its own position; 0: all
+  TensorView k_pages;        // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; Hq is a multiple of Hkv
+  TensorView v_pages;        // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided
+  TensorView page_table;     // [R, Pmax], i32, rows strided: pages of each request slot
+  TensorView rows;           // [B], i32: request slot of each sequence
+  TensorView cu_seqlens_q;   // [B + 1], i32: first query of each sequence, then T
+  TensorView context_lens;   // [B], i32: keys of each sequence; its queries are the last of them
+  TensorView query_offsets;  // [B], i32; optional: how much farther back the queries stand
+  TensorView plan;           // [bytes], u8, from attention_plan; optional; aligned to 16
+  TensorView lse;            // [T, Hq], f32, rows strided; optional; written
+  TensorView out;            // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  float scale;               // of the scores
+  int32_t window;            // keys a query sees up to its own position; 0: all
 };
 
 void check(const PagedAttentionParams& p, Check& c);
