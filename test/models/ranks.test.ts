@@ -91,6 +91,10 @@ describe("ranks that share a model", () => {
     await expect(loadRank(folder, first(8), options)).rejects.toThrow(
       "shard: 4 heads of qkv cannot be divided among 8 ranks",
     );
+    const odd = tinyConfig("LlamaForCausalLM", { intermediate_size: 18 });
+    await expect(loadRank(await writeCheckpoint(odd, tinyTensors(odd)), first(4), options)).rejects.toThrow(
+      "shard: 18 outputs of gateUp cannot be divided among 4 ranks",
+    );
     await expect(loadRank(folder, first(2), { stream, dtype: "f32" })).rejects.toThrow(
       "build: sums: expected one for the 2 ranks of tp",
     );
