@@ -38,8 +38,8 @@ describe("columns of the op", () => {
 
   const pack = (sampling: Partial<Sampling>, size = 3) => {
     const request = new Request("r", [1, 2, 3], { maxTokens: 1 });
-    const sequence = { request, row: 5, start: 0, count: 3, firstToken: 0, samples: true, continues: false };
-    return packSampling([sequence], [{ sampling: { ...greedySampling, ...sampling } }], size);
+    const sequence = { request, row: 5, start: 0, count: 3, firstToken: 0, numSamples: 1, continues: false };
+    return packSampling([{ sequence }], [{ sampling: { ...greedySampling, ...sampling } }], size);
   };
   /** The rows of a batch, by the names of the columns. */
   const unpack = ({ floats, ints }: NonNullable<ReturnType<typeof pack>>) => {

@@ -196,8 +196,8 @@ export class Engine {
       yield;
     }
     if (this.#failure) return;
-    for (const [i, { request, start, count }] of step.samples.entries()) {
-      if (statuses[i] !== RowStatus.ok) this.#failSample(request, statuses[i]!, start + count);
+    for (const [i, { sequence, position }] of step.samples.entries()) {
+      if (statuses[i] !== RowStatus.ok) this.#failSample(sequence.request, statuses[i]!, position + 1);
     }
     for (const { request, tokenId, sampleIndex, finishReason } of this.#scheduler.commit(step, ids)) {
       this.#generatedTokens++;

@@ -25,7 +25,7 @@ export function packStep(step: ScheduledStep, batchSizes: readonly number[], spe
   const layout = chooseLayout(step, batchSizes);
   const ints = new Int32Array(layout.length);
   fillPlan(step, layout, ints);
-  const asked = step.samples.map(({ request }) => specs.get(request)!);
+  const asked = step.samples.map(({ sequence }) => specs.get(sequence.request)!);
   const wantsLogprobs = asked.some(({ report }) => report.logprobs !== undefined);
   return {
     index: step.index,
@@ -61,18 +61,17 @@ interface PromptRow {
 /** In the order of `PromptReads`. */
 function promptRows(step: ScheduledStep, specs: SpecMap): PromptRow[] {
   const between = step.promptLogits.map(({ sequence: { request }, position }) => ({ request, position }));
-  const last = endedPrompts(step, specs).map((i) => {
-    const { request } = step.samples[i]!;
-    return { request, position: request.promptLength - 1 };
-  });
-  return [...between, ...last];
+  const last = endedPrompts(step, specs).map((i) => step.samples[i]!);
+  return [...between, ...last.map(({ sequence: { request }, position }) => ({ request, position }))];
 }
 
 /** Samples at the last position of a prompt whose logits are asked for. */
 function endedPrompts(step: ScheduledStep, specs: SpecMap): number[] {
   const ended: number[] = [];
-  for (const [i, { request, start, count }] of step.samples.entries())
-    if (start + count === request.promptLength && specs.get(request)!.report.promptLogits) ended.push(i);
+  for (const [i, { sequence, position }] of step.samples.entries()) {
+    const { request } = sequence;
+    if (position + 1 === request.promptLength && specs.get(request)!.report.promptLogits) ended.push(i);
+  }
   return ended;
 }
 

@@ -10,7 +10,7 @@ import {
   samplingParameters,
   type SamplingValues,
 } from "../samplingParameters.js";
-import type { ScheduledSequence } from "../schedule/scheduledStep.js";
+import type { LogitRow } from "../schedule/scheduledStep.js";
 
 /** Token ids, each once, and what is added to their logits. Arrays, because they are copied in every step. */
 export interface LogitBias {
@@ -90,13 +90,13 @@ const padding: Readonly<Record<SequenceColumn, number>> = {
 const sequencePlaces = placesOf(Object.keys(padding) as readonly SequenceColumn[]);
 
 /**
- * @param samples the sequences that sample, in order
- * @param needs what each asks for
+ * @param samples of a step, in order; a sequence may have several
+ * @param needs what the request of each asks for
  * @param size S, at least samples.length
  * @returns null when every row is a plain argmax
  */
 export function packSampling(
-  samples: readonly ScheduledSequence[],
+  samples: readonly Pick<LogitRow, "sequence">[],
   needs: readonly { readonly sampling: Sampling }[],
   size: number,
 ): SamplingBatch | null {
@@ -108,7 +108,7 @@ export function packSampling(
     ints: new Int32Array(size * sampleColumns.ints.length),
   };
   for (const [i, sampling] of rows.entries()) {
-    const { request, row } = samples[i]!;
+    const { request, row } = samples[i]!.sequence;
     fillRow(arrays, i, sampling, {
       seedLow: (sampling.seed % 2 ** 32) | 0,
       seedHigh: Math.floor(sampling.seed / 2 ** 32),

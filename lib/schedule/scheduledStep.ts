@@ -16,8 +16,11 @@ export interface ScheduledSequence {
   readonly count: number;
   /** Index of token `start` among the T tokens of the step. */
   readonly firstToken: number;
-  /** True when the chunk reaches the end of the known and in-flight tokens, so that token start + count is sampled. */
-  readonly samples: boolean;
+  /**
+   * An id is sampled behind each of the last `numSamples` of these tokens, at most `count`. The scheduler makes 1 where they reach the
+   * end of the known and in-flight tokens, so that token start + count is sampled, and else 0; a draft's 1 + k tokens have 1 + k.
+   */
+  readonly numSamples: number;
   /** Whether the row's last step ended at `start`, so that the device knows it; false when the step admits the request. */
   readonly continues: boolean;
 }
@@ -41,8 +44,8 @@ export interface PageUpdate {
   readonly page: number;
 }
 
-/** Logits wanted at a prompt position where nothing is sampled. */
-export interface PromptLogit {
+/** A token whose logits are needed, because an id is sampled behind it or its request asked for them. */
+export interface LogitRow {
   readonly sequence: ScheduledSequence;
   /** Position of the token whose hidden state is used; the logits are about position + 1. */
   readonly position: number;
@@ -52,7 +55,7 @@ export interface PromptLogit {
 export interface ScheduledStep {
   readonly index: number;
   /**
-   * "decode": every sequence runs one token and samples, and there are no more page updates than `updatesPerDecode` of each,
+   * "decode": every sequence runs one token and samples once, and there are no more page updates than `updatesPerDecode` of each,
    * so the step fits a captured graph. "mixed": anything else.
    */
   readonly kind: "decode" | "mixed";
@@ -63,14 +66,23 @@ export interface ScheduledStep {
   readonly copies: StepCopies;
   /** Page updates of one token at most: the pages of a block in every group. */
   readonly updatesPerDecode: number;
-  /** Logit rows [0, S): the sequences that sample, in order. */
-  readonly samples: readonly ScheduledSequence[];
-  /** Logit rows [S, N). */
-  readonly promptLogits: readonly PromptLogit[];
+  /** Logit rows [0, S), sampled from: those of each sequence in order of position, one sequence behind the other. */
+  readonly samples: readonly LogitRow[];
+  /** Logit rows [S, N), wanted at prompt positions where nothing is sampled. */
+  readonly promptLogits: readonly LogitRow[];
   /** T */
   readonly numTokens: number;
   /** Row of the page table and token pool that padding uses: the one after the last request row. */
   readonly dummyRow: number;
+}
+
+/** The tokens that ids are sampled behind. */
+export function sampledRows(sequences: readonly ScheduledSequence[]): LogitRow[] {
+  return sequences.flatMap((sequence) => {
+    const { start, count, numSamples } = sequence;
+    const first = start + count - numSamples;
+    return Array.from({ length: numSamples }, (_, i) => ({ sequence, position: first + i }));
+  });
 }
 
 /** A step while the scheduler fills it. */
@@ -78,7 +90,7 @@ export class StepBuilder {
   readonly #sequences: ScheduledSequence[] = [];
   readonly #admissions: Admission[] = [];
   readonly #pageUpdates: PageUpdate[] = [];
-  readonly #promptLogits: PromptLogit[] = [];
+  readonly #promptLogits: LogitRow[] = [];
   readonly #planned = new Set<Request>();
   readonly #groups: readonly CacheGroup[];
   #numTokens = 0;
@@ -104,20 +116,20 @@ export class StepBuilder {
   addChunk(request: Request, count: number): void {
     const start = request.cachedLen;
     const firstLogit = request.needsPromptLogits ? Math.max(start, request.logitsPlanned) : Infinity;
-    const samples = request.advance(count);
+    const numSamples = request.advance(count) ? 1 : 0;
     const sequence: ScheduledSequence = {
       request,
       row: request.row,
       start,
       count,
       firstToken: this.#numTokens,
-      samples,
+      numSamples,
       continues: this.#admissions.at(-1)?.request !== request,
     };
     this.#sequences.push(sequence);
     this.#planned.add(request);
     this.#numTokens += count;
-    const endLogit = Math.min(samples ? start + count - 1 : start + count, request.promptLength);
+    const endLogit = Math.min(start + count - numSamples, request.promptLength);
     for (let position = firstLogit; position < endLogit; position++)
       this.#promptLogits.push({ sequence, position });
   }
@@ -145,7 +157,7 @@ export class StepBuilder {
 
   build(index: number, dummyRow: number, copies: StepCopies): ScheduledStep {
     const sequences = this.#sequences;
-    const samples = sequences.filter((sequence) => sequence.samples);
+    const samples = sampledRows(sequences);
     const oneEach = this.#numTokens === sequences.length && samples.length === sequences.length;
     const updatesPerDecode = updatesPerToken(this.#groups);
     // Only an admission can bring several blocks of a group for one sequence.

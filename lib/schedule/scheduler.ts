@@ -142,7 +142,7 @@ export class Scheduler {
     }
     this.#stepsCommitted += 1;
     const committed: CommittedToken[] = [];
-    for (const [sampleIndex, { request }] of step.samples.entries()) {
+    for (const [sampleIndex, request] of step.samples.map(({ sequence }) => sequence.request).entries()) {
       request.inFlight -= 1;
       const isDiscarded = request.discarded > 0;
       if (isDiscarded) request.discarded -= 1;

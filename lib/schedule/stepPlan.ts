@@ -113,13 +113,9 @@ function fillSequences(step: ScheduledStep, field: FieldView): void {
 
 function fillLogits(step: ScheduledStep, field: FieldView): void {
   const [logitIndices, sampleRows] = [field("logitIndices"), field("sampleRows")];
-  for (const [i, { row, count, firstToken }] of step.samples.entries()) {
-    logitIndices[i] = firstToken + count - 1;
-    sampleRows[i] = row;
-  }
-  for (const [i, { sequence, position }] of step.promptLogits.entries()) {
-    logitIndices[step.samples.length + i] = sequence.firstToken + position - sequence.start;
-  }
+  for (const [i, { sequence, position }] of [...step.samples, ...step.promptLogits].entries())
+    logitIndices[i] = sequence.firstToken + position - sequence.start;
+  for (const [i, { sequence }] of step.samples.entries()) sampleRows[i] = sequence.row;
 }
 
 /** Makes all of a decode plan padding: sequence i runs token i, in the dummy row. */

@@ -152,8 +152,12 @@ describe("pages of another request that turn out to be broken", () => {
     engine.add(request, spec, second);
     await Promise.resolve();
     const statusesOf = (step: number) =>
-      runner.scheduled[step]!.samples.map(({ request: { skipsCache } }) =>
-        skipsCache ? RowStatus.ok : RowStatus.notFinite,
+      runner.scheduled[step]!.samples.map(
+        ({
+          sequence: {
+            request: { skipsCache },
+          },
+        }) => (skipsCache ? RowStatus.ok : RowStatus.notFinite),
       );
     for (let step = 0; step < runner.steps.length; step++) {
       runner.settle(step, statusesOf(step));

@@ -26,13 +26,13 @@ export function hostPlan(
 ): HostPlan {
   const padding = layout.numSequences - step.sequences.length;
   const plan: HostPlan = { tokenRows: [], positions: [], slots: [], contextLens: [], samplePositions: [] };
-  for (const { row, start, count, samples } of step.sequences) {
+  for (const { row, start, count, numSamples } of step.sequences) {
     for (let position = start; position < start + count; position++) {
       plan.tokenRows.push(row);
       plan.positions.push(position);
     }
     plan.contextLens.push(start + count);
-    if (samples) plan.samplePositions.push(start + count);
+    for (let i = numSamples - 1; i >= 0; i--) plan.samplePositions.push(start + count - i);
   }
   for (const [group, { pagesPerBlock }] of groups.entries()) {
     for (const { request, start, count } of step.sequences) {

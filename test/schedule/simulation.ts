@@ -82,7 +82,7 @@ export class Simulation {
     this.#inFlight.push({ step, result: this.#device.run(step) });
     this.coverage.steps += 1;
     if (step.kind === "decode") this.coverage.decodeSteps += 1;
-    this.coverage.chunks += step.sequences.filter((sequence) => !sequence.samples).length;
+    this.coverage.chunks += step.sequences.filter(({ numSamples }) => numSamples === 0).length;
     if (step.copies.beforeModel.length > 0) this.coverage.restores += 1;
     if (step.copies.afterModel.length > 0) this.coverage.snapshots += 1;
     this.coverage.readmissions += step.admissions.filter(
