@@ -127,6 +127,19 @@ const rows: Readonly<Record<string, () => Row>> = {
     },
     options: { scale: 1, window: 0, causal: true, plan: plan(), lse: f32(1, 1), out: f32(1, 1, 16) },
   }),
+  qkNormRopeStore: () => ({
+    given: { q: f32(1, 2, 16), k: f32(1, 1, 16), v: f32(1, 1, 16) },
+    options: {
+      ...{ positions: zeros(1), table: f32(4, 16), slots: zeros(1) },
+      ...{
+        kPages: f32(2, 4, 1, 16),
+        vPages: f32(2, 4, 1, 16),
+        qWeight: f32(16),
+        kWeight: f32(16),
+        eps: 1e-6,
+      },
+    },
+  }),
   rmsNorm: () => ({
     given: { x: f32(2, 4), weight: f32(4) },
     options: { eps: 1e-6, weightOffset: 0, residual: f32(2, 4), dtype, out: f32(2, 4) },

@@ -177,7 +177,7 @@ export function decodeStep({ B, L }: { B: number; L: number }, small: boolean): 
 }
 
 const layerOrder = [
-  ...["rmsNorm", "linear qkv", "rmsNorm of q", "rmsNorm of k", "rope", "kvStore", "pagedAttention"],
+  ...["rmsNorm", "linear qkv", "qkNormRopeStore", "pagedAttention"],
   ...["linear attention output", "rmsNorm", "linear gate and up", "siluMul", "linear down"],
 ];
 

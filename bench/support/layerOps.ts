@@ -1,12 +1,11 @@
 /** The op calls of one decoder step of a Qwen3 shape, apart from each other, so that each can be timed with its own shapes. */
 import { argmax } from "../../lib/ops/argmax.js";
 import { attentionPlan } from "../../lib/ops/attentionPlan.js";
-import { kvStore } from "../../lib/ops/kvStore.js";
 import { linear } from "../../lib/ops/linear.js";
 import { type LinearWeight, packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
+import { qkNormRopeStore } from "../../lib/ops/qkNormRopeStore.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
-import { rope } from "../../lib/ops/rope.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
@@ -48,6 +47,7 @@ export function stepOps(stream: Stream, shape: ModelShape, size: StepSize): Step
   const qkv = filled(stream, "bf16", [T, Q + 2 * KV]);
   const q = qkv.slice(1, 0, Q).splitLast(numHeads, headDim);
   const k = qkv.slice(1, Q, Q + KV).splitLast(numKvHeads, headDim);
+  const v = qkv.slice(1, Q + KV, Q + 2 * KV).splitLast(numKvHeads, headDim);
   const gateUp = filled(stream, "bf16", [T, 2 * F]);
   const logits = filled(stream, "f32", [size.sequences, V]);
   const light = (name: string, calls: number, run: () => void): StepOp => ({
@@ -77,10 +77,8 @@ export function stepOps(stream: Stream, shape: ModelShape, size: StepSize): Step
     matrix("gate and up", D, 2 * F, numLayers),
     matrix("down", F, D, numLayers),
     matrix("head", D, V, 1, size.sequences),
-    ...attentionOps(stream, shape, size, { q, k }),
+    ...attentionOps(stream, shape, size, { q, k, v }, { qWeight: headNorm, kWeight: headNorm }),
     light("rmsNorm", 2 * numLayers + 1, () => rmsNorm(stream, residual, norm, { dtype: "bf16" })),
-    light("rmsNorm of q", numLayers, () => rmsNorm(stream, q, headNorm, { out: q })),
-    light("rmsNorm of k", numLayers, () => rmsNorm(stream, k, headNorm, { out: k })),
     light("siluMul", numLayers, () => siluMul(stream, gateUp)),
     light("argmax", 1, () => argmax(stream, logits)),
   ];
@@ -99,7 +97,8 @@ function attentionOps(
   stream: Stream,
   { numLayers, numHeads, numKvHeads, headDim }: ModelShape,
   { sequences: B, tokens, context }: StepSize,
-  { q, k }: { readonly q: Tensor; readonly k: Tensor },
+  { q, k, v }: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor },
+  norms: { readonly qWeight: Tensor; readonly kWeight: Tensor },
 ): StepOp[] {
   const ints = (shape: readonly number[], value: (i: number) => number): Tensor => {
     const count = shape.reduce((product, each) => product * each, 1);
@@ -139,11 +138,13 @@ function attentionOps(
       flops: 4 * pairs * numHeads * headDim,
       bytes: 2 * B * context * numKvHeads * headDim * bf16Bytes,
     },
-    { name: "rope", calls: numLayers, run: () => rope(stream, q, k, positions, angles), flops: 0, bytes: 0 },
     {
-      name: "kvStore",
+      name: "qkNormRopeStore",
       calls: numLayers,
-      run: (layer) => kvStore(stream, k, k, layerPages(layer), layerPages(layer), slots),
+      run: (layer) => {
+        const [kPages, vPages] = [layerPages(layer), layerPages(layer)];
+        qkNormRopeStore(stream, q, k, v, { ...norms, positions, table: angles, kPages, vPages, slots });
+      },
       flops: 0,
       bytes: 0,
     },

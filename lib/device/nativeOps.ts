@@ -26,6 +26,21 @@ export interface NativeOps {
   readonly rope: NativeOp<
     [q: "tensor", k: "tensor or null", positions: "tensor", table: "tensor", interleaved: "flag"]
   >;
+  readonly qkNormRopeStore: NativeOp<
+    [
+      q: "tensor",
+      k: "tensor",
+      v: "tensor",
+      qWeight: "tensor or null",
+      kWeight: "tensor or null",
+      positions: "tensor",
+      table: "tensor",
+      kPages: "tensor",
+      vPages: "tensor",
+      slots: "tensor",
+      eps: "number",
+    ]
+  >;
   readonly moeRoute: NativeOp<
     [
       logits: "tensor",

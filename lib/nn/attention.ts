@@ -9,8 +9,8 @@ import { kvStore } from "../ops/kvStore.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
+import { qkNormRopeStore } from "../ops/qkNormRopeStore.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
-import { rope } from "../ops/rope.js";
 import type { Block, PagedCache, StepPlan } from "./part.js";
 import type { LayerState, StateSpec } from "./state.js";
 
@@ -96,11 +96,16 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
     const k = qkv.slice(1, queries, queries + keys).splitLast(numKvHeads, headDim); // [T, Hkv, Dh]
     const v = qkv.slice(1, queries + keys, queries + 2 * keys).splitLast(numKvHeads, headDim);
 
-    if (qNorm) rmsNorm(stream, q, qNorm, { eps: qkNormEps, out: q });
-    if (kNorm) rmsNorm(stream, k, kNorm, { eps: qkNormEps, out: k });
-    if (ropeTable) rope(stream, q, k, positions, ropeTable);
-
-    kvStore(stream, k, v, kv.k, kv.v, slots);
+    if (ropeTable) {
+      qkNormRopeStore(stream, q, k, v, {
+        ...{ positions, table: ropeTable, kPages: kv.k, vPages: kv.v, slots },
+        ...{ qWeight: qNorm, kWeight: kNorm, eps: qkNormEps },
+      });
+    } else {
+      if (qNorm) rmsNorm(stream, q, qNorm, { eps: qkNormEps, out: q });
+      if (kNorm) rmsNorm(stream, k, kNorm, { eps: qkNormEps, out: k });
+      kvStore(stream, k, v, kv.k, kv.v, slots);
+    }
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {
       ...{ scale, window, plan },
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]

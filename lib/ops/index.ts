@@ -19,6 +19,7 @@ export * from "./moePermute.js";
 export * from "./moeRoute.js";
 export * from "./packLinear.js";
 export * from "./pagedAttention.js";
+export * from "./qkNormRopeStore.js";
 export * from "./rmsNorm.js";
 export * from "./rope.js";
 export * from "./rowStatus.js";

@@ -10,6 +10,7 @@ import { optionMutants } from "./mutants.options.mjs";
 import { planMutants } from "./mutants.plans.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
+import { fusedMutants } from "./mutants.fused.mjs";
 import { stateMutants } from "./mutants.state.mjs";
 
 /**
@@ -47,4 +48,5 @@ export const mutants = [
   ...planMutants,
   ...behindMutants,
   ...stateMutants,
+  ...fusedMutants,
 ];

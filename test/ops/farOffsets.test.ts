@@ -17,6 +17,7 @@ import { logprobs } from "../../lib/ops/logprobs.js";
 import { moeCombine } from "../../lib/ops/moeCombine.js";
 import { moeRoute } from "../../lib/ops/moeRoute.js";
 import { packLinear } from "../../lib/ops/packLinear.js";
+import { qkNormRopeStore } from "../../lib/ops/qkNormRopeStore.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
 import { sample, sampleColumns } from "../../lib/ops/sample.js";
@@ -177,6 +178,28 @@ const tables: readonly FarCase[] = [
         const pages = [t.fill(t.empty("bf16", shape), zero), t.fill(t.empty("bf16", shape), zero)] as const;
         kvStore(t.stream, k, v, ...pages, t.integers([12], [11, 4, 0, 9, -1, 7, 2, 3, 10, 5, 8, 1]));
         return [...pages];
+      },
+    })),
+  ),
+  ...[0, 1].flatMap((axis) =>
+    ([32, 21] as const).map((width) => ({
+      name: `qkNormRopeStore, axis ${axis}, heads of ${width}`,
+      axis,
+      run: (t: FarTensors) => {
+        const [q, k, v] = [
+          t.normal("bf16", [4, 6, width]),
+          t.normal("bf16", [4, 5, width]),
+          t.normal("bf16", [4, 5, width]),
+        ];
+        const zero = (count: number) => new Uint16Array(count);
+        const shape = [3, 4, 5, width];
+        const pages = [t.fill(t.empty("bf16", shape), zero), t.fill(t.empty("bf16", shape), zero)] as const;
+        qkNormRopeStore(t.stream, q, k, v, {
+          ...{ positions: t.integers([4], [2, 0, 3, 1]), table: t.normal("f32", [4, 16]) },
+          ...{ kPages: pages[0], vPages: pages[1], slots: t.integers([4], [11, 4, -1, 9]) },
+          kWeight: packed(t, t.normal("f32", [width])),
+        });
+        return [q, ...pages];
       },
     })),
   ),

@@ -7,10 +7,8 @@
 //            section 4
 #include "ops/kv_store/kv_store.h"
 
-#include <type_traits>
-
+#include "cpu/head_rows.h"
 #include "cpu/rows.h"
-#include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -22,11 +20,7 @@ void store_token(const TensorView& x, int64_t token, const TensorView& pages, in
   const X* from = x.as<X>() + token * x.stride(0);
   O* to = pages.as<O>() + slot / page_size * pages.stride(0) + slot % page_size * pages.stride(1);
   for (int64_t h = 0; h < heads; h++, from += x.stride(1), to += pages.stride(2)) {
-    if constexpr (std::is_same_v<X, O>) {
-      std::memcpy(to, from, width * sizeof(O));
-    } else {
-      for_lanes(width, [&](int64_t i, int n) { store_some(to + i, load_some(from + i, n), n); });
-    }
+    convert_row(from, to, width);
   }
 }
 

@@ -5,33 +5,10 @@
 // Source:    Zhang, Sennrich: Root Mean Square Layer Normalization, arXiv 1910.07467, eq. 4
 #include "ops/rms_norm/rms_norm.h"
 
+#include "cpu/head_rows.h"
 #include "cpu/rows.h"
-#include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
-
-namespace {
-
-template <class X, class O>
-void norm_row(const X* x, const float* weight, float* residual, O* out, int64_t D, float eps,
-              float weight_offset) {
-  vf squares{};
-  for_lanes(D, [&](int64_t i, int n) {
-    vf h = load_some(x + i, n);
-    if (residual) {
-      h += load_some(residual + i, n);
-      store_some(residual + i, h, n);  // 1.
-    }
-    squares += h * h;  // 2.
-  });
-  const float scale = 1.0f / std::sqrt(reduce_add(squares) / static_cast<float>(D) + eps);
-  for_lanes(D, [&](int64_t i, int n) {
-    const vf h = residual ? load_some(residual + i, n) : load_some(x + i, n);
-    store_some(out + i, h * scale * (load_some(weight + i, n) + weight_offset), n);  // 3.
-  });
-}
-
-}  // namespace
 
 void rms_norm(const RmsNormParams& p, CpuContext& context) {
   const int64_t D = p.x.size(-1);

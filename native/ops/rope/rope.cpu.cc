@@ -8,22 +8,12 @@
 
 #include <utility>
 
+#include "cpu/head_rows.h"
 #include "cpu/rows.h"
-#include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
 namespace {
-
-template <class X>
-void rotate_halves(X* x, const float* cosines, const float* sines, int64_t half) {
-  for_lanes(half, [&](int64_t i, int n) {
-    const vf a = load_some(x + i, n), b = load_some(x + half + i, n);
-    const vf c = load_some(cosines + i, n), s = load_some(sines + i, n);
-    store_some(x + i, a * c - b * s, n);
-    store_some(x + half + i, b * c + a * s, n);
-  });
-}
 
 template <size_t... I>
 WARPLOOP_INLINE vf pick(vf a, vf b, size_t first, std::index_sequence<I...>) {

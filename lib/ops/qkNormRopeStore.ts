@@ -1,0 +1,63 @@
+import { native } from "../device/native.js";
+import type { Stream } from "../device/stream.js";
+import type { Tensor } from "../device/tensor.js";
+import { number, required, tensor } from "./argumentKinds.js";
+import { op, optionsOf } from "./op.js";
+
+export interface QkNormRopeStoreOptions {
+  /** [T], i32: the place of each token in its sequence, 0 <= position < Lmax. */
+  readonly positions: Tensor;
+  /** [Lmax, R], f32: the R/2 cosines of a position, then its R/2 sines (lib/nn/ropeTable.ts); R even, <= Dh. */
+  readonly table: Tensor;
+  /** [P, Ps, Hkv, Dh], f32 | bf16 | f16 (keys are converted to it): written. */
+  readonly kPages: Tensor;
+  /** [P, Ps, Hkv, Dv], dtype of kPages: written. */
+  readonly vPages: Tensor;
+  /** [T], i32: page * Ps + offset; -1 stores nothing. No two tokens may have the same slot. */
+  readonly slots: Tensor;
+  /** [Dh], f32: weight of the norm of each query head. Default: no norm. */
+  readonly qWeight?: Tensor | undefined;
+  /** [Dh], f32: weight of the norm of each key head. Default: no norm. */
+  readonly kWeight?: Tensor | undefined;
+  /** Of the norms. Default 1e-6. */
+  readonly eps?: number | undefined;
+}
+
+/**
+ * What attention does to new tokens before it looks at them, in one op: norms of heads, rotary positions (split halves), and keys
+ * and values into their pages.
+ *
+ *     q = rope(rmsNorm(q)), in place;   kPages[slot] = rope(rmsNorm(k));   vPages[slot] = v
+ *
+ * Results are rounded to the dtype of q behind the norm and behind the rotation, and to that of the pages: on the CPU it has the
+ * bits of `rmsNorm`, `rope` and `kvStore` one after another.
+ *
+ * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh <= 512; overwritten
+ * @param k [T, Hkv, Dh], dtype of q; the last axis is contiguous
+ * @param v [T, Hkv, Dv], dtype of q; the last axis is contiguous
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ * @throws ExecutionError, from the next wait on the stream: a position outside [0, Lmax), a slot outside [-1, P * Ps)
+ * @see rmsNorm, rope and kvStore for the sources; native/ops/qk_norm_rope_store
+ */
+export const qkNormRopeStore = op(
+  "qkNormRopeStore",
+  { q: tensor, k: tensor, v: tensor },
+  optionsOf<QkNormRopeStoreOptions>({
+    positions: required(tensor),
+    table: required(tensor),
+    kPages: required(tensor),
+    vPages: required(tensor),
+    slots: required(tensor),
+    qWeight: tensor,
+    kWeight: tensor,
+    eps: number,
+  }),
+  (stream: Stream, q: Tensor, k: Tensor, v: Tensor, options: QkNormRopeStoreOptions): void => {
+    const { positions, table, kPages, vPages, slots, qWeight = null, kWeight = null, eps = 1e-6 } = options;
+    stream.run(
+      native.ops.qkNormRopeStore,
+      ...([q, k, v, qWeight, kWeight, positions, table, kPages, vPages, slots] as const),
+      eps,
+    );
+  },
+);

@@ -1,0 +1,27 @@
+// What attention does to the queries, keys and values of new tokens before it looks at them, in one op: norms
+// of heads, rotation, and keys and values into their pages.
+#pragma once
+#include "core/check.h"
+#include "core/tensor_view.h"
+
+namespace warploop {
+
+struct QkNormRopeStoreParams {
+  static constexpr int64_t kMostWidth = 512;  // Dh
+
+  TensorView q;          // [T, Hq, Dh], f32 | bf16 | f16, rows strided; normalised and rotated in place
+  TensorView k;          // [T, Hkv, Dh], dtype of q, rows strided
+  TensorView v;          // [T, Hkv, Dv], dtype of q, rows strided
+  TensorView q_weight;   // [Dh], f32; optional: no norm
+  TensorView k_weight;   // [Dh], f32; optional: no norm
+  TensorView positions;  // [T], i32
+  TensorView table;      // [Lmax, R], f32, rows strided: R/2 cosines, then R/2 sines; R even, 2 <= R <= Dh
+  TensorView k_pages;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; written
+  TensorView v_pages;    // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided; written
+  TensorView slots;  // [T], i32: page * Ps + offset, different for every token; -1: the token is not stored
+  float eps;         // > 0
+};
+
+void check(const QkNormRopeStoreParams& p, Check& c);
+
+}  // namespace warploop
