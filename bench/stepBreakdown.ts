@@ -11,7 +11,6 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { DeviceName } from "../lib/device/device.js";
-import { chromeTrace } from "../lib/device/chromeTrace.js";
 import type { TraceRow } from "../lib/device/trace.js";
 import { measureDotPeak } from "./support/dotPeak.js";
 import { ModelSteps } from "./support/modelSteps.js";
@@ -47,12 +46,12 @@ interface Cost {
 
 for (const text of values.steps.split(",")) {
   const size = parseStep(text);
-  const { steps, name, peak } = await traced(size);
+  const { steps, name, peak, timeline } = await traced(size, text);
   print(size, steps, name, peak);
-  if (values.trace !== undefined) writeFileSync(values.trace, chromeTrace(steps.at(-1)!, { name: text }));
+  if (values.trace !== undefined) writeFileSync(values.trace, timeline);
 }
 
-async function traced({ sequences, tokens, context }: StepSize) {
+async function traced({ sequences, tokens, context }: StepSize, title: string) {
   const isPrompt = tokens > 1;
   const maxStepTokens = Math.max(512, sequences * context);
   await using steps = await ModelSteps.open(folder, {
@@ -69,15 +68,22 @@ async function traced({ sequences, tokens, context }: StepSize) {
     await steps.step();
   }
   const recorded: TraceRow[][] = [];
+  let timeline = "";
   for (let i = 0; i < times; i++) {
     if (isPrompt) add(context, 1);
     const trace = stream.trace();
     await steps.step();
     recorded.push([...(await trace.end())]);
+    timeline = await trace.chromeJson({ name: title });
   }
   const { isa, threads = 1 } = device;
   const name = `${device.name}${isa === undefined ? "" : ` (${isa}, ${threads} threads)`}`;
-  return { steps: recorded, name, peak: isa === undefined ? "no CPU" : measureDotPeak(threads, isa) };
+  return {
+    steps: recorded,
+    name,
+    timeline,
+    peak: isa === undefined ? "no CPU" : measureDotPeak(threads, isa),
+  };
 }
 
 function print(

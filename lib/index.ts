@@ -32,8 +32,7 @@ export {
 } from "./device/device.js";
 export { Stream } from "./device/stream.js";
 export { Graph } from "./device/graph.js";
-export { chromeTrace, type ChromeTraceOptions } from "./device/chromeTrace.js";
-export { Trace, type TraceOptions, type TraceRow } from "./device/trace.js";
+export { Trace, type ChromeTraceOptions, type TraceOptions, type TraceRow } from "./device/trace.js";
 export { Scope } from "./device/scope.js";
 export { type Lifetime, type Memory, Tensor } from "./device/tensor.js";
 export { type DType, type FloatDType, type HostArray, toBfloat16, toFloat32 } from "./device/dtype.js";

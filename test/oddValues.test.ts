@@ -194,7 +194,11 @@ describe("the typed layer", () => {
       },
     ],
     [Graph as never, graph, { replay: { stream }, dispose: {} }],
-    [Trace as never, device.createStream().trace(), { end: {} }],
+    [
+      Trace as never,
+      device.createStream().trace(),
+      { end: {}, chromeJson: { "options|chromeJson": { name: "x" } } },
+    ],
     [Scope as never, stream.scope(), { close: {} }],
     [x.memory.constructor as never, device.allocate(64), { dispose: {}, lend: {} }],
   ];

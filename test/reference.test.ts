@@ -231,9 +231,13 @@ describe("argmax, logprobs, tables", () => {
 
   test("attentionPlan: where each sequence lies; of one without queries nothing is known", () => {
     expect(attentionPlan([3, 1, 2], [0, 2, 2, 3], [9, 5, 4])).toEqual([
-      { firstQuery: 0, numQueries: 2, numKeys: 9, row: 3 },
-      { firstQuery: 2, numQueries: 0, numKeys: 0, row: 0 },
-      { firstQuery: 2, numQueries: 1, numKeys: 4, row: 2 },
+      { firstQuery: 0, numQueries: 2, numKeys: 9, row: 3, firstPosition: 7 },
+      { firstQuery: 2, numQueries: 0, numKeys: 0, row: 0, firstPosition: 0 },
+      { firstQuery: 2, numQueries: 1, numKeys: 4, row: 2, firstPosition: 3 },
+    ]);
+    expect(attentionPlan([3, 1], [0, 2, 3], [9, 5], [2, -5])).toEqual([
+      { firstQuery: 0, numQueries: 2, numKeys: 9, row: 3, firstPosition: 9 },
+      { firstQuery: 2, numQueries: 1, numKeys: 0, row: 1, firstPosition: -1 },
     ]);
   });
 

@@ -2,7 +2,6 @@
 // kernel that they chose, copies with their bytes, also those of replays; nothing before it and nothing after it. Its memory is
 // bounded, what had no room is counted, and errors are typed.
 import { describe, expect, test } from "vitest";
-import { chromeTrace } from "../../lib/device/chromeTrace.js";
 import type { Device } from "../../lib/device/device.js";
 import { native } from "../../lib/device/native.js";
 import { add } from "../../lib/ops/add.js";
@@ -268,7 +267,7 @@ describe("the end of a stream", () => {
   });
 });
 
-describe("chromeTrace", () => {
+describe("chromeJson", () => {
   test("has a complete event for each row, and the names of the timeline", async () => {
     await using device = openTestDevice();
     const stream = device.createStream();
@@ -277,7 +276,7 @@ describe("chromeTrace", () => {
     run();
     device.empty("f32", [2]).write(stream, new Float32Array(2));
     const rows = await trace.end();
-    const { traceEvents } = JSON.parse(chromeTrace(rows, { name: "three" })) as {
+    const { traceEvents } = JSON.parse(await trace.chromeJson({ name: "three" })) as {
       readonly traceEvents: readonly Record<string, unknown>[];
     };
     const kinds = traceEvents.map(({ ph }) => ph);
@@ -293,7 +292,9 @@ describe("chromeTrace", () => {
     expect(events[0]).toMatchObject({ name: chosen, args: { refused: rows[0]!.refused } });
   });
 
-  test("of no rows is a timeline without events", () => {
-    expect((JSON.parse(chromeTrace([])) as { traceEvents: unknown[] }).traceEvents).toHaveLength(2);
+  test("of no rows is a timeline without events", async () => {
+    await using device = openTestDevice();
+    const text = await device.createStream().trace().chromeJson();
+    expect((JSON.parse(text) as { traceEvents: unknown[] }).traceEvents).toHaveLength(2);
   });
 });
