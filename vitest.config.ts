@@ -14,6 +14,7 @@ const simtTests = [
   "test/native/gpu.test.ts",
   "test/native/kernelChoice.test.ts",
   "test/native/lifecycle.test.ts",
+  "test/native/nvtx.test.ts",
   "test/native/progress.test.ts",
   "test/native/threads.test.ts",
   "test/native/trace.test.ts",

@@ -2,6 +2,7 @@
 // build for work on a few kernels (WARPLOOP_KERNELS) leaves the others out: their rows are null.
 #include "cuda/cuda_device.h"
 #include "cuda/cuda_executor.h"
+#include "cuda/profiler_range.h"
 
 namespace warploop {
 
@@ -17,8 +18,9 @@ namespace cuda {
 
 namespace {
 
-template <class Params, void (*launcher)(const Params&, CudaContext&)>
+template <OpId op, class Params, void (*launcher)(const Params&, CudaContext&)>
 void run(const void* params, Executor& executor) {
+  const ProfilerRange range(name_of(op));
   auto& cuda_executor = static_cast<CudaExecutor&>(executor);
   launcher(*static_cast<const Params*>(params), cuda_executor.context());
 #ifdef WARPLOOP_SIMT
@@ -30,7 +32,7 @@ void run(const void* params, Executor& executor) {
 
 const OpTable& CudaDevice::ops() const {
   static const OpTable kTable = {
-#define WARPLOOP_OP(name, Name, js) name ? run<Name##Params, name> : nullptr,
+#define WARPLOOP_OP(name, Name, js) name ? run<OpId::name, Name##Params, name> : nullptr,
 #include "ops/list.h"
 #undef WARPLOOP_OP
   };
