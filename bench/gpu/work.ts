@@ -178,7 +178,7 @@ export function decodeStep({ B, L }: { B: number; L: number }, small: boolean): 
 
 const layerOrder = [
   ...["rmsNorm", "linear qkv", "qkNormRopeStore", "pagedAttention"],
-  ...["linear attention output", "rmsNorm", "linear gate and up", "siluMul", "linear down"],
+  ...["linear attention output", "rmsNorm", "linear gate and up", "linear down"],
 ];
 
 export function rmsNorm(T: number, D: number): GpuCase {

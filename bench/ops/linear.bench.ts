@@ -1,6 +1,10 @@
-/** linear at the shapes of a 0.6 B parameter model: decode (T = 1, 4) streams weights, a prompt (T = 512) multiplies. */
+/**
+ * linear at the shapes of a 0.6 B parameter model: decode (T = 1, 4) streams weights, a prompt (T = 512) multiplies. Gate and up:
+ * in one op, and as a product and siluMul.
+ */
 import { linear } from "../../lib/ops/linear.js";
 import { packLinear } from "../../lib/ops/packLinear.js";
+import { siluMul } from "../../lib/ops/siluMul.js";
 import { filled } from "../support/inputs.js";
 import { benchOp, type OpBenchCase } from "../support/opBench.js";
 
@@ -27,5 +31,29 @@ function testCase(T: number, K: number, N: number, dtype: "bf16" | "f32"): OpBen
   };
 }
 
+function gateUp(T: number, isFused: boolean): OpBenchCase {
+  const [K, F] = [1024, 3072];
+  return {
+    shape: `T=${T} K=${K} F=${F} ${isFused ? "gated" : "+ siluMul"}`,
+    dtype: "bf16",
+    bytes: 2 * (T * K + 2 * F * K + T * F),
+    flops: 4 * T * F * K,
+    setup(stream) {
+      const weight = packLinear(stream, filled(stream, "bf16", [2 * F, K]), { swiglu: isFused });
+      const x = filled(stream, "bf16", [T, K]);
+      return () => {
+        const out = linear(stream, x, weight);
+        if (!isFused) siluMul(stream, out);
+      };
+    },
+  };
+}
+
+const gated = [1, 4, 16, 512].flatMap((T) => [gateUp(T, true), gateUp(T, false)]);
 const cases = [1, 4, 16, 512].flatMap((T) => shapes.map(([K, N]) => testCase(T, K, N, "bf16")));
-await benchOp("linear", [...cases, testCase(1, 1024, 6144, "f32"), testCase(512, 1024, 6144, "f32")]);
+await benchOp("linear", [
+  ...cases,
+  ...gated,
+  testCase(1, 1024, 6144, "f32"),
+  testCase(512, 1024, 6144, "f32"),
+]);

@@ -6,7 +6,6 @@ import { type LinearWeight, packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { qkNormRopeStore } from "../../lib/ops/qkNormRopeStore.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
-import { siluMul } from "../../lib/ops/siluMul.js";
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { filled } from "./inputs.js";
@@ -48,7 +47,6 @@ export function stepOps(stream: Stream, shape: ModelShape, size: StepSize): Step
   const q = qkv.slice(1, 0, Q).splitLast(numHeads, headDim);
   const k = qkv.slice(1, Q, Q + KV).splitLast(numKvHeads, headDim);
   const v = qkv.slice(1, Q + KV, Q + 2 * KV).splitLast(numKvHeads, headDim);
-  const gateUp = filled(stream, "bf16", [T, 2 * F]);
   const logits = filled(stream, "f32", [size.sequences, V]);
   const light = (name: string, calls: number, run: () => void): StepOp => ({
     name,
@@ -57,8 +55,14 @@ export function stepOps(stream: Stream, shape: ModelShape, size: StepSize): Step
     flops: 0,
     bytes: 0,
   });
-  const matrix = (name: string, K: number, N: number, calls: number, rows = T): StepOp => {
-    const weights = packed(stream, N, K, calls);
+  const matrix = (
+    name: string,
+    K: number,
+    N: number,
+    calls: number,
+    { rows = T, swiglu = false } = {},
+  ): StepOp => {
+    const weights = packed(stream, { N, K, swiglu }, calls);
     const x = filled(stream, "bf16", [rows, K]);
     const options =
       N === D ? { residual, out: residual } : { dtype: N === V ? ("f32" as const) : ("bf16" as const) };
@@ -74,21 +78,24 @@ export function stepOps(stream: Stream, shape: ModelShape, size: StepSize): Step
   return [
     matrix("qkv", D, Q + 2 * KV, numLayers),
     matrix("attention output", Q, D, numLayers),
-    matrix("gate and up", D, 2 * F, numLayers),
+    matrix("gate and up", D, 2 * F, numLayers, { swiglu: true }),
     matrix("down", F, D, numLayers),
-    matrix("head", D, V, 1, size.sequences),
+    matrix("head", D, V, 1, { rows: size.sequences }),
     ...attentionOps(stream, shape, size, { q, k, v }, { qWeight: headNorm, kWeight: headNorm }),
     light("rmsNorm", 2 * numLayers + 1, () => rmsNorm(stream, residual, norm, { dtype: "bf16" })),
-    light("siluMul", numLayers, () => siluMul(stream, gateUp)),
     light("argmax", 1, () => argmax(stream, logits)),
   ];
 }
 
 /** Weights of equal values in memory of their own. */
-function packed(stream: Stream, N: number, K: number, count: number): LinearWeight[] {
+function packed(
+  stream: Stream,
+  { N, K, swiglu }: { readonly N: number; readonly K: number; readonly swiglu: boolean },
+  count: number,
+): LinearWeight[] {
   const scope = stream.scope();
   const source = filled(stream, "bf16", [N, K]);
-  const weights = Array.from({ length: count }, () => packLinear(stream, source));
+  const weights = Array.from({ length: count }, () => packLinear(stream, source, { swiglu }));
   scope.close();
   return weights;
 }

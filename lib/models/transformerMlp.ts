@@ -26,7 +26,7 @@ export function denseMlp(options: DenseMlpOptions): TransformerMlp {
   const matrices: ModelWeightRow[] = [
     {
       slot: "gateUp",
-      form: "linear",
+      form: activation === "silu" ? "gatedLinear" : "linear",
       from: [`${gate}.weight`, `${up}.weight`],
       shapes: [inner, inner],
       split: { axis: "outputs" },

@@ -48,8 +48,7 @@ export const groupedLinear = op(
   ): Tensor => {
     const { order = null, topK = 1 } = options;
     const rows = order ? order.size(0) : x.size(0);
-    const columns = weight.swiglu ? weight.outputs / 2 : weight.outputs;
-    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, columns]);
+    const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, weight.columns]);
     const multiply = (products: Tensor): void => {
       for (let i = 0; i < weight.segments.length; i++) {
         const columns = weight.ofSegment(i, products, 1);

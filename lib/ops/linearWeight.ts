@@ -94,16 +94,29 @@ export function fuseEqualNeighbours(parts: readonly SegmentPlan[]): SegmentPlan[
 /** A matrix [N, K] as segments of its rows. That of `packLinear` owns their memory; those of a model end with it. */
 export class LinearWeight implements Disposable {
   readonly segments: readonly WeightSegment[];
-  /** Outputs N. */
+  /** Rows N; of gate and up both. */
   readonly outputs: number;
   /** Inputs K. */
   readonly inputs: number;
+  /** Rows are gate (N/2), then up (N/2), and a product gives silu(gate) * up. */
+  readonly swiglu: boolean;
 
   /** @param segments of one device, at least one */
-  constructor(inputs: number, segments: readonly WeightSegment[]) {
+  constructor({ inputs, swiglu }: MatrixShape, segments: readonly WeightSegment[]) {
     this.segments = segments;
     this.inputs = inputs;
+    this.swiglu = swiglu;
     this.outputs = segments.reduce((sum, { outputs }) => sum + outputs, 0);
+  }
+
+  /** Whether gate and up lie in one segment: one launch gives silu(gate) * up. */
+  get isFused(): boolean {
+    return this.swiglu && this.segments.length === 1;
+  }
+
+  /** Columns of a product with it. */
+  get columns(): number {
+    return this.swiglu ? this.outputs / 2 : this.outputs;
   }
 
   /** True for weights alone, and never runs code of `value`. @internal */
@@ -123,7 +136,7 @@ export class LinearWeight implements Disposable {
   }
 
   /**
-   * The part of a tensor along the outputs that belongs to one segment. The last segment takes all that is left, so that a
+   * The part of a tensor along the rows that belongs to one segment. The last segment takes all that is left, so that a
    * tensor of another size than N is refused where it is used.
    * @internal
    */
@@ -156,33 +169,28 @@ printsAsText(LinearWeight);
 export class GroupedWeight extends LinearWeight {
   /** E */
   readonly experts: number;
-  /** Rows are gate (N/2), then up (N/2), and `groupedLinear` gives silu(gate) * up. */
-  readonly swiglu: boolean;
 
   /** @param segments of one device: one, or gate and up by themselves */
-  constructor({ experts, inputs, swiglu }: ExpertsShape, segments: readonly WeightSegment[]) {
-    super(inputs, segments);
-    this.experts = experts;
-    this.swiglu = swiglu;
+  constructor(shape: ExpertsShape, segments: readonly WeightSegment[]) {
+    super(shape, segments);
+    this.experts = shape.experts;
   }
 
   /** True for stacks alone, and never runs code of `value`. @internal */
   static isGrouped(value: LinearWeight): value is GroupedWeight {
     return value instanceof GroupedWeight;
   }
-
-  /** Whether gate and up lie in one segment: one launch gives silu(gate) * up. */
-  get isFused(): boolean {
-    return this.swiglu && this.segments.length === 1;
-  }
 }
 
-export interface ExpertsShape {
-  readonly experts: number;
-  /** Inputs K of each. */
+export interface MatrixShape {
+  /** Inputs K. */
   readonly inputs: number;
   /** Rows are gate, then up. */
   readonly swiglu: boolean;
+}
+
+export interface ExpertsShape extends MatrixShape {
+  readonly experts: number;
 }
 
 /** A segment, and the shape of the tensor that it needs. */

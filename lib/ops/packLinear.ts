@@ -19,6 +19,7 @@ export type {
   ExpertsShape,
   GroupedWeight,
   LinearWeight,
+  MatrixShape,
   SegmentShape,
   WeightFormat,
   WeightSegment,
@@ -27,6 +28,8 @@ export type {
 export interface PackLinearOptions {
   /** The matrices are [K, N], as in GPT-2's Conv1D. Default false. */
   readonly transpose?: boolean | undefined;
+  /** Rows are gate (N/2), then up (N/2), and `linear` gives silu(gate) * up. Default false. */
+  readonly swiglu?: boolean | undefined;
 }
 
 /**
@@ -41,7 +44,7 @@ export interface PackLinearOptions {
 export const packLinear = op(
   "packLinear",
   { weight: tensorOrTensors },
-  optionsOf<PackLinearOptions>({ transpose: flag }),
+  optionsOf<PackLinearOptions>({ transpose: flag, swiglu: flag }),
   (
     stream: Stream,
     weight: Tensor | Readonly<Record<string, Tensor>>,
@@ -53,9 +56,11 @@ export const packLinear = op(
       outputs: matrix.size(0),
       format: { format: "dense", dtype: matrix.dtype as FloatDType } as const,
     }));
-    const inputs = matrices[0]!.matrix.size(1);
-    const shape = { experts: 1, inputs, swiglu: false };
-    const packed = new LinearWeight(inputs, emptySegments(stream.device, shape, parts));
+    const { swiglu = false } = options;
+    const rows = parts.reduce((sum, { outputs }) => sum + outputs, 0);
+    if (swiglu) checkGateAndUp("packLinear: weight", rows);
+    const shape = { experts: 1, inputs: matrices[0]!.matrix.size(1), swiglu };
+    const packed = new LinearWeight(shape, emptySegments(stream.device, shape, parts));
     try {
       let first = 0;
       for (const { matrix } of matrices) {
@@ -97,6 +102,11 @@ function matricesOf(weight: Tensor | Readonly<Record<string, Tensor>>, transpose
   return matrices;
 }
 
+function checkGateAndUp(what: string, rows: number): void {
+  if (rows % 2 === 0) return;
+  throw new ArgumentRangeError(`${what}: expected an even number of rows, gate and up, got ${rows}`);
+}
+
 /** What `emptyGroupedWeight` makes room for. */
 export interface GroupedShape {
   readonly experts: number;
@@ -130,10 +140,7 @@ export const emptyGroupedWeight = op(
     "shape",
   ),
   (stream: Stream, shape: GroupedShape): GroupedWeight => {
-    if (shape.swiglu && shape.outputs % 2 !== 0) {
-      const expected = "expected an even number of rows, gate and up";
-      throw new ArgumentRangeError(`emptyGroupedWeight: outputs: ${expected}, got ${shape.outputs}`);
-    }
+    if (shape.swiglu) checkGateAndUp("emptyGroupedWeight: outputs", shape.outputs);
     const format = { format: "dense", dtype: shape.dtype } as const;
     const parts = [{ name: "weight", outputs: shape.outputs, format }];
     return new GroupedWeight(shape, emptySegments(stream.device, shape, parts));

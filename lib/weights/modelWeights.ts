@@ -11,7 +11,7 @@ import { isPerExpert, type WeightRow, type WeightTable } from "./weightTable.js"
  * - "vector": norm weights and biases, f32
  * - "table": rows that `embedding` gathers, as stored
  * - "embedding": the same; one weight with a "linear" slot that is tied to it, where that keeps it in the same format
- * - "linear": a matrix packed for `linear`
+ * - "linear": a matrix packed for `linear`; "gatedLinear" is gate and up, with SwiGLU
  * - "experts": a stack of matrices packed for `groupedLinear`; "gatedExperts" are gate and up, with SwiGLU
  * - "expertVectors": a vector for each expert, such as their biases, f32
  */
@@ -23,6 +23,7 @@ const forms = {
   table: "matrices",
   embedding: "matrices",
   linear: "matrices",
+  gatedLinear: "matrices",
   experts: "matrices of experts",
   gatedExperts: "matrices of experts",
   expertVectors: "vectors of experts",

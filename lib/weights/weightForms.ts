@@ -102,7 +102,10 @@ function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatD
     case "embedding":
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addEmbedding(slot, tensor));
     case "linear":
-      return packedMatrix(weight, activations, (weights, matrix) => weights.addLinear(slot, layer, matrix));
+    case "gatedLinear": {
+      const add = (weights: ModelWeights, matrix: LinearWeight) => weights.addLinear(slot, layer, matrix);
+      return packedMatrix(weight, activations, add, form === "gatedLinear");
+    }
     case "experts":
     case "gatedExperts": {
       const [experts, , inputs] = shape as readonly [number, number, number];
@@ -119,10 +122,11 @@ function packedMatrix(
   weight: PlannedWeight,
   activations: FloatDType,
   add: (weights: ModelWeights, matrix: LinearWeight) => LinearWeight,
+  swiglu = false,
 ): FormedWeight {
-  const inputs = weight.shape[1]!;
-  return packedRows(weight, activations, { experts: 1, inputs, swiglu: false }, (weights, segments) =>
-    add(weights, new LinearWeight(inputs, segments)),
+  const shape = { experts: 1, inputs: weight.shape[1]!, swiglu };
+  return packedRows(weight, activations, shape, (weights, segments) =>
+    add(weights, new LinearWeight(shape, segments)),
   );
 }
 

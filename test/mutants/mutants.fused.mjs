@@ -1,5 +1,7 @@
 // Planted bugs in ops that do what several did; see mutants.mjs.
 
+const gated = "test/ops/linear.swiglu.test.ts";
+
 const store = "native/ops/qk_norm_rope_store/qk_norm_rope_store.cu";
 const table = "test/ops/qkNormRopeStore.test.ts";
 
@@ -36,5 +38,31 @@ export const fusedMutants = [
     edits: [["  if (slot == -1) return;\n", ""]],
     table,
     cases: "skipped tokens",
+  },
+  {
+    name: "swiglu-bias-of-gate",
+    bug: "linear: up gets the biases of gate",
+    file: "native/cuda/gemm/finish.cuh",
+    edits: [["add_bias_quad(e, e.bias + e.columns, column, up)", "add_bias_quad(e, e.bias, column, up)"]],
+    table: gated,
+    cases: "every tile.*8x64",
+    kernels: ["native/ops/linear/linear.cu"],
+  },
+  {
+    name: "swiglu-half-the-tiles",
+    bug: "linear on Hopper: as many tiles as columns of out fill",
+    file: "native/ops/linear/linear.sm90.cu",
+    edits: [["pieces(p.weight_rows, Tile::kColumns)", "pieces(p.epilogue.columns, Tile::kColumns)"]],
+    table: gated,
+    cases: "every tile",
+  },
+  {
+    name: "swiglu-next-panel",
+    bug: "products on Hopper: gate is multiplied with the gate of eight columns on",
+    file: "native/cuda/gemm/tile_store.cuh",
+    edits: [["up[n] = d[gate + 8];", "up[n] = d[gate + 4];"]],
+    table: gated,
+    cases: "every tile",
+    kernels: ["native/ops/linear/linear.sm90.cu"],
   },
 ];

@@ -1,18 +1,19 @@
 // Contract: every block of lib/nn adds to the residual stream what its composition in float64 adds, in every activation dtype: here
 // norms, feed-forward parts and mixtures of experts; attention.test.ts and decoder.test.ts have the others.
-import { expect } from "vitest";
+import { expect, test } from "vitest";
 import type { FloatDType } from "../../lib/device/dtype.js";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { gatedMlpBlock, plainMlpBlock } from "../../lib/nn/mlp.js";
 import { moeBlock } from "../../lib/nn/moe.js";
 import { layerNormBlock, rmsNormBlock } from "../../lib/nn/norm.js";
 import type { Block } from "../../lib/nn/part.js";
+import { type LinearWeight, packLinear } from "../../lib/ops/packLinear.js";
 import * as reference from "../reference/blocks.js";
 import { layerNorm } from "../reference/layerNorm.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, inEachDType, type OpContext } from "../support/devices.js";
+import { describeOp, inEachDType, openTestDevice, type OpContext } from "../support/devices.js";
 import { Random } from "../support/random.js";
 import { runBlock } from "../support/runBlock.js";
 
@@ -80,7 +81,7 @@ describeOp("gatedMlpBlock", gated, async (context, { T, D, F, activation, bias, 
   const random = new Random(T * D + F);
   const weights = new BlockWeights(context, random, dtype);
   const { gate, up, down } = weights.gated(D, F, bias);
-  const gateUp = weights.stacked([gate, up]);
+  const gateUp = weights.stacked([gate, up], activation === "silu");
   const block = gatedMlpBlock(
     { activation },
     {
@@ -91,6 +92,22 @@ describeOp("gatedMlpBlock", gated, async (context, { T, D, F, activation, bias, 
   await expectAdded(context, random, block, (x) => reference.gatedMlp(x, { gate, up, down }, activation), {
     ...{ T, D, dtype, ops: 3, reduction: Math.max(D, F) },
   });
+});
+
+test("gatedMlpBlock refuses a weight that is packed for another activation", async () => {
+  await using device = openTestDevice();
+  const stream = device.createStream();
+  const [both, down] = [stream.empty("f32", [8, 4]), packLinear(stream, stream.empty("f32", [4, 4]))];
+  const [gated, apart] = [true, false].map((swiglu) => packLinear(stream, both, { swiglu })) as [
+    LinearWeight,
+    LinearWeight,
+  ];
+  expect(() => gatedMlpBlock({ activation: "silu" }, { gateUp: apart, down })).toThrow(
+    "gatedMlpBlock: gateUp: expected a weight packed with swiglu, got one without",
+  );
+  expect(() => gatedMlpBlock({ activation: { gelu: "none" } }, { gateUp: gated, down })).toThrow(
+    "gatedMlpBlock: gateUp: expected a weight packed without swiglu, got one with",
+  );
 });
 
 const plain = inEachDType<{ T: number; D: number; F: number; approximate: "tanh" | "none" }>([

@@ -68,7 +68,7 @@ function norm(
 /** A part that looks at no other token, in the place of attention as well: this is about the frame. */
 function part(weights: BlockWeights) {
   const matrices = weights.gated(D, F);
-  const gateUp = weights.stacked([matrices.gate, matrices.up]).weight;
+  const gateUp = weights.stacked([matrices.gate, matrices.up], true).weight;
   const down = weights.packed(matrices.down);
   return {
     block: gatedMlpBlock({ activation: "silu" }, { gateUp, down }),

@@ -101,6 +101,10 @@ describe("embedding: bad arguments", () => {
     expect(() => embedding(stream, ids, device.empty("f32", [2, 7, 8]))).toThrow(
       expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }),
     );
+    const gateUp = packLinear(stream, device.empty("f32", [6, 8]), { swiglu: true });
+    expect(() => embedding(stream, ids, gateUp)).toThrow(
+      "embedding: table: expected a weight packed without swiglu, got one of gate and up",
+    );
     expect(() => embedding(stream, ids, table, { out: device.empty("f32", [4, 8]) })).toThrow(
       "embedding: out: expected [T=3, D=8] (T from ids axis 0; D from table axis 1), got [4, 8]",
     );

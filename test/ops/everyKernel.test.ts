@@ -13,6 +13,7 @@ import type { Stream } from "../../lib/device/stream.js";
 import { flashAttention as flashReference } from "../reference/flashAttention.js";
 import { groupedLinear as groupedReference } from "../reference/groupedLinear.js";
 import { linear as linearReference } from "../reference/linear.js";
+import { siluMul as siluMulReference } from "../reference/siluMul.js";
 import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
 import { expectClose } from "../support/compare.js";
 import { openTestDevice, withEnvironment } from "../support/devices.js";
@@ -178,9 +179,10 @@ onSimt("linear on every kernel", () => {
     product: products,
     withBias: [false, true],
     residualType: [undefined, "f32", "bf16", "f16"],
+    swiglu: [false, true],
     out: ["f32", "bf16"],
-  } as const);
-  test.each(options)("%o", async ({ product: [kernel, dtype], withBias, residualType, out }) => {
+  } as const).filter(({ residualType, swiglu }) => !(residualType && swiglu));
+  test.each(options)("%o", async ({ product: [kernel, dtype], withBias, residualType, swiglu, out }) => {
     const [T, N, K] = [70, 300, 64]; // two tiles of the widest kernel, the second one cut
     const random = new Random(6);
     const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;
@@ -190,19 +192,23 @@ onSimt("linear on every kernel", () => {
     const refusal = await withKernel(`linear:${kernel}`, async (stream) => {
       const tensor = (as: FloatDType, shape: number[], values: Float64Array) =>
         stream.fromArray(as, shape, toStorage(as, values));
-      const packed = packLinear(stream, tensor(weightType, [N, K], weight));
+      const packed = packLinear(stream, tensor(weightType, [N, K], weight), { swiglu });
       const result = linear(stream, tensor(dtype, [T, K], x), packed, {
         ...(bias && { bias: tensor("f32", [N], bias) }),
         ...(residual && { residual: tensor(residualType, [T, N], residual) }),
         dtype: out,
       });
-      const expected = linearReference(
+      const sums = linearReference(
         x,
         weight,
         { T, N, K },
         { ...(bias && { bias }), ...(residual && { residual }) },
       );
-      expectClose(await result.readFloat32(stream), expected, { dtype: out, shape: [T, N], reduction: K });
+      const expected = swiglu ? siluMulReference(sums, { T, F: N / 2 }) : sums;
+      expectClose(await result.readFloat32(stream), expected, {
+        ...{ dtype: out, shape: result.shape, reduction: K },
+        ...(swiglu && { intermediate: dtype, ops: 2 }),
+      });
     });
     expect(refusal).toBe(undefined);
   });

@@ -328,7 +328,9 @@ describeOp<OpCase & { readonly dtype: FloatDType; readonly tile?: string }>(
       const outputs = group.experts * block;
       const { data, ...segment } = group.segments[0]!; // full panels: the experts as one matrix
       const whole = new WeightSegment({ ...segment, outputs }, data.reshape([1, outputs, inputs]));
-      const product = linear(stream, x, new LinearWeight(inputs, [whole]), { dtype: "f32" });
+      const product = linear(stream, x, new LinearWeight({ inputs, swiglu: false }, [whole]), {
+        dtype: "f32",
+      });
       return product.slice(1, outputs - block, outputs);
     };
     const expected = await rowsOf(stream, run(near));

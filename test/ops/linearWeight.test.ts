@@ -96,7 +96,10 @@ describeOp<OpCase & { readonly dtype: FloatDType; readonly K: number; readonly t
     const strides = [2 * D * row, row, 2 * row, k];
     const matrix = Tensor.strided(memory, dtype, [H, 2, D, K], strides, byteOffset);
     const shape = { experts: 1, inputs: K, swiglu: false };
-    const packed = new LinearWeight(K, emptySegments(stream.device, shape, [part("weight", N + 5, dtype)]));
+    const packed = new LinearWeight(
+      shape,
+      emptySegments(stream.device, shape, [part("weight", N + 5, dtype)]),
+    );
     packRows(stream, packed, { first: 0, matrix: context.tensor(dtype, [5, K], values.subarray(0, 5 * K)) });
     packRows(stream, packed, { first: 5, matrix });
 
@@ -286,7 +289,7 @@ test("what does not fit is refused, naming the argument", async () => {
   expect(() => packLinear(stream, { a, b: device.empty("i32", [4, 8]) })).toThrow(/weight: expected dtype/);
   expect(() => packLinear(stream, {})).toThrow(/weight: expected a Tensor, or an object of them by name/);
   const shape = { experts: 1, inputs: 8, swiglu: false };
-  const short = new LinearWeight(8, emptySegments(device, shape, [part("weight", 6, "f32")]));
+  const short = new LinearWeight(shape, emptySegments(device, shape, [part("weight", 6, "f32")]));
   expect(() => packRows(stream, short, { first: 3, matrix: a })).toThrow(
     /rows inside the packed weight, got 7/,
   );

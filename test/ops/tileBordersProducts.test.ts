@@ -7,6 +7,7 @@ import { linear } from "../../lib/ops/linear.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { groupedLinear as groupedReference } from "../reference/groupedLinear.js";
 import { linear as linearReference } from "../reference/linear.js";
+import { siluMul as siluMulReference } from "../reference/siluMul.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, type OpCase, withEnvironment } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
@@ -25,6 +26,8 @@ const oneDevice = { cpu: "it has no tiles of that name", cuda: "tested on simt" 
 interface LinearCase extends OpCase {
   readonly tile?: string;
   readonly x: FloatDType;
+  /** Gate and up, N / 2 each. */
+  readonly swiglu?: boolean;
   readonly sizes: readonly (readonly [T: number, N: number])[];
 }
 
@@ -35,6 +38,10 @@ const corners = ({ rows, columns, blockRows }: ProductTiles) => [
   ...(blockRows === rows ? [] : around(blockRows).map((T) => [T, columns] as const)),
 ];
 
+/** The same with even numbers of columns: those of out end where a tile of gate and up does. */
+const gatedCorners = (tiles: ProductTiles) =>
+  corners({ ...tiles, columns: tiles.columns / 2 }).map(([T, F]) => [T, 2 * F] as const);
+
 const linearCases: readonly LinearCase[] = [
   ...[...portableProducts, ...hopperProducts].map((tiles) => ({
     name: "tile",
@@ -43,6 +50,12 @@ const linearCases: readonly LinearCase[] = [
     sizes: corners(tiles),
     skip: oneDevice,
   })),
+  ...[...portableProducts, ...hopperProducts]
+    .filter(({ name }) => name !== "8x16") // gate and up have no room there
+    .map((tiles) => ({
+      name: "tile, gate and up",
+      ...{ tile: tiles.name, x: "bf16" as const, swiglu: true, sizes: gatedCorners(tiles), skip: oneDevice },
+    })),
   {
     name: "rows of f32",
     x: "f32",
@@ -51,7 +64,8 @@ const linearCases: readonly LinearCase[] = [
   { name: "the device's choice", x: "bf16", sizes: around(12).map((T, i) => [T, around(32)[i]!] as const) },
 ];
 
-describeOp("linear at the borders of tiles", linearCases, async ({ device }, { tile, x: dtype, sizes }) => {
+describeOp("linear at the borders of tiles", linearCases, async ({ device }, c) => {
+  const { tile, x: dtype, swiglu = false, sizes } = c;
   const stream = withEnvironment(tile ? { WARPLOOP_KERNEL: `linear:${tile}` } : {}, () =>
     device.createStream(),
   );
@@ -60,14 +74,19 @@ describeOp("linear at the borders of tiles", linearCases, async ({ device }, { t
     const random = new Random(T + N);
     const [x, weight] = [random.normal(T * K, { dtype }), random.normal(N * K, { dtype: "bf16" })];
     const residual = random.normal(T * N);
-    const packed = packLinear(stream, stream.fromArray("bf16", [N, K], toStorage("bf16", weight)));
+    const packed = packLinear(stream, stream.fromArray("bf16", [N, K], toStorage("bf16", weight)), {
+      swiglu,
+    });
     const result = linear(stream, stream.fromArray(dtype, [T, K], toStorage(dtype, x)), packed, {
-      residual: stream.fromArray("f32", [T, N], toStorage("f32", residual)),
+      ...(!swiglu && { residual: stream.fromArray("f32", [T, N], toStorage("f32", residual)) }),
       dtype: "f32",
     });
-    const expected = linearReference(x, weight, { T, N, K }, { residual });
-    const actual = await result.readFloat32(stream);
-    expectClose(actual, expected, { dtype: "f32", shape: [T, N], reduction: K, label: `T ${T}, N ${N}` });
+    const sums = linearReference(x, weight, { T, N, K }, swiglu ? {} : { residual });
+    const expected = swiglu ? siluMulReference(sums, { T, F: N / 2 }) : sums;
+    expectClose(await result.readFloat32(stream), expected, {
+      ...{ dtype: "f32", shape: result.shape, reduction: K, label: `T ${T}, N ${N}` },
+      ...(swiglu && { intermediate: dtype, ops: 2 }),
+    });
     packed.dispose();
   }
   scope.close();

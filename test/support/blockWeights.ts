@@ -52,8 +52,8 @@ export class BlockWeights {
     };
   }
 
-  packed(matrix: Matrix): LinearWeight {
-    return packLinear(this.context.stream, this.#upload(matrix));
+  packed(matrix: Matrix, swiglu = false): LinearWeight {
+    return packLinear(this.context.stream, this.#upload(matrix), { swiglu });
   }
 
   /** On the device, [N] f32. */
@@ -61,10 +61,13 @@ export class BlockWeights {
     return bias && this.context.tensor("f32", [N], bias);
   }
 
-  /** One matrix with the rows of all. */
-  stacked(matrices: readonly Matrix[]): { readonly weight: LinearWeight; readonly bias: Tensor | undefined } {
+  /** One matrix with the rows of all; of two, gate and up, with `swiglu`. */
+  stacked(
+    matrices: readonly Matrix[],
+    swiglu = false,
+  ): { readonly weight: LinearWeight; readonly bias: Tensor | undefined } {
     const whole = stack(matrices);
-    return { weight: this.packed(whole), bias: this.biasOf(whole) };
+    return { weight: this.packed(whole, swiglu), bias: this.biasOf(whole) };
   }
 
   experts(router: Matrix, experts: readonly GatedMlpWeights[]): MoeWeights {

@@ -9,7 +9,6 @@ import { describeModel } from "../../lib/llm/loadModel.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear } from "../../lib/ops/linear.js";
 import type { GroupedWeight, LinearWeight } from "../../lib/ops/packLinear.js";
-import { siluMul } from "../../lib/ops/siluMul.js";
 import { loadWeights } from "../../lib/weights/loadWeights.js";
 import type { ModelWeightRow, ModelWeights } from "../../lib/weights/modelWeights.js";
 import { type Shard, wholeModel } from "../../lib/weights/shard.js";
@@ -64,6 +63,13 @@ function identity(K: number, times = 1): Tensor {
 const rowsOfMatrix = async (weight: LinearWeight) =>
   turned(await numbersOf(linear(stream, identity(weight.inputs), weight)));
 
+/** What gate and up make of some rows, by output. */
+async function rowsOfGated(weight: LinearWeight): Promise<Numbers> {
+  const { inputs: K } = weight;
+  const x = stream.fromArray("f32", [K, K], Float32Array.from(new Random(3).normal(K * K)));
+  return turned(await numbersOf(linear(stream, x, weight)));
+}
+
 /** What each expert makes of the same rows: of unit vectors, where that gives its matrix. */
 async function rowsOfExperts(group: GroupedWeight): Promise<Numbers[]> {
   const { experts: E, inputs: K, swiglu } = group;
@@ -96,6 +102,8 @@ async function read(
     case "embedding":
     case "linear":
       return form === "linear" ? [await rowsOfMatrix(weights.linear(slot, layer))] : [];
+    case "gatedLinear":
+      return [await rowsOfGated(weights.linear(slot, layer))];
     case "expertVectors":
       return (await numbersOf(weights.expertVectors(slot, layer))).map((numbers) => turned([numbers]));
     case "experts":
@@ -106,7 +114,7 @@ async function read(
 
 /** Puts the parts of all ranks together, as the row says that they were divided. */
 function glue(
-  { split, shapes, transpose }: ModelWeightRow,
+  { form, split, shapes, transpose }: ModelWeightRow,
   parts: readonly (readonly Numbers[])[],
 ): Numbers[] {
   if (split === undefined) return [...parts[0]!];
@@ -114,7 +122,8 @@ function glue(
   const matrices = parts.map(([matrix]) => matrix!);
   if (split.axis === "inputs") return [matrices[0]!.map((_, n) => matrices.flatMap((rows) => rows[n]!))];
   const groups = split.axis === "heads" ? (split.groups ?? 1) : 1;
-  const sizes = shapes.flatMap((shape) => new Array<number>(groups).fill(shape[transpose ? 1 : 0]! / groups));
+  const seen = form === "gatedLinear" ? shapes.slice(0, 1) : shapes; // gate and up give one output
+  const sizes = seen.flatMap((shape) => new Array<number>(groups).fill(shape[transpose ? 1 : 0]! / groups));
   let start = 0;
   const glued = sizes.flatMap((size) => {
     const own = size / parts.length;
@@ -146,7 +155,7 @@ it("the summands of two ranks add up to what one rank computes", async () => {
   const x = stream.fromArray("f32", [T, D], Float32Array.from(new Random(4).normal(T * D)));
   const mlp = async (shard: Shard) => {
     const { weights } = await load("llama", shard);
-    const hidden = siluMul(stream, linear(stream, x, weights.linear("gateUp", 1)));
+    const hidden = linear(stream, x, weights.linear("gateUp", 1));
     const sums = await numbersOf(linear(stream, hidden, weights.linear("down", 1)));
     weights.dispose();
     return sums.flat();

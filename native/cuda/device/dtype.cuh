@@ -39,6 +39,13 @@ WARPLOOP_DEVICE T from_float(float v) {
   }
 }
 
+/// What is left of v once it has been stored as `dtype`, a float dtype.
+WARPLOOP_DEVICE float rounded_to(DType dtype, float v) {
+  if (dtype == DType::bf16) return to_float(from_float<bf16>(v));
+  if (dtype == DType::f16) return to_float(from_float<f16>(v));
+  return v;
+}
+
 }  // namespace warploop::cuda
 
 #ifdef WARPLOOP_SIMT

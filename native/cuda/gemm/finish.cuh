@@ -42,13 +42,29 @@ WARPLOOP_DEVICE void store_quad(T* p, int count, bool whole, const float (&v)[4]
   }
 }
 
-/// Bias, residual, conversion of the four columns from `column` on (a multiple of 4).
+/// v += those of the four biases from `bias` on that there are.
+WARPLOOP_DEVICE void add_bias_quad(const Epilogue& e, const float* bias, int64_t column, float (&v)[4]) {
+  const int64_t left = e.columns - column;
+  if (left > 0) add_quad(bias + column, left < 4 ? static_cast<int>(left) : 4, e.quads && left >= 4, v);
+}
+
+/// gate = silu(gate) * up of the four columns from `column` on (a multiple of 4).
+WARPLOOP_DEVICE void multiply_gates(const Epilogue& e, int64_t column, float (&gate)[4], float (&up)[4]) {
+  if (e.bias) {
+    add_bias_quad(e, e.bias, column, gate);
+    add_bias_quad(e, e.bias + e.columns, column, up);
+  }
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+    gate[i] = silu(rounded_to(e.gate_dtype, gate[i])) * rounded_to(e.gate_dtype, up[i]);
+}
+
+/// Residual and conversion of the four columns from `column` on (a multiple of 4).
 WARPLOOP_DEVICE void finish_quad(const Epilogue& e, int64_t row, int64_t column, float (&v)[4]) {
   const int64_t left = e.columns - column;
   if (left <= 0) return;
   const int count = left < 4 ? static_cast<int>(left) : 4;
   const bool whole = e.quads && count == 4;
-  if (e.bias) add_quad(e.bias + column, count, whole, v);
   if (e.residual) {
     const int64_t at = row * e.residual_stride + column;
     if (e.residual_dtype == DType::f32) {
@@ -118,14 +134,16 @@ WARPLOOP_DEVICE void finish_tile(const Product& p, const TilePlace& at, const Ro
   for (int i = thread; i < rows.count * quads; i += kThreads) {
     const int row = i / quads, column = i % quads * 4;
     const float4 sum = total(row, swiglu ? column / 16 * 32 + column % 16 : column);
+    const int64_t out_column = (swiglu ? first_column / 2 : first_column) + column;
     float v[4] = {sum.x, sum.y, sum.z, sum.w};
     if (swiglu) {
-      const float4 up = total(row, column / 16 * 32 + column % 16 + 16);
-      const float ups[4] = {up.x, up.y, up.z, up.w};
-#pragma unroll
-      for (int j = 0; j < 4; j++) v[j] = silu(v[j]) * ups[j];
+      const float4 second = total(row, column / 16 * 32 + column % 16 + 16);
+      float up[4] = {second.x, second.y, second.z, second.w};
+      multiply_gates(p.epilogue, out_column, v, up);
+    } else if (p.epilogue.bias) {
+      add_bias_quad(p.epilogue, p.epilogue.bias, out_column, v);
     }
-    finish_quad(p.epilogue, rows.first + row, (swiglu ? first_column / 2 : first_column) + column, v);
+    finish_quad(p.epilogue, rows.first + row, out_column, v);
   }
 }
 

@@ -9,16 +9,18 @@
 
 namespace warploop::cuda {
 
-/// out = f(sums) + bias + residual, in f32 until it is stored.
+/// out = sums + bias + residual, in f32 until it is stored; with swiglu silu(gate) * up, where gate and up
+/// are sums + bias, each rounded to gate_dtype.
 struct Epilogue {
-  const float* bias;     // [columns] or null
+  const float* bias;     // [columns], with swiglu those of gate and then those of up; or null
   const void* residual;  // [rows, columns] or null; may be out
   void* out;             // [rows, columns]
   int64_t residual_stride, out_stride;
   int64_t columns;
   DType residual_dtype, out_dtype;
-  bool quads;   // every four columns from a multiple of 4 on may be read and written as one vector
-  bool swiglu;  // panels of 16 weight rows alternate gate and up: f = silu(gate) * up, half as many columns
+  DType gate_dtype;  // f32: not rounded
+  bool quads;        // every four columns from a multiple of 4 on may be read and written as one vector
+  bool swiglu;       // panels of 16 weight rows alternate gate and up; half as many columns, no residual
 };
 
 /// Experts: rows [offsets[e], offsets[e + 1]) take the e-th weight; row r reads x[order[r] / top_k].

@@ -37,6 +37,8 @@ inline Product product_of(const TensorView& x, const WeightView& weight, const T
   p.epilogue.out_stride = out.stride(0);
   p.epilogue.out_dtype = out.dtype;
   p.epilogue.columns = out.size(1);
+  p.epilogue.gate_dtype = DType::f32;
+  p.epilogue.swiglu = weight.swiglu;
   p.epilogue.quads = vectors_of(out, 4);
   p.counters = context.counters;
   return p;

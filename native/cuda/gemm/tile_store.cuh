@@ -2,6 +2,7 @@
 // them at a time, 32 values of a thread, in the order of wgmma.cuh: v[4 j + 2 h + i] is row g + 8 h, column 8
 // j + 2 t + i (g = lane / 4, t = lane % 4).
 #pragma once
+#include "cuda/device/activations.cuh"
 #include "cuda/device/dtype.cuh"
 #include "cuda/device/store_matrix.cuh"
 #include "cuda/device/warp.cuh"
@@ -35,19 +36,39 @@ WARPLOOP_DEVICE bool rows_aligned(const void* data, uint64_t stride_bytes, uint6
   return (reinterpret_cast<uintptr_t>(data) | stride_bytes) % bytes == 0;
 }
 
-/// v += the bias of these columns.
-WARPLOOP_DEVICE void add_bias(float (&v)[32], const Epilogue& e, int column) {
+/// v += the biases of the 64 columns from `column` on; `bias` has as many as out has columns.
+WARPLOOP_DEVICE void add_bias(float (&v)[32], const Epilogue& e, const float* bias, int column) {
   const int first = column + 2 * (lane_index() % 4);
 #pragma unroll
   for (int j = 0; j < 8; j++) {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
       const int c = first + 8 * j + i;
-      const float value = c < e.columns ? e.bias[c] : 0.0f;
+      const float value = c < e.columns ? bias[c] : 0.0f;
       v[4 * j + i] += value;
       v[4 * j + 2 + i] += value;
     }
   }
+}
+
+/// The 64 columns of out from `column` on, silu(gate) * up, from the `span`-th 128 columns of accumulators:
+/// panels of 16, gate and up by turns, so that both of one output are 8 values of a thread apart.
+template <int kCount>
+WARPLOOP_DEVICE void gated_span(const float (&d)[kCount], int span, const Epilogue& e, int column,
+                                float (&v)[32]) {
+  float up[32];
+#pragma unroll
+  for (int n = 0; n < 32; n++) {
+    const int gate = 64 * span + n / 8 * 16 + n % 8;
+    v[n] = d[gate];
+    up[n] = d[gate + 8];
+  }
+  if (e.bias) {
+    add_bias(v, e, e.bias, column);
+    add_bias(up, e, e.bias + e.columns, column);
+  }
+#pragma unroll
+  for (int n = 0; n < 32; n++) v[n] = silu(rounded_to(e.gate_dtype, v[n])) * rounded_to(e.gate_dtype, up[n]);
 }
 
 /// Two neighbours, `p` aligned to both.

@@ -9,7 +9,8 @@ void check(const EmbeddingParams& p, Check& c) {
   c.tensor("ids", p.ids).dtype(kI32).shape({T}).packed();
   if (p.weight.data) {
     check_weight("table", p.weight, c);
-    c.that(p.weight.data.size(0) == 1 && !p.weight.swiglu, "table", "one matrix", p.weight.data.size(0));
+    c.that(p.weight.data.size(0) == 1, "table", "one matrix", p.weight.data.size(0));
+    c.that(!p.weight.swiglu, "table", "a weight packed without swiglu", "one of gate and up");
     D = Sym("D", p.weight.inputs, "table", 1);
   } else {
     c.tensor("table", p.table).dtype(kFloats).shape({V, D}).rows();

@@ -31,7 +31,6 @@ Product product_of(const GroupedLinearParams& p, const CudaContext& context) {
       .decreasing = site("offsets[{index}] = {value} exceeds the next one"),
       .outside = site("offsets run from {index} to {value} but there are {limit} rows"),
       .bad_order = site("order[{index}] = {value} is outside the {limit} rows of x times topK")};
-  product.epilogue.swiglu = p.weight.swiglu;
   return product;
 }
 

@@ -238,13 +238,9 @@ WARPLOOP_DEVICE void multiply_rows(typename Tile::Plan& plan, const Product& p,
   if (p.epilogue.swiglu) {
 #pragma unroll
     for (int s = 0; s < Tile::kWeights / (2 * kSpanColumns); s++) {
-      float v[32];
-#pragma unroll
-      for (int n = 0; n < 32; n++) {  // values n / 8: of panels of 16 outputs; gate and up are 8 values apart
-        const int gate = 64 * s + n / 8 * 16 + n % 8;
-        v[n] = silu(d[gate]) * d[gate + 8];
-      }
       const Span span{row, row_end, tile.weight / 2 + s * kSpanColumns};
+      float v[32];
+      gated_span(d, s, p.epilogue, span.column, v);
       store_span<typename Tile::T>(p.epilogue, span, v, plan.staging.warps[warp]);
     }
   } else {

@@ -1,12 +1,15 @@
-// What:      out = x W^T + bias + residual
-// Steps:     1. a register tile of products, k in order (cpu/gemm.h)   2. bias, residual, conversion
+// What:      out = x W^T + bias + residual, or silu(gate) * up of the halves of x W^T + bias
+// Steps:     1. a register tile of products, k in order (cpu/gemm.h)
+//            2. bias, residual or SwiGLU, conversion
 // Mapping:   blocks of weight panels are dealt to threads. A block stays in L2 while all rows of x pass over
 //            it, so the weights cross memory once; with many rows, rows are split as well until every thread
 //            has work
 // Cost:      decode: N K weight bytes, memory-bound.  prompt: 2 T N K flop, compute-bound
-// Numerics:  f32 accumulation in k order; a row's result does not depend on T
+// Numerics:  f32 accumulation in k order; a row's result does not depend on T. Gate and up are rounded to the
+//            dtype of x before silu: bit by bit what siluMul makes of a product that has been stored
 #include "ops/linear/linear.h"
 
+#include "cpu/activations.h"
 #include "cpu/cpu_context.h"
 #include "cpu/gemm.h"
 
@@ -15,11 +18,12 @@ namespace warploop::cpu::WARPLOOP_ISA {
 namespace {
 
 // 4 panels of a 1024-wide bf16 layer are 128 KiB: small enough to share out evenly at decode, and to stay in
-// L2.
+// L2. Even numbers: panels of gate and up stay together.
 constexpr int64_t kDecodePanels = 4;
 constexpr int64_t kPromptPanels = 16;
 constexpr int64_t kPromptRows = 96;  // rows per piece of work: a multiple of every tile's rows
 
+/// Writes `columns` results of one row.
 void finish_row(const LinearParams& p, int64_t row, int64_t column, int64_t columns, const float* tile) {
   const auto at = [&](const TensorView& t) { return row * t.stride(0) + column; };
   dispatch_float(p.out.dtype, [&]<class O>(O) {
@@ -37,11 +41,37 @@ void finish_row(const LinearParams& p, int64_t row, int64_t column, int64_t colu
   });
 }
 
+/// From alternating panels of gate and up, both rounded to X.
+template <class X>
+void finish_gated_row(const LinearParams& p, int64_t row, int64_t column, int64_t columns,
+                      const float* tile) {
+  const float* biases[2] = {};
+  if (p.bias) {
+    biases[0] = p.bias.as<float>() + column;
+    biases[1] = biases[0] + p.out.size(1);
+  }
+  const auto rounded = [&](int half, int64_t first, int64_t i, int n) {
+    vf v = load_some(tile + 2 * first + half * kPanel + i, n);
+    if (p.bias) v += load_some(biases[half] + first + i, n);
+    X stored[kLanes];
+    store_some(stored, v, n);
+    return load_some(stored, n);
+  };
+  dispatch_float(p.out.dtype, [&]<class O>(O) {
+    O* out = p.out.as<O>() + row * p.out.stride(0) + column;
+    for (int64_t first = 0; first < columns; first += kPanel) {
+      for_lanes(std::min<int64_t>(kPanel, columns - first), [&](int64_t i, int n) {
+        store_some(out + first + i, silu(rounded(0, first, i, n)) * rounded(1, first, i, n), n);
+      });
+    }
+  });
+}
+
 }  // namespace
 
 void linear(const LinearParams& p, CpuContext& context) {
   const int64_t T = p.x.size(0), K = p.x.size(1), N = p.out.size(1);
-  const int64_t panels = p.weight.data.size(1) / kPanel;
+  const int64_t panels = p.weight.data.size(1) / kPanel, per_column = p.weight.swiglu ? 2 : 1;
   const int64_t rows_each = T <= kStreamRows ? std::max<int64_t>(T, 1) : kPromptRows;
   const int64_t panels_each = T <= kPromptRows ? kDecodePanels : kPromptPanels;
   const int64_t row_blocks = (T + rows_each - 1) / rows_each,
@@ -56,10 +86,12 @@ void linear(const LinearParams& p, CpuContext& context) {
           p.weight.data.as<W>(), K, first, std::min(first + panels_each, panels),
           context.workspace<X>(thread),
           [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
-            const int64_t column = panel * kPanel,
-                          columns = std::min<int64_t>(num_panels * kPanel, N - column);
+            const int64_t column = panel / per_column * kPanel;
+            const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
             for (int i = 0; i < count; i++) {
-              finish_row(p, first_row + row + i, column, columns, tile + i * num_panels * kPanel);
+              const float* sums = tile + i * num_panels * kPanel;
+              p.weight.swiglu ? finish_gated_row<X>(p, first_row + row + i, column, columns, sums)
+                              : finish_row(p, first_row + row + i, column, columns, sums);
             }
           });
     };

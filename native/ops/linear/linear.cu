@@ -1,11 +1,12 @@
-// What:      out = x W^T + bias + residual on any GPU from sm_80 on, and the choice between this and
-//            linear.sm90.cu
+// What:      out = x W^T + bias + residual, or silu(gate) * up of the halves of x W^T + bias, on any GPU from
+//            sm_80 on, and the choice between this and linear.sm90.cu
 // Steps:     see the kernels: cuda/gemm/streaming.cuh (few rows), tiles.cuh (more), fma.cuh (f32 x)
 // Mapping:   the shape of the tiles comes from a table by T, N and K (linear.tiles.h); where there are fewer
 //            tiles than the GPU holds blocks, blocks share the K of a tile
 // Cost:      T <= 16: N K weight bytes, memory-bound, aim 90 % of HBM.  prompt: 2 T N K flop, compute-bound
-// Numerics:  f32 sums, rounded once, after bias and residual; a row's last bits depend on T through tiles and
-//            splits, never on the run
+// Numerics:  f32 sums, rounded once, after bias and residual; gate and up are rounded to the dtype of x, as
+//            in a product that is stored, and once more when multiplied; a row's last bits depend on T
+//            through tiles and splits, never on the run
 #include "ops/linear/linear.h"
 
 #include "cuda/choose.h"
@@ -24,9 +25,11 @@ int bucket_of(const int64_t (&bounds)[n], int64_t value) {
   return i;
 }
 
+/// The table's choice; the next wider tile where that has no room for a panel of gate and one of up.
 LinearShape choose_shape(const Product& p) {
-  return linear_tiles::kChosen[bucket_of(kInputBounds, p.K)][bucket_of(kRowBounds, p.rows)]
-                              [bucket_of(kOutputBounds, p.weight_rows)];
+  const LinearShape chosen = linear_tiles::kChosen[bucket_of(kInputBounds, p.K)][bucket_of(
+      kRowBounds, p.rows)][bucket_of(kOutputBounds, p.weight_rows)];
+  return p.epilogue.swiglu && chosen == LinearShape::s8x16 ? LinearShape::s8x32 : chosen;
 }
 
 template <class T>
@@ -56,8 +59,12 @@ void run_shape(LinearShape shape, const Product& p, const CudaContext& context) 
 Product product_of(const LinearParams& p, const CudaContext& context) {
   Product product = product_of(p.x, p.weight, p.out, context);
   Epilogue& e = product.epilogue;
+  e.gate_dtype = p.x.dtype;
   e.bias = p.bias.as<float>();
-  if (p.bias) e.quads = e.quads && reinterpret_cast<uintptr_t>(p.bias.data) % 16 == 0;
+  if (p.bias) {
+    const bool halves_aligned = !e.swiglu || e.columns % 4 == 0;
+    e.quads = e.quads && halves_aligned && reinterpret_cast<uintptr_t>(p.bias.data) % 16 == 0;
+  }
   e.residual = p.residual.data;
   if (p.residual) {
     e.residual_stride = p.residual.stride(0);
@@ -85,6 +92,12 @@ const char* refuse_f32(const LinearParams& p, const CudaContext&) {
 const char* refuse_tile(const LinearParams& p, const CudaContext& context) {
   if (const char* reason = refuse_f32(p, context)) return reason;
   return pieces_of_16_bytes(p.x) ? nullptr : "rows of x are not aligned to 16 bytes";
+}
+template <LinearShape shape>
+const char* refuse_shape(const LinearParams& p, const CudaContext& context) {
+  if (shape == LinearShape::s8x16 && p.weight.swiglu)
+    return "16 columns do not hold a panel of gate and one of up";
+  return refuse_tile(p, context);
 }
 template <LinearShape shape>
 const char* slower_tile(const LinearParams& p, const CudaContext& context) {
@@ -117,7 +130,7 @@ constexpr Candidate<LinearParams> hopper(const char* name) {
 }
 template <LinearShape shape>
 constexpr Candidate<LinearParams> portable(const char* name) {
-  return {.name = name, .refuse = refuse_tile, .slower = slower_tile<shape>, .run = run_tile<shape>};
+  return {.name = name, .refuse = refuse_shape<shape>, .slower = slower_tile<shape>, .run = run_tile<shape>};
 }
 
 /// Rows x columns of a tile.

@@ -1,4 +1,4 @@
-// A linear layer: x W^T + bias + residual.
+// A linear layer: x W^T + bias + residual, or with SwiGLU silu(gate) * up of its two halves.
 #pragma once
 #include "core/check.h"
 #include "formats/weight_view.h"
@@ -7,10 +7,10 @@ namespace warploop {
 
 struct LinearParams {
   TensorView x;         // [T, K], dtype of weight or f32, rows strided
-  WeightView weight;    // one matrix [N, K], packed by packLinear
+  WeightView weight;    // one matrix [N, K], packed by packLinear; with swiglu gate and up
   TensorView bias;      // [N], f32; optional
-  TensorView residual;  // [T, N], f32 | bf16 | f16, rows strided; optional; may be out
-  TensorView out;       // [T, N], f32 | bf16 | f16, rows strided
+  TensorView residual;  // [T, N], f32 | bf16 | f16, rows strided; optional; may be out; none with swiglu
+  TensorView out;       // [T, N], with swiglu [T, N / 2]; f32 | bf16 | f16, rows strided
 };
 
 void check(const LinearParams& p, Check& c);

@@ -1,9 +1,11 @@
 // What:      out [T, N] = x [T, K] W^T + bias + residual on sm_90a: bf16 or f16 operands, f32 sums. Rows
-//            of x aligned to 16 bytes, K a multiple of 8; W: plain rows [16 ceil(N / 16), K].
+//            of x aligned to 16 bytes, K a multiple of 8; W: plain rows [16 ceil(N / 16), K]. Or out
+//            [T, N / 2] = silu(gate) * up of x W^T + bias; W has 16 rows of gate, 16 of up, 16 of gate ...
 // Steps:     1. tensor maps of x and W, a tile shape by estimated time (host)
 //            2. producer: boxes of x and W into a ring of stages, through all tiles of the block
 //            3. consumers: wgmma from shared memory, 64 rows per warpgroup (cuda/gemm/hopper_pipeline.cuh)
-//            4. + bias + residual, store (cuda/gemm/tile_store.cuh); the producer fills the stages meanwhile
+//            4. + bias + residual or SwiGLU, store (cuda/gemm/tile_store.cuh); the producer fills the stages
+//               meanwhile
 // Mapping:   persistent blocks, one per SM. Warpgroup 0: producer, one thread; the others: 64 rows each. A
 //            cluster of kCluster blocks works on tiles one below the other, with one tile of W: each block
 //            copies its part of that to all (multicast). Tiles in bands of rows (cuda/gemm/tile_grid.h).
@@ -11,7 +13,7 @@
 //            64 x 128: 8 of 24 KiB
 // Cost:      2 T N K flop; for T, N >= 2048 bound by the tensor cores: 64 k of 128 x 256 are 1024 cycles of
 //            wgmma and 32 KiB from L2. Aim: 720 TFLOP/s at 8192^3 on an H200.
-// Numerics:  sums in k order, f32, alike for every tile shape; rounded once, after bias and residual
+// Numerics:  sums in k order, f32, alike for every tile shape; rounded as in linear.cu
 // Limits:    outside the matrices zeros are read and nothing is written. See refuse_linear_sm90.
 // Source:    warp roles, multicast, register split: https://github.com/deepseek-ai/DeepGEMM
 //            the 128 x 256 tile: "Outperforming cuBLAS on H100", https://github.com/pranjalssh/fast.cu
@@ -58,7 +60,7 @@ struct LinearTile {
     StageRing<kStages> ring;
   };
   static_assert(sizeof(Plan) <= kSharedBytesPerBlock && kXBytes % 1024 == 0 && kWeightBytes % 1024 == 0);
-  static_assert(kWeightPart % 8 == 0 && kColumns % kSpanColumns == 0);
+  static_assert(kWeightPart % 8 == 0 && kColumns % (2 * kSpanColumns) == 0);
 };
 
 template <class Tile>
@@ -106,15 +108,26 @@ WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p) {
         d, plan.ring, at, x, weight, static_cast<int>(pieces(p.K, kDepth)));
     // 4.
     const int64_t row = int64_t{tile.row * Tile::kCluster + rank} * Tile::kRows + warp * kSpanRows;
+    const int column = tile.column * Tile::kColumns;
+    if (p.epilogue.swiglu) {
 #pragma unroll
-    for (int s = 0; s < Tile::kColumns / kSpanColumns; s++) {
-      const Span span{row, p.rows, tile.column * Tile::kColumns + s * kSpanColumns};
-      float v[32];
+      for (int s = 0; s < Tile::kColumns / (2 * kSpanColumns); s++) {
+        const Span span{row, p.rows, column / 2 + s * kSpanColumns};
+        float v[32];
+        gated_span(d, s, p.epilogue, span.column, v);
+        store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
+      }
+    } else {
 #pragma unroll
-      for (int n = 0; n < 32; n++) v[n] = d[32 * s + n];
-      if (p.epilogue.bias) add_bias(v, p.epilogue, span.column);
-      if (p.epilogue.residual) add_residual(v, p.epilogue, span);
-      store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
+      for (int s = 0; s < Tile::kColumns / kSpanColumns; s++) {
+        const Span span{row, p.rows, column + s * kSpanColumns};
+        float v[32];
+#pragma unroll
+        for (int n = 0; n < 32; n++) v[n] = d[32 * s + n];
+        if (p.epilogue.bias) add_bias(v, p.epilogue, p.epilogue.bias, span.column);
+        if (p.epilogue.residual) add_residual(v, p.epilogue, span);
+        store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
+      }
     }
   }
 }
@@ -153,7 +166,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
 template <class Tile>
 TileGrid tiles_of(const Product& p) {
   return {static_cast<int>(pieces(p.rows, Tile::kRows * Tile::kCluster)),
-          static_cast<int>(pieces(p.epilogue.columns, Tile::kColumns))};
+          static_cast<int>(pieces(p.weight_rows, Tile::kColumns))};
 }
 
 /// Cycles, roughly: rounds of tiles over the SMs, each bound by the tensor cores (4096 flop a cycle) or by
@@ -207,7 +220,7 @@ void dispatch_tile(HopperTile tile, const Fn& fn) {
 }  // namespace
 
 const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context) {
-  const int64_t T = p.out.size(0), N = p.out.size(1), K = p.x.size(1);
+  const int64_t T = p.out.size(0), N = p.weight.data.size(1), K = p.x.size(1);
   if (context.compute_capability != 90) return "it needs compute capability 9.0";
   if (p.x.dtype == DType::f32 || p.x.dtype != p.weight.data.dtype)
     return "x and weight are not both bf16 or f16";
@@ -223,7 +236,7 @@ const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context
 }
 
 const char* slower_linear_sm90(HopperTile tile, const LinearParams& p, const CudaContext& context) {
-  const int64_t T = p.out.size(0), N = p.out.size(1);
+  const int64_t T = p.out.size(0), N = p.weight.data.size(1);
   if (T < kMinRows) return "few rows: the portable kernel streams the weights";
   const int64_t tiles = pieces(T, Small<bf16>::kRows) * pieces(N, Small<bf16>::kColumns);
   if (static_cast<double>(tiles) < kMinTilesPerSm * context.num_sms) {
