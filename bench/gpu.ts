@@ -34,8 +34,10 @@ if (!(Number.isInteger(rounds) && rounds >= 1))
   throw new Error(`--rounds: expected 1 or more, got ${values.rounds}`);
 
 const batchMs = values.small ? 0 : 25;
+let card = "";
 try {
-  await Device.open(values.device as Parameters<typeof Device.open>[0]).dispose();
+  await using device = Device.open(values.device as Parameters<typeof Device.open>[0]);
+  card = device.model;
 } catch (error) {
   console.error(`bench:gpu: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
@@ -43,6 +45,7 @@ try {
 const baseline = values.small || values["no-baseline"] ? null : await Baseline.start(values.python);
 console.log(`${new Date().toISOString().slice(0, 10)}; ${baseline?.description ?? "no baseline"}`);
 
+const [isH200, isH100] = [/H200/.test(card), /H100/.test(card)];
 const ceilings = await measureCeilings();
 console.log(
   `ceilings: ${ceilings.terabytes.toFixed(2)} TB/s (copy, read and written), ` +
@@ -56,6 +59,8 @@ const heading = [
   "rate",
   "of ceiling",
   "asked",
+  "predicted",
+  "of it",
   "baseline",
   "baseline us",
   "ratio",
@@ -142,19 +147,23 @@ async function measure(each: GpuCase): Promise<string[]> {
   }
 }
 
-/** Rate, share of the ceiling, and what was asked, by the limit that the case is closer to. */
-function rated({ bytes, flops, target }: GpuCase, us: number): [string, string, string] {
-  if (values.small) return ["", "", ""]; // the times of an emulator say nothing
+/** Rate, share of the ceiling, what was asked and what predicted, by the limit that the case is closer to. */
+function rated({ bytes, flops, marks = {} }: GpuCase, us: number): [string, string, string, string, string] {
+  if (values.small || bytes === 0) return ["", "", "", "", ""]; // the times of an emulator say nothing
   const [terabytes, teraflops] = [bytes / us / 1e6, flops / us / 1e6];
   const memoryShare = terabytes / ceilings.terabytes;
   const arithmeticShare = ceilings.teraflops === null ? 0 : teraflops / ceilings.teraflops;
   const byArithmetic = arithmeticShare > memoryShare || (ceilings.teraflops === null && flops > 300 * bytes);
   const rate = byArithmetic ? teraflops : terabytes;
   const share = byArithmetic ? arithmeticShare : memoryShare;
-  const asked = target ? `${target.least} (${target.goal}) ${rate >= target.least ? "met" : "missed"}` : "";
+  const { asked: wanted } = marks;
+  const asked = wanted ? `${wanted[0]} (${wanted[1]}) ${rate >= wanted[0] ? "met" : "missed"}` : "";
+  const predicted = isH200 ? marks.h200 : isH100 ? marks.h100 : undefined;
   return [
     byArithmetic ? `${rate.toFixed(0)} TFLOP/s` : `${rate.toFixed(2)} TB/s`,
     `${(100 * share).toFixed(0)} %`,
     asked,
+    predicted ? `${predicted[0]} to ${predicted[1]}` : "",
+    predicted ? (rate / ((predicted[0] + predicted[1]) / 2)).toFixed(2) : "",
   ];
 }

@@ -2,50 +2,96 @@
  * What bench:gpu times: the shapes of the release's targets, each with its PyTorch counterpart. Work that a cache could hold
  * is spread over copies, so that every call reads memory as a decode step does.
  */
-import type { GpuCase } from "./gpuCase.js";
+import type { GpuCase, Marks } from "./gpuCase.js";
 import * as work from "./work.js";
+
+// Predictions: a review of the kernels' machine code, with the public figures of an H100 (3.35 TB/s) and an H200 (4.8 TB/s).
+const same = (from: number, to: number): Marks => ({ h100: [from, to], h200: [from, to] });
+type Range = readonly [number, number];
+const marks = (h100: Range, h200: Range): Marks => ({ h100, h200 });
+
+/** The full size of something, or the tiny one. */
+type Size = (full: number, tiny: number) => number;
 
 /** `small` shrinks every size: the same code on the emulator, to see that it runs. */
 export function gpuCases(small: boolean): GpuCase[] {
-  const size = (full: number, tiny: number): number => (small ? tiny : full);
-  const L = (tokens: number): number => size(tokens, 64);
-  const heads = small ? { Hq: 4, Hkv: 2, Dh: 64 } : { Hq: 64, Hkv: 8, Dh: 128 };
-  const moe = small ? { E: 4, topK: 2, D: 64, F: 32 } : { E: 128, topK: 8, D: 2048, F: 768 }; // Qwen3-30B-A3B
+  const size: Size = (full, tiny) => (small ? tiny : full);
   const D = size(4096, 128);
-  const rows = size(16_384, 4);
-
   return [
-    work.flashAttention({ B: 2, L: L(2048), ...heads, causal: true }),
-    work.flashAttention({ B: 2, L: L(8192), ...heads, causal: true }, { least: 400, goal: 655 }),
+    ...attentionCases(size),
+    ...linearCases(size, D),
+    ...expertCases(size),
+    work.decodeStep(size(1, 1), size(1024, 32), small, marks([2.28, 2.48], [2.88, 3.17])),
+    ...(small ? [] : [32, 128]).map((B) => work.decodeStep(B, 1024, small)),
+    ...rowCases(size, D),
+  ];
+}
+
+function attentionCases(size: Size): GpuCase[] {
+  const L = (tokens: number): number => size(tokens, 64);
+  const heads = { Hq: size(64, 4), Hkv: size(8, 2), Dh: size(128, 64) };
+  const decode: Marks = { asked: [3.6, 4.4], ...marks([2.7, 2.9], [3.5, 3.9]) };
+  const fewQueries: Marks = { asked: [3.6, 4.4], ...marks([1.6, 2.0], [1.8, 2.3]) };
+  const long = { ...heads, Hq: size(8, 4), Hkv: size(1, 2) };
+  return [
+    work.flashAttention({ B: 2, L: L(2048), ...heads, causal: true }, same(330, 400)),
+    work.flashAttention(
+      { B: 2, L: L(8192), ...heads, causal: true },
+      { asked: [400, 655], ...same(540, 610) },
+    ),
     work.flashAttention({ B: 2, L: L(8192), ...heads, causal: false }),
     work.flashAttention({ B: 2, L: L(16_384), ...heads, causal: true }),
-    ...[1, 2, 4, 8].map((Lq) =>
-      work.pagedAttention({ B: size(64, 2), Lq, L: L(8192), ...heads }, { least: 3.6, goal: 4.4 }),
-    ),
-    work.pagedAttention({ B: size(8, 1), Lq: 1, L: L(65_536), ...heads }, { least: 3.6, goal: 4.4 }),
-    work.pagedAttention({ B: 1, Lq: 1, L: L(131_072), ...heads, Hq: size(8, 4), Hkv: size(1, 2) }),
-    work.pagedAttention({ B: 1, Lq: size(256, 16), L: L(32_768), ...heads }),
-    work.linear({ T: size(8192, 64), K: size(8192, 64), N: size(8192, 64) }, { least: 550, goal: 740 }),
+    ...[1, 2].map((Lq) => work.pagedAttention({ B: size(64, 2), Lq, L: L(8192), ...heads }, decode)),
+    ...[4, 8].map((Lq) => work.pagedAttention({ B: size(64, 2), Lq, L: L(8192), ...heads }, fewQueries)),
+    work.pagedAttention({ B: 1, Lq: 1, L: L(131_072), ...long }, marks([1.4, 1.7], [1.6, 2.0])),
+    work.pagedAttention({ B: 1, Lq: size(256, 16), L: L(32_768), ...heads }, same(100, 150)),
+    ...[1, 16, 64, 256].map((B) => work.attentionPlan({ B: size(B, 2), L: L(8192), ...heads })),
+  ];
+}
+
+function linearCases(size: Size, D: number): GpuCase[] {
+  const square = size(8192, 64);
+  const streams = [
+    { T: 1, expected: marks([2.7, 2.9], [3.7, 4.0]) },
+    { T: 4, expected: marks([2.5, 2.8], [3.4, 3.8]) },
+    { T: 16, expected: marks([2.4, 2.7], [3.2, 3.6]) },
+    { T: 64, expected: marks([2.2, 2.6], [2.6, 3.2]), down: marks([1.6, 2.0], [1.8, 2.2]) },
+  ];
+  return [
+    work.linear({ T: square, K: square, N: square }, { asked: [550, 740], ...marks([660, 740], [650, 730]) }),
     work.linear({ T: size(4096, 64), K: D, N: D }),
-    work.linear({ T: size(512, 16), K: D, N: 6 * D }),
-    ...[1, 4, 16, 64].flatMap((T) => [
-      work.linear({ T, K: D, N: 6 * D }),
-      work.linear({ T, K: 3 * D, N: D }),
+    ...[D, 3 * D].map((K) => work.linear({ T: size(8192, 64), K, N: D, residual: true })),
+    work.linear({ T: size(512, 16), K: D, N: 6 * D }, same(590, 680)),
+    ...streams.flatMap(({ T, expected, down }) => [
+      work.linear({ T, K: D, N: 6 * D }, expected),
+      work.linear({ T, K: 3 * D, N: D }, down),
     ]),
-    ...[1, 8, 32].map((T) => work.experts({ T: size(T, 2), ...moe }, { least: 2.0, goal: 4.0 })),
-    ...[4096, 16_384].map((T) => work.experts({ T: size(T, 16), ...moe })),
-    work.decodeStep(small ? { B: 1, L: 32 } : { B: 1, L: 1024 }, small),
-    work.rmsNorm(rows, D),
-    work.siluMul(rows, D),
-    work.softmax(rows, D),
-    // Mamba-2 2.7B: a decode step, prompts
-    ...(small
-      ? [{ B: 2, L: 1 }]
-      : [
-          { B: 64, L: 1 },
-          { B: 8, L: 2048 },
-        ]
-    ).map((sizes) => work.causalConv1d({ ...sizes, D: size(5376, 128), W: 4 })),
-    work.argmax(size(128, 2), size(151_936, 1000)),
+    work.linear({ T: size(128, 16), K: D, N: D }, same(1.2, 2.0)),
+    ...[128, 256].map((T) => work.linear({ T: size(T, 16), K: D, N: 6 * D })),
+  ];
+}
+
+/** Qwen3-30B-A3B */
+function expertCases(size: Size): GpuCase[] {
+  const moe = { E: size(128, 4), topK: size(8, 2), D: size(2048, 64), F: size(768, 32) };
+  const some: Marks = { asked: [2.0, 4.0], ...marks([2.7, 2.9], [3.5, 3.9]) };
+  return [
+    work.experts({ T: 1, ...moe }, { asked: [2.0, 4.0], ...marks([2.1, 2.4], [2.6, 3.1]) }),
+    ...[8, 32].map((T) => work.experts({ T: size(T, 2), ...moe }, some)),
+    work.experts({ T: size(4096, 16), ...moe }, same(400, 500)),
+    work.experts({ T: size(16_384, 16), ...moe }, same(520, 600)),
+  ];
+}
+
+function rowCases(size: Size, D: number): GpuCase[] {
+  const rows = size(16_384, 4);
+  const mamba = { D: size(5376, 128), W: 4 }; // Mamba-2 2.7B: a decode step, prompts
+  return [
+    work.rmsNorm(rows, D, marks([2.6, 2.8], [3.4, 3.8])),
+    work.siluMul(rows, D, marks([2.6, 2.8], [3.5, 3.8])),
+    work.softmax(rows, D, marks([2.5, 2.8], [3.3, 3.7])),
+    work.causalConv1d({ B: size(64, 2), L: 1, ...mamba }),
+    work.causalConv1d({ B: size(8, 1), L: size(2048, 3), ...mamba }),
+    work.argmax(size(128, 2), size(151_936, 1000), marks([2.1, 2.5], [2.8, 3.2])),
   ];
 }

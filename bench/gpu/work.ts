@@ -1,5 +1,6 @@
 /** The pieces of work behind bench:gpu's cases: inputs, the call, what it costs and how PyTorch does the same. */
 import { argmax as argmaxOp } from "../../lib/ops/argmax.js";
+import { attentionPlan as attentionPlanOp } from "../../lib/ops/attentionPlan.js";
 import { causalConv1d as causalConv1dOp } from "../../lib/ops/causalConv1d.js";
 import { flashAttention as flashAttentionOp } from "../../lib/ops/flashAttention.js";
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
@@ -13,9 +14,7 @@ import type { Stream } from "../../lib/device/stream.js";
 import { filled, spread } from "../support/inputs.js";
 import { stepOps } from "../support/layerOps.js";
 import { modelShapes } from "../support/modelShapes.js";
-import type { GpuCase } from "./gpuCase.js";
-
-type Target = GpuCase["target"];
+import type { GpuCase, Marks } from "./gpuCase.js";
 
 const dtype = "bf16";
 const size = 2; // bytes of an element
@@ -41,7 +40,7 @@ function inTurn(calls: readonly (() => void)[]): () => void {
 
 export function flashAttention(
   { B, L, Hq, Hkv, Dh, causal }: Heads & { B: number; L: number; causal: boolean },
-  target?: Target,
+  marks?: Marks,
 ): GpuCase {
   return {
     op: "flashAttention",
@@ -49,7 +48,7 @@ export function flashAttention(
     dtype,
     bytes: 2 * size * B * L * (Hq + Hkv) * Dh,
     flops: (4 * B * Hq * L * L * Dh) / (causal ? 2 : 1), // as the papers count
-    ...(target && { target }),
+    marks,
     setup: (stream) => {
       const make = (heads: number) => filled(stream, dtype, [B * L, heads, Dh]);
       const [q, k, v] = [make(Hq), make(Hkv), make(Hkv)];
@@ -64,7 +63,7 @@ export function flashAttention(
 /** B sequences of L tokens in scattered pages, the last Lq of which are queries. */
 export function pagedAttention(
   { B, Lq, L, Hq, Hkv, Dh }: Heads & { B: number; Lq: number; L: number },
-  target?: Target,
+  marks?: Marks,
 ): GpuCase {
   const pages = L / pageSize;
   return {
@@ -73,7 +72,7 @@ export function pagedAttention(
     dtype,
     bytes: 2 * size * (B * L * Hkv * Dh + B * Lq * Hq * Dh),
     flops: 4 * Dh * Hq * B * (Lq * L - (Lq * (Lq - 1)) / 2),
-    ...(target && { target }),
+    marks,
     setup: (stream) => {
       const q = filled(stream, dtype, [B * Lq, Hq, Dh]);
       const cache = () => filled(stream, dtype, [B * pages, pageSize, Hkv, Dh]);
@@ -91,32 +90,59 @@ export function pagedAttention(
   };
 }
 
-export function linear({ T, K, N }: { T: number; K: number; N: number }, target?: Target): GpuCase {
+/** The plan of a decode step by itself: latency, no bytes to speak of. */
+export function attentionPlan({ B, L, Hq, Hkv, Dh }: Heads & { B: number; L: number }): GpuCase {
+  const pages = L / pageSize;
+  return {
+    ...{
+      op: "attentionPlan",
+      shape: `B=${B} L=${L} Hq=${Hq} Hkv=${Hkv} Dh=${Dh}`,
+      dtype,
+      bytes: 0,
+      flops: 0,
+    },
+    setup: (stream) => {
+      const table = spread(stream, B * pages, B * pages, 7).reshape([B, pages]);
+      const [rows, cuSeqlensQ] = [spread(stream, B, B), spread(stream, B + 1, B + 1)];
+      const lengths = stream.fromArray("i32", [B], new Int32Array(B).fill(L));
+      const sizes = { numQueries: B, numHeads: Hq, numKvHeads: Hkv, headDim: Dh, pageSize, dtype } as const;
+      return () => void attentionPlanOp(stream, table, rows, cuSeqlensQ, lengths, sizes);
+    },
+  };
+}
+
+/** `residual`: f32, as the residual stream is. */
+export function linear(
+  { T, K, N, residual = false }: { T: number; K: number; N: number; residual?: boolean },
+  marks?: Marks,
+): GpuCase {
   const copies = T <= 64 ? copiesOf(size * N * K) : 1;
   return {
     op: "linear",
-    shape: `T=${T} K=${K} N=${N}`,
+    shape: `T=${T} K=${K} N=${N}${residual ? " residual" : ""}`,
     dtype,
-    bytes: size * (T * K + N * K + T * N),
+    bytes: size * (T * K + N * K) + (residual ? 2 * 4 : size) * T * N,
     flops: 2 * T * N * K,
-    ...(target && { target }),
+    marks,
     setup: (stream) => {
       const x = filled(stream, dtype, [T, K]);
       const source = filled(stream, dtype, [N, K]);
+      const sums = residual ? filled(stream, "f32", [T, N]) : undefined;
+      const into = sums ? { residual: sums, out: sums } : {};
       const calls = Array.from({ length: copies }, () => {
         const weight = packLinear(stream, source);
-        return () => void linearOp(stream, x, weight);
+        return () => void linearOp(stream, x, weight, into);
       });
       return inTurn(calls);
     },
-    baseline: { kind: "matmul", dtype, T, K, N, copies },
+    ...(!residual && { baseline: { kind: "matmul", dtype, T, K, N, copies } as const }),
   };
 }
 
 /** Up projection of a mixture with gathered rows and SwiGLU; tokens are spread evenly over the experts. */
 export function experts(
   { T, E, topK, D, F }: { T: number; E: number; topK: number; D: number; F: number },
-  target?: Target,
+  marks?: Marks,
 ): GpuCase {
   const M = T * topK;
   const touched = Math.min(E, M);
@@ -127,7 +153,7 @@ export function experts(
     dtype,
     bytes: size * (T * D + touched * 2 * F * D + M * F),
     flops: 2 * M * 2 * F * D,
-    ...(target && { target }),
+    marks,
     setup: (stream) => {
       const x = filled(stream, dtype, [T, D]);
       const expert = filled(stream, dtype, [2 * F, D]);
@@ -147,7 +173,7 @@ export function experts(
 }
 
 /** The op calls of one decode step, in the order in which the model makes them: its floor is reading the weights once. */
-export function decodeStep({ B, L }: { B: number; L: number }, small: boolean): GpuCase {
+export function decodeStep(B: number, L: number, small: boolean, marks?: Marks): GpuCase {
   const shape = small
     ? { ...modelShapes["qwen3-0.6b"], numLayers: 2, hiddenSize: 128, mlpWidth: 128, vocabSize: 512 }
     : modelShapes["qwen3-8b"];
@@ -161,6 +187,7 @@ export function decodeStep({ B, L }: { B: number; L: number }, small: boolean): 
     dtype,
     bytes: size * (weights + context),
     flops: 2 * B * weights,
+    marks,
     setup: (stream: Stream) => {
       const ops = stepOps(stream, shape, { sequences: B, tokens: 1, context: L });
       const run = (name: string, layer: number): void => {
@@ -181,8 +208,9 @@ const layerOrder = [
   ...["linear attention output", "rmsNorm", "linear gate and up", "linear down"],
 ];
 
-export function rmsNorm(T: number, D: number): GpuCase {
+export function rmsNorm(T: number, D: number, marks?: Marks): GpuCase {
   return {
+    marks,
     ...{ op: "rmsNorm", shape: `T=${T} D=${D}`, dtype, bytes: 2 * size * T * D, flops: 0 },
     setup: (stream) => {
       const [x, weight] = [filled(stream, dtype, [T, D]), filled(stream, "f32", [D])];
@@ -192,8 +220,9 @@ export function rmsNorm(T: number, D: number): GpuCase {
   };
 }
 
-export function siluMul(T: number, F: number): GpuCase {
+export function siluMul(T: number, F: number, marks?: Marks): GpuCase {
   return {
+    marks,
     ...{ op: "siluMul", shape: `T=${T} F=${F}`, dtype, bytes: 3 * size * T * F, flops: 0 },
     setup: (stream) => {
       const x = filled(stream, dtype, [T, 2 * F]);
@@ -203,8 +232,9 @@ export function siluMul(T: number, F: number): GpuCase {
   };
 }
 
-export function softmax(T: number, D: number): GpuCase {
+export function softmax(T: number, D: number, marks?: Marks): GpuCase {
   return {
+    marks,
     ...{ op: "softmax", shape: `T=${T} D=${D}`, dtype, bytes: 2 * size * T * D, flops: 0 },
     setup: (stream) => {
       const x = filled(stream, dtype, [T, D]);
@@ -236,8 +266,9 @@ export function causalConv1d({ B, L, D, W }: { B: number; L: number; D: number; 
   };
 }
 
-export function argmax(T: number, V: number): GpuCase {
+export function argmax(T: number, V: number, marks?: Marks): GpuCase {
   return {
+    marks,
     ...{ op: "argmax", shape: `B=${T} V=${V}`, dtype: "f32", bytes: 4 * T * V, flops: 0 },
     setup: (stream) => {
       const logits = filled(stream, "f32", [T, V]);
