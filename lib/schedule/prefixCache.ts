@@ -104,8 +104,12 @@ export class PrefixCache {
     const fork = length;
     let snapshot = this.#findSnapshot(request, length);
     while (this.#slotLayers > 0 && snapshot.length === 0 && length > 0) {
-      length = this.#shortenToWindows(request, length - this.#unit);
+      length -= this.#unit;
       snapshot = this.#findSnapshot(request, length);
+      if (snapshot.length === 0) continue; // one lookup, where windows need one for each of their blocks
+      const whole = this.#shortenToWindows(request, length);
+      if (whole < length) snapshot = this.#findSnapshot(request, whole);
+      length = whole;
     }
     const blocks = this.#groups.map((group, i) => {
       const end = length / group.blockTokens;

@@ -1,6 +1,6 @@
 // Contract: a request has its own slot, whatever its length; the prefix cache has copies of slots, made where others are likely to
 // go on from, and a request that begins from one copies it back. Copies cost nobody their blocks.
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Request } from "../../lib/schedule/request.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
@@ -89,6 +89,21 @@ test("a prefix that pages have and no slot has is run again, and its slot kept w
   const third = ask([...range(13), ...range(20, 80)]);
   run(scheduler, third);
   expect(third.hitLen).toBe(12);
+});
+
+test("where windows have long prefixes and no slot has, it is looked for once at each border", () => {
+  const scheduler = makeScheduler({
+    ...{ numBlocks: 500, maxModelLen: 1100, maxStepTokens: 2000 },
+    groups: [{ window: 400, pagesPerBlock: 1 }],
+  });
+  run(scheduler, ask(range(1000)));
+  const other = ask([...range(980), ...range(20, 2000)]);
+  const lookups = vi.spyOn(other.pageHashes, "at");
+  scheduler.add(other);
+  scheduler.schedule();
+  expect(scheduler.stats.prefix.hits).toBe(0);
+  // 250 pages, of which a window has 100.
+  expect(lookups.mock.calls.length).toBeLessThan(2000);
 });
 
 describe("with little room", () => {
