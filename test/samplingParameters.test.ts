@@ -52,6 +52,12 @@ describe("columns of the op", () => {
     );
   };
 
+  it("has the longest minTokens as a length that it can hold", () => {
+    const most = 2 ** 31 - 1;
+    for (const minTokens of [most - 3, most - 2, most])
+      expect(unpack(pack({ suppressed: [4], minTokens })!)[0]).toMatchObject({ minLength: most });
+  });
+
   it.each(rows)("$name is alone in its own", ({ name, ...parameter }) => {
     const batch = pack({ temperature: 0.5, seed: 2 ** 33 + 7, [name]: on(parameter) })!;
     const poolRow = parameter.penalty ? 5 : -1;

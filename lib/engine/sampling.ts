@@ -114,7 +114,7 @@ export function packSampling(
       seedHigh: Math.floor(sampling.seed / 2 ** 32),
       poolRow: hasPenalty(sampling) ? row : -1,
       promptLength: request.promptLength,
-      minLength: request.promptLength + sampling.minTokens,
+      minLength: Math.min(request.promptLength + sampling.minTokens, 0x7fffffff), // the last i32: no sequence is longer
     });
   }
   for (let i = rows.length; i < size; i++) fillRow(arrays, i, samplingOff, padding);

@@ -225,8 +225,9 @@ async function build(
   const norm = (slot: string, layer?: number) =>
     rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
 
-  const layers = config.windows.slice(firstLayer, firstLayer + count).map((window, index): Layer => {
+  const layers = config.windows.slice(firstLayer, firstLayer + count).map((size, index): Layer => {
     const layer = firstLayer + index;
+    const window = size < contextLength ? size : 0; // one that hides nothing is none, and may be no i32
     const attention = attentionBlock(
       { numHeads, numKvHeads, headDim, dtype, scale: headDim ** -0.5, window, qkNormEps: eps },
       {

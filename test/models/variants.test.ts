@@ -101,6 +101,11 @@ const variants: readonly Variant[] = [
   { name: "Mistral", architecture: "MistralForCausalLM", fields: { sliding_window: 5 }, windowOf: () => 5 },
   { name: "Mistral without a window", architecture: "MistralForCausalLM", fields: { sliding_window: null } },
   {
+    name: "a window that no i32 holds",
+    architecture: "MistralForCausalLM",
+    fields: { sliding_window: 2 ** 40 },
+  },
+  {
     name: "Qwen3 with windows from layer 1 on",
     architecture: "Qwen3ForCausalLM",
     fields: { use_sliding_window: true, sliding_window: 4, max_window_layers: 1, attention_bias: true },
