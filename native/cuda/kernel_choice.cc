@@ -25,10 +25,10 @@ bool has_table(std::string_view op) {
 }  // namespace
 
 KernelChoice::KernelChoice(std::string_view text) {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(','), text.size());
-    const std::string_view entry = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+  if (text.empty()) return;
+  for (size_t start = 0, end; start <= text.size(); start = end + 1) {
+    end = std::min(text.find(',', start), text.size());
+    const std::string_view entry = text.substr(start, end - start);
     const size_t colon = entry.find(':');
     if (colon == std::string_view::npos || colon + 1 == entry.size()) refuse(entry, "no kernel");
     const std::string_view op = entry.substr(0, colon), kernel = entry.substr(colon + 1);

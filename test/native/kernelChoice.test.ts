@@ -140,6 +140,9 @@ onSimt("a wish that cannot be granted", () => {
     ["*:any", "no such group"],
     ["linear:f32,linear:64x64", "a second wish for the same op"],
     ["linear:f32,,", "no kernel"],
+    ["linear:f32,", "no kernel"],
+    [",linear:f32", "no kernel"],
+    [",", "no kernel"],
   ])("%j is refused when a stream is created", async (wish, problem) => {
     await using device = openTestDevice();
     expect(() => streamWith(device, wish)).toThrow(DeviceError);
