@@ -30,7 +30,8 @@ export interface QkNormRopeStoreOptions {
  *     q = rope(rmsNorm(q)), in place;   kPages[slot] = rope(rmsNorm(k));   vPages[slot] = v
  *
  * Results are rounded to the dtype of q behind the norm and behind the rotation, and to that of the pages: on the CPU it has the
- * bits of `rmsNorm`, `rope` and `kvStore` one after another.
+ * bits of `rmsNorm`, `rope` and `kvStore` one after another. What is written (q and the pages) must not overlap what else is given;
+ * q, k and v may be columns of one tensor.
  *
  * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh <= 512; overwritten
  * @param k [T, Hkv, Dh], dtype of q; the last axis is contiguous

@@ -62,8 +62,8 @@ export interface SampleOptions {
  *
  * @param logits [B, V], f32 | bf16 | f16, V >= 1; the last axis is contiguous
  * @returns [B], i32
- * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument. Bias and suppressed ids outside [0, V),
- *   pool rows and positions outside the pool are execution errors.
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument. Bias ids outside [0, V), suppressed ids
+ *   too while they count, pool rows and positions outside the pool are execution errors.
  * @see Maddison, Tarlow, Minka: A* Sampling, arXiv 1411.0030, section 2; Holtzman et al., arXiv 1904.09751 (top-p); Nguyen et
  *   al., arXiv 2407.01082 (min-p); Keskar et al., arXiv 1909.05858 (repetition penalty); native/ops/sample
  */
