@@ -372,7 +372,7 @@ describeOp(
       const { floats, ints, positions } = packSampleRows(new Array(rows).fill(row));
       return sample(stream, x, {
         floats: stream.fromArray("f32", [rows, 6], Float32Array.from(floats)),
-        ints: stream.fromArray("i32", [rows, 5], ints),
+        ints: stream.fromArray("i32", [rows, ints.length / rows], ints),
         positions: stream.fromArray("i32", [rows], positions),
         tokenPool: stream.fromArray("i32", [1, 3], Int32Array.of(11, 5, V - 1)),
       });
