@@ -46,7 +46,8 @@ async function report(name: string, folder: string, sequences: number, temperatu
   const launches = (some: readonly TraceRow[]): number => some.reduce((sum, row) => sum + row.launches, 0);
   const bytes = (op: string): string => {
     const copies = rows.filter((row) => row.op === op);
-    return `${copies.reduce((sum, row) => sum + row.bytes, 0)} bytes in ${copies.length}`;
+    const unit = `${op}${copies.length === 1 ? "" : "s"}`;
+    return `${copies.reduce((sum, row) => sum + row.bytes, 0)} bytes in ${copies.length} ${unit}`;
   };
   console.log(
     `\n${name} on ${device}: a decode step of ${sequences}, ${temperature > 0 ? "sampled" : "greedy"}`,
@@ -60,11 +61,12 @@ async function report(name: string, folder: string, sequences: number, temperatu
     layer.map((row) => [row.op, row.kernel, String(row.launches)]),
   );
   if (!values.why) return;
-  console.log();
-  printTable(
-    ["op of a layer", "passed over", "because"],
-    unique(layer.flatMap(({ op, refused }) => refused.map(({ kernel, reason }) => [op, kernel, reason]))),
+  const refused = unique(
+    layer.flatMap((row) => row.refused.map(({ kernel, reason }) => [row.op, kernel, reason])),
   );
+  console.log();
+  if (refused.length > 0) printTable(["op of a layer", "passed over", "because"], refused);
+  else console.log("nothing was passed over: each op has one kernel here");
 }
 
 function unique(rows: readonly string[][]): string[][] {

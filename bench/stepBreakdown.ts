@@ -109,13 +109,16 @@ function print(
       rate(tokens === 1 ? 0 : cost.calls * flopsOf(cost.row), least(cost)),
       rate(cost.calls * bytesOf(cost.row), least(cost)),
     ]);
-  console.log(`\n${folder.split("/").at(-1)}, ${name}: ${sequences} x ${tokens} tokens, context ${context}`);
+  const what = values.model === undefined ? "random weights, " : "";
+  console.log(
+    `\n${folder.split("/").at(-1)}, ${what}${name}: ${sequences} x ${tokens} tokens, context ${context}; of all calls, least of ${steps.length} steps`,
+  );
   printTable(
     ["op", "calls", "least ms", "share", "GFLOP/s", "GB/s"],
     [
       ...rows,
       [
-        "between ops",
+        "rest: between ops, and noise",
         "",
         ((wall - sum) / 1000).toFixed(2),
         `${((100 * (wall - sum)) / wall).toFixed(1)} %`,

@@ -30,7 +30,10 @@ export interface LLMOptions {
   readonly threads?: number | undefined;
   /** Dtype of activations and KV. "auto": that of the checkpoint where the device is fast at it, else f32. */
   readonly dtype?: "auto" | "f32" | "bf16" | "f16" | undefined;
-  /** Longest context in tokens, prompt and generated. Default: that of the model, at most 32768. */
+  /**
+   * Longest context in tokens, prompt and generated. Default: that of the model, at most 32768, and no more than the KV cache
+   * holds; one that is given and that it does not hold is refused.
+   */
   readonly contextLength?: number | undefined;
   /** Most requests that run at once; others wait. Default 32. */
   readonly maxSequences?: number | undefined;
@@ -128,7 +131,7 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
 
 /**
  * Sizes the KV pool and the rest of the engine for a model that is loaded on a device.
- * @throws CapacityError when the budget does not hold the dummy block and the blocks of two tokens
+ * @throws CapacityError when the budget does not hold the dummy block and the blocks of two tokens, or a context whose length was given
  */
 export function planCapacity(
   options: ResolvedOptions,
@@ -152,6 +155,15 @@ export function planCapacity(
   }
   // A context that the pool cannot hold would only be refused later.
   const maxModelLen = longestSequence(groups, numBlocks - 1 - slotLayers, shape.maxPositions);
+  if (options.contextLength !== undefined && maxModelLen < shape.maxPositions) {
+    const needed = (1 + peakBlocks(groups, shape.maxPositions) + slotLayers) * blockBytes;
+    throw new CapacityError(
+      `contextLength: ${shape.maxPositions} tokens need ${needed} bytes of KV cache; ` +
+        `${options.kvCacheBytes === undefined ? "free memory allows" : "kvCacheBytes gives"} ${Math.floor(budget)}, ` +
+        `which hold ${maxModelLen}; give more memory, or a smaller contextLength` +
+        (groups.some(({ window }) => window > 0) ? " or maxStepTokens" : ""),
+    );
+  }
   return {
     ...{ maxSequences, maxStepTokens, maxModelLen, pageSize, numBlocks, admission, prefixCache, graphs },
     ...{ layout, groups: layout.groups, slotLayers },

@@ -113,7 +113,15 @@ export function resolveGeneration(given: GenerateOptions, context: GenerateConte
 
 function resolve(options: GenerateOptions, context: GenerateContext): Generation {
   const maxTokens = checkNumber("maxTokens", options.maxTokens, context.contextLength, positive);
-  const minTokens = checkNumber("minTokens", options.minTokens, 0, { min: 0, max: maxTokens, integer: true });
+  const minTokens = checkNumber("minTokens", options.minTokens, 0, {
+    min: 0,
+    max: 0x7fffffff,
+    integer: true,
+  });
+  if (minTokens > maxTokens)
+    throw new ArgumentRangeError(
+      `minTokens: expected at most maxTokens, which is ${maxTokens}, got ${minTokens}`,
+    );
   const ids = checkTokenIds("stopTokenIds", options.stopTokenIds ?? [], context.vocabSize);
   const eos = checkBoolean("ignoreEos", options.ignoreEos, false) ? [] : context.eosTokenIds;
   const stopTokenIds = new Set([...ids, ...eos.filter((id) => id < context.vocabSize)]);

@@ -9,6 +9,7 @@ import { checkFields, type FieldTable } from "./configFields.js";
 import type { ModelDefinition } from "./model.js";
 import {
   readTransformerConfig,
+  readNoWindows,
   readWindows,
   transformer,
   transformerFields,
@@ -44,7 +45,7 @@ export function qwen3(reader: ConfigReader): ModelDefinition {
 
 /** Without `layer_types`, the layers from `max_window_layers` on have a window. */
 function readQwenWindows(reader: ConfigReader, numLayers: number): number[] {
-  if (!reader.bool("use_sliding_window", false)) return readWindows(reader, numLayers, undefined);
+  if (!reader.bool("use_sliding_window", false)) return readNoWindows(reader, numLayers);
   const firstLayer = reader.nonNegativeInt("max_window_layers", 28);
   const window = reader.nullablePositiveInt("sliding_window", 4096);
   return readWindows(reader, numLayers, window, (layer) => layer >= firstLayer);

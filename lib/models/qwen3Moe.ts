@@ -11,6 +11,7 @@ import { boundedInt, maxExperts } from "./limits.js";
 import type { ModelDefinition } from "./model.js";
 import {
   readTransformerConfig,
+  readNoWindows,
   readWindows,
   transformer,
   transformerFields,
@@ -43,7 +44,7 @@ export function qwen3Moe(reader: ConfigReader): ModelDefinition {
 
 /** Releases of the reference differ in whether `max_window_layers` counts, so a config in which that matters is refused. */
 function readMoeWindows(reader: ConfigReader, numLayers: number): number[] {
-  if (!reader.bool("use_sliding_window", false)) return readWindows(reader, numLayers, undefined);
+  if (!reader.bool("use_sliding_window", false)) return readNoWindows(reader, numLayers);
   const window = reader.nullablePositiveInt("sliding_window", 4096);
   const matters = window !== undefined && !reader.has("layer_types");
   if (matters && reader.nonNegativeInt("max_window_layers", 0) > 0) {

@@ -112,6 +112,7 @@ export function readTransformerConfig(
  *
  * @param window keys that a query sees, itself included; undefined: no layer can have a window
  * @param hasWindow of a layer, when there is no `layer_types`
+ * @param whyNone why no layer can have one, for the error of a config that says that one has
  * @returns the window of each layer; 0 is none
  */
 export function readWindows(
@@ -119,6 +120,7 @@ export function readWindows(
   numLayers: number,
   window: number | undefined,
   hasWindow: (layer: number) => boolean = () => true,
+  whyNone = "no field gives the window",
 ): number[] {
   const sizes = { full_attention: 0, sliding_attention: window } as const;
   const names = Object.keys(sizes) as (keyof typeof sizes)[];
@@ -129,8 +131,13 @@ export function readWindows(
   if (types.length !== numLayers) reader.fail("layer_types", `one for each of the ${numLayers} layers`);
   return types.map((type) => {
     const size = sizes[type];
-    return size ?? reader.fail("layer_types", '"full_attention" alone, because no field gives the window');
+    return size ?? reader.fail("layer_types", `"full_attention" alone, because ${whyNone}`);
   });
+}
+
+/** The same for a config that switches windows off: `layer_types` may not name one. */
+export function readNoWindows(reader: ConfigReader, numLayers: number): number[] {
+  return readWindows(reader, numLayers, undefined, () => false, "use_sliding_window is not true");
 }
 
 /** The model of a config and its feed-forward part. */

@@ -341,4 +341,21 @@ describe("options of LLM.load", () => {
     expect(tiny.stats().contextLength).toBe(2);
     expect((await tiny.generate([1]).result()).tokenIds).toHaveLength(1);
   });
+
+  it("a context length that was given and does not fit is refused with what it needs, and fits in that", async () => {
+    const options = { dtype: "f32", contextLength: 40 } as const;
+    const load = (kvCacheBytes: number) => loadLLM(goldenFolder("qwen3"), { ...options, kvCacheBytes });
+    const { code, message } = (await errorOf(() => load(80_000))) as { code: string; message: string };
+    expect({ code, message }).toEqual({
+      code: "ERR_CAPACITY",
+      message: expect.stringMatching(
+        /^contextLength: 40 tokens need \d+ bytes .*kvCacheBytes gives 80000, which hold 16;/,
+      ),
+    });
+    const needed = Number(/need (\d+) bytes/.exec(message)![1]);
+    expect(await errorOf(() => load(needed - 1))).toMatchObject({ code: "ERR_CAPACITY" });
+    await using exact = await load(needed);
+    expect(exact.stats().contextLength).toBe(40);
+    expect((await exact.generate(Array.from({ length: 39 }, () => 1)).result()).tokenIds).toHaveLength(1);
+  });
 });

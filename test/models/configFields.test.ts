@@ -182,7 +182,12 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   {
     architecture: "Qwen3ForCausalLM",
     fields: { layer_types: new Array(4).fill("sliding_attention"), use_sliding_window: false },
-    text: "no field gives the window",
+    text: "because use_sliding_window is not true",
+  },
+  {
+    architecture: "Qwen3MoeForCausalLM",
+    fields: { layer_types: new Array(4).fill("sliding_attention"), sliding_window: 8 },
+    text: "because use_sliding_window is not true",
   },
   {
     architecture: "Qwen3MoeForCausalLM",

@@ -10,7 +10,7 @@ export const borderMutants = [
       ["std::max(0, tile.position - p.window + 1) : 0;", "std::max(0, tile.position - p.window + 2) : 0;"],
     ],
     table: "test/ops/tileBorders.test.ts",
-    cases: "flashAttention.*windows.*sm90, Dh: 64",
+    cases: "flashAttention.*windows.*hopper, Dh: 64",
   },
   {
     name: "sm90-beyond",
@@ -23,7 +23,7 @@ export const borderMutants = [
       ],
     ],
     table: "test/ops/tileBorders.test.ts",
-    cases: "flashAttention.*Lk - Lq.*sm90, Dh: 64",
+    cases: "flashAttention.*Lk - Lq.*hopper, Dh: 64",
   },
   {
     name: "ring-count",

@@ -47,7 +47,7 @@ export const optionMutants = [
       ],
     ],
     table: "test/ops/everyKernel.test.ts",
-    cases: "flashAttention on every kernel.*sm90', scale: \\+?0,",
+    cases: "flashAttention on every kernel.*hopper', scale: \\+?0,",
   },
   {
     name: "visible-window-not-causal",
@@ -87,7 +87,7 @@ export const optionMutants = [
     file: "native/ops/flash_attention/flash_attention.sm90.cu",
     edits: [["  run(f16{});\n}", "  run(bf16{});\n}"]],
     table: "test/ops/everyKernel.test.ts",
-    cases: "flashAttention on every kernel.*sm90', scale: 0.2, causal: true",
+    cases: "flashAttention on every kernel.*hopper', scale: 0.2, causal: true",
   },
   {
     name: "sm90-residual-f16",
