@@ -7,21 +7,13 @@ import { kvStore } from "../../lib/ops/kvStore.js";
 import { qkNormRopeStore, type QkNormRopeStoreOptions } from "../../lib/ops/qkNormRopeStore.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
-import { qkNormRopeStore as reference } from "../reference/qkNormRopeStore.js";
+import { qkNormRopeStore as reference, type QkNormRopeStoreSizes } from "../reference/qkNormRopeStore.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import { roundTo, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
-interface PrepareCase extends OpCase {
-  readonly T: number;
-  readonly Hq: number;
-  readonly Hkv: number;
-  readonly Dh: number;
-  readonly Dv: number;
-  readonly R: number;
-  readonly P: number;
-  readonly Ps: number;
+interface PrepareCase extends OpCase, QkNormRopeStoreSizes {
   readonly dtype: FloatDType;
   readonly pages: FloatDType;
   /** Which heads are normalised. Default both. */
