@@ -27,7 +27,7 @@ export const fusedMutants = [
     name: "prepare-rounded-once",
     bug: "qkNormRopeStore: f32 pages get keys that were never rounded to the dtype of q",
     file: store,
-    edits: [["      round_to(heads.x.dtype, h[i]);\n    }\n    store_floats", "    }\n    store_floats"]],
+    edits: [["h[i][j] = rounded_to(heads.x.dtype, turned);", "h[i][j] = turned;"]],
     table,
     cases: "bf16 to f32 pages hold keys of bf16",
   },

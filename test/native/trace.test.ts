@@ -11,7 +11,7 @@ import { packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import type { Stream } from "../../lib/device/stream.js";
-import type { TraceRow } from "../../lib/device/trace.js";
+import type { Trace, TraceRow } from "../../lib/device/trace.js";
 import { openTestDevice } from "../support/devices.js";
 
 const names = (rows: readonly TraceRow[]): string[] => rows.map(({ op }) => op);
@@ -29,6 +29,15 @@ function threeOps(device: Device, stream: Stream): () => void {
   };
 }
 const opNames = ["linear", "rmsNorm", "add"];
+
+function traceThreeOpsAndACopy(device: Device): Trace {
+  const stream = device.createStream();
+  const run = threeOps(device, stream);
+  const trace = stream.trace();
+  run();
+  device.empty("f32", [2]).write(stream, new Float32Array(2));
+  return trace;
+}
 
 function expectOrder(rows: readonly TraceRow[]): void {
   let end = 0;
@@ -77,11 +86,7 @@ describe("rows", () => {
 
   test("name the tensors of an op, and none of a copy", async () => {
     await using device = openTestDevice();
-    const stream = device.createStream();
-    const run = threeOps(device, stream);
-    const trace = stream.trace();
-    run();
-    device.empty("f32", [2]).write(stream, new Float32Array(2));
+    const trace = traceThreeOpsAndACopy(device);
     expect((await trace.end()).map(({ tensors }) => tensors)).toEqual([
       "weight [1, 32, 64] bf16, x [4, 64] bf16, out [4, 32] f32",
       "x [4, 32] f32, weight [32] f32, out [4, 32] f32",
@@ -270,11 +275,7 @@ describe("the end of a stream", () => {
 describe("chromeJson", () => {
   test("has a complete event for each row, and the names of the timeline", async () => {
     await using device = openTestDevice();
-    const stream = device.createStream();
-    const run = threeOps(device, stream);
-    const trace = stream.trace();
-    run();
-    device.empty("f32", [2]).write(stream, new Float32Array(2));
+    const trace = traceThreeOpsAndACopy(device);
     const rows = await trace.end();
     const { traceEvents } = JSON.parse(await trace.chromeJson({ name: "three" })) as {
       readonly traceEvents: readonly Record<string, unknown>[];

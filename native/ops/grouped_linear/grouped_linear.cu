@@ -43,12 +43,14 @@ constexpr int64_t kStream8 = 4, kStream16 = 12, kTile32 = 24, kTile64 = 64;
 /// Rows x columns of a tile; s: streams the weights.
 enum class GroupedShape { s8x64, s16x64, t32x128, t64x128, t128x128 };
 
-GroupedShape choose_shape(const Product& p) {
-  const int64_t experts = std::max<int64_t>(std::min<int64_t>(p.rows, p.groups.count), 1);
-  if (p.rows <= kStream8 * experts) return GroupedShape::s8x64;
-  if (p.rows <= kStream16 * experts) return GroupedShape::s16x64;
-  if (p.rows <= kTile32 * experts) return GroupedShape::t32x128;
-  if (p.rows <= kTile64 * experts) return GroupedShape::t64x128;
+/// From sizes alone: each tile of the table asks before it is passed over.
+GroupedShape choose_shape(const GroupedLinearParams& p) {
+  const int64_t rows = p.out.size(0);
+  const int64_t experts = std::max<int64_t>(std::min<int64_t>(rows, p.weight.data.size(0)), 1);
+  if (rows <= kStream8 * experts) return GroupedShape::s8x64;
+  if (rows <= kStream16 * experts) return GroupedShape::s16x64;
+  if (rows <= kTile32 * experts) return GroupedShape::t32x128;
+  if (rows <= kTile64 * experts) return GroupedShape::t64x128;
   return GroupedShape::t128x128;
 }
 
@@ -86,9 +88,8 @@ const char* refuse_tile(const GroupedLinearParams& p, const CudaContext& context
   return pieces_of_16_bytes(p.x) ? nullptr : "rows of x are not aligned to 16 bytes";
 }
 template <GroupedShape shape>
-const char* slower_tile(const GroupedLinearParams& p, const CudaContext& context) {
-  return choose_shape(product_of(p, context)) == shape ? nullptr
-                                                       : "another tile suits so many rows per expert";
+const char* slower_tile(const GroupedLinearParams& p, const CudaContext&) {
+  return choose_shape(p) == shape ? nullptr : "another tile suits so many rows per expert";
 }
 template <GroupedShape shape>
 void run_tile(const GroupedLinearParams& p, CudaContext& context) {

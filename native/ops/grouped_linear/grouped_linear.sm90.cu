@@ -396,12 +396,12 @@ void dispatch_tile(GroupedHopperTile tile, const Fn& fn) {
   }
 }
 
-GroupedHopperTile fastest(const Product& p) {
-  if (p.rows <= kStreamedRows * p.groups.count) return GroupedHopperTile::stream64x128;
-  const int64_t wide = pieces(p.weight_rows, 256) * 256, narrow = pieces(p.weight_rows, 128) * 128;
+GroupedHopperTile fastest(const GroupedLinearParams& p) {
+  const int64_t rows = p.out.size(0), experts = p.weight.data.size(0), N = p.weight.data.size(1);
+  if (rows <= kStreamedRows * experts) return GroupedHopperTile::stream64x128;
+  const int64_t wide = pieces(N, 256) * 256, narrow = pieces(N, 128) * 128;
   if (7 * wide > 8 * narrow) return GroupedHopperTile::t128x128;
-  return p.rows >= kPairedRows * p.groups.count ? GroupedHopperTile::pair128x256
-                                                : GroupedHopperTile::t128x256;
+  return rows >= kPairedRows * experts ? GroupedHopperTile::pair128x256 : GroupedHopperTile::t128x256;
 }
 
 }  // namespace
@@ -424,8 +424,8 @@ const char* refuse_grouped_linear_sm90(const GroupedLinearParams& p, const CudaC
 }
 
 const char* slower_grouped_linear_sm90(GroupedHopperTile tile, const GroupedLinearParams& p,
-                                       const CudaContext& context) {
-  return fastest(product_of(p, context)) == tile ? nullptr : "another tile suits these rows and columns";
+                                       const CudaContext&) {
+  return fastest(p) == tile ? nullptr : "another tile suits these rows and columns";
 }
 
 void grouped_linear_sm90(GroupedHopperTile tile, const GroupedLinearParams& p, CudaContext& context) {

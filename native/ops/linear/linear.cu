@@ -26,10 +26,12 @@ int bucket_of(const int64_t (&bounds)[n], int64_t value) {
 }
 
 /// The table's choice; the next wider tile where that has no room for a panel of gate and one of up.
-LinearShape choose_shape(const Product& p) {
-  const LinearShape chosen = linear_tiles::kChosen[bucket_of(kInputBounds, p.K)][bucket_of(
-      kRowBounds, p.rows)][bucket_of(kOutputBounds, p.weight_rows)];
-  return p.epilogue.swiglu && chosen == LinearShape::s8x16 ? LinearShape::s8x32 : chosen;
+/// From sizes alone: each tile of the table asks before it is passed over.
+LinearShape choose_shape(const LinearParams& p) {
+  const int64_t K = p.x.size(1), T = p.out.size(0), N = p.weight.data.size(1);
+  const LinearShape chosen = linear_tiles::kChosen[bucket_of(kInputBounds, K)][bucket_of(kRowBounds, T)]
+                                                  [bucket_of(kOutputBounds, N)];
+  return p.weight.swiglu && chosen == LinearShape::s8x16 ? LinearShape::s8x32 : chosen;
 }
 
 template <class T>
@@ -100,8 +102,8 @@ const char* refuse_shape(const LinearParams& p, const CudaContext& context) {
   return refuse_tile(p, context);
 }
 template <LinearShape shape>
-const char* slower_tile(const LinearParams& p, const CudaContext& context) {
-  return choose_shape(product_of(p, context)) == shape ? nullptr : "linear.tiles.h has another tile for this";
+const char* slower_tile(const LinearParams& p, const CudaContext&) {
+  return choose_shape(p) == shape ? nullptr : "linear.tiles.h has another tile for this";
 }
 template <LinearShape shape>
 void run_tile(const LinearParams& p, CudaContext& context) {

@@ -50,12 +50,6 @@ struct PreparationPlan {
   float heads[kWarps][kMostWidth];
 };
 
-/// The values of an element type, as if stored and loaded again.
-template <int kVector>
-WARPLOOP_DEVICE void round_to(DType dtype, float (&values)[kVector]) {
-  widen(narrow(values, dtype), dtype, values);
-}
-
 /// Offset of head 0's first element in a slot.
 WARPLOOP_DEVICE int64_t in_pages(const Rows& pages, int32_t slot, int32_t page_size) {
   return slot / page_size * pages.strides[0] + slot % page_size * pages.strides[1];
@@ -89,8 +83,7 @@ WARPLOOP_DEVICE void prepare_head(const Preparation& p, const Heads& heads, int6
       float weight[kVector];
       load_f32(heads.weight, vector * kVector, weight);
 #pragma unroll
-      for (int j = 0; j < kVector; j++) h[i][j] = h[i][j] * scale * weight[j];
-      round_to(heads.x.dtype, h[i]);
+      for (int j = 0; j < kVector; j++) h[i][j] = rounded_to(heads.x.dtype, h[i][j] * scale * weight[j]);
     }
   }
 #pragma unroll
@@ -115,9 +108,9 @@ WARPLOOP_DEVICE void prepare_head(const Preparation& p, const Heads& heads, int6
 #pragma unroll
       for (int j = 0; j < kVector; j++) {
         const float sine = is_second ? sines[j] : -sines[j];
-        h[i][j] = h[i][j] * cosines[j] + shared[other * kVector + j] * sine;
+        const float turned = h[i][j] * cosines[j] + shared[other * kVector + j] * sine;
+        h[i][j] = rounded_to(heads.x.dtype, turned);
       }
-      round_to(heads.x.dtype, h[i]);
     }
     store_floats(to, at + vector * kVector, h[i]);  // 6.
   }
