@@ -43,7 +43,7 @@ void multiply(Run& run, const char* name) {
 }
 void run_linear(Run& run) {
   multiply<LinearTile<bf16, 64, 128, 1, 3>>(run, "one block");
-  multiply<LinearTile<bf16, 64, 64, 2, 3>>(run, "cluster");
+  multiply<LinearTile<bf16, 64, 128, 2, 3>>(run, "cluster");
 }
 const atoms::Atom linear("linear", 90, run_linear);
 
