@@ -43,9 +43,7 @@ describe("ops", () => {
   });
 
   it.each(ops)("$js has all its files", ({ name, js }) => {
-    const native = [".h", ".check.cc", ".cpu.cc", ".cu", ".bind.cc"].map(
-      (end) => `native/ops/${name}/${name}${end}`,
-    );
+    const native = [".h", ".check.cc", ".cpu.cc", ".cu"].map((end) => `native/ops/${name}/${name}${end}`);
     const script = [`lib/ops/${js}.ts`, `test/reference/${js}.ts`, `test/ops/${js}.test.ts`];
     const pieces = [...native, ...script, `bench/ops/${js}.bench.ts`];
     expect(pieces.filter((file) => !exists(file))).toEqual([]);
@@ -88,13 +86,13 @@ describe("native build", () => {
 
   it("keeps N-API and CUDA out of native/core, and N-API in the bindings", () => {
     const coreFiles = repoFiles(/^native\/core\//);
-    const unbound = repoFiles(/^native\/(core|cpu|cuda|simt|ops)\/(?!.*\.bind\.cc$)/);
+    const unbound = repoFiles(/^native\/(core|cpu|cuda|simt|ops)\//);
     expect(matches(coreFiles, /#include\s*[<"].*(napi|node_api|cuda|simt)/)).toEqual([]);
     expect(matches(unbound, /#include\s*[<"].*(napi|node_api|bind\/)/)).toEqual([]);
   });
 
   it("keeps CUDA out of the CPU device and of an op's shared files", () => {
-    const portable = repoFiles(/^native\/(cpu\/|ops\/.*\.(check|cpu|bind)\.cc$)/);
+    const portable = repoFiles(/^native\/(cpu\/|ops\/.*\.(check|cpu)\.cc$)/);
     const contracts = readOps().map(({ name }) => `native/ops/${name}/${name}.h`);
     expect(matches([...portable, ...contracts], /#include\s*[<"].*(cuda|simt)/)).toEqual([]);
   });

@@ -1,6 +1,6 @@
 /**
- * What crosses the boundary in a call of each op, in order. Written by `npm run format` from the bind functions,
- * native/ops/<op>/<op>.bind.cc.
+ * What crosses the boundary in a call of each op, in order. Written by `npm run format` from `fields` in
+ * native/ops/<op>/<op>.h.
  */
 import type { NativeOp } from "./nativeOp.js";
 

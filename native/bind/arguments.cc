@@ -40,30 +40,28 @@ const double* Arguments::take(size_t count) {
 
 int64_t Arguments::integer(double lowest, double highest) { return integer_of(next(), lowest, highest); }
 
-TensorView Arguments::tensor() {
+void Arguments::read(TensorView& field) {
   const double handle = next();
-  if (handle < 0) return TensorView{};  // check() names the missing tensor
-  return view(handle);
+  if (handle >= 0) field = view(handle);  // check() names the missing tensor
 }
 
-TensorView Arguments::optional_tensor() { return tensor(); }
+void Arguments::read(Optional<TensorView>& optional) { read(optional.field); }
 
-WeightView Arguments::weight() {
-  WeightView w = optional_weight();
-  if (!w.data) fail(ErrorKind::type, "op call: expected a weight, got none");
-  return w;
+void Arguments::read(WeightView& field) {
+  Optional<WeightView> weight{field};
+  read(weight);
+  if (!field.data) fail(ErrorKind::type, "op call: expected a weight, got none");
 }
 
-WeightView Arguments::optional_weight() {
-  WeightView w{};
+void Arguments::read(Optional<WeightView>& optional) {
+  WeightView& w = optional.field;
   const int64_t format = integer(-1, kWeightFormatCount - 1);
-  if (format < 0) return w;
+  if (format < 0) return;
   w.format = static_cast<WeightFormat>(format);
   w.outputs = integer(0, kMaxExtent);
   w.inputs = integer(0, kMaxExtent);
-  w.swiglu = flag();
-  w.data = tensor();
-  return w;
+  read(w.swiglu);
+  read(w.data);
 }
 
 TensorView Arguments::view(double handle) {

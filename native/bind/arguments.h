@@ -1,5 +1,6 @@
 // How op arguments cross from JavaScript: lib/device/stream.ts writes them as numbers into one shared
-// Float64Array, behind how many they are; the op's bind function reads them here in the same order.
+// Float64Array, behind how many they are; they are read here in the order of the op's `fields`
+// (core/fields.h).
 //
 // A tensor is
 //   [memory handle, byte offset, dtype, rank, sizes..., strides...]      (absent: handle -1 alone)
@@ -8,8 +9,11 @@
 // an op that does not read exactly what was passed is not queued.
 #pragma once
 #include <cstddef>
+#include <tuple>
+#include <type_traits>
 
 #include "bind/handles.h"
+#include "core/fields.h"
 #include "core/memory.h"
 #include "core/stream.h"
 #include "core/tensor_view.h"
@@ -23,19 +27,11 @@ class Arguments {
   Arguments(const double* block, size_t capacity, const bind::HandleTable<Memory>& memory, Stream& stream)
       : values_(block + 1), count_(count_of(block[0], capacity - 1)), memory_(memory), stream_(stream) {}
 
-  TensorView tensor();
-  /// A view with data == nullptr when JavaScript passed none.
-  TensorView optional_tensor();
-  WeightView weight();
-  /// A view without data when JavaScript passed none.
-  WeightView optional_weight();
-  float f32() { return static_cast<float>(next()); }
-  int32_t i32() { return static_cast<int32_t>(integer(-2147483648.0, 2147483647.0)); }
-  bool flag() { return next() != 0; }
-
-  /// Verifies that everything was read, and queues the op.
+  /// Reads the fields of an op's Params, verifies that this was everything, and queues the op.
   template <OpId op, class Params>
-  void submit(const Params& p) {
+  void submit() {
+    Params p{};
+    std::apply([this](auto&&... field) { (read(field), ...); }, fields(p));
     if (at_ != count_) refuse_rest();
     stream_.submit<op>(p);
   }
@@ -47,6 +43,21 @@ class Arguments {
   double next() { return *take(1); }
   int64_t integer(double lowest, double highest);
   TensorView view(double handle);
+
+  void read(TensorView& field);
+  void read(WeightView& field);
+  void read(Optional<TensorView>& optional);
+  void read(Optional<WeightView>& optional);
+  void read(float& field) { field = static_cast<float>(next()); }
+  void read(int32_t& field) { field = static_cast<int32_t>(integer(-2147483648.0, 2147483647.0)); }
+  void read(bool& field) { field = next() != 0; }
+  template <class Enum>
+    requires std::is_enum_v<Enum>
+  void read(Enum& field) {
+    int32_t number;
+    read(number);
+    field = static_cast<Enum>(number);
+  }
 
   const double* values_;
   size_t count_;

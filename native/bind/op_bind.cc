@@ -4,19 +4,15 @@
 #include "bind/arguments.h"
 #include "core/attention_plan.h"
 #include "formats/formats.h"
+#include "ops/params.h"
 
 namespace warploop {
-
-#define WARPLOOP_OP(name, Name, js) void bind_##name(Arguments& args);
-#include "ops/list.h"
-#undef WARPLOOP_OP
 
 namespace bind {
 
 namespace {
 
-using BindFn = void (*)(Arguments&);
-
+template <OpId op, class Params>
 Napi::Value call_op(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&]() -> Napi::Value {
     AddonState& state = state_of(info.Env());
@@ -26,7 +22,7 @@ Napi::Value call_op(const Napi::CallbackInfo& info) {
     }
     Stream& stream = *state.streams.get(handle);
     Arguments args(state.argument_values, kArgumentCapacity, state.memory, stream);
-    reinterpret_cast<BindFn>(info.Data())(args);
+    args.submit<op, Params>();
     return {};  // undefined
   });
 }
@@ -65,7 +61,7 @@ Napi::Value plan_bytes(const Napi::CallbackInfo& info) {
 void register_ops(Napi::Env env, Napi::Object exports) {
   Napi::Object ops = Napi::Object::New(env);
 #define WARPLOOP_OP(name, Name, js) \
-  ops.Set(#js, Napi::Function::New<call_op>(env, #js, reinterpret_cast<void*>(&bind_##name)));
+  ops.Set(#js, Napi::Function::New<call_op<OpId::name, Name##Params>>(env, #js));
 #include "ops/list.h"
 #undef WARPLOOP_OP
   exports.Set("ops", ops);

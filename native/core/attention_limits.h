@@ -1,5 +1,5 @@
-// Sizes that the attention kernels take, for the check() of both attention ops and for the kernels' fixed
-// buffers.
+// What the attention ops have in common on every device: the sizes that check() lets pass, also for the
+// kernels' fixed buffers, and keys without pages as keys in pages.
 #pragma once
 #include "core/check.h"
 
@@ -19,6 +19,15 @@ inline void check_attention_sizes(Check& c, int64_t Hq, int64_t Hkv, int64_t Dh,
   c.that(Hkv >= 1 && Hq % Hkv == 0, names.heads, "heads Hq in equal groups, a multiple of Hkv", Hq);
   c.that(fits(Dh), names.width, "a head width Dh that is a multiple of 16, 16 to 512", Dh);
   c.that(fits(Dv), names.value_width, "a head width Dv that is a multiple of 16, 16 to 512", Dv);
+}
+
+/// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].
+inline TensorView as_pages(const TensorView& t) {
+  TensorView pages = t;
+  pages.rank = 4;
+  for (int i = 3; i >= 2; i--) pages.sizes[i] = t.sizes[i - 1], pages.strides[i] = t.strides[i - 1];
+  pages.sizes[1] = 1, pages.strides[1] = 0;
+  return pages;
 }
 
 }  // namespace warploop

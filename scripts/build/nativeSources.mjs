@@ -32,10 +32,7 @@ export function readOps() {
 /** Files compiled once, relative to native/. */
 export function commonSources() {
   const { core, cpu, bind } = readSources();
-  const ops = readOps().flatMap(({ name }) => [
-    `ops/${name}/${name}.check.cc`,
-    `ops/${name}/${name}.bind.cc`,
-  ]);
+  const ops = readOps().map(({ name }) => `ops/${name}/${name}.check.cc`);
   return [...core, ...cpu, ...bind, ...ops];
 }
 

@@ -19,13 +19,13 @@ function run(script, args) {
   );
 }
 
-/** @returns {Promise<boolean>} whether lib/device/nativeOps.ts says what the bind functions read */
+/** @returns {Promise<boolean>} whether lib/device/nativeOps.ts says what the ops' Params say */
 async function renewNativeOps() {
   const file = path.join(root, nativeOpsFile);
   const text = await nativeOpsText();
   if (readFileSync(file, "utf8") === text) return true;
   if (write) writeFileSync(file, text);
-  else console.error(`${nativeOpsFile} is not what native/ops/*/*.bind.cc read: npm run format`);
+  else console.error(`${nativeOpsFile} is not what "fields" in native/ops/*/*.h names: npm run format`);
   return write;
 }
 

@@ -1,32 +1,46 @@
-// The text of lib/device/nativeOps.ts: what each native op takes from JavaScript, read from its bind function. format.mjs writes it.
+// The text of lib/device/nativeOps.ts: what each native op takes from JavaScript, read from the `fields` beside its Params. format.mjs writes it.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { readOps, root } from "../build/nativeSources.mjs";
 
 export const nativeOpsFile = "lib/device/nativeOps.ts";
 
-/** What a method of native/bind/arguments.h reads, by its name: a kind of lib/device/nativeOps.ts. */
+/** What the boundary takes for a field of Params, by its type: a kind of lib/device/nativeOps.ts. The others are numbers. */
 const kinds = new Map([
-  ["tensor", "tensor"],
-  ["optional_tensor", "tensor or null"],
-  ["weight", "weight"],
-  ["optional_weight", "weight or null"],
-  ["f32", "number"],
-  ["i32", "number"],
-  ["flag", "flag"],
+  ["TensorView", "tensor"],
+  ["WeightView", "weight"],
+  ["bool", "flag"],
 ]);
 
 /** @param {string} name snake_case @returns {string} camelCase */
 const camelCase = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
+/** @param {string} text a header @param {string} struct @returns {Map<string, string>} its members and their types */
+function membersOf(text, struct) {
+  const body =
+    new RegExp(`struct ${struct} \\{(.*?)^\\};`, "ms").exec(text.replace(/\/\/.*/g, ""))?.[1] ?? "";
+  const declarations = [...body.matchAll(/^ {2}(\w+)\s+(\w+(?:, \w+)*);/gm)];
+  return new Map(
+    declarations.flatMap(([, type = "", names = ""]) => names.split(", ").map((name) => [name, type])),
+  );
+}
+
 /** @param {import("../build/nativeSources.mjs").Op} op @returns {string} its line in the interface */
 function line(op) {
-  const file = `native/ops/${op.name}/${op.name}.bind.cc`;
+  const file = `native/ops/${op.name}/${op.name}.h`;
   const text = readFileSync(path.join(root, file), "utf8");
-  const reads = [...text.matchAll(/p\.(\w+) = [^;]*?args\.(\w+)\(\)/g)];
-  if (reads.length !== [...text.matchAll(/args\.(?!submit)/g)].length)
-    throw new Error(`${file}: every argument is read in a statement of its own, "p.name = args.kind();"`);
-  const fields = reads.map(([, name = "", kind = ""]) => `${camelCase(name)}: "${kinds.get(kind)}"`);
+  const members = membersOf(text, `${op.type}Params`);
+  const order = new RegExp(
+    `fields\\(${op.type}Params& p\\) \\{\\s*return in_order\\((.*?)\\);\\s*\\}`,
+    "s",
+  ).exec(text)?.[1];
+  if (order === undefined) throw new Error(`${file}: no function "fields" that returns in_order(...)`);
+  const fields = [...order.matchAll(/(optional\()?p\.(\w+)/g)].map(([, optional, name = ""]) => {
+    const type = members.get(name);
+    if (!members.delete(name)) throw new Error(`${file}: "fields" has ${name} twice, or it is no member`);
+    return `${camelCase(name)}: "${kinds.get(type ?? "") ?? "number"}${optional ? " or null" : ""}"`;
+  });
+  if (members.size > 0) throw new Error(`${file}: "fields" leaves out ${[...members.keys()].join(", ")}`);
   return `  readonly ${op.js}: NativeOp<[${fields.join(", ")}]>;`;
 }
 
@@ -34,8 +48,8 @@ function line(op) {
 export async function nativeOpsText() {
   const lines = readOps().map(line);
   const text = `/**
- * What crosses the boundary in a call of each op, in order. Written by \`npm run format\` from the bind functions,
- * native/ops/<op>/<op>.bind.cc.
+ * What crosses the boundary in a call of each op, in order. Written by \`npm run format\` from \`fields\` in
+ * native/ops/<op>/<op>.h.
  */
 import type { NativeOp } from "./nativeOp.js";
 

@@ -1,6 +1,7 @@
 // Elementwise sum: a + scale * b.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -11,6 +12,9 @@ struct AddParams {
   TensorView out;  // shape and dtype of a, rows strided; may be a or b
   float scale;     // finite
 };
+
+/// As TypeScript passes them.
+inline auto fields(AddParams& p) { return in_order(p.a, p.b, p.out, p.scale); }
 
 void check(const AddParams& p, Check& c);
 

@@ -2,6 +2,7 @@
 // once per step for all layers that are alike.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -23,6 +24,13 @@ struct AttentionPlanParams {
   int32_t dtype;     // DType of q, one of the floats; its rows and those of the pages are aligned to 16 bytes
   int32_t kv_dtype;  // DType of the pages, one of the floats
 };
+
+/// As TypeScript passes them.
+inline auto fields(AttentionPlanParams& p) {
+  return in_order(p.page_table, p.rows, p.cu_seqlens_q, p.context_lens, optional(p.query_offsets), p.out,
+                  p.num_queries, p.num_heads, p.num_kv_heads, p.head_dim, p.value_dim, p.page_size, p.window,
+                  p.dtype, p.kv_dtype);
+}
 
 void check(const AttentionPlanParams& p, Check& c);
 

@@ -2,6 +2,7 @@
 // steps.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -25,6 +26,12 @@ struct CausalConv1dParams {
   TensorView out;     // [T, D], dtype of x, rows strided; must not overlap x
   ConvActivation activation;
 };
+
+/// As TypeScript passes them.
+inline auto fields(CausalConv1dParams& p) {
+  return in_order(p.x, p.weight, optional(p.bias), p.cu_seqlens_q, p.context_lens, p.state, p.state_indices,
+                  p.out, p.activation);
+}
 
 void check(const CausalConv1dParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // Row lookup: out[t] = table[ids[t]], also used as a plain row gather.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "formats/weight_view.h"
 
 namespace warploop {
@@ -11,6 +12,11 @@ struct EmbeddingParams {
   WeightView weight;  // one matrix [V, D], as linear reads it
   TensorView out;     // [T, D], f32 | bf16 | f16, rows strided
 };
+
+/// As TypeScript passes them.
+inline auto fields(EmbeddingParams& p) {
+  return in_order(p.ids, optional(p.table), optional(p.weight), p.out);
+}
 
 void check(const EmbeddingParams& p, Check& c);
 

@@ -4,6 +4,7 @@
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691
 #include "ops/flash_attention/flash_attention.h"
 
+#include "core/attention_limits.h"
 #include "core/error.h"
 #include "cpu/attention.h"
 
@@ -31,15 +32,6 @@ AttentionSequence sequence(const void* source, int64_t b) {
   const Range queries = sequence_rows(p.cu_seqlens_q, b, p.q.size(0), "cuSeqlensQ");
   const Range keys = sequence_rows(p.cu_seqlens_k, b, p.k.size(0), "cuSeqlensK");
   return {queries.first, queries.count, keys.count, keys.count - queries.count, nullptr, keys.first};
-}
-
-/// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].
-TensorView as_pages(const TensorView& t) {
-  TensorView pages = t;
-  pages.rank = 4;
-  for (int i = 3; i >= 2; i--) pages.sizes[i] = t.sizes[i - 1], pages.strides[i] = t.strides[i - 1];
-  pages.sizes[1] = 1, pages.strides[1] = 0;
-  return pages;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "core/attention_limits.h"
 #include "cuda/attention/attention.h"
 #include "cuda/choose.h"
 #include "ops/flash_attention/flash_attention.sm90.h"
@@ -15,15 +16,6 @@
 namespace warploop::cuda {
 
 namespace {
-
-/// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].
-TensorView as_pages(const TensorView& t) {
-  TensorView pages = t;
-  pages.rank = 4;
-  for (int i = 3; i >= 2; i--) pages.sizes[i] = t.sizes[i - 1], pages.strides[i] = t.strides[i - 1];
-  pages.sizes[1] = 1, pages.strides[1] = 0;
-  return pages;
-}
 
 AttentionProblem problem_of(const FlashAttentionParams& p, const CudaContext& context) {
   AttentionProblem problem{};

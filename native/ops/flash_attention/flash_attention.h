@@ -1,6 +1,7 @@
 // Attention over contiguous keys and values of variable-length sequences.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -18,6 +19,12 @@ struct FlashAttentionParams {
   int32_t window;    // keys a query sees up to its own position; 0: all
   bool causal;       // query i sees no key beyond i + Lk - Lq
 };
+
+/// As TypeScript passes them.
+inline auto fields(FlashAttentionParams& p) {
+  return in_order(p.q, p.k, p.v, optional(p.cu_seqlens_q), optional(p.cu_seqlens_k), optional(p.lse), p.out,
+                  p.scale, p.window, p.causal);
+}
 
 void check(const FlashAttentionParams& p, Check& c);
 

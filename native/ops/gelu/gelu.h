@@ -1,6 +1,7 @@
 // Gaussian error linear unit, elementwise.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -14,6 +15,9 @@ struct GeluParams {
   TensorView out;       // shape of x, f32 | bf16 | f16, rows strided; may be x
   int32_t approximate;  // kGeluErf | kGeluTanh
 };
+
+/// As TypeScript passes them.
+inline auto fields(GeluParams& p) { return in_order(p.x, p.out, p.approximate); }
 
 void check(const GeluParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // GEGLU gate over a fused row of F gates and then F ups.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -10,6 +11,9 @@ struct GeluMulParams {
   TensorView out;       // [T, F], f32 | bf16 | f16, rows strided; must not overlap x
   int32_t approximate;  // kGeluErf | kGeluTanh of ops/gelu/gelu.h
 };
+
+/// As TypeScript passes them.
+inline auto fields(GeluMulParams& p) { return in_order(p.x, p.out, p.approximate); }
 
 void check(const GeluMulParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // One linear layer per group of rows (the experts of a mixture), with gathered input and fused SwiGLU.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "formats/weight_view.h"
 
 namespace warploop {
@@ -13,6 +14,11 @@ struct GroupedLinearParams {
   TensorView out;      // [M, N], with swiglu [M, N / 2]; f32 | bf16 | f16, rows strided
   int32_t top_k;       // >= 1
 };
+
+/// As TypeScript passes them.
+inline auto fields(GroupedLinearParams& p) {
+  return in_order(p.x, p.weight, p.offsets, optional(p.order), p.out, p.top_k);
+}
 
 void check(const GroupedLinearParams& p, Check& c);
 

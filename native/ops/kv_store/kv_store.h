@@ -1,6 +1,7 @@
 // Scatters the keys and values of new tokens into KV pages, in place.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -12,6 +13,9 @@ struct KvStoreParams {
   TensorView v_pages;  // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided; written
   TensorView slots;    // [T], i32: page * Ps + offset, different for every token; -1: the token is not stored
 };
+
+/// As TypeScript passes them.
+inline auto fields(KvStoreParams& p) { return in_order(p.k, p.v, p.k_pages, p.v_pages, p.slots); }
 
 void check(const KvStoreParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // Log-probabilities of one chosen token per row, and of the row's best tokens.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/row_status.h"
 #include "core/tensor_view.h"
 
@@ -17,6 +18,11 @@ struct LogprobsParams {
   TensorView top_values;  // [B, N], f32, packed
   TensorView status;      // [B], i32, packed, RowStatus; optional
 };
+
+/// As TypeScript passes them.
+inline auto fields(LogprobsParams& p) {
+  return in_order(p.logits, p.ids, p.chosen, p.top_ids, p.top_values, optional(p.status));
+}
 
 void check(const LogprobsParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // Brings the outputs of the experts back to the tokens: their weighted sum, with an optional residual add.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -13,6 +14,11 @@ struct MoeCombineParams {
   TensorView offsets;   // [E+1], i32, packed; optional: of y only rows [offsets[0], offsets[E]) are there
   TensorView out;       // [T, D], f32 | bf16 | f16, rows strided; may be residual
 };
+
+/// As TypeScript passes them.
+inline auto fields(MoeCombineParams& p) {
+  return in_order(p.y, p.inverse, p.weights, optional(p.residual), optional(p.offsets), p.out);
+}
 
 void check(const MoeCombineParams& p, Check& c);
 

@@ -2,6 +2,7 @@
 // rows.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -12,6 +13,9 @@ struct MoePermuteParams {
   TensorView inverse;  // [T, K], i32, packed: permuted row of each pair
   TensorView offsets;  // [E+1], i32, packed: expert e owns the rows [offsets[e], offsets[e+1])
 };
+
+/// As TypeScript passes them.
+inline auto fields(MoePermuteParams& p) { return in_order(p.experts, p.order, p.inverse, p.offsets); }
 
 void check(const MoePermuteParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // The router of a mixture of experts: which K experts each token goes to, and with which weights.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -18,6 +19,12 @@ struct MoeRouteParams {
   int32_t groups;      // divides E: runs of E / groups experts
   int32_t top_groups;  // <= groups; only experts of that many best groups can be chosen
 };
+
+/// As TypeScript passes them.
+inline auto fields(MoeRouteParams& p) {
+  return in_order(p.logits, optional(p.bias), p.weights, p.experts, p.scores, p.renormalize, p.scale,
+                  p.groups, p.top_groups);
+}
 
 /// Bound of E: a row of scores stays in L1.
 inline constexpr int64_t kMaxExperts = 4096;

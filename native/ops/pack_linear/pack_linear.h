@@ -2,6 +2,7 @@
 // each part of a weight: what belongs to other parts stays as it is.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "formats/formats.h"
 
 namespace warploop {
@@ -18,6 +19,9 @@ struct PackLinearParams {
     return n;
   }
 };
+
+/// As TypeScript passes them.
+inline auto fields(PackLinearParams& p) { return in_order(p.weight, p.out, p.first_row); }
 
 /// What a packed row gets: a row of `weight`, or zeros, or nothing because it belongs to another part.
 constexpr int64_t kZeros = -1, kOthers = -2;

@@ -1,6 +1,7 @@
 // Causal attention over keys and values in pages, for prompts, chunks of prompts and decoding alike.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -20,6 +21,12 @@ struct PagedAttentionParams {
   float scale;               // of the scores
   int32_t window;            // keys a query sees up to its own position; 0: all
 };
+
+/// As TypeScript passes them.
+inline auto fields(PagedAttentionParams& p) {
+  return in_order(p.q, p.k_pages, p.v_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
+                  optional(p.query_offsets), optional(p.plan), optional(p.lse), p.out, p.scale, p.window);
+}
 
 void check(const PagedAttentionParams& p, Check& c);
 

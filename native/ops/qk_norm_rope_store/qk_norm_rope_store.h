@@ -2,6 +2,7 @@
 // of heads, rotation, and keys and values into their pages.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -21,6 +22,12 @@ struct QkNormRopeStoreParams {
   TensorView slots;  // [T], i32: page * Ps + offset, different for every token; -1: the token is not stored
   float eps;         // > 0
 };
+
+/// As TypeScript passes them.
+inline auto fields(QkNormRopeStoreParams& p) {
+  return in_order(p.q, p.k, p.v, optional(p.q_weight), optional(p.k_weight), p.positions, p.table, p.k_pages,
+                  p.v_pages, p.slots, p.eps);
+}
 
 void check(const QkNormRopeStoreParams& p, Check& c);
 

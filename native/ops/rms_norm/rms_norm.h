@@ -1,6 +1,7 @@
 // Root-mean-square normalisation over the last axis, with an optional residual add in front.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -13,6 +14,11 @@ struct RmsNormParams {
   float eps;            // > 0
   float weight_offset;  // added to the weight: 1 for checkpoints that store w - 1 (Gemma)
 };
+
+/// As TypeScript passes them.
+inline auto fields(RmsNormParams& p) {
+  return in_order(p.x, p.weight, optional(p.residual), p.out, p.eps, p.weight_offset);
+}
 
 void check(const RmsNormParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // One token per row from logits: mask, bias, penalties, temperature, top-k, min-p, top-p and a seeded draw.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/row_status.h"
 #include "core/tensor_view.h"
 
@@ -41,6 +42,13 @@ struct SampleParams {
   TensorView status;  // [B], i32, packed, RowStatus: not_finite is about `logits`, no_choice about what mask
                       // and biases leave; optional
 };
+
+/// As TypeScript passes them.
+inline auto fields(SampleParams& p) {
+  return in_order(p.logits, p.floats, p.ints, p.positions, optional(p.token_pool), optional(p.bias_ids),
+                  optional(p.bias_values), optional(p.suppressed_ids), optional(p.bitmask), p.processed,
+                  optional(p.counts), p.out, optional(p.status));
+}
 
 void check(const SampleParams& p, Check& c);
 

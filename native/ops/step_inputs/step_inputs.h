@@ -1,6 +1,7 @@
 // What a step runs, made from what the device knows: tokens, positions, slots and lengths of its sequences.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -25,6 +26,12 @@ struct StepInputsParams {
   TensorView context_lens;      // [B], i32, packed
   TensorView sample_positions;  // [N], i32, packed
 };
+
+/// As TypeScript passes them.
+inline auto fields(StepInputsParams& p) {
+  return in_order(p.rows, p.starts, p.cu_seqlens_q, p.logit_indices, p.lengths, p.token_pool, p.page_tables,
+                  p.groups, p.tokens, p.positions, p.slots, p.context_lens, p.sample_positions);
+}
 
 void check(const StepInputsParams& p, Check& c);
 

@@ -1,6 +1,7 @@
 // Cells of an i32 table.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -11,6 +12,9 @@ struct TableGatherParams {
   TensorView cols;   // [T], i32, packed; each in [0, L), verified when the op runs unless the row is -1
   TensorView out;    // [T], i32, packed; may be rows or cols
 };
+
+/// As TypeScript passes them.
+inline auto fields(TableGatherParams& p) { return in_order(p.table, p.rows, p.cols, p.out); }
 
 void check(const TableGatherParams& p, Check& c);
 

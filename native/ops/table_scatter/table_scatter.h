@@ -1,6 +1,7 @@
 // Writes cells of an i32 table in place.
 #pragma once
 #include "core/check.h"
+#include "core/fields.h"
 #include "core/tensor_view.h"
 
 namespace warploop {
@@ -11,6 +12,9 @@ struct TableScatterParams {
   TensorView cols;    // [N], i32, packed; each in [0, L), verified when the op runs unless the row is -1
   TensorView values;  // [N], i32, packed
 };
+
+/// As TypeScript passes them.
+inline auto fields(TableScatterParams& p) { return in_order(p.table, p.rows, p.cols, p.values); }
 
 void check(const TableScatterParams& p, Check& c);
 
