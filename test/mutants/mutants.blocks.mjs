@@ -125,7 +125,7 @@ export const blockMutants = [
   {
     name: "grouped-announce-sync",
     bug: "groupedLinear on Hopper: a lane announces a stage of which other lanes have not copied all",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cuh",
     edits: [
       [
         "    fence_async_shared();\n    sync_warp();\n    if (lane",
@@ -138,7 +138,7 @@ export const blockMutants = [
   {
     name: "grouped-tile-before",
     bug: "groupedLinear on Hopper: sums of a tile are staged over those of the one before",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    file: "native/ops/grouped_linear/grouped_linear.stream.sm90.cu",
     edits: [["  sync_consumer(consumer);  // the tile before has been stored\n", ""]],
     table: "test/ops/groupedLinear.test.ts",
     cases: "simt more tiles than blocks, few rows",

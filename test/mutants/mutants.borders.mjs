@@ -51,7 +51,7 @@ export const borderMutants = [
   {
     name: "cursor-second-block",
     bug: "groupedLinear on Hopper: the second block of a cluster has the rows of the first",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cuh",
     edits: [
       ["shuffle(rows.first, owner) + row};", "shuffle(rows.first, owner) + index.row * kClusterRows};"],
     ],
@@ -61,7 +61,7 @@ export const borderMutants = [
   {
     name: "wgmma-columns",
     bug: "groupedLinear on Hopper: one row more than wgmma has columns",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    file: "native/ops/grouped_linear/grouped_linear.stream.sm90.cu",
     edits: [["rows <= 16 ? 16 : rows <= 32 ? 32 : 64; }", "rows <= 17 ? 16 : rows <= 32 ? 32 : 64; }"]],
     table: "test/ops/tileBordersProducts.test.ts",
     cases: "hopper, few rows",

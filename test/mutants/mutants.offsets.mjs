@@ -121,7 +121,7 @@ export const offsetMutants = [
   {
     name: "sm90-grouped-x-int",
     bug: "groupedLinear on Hopper: gathered rows of x",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cuh",
     edits: [
       [
         "valid ? from + source[i] * p.x_stride * 2 : p.x",

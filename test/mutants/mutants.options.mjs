@@ -161,7 +161,7 @@ export const optionMutants = [
   {
     name: "sm90-grouped-k-tail",
     bug: "groupedLinear on Hopper: columns of x beyond K",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    file: "native/ops/grouped_linear/grouped_linear.sm90.cuh",
     edits: [["const bool valid = column < p.K && source[i] >= 0;", "const bool valid = source[i] >= 0;"]],
     table: "test/ops/groupedLinear.test.ts",
     cases: "simt",
@@ -195,7 +195,7 @@ export const optionMutants = [
   {
     name: "sm90-stream-swiglu",
     bug: "groupedLinear on Hopper: columns of swiglu, few rows",
-    file: "native/ops/grouped_linear/grouped_linear.sm90.cu",
+    file: "native/ops/grouped_linear/grouped_linear.stream.sm90.cu",
     edits: [["column = e.swiglu ? weight / 2 : weight;", "column = weight;"]],
     table: "test/ops/everyKernel.test.ts",
     cases: "groupedLinear on every kernel.*hopper.*swiglu: true",

@@ -112,7 +112,7 @@ export const hopperMutants = [
     bug: "a block of a cluster ends while its peers still write into it",
     program: "linear",
     file: linear,
-    edits: [["  if constexpr (Tile::kCluster > 1) cluster_sync();\n}", "}"]],
+    edits: [["  wait_for_peers<Tile::kCluster>();\n", ""]],
     foundBy: ["adversarial"],
   },
   {

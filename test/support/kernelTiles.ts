@@ -82,10 +82,10 @@ export const hopperProducts: readonly ProductTiles[] = matches(
   blockRows: rows!,
 }));
 
-/** Of groupedLinear's Hopper kernel, without names: the number of rows chooses them. */
+/** Of groupedLinear's Hopper kernels for many rows, without names: the number of rows chooses them. */
 export const hopperGrouped: readonly ProductTiles[] = matches(
   "ops/grouped_linear/grouped_linear.sm90.cu",
-  /GroupedTile<T, (\d+), (\d+), (\d+), \d+, \w+>/g,
+  /RowTile<T, (\d+), (\d+), (\d+), \d+, 1>/g,
 ).map(([rows, columns, cluster]) => ({
   name: "",
   rows: rows! * cluster!,

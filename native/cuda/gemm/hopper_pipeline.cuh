@@ -8,15 +8,16 @@
 #pragma once
 #include "cuda/device/cluster.cuh"
 #include "cuda/device/mbarrier.cuh"
+#include "cuda/device/tma.cuh"
 #include "cuda/device/warp.cuh"
 #include "cuda/device/wgmma.cuh"
+#include "cuda/gemm/roles.cuh"
 
 namespace warploop::cuda {
 
 inline constexpr int kDepth = 64;  // values of k in a stage: one swizzled row of 16-bit values
 inline constexpr int kStageRowBytes = 2 * kDepth;        // 128
 inline constexpr int kSharedBytesPerBlock = 227 * 1024;  // what a block of sm_90 can have
-inline constexpr int kWarpgroup = 128;                   // threads that issue one wgmma
 inline constexpr int kWarpgroupRows = 64;                // rows of the result that it covers
 
 template <int kStages>
@@ -45,6 +46,20 @@ struct RingPosition {
     parity ^= 1u;
   }
 };
+
+/// Loads the part of a box that falls to this block, one of kCluster: [part, part + rows of the map's box) of
+/// it, to the same place in the stage of every block of the cluster. One thread.
+template <int kCluster>
+WARPLOOP_DEVICE void load_part(unsigned char* stage, const CUtensorMap* map, Mbarrier& full, int column,
+                               int row, int part) {
+  unsigned char* to = stage + part * kStageRowBytes;
+  if constexpr (kCluster == 1) {
+    tma_load<2>(to, map, full, {column, row + part});
+  } else {
+    constexpr uint16_t kAllBlocks = (1u << kCluster) - 1;
+    tma_load_multicast<2>(to, map, full, {column, row + part}, kAllBlocks);
+  }
+}
 
 /// A consumer warp gives a stage back, with kCluster > 1 to the producers of every block of the cluster: they
 /// all write into this block's stage.

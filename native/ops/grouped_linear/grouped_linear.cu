@@ -126,6 +126,8 @@ constexpr Candidate<GroupedLinearParams> kCandidates[] = {
     hopper<GroupedHopperTile::t128x128>("h128x128"),
     hopper<GroupedHopperTile::pair128x256>("h128x256x2"),
     hopper<GroupedHopperTile::t128x256>("h128x256"),
+    hopper<GroupedHopperTile::pair128x256lag2>("h128x256x2lag2"),
+    hopper<GroupedHopperTile::t128x256lag2>("h128x256lag2"),
     portable<GroupedShape::s8x64>("8x64"),
     portable<GroupedShape::s16x64>("16x64"),
     portable<GroupedShape::t32x128>("32x128"),

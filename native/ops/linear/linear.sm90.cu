@@ -24,8 +24,6 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "cuda/device/block.cuh"
-#include "cuda/device/registers.cuh"
 #include "cuda/device/tma.cuh"
 #include "cuda/gemm/hopper_pipeline.cuh"
 #include "cuda/gemm/stage_map.h"
@@ -40,8 +38,10 @@ namespace {
 /// With fewer rows, or fewer tiles per SM, the portable kernel is ahead: it splits K among blocks.
 constexpr int64_t kMinRows = 64;
 constexpr double kMinTilesPerSm = 1.0 / 3;
-/// Per thread, of 168 at the start: 128 (40 + 2 * 232) of 65536.
-constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+/// Of 168 at the start: 128 (40 + 2 * 232) of 65536. One consumer has enough as it is.
+constexpr RoleRegisters registers_of(int consumers) {
+  return consumers == 2 ? RoleRegisters{40, 232} : RoleRegisters{};
+}
 
 template <class T_, int kRows_, int kColumns_, int kCluster_, int kStages_>
 struct LinearTile {
@@ -51,7 +51,6 @@ struct LinearTile {
   static constexpr int kThreads = kWarpgroup * (1 + kConsumers);
   static constexpr int kWeightPart = kColumns / kCluster;  // rows of W that this block copies to the cluster
   static constexpr int kXBytes = kRows * kStageRowBytes, kWeightBytes = kColumns * kStageRowBytes;
-  static constexpr bool kMovesRegisters = kConsumers == 2;  // one consumer has enough as it is
 
   struct Plan {
     alignas(1024) unsigned char x[kStages][kXBytes];
@@ -66,8 +65,8 @@ struct LinearTile {
 template <class Tile>
 WARPLOOP_DEVICE void produce(typename Tile::Plan& plan, const Product& p, const CUtensorMap* x_map,
                              const CUtensorMap* weight_map) {
-  const int rank = Tile::kCluster > 1 ? static_cast<int>(cluster_rank()) : 0;
-  const int part = rank * Tile::kWeightPart, k_blocks = static_cast<int>(pieces(p.K, kDepth));
+  const int rank = rank_in_cluster<Tile::kCluster>(), part = rank * Tile::kWeightPart;
+  const int k_blocks = static_cast<int>(pieces(p.K, kDepth));
   const int step = static_cast<int>(gridDim.x) / Tile::kCluster;
   RingPosition<Tile::kStages> at;
   for (int i = static_cast<int>(blockIdx.x) / Tile::kCluster; i < p.tiles.count(); i += step) {
@@ -76,16 +75,10 @@ WARPLOOP_DEVICE void produce(typename Tile::Plan& plan, const Product& p, const 
     const int column = tile.column * Tile::kColumns;
     for (int k = 0; k < k_blocks; k++) {
       Mbarrier& full = plan.ring.full[at.stage];
-      unsigned char* weight = plan.weight[at.stage] + part * kStageRowBytes;
       mbarrier_wait(plan.ring.empty[at.stage], at.parity ^ 1u);
       mbarrier_expect_bytes(full, Tile::kXBytes + Tile::kWeightBytes);
       tma_load<2>(plan.x[at.stage], x_map, full, {k * kDepth, row});
-      if constexpr (Tile::kCluster == 1) {
-        tma_load<2>(weight, weight_map, full, {k * kDepth, column});
-      } else {
-        constexpr uint16_t kAllBlocks = (1u << Tile::kCluster) - 1;
-        tma_load_multicast<2>(weight, weight_map, full, {k * kDepth, column + part}, kAllBlocks);
-      }
+      load_part<Tile::kCluster>(plan.weight[at.stage], weight_map, full, k * kDepth, column, part);
       at.advance();
     }
   }
@@ -93,7 +86,7 @@ WARPLOOP_DEVICE void produce(typename Tile::Plan& plan, const Product& p, const 
 
 template <class Tile>
 WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p) {
-  const int rank = Tile::kCluster > 1 ? static_cast<int>(cluster_rank()) : 0;
+  const int rank = rank_in_cluster<Tile::kCluster>();
   const int warp = warp_index() - 4, warpgroup = warp / 4;
   const int step = static_cast<int>(gridDim.x) / Tile::kCluster;
   const uint32_t x =
@@ -142,24 +135,15 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     tensor_map_prefetch(&weight_map);
     plan.ring.init(1, 4 * Tile::kConsumers * Tile::kCluster);
   }
-  if constexpr (Tile::kCluster > 1) {
-    cluster_sync();
-  } else {
-    sync_block();
-  }
-  const int warp = warp_index();
-  if (warp < 4) {
-    if constexpr (Tile::kMovesRegisters) set_registers_down<kProducerRegisters>();
-    if (warp == 0) {
-      if (elect_one()) produce<Tile>(plan, p, &x_map, &weight_map);
-      sync_warp();
-    }
-  } else {
-    if constexpr (Tile::kMovesRegisters) set_registers_up<kConsumerRegisters>();
-    consume<Tile>(plan, p);
-  }
-  // Its peers write into this block's shared memory and barriers until they are done.
-  if constexpr (Tile::kCluster > 1) cluster_sync();
+  sync_blocks<Tile::kCluster>();
+  run_roles<registers_of(Tile::kConsumers)>(
+      [&] {
+        if (warp_index() != 0) return;
+        if (elect_one()) produce<Tile>(plan, p, &x_map, &weight_map);
+        sync_warp();
+      },
+      [&] { consume<Tile>(plan, p); });
+  wait_for_peers<Tile::kCluster>();
 }
 
 /// A row of the grid is kCluster rows of tiles.
