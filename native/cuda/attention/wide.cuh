@@ -14,6 +14,7 @@
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1
 #pragma once
 #include "cuda/attention/narrow.cuh"
+#include "cuda/attention/span_sums.cuh"
 
 namespace warploop::cuda {
 
@@ -22,7 +23,8 @@ struct WideShape {
   using T = T_;
   static constexpr int kDh = kDh_, kDv = kDv_, kRowBlocks = kRowBlocks_, kKeys = kKeys_, kBlocks = kBlocks_;
   static constexpr int kWarps = 4, kThreads = kWarps * kWarpSize, kRows = 16 * kWarps * kRowBlocks;
-  static constexpr int kTotalsPerBlock = kRowBlocks * (kDv / 8 + 1) * kThreads;  // float4
+  using Sums = SpanSums<kDv, kThreads>;
+  static constexpr int kTotalsPerBlock = kRowBlocks * Sums::kKept;  // float4
   using Ring = KeyRing<T, kDh, kDv, kKeys, 2, kThreads>;
   struct Shared {
     alignas(128) T q[kRows * kDh];
@@ -123,94 +125,19 @@ class WideTile {
     add_values<T, S::kDv>(weights, active, shared_address(stage.values), 0, o_);
   }
 
-  // 3. the sums of the span
+  // 3. and 4.
   WARPLOOP_DEVICE void close_span(bool earlier, bool final) {
-    float4* totals = plan_.totals + blockIdx.x * plan_.totals_per_block + tid_;
+    float4* kept = plan_.totals + blockIdx.x * plan_.totals_per_block + tid_;
 #pragma unroll
     for (int r = 0; r < S::kRowBlocks; r++) {
       RowState total[2];
 #pragma unroll
       for (int h = 0; h < 2; h++) total[h] = {state_.max[r][h], sum_lanes<4>(state_.sum[r][h])};
-      float4* kept_sums = totals + r * (S::kDv / 8 + 1) * S::kThreads;
-      float4& kept_states = kept_sums[S::kDv / 8 * S::kThreads];
-      if (earlier) add_earlier(kept_sums, kept_states, total, o_[r]);
-      if (final) {
-        store(r, total);
-        inspect(r, total);
-        continue;
-      }
-      kept_states = make_float4(total[0].max, total[0].sum, total[1].max, total[1].sum);
-#pragma unroll
-      for (int n = 0; n < S::kDv / 8; n++) {
-        kept_sums[n * S::kThreads] = make_float4(o_[r][n][0], o_[r][n][1], o_[r][n][2], o_[r][n][3]);
-      }
+      const typename S::Sums sums(p_, plan_, item_, head_, first_row(r), kept + r * S::Sums::kKept);
+      sums.close(total, o_[r], earlier, final);
     }
     clear(o_);
     clear(state_);
-  }
-
-  WARPLOOP_DEVICE static void add_earlier(const float4* kept_sums, const float4& kept_states,
-                                          RowState (&total)[2], float (&o)[S::kDv / 8][4]) {
-    const RowState part[2] = {total[0], total[1]};
-    MergeFactors f[2];
-    total[0] = {kept_states.x, kept_states.y};
-    total[1] = {kept_states.z, kept_states.w};
-#pragma unroll
-    for (int h = 0; h < 2; h++) f[h] = merge_states(total[h], part[h]);
-#pragma unroll
-    for (int n = 0; n < S::kDv / 8; n++) {
-      const float4 kept = kept_sums[n * S::kThreads];
-      o[n][0] = fmaf(o[n][0], f[0].added, kept.x * f[0].kept);
-      o[n][1] = fmaf(o[n][1], f[0].added, kept.y * f[0].kept);
-      o[n][2] = fmaf(o[n][2], f[1].added, kept.z * f[1].kept);
-      o[n][3] = fmaf(o[n][3], f[1].added, kept.w * f[1].kept);
-    }
-  }
-
-  // 4. what leaves the block
-  WARPLOOP_DEVICE void store(int block, const RowState (&total)[2]) const {
-    const int g = lane_index() / 4, t = lane_index() % 4, width = static_cast<int>(p_.v.sizes[3]);
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-      const int row = first_row(block) + g + 8 * h;
-      if (row >= item_.num_rows) continue;
-      if (item_.part >= 0) {
-        float* to = pool_row(plan_, item_, head_, row);
-#pragma unroll
-        for (int n = 0; n < S::kDv / 8; n++) {
-          const float2 pair = make_float2(o_[block][n][2 * h], o_[block][n][2 * h + 1]);
-          if (n * 8 < width) *reinterpret_cast<float2*>(to + n * 8 + 2 * t) = pair;
-        }
-        if (t == 0) to[width] = total[h].max, to[width + 1] = total[h].sum;
-        continue;
-      }
-      const float factor = reciprocal_sum(total[h]);
-      const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row);
-#pragma unroll
-      for (int n = 0; n < S::kDv / 8; n++) {
-        if (n * 8 >= width) continue;
-        store_results(p_.out, at + n * 8 + 2 * t, o_[block][n][2 * h] * factor,
-                      o_[block][n][2 * h + 1] * factor);
-      }
-      if (t == 0 && p_.lse) {
-        p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, item_.first_row + row)] =
-            log_sum(total[h]);
-      }
-    }
-  }
-
-  /// Asks for help if hidden values have spoilt a row.
-  WARPLOOP_DEVICE void inspect(int block, const RowState (&total)[2]) const {
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-      if (first_row(block) + lane_index() / 4 + 8 * h >= item_.num_rows) continue;
-      float zero = 0;  // NaN as soon as a sum is none or infinite
-#pragma unroll
-      for (int n = 0; n < S::kDv / 8; n++) {
-        zero = fmaf(o_[block][n][2 * h], 0.0f, fmaf(o_[block][n][2 * h + 1], 0.0f, zero));
-      }
-      if (!is_finite(zero) && is_finite(total[h].sum)) atomic_max(plan_.spoilt, 1u);
-    }
   }
 
   const AttentionProblem& p_;

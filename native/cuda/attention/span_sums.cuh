@@ -1,0 +1,113 @@
+// The sums of 16 rows of a warp at the end of a span: they are added to those of the spans before, which wait
+// in global memory, and after the last span they leave the block, as results or for the merge kernel.
+//
+// Fragments as in tile.cuh: lane (g = lane / 4, t = lane % 4) holds the rows g and g + 8, in o[n] the columns
+// 8 n + 2 t, + 1 of both. That is also how the sums of a warpgroup lie (device/wgmma.cuh).
+#pragma once
+#include "cuda/attention/exact.cuh"
+#include "cuda/attention/queue.cuh"
+
+namespace warploop::cuda {
+
+template <int kDv, int kThreads>
+class SpanSums {
+ public:
+  using Sums = float[kDv / 8][4];
+  static constexpr int kKept =
+      (kDv / 8 + 1) * kThreads;  // float4 that a block keeps for 16 rows of each warp
+
+  /// `first_row`: of the 16, in the tile. `kept`: where this thread's sums wait, kThreads apart.
+  WARPLOOP_DEVICE SpanSums(const AttentionProblem& p, const AttentionPlan& plan, const AttentionItem& item,
+                           int head, int first_row, float4* kept)
+      : p_(p), plan_(plan), item_(item), head_(head), first_row_(first_row), kept_(kept) {}
+
+  /// `total`: the state of both rows over the span. `earlier`: spans have been closed before; `final`: it is
+  /// the last one.
+  WARPLOOP_DEVICE void close(RowState (&total)[2], Sums& o, bool earlier, bool final) const {
+    if (earlier) add_earlier(total, o);
+    if (final) {
+      store(total, o);
+      inspect(total, o);
+    } else {
+      keep(total, o);
+    }
+  }
+
+ private:
+  WARPLOOP_DEVICE float4& states() const { return kept_[kDv / 8 * kThreads]; }
+
+  WARPLOOP_DEVICE void add_earlier(RowState (&total)[2], Sums& o) const {
+    const RowState part[2] = {total[0], total[1]};
+    MergeFactors f[2];
+    total[0] = {states().x, states().y};
+    total[1] = {states().z, states().w};
+#pragma unroll
+    for (int h = 0; h < 2; h++) f[h] = merge_states(total[h], part[h]);
+#pragma unroll
+    for (int n = 0; n < kDv / 8; n++) {
+      const float4 kept = kept_[n * kThreads];
+      o[n][0] = fmaf(o[n][0], f[0].added, kept.x * f[0].kept);
+      o[n][1] = fmaf(o[n][1], f[0].added, kept.y * f[0].kept);
+      o[n][2] = fmaf(o[n][2], f[1].added, kept.z * f[1].kept);
+      o[n][3] = fmaf(o[n][3], f[1].added, kept.w * f[1].kept);
+    }
+  }
+
+  WARPLOOP_DEVICE void keep(const RowState (&total)[2], const Sums& o) const {
+    states() = make_float4(total[0].max, total[0].sum, total[1].max, total[1].sum);
+#pragma unroll
+    for (int n = 0; n < kDv / 8; n++) kept_[n * kThreads] = make_float4(o[n][0], o[n][1], o[n][2], o[n][3]);
+  }
+
+  WARPLOOP_DEVICE void store(const RowState (&total)[2], const Sums& o) const {
+    const int g = lane_index() / 4, t = lane_index() % 4, width = static_cast<int>(p_.v.sizes[3]);
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      const int row = first_row_ + g + 8 * h;
+      if (row >= item_.num_rows) continue;
+      if (item_.part >= 0) {
+        float* to = pool_row(plan_, item_, head_, row);
+#pragma unroll
+        for (int n = 0; n < kDv / 8; n++) {
+          const float2 pair = make_float2(o[n][2 * h], o[n][2 * h + 1]);
+          if (n * 8 < width) *reinterpret_cast<float2*>(to + n * 8 + 2 * t) = pair;
+        }
+        if (t == 0) to[width] = total[h].max, to[width + 1] = total[h].sum;
+        continue;
+      }
+      const float factor = reciprocal_sum(total[h]);
+      const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row);
+#pragma unroll
+      for (int n = 0; n < kDv / 8; n++) {
+        if (n * 8 >= width) continue;
+        store_results(p_.out, at + n * 8 + 2 * t, o[n][2 * h] * factor, o[n][2 * h + 1] * factor);
+      }
+      if (t == 0 && p_.lse) {
+        p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, item_.first_row + row)] =
+            log_sum(total[h]);
+      }
+    }
+  }
+
+  /// Asks for help if hidden values have spoilt a row.
+  WARPLOOP_DEVICE void inspect(const RowState (&total)[2], const Sums& o) const {
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      if (first_row_ + lane_index() / 4 + 8 * h >= item_.num_rows) continue;
+      float zero = 0;  // NaN as soon as a sum is none or infinite
+#pragma unroll
+      for (int n = 0; n < kDv / 8; n++) {
+        zero = fmaf(o[n][2 * h], 0.0f, fmaf(o[n][2 * h + 1], 0.0f, zero));
+      }
+      if (!is_finite(zero) && is_finite(total[h].sum)) atomic_max(plan_.spoilt, 1u);
+    }
+  }
+
+  const AttentionProblem& p_;
+  const AttentionPlan& plan_;
+  const AttentionItem& item_;
+  const int head_, first_row_;
+  float4* const kept_;
+};
+
+}  // namespace warploop::cuda
