@@ -86,7 +86,18 @@ void block_started(Block& block) {
   races_of(block).memory(block).open(block.shared.bytes(), false);
 }
 
-void block_ended(Block& block) { races_of(block).raise(); }
+void block_ended(Block& block) {
+  Races& races = races_of(block);
+  races.raise();
+  if (block.cluster->blocks.size() == 1) return;
+  // Its shared memory goes with it: a write behind all that its threads know of, which peers have to be done
+  // before, and which none of them may come after.
+  Gathering before;
+  for (const Thread& thread : block.threads) before.add(races.view(thread));
+  const Moment end = races.begin(races.agent_of(&block, AgentKind::end), before);
+  races.note(races.memory(block).access(end, Kind::write, false, 0, block.shared.bytes(), {}), &block);
+  races.raise();
+}
 
 void read(Thread& thread, const void* p, size_t bytes, Site site) {
   access(thread, p, bytes, Kind::read, place_of(site));

@@ -75,6 +75,8 @@ std::string agent_text(const Races& races, uint32_t cluster, uint16_t agent) {
   if (cluster != races.cluster()) return concat("a bulk copy of block ", block_text(index_of(cluster, 0)));
   const auto [kind, object] = races.name(agent);
   if (kind == AgentKind::load) return "a bulk load";
+  if (kind == AgentKind::end)
+    return concat("block ", static_cast<const Block*>(object)->rank, " of the cluster");
   if (kind == AgentKind::product) return concat("a wgmma of warp ", static_cast<const Warp*>(object)->number);
   const Thread& thread = *static_cast<const Thread*>(object);
   return concat("a bulk store of ",
@@ -82,6 +84,7 @@ std::string agent_text(const Races& races, uint32_t cluster, uint16_t agent) {
 }
 
 std::string access_text(const Races& races, const Access& access) {
+  if (access.place == 0) return "end of " + agent_text(races, access.cluster, access.agent);
   const char* kind = access.atomic ? "atomic" : access.writes ? "write" : "read";
   return concat(kind, " at ", place_text(access), " by ", agent_text(races, access.cluster, access.agent));
 }

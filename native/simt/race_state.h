@@ -14,7 +14,8 @@
 
 namespace warploop::simt::race {
 
-enum class AgentKind { load, store, product };
+/// end: of a block.
+enum class AgentKind { load, store, product, end };
 
 /// Agents, and a step of each.
 using Steps = std::vector<std::pair<uint16_t, uint32_t>>;

@@ -5,8 +5,9 @@
 
 namespace warploop::cuda {
 
-/// linear.cu, which has it, is not part of this program; the product is filled in below.
+// linear.cu and linear.split.sm90.cu, which have them, are not part of this program; the product is filled in below.
 Product product_of(const LinearParams&, const CudaContext&) { return {}; }
+void linear_split_sm90(HopperTile, const Product&, DType, const CudaContext&) {}
 
 }  // namespace warploop::cuda
 

@@ -103,7 +103,7 @@ export const portableMutants = [
     bug: "global store beyond the last column",
     program: "tiles",
     file: finish,
-    edits: [["const bool whole = e.quads && count == 4;", "const bool whole = e.quads;"]],
+    edits: [["return {count, e.quads && count == 4};", "return {count, e.quads};"]],
     foundBy: ["adversarial"],
   },
   {

@@ -2,7 +2,7 @@
  * Contract: WARPLOOP_KERNEL names the kernels that GPU ops take, and a trace says which ones were passed over and why. On the
  * emulated GPU, which is a Hopper.
  */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import type { Device } from "../../lib/device/device.js";
 import { native } from "../../lib/device/native.js";
 import type { Stream } from "../../lib/device/stream.js";
@@ -58,7 +58,9 @@ onSimt("a trace", () => {
     const { kernel, refused } = (await traced("", product)).get("linear")!;
     expect(kernel).toBe("8x16");
     const reason = "few rows: the portable kernel streams the weights";
-    expect(refused).toEqual(["h128x256", "h128x128", "h64x128"].map((name) => ({ kernel: name, reason })));
+    const names = ["h128x256", "h128x128", "h64x128", "h128x128k2", "h128x128k4", "h128x128k8"];
+    names.push("h64x128k2", "h64x128k4", "h64x128k8");
+    expect(refused).toEqual(names.map((kernel) => ({ kernel, reason })));
   });
 
   test("names nothing where the first choice was taken, and of ops with one kernel", async () => {
@@ -71,6 +73,29 @@ onSimt("a trace", () => {
     const { refused } = (await traced("linear:h64x128", product)).get("linear")!;
     expect(refused.map(({ kernel }) => kernel)).toEqual(["h128x256", "h128x128"]);
     expect(new Set(refused.map(({ reason }) => reason))).toEqual(new Set(["WARPLOOP_KERNEL names another"]));
+  });
+});
+
+onSimt("linear of a decode step", () => {
+  afterEach(() => native.runLastBlocks!(0));
+
+  test.each([
+    [16, 4096, 4096, "16x64"],
+    [17, 4096, 4096, "h64x128k4"],
+    [64, 4096, 4096, "h64x128k4"],
+    [64, 12_288, 4096, "h64x128k4"],
+    [128, 4096, 4096, "h128x128k4"],
+    [128, 4096, 24_576, "h128x128k2"],
+    [256, 4096, 4096, "h128x128k2"],
+    [256, 4096, 24_576, "h128x256"],
+    [64, 4096, 512, "64x64"],
+    [8192, 4096, 4096, "h128x256"],
+  ])("of %d rows, K = %d, N = %d is given to %s", async (T, K, N, expected) => {
+    native.runLastBlocks!(1);
+    const rows = await traced("", (stream) => {
+      linear(stream, stream.empty("bf16", [T, K]), packLinear(stream, stream.empty("bf16", [N, K])));
+    });
+    expect(rows.get("linear")!.kernel).toBe(expected);
   });
 });
 

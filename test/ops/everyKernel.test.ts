@@ -17,6 +17,7 @@ import { siluMul as siluMulReference } from "../reference/siluMul.js";
 import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
 import { expectClose } from "../support/compare.js";
 import { openTestDevice, withEnvironment } from "../support/devices.js";
+import { splitProducts } from "../support/kernelTiles.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -174,16 +175,20 @@ const products = [
   ["f32", "f32"],
 ] as const;
 
+/** Blocks share the K of a tile. */
+const splits = splitProducts.map(({ name }) => [name, "bf16"] as const);
+
 onSimt("linear on every kernel", () => {
   const options = combinations({
-    product: products,
+    product: [...products, ...splits],
     withBias: [false, true],
     residualType: [undefined, "f32", "bf16", "f16"],
     swiglu: [false, true],
     out: ["f32", "bf16"],
   } as const).filter(({ residualType, swiglu }) => !(residualType && swiglu));
   test.each(options)("%o", async ({ product: [kernel, dtype], withBias, residualType, swiglu, out }) => {
-    const [T, N, K] = [70, 300, 64]; // two tiles of the widest kernel, the second one cut
+    const [T, N] = [70, 300]; // two tiles of the widest kernel, the second one cut
+    const K = splits.some(([name]) => name === kernel) ? 200 : 64; // parts of two steps, of one and of none
     const random = new Random(6);
     const weightType: FloatDType = dtype === "f32" ? "bf16" : dtype;
     const [x, weight] = [random.normal(T * K, { dtype }), random.normal(N * K, { dtype: weightType })];

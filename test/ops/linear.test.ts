@@ -15,6 +15,7 @@ import {
   withEnvironment,
 } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
+import { splitProducts } from "../support/kernelTiles.js";
 import { Random } from "../support/random.js";
 
 interface LinearCase extends OpCase {
@@ -186,15 +187,21 @@ function weightTensor(
 
 const portableTiles = ["8x16", "8x32", "8x64", "16x64", "32x128", "64x64", "64x128", "128x128"];
 const hopperTiles = ["h64x128", "h128x128", "h128x256"];
+const splitTiles = splitProducts.map(({ name }) => name);
 
 describeOp<OpCase & { readonly tile: string; readonly T: number; readonly N: number; readonly K: number }>(
   "linear with every tile of a GPU",
   [
-    ...[...portableTiles, ...hopperTiles].flatMap((tile) => [
+    ...[...portableTiles, ...hopperTiles, ...splitTiles].flatMap((tile) => [
       { name: "more rows and columns than a tile", tile, T: 150, N: 136, K: 72 },
       { name: "more steps than stages", tile, T: 70, N: 136, K: 1160 },
     ]),
     ...hopperTiles.map((tile) => ({ name: "more tiles than blocks", tile, T: 1530, N: 3064, K: 24 })),
+    ...splitTiles.flatMap((tile) => [
+      ...[17, 63, 65, 129, 255].map((T) => ({ name: "unequal parts of K", tile, T, N: 136, K: 648 })),
+      { name: "more steps than stages in each part of K", tile, T: 20, N: 40, K: 3400 },
+      { name: "fewer steps than parts of K", tile, T: 40, N: 136, K: 64 },
+    ]),
   ].map((each) => ({ ...each, skip: { cpu: "it has no tiles" } })),
   async ({ device }, { tile, T, N, K }) => {
     const random = new Random(T);
@@ -231,6 +238,34 @@ describeOp<OpCase & { readonly T: number }>(
       expectSame(again, first, { shape: [T, N] });
     }
     packed.dispose();
+  },
+);
+
+describeOp<OpCase & { readonly tile: string }>(
+  "linear with one kernel gives a row the same bits in any company",
+  [...hopperTiles, ...splitTiles].map((tile) => ({
+    ...{ name: "rows of three calls", tile, skip: { cpu: "it has no tiles" } },
+  })),
+  async ({ device }, { tile }) => {
+    const [T, N, K] = [150, 136, 648];
+    const random = new Random(3);
+    const [x, weight] = [random.normal(T * K, { dtype: "bf16" }), random.normal(N * K, { dtype: "bf16" })];
+    const stream = withEnvironment({ WARPLOOP_KERNEL: `linear:${tile}` }, () => device.createStream());
+    const packed = packLinear(stream, stream.fromArray("bf16", [N, K], toStorage("bf16", weight)));
+    const rows = stream.fromArray("bf16", [T, K], toStorage("bf16", x));
+    const bitsOf = async (part: typeof rows) =>
+      linear(stream, part, packed, { dtype: "f32" }).readFloat32(stream);
+    const all = await bitsOf(rows);
+    for (const [first, end] of [
+      [3, 20],
+      [60, 150],
+      [149, 150],
+    ] as const) {
+      const some = await bitsOf(rows.slice(0, first, end));
+      expectSame(some, all.subarray(first * N, end * N), { shape: [end - first, N] });
+    }
+    packed.dispose();
+    await stream.dispose();
   },
 );
 

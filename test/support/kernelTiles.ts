@@ -72,15 +72,28 @@ export const portableProducts: readonly ProductTiles[] = matches(
   blockRows: rows!,
 }));
 
-export const hopperProducts: readonly ProductTiles[] = matches(
-  "ops/linear/linear.sm90.cu",
-  /LinearTile<T, (\d+), (\d+), (\d+), \d+>/g,
-).map(([rows, columns, cluster]) => ({
-  name: `h${rows}x${columns}`,
-  rows: rows! * cluster!,
+/** Tiles whose K is shared by the blocks of a cluster: each of those has as many rows as the cluster. */
+export const splitProducts: readonly ProductTiles[] = matches(
+  "ops/linear/linear.split.sm90.cu",
+  /SplitTile<T, (\d+), (\d+), (\d+), \d+>/g,
+).map(([rows, columns, splits]) => ({
+  name: `h${rows}x${columns}k${splits}`,
+  rows: rows!,
   columns: columns!,
   blockRows: rows!,
 }));
+
+export const hopperProducts: readonly ProductTiles[] = [
+  ...matches("ops/linear/linear.sm90.cu", /LinearTile<T, (\d+), (\d+), (\d+), \d+>/g).map(
+    ([rows, columns, cluster]) => ({
+      name: `h${rows}x${columns}`,
+      rows: rows! * cluster!,
+      columns: columns!,
+      blockRows: rows!,
+    }),
+  ),
+  ...splitProducts,
+];
 
 /** Of groupedLinear's Hopper kernels for many rows, without names: the number of rows chooses them. */
 export const hopperGrouped: readonly ProductTiles[] = matches(

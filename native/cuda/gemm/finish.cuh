@@ -42,10 +42,22 @@ WARPLOOP_DEVICE void store_quad(T* p, int count, bool whole, const float (&v)[4]
   }
 }
 
+/// How many of the four columns from `column` on (a multiple of 4) there are, and whether they are one
+/// vector.
+struct Quad {
+  int count;
+  bool whole;
+};
+WARPLOOP_DEVICE Quad quad_at(const Epilogue& e, int64_t column) {
+  const int64_t left = e.columns - column;
+  const int count = left <= 0 ? 0 : left < 4 ? static_cast<int>(left) : 4;
+  return {count, e.quads && count == 4};
+}
+
 /// v += those of the four biases from `bias` on that there are.
 WARPLOOP_DEVICE void add_bias_quad(const Epilogue& e, const float* bias, int64_t column, float (&v)[4]) {
-  const int64_t left = e.columns - column;
-  if (left > 0) add_quad(bias + column, left < 4 ? static_cast<int>(left) : 4, e.quads && left >= 4, v);
+  const auto [count, whole] = quad_at(e, column);
+  add_quad(bias + column, count, whole, v);
 }
 
 /// gate = silu(gate) * up of the four columns from `column` on (a multiple of 4).
@@ -59,22 +71,22 @@ WARPLOOP_DEVICE void multiply_gates(const Epilogue& e, int64_t column, float (&g
     gate[i] = silu(rounded_to(e.gate_dtype, gate[i])) * rounded_to(e.gate_dtype, up[i]);
 }
 
-/// Residual and conversion of the four columns from `column` on (a multiple of 4).
-WARPLOOP_DEVICE void finish_quad(const Epilogue& e, int64_t row, int64_t column, float (&v)[4]) {
-  const int64_t left = e.columns - column;
-  if (left <= 0) return;
-  const int count = left < 4 ? static_cast<int>(left) : 4;
-  const bool whole = e.quads && count == 4;
-  if (e.residual) {
-    const int64_t at = row * e.residual_stride + column;
-    if (e.residual_dtype == DType::f32) {
-      add_quad(static_cast<const float*>(e.residual) + at, count, whole, v);
-    } else if (e.residual_dtype == DType::bf16) {
-      add_quad(static_cast<const bf16*>(e.residual) + at, count, whole, v);
-    } else {
-      add_quad(static_cast<const f16*>(e.residual) + at, count, whole, v);
-    }
+/// v += the residual of the four columns from `column` on (a multiple of 4).
+WARPLOOP_DEVICE void add_residual_quad(const Epilogue& e, int64_t row, int64_t column, float (&v)[4]) {
+  const auto [count, whole] = quad_at(e, column);
+  const int64_t at = row * e.residual_stride + column;
+  if (e.residual_dtype == DType::f32) {
+    add_quad(static_cast<const float*>(e.residual) + at, count, whole, v);
+  } else if (e.residual_dtype == DType::bf16) {
+    add_quad(static_cast<const bf16*>(e.residual) + at, count, whole, v);
+  } else {
+    add_quad(static_cast<const f16*>(e.residual) + at, count, whole, v);
   }
+}
+
+/// Converts and stores the four columns from `column` on (a multiple of 4).
+WARPLOOP_DEVICE void store_out_quad(const Epilogue& e, int64_t row, int64_t column, const float (&v)[4]) {
+  const auto [count, whole] = quad_at(e, column);
   const int64_t at = row * e.out_stride + column;
   if (e.out_dtype == DType::f32) {
     store_quad(static_cast<float*>(e.out) + at, count, whole, v);
@@ -143,7 +155,8 @@ WARPLOOP_DEVICE void finish_tile(const Product& p, const TilePlace& at, const Ro
     } else if (p.epilogue.bias) {
       add_bias_quad(p.epilogue, p.epilogue.bias, out_column, v);
     }
-    finish_quad(p.epilogue, rows.first + row, out_column, v);
+    if (p.epilogue.residual) add_residual_quad(p.epilogue, rows.first + row, out_column, v);
+    store_out_quad(p.epilogue, rows.first + row, out_column, v);
   }
 }
 

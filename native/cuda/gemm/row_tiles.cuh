@@ -18,13 +18,17 @@ WARPLOOP_DEVICE TilePlace tile_place(const Product& p) {
   return {tile, index.row, index.column, block / p.tiles.count()};
 }
 
-/// Steps [begin, begin + count) of a tile's way through K: those of one split.
+/// Steps [begin, begin + count) of a tile's way through K.
 struct Steps {
   int begin, count;
 };
+/// Those of split number `split` of `splits`.
+WARPLOOP_DEVICE Steps share_of(int steps, int splits, int split) {
+  const int each = steps / splits, more = steps % splits;  // the first `more` splits have one more
+  return {split * each + (split < more ? split : more), each + (split < more ? 1 : 0)};
+}
 WARPLOOP_DEVICE Steps split_steps(int steps, const Product& p, const TilePlace& at) {
-  const int each = steps / p.splits, more = steps % p.splits;  // the first `more` splits have one more
-  return {at.split * each + (at.split < more ? at.split : more), each + (at.split < more ? 1 : 0)};
+  return share_of(steps, p.splits, at.split);
 }
 
 /// The rows of out of one row tile, all of one group.

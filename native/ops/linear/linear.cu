@@ -135,11 +135,17 @@ constexpr Candidate<LinearParams> portable(const char* name) {
   return {.name = name, .refuse = refuse_shape<shape>, .slower = slower_tile<shape>, .run = run_tile<shape>};
 }
 
-/// Rows x columns of a tile.
+/// Rows x columns of a tile; h: Hopper; k: blocks that share the K of a tile.
 constexpr Candidate<LinearParams> kCandidates[] = {
     hopper<HopperTile::t128x256>("h128x256"),
     hopper<HopperTile::t128x128>("h128x128"),
     hopper<HopperTile::t64x128>("h64x128"),
+    hopper<HopperTile::t128x128k2>("h128x128k2"),
+    hopper<HopperTile::t128x128k4>("h128x128k4"),
+    hopper<HopperTile::t128x128k8>("h128x128k8"),
+    hopper<HopperTile::t64x128k2>("h64x128k2"),
+    hopper<HopperTile::t64x128k4>("h64x128k4"),
+    hopper<HopperTile::t64x128k8>("h64x128k8"),
     portable<LinearShape::s8x16>("8x16"),
     portable<LinearShape::s8x32>("8x32"),
     portable<LinearShape::s8x64>("8x64"),

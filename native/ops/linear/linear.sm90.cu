@@ -21,7 +21,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <limits>
 
 #include "core/error.h"
 #include "cuda/device/tma.cuh"
@@ -35,9 +35,9 @@ namespace warploop::cuda {
 
 namespace {
 
-/// With fewer rows, or fewer tiles per SM, the portable kernel is ahead: it splits K among blocks.
-constexpr int64_t kMinRows = 64;
-constexpr double kMinTilesPerSm = 1.0 / 3;
+/// With fewer rows, or fewer blocks per SM, the portable kernel is ahead: it streams, or splits K further.
+constexpr int64_t kMinRows = 17;
+constexpr double kMinBlocksPerSm = 1.0 / 3;
 /// Of 168 at the start: 128 (40 + 2 * 232) of 65536. One consumer has enough as it is.
 constexpr RoleRegisters registers_of(int consumers) {
   return consumers == 2 ? RoleRegisters{40, 232} : RoleRegisters{};
@@ -153,19 +153,6 @@ TileGrid tiles_of(const Product& p) {
           static_cast<int>(pieces(p.weight_rows, Tile::kColumns))};
 }
 
-/// Cycles, roughly: rounds of tiles over the SMs, each bound by the tensor cores (4096 flop a cycle) or by
-/// L2.
-template <class Tile>
-double estimate(const Product& p, const CudaContext& context) {
-  constexpr double kFlopsPerCycle = 4096, kL2BytesPerCycle = 32,
-                   kStoreCycles = Tile::kColumns * Tile::kRows / 16.0;
-  constexpr double kMultiply = 2.0 * Tile::kRows * Tile::kColumns * kDepth / kFlopsPerCycle;
-  constexpr double kLoad = (Tile::kXBytes + Tile::kWeightPart * kStageRowBytes) / kL2BytesPerCycle;
-  const auto rounds =
-      static_cast<double>(pieces(tiles_of<Tile>(p).count(), context.num_sms / Tile::kCluster));
-  return rounds * (static_cast<double>(pieces(p.K, kDepth)) * std::max(kMultiply, kLoad) + kStoreCycles);
-}
-
 template <class Tile>
 void run(Product p, const CudaContext& context) {
   p.tiles = tiles_of<Tile>(p);
@@ -182,23 +169,61 @@ void run(Product p, const CudaContext& context) {
 }
 
 template <class T>
-using Large = LinearTile<T, 128, 256, 2, 4>;
-template <class T>
-using Medium = LinearTile<T, 128, 128, 2, 6>;
-template <class T>
-using Small = LinearTile<T, 64, 128, 1, 8>;
-
-/// Calls fn with the tile's type as an argument; it is not used.
-template <class T, class Fn>
-void dispatch_tile(HopperTile tile, const Fn& fn) {
+void run_tile(HopperTile tile, const Product& p, const CudaContext& context) {
   switch (tile) {
     case HopperTile::t128x256:
-      return fn(static_cast<Large<T>*>(nullptr));
+      return run<LinearTile<T, 128, 256, 2, 4>>(p, context);
     case HopperTile::t128x128:
-      return fn(static_cast<Medium<T>*>(nullptr));
+      return run<LinearTile<T, 128, 128, 2, 6>>(p, context);
     case HopperTile::t64x128:
-      return fn(static_cast<Small<T>*>(nullptr));
+      return run<LinearTile<T, 64, 128, 1, 8>>(p, context);
+    default:
+      return linear_split_sm90(tile, p, kDTypeOf<T>, context);
   }
+}
+
+/// A block's tile, and the blocks of a cluster: those with tiles one below the other, those that share a K.
+struct TileSizes {
+  HopperTile tile;
+  int rows, columns, stacked, splits;
+};
+constexpr TileSizes kTiles[] = {
+    {HopperTile::t128x256, 128, 256, 2, 1},   {HopperTile::t128x128, 128, 128, 2, 1},
+    {HopperTile::t64x128, 64, 128, 1, 1},     {HopperTile::t128x128k2, 128, 128, 1, 2},
+    {HopperTile::t128x128k4, 128, 128, 1, 4}, {HopperTile::t128x128k8, 128, 128, 1, 8},
+    {HopperTile::t64x128k2, 64, 128, 1, 2},   {HopperTile::t64x128k4, 64, 128, 1, 4},
+    {HopperTile::t64x128k8, 64, 128, 1, 8},
+};
+
+/// What a tile means for a product.
+struct Estimate {
+  HopperTile tile;
+  int64_t blocks;
+  double cycles;
+};
+
+/// Roughly: rounds of clusters over the SMs, each bound by the tensor cores (4096 flop a cycle), by L2 or,
+/// all SMs together, by memory; then sums that are exchanged between blocks and stored.
+Estimate estimate(const TileSizes& t, int64_t T, int64_t N, int64_t K, const CudaContext& context) {
+  constexpr double kFlops = 4096, kL2Bytes = 32, kMemoryBytes = 2000;
+  const int64_t row_tiles = pieces(T, t.rows * t.stacked), tiles = row_tiles * pieces(N, t.columns);
+  const int64_t at_once = std::max(context.num_sms / (t.stacked * t.splits), 1);
+  const auto steps = static_cast<double>(pieces(pieces(K, kDepth), t.splits));
+  const auto rows = static_cast<double>(std::min<int64_t>(t.rows, T));  // others are not loaded
+  const double multiply = 2.0 * t.rows * t.columns * kDepth / kFlops;
+  const double load = (rows + t.columns / t.stacked) * kStageRowBytes / kL2Bytes;
+  const double weights =
+      2.0 * t.columns * static_cast<double>(K) / static_cast<double>(row_tiles) / kMemoryBytes;  // of a tile
+  const double sums = t.rows * t.columns;
+  // A barrier costs more the more blocks come to it, and so many SMs have to be free at once.
+  const double exchange = t.splits > 1 ? 1000 + 300 * t.splits + 4 * sums / kL2Bytes : 0;
+  const double store = sums / 16 / t.splits + exchange;
+  const auto round = [&](int64_t count) {
+    return std::max(steps * std::max(multiply, load), static_cast<double>(count) * weights) + store;
+  };
+  const int64_t rounds = tiles / at_once, rest = tiles % at_once;
+  return {t.tile, tiles * t.stacked * t.splits,
+          static_cast<double>(rounds) * round(at_once) + (rest > 0 ? round(rest) : 0)};
 }
 
 }  // namespace
@@ -220,26 +245,23 @@ const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context
 }
 
 const char* slower_linear_sm90(HopperTile tile, const LinearParams& p, const CudaContext& context) {
-  const int64_t T = p.out.size(0), N = p.weight.data.size(1);
+  const int64_t T = p.out.size(0), N = p.weight.data.size(1), K = p.x.size(1);
   if (T < kMinRows) return "few rows: the portable kernel streams the weights";
-  const int64_t tiles = pieces(T, Small<bf16>::kRows) * pieces(N, Small<bf16>::kColumns);
-  if (static_cast<double>(tiles) < kMinTilesPerSm * context.num_sms) {
-    return "few tiles: the portable kernel splits K among blocks";
+  Estimate fastest{tile, 0, std::numeric_limits<double>::infinity()};
+  for (const TileSizes& each : kTiles) {
+    if (each.stacked > 1 && T <= each.rows) continue;  // the second block would have no rows
+    const Estimate other = estimate(each, T, N, K, context);
+    if (other.cycles < fastest.cycles) fastest = other;
   }
-  const Product product = product_of(p, context);
-  const double large = estimate<Large<bf16>>(product, context),
-               medium = estimate<Medium<bf16>>(product, context),
-               small = estimate<Small<bf16>>(product, context);
-  const HopperTile fastest = large <= medium && large <= small ? HopperTile::t128x256
-                             : medium <= small                 ? HopperTile::t128x128
-                                                               : HopperTile::t64x128;
-  return tile == fastest ? nullptr : "another tile needs fewer cycles";
+  if (static_cast<double>(fastest.blocks) < kMinBlocksPerSm * context.num_sms) {
+    return "few blocks: the portable kernel splits K among more";
+  }
+  return tile == fastest.tile ? nullptr : "another tile needs fewer cycles";
 }
 
 void linear_sm90(HopperTile tile, const LinearParams& p, CudaContext& context) {
   const Product product = product_of(p, context);
-  const auto start = [&]<class Tile>(Tile*) { run<Tile>(product, context); };
-  p.x.dtype == DType::bf16 ? dispatch_tile<bf16>(tile, start) : dispatch_tile<f16>(tile, start);
+  p.x.dtype == DType::bf16 ? run_tile<bf16>(tile, product, context) : run_tile<f16>(tile, product, context);
 }
 
 }  // namespace warploop::cuda
