@@ -42,9 +42,19 @@ inline constexpr const char kFarQueries[] =
     "queryOffsets[{index}] = {value} puts a query {limit} or more tokens away from the first key";
 
 // How sequences are cut, as far as the size of a plan depends on it: see cuda/attention/items.cuh.
-inline constexpr int kMaxSpans = 256;      // of a tile of rows
-inline constexpr int kSmallestSpan = 512;  // keys
+inline constexpr int kMaxSpans = 256;  // of a tile of rows
+/// Keys of a span of a narrow tile, doubled where kMaxSpans do not suffice: few keys have short spans, so
+/// that one sequence has work for many blocks.
+constexpr int narrow_span(int64_t keys) { return keys <= 2048 ? 128 : keys <= 4096 ? 256 : 512; }
+inline constexpr int kWideSpan = 512;  // keys of a span of a wide tile, at least
+/// Spans of a sequence of at most so many keys.
+constexpr int64_t most_spans(int64_t most_keys) {
+  const int64_t short_ones = (std::min<int64_t>(most_keys, 2048) + 127) / 128,
+                long_ones = (most_keys + 511) / 512;
+  return std::clamp<int64_t>(std::max(short_ones, long_ones), 1, kMaxSpans);
+}
 inline constexpr int kSplitShare = 4;  // items longer than 1 / kSplitShare of a block's share may be split
+inline constexpr int64_t kMostSplit = 32767;      // tiles of a kind: items number them with 16 bits
 inline constexpr int kPlanTileRows[] = {16, 64};  // of the smallest tiles: narrow, wide
 inline constexpr int kPlanBlocks[] = {3, 2};      // of a multiprocessor, at most
 
@@ -55,7 +65,7 @@ struct PlanSizes {
   int64_t most_keys;  // of a sequence
 };
 
-/// Room in the two lists of a GPU's plan, narrow tiles and wide ones.
+/// What a GPU's plan has of narrow tiles and of wide ones, at most.
 struct PlanLists {
   int64_t items[2];
   int64_t split[2];  // tiles whose spans are items of their own
@@ -64,12 +74,13 @@ struct PlanLists {
 /// Tiles are split whose keys are more than 1 / kSplitShare of what a block has to do. Since all tiles of
 /// all heads together are what all blocks have to do, fewer than kSplitShare tiles per block can be.
 inline PlanLists plan_lists(const PlanSizes& s) {
-  const int64_t spans = std::clamp<int64_t>((s.most_keys + kSmallestSpan - 1) / kSmallestSpan, 1, kMaxSpans);
+  const int64_t spans = most_spans(s.most_keys);
   PlanLists lists{};
   for (int kind = 0; kind < 2; kind++) {
     const int64_t tiles = s.queries * s.group / kPlanTileRows[kind] + s.sequences;
     lists.split[kind] =
-        spans == 1 ? 0 : std::min(tiles, kSplitShare * kPlanBlocks[kind] * s.processors / s.heads);
+        spans == 1 ? 0
+                   : std::min({tiles, kSplitShare * kPlanBlocks[kind] * s.processors / s.heads, kMostSplit});
     lists.items[kind] = tiles + lists.split[kind] * spans;
   }
   return lists;
@@ -89,8 +100,7 @@ struct PlannedRange {
 inline int64_t attention_plan_bytes(const PlanSizes& s) {
   if (s.processors == 0) return kPlanHeaderBytes + s.sequences * static_cast<int64_t>(sizeof(PlannedRange));
   const PlanLists lists = plan_lists(s);
-  return kPlanHeaderBytes +
-         kPlanItemBytes * (lists.items[0] + lists.items[1] + lists.split[0] + lists.split[1]);
+  return kPlanHeaderBytes + kPlanItemBytes * (lists.items[0] + lists.items[1]);
 }
 
 }  // namespace warploop

@@ -47,22 +47,8 @@ export const behindMutants = [
     file: "native/cuda/attention/attention.cu",
     edits: [
       [
-        "workspace.take<float4>(attention_grid(p, plan, 1) * plan.totals_per_block);",
-        "workspace.take<float4>(std::max(attention_grid(p, plan, 1), 1u) * plan.totals_per_block - plan.totals_per_block);",
-      ],
-    ],
-    table: "test/ops/scratch.test.ts",
-    cases: "item for every block",
-    kernels: ["native/cuda/attention/attention.cu"],
-  },
-  {
-    name: "permute-totals",
-    bug: "moePermute: totals for one expert too few",
-    file: "native/ops/moe_permute/moe_permute.cu",
-    edits: [
-      [
-        "arguments.totals = workspace.take<int32_t>(E);",
-        "arguments.totals = workspace.take<int32_t>(E - 1);",
+        "workspace.take<float4>(totals[1]);",
+        "workspace.take<float4>(std::max<int64_t>(totals[1] - plan.totals_per_block[1], 0));",
       ],
     ],
     table: "test/ops/moePermute.test.ts",

@@ -40,7 +40,10 @@ export const blockMutants = [
     file: arrival,
     edits: [
       [ordered, relaxed],
-      ["  if (threadIdx.x == 0) {", "  if (threadIdx.x == 1) fence_device();\n  if (threadIdx.x == 0) {"],
+      [
+        "  if (threads.index() == 0) {",
+        "  if (threads.index() == 1) fence_device();\n  if (threads.index() == 0) {",
+      ],
     ],
     foundBy: ["race"],
   },
@@ -49,7 +52,7 @@ export const blockMutants = [
     bug: "no barrier between the partial sums and the counter",
     program: "splits",
     file: arrival,
-    edits: [["  sync_block();\n  if (threadIdx.x == 0) {", "  if (threadIdx.x == 0) {"]],
+    edits: [["  threads.sync();\n  if (threads.index() == 0) {", "  if (threads.index() == 0) {"]],
     foundBy: ["race"],
   },
   {
@@ -57,7 +60,7 @@ export const blockMutants = [
     bug: "no barrier between the counter and the threads that go by it",
     program: "splits",
     file: arrival,
-    edits: [["  sync_block();\n  return is_last;", "  return is_last;"]],
+    edits: [["  threads.sync();\n  return is_last;", "  return is_last;"]],
     foundBy: ["naive", "adversarial", "race"],
   },
   {

@@ -62,10 +62,10 @@ export const optionMutants = [
     name: "merge-no-lse",
     bug: "attention: no lse of merged spans",
     file: "native/cuda/attention/merge.cuh",
-    edits: [["  if (threadIdx.x == 0 && p.lse) {", "  if (threadIdx.x == 0 && p.lse && spans == 1) {"]],
+    edits: [["    if (final && p.lse)", "    if (!final && p.lse)"]],
     table: "test/ops/everyKernel.test.ts",
     cases: "flashAttention on every kernel.*tiles', scale: 0.2, causal: true, window: \\+?0, withLse: true",
-    kernels: ["native/cuda/attention/attention.cu"],
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
     name: "out-f16-as-bf16",

@@ -194,17 +194,20 @@ onSimt("with little scratch memory", () => {
   });
 });
 
+const ample = 1 << 24;
 const steps = (from: number, count: number, step = 256) =>
   Array.from({ length: count }, (_, i) => from + i * step);
 
 interface EdgeCase extends ScratchCase {
   /** Sizes of the workspace, of an op with counters; those from the smallest on that suffices, if not given. */
   readonly sizes?: readonly number[];
+  /** Numbers of counters; 1 to 4 of those with `sizes`, if not given. */
+  readonly counters?: readonly number[];
 }
 
 type Lengths = readonly [queries: number, keys: number];
 /** Many sequences of which as little as can be is split (two spans), before a longer one; none, which need room all the same. */
-const split: readonly Lengths[] = [...repeat(12, [1, 600]), [20, 520]];
+const split: readonly Lengths[] = [...repeat(12, [1, 150]), [20, 520]];
 const none = repeat(24, [0, 0]);
 const whole: readonly Lengths[] = [...repeat(40, [1, 20]), [20, 500]];
 
@@ -237,6 +240,24 @@ const edges: readonly EdgeCase[] = [
   },
   { name: "pagedAttention", refuses: true, run: decode("bf16", [...split, ...none]) },
   ...(["bf16", "f32"] as const).map((dtype) => ({
+    name: `pagedAttention, counters of both kinds of tiles, ${dtype}`,
+    ...{ refuses: false, sizes: [ample], counters: steps(3, 9, 1) },
+    run: decode(dtype, [...repeat(3, [1, 150] as const), [20, 1060], [18, 1030]]),
+  })),
+  // Whole tiles when the workspace is small, split ones when it is large.
+  ...(["bf16", "f32"] as const).flatMap((dtype) => [
+    {
+      name: `pagedAttention, groups of spans, ${dtype}`,
+      ...{ refuses: true, counters: [3, 5, 6, 8, 9] },
+      run: decode(dtype, [[1, 9000] as const, [20, 8800] as const]),
+    },
+    {
+      name: `pagedAttention, groups of spans in a window, ${dtype}`,
+      ...{ refuses: true, counters: [3, 7, 8, 12, 13] },
+      run: decode(dtype, [[1, 17_000] as const, [2, 12_000] as const], 9000),
+    },
+  ]),
+  ...(["bf16", "f32"] as const).map((dtype) => ({
     name: `pagedAttention, whole tiles, ${dtype}`,
     refuses: true,
     run: decode(dtype, whole),
@@ -244,23 +265,28 @@ const edges: readonly EdgeCase[] = [
 ];
 
 /** Sequences of these queries and keys, all in the same pages; one head: it hides nothing. */
-function decode(dtype: FloatDType, lengths: readonly Lengths[]): ScratchCase["run"] {
-  const [B, Ps, Pmax] = [lengths.length, 128, 5];
+function decode(dtype: FloatDType, lengths: readonly Lengths[], window?: number): ScratchCase["run"] {
+  const [B, Ps] = [lengths.length, 128];
+  const Pmax = Math.max(5, ...lengths.map(([, keys]) => Math.ceil(keys / Ps)));
   let end = 0;
   const cuQ = [0, ...lengths.map(([queries]) => (end += queries))];
   return (stream, normal) => {
     const pages = () => normal(dtype, [Pmax, Ps, 1, 16]);
-    const table = integers(stream, [1, Pmax], [3, 0, 4, 1, 2]);
+    const table = integers(
+      stream,
+      [1, Pmax],
+      Array.from({ length: Pmax }, (_, page) => (Pmax % 3 ? (3 * page + 2) % Pmax : Pmax - 1 - page)),
+    );
     const [rows, starts, keys] = [new Array<number>(B).fill(0), cuQ, lengths.map((each) => each[1])].map(
       (list) => integers(stream, [list.length], list),
     );
     return [
-      pagedAttention(stream, normal(dtype, [end, 1, 16]), pages(), pages(), table, rows!, starts!, keys!),
+      pagedAttention(stream, normal(dtype, [end, 1, 16]), pages(), pages(), table, rows!, starts!, keys!, {
+        ...(window === undefined ? {} : { window }),
+      }),
     ];
   };
 }
-
-const ample = 1 << 24;
 
 /** The least multiple of 256 bytes that suffices. */
 async function smallestWorkspace(c: ScratchCase): Promise<number> {
@@ -284,7 +310,7 @@ async function smallestWorkspace(c: ScratchCase): Promise<number> {
 onSimt("at the edges of scratch memory", () => {
   test.each(edges)("$name", async (c) => {
     const workspaces = c.sizes ?? steps(await smallestWorkspace(c), 11, 512);
-    const counters = c.sizes ? steps(1, 4, 1) : [];
+    const counters = c.counters ?? (c.sizes ? steps(1, 4, 1) : []);
     const fits = await outcomes(c, [
       ...workspaces.map((size) => [size, 65536] as const),
       ...counters.map((n) => [ample, n] as const),

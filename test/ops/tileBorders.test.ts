@@ -14,7 +14,7 @@ import {
   type AttentionTiles,
   attentionTiles,
   narrowRows,
-  narrowSpan,
+  narrowSpans,
   planThreads,
 } from "../support/kernelTiles.js";
 import { Random } from "../support/random.js";
@@ -138,18 +138,24 @@ const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dty
     dtype,
     Hq: 1,
     Ps: 16,
-    lengths: around(narrowSpan).flatMap(
-      (Lk) =>
-        [
-          [1, Lk],
-          [2, 2 * Lk],
-        ] as const,
+    lengths: [...around(narrowSpans[0].span), ...around(2 * narrowSpans[0].span)].map(
+      (Lk) => [1, Lk] as const,
     ),
+  },
+  {
+    name: "lengths from which spans are longer",
+    dtype,
+    Hq: 1,
+    Ps: 16,
+    lengths: narrowSpans.slice(0, 2).flatMap(({ keys }) => around(keys).map((Lk) => [1, Lk] as const)),
   },
   {
     name: "windows that begin with a span",
     ...{ dtype, Hq: 1, Ps: 16, window: 40 },
-    lengths: around(narrowSpan).flatMap((start) => [[1, start + 40] as const, [3, start + 42] as const]),
+    lengths: around(narrowSpans[0].span).flatMap((start) => [
+      [1, start + 40] as const,
+      [3, start + 42] as const,
+    ]),
   },
   ...[-1, 0, 1].map((more) => ({
     name: "one sequence, few rows or many",

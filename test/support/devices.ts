@@ -129,8 +129,10 @@ export class OpContext {
  * another, for example "cuda".
  */
 export function openTestDevice(options: DeviceOptions = {}): Device {
-  const name = process.env["WARPLOOP_TEST_DEVICE"] ?? Device.available().at(-1)!;
-  return Device.open(name as DeviceName, options);
+  return Device.open(testDeviceName(), options);
+}
+export function testDeviceName(): DeviceName {
+  return (process.env["WARPLOOP_TEST_DEVICE"] ?? Device.available().at(-1)!) as DeviceName;
 }
 
 /** Calls `run` with variables of the environment set: those for diagnostics are read when a stream is created. */

@@ -57,8 +57,18 @@ export const attentionTiles: readonly AttentionTiles[] = [
 
 /** A sequence of at most so many rows (queries times heads of a KV head) is a tile of the narrow kernel. */
 export const narrowRows = matches("cuda/attention/items.cuh", /kNarrowRows = (\d+);/g)[0]![0]!;
-/** Keys after which the sums of a narrow tile begin anew. */
-export const narrowSpan = matches("cuda/attention/items.cuh", /kNarrowSpan = (\d+);/g)[0]![0]!;
+const [[shortKeys, shortSpan, middleKeys, middleSpan, longSpan]] = matches(
+  "core/attention_plan.h",
+  /keys <= (\d+) \? (\d+) : keys <= (\d+) \? (\d+) : (\d+);/g,
+) as [[number, number, number, number, number]];
+/** Keys after which the sums of a narrow tile begin anew, and the longest sequences for which that holds. */
+export const narrowSpans = [
+  { span: shortSpan, keys: shortKeys },
+  { span: middleSpan, keys: middleKeys },
+  { span: longSpan, keys: Infinity },
+] as const;
+/** Spans whose sums are added before they are added to those of others. */
+export const groupSpans = matches("cuda/attention/items.cuh", /kGroupSpans = (\d+);/g)[0]![0]!;
 /** Sequences that the plan looks at together. */
 export const planThreads = matches("cuda/attention/plan.cuh", /kPlanThreads = (\d+);/g)[0]![0]!;
 

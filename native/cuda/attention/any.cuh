@@ -3,8 +3,9 @@
 // Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
 //               shared memory
-//            3. at the end of a span: add its sums to those of the spans before
-//            4. store the result, or the span's sums for the merge kernel
+//            3. at the end of a span: add its sums to those of the group's spans before; at the end of a
+//               group: to those of the groups before, which wait in global memory
+//            4. store the result, or the span's sums; the block that comes last to a split tile merges them
 // Mapping:   persistent blocks of 128 threads; 8 lanes per row and two keys per lane for S and the softmax,
 //            four rows of a column per thread for O
 // Resources: shared memory 66 KiB, O and the sums of earlier spans in 128 registers
@@ -14,6 +15,7 @@
 #pragma once
 #include "core/attention_limits.h"
 #include "cuda/attention/key_ring.cuh"
+#include "cuda/attention/merge.cuh"
 #include "cuda/attention/queue.cuh"
 
 namespace warploop::cuda {
@@ -35,10 +37,12 @@ struct AnyShared {
 };
 
 class AnyTile {
+ public:
   static constexpr int kGroups =
       kRowGroups * static_cast<int>(kMaxHeadWidth) / kAnyThreads;  // of 4 rows, of a thread
 
- public:
+  static constexpr int kTotalsPerBlock = kGroups * kAnyThreads;  // float4
+
   WARPLOOP_DEVICE AnyTile(const AttentionProblem& p, const AttentionPlan& plan, int head, AnyShared& shared)
       : p_(p),
         plan_(plan),
@@ -58,11 +62,13 @@ class AnyTile {
     clear_sums(o_);
     clear_sums(total_o_);
     int tile = keys.first / kAnyKeys * kAnyKeys;
-    for (bool final = false; !final;) {  // no keys: one empty span
+    SpanEnd end;
+    while (!end.final) {  // no keys: one empty span
       add_tile(source, tile);
       tile += kAnyKeys;
-      final = tile >= keys.last;
-      if (final || tile % item_.span == 0) close_span(final);
+      if (!end.reach(item_, tile, tile >= keys.last)) continue;
+      close_span(end);
+      end.pass();
     }
   }
 
@@ -192,45 +198,75 @@ class AnyTile {
     if (tid_ % kRowLanes == 0) shared_.kept[row_] = decay;
   }
 
-  // 3. and 4.
-  WARPLOOP_DEVICE void close_span(bool final) {
-    const MergeFactors f = merge_states(total_, state_);
-    const bool direct = item_.part < 0;
-    const float factor = final && direct ? reciprocal_sum(total_) : 1.0f;
-    sync_block();  // the decay has been read
-    if (tid_ % kRowLanes == 0) {
-      shared_.kept[row_] = f.kept;
-      shared_.added[row_] = f.added;
-      shared_.weights[0][row_] = factor;
-      if (final && row_ < item_.num_rows) store_state();
-    }
-    sync_block();
-    for_each_group([&](int i, int group, int column) {
+  // 3.
+  WARPLOOP_DEVICE void close_span(const SpanEnd& end) {
+    share(merge_states(total_, state_));
+    for_each_group([&](int i, int group, int) {
 #pragma unroll
       for (int r = 0; r < 4; r++) {
         const int row = group * 4 + r;
         total_o_[i][r] = fmaf(o_[i][r], shared_.added[row], total_o_[i][r] * shared_.kept[row]);
-        if (!final || row >= item_.num_rows) continue;
-        if (direct) {
-          store_result(p_.out, row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row) + column,
-                       total_o_[i][r] * shared_.weights[0][row]);
-        } else {
-          pool_row(plan_, item_, head_, row)[column] = total_o_[i][r];
-        }
       }
     });
     clear_sums(o_);
     state_ = RowState{};
+    if (!end.group) return;
+    if (end.earlier_groups) add_groups();
+    end.final ? store() : keep_group();
   }
 
-  WARPLOOP_DEVICE void store_state() const {
-    if (item_.part >= 0) {
-      float* to = pool_row(plan_, item_, head_, row_);
-      to[value_width_] = total_.max, to[value_width_ + 1] = total_.sum;
-    } else if (p_.lse) {
-      p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, item_.first_row + row_)] =
-          log_sum(total_);
-    }
+  /// Hands the factors of a row to all threads.
+  WARPLOOP_DEVICE void share(const MergeFactors& f) {
+    sync_block();  // those before have been read
+    if (tid_ % kRowLanes == 0) shared_.kept[row_] = f.kept, shared_.added[row_] = f.added;
+    sync_block();
+  }
+
+  /// Where the sums of earlier groups wait, those of this thread's columns.
+  WARPLOOP_DEVICE float4& kept(int i) const {
+    return plan_.group_totals[blockIdx.x * plan_.totals_per_block[0] + i * kAnyThreads + tid_];
+  }
+  WARPLOOP_DEVICE void keep_group() {
+    for_each_group([&](int i, int, int) {
+      kept(i) = make_float4(total_o_[i][0], total_o_[i][1], total_o_[i][2], total_o_[i][3]);
+    });
+    clear_sums(total_o_);
+    groups_ = total_;
+    total_ = RowState{};
+  }
+  WARPLOOP_DEVICE void add_groups() {
+    share(merge_states(groups_, total_));
+    total_ = groups_;
+    for_each_group([&](int i, int group, int) {
+      const float4 earlier = kept(i);
+      const float sums[4] = {earlier.x, earlier.y, earlier.z, earlier.w};
+#pragma unroll
+      for (int r = 0; r < 4; r++) {
+        const int row = group * 4 + r;
+        total_o_[i][r] = fmaf(total_o_[i][r], shared_.added[row], sums[r] * shared_.kept[row]);
+      }
+    });
+  }
+
+  // 4.
+  WARPLOOP_DEVICE void store() {
+    const bool direct = item_.part < 0;
+    const float factor = direct ? reciprocal_sum(total_) : 1.0f;
+    share({factor, 0});
+    if (tid_ % kRowLanes == 0 && row_ < item_.num_rows) store_state(p_, plan_, item_, head_, row_, total_);
+    for_each_group([&](int i, int group, int column) {
+#pragma unroll
+      for (int r = 0; r < 4; r++) {
+        const int row = group * 4 + r;
+        if (row >= item_.num_rows) continue;
+        if (direct) {
+          store_result(p_.out, row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row) + column,
+                       total_o_[i][r] * shared_.kept[row]);
+        } else {
+          pool_row(p_, plan_, item_, head_, row, item_.index)[column] = total_o_[i][r];
+        }
+      }
+    });
   }
 
   const AttentionProblem& p_;
@@ -241,7 +277,8 @@ class AnyTile {
   const int tid_, row_;  // row_: that this lane weighs
   const int key_width_, value_width_;
   KeyRange seen_;           // by the row
-  RowState state_, total_;  // of the span; of the spans so far
+  RowState state_, total_;  // of the span; of the group's spans so far
+  RowState groups_;         // of the groups before
   Sums o_, total_o_;        // the same for this thread's columns
 };
 
@@ -250,7 +287,10 @@ static __global__ void __launch_bounds__(kAnyThreads, 2)
                          const __grid_constant__ AttentionPlan plan) {
   auto& shared = shared_plan<AnyShared>();
   ItemQueue queue(p, plan, 0, shared.slot);
-  for (int head = queue.take(); head >= 0; head = queue.take()) AnyTile(p, plan, head, shared).run();
+  for (int head = queue.take(); head >= 0; head = queue.take()) {
+    AnyTile(p, plan, head, shared).run();
+    finish_item(p, plan, shared.slot.item, head, shared.slot.is_last);
+  }
 }
 
 }  // namespace warploop::cuda

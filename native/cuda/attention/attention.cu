@@ -1,12 +1,11 @@
 // Attention on the GPU, host side: where plan, pool and counters lie, and the kernels that any call can run.
-// The kernels' headers say how they work: plan.cuh, then narrow.cuh and wide.cuh (tensor cores:
-// choose_tiles.cu) or any.cuh (the rest), then merge.cuh.
+// The headers say how it works: plan.cuh, then narrow.cuh and wide.cuh (tensor cores: choose_tiles.cu) or
+// any.cuh (the rest), which end with merge.cuh.
 #include <algorithm>
 #include <climits>
 
 #include "cuda/attention/any.cuh"
 #include "cuda/attention/launch_tiles.cuh"
-#include "cuda/attention/merge.cuh"
 #include "cuda/attention/plan.cuh"
 #include "cuda/workspace.h"
 
@@ -21,9 +20,7 @@ int64_t group_of(const AttentionProblem& p) { return p.q.size(1) / p.k.size(2); 
 int64_t most_keys(const AttentionProblem& p) {
   return p.page_table ? p.page_table.size(1) * p.k.size(1) : p.k.size(0);
 }
-int64_t most_spans(const AttentionProblem& p) {
-  return std::clamp<int64_t>((most_keys(p) + kSmallestSpan - 1) / kSmallestSpan, 1, kMaxSpans);
-}
+int64_t most_spans(const AttentionProblem& p) { return warploop::most_spans(most_keys(p)); }
 int64_t most_tiles(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
   const int64_t rows = p.q.size(0) * group_of(p);
   if (kind == 1 && rows <= plan.narrow_rows) return 0;
@@ -36,6 +33,20 @@ PlanSizes sizes_of(const AttentionProblem& p, const CudaContext& context) {
   return {context.num_sms, p.q.size(0), p.num_sequences, group_of(p), p.k.size(2), most_keys(p)};
 }
 
+/// Counters for split tiles, as far as there are some.
+void place_arrivals(const AttentionProblem& p, const PlanLists& lists, const CudaContext& context,
+                    AttentionPlan& plan) {
+  constexpr int kOthers = static_cast<int>(AttentionCounter::count);
+  // One for each group and one for the tile. With a window the first group may begin in front of the tile.
+  const int64_t groups = (most_spans(p) + kGroupSpans - 1) / kGroupSpans + (p.window > 0);
+  plan.tile_arrivals = static_cast<int32_t>(groups == 1 ? 1 : groups + 1);
+  const int64_t per_tile = p.k.size(2) * plan.tile_arrivals;
+  plan.arrivals = context.counters + kOthers;
+  const int64_t tiles = (context.num_counters - kOthers) / per_tile;
+  for (int kind = 0; kind < 2; kind++)
+    plan.split_capacity[kind] = static_cast<int32_t>(std::min(lists.split[kind], tiles));
+}
+
 /// All of a call but where its plan lies. The pool takes what the workspace has left.
 AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, Workspace& workspace,
                        const CudaContext& context) {
@@ -45,21 +56,25 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
   AttentionPlan plan{};
   plan.group = static_cast<int32_t>(group_of(p));
   plan.narrow_rows = shape.narrow_rows;
-  plan.part_stride = static_cast<int32_t>(p.v.size(3)) + 4;
-  plan.totals_per_block = shape.totals_per_block;
+  plan.part_stride = static_cast<int32_t>(p.v.size(3) + 3) / 4 * 4 + 4;
   const PlanLists lists = plan_lists(sizes_of(p, context));
   for (int kind = 0; kind < 2; kind++) {
     plan.tile_rows[kind] = shape.tile_rows[kind];
     plan.blocks[kind] = shape.blocks_per_sm[kind] * context.num_sms;
     if (lists.items[kind] > INT_MAX) fail_execution(kTooMany);
     plan.item_capacity[kind] = static_cast<int32_t>(lists.items[kind]);
-    plan.split_capacity[kind] = static_cast<int32_t>(lists.split[kind]);
+    plan.totals_per_block[kind] = shape.totals_per_block[kind];
   }
+  place_arrivals(p, lists, context, plan);
   plan.next[0] = context.counters + count(AttentionCounter::next_narrow);
   plan.next[1] = context.counters + count(AttentionCounter::next_wide);
   plan.spoilt = context.counters + count(AttentionCounter::spoilt);
 
-  plan.totals = workspace.take<float4>(attention_grid(p, plan, 1) * plan.totals_per_block);
+  const int64_t wide = attention_grid(p, plan, 1),
+                narrow = std::max<int64_t>(attention_grid(p, plan, 0), wide);
+  const int64_t totals[] = {narrow * plan.totals_per_block[0], wide * plan.totals_per_block[1]};
+  plan.totals = workspace.take<float4>(totals[1]);
+  if (plan.tile_arrivals > 1) plan.group_totals = workspace.take<float4>(std::max(totals[0], totals[1]));
   if (most_spans(p) > 1)
     plan.pool_rows = workspace.left() / (plan.part_stride * static_cast<int64_t>(sizeof(float)));
   plan.pool = workspace.take<float>(plan.pool_rows * plan.part_stride);
@@ -84,8 +99,7 @@ PlanLayout layout_of(std::byte* memory, const AttentionPlan& plan) {
   to.header = reinterpret_cast<AttentionPlanHeader*>(memory);
   for (int kind = 0; kind < 2; kind++) {
     to.items[kind] = at;
-    to.split[kind] = at + plan.item_capacity[kind];
-    at += plan.item_capacity[kind] + plan.split_capacity[kind];
+    at += plan.item_capacity[kind];
   }
   return to;
 }
@@ -104,8 +118,7 @@ void make_plan(const AttentionProblem& p, const AttentionPlan& plan, const PlanL
 
 void point_to(const PlanLayout& from, AttentionPlan& plan) {
   plan.header = from.header;
-  for (int kind = 0; kind < 2; kind++)
-    plan.items[kind] = from.items[kind], plan.split[kind] = from.split[kind];
+  for (int kind = 0; kind < 2; kind++) plan.items[kind] = from.items[kind];
 }
 
 }  // namespace
@@ -140,16 +153,10 @@ unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, in
   return p.q.size(0) == 0 ? 0 : static_cast<unsigned>(std::min<int64_t>(items, plan.blocks[kind]));
 }
 
-void finish_plan(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
-  if (most_spans(p) == 1) return;
-  const int64_t rows = p.q.size(0) * p.q.size(1);
-  const auto grid = static_cast<unsigned>(std::min<int64_t>(rows, 16 * context.num_sms));
-  launch<merge_attention>(context, {dim3(grid), kMergeThreads, sizeof(MergeShared)}, p, plan);
-}
-
 namespace {
 
-constexpr AttentionShape kAnyShape{0, {kNarrowRows, kNarrowRows}, {2, 1}, INT_MAX, 0};
+constexpr AttentionShape kAnyShape{
+    0, {kNarrowRows, kNarrowRows}, {2, 1}, INT_MAX, {AnyTile::kTotalsPerBlock, 0}};
 
 }  // namespace
 
@@ -157,7 +164,6 @@ void attention_any(const AttentionProblem& p, CudaContext& context) {
   const AttentionPlan plan = start_plan(p, kAnyShape, context);
   launch<attention_any_kernel>(context, {dim3(attention_grid(p, plan, 0)), kAnyThreads, sizeof(AnyShared)}, p,
                                plan);
-  finish_plan(p, plan, context);
 }
 
 void plan_attention_any(const AttentionProblem& p, CudaContext& context) { fill_plan(p, kAnyShape, context); }

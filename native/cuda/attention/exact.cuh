@@ -81,7 +81,7 @@ class ExactRow {
     return {max, sum_lanes(state.sum * exp2_fast(state.max - base))};
   }
 
-  /// Writes the columns [begin, end): results, or the span's sums for the merge kernel.
+  /// Writes the columns [begin, end): results, or the span's sums into the pool.
   WARPLOOP_DEVICE void store_sums(const RowState& total, int begin, int end) const {
     const float factor = reciprocal_sum(total), base = total.max == -INFINITY ? 0.0f : total.max;
     sync_warp();  // what lies there has been written, or read, by other lanes
@@ -93,22 +93,21 @@ class ExactRow {
         },
         [&](int column, float sum) {
           if (item_.part >= 0) {
-            pool_row(plan_, item_, source_.head, row_)[column] = sum;
+            pool_row(p_, plan_, item_, source_.head, row_, item_.index)[column] = sum;
           } else {
             store_result(p_.out, result_at() + column, sum * factor);
           }
         });
   }
 
-  /// Mends what the wide kernel has stored, where that is necessary.
+  /// Mends the result that the wide kernel has stored, if that is necessary.
   WARPLOOP_DEVICE void inspect() const {
     const int width = static_cast<int>(p_.v.sizes[3]);
-    const float* part = item_.part >= 0 ? pool_row(plan_, item_, source_.head, row_) : nullptr;
     bool finite = true;
     for (int d = lane_index(); d < width; d += kWarpSize)
-      finite = finite && is_finite(part ? part[d] : load_float(p_.out, result_at() + d));
+      finite = finite && is_finite(load_float(p_.out, result_at() + d));
     if (all_lanes(finite)) return;
-    const RowState total = part ? RowState{part[width], part[width + 1]} : find_state();
+    const RowState total = find_state();
     if (is_finite(total.sum)) store_sums(total, 0, width);
   }
 
@@ -141,10 +140,12 @@ WARPLOOP_DEVICE void mend_wide_rows(const AttentionProblem& p, const AttentionPl
                 warps = static_cast<int64_t>(gridDim.x) * blockDim.x / kWarpSize;
   for (int64_t at = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kWarpSize; at < rows;
        at += warps) {
-    const AttentionItem item = item_at(p, plan, 1, static_cast<uint32_t>(at / tile_rows / heads));
+    AttentionItem item = item_at(p, plan, 1, static_cast<uint32_t>(at / tile_rows / heads));
     const int row = static_cast<int>(at % tile_rows), head = static_cast<int>(at / tile_rows % heads);
+    if (row >= item.num_rows || item.index > 0) continue;
+    item.part = -1, item.last_key = item.num_keys;  // the spans of a tile have been merged
     const ItemKeys keys = keys_of(p, plan.group, item);
-    if (row < item.num_rows) ExactRow<T>(p, plan, item, keys, head, row).inspect();
+    ExactRow<T>(p, plan, item, keys, head, row).inspect();
   }
 }
 

@@ -1,9 +1,10 @@
 // How attention is cut into work: sequences into TILES of packed rows (see attention.h), the keys of a tile
-// into SPANS. A span has a softmax of its own; the spans of a row are merged one by one in ascending order.
+// into SPANS. A span has a softmax of its own. Spans are merged in two steps, each in ascending order: those
+// of a GROUP of kGroupSpans, then the groups. Groups begin at multiples of kGroupSpans spans.
 // Which spans there are follows from the sequence alone, so a row's bits do not depend on what is computed
 // beside it. What the batch decides is only who computes them: one block all spans of a tile, merging as it
-// goes, or one block per span, leaving their sums to the merge kernel (merge.cuh), which adds them in the
-// same order with the same arithmetic.
+// goes, or one block per span, the last of which adds what all have left (merge.cuh), in the same order with
+// the same arithmetic.
 #pragma once
 #include <algorithm>
 
@@ -15,10 +16,10 @@
 
 namespace warploop::cuda {
 
-inline constexpr int kNarrowRows = 16;   // a sequence of at most as many rows is one narrow tile
-inline constexpr int kNarrowSpan = 512;  // keys, doubled until kMaxSpans suffice
-inline constexpr int kSpanUnit = 64;     // spans are multiples of it, and tiles of keys divide it
-static_assert(kNarrowSpan >= kSmallestSpan && kNarrowRows >= kPlanTileRows[0]);
+inline constexpr int kNarrowRows = 16;  // a sequence of at most as many rows is one narrow tile
+inline constexpr int kSpanUnit = 64;    // spans are multiples of it, and tiles of keys divide it
+inline constexpr int kGroupSpans = 16;
+static_assert(kNarrowRows >= kPlanTileRows[0]);
 
 /// One tile of rows and a range of its keys, for each KV head.
 struct alignas(16) AttentionItem {
@@ -27,13 +28,15 @@ struct alignas(16) AttentionItem {
   int32_t num_keys;        // Lk, those that some query sees
   int32_t pages;           // row of the page table, or the first page
   int32_t first_row;       // packed row of the sequence
-  int32_t num_rows;        // of this tile
   int32_t first_key;       // of the first span, a multiple of `span`
   int32_t last_key;        // end of the last span, at most Lk
   int32_t span;            // keys of a span
-  int32_t part;            // row of the pool where KV head 0 leaves its sums; -1: finishes its rows
-  int32_t spans;           // of the tile
+  int32_t part;            // first row of the pool for the sums of the tile's spans; -1: finishes its rows
   int32_t first_position;  // of query 0 among the keys; may be negative or behind them
+  int16_t num_rows;        // of this tile
+  int16_t spans;           // of the tile
+  int16_t index;           // of a split tile: which of the spans this is
+  int16_t split_tile;      // of a split tile: its number, which names its counters
 };
 static_assert(sizeof(AttentionItem) == kPlanItemBytes);
 
@@ -42,7 +45,6 @@ static_assert(sizeof(AttentionItem) == kPlanItemBytes);
 struct AttentionQueue {
   uint32_t num_items;  // each for Hkv heads
   uint32_t num_whole;  // the first of them; spans lie behind, from the end of the memory down
-  uint32_t num_split;  // tiles whose spans the merge kernel adds
 };
 
 struct AttentionPlanHeader {
@@ -51,7 +53,7 @@ struct AttentionPlanHeader {
 };
 static_assert(sizeof(AttentionPlanHeader) <= kPlanHeaderBytes);
 
-/// Words of the counters, which a call leaves zero.
+/// Words of the counters, which a call leaves zero; behind them those of split tiles.
 enum class AttentionCounter { next_narrow, next_wide, spoilt, count };
 
 /// A call: its plan, which many calls may share and none writes to, and what it has for itself.
@@ -59,8 +61,7 @@ struct AttentionPlan {
   // What the plan kernel has written, in p.plan or in the workspace.
   const AttentionPlanHeader* header;
   const AttentionItem* items[2];  // [item_capacity[i]], see item_at()
-  const AttentionItem* split[2];  // [split_capacity[i]]: the first items of split tiles
-  int32_t item_capacity[2], split_capacity[2];
+  int32_t item_capacity[2];
 
   // Of the kernels that it is for.
   PlanSignature signature;  // what its header has to begin with
@@ -72,11 +73,16 @@ struct AttentionPlan {
   // Counters and workspace.
   uint32_t* next[2];  // heads of items handed out
   uint32_t* spoilt;   // not 0: hidden values have spoilt the sums of a row of the wide kernel (exact.cuh)
-  float4* totals;     // wide kernel: sums of earlier spans, totals_per_block for each block
-  int64_t totals_per_block;
-  float* pool;  // [pool_rows][part_stride]: sums of spans, Dv of them, then maximum and sum
+  // Sums of a tile that wait until the block that computes all of its spans has the next ones.
+  float4* totals;        // [blocks][totals_per_block[1]]: of spans, of wide tiles
+  float4* group_totals;  // [blocks][totals_per_block[i]]: of groups; null: no tile has several
+  int64_t totals_per_block[2];
+  float* pool;  // [pool_rows][part_stride]: sums of spans, then maximum and sum: merge.cuh
   int64_t pool_rows;
-  int32_t part_stride;  // floats
+  int32_t part_stride;  // floats, a multiple of 4
+  uint32_t* arrivals;   // [split tile][Hkv][tile_arrivals]: blocks that have done their part
+  int32_t split_capacity[2];
+  int32_t tile_arrivals;
 };
 
 /// Whether the plan was made for this call. A whole warp. `report`: raise a fault if not.
@@ -96,7 +102,7 @@ WARPLOOP_DEVICE bool is_plan_of(const AttentionProblem& p, const AttentionPlan& 
 /// Whether the kernels stay inside their tensors with an item; if not, the plan has been written over.
 WARPLOOP_DEVICE bool is_usable(const AttentionProblem& p, const AttentionPlan& plan, int kind,
                                const AttentionItem& i) {
-  const int64_t rows = int64_t{i.num_queries} * plan.group, parts = p.k.sizes[2] * i.num_rows,
+  const int64_t rows = int64_t{i.num_queries} * plan.group, parts = p.k.sizes[2] * i.num_rows * i.spans,
                 behind = int64_t{i.first_position} + i.num_queries;
   return i.first_query >= 0 && i.num_queries >= 0 && int64_t{i.first_query} + i.num_queries <= p.q.sizes[0] &&
          i.first_row >= 0 && i.num_rows >= 0 && i.num_rows <= plan.tile_rows[kind] &&
@@ -105,7 +111,9 @@ WARPLOOP_DEVICE bool is_usable(const AttentionProblem& p, const AttentionPlan& p
          i.num_keys <= plan.signature.words[static_cast<int>(PlanWord::capacity)] && i.first_key >= 0 &&
          i.last_key <= i.num_keys && i.span > 0 && i.span % kSpanUnit == 0 && i.spans > 0 &&
          i.spans <= kMaxSpans && i.pages >= 0 && (!p.page_table || i.pages < p.page_table.sizes[0]) &&
-         i.part >= -1 && (i.part < 0 || int64_t{i.part} + parts <= plan.pool_rows);
+         i.part >= -1 &&
+         (i.part < 0 || (int64_t{i.part} + parts <= plan.pool_rows && i.index >= 0 && i.index < i.spans &&
+                         i.split_tile >= 0 && i.split_tile < plan.split_capacity[kind]));
 }
 
 /// Items of list `kind`, each for Hkv heads.
@@ -143,6 +151,25 @@ WARPLOOP_DEVICE KeyRange visible_keys(const AttentionProblem& p, int num_keys, i
   return {p.window > 0 ? std::max(position - p.window + 1, 0) : 0, end};
 }
 
+/// What ends with a tile of keys, for a block that does the spans of an item one after another.
+struct SpanEnd {
+  bool final = false, group = false;                   // the item, a group
+  bool earlier_spans = false, earlier_groups = false;  // of the group, of the item: their sums wait
+
+  /// `last`: end of the tile, `is_final`: the last one. False: no span ends there.
+  WARPLOOP_DEVICE bool reach(const AttentionItem& item, int last, bool is_final) {
+    if (!is_final && last % item.span != 0) return false;
+    final = is_final;
+    group = final || last % (item.span * kGroupSpans) == 0;
+    return true;
+  }
+  /// The sums have been put where they wait.
+  WARPLOOP_DEVICE void pass() {
+    earlier_spans = !group;
+    earlier_groups = earlier_groups || group;
+  }
+};
+
 /// Offset of a packed row in a tensor [T, Hq, width].
 WARPLOOP_DEVICE int64_t row_offset(const TensorView& t, const AttentionItem& item, int group, int head,
                                    int row) {
@@ -171,6 +198,26 @@ WARPLOOP_DEVICE float log_sum(const RowState& s) {
   constexpr float kLn2 = 0.693147181f;
   return s.sum == 0 ? -INFINITY : s.max * kLn2 + logf(s.sum);
 }
+
+/// Where the sums of row `row` of a split tile wait, those of span `index`: Dv of them, then their state.
+WARPLOOP_DEVICE float* pool_row(const AttentionProblem& p, const AttentionPlan& plan,
+                                const AttentionItem& item, int head, int row, int index) {
+  const int64_t heads = p.k.sizes[2];
+  return plan.pool + (item.part + (index * heads + head) * item.num_rows + row) * plan.part_stride;
+}
+WARPLOOP_DEVICE float2& pool_state(const AttentionPlan& plan, float* pool_row) {
+  return *reinterpret_cast<float2*>(pool_row + plan.part_stride - 4);
+}
+/// The state of a row of an item whose sums the block stores: into the pool if it is one of several spans.
+WARPLOOP_DEVICE void store_state(const AttentionProblem& p, const AttentionPlan& plan,
+                                 const AttentionItem& item, int head, int row, const RowState& total) {
+  if (item.part >= 0) {
+    pool_state(plan, pool_row(p, plan, item, head, row, item.index)) = make_float2(total.max, total.sum);
+  } else if (p.lse) {
+    p.lse.as<float>()[row_offset(p.lse, item, plan.group, head, item.first_row + row)] = log_sum(total);
+  }
+}
+
 WARPLOOP_DEVICE float load_float(const TensorView& t, int64_t at) {
   if (t.dtype == DType::f32) return t.as<float>()[at];
   return t.dtype == DType::bf16 ? to_float(t.as<bf16>()[at]) : to_float(t.as<f16>()[at]);

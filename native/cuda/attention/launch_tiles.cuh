@@ -11,15 +11,13 @@ struct AttentionShape {
   int tile_rows[2];  // narrow, wide
   int blocks_per_sm[2];
   int narrow_rows;  // sequences of more rows are wide
-  int64_t totals_per_block;
+  int64_t totals_per_block[2];
 };
 
 /// Takes the plan of the call, or lays one into the workspace and lets the device make it.
 AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
 /// Lets the device make p.plan.
 void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
-/// The results of tiles that were split.
-void finish_plan(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context);
 /// Blocks that can have something to do in the kernel of `kind`; 0: none.
 unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind);
 
@@ -38,7 +36,6 @@ void run_attention_tiles(const AttentionProblem& p, const AttentionShape& shape,
   const unsigned narrow_blocks = std::max(attention_grid(p, plan, 0), attention_grid(p, plan, 1));
   launch<attention_narrow<Narrow>>(
       context, {dim3(narrow_blocks), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p, plan);
-  finish_plan(p, plan, context);
 }
 
 template <class Narrow, class Wide>
@@ -49,7 +46,7 @@ AttentionTiles make_attention_tiles() {
            {kNarrowRows, Wide::kRows},
            {Narrow::kBlocks, Wide::kBlocks},
            kNarrowRows,
-           Wide::kTotalsPerBlock},
+           {Narrow::kTotalsPerBlock, Wide::kTotalsPerBlock}},
           run_attention_tiles<Narrow, Wide>};
 }
 

@@ -1,107 +1,101 @@
-// What:      the results of tiles whose spans were computed by several blocks:
-//            out = sum_k added_k O_k / sum_k added_k l_k, one span after another, in the arithmetic with
-//            which a block would have done it (merge_states)
-// Mapping:   blocks take rows (tile, head, row) in turn; a thread owns columns. The factors of all spans are
-//            computed at once: a maximum over spans does not depend on an order
-// Cost:      reads spans * (Dv + 2) floats per row, from L2; nothing to do ends at once
+// What:      the end of an item. If its tile is split, the sums of its span lie in the pool, and the block
+//            that comes last puts them together: out = sum_k added_k O_k / sum_k added_k l_k
+// Steps:     1. the last block of a group of spans adds these, one after another, and leaves the sums where
+//               those of the group's first span were
+//            2. the last block of a tile and head adds its groups, one after another
+//            That is the order and the arithmetic (merge_states) of a block that does all spans of a tile, so
+//            neither who is last nor whether the tile is split changes a bit
+// Mapping:   a warp takes rows in turn, a lane four columns 128 apart
+// Cost:      reads each span's Dv + 2 floats per row once, from L2; a launch of its own would cost each layer
+//            of a model more than that
 #pragma once
 #include "cuda/attention/items.cuh"
-#include "cuda/device/block.cuh"
+#include "cuda/device/last_block.cuh"
 
 namespace warploop::cuda {
 
-inline constexpr int kMergeThreads = 128;
+/// Parts of a split tile: number k is span `first + k * step`, or the first one where that is negative.
+struct TileParts {
+  int first, step, count;
 
-struct MergeShared {
-  float max[kMaxSpans];  // of the spans up to and with this one
-  float sum[kMaxSpans];
-  float own[kMaxSpans];  // maximum of this span
-  MergeFactors factors[kMaxSpans];
+  WARPLOOP_DEVICE int span(int k) const { return std::max(first + k * step, 0); }
 };
 
-/// Fills the factors of `spans` spans; their rows lie `stride` floats apart from `rows`.
-WARPLOOP_DEVICE void find_factors(const float* rows, int64_t stride, int spans, int width,
-                                  MergeShared& shared) {
-  const int tid = static_cast<int>(threadIdx.x);
-  constexpr int kOwn = kMaxSpans / kMergeThreads;
-  sync_block();  // the row before has been read
-  for (int k = tid; k < spans; k += kMergeThreads) {
-    shared.max[k] = shared.own[k] = rows[k * stride + width];
-    shared.sum[k] = rows[k * stride + width + 1];
+/// Adds the parts, for one row and four of its columns from `column`; the whole warp together.
+WARPLOOP_DEVICE float4 add_parts(const AttentionProblem& p, const AttentionPlan& plan,
+                                 const AttentionItem& item, int head, int row, const TileParts& parts,
+                                 int column, RowState& total) {
+  const bool has_columns = column < p.v.sizes[3];
+  float4 sums = make_float4(0, 0, 0, 0);
+  total = RowState{};
+#pragma unroll 4
+  for (int k = 0; k < parts.count; k++) {
+    float* from = pool_row(p, plan, item, head, row, parts.span(k));
+    const float2 state = pool_state(plan, from);
+    const float4 part =
+        has_columns ? *reinterpret_cast<const float4*>(from + column) : make_float4(0, 0, 0, 0);
+    const MergeFactors f = merge_states(total, {state.x, state.y});
+    sums.x = fmaf(part.x, f.added, sums.x * f.kept);
+    sums.y = fmaf(part.y, f.added, sums.y * f.kept);
+    sums.z = fmaf(part.z, f.added, sums.z * f.kept);
+    sums.w = fmaf(part.w, f.added, sums.w * f.kept);
   }
-  sync_block();
-  for (int step = 1; step < spans; step *= 2) {
-    float before[kOwn];
-#pragma unroll
-    for (int i = 0; i < kOwn; i++) {
-      const int k = tid + i * kMergeThreads;
-      before[i] = k < spans && k >= step ? shared.max[k - step] : -INFINITY;
-    }
-    sync_block();
-#pragma unroll
-    for (int i = 0; i < kOwn; i++) {
-      const int k = tid + i * kMergeThreads;
-      if (k < spans) shared.max[k] = fmaxf(before[i], shared.max[k]);
-    }
-    sync_block();
-  }
-  for (int k = tid; k < spans; k += kMergeThreads) {
-    RowState total{k > 0 ? shared.max[k - 1] : -INFINITY, 0};
-    shared.factors[k] = merge_states(total, {shared.own[k], shared.sum[k]});
-  }
-  sync_block();
+  return sums;
 }
 
-WARPLOOP_DEVICE void merge_row(const AttentionProblem& p, const AttentionPlan& plan,
-                               const AttentionItem& item, int head, int row, MergeShared& shared) {
-  const int heads = static_cast<int>(p.k.sizes[2]), width = static_cast<int>(p.v.sizes[3]),
-            spans = item.spans;
-  const float* rows =
-      plan.pool + (item.part + static_cast<int64_t>(head) * item.num_rows + row) * plan.part_stride;
-  const int64_t stride = static_cast<int64_t>(heads) * item.num_rows * plan.part_stride;
-  find_factors(rows, stride, spans, width, shared);
-
-  RowState total{shared.max[spans - 1], 0};
-  for (int k = 0; k < spans; k++) {
-    total.sum = fmaf(shared.sum[k], shared.factors[k].added, total.sum * shared.factors[k].kept);
-  }
-  const float factor = reciprocal_sum(total);
-  const int64_t at = row_offset(p.out, item, plan.group, head, item.first_row + row);
-  for (int d = static_cast<int>(threadIdx.x); d < width; d += kMergeThreads) {
-    float sum = 0;
-#pragma unroll 8
-    for (int k = 0; k < spans; k++) {
-      sum = fmaf(rows[k * stride + d], shared.factors[k].added, sum * shared.factors[k].kept);
+/// Adds the parts of all rows. `final`: they are the whole tile; if not, the sums take the place of the first
+/// part.
+template <class Threads>
+WARPLOOP_DEVICE void merge_parts(const AttentionProblem& p, const AttentionPlan& plan,
+                                 const AttentionItem& item, int head, const TileParts& parts, bool final,
+                                 Threads threads) {
+  const int width = static_cast<int>(p.v.sizes[3]), lane = lane_index();
+  for (int row = threads.index() / kWarpSize; row < item.num_rows; row += threads.count() / kWarpSize) {
+    float* const place = pool_row(p, plan, item, head, row, parts.span(0));
+    RowState total;
+    for (int begin = 0; begin < width; begin += 4 * kWarpSize) {
+      const int column = begin + 4 * lane;
+      const float4 sums = add_parts(p, plan, item, head, row, parts, column, total);
+      if (column >= width) continue;
+      if (!final) {
+        *reinterpret_cast<float4*>(place + column) = sums;
+        continue;
+      }
+      const float factor = reciprocal_sum(total), values[4] = {sums.x, sums.y, sums.z, sums.w};
+      const int64_t at = row_offset(p.out, item, plan.group, head, item.first_row + row) + column;
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        if (column + i < width) store_result(p.out, at + i, values[i] * factor);
+      }
     }
-    store_result(p.out, at + d, sum * factor);
-  }
-  if (threadIdx.x == 0 && p.lse) {
-    p.lse.as<float>()[row_offset(p.lse, item, plan.group, head, item.first_row + row)] = log_sum(total);
+    sync_warp();  // all lanes have read the state that lies in `place`
+    if (lane != 0) continue;
+    if (!final) pool_state(plan, place) = make_float2(total.max, total.sum);
+    if (final && p.lse)
+      p.lse.as<float>()[row_offset(p.lse, item, plan.group, head, item.first_row + row)] = log_sum(total);
   }
 }
 
-static __global__ void __launch_bounds__(kMergeThreads, 8)
-    merge_attention(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
-  auto& shared = shared_plan<MergeShared>();
-  const bool ours = is_plan_of(p, plan, false);  // if not, the kernel before has said so
-  const int64_t heads = p.k.sizes[2];
-  const auto rows_of = [&](int kind) {
-    const int64_t tiles = plan.header->queues[kind].num_split;
-    return ours ? std::min<int64_t>(tiles, plan.split_capacity[kind]) * heads * plan.tile_rows[kind] : 0;
-  };
-  const int64_t narrow = rows_of(0), all = narrow + rows_of(1);
-  for (int64_t i = blockIdx.x; i < all; i += gridDim.x) {
-    const int kind = i >= narrow, tile_rows = plan.tile_rows[kind];
-    const int64_t local = kind ? i - narrow : i;
-    const AttentionItem item = plan.split[kind][local / tile_rows / heads];
-    const int row = static_cast<int>(local % tile_rows);
-    const int64_t parts_end = item.part + heads * item.num_rows * item.spans;
-    const bool usable = is_usable(p, plan, kind, item) && item.part >= 0 && parts_end <= plan.pool_rows;
-    if (!usable && threadIdx.x == 0)
-      raise_fault(p.bad_item, local / tile_rows / heads, plan.split_capacity[kind]);
-    if (usable && row < item.num_rows)
-      merge_row(p, plan, item, static_cast<int>(local / tile_rows % heads), row, shared);
-  }
+/// What a kernel calls at the end of each item, with all of the threads that have stored its results or,
+/// where item.part >= 0, the sums of its rows into pool_row() of its `index` and their states with
+/// store_state(). `is_last` is shared.
+template <class Threads = BlockThreads>
+WARPLOOP_DEVICE void finish_item(const AttentionProblem& p, const AttentionPlan& plan,
+                                 const AttentionItem& item, int head, bool& is_last, Threads threads = {}) {
+  if (item.part < 0) return;
+  // Groups begin at multiples of kGroupSpans spans from key 0: `before` of the first group are not of the
+  // tile.
+  const int before = (item.first_key / item.span - item.index) % kGroupSpans,
+            group = (before + item.index) / kGroupSpans,
+            groups = (before + item.spans + kGroupSpans - 1) / kGroupSpans,
+            first = std::max(group * kGroupSpans - before, 0),
+            end = std::min((group + 1) * kGroupSpans - before, int{item.spans});
+  uint32_t* arrivals = plan.arrivals + (item.split_tile * p.k.sizes[2] + head) * plan.tile_arrivals;
+  if (!arrive_last(arrivals[group], static_cast<uint32_t>(end - first), is_last, threads)) return;
+  merge_parts(p, plan, item, head, {first, 1, end - first}, groups == 1, threads);
+  if (groups == 1) return;
+  if (!arrive_last(arrivals[groups], static_cast<uint32_t>(groups), is_last, threads)) return;
+  merge_parts(p, plan, item, head, {-before, kGroupSpans, groups}, true, threads);
 }
 
 }  // namespace warploop::cuda

@@ -1,8 +1,9 @@
 // What:      attention for at most 16 packed rows of a KV head: decoding, and a few tokens to verify
 // Steps:     1. take an item: rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 64 keys: each warp takes 16 of them: S = Q K^T, softmax, O += P V
-//            3. at the end of a span: the four warps' sums become one, which is added to the item's
-//            4. store the result, or the span's sums for the merge kernel
+//            3. at the end of a span: the four warps' sums become one, which is added to the group's; at the
+//               end of a group its sums are added to those of the groups before, in global memory
+//            4. store the result, or the span's sums; the block that comes last to a split tile merges them
 // Mapping:   persistent blocks of 4 warps, warps along the keys: 16 rows fill the smallest tensor-core
 //            product, so 2 to 8 tokens cost what one does. Grouped heads are rows, so keys are read once for
 //            a group
@@ -15,6 +16,7 @@
 // Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
 #pragma once
 #include "cuda/attention/exact.cuh"
+#include "cuda/attention/merge.cuh"
 #include "cuda/attention/queue.cuh"
 
 namespace warploop::cuda {
@@ -24,13 +26,14 @@ struct NarrowShape {
   using T = T_;
   static constexpr int kDh = kDh_, kDv = kDv_, kBlocks = kBlocks_;
   static constexpr int kWarps = 4, kThreads = kWarps * kWarpSize, kKeys = kWarps * 16;
+  static constexpr int kTotalsPerBlock = kNarrowRows * kDv / 2;  // float4
   using Ring = KeyRing<T, kDh, kDv, kKeys, kStages, kThreads>;
   struct Shared {
     alignas(128) T q[kNarrowRows * kDh];
     typename Ring::Storage ring;
     int position[kNarrowRows];            // among the keys
     RowState parts[kWarps][kNarrowRows];  // of the span, by warp
-    RowState totals[2][kNarrowRows];  // of the spans before it; written for the next span while this is read
+    RowState totals[2][kNarrowRows];      // of the group's spans before it; written while they are read
     ItemQueue::Slot slot;
   };
   // The warps' sums meet in the stage that the last tile of the span has left.
@@ -82,6 +85,7 @@ class NarrowTile {
 
     const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
     int span = 0;
+    SpanEnd end;
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
       ring.advance(i);
@@ -89,10 +93,11 @@ class NarrowTile {
       const int first = tile + i * S::kKeys, last = first + S::kKeys;
       auto& stage = ring.stage(i);
       if (i < ring.count()) add_tile(stage, first, keys.seen_first > first || keys.seen_last < last, scale);
-      const bool final = i + 1 == count;
-      if (final || last % item_.span == 0) close_span(reinterpret_cast<float2*>(&stage), span++ % 2, final);
+      if (!end.reach(item_, last, i + 1 == count)) continue;
+      close_span(reinterpret_cast<float2*>(&stage), span++ % 2, end);
+      if (!end.final) end.pass();
     }
-    if (any_lane(spoilt_ != 0)) mend(reinterpret_cast<float2*>(&ring.stage(count - 1)), (span - 1) % 2);
+    if (any_lane(spoilt_ != 0)) mend(reinterpret_cast<float2*>(&ring.stage(count - 1)), (span - 1) % 2, end);
   }
 
  private:
@@ -126,7 +131,7 @@ class NarrowTile {
   }
 
   // 3. the sums of the span
-  WARPLOOP_DEVICE void close_span(float2* exchange, int parity, bool final) {
+  WARPLOOP_DEVICE void close_span(float2* exchange, int parity, const SpanEnd& end) {
     const int g = lane_index() / 4, t = lane_index() % 4;
     sync_block();  // all warps have read the last tile
 #pragma unroll
@@ -150,11 +155,29 @@ class NarrowTile {
       const MergeFactors f = merge_states(total, part);
       sums_[j].x = fmaf(sums.x, f.added, sums_[j].x * f.kept);
       sums_[j].y = fmaf(sums.y, f.added, sums_[j].y * f.kept);
-      if (pair == 0) shared_.totals[parity ^ 1][row] = total;
-      if (!final || row >= item_.num_rows) continue;
-      store(row, pair, total, sums_[j]);
-      if (!is_finite(sums_[j].x + sums_[j].y)) spoilt_ |= 1u << j;
+      if (pair == 0) shared_.totals[parity ^ 1][row] = end.group ? RowState{} : total;
+      if (!end.group) continue;
+      if (end.earlier_groups) add_groups(kept(j), total, sums_[j]);
+      if (!end.final) {
+        kept(j) = make_float4(sums_[j].x, sums_[j].y, total.max, total.sum);
+        sums_[j] = make_float2(0, 0);
+      } else if (row < item_.num_rows) {
+        store(row, pair, total, sums_[j]);
+        if (!is_finite(sums_[j].x + sums_[j].y)) spoilt_ |= 1u << j;
+      }
     }
+  }
+
+  /// Where the sums of earlier groups wait: of the columns that this thread owns, with the state of the row.
+  WARPLOOP_DEVICE float4& kept(int j) const {
+    return plan_.group_totals[blockIdx.x * plan_.totals_per_block[0] + j * S::kThreads + tid_];
+  }
+  WARPLOOP_DEVICE static void add_groups(const float4& kept, RowState& total, float2& sums) {
+    RowState all{kept.z, kept.w};
+    const MergeFactors f = merge_states(all, total);
+    sums.x = fmaf(sums.x, f.added, kept.x * f.kept);
+    sums.y = fmaf(sums.y, f.added, kept.y * f.kept);
+    total = all;
   }
 
   /// Where the sums of a warp lie: rows four apart share banks, which half a warp does not notice.
@@ -182,26 +205,20 @@ class NarrowTile {
 
   // 4. what leaves the block
   WARPLOOP_DEVICE void store(int row, int pair, const RowState& total, float2 sums) const {
-    const int width = static_cast<int>(p_.v.sizes[3]);
+    if (pair == 0) store_state(p_, plan_, item_, head_, row, total);
+    if (2 * pair >= static_cast<int>(p_.v.sizes[3])) return;
     if (item_.part >= 0) {
-      float* to = pool_row(plan_, item_, head_, row);
-      if (2 * pair < width) *reinterpret_cast<float2*>(to + 2 * pair) = sums;
-      if (pair == 0) to[width] = total.max, to[width + 1] = total.sum;
+      float* to = pool_row(p_, plan_, item_, head_, row, item_.index);
+      *reinterpret_cast<float2*>(to + 2 * pair) = sums;
       return;
     }
     const float factor = reciprocal_sum(total);
-    const int packed = item_.first_row + row;
-    if (2 * pair < width) {
-      store_results(p_.out, row_offset(p_.out, item_, plan_.group, head_, packed) + 2 * pair, sums.x * factor,
-                    sums.y * factor);
-    }
-    if (pair == 0 && p_.lse) {
-      p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, packed)] = log_sum(total);
-    }
+    const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row);
+    store_results(p_.out, at + 2 * pair, sums.x * factor, sums.y * factor);
   }
 
   /// Rows that hidden values have spoilt: each warp looks after the columns that it has stored.
-  WARPLOOP_DEVICE void mend(const float2* exchange, int parity) const {
+  WARPLOOP_DEVICE void mend(const float2* exchange, int parity, const SpanEnd& end) const {
     static_assert(kPairs % kWarpSize == 0, "the pairs of a warp belong to one row");
 #pragma unroll 1
     for (int j = 0; j < kOwnPairs; j++) {
@@ -210,6 +227,7 @@ class NarrowTile {
       float2 sums;
       RowState total = shared_.totals[parity][row];
       merge_states(total, join_warps(exchange, row, pair, sums));
+      if (end.earlier_groups) add_groups(kept(j), total, sums);
       if (!is_finite(total.sum)) continue;
       const int begin = 2 * (pair - lane_index()), width = static_cast<int>(p_.v.sizes[3]);
       const ExactRow<T> exact(p_, plan_, item_, shared_.slot.keys, head_, row);
@@ -225,7 +243,7 @@ class NarrowTile {
   const int warp_, tid_;
   float o_[1][S::kDv / 8][4];  // this warp's, of the span
   SoftmaxState<1> state_;      // this warp's, of the span
-  float2 sums_[kOwnPairs];     // this thread's columns of the block's, of the spans so far
+  float2 sums_[kOwnPairs];     // this thread's columns of the block's, of the group's spans so far
   uint32_t spoilt_ = 0;        // bit j: result j of this thread is not finite
 };
 
@@ -235,7 +253,10 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   auto& shared = shared_plan<typename S::Shared>();
   const bool spoilt = load_acquire(plan.spoilt) != 0;
   ItemQueue queue(p, plan, 0, shared.slot);
-  for (int head = queue.take(); head >= 0; head = queue.take()) NarrowTile<S>(p, plan, head, shared).run();
+  for (int head = queue.take(); head >= 0; head = queue.take()) {
+    NarrowTile<S>(p, plan, head, shared).run();
+    finish_item(p, plan, shared.slot.item, head, shared.slot.is_last);
+  }
   if (spoilt) {
     mend_wide_rows<typename S::T>(p, plan);
     end_mending(plan);

@@ -24,7 +24,6 @@ inline constexpr int kPlanBuckets = 64;
 struct PlanLayout {
   AttentionPlanHeader* header;
   AttentionItem* items[2];
-  AttentionItem* split[2];
   int32_t* order;  // [B] sequences, longest first; workspace
 };
 
@@ -43,7 +42,7 @@ struct PlanShared {
   PlannedSequence sequences[kPlanThreads];
   int first_item[kPlanThreads];     // of the sequence, among those of this round
   int list_at[kPlanThreads];        // in the list of its kind, among whole tiles or among spans
-  int split_at[kPlanThreads];       // in the list of split tiles of its kind
+  int split_at[kPlanThreads];       // number of its first split tile among those of its kind
   long long part_at[kPlanThreads];  // in the pool; -1: not split
 };
 
@@ -101,14 +100,13 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
   s.tiles = divide_up(s.rows, plan.tile_rows[s.kind]);
   s.first_key = p.window > 0 ? std::min(std::max(s.first_position - p.window + 1, 0), s.num_keys) : 0;
   if (s.kind == 0) {
-    s.span = kNarrowSpan;
+    s.span = narrow_span(s.num_keys);
     while (divide_up(s.num_keys, s.span) > kMaxSpans) s.span *= 2;
   } else {
     // As many spans as let the sequence occupy the GPU by itself; with a window a tile sees little anyway.
     const long long heads_of_tiles = s.tiles * p.k.sizes[2];
     const int most_spans = kMaxSpans;
-    int spans =
-        std::min(static_cast<int>(plan.blocks[1] / heads_of_tiles), divide_up(s.num_keys, kSmallestSpan));
+    int spans = std::min(static_cast<int>(plan.blocks[1] / heads_of_tiles), divide_up(s.num_keys, kWideSpan));
     spans = p.window > 0 ? 1 : std::max(std::min(spans, most_spans), 1);
     s.span = std::max(divide_up(divide_up(s.num_keys, spans), kSpanUnit), 1) * kSpanUnit;
   }
@@ -188,17 +186,17 @@ WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& 
   item.first_position = s.first_position;
   item.pages = s.pages;
   item.first_row = tile * tile_rows;
-  item.num_rows = std::min(tile_rows, s.rows - item.first_row);
+  item.num_rows = static_cast<int16_t>(std::min(tile_rows, s.rows - item.first_row));
   item.span = s.span;
-  item.spans = s.spans;
+  item.spans = static_cast<int16_t>(s.spans);
   item.first_key = s.first_key + span * s.span;
   item.last_key = split ? std::min(item.first_key + s.span, s.num_keys) : s.num_keys;
   item.part = -1;
   if (split) {
     const long long tile_part = static_cast<long long>(tile) * s.spans * heads * std::min(tile_rows, s.rows);
-    item.part = static_cast<int>(shared.part_at[j] + tile_part +
-                                 static_cast<long long>(span) * heads * item.num_rows);
-    if (span == 0) to.split[s.kind][shared.split_at[j] + tile] = item;
+    item.part = static_cast<int>(shared.part_at[j] + tile_part);
+    item.index = static_cast<int16_t>(span);
+    item.split_tile = static_cast<int16_t>(shared.split_at[j] + tile);
   }
   const int at = shared.list_at[j] + number;
   to.items[s.kind][split ? plan.item_capacity[s.kind] - 1 - at : at] = item;
@@ -206,7 +204,7 @@ WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& 
 
 /// What the rounds so far have used.
 struct PlanProgress {
-  long long whole, spans, split;  // of both kinds: whole tiles, spans of split ones, split tiles
+  long long whole, spans, split;  // of both kinds: whole tiles, spans of split ones, tiles worth splitting
   long long parts;                // rows of the pool
 };
 
@@ -226,7 +224,10 @@ WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan&
   const long long parts = long_items ? s.tiles * tile_parts : 0;
   long long all_parts, all_whole, all_spans, all_split;
   const long long part = done.parts + sum_before(parts, shared.scratch, all_parts);
-  const bool split = long_items && part + parts <= plan.pool_rows;
+  const int split_at = kind_of(
+      done.split + sum_before(of_kind(s.kind, long_items ? s.tiles : 0), shared.scratch, all_split), s.kind);
+  const bool split =
+      long_items && part + parts <= plan.pool_rows && split_at + s.tiles <= plan.split_capacity[s.kind];
   const int items = s.tiles * (split ? s.spans : 1);
   shared.sequences[tid] = s;
   shared.part_at[tid] = split ? part : -1;
@@ -234,8 +235,7 @@ WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan&
                   spans = sum_before(of_kind(s.kind, split ? items : 0), shared.scratch, all_spans);
   shared.first_item[tid] = of_both(whole) + of_both(spans);
   shared.list_at[tid] = kind_of(split ? done.spans + spans : done.whole + whole, s.kind);
-  shared.split_at[tid] = kind_of(
-      done.split + sum_before(of_kind(s.kind, split ? s.tiles : 0), shared.scratch, all_split), s.kind);
+  shared.split_at[tid] = split_at;
   done = {done.whole + all_whole, done.spans + all_spans, done.split + all_split, done.parts + all_parts};
   sync_block();
   for (int e = tid; e < of_both(all_whole) + of_both(all_spans); e += kPlanThreads) {
@@ -278,8 +278,7 @@ static __global__ void __launch_bounds__(kPlanThreads)
     const int kind = static_cast<int>(threadIdx.x);
     const int whole = kind_of(done.whole, kind), spans = kind_of(done.spans, kind);
     to.header->queues[kind] = {.num_items = static_cast<uint32_t>(whole + spans),
-                               .num_whole = static_cast<uint32_t>(whole),
-                               .num_split = static_cast<uint32_t>(kind_of(done.split, kind))};
+                               .num_whole = static_cast<uint32_t>(whole)};
   }
   if (threadIdx.x < kPlanWords) to.header->signature.words[threadIdx.x] = plan.signature.words[threadIdx.x];
 }

@@ -27,6 +27,7 @@ class ItemQueue {
     ItemKeys keys;
     uint32_t next;   // place in the list of the item after this one
     uint32_t count;  // of the list; 0: it belongs to another call
+    bool is_last;    // finish_item's
   };
 
   /// List `kind` of the plan; nothing of a plan of another call.
@@ -68,10 +69,5 @@ class ItemQueue {
   const int kind_;
   Slot& slot_;
 };
-
-/// Row of the pool for row `row` of the tile, in the span of the item.
-WARPLOOP_DEVICE float* pool_row(const AttentionPlan& plan, const AttentionItem& item, int head, int row) {
-  return plan.pool + (item.part + static_cast<int64_t>(head) * item.num_rows + row) * plan.part_stride;
-}
 
 }  // namespace warploop::cuda

@@ -1,5 +1,6 @@
 // The sums of 16 rows of a warp at the end of a span: they are added to those of the spans before, which wait
-// in global memory, and after the last span they leave the block, as results or for the merge kernel.
+// in global memory, those of a group to those of the groups before, and after the last span they leave the
+// block, as results or into the pool (merge.cuh).
 //
 // Fragments as in tile.cuh: lane (g = lane / 4, t = lane % 4) holds the rows g and g + 8, in o[n] the columns
 // 8 n + 2 t, + 1 of both. That is also how the sums of a warpgroup lie (device/wgmma.cuh).
@@ -16,36 +17,38 @@ class SpanSums {
   static constexpr int kKept =
       (kDv / 8 + 1) * kThreads;  // float4 that a block keeps for 16 rows of each warp
 
-  /// `first_row`: of the 16, in the tile. `kept`: where this thread's sums wait, kThreads apart.
+  /// `first_row`: of the 16, in the tile. `kept`: where this thread's sums wait in plan.totals and in
+  /// plan.group_totals, kThreads apart.
   WARPLOOP_DEVICE SpanSums(const AttentionProblem& p, const AttentionPlan& plan, const AttentionItem& item,
-                           int head, int first_row, float4* kept)
+                           int head, int first_row, int64_t kept)
       : p_(p), plan_(plan), item_(item), head_(head), first_row_(first_row), kept_(kept) {}
 
-  /// `total`: the state of both rows over the span. `earlier`: spans have been closed before; `final`: it is
-  /// the last one.
-  WARPLOOP_DEVICE void close(RowState (&total)[2], Sums& o, bool earlier, bool final) const {
-    if (earlier) add_earlier(total, o);
-    if (final) {
+  /// `total`: the state of both rows over the span.
+  WARPLOOP_DEVICE void close(RowState (&total)[2], Sums& o, const SpanEnd& end) const {
+    if (end.earlier_spans) add_earlier(plan_.totals + kept_, total, o);
+    if (end.group && end.earlier_groups) add_earlier(plan_.group_totals + kept_, total, o);
+    if (end.final) {
       store(total, o);
       inspect(total, o);
     } else {
-      keep(total, o);
+      keep((end.group ? plan_.group_totals : plan_.totals) + kept_, total, o);
     }
   }
 
  private:
-  WARPLOOP_DEVICE float4& states() const { return kept_[kDv / 8 * kThreads]; }
+  static constexpr int kStates = kDv / 8 * kThreads;
 
-  WARPLOOP_DEVICE void add_earlier(RowState (&total)[2], Sums& o) const {
+  WARPLOOP_DEVICE static void add_earlier(const float4* earlier, RowState (&total)[2], Sums& o) {
     const RowState part[2] = {total[0], total[1]};
     MergeFactors f[2];
-    total[0] = {states().x, states().y};
-    total[1] = {states().z, states().w};
+    const float4 states = earlier[kStates];
+    total[0] = {states.x, states.y};
+    total[1] = {states.z, states.w};
 #pragma unroll
     for (int h = 0; h < 2; h++) f[h] = merge_states(total[h], part[h]);
 #pragma unroll
     for (int n = 0; n < kDv / 8; n++) {
-      const float4 kept = kept_[n * kThreads];
+      const float4 kept = earlier[n * kThreads];
       o[n][0] = fmaf(o[n][0], f[0].added, kept.x * f[0].kept);
       o[n][1] = fmaf(o[n][1], f[0].added, kept.y * f[0].kept);
       o[n][2] = fmaf(o[n][2], f[1].added, kept.z * f[1].kept);
@@ -53,10 +56,10 @@ class SpanSums {
     }
   }
 
-  WARPLOOP_DEVICE void keep(const RowState (&total)[2], const Sums& o) const {
-    states() = make_float4(total[0].max, total[0].sum, total[1].max, total[1].sum);
+  WARPLOOP_DEVICE static void keep(float4* to, const RowState (&total)[2], const Sums& o) {
+    to[kStates] = make_float4(total[0].max, total[0].sum, total[1].max, total[1].sum);
 #pragma unroll
-    for (int n = 0; n < kDv / 8; n++) kept_[n * kThreads] = make_float4(o[n][0], o[n][1], o[n][2], o[n][3]);
+    for (int n = 0; n < kDv / 8; n++) to[n * kThreads] = make_float4(o[n][0], o[n][1], o[n][2], o[n][3]);
   }
 
   WARPLOOP_DEVICE void store(const RowState (&total)[2], const Sums& o) const {
@@ -65,14 +68,14 @@ class SpanSums {
     for (int h = 0; h < 2; h++) {
       const int row = first_row_ + g + 8 * h;
       if (row >= item_.num_rows) continue;
+      if (t == 0) store_state(p_, plan_, item_, head_, row, total[h]);
       if (item_.part >= 0) {
-        float* to = pool_row(plan_, item_, head_, row);
+        float* to = pool_row(p_, plan_, item_, head_, row, item_.index);
 #pragma unroll
         for (int n = 0; n < kDv / 8; n++) {
           const float2 pair = make_float2(o[n][2 * h], o[n][2 * h + 1]);
           if (n * 8 < width) *reinterpret_cast<float2*>(to + n * 8 + 2 * t) = pair;
         }
-        if (t == 0) to[width] = total[h].max, to[width + 1] = total[h].sum;
         continue;
       }
       const float factor = reciprocal_sum(total[h]);
@@ -81,10 +84,6 @@ class SpanSums {
       for (int n = 0; n < kDv / 8; n++) {
         if (n * 8 >= width) continue;
         store_results(p_.out, at + n * 8 + 2 * t, o[n][2 * h] * factor, o[n][2 * h + 1] * factor);
-      }
-      if (t == 0 && p_.lse) {
-        p_.lse.as<float>()[row_offset(p_.lse, item_, plan_.group, head_, item_.first_row + row)] =
-            log_sum(total[h]);
       }
     }
   }
@@ -107,7 +106,7 @@ class SpanSums {
   const AttentionPlan& plan_;
   const AttentionItem& item_;
   const int head_, first_row_;
-  float4* const kept_;
+  const int64_t kept_;
 };
 
 }  // namespace warploop::cuda

@@ -2,7 +2,7 @@
 // Steps:     1. take an item: a tile of rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of keys: S = Q K^T, softmax in registers, O += P V
 //            3. at the end of a span: add its sums to those of the spans before, which wait in global memory
-//            4. store the result, or the span's sums for the merge kernel
+//            4. store the result, or the span's sums; the block that comes last to a split tile merges them
 // Mapping:   persistent blocks of 4 warps, warps along the rows: row block r (16 rows) of warp w begins at
 //            row 64 r + 16 w, so that few rows still use all warps. Two row blocks per warp (Dh <= 128) read
 //            each key fragment once for two products: shared memory would limit the tensor cores otherwise
@@ -59,7 +59,7 @@ class WideTile {
     ring.begin();
 
     const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
-    bool earlier = false;                         // spans have been closed
+    SpanEnd end;
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
       ring.advance(i);
@@ -67,10 +67,9 @@ class WideTile {
       const int first = tile + i * S::kKeys, last = first + S::kKeys;
       if (i < ring.count())
         add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < last, scale);
-      const bool final = i + 1 == count;
-      if (!final && last % item_.span != 0) continue;
-      close_span(earlier, final);
-      earlier = true;
+      if (!end.reach(item_, last, i + 1 == count)) continue;
+      close_span(end);
+      end.pass();
     }
   }
 
@@ -126,15 +125,15 @@ class WideTile {
   }
 
   // 3. and 4.
-  WARPLOOP_DEVICE void close_span(bool earlier, bool final) {
-    float4* kept = plan_.totals + blockIdx.x * plan_.totals_per_block + tid_;
+  WARPLOOP_DEVICE void close_span(const SpanEnd& end) {
+    const int64_t kept = blockIdx.x * plan_.totals_per_block[1] + tid_;
 #pragma unroll
     for (int r = 0; r < S::kRowBlocks; r++) {
       RowState total[2];
 #pragma unroll
       for (int h = 0; h < 2; h++) total[h] = {state_.max[r][h], sum_lanes<4>(state_.sum[r][h])};
       const typename S::Sums sums(p_, plan_, item_, head_, first_row(r), kept + r * S::Sums::kKept);
-      sums.close(total, o_[r], earlier, final);
+      sums.close(total, o_[r], end);
     }
     clear(o_);
     clear(state_);
@@ -155,7 +154,10 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_wide(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
   auto& shared = shared_plan<typename S::Shared>();
   ItemQueue queue(p, plan, 1, shared.slot);
-  for (int head = queue.take(); head >= 0; head = queue.take()) WideTile<S>(p, plan, head, shared).run();
+  for (int head = queue.take(); head >= 0; head = queue.take()) {
+    WideTile<S>(p, plan, head, shared).run();
+    finish_item(p, plan, shared.slot.item, head, shared.slot.is_last);
+  }
 }
 
 }  // namespace warploop::cuda
