@@ -1,17 +1,18 @@
 /**
  * Times the ops that matter most on a GPU and prints one table: time, rate, share of the ceiling, and the ratio to PyTorch
- * on the same work. Ceilings and baselines are measured in the same run, in turns with ours.
+ * on the same work. Ceilings and baselines are measured in the same run, in turns with ours. Then decode steps of a real model.
  *
  *     npm run bench:gpu -- [--only linear] [--rounds 3] [--python python3 | --no-baseline] [--json FILE]
  *     npm run bench:gpu -- --small --device simt      every case shrunk, on the emulator: whether it runs, no figures
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Device } from "../lib/device/device.js";
+import { Device, type DeviceName } from "../lib/device/device.js";
 import { copy } from "../lib/ops/copy.js";
 import type { Stream } from "../lib/device/stream.js";
 import { Baseline, type BaselineRequest } from "./gpu/baseline.js";
 import { gpuCases } from "./gpu/cases.js";
+import { decodeSteps } from "./gpu/decodeSteps.js";
 import type { GpuCase } from "./gpu/gpuCase.js";
 import { filled } from "./support/inputs.js";
 import { median } from "./support/statistics.js";
@@ -71,12 +72,37 @@ for (const each of gpuCases(values.small)) {
   rows.push(await measure(each));
   console.error(rows.at(-1)!.join("  ")); // progress; the table comes at the end
 }
-printTable(heading, rows);
+if (rows.length > 0) printTable(heading, rows);
+const steps: string[][] = [];
+const stepHeading = [
+  "decode step",
+  "us",
+  "tokens/s",
+  "rate",
+  "of ceiling",
+  "asked",
+  "predicted",
+  "of it",
+  "kernels us",
+  "launches",
+];
+if ("decode step".includes(values.only)) {
+  for await (const step of decodeSteps(values.device as DeviceName, values.small)) {
+    const { shape, batch, us, kernelUs, launches } = step;
+    const seconds = values.small ? ["", ""] : [us.toFixed(0), ((1e6 * batch) / us).toFixed(0)];
+    const kernels = values.small ? "" : kernelUs.toFixed(0);
+    steps.push([shape, ...seconds, ...rated(step, us), kernels, String(launches)]);
+    console.error(steps.at(-1)!.join("  "));
+  }
+  if (rows.length > 0) console.log();
+  printTable(stepHeading, steps);
+}
 if (values.json !== undefined) {
-  const table = rows.map((row) => Object.fromEntries(heading.map((name, i) => [name, row[i] ?? ""])));
+  const objects = (names: readonly string[], table: readonly string[][]): object[] =>
+    table.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i] ?? ""])));
   writeFileSync(
     values.json,
-    `${JSON.stringify({ device: values.device, rounds, ceilings, rows: table }, null, 2)}\n`,
+    `${JSON.stringify({ device: values.device, rounds, ceilings, rows: objects(heading, rows), steps: objects(stepHeading, steps) }, null, 2)}\n`,
   );
 }
 baseline?.stop();
@@ -147,8 +173,10 @@ async function measure(each: GpuCase): Promise<string[]> {
   }
 }
 
+type Cost = Pick<GpuCase, "bytes" | "flops" | "marks">;
+
 /** Rate, share of the ceiling, what was asked and what predicted, by the limit that the case is closer to. */
-function rated({ bytes, flops, marks = {} }: GpuCase, us: number): [string, string, string, string, string] {
+function rated({ bytes, flops, marks = {} }: Cost, us: number): [string, string, string, string, string] {
   if (values.small || bytes === 0) return ["", "", "", "", ""]; // the times of an emulator say nothing
   const [terabytes, teraflops] = [bytes / us / 1e6, flops / us / 1e6];
   const memoryShare = terabytes / ceilings.terabytes;

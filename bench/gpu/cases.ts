@@ -17,14 +17,7 @@ type Size = (full: number, tiny: number) => number;
 export function gpuCases(small: boolean): GpuCase[] {
   const size: Size = (full, tiny) => (small ? tiny : full);
   const D = size(4096, 128);
-  return [
-    ...attentionCases(size),
-    ...linearCases(size, D),
-    ...expertCases(size),
-    work.decodeStep(size(1, 1), size(1024, 32), small, marks([2.28, 2.48], [2.88, 3.17])),
-    ...(small ? [] : [32, 128]).map((B) => work.decodeStep(B, 1024, small)),
-    ...rowCases(size, D),
-  ];
+  return [...attentionCases(size), ...linearCases(size, D), ...expertCases(size), ...rowCases(size, D)];
 }
 
 function attentionCases(size: Size): GpuCase[] {

@@ -10,10 +10,7 @@ import { pagedAttention as pagedAttentionOp } from "../../lib/ops/pagedAttention
 import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
 import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
 import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
-import type { Stream } from "../../lib/device/stream.js";
 import { filled, spread } from "../support/inputs.js";
-import { stepOps } from "../support/layerOps.js";
-import { modelShapes } from "../support/modelShapes.js";
 import type { GpuCase, Marks } from "./gpuCase.js";
 
 const dtype = "bf16";
@@ -171,42 +168,6 @@ export function experts(
     baseline: { kind: "grouped_mm", dtype, T, M, E, K: D, N: 2 * F, swiglu: true, copies },
   };
 }
-
-/** The op calls of one decode step, in the order in which the model makes them: its floor is reading the weights once. */
-export function decodeStep(B: number, L: number, small: boolean, marks?: Marks): GpuCase {
-  const shape = small
-    ? { ...modelShapes["qwen3-0.6b"], numLayers: 2, hiddenSize: 128, mlpWidth: 128, vocabSize: 512 }
-    : modelShapes["qwen3-8b"];
-  const { hiddenSize: D, numHeads, numKvHeads, headDim, mlpWidth: F, vocabSize: V, numLayers } = shape;
-  const attention = 2 * D * (numHeads + numKvHeads) * headDim;
-  const weights = numLayers * (attention + 3 * D * F) + V * D;
-  const context = 2 * numLayers * B * L * numKvHeads * headDim;
-  return {
-    op: "decode step",
-    shape: `${small ? "small" : "Qwen3-8B"} B=${B} L=${L}`,
-    dtype,
-    bytes: size * (weights + context),
-    flops: 2 * B * weights,
-    marks,
-    setup: (stream: Stream) => {
-      const ops = stepOps(stream, shape, { sequences: B, tokens: 1, context: L });
-      const run = (name: string, layer: number): void => {
-        const op = ops.find((each) => each.name.startsWith(name));
-        if (!op) throw new Error(`no op of the step is called ${name}`);
-        op.run(layer);
-      };
-      return () => {
-        for (let layer = 0; layer < numLayers; layer++) for (const name of layerOrder) run(name, layer);
-        for (const name of ["rmsNorm", "linear head", "argmax"]) run(name, 0);
-      };
-    },
-  };
-}
-
-const layerOrder = [
-  ...["rmsNorm", "linear qkv", "qkNormRopeStore", "pagedAttention"],
-  ...["linear attention output", "rmsNorm", "linear gate and up", "linear down"],
-];
 
 export function rmsNorm(T: number, D: number, marks?: Marks): GpuCase {
   return {

@@ -8,6 +8,7 @@ import { planCapacity, resolveOptions } from "../../lib/llm/engineOptions.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Model } from "../../lib/models/model.js";
 import { Request } from "../../lib/schedule/request.js";
+import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 
 export interface ModelStepsOptions {
@@ -62,15 +63,15 @@ export class ModelSteps {
     this.#scheduler.add(new Request(`r${id}`, prompt, { maxTokens }));
   }
 
-  /** Runs the next step. @returns false when there is nothing left to run */
-  async step(): Promise<boolean> {
+  /** Runs the next step. @returns what it was; null when there is nothing left to run */
+  async step(): Promise<ScheduledStep | null> {
     const step = this.#scheduler.schedule();
-    if (!step) return false;
+    if (!step) return null;
     const greedy = greedySpec(1);
     const sampling = { ...greedy.sampling, temperature: this.#temperature, seed: 1 };
     const packed = packStep(step, this.#runner.batchSizes, { get: () => ({ ...greedy, sampling }) });
     this.#scheduler.commit(step, (await this.#runner.submit(packed)).ids);
-    return true;
+    return step;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
