@@ -15,6 +15,7 @@ const simtTests = [
   "test/native/kernelChoice.test.ts",
   "test/native/lifecycle.test.ts",
   "test/native/nvtx.test.ts",
+  "test/native/overlap.test.ts",
   "test/native/progress.test.ts",
   "test/native/threads.test.ts",
   "test/native/trace.test.ts",

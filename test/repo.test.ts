@@ -117,6 +117,22 @@ describe("kernels", () => {
     ).toEqual([]);
   });
 
+  it("wait for those before them: the first statement of each, or after what it may do earlier", () => {
+    const bodies = repoFiles(/^native\/.*\.(cu|cuh)$/).flatMap((file) =>
+      [...read(file).matchAll(/__global__\s+void[^;{]*?(\w+)\(const [^;{]*?\)\s*\{\n(.*?)\n\}\n/gs)].map(
+        ([, name, body]) => ({ kernel: `${file}: ${name ?? ""}`, body: body ?? "" }),
+      ),
+    );
+    const all = repoFiles(/^native\/.*\.(cu|cuh)$/).flatMap((file) => read(file).match(/__global__/g) ?? []);
+    expect(bodies.length).toBe(all.length);
+    const calls = (body: string) => body.match(/^ {2}wait_for_predecessors\(\);$/gm)?.length ?? 0;
+    expect(bodies.filter(({ body }) => calls(body) !== 1).map(({ kernel }) => kernel)).toEqual([]);
+    const returnsEarlier = bodies.filter(({ body }) =>
+      /\breturn\b[^}]*?^ {2}wait_for_predecessors/ms.test(body),
+    );
+    expect(returnsEarlier.map(({ kernel }) => kernel)).toEqual([]);
+  });
+
   it("of the CUDA host side choose the GPU of a thread in one place, which remembers it", () => {
     const callers = repoFiles(/^native\/cuda\/.*\.(cc|h|cu)$/).filter((file) =>
       /\bcudaSetDevice\(/.test(read(file)),

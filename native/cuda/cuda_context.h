@@ -36,6 +36,8 @@ struct CudaContext {
   int num_sms;
   int compute_capability;       // 10 * major + minor: 80, 86, 89, 90
   const KernelChoice* kernels;  // which ones WARPLOOP_KERNEL asks for
+  /// Kernels may start before those before them have ended (cuda/device/predecessors.cuh), where they can.
+  bool overlaps = false;
 #ifdef WARPLOOP_SIMT
   /// Where parts of the workspace lie instead; null: in the workspace.
   simt::runtime::WorkspaceParts* parts = nullptr;

@@ -56,6 +56,14 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
+/// WARPLOOP_PDL: whether launches overlap, where the GPU can do it. Results have the same bits either way.
+bool asks_for_overlap() {
+  const std::string text = environment("WARPLOOP_PDL");
+  if (!text.empty() && text != "0" && text != "1")
+    fail(ErrorKind::device, "WARPLOOP_PDL: expected 0 or 1, got \"", text, '"');
+  return text != "0";
+}
+
 }  // namespace
 
 CudaStream::CudaStream(int gpu) {
@@ -89,6 +97,7 @@ CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& lay
   context_.num_sms = gpu.num_sms;
   context_.compute_capability = gpu.compute_capability;
   context_.kernels = &kernels_;
+  context_.overlaps = gpu.compute_capability >= 90 && asks_for_overlap();
   require(cudaMemsetAsync(bytes + layout_.counters_at(), 0, layout_.bytes() - layout_.counters_at(), stream_),
           "cudaMemsetAsync");
 #ifdef WARPLOOP_SIMT

@@ -4,6 +4,7 @@
 
 #include "cuda/cuda_check.h"
 #include "cuda/cuda_context.h"
+#include "cuda/device/predecessors.cuh"
 #ifdef WARPLOOP_SIMT
 #include "simt/launch.h"
 #endif
@@ -20,6 +21,19 @@ struct LaunchShape {
   int cluster = 1;          // blocks along x that form a cluster (sm_90)
 };
 
+/// Whether what runs of `kernel` here has been compiled for a GPU on which it can wait; for newer ones it may
+/// come from the PTX of an older one.
+template <auto kernel>
+bool can_wait() {
+  static const bool can = [] {
+    cudaFuncAttributes attributes{};
+    require(cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel)),
+            "cudaFuncGetAttributes");
+    return attributes.ptxVersion >= 90;
+  }();
+  return can;
+}
+
 /// Starts `kernel(arguments...)` on the stream. An empty grid starts nothing. Throws Error(execution).
 template <auto kernel, class... Arguments>
 void launch(const CudaContext& context, const LaunchShape& shape, const Arguments&... arguments) {
@@ -31,16 +45,23 @@ void launch(const CudaContext& context, const LaunchShape& shape, const Argument
                                  static_cast<int>(shape.shared_bytes)),
             "cudaFuncSetAttribute");
   }
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim = {static_cast<unsigned>(shape.cluster), 1, 1};
+  cudaLaunchAttribute attributes[2]{};
+  unsigned num_attributes = 0;
+  if (shape.cluster > 1) {
+    attributes[num_attributes].id = cudaLaunchAttributeClusterDimension;
+    attributes[num_attributes++].val.clusterDim = {static_cast<unsigned>(shape.cluster), 1, 1};
+  }
+  if (context.overlaps && can_wait<kernel>()) {  // behind a copy it changes nothing; a graph keeps it
+    attributes[num_attributes].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[num_attributes++].val.programmaticStreamSerializationAllowed = 1;
+  }
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid;
   config.blockDim = dim3(static_cast<unsigned>(shape.threads));
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = context.stream;
-  config.attrs = &attribute;
-  config.numAttrs = shape.cluster > 1 ? 1 : 0;
+  config.attrs = attributes;
+  config.numAttrs = num_attributes;
 #ifdef WARPLOOP_SIMT
   simt::register_kernel<kernel>();
 #endif

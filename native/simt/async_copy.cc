@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "simt/diagnostics.h"
+#include "simt/predecessors.h"
 #include "simt/race.h"
 #include "simt/scheduler.h"
 
@@ -26,6 +27,7 @@ void start_copy(uint32_t target, const void* source, uint32_t bytes, Site site) 
   if (reinterpret_cast<uintptr_t>(source) % bytes != 0) {
     fail("copy_async", site, "the source ", source, " is not aligned to ", bytes);
   }
+  if (source) accesses_memory("copy_async", source, site);
   std::byte* p = shared_pointer(target, bytes, bytes, "copy_async", site);
   AsyncCopy copy{p, source, bytes, thread.open_group, scheduler().lands_now(), site};
   if (copy.landed) {

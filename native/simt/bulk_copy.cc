@@ -6,6 +6,7 @@
 
 #include "simt/diagnostics.h"
 #include "simt/options.h"
+#include "simt/predecessors.h"
 #include "simt/race.h"
 #include "simt/scheduler.h"
 #include "simt/sm90.h"
@@ -231,6 +232,7 @@ BulkCopies::~BulkCopies() = default;
 void load_box(uint32_t target, const CUtensorMap* map, uint32_t barrier, const int* coords, int rank,
               uint16_t blocks, const char* operation, Site site) {
   const TensorMap& m = map_of(map, rank, operation, site);
+  accesses_memory(operation, m.base, site);
   const SharedPlace own = place_of(target, m.box_bytes(), kBoxAlignment, operation, site);
   const uint32_t barrier_offset = place_of(barrier, 8, 8, operation, site).offset;
   std::vector<SharedPlace> targets = same_places(own, blocks, operation, site);
@@ -243,6 +245,7 @@ void load_bytes(uint32_t target, const void* source, uint32_t bytes, uint32_t ba
   const char* operation = "bulk_load";
   if (bytes == 0 || bytes % 16 != 0) fail(operation, site, bytes, " bytes: expected a multiple of 16");
   if (reinterpret_cast<uintptr_t>(source) % 16 != 0) fail(operation, site, source, " is not aligned to 16");
+  accesses_memory(operation, source, site);
   const SharedPlace place = place_of(target, bytes, 16, operation, site);
   const uint32_t barrier_offset = place_of(barrier, 8, 8, operation, site).offset;
   check_mbarrier(*place.block, barrier_offset, operation, site);
@@ -252,6 +255,7 @@ void load_bytes(uint32_t target, const void* source, uint32_t bytes, uint32_t ba
 void store_box(const CUtensorMap* map, uint32_t source, const int* coords, int rank, Site site) {
   const char* operation = "tma_store";
   const TensorMap& m = map_of(map, rank, operation, site);
+  accesses_memory(operation, m.base, site);
   const SharedPlace place = place_of(source, m.box_bytes(), kBoxAlignment, operation, site);
   BulkCopies::Stores& stores = sm90(*place.block).copies.stores[self().number];
   stores.boxes.push_back(std::make_unique<StoreBox>(

@@ -113,6 +113,7 @@ void Scheduler::start_block(Block& block, uint3 index) {
     thread.index = {i % dim.x, i / dim.x % dim.y, i / (dim.x * dim.y)};
     thread.fiber = nullptr;
     thread.ended = false;
+    thread.waited = !launch_->programmatic;
     thread.waits_in = nullptr;
     thread.copies.clear();
     thread.first_copy = 0;
@@ -175,6 +176,10 @@ void Scheduler::end_thread(Thread& thread) {
   if (const Barrier& barrier = block.barriers[0]; barrier.arrived) {
     fail("sync_block", barrier.site, "thread ", thread.number, " ends, for which ", barrier.arrived,
          " threads wait");
+  }
+  if (!thread.waited) {
+    fail("kernel", Site{},
+         "the thread ends without wait_for_predecessors(); who comes after the next kernel relies on it");
   }
   thread.ended = true;
   thread.fiber = nullptr;

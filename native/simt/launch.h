@@ -28,6 +28,7 @@ struct Launch {
   size_t shared_bytes;
   std::shared_ptr<void> arguments;
   uint64_t last_clusters = 0;  // run only so many, the last ones; 0: all
+  bool programmatic = false;   // it may start before those before it have ended: its threads have to wait
 };
 
 /// Runs the whole grid in the calling OS thread. Throws Error(execution) for a mistake of the kernel; what it

@@ -37,6 +37,7 @@ struct alignas(64) Thread {  // what a switch needs comes first, in one cache li
   int number = 0;  // in the block
   int lane = 0;    // in the warp
   bool ended = false;
+  bool waited = true;              // for the launches before: it may access global memory
   const char* waits_in = nullptr;  // name of the operation that the thread entered last and has not left
   Site waits_at{};
   std::vector<AsyncCopy> copies;  // in the order of issue; those before first_copy are done

@@ -12,6 +12,7 @@
 #include "simt/race_global.h"
 #include "simt/race_report.h"
 #include "simt/race_state.h"
+#include "simt/runtime/memory.h"
 
 namespace warploop::simt::race {
 namespace {
@@ -24,6 +25,15 @@ void share(Gathering& all, Races& races, Warp& warp, uint32_t lanes) {
     static_cast<Knowledge&>(view) = sum;
     view.step++;
   });
+}
+
+/// Of a thread that has not waited for the kernels before, whoever they are.
+Conflict early_access(const View& me, Kind kind, const void* p, Place place) {
+  Access now{place.value, me.step, me.cluster, me.agent};
+  now.is_site = place.is_site;
+  now.atomic = kind == Kind::atomic;
+  now.writes = kind != Kind::read;
+  return {"comes before wait_for_predecessors()", reinterpret_cast<size_t>(p), now, {}};
 }
 
 /// `known`, and the operation and those of its agent before it.
@@ -120,6 +130,10 @@ void access(Thread& thread, const void* p, size_t bytes, Kind kind, Place place)
   Races& races = races_of(*thread.warp->block);
   if (!owner) {
     if (!thread.fiber || thread.fiber->holds(p)) return;
+    if (!thread.waited && runtime::is_device_memory(p, 1)) {
+      races.note(early_access(races.view(thread), kind, p, place), nullptr);
+      return;
+    }
     races.note(GlobalMemory::of_launch().access(races.view(thread), kind, false, p, bytes, place), nullptr);
     return;
   }

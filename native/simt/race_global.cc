@@ -42,7 +42,10 @@ std::optional<Conflict> GlobalMemory::access(const View& me, Kind kind, bool asy
     const uintptr_t page = at / kPageBytes, page_end = std::min(end, (page + 1) * kPageBytes);
     if (Memory* memory = page_of(reinterpret_cast<const void*>(at), kind != Kind::read)) {
       const auto conflict = memory->access(me, kind, async, at % kPageBytes, page_end - at, place);
-      if (conflict && !first) first = conflict;
+      if (conflict && !first) {
+        first = conflict;
+        first->offset += page * kPageBytes;
+      }
     }
     at = page_end;
   }

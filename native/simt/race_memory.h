@@ -34,7 +34,7 @@ struct Access {
 
 struct Conflict {
   const char* text;
-  size_t offset;  // in the memory
+  size_t offset;  // in the memory; of global memory the address
   Access now;
   Access earlier;  // step 0: none
 };

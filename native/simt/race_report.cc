@@ -95,7 +95,7 @@ std::string describe(const Races& races, const Report& report) {
   const Conflict& c = report.conflict;
   std::string text = concat(access_text(races, c.now), ' ', c.text);
   if (c.earlier.step) text += concat(": ", access_text(races, c.earlier));
-  if (!report.block) return text + ", global memory";
+  if (!report.block) return text + concat(", global memory at ", hex(c.offset));
   return text + concat(", shared offset ", c.offset, " of block ", block_text(report.block->index));
 }
 

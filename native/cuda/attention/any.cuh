@@ -17,6 +17,7 @@
 #include "cuda/attention/key_ring.cuh"
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/queue.cuh"
+#include "cuda/device/predecessors.cuh"
 
 namespace warploop::cuda {
 
@@ -285,6 +286,7 @@ class AnyTile {
 static __global__ void __launch_bounds__(kAnyThreads, 2)
     attention_any_kernel(const __grid_constant__ AttentionProblem p,
                          const __grid_constant__ AttentionPlan plan) {
+  wait_for_predecessors();
   auto& shared = shared_plan<AnyShared>();
   ItemQueue queue(p, plan, 0, shared.slot);
   for (int head = queue.take(); head >= 0; head = queue.take()) {

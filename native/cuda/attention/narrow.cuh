@@ -18,6 +18,7 @@
 #include "cuda/attention/exact.cuh"
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/queue.cuh"
+#include "cuda/device/predecessors.cuh"
 
 namespace warploop::cuda {
 
@@ -250,6 +251,7 @@ class NarrowTile {
 template <class S>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_narrow(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
+  wait_for_predecessors();
   auto& shared = shared_plan<typename S::Shared>();
   const bool spoilt = load_acquire(plan.spoilt) != 0;
   ItemQueue queue(p, plan, 0, shared.slot);

@@ -14,6 +14,7 @@
 #include "cuda/attention/items.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/fault.cuh"
+#include "cuda/device/predecessors.cuh"
 
 namespace warploop::cuda {
 
@@ -251,6 +252,7 @@ WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan&
 static __global__ void __launch_bounds__(kPlanThreads)
     plan_attention(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan,
                    const __grid_constant__ PlanLayout to) {
+  wait_for_predecessors();
   auto& shared = shared_plan<PlanShared>();
   // 1. verify
   long long queries = 0, narrow_cost = 0, wide_cost = 0, longest = 0;

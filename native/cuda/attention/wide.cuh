@@ -15,6 +15,7 @@
 #pragma once
 #include "cuda/attention/narrow.cuh"
 #include "cuda/attention/span_sums.cuh"
+#include "cuda/device/predecessors.cuh"
 
 namespace warploop::cuda {
 
@@ -152,6 +153,7 @@ class WideTile {
 template <class S>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_wide(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
+  wait_for_predecessors();
   auto& shared = shared_plan<typename S::Shared>();
   ItemQueue queue(p, plan, 1, shared.slot);
   for (int head = queue.take(); head >= 0; head = queue.take()) {

@@ -24,6 +24,7 @@ inline constexpr int kMapBatch = 4 / Op::kInputs;
 /// is contiguous
 template <class Op, int kVector>
 __global__ void __launch_bounds__(kVectorThreads) map_kernel(const __grid_constant__ MapParams<Op> p) {
+  wait_for_predecessors();
   constexpr int kInputs = Op::kInputs, kBatch = kMapBatch<Op>;
   uint4 in[kInputs][kBatch] = {};
   int64_t out_offsets[kBatch] = {};

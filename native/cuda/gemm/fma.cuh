@@ -9,6 +9,7 @@
 // Cost:      2 M N K flop outside the tensor cores: the exact path, not the fast one
 // Numerics:  f32 in k order within a split
 #pragma once
+#include "cuda/device/predecessors.cuh"
 #include "cuda/gemm/finish.cuh"
 
 namespace warploop::cuda {
@@ -66,6 +67,7 @@ struct FmaLoader {
 
 template <class W, class Shape, bool kGrouped>
 __global__ void __launch_bounds__(Shape::kThreads, 2) multiply_fma(const __grid_constant__ Product p) {
+  wait_for_predecessors();
   auto& plan = shared_plan<FmaPlan<Shape>>();
   // 1. the tile
   if constexpr (kGrouped) check_groups(p);

@@ -16,6 +16,7 @@
 #pragma once
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/mma.cuh"
+#include "cuda/device/predecessors.cuh"
 #include "cuda/gemm/finish.cuh"
 
 namespace warploop::cuda {
@@ -118,6 +119,7 @@ struct StreamProduct {
 template <class T, class Shape, bool kGrouped>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
     multiply_streaming(const __grid_constant__ Product p) {
+  wait_for_predecessors();
   auto& plan = shared_plan<StreamPlan<Shape>>();
   // 1. the rows
   if constexpr (kGrouped) check_groups(p);

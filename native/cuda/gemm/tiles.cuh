@@ -14,6 +14,7 @@
 #pragma once
 #include "cuda/device/async_copy.cuh"
 #include "cuda/device/mma.cuh"
+#include "cuda/device/predecessors.cuh"
 #include "cuda/gemm/finish.cuh"
 
 namespace warploop::cuda {
@@ -178,6 +179,7 @@ struct TileProduct {
 template <class T, class Shape, bool kGrouped, bool kAligned>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
     multiply_tiles(const __grid_constant__ Product p) {
+  wait_for_predecessors();
   auto& plan = shared_plan<TilePlan<Shape>>();
   // 1. the tile
   if constexpr (kGrouped) check_groups(p);

@@ -50,6 +50,7 @@ struct ArgmaxPlan {
 
 template <int kVector>
 __global__ void __launch_bounds__(kSliceThreads) argmax_kernel(const __grid_constant__ ArgmaxArguments p) {
+  wait_for_predecessors();
   ArgmaxPlan& plan = shared_plan<ArgmaxPlan>();
   const int64_t row = blockIdx.x / p.slices, slice = blockIdx.x % p.slices;
   const int warps = static_cast<int>(blockDim.x) / kWarpSize;

@@ -107,6 +107,7 @@ WARPLOOP_DEVICE void load_weights(const Convolution& p, int64_t channel, float (
 
 template <int kVector, int W>
 __global__ void __launch_bounds__(kThreads) causal_conv1d_kernel(const __grid_constant__ Convolution p) {
+  wait_for_predecessors();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (index == 0 && (p.cu_seqlens_q[0] != 0 || p.cu_seqlens_q[p.B] != p.T))
     raise_fault(p.bad_total, p.cu_seqlens_q[0], p.T, p.cu_seqlens_q[p.B]);
@@ -145,6 +146,7 @@ __global__ void __launch_bounds__(kThreads) causal_conv1d_kernel(const __grid_co
 
 template <int kVector>
 __global__ void __launch_bounds__(kThreads) keep_last_kernel(const __grid_constant__ Convolution p) {
+  wait_for_predecessors();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t b = index / p.columns, channel = index % p.columns * kVector;
   if (b >= p.B) return;

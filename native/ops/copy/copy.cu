@@ -20,6 +20,7 @@ template <class Word>
 __global__ void __launch_bounds__(kVectorThreads)
     copy_kernel(const __grid_constant__ Rows src, const __grid_constant__ Rows dst,
                 const __grid_constant__ VectorGrid grid) {
+  wait_for_predecessors();
   Word words[kBatch] = {};
   Word* to[kBatch] = {};
   for_vectors<kBatch>(

@@ -27,6 +27,7 @@ struct Gather {
 
 template <int kVector>
 __global__ void __launch_bounds__(kVectorThreads) embedding_kernel(const __grid_constant__ Gather p) {
+  wait_for_predecessors();
   uint4 vectors[kBatch] = {};
   int64_t to[kBatch] = {};
   for_vectors<kBatch>(

@@ -475,6 +475,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
                                 const __grid_constant__ CUtensorMap q_map,
                                 const __grid_constant__ CUtensorMap k_map,
                                 const __grid_constant__ CUtensorMap v_map) {
+  wait_for_predecessors();
   auto& plan = shared_plan<Plan<S, T>>();
   const int Hq = static_cast<int>(a.p.q.size(1)), head = static_cast<int>(blockIdx.x) % Hq;
   const int warpgroup = warp_index() / 4;

@@ -38,6 +38,7 @@ struct Scatter {
 
 template <int kVector>
 __global__ void __launch_bounds__(kVectorThreads) kv_store_kernel(const __grid_constant__ Scatter p) {
+  wait_for_predecessors();
   const Side& side = p.sides[blockIdx.y];
   uint4 vectors[kBatch] = {};
   int32_t slots[kBatch] = {};

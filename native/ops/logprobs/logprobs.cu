@@ -61,6 +61,7 @@ struct LogprobsArguments {
 template <int kVector>
 __global__ void __launch_bounds__(kSliceThreads, 3)
     summarize_kernel(const __grid_constant__ LogprobsArguments p) {
+  wait_for_predecessors();
   auto& scratch = shared_plan<BlockScratch<float>>();
   const int64_t row = blockIdx.x / p.slices;
   const int64_t warp = blockIdx.x % p.slices * (blockDim.x / kWarpSize) + threadIdx.x / kWarpSize;
@@ -118,6 +119,7 @@ WARPLOOP_DEVICE float find_base(const LogprobsArguments& p, ReportPlan& plan) {
 }
 
 __global__ void __launch_bounds__(kRowThreads) report_kernel(const __grid_constant__ LogprobsArguments p) {
+  wait_for_predecessors();
   ReportPlan& plan = shared_plan<ReportPlan>();
   const int64_t b = p.first_row + blockIdx.x, N = p.N;
   const std::byte* logits =

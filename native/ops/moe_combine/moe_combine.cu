@@ -33,6 +33,7 @@ struct CombineArguments {
 template <int kVector>
 __global__ void __launch_bounds__(kVectorThreads, 4)
     moe_combine_kernel(const __grid_constant__ CombineArguments p) {
+  wait_for_predecessors();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kVectorThreads + threadIdx.x;
   if (index >= p.grid.total) return;
   const int64_t t = index / p.grid.shape.width, column = index % p.grid.shape.width * kVector;

@@ -69,6 +69,7 @@ struct FewPlan {
 };
 
 __global__ void __launch_bounds__(kFewPairs) permute_few_kernel(const __grid_constant__ PermuteArguments p) {
+  wait_for_predecessors();
   FewPlan& plan = shared_plan<FewPlan>();
   const int pair = static_cast<int>(threadIdx.x), pairs = static_cast<int>(p.pairs);
   const int32_t own = p.expert_of(pair, true);
@@ -111,6 +112,7 @@ struct RunCounts {
 
 template <bool kShared>
 __global__ void __launch_bounds__(kThreads, 4) count_kernel(const __grid_constant__ PermuteArguments p) {
+  wait_for_predecessors();
   const int run = static_cast<int>(blockIdx.x) * kWarps + warp_index(), lane = lane_index();
   if (run >= p.runs) return;
   const RunCounts<kShared> counts{p, run};
@@ -127,6 +129,7 @@ __global__ void __launch_bounds__(kThreads, 4) count_kernel(const __grid_constan
 }
 
 __global__ void __launch_bounds__(kThreads, 4) scan_kernel(const __grid_constant__ PermuteArguments p) {
+  wait_for_predecessors();
   constexpr int kTogether = 8;  // loads under way
   const int32_t e = static_cast<int32_t>(blockIdx.x) * kWarps + warp_index();
   if (e >= p.E) return;
@@ -154,6 +157,7 @@ struct PlacePlan {
 
 template <bool kShared>
 __global__ void __launch_bounds__(kThreads, 4) place_kernel(const __grid_constant__ PermuteArguments p) {
+  wait_for_predecessors();
   PlacePlan& plan = shared_plan<PlacePlan>();
   const int first_run = static_cast<int>(blockIdx.x) * kWarps;
   int32_t before = 0;

@@ -118,6 +118,7 @@ WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPer
 template <int kPerLane>
 __global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
     moe_route_kernel(const __grid_constant__ RouteArguments p) {
+  wait_for_predecessors();
   using Traits = RouteTraits<kPerLane>;
   const int lane = lane_index(), warp = warp_index();
   const int64_t t = static_cast<int64_t>(blockIdx.x) * Traits::kWarps + warp;

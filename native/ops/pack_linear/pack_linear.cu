@@ -26,6 +26,7 @@ constexpr int kBatch = 4;
 
 template <int kVector>
 __global__ void __launch_bounds__(kVectorThreads) copy_rows(const __grid_constant__ PackWork p) {
+  wait_for_predecessors();
   uint4 vectors[kBatch] = {};
   int64_t out_offsets[kBatch] = {};  // -1: of another part
   for_vectors<kBatch>(
@@ -51,6 +52,7 @@ struct TurnPlan {
 
 template <class Bits>
 __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant__ PackWork p) {
+  wait_for_predecessors();
   auto& plan = shared_plan<TurnPlan<Bits>>();
   const int64_t across = (p.grid.shape.width + kSquare - 1) / kSquare;
   const int64_t first_row = blockIdx.x / across * kSquare, first_k = blockIdx.x % across * kSquare;

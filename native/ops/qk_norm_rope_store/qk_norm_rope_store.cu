@@ -119,6 +119,7 @@ WARPLOOP_DEVICE void prepare_head(const Preparation& p, const Heads& heads, int6
 template <int kVector>
 __global__ void __launch_bounds__(kWarps* kWarpSize)
     qk_norm_rope_store_kernel(const __grid_constant__ Preparation p) {
+  wait_for_predecessors();
   auto& plan = shared_plan<PreparationPlan>();
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + warp_index();
   const int32_t heads_each = p.q.count + p.k.count + p.v.count;

@@ -29,6 +29,7 @@ struct Norm {
 
 template <int kVector>
 __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_constant__ Norm p) {
+  wait_for_predecessors();
   constexpr int kCount = kKept<kVector>;
   RowGroupPlan& plan = shared_plan<RowGroupPlan>();
   const RowGroup group = row_group(p.schedule);

@@ -60,6 +60,7 @@ WARPLOOP_DEVICE void rotate_pairs(float (&u)[kVector], float (&v)[kVector], cons
 
 template <int kVector>
 __global__ void __launch_bounds__(kVectorThreads) rope_kernel(const __grid_constant__ Rotation p) {
+  wait_for_predecessors();
   const Side& side = p.sides[blockIdx.y];
   const int64_t distance = p.interleaved ? kVector : p.half;  // between the two vectors of kVector pairs
   for_vectors<1>(

@@ -101,6 +101,7 @@ struct SampleRow {
 template <int kVector>
 __global__ void __launch_bounds__(kSliceThreads, 3)
     summarize_kernel(const __grid_constant__ SampleArguments p, int64_t slices) {
+  wait_for_predecessors();
   const SampleRow row{p, static_cast<int64_t>(blockIdx.x) / slices};
   const int64_t V = row.V(), warps = blockDim.x / kWarpSize;
   const int64_t warp = static_cast<int64_t>(blockIdx.x) % slices * warps + threadIdx.x / kWarpSize;
@@ -262,6 +263,7 @@ WARPLOOP_DEVICE float highest_of(const LogitRow& row, BlockScratch<float>& scrat
 }
 
 __global__ void __launch_bounds__(kRowThreads) choose_kernel(const __grid_constant__ SampleArguments p) {
+  wait_for_predecessors();
   SamplePlan& plan = shared_plan<SamplePlan>();
   const SampleRow options{p, static_cast<int64_t>(blockIdx.x)};
   const bool is_processed = options.is_processed();

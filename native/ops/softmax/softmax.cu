@@ -30,6 +30,7 @@ struct Softmax {
 
 template <int kVector>
 __global__ void __launch_bounds__(kMaxGroupLanes, 1) softmax_kernel(const __grid_constant__ Softmax p) {
+  wait_for_predecessors();
   constexpr int kCount = kKept<kVector>;
   RowGroupPlan& plan = shared_plan<RowGroupPlan>();
   const RowGroup group = row_group(p.schedule);

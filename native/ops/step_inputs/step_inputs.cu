@@ -71,6 +71,7 @@ WARPLOOP_DEVICE int32_t slot_of(const Step& step, int64_t b, const Sequence& s, 
 }
 
 __global__ void __launch_bounds__(kThreads) step_inputs_kernel(const __grid_constant__ Step step) {
+  wait_for_predecessors();
   const StepInputsParams& p = step.p;
   const int64_t b = blockIdx.x, B = p.rows.size(0), T = p.tokens.size(0), N = p.logit_indices.size(0);
   const int32_t *cu = p.cu_seqlens_q.as<int32_t>(), *logits = p.logit_indices.as<int32_t>();

@@ -23,6 +23,7 @@ struct Gather {
 };
 
 __global__ void __launch_bounds__(kThreads) table_gather_kernel(const __grid_constant__ Gather p) {
+  wait_for_predecessors();
   const int64_t t = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (t >= p.T) return;
   const int64_t row = p.rows[t], col = p.cols[t];

@@ -24,6 +24,7 @@ struct Scatter {
 };
 
 __global__ void __launch_bounds__(kThreads) table_scatter_kernel(const __grid_constant__ Scatter p) {
+  wait_for_predecessors();
   const int64_t n = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (n >= p.N) return;
   const int64_t row = p.rows[n], col = p.cols[n];

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "simt/diagnostics.h"
+#include "simt/predecessors.h"
 
 namespace warploop::cuda {
 
@@ -20,19 +21,23 @@ inline float exp2_fast(float x) {
 
 inline uint4 load_16(const void* p, Site site = Site::current()) {
   if (reinterpret_cast<uintptr_t>(p) % 16 != 0) simt::fail("load_16", site, p, " is not aligned to 16");
+  simt::accesses_memory("load_16", p, site);
   return *static_cast<const uint4*>(p);
 }
 inline uint4 load_16_once(const void* p, Site site = Site::current()) { return load_16(p, site); }
 inline void store_16(void* p, uint4 v, Site site = Site::current()) {
   if (reinterpret_cast<uintptr_t>(p) % 16 != 0) simt::fail("store_16", site, p, " is not aligned to 16");
+  simt::accesses_memory("store_16", p, site);
   *static_cast<uint4*>(p) = v;
 }
 inline uint2 load_8(const void* p, Site site = Site::current()) {
   if (reinterpret_cast<uintptr_t>(p) % 8 != 0) simt::fail("load_8", site, p, " is not aligned to 8");
+  simt::accesses_memory("load_8", p, site);
   return *static_cast<const uint2*>(p);
 }
 inline void store_8(void* p, uint2 v, Site site = Site::current()) {
   if (reinterpret_cast<uintptr_t>(p) % 8 != 0) simt::fail("store_8", site, p, " is not aligned to 8");
+  simt::accesses_memory("store_8", p, site);
   *static_cast<uint2*>(p) = v;
 }
 inline void prefetch_l2(const void*) {}

@@ -31,6 +31,14 @@ dim3 cluster_of(const cudaLaunchConfig_t& config) {
   return dim3(1, 1, 1);
 }
 
+bool is_programmatic(const cudaLaunchConfig_t& config) {
+  for (unsigned i = 0; i < config.numAttrs; i++) {
+    if (config.attrs[i].id == cudaLaunchAttributeProgrammaticStreamSerialization)
+      return config.attrs[i].val.programmaticStreamSerializationAllowed != 0;
+  }
+  return false;
+}
+
 bool is_valid(const cudaLaunchConfig_t& config, dim3 cluster) {
   const dim3 grid = config.gridDim, block = config.blockDim;
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > kMaxGridYz || grid.z > kMaxGridYz) return false;
@@ -60,12 +68,20 @@ cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribu
   return cudaSuccess;
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  *attributes = {};
+  attributes->ptxVersion = attributes->binaryVersion = compute_capability();
+  return fault_so_far();
+}
+
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* function, void** arguments) {
   if (fault_so_far()) return fault_so_far();
   const warploop::simt::Kernel* kernel = warploop::simt::find_kernel(function);
   if (!kernel) return finish(cudaErrorInvalidDeviceFunction);
   const dim3 cluster = cluster_of(*config);
   if (!is_valid(*config, cluster)) return finish(cudaErrorInvalidConfiguration);
+  const bool programmatic = is_programmatic(*config);
+  if (programmatic && compute_capability() < 90) return finish(cudaErrorInvalidValue);
   if (config->dynamicSmemBytes > kSharedWithoutAsking) {
     std::lock_guard lock(context().mutex);
     const auto limit = shared_limits.find(function);
@@ -86,7 +102,8 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* fu
                                       .cluster = cluster,
                                       .shared_bytes = config->dynamicSmemBytes,
                                       .arguments = kernel->copy_arguments(arguments),
-                                      .last_clusters = last_blocks.load()};
+                                      .last_clusters = last_blocks.load(),
+                                      .programmatic = programmatic};
   const bool fails = fail_next.exchange(false);
   return finish(put(config->stream, [launch, fails] {
     if (fails) warploop::fail_execution(launch.kernel->name, ": a failure was asked for");
