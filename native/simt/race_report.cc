@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "simt/diagnostics.h"
 #include "simt/scheduler.h"
 
 namespace warploop::simt::race {
