@@ -179,7 +179,7 @@ void Scheduler::end_thread(Thread& thread) {
   }
   if (!thread.waited) {
     fail("kernel", Site{},
-         "the thread ends without wait_for_predecessors(); who comes after the next kernel relies on it");
+         "the thread ends without wait_for_predecessors(), so the kernel after the next may start too early");
   }
   thread.ended = true;
   thread.fiber = nullptr;

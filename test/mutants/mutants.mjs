@@ -7,6 +7,7 @@ import { borderMutants } from "./mutants.borders.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
 import { offsetMutants } from "./mutants.offsets.mjs";
 import { optionMutants } from "./mutants.options.mjs";
+import { orderMutants } from "./mutants.order.mjs";
 import { planMutants } from "./mutants.plans.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
@@ -45,6 +46,7 @@ export const mutants = [
   ...offsetMutants,
   ...borderMutants,
   ...optionMutants,
+  ...orderMutants,
   ...planMutants,
   ...behindMutants,
   ...stateMutants,

@@ -88,6 +88,14 @@ WARPLOOP_DEVICE void for_row(const RowGroup& group, float (&kept)[kCount][kVecto
   });
 }
 
+/// What the lane will want of a row that all rows share (a weight, f32) on its way into L2.
+template <int kVector, int kCount>
+WARPLOOP_DEVICE void prefetch_kept(const RowGroup& group, const Rows& shared) {
+  for_kept<kCount>(group, [&](int, int64_t vector) {
+    prefetch_l2(shared.data + vector * kVector * float_bytes(DType::f32));
+  });
+}
+
 /// op over the values of the group's lanes, in every lane. All threads of the block call it.
 template <class Op>
 WARPLOOP_DEVICE float reduce_group(float value, float neutral, const RowGroup& group, RowGroupPlan& plan,

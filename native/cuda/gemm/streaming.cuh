@@ -1,9 +1,10 @@
 // What:      x W^T for up to 16 rows of x: the weights cross the memory bus once, at its speed; nothing else
 //            matters
-// Steps:     1. find the rows
-//            2. every lane runs its own ring of 16-byte cp.async copies, without a barrier. The weights are
+// Steps:     1. the first stages of the weights on their way into L2 while the kernel before still runs
+//            2. find the rows
+//            3. every lane runs its own ring of 16-byte cp.async copies, without a barrier. The weights are
 //               the A operand of mma (16 weight rows), the rows of x are B (8 columns)
-//            3. the warps' sums side by side in shared memory, splits, epilogue (finish.cuh)
+//            4. the warps' sums side by side in shared memory, splits, epilogue (finish.cuh)
 // Mapping:   grid = splits x tiles, block = kWarps warps that take turns at chunks of 32 k, all with the same
 //            kColumns weight rows and kRows rows of x. Lane (g, t) copies k [8t, 8t + 8) of rows g, g + 8,
 //            ... That is what two steps of mma want of it if k is counted in another order, the same for both
@@ -42,6 +43,28 @@ struct StreamPlan {
   };
   bool is_last;
 };
+
+/// Where in K the calling warp's chunk of a step begins.
+template <class Shape>
+WARPLOOP_DEVICE int stream_chunk(const Steps& steps, int step) {
+  return ((steps.begin + step) * Shape::kWarps + warp_index()) * Shape::kChunk;
+}
+
+/// The weights that the ring is filled with first, into L2.
+template <class Shape>
+WARPLOOP_DEVICE void prefetch_weight(const Product& p, int64_t first_column, const Steps& steps) {
+  const int lane = lane_index();
+  const auto* row = static_cast<const uint16_t*>(p.weight) + (first_column + lane / 4) * p.padded_K;
+  const auto panels = static_cast<int>((p.weight_rows - first_column) / 16);
+#pragma unroll 1
+  for (int step = 0; step < Shape::kStages - 1 && step < steps.count; step++) {
+    const int k = stream_chunk<Shape>(steps, step) + lane % 4 * 8;
+#pragma unroll
+    for (int i = 0; i < Shape::kWeights; i++) {
+      if (k < p.K && i / 2 < panels) prefetch_l2(row + static_cast<int64_t>(i) * 8 * p.padded_K + k);
+    }
+  }
+}
 
 /// What one lane copies.
 template <class Shape>
@@ -119,23 +142,23 @@ struct StreamProduct {
 template <class T, class Shape, bool kGrouped>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
     multiply_streaming(const __grid_constant__ Product p) {
-  wait_for_predecessors();
   auto& plan = shared_plan<StreamPlan<Shape>>();
-  // 1. the rows
-  if constexpr (kGrouped) check_groups(p);
   const TilePlace at = tile_place(p);
-  const RowBlock rows = find_rows<kGrouped, Shape::kRows>(p, at.row);
-  if (rows.count == 0) return;  // beyond the last group's rows
   const int64_t first_column = static_cast<int64_t>(at.column) * Shape::kColumns;
   const Steps steps = split_steps((p.K + Shape::kStepDepth - 1) / Shape::kStepDepth, p, at);
+  // 1. the weight; of groups only a kernel before says which
+  if constexpr (!kGrouped) prefetch_weight<Shape>(p, first_column, steps);
+  wait_for_predecessors();
+  // 2. the rows
+  if constexpr (kGrouped) check_groups(p);
+  const RowBlock rows = find_rows<kGrouped, Shape::kRows>(p, at.row);
+  if (rows.count == 0) return;  // beyond the last group's rows
 
-  // 2. the product
+  // 3. the product
   const int warp = warp_index();
   StreamLoader<Shape> loader;
   loader.template start<kGrouped>(p, rows, first_column);
-  const auto chunk_of = [&](int step) {
-    return ((steps.begin + step) * Shape::kWarps + warp) * Shape::kChunk;
-  };
+  const auto chunk_of = [&](int step) { return stream_chunk<Shape>(steps, step); };
 #pragma unroll
   for (int step = 0; step < Shape::kStages - 1; step++) {
     if (step < steps.count) loader.load(plan.ring[step][warp], p, chunk_of(step));
@@ -155,7 +178,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   copy_async_wait<0>();
   sync_block();
 
-  // 3. the result
+  // 4. the result
   product.store(plan.sums[warp]);
   sync_block();
   finish_tile<typename Shape::Sums, Shape::kThreads>(p, at, rows, first_column, plan.sums[0], plan.is_last);

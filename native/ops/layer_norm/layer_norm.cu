@@ -30,7 +30,6 @@ struct Norm {
 
 template <int kVector>
 __global__ void __launch_bounds__(kMaxGroupLanes) layer_norm_kernel(const __grid_constant__ Norm p) {
-  wait_for_predecessors();
   constexpr int kCount = kKept<kVector>;
   RowGroupPlan& plan = shared_plan<RowGroupPlan>();
   const RowGroup group = row_group(p.schedule);
@@ -38,12 +37,12 @@ __global__ void __launch_bounds__(kMaxGroupLanes) layer_norm_kernel(const __grid
   const int64_t x_row = offset_of(p.x, place), out_row = offset_of(p.out, place);
   const float D = static_cast<float>(p.shape.width);
 
+  prefetch_kept<kVector, kCount>(group, p.weight);
+  if (p.bias) prefetch_kept<kVector, kCount>(group, p.bias);
+  wait_for_predecessors();
   uint4 kept[kCount] = {};
   for_kept<kCount>(group, [&](int i, int64_t vector) {  // 1.
-    const int64_t column = vector * kVector;
-    kept[i] = load_vector<kVector>(p.x, x_row + column);
-    prefetch_l2(p.weight.data + column * float_bytes(DType::f32));
-    if (p.bias) prefetch_l2(p.bias.data + column * float_bytes(DType::f32));
+    kept[i] = load_vector<kVector>(p.x, x_row + vector * kVector);
   });
   float x[kCount][kVector] = {};
   for_kept<kCount>(group, [&](int i, int64_t) { widen(kept[i], p.x.dtype, x[i]); });

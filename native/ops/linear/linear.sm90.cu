@@ -129,7 +129,6 @@ template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     linear_sm90_kernel(const __grid_constant__ Product p, const __grid_constant__ CUtensorMap x_map,
                        const __grid_constant__ CUtensorMap weight_map) {
-  wait_for_predecessors();
   auto& plan = shared_plan<typename Tile::Plan>();
   if (threadIdx.x == 0) {
     tensor_map_prefetch(&x_map);
@@ -137,6 +136,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     plan.ring.init(1, 4 * Tile::kConsumers * Tile::kCluster);
   }
   sync_blocks<Tile::kCluster>();
+  wait_for_predecessors();
   run_roles<registers_of(Tile::kConsumers)>(
       [&] {
         if (warp_index() != 0) return;

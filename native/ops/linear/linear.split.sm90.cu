@@ -176,7 +176,6 @@ template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerSm)
     linear_split_sm90_kernel(const __grid_constant__ Product p, const __grid_constant__ CUtensorMap x_map,
                              const __grid_constant__ CUtensorMap weight_map) {
-  wait_for_predecessors();
   auto& plan = shared_plan<typename Tile::Plan>();
   if (threadIdx.x == 0) {
     tensor_map_prefetch(&x_map);
@@ -184,6 +183,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerSm)
     plan.ring.init(1, 4 * Tile::kConsumers);
   }
   sync_block();
+  wait_for_predecessors();
   const SplitPlace at = split_place<Tile>(p);
   run_roles<RoleRegisters{}>(
       [&] {

@@ -1,8 +1,9 @@
 // What:      h = x (+ residual); out = h / sqrt(mean(h^2) + eps) * (weight_offset + weight)
-// Steps:     1. load the row and the residual, prefetch the weight
-//            2. h = x + residual, written back to residual
-//            3. sum of squares
-//            4. scale
+// Steps:     1. prefetch the weight
+//            2. load the row and the residual
+//            3. h = x + residual, written back to residual
+//            4. sum of squares
+//            5. scale
 // Mapping:   a row per group of lanes (cuda/device/row_group.cuh): D = 128 takes 8 lanes, 16 rows to a block;
 //            D = 4096 takes a block of 256. Each lane keeps 16 elements of h in registers.
 // Resources: 128 bytes of shared memory for the sum; at most 64 registers, for blocks of 1024
@@ -29,7 +30,6 @@ struct Norm {
 
 template <int kVector>
 __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_constant__ Norm p) {
-  wait_for_predecessors();
   constexpr int kCount = kKept<kVector>;
   RowGroupPlan& plan = shared_plan<RowGroupPlan>();
   const RowGroup group = row_group(p.schedule);
@@ -37,12 +37,13 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
   const int64_t x_row = offset_of(p.x, place), residual_row = offset_of(p.residual, place);
   const int64_t out_row = offset_of(p.out, place);
 
+  prefetch_kept<kVector, kCount>(group, p.weight);  // 1.
+  wait_for_predecessors();
   uint4 x[kCount] = {};
   float h[kCount][kVector] = {};
-  for_kept<kCount>(group, [&](int i, int64_t vector) {  // 1.
+  for_kept<kCount>(group, [&](int i, int64_t vector) {  // 2.
     x[i] = load_vector<kVector>(p.x, x_row + vector * kVector);
     if (p.residual) load_f32(p.residual, residual_row + vector * kVector, h[i]);
-    prefetch_l2(p.weight.data + vector * kVector * float_bytes(DType::f32));
   });
 
   float squares = 0;
@@ -51,8 +52,8 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
     widen(x_vector, p.x.dtype, values);
 #pragma unroll
     for (int j = 0; j < kVector; j++) {
-      sum[j] += values[j];         // 2.
-      squares += sum[j] * sum[j];  // 3.
+      sum[j] += values[j];         // 3.
+      squares += sum[j] * sum[j];  // 4.
     }
     if (p.residual) store_floats(p.residual, residual_row + vector * kVector, sum);
   };
@@ -68,7 +69,7 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
   const float scale = 1.0f / sqrtf(mean + p.eps);
 
   const auto store = [&](int64_t vector, const float(&values)[kVector],
-                         const float(&weights)[kVector]) {  // 4.
+                         const float(&weights)[kVector]) {  // 5.
     float results[kVector];
 #pragma unroll
     for (int j = 0; j < kVector; j++) results[j] = values[j] * scale * (weights[j] + p.weight_offset);
