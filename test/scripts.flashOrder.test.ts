@@ -88,6 +88,16 @@ describe("the order of a flash attention kernel", () => {
     expect(nameless!.problem).toMatch(/no shape/);
   });
 
+  it("is told of the kernels of cuda/attention, too", () => {
+    const name =
+      "_ZN8warploop4cuda16attention_hopperINS0_11HopperShapeI13__nv_bfloat16Li192ELi128ELi128EEEEEvNS0_16AttentionProblemE";
+    const [good] = flashOrders(makeCubin({ [name]: kernel(...times(66, exp2), wait0) }));
+    expect(good).toMatchObject({ shape: "Dh 192 Dv 128 keys 128 bf16" });
+    expect(good!.problem).toBeUndefined();
+    const [lost] = flashOrders(makeCubin({ [name]: kernel(wait0, ...times(66, exp2)) }));
+    expect(lost!.problem).toContain("0 exponentials");
+  });
+
   it("is told for each shape and dtype, and for no other kernel", () => {
     const good = kernel(...times(50, exp2), wait0);
     const cubin = makeCubin({

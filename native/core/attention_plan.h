@@ -9,7 +9,7 @@ namespace warploop {
 
 /// What a plan is made for, in the words that it begins with. Whoever reads a plan compares all of them.
 enum class PlanWord {
-  kernel,       // that its items are cut for; on a GPU 0: any, else the width of the tiles; -1: the CPU
+  kernel,       // that its items are cut for: 0: any; width of tiles, + 1: Hopper's; -1: the CPU
   queries,      // T
   sequences,    // B
   table_rows,   // R

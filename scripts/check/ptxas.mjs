@@ -1,8 +1,8 @@
 // Compiles every kernel for sm_80 and sm_90a as the CUDA build does and reads what ptxas says of it: no kernel may spill
 // registers or keep arrays in local memory, and none may be serialised (remarks C75xx: wgmma waits inserted by ptxas). What
-// it says nothing of is looked up in the machine code: the order in the flash attention kernels (flashOrder.mjs).
+// it says nothing of is looked up in the machine code: the order in the Hopper attention kernels (flashOrder.mjs).
 //
-//     npm run check:ptxas -- [op ...]                        a row for each kernel that breaks a rule, and a summary
+//     npm run check:ptxas -- [op or file ...]                a row for each kernel that breaks a rule, and a summary
 //     npm run check:ptxas -- --log build-cuda/build.log      reads what a build from scratch has printed
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -16,13 +16,23 @@ import { root } from "../build/nativeSources.mjs";
 // Kernels that may use local memory, each with the reason; the name is a part of the demangled one.
 /** @type {Record<string, string>} */
 const allowed = {
+  "HopperShape<__nv_bfloat16, 256, 256, 64>":
+    "sums and scores take 176 of 232 registers; counters of the loop over items wait in memory, stored and read once per item",
+  "HopperShape<__half, 256, 256, 64>": "the same",
   choose_kernel:
     "1024 threads leave 64 registers, and the status of a row takes one too many: up to 56 bytes, stored and read once per row",
   "moe_route_kernel<128>":
     "more than 512 experts, which no known model has: a row of scores per warp leaves the registers",
 };
 
-const flashKernel = "native/ops/flash_attention/flash_attention.sm90.cu";
+const instances = "native/cuda/attention/instances";
+const flashKernels = [
+  "native/ops/flash_attention/flash_attention.sm90.cu",
+  ...readdirSync(path.join(root, instances))
+    .filter((file) => file.endsWith(".sm90.cu"))
+    .sort()
+    .map((file) => `${instances}/${file}`),
+];
 const common = ["-std=c++20", "-O3", "--expt-relaxed-constexpr", "-I", "native", "-Xptxas", "-v"];
 /** @typedef {{ kernel: string, target: string, registers: number, stack: number, spills: number }} Usage */
 
@@ -44,17 +54,22 @@ if (values.log) {
 } else {
   for (const file of kernelFiles()) examine(file, compile(file));
 }
-if (nvcc && (wanted.length === 0 || wanted.includes("flash_attention"))) examineFlash();
+if (nvcc) for (const file of flashKernels.filter((name) => isWanted(name))) examineOrder(file);
 for (const problem of problems) console.log(problem);
 console.log(
   `ptxas: ${kernels} kernels, at most ${worst} registers; ${problems.length} with spills, local memory, C75xx remarks or no overlap`,
 );
 process.exitCode = problems.length === 0 && kernels > 0 ? 0 : 1;
 
+/** Names are those of a folder or of a file in one. @param {string} file */
+function isWanted(file) {
+  const names = [path.basename(path.dirname(file)), path.basename(file)];
+  return wanted.length === 0 || names.some((name) => wanted.includes(name));
+}
+
 function kernelFiles() {
-  const folder = (/** @type {string} */ file) => path.basename(path.dirname(file));
   return readdirSync(path.join(root, "native"), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".cu") && (wanted.length === 0 || wanted.includes(folder(file))))
+    .filter((file) => file.endsWith(".cu") && isWanted(file))
     .sort();
 }
 
@@ -76,18 +91,18 @@ function examine(where, output) {
   }
 }
 
-/** Compiles the flash attention kernels into a scratch folder and notes where the order of their machine code is lost. */
-function examineFlash() {
+/** Compiles a Hopper attention kernel into a scratch folder and notes where the order of its machine code is lost. @param {string} file */
+function examineOrder(file) {
   const scratch = mkdtempSync(path.join(os.tmpdir(), "warploop-ptxas-"));
   const cubin = path.join(scratch, "flash.cubin");
-  const flags = ["-arch=sm_90a", "-cubin", flashKernel, "-o", cubin];
+  const flags = ["-arch=sm_90a", "-cubin", file, "-o", cubin];
   const { status, stderr } = spawnSync(String(nvcc), [...common, ...flags], { cwd: root, encoding: "utf8" });
   const orders = status === 0 ? flashOrders(readFileSync(cubin)) : [];
   rmSync(scratch, { recursive: true, force: true });
-  if (orders.length === 0) problems.push(`${flashKernel}: no kernel to look at\n${stderr}`);
+  if (orders.length === 0) problems.push(`${file}: no kernel to look at\n${stderr}`);
   for (const { shape, sequence, problem } of orders) {
-    console.log(`flash attention, ${shape}: ${sequence}`);
-    if (problem) problems.push(`${flashKernel}: ${shape}: the softmax overlaps nothing: ${problem}`);
+    console.log(`${path.basename(file)}, ${shape}: ${sequence}`);
+    if (problem) problems.push(`${file}: ${shape}: the softmax overlaps nothing: ${problem}`);
   }
 }
 

@@ -3,6 +3,9 @@
 // llm/golden.test.ts, which run on any device (WARPLOOP_BINARY).
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LLM } from "../../lib/llm/llm.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
+import { openTestDevice } from "../support/devices.js";
+import { runModel } from "../support/runModel.js";
 import { loadLLM, modelFolder, textGoldens } from "../llm/checkpoints.js";
 
 /** As in llm/golden.test.ts. */
@@ -45,6 +48,18 @@ describe.each(cases)("models/$name in $dtype", ({ name, dtype }) => {
       }
     }
     llm.checkIntegrity();
+  });
+
+  it("runs the attention of prompts on the Hopper kernel, where it has one for the dtype", async () => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const model = await loadModel(modelFolder(name), { stream, dtype });
+    const trace = stream.trace();
+    await runModel(model, stream, [Array.from({ length: 40 }, (_, i) => i + 1)]);
+    const rows = (await trace.end()).filter(({ op }) => op === "pagedAttention" || op === "attentionPlan");
+    expect(rows.length).toBeGreaterThan(1);
+    const kernels = new Set(rows.map(({ kernel }) => kernel));
+    expect([...kernels]).toEqual([dtype === "f32" ? "any" : "hopper"]);
   });
 
   it("tells the same without graphs, alone", async () => {

@@ -6,7 +6,7 @@ import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { flashAttention as flashReference } from "../reference/flashAttention.js";
 import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
 import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
+import { describeOp, onKernel, type OpCase, type OpContext } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { blindQueries, hiddenKeys, type Lengths, type Plant } from "../support/hiddenKeys.js";
 import { Random } from "../support/random.js";
@@ -218,10 +218,19 @@ async function checkMasks(
   }
 }
 
-const paged: readonly MaskCase[] = [
+const pagedShapes: readonly MaskCase[] = [
   ...shared,
   { name: "pages of 7", ...small, Ps: 7, dtype: "bf16", window: 30, lengths: kinds },
   { name: "pages larger than a tile", ...small, Ps: 100, dtype: "bf16", lengths: kinds },
+  { name: "pages of two tiles", ...small, Ps: 256, dtype: "bf16", window: 150, lengths: [[40, 700]] },
+];
+const paged: readonly MaskCase[] = [
+  ...pagedShapes,
+  ...onKernel(
+    "pagedAttention",
+    "tiles",
+    pagedShapes.filter(({ dtype, keys = "bf16" }) => dtype === "bf16" && keys === "bf16"),
+  ),
 ];
 
 describeOp("pagedAttention: hidden NaN", paged, async (context, c) => {

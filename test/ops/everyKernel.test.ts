@@ -116,7 +116,7 @@ onSimt("flashAttention on every kernel", () => {
 
 onSimt("pagedAttention on every kernel", () => {
   const options = combinations({
-    kernel: ["tiles", "any"],
+    kernel: ["hopper", "tiles", "any"],
     scale: [0.2, 0, -0.2],
     window: [0, 20],
     dtype: ["bf16", "f16"],

@@ -111,9 +111,9 @@ const runFlash =
   };
 
 const runPaged =
-  (dtype: FloatDType, lengths: readonly (readonly [queries: number, context: number])[]): FarCase["run"] =>
+  (dtype: FloatDType, lengths: readonly (readonly [number, number])[], Hq = 6): FarCase["run"] =>
   (t) => {
-    const [P, Ps, Hq, Hkv, Dh, Pmax] = [9, 8, 6, 3, 64, 5];
+    const [P, Ps, Hkv, Dh, Pmax] = [9, 8, 3, 64, 5];
     const total = lengths.reduce((sum, [queries]) => sum + queries, 0);
     const pages = () => t.normal(dtype, [P, Ps, Hkv, Dh]);
     const table = t.integers(
@@ -213,11 +213,14 @@ const attention: readonly FarCase[] = [
     })),
   ]),
   ...[0, 1, 2].flatMap((axis) =>
-    [2, 40].map((L) => ({
-      name: `pagedAttention, hidden NaN, ${L} queries`,
-      axis,
-      run: runHiddenPaged("bf16", L),
-    })),
+    [2, 40].flatMap((L) =>
+      [{}, portable].map((environment) => ({
+        name: `pagedAttention, hidden NaN, ${L} queries${environment === portable ? ", portable" : ""}`,
+        axis,
+        environment,
+        run: runHiddenPaged("bf16", L),
+      })),
+    ),
   ),
   ...[0, 1].flatMap((axis) => [
     { name: "flashAttention", axis, run: runFlash("bf16") },
@@ -237,6 +240,10 @@ const attention: readonly FarCase[] = [
       { name: `pagedAttention, prompt, ${dtype}`, axis, run: runPaged(dtype, [[40, 40]]) },
     ]),
   ),
+  ...[0, 1, 2].flatMap((axis) => [
+    { name: "pagedAttention, tiles", axis, environment: portable, run: runPaged("bf16", [[40, 40]]) },
+    { name: "pagedAttention, prompt, a group of 3", axis, run: runPaged("bf16", [[40, 40]], 9) },
+  ]),
 ];
 
 describeOp("far offsets", [...products, ...attention], async (context, c) => {

@@ -7,7 +7,7 @@ import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { flashAttention as flashReference } from "../reference/flashAttention.js";
 import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase, withEnvironment } from "../support/devices.js";
+import { describeOp, onKernel, type OpCase, withEnvironment } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import {
   around,
@@ -15,6 +15,7 @@ import {
   attentionTiles,
   narrowRows,
   narrowSpans,
+  pagedTiles,
   planThreads,
 } from "../support/kernelTiles.js";
 import { Random } from "../support/random.js";
@@ -129,10 +130,13 @@ interface PagedCase extends OpCase {
 }
 
 const portable = attentionTiles.filter(({ kernel, Dh }) => kernel === "tiles" && Dh === 64)[0]!;
-const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dtype) => [
-  ...borders(portable)
+/** With pages of all kinds: that fill tiles, that do not, and of half a tile. */
+const pagedBorders = (tiles: AttentionTiles, dtype: FloatDType): PagedCase[] =>
+  borders(tiles)
     .filter(({ window }) => window === undefined || window % 2 === 0)
-    .map((each, i) => ({ ...each, dtype, Hq: 1, Ps: [16, 7, 64][i % 3]! })),
+    .map((each, i) => ({ ...each, dtype, Hq: 1, Ps: [16, 7, 64][i % 3]! }));
+const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dtype) => [
+  ...pagedBorders(portable, dtype),
   {
     name: "spans",
     dtype,
@@ -173,8 +177,14 @@ const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dty
     ),
   })),
 ]);
+const pagedHopper = pagedTiles.filter(({ Dh }) => Dh === 64)[0]!;
+const onEveryKernel = [
+  ...pagedCases,
+  ...onKernel("pagedAttention", "tiles", pagedBorders(portable, "bf16")),
+  ...onKernel("pagedAttention", "hopper", pagedBorders(pagedHopper, "bf16")),
+];
 
-describeOp("pagedAttention at the borders of tiles", pagedCases, async (context, c) => {
+describeOp("pagedAttention at the borders of tiles", onEveryKernel, async (context, c) => {
   const { lengths, Ps, Hq, dtype, window = 0 } = c;
   const [Hkv, Dh, Dv] = [1, 64, 64];
   const random = new Random(32);

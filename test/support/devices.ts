@@ -21,6 +21,17 @@ export interface OpCase {
   readonly name: string;
   /** Devices that do not run this case, each with the reason. */
   readonly skip?: Partial<Readonly<Record<TestDevice, string>>>;
+  /** Environment variables that are read when a stream is created: they choose the kernel. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const gpuKernels = { cpu: "it has one kernel" };
+
+/** The same cases on one kernel of an op, of those that a GPU has. */
+export function onKernel<Case extends OpCase>(op: string, kernel: string, cases: readonly Case[]): Case[] {
+  const skip = kernel === "hopper" ? { ...gpuKernels, cuda: "not every GPU has it" } : gpuKernels;
+  const environment = { WARPLOOP_KERNEL: `${op}:${kernel}` };
+  return cases.map((one) => ({ ...one, name: `${one.name}, ${kernel}`, skip, environment }));
 }
 
 const floatDTypes: readonly FloatDType[] = ["f32", "bf16", "f16"];
@@ -187,7 +198,7 @@ function declareCase<Case extends OpCase>(
     return;
   }
   test(title, async () => {
-    const stream = device().createStream();
+    const stream = withEnvironment(testCase.environment ?? {}, () => device().createStream());
     const scope = stream.scope();
     try {
       const context = new OpContext(deviceName, device(), stream);
@@ -204,7 +215,10 @@ function declareCase<Case extends OpCase>(
 /** "name { T: 3, dtype: bf16 }": every parameter of the case, long arrays shortened. */
 function caseTitle(testCase: OpCase): string {
   const parameters = Object.entries(testCase)
-    .filter(([key, value]) => key !== "name" && key !== "skip" && typeof value !== "function")
+    .filter(
+      ([key, value]) =>
+        key !== "name" && key !== "skip" && key !== "environment" && typeof value !== "function",
+    )
     .map(([key, value]) => `${key}: ${formatValue(value)}`);
   return parameters.length === 0 ? testCase.name : `${testCase.name} { ${parameters.join(", ")} }`;
 }

@@ -9,8 +9,6 @@ export interface FarCase extends OpCase {
   /** The axis that is stretched in every tensor that has it. Default 0. */
   readonly axis?: number;
   readonly odd?: boolean;
-  /** Environment variables that are read when a stream is created: they choose the kernel. */
-  readonly environment?: Readonly<Record<string, string>>;
   /** Calls the op and returns what it has written. */
   readonly run: (t: FarTensors) => readonly Tensor[];
 }

@@ -55,6 +55,11 @@ export const attentionTiles: readonly AttentionTiles[] = [
   },
 ];
 
+/** Of pagedAttention's Hopper kernel. */
+export const pagedTiles: readonly AttentionTiles[] = instances
+  .flatMap((path) => matches(path.replace(".cu", ".sm90.cu"), /HopperShape<bf16, (\d+), (\d+), (\d+)>/g))
+  .map(([Dh, Dv, keys]) => ({ kernel: "hopper", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 128 }) as const);
+
 /** A sequence of at most so many rows (queries times heads of a KV head) is a tile of the narrow kernel. */
 export const narrowRows = matches("cuda/attention/items.cuh", /kNarrowRows = (\d+);/g)[0]![0]!;
 const [[shortKeys, shortSpan, middleKeys, middleSpan, longSpan]] = matches(

@@ -40,11 +40,15 @@ struct AttentionProblem {
 const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context);
 /// bf16 | f16 throughout, on tensor cores.
 void attention_tiles(const AttentionProblem& p, CudaContext& context);
+/// The same on an sm_90, with wgmma for tiles of many rows.
+const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context);
+void attention_hopper(const AttentionProblem& p, CudaContext& context);
 /// Everything else, with plain multiply-adds.
 void attention_any(const AttentionProblem& p, CudaContext& context);
 
-/// Make p.plan for calls of the two. Of q, k, v and out only dtypes and sizes are looked at; P is not known.
+/// Make p.plan for calls of these. Of q, k, v and out only dtypes and sizes are looked at; P is not known.
 void plan_attention_tiles(const AttentionProblem& p, CudaContext& context);
+void plan_attention_hopper(const AttentionProblem& p, CudaContext& context);
 void plan_attention_any(const AttentionProblem& p, CudaContext& context);
 
 }  // namespace warploop::cuda

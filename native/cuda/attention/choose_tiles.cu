@@ -20,6 +20,22 @@ template <>
 AttentionTiles attention_tiles_of<f16, 192, 128>();
 template <>
 AttentionTiles attention_tiles_of<f16, 256, 256>();
+template <>
+AttentionTiles hopper_tiles_of<bf16, 64, 64>(const AttentionTiles&);
+template <>
+AttentionTiles hopper_tiles_of<bf16, 128, 128>(const AttentionTiles&);
+template <>
+AttentionTiles hopper_tiles_of<bf16, 192, 128>(const AttentionTiles&);
+template <>
+AttentionTiles hopper_tiles_of<bf16, 256, 256>(const AttentionTiles&);
+template <>
+AttentionTiles hopper_tiles_of<f16, 64, 64>(const AttentionTiles&);
+template <>
+AttentionTiles hopper_tiles_of<f16, 128, 128>(const AttentionTiles&);
+template <>
+AttentionTiles hopper_tiles_of<f16, 192, 128>(const AttentionTiles&);
+template <>
+AttentionTiles hopper_tiles_of<f16, 256, 256>(const AttentionTiles&);
 
 const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context) {
   const auto aligned = [](const TensorView& t, int64_t elements) {
@@ -39,24 +55,50 @@ const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext&
   return nullptr;
 }
 
-static AttentionTiles tiles_for(const AttentionProblem& p) {
+const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context) {
+  if (context.compute_capability != 90) return "the device is not sm_90";
+  return refuse_attention_tiles(p, context);
+}
+
+namespace {
+
+template <class T, int kDh, int kDv>
+AttentionTiles tiles_of_width(bool hopper) {
+  const AttentionTiles portable = attention_tiles_of<T, kDh, kDv>();
+  return hopper ? hopper_tiles_of<T, kDh, kDv>(portable) : portable;
+}
+
+AttentionTiles tiles_for(const AttentionProblem& p, bool hopper) {
   const auto choose = [&]<class T>(T) {
     const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
-    if (Dh <= 64 && Dv <= 64) return attention_tiles_of<T, 64, 64>();
-    if (Dh <= 128 && Dv <= 128) return attention_tiles_of<T, 128, 128>();
-    if (Dh <= 192 && Dv <= 128) return attention_tiles_of<T, 192, 128>();
-    return attention_tiles_of<T, 256, 256>();
+    if (Dh <= 64 && Dv <= 64) return tiles_of_width<T, 64, 64>(hopper);
+    if (Dh <= 128 && Dv <= 128) return tiles_of_width<T, 128, 128>(hopper);
+    if (Dh <= 192 && Dv <= 128) return tiles_of_width<T, 192, 128>(hopper);
+    return tiles_of_width<T, 256, 256>(hopper);
   };
   return p.q.dtype == DType::bf16 ? choose(bf16{}) : choose(f16{});
 }
 
+void run(const AttentionProblem& p, const AttentionTiles& tiles, CudaContext& context) {
+  const AttentionPlan plan = start_plan(p, tiles.shape, context);
+  tiles.wide(p, plan, context);
+  tiles.narrow(p, plan, context);
+}
+
+}  // namespace
+
 void attention_tiles(const AttentionProblem& p, CudaContext& context) {
-  const AttentionTiles tiles = tiles_for(p);
-  tiles.run(p, tiles.shape, context);
+  run(p, tiles_for(p, false), context);
+}
+void attention_hopper(const AttentionProblem& p, CudaContext& context) {
+  run(p, tiles_for(p, true), context);
 }
 
 void plan_attention_tiles(const AttentionProblem& p, CudaContext& context) {
-  fill_plan(p, tiles_for(p).shape, context);
+  fill_plan(p, tiles_for(p, false).shape, context);
+}
+void plan_attention_hopper(const AttentionProblem& p, CudaContext& context) {
+  fill_plan(p, tiles_for(p, true).shape, context);
 }
 
 }  // namespace warploop::cuda

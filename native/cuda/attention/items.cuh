@@ -17,7 +17,7 @@
 namespace warploop::cuda {
 
 inline constexpr int kNarrowRows = 16;  // a sequence of at most as many rows is one narrow tile
-inline constexpr int kSpanUnit = 64;    // spans are multiples of it, and tiles of keys divide it
+inline constexpr int kSpanUnit = 128;   // spans are multiples of it, and tiles of keys divide it
 inline constexpr int kGroupSpans = 16;
 static_assert(kNarrowRows >= kPlanTileRows[0]);
 

@@ -23,19 +23,23 @@ unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, in
 
 /// The kernels for head widths up to some size.
 struct AttentionTiles {
+  using Run = void (*)(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context);
+
   AttentionShape shape;
-  void (*run)(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
+  Run wide, narrow;  // in this order: the latter mends rows of the former
 };
 
-template <class Narrow, class Wide>
-void run_attention_tiles(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
-  const AttentionPlan plan = start_plan(p, shape, context);
+template <class Wide>
+void run_wide(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
   launch<attention_wide<Wide>>(
       context, {dim3(attention_grid(p, plan, 1)), Wide::kThreads, sizeof(typename Wide::Shared)}, p, plan);
+}
+template <class Narrow>
+void run_narrow(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
   // Also without narrow tiles: it mends rows of wide ones.
-  const unsigned narrow_blocks = std::max(attention_grid(p, plan, 0), attention_grid(p, plan, 1));
-  launch<attention_narrow<Narrow>>(
-      context, {dim3(narrow_blocks), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p, plan);
+  const unsigned blocks = std::max(attention_grid(p, plan, 0), attention_grid(p, plan, 1));
+  launch<attention_narrow<Narrow>>(context, {dim3(blocks), Narrow::kThreads, sizeof(typename Narrow::Shared)},
+                                   p, plan);
 }
 
 template <class Narrow, class Wide>
@@ -47,12 +51,16 @@ AttentionTiles make_attention_tiles() {
            {Narrow::kBlocks, Wide::kBlocks},
            kNarrowRows,
            {Narrow::kTotalsPerBlock, Wide::kTotalsPerBlock}},
-          run_attention_tiles<Narrow, Wide>};
+          run_wide<Wide>,
+          run_narrow<Narrow>};
 }
 
 /// Head widths up to kDh and kDv, those below filled up with zeros. In instances/, one file for each dtype
 /// and width.
 template <class T, int kDh, int kDv>
 AttentionTiles attention_tiles_of();
+/// The same with the Hopper kernel for wide tiles.
+template <class T, int kDh, int kDv>
+AttentionTiles hopper_tiles_of(const AttentionTiles& portable);
 
 }  // namespace warploop::cuda

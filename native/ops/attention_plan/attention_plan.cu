@@ -34,6 +34,12 @@ AttentionProblem problem_of(const AttentionPlanParams& p, const CudaContext& con
   return problem;
 }
 
+const char* refuse_hopper(const AttentionPlanParams& p, const CudaContext& context) {
+  return refuse_attention_hopper(problem_of(p, context), context);
+}
+void plan_hopper(const AttentionPlanParams& p, CudaContext& context) {
+  plan_attention_hopper(problem_of(p, context), context);
+}
 const char* refuse_tiles(const AttentionPlanParams& p, const CudaContext& context) {
   return refuse_attention_tiles(problem_of(p, context), context);
 }
@@ -46,6 +52,7 @@ void plan_any(const AttentionPlanParams& p, CudaContext& context) {
 
 /// As in paged_attention.cu, whose wishes they follow.
 constexpr Candidate<AttentionPlanParams> kCandidates[] = {
+    {.name = "hopper", .hopper = true, .refuse = refuse_hopper, .run = plan_hopper},
     {.name = "tiles", .refuse = refuse_tiles, .run = plan_tiles},
     {.name = "any", .run = plan_any},
 };

@@ -32,6 +32,12 @@ AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& co
   return problem;
 }
 
+const char* refuse_hopper(const PagedAttentionParams& p, const CudaContext& context) {
+  return refuse_attention_hopper(problem_of(p, context), context);
+}
+void run_hopper(const PagedAttentionParams& p, CudaContext& context) {
+  attention_hopper(problem_of(p, context), context);
+}
 const char* refuse_tiles(const PagedAttentionParams& p, const CudaContext& context) {
   return refuse_attention_tiles(problem_of(p, context), context);
 }
@@ -43,6 +49,7 @@ void run_any(const PagedAttentionParams& p, CudaContext& context) {
 }
 
 constexpr Candidate<PagedAttentionParams> kCandidates[] = {
+    {.name = "hopper", .hopper = true, .refuse = refuse_hopper, .run = run_hopper},
     {.name = "tiles", .refuse = refuse_tiles, .run = run_tiles},
     {.name = "any", .run = run_any},
 };

@@ -1,0 +1,419 @@
+// What:      attention for tiles of 128 packed rows of a KV head with wgmma and TMA: prompts and chunks of
+//            prompts on a Hopper GPU
+// Steps:     1. one warp takes items: a tile of rows of one sequence and head, one span of its keys or all
+//            2. one warp each loads queries, keys and values (hopper_copies.cuh), keys and values through two
+//               stages, ahead of the consumers, also into the next item
+//            3. consumers, tile of keys after tile: S = Q K^T of the next tile is issued, then O += P V of
+//               this one; while that runs, the softmax of S; then O is rescaled and S becomes P, in registers
+//            4. at the end of a span: its sums are added to those of the spans before, and after the last one
+//               leave the block (span_sums.cuh); the block that comes last to a split tile merges them
+// Mapping:   persistent blocks of one producer warpgroup and two consumers of 64 rows. The consumers take
+//            turns on the tensor cores: one multiplies while the other takes exponentials. A tile of at most
+//            64 rows has one consumer
+// Resources: shared memory 160 KiB at Dh 128: Q 32, K and V 2 x 32 each; registers 40 for the producer and
+//            232 for a consumer (O 64, S 64, P 32 at Dh = Dv = 128); one block per multiprocessor
+// Cost:      2 rows Lk (Dh + Dv) flop (half when causal), limited by the tensor cores; an exponential takes
+//            about as long as 512 flop, which is why they must overlap
+// Numerics:  as the wide kernel's: f32 sums, P rounded to the dtype of v, masks that select, spans merged in
+//            ascending order; rows that hidden values have spoilt are mended by the narrow kernel (exact.cuh)
+// Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
+// Source:    Shah et al.: FlashAttention-3, arXiv 2407.08608, sections 3.1 and 3.2
+#pragma once
+#include <climits>
+
+#include "cuda/attention/hopper_copies.cuh"
+#include "cuda/attention/merge.cuh"
+#include "cuda/attention/span_sums.cuh"
+#include "cuda/device/predecessors.cuh"
+#include "cuda/device/registers.cuh"
+#include "cuda/device/wgmma.cuh"
+
+namespace warploop::cuda {
+
+template <class T_, int kDh_, int kDv_, int kKeys_>
+struct HopperShape {
+  using T = T_;
+  static constexpr int kDh = kDh_, kDv = kDv_, kKeys = kKeys_, kConsumers = 2, kBlocks = 1;
+  static constexpr int kWarpgroup = 128, kWarpgroupRows = 64;  // threads; rows of one wgmma
+  static constexpr int kRows = kWarpgroupRows * kConsumers, kThreads = kWarpgroup * (kConsumers + 1);
+  static constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+  static_assert(kWarpgroup * (kProducerRegisters + kConsumers * kConsumerRegisters) <= 65536);
+  using Sums = SpanSums<kDv, kWarpgroup * kConsumers>;
+  static constexpr int kTotalsPerBlock = Sums::kKept;  // float4
+  static_assert(kSpanUnit % kKeys == 0);
+
+  struct Shared {
+    alignas(1024) T q[kRows * kDh];
+    T k[kHopperStages][kKeys * kDh];
+    T v[kHopperStages][kKeys * kDv];
+    Mbarrier q_full, q_empty;
+    Mbarrier k_full[kHopperStages], k_empty[kHopperStages], v_full[kHopperStages], v_empty[kHopperStages];
+    bool is_last;    // finish_item's
+    Mbarrier v_cut;  // values have landed of which some rows are still to be zeroed
+    ItemRing items;
+  };
+
+  WARPLOOP_DEVICE static void init_barriers(Shared& shared) {
+    constexpr int kConsumerWarps = 4 * kConsumers, kProducerWarps = 3;
+    shared.items.init(kConsumerWarps + kProducerWarps);
+    mbarrier_init(shared.q_full, 1);
+    mbarrier_init(shared.q_empty, kConsumerWarps);
+    mbarrier_init(shared.v_cut, 1);
+    for (int i = 0; i < kHopperStages; i++) {
+      mbarrier_init(shared.k_full[i], 1);
+      mbarrier_init(shared.v_full[i], 1);
+      mbarrier_init(shared.k_empty[i], kConsumerWarps);
+      mbarrier_init(shared.v_empty[i], kConsumerWarps);
+    }
+    fence_mbarrier_init();
+  }
+};
+
+// Named barriers of the block.
+inline constexpr int kFirstTurn = 1;     // the first consumer may multiply
+inline constexpr int kSecondTurn = 2;    // the second consumer may multiply
+inline constexpr int kNegated = 3;       // and 4: the consumer's queries are negative
+inline constexpr int kAllConsumers = 5;  // all of them: the end of an item
+
+/// All consumers of a block, as finish_item wants them.
+template <class S>
+struct ConsumerThreads {
+  WARPLOOP_DEVICE static int index() { return static_cast<int>(threadIdx.x) - S::kWarpgroup; }
+  WARPLOOP_DEVICE static int count() { return S::kWarpgroup * S::kConsumers; }
+  WARPLOOP_DEVICE static void sync() { barrier_sync<kAllConsumers>(S::kWarpgroup * S::kConsumers); }
+};
+
+/// One consumer warpgroup: 64 rows of an item. Thread l of warp w holds, of S and O, columns 8 j + 2 (l % 4),
+/// + 1 of rows 16 w + l / 4 (half 0) and + 8 (half 1).
+template <class S>
+class HopperTile {
+  using T = typename S::T;
+
+ public:
+  WARPLOOP_DEVICE HopperTile(const AttentionProblem& p, const AttentionPlan& plan, const ItemRing::Slot& slot,
+                             typename S::Shared& shared, int consumer)
+      : p_(p),
+        plan_(plan),
+        item_(slot.item),
+        head_(slot.head),
+        shared_(shared),
+        consumer_(consumer),
+        done_(slot.tiles),
+        tiles_(key_tiles<S::kKeys>(slot.keys)) {}
+
+  WARPLOOP_DEVICE void run(uint32_t q_parity) {
+    mbarrier_wait(shared_.q_full, q_parity);
+    if (consumer_ * S::kWarpgroupRows >= item_.num_rows) return skip();
+    if (p_.scale < 0) negate_queries();
+    prepare_rows();
+    int first = 0;
+    SpanEnd end;
+    do {
+      const int span = (tiles_.first + first * S::kKeys) / item_.span + 1;
+      const int last = std::min((span * item_.span - tiles_.first) / S::kKeys, tiles_.count);
+      end.reach(item_, span * item_.span, last == tiles_.count);
+      clear_sums();
+      if (last > first) {
+        add_tiles(first, last, end.final);
+      } else {
+        release(shared_.q_empty);  // no keys: one empty span
+      }
+      close_span(end);
+      end.pass();
+      first = last;
+    } while (!end.final);
+  }
+
+ private:
+  static constexpr float kLog2e = 1.44269504f;
+  static constexpr float kLeastScale = 1.17549435e-38f;  // with 0 a hidden score, -inf, would become NaN
+
+  WARPLOOP_DEVICE int first_key(int i) const { return tiles_.first + i * S::kKeys; }
+  WARPLOOP_DEVICE HopperStage stage(int i) const { return stage_of(done_ + i); }
+  /// Its first row in the tile.
+  WARPLOOP_DEVICE int first_row() const { return consumer_ * S::kWarpgroupRows; }
+  WARPLOOP_DEVICE int position(int row) const {
+    return position_of(item_, plan_.group, item_.first_row + row);
+  }
+
+  WARPLOOP_DEVICE void release(Mbarrier& empty) const {
+    if (lane_index() == 0) mbarrier_arrive(empty);
+  }
+
+  /// This consumer has no rows in the tile.
+  WARPLOOP_DEVICE void skip() const {
+    sync_warp();  // a lane that still waits must not see a stage come round again
+    release(shared_.q_empty);
+    for (int i = 0; i < tiles_.count; i++) {
+      const auto [index, parity] = stage(i);
+      mbarrier_wait(shared_.k_full[index], parity);
+      mbarrier_wait(shared_.v_full[index], parity);
+      sync_warp();
+      release(shared_.k_empty[index]);
+      release(shared_.v_empty[index]);
+    }
+  }
+
+  /// A negative scale times q k is a positive one times (-q) k.
+  WARPLOOP_DEVICE void negate_queries() const {
+    constexpr int kPairs = S::kWarpgroupRows * kPiece / 2;
+#pragma unroll 1
+    for (int c = 0; c < S::kDh / kPiece; c++) {
+      auto* pairs = reinterpret_cast<uint32_t*>(shared_.q + (c * S::kRows + first_row()) * kPiece);
+      for (int i = static_cast<int>(threadIdx.x) % S::kWarpgroup; i < kPairs; i += S::kWarpgroup)
+        pairs[i] ^= 0x80008000u;
+    }
+    fence_async_shared();
+    if (consumer_ == 0) {
+      barrier_sync<kNegated>(S::kWarpgroup);
+    } else {
+      barrier_sync<kNegated + 1>(S::kWarpgroup);
+    }
+  }
+
+  WARPLOOP_DEVICE void prepare_rows() {
+    scale_ = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
+    turns_ = item_.num_rows > S::kWarpgroupRows;
+    const int bottom = std::min(first_row() + S::kWarpgroupRows, int{item_.num_rows}) - 1;
+    seen_ = {visible_keys(p_, item_.num_keys, position(bottom)).begin,
+             visible_keys(p_, item_.num_keys, position(first_row())).end};
+#pragma unroll
+    for (int half = 0; half < 2; half++) position_[half] = position(warp_row() + lane_index() / 4 + 8 * half);
+  }
+  /// First of the 16 rows of this warp, in the tile.
+  WARPLOOP_DEVICE int warp_row() const { return first_row() + warp_index() % 4 * 16; }
+
+  WARPLOOP_DEVICE void clear_sums() {
+#pragma unroll
+    for (int i = 0; i < S::kDv / 2; i++) o_[i] = 0;
+#pragma unroll
+    for (int half = 0; half < 2; half++) max_[half] = -INFINITY, sum_[half] = 0;
+  }
+
+  /// Issues S = Q K^T of tile i.
+  WARPLOOP_DEVICE void multiply_keys(int i) {
+    const auto [index, parity] = stage(i);
+    mbarrier_wait(shared_.k_full[index], parity);
+    register_fence(s_);
+    wgmma_fence();
+    const uint32_t q = shared_address(shared_.q) + first_row() * kPieceBytes,
+                   k = shared_address(shared_.k[index]);
+#pragma unroll
+    for (int step = 0; step < S::kDh / 16; step++) {
+      const uint32_t within = step % 4 * 32;
+      const uint64_t left = matrix_descriptor(q + step / 4 * S::kRows * kPieceBytes + within, 16,
+                                              8 * kPieceBytes, Swizzle::b128);
+      const uint64_t right = matrix_descriptor(k + step / 4 * S::kKeys * kPieceBytes + within, 16,
+                                               8 * kPieceBytes, Swizzle::b128);
+      wgmma<T, S::kKeys, false, false>(s_, left, right, step > 0);
+    }
+    wgmma_commit();
+  }
+
+  /// Issues O += P V of tile i.
+  WARPLOOP_DEVICE void multiply_values(int i) {
+    const auto [index, parity] = stage(i);
+    mbarrier_wait(shared_.v_full[index], parity);
+    register_fence(o_);
+    register_fence(probabilities_);
+    wgmma_fence();
+    const uint32_t v = shared_address(shared_.v[index]);
+#pragma unroll
+    for (int step = 0; step < S::kKeys / 16; step++) {
+      const uint64_t right = matrix_descriptor(v + step * 16 * kPieceBytes, S::kKeys * kPieceBytes,
+                                               8 * kPieceBytes, Swizzle::b128);
+      wgmma_registers<T, S::kDv, true>(o_, probabilities_[step], right, true);
+    }
+    wgmma_commit();
+  }
+
+  /// Waits for S and gives its keys back. `kPending`: groups issued after it.
+  template <int kPending>
+  WARPLOOP_DEVICE void finish_keys(int i) {
+    wgmma_wait<kPending>();
+    register_fence(s_);
+    release(shared_.k_empty[stage(i).index]);
+  }
+  /// Waits for O, the last group, and gives its values back.
+  WARPLOOP_DEVICE void finish_values(int i) {
+    wgmma_wait<0>();
+    register_fence(o_);
+    register_fence(probabilities_);
+    release(shared_.v_empty[stage(i).index]);
+  }
+
+  /// -inf where a row does not see a key. Most tiles are seen whole.
+  WARPLOOP_DEVICE void mask(int i) {
+    const int key = first_key(i);
+    if (seen_.begin <= key && key + S::kKeys <= seen_.end) return;
+    const int column = key + lane_index() % 4 * 2;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      // Columns [low, high) of this lane are seen.
+      const KeyRange seen = visible_keys(p_, item_.num_keys, position_[half]);
+      const int high = seen.end - column, low = seen.begin - column;
+#pragma unroll
+      for (int at = 2 * half; at < S::kKeys / 2; at += 4) {
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+          const int j = at / 4 * 8 + e;
+          s_[at + e] = (j < high) & (j >= low) ? s_[at + e] : -INFINITY;  // a select: no branch per element
+        }
+      }
+    }
+  }
+
+  /// s becomes probabilities relative to the running maximum; alpha is what O and the sum have to be
+  /// multiplied with. A tile in which a row sees nothing leaves its state as it is, to the bit.
+  WARPLOOP_DEVICE void soften() {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float best = -INFINITY;
+#pragma unroll
+      for (int j = 0; j < S::kKeys / 8; j++)
+        best = fmaxf(best, fmaxf(s_[4 * j + 2 * half], s_[4 * j + 2 * half + 1]));
+      best = max_lanes<4>(best);
+      const float after = fmaxf(max_[half], best * scale_);
+      const float base = after == -INFINITY ? 0.0f : after;  // nothing seen yet: 2^(-inf - 0) = 0
+      alpha_[half] = exp2_fast(max_[half] - base);
+      max_[half] = after;
+      float total = 0;
+#pragma unroll
+      for (int j = 0; j < S::kKeys / 8; j++) {
+#pragma unroll
+        for (int at = 4 * j + 2 * half; at < 4 * j + 2 * half + 2; at++) {
+          s_[at] = exp2_fast(fmaf(s_[at], scale_, -base));
+          total += s_[at];
+        }
+      }
+      sum_[half] = fmaf(sum_[half], alpha_[half], total);
+    }
+  }
+
+  /// P = s in the form of an A operand.
+  WARPLOOP_DEVICE void round_probabilities() {
+#pragma unroll
+    for (int step = 0; step < S::kKeys / 16; step++) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        probabilities_[step][i] = pack_pair<T>(s_[8 * step + 2 * i], s_[8 * step + 2 * i + 1]);
+      }
+    }
+  }
+
+  WARPLOOP_DEVICE void rescale() {
+#pragma unroll
+    for (int at = 0; at < S::kDv / 2; at++) o_[at] *= alpha_[at / 2 % 2];
+  }
+
+  // Two consumers alternate: a turn lasts from issuing S to issuing O.
+  WARPLOOP_DEVICE void take_turn() const {
+    if (!turns_) return;
+    if (consumer_ == 0) {
+      barrier_sync<kFirstTurn>(2 * S::kWarpgroup);
+    } else {
+      barrier_sync<kSecondTurn>(2 * S::kWarpgroup);
+    }
+  }
+  WARPLOOP_DEVICE void give_turn(bool first_waits) const {
+    if (!turns_) return;
+    if (consumer_ == 0) {
+      barrier_arrive<kSecondTurn>(2 * S::kWarpgroup);
+    } else if (first_waits) {
+      barrier_arrive<kFirstTurn>(2 * S::kWarpgroup);
+    }
+  }
+
+  /// 3. Tiles [first, end) of a span, at least one.
+  WARPLOOP_DEVICE void add_tiles(int first, int end, bool final) {
+    multiply_keys(first);
+    finish_keys<0>(first);
+    mask(first);
+    soften();
+    round_probabilities();
+    if (consumer_ == 1) give_turn(first + 1 < end);
+    for (int i = first + 1; i < end; i++) {
+      take_turn();
+      multiply_keys(i);
+      multiply_values(i - 1);
+      give_turn(i + 1 < end);
+      finish_keys<1>(i);
+      mask(i);
+      soften();
+      // Due at the next turn anyway. Nothing ties the exponentials to this place: without a branch ptxas
+      // would wait for O above them, and they would not overlap with it.
+      if (i + 1 < end) mbarrier_wait(shared_.k_full[stage(i + 1).index], stage(i + 1).parity);
+      finish_values(i - 1);
+      rescale();
+      round_probabilities();
+    }
+    if (final) release(shared_.q_empty);
+    multiply_values(end - 1);
+    finish_values(end - 1);
+  }
+
+  // 4.
+  WARPLOOP_DEVICE void close_span(const SpanEnd& end) {
+    RowState total[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) total[half] = {max_[half], sum_lanes<4>(sum_[half])};
+    const int64_t kept = blockIdx.x * plan_.totals_per_block[1] + ConsumerThreads<S>::index();
+    const typename S::Sums sums(p_, plan_, item_, head_, warp_row(), kept);
+    sums.close(total, reinterpret_cast<typename S::Sums::Sums&>(o_), end);
+  }
+
+  const AttentionProblem& p_;
+  const AttentionPlan& plan_;
+  const AttentionItem& item_;
+  const int head_;
+  typename S::Shared& shared_;
+  const int consumer_;
+  const int done_;  // tiles of keys of the items before
+  const KeyTiles tiles_;
+  float scale_;
+  bool turns_;       // both consumers have rows
+  KeyRange seen_;    // by all rows of the warpgroup
+  int position_[2];  // among the keys
+  float o_[S::kDv / 2], s_[S::kKeys / 2];
+  uint32_t probabilities_[S::kKeys / 16][4];
+  float max_[2], sum_[2], alpha_[2];  // of the span; max in base 2
+};
+
+template <class S>
+WARPLOOP_DEVICE void consume_items(const AttentionProblem& p, const AttentionPlan& plan,
+                                   typename S::Shared& shared, int consumer) {
+  for (ItemReader items(shared.items); items.next(); items.done()) {
+    HopperTile<S>(p, plan, items.slot(), shared, consumer).run(static_cast<uint32_t>(items.number() & 1));
+    finish_item(p, plan, items.slot().item, items.slot().head, shared.is_last, ConsumerThreads<S>{});
+  }
+}
+
+template <class S>
+__global__ void __launch_bounds__(S::kThreads, 1)
+    attention_hopper(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan,
+                     const __grid_constant__ HopperCopies copies, const __grid_constant__ CUtensorMap q_map,
+                     const __grid_constant__ CUtensorMap k_map, const __grid_constant__ CUtensorMap v_map) {
+  auto& shared = shared_plan<typename S::Shared>();
+  if (threadIdx.x == 0) S::init_barriers(shared);
+  wait_for_predecessors();
+  sync_block();
+  const int warp = warp_index();
+  if (warp < S::kWarpgroup / kWarpSize) {
+    set_registers_down<S::kProducerRegisters>();
+    const HopperProducer<S> producer(p, plan, copies, shared);
+    if (warp == 0) {
+      hand_out_items<S::kKeys>(p, plan, 1, shared.items);
+    } else if (warp == 1) {
+      producer.load_queries(&q_map);
+    } else if (warp == 2) {
+      producer.load_keys(&k_map);
+    } else {
+      producer.load_values(&v_map);
+    }
+  } else {
+    set_registers_up<S::kConsumerRegisters>();
+    consume_items<S>(p, plan, shared, warp / 4 - 1);
+  }
+}
+
+}  // namespace warploop::cuda

@@ -1,0 +1,11 @@
+// Keys of 192 and values of 128: DeepSeek's multi-head attention of prompts, on an sm_90.
+#include "cuda/attention/launch_hopper.cuh"
+
+namespace warploop::cuda {
+
+template <>
+AttentionTiles hopper_tiles_of<bf16, 192, 128>(const AttentionTiles& portable) {
+  return make_hopper_tiles<HopperShape<bf16, 192, 128, 128>>(portable);
+}
+
+}  // namespace warploop::cuda

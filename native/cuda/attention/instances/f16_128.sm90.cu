@@ -1,0 +1,11 @@
+// Head widths up to 128: most models, on an sm_90.
+#include "cuda/attention/launch_hopper.cuh"
+
+namespace warploop::cuda {
+
+template <>
+AttentionTiles hopper_tiles_of<f16, 128, 128>(const AttentionTiles& portable) {
+  return make_hopper_tiles<HopperShape<f16, 128, 128, 128>>(portable);
+}
+
+}  // namespace warploop::cuda
