@@ -56,12 +56,15 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-/// WARPLOOP_PDL: whether launches overlap, where the GPU can do it. Results have the same bits either way.
-bool asks_for_overlap() {
+/// WARPLOOP_PDL: whether launches overlap, where the GPU can do it and the driver keeps it in graphs (CUDA
+/// 12.3). Results have the same bits either way.
+bool overlaps_launches(const Gpu& gpu) {
   const std::string text = environment("WARPLOOP_PDL");
   if (!text.empty() && text != "0" && text != "1")
     fail(ErrorKind::device, "WARPLOOP_PDL: expected 0 or 1, got \"", text, '"');
-  return text != "0";
+  int driver = 0;
+  require(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  return gpu.compute_capability >= 90 && driver >= 12030 && text != "0";
 }
 
 }  // namespace
@@ -97,7 +100,7 @@ CudaExecutor::CudaExecutor(const Gpu& gpu, MemoryRef scratch, const Scratch& lay
   context_.num_sms = gpu.num_sms;
   context_.compute_capability = gpu.compute_capability;
   context_.kernels = &kernels_;
-  context_.overlaps = gpu.compute_capability >= 90 && asks_for_overlap();
+  context_.overlaps = overlaps_launches(gpu);
   require(cudaMemsetAsync(bytes + layout_.counters_at(), 0, layout_.bytes() - layout_.counters_at(), stream_),
           "cudaMemsetAsync");
 #ifdef WARPLOOP_SIMT
