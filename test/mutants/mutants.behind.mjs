@@ -51,6 +51,20 @@ export const behindMutants = [
         "workspace.take<float4>(std::max<int64_t>(totals[1] - plan.totals_per_block[1], 0));",
       ],
     ],
+    table: "test/ops/scratch.test.ts",
+    cases: "item for every block",
+    kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
+    name: "permute-totals",
+    bug: "moePermute: totals for one expert too few",
+    file: "native/ops/moe_permute/moe_permute.cu",
+    edits: [
+      [
+        "arguments.totals = workspace.take<int32_t>(E);",
+        "arguments.totals = workspace.take<int32_t>(E - 1);",
+      ],
+    ],
     table: "test/ops/moePermute.test.ts",
     cases: "simt",
   },

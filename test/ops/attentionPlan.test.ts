@@ -224,7 +224,8 @@ interface FullCase extends OpCase {
 const full: readonly FullCase[] = [
   { name: "as many split tiles of few rows as there can be", B: 4 * 3 * 132 - 1, queries: 1 },
   { name: "as many split tiles of many rows as there can be", B: 4 * 2 * 132 - 1, queries: 17 },
-  { name: "more tiles than are split", B: 2 * 4 * 2 * 132, queries: 17 },
+  { name: "more tiles of few rows than are split", B: 2 * 4 * 3 * 132, queries: 1 },
+  { name: "more tiles of many rows than are split", B: 2 * 4 * 2 * 132, queries: 17 },
 ];
 
 describeOp("attentionPlan, full lists", full, async (context, { B, queries }) => {

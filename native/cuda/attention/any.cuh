@@ -62,14 +62,13 @@ class AnyTile {
     load_queries();
     clear_sums(o_);
     clear_sums(total_o_);
-    int tile = keys.first / kAnyKeys * kAnyKeys;
-    SpanEnd end;
-    while (!end.final) {  // no keys: one empty span
+    const int begin = keys.first / kAnyKeys * kAnyKeys;
+    bool final = false;
+    for (int tile = begin; !final; tile += kAnyKeys) {  // no keys: one empty span
       add_tile(source, tile);
-      tile += kAnyKeys;
-      if (!end.reach(item_, tile, tile >= keys.last)) continue;
-      close_span(end);
-      end.pass();
+      final = tile + kAnyKeys >= keys.last;
+      const SpanEnd end(item_, begin, tile + kAnyKeys, final);
+      if (end.span) close_span(end);
     }
   }
 

@@ -151,22 +151,21 @@ WARPLOOP_DEVICE KeyRange visible_keys(const AttentionProblem& p, int num_keys, i
   return {p.window > 0 ? std::max(position - p.window + 1, 0) : 0, end};
 }
 
-/// What ends with a tile of keys, for a block that does the spans of an item one after another.
+/// What ends with a tile of keys, for a block that does the spans of an item one after another. Found from
+/// where the tile lies, so that no register keeps it.
 struct SpanEnd {
-  bool final = false, group = false;                   // the item, a group
-  bool earlier_spans = false, earlier_groups = false;  // of the group, of the item: their sums wait
+  bool span, group, final;             // ends with the tile
+  bool earlier_spans, earlier_groups;  // of the group, of the item: their sums wait
 
-  /// `last`: end of the tile, `is_final`: the last one. False: no span ends there.
-  WARPLOOP_DEVICE bool reach(const AttentionItem& item, int last, bool is_final) {
-    if (!is_final && last % item.span != 0) return false;
-    final = is_final;
-    group = final || last % (item.span * kGroupSpans) == 0;
-    return true;
-  }
-  /// The sums have been put where they wait.
-  WARPLOOP_DEVICE void pass() {
-    earlier_spans = !group;
-    earlier_groups = earlier_groups || group;
+  /// `begin`: of the item's first tile, `end`: of this one. Tiles do not reach beyond a span.
+  WARPLOOP_DEVICE SpanEnd(const AttentionItem& item, int begin, int end, bool is_final)
+      : span(is_final || end % item.span == 0), final(is_final) {
+    if (!span) return;
+    const int group_keys = item.span * kGroupSpans, first_of_group = (end - 1) / group_keys * group_keys,
+              first_of_span = (end - 1) / item.span * item.span;
+    group = final || end % group_keys == 0;
+    earlier_spans = std::max(begin, first_of_group) < first_of_span;
+    earlier_groups = begin < first_of_group;
   }
 };
 

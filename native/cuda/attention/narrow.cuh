@@ -86,7 +86,6 @@ class NarrowTile {
 
     const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
     int span = 0;
-    SpanEnd end;
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
       ring.advance(i);
@@ -94,11 +93,12 @@ class NarrowTile {
       const int first = tile + i * S::kKeys, last = first + S::kKeys;
       auto& stage = ring.stage(i);
       if (i < ring.count()) add_tile(stage, first, keys.seen_first > first || keys.seen_last < last, scale);
-      if (!end.reach(item_, last, i + 1 == count)) continue;
-      close_span(reinterpret_cast<float2*>(&stage), span++ % 2, end);
-      if (!end.final) end.pass();
+      const SpanEnd end(item_, tile, last, i + 1 == count);
+      if (end.span) close_span(reinterpret_cast<float2*>(&stage), span++ % 2, end);
     }
-    if (any_lane(spoilt_ != 0)) mend(reinterpret_cast<float2*>(&ring.stage(count - 1)), (span - 1) % 2, end);
+    if (!any_lane(spoilt_ != 0)) return;
+    const SpanEnd end(item_, tile, tile + count * S::kKeys, true);
+    mend(reinterpret_cast<float2*>(&ring.stage(count - 1)), (span - 1) % 2, end);
   }
 
  private:
@@ -147,6 +147,7 @@ class NarrowTile {
     clear(o_);
     clear(state_);
     sync_block();
+    const bool direct = end.final && !end.earlier_groups;
 #pragma unroll
     for (int j = 0; j < kOwnPairs; j++) {
       const int at = tid_ + j * S::kThreads, row = at / kPairs, pair = at % kPairs;
@@ -156,17 +157,36 @@ class NarrowTile {
       const MergeFactors f = merge_states(total, part);
       sums_[j].x = fmaf(sums.x, f.added, sums_[j].x * f.kept);
       sums_[j].y = fmaf(sums.y, f.added, sums_[j].y * f.kept);
-      if (pair == 0) shared_.totals[parity ^ 1][row] = end.group ? RowState{} : total;
-      if (!end.group) continue;
-      if (end.earlier_groups) add_groups(kept(j), total, sums_[j]);
+      if (pair == 0) shared_.totals[parity ^ 1][row] = total;
+      if (direct && row < item_.num_rows) store(j, row, pair, total, sums_[j]);
+    }
+    if (end.group && !direct) close_group(exchange, shared_.totals[parity ^ 1], end);
+  }
+
+  /// The sums of a group that is not the only one. By way of shared memory: no registers for a rare case.
+  WARPLOOP_DEVICE void close_group(float2* exchange, RowState* totals, const SpanEnd& end) {
+#pragma unroll
+    for (int j = 0; j < kOwnPairs; j++) {
+      const int at = tid_ + j * S::kThreads;
+      exchange[place(0, at / kPairs, at % kPairs)] = sums_[j];  // where this thread alone has read
+      sums_[j] = make_float2(0, 0);
+    }
+    sync_block();  // the totals have been written
+#pragma unroll 1
+    for (int j = 0; j < kOwnPairs; j++) {
+      const int at = tid_ + j * S::kThreads, row = at / kPairs, pair = at % kPairs;
+      RowState total = totals[row];
+      float2 sums = exchange[place(0, row, pair)];
+      if (end.earlier_groups) add_groups(kept(j), total, sums);
       if (!end.final) {
-        kept(j) = make_float4(sums_[j].x, sums_[j].y, total.max, total.sum);
-        sums_[j] = make_float2(0, 0);
+        kept(j) = make_float4(sums.x, sums.y, total.max, total.sum);
       } else if (row < item_.num_rows) {
-        store(row, pair, total, sums_[j]);
-        if (!is_finite(sums_[j].x + sums_[j].y)) spoilt_ |= 1u << j;
+        store(j, row, pair, total, sums);
       }
     }
+    if (end.final) return;
+    sync_block();
+    if (tid_ < kNarrowRows) totals[tid_] = RowState{};
   }
 
   /// Where the sums of earlier groups wait: of the columns that this thread owns, with the state of the row.
@@ -205,7 +225,8 @@ class NarrowTile {
   }
 
   // 4. what leaves the block
-  WARPLOOP_DEVICE void store(int row, int pair, const RowState& total, float2 sums) const {
+  WARPLOOP_DEVICE void store(int j, int row, int pair, const RowState& total, float2 sums) {
+    if (!is_finite(sums.x + sums.y)) spoilt_ |= 1u << j;
     if (pair == 0) store_state(p_, plan_, item_, head_, row, total);
     if (2 * pair >= static_cast<int>(p_.v.sizes[3])) return;
     if (item_.part >= 0) {

@@ -20,13 +20,17 @@ class SpanSums {
   /// `first_row`: of the 16, in the tile. `kept`: where this thread's sums wait in plan.totals and in
   /// plan.group_totals, kThreads apart.
   WARPLOOP_DEVICE SpanSums(const AttentionProblem& p, const AttentionPlan& plan, const AttentionItem& item,
-                           int head, int first_row, int64_t kept)
+                           int head, int first_row, int kept)
       : p_(p), plan_(plan), item_(item), head_(head), first_row_(first_row), kept_(kept) {}
 
   /// `total`: the state of both rows over the span.
   WARPLOOP_DEVICE void close(RowState (&total)[2], Sums& o, const SpanEnd& end) const {
     if (end.earlier_spans) add_earlier(plan_.totals + kept_, total, o);
-    if (end.group && end.earlier_groups) add_earlier(plan_.group_totals + kept_, total, o);
+    if (end.group && end.earlier_groups) {
+      keep(plan_.totals + kept_, total, o);
+      add_group(plan_.group_totals + kept_, plan_.totals + kept_);
+      load(plan_.totals + kept_, total, o);
+    }
     if (end.final) {
       store(total, o);
       inspect(total, o);
@@ -53,6 +57,31 @@ class SpanSums {
       o[n][1] = fmaf(o[n][1], f[0].added, kept.y * f[0].kept);
       o[n][2] = fmaf(o[n][2], f[1].added, kept.z * f[1].kept);
       o[n][3] = fmaf(o[n][3], f[1].added, kept.w * f[1].kept);
+    }
+  }
+
+  /// sums = earlier + sums, in memory: there are no registers for both.
+  WARPLOOP_DEVICE static void add_group(const float4* earlier, float4* sums) {
+    const float4 before = earlier[kStates], states = sums[kStates];
+    RowState upper{before.x, before.y}, lower{before.z, before.w};
+    const MergeFactors f = merge_states(upper, {states.x, states.y}),
+                       g = merge_states(lower, {states.z, states.w});
+    sums[kStates] = make_float4(upper.max, upper.sum, lower.max, lower.sum);
+#pragma unroll 2
+    for (int n = 0; n < kDv / 8; n++) {
+      const float4 a = earlier[n * kThreads], b = sums[n * kThreads];
+      sums[n * kThreads] = make_float4(fmaf(b.x, f.added, a.x * f.kept), fmaf(b.y, f.added, a.y * f.kept),
+                                       fmaf(b.z, g.added, a.z * g.kept), fmaf(b.w, g.added, a.w * g.kept));
+    }
+  }
+  WARPLOOP_DEVICE static void load(const float4* from, RowState (&total)[2], Sums& o) {
+    const float4 states = from[kStates];
+    total[0] = {states.x, states.y};
+    total[1] = {states.z, states.w};
+#pragma unroll
+    for (int n = 0; n < kDv / 8; n++) {
+      const float4 sums = from[n * kThreads];
+      o[n][0] = sums.x, o[n][1] = sums.y, o[n][2] = sums.z, o[n][3] = sums.w;
     }
   }
 
@@ -106,7 +135,7 @@ class SpanSums {
   const AttentionPlan& plan_;
   const AttentionItem& item_;
   const int head_, first_row_;
-  const int64_t kept_;
+  const int kept_;
 };
 
 }  // namespace warploop::cuda

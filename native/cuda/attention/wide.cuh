@@ -60,7 +60,6 @@ class WideTile {
     ring.begin();
 
     const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
-    SpanEnd end;
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
       ring.advance(i);
@@ -68,9 +67,8 @@ class WideTile {
       const int first = tile + i * S::kKeys, last = first + S::kKeys;
       if (i < ring.count())
         add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < last, scale);
-      if (!end.reach(item_, last, i + 1 == count)) continue;
-      close_span(end);
-      end.pass();
+      const SpanEnd end(item_, tile, last, i + 1 == count);
+      if (end.span) close_span(end);
     }
   }
 
@@ -127,7 +125,7 @@ class WideTile {
 
   // 3. and 4.
   WARPLOOP_DEVICE void close_span(const SpanEnd& end) {
-    const int64_t kept = blockIdx.x * plan_.totals_per_block[1] + tid_;
+    const int kept = static_cast<int>(blockIdx.x * plan_.totals_per_block[1]) + tid_;
 #pragma unroll
     for (int r = 0; r < S::kRowBlocks; r++) {
       RowState total[2];
