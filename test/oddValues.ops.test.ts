@@ -78,6 +78,7 @@ const rows: Readonly<Record<string, () => Row>> = {
     options: { experts: 2, outputs: 16, inputs: 8, dtype, swiglu: false },
     object: "shape",
   }),
+  emptyPermutation: () => ({ given: { numTokens: 2, topK: 1, numExperts: 4 } }),
   flashAttention: () => ({
     given: { q: f32(2, 1, 16), k: f32(2, 1, 16), v: f32(2, 1, 16) },
     options: {
@@ -115,6 +116,7 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { logits: f32(2, 4) },
     options: {
       ...{ topK: 1, scores: "softmax", renormalize: true, scale: 1, bias: f32(4), groups: 1, topGroups: 1 },
+      permutation: { order: zeros(2), inverse: zeros(2, 1), offsets: zeros(5) },
       out: { weights: f32(2, 1), experts: zeros(2, 1) },
     },
   }),

@@ -52,6 +52,9 @@ export interface NativeOps {
       scale: "number",
       groups: "number",
       topGroups: "number",
+      order: "tensor or null",
+      inverse: "tensor or null",
+      offsets: "tensor or null",
     ]
   >;
   readonly moePermute: NativeOp<[experts: "tensor", order: "tensor", inverse: "tensor", offsets: "tensor"]>;

@@ -5,7 +5,7 @@
 import { groupedLinear } from "../ops/groupedLinear.js";
 import { linear } from "../ops/linear.js";
 import { moeCombine } from "../ops/moeCombine.js";
-import { moePermute } from "../ops/moePermute.js";
+import { emptyPermutation } from "../ops/moePermute.js";
 import { moeRoute } from "../ops/moeRoute.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
 import type { Block } from "./part.js";
@@ -38,9 +38,10 @@ export function moeBlock(config: MoeConfig, weights: MoeWeights): Block {
 
   const run: Block["run"] = (stream, { x, join, tap }) => {
     const scores = linear(stream, x, weights.router, { dtype: "f32" }); // [T, E]; f32 keeps near ties apart
-    const routing = moeRoute(stream, scores, choice); // [T, K]
+    const permutation = emptyPermutation(stream, x.size(0), config.topK, numExperts);
+    const routing = moeRoute(stream, scores, { ...choice, permutation }); // [T, K]
     tap("experts", routing.experts);
-    const { order, inverse, offsets: all } = moePermute(stream, routing.experts, numExperts);
+    const { order, inverse, offsets: all } = permutation;
     const own = experts && all.slice(0, experts.start, experts.start + experts.count + 1); // rows of others stay as they are
     const offsets = own ?? all;
     const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK: config.topK }); // [T * K, F]

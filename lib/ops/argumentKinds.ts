@@ -9,6 +9,16 @@ import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
 import { GroupedWeight, LinearWeight } from "./linearWeight.js";
 
+/** The (token, choice) pairs of a batch, grouped by expert; within an expert in order of t*K + k. */
+export interface MoePermutation {
+  /** [T*K], i32: flat index t*K + k of the pair at each permuted row */
+  readonly order: Tensor;
+  /** [T, K], i32: permuted row of each pair */
+  readonly inverse: Tensor;
+  /** [E+1], i32: expert e owns the rows [offsets[e], offsets[e+1]) */
+  readonly offsets: Tensor;
+}
+
 /** Where each token goes: its K experts, best first, and their weights. */
 export interface MoeRouting {
   /** [T, K], f32 */
@@ -28,7 +38,8 @@ type Form =
   | "choice"
   | "linear"
   | "grouped"
-  | "routing";
+  | "routing"
+  | "permutation";
 
 /** One kind of argument; `T` is its type for TypeScript. */
 export interface Kind<T = unknown> {
@@ -69,6 +80,10 @@ export const flag = kind<boolean>("flag", "true or false");
 export const always = kind<true>("choice", "true, which it always is", [true]);
 export const linearWeight = kind<LinearWeight>("linear", "a weight from packLinear");
 export const groupedWeight = kind<GroupedWeight>("grouped", "a weight from emptyGroupedWeight");
+export const permutation = kind<MoePermutation>(
+  "permutation",
+  "an object of three Tensors, order, inverse and offsets",
+);
 export const routing = kind<MoeRouting>("routing", "an object of two Tensors, weights and experts");
 export const floatDType = choice<FloatDType>("f32", "f16", "bf16");
 
@@ -110,7 +125,9 @@ export function accepts(of: Kind, value: unknown): boolean {
     case "grouped":
       return LinearWeight.isOpen(value) && GroupedWeight.isGrouped(value);
     case "routing":
-      return isObject(value) && Tensor.isOpen(value["weights"]) && Tensor.isOpen(value["experts"]);
+      return isObject(value) && ["weights", "experts"].every((name) => Tensor.isOpen(value[name]));
+    case "permutation":
+      return isObject(value) && ["order", "inverse", "offsets"].every((name) => Tensor.isOpen(value[name]));
   }
 }
 

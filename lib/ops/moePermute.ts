@@ -1,18 +1,29 @@
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import { integer, tensor } from "./argumentKinds.js";
+import { type MoePermutation, integer, tensor } from "./argumentKinds.js";
 import { op } from "./op.js";
 
-/** The (token, choice) pairs of a batch, grouped by expert; within an expert in order of t*K + k. */
-export interface MoePermutation {
-  /** [T*K], i32: flat index t*K + k of the pair at each permuted row */
-  readonly order: Tensor;
-  /** [T, K], i32: permuted row of each pair */
-  readonly inverse: Tensor;
-  /** [E+1], i32: expert e owns the rows [offsets[e], offsets[e+1]) */
-  readonly offsets: Tensor;
-}
+export type { MoePermutation } from "./argumentKinds.js";
+
+/**
+ * Room for the permutation of [T, K] pairs over E experts: for `moeRoute`.
+ *
+ * @param numTokens T
+ * @param topK K >= 1
+ * @param numExperts E >= 1
+ * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
+ */
+export const emptyPermutation = op(
+  "emptyPermutation",
+  { numTokens: integer(), topK: integer({ min: 1 }), numExperts: integer({ min: 1 }) },
+  undefined,
+  (stream: Stream, numTokens: number, topK: number, numExperts: number): MoePermutation => ({
+    order: stream.empty("i32", [numTokens * topK]),
+    inverse: stream.empty("i32", [numTokens, topK]),
+    offsets: stream.empty("i32", [numExperts + 1]),
+  }),
+);
 
 /**
  * Groups routed tokens by expert with a stable counting sort, for `groupedLinear` and `moeCombine`.

@@ -2,11 +2,13 @@ import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import {
+  type MoePermutation,
   type MoeRouting,
   choice,
   flag,
   integer,
   number,
+  permutation,
   required,
   routing,
   tensor,
@@ -33,6 +35,8 @@ export interface MoeRouteOptions {
   readonly groups?: number | undefined;
   /** Only experts of that many best groups can be chosen; a group scores the sum of its two best choices. Default 1. */
   readonly topGroups?: number | undefined;
+  /** Where to write the pairs grouped by expert as well, as `moePermute` does; `emptyPermutation` allocates it. */
+  readonly permutation?: MoePermutation | undefined;
   /** Where to write the result. */
   readonly out?: MoeRouting | undefined;
 }
@@ -62,10 +66,12 @@ export const moeRoute = op(
     bias: tensor,
     groups: integer({ min: 1 }),
     topGroups: integer({ min: 1 }),
+    permutation,
     out: routing,
   }),
   (stream: Stream, logits: Tensor, options: MoeRouteOptions): MoeRouting => {
     const { topK, scores, renormalize, scale = 1, bias = null, groups = 1, topGroups = 1 } = options;
+    const { permutation: pairs } = options;
     const shape = [logits.size(0), topK];
     const { weights, experts } = options.out ?? {
       weights: stream.empty("f32", shape),
@@ -76,6 +82,7 @@ export const moeRoute = op(
       native.ops.moeRoute,
       ...[logits, bias, weights, experts],
       ...[scoreFunction, renormalize, scale, groups, topGroups],
+      ...[pairs?.order ?? null, pairs?.inverse ?? null, pairs?.offsets ?? null],
     );
     return { weights, experts };
   },

@@ -65,4 +65,25 @@ export const fusedMutants = [
     cases: "every tile",
     kernels: ["native/ops/linear/linear.sm90.cu"],
   },
+  {
+    name: "route-many-pairs",
+    bug: "moeRoute: the last block groups more pairs than it has room for",
+    file: "native/ops/moe_route/moe_route.cu",
+    edits: [["p.experts.numel() <= kFewPairs;", "p.experts.numel() <= 2 * kFewPairs;"]],
+    table: "test/ops/moeRoute.test.ts",
+    cases: "one token more",
+    kernels: ["native/ops/moe_route/moe_route.cu"],
+  },
+  {
+    name: "route-permute-alone",
+    bug: "moeRoute: the first block to end groups the pairs of all",
+    file: "native/ops/moe_route/moe_route.cu",
+    edits: [
+      ["arrive_last(*p.arrivals, gridDim.x, plan.is_last)", "arrive_last(*p.arrivals, 1, plan.is_last)"],
+      ["if (p.arrivals) permute(p);", "if (p.arrivals && blockIdx.x == 0) permute(p);"],
+    ],
+    table: "test/ops/moeRoute.test.ts",
+    cases: "grouped by expert",
+    kernels: ["native/ops/moe_route/moe_route.cu"],
+  },
 ];

@@ -1,6 +1,8 @@
 // Contract: moeRoute matches its reference in experts (exactly) and weights, and never depends on other rows.
 import { describe, expect, test } from "vitest";
+import { emptyPermutation } from "../../lib/ops/moePermute.js";
 import { moeRoute } from "../../lib/ops/moeRoute.js";
+import { moePermute as permuteReference } from "../reference/moePermute.js";
 import { moeRoute as reference } from "../reference/moeRoute.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
@@ -22,6 +24,8 @@ interface MoeRouteCase extends OpCase {
   readonly std?: number;
   /** The last expert is the best of every token. */
   readonly lastBest?: boolean;
+  /** The pairs are grouped by expert as well. */
+  readonly permutes?: boolean;
 }
 
 const mixtral = { T: 5, E: 8, topK: 2, scores: "softmax", renormalize: true } as const;
@@ -66,6 +70,14 @@ const cases: readonly MoeRouteCase[] = [
   ),
   { name: "groups of many experts", ...deepSeek, E: 900, groups: 9, topGroups: 2, topK: 12 },
   { name: "most experts", ...mixtral, T: 2, E: 4096, topK: 16 },
+  { name: "grouped by expert, no tokens", ...mixtral, T: 0, permutes: true },
+  ...[1, 2, 4, 5, 9, 33].map((T) => ({ name: "grouped by expert", ...mixtral, T, permutes: true })),
+  { name: "grouped by expert, qwen3", ...mixtral, T: 1, E: 128, topK: 8, permutes: true },
+  { name: "grouped by expert, more experts than threads", ...mixtral, T: 6, E: 300, topK: 3, permutes: true },
+  { name: "grouped by expert, deepseek", ...deepSeek, permutes: true },
+  { name: "grouped by expert, most experts", ...mixtral, T: 3, E: 4096, topK: 3, permutes: true },
+  { name: "as many pairs as the last block groups", ...mixtral, T: 256, permutes: true },
+  { name: "one token more", ...mixtral, T: 257, permutes: true },
   { name: "many tokens over the threads", ...mixtral, T: 2000, E: 64, topK: 6, dtype: "bf16" },
 ];
 
@@ -84,8 +96,10 @@ describeOp("moeRoute", cases, async (context, c) => {
   const input = c.strided
     ? context.stridedRows(dtype, [T, E], logits, { before: 3, after: 2 })
     : context.tensor(dtype, [T, E], logits);
+  const permutation = emptyPermutation(context.stream, T, topK, E);
   const result = moeRoute(context.stream, input, {
     ...options,
+    ...(c.permutes && { permutation }),
     topK,
     ...(c.bias && { bias: context.tensor("f32", [E], bias) }),
   });
@@ -95,6 +109,12 @@ describeOp("moeRoute", cases, async (context, c) => {
   expectSame(await context.readIntegers(result.experts), expected.experts, { shape, label: "experts" });
   const weights = await context.read(result.weights);
   expectClose(weights, expected.weights, { dtype: "f32", shape, reduction: E, label: "weights" });
+  if (!c.permutes) return;
+  const grouped = permuteReference(Int32Array.from(expected.experts), { E });
+  for (const label of ["order", "inverse", "offsets"] as const) {
+    const { shape } = permutation[label];
+    expectSame(await context.readIntegers(permutation[label]), grouped[label], { shape, label });
+  }
 });
 
 describeOp("moeRoute: ties and what is not a number", [{ name: "f32" }], async (context) => {
@@ -180,6 +200,14 @@ describe("moeRoute: bad arguments", () => {
     );
     expect(() => moeRoute(stream, logits, { ...options, topK: 3, groups: 4, topGroups: 1 })).toThrow(
       /topK: expected/,
+    );
+    const permutation = emptyPermutation(stream, 3, 2, 8);
+    const offsets = device.empty("i32", [8]);
+    expect(() => moeRoute(stream, logits, { ...options, permutation: { ...permutation, offsets } })).toThrow(
+      "moeRoute: permutation.offsets: expected [9], got [8]",
+    );
+    expect(() => moeRoute(stream, logits, { ...options, topK: 3, permutation })).toThrow(
+      "moeRoute: permutation.order: expected [9], got [6]",
     );
     const huge = device.empty("f32", [1, 4097]);
     expect(() => moeRoute(stream, huge, options)).toThrow(/logits: expected at most 4096 experts/);

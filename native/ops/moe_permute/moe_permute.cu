@@ -21,25 +21,23 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 
 #include "core/error.h"
 #include "cuda/device/fault.cuh"
 #include "cuda/device/scan.cuh"
 #include "cuda/launch.h"
+#include "cuda/moe/few_pairs.cuh"
 #include "cuda/workspace.h"
 
 namespace warploop::cuda {
 
 namespace {
 
-constexpr int kFewPairs = 512;
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
 constexpr int kSharedExperts = 1024;
 constexpr int kMostRuns = 1024;
 constexpr int kShortestRun = 256;
-constexpr int32_t kNoExpert = std::numeric_limits<int32_t>::max();
 
 struct PermuteArguments {
   const int32_t* experts;
@@ -64,28 +62,12 @@ struct PermuteArguments {
   }
 };
 
-struct FewPlan {
-  int32_t experts[kFewPairs];
-};
-
 __global__ void __launch_bounds__(kFewPairs) permute_few_kernel(const __grid_constant__ PermuteArguments p) {
   wait_for_predecessors();
   FewPlan& plan = shared_plan<FewPlan>();
   const int pair = static_cast<int>(threadIdx.x), pairs = static_cast<int>(p.pairs);
-  const int32_t own = p.expert_of(pair, true);
-  plan.experts[pair] = own;
-  sync_block();
-  if (own != kNoExpert) {
-    int row = 0;
-    for (int i = 0; i < pairs; i++) row += plan.experts[i] < own || (plan.experts[i] == own && i < pair);
-    p.order[row] = pair;
-    p.inverse[pair] = row;
-  }
-  for (int64_t e = threadIdx.x; e <= p.E; e += blockDim.x) {
-    int before = 0;
-    for (int i = 0; i < pairs; i++) before += plan.experts[i] < e;
-    p.offsets[e] = before;
-  }
+  plan.experts[pair] = p.expert_of(pair, true);
+  place_few(plan, pairs, p.E, p.order, p.inverse, p.offsets);
 }
 
 struct CountsPlan {

@@ -1,6 +1,7 @@
 #include "ops/moe_route/moe_route.h"
 
 #include <cmath>
+#include <limits>
 
 namespace warploop {
 
@@ -20,6 +21,13 @@ void check(const MoeRouteParams& p, Check& c) {
   const int64_t open = p.groups > 0 ? E.value() / p.groups * p.top_groups : 0;
   c.that(K.value() > 0 && K.value() <= open, "topK",
          "between 1 and the number of experts in topGroups groups", K.value());
+  const int parts = (p.order ? 1 : 0) + (p.inverse ? 1 : 0) + (p.offsets ? 1 : 0);
+  c.that(parts == 0 || parts == 3, "permutation", "order, inverse and offsets", parts);
+  c.that(parts == 0 || p.experts.numel() <= std::numeric_limits<int32_t>::max(), "permutation",
+         "less than 2^31 pairs", p.experts.numel());
+  c.optional("permutation.order", p.order).dtype(kI32).shape({p.experts.numel()}).packed();
+  c.optional("permutation.inverse", p.inverse).dtype(kI32).shape({T, K}).packed();
+  c.optional("permutation.offsets", p.offsets).dtype(kI32).shape({E.value() + 1}).packed();
 }
 
 }  // namespace warploop

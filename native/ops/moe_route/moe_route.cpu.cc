@@ -5,6 +5,7 @@
 //            3. best groups
 //            4. best K experts
 //            5. weights
+//            6. if asked for, the pairs grouped by expert: moe_permute
 // Mapping:   rows are dealt to threads; a row (E floats, padded to whole vectors) stays in L1
 // Numerics:  f32. The padded row has no tail loop, so equal logits have equal scores and ties go to the lower
 //            index. A NaN choice counts as -inf; the weights of a row with NaN are NaN. K scores that sum to
@@ -16,8 +17,11 @@
 #include "cpu/rows.h"
 #include "cpu/simd.h"
 #include "cpu/top_list.h"
+#include "ops/moe_permute/moe_permute.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
+
+void moe_permute(const MoePermuteParams& p, CpuContext& context);
 
 namespace {
 
@@ -107,6 +111,7 @@ void moe_route(const MoeRouteParams& p, CpuContext& context) {
       }
     });
   });
+  if (p.order) moe_permute({p.experts, p.order, p.inverse, p.offsets}, context);  // 6.
 }
 
 }  // namespace warploop::cpu::WARPLOOP_ISA

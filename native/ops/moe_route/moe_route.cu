@@ -5,6 +5,8 @@
 //            3. best groups
 //            4. best K experts: K times the largest over the warp
 //            5. weights
+//            6. if asked for, the pairs grouped by expert: few of them by the block that comes last, many by
+//               the kernels of moe_permute
 // Mapping:   one warp per token; lane l holds the experts l, l + 32, ...; four warps per block, one beyond
 //            512 experts
 // Resources: shared memory (8 bytes per expert and warp) with groups only
@@ -17,14 +19,25 @@
 //            arXiv 2401.04088
 #include "ops/moe_route/moe_route.h"
 
+#include "core/error.h"
+#include "cuda/device/last_block.cuh"
 #include "cuda/device/rows.cuh"
 #include "cuda/device/warp.cuh"
 #include "cuda/launch.h"
 #include "cuda/logits/logit_order.cuh"
+#include "cuda/moe/few_pairs.cuh"
+#include "ops/moe_permute/moe_permute.h"
 
 namespace warploop::cuda {
 
+[[gnu::weak]] void moe_permute(const MoePermuteParams& p, CudaContext& context);
+
 namespace {
+
+struct PermutePlan {
+  FewPlan few;
+  bool is_last;
+};
 
 template <int kPerLane>
 struct RouteTraits {
@@ -37,13 +50,15 @@ struct RouteTraits {
     uint32_t is_open[kExperts];  // of the groups
   };
   struct Plan {
-    Warp warps[kWarps];
+    PermutePlan permute;
+    Warp warps[kWarps];  // with groups
   };
 };
 
 struct RouteArguments {
   MoeRouteParams params;
   Rows logits;
+  uint32_t* arrivals;  // blocks that have routed their tokens; null: no permutation here
 };
 
 /// What turns a logit into a score: 1 / (1 + e^-l), or e^(l - highest) / total.
@@ -115,14 +130,11 @@ WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPer
   }
 }
 
+/// Token t, by a warp.
 template <int kPerLane>
-__global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
-    moe_route_kernel(const __grid_constant__ RouteArguments p) {
-  wait_for_predecessors();
+WARPLOOP_DEVICE void route_token(const RouteArguments& p, int64_t t) {
   using Traits = RouteTraits<kPerLane>;
   const int lane = lane_index(), warp = warp_index();
-  const int64_t t = static_cast<int64_t>(blockIdx.x) * Traits::kWarps + warp;
-  if (t >= p.params.logits.size(0)) return;
   const int E = static_cast<int>(p.params.logits.size(1)), K = static_cast<int>(p.params.experts.size(1));
   const int64_t row = t * p.params.logits.stride(0);
 
@@ -170,15 +182,43 @@ __global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
   }
 }
 
+// 6.
+WARPLOOP_DEVICE void permute(const RouteArguments& p) {
+  PermutePlan& plan = shared_plan<PermutePlan>();
+  if (!arrive_last(*p.arrivals, gridDim.x, plan.is_last)) return;
+  const int pairs = static_cast<int>(p.params.experts.numel());
+  for (int pair = static_cast<int>(threadIdx.x); pair < pairs; pair += static_cast<int>(blockDim.x))
+    plan.few.experts[pair] = p.params.experts.as<int32_t>()[pair];
+  place_few(plan.few, pairs, static_cast<int32_t>(p.params.logits.size(1)), p.params.order.as<int32_t>(),
+            p.params.inverse.as<int32_t>(), p.params.offsets.as<int32_t>());
+}
+
 template <int kPerLane>
-void run(const MoeRouteParams& p, const CudaContext& context) {
+__global__ void __launch_bounds__(RouteTraits<kPerLane>::kThreads, 1)
+    moe_route_kernel(const __grid_constant__ RouteArguments p) {
+  wait_for_predecessors();
+  const int64_t t = static_cast<int64_t>(blockIdx.x) * RouteTraits<kPerLane>::kWarps + warp_index();
+  if (t < p.params.logits.size(0)) route_token<kPerLane>(p, t);
+  if (p.arrivals) permute(p);
+}
+
+template <int kPerLane>
+void run(const MoeRouteParams& p, CudaContext& context) {
   using Traits = RouteTraits<kPerLane>;
   const int64_t blocks = (p.logits.size(0) + Traits::kWarps - 1) / Traits::kWarps;
-  launch<moe_route_kernel<kPerLane>>(context,
-                                     {.grid = dim3(static_cast<unsigned>(blocks)),
-                                      .threads = Traits::kThreads,
-                                      .shared_bytes = p.groups > 1 ? sizeof(typename Traits::Plan) : 0},
-                                     RouteArguments{p, rows_of(p.logits)});
+  const bool permutes = p.order && blocks > 0 && p.experts.numel() <= kFewPairs;
+  launch<moe_route_kernel<kPerLane>>(
+      context,
+      {.grid = dim3(static_cast<unsigned>(blocks)),
+       .threads = Traits::kThreads,
+       .shared_bytes = p.groups > 1 ? sizeof(typename Traits::Plan)
+                       : permutes   ? sizeof(PermutePlan)
+                                    : 0},
+      RouteArguments{p, rows_of(p.logits), permutes ? context.counters : nullptr});
+  if (!p.order || permutes) return;
+  if (!moe_permute)
+    fail_execution("a permutation needs the kernels of moePermute, which are not in this build");
+  moe_permute({p.experts, p.order, p.inverse, p.offsets}, context);
 }
 
 }  // namespace

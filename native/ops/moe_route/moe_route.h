@@ -18,12 +18,17 @@ struct MoeRouteParams {
   float scale;         // multiplies the weights, last
   int32_t groups;      // divides E: runs of E / groups experts
   int32_t top_groups;  // <= groups; only experts of that many best groups can be chosen
+
+  // The pairs grouped by expert as well, as moe_permute does it; all three or none.
+  TensorView order;    // [T*K], i32, packed; optional
+  TensorView inverse;  // [T, K], i32, packed; optional
+  TensorView offsets;  // [E+1], i32, packed; optional
 };
 
 /// As TypeScript passes them.
 inline auto fields(MoeRouteParams& p) {
   return in_order(p.logits, optional(p.bias), p.weights, p.experts, p.scores, p.renormalize, p.scale,
-                  p.groups, p.top_groups);
+                  p.groups, p.top_groups, optional(p.order), optional(p.inverse), optional(p.offsets));
 }
 
 /// Bound of E: a row of scores stays in L1.
