@@ -1,5 +1,6 @@
 // Attention on any GPU: narrow, wide and any.cuh, causal with a window. The last key and its value are NaN:
-// only the last query sees them. Before the window of the first query lies NaN that nobody sees.
+// only the last query sees them. Before the window of the first query lies NaN that nobody sees. The last cases
+// are split tiles, which the block that comes last puts together.
 #include "cuda/attention/attention.cu"
 
 #include <cmath>
@@ -81,18 +82,24 @@ void attend(Run& run, CudaContext& context, const char* name, int queries, int k
 void attend_in_tiles(const AttentionProblem& p, CudaContext& context) {
   const AttentionTiles tiles = make_attention_tiles<NarrowShape<bf16, kWidth, kWidth, 2, 3>,
                                                     WideShape<bf16, kWidth, kWidth, 2, 64, 2>>();
-  tiles.run(p, tiles.shape, context);
+  const AttentionPlan plan = start_plan(p, tiles.shape, context);
+  tiles.wide(p, plan, context);
+  tiles.narrow(p, plan, context);
 }
 void run_masks(Run& run) {
   CudaContext context = run.context();
   context.workspace_bytes = 8 << 20;
   context.workspace = run.upload(std::vector<std::byte>(context.workspace_bytes));
-  constexpr int kCounters = static_cast<int>(AttentionCounter::count);
+  constexpr int kCounters = static_cast<int>(AttentionCounter::count) + 32;  // for split tiles
   context.num_counters = kCounters;
   context.counters = run.upload(std::vector<uint32_t>(kCounters, 0));
   attend(run, context, "narrow", 7, 100, bf16_element, attend_in_tiles);
   attend(run, context, "wide", 70, 200, bf16_element, attend_in_tiles);
   attend(run, context, "any", 20, 100, f32_element, attention_any);
+  attend(run, context, "narrow, two spans", 7, 270, bf16_element, attend_in_tiles);
+  // The windows lie across two spans of 512 keys, the last of one group and the first of the next.
+  attend(run, context, "narrow, two groups of spans", 7, 8200, bf16_element, attend_in_tiles);
+  attend(run, context, "any, two groups of spans", 7, 8200, f32_element, attention_any);
   run.expect("counters", context.counters, std::vector<uint32_t>(kCounters, 0));
 }
 const atoms::Atom masks("masks", 80, run_masks);

@@ -72,4 +72,38 @@ export const maskMutants = [
     edits: [["first_ = std::max(seen.begin, item.first_key)", "first_ = item.first_key"]],
     foundBy: anyMode,
   },
+  {
+    name: "merge-relaxed",
+    bug: "split tiles: the counters order nothing",
+    program: "masks",
+    file: "native/cuda/device/last_block.cuh",
+    edits: [
+      [
+        "is_last = atomic_add_acq_rel(&counter, 1u) == blocks - 1;",
+        "is_last = atomic_add(&counter, 1u) == blocks - 1;",
+      ],
+    ],
+    foundBy: ["race"],
+  },
+  {
+    name: "merge-group-early",
+    bug: "split tiles: the sums of all groups are read by whoever has finished one",
+    program: "masks",
+    file: `${folder}/merge.cuh`,
+    edits: [
+      [
+        "  if (!arrive_last(arrivals[groups], static_cast<uint32_t>(groups), is_last, threads)) return;\n",
+        "",
+      ],
+    ],
+    foundBy: ["race"],
+  },
+  {
+    name: "merge-span-early",
+    bug: "split tiles: the sums of a group are read by whoever has finished a span",
+    program: "masks",
+    file: `${folder}/merge.cuh`,
+    edits: [["static_cast<uint32_t>(end - first), is_last", "1u, is_last"]],
+    foundBy: ["race"],
+  },
 ];
