@@ -19,7 +19,7 @@ using namespace cuda;
 constexpr int kRows = 150, kColumns = 136, kPaddedColumns = 144, kK = 4 * 64 + 40, kOutStride = 144;
 
 template <class Tile>
-void multiply(Run& run, const char* name) {
+void multiply(Run& run, const char* name, bool residual = false) {
   Product p{};
   p.x = run.upload(matrix(kRows, kK, kK, 1));
   p.x_stride = kK;
@@ -32,10 +32,16 @@ void multiply(Run& run, const char* name) {
   p.epilogue.out_stride = kOutStride;
   p.epilogue.out_dtype = DType::bf16;
   p.epilogue.columns = kColumns;
+  if (residual) {
+    p.epilogue.residual = run.upload(matrix(kRows, kColumns, kOutStride, 3));
+    p.epilogue.residual_stride = kOutStride;
+    p.epilogue.residual_dtype = DType::bf16;
+  }
   CudaContext context = run.context();
   context.num_sms = 2;
   cuda::run<Tile>(p, context);
-  const std::vector<float> sums = product(kRows, kColumns, kK, kOutStride, kK, 1, kK, 2);
+  std::vector<float> sums = product(kRows, kColumns, kK, kOutStride, kK, 1, kK, 2);
+  for (size_t i = 0; residual && i < sums.size(); i++) sums[i] += static_cast<float>(small_integer(i, 3));
   run.expect(
       name, out, table(sums.size(), [&](size_t i) -> uint16_t {
         const uint32_t bits = std::isnan(sums[i]) ? 0xffffffffu : std::bit_cast<uint32_t>(sums[i]);
@@ -45,6 +51,7 @@ void multiply(Run& run, const char* name) {
 void run_linear(Run& run) {
   multiply<LinearTile<bf16, 64, 128, 1, 3>>(run, "one block");
   multiply<LinearTile<bf16, 64, 128, 2, 3>>(run, "cluster");
+  multiply<LinearTile<bf16, 64, 128, 2, 3>>(run, "residual", true);
 }
 const atoms::Atom linear("linear", 90, run_linear);
 

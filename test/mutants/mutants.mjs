@@ -4,6 +4,7 @@
 import { behindMutants } from "./mutants.behind.mjs";
 import { blockMutants } from "./mutants.blocks.mjs";
 import { borderMutants } from "./mutants.borders.mjs";
+import { clusterMutants } from "./mutants.cluster.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
 import { offsetMutants } from "./mutants.offsets.mjs";
 import { optionMutants } from "./mutants.options.mjs";
@@ -42,6 +43,7 @@ export const mutants = [
   ...portableMutants,
   ...maskMutants,
   ...hopperMutants,
+  ...clusterMutants,
   ...blockMutants,
   ...offsetMutants,
   ...borderMutants,

@@ -142,7 +142,7 @@ export const offsetMutants = [
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",
-    cases: "linear, tile h64x128",
+    cases: "linear, tile h64x128, residual not aligned",
     kernels: ["native/ops/linear/linear.sm90.cu"],
   },
   {

@@ -3,7 +3,7 @@
 const pipeline = "native/cuda/gemm/hopper_pipeline.cuh";
 const store = "native/cuda/gemm/tile_store.cuh";
 const linear = "native/ops/linear/linear.sm90.cu";
-const splitK = "native/ops/linear/linear.split.sm90.cu";
+const staged = "native/cuda/gemm/staged_residual.cuh";
 const attention = "native/ops/flash_attention/flash_attention.sm90.cu";
 const storeProgram = "test/mutants/store.cu";
 
@@ -31,12 +31,7 @@ export const hopperMutants = [
     bug: "the producer waits for the wrong parity",
     program: "linear",
     file: linear,
-    edits: [
-      [
-        "mbarrier_wait(plan.ring.empty[at.stage], at.parity ^ 1u);",
-        "mbarrier_wait(plan.ring.empty[at.stage], at.parity);",
-      ],
-    ],
+    edits: [["at.parity ^ 1u);\n      mbarrier_expect_bytes", "at.parity);\n      mbarrier_expect_bytes"]],
     foundBy: ["adversarial", "race"],
   },
   {
@@ -44,7 +39,12 @@ export const hopperMutants = [
     bug: "the producer does not wait for an empty stage",
     program: "linear",
     file: linear,
-    edits: [["      mbarrier_wait(plan.ring.empty[at.stage], at.parity ^ 1u);\n", ""]],
+    edits: [
+      [
+        "      mbarrier_wait(plan.ring.empty[at.stage], at.parity ^ 1u);\n      mbarrier_expect",
+        "      mbarrier_expect",
+      ],
+    ],
     foundBy: ["adversarial", "race"],
   },
   {
@@ -132,81 +132,60 @@ export const hopperMutants = [
     edits: [["  sync_warp();  // the span before has been read\n", ""]],
     foundBy: ["race"],
   },
-  // ---- distributed shared memory: blocks of a cluster that add up each other's sums
   {
-    name: "split-k-no-cluster-barrier",
-    bug: "the sums of the peers are read after a barrier of the own block alone",
-    program: "split_k",
-    file: splitK,
-    edits: [["  cluster_sync();  // the sums of all blocks are there\n", "  sync_block();\n"]],
-    foundBy: ["adversarial", "race"],
-  },
-  {
-    name: "split-k-barrier-early",
-    bug: "the barrier of the cluster comes before the sums are in shared memory",
-    program: "split_k",
-    file: splitK,
+    name: "linear-residual-no-wait",
+    bug: "the residual is read before it is in its stage",
+    program: "linear",
+    file: linear,
     edits: [
-      ["  cluster_sync();  // the sums of all blocks are there\n", ""],
-      [
-        "  const int row = warp * 16 + lane / 4, column = 2 * (lane % 4);\n",
-        "  cluster_sync();\n  const int row = warp * 16 + lane / 4, column = 2 * (lane % 4);\n",
-      ],
-      ["        sync_warp();\n      },", "        sync_warp();\n        cluster_sync();\n      },"],
-      ["        if (warp_index() != 0) return;\n", "        if (warp_index() != 0) return cluster_sync();\n"],
+      ["      mbarrier_wait(plan.ring.full[at.stage], at.parity);\n      add_staged", "      add_staged"],
     ],
     foundBy: ["adversarial", "race"],
   },
   {
-    name: "split-k-ends-early",
-    bug: "a block ends while its peers still read its sums",
-    program: "split_k",
-    file: splitK,
-    edits: [
-      ["  cluster_arrive();  // this block has read those of its peers\n", ""],
-      ["  cluster_wait();  // and they those of this block, which may end\n", ""],
-    ],
-    foundBy: ["adversarial", "race"],
-  },
-  {
-    name: "split-k-arrives-early",
-    bug: "a block says that it has read its peers' sums before it has",
-    program: "split_k",
-    file: splitK,
-    edits: [
-      ["  cluster_arrive();  // this block has read those of its peers\n", ""],
-      ["  float v[kPasses][4], up", "  cluster_arrive();\n  float v[kPasses][4], up"],
-    ],
-    foundBy: ["race"], // nothing else runs between its barrier and its reads here
-  },
-  {
-    name: "split-k-sums-early",
-    bug: "sums overwrite stages that other warps still multiply",
-    program: "split_k",
-    file: splitK,
-    edits: [["  barrier_sync<kMultiplied>(kWarpgroup * Tile::kConsumers);", "  sync_warp();"]],
-    foundBy: ["adversarial", "race"],
-  },
-  {
-    name: "split-k-stage-in-flight",
-    bug: "one stage more than is multiplied: it lands on the sums",
-    program: "split_k",
-    file: splitK,
-    edits: [["k < at.k.begin + at.k.count; k++", "k <= at.k.begin + at.k.count; k++"]],
-    foundBy: ["adversarial", "race"],
-  },
-  {
-    name: "split-k-other-part",
-    bug: "a block finishes the rows of its neighbour's part",
-    program: "split_k",
-    file: splitK,
+    name: "linear-residual-no-empty-wait",
+    bug: "the residual is loaded into a stage that is still multiplied",
+    program: "linear",
+    file: linear,
     edits: [
       [
-        "const int first = at.rank * Tile::kPartRows;",
-        "const int first = (at.rank ^ 1) * Tile::kPartRows + (at.rank ^ 1) % 2;",
+        "      mbarrier_wait(plan.ring.empty[at.stage], at.parity ^ 1u);\n      load_residual",
+        "      load_residual",
       ],
     ],
-    foundBy: ["naive", "adversarial"],
+    foundBy: ["adversarial", "race"],
+  },
+  {
+    name: "linear-residual-release-early",
+    bug: "a stage of the residual is given back while other lanes still read it",
+    program: "linear",
+    file: staged,
+    edits: [["  const int lane = lane_index();\n  sync_warp();\n", "  const int lane = lane_index();\n"]],
+    foundBy: ["race"],
+  },
+  {
+    name: "linear-residual-not-released",
+    bug: "a stage of the residual is given back to the own producer alone",
+    program: "linear",
+    file: staged,
+    edits: [["if (lane < kCluster) mbarrier_arrive_cluster", "if (lane < 1) mbarrier_arrive_cluster"]],
+    foundBy: ["adversarial", "race"],
+  },
+  {
+    name: "linear-residual-half",
+    bug: "linear on Hopper: half of a residual of f32 is waited for",
+    file: staged,
+    edits: [["wide ? 2 * box_bytes : box_bytes", "box_bytes"]],
+    table: "test/ops/linear.test.ts",
+    cases: "copy engine.*more steps than stages.*h128x128, residual: f32",
+  },
+  {
+    name: "linear-residual-swizzle",
+    bug: "linear on Hopper: pieces of a residual of f32 are not swizzled back",
+    file: staged,
+    edits: [["((byte / 16 ^ g) * 16 + byte % 16)", "(byte / 16 * 16 + byte % 16)"]],
+    table: "test/ops/linear.test.ts",
+    cases: "copy engine.*one step.*h64x128",
   },
   // ---- attention of sm_90
   {

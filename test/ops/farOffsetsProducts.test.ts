@@ -17,6 +17,7 @@ import { toStorage, type FloatDType } from "../support/dtype.js";
 import { compareFarWithNear, type FarCase } from "../support/farCases.js";
 import type { FarTensors } from "../support/farTensors.js";
 import { packSampleRows } from "../support/sampleRows.js";
+import { hopperProducts, portableProducts } from "../support/kernelTiles.js";
 
 const portable = { WARPLOOP_KERNEL: "*:portable" };
 const tile = (name: string) => ({ WARPLOOP_KERNEL: `linear:${name}` });
@@ -24,13 +25,15 @@ const tile = (name: string) => ({ WARPLOOP_KERNEL: `linear:${name}` });
 // --- linear, groupedLinear: rows of x, residual, out
 
 const runLinear =
-  (dtype: FloatDType, weight: FloatDType, T: number, out = dtype): FarCase["run"] =>
+  (dtype: FloatDType, weight: FloatDType, T: number, out = dtype, residualAligned = true): FarCase["run"] =>
   (t) => {
     const [N, K] = [72, 64];
     const packed = packLinear(t.stream, t.own(t.device.empty(weight, [N, K])));
     t.fill(t.own(packed.segments[0]!.data), (count) => values(t, weight, count));
     const x = t.normal(dtype, [T, K]);
-    const residual = t.normal("f32", [T, N]);
+    const residual = residualAligned
+      ? t.normal("f32", [T, N])
+      : t.normal("f32", [T, N + 1]).slice(1, 1, N + 1);
     return [linear(t.stream, x, packed, { residual, out: t.empty(out, [T, N]) })];
   };
 
@@ -40,19 +43,7 @@ const values = (t: FarTensors, dtype: FloatDType, count: number) =>
     : Uint16Array.from({ length: count }, () => [0x3f80, 0xbf80, 0x4000][t.random.integer(0, 3)]!);
 
 const products: readonly FarCase[] = [
-  ...[
-    "8x16",
-    "8x32",
-    "8x64",
-    "16x64",
-    "32x128",
-    "64x64",
-    "64x128",
-    "128x128",
-    "h64x128",
-    "h128x128",
-    "h128x256",
-  ].map((name) => ({
+  ...[...portableProducts, ...hopperProducts].map(({ name }) => ({
     name: `linear, tile ${name}`,
     environment: tile(name),
     run: runLinear("bf16", "bf16", 20),
@@ -62,6 +53,11 @@ const products: readonly FarCase[] = [
     environment: tile(name),
     run: runLinear("bf16", "bf16", 20, "f32"),
   })),
+  {
+    name: "linear, tile h64x128, residual not aligned",
+    environment: tile("h64x128"),
+    run: runLinear("bf16", "bf16", 20, "bf16", false),
+  },
   { name: "linear, rows that are not aligned", odd: true, run: runLinear("bf16", "bf16", 20) },
   ...[3, 20].map((T) => ({ name: `linear, ${T} rows of f32`, run: runLinear("f32", "bf16", T) })),
   { name: "linear, f32 with f32", run: runLinear("f32", "f32", 5) },

@@ -269,6 +269,45 @@ describeOp<OpCase & { readonly tile: string }>(
   },
 );
 
+describeOp<OpCase & { readonly tile: string; readonly residual: FloatDType; readonly K: number }>(
+  "linear with a residual that the copy engine takes, or does not take",
+  hopperTiles
+    .flatMap((tile) => (["f32", "bf16", "f16"] as const).map((residual) => ({ tile, residual })))
+    .flatMap((each) => [
+      { name: "more steps than stages", ...each, K: 648 },
+      { name: "one step", ...each, K: 40 },
+    ])
+    .map((each) => ({ ...each, skip: { cpu: "it has no tiles" } })),
+  async ({ device }, { tile, residual: dtype, K }) => {
+    const [T, N] = [300, 392]; // several tiles of all, cut at both ends
+    const random = new Random(K);
+    const [x, weight] = [random.normal(T * K, { dtype: "bf16" }), random.normal(N * K, { dtype: "bf16" })];
+    const [bias, residual] = [random.normal(N), random.normal(T * N, { dtype })];
+    const stream = withEnvironment({ WARPLOOP_KERNEL: `linear:${tile}` }, () => device.createStream());
+    const packed = packLinear(stream, stream.fromArray("bf16", [N, K], toStorage("bf16", weight)));
+    const rows = stream.fromArray("bf16", [T, K], toStorage("bf16", x));
+    const biases = stream.fromArray("f32", [N], toStorage("f32", bias));
+    const whole = stream.fromArray(dtype, [T, N], toStorage(dtype, residual));
+    const padded = new Float64Array(T * (N + 3));
+    for (let t = 0; t < T; t++) padded.set(residual.subarray(t * N, (t + 1) * N), t * (N + 3) + 1);
+    const odd = stream.fromArray(dtype, [T, N + 3], toStorage(dtype, padded)).slice(1, 1, N + 1);
+    const out = dtype === "f16" ? "f32" : dtype;
+    const [staged, direct] = [whole, odd].map((from) =>
+      linear(stream, rows, packed, { bias: biases, residual: from, dtype: out }),
+    );
+    const actual = await staged!.readFloat32(stream);
+    const expected = reference(x, weight, { T, N, K }, { bias, residual });
+    expectClose(actual, expected, { dtype: out, shape: [T, N], reduction: K });
+    expectSame(await direct!.readFloat32(stream), actual, { shape: [T, N], label: "odd rows" });
+    if (out === dtype) {
+      linear(stream, rows, packed, { bias: biases, residual: whole, out: whole });
+      expectSame(await whole.readFloat32(stream), actual, { shape: [T, N], label: "in place" });
+    }
+    packed.dispose();
+    await stream.dispose();
+  },
+);
+
 const oneOrderOnly = "on a GPU tiles, and with them the order of the sum, depend on the number of rows";
 
 interface RowCase extends OpCase {

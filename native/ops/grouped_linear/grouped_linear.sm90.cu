@@ -81,7 +81,10 @@ struct RowTile : GroupedTile<T, kRows, kWeights, kCluster, kStages, kLag, RowSta
   /// Of 168 at the start: 128 (56 + 2 * 224) of 65536.
   static constexpr RoleRegisters kRegisters{56, 224};
 
-  WARPLOOP_DEVICE static int rows_multiplied(int) { return kRows; }
+  /// The last tile of an expert may be one of 64 rows, or none of this block: consumers skip the others.
+  WARPLOOP_DEVICE static int rows_multiplied(int rows) {
+    return (rows + kWarpgroupRows - 1) / kWarpgroupRows * kWarpgroupRows;
+  }
 
   WARPLOOP_DEVICE static void consume(Plan& plan, const Product& p) {
     const int warp = warp_index() - 4;

@@ -2,7 +2,8 @@
 //            of x aligned to 16 bytes, K a multiple of 8; W: plain rows [16 ceil(N / 16), K]. Or out
 //            [T, N / 2] = silu(gate) * up of x W^T + bias; W has 16 rows of gate, 16 of up, 16 of gate ...
 // Steps:     1. tensor maps of x and W, a tile shape by estimated time (host)
-//            2. producer: boxes of x and W into a ring of stages, through all tiles of the block
+//            2. producer: boxes of x and W into a ring of stages, through all tiles of the block; behind the
+//               last k of a tile its residual, if rows of that are aligned to 16 bytes
 //            3. consumers: wgmma from shared memory, 64 rows per warpgroup (cuda/gemm/hopper_pipeline.cuh)
 //            4. + bias + residual or SwiGLU, store (cuda/gemm/tile_store.cuh); the producer fills the stages
 //               meanwhile
@@ -27,6 +28,7 @@
 #include "cuda/device/tma.cuh"
 #include "cuda/gemm/hopper_pipeline.cuh"
 #include "cuda/gemm/stage_map.h"
+#include "cuda/gemm/staged_residual.cuh"
 #include "cuda/gemm/tile_grid.h"
 #include "cuda/gemm/tile_store.cuh"
 #include "cuda/launch.h"
@@ -64,7 +66,7 @@ struct LinearTile {
 
 template <class Tile>
 WARPLOOP_DEVICE void produce(typename Tile::Plan& plan, const Product& p, const CUtensorMap* x_map,
-                             const CUtensorMap* weight_map) {
+                             const CUtensorMap* weight_map, const StagedResidual& residual) {
   const int rank = rank_in_cluster<Tile::kCluster>(), part = rank * Tile::kWeightPart;
   const int k_blocks = static_cast<int>(pieces(p.K, kDepth));
   const int step = static_cast<int>(gridDim.x) / Tile::kCluster;
@@ -81,11 +83,42 @@ WARPLOOP_DEVICE void produce(typename Tile::Plan& plan, const Product& p, const 
       load_part<Tile::kCluster>(plan.weight[at.stage], weight_map, full, k * kDepth, column, part);
       at.advance();
     }
+    for (int s = 0; residual.staged && s < Tile::kColumns / kSpanColumns; s++) {
+      mbarrier_wait(plan.ring.empty[at.stage], at.parity ^ 1u);
+      load_residual(plan.x[at.stage], plan.weight[at.stage], Tile::kXBytes, p.epilogue.residual_dtype,
+                    &residual.map, plan.ring.full[at.stage], column + s * kSpanColumns, row);
+      at.advance();
+    }
+  }
+}
+
+/// d += bias + residual, of a tile whose first row and column of this warp are those of `first`.
+template <class Tile>
+WARPLOOP_DEVICE void add_inputs(float (&d)[Tile::kColumns / 2], typename Tile::Plan& plan, const Epilogue& e,
+                                RingPosition<Tile::kStages>& at, const Span& first, bool staged) {
+#pragma unroll
+  for (int s = 0; s < Tile::kColumns / kSpanColumns; s++) {
+    const Span span{first.row, first.row_end, first.column + s * kSpanColumns};
+    float v[32];
+#pragma unroll
+    for (int n = 0; n < 32; n++) v[n] = d[32 * s + n];
+    if (e.bias) add_bias(v, e, e.bias, span.column);
+    if (staged) {
+      mbarrier_wait(plan.ring.full[at.stage], at.parity);
+      add_staged(v, plan.x[at.stage], plan.weight[at.stage], e.residual_dtype,
+                 (warp_index() - 4) * kSpanRows);
+      release_read_stage<Tile::kCluster>(plan.ring, at.stage);
+      at.advance();
+    } else if (e.residual) {
+      add_residual(v, e, span);
+    }
+#pragma unroll
+    for (int n = 0; n < 32; n++) d[32 * s + n] = v[n];
   }
 }
 
 template <class Tile>
-WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p) {
+WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p, bool staged) {
   const int rank = rank_in_cluster<Tile::kCluster>();
   const int warp = warp_index() - 4, warpgroup = warp / 4;
   const int step = static_cast<int>(gridDim.x) / Tile::kCluster;
@@ -111,14 +144,13 @@ WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p) {
         store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
       }
     } else {
+      add_inputs<Tile>(d, plan, p.epilogue, at, {row, p.rows, column}, staged);
 #pragma unroll
       for (int s = 0; s < Tile::kColumns / kSpanColumns; s++) {
         const Span span{row, p.rows, column + s * kSpanColumns};
         float v[32];
 #pragma unroll
         for (int n = 0; n < 32; n++) v[n] = d[32 * s + n];
-        if (p.epilogue.bias) add_bias(v, p.epilogue, p.epilogue.bias, span.column);
-        if (p.epilogue.residual) add_residual(v, p.epilogue, span);
         store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
       }
     }
@@ -128,11 +160,13 @@ WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p) {
 template <class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     linear_sm90_kernel(const __grid_constant__ Product p, const __grid_constant__ CUtensorMap x_map,
-                       const __grid_constant__ CUtensorMap weight_map) {
+                       const __grid_constant__ CUtensorMap weight_map,
+                       const __grid_constant__ StagedResidual residual) {
   auto& plan = shared_plan<typename Tile::Plan>();
   if (threadIdx.x == 0) {
     tensor_map_prefetch(&x_map);
     tensor_map_prefetch(&weight_map);
+    if (residual.staged) tensor_map_prefetch(&residual.map);
     plan.ring.init(1, 4 * Tile::kConsumers * Tile::kCluster);
   }
   sync_blocks<Tile::kCluster>();
@@ -140,10 +174,10 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   run_roles<registers_of(Tile::kConsumers)>(
       [&] {
         if (warp_index() != 0) return;
-        if (elect_one()) produce<Tile>(plan, p, &x_map, &weight_map);
+        if (elect_one()) produce<Tile>(plan, p, &x_map, &weight_map, residual);
         sync_warp();
       },
-      [&] { consume<Tile>(plan, p); });
+      [&] { consume<Tile>(plan, p, residual.staged); });
   wait_for_peers<Tile::kCluster>();
 }
 
@@ -160,13 +194,14 @@ void run(Product p, const CudaContext& context) {
   const DType dtype = kDTypeOf<typename Tile::T>;
   const CUtensorMap x_map = stage_map(dtype, p.x, p.x_rows, p.K, p.x_stride, Tile::kRows);
   const CUtensorMap weight_map = stage_map(dtype, p.weight, p.weight_rows, p.K, p.K, Tile::kWeightPart);
+  const StagedResidual residual = staged_residual(p, Tile::kRows);
   const int clusters = std::min(p.tiles.count(), context.num_sms / Tile::kCluster);
   launch<linear_sm90_kernel<Tile>>(context,
                                    {.grid = dim3(static_cast<unsigned>(clusters * Tile::kCluster)),
                                     .threads = Tile::kThreads,
                                     .shared_bytes = sizeof(typename Tile::Plan),
                                     .cluster = Tile::kCluster},
-                                   p, x_map, weight_map);
+                                   p, x_map, weight_map, residual);
 }
 
 template <class T>
