@@ -107,21 +107,20 @@ class HopperTile {
     if (p_.scale < 0) negate_queries();
     prepare_rows();
     int first = 0;
-    SpanEnd end;
-    do {
+    for (bool final = false; !final;) {
       const int span = (tiles_.first + first * S::kKeys) / item_.span + 1;
       const int last = std::min((span * item_.span - tiles_.first) / S::kKeys, tiles_.count);
-      end.reach(item_, span * item_.span, last == tiles_.count);
+      final = last == tiles_.count;
+      const SpanEnd end(item_, tiles_.first, span * item_.span, final);
       clear_sums();
       if (last > first) {
-        add_tiles(first, last, end.final);
+        add_tiles(first, last, final);
       } else {
         release(shared_.q_empty);  // no keys: one empty span
       }
       close_span(end);
-      end.pass();
       first = last;
-    } while (!end.final);
+    }
   }
 
  private:
@@ -357,7 +356,7 @@ class HopperTile {
     RowState total[2];
 #pragma unroll
     for (int half = 0; half < 2; half++) total[half] = {max_[half], sum_lanes<4>(sum_[half])};
-    const int64_t kept = blockIdx.x * plan_.totals_per_block[1] + ConsumerThreads<S>::index();
+    const int kept = static_cast<int>(blockIdx.x * plan_.totals_per_block[1]) + ConsumerThreads<S>::index();
     const typename S::Sums sums(p_, plan_, item_, head_, warp_row(), kept);
     sums.close(total, reinterpret_cast<typename S::Sums::Sums&>(o_), end);
   }
