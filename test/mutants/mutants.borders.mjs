@@ -164,7 +164,7 @@ export const borderMutants = [
       ],
     ],
     table: "test/ops/tileBorders.test.ts",
-    cases: "pagedAttention.* keys ",
+    cases: "pagedAttention.* keys, tiles",
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {

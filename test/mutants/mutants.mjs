@@ -9,6 +9,7 @@ import { maskMutants } from "./mutants.masks.mjs";
 import { offsetMutants } from "./mutants.offsets.mjs";
 import { optionMutants } from "./mutants.options.mjs";
 import { orderMutants } from "./mutants.order.mjs";
+import { pagedMutants } from "./mutants.paged.mjs";
 import { planMutants } from "./mutants.plans.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
@@ -50,6 +51,7 @@ export const mutants = [
   ...optionMutants,
   ...orderMutants,
   ...planMutants,
+  ...pagedMutants,
   ...behindMutants,
   ...stateMutants,
   ...fusedMutants,

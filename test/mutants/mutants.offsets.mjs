@@ -54,7 +54,7 @@ export const offsetMutants = [
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",
-    cases: "pagedAttention, prompt, bf16",
+    cases: "pagedAttention, tiles",
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {

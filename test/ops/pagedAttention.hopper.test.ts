@@ -169,6 +169,14 @@ onSimt("pagedAttention on the Hopper kernel, spans", () => {
     await expectRight({ lengths, Ps: 16, window: 50 }, true);
   });
 
+  test("blocks with several items, of one consumer and of both", async () => {
+    const mixed = Array.from(
+      { length: 60 },
+      (_, i) => [i % 3 === 1 ? 70 : 9 + (i % 20), 70 + 5 * i] as const,
+    );
+    await expectRight({ lengths: mixed, Ps: 16, Hq: 8, Hkv: 4, window: 40 }); // 320 items for 132 blocks
+  });
+
   test("the last key is alone in its tile, span and page", async () => {
     await expectRight({
       lengths: [
