@@ -10,8 +10,8 @@
 // Mapping:   persistent blocks of one producer warpgroup and two consumers of 64 rows. The consumers take
 //            turns on the tensor cores: one multiplies while the other takes exponentials. A tile of at most
 //            64 rows has one consumer
-// Resources: shared memory 160 KiB at Dh 128: Q 32, K and V 2 x 32 each; registers 40 for the producer and
-//            232 for a consumer (O 64, S 64, P 32 at Dh = Dv = 128); one block per multiprocessor
+// Resources: shared memory 160 KiB at Dh 128: Q 32, K and V 2 x 32 each; registers 56 for the producer and
+//            224 for a consumer (O 64, S 64, P 32 at Dh = Dv = 128); one block per multiprocessor
 // Cost:      2 rows Lk (Dh + Dv) flop (half when causal), limited by the tensor cores; an exponential takes
 //            about as long as 512 flop, which is why they must overlap
 // Numerics:  as the wide kernel's: f32 sums, P rounded to the dtype of v, masks that select, spans merged in
@@ -36,7 +36,7 @@ struct HopperShape {
   static constexpr int kDh = kDh_, kDv = kDv_, kKeys = kKeys_, kConsumers = 2, kBlocks = 1;
   static constexpr int kWarpgroup = 128, kWarpgroupRows = 64;  // threads; rows of one wgmma
   static constexpr int kRows = kWarpgroupRows * kConsumers, kThreads = kWarpgroup * (kConsumers + 1);
-  static constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+  static constexpr int kProducerRegisters = 56, kConsumerRegisters = 224;
   static_assert(kWarpgroup * (kProducerRegisters + kConsumers * kConsumerRegisters) <= 65536);
   using Sums = SpanSums<kDv, kWarpgroup * kConsumers>;
   static constexpr int kTotalsPerBlock = Sums::kKept;  // float4
