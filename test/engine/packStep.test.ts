@@ -51,8 +51,7 @@ async function run(folder: string, options: Partial<BareOptions>) {
     });
     const texts = await Promise.all(results);
     const logits = await computeLogits(bare.engine, [3, 1, 4, 1, 5, 9, 2, 6], vocabSize);
-    const { preemptions, steps } = bare.engine.stats;
-    return { texts, logits, preemptions, steps };
+    return { answers: { texts, logits }, preemptions: bare.engine.stats.preemptions };
   } finally {
     await bare.close();
   }
@@ -70,7 +69,8 @@ test("steps and results are plain, and their copies give what they give", { time
     if ("layout" in (data as object)) seen.push(copy as unknown as DeviceStep);
     return copy;
   };
-  expect(await run(folder, { transport })).toEqual(expected);
+  // How many steps it takes, and how often one is preempted, depends on when the results of others arrive.
+  expect((await run(folder, { transport })).answers).toEqual(expected.answers);
   expect(odd).toEqual([]);
   expect(seen.map(({ index }) => index)).toEqual(seen.map((_, i) => i));
   // What the test is about has been there.
