@@ -52,6 +52,7 @@ describe.each(cases)("models/$name in $dtype", ({ name, dtype }) => {
 
   it("runs the attention of prompts on the Hopper kernel, where it has one for the dtype", async () => {
     await using device = openTestDevice();
+    if (device.kind === "cpu") return; // one kernel for everything
     const stream = device.createStream();
     const model = await loadModel(modelFolder(name), { stream, dtype });
     const trace = stream.trace();
