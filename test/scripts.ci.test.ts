@@ -55,6 +55,15 @@ describe("sample", () => {
     expect(third(5, ["c/17/x"])).toEqual(expect.arrayContaining(["c17", ...third(5)]));
   });
 
+  it("leaves out some of those that are touched where they are more than there is time for", () => {
+    const all = candidates.map(({ name }) => `c/${name.slice(1)}/x`);
+    const most = (changed: string[]) => sample({ seed: 5, candidates, share: 1 / 3, changed, most: 1 / 2 });
+    expect(third(5, all)).toHaveLength(40);
+    expect(most(all)).toHaveLength(20);
+    expect(most(all)).toEqual(expect.arrayContaining(third(5)));
+    expect(most(["c/17/x", "c/18/x"])).toEqual(third(5, ["c/17/x", "c/18/x"]));
+  });
+
   it("moves no candidate in when another appears", () => {
     const more = sample({ seed: 5, candidates: [...candidates, ...numbered("d", 5)], share: 1 / 3 });
     const before = third(5);
@@ -75,6 +84,13 @@ describe("the plan of a run", () => {
     expect(plan(odd)).toMatchObject({ seed: 11, turn: "asan", race: [] });
     const { mutants: chosen, race } = plan(even);
     expect([chosen.length, race.length, plan(odd).asan.length]).toEqual([10, 10, 10]);
+  });
+
+  it("has room for two thirds when everything is touched, and for a third in the other build", () => {
+    const everything = [...bugs, ...tables].map(({ name }) => name.replace(/(\d+)$/, "/$1/x.cu"));
+    const { mutants: chosen, race, asan } = plan(even, everything);
+    expect([chosen.length, race.length, asan.length]).toEqual([20, 20, 10]);
+    expect(plan(even, everything, true).race).toHaveLength(30);
   });
 
   it("runs a touched table in both, and a touched bug", () => {

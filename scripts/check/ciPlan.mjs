@@ -33,12 +33,16 @@ export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tab
   const seed = Number.parseInt(commit.slice(0, 7), 16) || 1;
   const turn = seed % 2 === 0 ? "race" : "asan";
   const share = whole ? 1 : changed.some((file) => underEveryKernel.test(file)) ? kernelShare : usualShare;
-  const tablesIn = (/** @type {string} */ mode) =>
-    sample({ seed, candidates: tables, share: whole || mode === turn ? share : 0, changed });
+  // A change of all kernels touches every table: there is no time for all of them, and less for both builds.
+  const tablesIn = (/** @type {string} */ mode) => {
+    const hasTurn = whole || mode === turn;
+    const most = hasTurn ? Math.max(share, kernelShare) : usualShare;
+    return sample({ seed, candidates: tables, share: hasTurn ? share : 0, changed, most });
+  };
   return {
     seed,
     turn,
-    mutants: sample({ seed, candidates: bugs, share, changed }),
+    mutants: sample({ seed, candidates: bugs, share, changed, most: Math.max(share, kernelShare) }),
     race: tablesIn("race"),
     asan: tablesIn("asan"),
   };

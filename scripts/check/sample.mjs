@@ -1,4 +1,5 @@
-// Which of many slow checks one run takes: a share of them that a seed picks, and every one that the change touches.
+// Which of many slow checks one run takes: a share of them that a seed picks, and those that the change touches, as far as there
+// is time for them.
 import { createHash } from "node:crypto";
 
 /**
@@ -14,16 +15,18 @@ import { createHash } from "node:crypto";
  * @param {readonly Candidate[]} options.candidates
  * @param {number} options.share of the candidates, 0 to 1; rounded up
  * @param {readonly string[]} [options.changed] files relative to the repository
+ * @param {number} [options.most] share of the candidates, 0 to 1, rounded up: of those that are touched, the seed leaves out what is more
  * @returns {string[]} names, in the order of the candidates
  */
-export function sample({ seed, candidates, share, changed = [] }) {
+export function sample({ seed, candidates, share, changed = [], most = 1 }) {
   const rank = (/** @type {Candidate} */ { name }) =>
     createHash("sha256").update(`${seed} ${name}`).digest("hex");
   const ranked = [...candidates].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
   const picked = new Set(ranked.slice(0, Math.ceil(share * candidates.length)));
-  return candidates
-    .filter((candidate) => picked.has(candidate) || isTouched(candidate, changed))
-    .map(({ name }) => name);
+  const room = Math.ceil(most * candidates.length);
+  for (const candidate of ranked)
+    if (picked.size < room && isTouched(candidate, changed)) picked.add(candidate);
+  return candidates.filter((candidate) => picked.has(candidate)).map(({ name }) => name);
 }
 
 /** @param {Candidate} candidate @param {readonly string[]} changed */
