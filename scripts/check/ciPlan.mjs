@@ -9,7 +9,8 @@ import { sample } from "./sample.mjs";
 
 const usualShare = 1 / 3;
 const kernelShare = 2 / 3; // what every kernel is made of, or runs on, has changed
-const underEveryKernel = /^native\/(simt|cuda)\/|^test\/mutants\/((run|addon|execute)\.mjs|program\.h)$/;
+const underEveryKernel =
+  /^native\/(simt|cuda)\/|^test\/mutants\/((run|addon|execute)\.mjs|(program|product_problem)\.h)$/;
 
 /**
  * @typedef {object} Plan

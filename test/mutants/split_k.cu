@@ -2,7 +2,7 @@
 // parts of K of different length, and none.
 #include "ops/linear/linear.split.sm90.cu"
 
-#include "program.h"
+#include "product_problem.h"
 
 namespace warploop::mutants {
 namespace {
@@ -13,21 +13,10 @@ constexpr int kRows = 70, kColumns = 136, kPaddedColumns = 144, kOutStride = 144
 
 template <class Tile>
 void multiply(Run& run, const char* name, int K) {
-  Product p{};
-  p.x = run.upload(matrix(kRows, K, K, 1));
-  p.x_stride = K;
-  p.x_rows = p.rows = kRows;
-  p.weight = run.upload(matrix(kPaddedColumns, K, K, 2));
-  p.weight_rows = kPaddedColumns;
-  p.K = p.padded_K = K;
-  float* out = run.output<float>(kRows * kOutStride);
-  p.epilogue.out = out;
-  p.epilogue.out_stride = kOutStride;
-  p.epilogue.out_dtype = DType::f32;
-  p.epilogue.columns = kColumns;
-  p.epilogue.quads = true;
+  const ProductSizes sizes{kRows, kColumns, kPaddedColumns, K, K, kOutStride};
+  const Product p = product_problem(run, sizes);
   cuda::run<Tile>(p, run.context());
-  run.expect(name, out, product(kRows, kColumns, K, kOutStride, K, 1, K, 2));
+  run.expect(name, static_cast<float*>(p.epilogue.out), product_answer(sizes));
 }
 void run_split_k(Run& run) {
   multiply<SplitTile<bf16, 64, 128, 2, 3>>(run, "two blocks", 6 * 64 + 40);

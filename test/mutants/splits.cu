@@ -3,7 +3,7 @@
 #include "cuda/gemm/tiles.cuh"
 #include "ops/argmax/argmax.cu"
 
-#include "program.h"
+#include "product_problem.h"
 
 namespace warploop::mutants {
 namespace {
@@ -14,19 +14,8 @@ using Shape = TileShape<32, 64, 16, 32, 3, 1>;
 constexpr int kRows = 40, kColumns = 80, kDepth = 12 * Shape::kDepth, kSplits = 3;
 
 void run_splits(Run& run) {
-  Product p{};
-  p.x = run.upload(matrix(kRows, kDepth, kDepth, 1));
-  p.x_stride = kDepth;
-  p.x_rows = p.rows = kRows;
-  p.weight = run.upload(matrix(kColumns, kDepth, kDepth, 2));
-  p.weight_rows = kColumns;
-  p.K = p.padded_K = kDepth;
-  float* out = run.output<float>(kRows * kColumns);
-  p.epilogue.out = out;
-  p.epilogue.out_stride = kColumns;
-  p.epilogue.out_dtype = DType::f32;
-  p.epilogue.columns = kColumns;
-  p.epilogue.quads = true;
+  const ProductSizes sizes{kRows, kColumns, kColumns, kDepth, kDepth, kColumns};
+  Product p = product_problem(run, sizes);
   p.groups.count = 1;
   p.tiles = {(kRows + Shape::kRows - 1) / Shape::kRows, (kColumns + Shape::kColumns - 1) / Shape::kColumns};
   p.splits = kSplits;
@@ -36,7 +25,7 @@ void run_splits(Run& run) {
   launch<multiply_tiles<bf16, Shape, false, true>>(
       run.context(),
       {dim3(static_cast<unsigned>(p.tiles.count() * kSplits)), Shape::kThreads, sizeof(TilePlan<Shape>)}, p);
-  run.expect("out", out, product(kRows, kColumns, kDepth, kColumns, kDepth, 1, kDepth, 2));
+  run.expect("out", static_cast<float*>(p.epilogue.out), product_answer(sizes));
   run.expect("counters", p.counters, std::vector<uint32_t>(tiles, 0));
 }
 const atoms::Atom splits("splits", 80, run_splits);

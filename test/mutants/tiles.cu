@@ -3,7 +3,7 @@
 #include "cuda/gemm/tiles.cuh"
 
 #include "cuda/launch.h"
-#include "program.h"
+#include "product_problem.h"
 #include "simt/launch.h"
 
 namespace warploop::mutants {
@@ -16,19 +16,8 @@ constexpr int kRows = 40, kColumns = 78, kPaddedColumns = 80, kDepth = 6 * Shape
 constexpr int kOutStride = 84, kXStride = kDepth + 8;
 
 void run_tiles(Run& run) {
-  Product p{};
-  p.x = run.upload(matrix(kRows, kDepth, kXStride, 1));
-  p.x_stride = kXStride;
-  p.x_rows = p.rows = kRows;
-  p.weight = run.upload(matrix(kPaddedColumns, kDepth, kDepth, 2));
-  p.weight_rows = kPaddedColumns;
-  p.K = p.padded_K = kDepth;
-  float* out = run.output<float>(kRows * kOutStride);
-  p.epilogue.out = out;
-  p.epilogue.out_stride = kOutStride;
-  p.epilogue.out_dtype = DType::f32;
-  p.epilogue.columns = kColumns;
-  p.epilogue.quads = true;
+  const ProductSizes sizes{kRows, kColumns, kPaddedColumns, kDepth, kXStride, kOutStride};
+  Product p = product_problem(run, sizes);
   p.groups.count = 1;
   p.tiles = {(kRows + Shape::kRows - 1) / Shape::kRows,
              (kPaddedColumns + Shape::kColumns - 1) / Shape::kColumns};
@@ -36,7 +25,7 @@ void run_tiles(Run& run) {
   launch<multiply_tiles<bf16, Shape, false, true>>(
       run.context(), {dim3(static_cast<unsigned>(p.tiles.count())), Shape::kThreads, sizeof(TilePlan<Shape>)},
       p);
-  run.expect("out", out, product(kRows, kColumns, kDepth, kOutStride, kXStride, 1, kDepth, 2));
+  run.expect("out", static_cast<float*>(p.epilogue.out), product_answer(sizes));
   const simt::Counters counters = simt::total_counters();
   if (counters.bank_conflicts != 0) {
     fail_execution(counters.bank_conflicts, " bank conflicts in ", counters.matrix_loads, " matrix loads");
