@@ -129,7 +129,7 @@ export const offsetMutants = [
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",
-    cases: "groupedLinear, (2|160) rows \\{ environment: \\{\\}",
+    cases: "groupedLinear, (2|160) rows$",
   },
   {
     name: "span-residual-int",
