@@ -121,7 +121,7 @@ function report(ok, text) {
  */
 async function checkClean(program) {
   for (const build of builds) {
-    const out = path.join(work, `${program}-${build}`);
+    const out = path.join(work, `clean.${program}.${build}`); // a dot: no mutant is called so
     await compile(`test/mutants/${program}.cu`, work, build, out);
     const seeds = build === "plain" ? cleanSeeds : 4;
     const settings = [friendly, ...Array.from({ length: seeds }, (_, i) => adversarial(i + 1))];
