@@ -25,6 +25,7 @@ const simtTests = [
   "test/nn/attention.test.ts",
   "test/nn/blocks.test.ts",
   "test/nn/decoder.test.ts",
+  "test/nn/moe.test.ts",
   "test/nn/tap.test.ts",
   "test/weights/weightFile.test.ts",
 ];

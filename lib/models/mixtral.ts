@@ -17,7 +17,7 @@ import {
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
-import { sparseMlp } from "./transformerMlp.js";
+import { sparseMlp } from "./transformerMoe.js";
 
 export const mixtralFields: FieldTable = {
   modelTypes: ["mixtral"],
@@ -46,13 +46,17 @@ export function mixtral(reader: ConfigReader): ModelDefinition {
       hiddenSize: config.hiddenSize,
       width: reader.positiveInt("intermediate_size"),
       numExperts,
-      expertsPerToken: boundedInt(reader, "num_experts_per_tok", numExperts),
-      renormalize: true,
+      choice: {
+        ...{ topK: boundedInt(reader, "num_experts_per_tok", numExperts), scores: "softmax" },
+        renormalize: true,
+      },
       names: {
         router: `${mlp}.gate.weight`,
-        gate: `${mlp}.experts.{expert}.w1.weight`,
-        up: `${mlp}.experts.{expert}.w3.weight`,
-        down: `${mlp}.experts.{expert}.w2.weight`,
+        experts: {
+          gate: `${mlp}.experts.{expert}.w1.weight`,
+          up: `${mlp}.experts.{expert}.w3.weight`,
+          down: `${mlp}.experts.{expert}.w2.weight`,
+        },
       },
     }),
   );

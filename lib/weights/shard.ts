@@ -37,12 +37,12 @@ export function checkShard({ tp, ep, layers }: Shard, numLayers: number): void {
 
 export const wholeModel: Shard = { tp: { rank: 0, size: 1 }, ep: { rank: 0, size: 1 } };
 
-/** How a weight is divided. */
+/** How a weight is divided: among the ranks of `tp`, or of `ep` where `ranks` says so (a shared expert, which lies among the others). */
 export type WeightSplit =
   /** Rows of each tensor: every rank computes some of the outputs. */
-  | { readonly axis: "outputs" }
+  | { readonly axis: "outputs"; readonly ranks?: "ep" }
   /** Columns: every rank computes a summand of all outputs. */
-  | { readonly axis: "inputs" }
+  | { readonly axis: "inputs"; readonly ranks?: "ep" }
   /**
    * Rows, by whole heads of `headDim`. Where there are more ranks than heads, neighbours have copies. A tensor has the heads of
    * `groups` matrices one after another (3 of GPT-2: queries, keys, values).
@@ -75,14 +75,16 @@ export function shardRows(
   slot: string,
   split: WeightSplit | undefined,
   { rows, most }: { readonly rows: number; readonly most: number },
-  { tp }: Shard,
+  shard: Shard,
 ): Required<Pick<RowView, "axes" | "take">> | undefined {
-  if (tp.size === 1 || (split?.axis !== "outputs" && split?.axis !== "heads")) return undefined;
+  if (split?.axis !== "outputs" && split?.axis !== "heads") return undefined;
+  const share = shareOf(split, shard);
+  if (share.size === 1) return undefined;
   const [groups, unit] = split.axis === "heads" ? [split.groups ?? 1, split.headDim] : [1, 1];
   const unitsOf = (size: number) => size / groups / unit;
   const [what, units] = [`${split.axis} of ${slot}`, unitsOf(rows)];
   const isOfKeys = split.axis === "heads" && units < unitsOf(most);
-  const { start, count } = (isOfKeys ? keyHeadsOf : rangeOf)(what, units, tp);
+  const { start, count } = (isOfKeys ? keyHeadsOf : rangeOf)(what, units, share);
   return { axes: [groups, units, unit], take: { axis: 1, start, end: start + count } };
 }
 
@@ -91,8 +93,13 @@ export function shardColumns(
   slot: string,
   split: WeightSplit | undefined,
   columns: number,
-  { tp }: Shard,
+  shard: Shard,
 ): Range | undefined {
-  if (tp.size === 1 || split?.axis !== "inputs") return undefined;
-  return rangeOf(`inputs of ${slot}`, columns, tp);
+  if (split?.axis !== "inputs") return undefined;
+  const share = shareOf(split, shard);
+  return share.size === 1 ? undefined : rangeOf(`inputs of ${slot}`, columns, share);
+}
+
+function shareOf(split: WeightSplit, { tp, ep }: Shard): Share {
+  return "ranks" in split ? ep : tp;
 }

@@ -117,20 +117,23 @@ export function plainMlp(
 export interface MoeWeights {
   readonly router: Matrix;
   readonly experts: readonly GatedMlpWeights[];
+  /** An expert of every token, and the matrix [1, D] whose sigmoid it counts. */
+  readonly shared?: (GatedMlpWeights & { readonly outputGate?: Matrix | undefined }) | undefined;
 }
 
-/** sum over k of weight[k] * mlp(x) of expert experts[k] */
+/** shared(x) + sum over k of weight[k] * mlp(x) of expert experts[k] */
 export function moe(
   x: Float64Array, // [T, D]
-  { router, experts }: MoeWeights,
-  options: { readonly K: number; readonly scores: "softmax" | "sigmoid"; readonly renormalize: boolean },
+  { router, experts, shared }: MoeWeights,
+  { K, ...options }: { readonly K: number } & Parameters<typeof moeRoute>[2],
 ): { readonly out: Float64Array /* [T, D] */; readonly experts: Int32Array /* [T, K] */ } {
   const { N: E, K: D } = router;
-  const { K } = options;
   const T = x.length / D;
   const routing = moeRoute(product(x, router), { T, E, K }, options);
-  const out = new Float64Array(T * D);
+  const out = shared ? gatedMlp(x, shared, "silu") : new Float64Array(T * D);
+  const gates = shared?.outputGate && product(x, shared.outputGate); // [T, 1]
   for (let t = 0; t < T; t++) {
+    if (gates) for (let d = 0; d < D; d++) out[t * D + d]! /= 1 + Math.exp(-gates[t]!);
     for (let k = 0; k < K; k++) {
       const y = gatedMlp(x.subarray(t * D, (t + 1) * D), experts[routing.experts[t * K + k]!]!, "silu");
       for (let d = 0; d < D; d++) out[t * D + d]! += routing.weights[t * K + k]! * y[d]!;

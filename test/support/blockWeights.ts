@@ -9,7 +9,7 @@ import {
   packLinear,
 } from "../../lib/ops/packLinear.js";
 import type { Tensor } from "../../lib/device/tensor.js";
-import type { GatedMlpWeights, Matrix } from "../reference/blocks.js";
+import type { GatedMlpWeights, Matrix, MoeWeights as ReferenceWeights } from "../reference/blocks.js";
 import type { OpContext } from "./devices.js";
 import type { Random } from "./random.js";
 
@@ -70,9 +70,11 @@ export class BlockWeights {
     return { weight: this.packed(whole, swiglu), bias: this.biasOf(whole) };
   }
 
-  experts(router: Matrix, experts: readonly GatedMlpWeights[]): MoeWeights {
+  /** @param shared is a row of the router where it has a gate */
+  experts({ router, experts, shared }: ReferenceWeights): MoeWeights {
+    const gate = shared?.outputGate;
     return {
-      router: this.packed(router),
+      router: gate ? this.stacked([router, gate]).weight : this.packed(router),
       gateUp: this.#grouped(
         experts.map(({ gate, up }) => stack([gate, up])),
         true,
@@ -81,6 +83,10 @@ export class BlockWeights {
         experts.map(({ down }) => down),
         false,
       ),
+      shared: shared && {
+        gateUp: this.stacked([shared.gate, shared.up], true).weight,
+        ...{ down: this.packed(shared.down), hasGate: gate !== undefined },
+      },
     };
   }
 

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
 import { openCheckpoint, type TensorEntry } from "../../lib/checkpoint/safetensors.js";
+import { wholeModel } from "../../lib/weights/shard.js";
 import { resolveWeights } from "../../lib/weights/weightMap.js";
 import type { WeightRow, WeightTable } from "../../lib/weights/weightTable.js";
 
@@ -50,6 +51,18 @@ const qkvTensors = (layer: number): Record<string, number[]> => ({
 });
 const full = { "model.embed.weight": [8, 4], ...qkvTensors(0), ...qkvTensors(1) };
 const table: WeightTable = { rows: [embed, qkv], numLayers: 2 };
+
+test("what ranks of experts divide, ranks of heads have whole", () => {
+  const [axes, ranks] = [["outputs", "inputs"] as const, "ep" as const];
+  const rows = axes.map((axis) => ({ ...row(axis, axis, [6, 4]), split: { axis, ranks } }));
+  const shapes = (axis: "tp" | "ep") => {
+    const shard = { ...wholeModel, [axis]: { rank: 1, size: 2 } };
+    const plan = resolveWeights({ rows, numLayers: 0 }, fake({ outputs: [6, 4], inputs: [6, 4] }), shard);
+    return plan.map(({ shape }) => shape.join());
+  };
+  expect(shapes("ep")).toEqual(["3,4", "6,2"]);
+  expect(shapes("tp")).toEqual(["6,4", "6,4"]);
+});
 
 function errorOf(wanted: WeightTable, tensors: Readonly<Record<string, readonly number[]>>): CheckpointError {
   try {
