@@ -1,12 +1,18 @@
 // Contract: through LLM, the trained checkpoints tell their golden texts with their log probabilities, and every family
 // computes the logits of its golden checkpoint; neither the path through the engine nor the batch changes a bit.
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LLMOptions } from "../../lib/llm/engineOptions.js";
 import type { TokenLogprob } from "../../lib/llm/output.js";
 import { LLM } from "../../lib/llm/llm.js";
 import { expectBits } from "../support/bits.js";
-import { compareLogits, goldenFamilies, readGolden, type Golden } from "../support/goldens.js";
+import {
+  allowedDifference,
+  compareGolden,
+  goldenFamilies,
+  readGolden,
+  type Golden,
+  type GoldenSequence,
+} from "../support/goldens.js";
 import { goldenFolder, modelFolder, type TextGolden, textGoldens, withLLM } from "./checkpoints.js";
 
 /** Below this gap (in nats) between the best two tokens another order of additions may choose the other one. */
@@ -15,9 +21,6 @@ const decidedMargin = 0.2;
 const tolerances = { f32: 2e-3, bf16: 0.3 };
 /** A token that all but never comes says nothing: its logarithm magnifies rounding. */
 const leastLogprob = -10;
-/** Bounds of the goldens' README; bf16 ones are factors on the family's own yardstick. */
-const f32Bounds = { max: 1e-3, relative: 1e-4 };
-const bf16Bounds = { max: 3, rms: 2, regret: 0.1 };
 
 const textCases = ["tiny-moe", "tiny-draft"].flatMap((name) =>
   (["f32", "bf16"] as const).map((dtype) => ({ name, dtype })),
@@ -124,21 +127,14 @@ describe.each(familyCases)("goldens/$family in $dtype", ({ family, dtype }) => {
     expectBits({ isa }, `goldens/${family} in ${dtype}`, reference);
   });
 
-  it("gives the trusted logits at every position", () => {
-    for (const [i, { logits, tokens }] of golden.sequences.entries()) {
-      const { max, rms, relative, regret } = compareLogits(
-        reference[i]!,
-        logits,
-        logits.length / tokens.length,
-      );
-      if (dtype === "f32") {
-        expect(max).toBeLessThan(f32Bounds.max);
-        expect(relative).toBeLessThan(f32Bounds.relative);
-      } else {
-        expect(max).toBeLessThan(bf16Bounds.max * golden.bf16.max);
-        expect(rms).toBeLessThan(bf16Bounds.rms * golden.bf16.rms);
-        expect(regret).toBeLessThan(bf16Bounds.regret);
-      }
+  it("gives the trusted logits", () => {
+    const allowed = allowedDifference(golden, dtype);
+    for (const [i, sequence] of golden.sequences.entries()) {
+      const { max, rms, relative, regret } = compareGolden([sequence], [reference[i]!]);
+      expect(max).toBeLessThan(allowed.max);
+      expect(rms).toBeLessThan(allowed.rms);
+      expect(relative).toBeLessThan(allowed.relative);
+      expect(regret).toBeLessThan(allowed.regret);
     }
   });
 
@@ -158,21 +154,19 @@ function sameBits(actual: readonly Float32Array[], expected: readonly Float32Arr
 }
 
 describe.each(goldenFamilies)("greedy continuation of goldens/%s in f32", (family) => {
-  const { sequences } = JSON.parse(readFileSync(`${goldenFolder(family)}/golden.json`, "utf8")) as {
-    readonly sequences: readonly {
-      readonly tokens: readonly number[];
-      readonly greedy_continuation?: { readonly ids: readonly number[] };
-    }[];
-  };
-  const [short, long] = sequences;
+  let short: GoldenSequence;
+  let long: GoldenSequence;
+  beforeAll(async () => {
+    [short, long] = (await readGolden(family)).sequences as [GoldenSequence, GoldenSequence];
+  });
 
   it.each(paths)("$name", async ({ options }) => {
     await withLLM(goldenFolder(family), { dtype: "f32", ...options }, async (llm) => {
       const asked = { maxTokens: 16, ignoreEos: true };
-      const continued = () => llm.generate(short!.tokens, asked).result();
-      const beside = llm.generate(long!.tokens, { ...asked, temperature: 1, seed: 1 }).result();
+      const continued = () => llm.generate(short.tokens, asked).result();
+      const beside = llm.generate(long.tokens, { ...asked, temperature: 1, seed: 1 }).result();
       const [first, second] = await Promise.all([continued(), continued(), beside]);
-      expect(first.tokenIds).toEqual(short!.greedy_continuation!.ids);
+      expect(first.tokenIds).toEqual(short.continuation);
       expect(second.tokenIds).toEqual(first.tokenIds);
       const again = await continued();
       expect(again.tokenIds).toEqual(first.tokenIds);

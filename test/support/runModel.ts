@@ -8,8 +8,8 @@ import type { Stream } from "../../lib/device/stream.js";
 import { type Chunk, PageTable, poisonedState, stepInputs } from "./pagedSteps.js";
 
 export interface RunOptions {
-  /** Tokens of each sequence per step; default all at once. */
-  readonly chunk?: number;
+  /** Tokens of each sequence per step, or of one step after another, the last again and again; default all at once. */
+  readonly chunk?: number | readonly number[];
   /** Gets all taps of this name, step by step: what each layer has, once it can be read. */
   readonly tap?: { readonly name: string; onTap(layer: number, values: Promise<HostArray>): void };
 }
@@ -29,16 +29,18 @@ export async function runModel(
   const { vocabSize } = model.shape;
   const results = sequences.map((tokens) => new Float32Array(tokens.length * vocabSize));
   const longest = Math.max(...sequences.map((tokens) => tokens.length));
-  for (let start = 0; start < longest; start += chunk) {
+  const sizes = typeof chunk === "number" ? [chunk] : [...chunk];
+  for (let start = 0, size = 0; start < longest; start += size) {
+    size = sizes.shift() ?? size;
     const chunks: Chunk[] = sequences
-      .map((tokens, row) => ({ row, tokens: tokens.slice(start, start + chunk), start }))
+      .map((tokens, row) => ({ row, tokens: tokens.slice(start, start + size), start }))
       .filter(({ tokens }) => tokens.length > 0);
     const logits = await runStep(model, stream, chunks, { pages, state, tap });
     let at = 0;
     for (const { row, tokens } of chunks) {
-      const size = tokens.length * vocabSize;
-      results[row]!.set(logits.subarray(at, at + size), start * vocabSize);
-      at += size;
+      const count = tokens.length * vocabSize;
+      results[row]!.set(logits.subarray(at, at + count), start * vocabSize);
+      at += count;
     }
   }
   return results;

@@ -1,0 +1,50 @@
+// Contract: what a golden was made to show, it shows. A config that says what a mistake would do changes the logits of its
+// checkpoint as much as the reference implementation says, at the positions that are stored.
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { Device } from "../../lib/device/device.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
+import { openTestDevice } from "../support/devices.js";
+import { allowedDifference, compareGolden, isWithin, readGolden } from "../support/goldens.js";
+import { runModel } from "../support/runModel.js";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const mistakes: readonly { readonly family: string; readonly mistake: string; readonly fields: Fields }[] = [
+  { family: "llama", mistake: "rope_scaling ignored", fields: { rope_scaling: null } },
+  { family: "mixtral", mistake: "top-1", fields: { num_experts_per_tok: 1 } },
+  { family: "qwen3_moe", mistake: "norm_topk_prob ignored", fields: { norm_topk_prob: false } },
+];
+
+describe("a mistake shows", () => {
+  let device: Device;
+  let stream: Stream;
+  beforeAll(() => {
+    device = openTestDevice();
+    stream = device.createStream();
+  });
+  afterAll(() => device.dispose());
+
+  it.each(mistakes)("$family: $mistake", async ({ family, mistake, fields }) => {
+    const golden = await readGolden(family);
+    const long = golden.sequences.at(-1)!;
+    const model = await loadModel(await withFields(golden.folder, fields), { stream, dtype: "f32" });
+    const difference = compareGolden([long], await runModel(model, stream, [long.tokens]));
+    expect(isWithin(difference, allowedDifference(golden, "bf16"))).toBe(false); // let alone in f32
+    expect(Math.abs(difference.mean / golden.mistakes.get(mistake)! - 1)).toBeLessThan(0.3); // of all positions and of some
+    model.dispose();
+  });
+});
+
+/** A copy of a checkpoint whose config says something else; it is removed when the test ends. */
+async function withFields(source: string, fields: Fields): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "warploop-mistake-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await copyFile(join(source, "model.safetensors"), join(folder, "model.safetensors"));
+  const config = JSON.parse(await readFile(join(source, "config.json"), "utf8")) as Fields;
+  await writeFile(join(folder, "config.json"), JSON.stringify({ ...config, ...fields }));
+  return folder;
+}
