@@ -12,12 +12,12 @@ import { refuse } from "./foreignFields.js";
 import type { ModelDefinition } from "./model.js";
 import {
   readTransformerConfig,
-  readWindows,
   transformer,
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
 import { denseMlp } from "./transformerMlp.js";
+import { readWindows } from "./windows.js";
 
 export const llamaFields: FieldTable = {
   modelTypes: ["llama"],
@@ -31,7 +31,7 @@ export const llamaFields: FieldTable = {
 export function llama(reader: ConfigReader): ModelDefinition {
   checkFields(reader, llamaFields);
   const config = readTransformerConfig(reader);
-  const attentionBias = reader.bool("attention_bias", false);
+  const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
   const windows = readWindows(reader, config.numLayers, undefined);
   return transformer({ ...config, attentionBias, windows }, llamaMlp(reader, reader.bool("mlp_bias", false)));
 }

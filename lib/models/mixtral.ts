@@ -12,12 +12,12 @@ import { boundedInt, maxExperts } from "./limits.js";
 import type { ModelDefinition } from "./model.js";
 import {
   readTransformerConfig,
-  readWindows,
   transformer,
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
 import { sparseMlp } from "./transformerMoe.js";
+import { readWindows } from "./windows.js";
 
 export const mixtralFields: FieldTable = {
   modelTypes: ["mixtral"],

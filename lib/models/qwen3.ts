@@ -9,20 +9,16 @@ import { checkFields, type FieldTable } from "./configFields.js";
 import type { ModelDefinition } from "./model.js";
 import {
   readTransformerConfig,
-  readNoWindows,
-  readWindows,
   transformer,
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
 import { denseMlp } from "./transformerMlp.js";
+import { qwenWindowFields, readQwenWindows } from "./windows.js";
 
 export const qwen3Fields: FieldTable = {
   modelTypes: ["qwen3"],
-  used: [
-    ...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias"],
-    ...["use_sliding_window", "sliding_window", "max_window_layers", "layer_types"],
-  ],
+  used: [...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias"], ...qwenWindowFields],
   irrelevant: transformerIrrelevant,
   refused: {},
 };
@@ -38,15 +34,7 @@ export function qwen3(reader: ConfigReader): ModelDefinition {
     activation: readActivation(reader),
     bias: false,
   });
-  const attentionBias = reader.bool("attention_bias", false);
+  const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
   const windows = readQwenWindows(reader, config.numLayers);
   return transformer({ ...config, qkNorm: true, attentionBias, windows }, mlp);
-}
-
-/** Without `layer_types`, the layers from `max_window_layers` on have a window. */
-function readQwenWindows(reader: ConfigReader, numLayers: number): number[] {
-  if (!reader.bool("use_sliding_window", false)) return readNoWindows(reader, numLayers);
-  const firstLayer = reader.nonNegativeInt("max_window_layers", 28);
-  const window = reader.nullablePositiveInt("sliding_window", 4096);
-  return readWindows(reader, numLayers, window, (layer) => layer >= firstLayer);
 }

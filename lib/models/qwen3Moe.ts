@@ -10,20 +10,15 @@ import type { ModelDefinition } from "./model.js";
 import { qwenMoeFields, readQwenExperts } from "./qwenMoe.js";
 import {
   readTransformerConfig,
-  readNoWindows,
-  readWindows,
   transformer,
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
+import { qwenWindowFields, readNoWindows, readWindows } from "./windows.js";
 
 export const qwen3MoeFields: FieldTable = {
   modelTypes: ["qwen3_moe"],
-  used: [
-    ...[...transformerFields, "attention_bias"],
-    ...["use_sliding_window", "sliding_window", "max_window_layers", "layer_types"],
-    ...qwenMoeFields,
-  ],
+  used: [...[...transformerFields, "attention_bias"], ...qwenWindowFields, ...qwenMoeFields],
   irrelevant: [...transformerIrrelevant, "output_router_logits", "router_aux_loss_coef"],
   refused: {},
 };
@@ -31,7 +26,7 @@ export const qwen3MoeFields: FieldTable = {
 export function qwen3Moe(reader: ConfigReader): ModelDefinition {
   checkFields(reader, qwen3MoeFields);
   const config = readTransformerConfig(reader, { normEps: 1e-6, ropeTheta: 10_000, numKvHeads: 4 });
-  const attentionBias = reader.bool("attention_bias", false);
+  const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
   return transformer(
     { ...config, qkNorm: true, attentionBias, windows: readMoeWindows(reader, config.numLayers) },
     readQwenExperts(reader, config),

@@ -27,13 +27,15 @@ export interface TransformerConfig {
   readonly normEps: number;
   readonly tiedHead: boolean;
   readonly rope: RopeConfig;
-  /** Biases on all four projections of attention. */
-  readonly attentionBias: boolean;
+  readonly attentionBias: AttentionBias;
   /** RMSNorm on every query and key head before its rotation. */
   readonly qkNorm: boolean;
   /** By layer: keys that a query sees, itself included; 0 is all. */
   readonly windows: readonly number[];
 }
+
+/** Which projections of attention have biases: none, those of queries, keys and values, or the one of the output, too. */
+export type AttentionBias = "none" | "qkv" | "all";
 
 /** The feed-forward part of every layer. */
 export interface TransformerMlp {
@@ -101,43 +103,10 @@ export function readTransformerConfig(
     normEps: reader.positiveNumber("rms_norm_eps", defaults.normEps),
     tiedHead: reader.bool("tie_word_embeddings", false),
     rope: readRope(reader, headDim, defaults.ropeTheta),
-    attentionBias: false,
+    attentionBias: "none",
     qkNorm: false,
     windows: new Array<number>(numLayers).fill(0),
   };
-}
-
-/**
- * Which layers have a sliding window: those that `layer_types` names, else those that the family's own fields say.
- *
- * @param window keys that a query sees, itself included; undefined: no layer can have a window
- * @param hasWindow of a layer, when there is no `layer_types`
- * @param whyNone why no layer can have one, for the error of a config that says that one has
- * @returns the window of each layer; 0 is none
- */
-export function readWindows(
-  reader: ConfigReader,
-  numLayers: number,
-  window: number | undefined,
-  hasWindow: (layer: number) => boolean = () => true,
-  whyNone = "no field gives the window",
-): number[] {
-  const sizes = { full_attention: 0, sliding_attention: window } as const;
-  const names = Object.keys(sizes) as (keyof typeof sizes)[];
-  const types = reader.optionalListOf("layer_types", names);
-  if (types === undefined) {
-    return Array.from({ length: numLayers }, (_, layer) => (hasWindow(layer) ? (window ?? 0) : 0));
-  }
-  if (types.length !== numLayers) reader.fail("layer_types", `one for each of the ${numLayers} layers`);
-  return types.map((type) => {
-    const size = sizes[type];
-    return size ?? reader.fail("layer_types", `"full_attention" alone, because ${whyNone}`);
-  });
-}
-
-/** The same for a config that switches windows off: `layer_types` may not name one. */
-export function readNoWindows(reader: ConfigReader, numLayers: number): number[] {
-  return readWindows(reader, numLayers, undefined, () => false, "use_sliding_window is not true");
 }
 
 /** The model of a config and its feed-forward part. */
@@ -204,18 +173,19 @@ function attentionRows(config: TransformerConfig): ModelWeightRow[] {
     },
     { slot: "mlpNorm", form: "vector", from: [`${layer}.post_attention_layernorm.weight`], shapes: [[D]] },
   ];
-  const biasRows: ModelWeightRow[] = [
-    { slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]], split: heads },
-    {
-      ...{ slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
-      split: { axis: "sum" },
-    },
-  ];
+  const qkvBias: ModelWeightRow = {
+    ...{ slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]], split: heads },
+  };
+  const outputBias: ModelWeightRow = {
+    ...{ slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
+    split: { axis: "sum" },
+  };
+  const biasRows = { none: [], qkv: [qkvBias], all: [qkvBias, outputBias] }[attentionBias];
   const normRows: ModelWeightRow[] = [
     { slot: "qNorm", form: "vector", from: [`${attention}.q_norm.weight`], shapes: [[headDim]] },
     { slot: "kNorm", form: "vector", from: [`${attention}.k_norm.weight`], shapes: [[headDim]] },
   ];
-  return [...rows, ...(attentionBias ? biasRows : []), ...(qkNorm ? normRows : [])];
+  return [...rows, ...biasRows, ...(qkNorm ? normRows : [])];
 }
 
 async function build(

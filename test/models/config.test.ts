@@ -33,6 +33,7 @@ const bases: Readonly<Record<string, Fields>> = {
   LlamaForCausalLM: llama,
   MistralForCausalLM: llama,
   MixtralForCausalLM: mixtral,
+  Qwen2ForCausalLM: llama,
   Qwen3ForCausalLM: llama,
   Qwen3MoeForCausalLM: qwen3Moe,
 };
@@ -57,7 +58,7 @@ describe("registry", () => {
       const reader = new ConfigReader("config.json", json);
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
-    const types = ["gpt2", "llama", "mistral", "mixtral", "qwen3", "qwen3_moe"];
+    const types = ["gpt2", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"];
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
     const code = "ERR_CHECKPOINT_CONFIG";
     const message = expect.stringContaining(
@@ -101,6 +102,9 @@ describe("fields", () => {
     expect(namesOf(withBiases, "attentionOutputBias")).toHaveLength(1);
     expect(namesOf(withBiases, "gateUpBias")).toHaveLength(2);
     expect(namesOf(withBiases, "downBias")).toHaveLength(1);
+    const qwen2 = define("Qwen2ForCausalLM");
+    expect(namesOf(qwen2, "qkvBias")).toHaveLength(3);
+    expect(namesOf(qwen2, "attentionOutputBias")).toEqual([]);
   });
 
   it("a tied head shares the embedding", () => {

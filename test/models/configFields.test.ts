@@ -6,6 +6,7 @@ import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
 import type { FieldTable } from "../../lib/models/configFields.js";
 import { quantizationFields } from "../../lib/weights/quantization.js";
+import { qwen2Fields } from "../../lib/models/qwen2.js";
 import { qwen3Fields } from "../../lib/models/qwen3.js";
 import { qwen3MoeFields } from "../../lib/models/qwen3Moe.js";
 import { findFamily, supportedArchitectures } from "../../lib/models/registry.js";
@@ -31,6 +32,11 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
   MixtralForCausalLM: {
     table: mixtralFields,
     base: { ...dense, model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2 },
+  },
+  Qwen2ForCausalLM: {
+    table: qwen2Fields,
+    base: { ...dense, model_type: "qwen2" },
+    also: [{ use_sliding_window: true }],
   },
   Qwen3ForCausalLM: {
     table: qwen3Fields,
@@ -173,6 +179,12 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   { architecture: "MistralForCausalLM", fields: { use_sliding_window: false }, text: "use_sliding_window" },
   { architecture: "MixtralForCausalLM", fields: { mlp_bias: true }, text: "mlp_bias" },
   { architecture: "MixtralForCausalLM", fields: { num_experts: 8 }, text: "num_local_experts is 4" },
+  { architecture: "Qwen2ForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
+  {
+    architecture: "Qwen2ForCausalLM",
+    fields: { layer_types: new Array(4).fill("sliding_attention") },
+    text: "because use_sliding_window is not true",
+  },
   { architecture: "Qwen3ForCausalLM", fields: { layer_types: ["full_attention"] }, text: "of the 4 layers" },
   {
     architecture: "Qwen3ForCausalLM",
@@ -209,7 +221,7 @@ describe("fields of one family", () => {
   );
 
   it("a window that is switched off may be anything", () => {
-    for (const architecture of ["Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]) {
+    for (const architecture of ["Qwen2ForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]) {
       const fields = { use_sliding_window: false, sliding_window: 0, max_window_layers: -1 };
       expect(() => defineWith(architecture, fields)).not.toThrow();
     }
@@ -227,6 +239,9 @@ describe("fields of one family", () => {
     expect(kvHeads("MistralForCausalLM", null).numKvHeads).toBe(32);
     expect(without("LlamaForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(32);
     expect(without("MistralForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(8);
+    expect(without("Qwen2ForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(32);
+    expect(kvHeads("Qwen2ForCausalLM", null).numKvHeads).toBe(32);
+    expect(without("Qwen2ForCausalLM", {}, "head_dim").headDim).toBe(16);
     expect(without("Qwen3MoeForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(4);
     expect(without("Qwen3ForCausalLM", {}, "head_dim").headDim).toBe(128);
     expect(defineWith("Qwen3ForCausalLM", { head_dim: null }).shape.headDim).toBe(16);

@@ -111,6 +111,21 @@ const variants: readonly Variant[] = [
     fields: { use_sliding_window: true, sliding_window: 4, max_window_layers: 1, attention_bias: true },
     windowOf: (layer) => (layer === 0 ? 0 : 4),
   },
+  {
+    name: "Qwen2 with yarn, a tied head and windows from layer 1 on",
+    architecture: "Qwen2ForCausalLM",
+    fields: {
+      ...{ use_sliding_window: true, sliding_window: 4, max_window_layers: 1, rope_scaling: yarn },
+      tie_word_embeddings: true,
+    },
+    windowOf: (layer) => (layer === 0 ? 0 : 4),
+  },
+  {
+    name: "Qwen2 with layer_types against max_window_layers",
+    architecture: "Qwen2ForCausalLM",
+    fields: { use_sliding_window: true, sliding_window: 4, max_window_layers: 1, layer_types: alternating },
+    windowOf: (layer) => (layer === 0 ? 4 : 0),
+  },
   ...ropeVariants,
   {
     name: "Qwen3 with layer_types against max_window_layers",
@@ -188,6 +203,7 @@ describe("matches a float64 decoder", () => {
 
   const windowDefaults = [
     { architecture: "MistralForCausalLM", switches: {} },
+    { architecture: "Qwen2ForCausalLM", switches: { use_sliding_window: true, max_window_layers: 0 } },
     { architecture: "Qwen3ForCausalLM", switches: { use_sliding_window: true, max_window_layers: 0 } },
     { architecture: "Qwen3MoeForCausalLM", switches: { ...moe, use_sliding_window: true } },
   ];

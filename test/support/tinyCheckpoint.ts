@@ -88,7 +88,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
       ["k", KV],
       ["v", KV],
     ] as const) {
-      matrix(`${at}.self_attn.${name}_proj`, rows, D, config["attention_bias"]);
+      matrix(`${at}.self_attn.${name}_proj`, rows, D, hasQkvBias(config));
     }
     matrix(`${at}.self_attn.o_proj`, D, Q, config["attention_bias"]);
     if (hasHeadNorms(config)) {
@@ -108,6 +108,11 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
     }
   }
   return shapes;
+}
+
+/** Qwen2 has them without a field, and none on the output. */
+function hasQkvBias(config: TinyConfig): boolean {
+  return config.architectures[0].startsWith("Qwen2") || config["attention_bias"] === true;
 }
 
 export function hasHeadNorms(config: TinyConfig): boolean {
