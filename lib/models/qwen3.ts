@@ -36,5 +36,5 @@ export function qwen3(reader: ConfigReader): ModelDefinition {
   });
   const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
   const windows = readQwenWindows(reader, config.numLayers);
-  return transformer({ ...config, qkNorm: true, attentionBias, windows }, mlp);
+  return transformer({ ...config, qkNorm: "eachHead", attentionBias, windows }, mlp);
 }

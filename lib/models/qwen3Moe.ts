@@ -28,7 +28,7 @@ export function qwen3Moe(reader: ConfigReader): ModelDefinition {
   const config = readTransformerConfig(reader, { normEps: 1e-6, ropeTheta: 10_000, numKvHeads: 4 });
   const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
   return transformer(
-    { ...config, qkNorm: true, attentionBias, windows: readMoeWindows(reader, config.numLayers) },
+    { ...config, qkNorm: "eachHead", attentionBias, windows: readMoeWindows(reader, config.numLayers) },
     readQwenExperts(reader, config),
   );
 }

@@ -4,7 +4,8 @@
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { readSilu } from "./activations.js";
 import { boundedInt, maxExperts } from "./limits.js";
-import type { TransformerConfig, TransformerMlp } from "./transformer.js";
+import type { TransformerMlp } from "./transformer.js";
+import type { TransformerConfig } from "./transformerConfig.js";
 import { denseMlp } from "./transformerMlp.js";
 import { mixedMlp, projections, sparseMlp, type SparseMlpOptions } from "./transformerMoe.js";
 

@@ -3,6 +3,7 @@
  * those of its weights.
  */
 import { ArgumentTypeError } from "../errors.js";
+import type { HeadShare } from "../nn/allHeadsNorm.js";
 import type { RankSums } from "../nn/part.js";
 import type { Range } from "../weights/rowView.js";
 import { keyHeadsOf, rangeOf, type Shard } from "../weights/shard.js";
@@ -13,6 +14,8 @@ export interface RankShape {
   readonly numHeads: number;
   /** Of fewer key heads than ranks, neighbours have copies. */
   readonly numKvHeads: number;
+  /** Where they stand among those of all ranks. */
+  readonly heads: { readonly q: HeadShare; readonly k: HeadShare };
   /** Undefined: all of them, or a dense model. */
   readonly experts: Range | undefined;
   readonly layers: Range;
@@ -32,9 +35,15 @@ export function rankShape(
     if (shard[axis].size === 1 || sums?.[axis]) continue;
     throw new ArgumentTypeError(`build: sums: expected one for the ${shard[axis].size} ranks of ${axis}`);
   }
+  const q = rangeOf("query heads", numHeads, tp);
+  const k = keyHeadsOf("key heads", numKvHeads, tp);
   return {
-    numHeads: rangeOf("query heads", numHeads, tp).count,
-    numKvHeads: keyHeadsOf("key heads", numKvHeads, tp).count,
+    numHeads: q.count,
+    numKvHeads: k.count,
+    heads: {
+      q: { ...q, total: numHeads, isCopy: false },
+      k: { ...k, total: numKvHeads, isCopy: tp.rank % (tp.size / (numKvHeads / k.count)) > 0 },
+    },
     experts: ep.size > 1 && numExperts > 0 ? rangeOf("experts", numExperts, ep) : undefined,
     layers,
     isFirst: layers.start === 0,

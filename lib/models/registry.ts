@@ -9,6 +9,7 @@ import { gpt2 } from "./gpt2.js";
 import { llama, mistral } from "./llama.js";
 import { mixtral } from "./mixtral.js";
 import type { ModelFamily } from "./model.js";
+import { olmo2 } from "./olmo2.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3Moe.js";
@@ -25,6 +26,7 @@ const rows: readonly Row[] = [
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },
   { architecture: "MixtralForCausalLM", modelType: "mixtral", family: mixtral },
+  { architecture: "Olmo2ForCausalLM", modelType: "olmo2", family: olmo2 },
   { architecture: "Qwen2ForCausalLM", modelType: "qwen2", family: qwen2 },
   { architecture: "Qwen3ForCausalLM", modelType: "qwen3", family: qwen3 },
   { architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", family: qwen3Moe },

@@ -1,41 +1,21 @@
 /**
- * What Llama and its descendants have in common: pre-norm layers with RMSNorm, rotary positions, grouped-query attention.
+ * What Llama and its descendants have in common: RMSNorm around attention and feed-forward, rotary positions, grouped-query attention.
  * A family file reads its own fields and passes the differences as arguments; nothing here knows a family.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { inTurns } from "../eventLoop.js";
 import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type Layer } from "../nn/decoder.js";
-import { rmsNormBlock } from "../nn/norm.js";
-import { type Block, preNorm } from "../nn/part.js";
+import { noNorm, rmsNormBlock } from "../nn/norm.js";
+import type { Block, Part } from "../nn/part.js";
 import { ropeTableSteps } from "../nn/ropeTable.js";
 import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
 import { type RankShape, rankShape } from "./rankShape.js";
-import { readRope, ropeFields, type RopeConfig } from "./ropeConfig.js";
-
-/** Everything except the feed-forward part. */
-export interface TransformerConfig {
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  readonly numKvHeads: number;
-  /** Need not be hiddenSize / numHeads. */
-  readonly headDim: number;
-  readonly normEps: number;
-  readonly tiedHead: boolean;
-  readonly rope: RopeConfig;
-  readonly attentionBias: AttentionBias;
-  /** RMSNorm on every query and key head before its rotation. */
-  readonly qkNorm: boolean;
-  /** By layer: keys that a query sees, itself included; 0 is all. */
-  readonly windows: readonly number[];
-}
-
-/** Which projections of attention have biases: none, those of queries, keys and values, or the one of the output, too. */
-export type AttentionBias = "none" | "qkv" | "all";
+import { readRope, ropeFields } from "./ropeConfig.js";
+import type { TransformerConfig } from "./transformerConfig.js";
+import { attentionRows, outerRows, prefixAlternatives } from "./transformerRows.js";
 
 /** The feed-forward part of every layer. */
 export interface TransformerMlp {
@@ -76,7 +56,7 @@ export const transformerIrrelevant: readonly string[] = [
   ...["attention_probs_dropout_prob", "hidden_dropout_prob"],
 ];
 
-/** Reads the fields that all families spell alike. No biases, no norms on heads, no windows. */
+/** Reads the fields that all families spell alike. Norms in front of the parts, none on heads; no biases, no windows. */
 export function readTransformerConfig(
   reader: ConfigReader,
   defaults: TransformerDefaults = { normEps: 1e-6, ropeTheta: 10_000 },
@@ -104,7 +84,8 @@ export function readTransformerConfig(
     tiedHead: reader.bool("tie_word_embeddings", false),
     rope: readRope(reader, headDim, defaults.ropeTheta),
     attentionBias: "none",
-    qkNorm: false,
+    qkNorm: "none",
+    norms: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
     windows: new Array<number>(numLayers).fill(0),
   };
 }
@@ -129,98 +110,50 @@ export function transformer(config: TransformerConfig, mlp: TransformerMlp): Mod
   };
 }
 
-/** Exports of the model without its head (embedding models, base models), and of the language part of larger models. */
-const prefixAlternatives = [
-  { from: "model.", to: "" },
-  { from: "model.", to: "language_model.model." },
-  { from: "model.", to: "model.language_model." },
-  { from: "lm_head.", to: "language_model.lm_head." },
-];
-
-function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: TransformerConfig): ModelWeightRow[] {
-  const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
-  return [
-    {
-      ...{ slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
-      stage: "first",
-    },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], stage: "last", ...tied },
-    { slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]], stage: "last" },
-  ];
-}
-
-function attentionRows(config: TransformerConfig): ModelWeightRow[] {
-  const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, qkNorm } = config;
-  const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
-  const layer = "model.layers.{layer}";
-  const attention = `${layer}.self_attn`;
-  const heads = { axis: "heads", headDim } as const;
-  const qkv = [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`];
-  const weights = qkv.map((name) => `${name}.weight`);
-  const biases = qkv.map((name) => `${name}.bias`);
-  const rows: ModelWeightRow[] = [
-    { slot: "attentionNorm", form: "vector", from: [`${layer}.input_layernorm.weight`], shapes: [[D]] },
-    {
-      slot: "qkv",
-      form: "linear",
-      from: weights,
-      shapes: [Q, KV, KV].map((size) => [size, D]),
-      split: heads,
-    },
-    {
-      ...{ slot: "attentionOutput", form: "linear", from: [`${attention}.o_proj.weight`], shapes: [[D, Q]] },
-      split: { axis: "inputs" },
-    },
-    { slot: "mlpNorm", form: "vector", from: [`${layer}.post_attention_layernorm.weight`], shapes: [[D]] },
-  ];
-  const qkvBias: ModelWeightRow = {
-    ...{ slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]], split: heads },
-  };
-  const outputBias: ModelWeightRow = {
-    ...{ slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
-    split: { axis: "sum" },
-  };
-  const biasRows = { none: [], qkv: [qkvBias], all: [qkvBias, outputBias] }[attentionBias];
-  const normRows: ModelWeightRow[] = [
-    { slot: "qNorm", form: "vector", from: [`${attention}.q_norm.weight`], shapes: [[headDim]] },
-    { slot: "kNorm", form: "vector", from: [`${attention}.k_norm.weight`], shapes: [[headDim]] },
-  ];
-  return [...rows, ...biasRows, ...(qkNorm ? normRows : [])];
-}
-
 async function build(
   config: TransformerConfig,
   mlp: TransformerMlp,
   weights: ModelWeights,
   { dtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
 ): Promise<Decoder> {
-  const { hiddenSize: width, headDim, normEps: eps, rope } = config;
+  const { hiddenSize: width, headDim, normEps: eps, rope, norms } = config;
   const { numHeads, numKvHeads, sums } = rank;
   const { start: firstLayer, count } = rank.layers;
   const angles = await inTurns(ropeTableSteps({ ...rope, maxLength: contextLength }));
   const ropeAngles = await constant(angles.table, [angles.maxLength, angles.rotaryDim]);
-  const norm = (slot: string, layer?: number) =>
-    rmsNormBlock({ eps, dtype }, { weight: weights.vector(slot, layer) });
+  const norm = (slot: string, layer?: number, to = dtype) =>
+    rmsNormBlock({ eps, dtype: to }, { weight: weights.vector(slot, layer) });
+  const part = (layer: number, name: "attention" | "mlp", block: Block): Part => {
+    const [before, behind] = [`${name}Norm`, `${name}PostNorm`] as const;
+    return {
+      branches: [{ norm: norms[before] ? norm(before, layer) : noNorm({ dtype }), block }],
+      postNorm: norms[behind] === undefined ? undefined : norm(behind, layer, "f32"), // as the stream is
+    };
+  };
+  const normedHeads = config.qkNorm === "allHeads" ? rank.heads : undefined;
+  const queries = config.numHeads * headDim;
+  const zeros = normedHeads && sums?.tp ? await constant(new Float32Array(queries), [1, queries]) : undefined;
 
   const layers = config.windows.slice(firstLayer, firstLayer + count).map((size, index): Layer => {
     const layer = firstLayer + index;
     const window = size < contextLength ? size : 0; // one that hides nothing is none, and may be no i32
     const attention = attentionBlock(
-      { numHeads, numKvHeads, headDim, dtype, scale: headDim ** -0.5, window, qkNormEps: eps },
+      {
+        ...{ numHeads, numKvHeads, headDim, dtype, scale: headDim ** -0.5, window },
+        ...{ qkNormEps: eps, normedHeads },
+      },
       {
         qkv: weights.linear("qkv", layer),
         qkvBias: weights.optionalVector("qkvBias", layer),
         qNorm: weights.optionalVector("qNorm", layer),
         kNorm: weights.optionalVector("kNorm", layer),
         ropeTable: ropeAngles,
+        zeros,
         output: weights.linear("attentionOutput", layer),
         outputBias: weights.optionalVector("attentionOutputBias", layer),
       },
     );
-    return [
-      preNorm(norm("attentionNorm", layer), attention),
-      preNorm(norm("mlpNorm", layer), mlp.build(weights, layer, rank)),
-    ];
+    return [part(layer, "attention", attention), part(layer, "mlp", mlp.build(weights, layer, rank))];
   });
   return decoder({
     ...{ width, layers, firstLayer, sums },

@@ -1,6 +1,6 @@
 /**
  * Self-attention over paged keys and values: multi-head, grouped-query or multi-query, with or without rotary positions,
- * per-head norms and a sliding window.
+ * norms of queries and keys and a sliding window.
  */
 import type { FloatDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
@@ -11,6 +11,7 @@ import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
 import { qkNormRopeStore } from "../ops/qkNormRopeStore.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
+import { normAllHeads, type HeadShare } from "./allHeadsNorm.js";
 import type { Block, PagedCache, StepPlan } from "./part.js";
 import type { LayerState, StateSpec } from "./state.js";
 
@@ -25,8 +26,10 @@ export interface AttentionConfig {
   readonly scale: number;
   /** Keys that a query sees, itself included; 0 is all. */
   readonly window: number;
-  /** Of the per-head norms; needed with `qNorm` and `kNorm` only. */
+  /** Of the norms of queries and keys; needed with `qNorm` and `kNorm` only. */
   readonly qkNormEps?: number;
+  /** Those norms run over all heads of a token together, which are these of all ranks. Default: over each head. */
+  readonly normedHeads?: { readonly q: HeadShare; readonly k: HeadShare } | undefined;
 }
 
 export interface AttentionWeights {
@@ -34,10 +37,12 @@ export interface AttentionWeights {
   readonly qkv: LinearWeight;
   /** [(Hq + 2 Hkv) * Dh] f32 */
   readonly qkvBias?: Tensor | undefined;
-  /** [Dh] f32, applied to each query head before its rotation */
+  /** [Dh] f32, applied to each query head before its rotation; with `normedHeads` [total * Dh] */
   readonly qNorm?: Tensor | undefined;
-  /** [Dh] f32, applied to each key head before its rotation */
+  /** The same of keys. */
   readonly kNorm?: Tensor | undefined;
+  /** [Hq * Dh] f32 zeros, of the heads of all ranks; needed with `normedHeads` of several ranks only. */
+  readonly zeros?: Tensor | undefined;
   /** [Lmax, R] f32; without it positions do not enter attention */
   readonly ropeTable?: Tensor | undefined;
   /** [D, Hq * Dh] */
@@ -82,16 +87,22 @@ function stepPlan(config: AttentionConfig): StepPlan {
 
 /** output(attention(rope(norm(q)), rope(norm(k)), v)), q, k, v = qkv(x). Stores the keys and values of x. */
 export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): Block {
-  const { numHeads, numKvHeads, headDim, scale, window, qkNormEps = 1e-6 } = config;
-  const { qNorm, kNorm, ropeTable } = weights;
+  const { numHeads, numKvHeads, headDim, scale, window, qkNormEps = 1e-6, normedHeads } = config;
+  const { qNorm, kNorm, ropeTable, zeros } = weights;
+  const headNorms = normedHeads ? {} : { qWeight: qNorm, kWeight: kNorm };
   const queries = numHeads * headDim;
   const keys = numKvHeads * headDim;
 
-  const run: Block["run"] = (stream, { x, inputs, cache, plan, join }) => {
+  const run: Block["run"] = (stream, { x, inputs, cache, plan, join, rankSum }) => {
     const { slots, pageTable, state } = cache as PagedCache;
     const kv = state as KvPages;
     const { positions, rows, cuSeqlensQ, contextLens } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });
+    if (normedHeads && qNorm && kNorm) {
+      const norm = { eps: qkNormEps, headDim, zeros, rankSum };
+      normAllHeads(stream, qkv.slice(1, 0, queries), qNorm, { ...norm, heads: normedHeads.q });
+      normAllHeads(stream, qkv.slice(1, queries, queries + keys), kNorm, { ...norm, heads: normedHeads.k });
+    }
     const q = qkv.slice(1, 0, queries).splitLast(numHeads, headDim); // [T, Hq, Dh]
     const k = qkv.slice(1, queries, queries + keys).splitLast(numKvHeads, headDim); // [T, Hkv, Dh]
     const v = qkv.slice(1, queries + keys, queries + 2 * keys).splitLast(numKvHeads, headDim);
@@ -99,11 +110,11 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
     if (ropeTable) {
       qkNormRopeStore(stream, q, k, v, {
         ...{ positions, table: ropeTable, kPages: kv.k, vPages: kv.v, slots },
-        ...{ qWeight: qNorm, kWeight: kNorm, eps: qkNormEps },
+        ...{ ...headNorms, eps: qkNormEps },
       });
     } else {
-      if (qNorm) rmsNorm(stream, q, qNorm, { eps: qkNormEps, out: q });
-      if (kNorm) rmsNorm(stream, k, kNorm, { eps: qkNormEps, out: k });
+      if (headNorms.qWeight) rmsNorm(stream, q, headNorms.qWeight, { eps: qkNormEps, out: q });
+      if (headNorms.kWeight) rmsNorm(stream, k, headNorms.kWeight, { eps: qkNormEps, out: k });
       kvStore(stream, k, v, kv.k, kv.v, slots);
     }
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {

@@ -1,9 +1,10 @@
 /**
- * Normalisation in front of a block: reads the f32 residual stream and hands the block its activations.
+ * Normalisation in front of a block or behind it: reads the f32 residual stream, or what is added to it.
  */
 import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
+import { cast } from "../ops/cast.js";
 import { layerNorm } from "../ops/layerNorm.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 
@@ -28,4 +29,9 @@ export function layerNormBlock(
   weights: { readonly weight: Tensor; readonly bias: Tensor },
 ): NormBlock {
   return (stream, x) => layerNorm(stream, x, weights.weight, weights.bias, config);
+}
+
+/** None in front of a block. A copy, also in f32: another branch may add to the stream before the block has read it. */
+export function noNorm({ dtype }: Pick<NormConfig, "dtype">): NormBlock {
+  return (stream, x) => cast(stream, x, dtype);
 }

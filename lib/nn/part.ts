@@ -53,6 +53,8 @@ export interface BlockCall {
   readonly join: Join;
   /** Takes what the block has declared as its `taps`. */
   readonly tap: TapCall;
+  /** Sums over the ranks that share the block: for what one of them cannot know of the others. What it joins is summed by itself. */
+  readonly rankSum?: RankSum | undefined;
 }
 
 /** What a call has for one block alone. */
@@ -126,7 +128,7 @@ export function runPart(
     together.forEach(({ block, x, own }, index) => {
       const isFirst = index === 0 && isApart; // nothing to add to yet
       const join: Join = (project) => project(isFirst ? { out: sum } : { out: sum, residual: sum });
-      block.run(stream, { x, inputs, ...own, join, tap });
+      block.run(stream, { x, inputs, ...own, join, tap, rankSum });
     });
     rankSum?.(stream, sum);
     if (isApart) parts.push(sum);

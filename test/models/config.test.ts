@@ -33,6 +33,7 @@ const bases: Readonly<Record<string, Fields>> = {
   LlamaForCausalLM: llama,
   MistralForCausalLM: llama,
   MixtralForCausalLM: mixtral,
+  Olmo2ForCausalLM: llama,
   Qwen2ForCausalLM: llama,
   Qwen3ForCausalLM: llama,
   Qwen3MoeForCausalLM: qwen3Moe,
@@ -58,7 +59,7 @@ describe("registry", () => {
       const reader = new ConfigReader("config.json", json);
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
-    const types = ["gpt2", "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"];
+    const types = ["gpt2", "llama", "mistral", "mixtral", "olmo2", "qwen2", "qwen3", "qwen3_moe"];
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
     const code = "ERR_CHECKPOINT_CONFIG";
     const message = expect.stringContaining(
@@ -113,6 +114,16 @@ describe("fields", () => {
     expect(tiedTo(define("Qwen3ForCausalLM", { tie_word_embeddings: true }))).toBe("embedding");
     expect(tiedTo(define("Qwen3ForCausalLM"))).toBeUndefined();
     expect(tiedTo(define("GPT2LMHeadModel"))).toBe("embedding");
+  });
+
+  it("OLMo 2 has norms behind its parts, none in front, and weights of norms for all heads", () => {
+    const olmo2 = define("Olmo2ForCausalLM");
+    const layer = "model.layers.{layer}";
+    expect(namesOf(olmo2, "attentionPostNorm")).toEqual([`${layer}.post_attention_layernorm.weight`]);
+    expect(namesOf(olmo2, "mlpPostNorm")).toEqual([`${layer}.post_feedforward_layernorm.weight`]);
+    for (const slot of ["attentionNorm", "mlpNorm"]) expect(namesOf(olmo2, slot)).toEqual([]);
+    const shapesOf = (name: string) => olmo2.weights.rows.find(({ slot }) => slot === name)?.shapes;
+    expect([shapesOf("qNorm"), shapesOf("kNorm")]).toEqual([[[64]], [[32]]]);
   });
 
   it("Qwen3-MoE keeps the layers dense that it says are dense", () => {

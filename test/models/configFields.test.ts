@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
+import { olmo2Fields } from "../../lib/models/olmo2.js";
 import type { FieldTable } from "../../lib/models/configFields.js";
 import { quantizationFields } from "../../lib/weights/quantization.js";
 import { qwen2Fields } from "../../lib/models/qwen2.js";
@@ -33,6 +34,7 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
     table: mixtralFields,
     base: { ...dense, model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2 },
   },
+  Olmo2ForCausalLM: { table: olmo2Fields, base: { ...dense, model_type: "olmo2" } },
   Qwen2ForCausalLM: {
     table: qwen2Fields,
     base: { ...dense, model_type: "qwen2" },
@@ -179,6 +181,8 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   { architecture: "MistralForCausalLM", fields: { use_sliding_window: false }, text: "use_sliding_window" },
   { architecture: "MixtralForCausalLM", fields: { mlp_bias: true }, text: "mlp_bias" },
   { architecture: "MixtralForCausalLM", fields: { num_experts: 8 }, text: "num_local_experts is 4" },
+  { architecture: "Olmo2ForCausalLM", fields: { clip_qkv: 8 }, text: "clip_qkv" },
+  { architecture: "Olmo2ForCausalLM", fields: { sliding_window: 4096 }, text: "sliding_window" },
   { architecture: "Qwen2ForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
   {
     architecture: "Qwen2ForCausalLM",

@@ -16,6 +16,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const mistakes: readonly { readonly family: string; readonly mistake: string; readonly fields: Fields }[] = [
   { family: "llama", mistake: "rope_scaling ignored", fields: { rope_scaling: null } },
   { family: "mixtral", mistake: "top-1", fields: { num_experts_per_tok: 1 } },
+  { family: "olmo2", mistake: "rope_theta 10000", fields: { rope_theta: 10_000 } },
   {
     family: "qwen2",
     mistake: "window although use_sliding_window is false",

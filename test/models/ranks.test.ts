@@ -74,6 +74,13 @@ describe("ranks that share a model", () => {
     { name: "biases, which are added once", fields: { attention_bias: true, mlp_bias: true }, tp: 2 },
     { name: "an odd width", fields: { intermediate_size: 18 }, tp: 2, dtype: "bf16" as const },
     { name: "a tied head", fields: { tie_word_embeddings: true }, tp: 2 },
+    { name: "norms of all heads", architecture: "Olmo2ForCausalLM", fields: {}, tp: 2 },
+    {
+      name: "norms of all heads, key heads of two ranks",
+      architecture: "Olmo2ForCausalLM",
+      fields: {},
+      tp: 4,
+    },
     { name: "experts alone", architecture: "Qwen3MoeForCausalLM", fields: moe, ep: 3 },
     { name: "heads alone", architecture: "Qwen3MoeForCausalLM", fields: moe, tp: 2 },
     { name: "dense layers among sparse", architecture: "Qwen3MoeForCausalLM", fields: mixed, tp: 2, ep: 2 },

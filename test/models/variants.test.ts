@@ -150,6 +150,12 @@ const variants: readonly Variant[] = [
     architecture: "Qwen3MoeForCausalLM",
     fields: sparse,
   },
+  { name: "OLMo 2 with biases", architecture: "Olmo2ForCausalLM", fields: { attention_bias: true } },
+  {
+    name: "OLMo 2 with a key head for each query head, a tied head and yarn",
+    architecture: "Olmo2ForCausalLM",
+    fields: { num_key_value_heads: 4, tie_word_embeddings: true, rope_scaling: yarn },
+  },
   { name: "f16 weights", architecture: "LlamaForCausalLM", dtypeOf: () => "f16" },
   {
     name: "bf16 weights",
@@ -169,6 +175,12 @@ const variants: readonly Variant[] = [
     dtype: "bf16",
   },
   { name: "f16 throughout", architecture: "LlamaForCausalLM", dtypeOf: () => "f16", dtype: "f16" },
+  {
+    name: "OLMo 2",
+    architecture: "Olmo2ForCausalLM",
+    dtypeOf: () => "bf16",
+    dtype: "bf16",
+  },
   {
     name: "f16 weights, some bf16",
     architecture: "Qwen3MoeForCausalLM",

@@ -27,6 +27,8 @@ interface AttentionCase extends OpCase {
   /** R; 0: positions do not enter. */
   readonly rotated: number;
   readonly headNorms?: boolean;
+  /** Norms of queries and keys over all heads of a token together. */
+  readonly allHeadsNorms?: boolean;
   readonly bias?: boolean;
 }
 
@@ -37,6 +39,8 @@ const cases: readonly AttentionCase[] = [
   { name: "a decode after a prompt", steps: [[18], [1], [1]], ...grouped },
   { name: "half of a head rotated", steps: [[9]], ...grouped, rotated: 8 },
   { name: "norms of heads", steps: [[6], [1]], ...grouped, headNorms: true },
+  { name: "norms of all heads", steps: [[6], [1]], ...grouped, allHeadsNorms: true },
+  { name: "norms of all heads, no positions", steps: [[6, 3]], ...grouped, rotated: 0, allHeadsNorms: true },
   { name: "biases", steps: [[6], [3]], ...grouped, bias: true },
   { name: "a window, in chunks", steps: [[9], [9], [1]], ...grouped, window: 5 },
   { name: "a window of one token", steps: [[4]], ...grouped, window: 1 },
@@ -61,12 +65,14 @@ interface Place extends Chunk {
 }
 
 describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
-  const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh), headNorms = false } = c;
+  const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh) } = c;
+  const { headNorms = false, allHeadsNorms = false } = c;
   const { stream } = context;
   const random = new Random(D + c.steps.length);
   const lengths = c.steps[0]!.map((_, row) => c.steps.reduce((total, step) => total + step[row]!, 0));
   const weights = weightsOf(new BlockWeights(context, random, dtype), c, Math.max(...lengths));
-  const shape = { Hq, Hkv, Dh, scale, window, eps: 1e-3 };
+  const shape = { Hq, Hkv, Dh, scale, window, eps: 1e-3, normsAllHeads: allHeadsNorms };
+  const all = (total: number) => ({ total, start: 0, count: total, isCopy: false });
   const block = attentionBlock(
     {
       numHeads: Hq,
@@ -75,7 +81,8 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
       dtype,
       scale,
       window,
-      ...(headNorms && { qkNormEps: shape.eps }),
+      ...((headNorms || allHeadsNorms) && { qkNormEps: shape.eps }),
+      ...(allHeadsNorms && { normedHeads: { q: all(Hq), k: all(Hkv) } }),
     },
     weights.device,
   );
@@ -152,23 +159,25 @@ function gather(places: readonly Place[], of: (row: number) => Float64Array, wid
 }
 
 function weightsOf(weights: BlockWeights, c: AttentionCase, longest: number) {
-  const { D, Hq, Hkv, Dh, rotated, bias = false, headNorms = false } = c;
+  const { D, Hq, Hkv, Dh, rotated, bias = false, headNorms = false, allHeadsNorms = false } = c;
   const [q, k, v] = [Hq, Hkv, Hkv].map((H) => weights.matrix(H * Dh, D, bias)) as [Matrix, Matrix, Matrix];
   const output = weights.matrix(D, Hq * Dh, bias);
-  const [qNorm, kNorm] = [weights.vector(Dh, 1), weights.vector(Dh, 1)];
+  const [ofQ, ofK] = allHeadsNorms ? [Hq * Dh, Hkv * Dh] : [Dh, Dh];
+  const [qNorm, kNorm] = [weights.vector(ofQ, 1), weights.vector(ofK, 1)];
+  const hasNorms = headNorms || allHeadsNorms;
   const options = { rotaryDim: rotated, theta: 100, maxLength: longest, maxPositionEmbeddings: longest };
   const table = rotated > 0 ? Float64Array.from(ropeTable(options).table) : undefined;
   const qkv = weights.stacked([q, k, v]);
   return {
     reference: {
       ...{ q, k, v, output },
-      ...(headNorms && { qNorm: qNorm.values, kNorm: kNorm.values }),
+      ...(hasNorms && { qNorm: qNorm.values, kNorm: kNorm.values }),
       ...(table && { angles: { table, R: rotated } }),
     },
     device: {
       ...{ qkv: qkv.weight, qkvBias: qkv.bias },
       ...{ output: weights.packed(output), outputBias: weights.biasOf(output) },
-      ...(headNorms && { qNorm: qNorm.tensor, kNorm: kNorm.tensor }),
+      ...(hasNorms && { qNorm: qNorm.tensor, kNorm: kNorm.tensor }),
       ...(table && { ropeTable: weights.context.tensor("f32", [longest, rotated], table) }),
     },
   };

@@ -35,8 +35,8 @@ export interface AttentionWeights {
   readonly k: Matrix;
   readonly v: Matrix;
   readonly output: Matrix;
-  readonly qNorm?: Float64Array | undefined; // [Dh]
-  readonly kNorm?: Float64Array | undefined; // [Dh]
+  readonly qNorm?: Float64Array | undefined; // [Dh], or [Hq * Dh] of all heads
+  readonly kNorm?: Float64Array | undefined; // [Dh], or [Hkv * Dh]
   readonly angles?: { readonly table: Float64Array /* [Lmax, R] */; readonly R: number } | undefined;
 }
 
@@ -47,15 +47,17 @@ export interface AttentionShape {
   readonly scale: number;
   /** 0: none */
   readonly window: number;
-  /** Of the norms of heads. */
+  /** Of the norms of queries and keys. */
   readonly eps: number;
+  /** They run over all heads of a token together, not over each. */
+  readonly normsAllHeads?: boolean;
 }
 
 /** Causal self-attention of the tokens at positions 0 to T - 1. */
 export function attention(
   x: Float64Array, // [T, D]
   weights: AttentionWeights,
-  { Hq, Hkv, Dh, scale, window, eps }: AttentionShape,
+  { Hq, Hkv, Dh, scale, window, eps, normsAllHeads = false }: AttentionShape,
 ): {
   readonly out: Float64Array; // [T, D]
   readonly keys: Float64Array; // [T, Hkv, Dh], as they are cached
@@ -66,7 +68,8 @@ export function attention(
   const { angles } = weights;
   const heads = (matrix: Matrix, norm: Float64Array | undefined, H: number): Float64Array => {
     let y = product(x, matrix);
-    if (norm) y = rmsNorm(y, norm, { T: T * H, D: Dh }, { eps }).out;
+    const normed = normsAllHeads ? { T, D: H * Dh } : { T: T * H, D: Dh };
+    if (norm) y = rmsNorm(y, norm, normed, { eps }).out;
     return angles ? rope(y, positions, angles.table, { T, H, Dh, R: angles.R }) : y;
   };
   const q = heads(weights.q, weights.qNorm, Hq);

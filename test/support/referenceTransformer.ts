@@ -6,7 +6,8 @@ import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { type Activation, attention, gatedMlp, type Matrix, moe, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
-import { hasHeadNorms, isSparse, type TinyConfig, type TinyTensors } from "./tinyCheckpoint.js";
+import { isSparse, type TinyConfig, type TinyTensors } from "./tinyCheckpoint.js";
+import { layoutOf } from "./tinyLayouts.js";
 
 /** What the caller reads from the config itself, so that the test does not trust a reader. */
 export interface ReferenceOptions {
@@ -28,14 +29,18 @@ export function referenceTransformer(
   const model = new Weights(config, tensors);
   const eps = config["rms_norm_eps"] as number;
   const angles = anglesOf(config, T, rotation);
+  const { norms } = layoutOf(config);
   let x: Float64Array = embedding(Int32Array.from(tokens), model.get("model.embed_tokens.weight"), { V, D });
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
-    const norm = (name: string) => rmsNorm(x, model.get(`${at}.${name}.weight`), { T, D }, { eps }).out;
+    const norm = (name: string | undefined, of: Float64Array) =>
+      name ? rmsNorm(of, model.get(`${at}.${name}.weight`), { T, D }, { eps }).out : of;
     const shape = shapeOf(config, windowOf(layer));
-    x = sum(x, attention(norm("input_layernorm"), { ...model.attention(at), angles }, shape).out);
-    const h = norm("post_attention_layernorm");
-    x = sum(x, isSparse(config, layer) ? model.experts(`${at}.mlp`, h) : model.mlp(`${at}.mlp`, h));
+    const { out } = attention(norm(norms.attention, x), { ...model.attention(at), angles }, shape);
+    x = sum(x, norm(norms.attentionPost, out));
+    const h = norm(norms.mlp, x);
+    const made = isSparse(config, layer) ? model.experts(`${at}.mlp`, h) : model.mlp(`${at}.mlp`, h);
+    x = sum(x, norm(norms.mlpPost, made));
   }
   const hidden = rmsNorm(x, model.get("model.norm.weight"), { T, D }, { eps }).out;
   return product(hidden, model.matrix(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens"));
@@ -55,7 +60,9 @@ function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeT
 
 function shapeOf(config: TinyConfig, window: number) {
   const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = config;
-  return { Hq, Hkv, Dh, window, scale: 1 / Math.sqrt(Dh), eps: config["rms_norm_eps"] as number };
+  const normsAllHeads = layoutOf(config).qkNorm === "all heads";
+  const eps = config["rms_norm_eps"] as number;
+  return { Hq, Hkv, Dh, window, scale: 1 / Math.sqrt(Dh), eps, normsAllHeads };
 }
 
 /** The weights of a checkpoint under their names. */
@@ -80,7 +87,7 @@ class Weights {
     const [q, k, v, output] = ["q", "k", "v", "o"].map((name) =>
       this.matrix(`${at}.self_attn.${name}_proj`),
     ) as [Matrix, Matrix, Matrix, Matrix];
-    const norms = hasHeadNorms(this.config) && {
+    const norms = layoutOf(this.config).qkNorm && {
       qNorm: this.get(`${at}.self_attn.q_norm.weight`),
       kNorm: this.get(`${at}.self_attn.k_norm.weight`),
     };

@@ -9,6 +9,7 @@ import { onTestFinished } from "vitest";
 import { toStorage, type FloatDType } from "./dtype.js";
 import { Random } from "./random.js";
 import { encodeSafetensors } from "./safetensors.js";
+import { layoutOf } from "./tinyLayouts.js";
 
 export type TinyConfig = Readonly<Record<string, unknown>> & {
   readonly architectures: readonly [string];
@@ -70,6 +71,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   const { vocab_size: V, hidden_size: D, intermediate_size: F, head_dim: Dh } = config;
   const Q = config.num_attention_heads * Dh;
   const KV = config.num_key_value_heads * Dh;
+  const { norms, qkNorm } = layoutOf(config);
   const shapes = new Map<string, readonly number[]>([
     ["model.embed_tokens.weight", [V, D]],
     ["model.norm.weight", [D]],
@@ -81,8 +83,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   };
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
-    shapes.set(`${at}.input_layernorm.weight`, [D]);
-    shapes.set(`${at}.post_attention_layernorm.weight`, [D]);
+    for (const name of Object.values(norms)) shapes.set(`${at}.${name}.weight`, [D]);
     for (const [name, rows] of [
       ["q", Q],
       ["k", KV],
@@ -91,8 +92,9 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
       matrix(`${at}.self_attn.${name}_proj`, rows, D, hasQkvBias(config));
     }
     matrix(`${at}.self_attn.o_proj`, D, Q, config["attention_bias"]);
-    if (hasHeadNorms(config)) {
-      for (const name of ["q", "k"]) shapes.set(`${at}.self_attn.${name}_norm.weight`, [Dh]);
+    if (qkNorm) {
+      shapes.set(`${at}.self_attn.q_norm.weight`, [qkNorm === "each head" ? Dh : Q]);
+      shapes.set(`${at}.self_attn.k_norm.weight`, [qkNorm === "each head" ? Dh : KV]);
     }
     if (isSparse(config, layer)) {
       const width = config["moe_intermediate_size"] as number;
@@ -113,10 +115,6 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
 /** Qwen2 has them without a field, and none on the output. */
 function hasQkvBias(config: TinyConfig): boolean {
   return config.architectures[0].startsWith("Qwen2") || config["attention_bias"] === true;
-}
-
-export function hasHeadNorms(config: TinyConfig): boolean {
-  return config.architectures[0].startsWith("Qwen3");
 }
 
 /** Qwen3-MoE: every `decoder_sparse_step`-th layer, except `mlp_only_layers`. */

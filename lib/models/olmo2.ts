@@ -1,0 +1,44 @@
+/**
+ * OLMo 2: Llama with its norms behind attention and feed-forward instead of in front, and an RMSNorm over all query heads together and
+ * over all key heads together before their rotation.
+ *
+ * Config: Olmo2Config of transformers. Paper: "2 OLMo 2 Furious" (arXiv 2501.00656), section 3.
+ */
+import type { ConfigReader } from "../checkpoint/configReader.js";
+import { readActivation } from "./activations.js";
+import { checkFields, type FieldTable } from "./configFields.js";
+import type { ModelDefinition } from "./model.js";
+import {
+  readTransformerConfig,
+  transformer,
+  transformerFields,
+  transformerIrrelevant,
+} from "./transformer.js";
+import { denseMlp } from "./transformerMlp.js";
+
+export const olmo2Fields: FieldTable = {
+  modelTypes: ["olmo2"],
+  used: [...transformerFields, "intermediate_size", "hidden_act", "attention_bias"],
+  irrelevant: transformerIrrelevant,
+  refused: {},
+};
+
+export function olmo2(reader: ConfigReader): ModelDefinition {
+  checkFields(reader, olmo2Fields);
+  const config = readTransformerConfig(reader, { normEps: 1e-5, ropeTheta: 10_000 });
+  const mlp = denseMlp({
+    hiddenSize: config.hiddenSize,
+    width: reader.positiveInt("intermediate_size"),
+    activation: readActivation(reader),
+    bias: false,
+  });
+  return transformer(
+    {
+      ...config,
+      attentionBias: reader.bool("attention_bias", false) ? "all" : "none",
+      qkNorm: "allHeads",
+      norms: { attentionPostNorm: "post_attention_layernorm", mlpPostNorm: "post_feedforward_layernorm" },
+    },
+    mlp,
+  );
+}

@@ -1,0 +1,32 @@
+/**
+ * What transformer.ts is told: everything in which Llama's relatives differ.
+ */
+import type { RopeConfig } from "./ropeConfig.js";
+
+/** Everything except the feed-forward part. */
+export interface TransformerConfig {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  /** Need not be hiddenSize / numHeads. */
+  readonly headDim: number;
+  readonly normEps: number;
+  readonly tiedHead: boolean;
+  readonly rope: RopeConfig;
+  readonly attentionBias: AttentionBias;
+  /** RMSNorm on queries and keys before their rotation: over each head, or over all heads of a token together. */
+  readonly qkNorm: "none" | "eachHead" | "allHeads";
+  readonly norms: LayerNorms;
+  /** By layer: keys that a query sees, itself included; 0 is all. */
+  readonly windows: readonly number[];
+}
+
+/** Which projections of attention have biases: none, those of queries, keys and values, or the one of the output, too. */
+export type AttentionBias = "none" | "qkv" | "all";
+
+/** The norms that a layer has, by their names in a checkpoint: in front of its parts, and behind them. */
+export type LayerNorms = Readonly<
+  Partial<Record<"attentionNorm" | "attentionPostNorm" | "mlpNorm" | "mlpPostNorm", string>>
+>;

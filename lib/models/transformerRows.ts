@@ -1,0 +1,69 @@
+/**
+ * The weights of transformer.ts under their names in a checkpoint, but for the feed-forward part: that is transformerMlp.ts.
+ */
+import type { ModelWeightRow } from "../weights/modelWeights.js";
+import type { TransformerConfig } from "./transformerConfig.js";
+
+/** Exports of the model without its head (embedding models, base models), and of the language part of larger models. */
+export const prefixAlternatives = [
+  { from: "model.", to: "" },
+  { from: "model.", to: "language_model.model." },
+  { from: "model.", to: "model.language_model." },
+  { from: "lm_head.", to: "language_model.lm_head." },
+];
+
+export function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: TransformerConfig): ModelWeightRow[] {
+  const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
+  return [
+    {
+      ...{ slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
+      stage: "first",
+    },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], stage: "last", ...tied },
+    { slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]], stage: "last" },
+  ];
+}
+
+export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
+  const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, qkNorm, norms } = config;
+  const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
+  const layer = "model.layers.{layer}";
+  const attention = `${layer}.self_attn`;
+  const heads = { axis: "heads", headDim } as const;
+  const qkv = [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`];
+  const weights = qkv.map((name) => `${name}.weight`);
+  const biases = qkv.map((name) => `${name}.bias`);
+  const rows: ModelWeightRow[] = [
+    {
+      slot: "qkv",
+      form: "linear",
+      from: weights,
+      shapes: [Q, KV, KV].map((size) => [size, D]),
+      split: heads,
+    },
+    {
+      ...{ slot: "attentionOutput", form: "linear", from: [`${attention}.o_proj.weight`], shapes: [[D, Q]] },
+      split: { axis: "inputs" },
+    },
+  ];
+  const qkvBias: ModelWeightRow = {
+    ...{ slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]], split: heads },
+  };
+  const outputBias: ModelWeightRow = {
+    ...{ slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
+    split: { axis: "sum" },
+  };
+  const biasRows = { none: [], qkv: [qkvBias], all: [qkvBias, outputBias] }[attentionBias];
+  const norm = (slot: string, name: string, size: number): ModelWeightRow => ({
+    ...{ slot, form: "vector", from: [`${layer}.${name}.weight`], shapes: [[size]] },
+  });
+  // Each rank has the weights of all heads, and computes the norm of all.
+  const [ofQ, ofK] = qkNorm === "allHeads" ? [Q, KV] : [headDim, headDim];
+  const headNorms = [norm("qNorm", "self_attn.q_norm", ofQ), norm("kNorm", "self_attn.k_norm", ofK)];
+  return [
+    ...Object.entries(norms).map(([slot, name]) => norm(slot, name, D)),
+    ...rows,
+    ...biasRows,
+    ...(qkNorm === "none" ? [] : headNorms),
+  ];
+}
