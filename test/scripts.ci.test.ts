@@ -115,12 +115,12 @@ describe("the plan of a run", () => {
   });
 
   it("knows which bugs and tables belong to a kernel", () => {
-    const changed = ["native/ops/flash_attention/flash_attention.sm90.cu"];
+    const changed = ["native/ops/linear/linear.sm90.cu"];
     const asked = (candidates: ReturnType<typeof mutantCandidates>) =>
       sample({ seed: 1, candidates, share: 0, changed });
-    expect(asked(tableCandidates())).toContain("test/ops/flashAttention.test.ts");
+    expect(asked(tableCandidates())).toContain("test/ops/linear.test.ts");
     const expected = mutants
-      .filter((mutant) => "program" in mutant && mutant.program === "attention")
+      .filter((mutant) => "program" in mutant && mutant.program === "linear")
       .map(({ name }) => name);
     expect(asked(mutantCandidates())).toEqual(expect.arrayContaining(expected));
     expect(asked(mutantCandidates()).length).toBeLessThan(mutants.length);

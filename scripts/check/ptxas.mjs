@@ -1,6 +1,6 @@
 // Compiles every kernel for sm_80 and sm_90a as the CUDA build does and reads what ptxas says of it: no kernel may spill
 // registers or keep arrays in local memory, and none may be serialised (remarks C75xx: wgmma waits inserted by ptxas). What
-// it says nothing of is looked up in the machine code: the order in the Hopper attention kernels (flashOrder.mjs).
+// it says nothing of is looked up in the machine code: the order in the Hopper attention kernel (attentionOrder.mjs).
 //
 //     npm run check:ptxas -- [op or file ...]                a row for each kernel that breaks a rule, and a summary
 //     npm run check:ptxas -- --log build-cuda/build.log      reads what a build from scratch has printed
@@ -10,7 +10,7 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { findNvcc } from "../build/cuda.mjs";
-import { flashOrders } from "./flashOrder.mjs";
+import { attentionOrders } from "./attentionOrder.mjs";
 import { root } from "../build/nativeSources.mjs";
 
 // Kernels that may use local memory, each with the reason; the name is a part of the demangled one.
@@ -26,13 +26,10 @@ const allowed = {
 };
 
 const instances = "native/cuda/attention/instances";
-const flashKernels = [
-  "native/ops/flash_attention/flash_attention.sm90.cu",
-  ...readdirSync(path.join(root, instances))
-    .filter((file) => file.endsWith(".sm90.cu"))
-    .sort()
-    .map((file) => `${instances}/${file}`),
-];
+const attentionKernels = readdirSync(path.join(root, instances))
+  .filter((file) => file.endsWith(".sm90.cu"))
+  .sort()
+  .map((file) => `${instances}/${file}`);
 const common = ["-std=c++20", "-O3", "--expt-relaxed-constexpr", "-I", "native", "-Xptxas", "-v"];
 /** @typedef {{ kernel: string, target: string, registers: number, stack: number, spills: number }} Usage */
 
@@ -54,7 +51,7 @@ if (values.log) {
 } else {
   for (const file of kernelFiles()) examine(file, compile(file));
 }
-if (nvcc) for (const file of flashKernels.filter((name) => isWanted(name))) examineOrder(file);
+if (nvcc) for (const file of attentionKernels.filter((name) => isWanted(name))) examineOrder(file);
 for (const problem of problems) console.log(problem);
 console.log(
   `ptxas: ${kernels} kernels, at most ${worst} registers; ${problems.length} with spills, local memory, C75xx remarks or no overlap`,
@@ -91,13 +88,13 @@ function examine(where, output) {
   }
 }
 
-/** Compiles a Hopper attention kernel into a scratch folder and notes where the order of its machine code is lost. @param {string} file */
+/** Compiles shapes of the Hopper attention kernel into a scratch folder and notes where the order of its machine code is lost. @param {string} file */
 function examineOrder(file) {
   const scratch = mkdtempSync(path.join(os.tmpdir(), "warploop-ptxas-"));
-  const cubin = path.join(scratch, "flash.cubin");
+  const cubin = path.join(scratch, "attention.cubin");
   const flags = ["-arch=sm_90a", "-cubin", file, "-o", cubin];
   const { status, stderr } = spawnSync(String(nvcc), [...common, ...flags], { cwd: root, encoding: "utf8" });
-  const orders = status === 0 ? flashOrders(readFileSync(cubin)) : [];
+  const orders = status === 0 ? attentionOrders(readFileSync(cubin)) : [];
   rmSync(scratch, { recursive: true, force: true });
   if (orders.length === 0) problems.push(`${file}: no kernel to look at\n${stderr}`);
   for (const { shape, sequence, problem } of orders) {

@@ -1,10 +1,13 @@
-// Attention of sm_90, flash_attention.sm90.cu: causal, two consumers, the last block of keys ends beyond the
-// sequence, and what lies there is NaN. Where the last is `spoilt`, so are the last key and its value, which only
-// the last query sees: the rows of its tile are mended, which also mends what a race did to them.
-#include "ops/flash_attention/flash_attention.sm90.cu"
+// Attention of sm_90, cuda/attention/hopper.cuh: causal, keys without pages, both consumers or one, one block
+// for all items. The last tile of keys ends beyond the sequence, and what lies there is NaN. Where the last is
+// `spoilt`, so are the last key and its value, which only the last query sees: the rows of its tile are mended,
+// which also mends what a race did to them.
+#include "cuda/attention/attention.cu"
 
 #include <cmath>
 
+#include "core/attention_limits.h"
+#include "cuda/attention/launch_hopper.cuh"
 #include "program.h"
 
 namespace warploop::mutants {
@@ -12,66 +15,79 @@ namespace {
 
 using namespace cuda;
 
-using Tiles = Shape<64, 64, 64, 2>;
 constexpr int kDh = 64;
-constexpr float kScale = 0.05f;
+using Narrow = NarrowShape<bf16, kDh, kDh, 2, 3>;
+using Wide = WideShape<bf16, kDh, kDh, 2, 64, 2>;
+using Hopper = HopperShape<bf16, kDh, kDh, 64>;
 
-TensorView view(void* data, DType dtype, int64_t rows, int64_t heads, int64_t columns) {
-  return {data, {rows, heads, columns, 1}, {heads * columns, columns, 1, 0}, dtype, 3};
+TensorView view(void* data, DType dtype, int64_t rows) {
+  return {data, {rows, 1, kDh, 1}, {kDh, kDh, 1, 0}, dtype, 3};
 }
 
+struct Sequence {
+  int queries, keys;
+  bool spoilt;
+};
+
 /// Query i sees keys [0, keys - queries + i].
-std::vector<float> reference(int queries, int keys, bool spoilt) {
-  const auto q = [](int i, int d) { return small_integer(static_cast<size_t>(i * kDh + d), 1); };
-  const auto k = [](int j, int d) { return small_integer(static_cast<size_t>(j * kDh + d), 2); };
-  const auto v = [](int j, int d) { return small_integer(static_cast<size_t>(j * kDh + d), 3); };
+std::vector<float> reference(const Sequence& s, float scale) {
+  const auto element = [](int row, int d, uint32_t salt) {
+    return small_integer(static_cast<size_t>(row * kDh + d), salt);
+  };
   std::vector<float> out;
-  for (int i = 0; i < queries; i++) {
-    const int seen = keys - queries + i + 1;
-    std::vector<double> weights(static_cast<size_t>(seen));
+  for (int i = 0; i < s.queries; i++) {
+    const int seen = s.keys - s.queries + i + 1;
+    std::vector<double> sums(kDh);
     double total = 0;
     for (int j = 0; j < seen; j++) {
       int dot = 0;
-      for (int d = 0; d < kDh; d++) dot += q(i, d) * k(j, d);
-      total += weights[static_cast<size_t>(j)] = std::exp(static_cast<double>(kScale) * dot);
+      for (int d = 0; d < kDh; d++) dot += element(i, d, 1) * element(j, d, 2);
+      const double weight = std::exp(static_cast<double>(scale) * dot);
+      total += weight;
+      for (int d = 0; d < kDh; d++) sums[static_cast<size_t>(d)] += weight * element(j, d, 3);
     }
-    for (int d = 0; d < kDh; d++) {
-      double sum = 0;
-      for (int j = 0; j < seen; j++) sum += weights[static_cast<size_t>(j)] * v(j, d);
-      out.push_back(i + 1 == queries && spoilt ? std::nanf("") : static_cast<float>(sum / total));
-    }
+    for (const double sum : sums)
+      out.push_back(i + 1 == s.queries && s.spoilt ? std::nanf("") : static_cast<float>(sum / total));
   }
   return out;
 }
 
-void attend(Run& run, const char* name, int queries, int keys, bool spoilt) {
+void attend(Run& run, CudaContext& context, const char* name, const Sequence& s, float scale) {
   constexpr int kBeyond = 64;  // keys of another sequence
-  const int finite = keys - spoilt;
+  const int finite = s.keys - s.spoilt, all = s.keys + kBeyond;
   std::vector<uint16_t> k = matrix(finite, kDh, kDh, 2), v = matrix(finite, kDh, kDh, 3);
-  for (auto* rows : {&k, &v}) rows->resize(static_cast<size_t>(keys + kBeyond) * kDh, 0x7fc0);
-  FlashAttentionParams p{};
-  p.q = view(run.upload(matrix(queries, kDh, kDh, 1)), DType::bf16, queries, 1, kDh);
-  p.k = view(run.upload(k), DType::bf16, keys + kBeyond, 1, kDh);
-  p.v = view(run.upload(v), DType::bf16, keys + kBeyond, 1, kDh);
-  p.cu_seqlens_q = {run.upload(std::vector<int32_t>{0, queries}), {2, 1, 1, 1}, {1}, DType::i32, 1};
-  p.cu_seqlens_k = {run.upload(std::vector<int32_t>{0, keys}), {2, 1, 1, 1}, {1}, DType::i32, 1};
-  uint16_t* out = run.output<uint16_t>(static_cast<size_t>(queries * kDh));
-  p.out = view(out, DType::bf16, queries, 1, kDh);
-  p.scale = kScale;
+  for (auto* rows : {&k, &v}) rows->resize(static_cast<size_t>(all) * kDh, 0x7fc0);
+  AttentionProblem p{};
+  p.q = view(run.upload(matrix(s.queries, kDh, kDh, 1)), DType::bf16, s.queries);
+  p.k = as_pages(view(run.upload(k), DType::bf16, all));
+  p.v = as_pages(view(run.upload(v), DType::bf16, all));
+  float* out = run.output<float>(static_cast<size_t>(s.queries * kDh));
+  p.out = view(out, DType::f32, s.queries);
+  p.num_sequences = 1;
+  p.cu_seqlens_q = run.upload(std::vector<int32_t>{0, s.queries});
+  p.cu_seqlens_k = run.upload(std::vector<int32_t>{0, s.keys});
+  p.scale = scale;
   p.causal = true;
-  CudaContext context = run.context();
-  start<Tiles, bf16>(p, context);
-  const std::vector<float> want = reference(queries, keys, spoilt);
-  const std::vector<uint16_t> got = run.download(out, want.size());
-  float* widened = run.upload(table(
-      want.size(), [&](size_t i) { return std::bit_cast<float>(static_cast<uint32_t>(got[i]) << 16); }));
-  run.expect(name, widened, want, 0.02);  // P and the result are rounded to bf16
+  const AttentionTiles tiles = make_hopper_tiles<Hopper>(make_attention_tiles<Narrow, Wide>());
+  const AttentionPlan plan = start_plan(p, tiles.shape, context);
+  tiles.wide(p, plan, context);
+  tiles.narrow(p, plan, context);
+  run.expect(name, out, reference(s, scale), 0.02);  // P is rounded to bf16
 }
 void run_attention(Run& run) {
-  attend(run, "five blocks of keys", 150, 300, false);
-  attend(run, "five blocks of keys, the last key spoilt", 150, 300, true);
-  attend(run, "one block of keys", 20, 40, false);  // the consumers take no turns
-  attend(run, "one block of keys, the last key spoilt", 20, 40, true);
+  CudaContext context = run.context();
+  context.num_sms = 1;  // its block does all items of a call
+  context.workspace_bytes = 8 << 20;
+  context.workspace = run.upload(std::vector<std::byte>(context.workspace_bytes));
+  constexpr int kCounters = static_cast<int>(AttentionCounter::count) + 32;  // for split tiles
+  context.num_counters = kCounters;
+  context.counters = run.upload(std::vector<uint32_t>(kCounters, 0));
+  attend(run, context, "five tiles of keys", {150, 300, false}, 0.05f);
+  attend(run, context, "five tiles of keys, the last key spoilt", {150, 300, true}, 0.05f);
+  attend(run, context, "five tiles of keys, a negative scale", {150, 300, false}, -0.05f);
+  attend(run, context, "one tile of keys", {20, 40, false}, 0.05f);  // the consumers take no turns
+  attend(run, context, "one tile of keys, the last key spoilt", {20, 40, true}, 0.05f);
+  run.expect("counters", context.counters, std::vector<uint32_t>(kCounters, 0));
 }
 const atoms::Atom attention("attention", 90, run_attention);
 

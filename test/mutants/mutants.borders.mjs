@@ -3,27 +3,22 @@
 /** @type {import("./mutants.mjs").TableMutant[]} */
 export const borderMutants = [
   {
-    name: "sm90-first-block",
-    bug: "flashAttention on Hopper: a window that begins with a block loses its first key",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
-    edits: [
-      ["std::max(0, tile.position - p.window + 1) : 0;", "std::max(0, tile.position - p.window + 2) : 0;"],
-    ],
+    name: "hopper-first-tile",
+    bug: "attention on Hopper: a window that begins with the last key of a tile loses it",
+    file: "native/cuda/attention/item_ring.cuh",
+    edits: [["keys.first / kKeys * kKeys;", "(keys.first + 1) / kKeys * kKeys;"]],
     table: "test/ops/tileBorders.test.ts",
     cases: "flashAttention.*windows.*hopper, Dh: 64",
+    kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],
   },
   {
-    name: "sm90-beyond",
-    bug: "flashAttention on Hopper: a tile that ends one key after a block loses that key",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
-    edits: [
-      [
-        "std::min(tile.Lk, tile.position + tile.rows) : tile.Lk;",
-        "std::min(tile.Lk, tile.position + tile.rows - 1) : tile.Lk;",
-      ],
-    ],
+    name: "hopper-last-tile",
+    bug: "attention on Hopper: a last tile of one key is left out",
+    file: "native/cuda/attention/item_ring.cuh",
+    edits: [["keys.last - first + kKeys - 1, 0)", "keys.last - first + kKeys - 2, 0)"]],
     table: "test/ops/tileBorders.test.ts",
     cases: "flashAttention.*Lk - Lq.*hopper, Dh: 64",
+    kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],
   },
   {
     name: "ring-count",

@@ -92,17 +92,36 @@ export const offsetMutants = [
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
-    name: "sm90-lse-int",
-    bug: "flashAttention on Hopper: rows of lse",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
+    name: "hopper-lse-int",
+    bug: "attention: rows of lse",
+    file: "native/cuda/attention/items.cuh",
+    edits: [["p.lse.as<float>()[row_offset(", "p.lse.as<float>()[(int)row_offset("]],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "simt flashAttention \\{",
+    kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],
+  },
+  {
+    name: "hopper-map-int",
+    bug: "attention on Hopper: strides of keys without pages, as the copy engine has them",
+    file: "native/cuda/attention/launch_hopper.cuh",
+    edits: [["static_cast<uint64_t>(2 * (sizes[i + 1]", "static_cast<uint32_t>(2 * (sizes[i + 1]"]],
+    table: "test/ops/farOffsetsProducts.test.ts",
+    cases: "simt flashAttention \\{",
+    kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],
+  },
+  {
+    name: "hopper-mend-int",
+    bug: "attention: values of rows that the Hopper kernel has spoilt",
+    file: "native/cuda/attention/exact.cuh",
     edits: [
       [
-        "a.p.lse.template as<float>()[(plan.tile.first_row + mine) * a.p.lse.stride(0) +",
-        "a.p.lse.template as<float>()[(plan.tile.first_row + mine) * (int)a.p.lse.stride(0) +",
+        "p_.v.as<T>() + at : nullptr;\n        },\n        [&](int column",
+        "p_.v.as<T>() + static_cast<int>(at) : nullptr;\n        },\n        [&](int column",
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",
-    cases: "simt flashAttention \\{",
+    cases: "flashAttention, hidden NaN, last keys",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
     name: "stream-weight-int",
@@ -297,32 +316,6 @@ export const offsetMutants = [
     table: "test/ops/farOffsetsLong.test.ts",
     cases: "simt add",
     kernels: ["native/ops/add/add.cu"],
-  },
-  {
-    name: "sm90-mend-int",
-    bug: "flashAttention on Hopper: values of rows that are computed anew",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
-    edits: [
-      [
-        "[&](int j) { return v + j * p.v.stride(0); }",
-        "[&](int j) { return v + static_cast<int>(j * p.v.stride(0)); }",
-      ],
-    ],
-    table: "test/ops/farOffsetsProducts.test.ts",
-    cases: "flashAttention, hidden NaN \\{",
-  },
-  {
-    name: "sm90-mend-first-int",
-    bug: "flashAttention on Hopper: the first value of a sequence, computed anew",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
-    edits: [
-      [
-        "const T* v = p.v.template as<T>() + tile.first_key * p.v.stride(0)",
-        "const T* v = p.v.template as<T>() + static_cast<int>(tile.first_key * p.v.stride(0))",
-      ],
-    ],
-    table: "test/ops/farOffsetsProducts.test.ts",
-    cases: "flashAttention, hidden NaN, last keys",
   },
   {
     name: "sample-pool-int",

@@ -37,17 +37,13 @@ export const optionMutants = [
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
-    name: "sm90-scale-zero",
-    bug: "flashAttention on Hopper: takes a scale of 0",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
-    edits: [
-      [
-        '  if (!(p.scale > 0)) return "the scale is not positive";\n',
-        '  if (p.scale < 0) return "the scale is not positive";\n',
-      ],
-    ],
+    name: "hopper-scale-zero",
+    bug: "attention on Hopper: hidden scores times a scale of 0",
+    file: "native/cuda/attention/hopper.cuh",
+    edits: [["fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e", "fabsf(p_.scale) * kLog2e"]],
     table: "test/ops/everyKernel.test.ts",
     cases: "flashAttention on every kernel.*hopper', scale: \\+?0,",
+    kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],
   },
   {
     name: "visible-window-not-causal",
@@ -82,10 +78,10 @@ export const optionMutants = [
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
-    name: "sm90-dtype",
-    bug: "flashAttention on Hopper: f16 is read as bf16",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
-    edits: [["  run(f16{});\n}", "  run(bf16{});\n}"]],
+    name: "hopper-dtype",
+    bug: "attention on Hopper: f16 is read as bf16",
+    file: "native/cuda/attention/instances/f16_64.sm90.cu",
+    edits: [["HopperShape<f16,", "HopperShape<bf16,"]],
     table: "test/ops/everyKernel.test.ts",
     cases: "flashAttention on every kernel.*hopper', scale: 0.2, causal: true",
   },
@@ -223,17 +219,18 @@ export const optionMutants = [
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
-    name: "sm90-mend-causal",
-    bug: "flashAttention on Hopper: mended rows are causal",
-    file: "native/ops/flash_attention/flash_attention.sm90.cu",
+    name: "exact-causal",
+    bug: "attention: mended rows are causal",
+    file: "native/cuda/attention/exact.cuh",
     edits: [
       [
-        "const int end = p.causal ? std::min(position + 1, tile.Lk) : tile.Lk,",
-        "const int end = std::min(position + 1, tile.Lk),",
+        "last_ = std::min(seen.end, item.last_key);",
+        "last_ = std::min(std::min(seen.end, position_of(item, plan.group, packed) + 1), item.last_key);",
       ],
     ],
     table: "test/ops/attentionMasks.test.ts",
     cases: "simt tiles and blocks, 64, window, not causal",
+    kernels: ["native/cuda/attention/instances/bf16_64.cu"],
   },
   {
     name: "pack-swiglu-turn",

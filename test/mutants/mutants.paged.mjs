@@ -1,4 +1,4 @@
-// Planted bugs in the Hopper kernel of paged attention: how its tiles come into shared memory, and in which order; see
+// Planted bugs in the Hopper kernel of attention: how its tiles come into shared memory, and in which order; see
 // mutants.mjs.
 
 const folder = "native/cuda/attention";
@@ -56,5 +56,14 @@ export const pagedMutants = [
     edits: [["come round again\n    release(shared_.q_empty);\n", "come round again\n"]],
     cases: "blocks with several items",
     ...common,
+  },
+  {
+    name: "hopper-sequence-start",
+    bug: "attention: without pages each sequence has the keys of the first one",
+    file: `${folder}/hopper_copies.cuh`,
+    edits: [["return {s.item.pages + token, 0};", "return {token, 0};"]],
+    ...common,
+    table: "test/ops/flashAttention.hopper.test.ts",
+    cases: "masks: .*causal: true, window: \\+?0",
   },
 ];

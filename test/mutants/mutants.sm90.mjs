@@ -4,7 +4,8 @@ const pipeline = "native/cuda/gemm/hopper_pipeline.cuh";
 const store = "native/cuda/gemm/tile_store.cuh";
 const linear = "native/ops/linear/linear.sm90.cu";
 const staged = "native/cuda/gemm/staged_residual.cuh";
-const attention = "native/ops/flash_attention/flash_attention.sm90.cu";
+const attention = "native/cuda/attention/hopper.cuh";
+const copies = "native/cuda/attention/hopper_copies.cuh";
 const storeProgram = "test/mutants/store.cu";
 
 /** @type {import("./mutants.mjs").Mutant[]} */
@@ -194,13 +195,10 @@ export const hopperMutants = [
     program: "attention",
     file: attention,
     edits: [
+      ["    wgmma_wait<0>();\n    register_fence(o_);", "    register_fence(o_);"],
       [
-        `      finish_values();
-      release(plan.v_empty[stage_of(i - 1).index]);
-`,
-        `      release(plan.v_empty[stage_of(i - 1).index]);
-      finish_values();
-`,
+        "    release(shared_.v_empty[stage(i).index]);\n  }\n\n  /// -inf",
+        "    release(shared_.v_empty[stage(i).index]);\n    wgmma_wait<0>();\n    register_fence(o_);\n  }\n\n  /// -inf",
       ],
     ],
     foundBy: ["race"],
@@ -210,53 +208,72 @@ export const hopperMutants = [
     bug: "nobody waits for V",
     program: "attention",
     file: attention,
-    edits: [
-      [
-        "    mbarrier_wait(plan.v_full[stage.index], stage.parity);\n    register_fence",
-        "    register_fence",
-      ],
-    ],
+    edits: [["    mbarrier_wait(shared_.v_full[index], parity);\n    register_fence", "    register_fence"]],
     foundBy: ["adversarial", "race"],
   },
   {
-    name: "attention-tail-not-fenced",
-    bug: "no fence_async_shared between plain stores and wgmma",
-    program: "attention",
-    file: attention,
-    edits: [["    fence_async_shared();\n    barrier_sync", "    barrier_sync"]],
-    foundBy: ["adversarial", "race"],
-  },
-  {
-    name: "attention-tail-no-barrier",
-    bug: "no barrier between the zeroed rows and their readers",
-    program: "attention",
-    file: attention,
-    edits: [["    barrier_sync<kTailZeroed>(kThreads);\n", ""]],
-    foundBy: ["race"], // a NaN that is read too early spoils its row, and spoilt rows are mended
-  },
-  {
-    name: "attention-other-tile",
-    bug: "the result goes through the Q rows of the other warpgroup, which it may still read",
+    name: "attention-queries-early",
+    bug: "the queries are given back before their last product",
     program: "attention",
     file: attention,
     edits: [
       [
-        "const uint32_t tile = shared_address(plan.q) + warp_row * kPieceBytes;",
-        "const int staged = (warp_row + kWarpgroupRows) % S::kRows;\n    const uint32_t tile = shared_address(plan.q) + staged * kPieceBytes;",
+        "    if (final) release(shared_.q_empty);\n    multiply_values(end - 1);",
+        "    multiply_values(end - 1);",
       ],
       [
-        "reinterpret_cast<const unsigned char*>(plan.q) + warp_row * kPieceBytes;",
-        "reinterpret_cast<const unsigned char*>(plan.q) + staged * kPieceBytes;",
+        "    multiply_keys(first);\n    finish_keys<0>(first);",
+        "    if (final) release(shared_.q_empty);\n    multiply_keys(first);\n    finish_keys<0>(first);",
       ],
     ],
     foundBy: ["race"],
   },
   {
-    name: "attention-output-early",
-    bug: "no sync_warp between the staged result and its readers",
+    name: "attention-negated-early",
+    bug: "no barrier between the negated queries and their readers",
     program: "attention",
     file: attention,
-    edits: [["    sync_warp();\n    const auto* from", "    const auto* from"]],
+    edits: [
+      ["      barrier_sync<kNegated>(S::kWarpgroup);\n", ""],
+      ["      barrier_sync<kNegated + 1>(S::kWarpgroup);\n", ""],
+    ],
+    foundBy: ["race"],
+  },
+  {
+    name: "attention-negated-not-fenced",
+    bug: "no fence_async_shared between negated queries and wgmma",
+    program: "attention",
+    file: attention,
+    edits: [["    fence_async_shared();\n    if (consumer_ == 0) {", "    if (consumer_ == 0) {"]],
+    foundBy: ["adversarial", "race"],
+  },
+  {
+    name: "attention-tail-not-fenced",
+    bug: "no fence_async_shared between zeroed values and wgmma",
+    program: "attention",
+    file: copies,
+    edits: [["          fence_async_shared();\n          sync_warp();", "          sync_warp();"]],
+    foundBy: ["adversarial", "race"],
+  },
+  {
+    name: "attention-tail-no-barrier",
+    bug: "no sync_warp between the zeroed rows and their readers",
+    program: "attention",
+    file: copies,
+    edits: [["          fence_async_shared();\n          sync_warp();", "          fence_async_shared();"]],
+    foundBy: ["race"], // a NaN that is read too early spoils its row, and spoilt rows are mended
+  },
+  {
+    name: "attention-item-release-early",
+    bug: "an item is given back while other lanes still read it",
+    program: "attention",
+    file: "native/cuda/attention/item_ring.cuh",
+    edits: [
+      [
+        "    sync_warp();\n    if (lane_index() == 0) mbarrier_arrive(ring_",
+        "    if (lane_index() == 0) mbarrier_arrive(ring_",
+      ],
+    ],
     foundBy: ["race"],
   },
   {
@@ -266,28 +283,9 @@ export const hopperMutants = [
     file: attention,
     edits: [
       [
-        "s[at + e] = (j < high) & (j >= low) ? s[at + e] : -INFINITY;",
-        "s[at + e] += (j < high) & (j >= low) ? 0.0f : -INFINITY;",
+        "s_[at + e] = (j < high) & (j >= low) ? s_[at + e] : -INFINITY;",
+        "s_[at + e] += (j < high) & (j >= low) ? 0.0f : -INFINITY;",
       ],
-    ],
-    foundBy: ["naive", "adversarial"],
-  },
-  {
-    name: "attention-hidden-values",
-    bug: "hidden values times a probability of 0 stay in the sums",
-    program: "attention",
-    file: attention,
-    edits: [["    if ((spoilt[0] | spoilt[1]) != 0) mend(head, spoilt, scale);\n", ""]],
-    foundBy: ["naive", "adversarial"],
-  },
-  {
-    name: "attention-tail-not-zeroed",
-    bug: "values beyond the sequence are not zeroed, and rows are not mended",
-    program: "attention",
-    file: attention,
-    edits: [
-      ["    if ((spoilt[0] | spoilt[1]) != 0) mend(head, spoilt, scale);\n", ""],
-      ["    zero_tail();\n", ""],
     ],
     foundBy: ["naive", "adversarial"],
   },

@@ -15,7 +15,6 @@ import {
   attentionTiles,
   narrowRows,
   narrowSpans,
-  pagedTiles,
   planThreads,
 } from "../support/kernelTiles.js";
 import { Random } from "../support/random.js";
@@ -177,7 +176,7 @@ const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dty
     ),
   })),
 ]);
-const pagedHopper = pagedTiles.filter(({ Dh }) => Dh === 64)[0]!;
+const pagedHopper = attentionTiles.filter(({ kernel, Dh }) => kernel === "hopper" && Dh === 64)[0]!;
 const onEveryKernel = [
   ...pagedCases,
   ...onKernel("pagedAttention", "tiles", pagedBorders(portable, "bf16")),

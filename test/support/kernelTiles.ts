@@ -36,10 +36,9 @@ function matches(path: string, pattern: RegExp): number[][] {
 const instances = [64, 128, 192, 256].map((width) => `cuda/attention/instances/bf16_${width}.cu`);
 
 export const attentionTiles: readonly AttentionTiles[] = [
-  ...matches("ops/flash_attention/flash_attention.sm90.cu", /start<Shape<(\d+), (\d+), (\d+), (\d+)>/g).map(
-    ([Dh, Dv, keys, consumers]) =>
-      ({ kernel: "hopper", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 64 * consumers! }) as const,
-  ),
+  ...instances
+    .flatMap((path) => matches(path.replace(".cu", ".sm90.cu"), /HopperShape<bf16, (\d+), (\d+), (\d+)>/g))
+    .map(([Dh, Dv, keys]) => ({ kernel: "hopper", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 128 }) as const),
   ...instances
     .flatMap((path) => matches(path, /WideShape<bf16, (\d+), (\d+), (\d+), (\d+), \d+>/g))
     .map(
@@ -54,11 +53,6 @@ export const attentionTiles: readonly AttentionTiles[] = [
     rows: 16,
   },
 ];
-
-/** Of pagedAttention's Hopper kernel. */
-export const pagedTiles: readonly AttentionTiles[] = instances
-  .flatMap((path) => matches(path.replace(".cu", ".sm90.cu"), /HopperShape<bf16, (\d+), (\d+), (\d+)>/g))
-  .map(([Dh, Dv, keys]) => ({ kernel: "hopper", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 128 }) as const);
 
 /** A sequence of at most so many rows (queries times heads of a KV head) is a tile of the narrow kernel. */
 export const narrowRows = matches("cuda/attention/items.cuh", /kNarrowRows = (\d+);/g)[0]![0]!;

@@ -5,6 +5,7 @@
 #include <climits>
 
 #include "cuda/attention/any.cuh"
+#include "cuda/attention/kernels.h"
 #include "cuda/attention/launch_tiles.cuh"
 #include "cuda/attention/plan.cuh"
 #include "cuda/workspace.h"

@@ -36,19 +36,10 @@ struct AttentionProblem {
   FaultSite bad_queries, bad_keys, bad_offset, bad_total, bad_row, bad_page, bad_plan, bad_item;
 };
 
-/// Why the tensor-core kernels cannot run this, or null.
-const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context);
-/// bf16 | f16 throughout, on tensor cores.
-void attention_tiles(const AttentionProblem& p, CudaContext& context);
-/// The same on an sm_90, with wgmma for tiles of many rows.
-const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context);
-void attention_hopper(const AttentionProblem& p, CudaContext& context);
-/// Everything else, with plain multiply-adds.
-void attention_any(const AttentionProblem& p, CudaContext& context);
-
-/// Make p.plan for calls of these. Of q, k, v and out only dtypes and sizes are looked at; P is not known.
-void plan_attention_tiles(const AttentionProblem& p, CudaContext& context);
-void plan_attention_hopper(const AttentionProblem& p, CudaContext& context);
-void plan_attention_any(const AttentionProblem& p, CudaContext& context);
+/// With the best of the kernels that can run this and that WARPLOOP_KERNEL lets `op` take.
+void run_attention(OpId op, const AttentionProblem& p, CudaContext& context);
+/// Makes p.plan for such calls of `op`. Of q, k, v and out only dtypes and sizes are looked at; P is not
+/// known.
+void make_attention_plan(OpId op, const AttentionProblem& p, CudaContext& context);
 
 }  // namespace warploop::cuda

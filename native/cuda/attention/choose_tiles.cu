@@ -1,4 +1,5 @@
 // Which attention can run on tensor cores, and in tiles of which head widths.
+#include "cuda/attention/kernels.h"
 #include "cuda/attention/launch_tiles.cuh"
 
 namespace warploop::cuda {

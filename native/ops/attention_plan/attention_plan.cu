@@ -11,7 +11,6 @@
 #include "ops/attention_plan/attention_plan.h"
 
 #include "cuda/attention/paged.h"
-#include "cuda/choose.h"
 
 namespace warploop::cuda {
 
@@ -34,33 +33,10 @@ AttentionProblem problem_of(const AttentionPlanParams& p, const CudaContext& con
   return problem;
 }
 
-const char* refuse_hopper(const AttentionPlanParams& p, const CudaContext& context) {
-  return refuse_attention_hopper(problem_of(p, context), context);
-}
-void plan_hopper(const AttentionPlanParams& p, CudaContext& context) {
-  plan_attention_hopper(problem_of(p, context), context);
-}
-const char* refuse_tiles(const AttentionPlanParams& p, const CudaContext& context) {
-  return refuse_attention_tiles(problem_of(p, context), context);
-}
-void plan_tiles(const AttentionPlanParams& p, CudaContext& context) {
-  plan_attention_tiles(problem_of(p, context), context);
-}
-void plan_any(const AttentionPlanParams& p, CudaContext& context) {
-  plan_attention_any(problem_of(p, context), context);
-}
-
-/// As in paged_attention.cu, whose wishes they follow.
-constexpr Candidate<AttentionPlanParams> kCandidates[] = {
-    {.name = "hopper", .hopper = true, .refuse = refuse_hopper, .run = plan_hopper},
-    {.name = "tiles", .refuse = refuse_tiles, .run = plan_tiles},
-    {.name = "any", .run = plan_any},
-};
-
 }  // namespace
 
 void attention_plan(const AttentionPlanParams& p, CudaContext& context) {
-  choose(OpId::paged_attention, kCandidates, p, context).run(p, context);
+  make_attention_plan(OpId::paged_attention, problem_of(p, context), context);
 }
 
 }  // namespace warploop::cuda

@@ -1,7 +1,7 @@
 // What:      out[i, h] = softmax over the visible keys j of (scale * q[i, h] . k[j, h']) times v[j, h'],
 //            h' = h Hkv / Hq
-// Steps:     choose between the Hopper kernel for prompts (flash_attention.sm90.cu), tensor cores on any GPU
-//            and plain arithmetic; the latter two are cuda/attention/, with every key a page of its own
+// Steps:     as pagedAttention's, a plan and what works it off (cuda/attention/), with every key a page of
+//            its own; on Hopper a tile of keys is one copy
 // Numerics:  see cuda/attention/: a row's bits do not depend on what is computed beside it
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691
 #include "ops/flash_attention/flash_attention.h"
@@ -10,8 +10,6 @@
 
 #include "core/attention_limits.h"
 #include "cuda/attention/attention.h"
-#include "cuda/choose.h"
-#include "ops/flash_attention/flash_attention.sm90.h"
 
 namespace warploop::cuda {
 
@@ -38,26 +36,10 @@ AttentionProblem problem_of(const FlashAttentionParams& p, const CudaContext& co
   return problem;
 }
 
-const char* refuse_tiles(const FlashAttentionParams& p, const CudaContext& context) {
-  return refuse_attention_tiles(problem_of(p, context), context);
-}
-void run_tiles(const FlashAttentionParams& p, CudaContext& context) {
-  attention_tiles(problem_of(p, context), context);
-}
-void run_any(const FlashAttentionParams& p, CudaContext& context) {
-  attention_any(problem_of(p, context), context);
-}
-
-constexpr Candidate<FlashAttentionParams> kCandidates[] = {
-    {.name = "hopper", .hopper = true, .refuse = refuse_flash_attention_sm90, .run = flash_attention_sm90},
-    {.name = "tiles", .refuse = refuse_tiles, .run = run_tiles},
-    {.name = "any", .run = run_any},
-};
-
 }  // namespace
 
 void flash_attention(const FlashAttentionParams& p, CudaContext& context) {
-  choose(OpId::flash_attention, kCandidates, p, context).run(p, context);
+  run_attention(OpId::flash_attention, problem_of(p, context), context);
 }
 
 }  // namespace warploop::cuda

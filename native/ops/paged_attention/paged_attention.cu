@@ -14,7 +14,6 @@
 #include "ops/paged_attention/paged_attention.h"
 
 #include "cuda/attention/paged.h"
-#include "cuda/choose.h"
 
 namespace warploop::cuda {
 
@@ -32,32 +31,10 @@ AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& co
   return problem;
 }
 
-const char* refuse_hopper(const PagedAttentionParams& p, const CudaContext& context) {
-  return refuse_attention_hopper(problem_of(p, context), context);
-}
-void run_hopper(const PagedAttentionParams& p, CudaContext& context) {
-  attention_hopper(problem_of(p, context), context);
-}
-const char* refuse_tiles(const PagedAttentionParams& p, const CudaContext& context) {
-  return refuse_attention_tiles(problem_of(p, context), context);
-}
-void run_tiles(const PagedAttentionParams& p, CudaContext& context) {
-  attention_tiles(problem_of(p, context), context);
-}
-void run_any(const PagedAttentionParams& p, CudaContext& context) {
-  attention_any(problem_of(p, context), context);
-}
-
-constexpr Candidate<PagedAttentionParams> kCandidates[] = {
-    {.name = "hopper", .hopper = true, .refuse = refuse_hopper, .run = run_hopper},
-    {.name = "tiles", .refuse = refuse_tiles, .run = run_tiles},
-    {.name = "any", .run = run_any},
-};
-
 }  // namespace
 
 void paged_attention(const PagedAttentionParams& p, CudaContext& context) {
-  choose(OpId::paged_attention, kCandidates, p, context).run(p, context);
+  run_attention(OpId::paged_attention, problem_of(p, context), context);
 }
 
 }  // namespace warploop::cuda

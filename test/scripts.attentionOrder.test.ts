@@ -1,7 +1,7 @@
-// Contract: the check of the flash attention kernels reads their machine code and fails when the exponentials no longer lie
-// between the two waits. The instructions are those of real kernels (nvcc 13.0, sm_90a), the cubins around them are made here.
+// Contract: the check of the Hopper attention kernel reads its machine code and fails when the exponentials no longer lie
+// between the two waits. The instructions are those of a real kernel (nvcc 13.0, sm_90a), the cubins around them are made here.
 import { describe, expect, it } from "vitest";
-import { exponentialsOfBlock, flashOrders } from "../scripts/check/flashOrder.mjs";
+import { exponentialsOfBlock, attentionOrders } from "../scripts/check/attentionOrder.mjs";
 import { readKernels } from "../scripts/check/sass.mjs";
 
 type Instruction = readonly [low: bigint, high: bigint];
@@ -14,8 +14,8 @@ const multiply: Instruction = [0x00e00000041879f0n, 0x000fe20003800000n];
 const other: Instruction = [0x0000000000007918n, 0x000fc00000000000n]; // NOP
 
 const times = (count: number, instruction: Instruction) => Array<Instruction>(count).fill(instruction);
-const flashName = (keys: number, dtype = "6__half") =>
-  `_ZN8warploop4cuda27flash_attention_sm90_kernelINS1_5ShapeILi128ELi128ELi${keys}ELi2EEE${dtype}EEvNS1_9ArgumentsE`;
+const nameOf = (keys: number, dtype = "6__half", Dh = 128) =>
+  `_ZN8warploop4cuda16attention_hopperINS0_11HopperShapeI${dtype}Li${Dh}ELi128ELi${keys}EEEEEvNS0_16AttentionProblemE`;
 
 /** An ELF file of machine EM_CUDA with a section .text.NAME for each kernel, and one of names. */
 function makeCubin(kernels: Readonly<Record<string, readonly Instruction[]>>): Buffer {
@@ -52,9 +52,9 @@ const kernel = (...between: readonly Instruction[]) => [
   ...[arrive, ...times(8, multiply), wait0, other],
 ];
 const problemOf = (keys: number, ...between: readonly Instruction[]) =>
-  flashOrders(makeCubin({ [flashName(keys)]: kernel(...between) }))[0]!.problem;
+  attentionOrders(makeCubin({ [nameOf(keys)]: kernel(...between) }))[0]!.problem;
 
-describe("the order of a flash attention kernel", () => {
+describe("the order of the Hopper attention kernel", () => {
   it("has an exponential for each score of a thread and one for each of its two rows", () => {
     expect([64, 96, 128].map(exponentialsOfBlock)).toEqual([34, 50, 66]);
   });
@@ -82,38 +82,29 @@ describe("the order of a flash attention kernel", () => {
   });
 
   it("is lost when there is no wait for S alone, and unknown without a shape", () => {
-    const [never] = flashOrders(makeCubin({ [flashName(128)]: [arrive, multiply, wait0] }));
+    const [never] = attentionOrders(makeCubin({ [nameOf(128)]: [arrive, multiply, wait0] }));
     expect(never!.problem).toMatch(/never waits/);
-    const [nameless] = flashOrders(makeCubin({ flash_attention_sm90_kernel: kernel() }));
+    const [nameless] = attentionOrders(makeCubin({ attention_hopper: kernel() }));
     expect(nameless!.problem).toMatch(/no shape/);
-  });
-
-  it("is told of the kernels of cuda/attention, too", () => {
-    const name =
-      "_ZN8warploop4cuda16attention_hopperINS0_11HopperShapeI13__nv_bfloat16Li192ELi128ELi128EEEEEvNS0_16AttentionProblemE";
-    const [good] = flashOrders(makeCubin({ [name]: kernel(...times(66, exp2), wait0) }));
-    expect(good).toMatchObject({ shape: "Dh 192 Dv 128 keys 128 bf16" });
-    expect(good!.problem).toBeUndefined();
-    const [lost] = flashOrders(makeCubin({ [name]: kernel(wait0, ...times(66, exp2)) }));
-    expect(lost!.problem).toContain("0 exponentials");
   });
 
   it("is told for each shape and dtype, and for no other kernel", () => {
     const good = kernel(...times(50, exp2), wait0);
     const cubin = makeCubin({
-      [flashName(96)]: good,
+      [nameOf(96)]: good,
       other_kernel: [exp2],
-      [flashName(96, "13__nv_bfloat16")]: good,
+      [nameOf(96, "13__nv_bfloat16", 192)]: good,
     });
-    const orders = flashOrders(cubin);
-    expect(orders.map(({ shape }) => shape)).toEqual(
-      ["f16", "bf16"].map((t) => `Dh 128 Dv 128 keys 96 ${t}`),
-    );
+    const orders = attentionOrders(cubin);
+    expect(orders.map(({ shape }) => shape)).toEqual([
+      "Dh 128 Dv 128 keys 96 f16",
+      "Dh 192 Dv 128 keys 96 bf16",
+    ]);
     expect(orders[0]!.sequence).toContain("wait<1>, 50 exp2, wait<0>, arrive, 8 multiply, wait<0>");
     expect(readKernels(cubin)).toHaveLength(3);
   });
 
   it.each([Buffer.alloc(0), Buffer.from("not a cubin"), Buffer.alloc(64)])("needs a cubin", (bytes) => {
-    expect(() => flashOrders(bytes)).toThrow("this is no cubin");
+    expect(() => attentionOrders(bytes)).toThrow("this is no cubin");
   });
 });

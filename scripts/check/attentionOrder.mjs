@@ -1,22 +1,22 @@
-// Whether the softmax of the Hopper attention kernels still overlaps with its second product in the machine code. A kernel
+// Whether the softmax of the Hopper attention kernel still overlaps with its second product in the machine code. It
 // issues S = Q K^T and O += P V, waits for S (wait<1>), takes the exponentials of S while O is under way, and waits for O
 // (wait<0>). Nothing in the language ties the exponentials to the second wait, so ptxas may move it above them: the result
 // is right and the overlap is gone, without a remark.
 import { readKernels } from "./sass.mjs";
 
-const kernelName = /flash_attention_sm90_kernel|attention_hopper/;
-/** Dh, Dv and kKeys of a shape, in the names of both */
-const shapePattern = /Shape(?:I\w*?)?Li(\d+)ELi(\d+)ELi(\d+)E/;
+const kernelName = /attention_hopper/;
+/** Dh, Dv and kKeys of a shape, in a name. */
+const shapePattern = /HopperShapeI\w*?Li(\d+)ELi(\d+)ELi(\d+)E/;
 const threadsOfWarpgroup = 128;
 const rowsOfWarpgroup = 64;
 const rowsOfThread = 2;
 
 /**
  * @typedef {{ shape: string, sequence: string, problem?: string }} Order sequence: what the code does, runs counted
- * @param {Buffer} cubin of flash_attention.sm90.cu, or of an instance of cuda/attention/hopper.cuh
+ * @param {Buffer} cubin of an instance of cuda/attention/hopper.cuh
  * @returns {Order[]} one for each shape and dtype
  */
-export function flashOrders(cubin) {
+export function attentionOrders(cubin) {
   return readKernels(cubin)
     .filter(({ name }) => kernelName.test(name))
     .map(({ name, events }) => {

@@ -1,0 +1,22 @@
+// The kernels of attention, for choose_kernel.cu.
+#pragma once
+#include "cuda/attention/attention.h"
+
+namespace warploop::cuda {
+
+/// Why the tensor-core kernels cannot run this, or null.
+const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context);
+/// bf16 | f16 throughout, on tensor cores.
+void attention_tiles(const AttentionProblem& p, CudaContext& context);
+/// The same on an sm_90, with wgmma for tiles of many rows.
+const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context);
+void attention_hopper(const AttentionProblem& p, CudaContext& context);
+/// Everything else, with plain multiply-adds.
+void attention_any(const AttentionProblem& p, CudaContext& context);
+
+/// Make p.plan for calls of these.
+void plan_attention_tiles(const AttentionProblem& p, CudaContext& context);
+void plan_attention_hopper(const AttentionProblem& p, CudaContext& context);
+void plan_attention_any(const AttentionProblem& p, CudaContext& context);
+
+}  // namespace warploop::cuda
