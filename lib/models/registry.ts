@@ -5,6 +5,7 @@ import type { ModelConfigJson } from "../checkpoint/config.js";
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { refuseQuantization } from "../weights/quantization.js";
+import { glm4 } from "./glm4.js";
 import { gpt2 } from "./gpt2.js";
 import { llama, mistral } from "./llama.js";
 import { mixtral } from "./mixtral.js";
@@ -22,6 +23,7 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
+  { architecture: "Glm4ForCausalLM", modelType: "glm4", family: glm4 },
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },

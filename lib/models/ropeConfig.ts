@@ -9,7 +9,13 @@ import { CheckpointError } from "../errors.js";
 import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
 import { trainedPositions } from "./limits.js";
 
-export type RopeConfig = Omit<RopeTableOptions, "maxLength">;
+export type RopeConfig = Omit<RopeTableOptions, "maxLength" | "pairs">;
+
+/** What the class of a config has where config.json has nothing. */
+export interface RopeDefaults {
+  readonly theta: number;
+  readonly share?: number | undefined;
+}
 
 /** Names that belong to the rotation and may stand at the top of config.json. */
 const topLevelFields = ["rope_theta", "partial_rotary_factor", "original_max_position_embeddings"];
@@ -36,13 +42,13 @@ export const ropeFields: readonly string[] = [
 
 /**
  * @param headDim width of a head, of which `partial_rotary_factor` is rotated (the first dimensions)
- * @param defaultTheta base of the frequencies when no field says it
+ * @param defaults base of the frequencies, and share of the head that is rotated (default: all), when no field says it
  * @throws CheckpointError ERR_CHECKPOINT_CONFIG naming file and field: a contradiction, a parameter that the type of rotation
  * does not have, a value that makes no sense
  */
-export function readRope(reader: ConfigReader, headDim: number, defaultTheta: number): RopeConfig {
+export function readRope(reader: ConfigReader, headDim: number, defaults: RopeDefaults): RopeConfig {
   const merged = mergeSources(reader);
-  const factor = merged.positiveNumber("partial_rotary_factor", 1);
+  const factor = merged.positiveNumber("partial_rotary_factor", defaults.share ?? 1);
   const rotaryDim = Math.floor(headDim * factor);
   if (!(factor <= 1 && rotaryDim >= 2 && rotaryDim % 2 === 0)) {
     merged.fail("partial_rotary_factor", `a share of the ${headDim} dimensions of a head that makes pairs`);
@@ -50,7 +56,7 @@ export function readRope(reader: ConfigReader, headDim: number, defaultTheta: nu
   const { partial_rotary_factor: _share, rope_theta: _theta, ...scaling } = merged.json;
   const rope = {
     rotaryDim,
-    theta: merged.positiveNumber("rope_theta", defaultTheta),
+    theta: merged.positiveNumber("rope_theta", defaults.theta),
     maxPositionEmbeddings: trainedPositions(reader, "max_position_embeddings"),
     scaling,
   };

@@ -31,6 +31,8 @@ export interface TransformerMlp {
 export interface TransformerDefaults {
   readonly normEps: number;
   readonly ropeTheta: number;
+  /** `partial_rotary_factor`. Undefined: 1. */
+  readonly rotaryShare?: number;
   /** Undefined: hiddenSize / numHeads. */
   readonly headDim?: number;
   /** Undefined: numHeads, which `null` always means. */
@@ -82,7 +84,9 @@ export function readTransformerConfig(
     headDim,
     normEps: reader.positiveNumber("rms_norm_eps", defaults.normEps),
     tiedHead: reader.bool("tie_word_embeddings", false),
-    rope: readRope(reader, headDim, defaults.ropeTheta),
+    rope: readRope(reader, headDim, { theta: defaults.ropeTheta, share: defaults.rotaryShare }),
+    adjacentPairs: false,
+    fusedQkv: false,
     attentionBias: "none",
     qkNorm: "none",
     norms: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
@@ -119,7 +123,9 @@ async function build(
   const { hiddenSize: width, headDim, normEps: eps, rope, norms } = config;
   const { numHeads, numKvHeads, sums } = rank;
   const { start: firstLayer, count } = rank.layers;
-  const angles = await inTurns(ropeTableSteps({ ...rope, maxLength: contextLength }));
+  // Pairs side by side are put apart when they are loaded, all of a head: those that are not rotated turn by nothing.
+  const pairs = config.adjacentPairs ? headDim / 2 : undefined;
+  const angles = await inTurns(ropeTableSteps({ ...rope, pairs, maxLength: contextLength }));
   const ropeAngles = await constant(angles.table, [angles.maxLength, angles.rotaryDim]);
   const norm = (slot: string, layer?: number, to = dtype) =>
     rmsNormBlock({ eps, dtype: to }, { weight: weights.vector(slot, layer) });

@@ -15,6 +15,10 @@ export interface TransformerConfig {
   readonly normEps: number;
   readonly tiedHead: boolean;
   readonly rope: RopeConfig;
+  /** Pairs that are rotated stand side by side in a head, (0, 1), (2, 3), not half of it apart. */
+  readonly adjacentPairs: boolean;
+  /** The checkpoint has q, k and v in one tensor, `qkv_proj`. */
+  readonly fusedQkv: boolean;
   readonly attentionBias: AttentionBias;
   /** RMSNorm on queries and keys before their rotation: over each head, or over all heads of a token together. */
   readonly qkNorm: "none" | "eachHead" | "allHeads";

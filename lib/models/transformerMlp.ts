@@ -13,23 +13,32 @@ export interface DenseMlpOptions {
   readonly width: number;
   readonly activation: Activation;
   readonly bias: boolean;
+  /** The checkpoint has gate and up in one tensor, `gate_up_proj`. Default false. */
+  readonly fused?: boolean;
   /** Layers that are dense; all if left out. */
   readonly onlyLayers?: readonly number[];
 }
 
 /** gate_proj, up_proj and down_proj. */
 export function denseMlp(options: DenseMlpOptions): TransformerMlp {
-  const { hiddenSize: D, width: F, activation, bias, onlyLayers } = options;
-  const [gate, up, down] = ["gate", "up", "down"].map((name) => `model.layers.{layer}.mlp.${name}_proj`);
+  const { hiddenSize: D, width: F, activation, bias, fused = false, onlyLayers } = options;
+  const names = fused ? ["gate_up", "gate_up", "down"] : ["gate", "up", "down"];
+  const [gate, up, down] = names.map((name) => `model.layers.{layer}.mlp.${name}_proj`);
   const only = onlyLayers ? { onlyLayers } : {};
-  const inner = [F, D];
+  const width = fused ? 2 * F : F; // rows of a tensor
+  const views = [0, F].map((start) => ({ axes: [2 * F], take: { axis: 0, start, end: start + F } }));
+  const halves = fused ? { rowViews: views } : {};
   const matrices: ModelWeightRow[] = [
     {
       slot: "gateUp",
       form: activation === "silu" ? "gatedLinear" : "linear",
       from: [`${gate}.weight`, `${up}.weight`],
-      shapes: [inner, inner],
+      shapes: [
+        [width, D],
+        [width, D],
+      ],
       split: { axis: "outputs" },
+      ...halves,
       ...only,
     },
     {
@@ -43,7 +52,8 @@ export function denseMlp(options: DenseMlpOptions): TransformerMlp {
         slot: "gateUpBias",
         form: "vector",
         from: [`${gate}.bias`, `${up}.bias`],
-        shapes: [[F], [F]],
+        shapes: [[width], [width]],
+        ...halves,
         ...only,
       },
       split: { axis: "outputs" },

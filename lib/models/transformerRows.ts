@@ -2,6 +2,7 @@
  * The weights of transformer.ts under their names in a checkpoint, but for the feed-forward part: that is transformerMlp.ts.
  */
 import type { ModelWeightRow } from "../weights/modelWeights.js";
+import type { RowView } from "../weights/rowView.js";
 import type { TransformerConfig } from "./transformerConfig.js";
 
 /** Exports of the model without its head (embedding models, base models), and of the language part of larger models. */
@@ -29,25 +30,15 @@ export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
   const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
   const layer = "model.layers.{layer}";
   const attention = `${layer}.self_attn`;
-  const heads = { axis: "heads", headDim } as const;
-  const qkv = [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`];
-  const weights = qkv.map((name) => `${name}.weight`);
-  const biases = qkv.map((name) => `${name}.bias`);
   const rows: ModelWeightRow[] = [
-    {
-      slot: "qkv",
-      form: "linear",
-      from: weights,
-      shapes: [Q, KV, KV].map((size) => [size, D]),
-      split: heads,
-    },
+    { slot: "qkv", form: "linear", ...qkvTensors(config, attention, "weight", [D]) },
     {
       ...{ slot: "attentionOutput", form: "linear", from: [`${attention}.o_proj.weight`], shapes: [[D, Q]] },
       split: { axis: "inputs" },
     },
   ];
   const qkvBias: ModelWeightRow = {
-    ...{ slot: "qkvBias", form: "vector", from: biases, shapes: [[Q], [KV], [KV]], split: heads },
+    ...{ slot: "qkvBias", form: "vector", ...qkvTensors(config, attention, "bias", []) },
   };
   const outputBias: ModelWeightRow = {
     ...{ slot: "attentionOutputBias", form: "vector", from: [`${attention}.o_proj.bias`], shapes: [[D]] },
@@ -66,4 +57,33 @@ export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
     ...biasRows,
     ...(qkNorm === "none" ? [] : headNorms),
   ];
+}
+
+/** The rows of queries, keys and values: of three tensors, or of one. */
+function qkvTensors(
+  { numHeads, numKvHeads, headDim, fusedQkv, adjacentPairs }: TransformerConfig,
+  module: string,
+  suffix: "weight" | "bias",
+  columns: readonly number[],
+): Pick<ModelWeightRow, "from" | "shapes" | "split" | "rowViews"> {
+  const heads = [numHeads, numKvHeads, numKvHeads];
+  const all = numHeads + 2 * numKvHeads;
+  const views = heads.map((count, i): RowView | undefined => {
+    const isTurned = adjacentPairs && i < 2;
+    if (!fusedQkv && !isTurned) return undefined;
+    const start = heads.slice(0, i).reduce((sum, before) => sum + before, 0);
+    return {
+      axes: [fusedQkv ? all : count, headDim / 2, 2],
+      ...(fusedQkv && { take: { axis: 0, start, end: start + count } }),
+      ...(isTurned && { order: [0, 2, 1] }),
+    };
+  });
+  return {
+    from: (fusedQkv ? ["qkv", "qkv", "qkv"] : ["q", "k", "v"]).map(
+      (name) => `${module}.${name}_proj.${suffix}`,
+    ),
+    shapes: heads.map((count) => [(fusedQkv ? all : count) * headDim, ...columns]),
+    split: { axis: "heads", headDim },
+    ...((fusedQkv || adjacentPairs) && { rowViews: views }),
+  };
 }

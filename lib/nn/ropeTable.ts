@@ -11,6 +11,8 @@ export type RopeScaling = Readonly<Record<string, unknown>>;
 export interface RopeTableOptions {
   /** R, the number of leading dimensions of a head that are rotated; even, at least 2. */
   readonly rotaryDim: number;
+  /** Pairs in the table. Default R/2; of more, those from R/2 on are not turned: of heads whose pairs are all apart, though few turn. */
+  readonly pairs?: number | undefined;
   /** Base of the frequencies (`rope_theta`). */
   readonly theta: number;
   /** Lmax, the number of positions in the table: the longest context the engine will run, in tokens. */
@@ -24,6 +26,7 @@ export interface RopeTableOptions {
 export interface RopeTable {
   /** [Lmax, R]: row p holds the R/2 cosines and then the R/2 sines of position p, times `cosSinScale`. */
   readonly table: Float32Array;
+  /** Columns: twice the `pairs`. */
   readonly rotaryDim: number;
   readonly maxLength: number;
   /** yarn's attention factor, already multiplied into the table; 1 for other types. */
@@ -53,17 +56,18 @@ const positionsPerStep = 64;
 
 /** `ropeTable` in steps: 32,768 positions take about 90 ms. */
 export function* ropeTableSteps(options: RopeTableOptions): Steps<RopeTable> {
-  const { rotaryDim, maxLength } = options;
+  const { rotaryDim: turned, maxLength, pairs = turned / 2 } = options;
   checkOptions(options);
   const { frequencies, cosSinScale = 1, softmaxScaleFactor = 1 } = scaledFrequencies(options);
-  const half = rotaryDim / 2;
+  const rotaryDim = 2 * pairs;
   const table = new Float32Array(maxLength * rotaryDim);
   for (let p = 0; p < maxLength; p++) {
-    for (let i = 0; i < half; i++) {
+    for (let i = 0; i < turned / 2; i++) {
       const angle = p * frequencies[i]!;
       table[p * rotaryDim + i] = Math.cos(angle) * cosSinScale;
-      table[p * rotaryDim + half + i] = Math.sin(angle) * cosSinScale;
+      table[p * rotaryDim + pairs + i] = Math.sin(angle) * cosSinScale;
     }
+    table.fill(1, p * rotaryDim + turned / 2, p * rotaryDim + pairs); // the others: cosine 1, sine 0
     if (p % positionsPerStep === 0) yield;
   }
   return { table, rotaryDim, maxLength, cosSinScale, softmaxScaleFactor };
@@ -193,7 +197,8 @@ function trainedLengthOf({ maxPositionEmbeddings }: RopeTableOptions, scaling: R
   return optionalPositive(scaling, "original_max_position_embeddings") ?? maxPositionEmbeddings;
 }
 
-function checkOptions({ rotaryDim, theta, maxLength, maxPositionEmbeddings }: RopeTableOptions): void {
+function checkOptions(options: RopeTableOptions): void {
+  const { rotaryDim, theta, maxLength, maxPositionEmbeddings, pairs = rotaryDim / 2 } = options;
   if (!Number.isInteger(rotaryDim) || rotaryDim < 2 || rotaryDim % 2 !== 0) {
     throw configError(`rope: rotary dimension R must be even and at least 2, got ${rotaryDim}`);
   }
@@ -201,6 +206,9 @@ function checkOptions({ rotaryDim, theta, maxLength, maxPositionEmbeddings }: Ro
     throw configError(`rope: rope_theta must be above 1, got ${theta}`);
   if (!Number.isSafeInteger(maxPositionEmbeddings) || maxPositionEmbeddings < 1) {
     throw configError(`rope: max_position_embeddings must be at least 1, got ${maxPositionEmbeddings}`);
+  }
+  if (!Number.isInteger(pairs) || pairs < rotaryDim / 2) {
+    throw new ArgumentRangeError(`ropeTable: pairs must be at least R/2 (${rotaryDim / 2}), got ${pairs}`);
   }
   if (!Number.isSafeInteger(maxLength) || maxLength < 1) {
     throw new ArgumentRangeError(`ropeTable: maxLength must be a positive integer, got ${maxLength}`);

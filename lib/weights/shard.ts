@@ -66,26 +66,37 @@ export function keyHeadsOf(what: string, total: number, tp: Share): Range {
   return rangeOf(what, total, tp);
 }
 
+/** Rows are divided as `groups` times so many units of `unit` rows; undefined: they are not divided. */
+export function rowUnits(split: WeightSplit | undefined): { groups: number; unit: number } | undefined {
+  if (split?.axis === "outputs") return { groups: 1, unit: 1 };
+  return split?.axis === "heads" ? { groups: split.groups ?? 1, unit: split.headDim } : undefined;
+}
+
 /**
  * The rows of a tensor that a rank has, as axes; undefined: all.
  *
+ * @param rows of the tensor, or of the view of it, which is divided along its first axis
  * @param most rows of the largest tensor of the slot: its heads, those of queries, have no copies
  */
 export function shardRows(
   slot: string,
   split: WeightSplit | undefined,
-  { rows, most }: { readonly rows: number; readonly most: number },
+  { rows, most, view }: { readonly rows: number; readonly most: number; readonly view: RowView | undefined },
   shard: Shard,
-): Required<Pick<RowView, "axes" | "take">> | undefined {
-  if (split?.axis !== "outputs" && split?.axis !== "heads") return undefined;
+): RowView | undefined {
+  const divided = rowUnits(split);
+  if (!split || !divided) return view;
   const share = shareOf(split, shard);
-  if (share.size === 1) return undefined;
-  const [groups, unit] = split.axis === "heads" ? [split.groups ?? 1, split.headDim] : [1, 1];
+  if (share.size === 1) return view;
+  const { groups, unit } = divided;
   const unitsOf = (size: number) => size / groups / unit;
   const [what, units] = [`${split.axis} of ${slot}`, unitsOf(rows)];
   const isOfKeys = split.axis === "heads" && units < unitsOf(most);
   const { start, count } = (isOfKeys ? keyHeadsOf : rangeOf)(what, units, share);
-  return { axes: [groups, units, unit], take: { axis: 1, start, end: start + count } };
+  if (!view) return { axes: [groups, units, unit], take: { axis: 1, start, end: start + count } };
+  const { start: first, end } = view.take ?? { start: 0, end: view.axes[0]! };
+  const each = (end - first) / units; // indices of the first axis
+  return { ...view, take: { axis: 0, start: first + start * each, end: first + (start + count) * each } };
 }
 
 /** The columns of a matrix that a rank has; undefined: all. */

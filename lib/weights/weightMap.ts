@@ -266,15 +266,19 @@ function narrowed(
   { transpose }: WeightRow,
   view: RowView | undefined,
 ): Pick<PlannedPart, "stored" | "view"> {
-  const isRun = view?.take?.axis === 1 && view.axes[0] === 1 && !view.order && !transpose;
-  if (!isRun) return { stored, view };
+  const { axes = [], take, order } = view ?? {};
+  if (!view || !take || transpose || axes.slice(0, take.axis).some((size) => size > 1))
+    return { stored, view };
   const [all, rows] = [stored.shape[0]!, viewedRows(view)];
-  const first = view.take.start * (view.axes[2] ?? 1);
+  const first = axes.slice(take.axis + 1).reduce((product, size) => product * size, take.start);
   const rowBytes = stored.bytes / all;
   const shape = [rows, ...stored.shape.slice(1)];
   return {
     stored: { start: stored.start + first * rowBytes, bytes: rows * rowBytes, shape },
-    view: undefined,
+    view: order && {
+      axes: axes.map((size, axis) => (axis === take.axis ? take.end - take.start : size)),
+      order,
+    },
   };
 }
 
@@ -284,7 +288,8 @@ function moduleOf(name: string): string {
   return steps.at(-1)!;
 }
 
-function summarise(kind: string, items: readonly string[]): string[] {
+function summarise(kind: string, named: readonly string[]): string[] {
+  const items = [...new Set(named)]; // a tensor may have rows of several places
   if (items.length === 0) return [];
   const more = items.length > 10 ? ` and ${items.length - 10} more` : "";
   return [`${items.length} ${kind}: ${items.slice(0, 10).join(", ")}${more}`];

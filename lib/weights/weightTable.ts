@@ -3,7 +3,7 @@
  */
 import { ArgumentRangeError } from "../errors.js";
 import { type RowView, viewedRows, viewProblem } from "./rowView.js";
-import { type Shard, shardRows, type WeightSplit } from "./shard.js";
+import { rowUnits, type Shard, shardRows, type WeightSplit } from "./shard.js";
 
 /**
  * One weight of a model, in every layer if its names contain `{layer}`.
@@ -30,7 +30,10 @@ export interface WeightRow {
   readonly transpose?: boolean;
   /** Each tensor of `from` holds the matrices of all experts: [E, ...shape]. Not with `{expert}`. */
   readonly stacked?: true;
-  /** For each of `from`: which of its rows are these, and in which order; undefined: all, as they are. */
+  /**
+   * For each of `from`, where a tensor may stand several times: which of its rows are these, and in which order; undefined: all, as
+   * they are. What ranks divide by rows has them along the first axis: heads, or rows themselves.
+   */
   readonly rowViews?: readonly (RowView | undefined)[];
   /** Vectors only: what each number becomes, in float64, before it is f32: 1 + w, -exp(A_log). */
   readonly map?: (value: number) => number;
@@ -73,8 +76,12 @@ export function storedRows({ transpose, shapes }: WeightRow, i: number): number 
 
 /** Which rows of the i-th tensor of `from` a rank has; undefined: all. */
 export function viewOf(row: WeightRow, i: number, shard: Shard): RowView | undefined {
-  const most = Math.max(...row.shapes.map((_, other) => storedRows(row, other)));
-  return row.rowViews?.[i] ?? shardRows(row.slot, row.split, { rows: storedRows(row, i), most }, shard);
+  const viewed = row.shapes.map((_, other) => {
+    const view = row.rowViews?.[other];
+    return view ? viewedRows(view) : storedRows(row, other);
+  });
+  const rows = { rows: viewed[i]!, most: Math.max(...viewed), view: row.rowViews?.[i] };
+  return shardRows(row.slot, row.split, rows, shard);
 }
 
 /** Whether a rank has any of a weight outside the layers, or of a layer that it has. */
@@ -121,8 +128,6 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
     if (shapes.some((shape) => shape.length === 0 || rest(shape) !== rest(firstShape))) {
       throw fail("shapes differ beyond axis 0");
     }
-    const isOfRows = row.split?.axis === "outputs" || row.split?.axis === "heads";
-    if (isOfRows && row.rowViews) throw fail("split by rows with rowViews");
     if (row.split?.axis === "inputs" && firstShape.length !== 2)
       throw fail("split by inputs of a non-matrix");
     if (row.split?.axis === "experts" && !isPerExpert(row) && !row.stacked)
@@ -135,11 +140,21 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
     if (views.length !== from.length)
       throw fail(`rowViews: expected one for each of the ${from.length} names, got ${views.length}`);
     views.forEach((view, i) => {
-      const problem = view && viewProblem(view, storedRows(row, i));
+      const problem = view && (viewProblem(view, storedRows(row, i)) ?? splitProblem(row, view));
       if (problem !== undefined) throw fail(`rowViews: ${problem}`);
     });
     if (tiedTo !== undefined && (!slots.has(tiedTo.slot) || tiedTo.slot === row.slot || isPerLayer(row))) {
       throw fail(`tiedTo: expected another slot of the table outside the layers, got ${tiedTo.slot}`);
     }
   }
+}
+
+/** Ranks divide rows along the first axis of a view: whole heads, or rows. */
+function splitProblem({ split }: WeightRow, view: RowView): string | undefined {
+  const of = rowUnits(split);
+  if (!of) return undefined;
+  const { axes, take = { axis: 0, start: 0, end: axes[0]! }, order = [0] } = view;
+  const each = viewedRows(view) / (take.end - take.start); // rows of an index of the first axis
+  const isDivided = of.groups === 1 && take.axis === 0 && order[0] === 0 && of.unit % each === 0;
+  return isDivided ? undefined : `split by ${split!.axis} that do not lie along the first axis`;
 }

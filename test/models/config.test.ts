@@ -29,6 +29,7 @@ const qwen3Moe = {
 const mixtral = { ...llama, num_local_experts: 4, num_experts_per_tok: 2 };
 const gpt2 = { vocab_size: 32, n_embd: 64, n_layer: 2, n_head: 4, n_positions: 64 };
 const bases: Readonly<Record<string, Fields>> = {
+  Glm4ForCausalLM: { ...llama, head_dim: 16 },
   GPT2LMHeadModel: gpt2,
   LlamaForCausalLM: llama,
   MistralForCausalLM: llama,
@@ -59,7 +60,7 @@ describe("registry", () => {
       const reader = new ConfigReader("config.json", json);
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
-    const types = ["gpt2", "llama", "mistral", "mixtral", "olmo2", "qwen2", "qwen3", "qwen3_moe"];
+    const types = ["glm4", "gpt2", "llama", "mistral", "mixtral", "olmo2", "qwen2", "qwen3", "qwen3_moe"];
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
     const code = "ERR_CHECKPOINT_CONFIG";
     const message = expect.stringContaining(

@@ -1,6 +1,7 @@
 // Contract: every field of a config.json is used, known to change no logits, refused by name, or warned about; the table of a
 // family names exactly the fields that its reader reads; null and absence say what they say in transformers.
 import { describe, expect, it } from "vitest";
+import { glm4Fields } from "../../lib/models/glm4.js";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
@@ -23,6 +24,7 @@ const dense = {
 };
 const experts = { num_experts_per_tok: 2, moe_intermediate_size: 8 };
 const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?: readonly Fields[] }>> = {
+  Glm4ForCausalLM: { table: glm4Fields, base: { ...dense, model_type: "glm4" } },
   GPT2LMHeadModel: {
     table: gpt2Fields,
     base: { model_type: "gpt2", vocab_size: 32, n_embd: 64, n_layer: 4, n_head: 4, n_positions: 64 },
@@ -181,6 +183,7 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   { architecture: "MistralForCausalLM", fields: { use_sliding_window: false }, text: "use_sliding_window" },
   { architecture: "MixtralForCausalLM", fields: { mlp_bias: true }, text: "mlp_bias" },
   { architecture: "MixtralForCausalLM", fields: { num_experts: 8 }, text: "num_local_experts is 4" },
+  { architecture: "Glm4ForCausalLM", fields: { rope_interleave: true }, text: "rope_interleave" },
   { architecture: "Olmo2ForCausalLM", fields: { clip_qkv: 8 }, text: "clip_qkv" },
   { architecture: "Olmo2ForCausalLM", fields: { sliding_window: 4096 }, text: "sliding_window" },
   { architecture: "Qwen2ForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },

@@ -8,7 +8,9 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const headDim = 64;
 const read = (fields: Fields) =>
-  readRope(new ConfigReader("config.json", { max_position_embeddings: 256, ...fields }), headDim, 10_000);
+  readRope(new ConfigReader("config.json", { max_position_embeddings: 256, ...fields }), headDim, {
+    theta: 10_000,
+  });
 
 const llama3 = {
   ...{ rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 },

@@ -150,6 +150,26 @@ const variants: readonly Variant[] = [
     architecture: "Qwen3MoeForCausalLM",
     fields: sparse,
   },
+  {
+    name: "GLM-4 without biases, its share of the head by default",
+    architecture: "Glm4ForCausalLM",
+    fields: { attention_bias: false },
+    rope: { rotaryDim: 8 },
+  },
+  {
+    name: "GLM-4 with biases, a tied head and rope_parameters with a quarter of the head",
+    architecture: "Glm4ForCausalLM",
+    fields: {
+      ...{ attention_bias: true, tie_word_embeddings: true, rope_theta: undefined },
+      rope_parameters: { rope_type: "default", rope_theta: 500_000, partial_rotary_factor: 0.25 },
+    },
+    rope: { theta: 500_000, rotaryDim: 4 },
+  },
+  {
+    name: "GLM-4 with gelu and all of the head rotated",
+    architecture: "Glm4ForCausalLM",
+    fields: { attention_bias: true, partial_rotary_factor: 1, hidden_act: "gelu" },
+  },
   { name: "OLMo 2 with biases", architecture: "Olmo2ForCausalLM", fields: { attention_bias: true } },
   {
     name: "OLMo 2 with a key head for each query head, a tied head and yarn",

@@ -62,6 +62,21 @@ describe("default", () => {
     expect([...table]).toEqual([1, 0, Math.fround(Math.cos(1)), Math.fround(Math.sin(1))]);
   });
 
+  test("pairs beyond R/2 are not turned, nor scaled", () => {
+    const scaling = { rope_type: "yarn", factor: 4 };
+    const own = ropeTable({ ...base, scaling });
+    const { table, rotaryDim } = ropeTable({ ...base, scaling, pairs: 40 });
+    expect(rotaryDim).toBe(80);
+    const row = table.subarray(300 * 80, 301 * 80);
+    const [cosines, sines] = [row.subarray(0, 40), row.subarray(40)];
+    expect([...cosines.subarray(0, 32), ...sines.subarray(0, 32)]).toEqual([
+      ...own.table.subarray(300 * 64, 301 * 64),
+    ]);
+    expect([...cosines.subarray(32)]).toEqual(new Array(8).fill(1));
+    expect([...sines.subarray(32)]).toEqual(new Array(8).fill(0));
+    expect(() => ropeTable({ ...base, pairs: 31 })).toThrow("pairs must be at least R/2 (32), got 31");
+  });
+
   test.each([{ rope_type: "default" }, { type: "default" }, {}])("%o equals no scaling", (scaling) => {
     expect(ropeTable({ ...base, scaling }).table).toEqual(ropeTable(base).table);
   });

@@ -37,7 +37,14 @@ export interface AttentionWeights {
   readonly output: Matrix;
   readonly qNorm?: Float64Array | undefined; // [Dh], or [Hq * Dh] of all heads
   readonly kNorm?: Float64Array | undefined; // [Dh], or [Hkv * Dh]
-  readonly angles?: { readonly table: Float64Array /* [Lmax, R] */; readonly R: number } | undefined;
+  readonly angles?: Angles | undefined;
+}
+
+export interface Angles {
+  readonly table: Float64Array; // [Lmax, R]
+  readonly R: number;
+  /** Pairs are neighbours. */
+  readonly interleaved?: boolean | undefined;
 }
 
 export interface AttentionShape {
@@ -70,7 +77,15 @@ export function attention(
     let y = product(x, matrix);
     const normed = normsAllHeads ? { T, D: H * Dh } : { T: T * H, D: Dh };
     if (norm) y = rmsNorm(y, norm, normed, { eps }).out;
-    return angles ? rope(y, positions, angles.table, { T, H, Dh, R: angles.R }) : y;
+    return angles
+      ? rope(
+          y,
+          positions,
+          angles.table,
+          { T, H, Dh, R: angles.R },
+          { interleaved: angles.interleaved ?? false },
+        )
+      : y;
   };
   const q = heads(weights.q, weights.qNorm, Hq);
   const keys = heads(weights.k, weights.kNorm, Hkv);

@@ -8,7 +8,16 @@ import { fileURLToPath } from "node:url";
 import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/checkpoint/safetensorsHeader.js";
 
 /** Folders of test/goldens. */
-export const goldenFamilies = ["gpt2", "llama", "mixtral", "olmo2", "qwen2", "qwen3", "qwen3_moe"] as const;
+export const goldenFamilies = [
+  "glm4",
+  "gpt2",
+  "llama",
+  "mixtral",
+  "olmo2",
+  "qwen2",
+  "qwen3",
+  "qwen3_moe",
+] as const;
 
 export interface GoldenSequence {
   readonly tokens: readonly number[];

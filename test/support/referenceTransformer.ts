@@ -55,7 +55,7 @@ function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeT
     scaling: config["rope_scaling"] as Record<string, unknown> | undefined,
     ...rotation,
   });
-  return { table: Float64Array.from(table), R: rotaryDim };
+  return { table: Float64Array.from(table), R: rotaryDim, interleaved: layoutOf(config).interleaved };
 }
 
 function shapeOf(config: TinyConfig, window: number) {
@@ -76,11 +76,13 @@ class Weights {
     return this.tensors.get(name)!.values;
   }
 
-  /** With the bias if there is one. */
-  matrix(name: string): Matrix {
+  /** With the bias if there is one. @param rows only those from `first` up to `end` */
+  matrix(name: string, first = 0, end = Infinity): Matrix {
     const { shape, values } = this.tensors.get(`${name}.weight`)!;
-    const [N, K] = shape as [number, number];
-    return { values, N, K, bias: this.tensors.get(`${name}.bias`)?.values };
+    const [rows, K] = shape as [number, number];
+    const N = Math.min(end, rows) - first;
+    const bias = this.tensors.get(`${name}.bias`)?.values.slice(first, first + N);
+    return { values: values.slice(first * K, (first + N) * K), N, K, bias };
   }
 
   attention(at: string) {
@@ -108,6 +110,11 @@ class Weights {
   }
 
   #gated(at: string) {
+    if (layoutOf(this.config).fusedGateUp) {
+      const F = this.config.intermediate_size;
+      const [gate, up] = [0, F].map((first) => this.matrix(`${at}.gate_up_proj`, first, first + F));
+      return { gate: gate!, up: up!, down: this.matrix(`${at}.down_proj`) };
+    }
     return {
       gate: this.matrix(`${at}.gate_proj`),
       up: this.matrix(`${at}.up_proj`),

@@ -71,7 +71,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   const { vocab_size: V, hidden_size: D, intermediate_size: F, head_dim: Dh } = config;
   const Q = config.num_attention_heads * Dh;
   const KV = config.num_key_value_heads * Dh;
-  const { norms, qkNorm } = layoutOf(config);
+  const { norms, qkNorm, plainOutput, fusedGateUp } = layoutOf(config);
   const shapes = new Map<string, readonly number[]>([
     ["model.embed_tokens.weight", [V, D]],
     ["model.norm.weight", [D]],
@@ -91,7 +91,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
     ] as const) {
       matrix(`${at}.self_attn.${name}_proj`, rows, D, hasQkvBias(config));
     }
-    matrix(`${at}.self_attn.o_proj`, D, Q, config["attention_bias"]);
+    matrix(`${at}.self_attn.o_proj`, D, Q, !plainOutput && config["attention_bias"]);
     if (qkNorm) {
       shapes.set(`${at}.self_attn.q_norm.weight`, [qkNorm === "each head" ? Dh : Q]);
       shapes.set(`${at}.self_attn.k_norm.weight`, [qkNorm === "each head" ? Dh : KV]);
@@ -105,7 +105,8 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
         matrix(`${at}.mlp.experts.${expert}.down_proj`, D, width, false);
       }
     } else {
-      for (const name of ["gate", "up"]) matrix(`${at}.mlp.${name}_proj`, F, D, config["mlp_bias"]);
+      if (fusedGateUp) matrix(`${at}.mlp.gate_up_proj`, 2 * F, D, false);
+      else for (const name of ["gate", "up"]) matrix(`${at}.mlp.${name}_proj`, F, D, config["mlp_bias"]);
       matrix(`${at}.mlp.down_proj`, D, F, config["mlp_bias"]);
     }
   }

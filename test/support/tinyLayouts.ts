@@ -13,11 +13,23 @@ export interface TinyLayout {
   };
   /** What the norms of queries and keys run over. */
   readonly qkNorm?: "each head" | "all heads";
+  /** The projection of the output of attention has no bias where the others have one. */
+  readonly plainOutput?: boolean;
+  /** Gate and up are one tensor, `gate_up_proj`. */
+  readonly fusedGateUp?: boolean;
+  /** Pairs that are rotated are neighbours. */
+  readonly interleaved?: boolean;
 }
 
 const inFront = { attention: "input_layernorm", mlp: "post_attention_layernorm" };
 
 const layouts: Readonly<Record<string, TinyLayout>> = {
+  Glm4ForCausalLM: {
+    norms: {
+      ...{ ...inFront, attentionPost: "post_self_attn_layernorm", mlpPost: "post_mlp_layernorm" },
+    },
+    ...{ plainOutput: true, fusedGateUp: true, interleaved: true },
+  },
   Olmo2ForCausalLM: {
     norms: { attentionPost: "post_attention_layernorm", mlpPost: "post_feedforward_layernorm" },
     qkNorm: "all heads",

@@ -133,7 +133,7 @@ function glue(
   return [glued];
 }
 
-describe.each(["llama", "qwen3", "qwen3_moe", "mixtral", "gpt2"])("%s", (family) => {
+describe.each(["llama", "glm4", "qwen3", "qwen3_moe", "mixtral", "gpt2"])("%s", (family) => {
   it("two shards put together are the model", async () => {
     const whole = await load(family, wholeModel);
     const shards = await Promise.all(ranksOf(2).map((shard) => load(family, shard)));

@@ -293,8 +293,8 @@ describe("mistakes of a table", () => {
     ],
     [
       "split by rows of views",
-      { rows: [{ ...embed, rowViews: [{ axes: [8] }], split: { axis: "outputs" } }] },
-      /split by rows with rowViews/,
+      { rows: [{ ...embed, rowViews: [{ axes: [4, 2], order: [1, 0] }], split: { axis: "outputs" } }] },
+      /split by outputs that do not lie along the first axis/,
     ],
     [
       "inputs of a vector",
