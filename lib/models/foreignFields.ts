@@ -26,7 +26,14 @@ export function refuse(
 /** Notes, training, output formats, other heads, defaults of sampling, and ids that are read elsewhere. */
 export const irrelevantFields: readonly string[] = [
   ...["architectures", "model_type", "transformers_version", "name_or_path", "torch_dtype", "dtype"],
-  ...["transformers.js_config", "unsloth_version", "unsloth_fixed", "use_return_dict", "return_dict"],
+  ...[
+    "transformers.js_config",
+    "auto_map",
+    "unsloth_version",
+    "unsloth_fixed",
+    "use_return_dict",
+    "return_dict",
+  ],
   ...["output_attentions", "output_hidden_states", "torchscript", "use_bfloat16", "tf_legacy_loss"],
   ...["attn_implementation", "experts_implementation", "cache_implementation", "chunk_size_feed_forward"],
   ...["is_decoder", "use_cache"],

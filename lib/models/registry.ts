@@ -11,6 +11,7 @@ import { llama, mistral } from "./llama.js";
 import { mixtral } from "./mixtral.js";
 import type { ModelFamily } from "./model.js";
 import { olmo2 } from "./olmo2.js";
+import { phi3 } from "./phi3.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3Moe.js";
@@ -29,6 +30,7 @@ const rows: readonly Row[] = [
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },
   { architecture: "MixtralForCausalLM", modelType: "mixtral", family: mixtral },
   { architecture: "Olmo2ForCausalLM", modelType: "olmo2", family: olmo2 },
+  { architecture: "Phi3ForCausalLM", modelType: "phi3", family: phi3 },
   { architecture: "Qwen2ForCausalLM", modelType: "qwen2", family: qwen2 },
   { architecture: "Qwen3ForCausalLM", modelType: "qwen3", family: qwen3 },
   { architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", family: qwen3Moe },

@@ -27,6 +27,7 @@ const typeParameters: Readonly<Record<string, readonly string[]>> = {
   dynamic: ["factor"],
   llama3: ["factor", "low_freq_factor", "high_freq_factor"],
   yarn: ["factor", "beta_fast", "beta_slow", "truncate", "attention_factor", "mscale", "mscale_all_dim"],
+  longrope: ["factor", "short_factor", "long_factor", "attention_factor"],
 };
 
 /** Of every type. The trained length is read by the types that stretch it, and changes nothing for the others. */
@@ -93,7 +94,9 @@ function mergeSources(reader: ConfigReader): ConfigReader {
   };
   for (const field of ["rope_parameters", "rope_scaling"]) {
     for (const [name, value] of Object.entries(reader.optionalObject(field)?.json ?? {})) {
-      add(name === "type" ? "rope_type" : name, value, `${field}.${name}`);
+      if (name === "type" || name === "rope_type") {
+        add("rope_type", value === "su" ? "longrope" : value, `${field}.${name}`); // its name in the first Phi-3
+      } else add(name, value, `${field}.${name}`);
     }
   }
   for (const name of topLevelFields) {

@@ -29,7 +29,7 @@ export interface RopeTable {
   /** Columns: twice the `pairs`. */
   readonly rotaryDim: number;
   readonly maxLength: number;
-  /** yarn's attention factor, already multiplied into the table; 1 for other types. */
+  /** The attention factor of yarn and longrope, already multiplied into the table; 1 for other types. */
   readonly cosSinScale: number;
   /**
    * Factor on the softmax scale that DeepSeek's latent attention asks for on top of the table:
@@ -93,9 +93,11 @@ function scaledFrequencies(options: RopeTableOptions): ScaledFrequencies {
       return llama3(options, scaling);
     case "yarn":
       return yarn(options, scaling);
+    case "longrope":
+      return longrope(options, scaling);
     default:
       throw configError(
-        `rope_scaling: unknown type ${JSON.stringify(type)}; known are default, linear, dynamic, llama3, yarn`,
+        `rope_scaling: unknown type ${JSON.stringify(type)}; known are default, linear, dynamic, llama3, yarn, longrope`,
       );
   }
 }
@@ -191,6 +193,41 @@ function yarn(options: RopeTableOptions, scaling: RopeScaling): ScaledFrequencie
     cosSinScale: optionalPositive(scaling, "attention_factor") ?? defaultScale,
     softmaxScaleFactor: magnitude(mscaleAllDim) ** 2,
   };
+}
+
+/**
+ * LongRoPE: every pair divides its frequency by a factor of its own, out of one list within the trained length L0 and of another
+ * beyond it. With either list cosines and sines are scaled by attention_factor, or by sqrt(1 + ln s / ln L0) with s = factor, or
+ * max_position_embeddings / L0.
+ * transformers takes the long list as soon as a text is longer than L0, and cached keys then disagree with newer ones. Like
+ * vLLM and llama.cpp, which go by the context that an engine is started with, this goes by the length of the table: up to L0
+ * positions it is the short list. Ding et al., "LongRoPE" (arXiv 2402.13753), section 3; "Phi-3 Technical Report" (arXiv 2404.14219).
+ */
+function longrope(options: RopeTableOptions, scaling: RopeScaling): ScaledFrequencies {
+  const { theta, rotaryDim, maxLength, maxPositionEmbeddings } = options;
+  const trainedLength = positive(scaling, "original_max_position_embeddings");
+  if (trainedLength < 2)
+    throw configError(
+      `rope_scaling: original_max_position_embeddings must be at least 2, got ${trainedLength}`,
+    );
+  const [short, long] = [
+    factorList(scaling, "short_factor", rotaryDim / 2),
+    factorList(scaling, "long_factor", rotaryDim / 2),
+  ];
+  const factor = optionalPositive(scaling, "factor") ?? maxPositionEmbeddings / trainedLength;
+  const scale = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(trainedLength));
+  const factors = maxLength > trainedLength ? long : short;
+  return {
+    frequencies: baseFrequencies(theta, rotaryDim).map((frequency, i) => frequency / factors[i]!),
+    cosSinScale: optionalPositive(scaling, "attention_factor") ?? scale,
+  };
+}
+
+function factorList(scaling: RopeScaling, name: string, count: number): readonly number[] {
+  const list = scaling[name];
+  const isFactor = (value: unknown) => typeof value === "number" && Number.isFinite(value) && value > 0;
+  if (Array.isArray(list) && list.length === count && list.every(isFactor)) return list as number[];
+  throw configError(`rope_scaling: ${name} must be a list of ${count} numbers above 0, one for each pair`);
 }
 
 function trainedLengthOf({ maxPositionEmbeddings }: RopeTableOptions, scaling: RopeScaling): number {

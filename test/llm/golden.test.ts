@@ -153,7 +153,10 @@ function sameBits(actual: readonly Float32Array[], expected: readonly Float32Arr
   return actual.every(({ buffer }, i) => Buffer.from(buffer).equals(Buffer.from(expected[i]!.buffer)));
 }
 
-describe.each(goldenFamilies)("greedy continuation of goldens/%s in f32", (family) => {
+/** That of phi3 is of the other list of factors than its logits are: models/longrope.test.ts. */
+const continued = goldenFamilies.filter((family) => family !== "phi3");
+
+describe.each(continued)("greedy continuation of goldens/%s in f32", (family) => {
   let short: GoldenSequence;
   let long: GoldenSequence;
   beforeAll(async () => {
@@ -163,12 +166,12 @@ describe.each(goldenFamilies)("greedy continuation of goldens/%s in f32", (famil
   it.each(paths)("$name", async ({ options }) => {
     await withLLM(goldenFolder(family), { dtype: "f32", ...options }, async (llm) => {
       const asked = { maxTokens: 16, ignoreEos: true };
-      const continued = () => llm.generate(short.tokens, asked).result();
+      const run = () => llm.generate(short.tokens, asked).result();
       const beside = llm.generate(long.tokens, { ...asked, temperature: 1, seed: 1 }).result();
-      const [first, second] = await Promise.all([continued(), continued(), beside]);
+      const [first, second] = await Promise.all([run(), run(), beside]);
       expect(first.tokenIds).toEqual(short.continuation);
       expect(second.tokenIds).toEqual(first.tokenIds);
-      const again = await continued();
+      const again = await run();
       expect(again.tokenIds).toEqual(first.tokenIds);
       const pageSize = options.pageSize ?? 16;
       const cached = options.prefixCache === false ? 0 : Math.floor(39 / pageSize) * pageSize; // the last token is run again

@@ -35,6 +35,7 @@ const bases: Readonly<Record<string, Fields>> = {
   MistralForCausalLM: llama,
   MixtralForCausalLM: mixtral,
   Olmo2ForCausalLM: llama,
+  Phi3ForCausalLM: llama,
   Qwen2ForCausalLM: llama,
   Qwen3ForCausalLM: llama,
   Qwen3MoeForCausalLM: qwen3Moe,
@@ -60,7 +61,18 @@ describe("registry", () => {
       const reader = new ConfigReader("config.json", json);
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
-    const types = ["glm4", "gpt2", "llama", "mistral", "mixtral", "olmo2", "qwen2", "qwen3", "qwen3_moe"];
+    const types = [
+      "glm4",
+      "gpt2",
+      "llama",
+      "mistral",
+      "mixtral",
+      "olmo2",
+      "phi3",
+      "qwen2",
+      "qwen3",
+      "qwen3_moe",
+    ];
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
     const code = "ERR_CHECKPOINT_CONFIG";
     const message = expect.stringContaining(

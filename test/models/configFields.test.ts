@@ -7,6 +7,7 @@ import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
 import { olmo2Fields } from "../../lib/models/olmo2.js";
 import type { FieldTable } from "../../lib/models/configFields.js";
+import { phi3Fields } from "../../lib/models/phi3.js";
 import { quantizationFields } from "../../lib/weights/quantization.js";
 import { qwen2Fields } from "../../lib/models/qwen2.js";
 import { qwen3Fields } from "../../lib/models/qwen3.js";
@@ -37,6 +38,7 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
     base: { ...dense, model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2 },
   },
   Olmo2ForCausalLM: { table: olmo2Fields, base: { ...dense, model_type: "olmo2" } },
+  Phi3ForCausalLM: { table: phi3Fields, base: { ...dense, model_type: "phi3" } },
   Qwen2ForCausalLM: {
     table: qwen2Fields,
     base: { ...dense, model_type: "qwen2" },
@@ -186,6 +188,13 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   { architecture: "Glm4ForCausalLM", fields: { rope_interleave: true }, text: "rope_interleave" },
   { architecture: "Olmo2ForCausalLM", fields: { clip_qkv: 8 }, text: "clip_qkv" },
   { architecture: "Olmo2ForCausalLM", fields: { sliding_window: 4096 }, text: "sliding_window" },
+  { architecture: "Phi3ForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
+  { architecture: "Phi3ForCausalLM", fields: { full_attn_mod: 2 }, text: "full_attn_mod" },
+  {
+    architecture: "Phi3ForCausalLM",
+    fields: { rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } },
+    text: "original_max_position_embeddings",
+  },
   { architecture: "Qwen2ForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
   {
     architecture: "Qwen2ForCausalLM",

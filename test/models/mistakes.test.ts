@@ -1,15 +1,13 @@
 // Contract: what a golden was made to show, it shows. A config that says what a mistake would do changes the logits of its
 // checkpoint as much as the reference implementation says, at the positions that are stored.
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Device } from "../../lib/device/device.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import { openTestDevice } from "../support/devices.js";
 import { allowedDifference, compareGolden, isWithin, readGolden } from "../support/goldens.js";
 import { runModel } from "../support/runModel.js";
+import { withFields } from "../support/withFields.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -18,6 +16,7 @@ const mistakes: readonly { readonly family: string; readonly mistake: string; re
   { family: "llama", mistake: "rope_scaling ignored", fields: { rope_scaling: null } },
   { family: "mixtral", mistake: "top-1", fields: { num_experts_per_tok: 1 } },
   { family: "olmo2", mistake: "rope_theta 10000", fields: { rope_theta: 10_000 } },
+  { family: "phi3", mistake: "rope_scaling ignored", fields: { rope_scaling: null } },
   {
     family: "qwen2",
     mistake: "window although use_sliding_window is false",
@@ -46,13 +45,3 @@ describe("a mistake shows", () => {
     model.dispose();
   });
 });
-
-/** A copy of a checkpoint whose config says something else; it is removed when the test ends. */
-async function withFields(source: string, fields: Fields): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "warploop-mistake-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  await copyFile(join(source, "model.safetensors"), join(folder, "model.safetensors"));
-  const config = JSON.parse(await readFile(join(source, "config.json"), "utf8")) as Fields;
-  await writeFile(join(folder, "config.json"), JSON.stringify({ ...config, ...fields }));
-  return folder;
-}

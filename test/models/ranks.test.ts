@@ -74,6 +74,13 @@ describe("ranks that share a model", () => {
     { name: "biases, which are added once", fields: { attention_bias: true, mlp_bias: true }, tp: 2 },
     { name: "an odd width", fields: { intermediate_size: 18 }, tp: 2, dtype: "bf16" as const },
     { name: "a tied head", fields: { tie_word_embeddings: true }, tp: 2 },
+    { name: "q, k and v in one tensor", architecture: "Phi3ForCausalLM", fields: {}, tp: 2 },
+    {
+      name: "q, k and v in one tensor, key heads of two ranks",
+      architecture: "Phi3ForCausalLM",
+      fields: {},
+      tp: 4,
+    },
     { name: "pairs of neighbours", architecture: "Glm4ForCausalLM", fields: { attention_bias: true }, tp: 4 },
     { name: "norms of all heads", architecture: "Olmo2ForCausalLM", fields: {}, tp: 2 },
     {

@@ -16,6 +16,10 @@ const llama3 = {
   ...{ rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 },
   original_max_position_embeddings: 64,
 };
+const longrope = {
+  ...{ rope_type: "longrope", original_max_position_embeddings: 64 },
+  ...{ short_factor: new Array<number>(32).fill(1), long_factor: new Array<number>(32).fill(4) },
+};
 const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 64 };
 
 const merged: readonly {
@@ -44,6 +48,12 @@ const merged: readonly {
     fields: { rope_scaling: { type: "linear", factor: 2 }, rope_parameters: { rope_type: "linear" } },
     theta: 10_000,
     scaling: { rope_type: "linear", factor: 2 },
+  },
+  {
+    name: "the first name of longrope",
+    fields: { rope_scaling: { ...longrope, rope_type: undefined, type: "su" } },
+    theta: 10_000,
+    scaling: longrope,
   },
   {
     name: "the trained length at the top",
@@ -128,9 +138,29 @@ const refused: readonly { name: string; fields: Fields; message: string }[] = [
     message: "full_attention",
   },
   {
-    name: "long and short factors",
-    fields: { rope_scaling: { rope_type: "longrope", short_factor: [1], long_factor: [2] } },
-    message: '"longrope"; known are default, linear, dynamic, llama3, yarn',
+    name: "an unknown type",
+    fields: { rope_scaling: { rope_type: "ntk", factor: 2 } },
+    message: '"ntk"; known are default, linear, dynamic, llama3, yarn, longrope',
+  },
+  {
+    name: "factors for fewer pairs",
+    fields: { rope_scaling: { ...longrope, long_factor: [2] } },
+    message: "long_factor must be a list of 32 numbers above 0",
+  },
+  {
+    name: "factors for a part of the head",
+    fields: { rope_scaling: longrope, partial_rotary_factor: 0.5 },
+    message: "short_factor must be a list of 16 numbers above 0",
+  },
+  {
+    name: "a factor of 0",
+    fields: { rope_scaling: { ...longrope, short_factor: new Array(32).fill(0) } },
+    message: "short_factor must be a list of 32 numbers above 0",
+  },
+  {
+    name: "a trained length of 1",
+    fields: { rope_scaling: { ...longrope, original_max_position_embeddings: 1 } },
+    message: "original_max_position_embeddings must be at least 2",
   },
   { name: "a type that is no name", fields: { rope_scaling: { rope_type: 3 } }, message: "rope_type" },
   { name: "a list", fields: { rope_scaling: [yarn] }, message: "rope_scaling: expected an object" },

@@ -86,6 +86,8 @@ const ropeVariants: readonly Variant[] = [
   },
 ];
 
+const longFactors = { short_factor: [1, 1, 1.1, 1.2, 1.3, 1.4], long_factor: [1, 1.5, 2, 4, 6, 8] };
+
 const variants: readonly Variant[] = [
   { name: "Llama", architecture: "LlamaForCausalLM" },
   {
@@ -169,6 +171,25 @@ const variants: readonly Variant[] = [
     name: "GLM-4 with gelu and all of the head rotated",
     architecture: "Glm4ForCausalLM",
     fields: { attention_bias: true, partial_rotary_factor: 1, hidden_act: "gelu" },
+  },
+  { name: "Phi-4", architecture: "Phi3ForCausalLM", fields: { num_key_value_heads: 1 } },
+  {
+    name: "Phi-3 with a window and as many key heads",
+    architecture: "Phi3ForCausalLM",
+    fields: { sliding_window: 5, num_key_value_heads: 4 },
+    windowOf: () => 5,
+  },
+  {
+    name: "Phi-4-mini: a part of the head, a tied head, longrope",
+    architecture: "Phi3ForCausalLM",
+    fields: {
+      ...{ partial_rotary_factor: 0.75, tie_word_embeddings: true, original_max_position_embeddings: 16 },
+      rope_scaling: { type: "longrope", ...longFactors },
+    },
+    rope: {
+      rotaryDim: 12,
+      scaling: { rope_type: "longrope", ...longFactors, original_max_position_embeddings: 16 },
+    },
   },
   { name: "OLMo 2 with biases", architecture: "Olmo2ForCausalLM", fields: { attention_bias: true } },
   {

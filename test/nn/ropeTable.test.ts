@@ -98,6 +98,41 @@ test("linear: position p turns as far as position p / factor does unscaled", () 
   expect(scaled.subarray(400 * 64, 401 * 64)).toEqual(ropeTable(base).table.subarray(100 * 64, 101 * 64));
 });
 
+describe("longrope", () => {
+  const scaling = {
+    ...{ rope_type: "longrope", original_max_position_embeddings: 64 },
+    short_factor: plain.map((_, i) => 1 + i / 100),
+    long_factor: plain.map((_, i) => 1 + i),
+  };
+
+  test("each pair has its factor: of the short list up to the trained length, of the long one beyond it", () => {
+    const divided = (factors: readonly number[]) => plain.map((frequency, i) => frequency / factors[i]!);
+    expectFrequencies(frequencies(scaling, { maxLength: 64 }), divided(scaling.short_factor));
+    expectFrequencies(frequencies(scaling, { maxLength: 65 }), divided(scaling.long_factor));
+  });
+
+  test.each([
+    {
+      name: "256 / 64 over 64, whichever list",
+      fields: {},
+      scale: Math.sqrt(1 + Math.log(4) / Math.log(64)),
+    },
+    { name: "a factor", fields: { factor: 64 }, scale: Math.SQRT2 },
+    { name: "no less than 1", fields: { factor: 0.5 }, scale: 1 },
+    { name: "what the config says", fields: { factor: 64, attention_factor: 1.25 }, scale: 1.25 },
+  ])("cosines and sines are scaled: $name", ({ fields, scale }) => {
+    for (const maxLength of [64, 65]) {
+      const { table, cosSinScale } = ropeTable({ ...base, maxLength, scaling: { ...scaling, ...fields } });
+      expect(cosSinScale).toBeCloseTo(scale, 12);
+      expect(table[0]).toBe(Math.fround(scale)); // the cosine of 0
+    }
+  });
+
+  test.each(["short_factor", "long_factor", "original_max_position_embeddings"])("needs %s", (field) => {
+    expect(() => ropeTable({ ...base, scaling: { ...scaling, [field]: undefined } })).toThrow(field);
+  });
+});
+
 describe("dynamic", () => {
   const scaling = { rope_type: "dynamic", factor: 2 };
 
@@ -219,7 +254,7 @@ describe("yarn", () => {
 
 describe("config errors", () => {
   test.each([
-    { scaling: { rope_type: "longrope", factor: 2 }, message: /unknown type "longrope"/ },
+    { scaling: { rope_type: "ntk", factor: 2 }, message: /unknown type "ntk"/ },
     { scaling: { rope_type: 7 }, message: /unknown type 7/ },
     { scaling: { type: "linear" }, message: /factor is missing/ },
     { scaling: { type: "linear", factor: "4" }, message: /factor must be a number, got "4"/ },

@@ -14,6 +14,7 @@ export const goldenFamilies = [
   "llama",
   "mixtral",
   "olmo2",
+  "phi3",
   "qwen2",
   "qwen3",
   "qwen3_moe",
@@ -52,7 +53,8 @@ export interface GoldenJson {
   readonly what_a_mistake_would_change: Readonly<Record<string, { readonly mean: number }>>;
 }
 
-export async function readGolden(family: string): Promise<Golden> {
+/** @param list of longrope, where a golden has the logits of either (phi3): long, as a context beyond the trained length has it */
+export async function readGolden(family: string, list: "short" | "long" = "long"): Promise<Golden> {
   const folder = fileURLToPath(new URL(`../goldens/${family}`, import.meta.url));
   const json = JSON.parse(await readFile(`${folder}/golden.json`, "utf8")) as GoldenJson;
   const tensors = await readTensors(`${folder}/golden.safetensors`);
@@ -60,12 +62,15 @@ export async function readGolden(family: string): Promise<Golden> {
   return {
     family,
     folder,
-    sequences: json.sequences.map((sequence) => ({
-      tokens: sequence.tokens,
-      rows: sequence.rows ?? sequence.tokens.map((_, t) => t),
-      logits: tensors.get(sequence.logits_tensor)!.values,
-      continuation: sequence.greedy_continuation?.ids,
-    })),
+    sequences: json.sequences.map((sequence) => {
+      const ofList = tensors.get(`${sequence.logits_tensor}.${list}`);
+      return {
+        tokens: sequence.tokens,
+        rows: sequence.rows ?? sequence.tokens.map((_, t) => t),
+        logits: (ofList ?? tensors.get(sequence.logits_tensor)!).values,
+        continuation: ofList ? undefined : sequence.greedy_continuation?.ids,
+      };
+    }),
     bf16: { max: yardstick.max_abs_diff, rms: yardstick.rms_diff },
     mistakes: new Map(
       Object.entries(json.what_a_mistake_would_change).map(([mistake, { mean }]) => [mistake, mean]),

@@ -86,9 +86,14 @@ class Weights {
   }
 
   attention(at: string) {
-    const [q, k, v, output] = ["q", "k", "v", "o"].map((name) =>
-      this.matrix(`${at}.self_attn.${name}_proj`),
-    ) as [Matrix, Matrix, Matrix, Matrix];
+    const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = this.config;
+    const ends = [Hq, Hq + Hkv, Hq + 2 * Hkv].map((heads) => heads * Dh);
+    const [q, k, v] = ["q", "k", "v"].map((name, i) =>
+      layoutOf(this.config).fusedQkv
+        ? this.matrix(`${at}.self_attn.qkv_proj`, ends[i - 1] ?? 0, ends[i])
+        : this.matrix(`${at}.self_attn.${name}_proj`),
+    ) as [Matrix, Matrix, Matrix];
+    const output = this.matrix(`${at}.self_attn.o_proj`);
     const norms = layoutOf(this.config).qkNorm && {
       qNorm: this.get(`${at}.self_attn.q_norm.weight`),
       kNorm: this.get(`${at}.self_attn.k_norm.weight`),

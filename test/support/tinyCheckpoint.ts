@@ -71,7 +71,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   const { vocab_size: V, hidden_size: D, intermediate_size: F, head_dim: Dh } = config;
   const Q = config.num_attention_heads * Dh;
   const KV = config.num_key_value_heads * Dh;
-  const { norms, qkNorm, plainOutput, fusedGateUp } = layoutOf(config);
+  const { norms, qkNorm, plainOutput, fusedQkv, fusedGateUp } = layoutOf(config);
   const shapes = new Map<string, readonly number[]>([
     ["model.embed_tokens.weight", [V, D]],
     ["model.norm.weight", [D]],
@@ -84,11 +84,12 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
     for (const name of Object.values(norms)) shapes.set(`${at}.${name}.weight`, [D]);
-    for (const [name, rows] of [
+    const three = [
       ["q", Q],
       ["k", KV],
       ["v", KV],
-    ] as const) {
+    ] as const;
+    for (const [name, rows] of fusedQkv ? [["qkv", Q + 2 * KV] as const] : three) {
       matrix(`${at}.self_attn.${name}_proj`, rows, D, hasQkvBias(config));
     }
     matrix(`${at}.self_attn.o_proj`, D, Q, !plainOutput && config["attention_bias"]);

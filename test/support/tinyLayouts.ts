@@ -15,6 +15,8 @@ export interface TinyLayout {
   readonly qkNorm?: "each head" | "all heads";
   /** The projection of the output of attention has no bias where the others have one. */
   readonly plainOutput?: boolean;
+  /** q, k and v are one tensor, `qkv_proj`. */
+  readonly fusedQkv?: boolean;
   /** Gate and up are one tensor, `gate_up_proj`. */
   readonly fusedGateUp?: boolean;
   /** Pairs that are rotated are neighbours. */
@@ -34,6 +36,7 @@ const layouts: Readonly<Record<string, TinyLayout>> = {
     norms: { attentionPost: "post_attention_layernorm", mlpPost: "post_feedforward_layernorm" },
     qkNorm: "all heads",
   },
+  Phi3ForCausalLM: { norms: inFront, fusedQkv: true, fusedGateUp: true },
   Qwen3ForCausalLM: { norms: inFront, qkNorm: "each head" },
   Qwen3MoeForCausalLM: { norms: inFront, qkNorm: "each head" },
 };
