@@ -6,7 +6,7 @@
  * - WARPLOOP_ISA (native/cpu/isa.cc) forces a narrower instruction set than the processor has, for example x86_64_v3
  * - WARPLOOP_KERNEL (native/cuda/kernel_choice.h) names the kernels that GPU ops shall take: "linear:h128x256,pagedAttention:any",
  *   "*:portable" (none that need a Hopper GPU), "*:hopper" (those wherever they can run)
- * - WARPLOOP_PDL (native/cuda/launch.h): 0 lets no kernel start before the one before it has ended; the same bits
+ * - WARPLOOP_PDL (native/cuda/cuda_executor.cc): 0 lets no kernel start before the one before it has ended; the same bits
  * - WARPLOOP_SIMT_* (native/simt): how the emulated GPU of the tests behaves
  */
 

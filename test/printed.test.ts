@@ -54,6 +54,27 @@ it("a device and a stream are printed in one line, and as texts all are what con
   ]);
 });
 
+it("a trace, a graph and a scope are printed in one line", async () => {
+  const trace = stream.trace({ maxRows: 1 });
+  const x = stream.empty("f32", [2]);
+  const scope = stream.scope();
+  const graph = stream.capture(() => ops.add(stream, x, x, { out: x }));
+  expect([trace, graph, scope].map((each) => inspect(each))).toEqual([
+    "Trace, open",
+    "Graph on cpu",
+    "Scope, open",
+  ]);
+  scope.close();
+  for (let i = 0; i < 3; i++) graph.replay(stream);
+  const ending = trace.end();
+  expect(inspect({ trace })).toBe("{ trace: Trace, ended }");
+  await ending;
+  graph.dispose();
+  const texts = ["Trace of 1 row, 2 missed", "Graph on cpu, closed", "Scope, closed"];
+  expect([trace, graph, scope].map(String)).toEqual(texts);
+  expect([trace, graph, scope].map((each) => inspect(each))).toEqual(texts);
+});
+
 it("a last chunk has its usage, also for TypeScript", async () => {
   let ends = 0;
   for await (const chunk of llm.generate("Once", { maxTokens: 2 })) {

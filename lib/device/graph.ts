@@ -2,7 +2,7 @@
  * A recorded sequence of op calls that one native call replays. What changes between replays (ids, lengths, page tables)
  * is data in tensors that were written before; shapes and addresses are fixed.
  */
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import type { Device } from "./device.js";
 import { type Handle, native } from "./native.js";
 import type { Stream } from "./stream.js";
@@ -36,7 +36,13 @@ export class Graph {
     native.disposeGraph(this.#handle);
   }
 
+  /** What console.log shows. */
+  toString(): string {
+    return `Graph on ${this.#device.name}${this.#disposed ? ", closed" : ""}`;
+  }
+
   [Symbol.dispose](): void {
     this.dispose();
   }
 }
+printsAsText(Graph);

@@ -6,7 +6,7 @@
  * Builds that see accesses behind memory (docs/simt.md) give every tensor a chunk of exactly its size; a closed scope's
  * chunks serve later tensors of that size.
  */
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import { ArgumentTypeError } from "../errors.js";
 import { bytesOf, type Device } from "./device.js";
 import type { DType } from "./dtype.js";
@@ -137,7 +137,13 @@ export class Scope implements Lifetime {
     this.#closed = true;
   }
 
+  /** What console.log shows. */
+  toString(): string {
+    return `Scope, ${this.#closed ? "closed" : "open"}`;
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }
 }
+printsAsText(Scope);

@@ -3,7 +3,7 @@
  * Costs nothing while no trace is open.
  */
 import { describe, readOptions } from "../arguments.js";
-import { type ConstructKey, constructKey, requireKey } from "../construct.js";
+import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 import { type Handle, native, settle } from "./native.js";
 
@@ -46,6 +46,8 @@ export interface TraceRow {
 export class Trace {
   readonly #stream: Handle;
   #rows: Promise<readonly TraceRow[]> | undefined;
+  /** Rows that `end` has read; undefined before. */
+  #numRows: number | undefined;
   #missed = 0;
 
   private constructor(key: ConstructKey, stream: Handle) {
@@ -96,6 +98,7 @@ export class Trace {
       const data = await settle(this.#stream, (token) => native.endTrace(this.#stream, token));
       const { missed, rows } = decode(data);
       this.#missed = missed;
+      this.#numRows = rows.length;
       return rows;
     } catch (error) {
       if (error instanceof ArgumentTypeError) this.#rows = undefined; // refused: it is still open
@@ -103,11 +106,19 @@ export class Trace {
     }
   }
 
+  /** What console.log shows. */
+  toString(): string {
+    if (this.#numRows === undefined) return `Trace, ${this.#rows ? "ended" : "open"}`;
+    const rows = `${this.#numRows} row${this.#numRows === 1 ? "" : "s"}`;
+    return `Trace of ${rows}${this.#missed > 0 ? `, ${this.#missed} missed` : ""}`;
+  }
+
   /** Ends it, whether or not anything can be read. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end().catch(() => undefined);
   }
 }
+printsAsText(Trace);
 
 function maxRowsOf(options: TraceOptions): number {
   const { maxRows = 65_536 } = readOptions("trace", options, ["maxRows"]);

@@ -60,7 +60,8 @@ const Candidate<Params>& choose(OpId op, const Candidate<Params> (&candidates)[n
                          " cannot run this: ", each.refuse(params, context));
         names.append(names.empty() ? "" : ", ").append(each.name);
       }
-      fail_execution("WARPLOOP_KERNEL: there is no kernel ", wish.kernel, "; expected one of ", names);
+      fail_execution("WARPLOOP_KERNEL: there is no kernel \"", wish.kernel, "\"; expected one of ", names,
+                     ", or ", kHopperKernels, " or ", kPortableKernels);
     }
   }
   if (const auto* found = search(false, true)) return *found;

@@ -132,7 +132,13 @@ onSimt("WARPLOOP_KERNEL", () => {
 
 onSimt("a wish that cannot be granted", () => {
   test.each([
-    ["a kernel that there is not", "linear:h1x1", product, /no kernel h1x1; expected one of h128x256, .*f32/],
+    [
+      "a kernel that there is not",
+      "linear:h1x1",
+      product,
+      /no kernel "h1x1"; expected one of h128x256, .*f32, or hopper or portable \(/,
+    ],
+    ["a kernel with a space behind it", "linear:f32 ", product, /no kernel "f32 "; expected/],
     [
       "one that cannot run this",
       "linear:64x64",
