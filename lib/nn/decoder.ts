@@ -5,6 +5,7 @@
  */
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
+import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 import { add } from "../ops/add.js";
 import { embedding, type EmbeddingTable } from "../ops/embedding.js";
@@ -76,8 +77,10 @@ export interface Decoder {
   logits(stream: Stream, hidden: Tensor, out?: Tensor): Tensor;
 }
 
+/** @throws ArgumentRangeError a factor of a part that is no finite number */
 export function decoder(parts: DecoderParts): Decoder {
   const { layers, output, width, firstLayer = 0, sums } = parts;
+  layers.forEach((layer, index) => checkFactors(layer, firstLayer + index));
   const blocks = layers.flatMap((layer) =>
     layer.flatMap(({ branches }) => branches.map(({ block }) => block)),
   );
@@ -107,6 +110,14 @@ export function decoder(parts: DecoderParts): Decoder {
       return linear(stream, hidden, output.head, { dtype: "f32", ...(out && { out }) });
     },
   };
+}
+
+function checkFactors(parts: Layer, layer: number): void {
+  for (const { factor = 1 } of parts) {
+    if (Number.isFinite(factor)) continue;
+    const expected = `a part of layer ${layer}: factor: expected a finite number`;
+    throw new ArgumentRangeError(`decoder: ${expected}, got ${describe(factor)}`);
+  }
 }
 
 /** Of one layer: those of its blocks, and the residual stream behind it. */

@@ -1,6 +1,6 @@
 // Contract: the decoder is what stands around its parts, as the same composition in float64: embeddings and positions, which norm
 // stands where, that all parts read and write one residual stream, the last norm, the head; and taps, of every layer.
-import { expect } from "vitest";
+import { expect, test } from "vitest";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { decoder, type Layer } from "../../lib/nn/decoder.js";
 import { gatedMlpBlock } from "../../lib/nn/mlp.js";
@@ -190,3 +190,18 @@ describeOp("decoder: plans", [{ name: "two windows, three layers" }], async (con
   const values = await Promise.all(read.map((tensor) => context.read(tensor)));
   expect(values).toEqual([1, 2, 1].map((value) => new Float64Array(D).fill(value)));
 });
+
+test.each([NaN, Infinity, "2" as unknown as number])(
+  "a factor of %o is refused before any step",
+  (factor) => {
+    const layers = [[], [{ branches: [] }, { branches: [], factor }]];
+    expect(() => decoder({ width: D, layers, firstLayer: 4 })).toThrow(
+      expect.objectContaining({
+        code: "ERR_ARGUMENT_RANGE",
+        message: expect.stringContaining(
+          "a part of layer 5: factor: expected a finite number, got ",
+        ) as string,
+      }),
+    );
+  },
+);
