@@ -58,10 +58,9 @@ console.log(
 );
 process.exitCode = problems.length === 0 && kernels > 0 ? 0 : 1;
 
-/** Names are those of a folder or of a file in one. @param {string} file */
+/** Names are those of a file or of one of the folders that it lies in. @param {string} file */
 function isWanted(file) {
-  const names = [path.basename(path.dirname(file)), path.basename(file)];
-  return wanted.length === 0 || names.some((name) => wanted.includes(name));
+  return wanted.length === 0 || file.split(path.sep).some((name) => wanted.includes(name));
 }
 
 function kernelFiles() {
