@@ -3,7 +3,10 @@
  * on the same work. Ceilings and baselines are measured in the same run, in turns with ours. Then decode steps of a real model.
  *
  *     npm run bench:gpu -- [--only linear] [--rounds 3] [--python python3 | --no-baseline] [--json FILE]
- *     npm run bench:gpu -- --small --device simt      every case shrunk, on the emulator: whether it runs, no figures
+ *     WARPLOOP_BINARY=build-simt/Release/warploop.node npm run bench:gpu -- --small --device simt
+ *                                                     every case shrunk, on the emulator: whether it runs, no figures
+ *
+ * Ends with status 1 if a case fails.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -48,10 +51,12 @@ console.log(`${new Date().toISOString().slice(0, 10)}; ${baseline?.description ?
 
 const [isH200, isH100] = [/H200/.test(card), /H100/.test(card)];
 const ceilings = await measureCeilings();
-console.log(
-  `ceilings: ${ceilings.terabytes.toFixed(2)} TB/s (copy, read and written), ` +
-    `${ceilings.teraflops?.toFixed(0) ?? "unknown"} TFLOP/s (torch.matmul 8192 x 8192 x 8192 bf16)\n`,
-);
+if (!values.small) {
+  console.log(
+    `ceilings: ${ceilings.terabytes.toFixed(2)} TB/s (copy, read and written), ` +
+      `${ceilings.teraflops?.toFixed(0) ?? "unknown"} TFLOP/s (torch.matmul 8192 x 8192 x 8192 bf16)\n`,
+  );
+}
 const heading = [
   "op",
   "shape",
@@ -67,12 +72,15 @@ const heading = [
   "ratio",
 ];
 const rows: string[][] = [];
+const failures: string[] = [];
 for (const each of gpuCases(values.small)) {
   if (!each.op.includes(values.only)) continue;
   rows.push(await measure(each));
-  console.error(rows.at(-1)!.join("  ")); // progress; the table comes at the end
+  console.error(rows.at(-1)!.join("  ").trimEnd()); // progress; the table comes at the end
 }
-if (rows.length > 0) printTable(heading, rows);
+if (rows.length > 0) printTable(heading, rows, 2);
+for (const failure of failures) console.log(failure);
+if (failures.length > 0) process.exitCode = 1;
 const steps: string[][] = [];
 const stepHeading = [
   "decode step",
@@ -92,7 +100,7 @@ if ("decode step".includes(values.only)) {
     const seconds = values.small ? ["", ""] : [us.toFixed(0), ((1e6 * batch) / us).toFixed(0)];
     const kernels = values.small ? "" : kernelUs.toFixed(0);
     steps.push([shape, ...seconds, ...rated(step, us), kernels, String(launches)]);
-    console.error(steps.at(-1)!.join("  "));
+    console.error(steps.at(-1)!.join("  ").trimEnd());
   }
   if (rows.length > 0) console.log();
   printTable(stepHeading, steps);
@@ -100,10 +108,9 @@ if ("decode step".includes(values.only)) {
 if (values.json !== undefined) {
   const objects = (names: readonly string[], table: readonly string[][]): object[] =>
     table.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i] ?? ""])));
-  writeFileSync(
-    values.json,
-    `${JSON.stringify({ device: values.device, rounds, ceilings, rows: objects(heading, rows), steps: objects(stepHeading, steps) }, null, 2)}\n`,
-  );
+  const results = { rows: objects(heading, rows), steps: objects(stepHeading, steps), failures };
+  const text = JSON.stringify({ device: values.device, rounds, ceilings, ...results }, null, 2);
+  writeFileSync(values.json, `${text}\n`);
 }
 baseline?.stop();
 
@@ -162,14 +169,15 @@ async function measure(each: GpuCase): Promise<string[]> {
       op,
       shape,
       dtype,
-      us.toFixed(1),
+      values.small ? "" : us.toFixed(1),
       ...rated(each, us),
       note,
       theirs.length > 0 ? median(theirs).toFixed(1) : "",
       ratio,
     ];
   } catch (error) {
-    return [op, shape, dtype, error instanceof Error ? error.message : String(error)];
+    failures.push(`${op} ${shape}: ${error instanceof Error ? error.message : String(error)}`);
+    return [op, shape, dtype, values.small ? "" : "failed"];
   }
 }
 

@@ -35,6 +35,7 @@ function attentionCases(size: Size): GpuCase[] {
     work.flashAttention({ B: 2, L: L(8192), ...heads, causal: false }),
     work.flashAttention({ B: 2, L: L(16_384), ...heads, causal: true }),
     ...[1, 2].map((Lq) => work.pagedAttention({ B: size(64, 2), Lq, L: L(8192), ...heads }, decode)),
+    work.pagedAttention({ B: size(128, 3), Lq: 1, L: L(8192), ...heads }, marks([2.1, 2.4], [2.8, 3.2])),
     ...[4, 8].map((Lq) => work.pagedAttention({ B: size(64, 2), Lq, L: L(8192), ...heads }, fewQueries)),
     work.pagedAttention({ B: 1, Lq: 1, L: L(131_072), ...long }, marks([1.4, 1.7], [1.6, 2.0])),
     work.pagedAttention({ B: 1, Lq: size(256, 16), L: L(32_768), ...heads }, same(400, 550)), // "3-5x" of the 100 to 150 of mma.sync
@@ -54,7 +55,9 @@ function linearCases(size: Size, D: number): GpuCase[] {
   return [
     work.linear({ T: square, K: square, N: square }, { asked: [550, 740], ...marks([660, 740], [650, 730]) }),
     work.linear({ T: size(4096, 64), K: D, N: D }),
-    ...[D, 3 * D].map((K) => work.linear({ T: size(8192, 64), K, N: D, residual: true })),
+    // The residual of 4096 k costs a tenth of the square's rate, that of 12288 k a thirtieth.
+    work.linear({ T: size(8192, 64), K: D, N: D, residual: true }, marks([590, 670], [585, 660])),
+    work.linear({ T: size(8192, 64), K: 3 * D, N: D, residual: true }, marks([640, 715], [630, 705])),
     work.linear({ T: size(512, 16), K: D, N: 6 * D }, same(590, 680)),
     ...streams.flatMap(({ T, expected, down }) => [
       work.linear({ T, K: D, N: 6 * D }, expected),
@@ -62,6 +65,9 @@ function linearCases(size: Size, D: number): GpuCase[] {
     ]),
     work.linear({ T: size(128, 16), K: D, N: D }, marks([1.9, 2.5], [2.3, 3.0])),
     work.linear({ T: size(256, 16), K: D, N: D }, marks([1.4, 1.8], [320, 410])),
+    ...[128, 256].flatMap((T) =>
+      [D, 3 * D].map((K) => work.linear({ T: size(T, 32), K, N: D, residual: true })),
+    ),
     work.linear({ T: size(128, 16), K: D, N: 6 * D }, marks([2.1, 2.7], [2.6, 3.3])),
     work.linear({ T: size(256, 16), K: D, N: 6 * D }, marks([1.9, 2.5], [510, 670])),
   ];

@@ -45,7 +45,7 @@ export async function* decodeSteps(device: DeviceName, small: boolean): AsyncGen
   const changes = small ? tiny : {};
   const shape = { ...modelShapes[name], ...changes };
   const folder = randomCheckpoint(name, changes);
-  const wanted: readonly Size[] = small ? [{ B: 2, L: 32 }] : sizes;
+  const wanted: readonly Size[] = small ? [1, 2, 4].map((B) => ({ B, L: 32 })) : sizes;
   const sequences = Math.max(...wanted.map(({ B }) => B));
   await using steps = await ModelSteps.open(folder, { device, sequences });
   for (const size of wanted) {

@@ -24,9 +24,11 @@ interface Heads {
   readonly Dh: number;
 }
 
+const mostCopies = 16; // reached by the tiny sizes of the emulator alone, which has no cache
+
 /** How many copies of `bytes` no cache can hold; one, when a single one fills memory's pipes for long. */
 function copiesOf(bytes: number): number {
-  return Math.max(1, Math.ceil((4 * cacheBytes) / bytes));
+  return Math.min(Math.max(1, Math.ceil((4 * cacheBytes) / bytes)), mostCopies);
 }
 
 /** Calls the next of `calls` each time. */
