@@ -150,8 +150,8 @@ export class Tensor {
   }
 
   get isPacked(): boolean {
-    const packed = packedStrides(this.shape);
-    return this.strides.every((stride, axis) => (this.shape[axis] as number) <= 1 || stride === packed[axis]);
+    const [packed, { shape }] = [packedStrides(this.shape), this];
+    return this.numel === 0 || this.strides.every((s, axis) => shape[axis]! <= 1 || s === packed[axis]);
   }
 
   /** Size of an axis; negative axes count from the end. */

@@ -125,11 +125,13 @@ export function accepts(of: Kind, value: unknown): boolean {
     case "grouped":
       return LinearWeight.isOpen(value) && GroupedWeight.isGrouped(value);
     case "routing":
-      return isObject(value) && ["weights", "experts"].every((name) => Tensor.isOpen(value[name]));
     case "permutation":
-      return isObject(value) && ["order", "inverse", "offsets"].every((name) => Tensor.isOpen(value[name]));
+      return isObject(value) && parts[of.form].every((name) => Tensor.isOpen(value[name]));
   }
 }
+
+/** The tensors of an object of them. */
+const parts = { routing: ["weights", "experts"], permutation: ["order", "inverse", "offsets"] } as const;
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
@@ -147,6 +149,10 @@ function isRecordOfTensors(value: unknown): boolean {
 
 /** The error for a value that is not of its kind. `what` names op and argument. */
 export function wrongArgument(what: string, of: Kind, value: unknown): Error {
+  if ((of.form === "routing" || of.form === "permutation") && isObject(value)) {
+    const wrong = parts[of.form].find((name) => !Tensor.isOpen(value[name]));
+    if (wrong && wrong in value) return wrongArgument(`${what}.${wrong}`, tensor, value[wrong]);
+  }
   if (Tensor.is(value) && value.memory.disposed && /tensor|nullable|table/.test(of.form))
     return new ClosedError("", `${what}: this Tensor is closed`);
   if (LinearWeight.is(value) && !LinearWeight.isOpen(value) && /linear|grouped|table/.test(of.form))

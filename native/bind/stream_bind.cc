@@ -13,9 +13,10 @@ struct Range {
   std::byte* data;
 };
 
-/// [offset, offset + bytes) of a memory handle.
+/// [offset, offset + bytes) of a memory handle; a view without elements may begin anywhere.
 Range range_of(AddonState& state, double handle, size_t offset, size_t bytes) {
   const MemoryRef& memory = state.memory.get(handle);
+  if (bytes == 0) return {memory, static_cast<std::byte*>(memory->data())};
   if (offset > memory->bytes() || bytes > memory->bytes() - offset) {
     fail(ErrorKind::range, "copy of ", bytes, " bytes at ", offset, " leaves the memory of ", memory->bytes(),
          " bytes");

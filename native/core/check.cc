@@ -110,7 +110,7 @@ void Check::fail_rows() const {
 }
 
 Check& Check::packed() {
-  if (!active()) return *this;
+  if (!active() || current_->numel() == 0) return *this;
   int64_t expected = 1;
   for (int i = current_->rank - 1; i >= 0; i--) {
     if (current_->sizes[i] > 1 && current_->strides[i] != expected) {

@@ -1,6 +1,7 @@
 // Contract: a view of a tensor is an argument of ops as long as it lies inside its memory; one without elements always does.
 import { expect, test } from "vitest";
 import { Tensor } from "../../lib/device/tensor.js";
+import { moePermute } from "../../lib/ops/moePermute.js";
 import { softmax } from "../../lib/ops/softmax.js";
 import { openTestDevice } from "../support/devices.js";
 
@@ -15,6 +16,27 @@ test.each([
 ])("%s are an argument", async (_name, view, shape) => {
   expect(softmax(stream, view()).shape).toEqual(shape);
   await stream.synchronize();
+});
+
+test("one without elements is read and written, wherever it begins", async () => {
+  const views = [
+    device.empty("f32", [0, 17]).slice(1, 3, 17),
+    device.empty("f32", [3, 4]).slice(0, 3, 3),
+    device.empty("f32", [3, 4]).slice(1, 4, 4),
+  ];
+  for (const view of views) {
+    expect(await view.read(stream)).toEqual(new Float32Array());
+    expect(await view.readFloat32(stream)).toEqual(new Float32Array());
+    view.write(stream, new Float32Array());
+  }
+  await stream.synchronize();
+});
+
+test("one without elements is contiguous", async () => {
+  const experts = device.empty("i32", [3, 9]).slice(1, 2, 2);
+  const { offsets } = moePermute(stream, experts, 3);
+  expect(await offsets.read(stream)).toEqual(new Int32Array(4));
+  expect(experts.reshape([2, 0, 5]).isPacked).toBe(true);
 });
 
 test("a view that ends beyond its memory is refused", () => {

@@ -209,6 +209,23 @@ describe("moeRoute: bad arguments", () => {
     expect(() => moeRoute(stream, logits, { ...options, topK: 3, permutation })).toThrow(
       "moeRoute: permutation.order: expected [9], got [6]",
     );
+    expect(() =>
+      moeRoute(stream, logits, { ...options, permutation: { ...permutation, order: 3 as never } }),
+    ).toThrow("moeRoute: permutation.order: expected a Tensor, got number 3");
+    const closed = stream.scope();
+    const order = stream.empty("i32", [6]);
+    closed.close();
+    expect(() => moeRoute(stream, logits, { ...options, permutation: { ...permutation, order } })).toThrow(
+      expect.objectContaining({
+        code: "ERR_CLOSED",
+        message: "moeRoute: permutation.order: this Tensor is closed",
+      }),
+    );
+    const weights = order as never;
+    const out = { weights, experts: stream.empty("i32", [3, 2]) };
+    expect(() => moeRoute(stream, logits, { ...options, out })).toThrow(
+      "moeRoute: out.weights: this Tensor is closed",
+    );
     const huge = device.empty("f32", [1, 4097]);
     expect(() => moeRoute(stream, huge, options)).toThrow(/logits: expected at most 4096 experts/);
   });
