@@ -77,10 +77,15 @@ CUresult encode(CUtensorMap& map, DType dtype, int rank, const void* base, const
 
 }  // namespace
 
+bool try_encode_tensor_map(CUtensorMap& map, DType dtype, int rank, const void* base, const uint64_t* sizes,
+                           const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle) {
+  return encode(map, dtype, rank, base, sizes, strides_bytes, box, swizzle) == CUDA_SUCCESS;
+}
+
 bool can_encode_tensor_map(DType dtype, int rank, const void* base, const uint64_t* sizes,
                            const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle) {
   CUtensorMap map;
-  return encode(map, dtype, rank, base, sizes, strides_bytes, box, swizzle) == CUDA_SUCCESS;
+  return try_encode_tensor_map(map, dtype, rank, base, sizes, strides_bytes, box, swizzle);
 }
 
 CUtensorMap encode_tensor_map(DType dtype, int rank, const void* base, const uint64_t* sizes,

@@ -77,8 +77,10 @@ inline StagedResidual staged_residual(const Product& p, int box_rows) {
                                           : (columns * bytes + 15) / 16 * 16};  // of one row it means nothing
   const uint32_t box[2] = {static_cast<uint32_t>(kStageRowBytes / bytes), static_cast<uint32_t>(box_rows)};
   if (strides[0] % 16 != 0 || strides[0] < columns * bytes) return {};
-  if (!can_encode_tensor_map(e.residual_dtype, 2, e.residual, sizes, strides, box, Swizzle::b128)) return {};
-  return {encode_tensor_map(e.residual_dtype, 2, e.residual, sizes, strides, box, Swizzle::b128), true};
+  StagedResidual result{};
+  result.staged = try_encode_tensor_map(result.map, e.residual_dtype, 2, e.residual, sizes, strides, box,
+                                        Swizzle::b128);
+  return result;
 }
 
 }  // namespace warploop::cuda
