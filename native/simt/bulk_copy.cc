@@ -241,6 +241,8 @@ void load_box(uint32_t target, const CUtensorMap* map, uint32_t barrier, const i
       std::make_unique<BoxLoad>(operation, site, box_of(m, coords), std::move(targets), barrier_offset));
 }
 
+void prefetch_box(const CUtensorMap* map, int rank, Site site) { map_of(map, rank, "tma_prefetch", site); }
+
 void load_bytes(uint32_t target, const void* source, uint32_t bytes, uint32_t barrier, Site site) {
   const char* operation = "bulk_load";
   if (bytes == 0 || bytes % 16 != 0) fail(operation, site, bytes, " bytes: expected a multiple of 16");

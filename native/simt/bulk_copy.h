@@ -34,6 +34,8 @@ inline constexpr uint16_t kOwnBlock = 0;  // instead of a mask of blocks
 /// cp.async.bulk.tensor from global memory. `blocks`: ranks in the cluster as bits, or kOwnBlock.
 void load_box(uint32_t target, const CUtensorMap* map, uint32_t barrier, const int* coords, int rank,
               uint16_t blocks, const char* operation, Site site);
+/// cp.async.bulk.prefetch.tensor: there is no cache here, so only the map is looked at.
+void prefetch_box(const CUtensorMap* map, int rank, Site site);
 /// cp.async.bulk from global memory.
 void load_bytes(uint32_t target, const void* source, uint32_t bytes, uint32_t barrier, Site site);
 

@@ -143,6 +143,7 @@ __global__ void load(const __grid_constant__ CUtensorMap map, const __grid_const
   for (int i = static_cast<int>(threadIdx.x); i < kTileBytes; i += kThreads) plan.tile[i] = 0xcc;
   if (threadIdx.x == 0) {
     tensor_map_prefetch(&map);
+    tma_prefetch(&map, corner.at);
     mbarrier_init(plan.full, 1);
     fence_mbarrier_init();
   }

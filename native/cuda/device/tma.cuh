@@ -54,6 +54,10 @@ WARPLOOP_DEVICE void tensor_map_prefetch(const CUtensorMap* map) {
                "}], [%1];" ::"l"(map),                                                               \
                "r"(shared_address(shared)), __VA_ARGS__                                              \
                : "memory")
+#define WARPLOOP_TMA_PREFETCH(rank, coordinates, ...)                                                       \
+  asm volatile("cp.async.bulk.prefetch.tensor." rank ".L2.global.tile [%0, {" coordinates "}];" ::"l"(map), \
+               __VA_ARGS__                                                                                  \
+               : "memory")
 #define WARPLOOP_C2 "r"(coords[0]), "r"(coords[1])
 #define WARPLOOP_C3 WARPLOOP_C2, "r"(coords[2])
 #define WARPLOOP_C4 WARPLOOP_C3, "r"(coords[3])
@@ -91,9 +95,21 @@ WARPLOOP_DEVICE void tma_store(const CUtensorMap* map, const void* shared, const
   if constexpr (kRank == 5) WARPLOOP_TMA_STORE("5d", "%2, %3, %4, %5, %6", WARPLOOP_C5);
 }
 
+/// Starts to bring the box at `coords` into L2, for a tma_load that comes later: it gives nobody a value, so
+/// it may stand before wait_for_predecessors(). PTX ISA 9.7.9.27 (cp.async.bulk.prefetch.tensor).
+template <int kRank>
+WARPLOOP_DEVICE void tma_prefetch(const CUtensorMap* map, const int (&coords)[kRank]) {
+  static_assert(kRank >= 2 && kRank <= 5);
+  if constexpr (kRank == 2) WARPLOOP_TMA_PREFETCH("2d", "%1, %2", WARPLOOP_C2);
+  if constexpr (kRank == 3) WARPLOOP_TMA_PREFETCH("3d", "%1, %2, %3", WARPLOOP_C3);
+  if constexpr (kRank == 4) WARPLOOP_TMA_PREFETCH("4d", "%1, %2, %3, %4", WARPLOOP_C4);
+  if constexpr (kRank == 5) WARPLOOP_TMA_PREFETCH("5d", "%1, %2, %3, %4, %5", WARPLOOP_C5);
+}
+
 #undef WARPLOOP_TMA_LOAD
 #undef WARPLOOP_TMA_MULTICAST
 #undef WARPLOOP_TMA_STORE
+#undef WARPLOOP_TMA_PREFETCH
 #undef WARPLOOP_C2
 #undef WARPLOOP_C3
 #undef WARPLOOP_C4

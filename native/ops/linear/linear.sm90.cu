@@ -92,6 +92,15 @@ WARPLOOP_DEVICE void produce(typename Tile::Plan& plan, const Product& p, const 
   }
 }
 
+/// The first boxes of W that this block copies: on their way into L2 while the kernels before still run.
+template <class Tile>
+WARPLOOP_DEVICE void prefetch_weight(const Product& p, const CUtensorMap* weight_map) {
+  const int column = p.tiles.at(static_cast<int>(blockIdx.x) / Tile::kCluster).column * Tile::kColumns,
+            part = rank_in_cluster<Tile::kCluster>() * Tile::kWeightPart,
+            boxes = std::min(static_cast<int>(pieces(p.K, kDepth)), Tile::kStages);
+  for (int k = 0; k < boxes; k++) tma_prefetch<2>(weight_map, {k * kDepth, column + part});
+}
+
 /// d += bias + residual, of a tile whose first row and column of this warp are those of `first`.
 template <class Tile>
 WARPLOOP_DEVICE void add_inputs(float (&d)[Tile::kColumns / 2], typename Tile::Plan& plan, const Epilogue& e,
@@ -168,6 +177,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     tensor_map_prefetch(&weight_map);
     if (residual.staged) tensor_map_prefetch(&residual.map);
     plan.ring.init(1, 4 * Tile::kConsumers * Tile::kCluster);
+    prefetch_weight<Tile>(p, &weight_map);
   }
   sync_blocks<Tile::kCluster>();
   wait_for_predecessors();
@@ -262,6 +272,26 @@ Estimate estimate(const TileSizes& t, int64_t T, int64_t N, int64_t K, const Cud
           static_cast<double>(rounds) * round(at_once) + (rest > 0 ? round(rest) : 0)};
 }
 
+/// The tile that needs the fewest cycles. Every tile of the op's table asks, one after another, for the same
+/// sizes: the last answer of a thread is kept, since finding one costs about as much as a launch's arguments.
+Estimate fastest_tile(int64_t T, int64_t N, int64_t K, const CudaContext& context) {
+  struct Answer {
+    int64_t T, N, K;
+    int num_sms;
+    Estimate fastest;
+  };
+  thread_local Answer last{};
+  if (last.T == T && last.N == N && last.K == K && last.num_sms == context.num_sms) return last.fastest;
+  Estimate fastest{kTiles[0].tile, 0, std::numeric_limits<double>::infinity()};
+  for (const TileSizes& each : kTiles) {
+    if (each.stacked > 1 && T <= each.rows) continue;  // the second block would have no rows
+    const Estimate other = estimate(each, T, N, K, context);
+    if (other.cycles < fastest.cycles) fastest = other;
+  }
+  last = {T, N, K, context.num_sms, fastest};
+  return fastest;
+}
+
 }  // namespace
 
 const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context) {
@@ -283,12 +313,7 @@ const char* refuse_linear_sm90(const LinearParams& p, const CudaContext& context
 const char* slower_linear_sm90(HopperTile tile, const LinearParams& p, const CudaContext& context) {
   const int64_t T = p.out.size(0), N = p.weight.data.size(1), K = p.x.size(1);
   if (T < kMinRows) return "few rows: the portable kernel streams the weights";
-  Estimate fastest{tile, 0, std::numeric_limits<double>::infinity()};
-  for (const TileSizes& each : kTiles) {
-    if (each.stacked > 1 && T <= each.rows) continue;  // the second block would have no rows
-    const Estimate other = estimate(each, T, N, K, context);
-    if (other.cycles < fastest.cycles) fastest = other;
-  }
+  const Estimate fastest = fastest_tile(T, N, K, context);
   if (static_cast<double>(fastest.blocks) < kMinBlocksPerSm * context.num_sms) {
     return "few blocks: the portable kernel splits K among more";
   }

@@ -16,6 +16,7 @@
 //            and the kernel alone, so a row does not depend on the others
 // Limits:    as linear.sm90.cu
 // Source:    a cluster along K that adds up through distributed shared memory: CUTLASS's cluster split-K
+#include <algorithm>
 #include <cstdint>
 
 #include "cuda/device/tma.cuh"
@@ -177,14 +178,17 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerSm)
     linear_split_sm90_kernel(const __grid_constant__ Product p, const __grid_constant__ CUtensorMap x_map,
                              const __grid_constant__ CUtensorMap weight_map) {
   auto& plan = shared_plan<typename Tile::Plan>();
+  const SplitPlace at = split_place<Tile>(p);
   if (threadIdx.x == 0) {
     tensor_map_prefetch(&x_map);
     tensor_map_prefetch(&weight_map);
     plan.ring.init(1, 4 * Tile::kConsumers);
+    // The first boxes of W are on their way into L2 while the kernels before still run.
+    const int end = at.k.begin + std::min(at.k.count, Tile::kStages);
+    for (int k = at.k.begin; k < end; k++) tma_prefetch<2>(&weight_map, {k * kDepth, at.column});
   }
   sync_block();
   wait_for_predecessors();
-  const SplitPlace at = split_place<Tile>(p);
   run_roles<RoleRegisters{}>(
       [&] {
         if (warp_index() != 0) return;

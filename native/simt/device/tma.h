@@ -31,6 +31,11 @@ void tma_store(const CUtensorMap* map, const void* shared, const int (&coords)[k
   static_assert(kRank >= 2 && kRank <= 5);
   simt::store_box(map, shared_address(shared, site), coords, kRank, site);
 }
+template <int kRank>
+void tma_prefetch(const CUtensorMap* map, const int (&)[kRank], Site site = Site::current()) {
+  static_assert(kRank >= 2 && kRank <= 5);
+  simt::prefetch_box(map, kRank, site);
+}
 inline void tma_store_commit() { simt::commit_stores(); }
 template <int kPending>
 void tma_store_wait() {
