@@ -89,11 +89,11 @@ const cases: readonly PagedAttentionCase[] = [
     ...small,
     dtype,
     lengths: [
-      [1, 1100],
+      [1, 300],
       ...Array.from({ length: 9 }, (_, i) => [1 + (i % 3), 20 + 7 * i] as const),
-      [20, 1060],
+      [20, 530],
       ...Array.from({ length: 5 }, (_, i) => [18 + i, 30 + i] as const),
-      [3, 1300],
+      [3, 280],
     ] as const,
   })),
   {
