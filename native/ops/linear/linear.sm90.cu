@@ -97,8 +97,10 @@ template <class Tile>
 WARPLOOP_DEVICE void prefetch_weight(const Product& p, const CUtensorMap* weight_map) {
   const int column = p.tiles.at(static_cast<int>(blockIdx.x) / Tile::kCluster).column * Tile::kColumns,
             part = rank_in_cluster<Tile::kCluster>() * Tile::kWeightPart,
-            boxes = std::min(static_cast<int>(pieces(p.K, kDepth)), Tile::kStages);
-  for (int k = 0; k < boxes; k++) tma_prefetch<2>(weight_map, {k * kDepth, column + part});
+            k_blocks = static_cast<int>(pieces(p.K, kDepth));
+  for (int k = 0; k < k_blocks && k < Tile::kStages; k++) {
+    tma_prefetch<2>(weight_map, {k * kDepth, column + part});
+  }
 }
 
 /// d += bias + residual, of a tile whose first row and column of this warp are those of `first`.

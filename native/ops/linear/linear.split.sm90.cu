@@ -16,7 +16,6 @@
 //            and the kernel alone, so a row does not depend on the others
 // Limits:    as linear.sm90.cu
 // Source:    a cluster along K that adds up through distributed shared memory: CUTLASS's cluster split-K
-#include <algorithm>
 #include <cstdint>
 
 #include "cuda/device/tma.cuh"
@@ -184,8 +183,9 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerSm)
     tensor_map_prefetch(&weight_map);
     plan.ring.init(1, 4 * Tile::kConsumers);
     // The first boxes of W are on their way into L2 while the kernels before still run.
-    const int end = at.k.begin + std::min(at.k.count, Tile::kStages);
-    for (int k = at.k.begin; k < end; k++) tma_prefetch<2>(&weight_map, {k * kDepth, at.column});
+    for (int k = 0; k < at.k.count && k < Tile::kStages; k++) {
+      tma_prefetch<2>(&weight_map, {(at.k.begin + k) * kDepth, at.column});
+    }
   }
   sync_block();
   wait_for_predecessors();
