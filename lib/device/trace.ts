@@ -19,6 +19,9 @@ export interface ChromeTraceOptions {
   readonly name?: string | undefined;
 }
 
+/** What copies between host and device are called in `op`. */
+const copies: readonly string[] = ["write", "read", "copyFile"];
+
 /** One command that a stream has run. */
 export interface TraceRow {
   /** An op ("linear"), or a copy between host and device: "write", "read" or "copyFile". */
@@ -170,7 +173,7 @@ function chromeEvents(name: string, rows: readonly TraceRow[]): readonly object[
     args: { name: kind === "process_name" ? name : "stream" },
   }));
   const events = rows.map(({ op, kernel, start, duration, ...args }) => ({
-    ...{ ph: "X", name: kernel === op ? op : `${op} ${kernel}`, cat: args.bytes > 0 ? "copy" : "op" },
+    ...{ ph: "X", name: kernel === op ? op : `${op} ${kernel}`, cat: copies.includes(op) ? "copy" : "op" },
     ...{ ts: start, dur: duration, ...place, args },
   }));
   return [...head, ...events];

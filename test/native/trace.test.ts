@@ -293,6 +293,15 @@ describe("chromeJson", () => {
     expect(events[0]).toMatchObject({ name: chosen, args: { refused: rows[0]!.refused } });
   });
 
+  test("calls a copy of nothing a copy", async () => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const trace = stream.trace();
+    device.empty("f32", [0]).write(stream, new Float32Array());
+    const { traceEvents } = JSON.parse(await trace.chromeJson()) as { traceEvents: { cat?: string }[] };
+    expect(traceEvents.at(-1)!.cat).toBe("copy");
+  });
+
   test("of no rows is a timeline without events", async () => {
     await using device = openTestDevice();
     const text = await device.createStream().trace().chromeJson();
