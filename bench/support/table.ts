@@ -5,7 +5,8 @@ const gap = "  ";
 
 /**
  * Prints rows in aligned columns: the first column to the left, the others to the right. Columns without a cell are left out. What does
- * not fit into the width of a terminal stands below, beside the first `keys` columns once more; a file has everything in one line.
+ * not fit into the width of a terminal stands below, beside the first `keys` columns once more, for rows that have any of it; a file
+ * has everything in one line.
  *
  * @param width of the terminal, in characters; undefined: there is none
  */
@@ -29,18 +30,19 @@ export function tableLines(
   const widths = heading.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   const used = [...heading.keys()].filter((column) => column < keys || rows.some((row) => row[column]));
   const parts = partsOf(used.slice(0, keys), used.slice(keys), widths, width);
-  return parts.flatMap((columns, index) => [
-    ...(index > 0 ? [""] : []),
-    ...lines.map((line) =>
-      columns
-        .map((column) => {
-          const cell = line[column] ?? "";
-          return column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
-        })
-        .join(gap)
-        .trimEnd(),
-    ),
-  ]);
+  const text = (line: readonly string[], columns: readonly number[]): string =>
+    columns
+      .map((column) => {
+        const cell = line[column] ?? "";
+        return column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+      })
+      .join(gap)
+      .trimEnd();
+  return parts.flatMap((columns, index) => {
+    if (index === 0) return lines.map((line) => text(line, columns));
+    const saying = lines.filter((line) => columns.some((column) => column >= keys && line[column]));
+    return ["", ...saying.map((line) => text(line, columns))];
+  });
 }
 
 /** The columns of each part: those of `keys`, and as many of the others as fit, one at least. */

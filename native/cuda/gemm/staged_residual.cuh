@@ -78,8 +78,8 @@ inline StagedResidual staged_residual(const Product& p, int box_rows) {
   const uint32_t box[2] = {static_cast<uint32_t>(kStageRowBytes / bytes), static_cast<uint32_t>(box_rows)};
   if (strides[0] % 16 != 0 || strides[0] < columns * bytes) return {};
   StagedResidual result{};
-  result.staged = try_encode_tensor_map(result.map, e.residual_dtype, 2, e.residual, sizes, strides, box,
-                                        Swizzle::b128);
+  result.staged =
+      try_encode_tensor_map(result.map, e.residual_dtype, 2, e.residual, sizes, strides, box, Swizzle::b128);
   return result;
 }
 
