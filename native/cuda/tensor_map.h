@@ -16,8 +16,8 @@ namespace warploop::cuda {
 /// 16 bytes. Throws Error(execution) with what is wrong. Costs about a microsecond.
 CUtensorMap encode_tensor_map(DType dtype, int rank, const void* base, const uint64_t* sizes,
                               const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle);
-/// The same, or false where the driver does not make this map: it may not like all strides (0: rows that share
-/// memory), so that an op takes another way and does not fail.
+/// The same, or false where the driver does not make this map: it may not like all strides (0: rows that
+/// share memory), so that an op takes another way and does not fail.
 bool try_encode_tensor_map(CUtensorMap& map, DType dtype, int rank, const void* base, const uint64_t* sizes,
                            const uint64_t* strides_bytes, const uint32_t* box, Swizzle swizzle);
 /// Whether the driver makes this map. For the choice of a kernel.
