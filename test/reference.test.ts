@@ -15,6 +15,7 @@ import { logprobs } from "./reference/logprobs.js";
 import { rmsNorm } from "./reference/rmsNorm.js";
 import { rope } from "./reference/rope.js";
 import { siluMul } from "./reference/siluMul.js";
+import { ssmScan } from "./reference/ssmScan.js";
 import { stepInputs } from "./reference/stepInputs.js";
 import { tableGather } from "./reference/tableGather.js";
 import { tableScatter } from "./reference/tableScatter.js";
@@ -212,6 +213,32 @@ describe("causalConv1d", () => {
     expect(out).toEqual(f64(0));
     expect(state).toEqual(f64(5, 6, 0, -2));
     expectNear(causalConv1d(f64(0), weight, sizes, options).out, [2 / (1 + Math.exp(-2))]);
+  });
+});
+
+describe("ssmScan", () => {
+  const sizes = { H: 1, P: 1, G: 1, N: 2 };
+  const [half, ones] = [f64(Math.log(0.5)), f64(1, 1, 1, 1)];
+  const dt = f64(Math.log(Math.E - 1), Math.log(Math.E - 1)); // softplus: 1
+
+  test("a step of 1 halves the state and adds b x; c reads it; the state goes on from where it was", () => {
+    const step = { cuSeqlensQ: [0, 1, 2], contextLens: [1, 5], stateIndices: [1, 0] };
+    const state = f64(4, 8, NaN, NaN);
+    const { out, state: kept } = ssmScan(f64(3, 5), dt, half, ones, f64(1, 10, 1, 10), sizes, {
+      ...{ ...step, state },
+    });
+    expectNear(kept, [7, 9, 3, 3]);
+    expectNear(out, [33, 97]);
+  });
+
+  test("skip, bias, limits; padding keeps nothing", () => {
+    const step = { cuSeqlensQ: [0, 2], contextLens: [9], stateIndices: [-1], state: f64(4, 8) };
+    const options = { ...step, skip: f64(100), dtBias: f64(-1000), dtMin: 1, dtMax: 1 };
+    const { out, state } = ssmScan(f64(3, 5), dt, half, ones, ones, sizes, options);
+    expectNear(out, [306, 513]);
+    expect(state).toEqual(f64(4, 8));
+    const large = { ...options, dtBias: f64(1000), dtMin: 0 };
+    expectNear(ssmScan(f64(3, 5), dt, half, ones, ones, sizes, large).out, out);
   });
 });
 

@@ -88,12 +88,19 @@ function expertCases(size: Size): GpuCase[] {
 function rowCases(size: Size, D: number): GpuCase[] {
   const rows = size(16_384, 4);
   const mamba = { D: size(5376, 128), W: 4 }; // Mamba-2 2.7B: a decode step, prompts
+  const scan = { H: size(80, 2), P: 64, N: size(128, 32) };
   return [
     work.rmsNorm(rows, D, marks([2.6, 2.8], [3.4, 3.8])),
     work.siluMul(rows, D, marks([2.6, 2.8], [3.5, 3.8])),
     work.softmax(rows, D, marks([2.5, 2.8], [3.3, 3.7])),
     work.causalConv1d({ B: size(64, 2), L: 1, ...mamba }),
     work.causalConv1d({ B: size(8, 1), L: size(2048, 3), ...mamba }),
+    work.ssmScan({ B: size(64, 2), L: 1, ...scan }, marks([2.3, 2.7], [3.2, 3.8])),
+    // Asked: 60 % of a copy.
+    work.ssmScan(
+      { B: size(8, 1), L: size(2048, 3), ...scan },
+      { asked: [2.4, 4.0], ...marks([0.2, 0.3], [0.2, 0.3]) },
+    ),
     work.argmax(size(128, 2), size(151_936, 1000), marks([2.1, 2.5], [2.8, 3.2])),
   ];
 }

@@ -10,6 +10,7 @@ import { pagedAttention as pagedAttentionOp } from "../../lib/ops/pagedAttention
 import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
 import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
 import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
+import { ssmScan as ssmScanOp } from "../../lib/ops/ssmScan.js";
 import { filled, spread } from "../support/inputs.js";
 import type { GpuCase, Marks } from "./gpuCase.js";
 
@@ -226,6 +227,41 @@ export function causalConv1d({ B, L, D, W }: { B: number; L: number; D: number; 
       return () => causalConv1dOp(stream, x, weight, options);
     },
     baseline: { kind: "causal_conv1d", dtype, B, L, D, W },
+  };
+}
+
+interface ScanShape {
+  readonly B: number;
+  readonly L: number;
+  readonly H: number;
+  readonly P: number;
+  readonly N: number;
+}
+
+/** B sequences that go on from their states with L tokens each; one group. */
+export function ssmScan({ B, L, H, P, N }: ScanShape, marks?: Marks): GpuCase {
+  const T = B * L;
+  const stateBytes = 4 * B * H * N * P;
+  return {
+    marks,
+    ...{ op: "ssmScan", shape: `B=${B} L=${L} H=${H} P=${P} N=${N}`, dtype, flops: 0 },
+    bytes: size * T * (2 * H * P + H + 2 * N) + 2 * stateBytes,
+    setup: (stream) => {
+      const [x, dt] = [filled(stream, dtype, [T, H, P]), filled(stream, dtype, [T, H])];
+      const [b, c] = [filled(stream, dtype, [T, 1, N]), filled(stream, dtype, [T, 1, N])];
+      const a = stream.fromArray("f32", [H], new Float32Array(H).fill(-1));
+      const step = {
+        ...{ skip: filled(stream, "f32", [H]), dtBias: filled(stream, "f32", [H]) },
+        cuSeqlensQ: spread(stream, B + 1, T + 1, L),
+        contextLens: stream.fromArray("i32", [B], new Int32Array(B).fill(L + 1024)),
+        stateIndices: spread(stream, B, B),
+      };
+      const calls = Array.from({ length: copiesOf(2 * stateBytes) }, () => {
+        const state = filled(stream, "f32", [B, H, N, P]);
+        return () => void ssmScanOp(stream, x, dt, a, b, c, { ...step, state });
+      });
+      return inTurn(calls);
+    },
   };
 }
 

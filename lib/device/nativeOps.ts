@@ -10,6 +10,7 @@ export interface NativeOps {
       x: "tensor",
       weight: "tensor",
       residual: "tensor or null",
+      gate: "tensor or null",
       out: "tensor",
       eps: "number",
       weightOffset: "number",
@@ -76,7 +77,7 @@ export interface NativeOps {
   readonly add: NativeOp<[a: "tensor", b: "tensor", out: "tensor", scale: "number"]>;
   readonly cast: NativeOp<[x: "tensor", out: "tensor", dtype: "number"]>;
   readonly copy: NativeOp<[src: "tensor", dst: "tensor"]>;
-  readonly tableGather: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor", out: "tensor"]>;
+  readonly tableGather: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor or null", out: "tensor"]>;
   readonly tableScatter: NativeOp<[table: "tensor", rows: "tensor", cols: "tensor", values: "tensor"]>;
   readonly stepInputs: NativeOp<
     [
@@ -106,6 +107,24 @@ export interface NativeOps {
       stateIndices: "tensor",
       out: "tensor",
       activation: "number",
+    ]
+  >;
+  readonly ssmScan: NativeOp<
+    [
+      x: "tensor",
+      dt: "tensor",
+      a: "tensor",
+      b: "tensor",
+      c: "tensor",
+      skip: "tensor or null",
+      dtBias: "tensor or null",
+      cuSeqlensQ: "tensor",
+      contextLens: "tensor",
+      state: "tensor",
+      stateIndices: "tensor",
+      out: "tensor",
+      dtMin: "number",
+      dtMax: "number",
     ]
   >;
   readonly layerNorm: NativeOp<

@@ -26,6 +26,7 @@ export * from "./rowStatus.js";
 export * from "./sample.js";
 export * from "./siluMul.js";
 export * from "./softmax.js";
+export * from "./ssmScan.js";
 export * from "./stepInputs.js";
 export * from "./tableGather.js";
 export * from "./tableScatter.js";

@@ -11,6 +11,20 @@ inline constexpr int64_t kActivationWeight = 4;
 /// z / (1 + e^-z)
 WARPLOOP_INLINE vf silu(vf z) { return z / (1.0f + exp(-z)); }
 
+/// log(1 + e^z) = max(z, 0) + log(1 + u), u = e^-|z| in [0, 1]. With s = u / (2 + u), at most 1/3, the logarithm is
+/// 2 (s + s^3/3 + s^5/5 + ...), whose terms after s^13 are below 2e-8 of it; small results keep their digits.
+WARPLOOP_INLINE vf softplus(vf z) {
+  const vf u = exp(z < 0.0f ? z : -z), s = u / (2.0f + u), q = s * s;
+  vf p = splat(1.0f / 13);
+  p = p * q + 1.0f / 11;
+  p = p * q + 1.0f / 9;
+  p = p * q + 1.0f / 7;
+  p = p * q + 1.0f / 5;
+  p = p * q + 1.0f / 3;
+  p = p * q + 1.0f;
+  return max(z, vf{}) + 2.0f * s * p;
+}
+
 /// 1 - erf(x), relative error below 4e-7 for 0 <= x <= 4 and for all negative x; it grows with x^2 above 4,
 /// where the result is below 1e-8. The form is Abramowitz and Stegun, Handbook of Mathematical Functions
 /// (1964), 7.1.26: t P(t) e^(-x^2) with t = 1 / (1 + p x). p and P are our own minimax fit of degree 8, with

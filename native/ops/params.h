@@ -26,6 +26,7 @@
 #include "ops/sample/sample.h"
 #include "ops/silu_mul/silu_mul.h"
 #include "ops/softmax/softmax.h"
+#include "ops/ssm_scan/ssm_scan.h"
 #include "ops/step_inputs/step_inputs.h"
 #include "ops/table_gather/table_gather.h"
 #include "ops/table_scatter/table_scatter.h"

@@ -2,6 +2,8 @@
 
 const conv = "native/ops/causal_conv1d/causal_conv1d.cu";
 const table = "test/ops/causalConv1d.test.ts";
+const scan = "native/ops/ssm_scan/ssm_scan.cu";
+const scanTable = "test/ops/ssmScan.test.ts";
 
 /** @type {import("./mutants.mjs").TableMutant[]} */
 export const stateMutants = [
@@ -46,5 +48,66 @@ export const stateMutants = [
     ],
     table: "test/ops/farOffsets.test.ts",
     cases: "causalConv1d",
+  },
+  {
+    name: "scan-begins-from-state",
+    bug: "ssmScan: the state is read although the sequence begins",
+    file: scan,
+    edits: [["place == -1 || length == count, true}", "place == -1, true}"]],
+    table: scanTable,
+    cases: "sequences of all kinds",
+  },
+  {
+    name: "scan-no-barrier-behind-store",
+    bug: "ssmScan: x of the next tokens is written while others read that of the last ones",
+    file: scan,
+    edits: [["    sync_block();  // before others overwrite x\n", ""]],
+    table: scanTable,
+    cases: "tokens over tiles",
+  },
+  {
+    name: "scan-tile-one-longer",
+    bug: "ssmScan: the last tile runs a token that is another sequence's",
+    file: scan,
+    edits: [["s.end - t < kTokens ? s.end - t : kTokens)", "s.end - t < kTokens ? s.end - t + 1 : kTokens)"]],
+    table: scanTable,
+    cases: "sequences of all kinds",
+  },
+  {
+    name: "scan-group-of-head",
+    bug: "ssmScan: heads take the groups in turn, not neighbours one group",
+    file: scan,
+    edits: [["head / p.heads_per_group;", "head % (p.H / p.heads_per_group);"]],
+    table: scanTable,
+    cases: "groups",
+  },
+  {
+    name: "scan-pairs-of-odd-rows",
+    bug: "ssmScan: pairs of the state are loaded where rows have an odd number of channels",
+    file: scan,
+    edits: [["P % 2 == 0 && is_aligned(p.state, 2, 4),", "true,"]],
+    table: scanTable,
+    cases: "strided rows",
+  },
+  {
+    name: "scan-padding-keeps",
+    bug: "ssmScan: padding, which has no place, stores its state",
+    file: scan,
+    edits: [["  if (s.place >= 0) state.store(kept);  // 6.", "  state.store(kept);  // 6."]],
+    table: scanTable,
+    cases: "padding",
+  },
+  {
+    name: "scan-state-int",
+    bug: "ssmScan: place in the state",
+    file: scan,
+    edits: [
+      [
+        "reinterpret_cast<float*>(p.state.data) + place * p.state.strides[0] +",
+        "reinterpret_cast<float*>(p.state.data) + static_cast<int>(place * p.state.strides[0]) +",
+      ],
+    ],
+    table: "test/ops/farOffsets.test.ts",
+    cases: "ssmScan",
   },
 ];

@@ -23,6 +23,7 @@ import { rope } from "../../lib/ops/rope.js";
 import { sample, sampleColumns } from "../../lib/ops/sample.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
 import { softmax } from "../../lib/ops/softmax.js";
+import { ssmScan } from "../../lib/ops/ssmScan.js";
 import { stepInputs } from "../../lib/ops/stepInputs.js";
 import { tableGather } from "../../lib/ops/tableGather.js";
 import { tableScatter } from "../../lib/ops/tableScatter.js";
@@ -158,6 +159,25 @@ const tables: readonly FarCase[] = [
         const step = { cuSeqlensQ: int(0, 1, 6), contextLens: int(9, 8), stateIndices: int(2, 1) };
         const out = t.empty("bf16", [6, channels]);
         return [causalConv1d(t.stream, x, weight, { ...step, state, out }), state];
+      },
+    })),
+  ),
+  ...[0, 1, 2].flatMap((axis) =>
+    ([24, 21] as const).map((channels) => ({
+      name: `ssmScan, axis ${axis}, ${channels} channels`,
+      axis,
+      run: (t: FarTensors) => {
+        const int = (...values: number[]) => t.integers([values.length], values);
+        const [x, dt, state] = [
+          t.normal("bf16", [6, 2, channels]),
+          t.normal("bf16", [6, 2]),
+          t.normal("f32", [3, 2, 5, channels]),
+        ];
+        const [b, c] = [t.normal("bf16", [6, 2, 5]), t.normal("bf16", [6, 2, 5])];
+        const a = packed(t, t.normal("f32", [2]));
+        const step = { cuSeqlensQ: int(0, 1, 6), contextLens: int(9, 8), stateIndices: int(2, 1) };
+        const out = t.empty("bf16", [6, 2, channels]);
+        return [ssmScan(t.stream, x, dt, a, b, c, { ...step, state, out }), state];
       },
     })),
   ),

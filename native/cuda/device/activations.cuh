@@ -9,6 +9,9 @@ namespace warploop::cuda {
 /// z / (1 + e^-z)
 WARPLOOP_DEVICE float silu(float z) { return z / (1.0f + expf(-z)); }
 
+/// log(1 + e^z), which keeps the digits of small results.
+WARPLOOP_DEVICE float softplus(float z) { return (z > 0.0f ? z : 0.0f) + log1pf(expf(z < 0.0f ? z : -z)); }
+
 /// x Phi(x), Phi the normal distribution function: x/2 erfc(-x / sqrt(2)), which keeps its digits for
 /// negative x.
 WARPLOOP_DEVICE float gelu_erf(float x) { return 0.5f * x * erfcf(-0.70710678f * x); }
