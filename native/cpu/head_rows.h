@@ -5,15 +5,17 @@
 #include <cstring>
 #include <type_traits>
 
+#include "cpu/activations.h"
 #include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
-/// h = x (+ residual, which becomes h);  out = h / sqrt(mean(h^2) + eps) * (weight_offset + weight)
+/// h = x (+ residual, which becomes h) (* silu(gate));
+/// out = h / sqrt(mean(h^2) + eps) * (weight_offset + weight)
 ///
-/// f32 throughout; the order of the sum depends on D only. `out` may be x; `residual` may be null.
+/// f32 throughout; the order of the sum depends on D only. `out` may be x; `residual` and `gate` may be null.
 template <class X, class O>
-void norm_row(const X* x, const float* weight, float* residual, O* out, int64_t D, float eps,
+void norm_row(const X* x, const float* weight, float* residual, const X* gate, O* out, int64_t D, float eps,
               float weight_offset) {
   vf squares{};
   for_lanes(D, [&](int64_t i, int n) {
@@ -22,11 +24,13 @@ void norm_row(const X* x, const float* weight, float* residual, O* out, int64_t 
       h += load_some(residual + i, n);
       store_some(residual + i, h, n);
     }
+    if (gate) h *= silu(load_some(gate + i, n));
     squares += h * h;
   });
   const float scale = 1.0f / std::sqrt(reduce_add(squares) / static_cast<float>(D) + eps);
   for_lanes(D, [&](int64_t i, int n) {
-    const vf h = residual ? load_some(residual + i, n) : load_some(x + i, n);
+    vf h = residual ? load_some(residual + i, n) : load_some(x + i, n);
+    if (gate) h *= silu(load_some(gate + i, n));
     store_some(out + i, h * scale * (load_some(weight + i, n) + weight_offset), n);
   });
 }

@@ -17,6 +17,9 @@ interface RmsNormCase extends OpCase {
   readonly eps?: number;
   readonly weightOffset?: number;
   readonly residual?: boolean;
+  readonly gate?: boolean;
+  /** A weight for each head. */
+  readonly headWeights?: boolean;
   /** x, residual and out are views into wider rows. */
   readonly strided?: boolean;
   readonly inPlace?: boolean;
@@ -38,6 +41,32 @@ const cases: readonly RmsNormCase[] = [
   { name: "bf16 to f32 with a residual", ...small, dtype: "bf16", outDtype: "f32", residual: true },
   { name: "f16 to bf16", ...small, D: 19, dtype: "f16", outDtype: "bf16" },
   { name: "weights stored minus 1", ...small, weightOffset: 1 },
+  ...tails.map((D) => ({ name: `${D} columns, gated`, ...small, D, gate: true })),
+  { name: "gated, bf16", ...small, D: 100, dtype: "bf16", gate: true },
+  {
+    name: "gated, f16 to f32, with a residual",
+    ...small,
+    dtype: "f16",
+    outDtype: "f32",
+    residual: true,
+    gate: true,
+  },
+  { name: "gated groups", ...small, H: 4, D: 48, dtype: "bf16", gate: true, headWeights: true },
+  { name: "gated, strided groups", ...small, H: 3, D: 37, strided: true, gate: true, headWeights: true },
+  { name: "gated, in place", ...small, D: 65, dtype: "bf16", gate: true, inPlace: true },
+  { name: "gated, one long row", ...small, T: 1, D: 20000, gate: true },
+  {
+    name: "gated, long misaligned groups",
+    ...small,
+    T: 2,
+    H: 2,
+    D: 5001,
+    residual: true,
+    gate: true,
+    strided: true,
+    headWeights: true,
+  },
+  { name: "weights of heads", ...small, T: 5, H: 4, D: 32, headWeights: true },
   { name: "heads", ...small, H: 4, D: 48, dtype: "bf16" },
   { name: "heads of a fused row, in place", ...small, H: 4, D: 48, strided: true, inPlace: true },
   { name: "strided rows", ...small, D: 37, strided: true, residual: true },
@@ -63,19 +92,26 @@ describeOp("rmsNorm", cases, async (context, c) => {
       ? context.stridedRows(as, shape, data, { before: 3, after: 5 })
       : context.tensor(as, shape, data);
 
-  const [x, weight, added] = [values(dtype), random.normal(D), values("f32")];
+  const [x, weight, added] = [values(dtype), random.normal(c.headWeights ? H! * D : D), values("f32")];
+  const gate = c.gate ? random.normal(rows * D, { dtype, std: 3 }) : undefined;
+  const weightShape = c.headWeights ? [H!, D] : [D];
   const xTensor = place(dtype, x);
   const residual = c.residual ? place("f32", added) : undefined;
-  const out = rmsNorm(context.stream, xTensor, context.tensor("f32", [D], weight), {
+  const out = rmsNorm(context.stream, xTensor, context.tensor("f32", weightShape, weight), {
     eps,
     weightOffset,
     dtype: outDtype,
+    ...(gate && { gate: place(dtype, gate) }),
     ...(residual && { residual }),
     ...(c.inPlace && { out: xTensor }),
     ...(c.strided && !c.inPlace && { out: place(outDtype, new Float64Array(rows * D)) }),
   });
 
-  const options = c.residual ? { eps, weightOffset, residual: added } : { eps, weightOffset };
+  const options = {
+    ...{ eps, weightOffset },
+    ...(gate && { gate }),
+    ...(c.residual && { residual: added }),
+  };
   const expected = reference(x, weight, { T: rows, D }, options);
   expect(out.shape).toEqual(shape);
   expect(out.dtype).toBe(outDtype);
@@ -132,6 +168,11 @@ describe("rmsNorm: bad arguments", () => {
     );
     expect(() => rmsNorm(stream, x, device.empty("bf16", [8]))).toThrow(/weight: expected dtype f32/);
     expect(() => rmsNorm(stream, x, weight, { residual: device.empty("f32", [2, 8]) })).toThrow(/residual: /);
+    expect(() => rmsNorm(stream, x, weight, { gate: device.empty("f32", [2, 8]) })).toThrow(/gate: /);
+    expect(() => rmsNorm(stream, x, weight, { gate: device.empty("bf16", [3, 8]) })).toThrow(
+      /gate: expected dtype f32 .from x., got bf16/,
+    );
+    expect(() => rmsNorm(stream, x, device.empty("f32", [3, 8]))).toThrow(/weight: expected .D=8/);
     expect(() => rmsNorm(stream, x, weight, { out: device.empty("f32", [3, 7]) })).toThrow(/out: /);
     expect(() => rmsNorm(stream, x, weight, { eps: 0 })).toThrow(/eps: expected a positive number, got 0/);
   });

@@ -20,7 +20,7 @@ template <class X>
 void prepare_head(const X* x, X* out, int64_t Dh, const TensorView& weight, float eps, const float* table,
                   int64_t half) {
   if (weight) {
-    norm_row(x, weight.as<float>(), nullptr, out, Dh, eps, 0.0f);
+    norm_row(x, weight.as<float>(), nullptr, static_cast<const X*>(nullptr), out, Dh, eps, 0.0f);
   } else if (x != out) {
     convert_row(x, out, Dh);
   }

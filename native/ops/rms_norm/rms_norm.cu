@@ -1,7 +1,7 @@
-// What:      h = x (+ residual); out = h / sqrt(mean(h^2) + eps) * (weight_offset + weight)
+// What:      h = x (+ residual) (* silu(gate)); out = h / sqrt(mean(h^2) + eps) * (weight_offset + weight)
 // Steps:     1. prefetch the weight
 //            2. load the row and the residual
-//            3. h = x + residual, written back to residual
+//            3. h = x + residual, written back to residual, times the gate
 //            4. sum of squares
 //            5. scale
 // Mapping:   a row per group of lanes (cuda/device/row_group.cuh): D = 128 takes 8 lanes, 16 rows to a block;
@@ -15,6 +15,7 @@
 // Source:    Zhang, Sennrich: Root Mean Square Layer Normalization, arXiv 1910.07467, eq. 4
 #include "ops/rms_norm/rms_norm.h"
 
+#include "cuda/device/activations.cuh"
 #include "cuda/device/row_group.cuh"
 
 namespace warploop::cuda {
@@ -22,7 +23,7 @@ namespace warploop::cuda {
 namespace {
 
 struct Norm {
-  Rows x, weight, residual, out;
+  Rows x, weight, residual, gate, out;
   RowShape shape;
   RowSchedule schedule;
   float eps, weight_offset;
@@ -35,9 +36,11 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
   const RowGroup group = row_group(p.schedule);
   const RowPlace place = place_of(p.shape, group.row);
   const int64_t x_row = offset_of(p.x, place), residual_row = offset_of(p.residual, place);
-  const int64_t out_row = offset_of(p.out, place);
+  const int64_t gate_row = offset_of(p.gate, place), out_row = offset_of(p.out, place);
+  Rows weights = p.weight;  // of this row
+  weights.data += offset_of(p.weight, place) * float_bytes(DType::f32);
 
-  prefetch_kept<kVector, kCount>(group, p.weight);  // 1.
+  prefetch_kept<kVector, kCount>(group, weights);  // 1.
   wait_for_predecessors();
   uint4 x[kCount] = {};
   float h[kCount][kVector] = {};
@@ -46,16 +49,22 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
     if (p.residual) load_f32(p.residual, residual_row + vector * kVector, h[i]);
   });
 
+  const auto apply_gate = [&](int64_t vector, float(&values)[kVector]) {
+    float gate[kVector];
+    load_floats(p.gate, gate_row + vector * kVector, gate);
+#pragma unroll
+    for (int j = 0; j < kVector; j++) values[j] *= silu(gate[j]);
+  };
   float squares = 0;
   const auto add = [&](int64_t vector, uint4 x_vector, float(&sum)[kVector]) {
     float values[kVector];
     widen(x_vector, p.x.dtype, values);
 #pragma unroll
-    for (int j = 0; j < kVector; j++) {
-      sum[j] += values[j];         // 3.
-      squares += sum[j] * sum[j];  // 4.
-    }
+    for (int j = 0; j < kVector; j++) sum[j] += values[j];  // 3.
     if (p.residual) store_floats(p.residual, residual_row + vector * kVector, sum);
+    if (p.gate) apply_gate(vector, sum);
+#pragma unroll
+    for (int j = 0; j < kVector; j++) squares += sum[j] * sum[j];  // 4.
   };
   for_kept<kCount>(group, [&](int i, int64_t vector) { add(vector, x[i], h[i]); });
   for_rest<kCount>(group, [&](int64_t vector) {
@@ -64,41 +73,47 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
     add(vector, load_vector<kVector>(p.x, x_row + vector * kVector), sum);
   });
   float weight[kCount][kVector] = {};
-  for_kept<kCount>(group, [&](int i, int64_t vector) { load_f32(p.weight, vector * kVector, weight[i]); });
+  for_kept<kCount>(group, [&](int i, int64_t vector) { load_f32(weights, vector * kVector, weight[i]); });
   const float mean = sum_group(squares, group, plan) / static_cast<float>(p.shape.width);
   const float scale = 1.0f / sqrtf(mean + p.eps);
 
   const auto store = [&](int64_t vector, const float(&values)[kVector],
-                         const float(&weights)[kVector]) {  // 5.
+                         const float(&factors)[kVector]) {  // 5.
     float results[kVector];
 #pragma unroll
-    for (int j = 0; j < kVector; j++) results[j] = values[j] * scale * (weights[j] + p.weight_offset);
+    for (int j = 0; j < kVector; j++) results[j] = values[j] * scale * (factors[j] + p.weight_offset);
     store_floats(p.out, out_row + vector * kVector, results);
   };
   for_kept<kCount>(group, [&](int i, int64_t vector) { store(vector, h[i], weight[i]); });
   for_rest<kCount>(group, [&](int64_t vector) {
-    float values[kVector], weights[kVector];
+    float values[kVector], factors[kVector];
     if (p.residual) {
       load_f32(p.residual, residual_row + vector * kVector, values);
     } else {
       load_floats(p.x, x_row + vector * kVector, values);
     }
-    load_f32(p.weight, vector * kVector, weights);
-    store(vector, values, weights);
+    if (p.gate) apply_gate(vector, values);
+    load_f32(weights, vector * kVector, factors);
+    store(vector, values, factors);
   });
 }
 
 }  // namespace
 
 void rms_norm(const RmsNormParams& p, CudaContext& context) {
-  TensorView x = p.x, residual = p.residual, out = p.out;
-  merge_outer_axes(x, residual, out);
+  TensorView x = p.x, residual = p.residual, gate = p.gate, out = p.out;
+  TensorView weight = p.x;  // as if each row had one
+  weight.data = p.weight.data;
+  weight.dtype = DType::f32;
+  for (int axis = 0; axis + 1 < x.rank; axis++) weight.strides[axis] = 0;
+  if (p.weight.rank == 2) weight.strides[1] = p.weight.stride(0);
+  merge_outer_axes(x, residual, gate, weight, out);
   const RowShape shape = shape_of(x);
-  const int vector = choose_vector(shape.width, x, p.weight, residual, out);
+  const int vector = choose_vector(shape.width, x, weight, residual, gate, out);
   dispatch_vector<4>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {
     const RowSchedule schedule = row_schedule<kVector>(shape);
-    const Norm params{rows_of(x), rows_of(p.weight), rows_of(residual), rows_of(out), shape, schedule,
-                      p.eps,      p.weight_offset};
+    const Norm params{rows_of(x), rows_of(weight), rows_of(residual), rows_of(gate), rows_of(out), shape,
+                      schedule,   p.eps,           p.weight_offset};
     launch<rms_norm_kernel<kVector>>(context, launch_shape(schedule), params);
   });
 }
