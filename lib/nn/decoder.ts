@@ -11,6 +11,7 @@ import { add } from "../ops/add.js";
 import { embedding, type EmbeddingTable } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
+import { tableGather } from "../ops/tableGather.js";
 import type { NormBlock } from "./norm.js";
 import { type Block, type BlockCache, type BlockOwn, type Part, type RankSums, runPart } from "./part.js";
 import type { ModelState, StateSpec } from "./state.js";
@@ -91,8 +92,9 @@ export function decoder(parts: DecoderParts): Decoder {
     forward(stream, inputs, state, taps = [], residual) {
       checkTaps(taps, points, inputs.tokens.size(0));
       const x = residualStream(stream, inputs, parts, residual); // [T, D]
-      const cacheOf = cachesInOrder(state, inputs); // blocks run in the order of `blocks`
-      const plans = makePlans(stream, blocks, inputs, state);
+      const slots = slotsOfStep(stream, inputs, state);
+      const cacheOf = cachesInOrder(state, inputs, slots); // blocks run in the order of `blocks`
+      const plans = makePlans(stream, blocks, inputs, cachesInOrder(state, inputs, slots));
       const ownOf = (block: Block): BlockOwn => ({
         cache: cacheOf(block),
         plan: block.plan && plans.get(block.plan.signature),
@@ -130,17 +132,30 @@ function tapPoints(parts: Layer, layer: number, D: number): TapPoint[] {
   return [...own, { name: "hidden", layer, dtype: "f32", shape: [D] }];
 }
 
+/** By column of the slots, where those of the sequences of a step lie: [columns, B]; undefined where no layer keeps one. */
+function slotsOfStep(
+  stream: Stream,
+  { slotTable, rows }: StepInputs,
+  { places }: ModelState,
+): Tensor | undefined {
+  const columns = places.filter((place) => "column" in place).length;
+  return columns === 0 ? undefined : tableGather(stream, slotTable!.slice(1, 0, columns), rows, null);
+}
+
+type CacheOf = (block: Block) => BlockCache | undefined;
+
 /** What each block keeps, asked for in the order of the blocks. */
 function cachesInOrder(
   { layers, places }: ModelState,
   inputs: StepInputs,
-): (block: Block) => BlockCache | undefined {
+  slots: Tensor | undefined,
+): CacheOf {
   let place = 0;
   return (block) => {
     if (!block.state) return undefined;
     const [state, at] = [layers[place]!, places[place++]!];
     if ("group" in at) return { state, ...inputs.groups[at.group]! };
-    return { state, table: inputs.slotTable!, column: at.column };
+    return { state, places: slots!.slice(0, at.column, at.column + 1).reshape([-1]) };
   };
 }
 
@@ -149,10 +164,9 @@ function makePlans(
   stream: Stream,
   blocks: readonly Block[],
   inputs: StepInputs,
-  state: ModelState,
+  cacheOf: CacheOf,
 ): ReadonlyMap<string, Tensor> {
   const plans = new Map<string, Tensor>();
-  const cacheOf = cachesInOrder(state, inputs);
   for (const block of blocks) {
     const cache = cacheOf(block);
     const { plan } = block;

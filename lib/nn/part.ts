@@ -23,12 +23,11 @@ export interface PagedCache extends GroupInputs {
   readonly state: LayerState;
 }
 
-/** The same of a block that keeps a slot: its block of row r is table[r, column]. */
+/** The same of a block that keeps a slot. */
 export interface SlotCache {
   readonly state: LayerState;
-  /** [R, columns] */
-  readonly table: Tensor;
-  readonly column: number;
+  /** [B] i32: where that of each sequence lies in `state`; -1 for padding, which keeps nothing */
+  readonly places: Tensor;
 }
 
 export type BlockCache = PagedCache | SlotCache;

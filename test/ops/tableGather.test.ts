@@ -15,6 +15,8 @@ interface TableGatherCase extends OpCase {
   readonly skipEvery?: number;
   /** The table is a view into wider rows. */
   readonly strided?: boolean;
+  /** Every column of the rows, without cols. */
+  readonly whole?: boolean;
 }
 
 const small = { T: 5, R: 4, L: 9 } as const;
@@ -27,6 +29,11 @@ const cases: readonly TableGatherCase[] = [
   ...tails.map((T) => ({ name: `${T} entries`, ...small, T })),
   { name: "rows of -1", ...small, T: 20, skipEvery: 3 },
   { name: "strided table", ...small, strided: true },
+  ...[1, 2, 31, 33].map((T) => ({ name: `every column of ${T} rows`, ...small, T, whole: true })),
+  { name: "every column of no rows", ...small, T: 0, whole: true },
+  { name: "no columns", ...small, L: 0, whole: true },
+  { name: "every column, some rows of -1", ...small, T: 20, skipEvery: 3, strided: true, whole: true },
+  { name: "every column over the threads", T: 400, R: 30, L: 129, whole: true },
   { name: "many entries over the threads", T: 50000, R: 300, L: 257 },
 ];
 
@@ -47,9 +54,11 @@ describeOp("tableGather", cases, async (context, c) => {
   const cols = rows.map((row) => (row === -1 ? 2147483647 : random.integer(0, L)));
 
   const table = context.integers([R, padded], whole).slice(1, first, padded);
-  const out = tableGather(context.stream, table, context.integers([T], rows), context.integers([T], cols));
-  expect(out.shape).toEqual([T]);
-  expectSame(await context.readIntegers(out), reference(cells, rows, cols, { L }), { shape: [T] });
+  const given = c.whole ? null : context.integers([T], cols);
+  const out = tableGather(context.stream, table, context.integers([T], rows), given);
+  const shape = c.whole ? [L, T] : [T];
+  expect(out.shape).toEqual(shape);
+  expectSame(await context.readIntegers(out), reference(cells, rows, c.whole ? null : cols, { L }), { shape });
 });
 
 describe("tableGather: bad arguments", () => {
@@ -74,6 +83,16 @@ describe("tableGather: bad arguments", () => {
     expect(() => tableGather(stream, table, entries, entries, { out: device.empty("i32", [4]) })).toThrow(
       /out: /,
     );
+  });
+
+  test("a result of other columns, a row outside the table, without cols", async () => {
+    const stream = device.createStream();
+    const rows = stream.fromArray("i32", [2], Int32Array.of(0, 4));
+    expect(() => tableGather(stream, table, rows, null, { out: device.empty("i32", [2]) })).toThrow(
+      /out: expected .L=9, T=2/,
+    );
+    tableGather(stream, table, rows, null);
+    await expect(stream.synchronize()).rejects.toThrow("rows[1] = 4 is outside [0, R=4)");
   });
 
   test.each([

@@ -23,12 +23,19 @@ export class PageTable {
   readonly count: number;
   readonly shape: readonly [number, number];
   readonly entries: number[];
+  /** [rows, slotLayers], behind the pages. */
+  readonly slots: number[];
 
-  constructor(lengths: readonly number[]) {
+  /** @param slotLayers layers that keep a block of each sequence */
+  constructor(
+    lengths: readonly number[],
+    readonly slotLayers = 0,
+  ) {
     const pagesPerRow = lengths.map((length) => Math.ceil(length / pageSize));
     const width = Math.max(...pagesPerRow);
     const total = pagesPerRow.reduce((sum, pages) => sum + pages, 0);
-    this.count = total + 1;
+    this.count = total + 1 + lengths.length * slotLayers;
+    this.slots = new Array<number>((lengths.length + 1) * slotLayers).fill(-1);
     this.shape = [lengths.length + 1, width];
     this.entries = new Array<number>(this.shape[0] * width).fill(0);
     let next = total;
@@ -37,6 +44,10 @@ export class PageTable {
         if (i < pages) this.entries[this.tableRow(row) * width + i] = next--;
       });
     }
+    let nextSlot = total + 1;
+    for (let row = 0; row < lengths.length; row++)
+      for (let layer = 0; layer < slotLayers; layer++)
+        this.slots[this.tableRow(row) * slotLayers + layer] = nextSlot++;
   }
 
   /** Rows are not in order either; row 0 belongs to nobody. */
@@ -65,21 +76,25 @@ export function stepInputs(stream: Stream, chunks: readonly Chunk[], pages: Page
     cuSeqlensQ: i32([0, ...ends]),
     contextLens: i32(chunks.map(({ start, tokens }) => start + tokens.length)),
     groups: [{ slots: i32(places.map(({ slot }) => slot)), pageTable: i32(pages.entries, pages.shape) }],
+    ...(pages.slotLayers > 0 && { slotTable: i32(pages.slots, [pages.shape[0], pages.slotLayers]) }),
   };
 }
 
-/** So many pages, which stay: all layers in one group. */
+/** So many pages, which stay: all layers in one group, but for those that keep a slot. */
 export function allocatePages(device: Device, specs: readonly StateSpec[], numPages: number): ModelState {
-  const kept = specs.map((spec): StateSpec => ({ ...spec, lifetime: "all" }));
+  const kept = specs.map((spec): StateSpec => (isSlot(spec) ? spec : { ...spec, lifetime: "all" }));
   const layout = stateLayout(kept, { pageSize, longest: pageSize * numPages });
   return allocateState(device, kept, { layout, numBlocks: numPages });
+}
+
+export function isSlot({ lifetime }: StateSpec): boolean {
+  return lifetime === "slot";
 }
 
 /** Room for what the layers keep of these sequences. */
 export function poisonedState(stream: Stream, layers: readonly StateSpec[], pages: PageTable): ModelState {
   const state = allocatePages(stream.device, layers, pages.count);
-  const isF32 = layers.some((layer) => Object.values(layer.tensors).some(({ dtype }) => dtype === "f32"));
-  const poison = Uint32Array.of(isF32 ? 0x7fc00000 : 0x7fc07fc0); // NaN in f32; in bf16 and f16
+  const poison = Uint32Array.of(0x7fc07fc0); // NaN in f32, bf16 and f16
   const bytes = new Uint8Array(poison.buffer);
   state.pool.write(
     stream,

@@ -5,7 +5,7 @@
 import type { Model, ModelState, Tap } from "../../lib/models/model.js";
 import type { HostArray } from "../../lib/device/dtype.js";
 import type { Stream } from "../../lib/device/stream.js";
-import { type Chunk, PageTable, poisonedState, stepInputs } from "./pagedSteps.js";
+import { type Chunk, isSlot, PageTable, poisonedState, stepInputs } from "./pagedSteps.js";
 
 export interface RunOptions {
   /** Tokens of each sequence per step, or of one step after another, the last again and again; default all at once. */
@@ -24,7 +24,10 @@ export async function runModel(
   sequences: readonly (readonly number[])[],
   { chunk = Infinity, tap }: RunOptions = {},
 ): Promise<Float32Array[]> {
-  const pages = new PageTable(sequences.map((tokens) => tokens.length));
+  const pages = new PageTable(
+    sequences.map((tokens) => tokens.length),
+    model.state.filter(isSlot).length,
+  );
   using state = poisonedState(stream, model.state, pages);
   const { vocabSize } = model.shape;
   const results = sequences.map((tokens) => new Float32Array(tokens.length * vocabSize));

@@ -97,11 +97,10 @@ function ringMixer(context: OpContext, options: ToyOptions, { qkv, output }: Pro
   return {
     state: { lifetime: "slot", tensors: { k: heads, v: heads } },
     run(stream, { x, inputs, cache, join }) {
-      const { state, table, column } = cache as SlotCache;
+      const { state, places: blocks } = cache as SlotCache;
       const { rows, positions, cuSeqlensQ, contextLens } = inputs;
       const [B, T] = [rows.size(0), x.size(0)];
       const all = (n: number): Tensor => numbers[n]!.slice(0, 0, B);
-      const blocks = tableGather(stream, table, rows, all(column));
       const real = tableGather(stream, realRows, rows, all(0));
       for (let page = 0; page < pages; page++) tableScatter(stream, pageTable, real, all(page), blocks);
       const firsts = cuSeqlensQ.slice(0, 0, B);
