@@ -9,6 +9,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 const simtBinary = "build-simt/Release/warploop.node";
 const simtTests = [
   "test/ops/**/*.test.ts",
+  "test/engine/mamba.test.ts",
   "test/engine/slots.test.ts",
   "test/engine/windows.test.ts",
   "test/native/gpu.test.ts",

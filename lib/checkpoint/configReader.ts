@@ -98,6 +98,22 @@ export class ConfigReader {
     return this.#read(field, fallback, "a list of non-negative integers", isIntList);
   }
 
+  /**
+   * Two numbers from 0 on, the second of which is no smaller and may be infinite: transformers writes Infinity, which `parseJson`
+   * takes, or since version 4.57 `{"__float__": "Infinity"}`.
+   */
+  limits(field: FieldName, fallback: readonly [number, number]): readonly [number, number] {
+    const numberOf = (value: unknown): unknown =>
+      isObject(value) && value["__float__"] === "Infinity" ? Infinity : value;
+    const isLimits = (value: unknown): boolean => {
+      if (!Array.isArray(value) || value.length !== 2) return false;
+      const [least, most] = value.map(numberOf);
+      return typeof least === "number" && typeof most === "number" && least >= 0 && most >= least;
+    };
+    const given: readonly unknown[] = this.#read(field, fallback, "two numbers from 0 on, in order", isLimits);
+    return given.map(numberOf) as unknown as readonly [number, number];
+  }
+
   /** A reader of a nested object; the names in its errors carry the path. */
   object(field: FieldName): ConfigReader {
     const json = this.#read<JsonObject>(field, undefined, "an object", isObject);

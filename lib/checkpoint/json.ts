@@ -35,7 +35,7 @@ export async function readJsonObject(
   }
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (cause) {
     const problem = nameContent(text) ?? describeError(cause);
     throw new CheckpointError(code, `${file}: not valid JSON: ${problem}`, { file }, { cause });
@@ -44,6 +44,18 @@ export async function readJsonObject(
     throw new CheckpointError(code, `${file}: expected a JSON object, got ${show(value)}`, { file });
   }
   return value;
+}
+
+/** JSON, and the Infinity that Python writes although JSON has none. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!text.includes("Infinity")) throw error;
+    // Outside of strings; "1e999" is a number of JSON, and infinite.
+    const withNumbers = text.replace(/"(?:[^"\\]|\\.)*"|Infinity/g, (part) => (part === "Infinity" ? "1e999" : part));
+    return JSON.parse(withNumbers);
+  }
 }
 
 /** True for a JSON object: neither null nor an array. */

@@ -8,6 +8,7 @@ import { refuseQuantization } from "../weights/quantization.js";
 import { glm4 } from "./glm4.js";
 import { gpt2 } from "./gpt2.js";
 import { llama, mistral } from "./llama.js";
+import { mamba2 } from "./mamba2.js";
 import { mixtral } from "./mixtral.js";
 import type { ModelFamily } from "./model.js";
 import { olmo2 } from "./olmo2.js";
@@ -28,6 +29,7 @@ const rows: readonly Row[] = [
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },
+  { architecture: "Mamba2ForCausalLM", modelType: "mamba2", family: mamba2 },
   { architecture: "MixtralForCausalLM", modelType: "mixtral", family: mixtral },
   { architecture: "Olmo2ForCausalLM", modelType: "olmo2", family: olmo2 },
   { architecture: "Phi3ForCausalLM", modelType: "phi3", family: phi3 },

@@ -9,6 +9,7 @@ import { isPerExpert, type WeightRow, type WeightTable } from "./weightTable.js"
 
 /**
  * - "vector": norm weights and biases, f32
+ * - "filters": the taps of a depthwise convolution, [C, 1, W], f32
  * - "table": rows that `embedding` gathers, as stored
  * - "embedding": the same; one weight with a "linear" slot that is tied to it, where that keeps it in the same format
  * - "linear": a matrix packed for `linear`; "gatedLinear" is gate and up, with SwiGLU
@@ -20,6 +21,7 @@ export type WeightForm = keyof typeof forms;
 /** What a row of the form stores. */
 const forms = {
   vector: "vectors",
+  filters: "matrices",
   table: "matrices",
   embedding: "matrices",
   linear: "matrices",
@@ -54,6 +56,7 @@ type Loaded = Tensor | LinearWeight | GroupedWeight;
 
 export class ModelWeights {
   readonly #vectors = new Map<string, Tensor>();
+  readonly #filters = new Map<string, Tensor>();
   readonly #tables = new Map<string, Tensor>();
   readonly #embeddings = new Map<string, EmbeddingTable>();
   readonly #linears = new Map<string, LinearWeight>();
@@ -76,6 +79,12 @@ export class ModelWeights {
   /** `vector`, or undefined if the table has no such slot: biases and norms that only some checkpoints have. */
   optionalVector(slot: string, layer?: number): Tensor | undefined {
     return this.#vectors.get(keyOf(slot, layer));
+  }
+
+  /** [C, W] f32 */
+  filters(slot: string, layer?: number): Tensor {
+    const filters = found(this.#filters, slot, layer); // [C, 1, W]
+    return filters.reshape([filters.size(0), filters.size(-1)]);
   }
 
   /** [rows, columns] in the stored dtype */
@@ -105,6 +114,10 @@ export class ModelWeights {
 
   addVector(slot: string, layer: number | undefined, vector: Tensor): void {
     this.#vectors.set(keyOf(slot, layer), vector);
+  }
+
+  addFilters(slot: string, layer: number | undefined, filters: Tensor): void {
+    this.#filters.set(keyOf(slot, layer), filters);
   }
 
   addTable(slot: string, table: Tensor): void {

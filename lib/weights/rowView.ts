@@ -50,11 +50,12 @@ export function viewProblem({ axes, take, order }: RowView, rows: number): strin
  * @returns the rows as their axes say, [.., K]; those of a vector have K = 1
  */
 export function viewRows(
-  stored: Tensor,
+  whole: Tensor,
   transpose: boolean,
-  view: RowView = { axes: [stored.size(transpose ? 1 : 0)] },
+  view: RowView = { axes: [whole.size(transpose ? 1 : 0)] },
   columns?: Range,
 ): Tensor {
+  const stored = whole.shape.length > 2 ? whole.reshape([whole.size(0), -1]) : whole; // of more axes: the rest is a row
   const rowAxis = transpose ? 1 : 0;
   const [inputs = 1, inputStride = 1] = [stored.shape[1 - rowAxis], stored.strides[1 - rowAxis]];
   const { axes, take, order = [...axes.keys()] } = view;

@@ -90,6 +90,8 @@ function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatD
   switch (form) {
     case "vector":
       return plainRows(weight, "f32", (weights, tensor) => weights.addVector(slot, layer, tensor));
+    case "filters":
+      return plainRows(weight, "f32", (weights, tensor) => weights.addFilters(slot, layer, tensor));
     case "expertVectors":
       return plainRows(
         weight,

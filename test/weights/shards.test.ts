@@ -97,6 +97,8 @@ async function read(
       const vector = weights.optionalVector(slot, layer);
       return vector ? [turned(await numbersOf(vector))] : [];
     }
+    case "filters":
+      return [await numbersOf(weights.filters(slot, layer))];
     case "table":
       return [await numbersOf(weights.table(slot))];
     case "embedding":
