@@ -110,7 +110,12 @@ export class ConfigReader {
       const [least, most] = value.map(numberOf);
       return typeof least === "number" && typeof most === "number" && least >= 0 && most >= least;
     };
-    const given: readonly unknown[] = this.#read(field, fallback, "two numbers from 0 on, in order", isLimits);
+    const given: readonly unknown[] = this.#read(
+      field,
+      fallback,
+      "two numbers from 0 on, in order",
+      isLimits,
+    );
     return given.map(numberOf) as unknown as readonly [number, number];
   }
 

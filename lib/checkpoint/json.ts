@@ -53,7 +53,9 @@ function parseJson(text: string): unknown {
   } catch (error) {
     if (!text.includes("Infinity")) throw error;
     // Outside of strings; "1e999" is a number of JSON, and infinite.
-    const withNumbers = text.replace(/"(?:[^"\\]|\\.)*"|Infinity/g, (part) => (part === "Infinity" ? "1e999" : part));
+    const withNumbers = text.replace(/"(?:[^"\\]|\\.)*"|Infinity/g, (part) =>
+      part === "Infinity" ? "1e999" : part,
+    );
     return JSON.parse(withNumbers);
   }
 }

@@ -138,7 +138,7 @@ function slotsOfStep(
   { slotTable, rows }: StepInputs,
   { places }: ModelState,
 ): Tensor | undefined {
-  const columns = places.filter((place) => "column" in place).length;
+  const columns = places.reduce((most, at) => Math.max(most, "column" in at ? at.column + 1 : 0), 0);
   return columns === 0 ? undefined : tableGather(stream, slotTable!.slice(1, 0, columns), rows, null);
 }
 

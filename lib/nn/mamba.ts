@@ -2,6 +2,8 @@
  * The mixer of Mamba-2: a short convolution, a state space recurrence and a gated norm between two projections. What it
  * keeps of a sequence is a slot: the last inputs of the convolution, and the state of the recurrence in f32.
  *
+ * Ranks do not share it, each computes all of it: the norm of a group runs over its heads, which ranks would have to sum first.
+ *
  * Dao, Gu: Transformers are SSMs (arXiv 2405.21060), section 7.1. By its duality with attention c are the queries, b the keys and x the
  * values of the recurrence.
  */

@@ -251,6 +251,8 @@ describe("ConfigReader", () => {
     flag: false,
     act: "silu",
     list: [0, 2],
+    open: [0.5, { __float__: "Infinity" }],
+    turned: [2, 1],
     rope: { factor: 8, bad: "x" },
     n_embd: 128,
     huge: 2 ** 60,
@@ -271,6 +273,9 @@ describe("ConfigReader", () => {
     expect(reader.oneOf("absent", ["silu", "gelu"], "gelu")).toBe("gelu");
     expect(reader.intList("list")).toEqual([0, 2]);
     expect(reader.intList("absent", [])).toEqual([]);
+    expect(reader.limits("list", [0, 1])).toEqual([0, 2]);
+    expect(reader.limits("absent", [0, Infinity])).toEqual([0, Infinity]);
+    expect(reader.limits("open", [0, 1])).toEqual([0.5, Infinity]);
     expect(reader.optionalObject("nothing")).toBeUndefined();
     expect(reader.optionalObject("rope")?.number("factor")).toBe(8);
     expect(reader.has("toString")).toBe(false);
@@ -306,6 +311,16 @@ describe("ConfigReader", () => {
       "no list",
       () => reader.intList("size"),
       "c.json: size: expected a list of non-negative integers, got 4",
+    ],
+    [
+      "limits out of order",
+      () => reader.limits("turned", [0, 1]),
+      "c.json: turned: expected two numbers from 0 on, in order, got [2, 1]",
+    ],
+    [
+      "limits that are one number",
+      () => reader.limits("size", [0, 1]),
+      "c.json: size: expected two numbers from 0 on, in order, got 4",
     ],
     ["no object", () => reader.object("list"), "c.json: list: expected an object, got [0, 2]"],
     [

@@ -28,11 +28,16 @@ const qwen3Moe = {
 };
 const mixtral = { ...llama, num_local_experts: 4, num_experts_per_tok: 2 };
 const gpt2 = { vocab_size: 32, n_embd: 64, n_layer: 2, n_head: 4, n_positions: 64 };
+const mamba2 = {
+  ...{ vocab_size: 32, hidden_size: 64, num_hidden_layers: 2, num_heads: 8, head_dim: 16, n_groups: 2 },
+  state_size: 32,
+};
 const bases: Readonly<Record<string, Fields>> = {
   Glm4ForCausalLM: { ...llama, head_dim: 16 },
   GPT2LMHeadModel: gpt2,
   LlamaForCausalLM: llama,
   MistralForCausalLM: llama,
+  Mamba2ForCausalLM: mamba2,
   MixtralForCausalLM: mixtral,
   Olmo2ForCausalLM: llama,
   Phi3ForCausalLM: llama,
@@ -66,6 +71,7 @@ describe("registry", () => {
       "gpt2",
       "llama",
       "mistral",
+      "mamba2",
       "mixtral",
       "olmo2",
       "phi3",
@@ -107,6 +113,12 @@ describe("fields", () => {
       expertsPerToken: 2,
     });
     expect(define("GPT2LMHeadModel").shape).toMatchObject({ headDim: 16, numKvHeads: 4, numExperts: 0 });
+  });
+
+  it("by the duality with attention, c of Mamba-2 are queries, b keys and x values", () => {
+    expect(define("Mamba2ForCausalLM").shape).toMatchObject({
+      ...{ numHeads: 8, numKvHeads: 2, headDim: 32, valueDim: 16 },
+    });
   });
 
   it("biases are in the table only when the config says so", () => {
@@ -220,6 +232,36 @@ const badFields: readonly { name: string; architecture: string; fields: Fields; 
     fields: { rope_scaling: { type: "linear" } },
     message: "factor",
   },
+  {
+    name: "heads that are not expand * hidden_size",
+    architecture: "Mamba2ForCausalLM",
+    fields: { expand: 3 },
+    message: "num_heads: expected heads of 16 channels that are 192 in all",
+  },
+  {
+    name: "groups that do not divide the heads",
+    architecture: "Mamba2ForCausalLM",
+    fields: { n_groups: 3 },
+    message: "n_groups: expected a divisor of num_heads (8)",
+  },
+  {
+    name: "a state that the scan does not take",
+    architecture: "Mamba2ForCausalLM",
+    fields: { state_size: 512 },
+    message: "state_size",
+  },
+  {
+    name: "more taps than the convolution has",
+    architecture: "Mamba2ForCausalLM",
+    fields: { conv_kernel: 9 },
+    message: "conv_kernel",
+  },
+  {
+    name: "limits out of order",
+    architecture: "Mamba2ForCausalLM",
+    fields: { time_step_limit: [0.5, 0.1] },
+    message: "time_step_limit: expected two numbers from 0 on, in order, got [0.5, 0.1]",
+  },
   { name: "GPT-2 heads", architecture: "GPT2LMHeadModel", fields: { n_head: 3 }, message: "n_head" },
 ];
 
@@ -273,6 +315,13 @@ describe("context length", () => {
         expect.objectContaining({ code: "ERR_ARGUMENT_RANGE" }),
       );
     }
+  });
+
+  it("of a model without positions is what the caller asks for", () => {
+    const definition = define("Mamba2ForCausalLM");
+    expect(chooseContextLength(definition, undefined)).toBe(32_768);
+    expect(chooseContextLength(definition, 10_000_000)).toBe(10_000_000);
+    expect(() => chooseContextLength(definition, 2 ** 24 + 1)).toThrow(/from 2 to 16777216/);
   });
 
   it("is bounded unless the caller asks for more", () => {

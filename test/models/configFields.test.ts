@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { glm4Fields } from "../../lib/models/glm4.js";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
+import { mamba2Fields } from "../../lib/models/mamba2.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
 import { olmo2Fields } from "../../lib/models/olmo2.js";
 import type { FieldTable } from "../../lib/models/configFields.js";
@@ -33,6 +34,13 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
   },
   LlamaForCausalLM: { table: llamaFields, base: { ...dense, model_type: "llama" } },
   MistralForCausalLM: { table: mistralFields, base: { ...dense, model_type: "mistral" } },
+  Mamba2ForCausalLM: {
+    table: mamba2Fields,
+    base: {
+      ...{ model_type: "mamba2", vocab_size: 32, hidden_size: 64, num_hidden_layers: 4, num_heads: 8 },
+      ...{ head_dim: 16, n_groups: 2, state_size: 32 },
+    },
+  },
   MixtralForCausalLM: {
     table: mixtralFields,
     base: { ...dense, model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2 },
@@ -183,6 +191,8 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   },
   { architecture: "MistralForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
   { architecture: "MistralForCausalLM", fields: { use_sliding_window: false }, text: "use_sliding_window" },
+  { architecture: "Mamba2ForCausalLM", fields: { rms_norm: false }, text: "without its norm" },
+  { architecture: "Mamba2ForCausalLM", fields: { hidden_act: "gelu" }, text: "hidden_act" },
   { architecture: "MixtralForCausalLM", fields: { mlp_bias: true }, text: "mlp_bias" },
   { architecture: "MixtralForCausalLM", fields: { num_experts: 8 }, text: "num_local_experts is 4" },
   { architecture: "Glm4ForCausalLM", fields: { rope_interleave: true }, text: "rope_interleave" },

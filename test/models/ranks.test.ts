@@ -36,6 +36,7 @@ async function expectShared(
   tokens: readonly number[],
   sizes: { readonly tp?: number; readonly ep?: number },
   dtype: FloatDType,
+  isShared = true,
 ): Promise<void> {
   const whole = await loadModel(folder, { stream, dtype });
   const [expected] = await runModel(whole, stream, [tokens]);
@@ -50,7 +51,7 @@ async function expectShared(
     const { relative } = compareLogits(logits, expected!, whole.shape.vocabSize);
     expect(relative).toBeLessThan(tolerances[dtype]);
   }
-  expect(meeting.count).toBeGreaterThan(0);
+  expect(meeting.count > 0).toBe(isShared);
   for (const model of [whole, ...ranks]) model.dispose();
 }
 
@@ -63,7 +64,8 @@ describe("ranks that share a model", () => {
   it.each(each)("two of $family in $dtype give the logits of one", async ({ family, dtype }) => {
     const { folder, sequences } = await readGolden(family);
     const ep = family === "mixtral" || family === "qwen3_moe" ? 2 : 1;
-    await expectShared(folder, sequences[0]!.tokens, { tp: 2, ep }, dtype);
+    const isShared = family !== "mamba2"; // each rank computes all of it
+    await expectShared(folder, sequences[0]!.tokens, { tp: 2, ep }, dtype, isShared);
   });
 
   const moe = { num_experts: 6, num_experts_per_tok: 3, moe_intermediate_size: 12 };

@@ -58,7 +58,9 @@ describeOp("tableGather", cases, async (context, c) => {
   const out = tableGather(context.stream, table, context.integers([T], rows), given);
   const shape = c.whole ? [L, T] : [T];
   expect(out.shape).toEqual(shape);
-  expectSame(await context.readIntegers(out), reference(cells, rows, c.whole ? null : cols, { L }), { shape });
+  expectSame(await context.readIntegers(out), reference(cells, rows, c.whole ? null : cols, { L }), {
+    shape,
+  });
 });
 
 describe("tableGather: bad arguments", () => {

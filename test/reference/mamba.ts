@@ -37,10 +37,15 @@ export function mamba(
   const [inner, C] = [H * P, H * P + 2 * G * N];
   const alone = { cuSeqlensQ: [0, T], contextLens: [T], stateIndices: [-1], state: new Float64Array(0) };
   const projected = product(x, input);
-  const xbc = causalConv1d(columns(projected, T, inner, C), conv, { D: C, W }, {
-    ...{ ...alone, silu: true },
-    ...(convBias && { bias: convBias }),
-  }).out;
+  const xbc = causalConv1d(
+    columns(projected, T, inner, C),
+    conv,
+    { D: C, W },
+    {
+      ...{ ...alone, silu: true },
+      ...(convBias && { bias: convBias }),
+    },
+  ).out;
   const [dtMin, dtMax] = limits;
   const mixed = ssmScan(
     columns(xbc, T, 0, inner),

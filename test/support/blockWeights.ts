@@ -32,6 +32,12 @@ export class BlockWeights {
     return { values, tensor: this.context.tensor("f32", [D], values) };
   }
 
+  /** [C, W] f32, of a convolution that keeps the size of its input. */
+  filters(C: number, W: number): Vector {
+    const values = this.random.normal(C * W, { std: 1 / Math.sqrt(W) });
+    return { values, tensor: this.context.tensor("f32", [C, W], values) };
+  }
+
   /** [N, D], rows of size 1. */
   table(N: number, D: number): Vector {
     const values = this.random.normal(N * D, { dtype: this.dtype });

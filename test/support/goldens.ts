@@ -8,7 +8,18 @@ import { fileURLToPath } from "node:url";
 import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/checkpoint/safetensorsHeader.js";
 
 /** Folders of test/goldens. */
-export const goldenFamilies = ["glm4", "gpt2", "llama", "mamba2", "mixtral", "olmo2", "phi3", "qwen2", "qwen3", "qwen3_moe"] as const;
+export const goldenFamilies = [
+  "glm4",
+  "gpt2",
+  "llama",
+  "mamba2",
+  "mixtral",
+  "olmo2",
+  "phi3",
+  "qwen2",
+  "qwen3",
+  "qwen3_moe",
+] as const;
 
 export interface GoldenSequence {
   readonly tokens: readonly number[];

@@ -94,7 +94,8 @@ export function isSlot({ lifetime }: StateSpec): boolean {
 /** Room for what the layers keep of these sequences. */
 export function poisonedState(stream: Stream, layers: readonly StateSpec[], pages: PageTable): ModelState {
   const state = allocatePages(stream.device, layers, pages.count);
-  const poison = Uint32Array.of(0x7fc07fc0); // NaN in f32, bf16 and f16
+  const isF32 = layers.every((layer) => Object.values(layer.tensors).every(({ dtype }) => dtype === "f32"));
+  const poison = Uint32Array.of(isF32 ? 0x7fc00000 : 0x7fc07fc0); // NaN in f32; in f32, bf16 and f16
   const bytes = new Uint8Array(poison.buffer);
   state.pool.write(
     stream,

@@ -8,6 +8,7 @@ import type { Tensor } from "../../lib/device/tensor.js";
 import type { Model } from "../../lib/models/model.js";
 import { attentionBlock } from "../../lib/nn/attention.js";
 import { decoder, type Layer } from "../../lib/nn/decoder.js";
+import { mambaBlock } from "../../lib/nn/mamba.js";
 import { rmsNormBlock } from "../../lib/nn/norm.js";
 import { type Block, preNorm, type SlotCache } from "../../lib/nn/part.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
@@ -26,7 +27,7 @@ const [V, D, H, Dh] = [37, 32, 2, 16];
 const scale = Dh ** -0.5;
 
 export interface ToyOptions {
-  /** A letter for each layer: m mixes through its slot, s is attention of a window, f attention to everything. */
+  /** A letter for each layer: m mixes through its slot, M is that of Mamba-2, s is attention of a window, f attention to everything. */
   readonly layers: string;
   readonly dtype: FloatDType;
   readonly maxPositions: number;
@@ -47,6 +48,7 @@ export function toyModel(context: OpContext, options: ToyOptions): Model {
     attentionBlock({ numHeads: H, numKvHeads: H, headDim: Dh, dtype, scale, window }, projections());
   const blocks = {
     m: () => ringMixer(context, options, projections()),
+    M: () => mambaMixer(weights, options),
     s: () => attention(11),
     f: () => attention(0),
   };
@@ -69,6 +71,23 @@ export function toyModel(context: OpContext, options: ToyOptions): Model {
     },
   };
   return { ...built, shape, dispose: () => undefined };
+}
+
+function mambaMixer(weights: BlockWeights, { dtype }: ToyOptions): Block {
+  const [P, N, taps] = [D, 8, 4];
+  const input = weights.matrix(H * P + (H * P + 2 * N) + H, D);
+  return mambaBlock(
+    { numHeads: H, headDim: P, numGroups: 1, stateSize: N, taps, dtype, normEps: 1e-5, stepLimits: [0, 1] },
+    {
+      input: weights.packed(input),
+      conv: weights.filters(H * P + 2 * N, taps).tensor,
+      a: weights.vector(H, -1.5).tensor,
+      dtBias: weights.vector(H).tensor,
+      skip: weights.vector(H, 1).tensor,
+      norm: weights.vector(H * P, 1).tensor,
+      output: weights.packed(weights.matrix(D, H * P)),
+    },
+  );
 }
 
 type Projections = Record<"qkv" | "output", ReturnType<BlockWeights["packed"]>>;
