@@ -1,10 +1,11 @@
 /**
- * Where the time of a step goes: the real model of the Qwen3-0.6B shape, its steps traced, each op with its sizes apart. Times
+ * Where the time of a step goes: the real model of the Qwen3-0.6B shape or of another, its steps traced, each op with its sizes apart. Times
  * are the least of several steps, because other processes only add.
  *
  *     npm run bench:breakdown -- [--device cpu] [--steps 1x512,1x1@576,4x1@160] [--times 5] [--trace step.json]
  *
  * --steps   sequences x prompt tokens: a whole prompt in one step; sequences x 1 @ context: a decode
+ * --shape   of random weights, by its name in support/modelShapes.ts
  * --model   folder of a checkpoint instead
  * --trace   writes the last step of all for chrome://tracing or ui.perfetto.dev
  */
@@ -14,6 +15,7 @@ import type { DeviceName } from "../lib/device/device.js";
 import type { TraceRow } from "../lib/device/trace.js";
 import { measureDotPeak } from "./support/dotPeak.js";
 import { ModelSteps } from "./support/modelSteps.js";
+import type { ModelShapeName } from "./support/modelShapes.js";
 import { randomCheckpoint } from "./support/randomCheckpoint.js";
 import { printTable } from "./support/table.js";
 
@@ -22,11 +24,12 @@ const { values } = parseArgs({
     device: { type: "string", default: "cpu" },
     steps: { type: "string", default: "1x512,1x1@576,4x1@160" },
     times: { type: "string", default: "5" },
+    shape: { type: "string", default: "qwen3-0.6b" },
     model: { type: "string" },
     trace: { type: "string" },
   },
 });
-const folder = values.model ?? randomCheckpoint("qwen3-0.6b");
+const folder = values.model ?? randomCheckpoint(values.shape as ModelShapeName);
 const times = Number(values.times);
 
 /** A step to look at; `context` is left out for a prompt. */

@@ -6,21 +6,21 @@ import type { FloatDType } from "../../lib/device/dtype.js";
 import type { RandomTensor } from "./randomValues.js";
 
 export interface ModelShape {
-  readonly family: "gpt2" | "qwen3";
+  readonly family: "gpt2" | "qwen3" | "mamba2";
   /** V */
   readonly vocabSize: number;
   readonly numLayers: number;
   /** D */
   readonly hiddenSize: number;
-  /** Hq */
+  /** Hq; mamba2: H */
   readonly numHeads: number;
-  /** Hkv; gpt2 has as many as query heads */
+  /** Hkv; gpt2 has as many as query heads; mamba2: G */
   readonly numKvHeads: number;
-  /** Dh; gpt2: hiddenSize / numHeads */
+  /** Dh; gpt2: hiddenSize / numHeads; mamba2: P */
   readonly headDim: number;
-  /** F */
+  /** F; mamba2: N, what a channel keeps */
   readonly mlpWidth: number;
-  /** Longest context in tokens. */
+  /** Longest context in tokens; mamba2 has none. */
   readonly maxPositions: number;
 }
 
@@ -49,6 +49,18 @@ export const modelShapes = {
     mlpWidth: 3072,
     maxPositions: 4096,
   },
+  /** As wide as Mamba-2 370M, with layers for as many parameters as the one above: 455 million. */
+  "mamba2-0.6b": {
+    family: "mamba2",
+    vocabSize: 32_000,
+    numLayers: 64,
+    hiddenSize: 1024,
+    numHeads: 32,
+    numKvHeads: 1,
+    headDim: 64,
+    mlpWidth: 128,
+    maxPositions: 4096,
+  },
   /** Qwen3-8B, but for the tied head. */
   "qwen3-8b": {
     family: "qwen3",
@@ -67,6 +79,7 @@ export type ModelShapeName = keyof typeof modelShapes;
 
 export const qwen3RopeTheta = 1e6;
 export const qwen3NormEps = 1e-6;
+const mamba2Taps = 4;
 
 const torchDtypes: Readonly<Record<FloatDType, string>> = {
   f32: "float32",
@@ -101,6 +114,23 @@ export function configOf(shape: ModelShape, dtype: FloatDType): Record<string, u
       ...common,
     };
   }
+  if (shape.family === "mamba2") {
+    return {
+      architectures: ["Mamba2ForCausalLM"],
+      model_type: "mamba2",
+      num_hidden_layers: shape.numLayers,
+      hidden_size: shape.hiddenSize,
+      expand: (shape.numHeads * shape.headDim) / shape.hiddenSize,
+      num_heads: shape.numHeads,
+      head_dim: shape.headDim,
+      n_groups: shape.numKvHeads,
+      state_size: shape.mlpWidth,
+      conv_kernel: mamba2Taps,
+      hidden_act: "silu",
+      layer_norm_epsilon: 1e-5,
+      ...common,
+    };
+  }
   return {
     architectures: ["Qwen3ForCausalLM"],
     model_type: "qwen3",
@@ -121,7 +151,7 @@ export function configOf(shape: ModelShape, dtype: FloatDType): Record<string, u
 
 /** The tensors of the checkpoint. Matrices keep the size of what passes through them: std is in ** -0.5. */
 export function tensorsOf(shape: ModelShape): RandomTensor[] {
-  return shape.family === "gpt2" ? gpt2Tensors(shape) : qwen3Tensors(shape);
+  return { gpt2: gpt2Tensors, qwen3: qwen3Tensors, mamba2: mamba2Tensors }[shape.family](shape);
 }
 
 const embeddingStd = 0.05;
@@ -181,5 +211,26 @@ function qwen3Tensors(shape: ModelShape): RandomTensor[] {
       matrix(`${layer}.mlp.down_proj.weight`, [D, F], F),
     ]),
     normWeight("model.norm.weight", D),
+  ];
+}
+
+function mamba2Tensors(shape: ModelShape): RandomTensor[] {
+  const { vocabSize, numLayers, hiddenSize: D, numHeads: H, numKvHeads: G, headDim: P, mlpWidth: N } = shape;
+  const [inner, convolved] = [H * P, H * P + 2 * G * N];
+  const mixers = Array.from({ length: numLayers }, (_, layer) => `backbone.layers.${layer}.mixer`);
+  return [
+    { name: "backbone.embeddings.weight", shape: [vocabSize, D], mean: 0, std: embeddingStd },
+    ...mixers.flatMap((mixer, layer) => [
+      normWeight(`backbone.layers.${layer}.norm.weight`, D),
+      matrix(`${mixer}.in_proj.weight`, [inner + convolved + H, D], D),
+      matrix(`${mixer}.conv1d.weight`, [convolved, 1, mamba2Taps], mamba2Taps),
+      bias(`${mixer}.conv1d.bias`, convolved),
+      { name: `${mixer}.A_log`, shape: [H], mean: 1, std: 1 },
+      { name: `${mixer}.dt_bias`, shape: [H], mean: -4, std: 1 }, // steps around 0.02
+      normWeight(`${mixer}.D`, H),
+      normWeight(`${mixer}.norm.weight`, inner),
+      matrix(`${mixer}.out_proj.weight`, [D, inner], inner),
+    ]),
+    normWeight("backbone.norm_f.weight", D),
   ];
 }
