@@ -11,8 +11,9 @@ inline constexpr int64_t kActivationWeight = 4;
 /// z / (1 + e^-z)
 WARPLOOP_INLINE vf silu(vf z) { return z / (1.0f + exp(-z)); }
 
-/// log(1 + e^z) = max(z, 0) + log(1 + u), u = e^-|z| in [0, 1]. With s = u / (2 + u), at most 1/3, the logarithm is
-/// 2 (s + s^3/3 + s^5/5 + ...), whose terms after s^13 are below 2e-8 of it; small results keep their digits.
+/// log(1 + e^z) = max(z, 0) + log(1 + u), u = e^-|z| in [0, 1]. With s = u / (2 + u), at most 1/3, the
+/// logarithm is 2 (s + s^3/3 + s^5/5 + ...), whose terms after s^13 are below 2e-8 of it; small results keep
+/// their digits.
 WARPLOOP_INLINE vf softplus(vf z) {
   const vf u = exp(z < 0.0f ? z : -z), s = u / (2.0f + u), q = s * s;
   vf p = splat(1.0f / 13);

@@ -170,8 +170,8 @@ export const offsetMutants = [
     file: "native/ops/table_gather/table_gather.cu",
     edits: [
       [
-        "  p.out[t] = p.table[row * p.row_stride + col];",
-        "  p.out[t] = p.table[static_cast<int32_t>(row * p.row_stride + col)];",
+        "  p.out[i] = p.table[row * p.row_stride + col];",
+        "  p.out[i] = p.table[static_cast<int32_t>(row * p.row_stride + col)];",
       ],
     ],
     table: "test/ops/farOffsets.test.ts",

@@ -30,6 +30,26 @@ struct Norm {
 };
 
 template <int kVector>
+WARPLOOP_DEVICE void apply_gate(const Norm& p, int64_t gate_at, float (&values)[kVector]) {
+  float gate[kVector];
+  load_floats(p.gate, gate_at, gate);
+#pragma unroll
+  for (int j = 0; j < kVector; j++) values[j] *= silu(gate[j]);
+}
+
+/// h of a vector, from x and what there is of the residual, which becomes the sum of both.
+template <int kVector>
+WARPLOOP_DEVICE void add_and_gate(const Norm& p, uint4 x, int64_t residual_at, int64_t gate_at,
+                                  float (&h)[kVector]) {
+  float values[kVector];
+  widen(x, p.x.dtype, values);
+#pragma unroll
+  for (int j = 0; j < kVector; j++) h[j] += values[j];
+  if (p.residual) store_floats(p.residual, residual_at, h);
+  if (p.gate) apply_gate(p, gate_at, h);
+}
+
+template <int kVector>
 __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_constant__ Norm p) {
   constexpr int kCount = kKept<kVector>;
   RowGroupPlan& plan = shared_plan<RowGroupPlan>();
@@ -49,20 +69,9 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
     if (p.residual) load_f32(p.residual, residual_row + vector * kVector, h[i]);
   });
 
-  const auto apply_gate = [&](int64_t vector, float(&values)[kVector]) {
-    float gate[kVector];
-    load_floats(p.gate, gate_row + vector * kVector, gate);
-#pragma unroll
-    for (int j = 0; j < kVector; j++) values[j] *= silu(gate[j]);
-  };
   float squares = 0;
   const auto add = [&](int64_t vector, uint4 x_vector, float(&sum)[kVector]) {
-    float values[kVector];
-    widen(x_vector, p.x.dtype, values);
-#pragma unroll
-    for (int j = 0; j < kVector; j++) sum[j] += values[j];  // 3.
-    if (p.residual) store_floats(p.residual, residual_row + vector * kVector, sum);
-    if (p.gate) apply_gate(vector, sum);
+    add_and_gate(p, x_vector, residual_row + vector * kVector, gate_row + vector * kVector, sum);  // 3.
 #pragma unroll
     for (int j = 0; j < kVector; j++) squares += sum[j] * sum[j];  // 4.
   };
@@ -92,7 +101,7 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
     } else {
       load_floats(p.x, x_row + vector * kVector, values);
     }
-    if (p.gate) apply_gate(vector, values);
+    if (p.gate) apply_gate(p, gate_row + vector * kVector, values);
     load_f32(weights, vector * kVector, factors);
     store(vector, values, factors);
   });

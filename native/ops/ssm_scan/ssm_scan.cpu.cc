@@ -11,7 +11,7 @@
 //            before it alone, so that a sequence has the same bits in chunks of any sizes, beside others or
 //            alone
 // Limits:    where one place of the state is given to two sequences, what it holds is undefined
-// Source:    Dao, Gu: Transformers are SSMs, arXiv 2405.21060, section 2 (the recurrence) and 7 (heads, groups)
+// Source:    Dao, Gu: Transformers are SSMs, arXiv 2405.21060, sections 2 (the recurrence) and 7 (heads)
 #include "ops/ssm_scan/ssm_scan.h"
 
 #include <algorithm>

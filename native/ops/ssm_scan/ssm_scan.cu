@@ -3,8 +3,8 @@
 //            out[t, p] = skip x[t, p] + sum over n of c[t, n] state[n, p]
 // Steps:     1. verify the sequence   2. load its state   3. x, b, c, steps and decays of kTokens tokens to
 //            shared memory   4. state and sums   5. join the sums of the warps, store   6. store the state
-// Mapping:   a block has kChannels channels of a head of one sequence and goes through its tokens; a warp has a
-//            quarter of the rows n of their states, in registers, a lane 2 channels of it. It alone touches
+// Mapping:   a block has kChannels channels of a head of one sequence and goes through its tokens; a warp has
+//            a quarter of the rows n of their states, in registers, a lane 2 channels of it. It alone touches
 //            that part of the state.
 // Resources: 36 KiB of shared memory (52 for N above 128); 2 kSlice registers for the state, kSlice up to 64
 // Cost:      decoding: the state, read and written, is nearly all of it; bound by memory. Prompts: 3 N
@@ -14,7 +14,7 @@
 //            depends on the tokens before it alone, so that a sequence has the same bits in chunks of any
 //            sizes, beside others or alone
 // Limits:    where one place of the state is given to two sequences, what it holds is undefined
-// Source:    Dao, Gu: Transformers are SSMs, arXiv 2405.21060, section 2 (the recurrence) and 7 (heads, groups)
+// Source:    Dao, Gu: Transformers are SSMs, arXiv 2405.21060, sections 2 (the recurrence) and 7 (heads)
 #include "ops/ssm_scan/ssm_scan.h"
 
 #include <algorithm>
@@ -136,8 +136,7 @@ class State {
       if (n >= rows_) continue;
       if (pairs_ && channels_ > 0) {
         const uint2 pair = load_8(row);
-        kept[n][0] = __uint_as_float(pair.x);
-        kept[n][1] = __uint_as_float(pair.y);
+        widen_as<float>({pair.x, pair.y, 0, 0}, kept[n]);
       } else {
         if (channels_ > 0) kept[n][0] = row[0];
         if (channels_ > 1) kept[n][1] = row[1];
@@ -150,7 +149,8 @@ class State {
       float* row = data_ + n * stride_;
       if (n >= rows_) continue;
       if (pairs_ && channels_ > 0) {
-        store_8(row, {__float_as_uint(kept[n][0]), __float_as_uint(kept[n][1])});
+        const uint4 pair = narrow_as<float>(kept[n]);
+        store_8(row, {pair.x, pair.y});
       } else {
         if (channels_ > 0) row[0] = kept[n][0];
         if (channels_ > 1) row[1] = kept[n][1];

@@ -1,4 +1,5 @@
-// What:      out[t] = table[rows[t], cols[t]], 0 where rows[t] is -1; without cols out[l, t] = table[rows[t], l]
+// What:      out[t] = table[rows[t], cols[t]], without cols out[l, t] = table[rows[t], l]; 0 where rows[t] is
+//            -1
 // Mapping:   the rows that are read are dealt to threads
 // Source:    the definition
 #include "ops/table_gather/table_gather.h"

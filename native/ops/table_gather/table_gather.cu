@@ -1,4 +1,5 @@
-// What:      out[t] = table[rows[t], cols[t]], 0 where rows[t] is -1; without cols out[l, t] = table[rows[t], l]
+// What:      out[t] = table[rows[t], cols[t]], without cols out[l, t] = table[rows[t], l]; 0 where rows[t] is
+//            -1
 // Steps:     1. verify the cell   2. read it
 // Mapping:   a thread per entry; grid = T / 256, without cols L T / 256
 // Resources: no shared memory
