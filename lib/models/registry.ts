@@ -6,6 +6,7 @@ import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { refuseQuantization } from "../weights/quantization.js";
 import { glm4 } from "./glm4.js";
+import { glm4Moe } from "./glm4Moe.js";
 import { gpt2 } from "./gpt2.js";
 import { llama, mistral } from "./llama.js";
 import { mamba2 } from "./mamba2.js";
@@ -26,6 +27,7 @@ interface Row {
 
 const rows: readonly Row[] = [
   { architecture: "Glm4ForCausalLM", modelType: "glm4", family: glm4 },
+  { architecture: "Glm4MoeForCausalLM", modelType: "glm4_moe", family: glm4Moe },
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },

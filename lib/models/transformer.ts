@@ -97,6 +97,7 @@ export function readTransformerConfig(
 /** The model of a config and its feed-forward part. */
 export function transformer(config: TransformerConfig, mlp: TransformerMlp): ModelDefinition {
   const { vocabSize, hiddenSize, numLayers, numHeads, numKvHeads, headDim, rope } = config;
+  const { ignoredTensors: ignored } = config;
   const { numExperts, expertsPerToken } = mlp;
   const shape = {
     ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads, headDim, valueDim: headDim },
@@ -108,7 +109,7 @@ export function transformer(config: TransformerConfig, mlp: TransformerMlp): Mod
     longestContext: longestRopeContext(rope),
     weights: {
       rows: [...outerRows(config), ...attentionRows(config), ...mlp.rows],
-      ...{ numLayers, numExperts, prefixAlternatives },
+      ...{ numLayers, numExperts, prefixAlternatives, ...(ignored && { ignored }) },
     },
     build: (weights, context) => build(config, mlp, weights, { ...context, rank: rankShape(shape, context) }),
   };

@@ -25,6 +25,8 @@ export interface TransformerConfig {
   readonly norms: LayerNorms;
   /** By layer: keys that a query sees, itself included; 0 is all. */
   readonly windows: readonly number[];
+  /** Tensors of a checkpoint that the model has no use for. */
+  readonly ignoredTensors?: readonly RegExp[];
 }
 
 /** Which projections of attention have biases: none, those of queries, keys and values, or the one of the output, too. */

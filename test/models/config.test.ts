@@ -27,6 +27,9 @@ const qwen3Moe = {
   moe_intermediate_size: 8,
 };
 const mixtral = { ...llama, num_local_experts: 4, num_experts_per_tok: 2 };
+const glm4Moe = {
+  ...{ ...llama, hidden_size: 128, n_routed_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8 },
+};
 const gpt2 = { vocab_size: 32, n_embd: 64, n_layer: 2, n_head: 4, n_positions: 64 };
 const mamba2 = {
   ...{ vocab_size: 32, hidden_size: 64, num_hidden_layers: 2, num_heads: 8, head_dim: 16, n_groups: 2 },
@@ -34,6 +37,7 @@ const mamba2 = {
 };
 const bases: Readonly<Record<string, Fields>> = {
   Glm4ForCausalLM: { ...llama, head_dim: 16 },
+  Glm4MoeForCausalLM: glm4Moe,
   GPT2LMHeadModel: gpt2,
   LlamaForCausalLM: llama,
   MistralForCausalLM: llama,
@@ -68,6 +72,7 @@ describe("registry", () => {
     };
     const types = [
       "glm4",
+      "glm4_moe",
       "gpt2",
       "llama",
       "mistral",
@@ -162,6 +167,19 @@ describe("fields", () => {
     expect(layersOf("gateUp")).toEqual([0, 2, 3, 4]);
   });
 
+  it("GLM-4.5 is dense in its first layers, and its shared experts are one", () => {
+    const { weights } = define("Glm4MoeForCausalLM", {
+      ...{ num_hidden_layers: 4, first_k_dense_replace: 2, n_shared_experts: 3, attention_bias: true },
+    });
+    const row = (name: string) => weights.rows.find(({ slot }) => slot === name);
+    expect(row("router")?.onlyLayers).toEqual([2, 3]);
+    expect(row("gateUp")?.onlyLayers).toEqual([0, 1]);
+    expect(row("sharedDown")?.shapes).toEqual([[128, 24]]);
+    expect([row("qkvBias")?.from.length, row("attentionOutputBias")]).toEqual([3, undefined]);
+    const none = define("Glm4MoeForCausalLM", { n_shared_experts: 0 });
+    expect(namesOf(none, "sharedDown")).toEqual([]);
+  });
+
   it("n_inner of GPT-2 is 4 n_embd when it is null", () => {
     const shapesOfUp = (fields: Fields) =>
       define("GPT2LMHeadModel", fields).weights.rows.find(({ slot }) => slot === "up")?.shapes;
@@ -213,6 +231,30 @@ const badFields: readonly { name: string; architecture: string; fields: Fields; 
     architecture: "Qwen3MoeForCausalLM",
     fields: { num_experts: 1e9 },
     message: "num_experts",
+  },
+  {
+    name: "groups that do not divide the experts",
+    architecture: "Glm4MoeForCausalLM",
+    fields: { n_group: 3 },
+    message: "n_group: expected a divisor of n_routed_experts (8)",
+  },
+  {
+    name: "more groups of a token than groups",
+    architecture: "Glm4MoeForCausalLM",
+    fields: { n_group: 2, topk_group: 3 },
+    message: "topk_group: expected at most n_group (2)",
+  },
+  {
+    name: "more experts per token than its groups have",
+    architecture: "Glm4MoeForCausalLM",
+    fields: { n_group: 4, topk_group: 2, num_experts_per_tok: 5 },
+    message: "num_experts_per_tok: expected an integer from 1 to 4",
+  },
+  {
+    name: "more prediction layers than any model",
+    architecture: "Glm4MoeForCausalLM",
+    fields: { num_nextn_predict_layers: 1e9 },
+    message: "num_nextn_predict_layers",
   },
   {
     name: "another activation",

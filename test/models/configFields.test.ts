@@ -2,6 +2,7 @@
 // family names exactly the fields that its reader reads; null and absence say what they say in transformers.
 import { describe, expect, it } from "vitest";
 import { glm4Fields } from "../../lib/models/glm4.js";
+import { glm4MoeFields } from "../../lib/models/glm4Moe.js";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mamba2Fields } from "../../lib/models/mamba2.js";
@@ -27,6 +28,11 @@ const dense = {
 const experts = { num_experts_per_tok: 2, moe_intermediate_size: 8 };
 const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?: readonly Fields[] }>> = {
   Glm4ForCausalLM: { table: glm4Fields, base: { ...dense, model_type: "glm4" } },
+  Glm4MoeForCausalLM: {
+    table: glm4MoeFields,
+    base: { ...dense, ...experts, head_dim: 32, model_type: "glm4_moe", n_routed_experts: 4 },
+    also: [{ first_k_dense_replace: 0 }],
+  },
   GPT2LMHeadModel: {
     table: gpt2Fields,
     base: { model_type: "gpt2", vocab_size: 32, n_embd: 64, n_layer: 4, n_head: 4, n_positions: 64 },

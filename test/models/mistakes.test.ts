@@ -13,6 +13,9 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const mistakes: readonly { readonly family: string; readonly mistake: string; readonly fields: Fields }[] = [
   { family: "glm4", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
+  { family: "glm4_moe", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
+  { family: "glm4_moe", mistake: "routed_scaling_factor ignored", fields: { routed_scaling_factor: 1 } },
+  { family: "glm4_moe", mistake: "not renormalised", fields: { norm_topk_prob: false } },
   { family: "llama", mistake: "rope_scaling ignored", fields: { rope_scaling: null } },
   { family: "mixtral", mistake: "top-1", fields: { num_experts_per_tok: 1 } },
   { family: "olmo2", mistake: "rope_theta 10000", fields: { rope_theta: 10_000 } },

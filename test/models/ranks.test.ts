@@ -63,12 +63,14 @@ describe("ranks that share a model", () => {
   );
   it.each(each)("two of $family in $dtype give the logits of one", async ({ family, dtype }) => {
     const { folder, sequences } = await readGolden(family);
-    const ep = family === "mixtral" || family === "qwen3_moe" ? 2 : 1;
+    const ep = ["glm4_moe", "mixtral", "qwen3_moe"].includes(family) ? 2 : 1;
     const isShared = family !== "mamba2"; // each rank computes all of it
     await expectShared(folder, sequences[0]!.tokens, { tp: 2, ep }, dtype, isShared);
   });
 
   const moe = { num_experts: 6, num_experts_per_tok: 3, moe_intermediate_size: 12 };
+  const glm = { num_experts_per_tok: 3, moe_intermediate_size: 12, n_routed_experts: 6 };
+  const shared = { ...glm, n_shared_experts: 2, first_k_dense_replace: 1 };
   const mixed = { ...moe, num_hidden_layers: 3, mlp_only_layers: [1] };
   it.each([
     { name: "one key head, which both have", fields: { num_key_value_heads: 1 }, tp: 2 },
@@ -93,6 +95,16 @@ describe("ranks that share a model", () => {
     },
     { name: "experts alone", architecture: "Qwen3MoeForCausalLM", fields: moe, ep: 3 },
     { name: "heads alone", architecture: "Qwen3MoeForCausalLM", fields: moe, tp: 2 },
+    { name: "a shared expert, experts alone", architecture: "Glm4MoeForCausalLM", fields: shared, ep: 3 },
+    { name: "a shared expert, heads alone", architecture: "Glm4MoeForCausalLM", fields: shared, tp: 2 },
+    {
+      name: "a shared expert in bf16",
+      architecture: "Glm4MoeForCausalLM",
+      fields: shared,
+      tp: 2,
+      ep: 2,
+      dtype: "bf16" as const,
+    },
     { name: "dense layers among sparse", architecture: "Qwen3MoeForCausalLM", fields: mixed, tp: 2, ep: 2 },
   ])("$name", async (shared) => {
     const { architecture = "LlamaForCausalLM", fields, dtype = "f32" as const, ...sizes } = shared;
@@ -112,6 +124,19 @@ describe("ranks that share a model", () => {
     await expect(loadRank(await writeCheckpoint(odd, tinyTensors(odd)), first(4), options)).rejects.toThrow(
       "shard: 18 outputs of gateUp cannot be divided among 4 ranks",
     );
+    const five = {
+      n_routed_experts: 8,
+      num_experts_per_tok: 2,
+      moe_intermediate_size: 5,
+      n_shared_experts: 1,
+    };
+    const shared = tinyConfig("Glm4MoeForCausalLM", five);
+    const ofExperts = { ...wholeModel, ep: { rank: 0, size: 2 } };
+    await expect(
+      loadRank(await writeCheckpoint(shared, tinyTensors(shared)), ofExperts, {
+        ...{ stream, dtype: "f32", sums: { ep: () => undefined } },
+      }),
+    ).rejects.toThrow("shard: 5 outputs of sharedGateUp cannot be divided among 2 ranks");
     await expect(loadRank(folder, first(2), { stream, dtype: "f32" })).rejects.toThrow(
       "build: sums: expected one for the 2 ranks of tp",
     );

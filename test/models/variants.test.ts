@@ -37,6 +37,7 @@ const sparse = {
   mlp_only_layers: [3],
   norm_topk_prob: false,
 };
+const glm = { n_routed_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 12, n_shared_experts: 2 };
 const isNorm = (name: string): boolean => name.includes("norm");
 
 const alternating = ["sliding_attention", "full_attention"];
@@ -196,6 +197,21 @@ const variants: readonly Variant[] = [
     name: "OLMo 2 with a key head for each query head, a tied head and yarn",
     architecture: "Olmo2ForCausalLM",
     fields: { num_key_value_heads: 4, tie_word_embeddings: true, rope_scaling: yarn },
+  },
+  {
+    name: "GLM-4.5 with groups of experts, two shared ones, biases and norms of heads",
+    architecture: "Glm4MoeForCausalLM",
+    fields: {
+      ...{ ...glm, n_group: 4, topk_group: 2, first_k_dense_replace: 1, routed_scaling_factor: 2.5 },
+      ...{ attention_bias: true, use_qk_norm: true },
+    },
+    rope: { rotaryDim: 8 },
+  },
+  {
+    name: "GLM-4.5 without them, a quarter of each head rotated, not renormalised",
+    architecture: "Glm4MoeForCausalLM",
+    fields: { ...glm, partial_rotary_factor: 0.25, first_k_dense_replace: 0, norm_topk_prob: false },
+    rope: { rotaryDim: 4 },
   },
   { name: "f16 weights", architecture: "LlamaForCausalLM", dtypeOf: () => "f16" },
   {

@@ -3,11 +3,12 @@
  * composed of the references of the blocks and ops.
  */
 import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
-import { type Activation, attention, gatedMlp, type Matrix, moe, product, sum } from "../reference/blocks.js";
+import { type Activation, attention, gatedMlp, type Matrix, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
-import { isSparse, type TinyConfig, type TinyTensors } from "./tinyCheckpoint.js";
+import type { TinyConfig, TinyTensors } from "./tinyCheckpoint.js";
 import { layoutOf } from "./tinyLayouts.js";
+import { mixtureOf, referenceMixture } from "./tinyMixture.js";
 
 /** What the caller reads from the config itself, so that the test does not trust a reader. */
 export interface ReferenceOptions {
@@ -39,7 +40,9 @@ export function referenceTransformer(
     const { out } = attention(norm(norms.attention, x), { ...model.attention(at), angles }, shape);
     x = sum(x, norm(norms.attentionPost, out));
     const h = norm(norms.mlp, x);
-    const made = isSparse(config, layer) ? model.experts(`${at}.mlp`, h) : model.mlp(`${at}.mlp`, h);
+    const mixture = mixtureOf(config, layer);
+    const get = (name: string) => model.get(`${at}.${name}`);
+    const made = mixture ? referenceMixture(h, config, mixture, get) : model.mlp(`${at}.mlp`, h);
     x = sum(x, norm(norms.mlpPost, made));
   }
   const hidden = rmsNorm(x, model.get("model.norm.weight"), { T, D }, { eps }).out;
@@ -105,13 +108,6 @@ class Weights {
     const act = this.config["hidden_act"] ?? "silu";
     const activation: Activation = act === "silu" ? "silu" : { gelu: act === "gelu" ? "none" : "tanh" };
     return gatedMlp(x, this.#gated(at), activation);
-  }
-
-  experts(at: string, x: Float64Array): Float64Array {
-    const [E, K] = [this.config["num_experts"] as number, this.config["num_experts_per_tok"] as number];
-    const experts = Array.from({ length: E }, (_, e) => this.#gated(`${at}.experts.${e}`));
-    const renormalize = this.config["norm_topk_prob"] as boolean;
-    return moe(x, { router: this.matrix(`${at}.gate`), experts }, { K, scores: "softmax", renormalize }).out;
   }
 
   #gated(at: string) {

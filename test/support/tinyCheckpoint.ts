@@ -10,6 +10,7 @@ import { toStorage, type FloatDType } from "./dtype.js";
 import { Random } from "./random.js";
 import { encodeSafetensors } from "./safetensors.js";
 import { layoutOf } from "./tinyLayouts.js";
+import { mixtureOf, mixtureShapes } from "./tinyMixture.js";
 
 export type TinyConfig = Readonly<Record<string, unknown>> & {
   readonly architectures: readonly [string];
@@ -97,14 +98,9 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
       shapes.set(`${at}.self_attn.q_norm.weight`, [qkNorm === "each head" ? Dh : Q]);
       shapes.set(`${at}.self_attn.k_norm.weight`, [qkNorm === "each head" ? Dh : KV]);
     }
-    if (isSparse(config, layer)) {
-      const width = config["moe_intermediate_size"] as number;
-      matrix(`${at}.mlp.gate`, config["num_experts"] as number, D, false);
-      for (let expert = 0; expert < (config["num_experts"] as number); expert++) {
-        for (const name of ["gate", "up"])
-          matrix(`${at}.mlp.experts.${expert}.${name}_proj`, width, D, false);
-        matrix(`${at}.mlp.experts.${expert}.down_proj`, D, width, false);
-      }
+    const mixture = mixtureOf(config, layer);
+    if (mixture) {
+      for (const [name, shape] of mixtureShapes(config, mixture)) shapes.set(`${at}.${name}`, shape);
     } else {
       if (fusedGateUp) matrix(`${at}.mlp.gate_up_proj`, 2 * F, D, false);
       else for (const name of ["gate", "up"]) matrix(`${at}.mlp.${name}_proj`, F, D, config["mlp_bias"]);
@@ -114,16 +110,9 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   return shapes;
 }
 
-/** Qwen2 has them without a field, and none on the output. */
+/** Qwen2 has them without a field. */
 function hasQkvBias(config: TinyConfig): boolean {
   return config.architectures[0].startsWith("Qwen2") || config["attention_bias"] === true;
-}
-
-/** Qwen3-MoE: every `decoder_sparse_step`-th layer, except `mlp_only_layers`. */
-export function isSparse(config: TinyConfig, layer: number): boolean {
-  const { num_experts: experts, decoder_sparse_step: step = 1, mlp_only_layers: dense = [] } = config;
-  if (experts === undefined) return false;
-  return (layer + 1) % (step as number) === 0 && !(dense as number[]).includes(layer);
 }
 
 /** Writes a checkpoint folder that is removed when the test ends. */

@@ -3,6 +3,8 @@
  * their logits. Written here anew on purpose: it checks lib/models.
  */
 
+import type { TinyConfig } from "./tinyCheckpoint.js";
+
 export interface TinyLayout {
   /** Names of the norms in front of attention and mlp, and behind them. */
   readonly norms: {
@@ -32,6 +34,7 @@ const layouts: Readonly<Record<string, TinyLayout>> = {
     },
     ...{ plainOutput: true, fusedGateUp: true, interleaved: true },
   },
+  Glm4MoeForCausalLM: { norms: inFront, plainOutput: true },
   Olmo2ForCausalLM: {
     norms: { attentionPost: "post_attention_layernorm", mlpPost: "post_feedforward_layernorm" },
     qkNorm: "all heads",
@@ -41,6 +44,7 @@ const layouts: Readonly<Record<string, TinyLayout>> = {
   Qwen3MoeForCausalLM: { norms: inFront, qkNorm: "each head" },
 };
 
-export function layoutOf(config: { readonly architectures: readonly [string] }): TinyLayout {
-  return layouts[config.architectures[0]] ?? { norms: inFront };
+export function layoutOf(config: TinyConfig): TinyLayout {
+  const layout = layouts[config.architectures[0]] ?? { norms: inFront };
+  return config["use_qk_norm"] === true ? { ...layout, qkNorm: "each head" } : layout; // of GLM-4.5
 }

@@ -1,0 +1,144 @@
+/**
+ * The mixtures of experts of the families, as their configs say and their checkpoints spell them: for tiny checkpoints and for the
+ * reference that computes their logits. Written here anew on purpose: it checks lib/models.
+ */
+import { type GatedMlpWeights, type Matrix, moe } from "../reference/blocks.js";
+import type { TinyConfig } from "./tinyCheckpoint.js";
+
+export interface TinyMixture {
+  /** E */
+  readonly count: number;
+  /** F */
+  readonly width: number;
+  readonly isSparse: (layer: number) => boolean;
+  readonly choice: Parameters<typeof moe>[2];
+  /** Names below the layer, of matrices without ".weight". */
+  readonly router: string;
+  /** Expert e is `${experts}.${e}`. */
+  readonly experts: string;
+  /** In their place: of all experts in one tensor, gate above up. */
+  readonly stacked?: { readonly gateUp: string; readonly down: string };
+  readonly correctionBias?: string;
+  readonly shared?: { readonly name: string; readonly width: number; readonly gate?: string };
+}
+
+const always = () => true;
+
+const families: Readonly<Record<string, (config: TinyConfig) => TinyMixture>> = {
+  Qwen3MoeForCausalLM: qwen,
+  Qwen2MoeForCausalLM: (config) => ({
+    ...qwen(config),
+    shared: {
+      ...{ name: "mlp.shared_expert", width: config["shared_expert_intermediate_size"] as number },
+      gate: "mlp.shared_expert_gate",
+    },
+  }),
+  OlmoeForCausalLM: (config) => ({
+    ...qwen(config),
+    ...{ width: config.intermediate_size, isSparse: always },
+  }),
+  GraniteMoeForCausalLM: (config) => ({
+    ...{ count: config["num_local_experts"] as number, width: config.intermediate_size, isSparse: always },
+    choice: { K: config["num_experts_per_tok"] as number, scores: "softmax", renormalize: true },
+    ...{ router: "block_sparse_moe.router.layer", experts: "" },
+    stacked: { gateUp: "block_sparse_moe.input_linear", down: "block_sparse_moe.output_linear" },
+  }),
+  Glm4MoeForCausalLM: (config) => ({
+    ...{ count: config["n_routed_experts"] as number, width: config["moe_intermediate_size"] as number },
+    isSparse: (layer) => layer >= (config["first_k_dense_replace"] as number),
+    choice: {
+      ...{ K: config["num_experts_per_tok"] as number, scores: "sigmoid" },
+      renormalize: (config["norm_topk_prob"] ?? true) as boolean,
+      scale: (config["routed_scaling_factor"] ?? 1) as number,
+      groups: (config["n_group"] ?? 1) as number,
+      topGroups: (config["topk_group"] ?? 1) as number,
+    },
+    ...{ router: "mlp.gate", experts: "mlp.experts", correctionBias: "mlp.gate.e_score_correction_bias" },
+    shared: {
+      name: "mlp.shared_experts",
+      width: (config["n_shared_experts"] as number) * (config["moe_intermediate_size"] as number),
+    },
+  }),
+};
+
+/** Every `decoder_sparse_step`-th layer, except `mlp_only_layers`. */
+function qwen(config: TinyConfig): TinyMixture {
+  const { decoder_sparse_step: step = 1, mlp_only_layers: dense = [] } = config;
+  return {
+    ...{ count: config["num_experts"] as number, width: config["moe_intermediate_size"] as number },
+    isSparse: (layer) => (layer + 1) % (step as number) === 0 && !(dense as number[]).includes(layer),
+    choice: {
+      ...{ K: config["num_experts_per_tok"] as number, scores: "softmax" },
+      renormalize: (config["norm_topk_prob"] ?? false) as boolean,
+    },
+    ...{ router: "mlp.gate", experts: "mlp.experts" },
+  };
+}
+
+/** Undefined: a dense layer. */
+export function mixtureOf(config: TinyConfig, layer: number): TinyMixture | undefined {
+  const mixture = families[config.architectures[0]]?.(config);
+  return mixture?.isSparse(layer) ? mixture : undefined;
+}
+
+/** Tensors below a layer. */
+export function mixtureShapes(
+  { hidden_size: D }: TinyConfig,
+  mixture: TinyMixture,
+): Map<string, readonly number[]> {
+  const { count: E, width: F, router, experts, stacked, correctionBias, shared } = mixture;
+  const shapes = new Map<string, readonly number[]>([[`${router}.weight`, [E, D]]]);
+  const gated = (name: string, width: number): void => {
+    shapes.set(`${name}.gate_proj.weight`, [width, D]);
+    shapes.set(`${name}.up_proj.weight`, [width, D]);
+    shapes.set(`${name}.down_proj.weight`, [D, width]);
+  };
+  if (stacked) {
+    shapes.set(`${stacked.gateUp}.weight`, [E, 2 * F, D]);
+    shapes.set(`${stacked.down}.weight`, [E, D, F]);
+  } else {
+    for (let e = 0; e < E; e++) gated(`${experts}.${e}`, F);
+  }
+  if (correctionBias) shapes.set(correctionBias, [E]);
+  if (shared) gated(shared.name, shared.width);
+  if (shared?.gate) shapes.set(`${shared.gate}.weight`, [1, D]);
+  return shapes;
+}
+
+/** What it makes of x [T, D]. @param get the numbers of a tensor below the layer */
+export function referenceMixture(
+  x: Float64Array,
+  { hidden_size: D }: TinyConfig,
+  mixture: TinyMixture,
+  get: (name: string) => Float64Array,
+): Float64Array {
+  const { count: E, width: F, router, experts, stacked, correctionBias, shared, choice } = mixture;
+  const matrix = (name: string, N: number, K: number): Matrix => ({ values: get(`${name}.weight`), N, K });
+  const gated = (name: string, width: number): GatedMlpWeights => ({
+    gate: matrix(`${name}.gate_proj`, width, D),
+    up: matrix(`${name}.up_proj`, width, D),
+    down: matrix(`${name}.down_proj`, D, width),
+  });
+  const part = (name: string, start: number, N: number, K: number): Matrix => ({
+    ...{ values: get(`${name}.weight`).subarray(start * K, (start + N) * K), N, K },
+  });
+  const expert = (e: number): GatedMlpWeights =>
+    stacked
+      ? {
+          gate: part(stacked.gateUp, 2 * e * F, F, D),
+          up: part(stacked.gateUp, (2 * e + 1) * F, F, D),
+          down: part(stacked.down, e * D, D, F),
+        }
+      : gated(`${experts}.${e}`, F);
+  const weights = {
+    router: matrix(router, E, D),
+    experts: Array.from({ length: E }, (_, e) => expert(e)),
+    ...(shared && {
+      shared: {
+        ...gated(shared.name, shared.width),
+        ...(shared.gate !== undefined && { outputGate: matrix(shared.gate, 1, D) }),
+      },
+    }),
+  };
+  return moe(x, weights, { ...choice, ...(correctionBias && { bias: get(correctionBias) }) }).out;
+}
