@@ -13,8 +13,10 @@ import { mamba2 } from "./mamba2.js";
 import { mixtral } from "./mixtral.js";
 import type { ModelFamily } from "./model.js";
 import { olmo2 } from "./olmo2.js";
+import { olmoe } from "./olmoe.js";
 import { phi3 } from "./phi3.js";
 import { qwen2 } from "./qwen2.js";
+import { qwen2Moe } from "./qwen2Moe.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3Moe.js";
 
@@ -34,8 +36,10 @@ const rows: readonly Row[] = [
   { architecture: "Mamba2ForCausalLM", modelType: "mamba2", family: mamba2 },
   { architecture: "MixtralForCausalLM", modelType: "mixtral", family: mixtral },
   { architecture: "Olmo2ForCausalLM", modelType: "olmo2", family: olmo2 },
+  { architecture: "OlmoeForCausalLM", modelType: "olmoe", family: olmoe },
   { architecture: "Phi3ForCausalLM", modelType: "phi3", family: phi3 },
   { architecture: "Qwen2ForCausalLM", modelType: "qwen2", family: qwen2 },
+  { architecture: "Qwen2MoeForCausalLM", modelType: "qwen2_moe", family: qwen2Moe },
   { architecture: "Qwen3ForCausalLM", modelType: "qwen3", family: qwen3 },
   { architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", family: qwen3Moe },
 ];

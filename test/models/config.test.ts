@@ -26,6 +26,8 @@ const qwen3Moe = {
   num_experts_per_tok: 2,
   moe_intermediate_size: 8,
 };
+const qwen2Moe = { ...qwen3Moe, shared_expert_intermediate_size: 16 };
+const olmoe = { ...llama, num_experts: 4, num_experts_per_tok: 2 };
 const mixtral = { ...llama, num_local_experts: 4, num_experts_per_tok: 2 };
 const glm4Moe = {
   ...{ ...llama, hidden_size: 128, n_routed_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8 },
@@ -44,8 +46,10 @@ const bases: Readonly<Record<string, Fields>> = {
   Mamba2ForCausalLM: mamba2,
   MixtralForCausalLM: mixtral,
   Olmo2ForCausalLM: llama,
+  OlmoeForCausalLM: olmoe,
   Phi3ForCausalLM: llama,
   Qwen2ForCausalLM: llama,
+  Qwen2MoeForCausalLM: qwen2Moe,
   Qwen3ForCausalLM: llama,
   Qwen3MoeForCausalLM: qwen3Moe,
 };
@@ -79,8 +83,10 @@ describe("registry", () => {
       "mamba2",
       "mixtral",
       "olmo2",
+      "olmoe",
       "phi3",
       "qwen2",
+      "qwen2_moe",
       "qwen3",
       "qwen3_moe",
     ];
@@ -165,6 +171,15 @@ describe("fields", () => {
     const layersOf = (name: string) => weights.rows.find(({ slot }) => slot === name)?.onlyLayers;
     expect(layersOf("router")).toEqual([1, 5]);
     expect(layersOf("gateUp")).toEqual([0, 2, 3, 4]);
+  });
+
+  it("the shared expert of Qwen2-MoE has a gate, which is a row of the router", () => {
+    const definition = define("Qwen2MoeForCausalLM");
+    const mlp = "model.layers.{layer}.mlp";
+    expect(namesOf(definition, "router")).toEqual([`${mlp}.gate.weight`, `${mlp}.shared_expert_gate.weight`]);
+    expect(namesOf(definition, "sharedDown")).toEqual([`${mlp}.shared_expert.down_proj.weight`]);
+    expect(namesOf(definition, "qkvBias")).toHaveLength(3);
+    expect(namesOf(define("Qwen2MoeForCausalLM", { qkv_bias: false }), "qkvBias")).toEqual([]);
   });
 
   it("GLM-4.5 is dense in its first layers, and its shared experts are one", () => {

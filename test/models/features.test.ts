@@ -50,6 +50,27 @@ const families: readonly Family[] = [
       { feature: "a dense first layer", zeros: /layers\.0\.mlp/ },
     ],
   },
+  {
+    architecture: "Qwen2MoeForCausalLM",
+    fields: { ...experts, num_experts: 6, shared_expert_intermediate_size: 20 },
+    features: [
+      { feature: "biases of queries, keys and values", zeros: /_proj\.bias/ },
+      { feature: "the shared expert", zeros: /shared_expert\.down/ },
+      { feature: "its gate", zeros: /shared_expert_gate/ },
+      { feature: "weights that are not renormalised", fields: { norm_topk_prob: true } },
+      { feature: "the experts", zeros: /mlp\.experts/ },
+    ],
+  },
+  {
+    architecture: "OlmoeForCausalLM",
+    fields: { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 },
+    features: [
+      { feature: "norms of queries and keys", options: { qkNorm: "none" } },
+      { feature: "norms over all heads together", options: { qkNorm: "each head" } },
+      { feature: "weights that are not renormalised", fields: { norm_topk_prob: true } },
+      { feature: "the experts", zeros: /mlp\.experts/ },
+    ],
+  },
 ];
 
 /** What f32 differs by, as in variants.test.ts, and a hundred times as much. */

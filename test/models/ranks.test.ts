@@ -71,6 +71,8 @@ describe("ranks that share a model", () => {
   const moe = { num_experts: 6, num_experts_per_tok: 3, moe_intermediate_size: 12 };
   const glm = { num_experts_per_tok: 3, moe_intermediate_size: 12, n_routed_experts: 6 };
   const shared = { ...glm, n_shared_experts: 2, first_k_dense_replace: 1 };
+  const gated = { ...moe, shared_expert_intermediate_size: 18 };
+  const olmoe = { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
   const mixed = { ...moe, num_hidden_layers: 3, mlp_only_layers: [1] };
   it.each([
     { name: "one key head, which both have", fields: { num_key_value_heads: 1 }, tp: 2 },
@@ -104,6 +106,20 @@ describe("ranks that share a model", () => {
       tp: 2,
       ep: 2,
       dtype: "bf16" as const,
+    },
+    { name: "a shared expert with a gate", architecture: "Qwen2MoeForCausalLM", fields: gated, tp: 2, ep: 2 },
+    {
+      name: "a shared expert with a gate, experts alone",
+      architecture: "Qwen2MoeForCausalLM",
+      fields: gated,
+      ep: 3,
+    },
+    {
+      name: "experts behind norms over all heads",
+      architecture: "OlmoeForCausalLM",
+      fields: olmoe,
+      tp: 2,
+      ep: 2,
     },
     { name: "dense layers among sparse", architecture: "Qwen3MoeForCausalLM", fields: mixed, tp: 2, ep: 2 },
   ])("$name", async (shared) => {

@@ -38,6 +38,8 @@ const sparse = {
   norm_topk_prob: false,
 };
 const glm = { n_routed_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 12, n_shared_experts: 2 };
+const qwen2Moe = { ...moe, shared_expert_intermediate_size: 20 };
+const olmoe = { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
 const isNorm = (name: string): boolean => name.includes("norm");
 
 const alternating = ["sliding_attention", "full_attention"];
@@ -197,6 +199,34 @@ const variants: readonly Variant[] = [
     name: "OLMo 2 with a key head for each query head, a tied head and yarn",
     architecture: "Olmo2ForCausalLM",
     fields: { num_key_value_heads: 4, tie_word_embeddings: true, rope_scaling: yarn },
+  },
+  {
+    name: "Qwen2-MoE with layer_types and dense layers",
+    architecture: "Qwen2MoeForCausalLM",
+    fields: {
+      ...{ ...qwen2Moe, ...sparse, use_sliding_window: true, sliding_window: 3 },
+      layer_types: [...alternating, ...alternating],
+    },
+    windowOf: (layer) => (layer % 2 === 0 ? 3 : 0),
+  },
+  {
+    name: "Qwen2-MoE without biases, renormalised",
+    architecture: "Qwen2MoeForCausalLM",
+    fields: { ...qwen2Moe, qkv_bias: false, norm_topk_prob: true },
+  },
+  {
+    name: "Qwen2-MoE, the gate of its shared expert in another dtype than the router",
+    architecture: "Qwen2MoeForCausalLM",
+    fields: qwen2Moe,
+    dtypeOf: (name) => (name.includes("shared_expert_gate") ? "f32" : "f16"),
+    dtype: "f16",
+  },
+  { name: "OLMoE", architecture: "OlmoeForCausalLM", fields: olmoe },
+  {
+    name: "OLMoE with biases, a key head for each query head, renormalised",
+    architecture: "OlmoeForCausalLM",
+    fields: { ...olmoe, num_key_value_heads: 4, attention_bias: true, norm_topk_prob: true },
+    dtype: "bf16",
   },
   {
     name: "GLM-4.5 with groups of experts, two shared ones, biases and norms of heads",

@@ -7,7 +7,7 @@ import { type Activation, attention, gatedMlp, type Matrix, product, sum } from 
 import { embedding } from "../reference/embedding.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
 import type { TinyConfig, TinyTensors } from "./tinyCheckpoint.js";
-import { layoutOf } from "./tinyLayouts.js";
+import { layoutOf, type QkNorm } from "./tinyLayouts.js";
 import { mixtureOf, referenceMixture } from "./tinyMixture.js";
 
 /** What the caller reads from the config itself, so that the test does not trust a reader. */
@@ -16,6 +16,8 @@ export interface ReferenceOptions {
   readonly windowOf?: ((layer: number) => number) | undefined;
   /** How positions are rotated where it is not `rope_theta` and `rope_scaling` over the whole head. */
   readonly rope?: Partial<RopeTableOptions> | undefined;
+  /** What norms of queries and keys run over where it is not what the family says. */
+  readonly qkNorm?: QkNorm | undefined;
 }
 
 /** @returns logits [T, V] */
@@ -23,7 +25,11 @@ export function referenceTransformer(
   config: TinyConfig,
   tensors: TinyTensors,
   tokens: readonly number[],
-  { windowOf = () => 0, rope: rotation = {} }: ReferenceOptions = {},
+  {
+    windowOf = () => 0,
+    rope: rotation = {},
+    qkNorm = layoutOf(config).qkNorm ?? "none",
+  }: ReferenceOptions = {},
 ): Float64Array {
   const { vocab_size: V, hidden_size: D } = config;
   const T = tokens.length;
@@ -36,8 +42,8 @@ export function referenceTransformer(
     const at = `model.layers.${layer}`;
     const norm = (name: string | undefined, of: Float64Array) =>
       name ? rmsNorm(of, model.get(`${at}.${name}.weight`), { T, D }, { eps }).out : of;
-    const shape = shapeOf(config, windowOf(layer));
-    const { out } = attention(norm(norms.attention, x), { ...model.attention(at), angles }, shape);
+    const shape = shapeOf(config, windowOf(layer), qkNorm);
+    const { out } = attention(norm(norms.attention, x), { ...model.attention(at, qkNorm), angles }, shape);
     x = sum(x, norm(norms.attentionPost, out));
     const h = norm(norms.mlp, x);
     const mixture = mixtureOf(config, layer);
@@ -61,9 +67,9 @@ function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeT
   return { table: Float64Array.from(table), R: rotaryDim, interleaved: layoutOf(config).interleaved };
 }
 
-function shapeOf(config: TinyConfig, window: number) {
+function shapeOf(config: TinyConfig, window: number, qkNorm: QkNorm) {
   const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = config;
-  const normsAllHeads = layoutOf(config).qkNorm === "all heads";
+  const normsAllHeads = qkNorm === "all heads";
   const eps = config["rms_norm_eps"] as number;
   return { Hq, Hkv, Dh, window, scale: 1 / Math.sqrt(Dh), eps, normsAllHeads };
 }
@@ -88,7 +94,7 @@ class Weights {
     return { values: values.slice(first * K, (first + N) * K), N, K, bias };
   }
 
-  attention(at: string) {
+  attention(at: string, qkNorm: QkNorm) {
     const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = this.config;
     const ends = [Hq, Hq + Hkv, Hq + 2 * Hkv].map((heads) => heads * Dh);
     const [q, k, v] = ["q", "k", "v"].map((name, i) =>
@@ -97,7 +103,7 @@ class Weights {
         : this.matrix(`${at}.self_attn.${name}_proj`),
     ) as [Matrix, Matrix, Matrix];
     const output = this.matrix(`${at}.self_attn.o_proj`);
-    const norms = layoutOf(this.config).qkNorm && {
+    const norms = qkNorm !== "none" && {
       qNorm: this.get(`${at}.self_attn.q_norm.weight`),
       kNorm: this.get(`${at}.self_attn.k_norm.weight`),
     };

@@ -110,9 +110,10 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   return shapes;
 }
 
-/** Qwen2 has them without a field. */
+/** Qwen2 has them without a field, Qwen2-MoE unless its field says no. */
 function hasQkvBias(config: TinyConfig): boolean {
-  return config.architectures[0].startsWith("Qwen2") || config["attention_bias"] === true;
+  const isOfQwen2 = config.architectures[0].startsWith("Qwen2") && config["qkv_bias"] !== false;
+  return isOfQwen2 || config["attention_bias"] === true;
 }
 
 /** Writes a checkpoint folder that is removed when the test ends. */

@@ -14,7 +14,7 @@ export interface TinyLayout {
     readonly mlpPost?: string;
   };
   /** What the norms of queries and keys run over. */
-  readonly qkNorm?: "each head" | "all heads";
+  readonly qkNorm?: QkNorm;
   /** The projection of the output of attention has no bias where the others have one. */
   readonly plainOutput?: boolean;
   /** q, k and v are one tensor, `qkv_proj`. */
@@ -24,6 +24,8 @@ export interface TinyLayout {
   /** Pairs that are rotated are neighbours. */
   readonly interleaved?: boolean;
 }
+
+export type QkNorm = "none" | "each head" | "all heads";
 
 const inFront = { attention: "input_layernorm", mlp: "post_attention_layernorm" };
 
@@ -39,6 +41,7 @@ const layouts: Readonly<Record<string, TinyLayout>> = {
     norms: { attentionPost: "post_attention_layernorm", mlpPost: "post_feedforward_layernorm" },
     qkNorm: "all heads",
   },
+  OlmoeForCausalLM: { norms: inFront, qkNorm: "all heads" },
   Phi3ForCausalLM: { norms: inFront, fusedQkv: true, fusedGateUp: true },
   Qwen3ForCausalLM: { norms: inFront, qkNorm: "each head" },
   Qwen3MoeForCausalLM: { norms: inFront, qkNorm: "each head" },
