@@ -22,6 +22,7 @@ const simtTests = [
   "test/native/trace.test.ts",
   "test/models/goldens.test.ts",
   "test/models/launches.test.ts",
+  "test/models/mixtures.test.ts",
   "test/models/simt.test.ts",
   "test/nn/attention.test.ts",
   "test/nn/blocks.test.ts",
