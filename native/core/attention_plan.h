@@ -42,6 +42,11 @@ inline constexpr const char kFarQueries[] =
     "queryOffsets[{index}] = {value} puts a query {limit} or more tokens away from the first key";
 
 // How sequences are cut, as far as the size of a plan depends on it: see cuda/attention/items.cuh.
+
+// Kinds of tiles: a sequence of few rows has narrow ones, and so on. Each kind has a list of items and a kernel
+// of its own; kernels that have no middle tiles leave that list empty.
+inline constexpr int kNarrow = 0, kMiddle = 1, kWide = 2, kKinds = 3;
+
 inline constexpr int kMaxSpans = 256;  // of a tile of rows
 /// Keys of a span of a narrow tile, doubled where kMaxSpans do not suffice: few keys have short spans, so
 /// that one sequence has work for many blocks.
@@ -54,9 +59,10 @@ constexpr int64_t most_spans(int64_t most_keys) {
   return std::clamp<int64_t>(std::max(short_ones, long_ones), 1, kMaxSpans);
 }
 inline constexpr int kSplitShare = 4;  // items longer than 1 / kSplitShare of a block's share may be split
-inline constexpr int64_t kMostSplit = 32767;      // tiles of a kind: items number them with 16 bits
-inline constexpr int kPlanTileRows[] = {16, 64};  // of the smallest tiles: narrow, wide
-inline constexpr int kPlanBlocks[] = {3, 2};      // of a multiprocessor, at most
+inline constexpr int64_t kMostSplit = 32767;                // tiles of a kind: items number them with 16 bits
+inline constexpr int kPlanTileRows[kKinds] = {16, 64, 64};  // of the smallest tiles
+inline constexpr int kPlanLeastRows[kKinds] = {1, 17, 17};  // of a sequence
+inline constexpr int kPlanBlocks[kKinds] = {3, 2, 2};       // of a multiprocessor, at most
 
 /// What the memory of a plan depends on.
 struct PlanSizes {
@@ -65,19 +71,19 @@ struct PlanSizes {
   int64_t most_keys;  // of a sequence
 };
 
-/// What a GPU's plan has of narrow tiles and of wide ones, at most.
+/// What a GPU's plan has of each kind of tiles, at most.
 struct PlanLists {
-  int64_t items[2];
-  int64_t split[2];  // tiles whose spans are items of their own
+  int64_t items[kKinds];
+  int64_t split[kKinds];  // tiles whose spans are items of their own
 };
 
 /// Tiles are split whose keys are more than 1 / kSplitShare of what a block has to do. Since all tiles of
 /// all heads together are what all blocks have to do, fewer than kSplitShare tiles per block can be.
 inline PlanLists plan_lists(const PlanSizes& s) {
-  const int64_t spans = most_spans(s.most_keys);
+  const int64_t spans = most_spans(s.most_keys), rows = s.queries * s.group;
   PlanLists lists{};
-  for (int kind = 0; kind < 2; kind++) {
-    const int64_t tiles = s.queries * s.group / kPlanTileRows[kind] + s.sequences;
+  for (int kind = 0; kind < kKinds; kind++) {
+    const int64_t tiles = rows / kPlanTileRows[kind] + std::min(s.sequences, rows / kPlanLeastRows[kind]);
     lists.split[kind] =
         spans == 1 ? 0
                    : std::min({tiles, kSplitShare * kPlanBlocks[kind] * s.processors / s.heads, kMostSplit});
@@ -100,7 +106,9 @@ struct PlannedRange {
 inline int64_t attention_plan_bytes(const PlanSizes& s) {
   if (s.processors == 0) return kPlanHeaderBytes + s.sequences * static_cast<int64_t>(sizeof(PlannedRange));
   const PlanLists lists = plan_lists(s);
-  return kPlanHeaderBytes + kPlanItemBytes * (lists.items[0] + lists.items[1]);
+  int64_t items = 0;
+  for (const int64_t of_kind : lists.items) items += of_kind;
+  return kPlanHeaderBytes + kPlanItemBytes * items;
 }
 
 }  // namespace warploop

@@ -19,6 +19,7 @@ struct LaunchShape {
   int threads;
   size_t shared_bytes = 0;  // sizeof the kernel's shared plan
   int cluster = 1;          // blocks along x that form a cluster (sm_90)
+  int blocks = 1;           // of a multiprocessor, as the launch bounds say of a kernel that moves registers
 };
 
 /// Whether what runs of `kernel` here has been compiled for a GPU on which it can wait; for newer ones it may
@@ -63,7 +64,7 @@ void launch(const CudaContext& context, const LaunchShape& shape, const Argument
   config.attrs = attributes;
   config.numAttrs = num_attributes;
 #ifdef WARPLOOP_SIMT
-  simt::register_kernel<kernel>();
+  simt::register_kernel<kernel>(shape.blocks);
 #endif
 #if defined(WARPLOOP_TRAP) && defined(__CUDACC__)
   static StuckBarrier* const record = new_stuck_barrier(__PRETTY_FUNCTION__);

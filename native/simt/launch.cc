@@ -46,6 +46,11 @@ void check(const Launch& launch) {
   if (launch.shared_bytes > kMaxSharedBytes) {
     fail_for(launch.shared_bytes, " bytes of shared memory, the device has ", kMaxSharedBytes);
   }
+  const auto blocks = static_cast<size_t>(launch.kernel->blocks);
+  if (blocks * (launch.shared_bytes + kReservedBytes) > kMaxSharedBytes + kReservedBytes) {
+    fail_for(launch.shared_bytes, " bytes of shared memory, which is too much for ", blocks,
+             " blocks of a multiprocessor");
+  }
 }
 
 void add(Counters& total, const Counters& more) {

@@ -16,6 +16,7 @@ namespace warploop::simt {
 
 struct Kernel {
   const char* name;
+  int blocks;  // of a multiprocessor, that share its registers and its shared memory
   /// Copies what cudaLaunchKernelExC gets: one pointer per argument.
   std::shared_ptr<void> (*copy_arguments)(void** arguments);
   /// Runs the kernel's body for one thread.
@@ -85,12 +86,12 @@ std::string kernel_name() {
 
 /// Makes `kernel` known to find_kernel. Costs little when it is known.
 template <auto kernel>
-void register_kernel() {
+void register_kernel(int blocks = 1) {
   using Signature = detail::Signature<decltype(kernel)>;
-  static const bool known = [] {
+  static const bool known = [blocks] {
     static const std::string name = detail::kernel_name<kernel>();
     add_kernel(reinterpret_cast<const void*>(kernel),
-               {name.c_str(), Signature::copy, [](void* copied) {
+               {name.c_str(), blocks, Signature::copy, [](void* copied) {
                   std::apply(kernel, *static_cast<typename Signature::Arguments*>(copied));
                 }});
     return true;

@@ -10,7 +10,8 @@
 namespace warploop::simt {
 
 int initial_registers(size_t threads) {
-  return static_cast<int>(std::min<size_t>(65536 / threads / 8 * 8, 256));
+  const auto blocks = static_cast<size_t>(scheduler().launch().kernel->blocks);
+  return static_cast<int>(std::min<size_t>(65536 / (threads * blocks) / 8 * 8, 256));
 }
 
 void set_registers(int count, bool up, Site site) {

@@ -13,7 +13,8 @@ struct RegisterPool {
   std::vector<Thread*> waiters;
 };
 
-/// What a launch of so many threads gives each of them, when the kernel asks for all of a multiprocessor.
+/// What a launch gives each of so many threads of a block, when the blocks of a multiprocessor share all that
+/// it has.
 int initial_registers(size_t threads);
 void set_registers(int count, bool up, Site site);
 

@@ -12,6 +12,7 @@ struct Block;
 
 inline constexpr uint32_t kSharedBase = 1024;
 inline constexpr size_t kMaxSharedBytes = 227 << 10;
+inline constexpr size_t kReservedBytes = 1 << 10;  // that a multiprocessor keeps for each block
 inline constexpr int kRankShift = 24;
 
 class SharedMemory {

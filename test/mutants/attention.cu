@@ -1,5 +1,5 @@
-// Attention of sm_90, cuda/attention/hopper.cuh: causal, keys without pages, both consumers or one, one block
-// for all items. The last tile of keys ends beyond the sequence, and what lies there is NaN. Where the last is
+// Attention of sm_90, cuda/attention/hopper.cuh: causal, keys without pages, wide tiles of both consumers and
+// of one, a middle tile, one block for all items. The last tile of keys ends beyond the sequence, and what lies there is NaN. Where the last is
 // `spoilt`, so are the last key and its value, which only the last query sees: the rows of its tile are mended,
 // which also mends what a race did to them.
 #include "cuda/attention/attention.cu"
@@ -18,7 +18,8 @@ using namespace cuda;
 constexpr int kDh = 64;
 using Narrow = NarrowShape<bf16, kDh, kDh, 2, 3>;
 using Wide = WideShape<bf16, kDh, kDh, 2, 64, 2>;
-using Hopper = HopperShape<bf16, kDh, kDh, 64>;
+using HopperMiddle = HopperShape<bf16, kDh, kDh, 64, 1>;
+using HopperWide = HopperShape<bf16, kDh, kDh, 64, 2>;
 
 TensorView view(void* data, DType dtype, int64_t rows) {
   return {data, {rows, 1, kDh, 1}, {kDh, kDh, 1, 0}, dtype, 3};
@@ -68,10 +69,10 @@ void attend(Run& run, CudaContext& context, const char* name, const Sequence& s,
   p.cu_seqlens_k = run.upload(std::vector<int32_t>{0, s.keys});
   p.scale = scale;
   p.causal = true;
-  const AttentionTiles tiles = make_hopper_tiles<Hopper>(make_attention_tiles<Narrow, Wide>());
+  const AttentionTiles tiles =
+      make_hopper_tiles<HopperMiddle, HopperWide>(make_attention_tiles<Narrow, Wide>());
   const AttentionPlan plan = start_plan(p, tiles.shape, context);
-  tiles.wide(p, plan, context);
-  tiles.narrow(p, plan, context);
+  for (int kind = kKinds - 1; kind >= 0; kind--) tiles.run[kind](p, plan, context);
   run.expect(name, out, reference(s, scale), 0.02);  // P is rounded to bf16
 }
 void run_attention(Run& run) {
@@ -85,7 +86,7 @@ void run_attention(Run& run) {
   attend(run, context, "five tiles of keys", {150, 300, false}, 0.05f);
   attend(run, context, "five tiles of keys, the last key spoilt", {150, 300, true}, 0.05f);
   attend(run, context, "five tiles of keys, a negative scale", {150, 300, false}, -0.05f);
-  attend(run, context, "one tile of keys", {20, 40, false}, 0.05f);  // the consumers take no turns
+  attend(run, context, "one tile of keys", {20, 40, false}, 0.05f);  // a middle tile
   attend(run, context, "one tile of keys, the last key spoilt", {20, 40, true}, 0.05f);
   run.expect("counters", context.counters, std::vector<uint32_t>(kCounters, 0));
 }

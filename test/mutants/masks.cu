@@ -83,8 +83,7 @@ void attend_in_tiles(const AttentionProblem& p, CudaContext& context) {
   const AttentionTiles tiles = make_attention_tiles<NarrowShape<bf16, kWidth, kWidth, 2, 3>,
                                                     WideShape<bf16, kWidth, kWidth, 2, 64, 2>>();
   const AttentionPlan plan = start_plan(p, tiles.shape, context);
-  tiles.wide(p, plan, context);
-  tiles.narrow(p, plan, context);
+  for (const int kind : {kWide, kNarrow}) tiles.run[kind](p, plan, context);
 }
 void run_masks(Run& run) {
   CudaContext context = run.context();

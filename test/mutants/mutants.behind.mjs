@@ -47,8 +47,8 @@ export const behindMutants = [
     file: "native/cuda/attention/attention.cu",
     edits: [
       [
-        "workspace.take<float4>(totals[1]);",
-        "workspace.take<float4>(std::max<int64_t>(totals[1] - plan.totals_per_block[1], 0));",
+        "workspace.take<float4>(totals);",
+        "workspace.take<float4>(std::max<int64_t>(totals - plan.totals_per_block[kWide], 0));",
       ],
     ],
     table: "test/ops/scratch.test.ts",

@@ -259,12 +259,34 @@ export const borderMutants = [
   },
   {
     name: "plan-kind",
-    bug: "attention: a sequence of as many rows as a narrow tile has is wide",
+    bug: "attention: a sequence of as many rows as a tile of its kind may have is of the next kind",
     file: "native/cuda/attention/plan.cuh",
-    edits: [["s.kind = s.rows > plan.narrow_rows;", "s.kind = s.rows >= plan.narrow_rows;"]],
+    edits: [["while (s.rows > plan.most_rows[s.kind])", "while (s.rows >= plan.most_rows[s.kind])"]],
     table: "test/ops/tileBorders.test.ts",
     cases: "pagedAttention.*one sequence",
     kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
+    name: "plan-middle",
+    bug: "attention: a sequence of one row more than a middle tile has is not wide: the host starts no kernel for it",
+    file: "native/cuda/attention/plan.cuh",
+    edits: [
+      [
+        "while (s.rows > plan.most_rows[s.kind])",
+        "while (s.rows > plan.most_rows[s.kind] + (s.kind == kMiddle))",
+      ],
+    ],
+    table: "test/ops/tileBorders.test.ts",
+    cases: "pagedAttention.*one sequence.*hopper",
+    kernels: ["native/cuda/attention/attention.cu"],
+  },
+  {
+    name: "plan-host-middle",
+    bug: "attention: the kernel for middle tiles is not started for a sequence that fills one",
+    file: "native/cuda/attention/attention.cu",
+    edits: [["p.num_sequences == 1 && rows > most)", "p.num_sequences == 1 && rows >= most)"]],
+    table: "test/ops/tileBorders.test.ts",
+    cases: "pagedAttention.*one sequence.*hopper",
   },
   {
     name: "plan-order",

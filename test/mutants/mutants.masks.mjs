@@ -58,10 +58,10 @@ export const maskMutants = [
   },
   {
     name: "masks-wide-not-mended",
-    bug: "narrow: does not look for the rows that the wide kernel has spoilt",
+    bug: "narrow: does not look for the rows that other kernels have spoilt",
     program: "masks",
     file: `${folder}/narrow.cuh`,
-    edits: [["    mend_wide_rows<typename S::T>(p, plan);\n", ""]],
+    edits: [["kind < kKinds; kind++) mend_rows", "kind < kMiddle; kind++) mend_rows"]],
     foundBy: anyMode,
   },
   {

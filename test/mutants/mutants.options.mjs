@@ -81,7 +81,7 @@ export const optionMutants = [
     name: "hopper-dtype",
     bug: "attention on Hopper: f16 is read as bf16",
     file: "native/cuda/attention/instances/f16_64.sm90.cu",
-    edits: [["HopperShape<f16,", "HopperShape<bf16,"]],
+    edits: [["HopperShape<f16, 64, 64, 128, 2>", "HopperShape<bf16, 64, 64, 128, 2>"]],
     table: "test/ops/everyKernel.test.ts",
     cases: "flashAttention on every kernel.*hopper', scale: 0.2, causal: true",
   },

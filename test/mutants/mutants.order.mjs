@@ -73,8 +73,8 @@ export const orderMutants = [
     edits: [
       [wait, ""],
       [
-        "  ItemQueue queue(p, plan, 0, shared.slot);\n",
-        `${wait}  ItemQueue queue(p, plan, 0, shared.slot);\n`,
+        "  ItemQueue queue(p, plan, kNarrow, shared.slot);\n",
+        `${wait}  ItemQueue queue(p, plan, kNarrow, shared.slot);\n`,
       ],
     ],
     table: "test/ops/pagedAttention.test.ts",

@@ -234,8 +234,8 @@ export const hopperMutants = [
     program: "attention",
     file: attention,
     edits: [
-      ["      barrier_sync<kNegated>(S::kWarpgroup);\n", ""],
-      ["      barrier_sync<kNegated + 1>(S::kWarpgroup);\n", ""],
+      ["      barrier_sync<kNegated>(kWarpgroup);\n", ""],
+      ["      barrier_sync<kNegated + 1>(kWarpgroup);\n", ""],
     ],
     foundBy: ["race"],
   },

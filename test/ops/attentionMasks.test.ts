@@ -99,8 +99,10 @@ const shared: readonly MaskCase[] = [
     { name: `few queries, ${dtype}`, ...small, dtype, lengths: residues(3) },
     { name: `two queries, ${dtype}`, ...small, dtype, lengths: residues(2) },
     { name: `many queries, ${dtype}`, ...small, dtype, lengths: residues(20) },
+    { name: `more queries, ${dtype}`, ...small, dtype, lengths: residues(40) },
     { name: `spans, few queries, ${dtype}`, ...small, dtype, lengths: [[5, 1030]] },
-    { name: `spans, many queries, ${dtype}`, ...small, dtype, lengths: [[40, 1060]] },
+    { name: `spans, many queries, ${dtype}`, ...small, dtype, lengths: [[20, 1060]] },
+    { name: `spans, more queries, ${dtype}`, ...small, dtype, lengths: [[40, 1060]] },
     {
       name: `a group of 7, ${dtype}`,
       ...small,

@@ -66,8 +66,13 @@ function borders({ rows, keys }: AttentionTiles): { window?: number; name: strin
   ];
 }
 
+/** Of the kernel for wide tiles, too: what is different are the rows. */
+const isMiddle = ({ kernel, rows }: AttentionTiles): boolean => kernel === "hopper" && rows === 64;
+
 const flashCases: readonly BorderCase[] = attentionTiles.flatMap((tiles) =>
-  borders(tiles).map((each) => ({ ...each, ...tiles, ...(tiles.kernel === "hopper" && { skip: anyWhere }) })),
+  borders(tiles)
+    .filter(({ name }) => name === "queries" || !isMiddle(tiles))
+    .map((each) => ({ ...each, ...tiles, ...(tiles.kernel === "hopper" && { skip: anyWhere }) })),
 );
 
 function starts(lengths: readonly number[]): Int32Array {
@@ -176,11 +181,23 @@ const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dty
     ),
   })),
 ]);
-const pagedHopper = attentionTiles.filter(({ kernel, Dh }) => kernel === "hopper" && Dh === 64)[0]!;
+const [hopperMiddle, hopperWide] = attentionTiles.filter(({ kernel, Dh }) => kernel === "hopper" && Dh === 64) as [
+  AttentionTiles,
+  AttentionTiles,
+];
+const oneSequence = [narrowRows, hopperMiddle.rows].flatMap((rows) =>
+  around(rows).map((Lq): PagedCase => ({
+    ...{ name: "one sequence", dtype: "bf16", Hq: 1, Ps: 16, lengths: [[Lq, Lq + 50]] },
+  })),
+);
 const onEveryKernel = [
   ...pagedCases,
   ...onKernel("pagedAttention", "tiles", pagedBorders(portable, "bf16")),
-  ...onKernel("pagedAttention", "hopper", pagedBorders(pagedHopper, "bf16")),
+  ...onKernel("pagedAttention", "hopper", [
+    ...oneSequence,
+    ...pagedBorders(hopperWide, "bf16"),
+    ...pagedBorders(hopperMiddle, "bf16").filter(({ name }) => name === "queries"),
+  ]),
 ];
 
 describeOp("pagedAttention at the borders of tiles", onEveryKernel, async (context, c) => {

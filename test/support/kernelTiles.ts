@@ -35,10 +35,16 @@ function matches(path: string, pattern: RegExp): number[][] {
 
 const instances = [64, 128, 192, 256].map((width) => `cuda/attention/instances/bf16_${width}.cu`);
 
+/** Of Hopper for each width of heads those of middle tiles, then those of wide ones. */
 export const attentionTiles: readonly AttentionTiles[] = [
   ...instances
-    .flatMap((path) => matches(path.replace(".cu", ".sm90.cu"), /HopperShape<bf16, (\d+), (\d+), (\d+)>/g))
-    .map(([Dh, Dv, keys]) => ({ kernel: "hopper", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 128 }) as const),
+    .flatMap((path) =>
+      matches(path.replace(".cu", ".sm90.cu"), /HopperShape<bf16, (\d+), (\d+), (\d+), (\d+)>/g),
+    )
+    .map(
+      ([Dh, Dv, keys, consumers]) =>
+        ({ kernel: "hopper", Dh: Dh!, Dv: Dv!, keys: keys!, rows: 64 * consumers! }) as const,
+    ),
   ...instances
     .flatMap((path) => matches(path, /WideShape<bf16, (\d+), (\d+), (\d+), (\d+), \d+>/g))
     .map(

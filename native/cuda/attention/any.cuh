@@ -224,7 +224,7 @@ class AnyTile {
 
   /// Where the sums of earlier groups wait, those of this thread's columns.
   WARPLOOP_DEVICE float4& kept(int i) const {
-    return plan_.group_totals[blockIdx.x * plan_.totals_per_block[0] + i * kAnyThreads + tid_];
+    return plan_.group_totals[blockIdx.x * plan_.totals_per_block[kNarrow] + i * kAnyThreads + tid_];
   }
   WARPLOOP_DEVICE void keep_group() {
     for_each_group([&](int i, int, int) {
@@ -287,7 +287,7 @@ static __global__ void __launch_bounds__(kAnyThreads, 2)
                          const __grid_constant__ AttentionPlan plan) {
   wait_for_predecessors();
   auto& shared = shared_plan<AnyShared>();
-  ItemQueue queue(p, plan, 0, shared.slot);
+  ItemQueue queue(p, plan, kNarrow, shared.slot);
   for (int head = queue.take(); head >= 0; head = queue.take()) {
     AnyTile(p, plan, head, shared).run();
     finish_item(p, plan, shared.slot.item, head, shared.slot.is_last);

@@ -22,13 +22,15 @@ int64_t most_keys(const AttentionProblem& p) {
   return p.page_table ? p.page_table.size(1) * p.k.size(1) : p.k.size(0);
 }
 int64_t most_spans(const AttentionProblem& p) { return warploop::most_spans(most_keys(p)); }
+/// Tiles of a kind that there can be: what the host knows of the rows of sequences is their sum.
 int64_t most_tiles(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
-  const int64_t rows = p.q.size(0) * group_of(p);
-  if (kind == 1 && rows <= plan.narrow_rows) return 0;
-  // One sequence has all queries, so its rows are known; of several we only know the sum.
-  if (kind == 0 && p.num_sequences == 1 && rows > plan.narrow_rows) return 0;
-  if (kind == 0 && plan.narrow_rows == kNarrowRows) return p.num_sequences;
-  return rows / plan.tile_rows[kind] + p.num_sequences;
+  const int64_t rows = p.q.size(0) * group_of(p), most = plan.most_rows[kind],
+                fewer =
+                    kind > 0 ? plan.most_rows[kind - 1] : 0;  // those before this kind have at most so many
+  if (most <= fewer || rows <= fewer) return 0;
+  if (p.num_sequences == 1 && rows > most) return 0;
+  const int64_t sequences = std::min<int64_t>(p.num_sequences, rows / (fewer + 1));
+  return most <= plan.tile_rows[kind] ? sequences : rows / plan.tile_rows[kind] + sequences;
 }
 PlanSizes sizes_of(const AttentionProblem& p, const CudaContext& context) {
   return {context.num_sms, p.q.size(0), p.num_sequences, group_of(p), p.k.size(2), most_keys(p)};
@@ -44,7 +46,7 @@ void place_arrivals(const AttentionProblem& p, const PlanLists& lists, const Cud
   const int64_t per_tile = p.k.size(2) * plan.tile_arrivals;
   plan.arrivals = context.counters + kOthers;
   const int64_t tiles = (context.num_counters - kOthers) / per_tile;
-  for (int kind = 0; kind < 2; kind++)
+  for (int kind = 0; kind < kKinds; kind++)
     plan.split_capacity[kind] = static_cast<int32_t>(std::min(lists.split[kind], tiles));
 }
 
@@ -56,26 +58,28 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
     fail_execution("no more than ", context.num_counters, " counters");
   AttentionPlan plan{};
   plan.group = static_cast<int32_t>(group_of(p));
-  plan.narrow_rows = shape.narrow_rows;
   plan.part_stride = static_cast<int32_t>(p.v.size(3) + 3) / 4 * 4 + 4;
   const PlanLists lists = plan_lists(sizes_of(p, context));
-  for (int kind = 0; kind < 2; kind++) {
+  for (int kind = 0; kind < kKinds; kind++) {
     plan.tile_rows[kind] = shape.tile_rows[kind];
+    plan.most_rows[kind] = shape.most_rows[kind];
     plan.blocks[kind] = shape.blocks_per_sm[kind] * context.num_sms;
     if (lists.items[kind] > INT_MAX) fail_execution(kTooMany);
     plan.item_capacity[kind] = static_cast<int32_t>(lists.items[kind]);
     plan.totals_per_block[kind] = shape.totals_per_block[kind];
   }
   place_arrivals(p, lists, context, plan);
-  plan.next[0] = context.counters + count(AttentionCounter::next_narrow);
-  plan.next[1] = context.counters + count(AttentionCounter::next_wide);
+  plan.next = context.counters + count(AttentionCounter::next);
   plan.spoilt = context.counters + count(AttentionCounter::spoilt);
 
-  const int64_t wide = attention_grid(p, plan, 1),
-                narrow = std::max<int64_t>(attention_grid(p, plan, 0), wide);
-  const int64_t totals[] = {narrow * plan.totals_per_block[0], wide * plan.totals_per_block[1]};
-  plan.totals = workspace.take<float4>(totals[1]);
-  if (plan.tile_arrivals > 1) plan.group_totals = workspace.take<float4>(std::max(totals[0], totals[1]));
+  int64_t totals = 0, group_totals = 0;  // one kind after another has them
+  for (int kind = 0; kind < kKinds; kind++) {
+    const int64_t of_kind = attention_grid(p, plan, kind) * plan.totals_per_block[kind];
+    group_totals = std::max(group_totals, of_kind);
+    if (kind != kNarrow) totals = std::max(totals, of_kind);
+  }
+  plan.totals = workspace.take<float4>(totals);
+  if (plan.tile_arrivals > 1) plan.group_totals = workspace.take<float4>(group_totals);
   if (most_spans(p) > 1)
     plan.pool_rows = workspace.left() / (plan.part_stride * static_cast<int64_t>(sizeof(float)));
   plan.pool = workspace.take<float>(plan.pool_rows * plan.part_stride);
@@ -98,7 +102,7 @@ PlanLayout layout_of(std::byte* memory, const AttentionPlan& plan) {
   auto* at = reinterpret_cast<AttentionItem*>(memory + kPlanHeaderBytes);
   PlanLayout to{};
   to.header = reinterpret_cast<AttentionPlanHeader*>(memory);
-  for (int kind = 0; kind < 2; kind++) {
+  for (int kind = 0; kind < kKinds; kind++) {
     to.items[kind] = at;
     at += plan.item_capacity[kind];
   }
@@ -119,7 +123,7 @@ void make_plan(const AttentionProblem& p, const AttentionPlan& plan, const PlanL
 
 void point_to(const PlanLayout& from, AttentionPlan& plan) {
   plan.header = from.header;
-  for (int kind = 0; kind < 2; kind++) plan.items[kind] = from.items[kind];
+  for (int kind = 0; kind < kKinds; kind++) plan.items[kind] = from.items[kind];
 }
 
 }  // namespace
@@ -151,20 +155,28 @@ void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaConte
 
 unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
   const int64_t items = most_tiles(p, plan, kind) * most_spans(p) * p.k.size(2);
-  return p.q.size(0) == 0 ? 0 : static_cast<unsigned>(std::min<int64_t>(items, plan.blocks[kind]));
+  auto blocks = static_cast<unsigned>(std::min<int64_t>(items, plan.blocks[kind]));
+  for (int other = kind + 1; kind == kNarrow && other < kKinds; other++)  // whose rows it mends
+    blocks = std::max(blocks, attention_grid(p, plan, other));
+  return blocks;
 }
 
 namespace {
 
 constexpr AttentionShape kAnyShape{
-    0, {kNarrowRows, kNarrowRows}, {2, 1}, INT_MAX, {AnyTile::kTotalsPerBlock, 0}};
+    .kernel = 0,
+    .tile_rows = {kNarrowRows, kNarrowRows, kNarrowRows},
+    .most_rows = {INT_MAX, INT_MAX, INT_MAX},
+    .blocks_per_sm = {2, 1, 1},
+    .totals_per_block = {AnyTile::kTotalsPerBlock, 0, 0},
+};
 
 }  // namespace
 
 void attention_any(const AttentionProblem& p, CudaContext& context) {
   const AttentionPlan plan = start_plan(p, kAnyShape, context);
-  launch<attention_any_kernel>(context, {dim3(attention_grid(p, plan, 0)), kAnyThreads, sizeof(AnyShared)}, p,
-                               plan);
+  launch<attention_any_kernel>(
+      context, {dim3(attention_grid(p, plan, kNarrow)), kAnyThreads, sizeof(AnyShared)}, p, plan);
 }
 
 void plan_attention_any(const AttentionProblem& p, CudaContext& context) { fill_plan(p, kAnyShape, context); }

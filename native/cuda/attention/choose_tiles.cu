@@ -82,8 +82,9 @@ AttentionTiles tiles_for(const AttentionProblem& p, bool hopper) {
 
 void run(const AttentionProblem& p, const AttentionTiles& tiles, CudaContext& context) {
   const AttentionPlan plan = start_plan(p, tiles.shape, context);
-  tiles.wide(p, plan, context);
-  tiles.narrow(p, plan, context);
+  for (int kind = kKinds - 1; kind >= 0; kind--) {
+    if (tiles.run[kind]) tiles.run[kind](p, plan, context);
+  }
 }
 
 }  // namespace

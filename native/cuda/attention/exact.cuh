@@ -7,8 +7,8 @@
 //            kernel looks at its finished sums, and a row whose O is not finite although the sum of its
 //            probabilities is gets O anew. Values that are not finite and that it sees give the same result
 //            again; a sum that is not finite comes from a key that the row sees and stays as it is
-// Steps:     the narrow kernel mends its rows itself. The wide ones have no register left for it: they raise
-//            a flag, and the narrow kernel, which follows them, looks for such rows
+// Steps:     the narrow kernel mends its rows itself. Those of other tiles have no register left for it: they
+//            raise a flag, and the narrow kernel, which follows them, looks for such rows
 // Mapping:   a warp per row; 32 keys at a time, one per lane for the scores, then columns 32 apart per lane
 // Cost:      finite values: one multiply-add per element of O at the end of an item. A spoilt row: some
 //            2 Lk (Dh + Dv) flop without tensor cores
@@ -100,7 +100,7 @@ class ExactRow {
         });
   }
 
-  /// Mends the result that the wide kernel has stored, if that is necessary.
+  /// Mends the result that another kernel has stored, if that is necessary.
   WARPLOOP_DEVICE void inspect() const {
     const int width = static_cast<int>(p_.v.sizes[3]);
     bool finite = true;
@@ -132,15 +132,15 @@ class ExactRow {
   const T* q_;
 };
 
-/// The rows that the wide kernel has spoilt, dealt to all warps of the grid.
+/// The rows of tiles of `kind` that their kernel has spoilt, dealt to all warps of the grid.
 template <class T>
-WARPLOOP_DEVICE void mend_wide_rows(const AttentionProblem& p, const AttentionPlan& plan) {
-  const int64_t heads = p.k.sizes[2], tile_rows = plan.tile_rows[1],
-                rows = num_items(plan, 1) * heads * tile_rows,
+WARPLOOP_DEVICE void mend_rows(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
+  const int64_t heads = p.k.sizes[2], tile_rows = plan.tile_rows[kind],
+                rows = num_items(plan, kind) * heads * tile_rows,
                 warps = static_cast<int64_t>(gridDim.x) * blockDim.x / kWarpSize;
   for (int64_t at = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / kWarpSize; at < rows;
        at += warps) {
-    AttentionItem item = item_at(p, plan, 1, static_cast<uint32_t>(at / tile_rows / heads));
+    AttentionItem item = item_at(p, plan, kind, static_cast<uint32_t>(at / tile_rows / heads));
     const int row = static_cast<int>(at % tile_rows), head = static_cast<int>(at / tile_rows % heads);
     if (row >= item.num_rows || item.index > 0) continue;
     item.part = -1, item.last_key = item.num_keys;  // the spans of a tile have been merged

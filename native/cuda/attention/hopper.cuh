@@ -1,5 +1,5 @@
-// What:      attention for tiles of 128 packed rows of a KV head with wgmma and TMA: prompts and chunks of
-//            prompts on a Hopper GPU
+// What:      attention for tiles of many packed rows of a KV head with wgmma and TMA, on a Hopper GPU: wide
+//            ones of 128 rows for prompts and chunks of prompts, middle ones of 64 for drafts to be verified
 // Steps:     1. one warp takes items: a tile of rows of one sequence and head, one span of its keys or all
 //            2. one warp each loads queries, keys and values (hopper_copies.cuh), keys and values through two
 //               stages, ahead of the consumers, also into the next item
@@ -7,11 +7,15 @@
 //               this one; while that runs, the softmax of S; then O is rescaled and S becomes P, in registers
 //            4. at the end of a span: its sums are added to those of the spans before, and after the last one
 //               leave the block (span_sums.cuh); the block that comes last to a split tile merges them
-// Mapping:   persistent blocks of one producer warpgroup and two consumers of 64 rows. The consumers take
-//            turns on the tensor cores: one multiplies while the other takes exponentials. A tile of at most
-//            64 rows has one consumer
-// Resources: shared memory 160 KiB at Dh 128: Q 32, K and V 2 x 32 each; registers 56 for the producer and
-//            224 for a consumer (O 64, S 64, P 32 at Dh = Dv = 128); one block per multiprocessor
+// Mapping:   persistent blocks of one producer warpgroup and a consumer for each 64 rows. The two of a wide
+//            tile take turns on the tensor cores: one multiplies while the other takes exponentials; of its
+//            last tile a sequence may need one. Middle tiles have one consumer and, up to Dv 128, two
+//            blocks on a multiprocessor, which overlap in the same way
+// Resources: shared memory of a wide tile at Dh 128 160 KiB: Q 32, K and V 2 x 32 each; registers 56 for the
+//            producer and 224 for a consumer (O 64, S 64, P 32 at Dh = Dv = 128); one block per
+//            multiprocessor. Of a middle one 80 KiB, with tiles of 64 keys, so that there is room for two
+//            blocks; registers 56 and 200. At Dv 256 the product with V takes more registers than the 128
+//            that a thread of two blocks starts with: one block, 160 KiB, 64 keys
 // Cost:      2 rows Lk (Dh + Dv) flop (half when causal), limited by the tensor cores; an exponential takes
 //            about as long as 512 flop, which is why they must overlap
 // Numerics:  as the wide kernel's: f32 sums, P rounded to the dtype of v, masks that select, spans merged in
@@ -25,19 +29,24 @@
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/span_sums.cuh"
 #include "cuda/device/predecessors.cuh"
-#include "cuda/device/registers.cuh"
+#include "cuda/device/roles.cuh"
 #include "cuda/device/wgmma.cuh"
 
 namespace warploop::cuda {
 
-template <class T_, int kDh_, int kDv_, int kKeys_>
+inline constexpr int kWarpgroupRows = 64;  // of one wgmma
+
+template <class T_, int kDh_, int kDv_, int kKeys_, int kConsumers_>
 struct HopperShape {
   using T = T_;
-  static constexpr int kDh = kDh_, kDv = kDv_, kKeys = kKeys_, kConsumers = 2, kBlocks = 1;
-  static constexpr int kWarpgroup = 128, kWarpgroupRows = 64;  // threads; rows of one wgmma
+  static constexpr int kDh = kDh_, kDv = kDv_, kKeys = kKeys_, kConsumers = kConsumers_;
+  static constexpr int kKind = kConsumers == 1 ? kMiddle : kWide;
+  static constexpr int kBlocks = kKind == kMiddle && kDv <= 128 ? 2 : 1;
   static constexpr int kRows = kWarpgroupRows * kConsumers, kThreads = kWarpgroup * (kConsumers + 1);
-  static constexpr int kProducerRegisters = 56, kConsumerRegisters = 224;
-  static_assert(kWarpgroup * (kProducerRegisters + kConsumers * kConsumerRegisters) <= 65536);
+  static constexpr RoleRegisters kRegisters = kKind == kWide ? RoleRegisters{56, 224}
+                                              : kBlocks == 2 ? RoleRegisters{56, 200}
+                                                             : RoleRegisters{};
+  static_assert(kBlocks * kWarpgroup * (kRegisters.producer + kConsumers * kRegisters.consumer) <= 65536);
   using Sums = SpanSums<kDv, kWarpgroup * kConsumers>;
   static constexpr int kTotalsPerBlock = Sums::kKept;  // float4
   static_assert(kSpanUnit % kKeys == 0);
@@ -52,6 +61,7 @@ struct HopperShape {
     Mbarrier v_cut;  // values have landed of which some rows are still to be zeroed
     ItemRing items;
   };
+  static_assert(kBlocks * (sizeof(Shared) + 1024) <= 228 << 10, "what a multiprocessor has");
 
   WARPLOOP_DEVICE static void init_barriers(Shared& shared) {
     constexpr int kConsumerWarps = 4 * kConsumers, kProducerWarps = 3;
@@ -78,9 +88,9 @@ inline constexpr int kAllConsumers = 5;  // all of them: the end of an item
 /// All consumers of a block, as finish_item wants them.
 template <class S>
 struct ConsumerThreads {
-  WARPLOOP_DEVICE static int index() { return static_cast<int>(threadIdx.x) - S::kWarpgroup; }
-  WARPLOOP_DEVICE static int count() { return S::kWarpgroup * S::kConsumers; }
-  WARPLOOP_DEVICE static void sync() { barrier_sync<kAllConsumers>(S::kWarpgroup * S::kConsumers); }
+  WARPLOOP_DEVICE static int index() { return static_cast<int>(threadIdx.x) - kWarpgroup; }
+  WARPLOOP_DEVICE static int count() { return kWarpgroup * S::kConsumers; }
+  WARPLOOP_DEVICE static void sync() { barrier_sync<kAllConsumers>(kWarpgroup * S::kConsumers); }
 };
 
 /// One consumer warpgroup: 64 rows of an item. Thread l of warp w holds, of S and O, columns 8 j + 2 (l % 4),
@@ -103,7 +113,7 @@ class HopperTile {
 
   WARPLOOP_DEVICE void run(uint32_t q_parity) {
     mbarrier_wait(shared_.q_full, q_parity);
-    if (consumer_ * S::kWarpgroupRows >= item_.num_rows) return skip();
+    if (consumer_ * kWarpgroupRows >= item_.num_rows) return skip();
     if (p_.scale < 0) negate_queries();
     prepare_rows();
     int first = 0;
@@ -124,13 +134,10 @@ class HopperTile {
   }
 
  private:
-  static constexpr float kLog2e = 1.44269504f;
-  static constexpr float kLeastScale = 1.17549435e-38f;  // with 0 a hidden score, -inf, would become NaN
-
   WARPLOOP_DEVICE int first_key(int i) const { return tiles_.first + i * S::kKeys; }
   WARPLOOP_DEVICE HopperStage stage(int i) const { return stage_of(done_ + i); }
   /// Its first row in the tile.
-  WARPLOOP_DEVICE int first_row() const { return consumer_ * S::kWarpgroupRows; }
+  WARPLOOP_DEVICE int first_row() const { return consumer_ * kWarpgroupRows; }
   WARPLOOP_DEVICE int position(int row) const {
     return position_of(item_, plan_.group, item_.first_row + row);
   }
@@ -155,25 +162,25 @@ class HopperTile {
 
   /// A negative scale times q k is a positive one times (-q) k.
   WARPLOOP_DEVICE void negate_queries() const {
-    constexpr int kPairs = S::kWarpgroupRows * kPiece / 2;
+    constexpr int kPairs = kWarpgroupRows * kPiece / 2;
 #pragma unroll 1
     for (int c = 0; c < S::kDh / kPiece; c++) {
       auto* pairs = reinterpret_cast<uint32_t*>(shared_.q + (c * S::kRows + first_row()) * kPiece);
-      for (int i = static_cast<int>(threadIdx.x) % S::kWarpgroup; i < kPairs; i += S::kWarpgroup)
+      for (int i = static_cast<int>(threadIdx.x) % kWarpgroup; i < kPairs; i += kWarpgroup)
         pairs[i] ^= 0x80008000u;
     }
     fence_async_shared();
     if (consumer_ == 0) {
-      barrier_sync<kNegated>(S::kWarpgroup);
+      barrier_sync<kNegated>(kWarpgroup);
     } else {
-      barrier_sync<kNegated + 1>(S::kWarpgroup);
+      barrier_sync<kNegated + 1>(kWarpgroup);
     }
   }
 
   WARPLOOP_DEVICE void prepare_rows() {
-    scale_ = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
-    turns_ = item_.num_rows > S::kWarpgroupRows;
-    const int bottom = std::min(first_row() + S::kWarpgroupRows, int{item_.num_rows}) - 1;
+    scale_ = score_factor(p_);
+    turns_ = S::kConsumers > 1 && item_.num_rows > kWarpgroupRows;
+    const int bottom = std::min(first_row() + kWarpgroupRows, int{item_.num_rows}) - 1;
     seen_ = {visible_keys(p_, item_.num_keys, position(bottom)).begin,
              visible_keys(p_, item_.num_keys, position(first_row())).end};
 #pragma unroll
@@ -309,17 +316,17 @@ class HopperTile {
   WARPLOOP_DEVICE void take_turn() const {
     if (!turns_) return;
     if (consumer_ == 0) {
-      barrier_sync<kFirstTurn>(2 * S::kWarpgroup);
+      barrier_sync<kFirstTurn>(2 * kWarpgroup);
     } else {
-      barrier_sync<kSecondTurn>(2 * S::kWarpgroup);
+      barrier_sync<kSecondTurn>(2 * kWarpgroup);
     }
   }
   WARPLOOP_DEVICE void give_turn(bool first_waits) const {
     if (!turns_) return;
     if (consumer_ == 0) {
-      barrier_arrive<kSecondTurn>(2 * S::kWarpgroup);
+      barrier_arrive<kSecondTurn>(2 * kWarpgroup);
     } else if (first_waits) {
-      barrier_arrive<kFirstTurn>(2 * S::kWarpgroup);
+      barrier_arrive<kFirstTurn>(2 * kWarpgroup);
     }
   }
 
@@ -356,7 +363,8 @@ class HopperTile {
     RowState total[2];
 #pragma unroll
     for (int half = 0; half < 2; half++) total[half] = {max_[half], sum_lanes<4>(sum_[half])};
-    const int kept = static_cast<int>(blockIdx.x * plan_.totals_per_block[1]) + ConsumerThreads<S>::index();
+    const int kept =
+        static_cast<int>(blockIdx.x * plan_.totals_per_block[S::kKind]) + ConsumerThreads<S>::index();
     const typename S::Sums sums(p_, plan_, item_, head_, warp_row(), kept);
     sums.close(total, reinterpret_cast<typename S::Sums::Sums&>(o_), end);
   }
@@ -388,7 +396,7 @@ WARPLOOP_DEVICE void consume_items(const AttentionProblem& p, const AttentionPla
 }
 
 template <class S>
-__global__ void __launch_bounds__(S::kThreads, 1)
+__global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_hopper(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan,
                      const __grid_constant__ HopperCopies copies, const __grid_constant__ CUtensorMap q_map,
                      const __grid_constant__ CUtensorMap k_map, const __grid_constant__ CUtensorMap v_map) {
@@ -396,12 +404,11 @@ __global__ void __launch_bounds__(S::kThreads, 1)
   if (threadIdx.x == 0) S::init_barriers(shared);
   wait_for_predecessors();
   sync_block();
-  const int warp = warp_index();
-  if (warp < S::kWarpgroup / kWarpSize) {
-    set_registers_down<S::kProducerRegisters>();
+  const auto produce = [&] {
     const HopperProducer<S> producer(p, plan, copies, shared);
+    const int warp = warp_index();
     if (warp == 0) {
-      hand_out_items<S::kKeys>(p, plan, 1, shared.items);
+      hand_out_items<S::kKeys>(p, plan, S::kKind, shared.items);
     } else if (warp == 1) {
       producer.load_queries(&q_map);
     } else if (warp == 2) {
@@ -409,10 +416,8 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     } else {
       producer.load_values(&v_map);
     }
-  } else {
-    set_registers_up<S::kConsumerRegisters>();
-    consume_items<S>(p, plan, shared, warp / 4 - 1);
-  }
+  };
+  run_roles<S::kRegisters>(produce, [&] { consume_items<S>(p, plan, shared, warp_index() / 4 - 1); });
 }
 
 }  // namespace warploop::cuda

@@ -56,13 +56,7 @@ WARPLOOP_DEVICE void hand_out_items(const AttentionProblem& p, const AttentionPl
   for (int n = 0;; n++) {
     ItemRing::Slot& slot = ring.slots[n % ItemRing::kSlots];
     mbarrier_wait(ring.empty[n % ItemRing::kSlots], ItemRing::parity_of(n) ^ 1u);
-    if (n > 0) {
-      // A block whose first place is in the list takes until it comes behind its end: as many takes as there
-      // are items. The last one leaves the counter as it was before the first.
-      const uint32_t taken = atomic_add(plan.next[kind], 1u);
-      if (taken == count - 1) atomic_add(plan.next[kind], 0u - count);
-      at = gridDim.x + taken;
-    }
+    if (n > 0) at = take_place(plan, kind, count);
     if (at < count) {
       const AttentionItem item = item_at(p, plan, kind, at / heads);
       const ItemKeys keys = keys_of(p, plan.group, item);

@@ -1,6 +1,7 @@
-// How attention is cut into work: sequences into TILES of packed rows (see attention.h), the keys of a tile
-// into SPANS. A span has a softmax of its own. Spans are merged in two steps, each in ascending order: those
-// of a GROUP of kGroupSpans, then the groups. Groups begin at multiples of kGroupSpans spans.
+// How attention is cut into work: sequences into TILES of packed rows (see attention.h), narrow, middle or
+// wide ones by how many rows the sequence has; the keys of a tile into SPANS. A span has a softmax of its
+// own. Spans are merged in two steps, each in ascending order: those of a GROUP of kGroupSpans, then the
+// groups. Groups begin at multiples of kGroupSpans spans.
 // Which spans there are follows from the sequence alone, so a row's bits do not depend on what is computed
 // beside it. What the batch decides is only who computes them: one block all spans of a tile, merging as it
 // goes, or one block per span, the last of which adds what all have left (merge.cuh), in the same order with
@@ -19,7 +20,7 @@ namespace warploop::cuda {
 inline constexpr int kNarrowRows = 16;  // a sequence of at most as many rows is one narrow tile
 inline constexpr int kSpanUnit = 128;   // spans are multiples of it, and tiles of keys divide it
 inline constexpr int kGroupSpans = 16;
-static_assert(kNarrowRows >= kPlanTileRows[0]);
+static_assert(kNarrowRows >= kPlanTileRows[kNarrow] && kNarrowRows < kPlanLeastRows[kMiddle]);
 
 /// One tile of rows and a range of its keys, for each KV head.
 struct alignas(16) AttentionItem {
@@ -40,8 +41,8 @@ struct alignas(16) AttentionItem {
 };
 static_assert(sizeof(AttentionItem) == kPlanItemBytes);
 
-/// Two lists of items, for the narrow kernel and the wide one. Whole tiles, longest first, come before the
-/// spans of split ones: a span is short, so it is what fills the gaps in the end.
+/// The list of items of a kind of tiles. Whole tiles, longest first, come before the spans of split ones: a
+/// span is short, so it is what fills the gaps in the end.
 struct AttentionQueue {
   uint32_t num_items;  // each for Hkv heads
   uint32_t num_whole;  // the first of them; spans lie behind, from the end of the memory down
@@ -49,39 +50,40 @@ struct AttentionQueue {
 
 struct AttentionPlanHeader {
   PlanSignature signature;
-  AttentionQueue queues[2];  // narrow, wide
+  AttentionQueue queues[kKinds];
 };
 static_assert(sizeof(AttentionPlanHeader) <= kPlanHeaderBytes);
 
-/// Words of the counters, which a call leaves zero; behind them those of split tiles.
-enum class AttentionCounter { next_narrow, next_wide, spoilt, count };
+/// Words of the counters, which a call leaves zero; behind them those of split tiles. `next`: one for each
+/// kind.
+enum class AttentionCounter { next, spoilt = next + kKinds, count };
 
 /// A call: its plan, which many calls may share and none writes to, and what it has for itself.
 struct AttentionPlan {
   // What the plan kernel has written, in p.plan or in the workspace.
   const AttentionPlanHeader* header;
-  const AttentionItem* items[2];  // [item_capacity[i]], see item_at()
-  int32_t item_capacity[2];
+  const AttentionItem* items[kKinds];  // [item_capacity[i]], see item_at()
+  int32_t item_capacity[kKinds];
 
   // Of the kernels that it is for.
-  PlanSignature signature;  // what its header has to begin with
-  int32_t tile_rows[2];     // rows of a tile
-  int32_t blocks[2];        // that work at the same time
-  int32_t narrow_rows;      // sequences of more rows are wide; INT32_MAX: none is
-  int32_t group;            // G
+  PlanSignature signature;    // what its header has to begin with
+  int32_t tile_rows[kKinds];  // rows of a tile
+  int32_t blocks[kKinds];     // that work at the same time
+  int32_t most_rows[kKinds];  // of a sequence; no more than those of the kind before: there are none
+  int32_t group;              // G
 
   // Counters and workspace.
-  uint32_t* next[2];  // heads of items handed out
-  uint32_t* spoilt;   // not 0: hidden values have spoilt the sums of a row of the wide kernel (exact.cuh)
+  uint32_t* next;    // [kKinds]: heads of items handed out
+  uint32_t* spoilt;  // not 0: hidden values have spoilt the sums of a row that is not narrow (exact.cuh)
   // Sums of a tile that wait until the block that computes all of its spans has the next ones.
-  float4* totals;        // [blocks][totals_per_block[1]]: of spans, of wide tiles
+  float4* totals;        // [blocks][totals_per_block[i]]: of spans, of tiles that are not narrow
   float4* group_totals;  // [blocks][totals_per_block[i]]: of groups; null: no tile has several
-  int64_t totals_per_block[2];
+  int64_t totals_per_block[kKinds];
   float* pool;  // [pool_rows][part_stride]: sums of spans, then maximum and sum: merge.cuh
   int64_t pool_rows;
   int32_t part_stride;  // floats, a multiple of 4
   uint32_t* arrivals;   // [split tile][Hkv][tile_arrivals]: blocks that have done their part
-  int32_t split_capacity[2];
+  int32_t split_capacity[kKinds];
   int32_t tile_arrivals;
 };
 
@@ -173,6 +175,13 @@ struct SpanEnd {
 WARPLOOP_DEVICE int64_t row_offset(const TensorView& t, const AttentionItem& item, int group, int head,
                                    int row) {
   return (item.first_query + row / group) * t.strides[0] + (head * group + row % group) * t.strides[1];
+}
+
+/// The factor of scores as the softmax takes them, in base 2. Its sign is with the queries (a negative scale
+/// times q k is a positive one times (-q) k), and it is not 0: a hidden score, -inf, would become NaN.
+WARPLOOP_DEVICE float score_factor(const AttentionProblem& p) {
+  constexpr float kLog2e = 1.44269504f, kLeastScale = 1.17549435e-38f;
+  return fmaxf(fabsf(p.scale), kLeastScale) * kLog2e;
 }
 
 /// Sums of one row over some keys, relative to the maximum of its scores; in base 2.

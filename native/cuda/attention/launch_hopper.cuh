@@ -54,7 +54,7 @@ inline int box_tokens_of(const AttentionProblem& p, int keys) {
 
 template <class S>
 void run_hopper(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
-  const unsigned blocks = attention_grid(p, plan, 1);
+  const unsigned blocks = attention_grid(p, plan, S::kKind);
   if (blocks == 0) return;
   HopperCopies copies{box_tokens_of(p, S::kKeys), false};
   CUtensorMap q_map{}, k_map{}, v_map{};
@@ -68,19 +68,30 @@ void run_hopper(const AttentionProblem& p, const AttentionPlan& plan, CudaContex
     if (!k.has_map() || !v.has_map()) copies.box_tokens = 0;
     if (copies.box_tokens > 0) k_map = k.map(), v_map = v.map();
   }
-  launch<attention_hopper<S>>(context, {dim3(blocks), S::kThreads, sizeof(typename S::Shared)}, p, plan,
-                              copies, q_map, k_map, v_map);
+  const LaunchShape shape{.grid = dim3(blocks),
+                          .threads = S::kThreads,
+                          .shared_bytes = sizeof(typename S::Shared),
+                          .blocks = S::kBlocks};
+  launch<attention_hopper<S>>(context, shape, p, plan, copies, q_map, k_map, v_map);
 }
 
 template <class S>
+void set_hopper_tiles(AttentionTiles& tiles) {
+  static_assert(S::kBlocks <= kPlanBlocks[S::kKind] && S::kRows >= kPlanTileRows[S::kKind]);
+  tiles.shape.tile_rows[S::kKind] = S::kRows;
+  tiles.shape.blocks_per_sm[S::kKind] = S::kBlocks;
+  tiles.shape.totals_per_block[S::kKind] = S::kTotalsPerBlock;
+  tiles.run[S::kKind] = run_hopper<S>;
+}
+
+template <class Middle, class Wide>
 AttentionTiles make_hopper_tiles(const AttentionTiles& portable) {
-  static_assert(S::kBlocks <= kPlanBlocks[1] && S::kRows >= kPlanTileRows[1]);
+  static_assert(Middle::kKind == kMiddle && Wide::kKind == kWide);
   AttentionTiles tiles = portable;
   tiles.shape.kernel++;
-  tiles.shape.tile_rows[1] = S::kRows;
-  tiles.shape.blocks_per_sm[1] = S::kBlocks;
-  tiles.shape.totals_per_block[1] = S::kTotalsPerBlock;
-  tiles.wide = run_hopper<S>;
+  tiles.shape.most_rows[kMiddle] = Middle::kRows;
+  set_hopper_tiles<Middle>(tiles);
+  set_hopper_tiles<Wide>(tiles);
   return tiles;
 }
 

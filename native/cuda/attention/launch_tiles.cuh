@@ -1,5 +1,7 @@
 // Host side of the tensor-core kernels: the shapes of tiles for each head width, and their launch.
 #pragma once
+#include <climits>
+
 #include "cuda/attention/wide.cuh"
 #include "cuda/launch.h"
 
@@ -7,18 +9,19 @@ namespace warploop::cuda {
 
 /// What the plan has to know about the kernels.
 struct AttentionShape {
-  int kernel;        // as PlanWord::kernel
-  int tile_rows[2];  // narrow, wide
-  int blocks_per_sm[2];
-  int narrow_rows;  // sequences of more rows are wide
-  int64_t totals_per_block[2];
+  int kernel;  // as PlanWord::kernel
+  // Of the tiles of each kind.
+  int tile_rows[kKinds];
+  int most_rows[kKinds];  // of a sequence; as AttentionPlan has them
+  int blocks_per_sm[kKinds];
+  int64_t totals_per_block[kKinds];
 };
 
 /// Takes the plan of the call, or lays one into the workspace and lets the device make it.
 AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
 /// Lets the device make p.plan.
 void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
-/// Blocks that can have something to do in the kernel of `kind`; 0: none.
+/// Blocks that can have something to do in the kernel of `kind`; 0: it is not needed.
 unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind);
 
 /// The kernels for head widths up to some size.
@@ -26,40 +29,39 @@ struct AttentionTiles {
   using Run = void (*)(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context);
 
   AttentionShape shape;
-  Run wide, narrow;  // in this order: the latter mends rows of the former
+  Run run[kKinds];  // narrow tiles last: their kernel mends rows of the others. Null: there are no such tiles
 };
 
 template <class Wide>
 void run_wide(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
   launch<attention_wide<Wide>>(
-      context, {dim3(attention_grid(p, plan, 1)), Wide::kThreads, sizeof(typename Wide::Shared)}, p, plan);
+      context, {dim3(attention_grid(p, plan, kWide)), Wide::kThreads, sizeof(typename Wide::Shared)}, p,
+      plan);
 }
 template <class Narrow>
 void run_narrow(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
-  // Also without narrow tiles: it mends rows of wide ones.
-  const unsigned blocks = std::max(attention_grid(p, plan, 0), attention_grid(p, plan, 1));
-  launch<attention_narrow<Narrow>>(context, {dim3(blocks), Narrow::kThreads, sizeof(typename Narrow::Shared)},
-                                   p, plan);
+  launch<attention_narrow<Narrow>>(
+      context, {dim3(attention_grid(p, plan, kNarrow)), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p,
+      plan);
 }
 
 template <class Narrow, class Wide>
 AttentionTiles make_attention_tiles() {
-  static_assert(Narrow::kBlocks <= kPlanBlocks[0] && Wide::kBlocks <= kPlanBlocks[1]);
-  static_assert(Wide::kRows >= kPlanTileRows[1]);
-  return {{Narrow::kDh,
-           {kNarrowRows, Wide::kRows},
-           {Narrow::kBlocks, Wide::kBlocks},
-           kNarrowRows,
-           {Narrow::kTotalsPerBlock, Wide::kTotalsPerBlock}},
-          run_wide<Wide>,
-          run_narrow<Narrow>};
+  static_assert(Narrow::kBlocks <= kPlanBlocks[kNarrow] && Wide::kBlocks <= kPlanBlocks[kWide]);
+  static_assert(Wide::kRows >= kPlanTileRows[kWide]);
+  return {.shape = {.kernel = Narrow::kDh,
+                    .tile_rows = {kNarrowRows, Wide::kRows, Wide::kRows},
+                    .most_rows = {kNarrowRows, kNarrowRows, INT_MAX},
+                    .blocks_per_sm = {Narrow::kBlocks, Wide::kBlocks, Wide::kBlocks},
+                    .totals_per_block = {Narrow::kTotalsPerBlock, 0, Wide::kTotalsPerBlock}},
+          .run = {run_narrow<Narrow>, nullptr, run_wide<Wide>}};
 }
 
 /// Head widths up to kDh and kDv, those below filled up with zeros. In instances/, one file for each dtype
 /// and width.
 template <class T, int kDh, int kDv>
 AttentionTiles attention_tiles_of();
-/// The same with the Hopper kernel for wide tiles.
+/// The same with the Hopper kernel for middle and wide tiles.
 template <class T, int kDh, int kDv>
 AttentionTiles hopper_tiles_of(const AttentionTiles& portable);
 

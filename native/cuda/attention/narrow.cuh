@@ -84,7 +84,7 @@ class NarrowTile {
     prepare_rows();
     ring.begin();
 
-    const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
+    const float scale = score_factor(p_);
     int span = 0;
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
@@ -102,9 +102,6 @@ class NarrowTile {
   }
 
  private:
-  static constexpr float kLog2e = 1.44269504f;
-  static constexpr float kLeastScale = 1.17549435e-38f;  // with 0 a hidden score, -inf, would become NaN
-
   WARPLOOP_DEVICE void prepare_rows() {
     copy_rows<kNarrowRows, S::kDh, S::kThreads>(
         shared_.q, p_.q.template as<T>(), static_cast<int>(p_.q.sizes[2]), [this](int r) {
@@ -191,7 +188,7 @@ class NarrowTile {
 
   /// Where the sums of earlier groups wait: of the columns that this thread owns, with the state of the row.
   WARPLOOP_DEVICE float4& kept(int j) const {
-    return plan_.group_totals[blockIdx.x * plan_.totals_per_block[0] + j * S::kThreads + tid_];
+    return plan_.group_totals[blockIdx.x * plan_.totals_per_block[kNarrow] + j * S::kThreads + tid_];
   }
   WARPLOOP_DEVICE static void add_groups(const float4& kept, RowState& total, float2& sums) {
     RowState all{kept.z, kept.w};
@@ -275,13 +272,13 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   wait_for_predecessors();
   auto& shared = shared_plan<typename S::Shared>();
   const bool spoilt = load_acquire(plan.spoilt) != 0;
-  ItemQueue queue(p, plan, 0, shared.slot);
+  ItemQueue queue(p, plan, kNarrow, shared.slot);
   for (int head = queue.take(); head >= 0; head = queue.take()) {
     NarrowTile<S>(p, plan, head, shared).run();
     finish_item(p, plan, shared.slot.item, head, shared.slot.is_last);
   }
   if (spoilt) {
-    mend_wide_rows<typename S::T>(p, plan);
+    for (int kind = kMiddle; kind < kKinds; kind++) mend_rows<typename S::T>(p, plan, kind);
     end_mending(plan);
   }
 }

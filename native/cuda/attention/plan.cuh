@@ -24,14 +24,14 @@ inline constexpr int kPlanBuckets = 64;
 /// What the plan kernel writes.
 struct PlanLayout {
   AttentionPlanHeader* header;
-  AttentionItem* items[2];
+  AttentionItem* items[kKinds];
   int32_t* order;  // [B] sequences, longest first; workspace
 };
 
 struct PlannedSequence {
   int first_query, num_queries, num_keys, pages;  // as in AttentionItem; no queries: nothing to do
   int first_position;                             // as in AttentionItem
-  int kind;                                       // 0 narrow, 1 wide
+  int kind;                                       // kNarrow, kMiddle or kWide
   int rows, tiles;
   int first_key;    // that any query sees
   int span, spans;  // keys of a span; spans that any query sees
@@ -39,6 +39,7 @@ struct PlannedSequence {
 
 struct PlanShared {
   BlockScratch<long long> scratch;
+  int kind_sums[kKinds][kPlanThreads / kWarpSize];
   int bucket_start[kPlanBuckets + 1];
   PlannedSequence sequences[kPlanThreads];
   int first_item[kPlanThreads];     // of the sequence, among those of this round
@@ -92,22 +93,30 @@ WARPLOOP_DEVICE PlannedSequence read_sequence(const AttentionProblem& p, int b, 
   return s;
 }
 
+/// Keys of a span of a tile that is not narrow, at least. To write and read the sums of 64 rows is a quarter
+/// of reading 512 keys and values, which drafts behind long contexts should not pay.
+WARPLOOP_DEVICE int least_span(int kind, int keys) {
+  return kind == kMiddle && keys > 4096 ? 1024 : kWideSpan;
+}
+
 WARPLOOP_DEVICE int divide_up(long long a, int b) { return static_cast<int>((a + b - 1) / b); }
 
 /// Tiles and spans, from the sequence alone.
 WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, PlannedSequence& s) {
   s.rows = s.num_queries * plan.group;
-  s.kind = s.rows > plan.narrow_rows;
+  s.kind = kNarrow;
+  while (s.rows > plan.most_rows[s.kind]) s.kind++;
   s.tiles = divide_up(s.rows, plan.tile_rows[s.kind]);
   s.first_key = p.window > 0 ? std::min(std::max(s.first_position - p.window + 1, 0), s.num_keys) : 0;
-  if (s.kind == 0) {
+  if (s.kind == kNarrow) {
     s.span = narrow_span(s.num_keys);
     while (divide_up(s.num_keys, s.span) > kMaxSpans) s.span *= 2;
   } else {
     // As many spans as let the sequence occupy the GPU by itself; with a window a tile sees little anyway.
     const long long heads_of_tiles = s.tiles * p.k.sizes[2];
     const int most_spans = kMaxSpans;
-    int spans = std::min(static_cast<int>(plan.blocks[1] / heads_of_tiles), divide_up(s.num_keys, kWideSpan));
+    int spans = std::min(static_cast<int>(plan.blocks[s.kind] / heads_of_tiles),
+                         divide_up(s.num_keys, least_span(s.kind, s.num_keys)));
     spans = p.window > 0 ? 1 : std::max(std::min(spans, most_spans), 1);
     s.span = std::max(divide_up(divide_up(s.num_keys, spans), kSpanUnit), 1) * kSpanUnit;
   }
@@ -135,6 +144,30 @@ WARPLOOP_DEVICE long long sum_before(long long value, BlockScratch<long long>& s
   }
   sync_block();
   return warps_before + before;
+}
+
+/// Sum of the counts of the threads before this one that are of the same kind, and of what the totals were;
+/// the counts of all threads are added to those.
+WARPLOOP_DEVICE int sum_before(int kind, int count, PlanShared& shared, int (&totals)[kKinds]) {
+  constexpr int kWarps = kPlanThreads / kWarpSize;
+  const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = lane_index();
+  int before = 0;
+#pragma unroll
+  for (int k = 0; k < kKinds; k++) {
+    const int own = k == kind ? count : 0, lanes_before = sum_lanes_before(own);
+    if (k == kind) before = lanes_before;
+    if (lane == kWarpSize - 1) shared.kind_sums[k][warp] = lanes_before + own;
+  }
+  sync_block();
+#pragma unroll
+  for (int k = 0; k < kKinds; k++) {
+    for (int w = 0; w < kWarps; w++) {
+      if (w == warp && k == kind) before += totals[k];
+      totals[k] += shared.kind_sums[k][w];
+    }
+  }
+  sync_block();
+  return before;
 }
 
 WARPLOOP_DEVICE int bucket_of(const PlannedSequence& s, int longest) {
@@ -165,14 +198,6 @@ WARPLOOP_DEVICE int sort_sequences(const AttentionProblem& p, const AttentionPla
   sync_block();
   return static_cast<int>(count);
 }
-
-/// Two counts in one word, so that one scan serves both kinds.
-WARPLOOP_DEVICE long long of_kind(int kind, long long count) { return kind ? count << 32 : count; }
-WARPLOOP_DEVICE int kind_of(long long counts, int kind) {
-  return static_cast<int>(kind ? counts >> 32 : counts & INT_MAX);
-}
-
-WARPLOOP_DEVICE int of_both(long long counts) { return kind_of(counts, 0) + kind_of(counts, 1); }
 
 WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& plan, const PlanLayout& to,
                                 const PlanShared& shared, int j, int number) {
@@ -205,41 +230,40 @@ WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& 
 
 /// What the rounds so far have used.
 struct PlanProgress {
-  long long whole, spans, split;  // of both kinds: whole tiles, spans of split ones, tiles worth splitting
-  long long parts;                // rows of the pool
+  int whole[kKinds], spans[kKinds], split[kKinds];  // whole tiles, spans of split ones, tiles worth splitting
+  long long parts;                                  // rows of the pool
 };
 
-// 3. for the sequences from `first` in the order, one per thread
+// 3. for the sequences from `first` in the order, one per thread. `shares`: what a block of each kind has to
+// do
 WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan& plan, const PlanLayout& to,
-                                 long long narrow_share, long long wide_share, int first, int count,
-                                 PlanShared& shared, PlanProgress& done) {
+                                 const long long (&shares)[kKinds], int first, int count, PlanShared& shared,
+                                 PlanProgress& done) {
   const int tid = static_cast<int>(threadIdx.x);
   PlannedSequence s{};
   if (first + tid < count) s = cut_sequence(p, plan, to.order[first + tid]);
   // A sequence is worth splitting when its items would be long against what a block has to do.
   // With a window most spans would be empty for most of several tiles.
-  const bool long_items =
-      s.spans > 1 && (s.tiles == 1 || p.window == 0) &&
-      kSplitShare * static_cast<long long>(s.num_keys - s.first_key) > (s.kind ? wide_share : narrow_share);
+  const bool long_items = s.spans > 1 && (s.tiles == 1 || p.window == 0) &&
+                          kSplitShare * static_cast<long long>(s.num_keys - s.first_key) > shares[s.kind];
   const long long tile_parts = s.spans * p.k.sizes[2] * std::min(plan.tile_rows[s.kind], s.rows);
   const long long parts = long_items ? s.tiles * tile_parts : 0;
-  long long all_parts, all_whole, all_spans, all_split;
+  long long all_parts, all_items;
   const long long part = done.parts + sum_before(parts, shared.scratch, all_parts);
-  const int split_at = kind_of(
-      done.split + sum_before(of_kind(s.kind, long_items ? s.tiles : 0), shared.scratch, all_split), s.kind);
+  done.parts += all_parts;
+  const int split_at = sum_before(s.kind, long_items ? s.tiles : 0, shared, done.split);
   const bool split =
       long_items && part + parts <= plan.pool_rows && split_at + s.tiles <= plan.split_capacity[s.kind];
   const int items = s.tiles * (split ? s.spans : 1);
   shared.sequences[tid] = s;
   shared.part_at[tid] = split ? part : -1;
-  const long long whole = sum_before(of_kind(s.kind, split ? 0 : items), shared.scratch, all_whole),
-                  spans = sum_before(of_kind(s.kind, split ? items : 0), shared.scratch, all_spans);
-  shared.first_item[tid] = of_both(whole) + of_both(spans);
-  shared.list_at[tid] = kind_of(split ? done.spans + spans : done.whole + whole, s.kind);
+  const int whole = sum_before(s.kind, split ? 0 : items, shared, done.whole),
+            spans = sum_before(s.kind, split ? items : 0, shared, done.spans);
+  shared.first_item[tid] = static_cast<int>(sum_before(items, shared.scratch, all_items));
+  shared.list_at[tid] = split ? spans : whole;
   shared.split_at[tid] = split_at;
-  done = {done.whole + all_whole, done.spans + all_spans, done.split + all_split, done.parts + all_parts};
   sync_block();
-  for (int e = tid; e < of_both(all_whole) + of_both(all_spans); e += kPlanThreads) {
+  for (int e = tid; e < all_items; e += kPlanThreads) {
     int j = 0;  // the last sequence that begins at or before item e
     for (int step = kPlanThreads / 2; step > 0; step /= 2) {
       if (shared.first_item[j + step] <= e) j += step;
@@ -255,32 +279,36 @@ static __global__ void __launch_bounds__(kPlanThreads)
   wait_for_predecessors();
   auto& shared = shared_plan<PlanShared>();
   // 1. verify
-  long long queries = 0, narrow_cost = 0, wide_cost = 0, longest = 0;
+  long long queries = 0, costs[kKinds] = {}, longest = 0;
   for (int b = static_cast<int>(threadIdx.x); b < p.num_sequences; b += kPlanThreads) {
     PlannedSequence s = read_sequence(p, b, true);
     queries += s.num_queries;
     if (s.num_queries == 0) continue;
     cut(p, plan, s);
     const long long keys = s.num_keys - s.first_key;
-    (s.kind ? wide_cost : narrow_cost) += keys * s.tiles * p.k.sizes[2];
+    const long long cost = keys * s.tiles * p.k.sizes[2];
+#pragma unroll
+    for (int kind = 0; kind < kKinds; kind++) costs[kind] += kind == s.kind ? cost : 0;
     longest = std::max(longest, keys);
   }
   queries = sum_block(queries, shared.scratch);
   longest =
       reduce_block(longest, 0ll, shared.scratch, [](long long a, long long b) { return a > b ? a : b; });
-  const long long narrow_share = sum_block(narrow_cost, shared.scratch) / plan.blocks[0];
-  const long long wide_share = sum_block(wide_cost, shared.scratch) / plan.blocks[1];
+  long long shares[kKinds];
+#pragma unroll
+  for (int kind = 0; kind < kKinds; kind++)
+    shares[kind] = sum_block(costs[kind], shared.scratch) / plan.blocks[kind];
   if (threadIdx.x == 0 && queries != p.q.sizes[0]) raise_fault(p.bad_total, queries, p.q.sizes[0]);
 
   const int count = sort_sequences(p, plan, static_cast<int>(longest), to.order, shared);
   PlanProgress done{};
   for (int first = 0; first < count; first += kPlanThreads)
-    write_items(p, plan, to, narrow_share, wide_share, first, count, shared, done);
-  if (threadIdx.x < 2) {
-    const int kind = static_cast<int>(threadIdx.x);
-    const int whole = kind_of(done.whole, kind), spans = kind_of(done.spans, kind);
-    to.header->queues[kind] = {.num_items = static_cast<uint32_t>(whole + spans),
-                               .num_whole = static_cast<uint32_t>(whole)};
+    write_items(p, plan, to, shares, first, count, shared, done);
+  if (threadIdx.x == 0) {
+#pragma unroll
+    for (int kind = 0; kind < kKinds; kind++)
+      to.header->queues[kind] = {.num_items = static_cast<uint32_t>(done.whole[kind] + done.spans[kind]),
+                                 .num_whole = static_cast<uint32_t>(done.whole[kind])};
   }
   if (threadIdx.x < kPlanWords) to.header->signature.words[threadIdx.x] = plan.signature.words[threadIdx.x];
 }

@@ -19,6 +19,16 @@ WARPLOOP_DEVICE ItemKeys keys_of(const AttentionProblem& p, int group, const Att
   return {std::max(top.begin, item.first_key), std::min(bottom.end, item.last_key), bottom.begin, top.end};
 }
 
+/// The place in list `kind` of the item that the block works on after the one that it has; `count`: of all
+/// items. Blocks begin with the places of their own numbers, and each whose place is in the list takes until
+/// it comes behind its end: as many takes as there are items. The last one leaves the counter as it was
+/// before the first.
+WARPLOOP_DEVICE uint32_t take_place(const AttentionPlan& plan, int kind, uint32_t count) {
+  const uint32_t taken = atomic_add(plan.next + kind, 1u);
+  if (taken == count - 1) atomic_add(plan.next + kind, 0u - count);
+  return gridDim.x + taken;
+}
+
 class ItemQueue {
  public:
   /// A member of the kernel's shared plan: the item that the block works on lies there, not in registers.
@@ -50,11 +60,8 @@ class ItemQueue {
     if (at >= slot_.count) return -1;
     sync_block();
     if (threadIdx.x == 0) {
-      // Takes no longer than the item, which it does not wait for. Each item is taken once, and each take
-      // counts once: the last one leaves the counter as it was before the first.
-      const uint32_t taken = atomic_add(plan_.next[kind_], 1u);
-      if (taken == slot_.count - 1) atomic_add(plan_.next[kind_], 0u - slot_.count);
-      slot_.next = gridDim.x + taken;
+      slot_.next =
+          take_place(plan_, kind_, slot_.count);  // takes no longer than the item, which does not wait
       const AttentionItem item = item_at(p_, plan_, kind_, at / num_heads);
       const ItemKeys keys = keys_of(p_, plan_.group, item);
       slot_.item = item, slot_.keys = keys;  // not where they are made: key_ring.cuh says why

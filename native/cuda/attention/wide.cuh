@@ -59,7 +59,7 @@ class WideTile {
     prepare_rows();
     ring.begin();
 
-    const float scale = fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e;
+    const float scale = score_factor(p_);
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
       ring.advance(i);
@@ -73,9 +73,6 @@ class WideTile {
   }
 
  private:
-  static constexpr float kLog2e = 1.44269504f;
-  static constexpr float kLeastScale = 1.17549435e-38f;  // with 0 a hidden score, -inf, would become NaN
-
   WARPLOOP_DEVICE int first_row(int block) const { return 64 * block + 16 * warp_; }
 
   WARPLOOP_DEVICE void prepare_rows() {
@@ -125,7 +122,7 @@ class WideTile {
 
   // 3. and 4.
   WARPLOOP_DEVICE void close_span(const SpanEnd& end) {
-    const int kept = static_cast<int>(blockIdx.x * plan_.totals_per_block[1]) + tid_;
+    const int kept = static_cast<int>(blockIdx.x * plan_.totals_per_block[kWide]) + tid_;
 #pragma unroll
     for (int r = 0; r < S::kRowBlocks; r++) {
       RowState total[2];
@@ -153,7 +150,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_wide(const __grid_constant__ AttentionProblem p, const __grid_constant__ AttentionPlan plan) {
   wait_for_predecessors();
   auto& shared = shared_plan<typename S::Shared>();
-  ItemQueue queue(p, plan, 1, shared.slot);
+  ItemQueue queue(p, plan, kWide, shared.slot);
   for (int head = queue.take(); head >= 0; head = queue.take()) {
     WideTile<S>(p, plan, head, shared).run();
     finish_item(p, plan, shared.slot.item, head, shared.slot.is_last);

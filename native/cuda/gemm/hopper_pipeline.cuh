@@ -8,10 +8,10 @@
 #pragma once
 #include "cuda/device/cluster.cuh"
 #include "cuda/device/mbarrier.cuh"
+#include "cuda/device/roles.cuh"
 #include "cuda/device/tma.cuh"
 #include "cuda/device/warp.cuh"
 #include "cuda/device/wgmma.cuh"
-#include "cuda/gemm/roles.cuh"
 
 namespace warploop::cuda {
 

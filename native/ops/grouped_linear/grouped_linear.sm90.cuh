@@ -17,9 +17,9 @@
 #include <cstdint>
 
 #include "cuda/device/async_copy.cuh"
+#include "cuda/device/roles.cuh"
 #include "cuda/device/tma.cuh"
 #include "cuda/gemm/hopper_pipeline.cuh"
-#include "cuda/gemm/roles.cuh"
 #include "cuda/gemm/row_tiles.cuh"
 #include "cuda/gemm/stage_map.h"
 #include "cuda/gemm/tile_grid.h"

@@ -18,10 +18,10 @@
 // Source:    a cluster along K that adds up through distributed shared memory: CUTLASS's cluster split-K
 #include <cstdint>
 
+#include "cuda/device/roles.cuh"
 #include "cuda/device/tma.cuh"
 #include "cuda/gemm/finish.cuh"
 #include "cuda/gemm/hopper_pipeline.cuh"
-#include "cuda/gemm/roles.cuh"
 #include "cuda/gemm/stage_map.h"
 #include "cuda/launch.h"
 #include "ops/linear/linear.sm90.h"

@@ -5,7 +5,7 @@ namespace warploop::cuda {
 
 template <>
 AttentionTiles hopper_tiles_of<bf16, 128, 128>(const AttentionTiles& portable) {
-  return make_hopper_tiles<HopperShape<bf16, 128, 128, 128>>(portable);
+  return make_hopper_tiles<HopperShape<bf16, 128, 128, 64, 1>, HopperShape<bf16, 128, 128, 128, 2>>(portable);
 }
 
 }  // namespace warploop::cuda

@@ -5,7 +5,7 @@ namespace warploop::cuda {
 
 template <>
 AttentionTiles hopper_tiles_of<bf16, 256, 256>(const AttentionTiles& portable) {
-  return make_hopper_tiles<HopperShape<bf16, 256, 256, 64>>(portable);
+  return make_hopper_tiles<HopperShape<bf16, 256, 256, 64, 1>, HopperShape<bf16, 256, 256, 64, 2>>(portable);
 }
 
 }  // namespace warploop::cuda
