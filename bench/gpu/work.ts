@@ -82,7 +82,8 @@ export function pagedAttention(
       const lengths = stream.fromArray("i32", [B], new Int32Array(B).fill(L));
       const calls = Array.from({ length: copiesOf(2 * size * B * L * Hkv * Dh) }, () => {
         const [k, v] = [cache(), cache()];
-        return () => void pagedAttentionOp(stream, q, k, v, table, rows, cuSeqlensQ, lengths);
+        return () =>
+          void pagedAttentionOp(stream, q, k, v, table, rows, cuSeqlensQ, lengths, { maxQueries: Lq });
       });
       return inTurn(calls);
     },

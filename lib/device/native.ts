@@ -46,7 +46,7 @@ interface Native {
   /** How many numbers an op call hands over, then these numbers: see native/bind/arguments.h. */
   readonly arguments: Float64Array;
   readonly ops: NativeOps;
-  /** Bytes of what the op attentionPlan makes; `mostKeys`: of a sequence. 0 processors: on the CPU. */
+  /** Bytes of what the op attentionPlan makes; `mostKeys`, `maxQueries`: of a sequence. 0 processors: on the CPU. */
   attentionPlanBytes(
     processors: number,
     queries: number,
@@ -54,6 +54,7 @@ interface Native {
     group: number,
     heads: number,
     mostKeys: number,
+    maxQueries: number,
   ): number;
   devices(): readonly DeviceEntry[];
   openDevice(name: string, threads: number): Handle;

@@ -175,6 +175,7 @@ export interface NativeOps {
       valueDim: "number",
       pageSize: "number",
       window: "number",
+      maxQueries: "number",
       dtype: "number",
       kvDtype: "number",
     ]
@@ -194,6 +195,7 @@ export interface NativeOps {
       out: "tensor",
       scale: "number",
       window: "number",
+      maxQueries: "number",
     ]
   >;
   readonly flashAttention: NativeOp<

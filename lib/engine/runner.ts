@@ -188,14 +188,14 @@ export class ModelRunner implements StepRunner {
 
   /** Page table updates, the step's inputs, the model: final hidden states [T, D], and where the sampled ids go [S]. */
   #runModel(
-    { numTokens }: PlanLayout,
+    { numTokens, maxQueries }: PlanLayout,
     field: FieldOf,
     { sampled, ...outputs }: { readonly sampled: Tensor; readonly samplePositions?: Tensor },
   ): { hidden: Tensor; positions: Tensor } {
     this.#tables.writePages(field("updateRows"), field("updateCols"), field("updatePages"));
     const [rows, starts, cuSeqlensQ] = [field("rows"), field("starts"), field("cuSeqlensQ")];
     const step = this.#tables.makeStep({
-      ...{ numTokens, rows, starts, cuSeqlensQ, logitIndices: sampled },
+      ...{ numTokens, maxQueries, rows, starts, cuSeqlensQ, logitIndices: sampled },
       ...outputs,
     });
     const hidden = this.#model.forward(this.#stream, step.inputs, this.#state);

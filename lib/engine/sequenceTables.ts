@@ -26,6 +26,8 @@ export interface SequenceTableSizes {
 export interface StepSequences {
   /** T */
   readonly numTokens: number;
+  /** No sequence has more tokens than that; left out: not known. */
+  readonly maxQueries?: number | undefined;
   /** [B] their rows */
   readonly rows: Tensor;
   /** [B] where they begin; -1: where their last step ended */
@@ -96,7 +98,7 @@ export class SequenceTables implements Disposable {
 
   /** What the model reads of a step, and where the ids go that will be sampled ([N]). The rows are as long as that afterwards. */
   makeStep(sequences: StepSequences): { readonly inputs: StepInputs; readonly samplePositions: Tensor } {
-    const { numTokens, ...where } = sequences;
+    const { numTokens, maxQueries, ...where } = sequences;
     const numGroups = this.#groups.size(0);
     const made = stepInputs(this.#stream, numTokens, {
       ...where,
@@ -107,7 +109,7 @@ export class SequenceTables implements Disposable {
     });
     const { tokens, positions, slots, contextLens } = made;
     const inputs: StepInputs = {
-      ...{ tokens, positions, contextLens },
+      ...{ tokens, positions, contextLens, maxQueries },
       rows: sequences.rows,
       cuSeqlensQ: sequences.cuSeqlensQ,
       ...(this.#pageTables.size(0) > numGroups && { slotTable: ofGroup(this.#pageTables, numGroups) }),

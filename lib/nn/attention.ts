@@ -76,10 +76,10 @@ function stepPlan(config: AttentionConfig): StepPlan {
   const kind = { numHeads, numKvHeads, headDim, dtype, window };
   return {
     signature: `attention ${JSON.stringify(kind)}`,
-    make(stream, { tokens, rows, cuSeqlensQ, contextLens }, cache) {
+    make(stream, { tokens, rows, cuSeqlensQ, contextLens, maxQueries }, cache) {
       const { state, pageTable } = cache as PagedCache;
       const { k } = state as KvPages;
-      const sizes = { numQueries: tokens.size(0), pageSize: k.size(1) };
+      const sizes = { numQueries: tokens.size(0), maxQueries, pageSize: k.size(1) };
       return attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...kind, ...sizes });
     },
   };
@@ -96,7 +96,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
   const run: Block["run"] = (stream, { x, inputs, cache, plan, join, rankSum }) => {
     const { slots, pageTable, state } = cache as PagedCache;
     const kv = state as KvPages;
-    const { positions, rows, cuSeqlensQ, contextLens } = inputs;
+    const { positions, rows, cuSeqlensQ, contextLens, maxQueries } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });
     if (normedHeads && qNorm && kNorm) {
       const norm = { eps: qkNormEps, headDim, zeros, rankSum };
@@ -118,7 +118,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
       kvStore(stream, k, v, kv.k, kv.v, slots);
     }
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ scale, window, plan },
+      ...{ scale, window, maxQueries, plan },
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };

@@ -24,6 +24,8 @@ export interface StepInputs {
   readonly cuSeqlensQ: Tensor;
   /** [B] tokens of each sequence that are cached after this step, its own of this step included */
   readonly contextLens: Tensor;
+  /** No sequence has more tokens in this step than that; left out: not known. A graph keeps what it was captured with. */
+  readonly maxQueries?: number | undefined;
   /** By cache group, in the order of the layout of the state. */
   readonly groups: readonly GroupInputs[];
   /** [R, slot layers or more] by column the block with the state of each row; -1 for padding, which keeps nothing */

@@ -20,6 +20,8 @@ export interface AttentionPlanOptions {
   readonly pageSize: number;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
   readonly window?: number | undefined;
+  /** No sequence has more queries than that; as `pagedAttention` has it, whose calls with this plan say the same. Default 0. */
+  readonly maxQueries?: number | undefined;
   /** [B], i32: as `pagedAttention` has it; its calls with this plan have one, too. */
   readonly queryOffsets?: Tensor | undefined;
   /** Of the queries. */
@@ -42,7 +44,7 @@ export interface AttentionPlanOptions {
  * @returns [bytes], u8, for calls on this stream; what is in it is the business of `pagedAttention`
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @throws ExecutionError, from the next wait on the stream: a row, length or cuSeqlensQ out of range; a query 2^30
- *   tokens or more away from the first key; an `out` of another size
+ *   tokens or more away from the first key; a sequence of more queries than `maxQueries`; an `out` of another size
  * @see native/core/attention_plan.h for the size; native/cuda/attention/plan.cuh
  */
 export const attentionPlan = op(
@@ -56,6 +58,7 @@ export const attentionPlan = op(
     valueDim: integer(),
     pageSize: required(integer({ min: 1 })),
     window: integer(),
+    maxQueries: integer(),
     queryOffsets: tensor,
     dtype: required(floatDType),
     kvDtype: floatDType,
@@ -70,7 +73,7 @@ export const attentionPlan = op(
     options: AttentionPlanOptions,
   ): Tensor => {
     const { numQueries, numHeads, numKvHeads, headDim, pageSize, dtype } = options;
-    const { valueDim = headDim, window = 0, kvDtype = dtype } = options;
+    const { valueDim = headDim, window = 0, maxQueries = 0, kvDtype = dtype } = options;
     const bytes = native.attentionPlanBytes(
       stream.device.processors,
       numQueries,
@@ -78,13 +81,14 @@ export const attentionPlan = op(
       Math.floor(numHeads / numKvHeads),
       numKvHeads,
       (pageTable.shape.at(-1) ?? 0) * pageSize,
+      maxQueries,
     );
     const out = options.out ?? stream.empty("u8", [bytes]);
     stream.run(
       native.ops.attentionPlan,
       ...([pageTable, rows, cuSeqlensQ, contextLens, options.queryOffsets ?? null, out] as const),
       ...([numQueries, numHeads, numKvHeads, headDim, valueDim, pageSize, window] as const),
-      ...([dtypeNumber(dtype), dtypeNumber(kvDtype)] as const),
+      ...([maxQueries, dtypeNumber(dtype), dtypeNumber(kvDtype)] as const),
     );
     return out;
   },

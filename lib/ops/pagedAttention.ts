@@ -9,6 +9,11 @@ export interface PagedAttentionOptions {
   readonly scale?: number | undefined;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
   readonly window?: number | undefined;
+  /**
+   * No sequence has more queries than that; 0: not known. A GPU then starts no kernel for tiles of more rows, and a plan is smaller.
+   * Default 0.
+   */
+  readonly maxQueries?: number | undefined;
   /** As `flashAttention` has it. Here always true: said or not, no query sees behind its own token. */
   readonly causal?: true | undefined;
   /**
@@ -44,8 +49,8 @@ export interface PagedAttentionOptions {
  * @returns [T, Hq, Dv], dtype of q
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @throws ExecutionError, from the next wait on the stream: a row, page, length or cuSeqlensQ out of range; a query 2^30 tokens
- *   or more away from the first key; a plan that was made for other sizes, another window or another kernel, with or without
- *   queryOffsets other than here, or that has been written over. With a plan, rows, cuSeqlensQ, contextLens and queryOffsets give
+ *   or more away from the first key; a sequence of more queries than `maxQueries`; a plan that was made for other sizes, another
+ *   window, maxQueries or kernel, with or without queryOffsets other than here, or that has been written over. With a plan, rows, cuSeqlensQ, contextLens and queryOffsets give
  *   sizes and are not read
  * @see Kwon et al.: Efficient Memory Management for Large Language Model Serving with PagedAttention, arXiv 2309.06180,
  *   equation 4; native/cpu/attention.cc
@@ -64,6 +69,7 @@ export const pagedAttention = op(
   optionsOf<PagedAttentionOptions>({
     scale: number,
     window: integer(),
+    maxQueries: integer(),
     causal: always,
     queryOffsets: tensor,
     plan: tensor,
@@ -81,7 +87,7 @@ export const pagedAttention = op(
     contextLens: Tensor,
     options: PagedAttentionOptions = {},
   ): Tensor => {
-    const { scale = 1 / Math.sqrt(q.size(-1)), window = 0 } = options;
+    const { scale = 1 / Math.sqrt(q.size(-1)), window = 0, maxQueries = 0 } = options;
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), vPages.size(-1)]);
     stream.run(
       native.ops.pagedAttention,
@@ -98,6 +104,7 @@ export const pagedAttention = op(
       out,
       scale,
       window,
+      maxQueries,
     );
     return out;
   },

@@ -37,21 +37,30 @@ export interface PlanLayout {
   readonly numUpdates: number;
   readonly numLogits: number;
   readonly numSamples: number;
+  /** No sequence has more tokens than that. */
+  readonly maxQueries: number;
   readonly offsets: Readonly<Record<PlanField, number>>;
   readonly sizes: Readonly<Record<PlanField, number>>;
   /** Size of the data. */
   readonly length: number;
 }
 
+type LayoutSizes = readonly [t: number, b: number, u: number, n: number, s: number];
+
 /** Layout of a step that decodes up to `paddedSize` sequences, with so many page updates for each: U = B * updatesPerDecode. */
 export function decodeLayout(paddedSize: number, updatesPerDecode: number): PlanLayout {
   const numUpdates = paddedSize * updatesPerDecode;
-  return makeLayout("decode", paddedSize, paddedSize, numUpdates, paddedSize, paddedSize);
+  return makeLayout("decode", [paddedSize, paddedSize, numUpdates, paddedSize, paddedSize], 1);
 }
 
-/** Layout of T tokens, B sequences, U page table updates, N logit rows and S samples. U, N and S may be 0. */
-export function mixedLayout(t: number, b: number, u: number, n: number, s: number): PlanLayout {
-  return makeLayout("mixed", t, b, u, n, s);
+/**
+ * Layout of T tokens, B sequences, U page table updates, N logit rows and S samples. U, N and S may be 0.
+ * @param maxQueries default: T
+ */
+export function mixedLayout(
+  ...[t, b, u, n, s, maxQueries = t]: readonly [...LayoutSizes, maxQueries?: number]
+): PlanLayout {
+  return makeLayout("mixed", [t, b, u, n, s], maxQueries);
 }
 
 /**
@@ -64,7 +73,8 @@ export function chooseLayout(step: ScheduledStep, batchSizes: readonly number[])
   if (padded !== undefined) return decodeLayout(padded, step.updatesPerDecode);
   const numSamples = step.samples.length;
   const numLogits = numSamples + step.promptLogits.length;
-  return mixedLayout(step.numTokens, numSequences, step.pageUpdates.length, numLogits, numSamples);
+  const longest = step.sequences.reduce((most, { count }) => Math.max(most, count), 0);
+  return mixedLayout(step.numTokens, numSequences, step.pageUpdates.length, numLogits, numSamples, longest);
 }
 
 /** Batch sizes worth capturing: 1, 2, 4, 8, then every multiple of 8, and maxSequences itself. Ascending. */
@@ -135,6 +145,7 @@ function checkFit(step: ScheduledStep, layout: PlanLayout, out: Int32Array): voi
     layout.kind === "decode"
       ? step.kind === "decode" && exact.numSequences <= layout.numSequences
       : exact.numTokens === layout.numTokens &&
+        exact.maxQueries <= layout.maxQueries &&
         planFields.every((name) => exact.sizes[name] === layout.sizes[name]);
   if (!fits) {
     throw new ArgumentRangeError(
@@ -149,18 +160,12 @@ function checkFit(step: ScheduledStep, layout: PlanLayout, out: Int32Array): voi
   }
 }
 
-function describe({ numTokens, numSequences, numUpdates, numLogits, numSamples }: PlanLayout): string {
-  return `[T=${numTokens}, B=${numSequences}, U=${numUpdates}, N=${numLogits}, S=${numSamples}]`;
+function describe(layout: PlanLayout): string {
+  const { numTokens, numSequences, numUpdates, numLogits, numSamples, maxQueries } = layout;
+  return `[T=${numTokens}, B=${numSequences}, U=${numUpdates}, N=${numLogits}, S=${numSamples}, maxQueries=${maxQueries}]`;
 }
 
-function makeLayout(
-  kind: PlanLayout["kind"],
-  t: number,
-  b: number,
-  u: number,
-  n: number,
-  s: number,
-): PlanLayout {
+function makeLayout(kind: PlanLayout["kind"], [t, b, u, n, s]: LayoutSizes, maxQueries: number): PlanLayout {
   const sizes: Record<PlanField, number> = {
     rows: b,
     starts: b,
@@ -184,6 +189,7 @@ function makeLayout(
     numUpdates: u,
     numLogits: n,
     numSamples: s,
+    maxQueries,
     offsets,
     sizes,
     length,

@@ -47,12 +47,13 @@ Napi::Value packed_shape_of(const Napi::CallbackInfo& info) {
   return shape;
 }
 
-/// attentionPlanBytes(processors, queries, sequences, group, heads, mostKeys): bytes of a plan; 0
-/// processors: the CPU's
+/// attentionPlanBytes(processors, queries, sequences, group, heads, mostKeys, maxQueries): bytes of a
+/// plan; 0 processors: the CPU's
 Napi::Value plan_bytes(const Napi::CallbackInfo& info) {
   const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis); };
   const auto most_keys = static_cast<int64_t>(std::min(number(info, 5), 1e15));  // more make no difference
-  const PlanSizes sizes{size(0), size(1), size(2), size(3), std::max<int64_t>(size(4), 1), most_keys};
+  const PlanSizes sizes{size(0),   size(1), size(2), size(3), std::max<int64_t>(size(4), 1),
+                        most_keys, size(6)};
   return Napi::Number::New(info.Env(), static_cast<double>(attention_plan_bytes(sizes)));
 }
 

@@ -20,6 +20,7 @@ enum class PlanWord {
   value_width,  // Dv
   pool_rows,    // for sums of spans, in the workspace of whoever reads the plan
   offsets,      // 1: made with queryOffsets
+  max_queries,  // of a sequence; 0: not known
   count
 };
 inline constexpr int kPlanWords = static_cast<int>(PlanWord::count);
@@ -33,7 +34,10 @@ struct PlanSignature {
 /// The text of the error for a plan of another call; its numbers count from 0.
 inline constexpr const char kOtherPlan[] =
     "plan: made for another call: number {index} of its (kernel, queries, sequences, rows and tokens of the "
-    "page table, Hq / Hkv, Hkv, window, Dv, pool, queryOffsets) is {value}, not {limit}";
+    "page table, Hq / Hkv, Hkv, window, Dv, pool, queryOffsets, maxQueries) is {value}, not {limit}";
+
+/// The text of the error for a sequence with more queries than the call says.
+inline constexpr const char kManyQueries[] = "sequence {index} has {value} queries, maxQueries is {limit}";
 
 /// Positions of queries are nearer to 0 than this, so that sums of one with a window stay in range.
 inline constexpr int32_t kFarthestPosition = 1 << 30;
@@ -43,8 +47,8 @@ inline constexpr const char kFarQueries[] =
 
 // How sequences are cut, as far as the size of a plan depends on it: see cuda/attention/items.cuh.
 
-// Kinds of tiles: a sequence of few rows has narrow ones, and so on. Each kind has a list of items and a kernel
-// of its own; kernels that have no middle tiles leave that list empty.
+// Kinds of tiles: a sequence of few rows has narrow ones, and so on. Each kind has a list of items and a
+// kernel of its own; kernels that have no middle tiles leave that list empty.
 inline constexpr int kNarrow = 0, kMiddle = 1, kWide = 2, kKinds = 3;
 
 inline constexpr int kMaxSpans = 256;  // of a tile of rows
@@ -68,8 +72,14 @@ inline constexpr int kPlanBlocks[kKinds] = {3, 2, 2};       // of a multiprocess
 struct PlanSizes {
   int64_t processors;  // multiprocessors of the GPU; 0: the CPU
   int64_t queries, sequences, group, heads;
-  int64_t most_keys;  // of a sequence
+  int64_t most_keys;    // of a sequence
+  int64_t max_queries;  // of a sequence; 0: not known
 };
+
+/// Rows that a sequence can have.
+inline int64_t most_rows(int64_t queries, int64_t group, int64_t max_queries) {
+  return group * (max_queries > 0 ? std::min(queries, max_queries) : queries);
+}
 
 /// What a GPU's plan has of each kind of tiles, at most.
 struct PlanLists {
@@ -83,6 +93,7 @@ inline PlanLists plan_lists(const PlanSizes& s) {
   const int64_t spans = most_spans(s.most_keys), rows = s.queries * s.group;
   PlanLists lists{};
   for (int kind = 0; kind < kKinds; kind++) {
+    if (most_rows(s.queries, s.group, s.max_queries) < kPlanLeastRows[kind]) continue;
     const int64_t tiles = rows / kPlanTileRows[kind] + std::min(s.sequences, rows / kPlanLeastRows[kind]);
     lists.split[kind] =
         spans == 1 ? 0

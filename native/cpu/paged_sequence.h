@@ -1,5 +1,5 @@
 // The sequences of paged attention, as attention_plan and paged_attention read and verify them. Params of
-// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets and window.
+// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets, window and max_queries.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -33,6 +33,8 @@ PlannedRange read_paged_sequence(const Params& p, int64_t queries, int64_t capac
                    queries, ")");
   }
   if (first == end) return {first, 0, 0, 0, 0};
+  if (p.max_queries > 0 && end - first > p.max_queries)
+    fail_execution(filled_in(kManyQueries, b, end - first, p.max_queries));
   const int32_t length = p.context_lens.template as<int32_t>()[b], least = p.query_offsets ? 0 : end - first;
   if (length < least || length > capacity) {
     fail_execution("contextLens[", b, "] = ", length, " is outside [", least, ", ", capacity, "]");
@@ -53,7 +55,7 @@ template <class Params>
 PlanSignature cpu_plan_signature(const Params& p, int64_t queries, int64_t capacity, int64_t Hq, int64_t Hkv,
                                  int64_t Dv) {
   return {{-1, queries, p.rows.size(0), p.page_table.size(0), capacity, Hq / Hkv, Hkv, p.window, Dv, 0,
-           static_cast<bool>(p.query_offsets)}};
+           static_cast<bool>(p.query_offsets), p.max_queries}};
 }
 
 /// Says kOtherPlan of a word of a plan's signature.

@@ -1,4 +1,4 @@
-// Contract: a layer of a decode step takes so many launches and no more, one sequence or several, counted by a trace of the
+// Contract: a layer of a decode step takes so many launches and no more, one sequence or many, counted by a trace of the
 // engine's runner (as `npm run bench:layers` prints them). On the GPU every launch costs more than what little it does for
 // one token.
 import { expect, test } from "vitest";
@@ -23,7 +23,7 @@ const cases = [
   { model: "one with a gate", folder: () => tiny("Qwen2MoeForCausalLM", qwen2Moe), cpu: 15, gpu: 15 },
 ] as const;
 
-test.each(cases.flatMap((each) => [1, 8].map((sequences) => ({ ...each, sequences }))))(
+test.each(cases.flatMap((each) => [1, 8, 32].map((sequences) => ({ ...each, sequences }))))(
   "a layer of $model, $sequences sequences",
   async ({ folder, cpu, gpu, sequences }) => {
     await using run = await ModelSteps.open(await folder(), { device: testDeviceName(), sequences });

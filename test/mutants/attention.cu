@@ -1,7 +1,7 @@
 // Attention of sm_90, cuda/attention/hopper.cuh: causal, keys without pages, wide tiles of both consumers and
-// of one, a middle tile, one block for all items. The last tile of keys ends beyond the sequence, and what lies there is NaN. Where the last is
-// `spoilt`, so are the last key and its value, which only the last query sees: the rows of its tile are mended,
-// which also mends what a race did to them.
+// of one, a middle tile, one block for all items. The last tile of keys ends beyond the sequence, and what
+// lies there is NaN. Where the last is `spoilt`, so are the last key and its value, which only the last query
+// sees: the rows of its tile are mended, which also mends what a race did to them.
 #include "cuda/attention/attention.cu"
 
 #include <cmath>

@@ -39,8 +39,8 @@ export const optionMutants = [
   {
     name: "hopper-scale-zero",
     bug: "attention on Hopper: hidden scores times a scale of 0",
-    file: "native/cuda/attention/hopper.cuh",
-    edits: [["fmaxf(fabsf(p_.scale), kLeastScale) * kLog2e", "fabsf(p_.scale) * kLog2e"]],
+    file: "native/cuda/attention/items.cuh",
+    edits: [["fmaxf(fabsf(p.scale), kLeastScale) * kLog2e", "fabsf(p.scale) * kLog2e"]],
     table: "test/ops/everyKernel.test.ts",
     cases: "flashAttention on every kernel.*hopper', scale: \\+?0,",
     kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],

@@ -102,6 +102,7 @@ describe("attentionPlan: errors", () => {
     ["cuSeqlensQ beyond q", { cu: [0, 1, 4] }, /cuSeqlensQ\[1\.\./],
     ["cuSeqlensQ negative", { cu: [-1, 1, 3] }, /cuSeqlensQ\[0\.\./],
     ["cuSeqlensQ short of q", { cu: [0, 1, 2] }, /the sequences have 2 queries, numQueries is 3/],
+    ["a sequence of more queries", { maxQueries: 1 }, /sequence 1 has 2 queries, maxQueries is 1/],
   ])("%s: poisons the stream in the name of attentionPlan", async (_, changes, message) => {
     const stream = device.createStream();
     attend(stream, makePlan(stream, changes));
@@ -121,6 +122,7 @@ describe("pagedAttention: refuses", () => {
 
   test.each<[string, Changes]>([
     ["window", { window: 7 }],
+    ["queries of a sequence", { maxQueries: 2 }],
     ["offsets", { offsets: [0, 0] }],
     ["fewer tokens in a row of the table", { table: [2, 39] }],
     ["more rows of the table", { table: [3, 40] }],
@@ -173,7 +175,7 @@ describe("pagedAttention: refuses", () => {
       const plan = makePlan(stream);
       const bytes = (await plan.read(stream)) as Uint8Array;
       // Behind the signature: counts and items, or sequences, by any numbers.
-      const words = new Int32Array(bytes.buffer, 80);
+      const words = new Int32Array(bytes.buffer, 96);
       for (let at = i % 3; at < Math.min(words.length, 60); at += 1 + (i % 4))
         words[at] = Math.floor((random.uniform() - 0.5) * 2 ** (i % 32));
       plan.write(stream, bytes);

@@ -27,6 +27,8 @@ interface PlanCase extends OpCase {
   /** Dtype of the pages. Default: that of q. */
   readonly pages?: FloatDType;
   readonly window?: number;
+  /** Of the plan and of the calls that read it; those without a plan do without. */
+  readonly maxQueries?: number;
   /** The last sequences have the last row of the table in common, as padding has. */
   readonly padding?: number;
 }
@@ -81,6 +83,15 @@ const cases: readonly PlanCase[] = [
       ],
     },
   ]),
+  { name: "decodes, said to be that", ...small, Hq: 32, lengths: decodes, maxQueries: 1 },
+  {
+    name: "drafts to verify, of all kinds of tiles",
+    ...small,
+    Hq: 8,
+    lengths: [2, 3, 4, 8, 1, 9].map((queries) => [queries, 20 + 130 * queries]),
+    replayed: [9, 8, 1, 2, 4, 3].map((queries) => [queries, 700]),
+    maxQueries: 9,
+  },
   {
     name: "spans in a window",
     ...small,
@@ -161,7 +172,7 @@ function guarded(context: OpContext, bytes: number): { readonly plan: Tensor; re
 
 describeOp("attentionPlan", cases, async (context, c) => {
   const { stream } = context;
-  const { Hq, Hkv, Dh, Dv, Ps, dtype, window = 0 } = c;
+  const { Hq, Hkv, Dh, Dv, Ps, dtype, window = 0, maxQueries } = c;
   const random = new Random(17);
   const { P, T, tensors, first, replayed, write } = makeSequences(context, random, c);
   const { table, rows, cu, lens } = tensors;
@@ -177,11 +188,18 @@ describeOp("attentionPlan", cases, async (context, c) => {
   }));
   const sizes = { numQueries: T, numHeads: Hq, numKvHeads: Hkv, headDim: Dh, valueDim: Dv, pageSize: Ps };
   const makePlan = (out?: Tensor) =>
-    attentionPlan(stream, table, rows, cu, lens, { ...sizes, window, dtype, kvDtype, ...(out && { out }) });
+    attentionPlan(stream, table, rows, cu, lens, {
+      ...sizes,
+      window,
+      maxQueries,
+      dtype,
+      kvDtype,
+      ...(out && { out }),
+    });
   const attend = (plan?: Tensor, outs: readonly Tensor[] = []) =>
     inputs.map(({ q, k, v }, i) => {
       const out = outs[i];
-      const options = { window, ...(plan && { plan }), ...(out && { out }) };
+      const options = { window, ...(plan && { plan, maxQueries }), ...(out && { out }) };
       return pagedAttention(stream, q, k, v, table, rows, cu, lens, options);
     });
   const shape = [T, Hq, Dv];
@@ -223,9 +241,11 @@ interface FullCase extends OpCase {
 // As many tiles as an H200 (132 multiprocessors) splits at most, see native/core/attention_plan.h.
 const full: readonly FullCase[] = [
   { name: "as many split tiles of few rows as there can be", B: 4 * 3 * 132 - 1, queries: 1 },
-  { name: "as many split tiles of many rows as there can be", B: 4 * 2 * 132 - 1, queries: 17 },
+  { name: "as many split tiles of 64 rows as there can be", B: 4 * 2 * 132 - 1, queries: 17 },
+  { name: "as many split tiles of 128 rows as there can be", B: 4 * 132 - 1, queries: 65 },
   { name: "more tiles of few rows than are split", B: 2 * 4 * 3 * 132, queries: 1 },
-  { name: "more tiles of many rows than are split", B: 2 * 4 * 2 * 132, queries: 17 },
+  { name: "more tiles of 64 rows than are split", B: 2 * 4 * 2 * 132, queries: 17 },
+  { name: "more tiles of 128 rows than are split", B: 2 * 4 * 132, queries: 65 },
 ];
 
 describeOp("attentionPlan, full lists", full, async (context, { B, queries }) => {

@@ -13,12 +13,18 @@ describe("pagedAttention: errors", () => {
   function call(
     stream: Stream,
     changes: Partial<typeof good> = {},
-    shape: { Hkv?: number; Dv?: number; lse?: readonly number[]; offsets?: readonly number[] } = {},
+    shape: {
+      Hkv?: number;
+      Dv?: number;
+      lse?: readonly number[];
+      offsets?: readonly number[];
+      maxQueries?: number;
+    } = {},
   ) {
     const { table, rows, cu, lens } = { ...good, ...changes };
     const integers = (dims: readonly number[], values: readonly number[]) =>
       stream.fromArray("i32", dims, Int32Array.from(values));
-    const { Hkv = 1, Dv = 16, lse, offsets } = shape;
+    const { Hkv = 1, Dv = 16, lse, offsets, maxQueries } = shape;
     return pagedAttention(
       stream,
       device.empty("f32", [3, 2, 16]),
@@ -29,6 +35,7 @@ describe("pagedAttention: errors", () => {
       integers([cu.length], cu),
       integers([lens.length], lens),
       {
+        maxQueries,
         ...(lse && { lse: device.empty("f32", lse) }),
         ...(offsets && { queryOffsets: integers([offsets.length], offsets) }),
       },
@@ -80,6 +87,17 @@ describe("pagedAttention: errors", () => {
     call(stream, {}, { offsets });
     await expect(stream.synchronize()).rejects.toThrow(ExecutionError);
     await expect(stream.synchronize()).rejects.toThrow(message);
+  });
+
+  test("a sequence of more queries than maxQueries poisons the stream", async () => {
+    const stream = device.createStream();
+    call(stream, {}, { maxQueries: 2 });
+    await stream.synchronize();
+    call(stream, {}, { maxQueries: 1 });
+    await expect(stream.synchronize()).rejects.toThrow(ExecutionError);
+    await expect(stream.synchronize()).rejects.toThrow(
+      /pagedAttention: .*sequence 1 has 2 queries, maxQueries is 1/,
+    );
   });
 
   test("with offsets a context may be shorter than its queries, or empty", async () => {

@@ -3,7 +3,7 @@
  * a tile fills, and neither; groups of heads that divide the rows of a tile, or do not. Whatever no query of a sequence sees is
  * NaN, and pages in front of a window are not even in the table. On the emulated GPU.
  */
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { native } from "../../lib/device/native.js";
 import { attentionPlan } from "../../lib/ops/attentionPlan.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
@@ -60,7 +60,7 @@ function makeCache({ lengths, Ps, Hkv = 1, Dh = 64, Dv = 64, window = 0 }: Promp
 }
 
 /** The result of `prompt`, in bf16, and what it should be. */
-async function attend(prompt: Prompt, { kernel = "hopper", planned = false } = {}) {
+async function attend(prompt: Prompt, { kernel = "hopper", planned = false, maxQueries = 0 } = {}) {
   const { lengths, Ps, Hq = 2, Hkv = 1, Dh = 64, Dv = 64, window = 0, scale = 0.2 } = prompt;
   await using device = openTestDevice();
   const stream = withEnvironment({ WARPLOOP_KERNEL: `pagedAttention:${kernel}` }, () =>
@@ -82,18 +82,23 @@ async function attend(prompt: Prompt, { kernel = "hopper", planned = false } = {
     integers([B], contexts),
   ] as const;
   const shape = { numQueries: T, numHeads: Hq, numKvHeads: Hkv, headDim: Dh, valueDim: Dv, pageSize: Ps };
-  const plan = planned ? attentionPlan(stream, ...sequences, { ...shape, window, dtype: "bf16" }) : undefined;
+  const plan = planned
+    ? attentionPlan(stream, ...sequences, { ...shape, window, maxQueries, dtype: "bf16" })
+    : undefined;
   const lse = stream.empty("f32", [T, Hq]);
+  const trace = stream.trace();
   const out = pagedAttention(
     stream,
     tensor([T, Hq, Dh], q),
     tensor([P, Ps, Hkv, Dh], k),
     tensor([P, Ps, Hkv, Dv], v),
     ...sequences,
-    { window, scale, lse, ...(plan && { plan }) },
+    { window, scale, lse, maxQueries, ...(plan && { plan }) },
   );
+  const launches = (await trace.end()).find(({ op }) => op === "pagedAttention")!.launches;
   const sizes = { Hq, Hkv, Dh, Dv, Ps, Pmax };
   return {
+    launches,
     out: await out.readFloat32(stream),
     lse: await lse.readFloat32(stream),
     expected: reference(q, k, v, table, rows, cu, contexts, sizes, { window, scale }),
@@ -109,7 +114,7 @@ async function expectRight(prompt: Prompt, planned = false): Promise<void> {
   expectClose(lse, expected.lse, { dtype: "f32", shape: shape.slice(0, 2), reduction, label: "lse" });
 }
 
-/** Tiles that end in a page, in a box, with the sequence; rows for one consumer, for both, for several tiles. */
+/** Tiles that end in a page, in a box, with the sequence; narrow, middle and wide, with one consumer and both, and several. */
 const lengths = [
   [17, 17],
   [70, 133],
@@ -159,6 +164,17 @@ onSimt("pagedAttention on the Hopper kernel", () => {
     }),
   );
 
+  // Packed rows of a sequence: at the ends of narrow tiles, of middle ones, and in them.
+  const packedRows = [16, 17, 33, 63, 64, 65, 66, 72, 128, 129];
+  test.each([1, 2, 5, 8].flatMap((G) => [0, 50].map((window) => ({ G, window }))))(
+    "rows of a tile: %o",
+    async ({ G, window }) => {
+      const queries = [...new Set(packedRows.map((count) => Math.ceil(count / G)))];
+      const prompts = queries.map((count, i) => [count, count + 37 * i] as const);
+      await expectRight({ lengths: prompts, Ps: 16, Hq: G, window });
+    },
+  );
+
   test.each([0.2, 0, -0.2])("a scale of %f, both consumers", async (scale) =>
     expectRight({ lengths, Ps: 16, scale }),
   );
@@ -193,11 +209,34 @@ onSimt("pagedAttention on the Hopper kernel, spans", () => {
     for (const { out, shape } of others) expectSame(out, first!.out, { shape });
   });
 
-  test("gives a row the same bits where blocks share its keys and where one has them all", async () => {
-    const mine = [30, 1400] as const;
-    const alone = await attend({ lengths: [mine], Ps: 16 });
-    const others = Array.from({ length: 12 }, () => [30, 1400] as const);
-    const beside = await attend({ lengths: [mine, ...others], Ps: 16 });
-    expectSame(beside.out.subarray(0, alone.out.length), alone.out, { shape: alone.shape });
+  // Kinds of tiles, and what they are computed beside: sequences of all kinds.
+  test.each([8, 32, 70])(
+    "gives %i queries the same bits where blocks share their keys and where one has them all",
+    async (queries) => {
+      const mine = [queries, 1400] as const;
+      const alone = await attend({ lengths: [mine], Ps: 16 });
+      const others = Array.from({ length: 12 }, (_, i) => [[3, 30, 60][i % 3]!, 1400] as const);
+      const beside = await attend({ lengths: [mine, ...others], Ps: 16 });
+      expectSame(beside.out.subarray(0, alone.out.length), alone.out, { shape: alone.shape });
+    },
+  );
+});
+
+onSimt("pagedAttention on the Hopper kernel starts no kernel that has nothing to do:", () => {
+  const repeated = (queries: number, count: number) =>
+    Array.from({ length: count }, (_, i) => [queries, queries + 5 * i] as const);
+  test.each([
+    { name: "decodes", lengths: repeated(1, 32), maxQueries: 1, launches: 1 },
+    { name: "decodes, not said to be that", lengths: repeated(1, 32), maxQueries: 0, launches: 3 },
+    { name: "drafts", lengths: repeated(8, 4), maxQueries: 8, launches: 2 },
+    { name: "a draft", lengths: repeated(8, 1), maxQueries: 0, launches: 2 },
+    { name: "longer drafts", lengths: repeated(8, 4), maxQueries: 9, launches: 3 },
+    { name: "a prompt", lengths: repeated(20, 1), maxQueries: 20, launches: 2 },
+  ])("$name", async ({ lengths, maxQueries, launches }) => {
+    const prompt = { lengths, Ps: 16, Hq: 8 };
+    const said = await attend(prompt, { planned: true, maxQueries });
+    const unsaid = await attend(prompt);
+    expect(said.launches).toBe(launches);
+    expectSame(said.out, unsaid.out, { shape: said.shape });
   });
 });

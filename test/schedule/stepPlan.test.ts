@@ -91,8 +91,10 @@ test("prompt logits come after the sampled rows and leave no position out", () =
   scheduler.add(new Request("a", range(3), { maxTokens: 9, promptLogits: true }));
   scheduler.add(new Request("b", range(2), { maxTokens: 9 }));
   const step = scheduler.schedule()!;
-  const plan = fill(step, chooseLayout(step, []));
+  const layout = chooseLayout(step, []);
+  const plan = fill(step, layout);
   expect(step.kind).toBe("mixed");
+  expect(layout.maxQueries).toBe(3); // of the longer one
   expect(plan.logitIndices).toEqual([2, 4, 0, 1]);
   expect(step.promptLogits.map(({ sequence, position }) => [sequence.request.id, position])).toEqual([
     ["a", 0],
@@ -133,7 +135,7 @@ describe("layouts", () => {
     for (const id of ["a", "b", "c"]) scheduler.add(new Request(id, [1], { maxTokens: 9 }));
     const step = scheduler.schedule()!;
     expect(step.kind).toBe("decode");
-    expect(chooseLayout(step, [1, 2])).toEqual(mixedLayout(3, 3, 3, 3, 3));
+    expect(chooseLayout(step, [1, 2])).toEqual(mixedLayout(3, 3, 3, 3, 3, 1));
     expect(chooseLayout(step, [1, 2, 3])).toEqual(decodeLayout(3, 1));
   });
 
@@ -164,6 +166,7 @@ describe("fillPlan refuses", () => {
       /a mixed step of \[T=3.* does not fit the decode/,
     ],
     ["a layout of another size", mixedLayout(4, 1, 1, 1, 1), 999, /does not fit the mixed layout of \[T=4/],
+    ["a layout of shorter sequences", mixedLayout(3, 1, 1, 1, 1, 2), 999, /maxQueries=3.* maxQueries=2\]/],
     [
       "an array that is too short",
       chooseLayout(prefill, []),

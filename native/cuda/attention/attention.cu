@@ -22,18 +22,21 @@ int64_t most_keys(const AttentionProblem& p) {
   return p.page_table ? p.page_table.size(1) * p.k.size(1) : p.k.size(0);
 }
 int64_t most_spans(const AttentionProblem& p) { return warploop::most_spans(most_keys(p)); }
-/// Tiles of a kind that there can be: what the host knows of the rows of sequences is their sum.
+/// Tiles of a kind that there can be: what the host knows of the rows of sequences is their sum, and with
+/// maxQueries how many one can have.
 int64_t most_tiles(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
   const int64_t rows = p.q.size(0) * group_of(p), most = plan.most_rows[kind],
+                longest = most_rows(p.q.size(0), group_of(p), p.max_queries),
                 fewer =
                     kind > 0 ? plan.most_rows[kind - 1] : 0;  // those before this kind have at most so many
-  if (most <= fewer || rows <= fewer) return 0;
+  if (most <= fewer || longest <= fewer) return 0;
   if (p.num_sequences == 1 && rows > most) return 0;
   const int64_t sequences = std::min<int64_t>(p.num_sequences, rows / (fewer + 1));
   return most <= plan.tile_rows[kind] ? sequences : rows / plan.tile_rows[kind] + sequences;
 }
 PlanSizes sizes_of(const AttentionProblem& p, const CudaContext& context) {
-  return {context.num_sms, p.q.size(0), p.num_sequences, group_of(p), p.k.size(2), most_keys(p)};
+  return {context.num_sms, p.q.size(0),  p.num_sequences, group_of(p),
+          p.k.size(2),     most_keys(p), p.max_queries};
 }
 
 /// Counters for split tiles, as far as there are some.
@@ -94,6 +97,7 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
   plan.signature[PlanWord::value_width] = p.v.size(3);
   plan.signature[PlanWord::pool_rows] = plan.pool_rows;
   plan.signature[PlanWord::offsets] = p.query_offsets != nullptr;
+  plan.signature[PlanWord::max_queries] = p.max_queries;
   return plan;
 }
 

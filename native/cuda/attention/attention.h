@@ -24,6 +24,7 @@ struct AttentionProblem {
   const int32_t* context_lens;   // [B], keys in pages
   const int32_t* table_rows;     // [B], keys in pages: row of the page table
   const int32_t* query_offsets;  // [B], keys in pages; null: all 0
+  int32_t max_queries;           // of a sequence; 0: not known
   TensorView page_table;         // [R, Pmax]; absent: page i of a sequence is its first page + i
 
   float scale;     // of the scores
@@ -33,7 +34,7 @@ struct AttentionProblem {
   TensorView plan;  // bytes; absent: the call makes one of its own, in the workspace
 
   // What to report when these are unusable.
-  FaultSite bad_queries, bad_keys, bad_offset, bad_total, bad_row, bad_page, bad_plan, bad_item;
+  FaultSite bad_queries, bad_count, bad_keys, bad_offset, bad_total, bad_row, bad_page, bad_plan, bad_item;
 };
 
 /// With the best of the kernels that can run this and that WARPLOOP_KERNEL lets `op` take.

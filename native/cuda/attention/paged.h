@@ -1,5 +1,5 @@
 // The sequences of paged attention as attention_plan and paged_attention hand them to the kernels. Params of
-// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets and window.
+// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets, window and max_queries.
 #pragma once
 #include <algorithm>
 
@@ -20,8 +20,10 @@ AttentionProblem paged_problem(const Params& p, OpId op, const CudaContext& cont
   problem.page_table = p.page_table;
   problem.window = std::min(p.window, 1 << 30);  // no sequence is longer; sums with it stay in range
   problem.causal = true;
+  problem.max_queries = p.max_queries;
   const auto site = [&](const char* text) { return context.fault_site(op, text); };
   problem.bad_queries = site("cuSeqlensQ[{index}..] is no range within [0, {limit}): {value}");
+  problem.bad_count = site(kManyQueries);
   problem.bad_keys =
       site(p.query_offsets ? "contextLens[{index}] = {value} is negative or more than {limit}"
                            : "contextLens[{index}] = {value} is less than its queries or more than {limit}");

@@ -62,6 +62,10 @@ WARPLOOP_DEVICE PlannedSequence read_sequence(const AttentionProblem& p, int b, 
     return s;
   }
   const int queries = static_cast<int>(end - first);
+  if (p.max_queries > 0 && queries > p.max_queries) {
+    if (report) raise_fault(p.bad_count, queries, p.max_queries, b);
+    return s;
+  }
   s.first_query = static_cast<int>(first);
   if (p.context_lens) {
     if (queries == 0) return s;

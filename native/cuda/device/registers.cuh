@@ -1,8 +1,8 @@
 // How the registers of a block are divided among its warpgroups (sm_90a). PTX ISA: setmaxnreg.
 //
 // A kernel starts with the same number for all threads (65536 / (threads blocks), rounded down to 8, with
-// __launch_bounds__(threads, blocks); LaunchShape says `blocks` again). The producer warpgroup gives some back, then the consumers take them;
-// taking waits until there are enough.
+// __launch_bounds__(threads, blocks); LaunchShape says `blocks` again). The producer warpgroup gives some
+// back, then the consumers take them; taking waits until there are enough.
 #pragma once
 #include "cuda/device/platform.cuh"
 

@@ -19,6 +19,7 @@ void check(const AttentionPlanParams& p, Check& c) {
   c.that(p.num_queries >= 0 && p.num_queries <= kMaxAxis, "numQueries", "a size of a tensor", p.num_queries);
   c.that(p.page_size >= 1, "pageSize", "a page size of at least 1", p.page_size);
   c.that(p.window >= 0, "window", "0 or a positive number of keys", p.window);
+  c.that(p.max_queries >= 0, "maxQueries", "0 or a positive number of queries", p.max_queries);
   check_attention_sizes(c, p.num_heads, p.num_kv_heads, p.head_dim, p.value_dim,
                         {"numHeads", "headDim", "valueDim"});
   const auto is_float_number = [](int32_t dtype) {

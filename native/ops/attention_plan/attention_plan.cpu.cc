@@ -14,8 +14,8 @@ namespace warploop::cpu::WARPLOOP_ISA {
 
 void attention_plan(const AttentionPlanParams& p, CpuContext&) {
   const int64_t B = p.rows.size(0), capacity = p.page_table.size(1) * p.page_size;
-  const int64_t needed =
-      attention_plan_bytes({0, p.num_queries, B, p.num_heads / p.num_kv_heads, p.num_kv_heads, capacity});
+  const int64_t needed = attention_plan_bytes(
+      {0, p.num_queries, B, p.num_heads / p.num_kv_heads, p.num_kv_heads, capacity, p.max_queries});
   if (p.out.size(0) != needed) fail_execution("out: it has ", p.out.size(0), " bytes, not ", needed);
   auto& signature = *p.out.as<PlanSignature>();
   auto* planned = reinterpret_cast<PlannedRange*>(p.out.as<std::byte>() + kPlanHeaderBytes);

@@ -21,6 +21,7 @@ struct AttentionPlanParams {
   int32_t value_dim;         // Dv
   int32_t page_size;         // Ps
   int32_t window;            // keys a query sees up to its own position; 0: all
+  int32_t max_queries;       // of a sequence; 0: not known
   int32_t dtype;     // DType of q, one of the floats; its rows and those of the pages are aligned to 16 bytes
   int32_t kv_dtype;  // DType of the pages, one of the floats
 };
@@ -29,7 +30,7 @@ struct AttentionPlanParams {
 inline auto fields(AttentionPlanParams& p) {
   return in_order(p.page_table, p.rows, p.cu_seqlens_q, p.context_lens, optional(p.query_offsets), p.out,
                   p.num_queries, p.num_heads, p.num_kv_heads, p.head_dim, p.value_dim, p.page_size, p.window,
-                  p.dtype, p.kv_dtype);
+                  p.max_queries, p.dtype, p.kv_dtype);
 }
 
 void check(const AttentionPlanParams& p, Check& c);

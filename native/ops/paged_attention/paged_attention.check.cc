@@ -28,6 +28,7 @@ void check(const PagedAttentionParams& p, Check& c) {
          reinterpret_cast<uintptr_t>(p.plan.data));
   c.that(std::isfinite(p.scale), "scale", "a finite number", p.scale);
   c.that(p.window >= 0, "window", "0 or a positive number of keys", p.window);
+  c.that(p.max_queries >= 0, "maxQueries", "0 or a positive number of queries", p.max_queries);
 }
 
 }  // namespace warploop

@@ -42,7 +42,8 @@ AttentionSequence planned_sequence(const void* source, int64_t b) {
 /// Throws Error(execution) for a plan of another call.
 void verify_plan(const PagedAttentionParams& p) {
   const int64_t B = p.rows.size(0), Hq = p.q.size(1), Hkv = p.k_pages.size(2);
-  const int64_t needed = attention_plan_bytes({0, p.q.size(0), B, Hq / Hkv, Hkv, capacity_of(p)});
+  const int64_t needed =
+      attention_plan_bytes({0, p.q.size(0), B, Hq / Hkv, Hkv, capacity_of(p), p.max_queries});
   if (p.plan.size(0) != needed)
     fail_execution("plan: made for another call: it has ", p.plan.size(0), " bytes, not ", needed);
   const PlanSignature wanted = cpu_plan_signature(p, p.q.size(0), capacity_of(p), Hq, Hkv, p.v_pages.size(3));

@@ -20,12 +20,14 @@ struct PagedAttentionParams {
   TensorView out;            // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   float scale;               // of the scores
   int32_t window;            // keys a query sees up to its own position; 0: all
+  int32_t max_queries;       // of a sequence; 0: not known
 };
 
 /// As TypeScript passes them.
 inline auto fields(PagedAttentionParams& p) {
   return in_order(p.q, p.k_pages, p.v_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
-                  optional(p.query_offsets), optional(p.plan), optional(p.lse), p.out, p.scale, p.window);
+                  optional(p.query_offsets), optional(p.plan), optional(p.lse), p.out, p.scale, p.window,
+                  p.max_queries);
 }
 
 void check(const PagedAttentionParams& p, Check& c);
