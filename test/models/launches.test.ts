@@ -27,7 +27,7 @@ test.each(cases.flatMap((each) => [1, 8, 32].map((sequences) => ({ ...each, sequ
   "a layer of $model, $sequences sequences",
   async ({ folder, cpu, gpu, sequences }) => {
     await using run = await ModelSteps.open(await folder(), { device: testDeviceName(), sequences });
-    for (let i = 0; i < sequences; i++) run.add(40, steps + 1);
+    for (let i = 0; i < sequences; i++) run.add(Math.min(40, 320 / sequences), steps + 1);
     for (let i = 1; i < steps; i++) await run.step();
     const trace = run.stream.trace();
     await run.step();

@@ -181,10 +181,9 @@ const pagedCases: readonly PagedCase[] = (["bf16", "f32"] as const).flatMap((dty
     ),
   })),
 ]);
-const [hopperMiddle, hopperWide] = attentionTiles.filter(({ kernel, Dh }) => kernel === "hopper" && Dh === 64) as [
-  AttentionTiles,
-  AttentionTiles,
-];
+const [hopperMiddle, hopperWide] = attentionTiles.filter(
+  ({ kernel, Dh }) => kernel === "hopper" && Dh === 64,
+) as [AttentionTiles, AttentionTiles];
 const oneSequence = [narrowRows, hopperMiddle.rows].flatMap((rows) =>
   around(rows).map((Lq): PagedCase => ({
     ...{ name: "one sequence", dtype: "bf16", Hq: 1, Ps: 16, lengths: [[Lq, Lq + 50]] },
