@@ -246,10 +246,13 @@ WARPLOOP_DEVICE void write_items(const AttentionProblem& p, const AttentionPlan&
   const int tid = static_cast<int>(threadIdx.x);
   PlannedSequence s{};
   if (first + tid < count) s = cut_sequence(p, plan, to.order[first + tid]);
+  long long share = 0;
+#pragma unroll
+  for (int kind = 0; kind < kKinds; kind++) share = kind == s.kind ? shares[kind] : share;
   // A sequence is worth splitting when its items would be long against what a block has to do.
   // With a window most spans would be empty for most of several tiles.
   const bool long_items = s.spans > 1 && (s.tiles == 1 || p.window == 0) &&
-                          kSplitShare * static_cast<long long>(s.num_keys - s.first_key) > shares[s.kind];
+                          kSplitShare * static_cast<long long>(s.num_keys - s.first_key) > share;
   const long long tile_parts = s.spans * p.k.sizes[2] * std::min(plan.tile_rows[s.kind], s.rows);
   const long long parts = long_items ? s.tiles * tile_parts : 0;
   long long all_parts, all_items;
