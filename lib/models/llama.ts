@@ -6,7 +6,6 @@
  * Herd of Models" (arXiv 2407.21783); Jiang et al., "Mistral 7B" (arXiv 2310.06825).
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
-import { readActivation } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import { refuse } from "./foreignFields.js";
 import type { ModelDefinition } from "./model.js";
@@ -16,14 +15,12 @@ import {
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
-import { denseMlp } from "./transformerMlp.js";
+import { denseMlpFields, readDenseMlp } from "./transformerMlp.js";
 import { readWindows } from "./windows.js";
 
 export const llamaFields: FieldTable = {
   modelTypes: ["llama"],
-  used: [
-    ...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias", "mlp_bias", "layer_types"],
-  ],
+  used: [...transformerFields, ...denseMlpFields, "attention_bias", "mlp_bias", "layer_types"],
   irrelevant: [...transformerIrrelevant, "pretraining_tp", "is_llama_config"],
   refused: {},
 };
@@ -33,12 +30,13 @@ export function llama(reader: ConfigReader): ModelDefinition {
   const config = readTransformerConfig(reader);
   const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
   const windows = readWindows(reader, config.numLayers, undefined);
-  return transformer({ ...config, attentionBias, windows }, llamaMlp(reader, reader.bool("mlp_bias", false)));
+  const mlp = readDenseMlp(reader, { bias: reader.bool("mlp_bias", false) });
+  return transformer({ ...config, attentionBias, windows }, mlp);
 }
 
 export const mistralFields: FieldTable = {
   modelTypes: ["mistral"],
-  used: [...transformerFields, "intermediate_size", "hidden_act", "sliding_window", "layer_types"],
+  used: [...transformerFields, ...denseMlpFields, "sliding_window", "layer_types"],
   irrelevant: transformerIrrelevant,
   refused: refuse("a switch for its window: sliding_window null is off", [true], ["use_sliding_window"]),
 };
@@ -48,14 +46,5 @@ export function mistral(reader: ConfigReader): ModelDefinition {
   const config = readTransformerConfig(reader, { normEps: 1e-6, ropeTheta: 10_000, numKvHeads: 8 });
   const window = reader.nullablePositiveInt("sliding_window", 4096);
   const windows = readWindows(reader, config.numLayers, window);
-  return transformer({ ...config, windows }, llamaMlp(reader, false));
-}
-
-function llamaMlp(reader: ConfigReader, bias: boolean) {
-  return denseMlp({
-    hiddenSize: reader.positiveInt("hidden_size"),
-    width: reader.positiveInt("intermediate_size"),
-    activation: readActivation(reader),
-    bias,
-  });
+  return transformer({ ...config, windows }, readDenseMlp(reader));
 }

@@ -5,7 +5,6 @@
  * Config: Olmo2Config of transformers. Paper: "2 OLMo 2 Furious" (arXiv 2501.00656), section 3.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
-import { readActivation } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import type { ModelDefinition } from "./model.js";
 import {
@@ -14,11 +13,11 @@ import {
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
-import { denseMlp } from "./transformerMlp.js";
+import { denseMlpFields, readDenseMlp } from "./transformerMlp.js";
 
 export const olmo2Fields: FieldTable = {
   modelTypes: ["olmo2"],
-  used: [...transformerFields, "intermediate_size", "hidden_act", "attention_bias"],
+  used: [...transformerFields, ...denseMlpFields, "attention_bias"],
   irrelevant: transformerIrrelevant,
   refused: {},
 };
@@ -26,12 +25,6 @@ export const olmo2Fields: FieldTable = {
 export function olmo2(reader: ConfigReader): ModelDefinition {
   checkFields(reader, olmo2Fields);
   const config = readTransformerConfig(reader, { normEps: 1e-5, ropeTheta: 10_000 });
-  const mlp = denseMlp({
-    hiddenSize: config.hiddenSize,
-    width: reader.positiveInt("intermediate_size"),
-    activation: readActivation(reader),
-    bias: false,
-  });
   return transformer(
     {
       ...config,
@@ -39,6 +32,6 @@ export function olmo2(reader: ConfigReader): ModelDefinition {
       qkNorm: "allHeads",
       norms: { attentionPostNorm: "post_attention_layernorm", mlpPostNorm: "post_feedforward_layernorm" },
     },
-    mlp,
+    readDenseMlp(reader),
   );
 }

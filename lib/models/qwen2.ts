@@ -6,7 +6,6 @@
  * Report" (arXiv 2412.15115), section 2.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
-import { readActivation } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import type { ModelDefinition } from "./model.js";
 import {
@@ -15,12 +14,12 @@ import {
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
-import { denseMlp } from "./transformerMlp.js";
+import { denseMlpFields, readDenseMlp } from "./transformerMlp.js";
 import { qwenWindowFields, readQwenWindows } from "./windows.js";
 
 export const qwen2Fields: FieldTable = {
   modelTypes: ["qwen2"],
-  used: [...transformerFields, "intermediate_size", "hidden_act", ...qwenWindowFields],
+  used: [...transformerFields, ...denseMlpFields, ...qwenWindowFields],
   irrelevant: transformerIrrelevant,
   refused: {},
 };
@@ -28,12 +27,6 @@ export const qwen2Fields: FieldTable = {
 export function qwen2(reader: ConfigReader): ModelDefinition {
   checkFields(reader, qwen2Fields);
   const config = readTransformerConfig(reader, { normEps: 1e-6, ropeTheta: 10_000, numKvHeads: 32 });
-  const mlp = denseMlp({
-    hiddenSize: config.hiddenSize,
-    width: reader.positiveInt("intermediate_size"),
-    activation: readActivation(reader),
-    bias: false,
-  });
   const windows = readQwenWindows(reader, config.numLayers);
-  return transformer({ ...config, attentionBias: "qkv", windows }, mlp);
+  return transformer({ ...config, attentionBias: "qkv", windows }, readDenseMlp(reader));
 }

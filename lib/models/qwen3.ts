@@ -4,7 +4,6 @@
  * Config: Qwen3Config of transformers. Paper: "Qwen3 Technical Report" (arXiv 2505.09388), section 2.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
-import { readActivation } from "./activations.js";
 import { checkFields, type FieldTable } from "./configFields.js";
 import type { ModelDefinition } from "./model.js";
 import {
@@ -13,12 +12,12 @@ import {
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
-import { denseMlp } from "./transformerMlp.js";
+import { denseMlpFields, readDenseMlp } from "./transformerMlp.js";
 import { qwenWindowFields, readQwenWindows } from "./windows.js";
 
 export const qwen3Fields: FieldTable = {
   modelTypes: ["qwen3"],
-  used: [...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias"], ...qwenWindowFields],
+  used: [...transformerFields, ...denseMlpFields, "attention_bias", ...qwenWindowFields],
   irrelevant: transformerIrrelevant,
   refused: {},
 };
@@ -28,13 +27,7 @@ export function qwen3(reader: ConfigReader): ModelDefinition {
   const config = readTransformerConfig(reader, {
     ...{ normEps: 1e-6, ropeTheta: 10_000, headDim: 128, numKvHeads: 32 },
   });
-  const mlp = denseMlp({
-    hiddenSize: config.hiddenSize,
-    width: reader.positiveInt("intermediate_size"),
-    activation: readActivation(reader),
-    bias: false,
-  });
   const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
   const windows = readQwenWindows(reader, config.numLayers);
-  return transformer({ ...config, qkNorm: "eachHead", attentionBias, windows }, mlp);
+  return transformer({ ...config, qkNorm: "eachHead", attentionBias, windows }, readDenseMlp(reader));
 }

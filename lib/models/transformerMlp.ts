@@ -2,8 +2,10 @@
  * Dense feed-forward parts that transformer.ts takes: their checkpoint names as data, and the block built from them. Those with
  * experts are transformerMoe.ts.
  */
+import type { ConfigReader } from "../checkpoint/configReader.js";
 import { gatedMlpBlock, type Activation } from "../nn/mlp.js";
 import type { ModelWeightRow } from "../weights/modelWeights.js";
+import { readActivation } from "./activations.js";
 import type { TransformerMlp } from "./transformer.js";
 
 export interface DenseMlpOptions {
@@ -17,6 +19,19 @@ export interface DenseMlpOptions {
   readonly fused?: boolean;
   /** Layers that are dense; all if left out. */
   readonly onlyLayers?: readonly number[];
+}
+
+/** What `readDenseMlp` reads, for the table of a family. */
+export const denseMlpFields: readonly string[] = ["intermediate_size", "hidden_act"];
+
+/** That of every layer, by the fields that all families spell alike. */
+export function readDenseMlp(reader: ConfigReader, { bias = false } = {}): TransformerMlp {
+  return denseMlp({
+    hiddenSize: reader.positiveInt("hidden_size"),
+    width: reader.positiveInt("intermediate_size"),
+    activation: readActivation(reader),
+    bias,
+  });
 }
 
 /** gate_proj, up_proj and down_proj. */
