@@ -8,6 +8,7 @@ import { refuseQuantization } from "../weights/quantization.js";
 import { glm4 } from "./glm4.js";
 import { glm4Moe } from "./glm4Moe.js";
 import { gpt2 } from "./gpt2.js";
+import { granite } from "./granite.js";
 import { llama, mistral } from "./llama.js";
 import { mamba2 } from "./mamba2.js";
 import { mixtral } from "./mixtral.js";
@@ -19,6 +20,7 @@ import { qwen2 } from "./qwen2.js";
 import { qwen2Moe } from "./qwen2Moe.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3Moe.js";
+import { smollm3 } from "./smollm3.js";
 
 interface Row {
   readonly architecture: string;
@@ -31,6 +33,7 @@ const rows: readonly Row[] = [
   { architecture: "Glm4ForCausalLM", modelType: "glm4", family: glm4 },
   { architecture: "Glm4MoeForCausalLM", modelType: "glm4_moe", family: glm4Moe },
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },
+  { architecture: "GraniteForCausalLM", modelType: "granite", family: granite },
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },
   { architecture: "Mamba2ForCausalLM", modelType: "mamba2", family: mamba2 },
@@ -42,6 +45,7 @@ const rows: readonly Row[] = [
   { architecture: "Qwen2MoeForCausalLM", modelType: "qwen2_moe", family: qwen2Moe },
   { architecture: "Qwen3ForCausalLM", modelType: "qwen3", family: qwen3 },
   { architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", family: qwen3Moe },
+  { architecture: "SmolLM3ForCausalLM", modelType: "smollm3", family: smollm3 },
 ];
 const families = new Map(rows.map(({ architecture, family }) => [architecture, family]));
 const byModelType = new Map(rows.map(({ architecture, modelType }) => [modelType, architecture]));

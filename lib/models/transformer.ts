@@ -37,6 +37,8 @@ export interface TransformerDefaults {
   readonly headDim?: number;
   /** Undefined: numHeads, which `null` always means. */
   readonly numKvHeads?: number;
+  /** Default: false. */
+  readonly tiedHead?: boolean;
 }
 
 /** What `readTransformerConfig` reads, for the table of a family. */
@@ -58,7 +60,7 @@ export const transformerIrrelevant: readonly string[] = [
   ...["attention_probs_dropout_prob", "hidden_dropout_prob"],
 ];
 
-/** Reads the fields that all families spell alike. Norms in front of the parts, none on heads; no biases, no windows. */
+/** Reads the fields that all families spell alike. Norms in front of the parts, none on heads; no biases, no windows; all layers rotate. */
 export function readTransformerConfig(
   reader: ConfigReader,
   defaults: TransformerDefaults = { normEps: 1e-6, ropeTheta: 10_000 },
@@ -83,14 +85,16 @@ export function readTransformerConfig(
     numKvHeads,
     headDim,
     normEps: reader.positiveNumber("rms_norm_eps", defaults.normEps),
-    tiedHead: reader.bool("tie_word_embeddings", false),
+    tiedHead: reader.bool("tie_word_embeddings", defaults.tiedHead ?? false),
     rope: readRope(reader, headDim, { theta: defaults.ropeTheta, share: defaults.rotaryShare }),
     adjacentPairs: false,
     fusedQkv: false,
     attentionBias: "none",
     qkNorm: "none",
     norms: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
+    rotated: new Array<boolean>(numLayers).fill(true),
     windows: new Array<number>(numLayers).fill(0),
+    factors: { embedding: 1, scores: headDim ** -0.5, residual: 1, logits: 1 },
   };
 }
 
@@ -121,7 +125,7 @@ async function build(
   weights: ModelWeights,
   { dtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
 ): Promise<Decoder> {
-  const { hiddenSize: width, headDim, normEps: eps, rope, norms } = config;
+  const { hiddenSize: width, headDim, normEps: eps, rope, norms, factors } = config;
   const { numHeads, numKvHeads, sums } = rank;
   const { start: firstLayer, count } = rank.layers;
   // Pairs side by side are put apart when they are loaded, all of a head: those that are not rotated turn by nothing.
@@ -135,6 +139,7 @@ async function build(
     return {
       branches: [{ norm: norms[before] ? norm(before, layer) : noNorm({ dtype }), block }],
       postNorm: norms[behind] === undefined ? undefined : norm(behind, layer, "f32"), // as the stream is
+      factor: factors.residual,
     };
   };
   const normedHeads = config.qkNorm === "allHeads" ? rank.heads : undefined;
@@ -146,7 +151,7 @@ async function build(
     const window = size < contextLength ? size : 0; // one that hides nothing is none, and may be no i32
     const attention = attentionBlock(
       {
-        ...{ numHeads, numKvHeads, headDim, dtype, scale: headDim ** -0.5, window },
+        ...{ numHeads, numKvHeads, headDim, dtype, scale: factors.scores, window },
         ...{ qkNormEps: eps, normedHeads },
       },
       {
@@ -154,7 +159,7 @@ async function build(
         qkvBias: weights.optionalVector("qkvBias", layer),
         qNorm: weights.optionalVector("qNorm", layer),
         kNorm: weights.optionalVector("kNorm", layer),
-        ropeTable: ropeAngles,
+        ropeTable: config.rotated[layer] ? ropeAngles : undefined,
         zeros,
         output: weights.linear("attentionOutput", layer),
         outputBias: weights.optionalVector("attentionOutputBias", layer),
@@ -164,7 +169,9 @@ async function build(
   });
   return decoder({
     ...{ width, layers, firstLayer, sums },
-    input: rank.isFirst ? { embedding: weights.embedding("embedding") } : undefined,
+    input: rank.isFirst
+      ? { embedding: weights.embedding("embedding"), factor: factors.embedding }
+      : undefined,
     output: rank.isLast ? { finalNorm: norm("finalNorm"), head: weights.linear("head") } : undefined,
   });
 }

@@ -23,10 +23,25 @@ export interface TransformerConfig {
   /** RMSNorm on queries and keys before their rotation: over each head, or over all heads of a token together. */
   readonly qkNorm: "none" | "eachHead" | "allHeads";
   readonly norms: LayerNorms;
+  /** By layer: whether queries and keys are rotated; in one without, positions do not enter attention. */
+  readonly rotated: readonly boolean[];
   /** By layer: keys that a query sees, itself included; 0 is all. */
   readonly windows: readonly number[];
   /** Tensors of a checkpoint that the model has no use for. */
   readonly ignoredTensors?: readonly RegExp[];
+  readonly factors: Factors;
+}
+
+/** Numbers that something is multiplied by. */
+export interface Factors {
+  /** The residual stream that the tokens begin with. */
+  readonly embedding: number;
+  /** The products of queries and keys. */
+  readonly scores: number;
+  /** What each part adds to the residual stream. */
+  readonly residual: number;
+  /** The logits: the last norm, in front of the linear head, has it in its weights. */
+  readonly logits: number;
 }
 
 /** Which projections of attention have biases: none, those of queries, keys and values, or the one of the output, too. */

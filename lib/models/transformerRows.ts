@@ -13,7 +13,12 @@ export const prefixAlternatives = [
   { from: "lm_head.", to: "language_model.lm_head." },
 ];
 
-export function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: TransformerConfig): ModelWeightRow[] {
+export function outerRows({
+  vocabSize: V,
+  hiddenSize: D,
+  tiedHead,
+  factors,
+}: TransformerConfig): ModelWeightRow[] {
   const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
   return [
     {
@@ -21,7 +26,10 @@ export function outerRows({ vocabSize: V, hiddenSize: D, tiedHead }: Transformer
       stage: "first",
     },
     { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], stage: "last", ...tied },
-    { slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]], stage: "last" },
+    {
+      ...{ slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]], stage: "last" },
+      ...(factors.logits !== 1 && { map: (weight: number) => weight * factors.logits }),
+    },
   ];
 }
 

@@ -25,6 +25,8 @@ export type Layer = readonly Part[];
 export interface DecoderInput {
   /** [V, D] */
   readonly embedding: EmbeddingTable;
+  /** What the embeddings are multiplied by. Default 1. */
+  readonly factor?: number | undefined;
   /** [Lmax, D], added to the embedding of each token; for models with learned positions */
   readonly positions?: Tensor | undefined;
 }
@@ -188,6 +190,8 @@ function residualStream(
   }
   if (given) throw new ArgumentTypeError("decoder: residual: this stage makes its own, from the tokens");
   const x = embedding(stream, inputs.tokens, input.embedding, { dtype: "f32" });
+  const { factor = 1 } = input;
+  if (factor !== 1) add(stream, x, x, { scale: factor - 1, out: x });
   if (!input.positions) return x;
   const places = embedding(stream, inputs.positions, input.positions, { dtype: "f32" });
   return add(stream, x, places, { out: x });

@@ -89,7 +89,7 @@ export interface Part {
   readonly branches: readonly Branch[];
   /** Applied to the sum of what the branches make, before it is added to the stream; its result is [T, D] in any dtype. */
   readonly postNorm?: NormBlock | undefined;
-  /** What the sum, after `postNorm` if there is one, is multiplied by before it is added to the stream. */
+  /** What the sum, after `postNorm` if there is one, is multiplied by before it is added to the stream. Default 1. */
   readonly factor?: number | undefined;
 }
 
@@ -111,14 +111,14 @@ export interface PartCall extends Pick<BlockCall, "inputs" | "tap"> {
  */
 export function runPart(
   stream: Stream,
-  { branches, postNorm, factor }: Part,
+  { branches, postNorm, factor = 1 }: Part,
   residual: Tensor,
   { inputs, tap, ownOf, sums = {} }: PartCall,
 ): void {
   const calls = branches.map(({ norm, block }) => {
     return { block, x: norm(stream, residual), own: ownOf(block), rankSum: block.ranks && sums[block.ranks] };
   });
-  const isChanged = postNorm !== undefined || factor !== undefined;
+  const isChanged = postNorm !== undefined || factor !== 1;
   const parts: Tensor[] = []; // what cannot be added to the residual stream as it is made
   for (const rankSum of new Set(calls.map((call) => call.rankSum))) {
     const isApart = isChanged || rankSum !== undefined;

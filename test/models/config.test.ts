@@ -41,6 +41,7 @@ const bases: Readonly<Record<string, Fields>> = {
   Glm4ForCausalLM: { ...llama, head_dim: 16 },
   Glm4MoeForCausalLM: glm4Moe,
   GPT2LMHeadModel: gpt2,
+  GraniteForCausalLM: llama,
   LlamaForCausalLM: llama,
   MistralForCausalLM: llama,
   Mamba2ForCausalLM: mamba2,
@@ -52,6 +53,7 @@ const bases: Readonly<Record<string, Fields>> = {
   Qwen2MoeForCausalLM: qwen2Moe,
   Qwen3ForCausalLM: llama,
   Qwen3MoeForCausalLM: qwen3Moe,
+  SmolLM3ForCausalLM: llama,
 };
 
 function define(architecture: string, fields: Fields = {}): ModelDefinition {
@@ -78,6 +80,7 @@ describe("registry", () => {
       "glm4",
       "glm4_moe",
       "gpt2",
+      "granite",
       "llama",
       "mistral",
       "mamba2",
@@ -89,6 +92,7 @@ describe("registry", () => {
       "qwen2_moe",
       "qwen3",
       "qwen3_moe",
+      "smollm3",
     ];
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
     const code = "ERR_CHECKPOINT_CONFIG";
@@ -149,6 +153,8 @@ describe("fields", () => {
       definition.weights.rows.find(({ slot }) => slot === "head")?.tiedTo?.slot;
     expect(tiedTo(define("Qwen3ForCausalLM", { tie_word_embeddings: true }))).toBe("embedding");
     expect(tiedTo(define("Qwen3ForCausalLM"))).toBeUndefined();
+    expect(tiedTo(define("SmolLM3ForCausalLM"))).toBe("embedding");
+    expect(tiedTo(define("SmolLM3ForCausalLM", { tie_word_embeddings: false }))).toBeUndefined();
     expect(tiedTo(define("GPT2LMHeadModel"))).toBe("embedding");
   });
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { glm4Fields } from "../../lib/models/glm4.js";
 import { glm4MoeFields } from "../../lib/models/glm4Moe.js";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
+import { graniteFields } from "../../lib/models/granite.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mamba2Fields } from "../../lib/models/mamba2.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
@@ -17,6 +18,7 @@ import { qwen2MoeFields } from "../../lib/models/qwen2Moe.js";
 import { qwen3Fields } from "../../lib/models/qwen3.js";
 import { qwen3MoeFields } from "../../lib/models/qwen3Moe.js";
 import { findFamily, supportedArchitectures } from "../../lib/models/registry.js";
+import { smollm3Fields } from "../../lib/models/smollm3.js";
 import type { ModelDefinition } from "../../lib/models/model.js";
 import { ConfigReader } from "../../lib/checkpoint/configReader.js";
 import { collectWarnings } from "../support/warnings.js";
@@ -40,6 +42,7 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
     base: { model_type: "gpt2", vocab_size: 32, n_embd: 64, n_layer: 4, n_head: 4, n_positions: 64 },
     also: [{ n_positions: undefined, n_ctx: 64 }],
   },
+  GraniteForCausalLM: { table: graniteFields, base: { ...dense, model_type: "granite" } },
   LlamaForCausalLM: { table: llamaFields, base: { ...dense, model_type: "llama" } },
   MistralForCausalLM: { table: mistralFields, base: { ...dense, model_type: "mistral" } },
   Mamba2ForCausalLM: {
@@ -83,6 +86,11 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
     table: qwen3MoeFields,
     base: { ...dense, ...experts, model_type: "qwen3_moe", num_experts: 4 },
     also: [{ use_sliding_window: true, mlp_only_layers: [1] }],
+  },
+  SmolLM3ForCausalLM: {
+    table: smollm3Fields,
+    base: { ...dense, model_type: "smollm3" },
+    also: [{ use_sliding_window: true }],
   },
 };
 
@@ -269,6 +277,28 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     text: "because use_sliding_window is not true",
   },
   {
+    architecture: "SmolLM3ForCausalLM",
+    fields: { no_rope_layers: [1, 0] },
+    text: "of the 4 layers, got [1, 0]",
+  },
+  { architecture: "SmolLM3ForCausalLM", fields: { no_rope_layers: [1, 1, 1, 2] }, text: "expected 0 or 1" },
+  {
+    architecture: "SmolLM3ForCausalLM",
+    fields: { use_sliding_window: true, layer_types: new Array(4).fill("sliding_attention") },
+    text: "because no field gives the window",
+  },
+  {
+    architecture: "GraniteForCausalLM",
+    fields: { logits_scaling: 0 },
+    text: "logits_scaling: expected a positive",
+  },
+  {
+    architecture: "GraniteForCausalLM",
+    fields: { residual_multiplier: "0.22" },
+    text: "residual_multiplier",
+  },
+  { architecture: "GraniteForCausalLM", fields: { num_local_experts: 8 }, text: "num_local_experts" },
+  {
     architecture: "GPT2LMHeadModel",
     fields: { hidden_size: 32 },
     text: "n_embd is 64, but hidden_size is 32",
@@ -283,7 +313,12 @@ describe("fields of one family", () => {
   );
 
   it("a window that is switched off may be anything", () => {
-    for (const architecture of ["Qwen2ForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]) {
+    for (const architecture of [
+      "Qwen2ForCausalLM",
+      "Qwen3ForCausalLM",
+      "Qwen3MoeForCausalLM",
+      "SmolLM3ForCausalLM",
+    ]) {
       const fields = { use_sliding_window: false, sliding_window: 0, max_window_layers: -1 };
       expect(() => defineWith(architecture, fields)).not.toThrow();
     }
@@ -306,6 +341,7 @@ describe("fields of one family", () => {
     expect(without("Qwen2ForCausalLM", {}, "head_dim").headDim).toBe(16);
     expect(without("Qwen2MoeForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(16);
     expect(without("Qwen3MoeForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(4);
+    expect(without("SmolLM3ForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(4);
     expect(without("Qwen3ForCausalLM", {}, "head_dim").headDim).toBe(128);
     expect(defineWith("Qwen3ForCausalLM", { head_dim: null }).shape.headDim).toBe(16);
     expect(without("Qwen3MoeForCausalLM", {}, "head_dim").headDim).toBe(16);

@@ -16,6 +16,10 @@ const mistakes: readonly { readonly family: string; readonly mistake: string; re
   { family: "glm4_moe", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
   { family: "glm4_moe", mistake: "routed_scaling_factor ignored", fields: { routed_scaling_factor: 1 } },
   { family: "glm4_moe", mistake: "not renormalised", fields: { norm_topk_prob: false } },
+  { family: "granite", mistake: "embedding_multiplier ignored", fields: { embedding_multiplier: 1 } },
+  { family: "granite", mistake: "residual_multiplier ignored", fields: { residual_multiplier: 1 } },
+  { family: "granite", mistake: "1/sqrt(head_dim)", fields: { attention_multiplier: 32 ** -0.5 } },
+  { family: "granite", mistake: "logits multiplied", fields: { logits_scaling: 1 / 8 } },
   { family: "llama", mistake: "rope_scaling ignored", fields: { rope_scaling: null } },
   { family: "mixtral", mistake: "top-1", fields: { num_experts_per_tok: 1 } },
   { family: "olmo2", mistake: "rope_theta 10000", fields: { rope_theta: 10_000 } },
@@ -27,6 +31,12 @@ const mistakes: readonly { readonly family: string; readonly mistake: string; re
   },
   { family: "qwen2", mistake: "rope_theta 10000", fields: { rope_theta: undefined } },
   { family: "qwen3_moe", mistake: "norm_topk_prob ignored", fields: { norm_topk_prob: false } },
+  { family: "smollm3", mistake: "rope in every layer", fields: { no_rope_layers: [1, 1, 1, 1, 1] } },
+  {
+    family: "smollm3",
+    mistake: "list read the other way round",
+    fields: { no_rope_layers: [0, 0, 0, 1, 0] },
+  },
 ];
 
 describe("a mistake shows", () => {

@@ -5,6 +5,7 @@ import type { Device } from "../../lib/device/device.js";
 import type { FloatDType } from "../../lib/device/dtype.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Stream } from "../../lib/device/stream.js";
+import type { Factors } from "../../lib/models/transformerConfig.js";
 import type { RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { expectBits } from "../support/bits.js";
 import { openTestDevice } from "../support/devices.js";
@@ -18,6 +19,8 @@ interface Variant {
   readonly architecture: string;
   readonly fields?: Readonly<Record<string, unknown>>;
   readonly windowOf?: (layer: number) => number;
+  readonly factors?: Partial<Factors>;
+  readonly isRotated?: (layer: number) => boolean;
   readonly rope?: Partial<RopeTableOptions>;
   /** Stored dtype by tensor name; default f32. */
   readonly dtypeOf?: (name: string) => FloatDType;
@@ -243,6 +246,56 @@ const variants: readonly Variant[] = [
     fields: { ...glm, partial_rotary_factor: 0.25, first_k_dense_replace: 0, norm_topk_prob: false },
     rope: { rotaryDim: 4 },
   },
+  {
+    name: "SmolLM3 with every second layer not rotated, and biases",
+    architecture: "SmolLM3ForCausalLM",
+    fields: {
+      ...{ num_hidden_layers: 4, no_rope_layer_interval: 2, tie_word_embeddings: false },
+      ...{ attention_bias: true, mlp_bias: true },
+    },
+    isRotated: (layer) => layer % 2 === 0,
+  },
+  {
+    name: "SmolLM3 with a list, windows in its layers that are not rotated, and the theta of its class",
+    architecture: "SmolLM3ForCausalLM",
+    fields: {
+      ...{ no_rope_layers: [0, 1, 1], use_sliding_window: true, sliding_window: 4 },
+      ...{ rope_theta: undefined, tie_word_embeddings: true },
+    },
+    rope: { theta: 2_000_000 },
+    isRotated: (layer) => layer > 0,
+    windowOf: (layer) => (layer === 0 ? 4 : 0),
+  },
+  {
+    name: "SmolLM3 with layer_types, whichever layers are rotated",
+    architecture: "SmolLM3ForCausalLM",
+    fields: {
+      ...{ no_rope_layers: [1, 0], use_sliding_window: true, sliding_window: 4, layer_types: alternating },
+      tie_word_embeddings: true,
+    },
+    isRotated: (layer) => layer === 0,
+    windowOf: (layer) => (layer === 0 ? 4 : 0),
+  },
+  {
+    name: "Granite with biases, factors that no f32 holds, and its own head",
+    architecture: "GraniteForCausalLM",
+    fields: {
+      ...{
+        embedding_multiplier: 0.7,
+        attention_multiplier: 0.3,
+        residual_multiplier: 0.22,
+        logits_scaling: 13,
+      },
+      ...{ attention_bias: true, mlp_bias: true },
+    },
+    factors: { embedding: 0.7, scores: 0.3, residual: 0.22, logits: 1 / 13 },
+  },
+  {
+    name: "Granite whose config says no factor",
+    architecture: "GraniteForCausalLM",
+    fields: { tie_word_embeddings: true },
+    factors: { scores: 1 },
+  },
   { name: "f16 weights", architecture: "LlamaForCausalLM", dtypeOf: () => "f16" },
   {
     name: "bf16 weights",
@@ -287,13 +340,15 @@ describe("matches a float64 decoder", () => {
   afterAll(() => device.dispose());
 
   it.each(variants)("$name, activations $dtype", async (variant) => {
-    const { architecture, fields, windowOf, rope, dtypeOf, dtype = "f32" } = variant;
+    const { architecture, fields, windowOf, isRotated, factors, rope, dtypeOf, dtype = "f32" } = variant;
     const config = tinyConfig(architecture, fields);
     const tensors = tinyTensors(config, dtypeOf);
     const model = await loadModel(await writeCheckpoint(config, tensors), { stream, dtype });
     const tokens = Array.from({ length: 23 }, (_, t) => (t * 7 + 3) % config.vocab_size);
     const [logits] = await runModel(model, stream, [tokens], { chunk: 9 });
-    const expected = Float32Array.from(referenceTransformer(config, tensors, tokens, { windowOf, rope }));
+    const expected = Float32Array.from(
+      referenceTransformer(config, tensors, tokens, { windowOf, isRotated, factors, rope }),
+    );
     expectBits(device, `variant: ${variant.name}`, [logits!]);
     expect(model.shape.dtype).toBe(dtype);
     expect(compareLogits(logits!, expected, config.vocab_size).relative).toBeLessThan(tolerances[dtype]);

@@ -26,6 +26,8 @@ interface Frame {
   readonly isParallel?: boolean;
   /** Behind the sum of each part. */
   readonly hasPostNorm?: boolean;
+  /** Of the embeddings. */
+  readonly inputFactor?: number;
   /** Of each part. */
   readonly factor?: number;
 }
@@ -34,6 +36,8 @@ const plain = { tokens: [3, 0, 17, 5], isGpt: false };
 const cases = inEachDType<Frame & { readonly tokens: readonly number[] }>([
   { name: "rms norms", ...plain },
   { name: "layer norms and learned positions", tokens: [9, 9, 1], isGpt: true },
+  { name: "scaled embeddings", ...plain, inputFactor: 12 },
+  { name: "scaled embeddings, and positions that are not", tokens: [9, 9, 1], isGpt: true, inputFactor: 0.3 },
   { name: "branches that read the same", ...plain, isParallel: true },
   { name: "norms behind the sum", tokens: [7, 2], isGpt: false, isParallel: true, hasPostNorm: true },
   { name: "norms before and behind each block", ...plain, hasPostNorm: true },
@@ -112,13 +116,15 @@ describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
   const { stream } = context;
   const T = tokens.length;
   const weights = new BlockWeights(context, new Random(T), dtype);
-  const { isGpt } = frame;
+  const { isGpt, inputFactor } = frame;
   const layers = [0, 1].map(() => layerOf(weights, frame));
   const [table, places] = [weights.table(V, D), weights.table(T, D)];
   const [finalNorm, head] = [norm(weights, isGpt), weights.matrix(V, D)];
   const model = decoder({
     width: D,
-    input: { embedding: table.tensor, positions: isGpt ? places.tensor : undefined },
+    input: {
+      ...{ embedding: table.tensor, positions: isGpt ? places.tensor : undefined, factor: inputFactor },
+    },
     layers: layers.map(({ layer }) => layer),
     output: { finalNorm: finalNorm.block, head: weights.packed(head) },
   });
@@ -133,6 +139,7 @@ describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
   const scores = model.logits(stream, hidden);
 
   let x: Float64Array = embedding(Int32Array.from(tokens), table.values, { V, D });
+  x = x.map((value) => value * (inputFactor ?? 1));
   if (isGpt) x = sum(x, places.values);
   const residuals = layers.map((layer) => (x = layer.expected(x)));
   const expected = finalNorm.expected(x);

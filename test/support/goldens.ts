@@ -12,6 +12,7 @@ export const goldenFamilies = [
   "glm4",
   "glm4_moe",
   "gpt2",
+  "granite",
   "llama",
   "mamba2",
   "mixtral",
@@ -20,6 +21,7 @@ export const goldenFamilies = [
   "qwen2",
   "qwen3",
   "qwen3_moe",
+  "smollm3",
 ] as const;
 
 export interface GoldenSequence {

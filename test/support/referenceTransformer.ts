@@ -2,6 +2,7 @@
  * A Llama-like decoder in float64, written from the math and not from lib/models: the whole sequence at once, no cache. It is
  * composed of the references of the blocks and ops.
  */
+import type { Factors } from "../../lib/models/transformerConfig.js";
 import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { type Activation, attention, gatedMlp, type Matrix, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
@@ -14,6 +15,10 @@ import { mixtureOf, referenceMixture } from "./tinyMixture.js";
 export interface ReferenceOptions {
   /** Keys that a query of a layer sees; 0 is all. Default: all. */
   readonly windowOf?: ((layer: number) => number) | undefined;
+  /** Default: 1, and 1 / sqrt(Dh) on scores. */
+  readonly factors?: Partial<Factors> | undefined;
+  /** Whether queries and keys of a layer are rotated. Default: yes. */
+  readonly isRotated?: ((layer: number) => boolean) | undefined;
   /** How positions are rotated where it is not `rope_theta` and `rope_scaling` over the whole head. */
   readonly rope?: Partial<RopeTableOptions> | undefined;
   /** What norms of queries and keys run over where it is not what the family says. */
@@ -27,6 +32,8 @@ export function referenceTransformer(
   tokens: readonly number[],
   {
     windowOf = () => 0,
+    isRotated = () => true,
+    factors = {},
     rope: rotation = {},
     qkNorm = layoutOf(config).qkNorm ?? "none",
   }: ReferenceOptions = {},
@@ -37,22 +44,29 @@ export function referenceTransformer(
   const eps = config["rms_norm_eps"] as number;
   const angles = anglesOf(config, T, rotation);
   const { norms } = layoutOf(config);
-  let x: Float64Array = embedding(Int32Array.from(tokens), model.get("model.embed_tokens.weight"), { V, D });
+  const scaled = (values: Float64Array, factor = 1) => values.map((value) => value * factor);
+  const table = model.get("model.embed_tokens.weight");
+  let x: Float64Array = scaled(embedding(Int32Array.from(tokens), table, { V, D }), factors.embedding);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
     const norm = (name: string | undefined, of: Float64Array) =>
       name ? rmsNorm(of, model.get(`${at}.${name}.weight`), { T, D }, { eps }).out : of;
-    const shape = shapeOf(config, windowOf(layer), qkNorm);
-    const { out } = attention(norm(norms.attention, x), { ...model.attention(at, qkNorm), angles }, shape);
-    x = sum(x, norm(norms.attentionPost, out));
+    const shape = {
+      ...shapeOf(config, windowOf(layer), qkNorm),
+      ...(factors.scores && { scale: factors.scores }),
+    };
+    const own = { ...model.attention(at, qkNorm), ...(isRotated(layer) && { angles }) };
+    const { out } = attention(norm(norms.attention, x), own, shape);
+    x = sum(x, scaled(norm(norms.attentionPost, out), factors.residual));
     const h = norm(norms.mlp, x);
     const mixture = mixtureOf(config, layer);
     const get = (name: string) => model.get(`${at}.${name}`);
     const made = mixture ? referenceMixture(h, config, mixture, get) : model.mlp(`${at}.mlp`, h);
-    x = sum(x, norm(norms.mlpPost, made));
+    x = sum(x, scaled(norm(norms.mlpPost, made), factors.residual));
   }
   const hidden = rmsNorm(x, model.get("model.norm.weight"), { T, D }, { eps }).out;
-  return product(hidden, model.matrix(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens"));
+  const head = model.matrix(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens");
+  return scaled(product(hidden, head), factors.logits);
 }
 
 function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeTableOptions>) {
