@@ -192,8 +192,10 @@ export interface NativeOps {
       queryOffsets: "tensor or null",
       plan: "tensor or null",
       lse: "tensor or null",
+      sinks: "tensor or null",
       out: "tensor",
       scale: "number",
+      softcap: "number",
       window: "number",
       maxQueries: "number",
     ]
@@ -206,8 +208,10 @@ export interface NativeOps {
       cuSeqlensQ: "tensor or null",
       cuSeqlensK: "tensor or null",
       lse: "tensor or null",
+      sinks: "tensor or null",
       out: "tensor",
       scale: "number",
+      softcap: "number",
       window: "number",
       causal: "flag",
     ]

@@ -13,6 +13,13 @@ export interface FlashAttentionOptions {
   readonly causal?: boolean | undefined;
   /** Factor on the scores. Default 1 / sqrt(Dh). */
   readonly scale?: number | undefined;
+  /** Scores are softcap * tanh(score / softcap); 0: as they are. Default 0. Source: Gemma 2, arXiv 2408.00118, section 2. */
+  readonly softcap?: number | undefined;
+  /**
+   * [Hq], f32, contiguous: attention sinks: one more score of each query head, which is not scaled or capped and has no value. `lse` has it in
+   * its sum. Source: gpt-oss model card, arXiv 2508.10925, section 2.2.
+   */
+  readonly sinks?: Tensor | undefined;
   /** Keys that a query sees up to its own position i + Lk - Lq; 0: all. Default 0. */
   readonly window?: number | undefined;
   /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row. */
@@ -26,7 +33,7 @@ export interface FlashAttentionOptions {
  *
  *     out[i, h] = sum_j softmax_j(scale * q[i, h] . k[j, h']) v[j, h'],   h' = h * Hkv / Hq
  *
- * A query that sees no key gives 0 and lse = -infinity. S is the number of keys of all sequences, Lq and Lk are the
+ * A query that sees no key gives 0 and lse = -infinity (with sinks that of its head). S is the number of keys of all sequences, Lq and Lk are the
  * numbers of queries and keys of one. A row's result is bit-identical for every batch.
  *
  * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh and Dv are multiples of 16, 16 to 512
@@ -45,15 +52,20 @@ export const flashAttention = op(
     cuSeqlensK: tensor,
     causal: flag,
     scale: number,
+    softcap: number,
+    sinks: tensor,
     window: integer(),
     lse: tensor,
     out: tensor,
   }),
   (stream: Stream, q: Tensor, k: Tensor, v: Tensor, options: FlashAttentionOptions = {}): Tensor => {
     const { cuSeqlensQ = null, cuSeqlensK = null, causal = true, window = 0, lse = null } = options;
-    const { scale = 1 / Math.sqrt(q.size(-1)) } = options;
+    const { scale = 1 / Math.sqrt(q.size(-1)), softcap = 0, sinks = null } = options;
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), v.size(-1)]);
-    stream.run(native.ops.flashAttention, q, k, v, cuSeqlensQ, cuSeqlensK, lse, out, scale, window, causal);
+    stream.run(
+      native.ops.flashAttention,
+      ...[q, k, v, cuSeqlensQ, cuSeqlensK, lse, sinks, out, scale, softcap, window, causal],
+    );
     return out;
   },
 );

@@ -7,6 +7,13 @@ import { op, optionsOf } from "./op.js";
 export interface PagedAttentionOptions {
   /** Factor on the scores. Default 1 / sqrt(Dh). */
   readonly scale?: number | undefined;
+  /** Scores are softcap * tanh(score / softcap); 0: as they are. Default 0. Source: Gemma 2, arXiv 2408.00118, section 2. */
+  readonly softcap?: number | undefined;
+  /**
+   * [Hq], f32, contiguous: attention sinks: one more score of each query head, which is not scaled or capped and has no value. `lse` has it in
+   * its sum. Source: gpt-oss model card, arXiv 2508.10925, section 2.2.
+   */
+  readonly sinks?: Tensor | undefined;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
   readonly window?: number | undefined;
   /**
@@ -37,7 +44,7 @@ export interface PagedAttentionOptions {
  *     out[i, h] = sum_{j <= p} softmax_j(scale * q[i, h] . k[j, h']) v[j, h'],   h' = h * Hkv / Hq
  *
  * where query i stands at position p of its sequence and token j lies in page pageTable[rows[b], j / Ps] at offset j % Ps.
- * With a window w only j > p - w counts. A row that sees nothing is 0, its `lse` -infinity. A row's result is bit-identical however its prompt was chunked or batched.
+ * With a window w only j > p - w counts. A row that sees nothing is 0, its `lse` -infinity (with sinks that of its head). A row's result is bit-identical however its prompt was chunked or batched.
  *
  * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh and Dv are multiples of 16, 16 to 512
  * @param kPages [P, Ps, Hkv, Dh], f32 | bf16 | f16; the last axis is contiguous; Hq is a multiple of Hkv
@@ -68,6 +75,8 @@ export const pagedAttention = op(
   },
   optionsOf<PagedAttentionOptions>({
     scale: number,
+    softcap: number,
+    sinks: tensor,
     window: integer(),
     maxQueries: integer(),
     causal: always,
@@ -87,7 +96,7 @@ export const pagedAttention = op(
     contextLens: Tensor,
     options: PagedAttentionOptions = {},
   ): Tensor => {
-    const { scale = 1 / Math.sqrt(q.size(-1)), window = 0, maxQueries = 0 } = options;
+    const { scale = 1 / Math.sqrt(q.size(-1)), softcap = 0, window = 0, maxQueries = 0 } = options;
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), vPages.size(-1)]);
     stream.run(
       native.ops.pagedAttention,
@@ -101,8 +110,10 @@ export const pagedAttention = op(
       options.queryOffsets ?? null,
       options.plan ?? null,
       options.lse ?? null,
+      options.sinks ?? null,
       out,
       scale,
+      softcap,
       window,
       maxQueries,
     );

@@ -1,6 +1,8 @@
 // What the attention ops have in common on every device: the sizes that check() lets pass, also for the
 // kernels' fixed buffers, and keys without pages as keys in pages.
 #pragma once
+#include <cmath>
+
 #include "core/check.h"
 
 namespace warploop {
@@ -19,6 +21,12 @@ inline void check_attention_sizes(Check& c, int64_t Hq, int64_t Hkv, int64_t Dh,
   c.that(Hkv >= 1 && Hq % Hkv == 0, names.heads, "heads Hq in equal groups, a multiple of Hkv", Hq);
   c.that(fits(Dh), names.width, "a head width Dh that is a multiple of 16, 16 to 512", Dh);
   c.that(fits(Dv), names.value_width, "a head width Dv that is a multiple of 16, 16 to 512", Dv);
+}
+
+inline void check_scores(Check& c, float scale, float softcap) {
+  c.that(std::isfinite(scale), "scale", "a finite number", scale);
+  c.that(softcap == 0 || (softcap > 0 && std::isfinite(softcap) && std::isfinite(scale / softcap)), "softcap",
+         "0 or a positive number by which scale can be divided", softcap);
 }
 
 /// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].

@@ -18,12 +18,14 @@ struct AttentionSequence {
 };
 
 struct AttentionProblem {
-  TensorView q;    // [T, Hq, Dh], f32 | bf16 | f16, rows strided
-  TensorView k;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
-  TensorView v;    // [P, Ps, Hkv, Dv], dtype of k, rows strided
-  TensorView out;  // [T, Hq, Dv], f32 | bf16 | f16, rows strided
-  TensorView lse;  // [T, Hq], f32; optional
+  TensorView q;      // [T, Hq, Dh], f32 | bf16 | f16, rows strided
+  TensorView k;      // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
+  TensorView v;      // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  TensorView lse;    // [T, Hq], f32; optional
+  TensorView sinks;  // [Hq], f32; optional
   float scale;
+  float softcap;   // 0: none
   int64_t window;  // 0: none
   bool causal;
   int64_t num_sequences;  // B, at most kMaxAttentionSequences

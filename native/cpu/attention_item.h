@@ -11,6 +11,7 @@
 // operations of a row and their order are the same, so a row keeps its bits.
 #pragma once
 #include "core/error.h"
+#include "cpu/activations.h"
 #include "cpu/attention.h"
 #include "cpu/attention_direct.h"
 #include "cpu/attention_packed.h"
@@ -92,9 +93,8 @@ class ItemKernel {
 
   /// Offset of state row i in a tensor [T, Hq, width].
   int64_t offset(const TensorView& t, int i) const {
-    const int64_t row = item_.first_row + i % rows_;
-    const int64_t head = (item_.first_head + i / rows_) * group_ + row % group_;
-    return (item_.sequence.first_query + row / group_) * t.stride(0) + head * t.stride(1);
+    const int64_t query = item_.sequence.first_query + (item_.first_row + i % rows_) / group_;
+    return query * t.stride(0) + query_head(i) * t.stride(1);
   }
 
   void find_views() {
@@ -265,15 +265,25 @@ class ItemKernel {
 
   /// Turns the scores of the rows [r, r + rows) into weights; their state rows are those from i.
   void weigh(int64_t tile, int columns, int r, int rows, int i) {
-    constexpr float kLog2e = 1.44269504f;
     Visible visible[kGroupRows];
     for (int g = 0; g < rows; g++) {
       visible[g] = {static_cast<int>(std::clamp<int64_t>(w_.begin[r + g] - tile, 0, kTileKeys)),
                     static_cast<int>(std::clamp<int64_t>(w_.end[r + g] - tile, 0, kTileKeys))};
     }
-    softmax<Units>(rows, columns, visible, p_.scale * kLog2e, w_.scores + i * kTileKeys,
+    float* scores = w_.scores + i * kTileKeys;
+    if (p_.softcap > 0) cap_scores(rows, columns, scores);
+    softmax<Units>(rows, columns, visible, (p_.softcap > 0 ? p_.softcap : p_.scale) * kLog2e, scores,
                    {w_.max + i, w_.sum + i * kLanes, w_.decay + i},
                    w_.weights + i * kTileKeys / Units::kPerUnit);
+  }
+
+  /// Products become scores in units of softcap: softcap tanh(scale x / softcap), without the first factor.
+  void cap_scores(int rows, int columns, float* scores) const {
+    const float inner = p_.scale / p_.softcap;
+    for (int g = 0; g < rows; g++) {
+      float* row = scores + g * kTileKeys;
+      for (int j = 0; j < columns; j += kLanes) store(row + j, tanh(load(row + j) * inner));
+    }
   }
 
   void close_span() {
@@ -296,13 +306,19 @@ class ItemKernel {
     return check.passed();
   }
 
+  /// The query head of state row i.
+  int64_t query_head(int i) const {
+    return (item_.first_head + i / rows_) * group_ + (item_.first_row + i % rows_) % group_;
+  }
+
   template <class O>
   bool finish() const {
     constexpr float kLn2 = 0.693147181f;
     FiniteCheck check;
     for (int i = 0; i < state_rows_; i++) {
+      const float kept = p_.sinks ? add_sink(total(i), p_.sinks.as<float>()[query_head(i)] * kLog2e) : 1;
       const float sum = w_.total_sum[i];
-      const float factor = sum == 0 ? 0 : 1 / sum;
+      const float factor = sum == 0 ? 0 : kept / sum;
       const float* from = w_.total_out + i * value_width_;
       O* to = p_.out.as<O>() + offset(p_.out, i);
       // + 0: the sign of a zero sum depends on how many masked columns were left out
@@ -313,6 +329,8 @@ class ItemKernel {
     }
     return check.passed();
   }
+
+  static constexpr float kLog2e = 1.44269504f;
 
   const AttentionProblem& p_;
   const AttentionItem& item_;

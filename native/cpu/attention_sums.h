@@ -35,6 +35,16 @@ inline void merge(const AttentionPart& total, const AttentionPart& part, int64_t
   *total.max = max;
 }
 
+/// Adds the score of a sink, in base 2, which has no value, to the state of a row. Returns what the sums have
+/// to be multiplied with.
+inline float add_sink(const AttentionPart& total, float sink) {
+  const float max = std::max(*total.max, sink), base = max == -kInf ? 0 : max;
+  const float kept = std::exp2(*total.max - base);
+  *total.sum = std::fma(*total.sum, kept, std::exp2(sink - base));
+  *total.max = max;
+  return kept;
+}
+
 /// Whether sums are finite, asked while they are stored: a pass of its own costs a short prompt 2 to 5 %.
 class FiniteCheck {
  public:

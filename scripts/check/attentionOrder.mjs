@@ -31,12 +31,12 @@ export function attentionOrders(cubin) {
 }
 
 /**
- * A thread has its share of the S of a block, one exponential each, and one more for each of its rows: by how much the sums
- * so far shrink.
+ * A thread has its share of the S of a block, two exponentials each (that of a softcap is jumped over where there is none), and one more
+ * for each of its rows: by how much the sums so far shrink.
  * @param {number} keys of a block
  */
 export function exponentialsOfBlock(keys) {
-  return (rowsOfWarpgroup * keys) / threadsOfWarpgroup + rowsOfThread;
+  return (2 * rowsOfWarpgroup * keys) / threadsOfWarpgroup + rowsOfThread;
 }
 
 /** @param {readonly import("./sass.mjs").Event[]} events @param {number} keys @returns {string | undefined} */

@@ -114,6 +114,26 @@ const Atom exp2_atom("exp2_fast", 80, [](Run& run) {
              table(kCount, [&](size_t i) { return static_cast<float>(std::exp2(double{in[i]})); }), 3e-7);
 });
 
+__global__ void reciprocals(const float* in, float* out) {
+  const unsigned i = blockIdx.x * kThreads + threadIdx.x;
+  out[i] = reciprocal_fast(in[i]);
+}
+const Atom reciprocal_atom("reciprocal_fast", 80, [](Run& run) {
+  constexpr size_t kCount = kThreads;
+  auto in = table(kCount, [](size_t i) {
+    const float mantissa = 1 + static_cast<float>(pick(static_cast<uint32_t>(i), 1000)) * 1e-3f;
+    return std::ldexp(i % 2 ? mantissa : -mantissa, static_cast<int>(i) - 64);
+  });
+  in[0] = INFINITY;
+  in[1] = 0;
+  in[2] = std::ldexp(1.0f, 127);  // its reciprocal is flushed
+  float* out = run.output<float>(kCount);
+  launch<reciprocals>(run.context(), {dim3(1), kThreads}, static_cast<const float*>(run.upload(in)), out);
+  auto want = table(kCount, [&](size_t i) { return 1 / in[i]; });
+  want[2] = 0;
+  run.expect("reciprocal_fast", out, want, 3e-7);
+});
+
 // ------------------------------------------------------------------------------------------ 16 bytes
 
 __global__ void copy_16(const uint4* in, uint4* out) {

@@ -13,6 +13,7 @@ import { pagedMutants } from "./mutants.paged.mjs";
 import { planMutants } from "./mutants.plans.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
+import { scoreMutants } from "./mutants.scores.mjs";
 import { fusedMutants } from "./mutants.fused.mjs";
 import { stateMutants } from "./mutants.state.mjs";
 
@@ -43,6 +44,7 @@ import { stateMutants } from "./mutants.state.mjs";
 export const mutants = [
   ...portableMutants,
   ...maskMutants,
+  ...scoreMutants,
   ...hopperMutants,
   ...clusterMutants,
   ...blockMutants,

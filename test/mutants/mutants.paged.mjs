@@ -45,7 +45,7 @@ export const pagedMutants = [
     name: "hopper-scale-sign",
     bug: "attention: the sign of the scale is lost",
     file: `${folder}/hopper.cuh`,
-    edits: [["    if (p_.scale < 0) negate_queries();\n", ""]],
+    edits: [["    if (negates(p_)) negate_queries();\n", ""]],
     cases: "a scale of -0.2",
     ...common,
   },

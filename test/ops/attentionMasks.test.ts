@@ -23,6 +23,9 @@ interface MaskCase extends OpCase {
   readonly window?: number;
   /** Default: that of the op. */
   readonly scale?: number;
+  readonly softcap?: number;
+  /** One more score for each head. */
+  readonly sinks?: boolean;
   /** flashAttention only. Default true. */
   readonly causal?: boolean;
   /** pagedAttention only. */
@@ -44,6 +47,24 @@ const kinds: Lengths[] = [
   [0, 0],
 ];
 const dtypes = ["f32", "bf16", "f16"] as const;
+
+const scores = dtypes.flatMap((dtype): MaskCase[] => {
+  const [base, longer] = [
+    { ...small, dtype, lengths: kinds },
+    [...kinds, [5, 1030], [40, 1060]] as Lengths[],
+  ];
+  return [
+    { name: `softcap, ${dtype}`, ...base, softcap: 2, scale: 0.5, lengths: longer },
+    { name: `softcap, negative scale, ${dtype}`, ...base, softcap: 2, scale: -0.5 },
+    { name: `sinks, ${dtype}`, ...base, sinks: true, lengths: longer },
+    { name: `sinks, a group of 7, ${dtype}`, ...base, Hq: 14, Hkv: 2, sinks: true },
+    { name: `softcap, sinks, window, ${dtype}`, ...base, softcap: 1, sinks: true, window: 20 },
+  ];
+});
+
+/** Of each head: from one that changes nothing to one that takes nearly all. */
+const sinksOf = ({ Hq, sinks = false }: MaskCase) =>
+  sinks ? Float64Array.from({ length: Hq }, (_, h) => 4 * h - 1) : undefined;
 
 const windows = dtypes.flatMap((dtype): MaskCase[] => [
   {
@@ -93,6 +114,7 @@ const windows = dtypes.flatMap((dtype): MaskCase[] => [
 
 const shared: readonly MaskCase[] = [
   ...windows,
+  ...scores,
   ...dtypes.flatMap((dtype): MaskCase[] => [
     { name: `prompt, ${dtype}`, ...small, dtype, lengths: [[70, 70]] },
     { name: `sequences of all kinds, ${dtype}`, ...small, dtype, lengths: kinds },
@@ -237,7 +259,8 @@ const paged: readonly MaskCase[] = [
 
 describeOp("pagedAttention: hidden NaN", paged, async (context, c) => {
   const { lengths, Hq, Hkv, Dh, Dv, dtype, window = 0, Ps = 16 } = c;
-  const options = { window, ...(c.scale !== undefined && { scale: c.scale }) };
+  const options = { window, softcap: c.softcap ?? 0, ...(c.scale !== undefined && { scale: c.scale }) };
+  const sinks = sinksOf(c);
   const keys = c.keys ?? dtype;
   const random = new Random(31);
   const counts = lengths.map(([, Lk]) => Math.ceil(Lk / Ps));
@@ -269,10 +292,13 @@ describeOp("pagedAttention: hidden NaN", paged, async (context, c) => {
       context.integers([B], rows),
       context.integers([B + 1], cu),
       context.integers([B], contextLens),
-      options,
+      { ...options, sinks: sinks && context.tensor("f32", [Hq], sinks) },
     );
     const sizes = { Hq, Hkv, Dh, Dv, Ps, Pmax };
-    const { out: expected } = pagedReference(q, k, v, pageTable, rows, cu, contextLens, sizes, options);
+    const { out: expected } = pagedReference(q, k, v, pageTable, rows, cu, contextLens, sizes, {
+      ...options,
+      sinks,
+    });
     return { out: await context.read(out), expected };
   });
 });
@@ -331,7 +357,9 @@ const flash: readonly MaskCase[] = [
 
 describeOp("flashAttention: hidden NaN", flash, async (context, c) => {
   const { lengths, Hq, Hkv, Dh, Dv, dtype, causal = true, window = 0 } = c;
-  const masks = { causal, window, ...(c.scale !== undefined && { scale: c.scale }) };
+  const softcap = c.softcap ?? 0;
+  const masks = { causal, window, softcap, ...(c.scale !== undefined && { scale: c.scale }) };
+  const sinks = sinksOf(c);
   const keys = c.keys ?? dtype;
   const [before, behind] = [2, 70]; // rows of nobody
   const cuQ = starts(lengths.map(([Lq]) => Lq));
@@ -352,11 +380,12 @@ describeOp("flashAttention: hidden NaN", flash, async (context, c) => {
       {
         ...masks,
         lse,
+        sinks: sinks && context.tensor("f32", [Hq], sinks),
         cuSeqlensQ: context.integers([cuQ.length], cuQ),
         cuSeqlensK: context.integers([cuK.length], cuK),
       },
     );
-    const options = { cuSeqlensQ: cuQ, cuSeqlensK: cuK, ...masks };
+    const options = { cuSeqlensQ: cuQ, cuSeqlensK: cuK, ...masks, sinks };
     const expected = flashReference(q, k, v, { Hq, Hkv, Dh, Dv }, options);
     const reduction = Math.max(...lengths.map(([, Lk]) => Lk)) + Dh;
     expectClose(await context.read(lse), expected.lse, {

@@ -27,12 +27,16 @@ export function flashAttention(
     causal = true,
     scale = 1 / Math.sqrt(Dh),
     window = 0,
+    softcap = 0,
+    sinks,
   }: {
     readonly cuSeqlensQ?: Int32Array; // [B + 1]
     readonly cuSeqlensK?: Int32Array; // [B + 1]
     readonly causal?: boolean;
     readonly scale?: number;
     readonly window?: number;
+    readonly softcap?: number;
+    readonly sinks?: ArrayLike<number> | undefined; // [Hq]
   } = {},
 ): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const T = q.length / (Hq * Dh);
@@ -57,7 +61,8 @@ export function flashAttention(
           values.push(v.subarray(row * Dv, (row + 1) * Dv));
         }
         const row = (firstQuery + i) * Hq + h;
-        const result = attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale });
+        const query = q.subarray(row * Dh, (row + 1) * Dh);
+        const result = attentionRow(query, keys, values, { Dv, scale, softcap, sink: sinks?.[h] });
         out.set(result.out, row * Dv);
         lse[row] = result.lse;
       }

@@ -29,8 +29,16 @@ export function pagedAttention(
   {
     scale = 1 / Math.sqrt(shape.Dh),
     window = 0,
+    softcap = 0,
+    sinks,
     queryOffsets,
-  }: { readonly scale?: number; readonly window?: number; readonly queryOffsets?: ArrayLike<number> } = {},
+  }: {
+    readonly scale?: number;
+    readonly window?: number;
+    readonly softcap?: number;
+    readonly sinks?: ArrayLike<number> | undefined; // [Hq]
+    readonly queryOffsets?: ArrayLike<number>; // [B]
+  } = {},
 ): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const { Hq, Hkv, Dh, Dv, Ps, Pmax } = shape;
   const out = new Float64Array((q.length / Dh) * Dv);
@@ -52,7 +60,8 @@ export function pagedAttention(
           values.push(vPages.subarray(row * Dv, (row + 1) * Dv));
         }
         const row = (firstQuery + i) * Hq + h;
-        const result = attentionRow(q.subarray(row * Dh, (row + 1) * Dh), keys, values, { Dv, scale });
+        const query = q.subarray(row * Dh, (row + 1) * Dh);
+        const result = attentionRow(query, keys, values, { Dv, scale, softcap, sink: sinks?.[h] });
         out.set(result.out, row * Dv);
         lse[row] = result.lse;
       }

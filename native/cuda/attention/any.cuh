@@ -173,14 +173,13 @@ class AnyTile {
 
   /// Scores and probabilities of this lane's keys of its row.
   WARPLOOP_DEVICE void weigh(int tile) {
-    constexpr float kLog2e = 1.44269504f;
     constexpr int kOwn = kAnyKeys / kRowLanes;
-    const float scale = p_.scale * kLog2e;
+    const float unit = score_unit(p_);
     float scores[kOwn], highest = -INFINITY;
 #pragma unroll
     for (int j = 0; j < kOwn; j++) {
       const int key = tid_ % kRowLanes + j * kRowLanes, token = tile + key;
-      scores[j] = score(key) * scale;
+      scores[j] = cap_score(p_, score(key)) * unit;
       if (token < seen_.begin || token >= seen_.end) scores[j] = -INFINITY;
       highest = fmaxf(highest, scores[j]);
     }
@@ -251,9 +250,8 @@ class AnyTile {
   // 4.
   WARPLOOP_DEVICE void store() {
     const bool direct = item_.part < 0;
-    const float factor = direct ? reciprocal_sum(total_) : 1.0f;
-    share({factor, 0});
     if (tid_ % kRowLanes == 0 && row_ < item_.num_rows) store_state(p_, plan_, item_, head_, row_, total_);
+    share({direct ? finish_sums(p_, plan_, item_, head_, row_, total_) : 1.0f, 0});
     for_each_group([&](int i, int group, int column) {
 #pragma unroll
       for (int r = 0; r < 4; r++) {

@@ -11,11 +11,12 @@ namespace warploop::cuda {
 /// are PACKED: row = i * G + (head within the group), G = Hq / Hkv, so that the rows of a KV head form one
 /// matrix.
 struct AttentionProblem {
-  TensorView q;    // [T, Hq, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
-  TensorView k;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided
-  TensorView v;    // [P, Ps, Hkv, Dv], dtype of k, rows strided
-  TensorView out;  // [T, Hq, Dv], f32 | bf16 | f16, rows strided
-  TensorView lse;  // [T, Hq], f32; optional
+  TensorView q;      // [T, Hq, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
+  TensorView k;      // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided
+  TensorView v;      // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  TensorView lse;    // [T, Hq], f32; optional
+  TensorView sinks;  // [Hq], f32; optional
 
   // Which sequences there are, in device memory.
   int32_t num_sequences;
@@ -28,6 +29,7 @@ struct AttentionProblem {
   TensorView page_table;         // [R, Pmax]; absent: page i of a sequence is its first page + i
 
   float scale;     // of the scores
+  float softcap;   // 0: none
   int32_t window;  // 0: none
   bool causal;
 

@@ -27,18 +27,20 @@ WARPLOOP_DEVICE float dot_product(const T* a, const T* b, int width) {
   return dot;
 }
 
-/// Sums over the keys [first, last) of 2^(scale q k_j - base) v_j, for the columns [begin, end), at most 256.
+/// Sums over the keys [first, last) of 2^(score_j - base) v_j, for the columns [begin, end), at most 256.
 /// key(j), value(j): pointers to the rows of key j; null: it is left out. store(column, sum). A whole warp.
 template <class T, class Key, class Value, class Store>
-WARPLOOP_DEVICE void sum_seen_values(const T* q, int key_width, float scale, float base, int first, int last,
-                                     int begin, int end, Key key, Value value, Store store) {
+WARPLOOP_DEVICE void sum_seen_values(const AttentionProblem& p, const T* q, int key_width, float base,
+                                     int first, int last, int begin, int end, Key key, Value value,
+                                     Store store) {
   constexpr int kOwn = 256 / kWarpSize;
   const int lane = lane_index();
   float sums[kOwn] = {};
   for (int at = first; at < last; at += kWarpSize) {
     const int count = last - at < kWarpSize ? last - at : kWarpSize;
     const T* k = lane < count ? key(at + lane) : nullptr;
-    const float weight = k ? exp2_fast(fmaf(dot_product(q, k, key_width), scale, -base)) : 0.0f;
+    const float weight =
+        k ? exp2_fast(fmaf(cap_score(p, dot_product(q, k, key_width)), score_unit(p), -base)) : 0.0f;
     for (int j = 0; j < count; j++) {
       const float w = shuffle(weight, j);
       const T* v = value(at + j);
@@ -75,7 +77,7 @@ class ExactRow {
     RowState state;
     for (int j = first_ + lane_index(); j < last_; j += kWarpSize) {
       const T* k = key(j);
-      if (k) merge_states(state, {dot_product(q_, k, key_width()) * p_.scale * kLog2e, 1});
+      if (k) merge_states(state, {cap_score(p_, dot_product(q_, k, key_width())) * score_unit(p_), 1});
     }
     const float max = max_lanes(state.max), base = max == -INFINITY ? 0.0f : max;
     return {max, sum_lanes(state.sum * exp2_fast(state.max - base))};
@@ -83,10 +85,12 @@ class ExactRow {
 
   /// Writes the columns [begin, end): results, or the span's sums into the pool.
   WARPLOOP_DEVICE void store_sums(const RowState& total, int begin, int end) const {
-    const float factor = reciprocal_sum(total), base = total.max == -INFINITY ? 0.0f : total.max;
+    const float base = total.max == -INFINITY ? 0.0f : total.max;
+    RowState end_state = total;
+    const float factor = finish_sums(p_, plan_, item_, source_.head, row_, end_state);
     sync_warp();  // what lies there has been written, or read, by other lanes
     sum_seen_values(
-        q_, key_width(), p_.scale * kLog2e, base, first_, last_, begin, end, [this](int j) { return key(j); },
+        p_, q_, key_width(), base, first_, last_, begin, end, [this](int j) { return key(j); },
         [this](int j) {
           const int64_t at = find_row(source_, j).value;
           return at >= 0 ? p_.v.as<T>() + at : nullptr;
@@ -112,8 +116,6 @@ class ExactRow {
   }
 
  private:
-  static constexpr float kLog2e = 1.44269504f;
-
   WARPLOOP_DEVICE int key_width() const { return static_cast<int>(p_.k.sizes[3]); }
   WARPLOOP_DEVICE const T* key(int j) const {
     const int64_t at = find_row(source_, j).key;

@@ -114,7 +114,7 @@ class HopperTile {
   WARPLOOP_DEVICE void run(uint32_t q_parity) {
     mbarrier_wait(shared_.q_full, q_parity);
     if (consumer_ * kWarpgroupRows >= item_.num_rows) return skip();
-    if (p_.scale < 0) negate_queries();
+    if (negates(p_)) negate_queries();
     prepare_rows();
     int first = 0;
     for (bool final = false; !final;) {
@@ -178,7 +178,7 @@ class HopperTile {
   }
 
   WARPLOOP_DEVICE void prepare_rows() {
-    scale_ = score_factor(p_);
+    unit_ = positive_score_unit(p_);
     turns_ = S::kConsumers > 1 && item_.num_rows > kWarpgroupRows;
     const int bottom = std::min(first_row() + kWarpgroupRows, int{item_.num_rows}) - 1;
     seen_ = {visible_keys(p_, item_.num_keys, position(bottom)).begin,
@@ -279,7 +279,7 @@ class HopperTile {
       for (int j = 0; j < S::kKeys / 8; j++)
         best = fmaxf(best, fmaxf(s_[4 * j + 2 * half], s_[4 * j + 2 * half + 1]));
       best = max_lanes<4>(best);
-      const float after = fmaxf(max_[half], best * scale_);
+      const float after = fmaxf(max_[half], best * unit_);
       const float base = after == -INFINITY ? 0.0f : after;  // nothing seen yet: 2^(-inf - 0) = 0
       alpha_[half] = exp2_fast(max_[half] - base);
       max_[half] = after;
@@ -288,7 +288,7 @@ class HopperTile {
       for (int j = 0; j < S::kKeys / 8; j++) {
 #pragma unroll
         for (int at = 4 * j + 2 * half; at < 4 * j + 2 * half + 2; at++) {
-          s_[at] = exp2_fast(fmaf(s_[at], scale_, -base));
+          s_[at] = exp2_fast(fmaf(s_[at], unit_, -base));
           total += s_[at];
         }
       }
@@ -334,6 +334,7 @@ class HopperTile {
   WARPLOOP_DEVICE void add_tiles(int first, int end, bool final) {
     multiply_keys(first);
     finish_keys<0>(first);
+    cap_scores(p_, s_);
     mask(first);
     soften();
     round_probabilities();
@@ -344,6 +345,7 @@ class HopperTile {
       multiply_values(i - 1);
       give_turn(i + 1 < end);
       finish_keys<1>(i);
+      cap_scores(p_, s_);
       mask(i);
       soften();
       // Due at the next turn anyway. Nothing ties the exponentials to this place: without a branch ptxas
@@ -377,7 +379,7 @@ class HopperTile {
   const int consumer_;
   const int done_;  // tiles of keys of the items before
   const KeyTiles tiles_;
-  float scale_;
+  float unit_;       // of scores
   bool turns_;       // both consumers have rows
   KeyRange seen_;    // by all rows of the warpgroup
   int position_[2];  // among the keys

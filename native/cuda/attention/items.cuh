@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "core/attention_plan.h"
-#include "cuda/attention/attention.h"
+#include "cuda/attention/scores.cuh"
 #include "cuda/device/dtype.cuh"
 #include "cuda/device/fault.cuh"
 #include "cuda/device/warp.cuh"
@@ -177,13 +177,6 @@ WARPLOOP_DEVICE int64_t row_offset(const TensorView& t, const AttentionItem& ite
   return (item.first_query + row / group) * t.strides[0] + (head * group + row % group) * t.strides[1];
 }
 
-/// The factor of scores as the softmax takes them, in base 2. Its sign is with the queries (a negative scale
-/// times q k is a positive one times (-q) k), and it is not 0: a hidden score, -inf, would become NaN.
-WARPLOOP_DEVICE float score_factor(const AttentionProblem& p) {
-  constexpr float kLog2e = 1.44269504f, kLeastScale = 1.17549435e-38f;
-  return fmaxf(fabsf(p.scale), kLeastScale) * kLog2e;
-}
-
 /// Sums of one row over some keys, relative to the maximum of its scores; in base 2.
 struct RowState {
   float max = -INFINITY;  // of the scores so far; -inf: nothing seen
@@ -200,8 +193,17 @@ WARPLOOP_DEVICE MergeFactors merge_states(RowState& total, RowState part) {
   return f;
 }
 
-/// Sums to results. A row that has seen nothing gives 0.
-WARPLOOP_DEVICE float reciprocal_sum(const RowState& s) { return s.sum == 0 ? 0.0f : 1.0f / s.sum; }
+/// What makes results of the sums of a packed row; `total` becomes the state with the sink of its head, one
+/// more score without a value. A row that has seen nothing gives 0.
+WARPLOOP_DEVICE float finish_sums(const AttentionProblem& p, const AttentionPlan& plan,
+                                  const AttentionItem& item, int head, int row, RowState& total) {
+  float kept = 1;
+  if (p.sinks) {
+    const float sink = p.sinks.as<float>()[head * plan.group + (item.first_row + row) % plan.group];
+    kept = merge_states(total, {sink * kLog2e, 1}).kept;
+  }
+  return total.sum == 0 ? 0.0f : kept / total.sum;
+}
 WARPLOOP_DEVICE float log_sum(const RowState& s) {
   constexpr float kLn2 = 0.693147181f;
   return s.sum == 0 ? -INFINITY : s.max * kLn2 + logf(s.sum);
@@ -218,10 +220,11 @@ WARPLOOP_DEVICE float2& pool_state(const AttentionPlan& plan, float* pool_row) {
 }
 /// The state of a row of an item whose sums the block stores: into the pool if it is one of several spans.
 WARPLOOP_DEVICE void store_state(const AttentionProblem& p, const AttentionPlan& plan,
-                                 const AttentionItem& item, int head, int row, const RowState& total) {
+                                 const AttentionItem& item, int head, int row, RowState total) {
   if (item.part >= 0) {
     pool_state(plan, pool_row(p, plan, item, head, row, item.index)) = make_float2(total.max, total.sum);
   } else if (p.lse) {
+    finish_sums(p, plan, item, head, row, total);
     p.lse.as<float>()[row_offset(p.lse, item, plan.group, head, item.first_row + row)] = log_sum(total);
   }
 }

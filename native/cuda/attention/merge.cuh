@@ -61,7 +61,9 @@ WARPLOOP_DEVICE void merge_parts(const AttentionProblem& p, const AttentionPlan&
         *reinterpret_cast<float4*>(place + column) = sums;
         continue;
       }
-      const float factor = reciprocal_sum(total), values[4] = {sums.x, sums.y, sums.z, sums.w};
+      RowState end = total;
+      const float factor = finish_sums(p, plan, item, head, row, end),
+                  values[4] = {sums.x, sums.y, sums.z, sums.w};
       const int64_t at = row_offset(p.out, item, plan.group, head, item.first_row + row) + column;
 #pragma unroll
       for (int i = 0; i < 4; i++) {
@@ -71,8 +73,10 @@ WARPLOOP_DEVICE void merge_parts(const AttentionProblem& p, const AttentionPlan&
     sync_warp();  // all lanes have read the state that lies in `place`
     if (lane != 0) continue;
     if (!final) pool_state(plan, place) = make_float2(total.max, total.sum);
-    if (final && p.lse)
+    if (final && p.lse) {
+      finish_sums(p, plan, item, head, row, total);
       p.lse.as<float>()[row_offset(p.lse, item, plan.group, head, item.first_row + row)] = log_sum(total);
+    }
   }
 }
 

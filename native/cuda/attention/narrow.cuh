@@ -84,15 +84,15 @@ class NarrowTile {
     prepare_rows();
     ring.begin();
 
-    const float scale = score_factor(p_);
+    const float unit = positive_score_unit(p_);
     int span = 0;
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
       ring.advance(i);
-      if (i == 0 && p_.scale < 0) negate<kNarrowRows * S::kDh, S::kThreads>(shared_.q);
+      if (i == 0 && negates(p_)) negate<kNarrowRows * S::kDh, S::kThreads>(shared_.q);
       const int first = tile + i * S::kKeys, last = first + S::kKeys;
       auto& stage = ring.stage(i);
-      if (i < ring.count()) add_tile(stage, first, keys.seen_first > first || keys.seen_last < last, scale);
+      if (i < ring.count()) add_tile(stage, first, keys.seen_first > first || keys.seen_last < last, unit);
       const SpanEnd end(item_, tile, last, i + 1 == count);
       if (end.span) close_span(reinterpret_cast<float2*>(&stage), span++ % 2, end);
     }
@@ -118,12 +118,13 @@ class NarrowTile {
 
   // 2. this warp's 16 keys of the tile
   WARPLOOP_DEVICE void add_tile(const typename S::Ring::Storage::Stage& stage, int first, bool masked,
-                                float scale) {
+                                float unit) {
     float s[1][2][4], decay[2];
     uint32_t weights[1][1][4];
     score<T, S::kDh>(shared_address(shared_.q), 0, 1u, shared_address(stage.keys), warp_ * 16, s);
+    cap_scores(p_, reinterpret_cast<float(&)[8]>(s[0]));
     if (masked) hide_keys(p_, item_.num_keys, shared_.position, first + warp_ * 16, s[0]);
-    soften<T>(s[0], scale, state_.max[0], state_.sum[0], decay, weights[0]);
+    soften<T>(s[0], unit, state_.max[0], state_.sum[0], decay, weights[0]);
     rescale(o_[0], decay);
     add_values<T, S::kDv>(weights, 1u, shared_address(stage.values), warp_ * 16, o_);
   }
@@ -231,7 +232,8 @@ class NarrowTile {
       *reinterpret_cast<float2*>(to + 2 * pair) = sums;
       return;
     }
-    const float factor = reciprocal_sum(total);
+    RowState end = total;
+    const float factor = finish_sums(p_, plan_, item_, head_, row, end);
     const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row);
     store_results(p_.out, at + 2 * pair, sums.x * factor, sums.y * factor);
   }

@@ -107,7 +107,8 @@ class SpanSums {
         }
         continue;
       }
-      const float factor = reciprocal_sum(total[h]);
+      RowState end = total[h];
+      const float factor = finish_sums(p_, plan_, item_, head_, row, end);
       const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row);
 #pragma unroll
       for (int n = 0; n < kDv / 8; n++) {

@@ -98,7 +98,7 @@ WARPLOOP_DEVICE void mask(float (&s)[kColumns8][4], int first_key, const int (&b
 /// `decay`: what earlier sums must be multiplied with. A tile in which a row sees nothing leaves its state as
 /// it is, to the bit.
 template <class T, int kColumns8>
-WARPLOOP_DEVICE void soften(const float (&s)[kColumns8][4], float scale, float (&max)[2], float (&sum)[2],
+WARPLOOP_DEVICE void soften(const float (&s)[kColumns8][4], float unit, float (&max)[2], float (&sum)[2],
                             float (&decay)[2], uint32_t (&weights)[kColumns8 / 2][4]) {
 #pragma unroll
   for (int h = 0; h < 2; h++) {
@@ -106,15 +106,15 @@ WARPLOOP_DEVICE void soften(const float (&s)[kColumns8][4], float scale, float (
 #pragma unroll
     for (int n = 0; n < kColumns8; n++) highest = fmaxf(highest, fmaxf(s[n][2 * h], s[n][2 * h + 1]));
     highest = max_lanes<4>(highest);
-    const float after = fmaxf(max[h], highest * scale);
+    const float after = fmaxf(max[h], highest * unit);
     const float base = after == -INFINITY ? 0.0f : after;  // nothing seen yet: 2^(-inf - 0) = 0
     decay[h] = exp2_fast(max[h] - base);
     max[h] = after;
     float added = 0;
 #pragma unroll
     for (int n = 0; n < kColumns8; n++) {
-      const float a = exp2_fast(fmaf(s[n][2 * h], scale, -base));
-      const float b = exp2_fast(fmaf(s[n][2 * h + 1], scale, -base));
+      const float a = exp2_fast(fmaf(s[n][2 * h], unit, -base));
+      const float b = exp2_fast(fmaf(s[n][2 * h + 1], unit, -base));
       added += a + b;
       weights[n / 2][n % 2 * 2 + h] = pack_pair<T>(a, b);
     }

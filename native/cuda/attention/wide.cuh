@@ -59,14 +59,14 @@ class WideTile {
     prepare_rows();
     ring.begin();
 
-    const float scale = score_factor(p_);
+    const float unit = positive_score_unit(p_);
     const int count = std::max(ring.count(), 1);  // no keys: one empty span
     for (int i = 0; i < count; i++) {
       ring.advance(i);
-      if (i == 0 && p_.scale < 0) negate<S::kRows * S::kDh, S::kThreads>(shared_.q);
+      if (i == 0 && negates(p_)) negate<S::kRows * S::kDh, S::kThreads>(shared_.q);
       const int first = tile + i * S::kKeys, last = first + S::kKeys;
       if (i < ring.count())
-        add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < last, scale);
+        add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < last, unit);
       const SpanEnd end(item_, tile, last, i + 1 == count);
       if (end.span) close_span(end);
     }
@@ -95,7 +95,7 @@ class WideTile {
 
   // 2. Row blocks that see nothing of the tile are left out: the state would stay as it is.
   WARPLOOP_DEVICE void add_tile(const typename S::Ring::Storage::Stage& stage, int first, bool masked,
-                                float scale) {
+                                float unit) {
     uint32_t active = 0;
 #pragma unroll
     for (int r = 0; r < S::kRowBlocks; r++) {
@@ -113,8 +113,9 @@ class WideTile {
     for (int r = 0; r < S::kRowBlocks; r++) {
       if (!(active >> r & 1)) continue;
       float decay[2];
+      cap_scores(p_, reinterpret_cast<float(&)[S::kKeys / 2]>(s[r]));
       if (masked) hide_keys(p_, item_.num_keys, shared_.position + first_row(r), first, s[r]);
-      soften<T>(s[r], scale, state_.max[r], state_.sum[r], decay, weights[r]);
+      soften<T>(s[r], unit, state_.max[r], state_.sum[r], decay, weights[r]);
       rescale(o_[r], decay);
     }
     add_values<T, S::kDv>(weights, active, shared_address(stage.values), 0, o_);

@@ -73,6 +73,13 @@ WARPLOOP_DEVICE float exp2_fast(float x) {
   return y;
 }
 
+/// 1 / x, relative error about 2^-23; 1 / inf = 0, 1 / 0 = inf. PTX ISA 9.7.3.14 (rcp).
+WARPLOOP_DEVICE float reciprocal_fast(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 /// 16 bytes from global memory. `p` aligned to 16.
 WARPLOOP_DEVICE uint4 load_16(const void* p) { return *static_cast<const uint4*>(p); }
 /// The same for data that is read once (weights, the KV cache): it leaves L1 to others. Not for memory that

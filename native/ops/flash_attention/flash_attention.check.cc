@@ -1,7 +1,5 @@
 #include "ops/flash_attention/flash_attention.h"
 
-#include <cmath>
-
 #include "core/attention_limits.h"
 
 namespace warploop {
@@ -14,13 +12,14 @@ void check(const FlashAttentionParams& p, Check& c) {
   c.optional("cuSeqlensQ", p.cu_seqlens_q).dtype(kI32).shape({B1}).packed();
   c.optional("cuSeqlensK", p.cu_seqlens_k).dtype(kI32).shape({B1}).packed();
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
+  c.optional("sinks", p.sinks).dtype(kF32).shape({Hq}).packed();
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
   check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
   c.that(bool(p.cu_seqlens_q) == bool(p.cu_seqlens_k), "cuSeqlensK",
          "both cuSeqlensQ and cuSeqlensK, or neither", "one");
   c.that(!p.cu_seqlens_q || (B1.value() >= 1 && B1.value() <= kMaxAttentionSequences + 1), "cuSeqlensQ",
          "1 to 16385 elements", B1.value());
-  c.that(std::isfinite(p.scale), "scale", "a finite number", p.scale);
+  check_scores(c, p.scale, p.softcap);
   c.that(p.window >= 0, "window", "0 or a positive number of keys", p.window);
 }
 

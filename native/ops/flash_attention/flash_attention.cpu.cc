@@ -43,7 +43,9 @@ void flash_attention(const FlashAttentionParams& p, CpuContext& context) {
   problem.v = as_pages(p.v);
   problem.out = p.out;
   problem.lse = p.lse;
+  problem.sinks = p.sinks;
   problem.scale = p.scale;
+  problem.softcap = p.softcap;
   problem.window = p.window;
   problem.causal = p.causal;
   problem.num_sequences = p.cu_seqlens_q ? p.cu_seqlens_q.size(0) - 1 : 1;

@@ -22,10 +22,12 @@ AttentionProblem problem_of(const FlashAttentionParams& p, const CudaContext& co
   problem.v = as_pages(p.v);
   problem.out = p.out;
   problem.lse = p.lse;
+  problem.sinks = p.sinks;
   problem.num_sequences = p.cu_seqlens_q ? static_cast<int32_t>(p.cu_seqlens_q.size(0)) - 1 : 1;
   problem.cu_seqlens_q = p.cu_seqlens_q.as<int32_t>();
   problem.cu_seqlens_k = p.cu_seqlens_k.as<int32_t>();
   problem.scale = p.scale;
+  problem.softcap = p.softcap;
   problem.window = std::min(p.window, 1 << 30);  // no sequence is longer; sums with it stay in range
   problem.causal = p.causal;
   const auto site = [&](const char* text) { return context.fault_site(OpId::flash_attention, text); };

@@ -1,7 +1,5 @@
 #include "ops/paged_attention/paged_attention.h"
 
-#include <cmath>
-
 #include "core/attention_limits.h"
 
 namespace warploop {
@@ -19,6 +17,7 @@ void check(const PagedAttentionParams& p, Check& c) {
   c.optional("queryOffsets", p.query_offsets).dtype(kI32).shape({B}).packed();
   c.optional("plan", p.plan).dtype(dtype_bit(DType::u8)).shape({bytes}).packed();
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
+  c.optional("sinks", p.sinks).dtype(kF32).shape({Hq}).packed();
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
   check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
   c.that(Ps.value() >= 1, "kPages", "a page size of at least 1", Ps.value());
@@ -26,7 +25,7 @@ void check(const PagedAttentionParams& p, Check& c) {
   c.that(B1.value() == B.value() + 1, "cuSeqlensQ", "one element more than rows", B1.value());
   c.that(reinterpret_cast<uintptr_t>(p.plan.data) % 16 == 0, "plan", "an address that is a multiple of 16",
          reinterpret_cast<uintptr_t>(p.plan.data));
-  c.that(std::isfinite(p.scale), "scale", "a finite number", p.scale);
+  check_scores(c, p.scale, p.softcap);
   c.that(p.window >= 0, "window", "0 or a positive number of keys", p.window);
   c.that(p.max_queries >= 0, "maxQueries", "0 or a positive number of queries", p.max_queries);
 }

@@ -61,8 +61,10 @@ void paged_attention(const PagedAttentionParams& p, CpuContext& context) {
   problem.k = p.k_pages;
   problem.v = p.v_pages;
   problem.lse = p.lse;
+  problem.sinks = p.sinks;
   problem.out = p.out;
   problem.scale = p.scale;
+  problem.softcap = p.softcap;
   problem.window = p.window;
   problem.causal = true;
   problem.num_sequences = p.rows.size(0);

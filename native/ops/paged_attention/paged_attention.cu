@@ -25,8 +25,10 @@ AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& co
   problem.k = p.k_pages;
   problem.v = p.v_pages;
   problem.lse = p.lse;
+  problem.sinks = p.sinks;
   problem.out = p.out;
   problem.scale = p.scale;
+  problem.softcap = p.softcap;
   problem.plan = p.plan;
   return problem;
 }

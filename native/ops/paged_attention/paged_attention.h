@@ -17,8 +17,10 @@ struct PagedAttentionParams {
   TensorView query_offsets;  // [B], i32; optional: how much farther back the queries stand
   TensorView plan;           // [bytes], u8, from attention_plan; optional; aligned to 16
   TensorView lse;            // [T, Hq], f32, rows strided; optional; written
+  TensorView sinks;          // [Hq], f32; optional: one more score of each head, without a value
   TensorView out;            // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   float scale;               // of the scores
+  float softcap;             // scores are softcap tanh(score / softcap); 0: as they are
   int32_t window;            // keys a query sees up to its own position; 0: all
   int32_t max_queries;       // of a sequence; 0: not known
 };
@@ -26,8 +28,8 @@ struct PagedAttentionParams {
 /// As TypeScript passes them.
 inline auto fields(PagedAttentionParams& p) {
   return in_order(p.q, p.k_pages, p.v_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
-                  optional(p.query_offsets), optional(p.plan), optional(p.lse), p.out, p.scale, p.window,
-                  p.max_queries);
+                  optional(p.query_offsets), optional(p.plan), optional(p.lse), optional(p.sinks), p.out,
+                  p.scale, p.softcap, p.window, p.max_queries);
 }
 
 void check(const PagedAttentionParams& p, Check& c);

@@ -19,6 +19,11 @@ inline float exp2_fast(float x) {
   return y < FLT_MIN ? 0.0f : y;  // .ftz
 }
 
+inline float reciprocal_fast(float x) {
+  const float y = 1 / x;
+  return std::fabs(y) < FLT_MIN ? 0.0f : y;  // .ftz
+}
+
 inline uint4 load_16(const void* p, Site site = Site::current()) {
   if (reinterpret_cast<uintptr_t>(p) % 16 != 0) simt::fail("load_16", site, p, " is not aligned to 16");
   simt::accesses_memory("load_16", p, site);
