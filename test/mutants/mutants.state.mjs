@@ -58,10 +58,10 @@ export const stateMutants = [
     cases: "sequences of all kinds",
   },
   {
-    name: "scan-no-barrier-behind-store",
-    bug: "ssmScan: x of the next tokens is written while others read that of the last ones",
+    name: "scan-no-barrier-before-sums",
+    bug: "ssmScan: sums of warps are joined before all warps have them",
     file: scan,
-    edits: [["    sync_block();  // before others overwrite x\n", ""]],
+    edits: [["  // 4.\n    sync_block();\n", "  // 4.\n"]],
     table: scanTable,
     cases: "tokens over tiles",
   },
