@@ -96,8 +96,8 @@ WARPLOOP_DEVICE void load_tokens(const Scan& p, Plan<kSlice>& plan, int64_t t, i
   load_rows<kVector>(plan.x, p.x, offset(p.x, head) + channel, p.x.strides[1], count, p.P - channel);
 }
 
-/// Stores the results of `count` tokens from t on: the sums of the warps, in order, and skip x. A thread reads
-/// of x what it has loaded itself, so that nobody has to wait before x is loaded anew.
+/// Stores the results of `count` tokens from t on: the sums of the warps, in order, and skip x. A thread
+/// reads of x what it has loaded itself, so that nobody has to wait before x is loaded anew.
 template <int kVector, int kSlice>
 WARPLOOP_DEVICE void store_tokens(const Scan& p, const Plan<kSlice>& plan, int64_t t, int count, int64_t head,
                                   int64_t channel) {
