@@ -101,11 +101,11 @@ export const planMutants = [
   },
   {
     name: "plan-lists-overlap",
-    bug: "attention: all lists of items have the room of the first one",
+    bug: "attention: the lists of all kinds of tiles lie at the same place",
     file: `${folder}/attention.cu`,
-    edits: [["    at += plan.item_capacity[kind];", "    at += plan.item_capacity[kNarrow];"]],
-    table: "test/ops/attentionPlan.test.ts",
-    cases: "full lists.*128 rows",
+    edits: [["    at += plan.item_capacity[kind];\n", ""]],
+    table: "test/ops/pagedAttention.test.ts",
+    cases: "simt mixed batch",
   },
   {
     name: "plan-middle-not-mended",
