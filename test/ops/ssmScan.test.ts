@@ -36,6 +36,8 @@ interface Case extends OpCase {
 }
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+/** Sizes around vectors and tiles: the race checker takes seconds for each. */
+const tails = [...upTo(5), 7, 8, 9, 15, 16, 17, 31, 32, 33];
 const ones = (count: number): number[] => new Array<number>(count).fill(1);
 const mixed = { counts: [5, 1, 0, 12, 3, 2], before: [0, 7, 3, 0, 1, 30] };
 const few = { counts: [3, 1, 2], before: [0, 4, 9] };
@@ -58,9 +60,9 @@ const cases: readonly Case[] = [
     { name: "as in a model", H: 4, G: 2, P: 64, N: 128, ...few, strided: "model" as const },
     { name: "an odd width between vectors", P: 33, N: 32, ...mixed, strided: "model" as const },
   ]),
-  ...upTo(35).map((P) => ({ name: `${P} channels`, H: 1, P, N: 4, ...mixed })),
-  ...upTo(35).map((N) => ({ name: `states of ${N}`, H: 1, P: 5, N, ...mixed, dtype: "bf16" as const })),
-  ...upTo(35).map((count) => ({ name: `a sequence of ${count}`, H: 1, counts: [count], before: [3] })),
+  ...tails.map((P) => ({ name: `${P} channels`, H: 1, P, N: 4, ...mixed })),
+  ...tails.map((N) => ({ name: `states of ${N}`, H: 1, P: 5, N, ...mixed, dtype: "bf16" as const })),
+  ...tails.map((count) => ({ name: `a sequence of ${count}`, H: 1, counts: [count], before: [3] })),
   ...[63, 64, 65, 66, 127, 128, 129].map((P) => ({ name: "channels over blocks", H: 2, P, N: 8, ...few })),
   ...[63, 64, 65, 127, 128, 129, 255, 256].map((N) => ({ name: "states over slices", P: 12, N, ...few })),
   { name: "decodes", H: 3, P: 32, N: 64, dtype: "bf16", counts: ones(9) },
@@ -206,18 +208,18 @@ interface ChunkCase extends OpCase {
 
 const chunkCases: readonly ChunkCase[] = inEachDType(
   [16, 72].flatMap((N) => [
-    ...[1, 2, 3, 7, 16, 40].map((chunk) => ({ name: `chunks of ${chunk}`, N, chunk })),
+    ...[1, 3, 16, 20].map((chunk) => ({ name: `chunks of ${chunk}`, N, chunk })),
     { name: "chunks of 5, alone", N, chunk: 5, alone: true as const },
   ]),
 );
 
 describeOp("ssmScan: chunks have the bits of the whole", chunkCases, async (context, c) => {
   const { dtype, N, chunk, alone = false } = c;
-  const lengths = [37, 5, 1, 66];
+  const lengths = [19, 5, 1, 34];
   const random = new Random(32);
   const starts = cumulative(lengths);
   const [B, T] = [lengths.length, starts.at(-1)!];
-  const inputs = makeInputs({ name: "", counts: lengths, dtype, N, P: 18 }, T, random);
+  const inputs = makeInputs({ name: "", counts: lengths, dtype, N, H: 1, P: 6 }, T, random);
   const { H, P, G } = inputs.sizes;
   const [a, skip, dtBias] = (["a", "skip", "dtBias"] as const).map((name) => {
     return context.tensor("f32", [H], inputs[name]);
