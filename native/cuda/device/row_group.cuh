@@ -25,10 +25,11 @@ struct RowSchedule {
   int lanes;        // of a group: a power of two up to a warp, or all threads of the block
 };
 
+/// `max_lanes`: a power of two; fewer for kernels that need more than 64 registers.
 template <int kVector>
-RowSchedule row_schedule(const RowShape& shape) {
+RowSchedule row_schedule(const RowShape& shape, int max_lanes = kMaxGroupLanes) {
   const int64_t vectors = shape.width / kVector, wanted = (vectors + kKept<kVector> - 1) / kKept<kVector>;
-  const int64_t lanes = std::min<int64_t>(wanted, kMaxGroupLanes);
+  const int64_t lanes = std::min<int64_t>(wanted, max_lanes);
   if (lanes <= kWarpSize)
     return {shape.rows(), vectors, static_cast<int>(std::bit_ceil(static_cast<unsigned>(lanes)))};
   return {shape.rows(), vectors, static_cast<int>((lanes + kWarpSize - 1) / kWarpSize * kWarpSize)};

@@ -6,12 +6,14 @@
 //            5. scale
 // Mapping:   a row per group of lanes (cuda/device/row_group.cuh): D = 128 takes 8 lanes, 16 rows to a block;
 //            D = 4096 takes a block of 256. Each lane keeps 16 elements of h in registers.
-// Resources: 128 bytes of shared memory for the sum; at most 64 registers, for blocks of 1024
+// Resources: 128 bytes of shared memory for the sum; at most 64 registers, for blocks of 1024; with a gate 128
+//            and 512
 // Cost:      bytes of x, residual (read and written) and out, each moved once; bound by memory, at small T by
 //            latency: the weight is on its way while the row is, and is loaded while the sum is formed
 // Numerics:  f32 throughout; the order of the sum depends on D and the alignment only, so a row's result does
 //            not depend on T
-// Limits:    the part of a row beyond 16384 elements (4096 where rows are misaligned) is read twice
+// Limits:    the part of a row beyond 16384 elements (4096 where rows are misaligned; half of it with a gate)
+//            is read twice
 // Source:    Zhang, Sennrich: Root Mean Square Layer Normalization, arXiv 1910.07467, eq. 4
 #include "ops/rms_norm/rms_norm.h"
 
@@ -29,6 +31,10 @@ struct Norm {
   float eps, weight_offset;
 };
 
+/// Of a row: with a gate a lane needs more than the 64 registers of a block of 1024.
+template <bool kGated>
+inline constexpr int kMaxLanes = kGated ? kMaxGroupLanes / 2 : kMaxGroupLanes;
+
 template <int kVector>
 WARPLOOP_DEVICE void apply_gate(const Norm& p, int64_t gate_at, float (&values)[kVector]) {
   float gate[kVector];
@@ -38,7 +44,7 @@ WARPLOOP_DEVICE void apply_gate(const Norm& p, int64_t gate_at, float (&values)[
 }
 
 /// h of a vector, from x and what there is of the residual, which becomes the sum of both.
-template <int kVector>
+template <bool kGated, int kVector>
 WARPLOOP_DEVICE void add_and_gate(const Norm& p, uint4 x, int64_t residual_at, int64_t gate_at,
                                   float (&h)[kVector]) {
   float values[kVector];
@@ -46,11 +52,11 @@ WARPLOOP_DEVICE void add_and_gate(const Norm& p, uint4 x, int64_t residual_at, i
 #pragma unroll
   for (int j = 0; j < kVector; j++) h[j] += values[j];
   if (p.residual) store_floats(p.residual, residual_at, h);
-  if (p.gate) apply_gate(p, gate_at, h);
+  if constexpr (kGated) apply_gate(p, gate_at, h);
 }
 
-template <int kVector>
-__global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_constant__ Norm p) {
+template <int kVector, bool kGated>
+__global__ void __launch_bounds__(kMaxLanes<kGated>) rms_norm_kernel(const __grid_constant__ Norm p) {
   constexpr int kCount = kKept<kVector>;
   RowGroupPlan& plan = shared_plan<RowGroupPlan>();
   const RowGroup group = row_group(p.schedule);
@@ -71,7 +77,7 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
 
   float squares = 0;
   const auto add = [&](int64_t vector, uint4 x_vector, float(&sum)[kVector]) {
-    add_and_gate(p, x_vector, residual_row + vector * kVector, gate_row + vector * kVector, sum);  // 3.
+    add_and_gate<kGated>(p, x_vector, residual_row + vector * kVector, gate_row + vector * kVector, sum);  // 3.
 #pragma unroll
     for (int j = 0; j < kVector; j++) squares += sum[j] * sum[j];  // 4.
   };
@@ -101,7 +107,7 @@ __global__ void __launch_bounds__(kMaxGroupLanes) rms_norm_kernel(const __grid_c
     } else {
       load_floats(p.x, x_row + vector * kVector, values);
     }
-    if (p.gate) apply_gate(p, gate_row + vector * kVector, values);
+    if constexpr (kGated) apply_gate(p, gate_row + vector * kVector, values);
     load_f32(weights, vector * kVector, factors);
     store(vector, values, factors);
   });
@@ -119,11 +125,14 @@ void rms_norm(const RmsNormParams& p, CudaContext& context) {
   merge_outer_axes(x, residual, gate, weight, out);
   const RowShape shape = shape_of(x);
   const int vector = choose_vector(shape.width, x, weight, residual, gate, out);
-  dispatch_vector<4>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {
-    const RowSchedule schedule = row_schedule<kVector>(shape);
+  const auto run = [&]<int kVector, bool kGated>() {
+    const RowSchedule schedule = row_schedule<kVector>(shape, kMaxLanes<kGated>);
     const Norm params{rows_of(x), rows_of(weight), rows_of(residual), rows_of(gate), rows_of(out), shape,
                       schedule,   p.eps,           p.weight_offset};
-    launch<rms_norm_kernel<kVector>>(context, launch_shape(schedule), params);
+    launch<rms_norm_kernel<kVector, kGated>>(context, launch_shape(schedule), params);
+  };
+  dispatch_vector<4>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {
+    p.gate ? run.template operator()<kVector, true>() : run.template operator()<kVector, false>();
   });
 }
 
