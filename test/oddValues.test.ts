@@ -193,13 +193,13 @@ describe("the typed layer", () => {
         toString: {},
       },
     ],
-    [Graph as never, graph, { replay: { stream }, dispose: {} }],
+    [Graph as never, graph, { replay: { stream }, dispose: {}, toString: {} }],
     [
       Trace as never,
       device.createStream().trace(),
-      { end: {}, chromeJson: { "options|chromeJson": { name: "x" } } },
+      { end: {}, chromeJson: { "options|chromeJson": { name: "x" } }, toString: {} },
     ],
-    [Scope as never, stream.scope(), { close: {} }],
+    [Scope as never, stream.scope(), { close: {}, toString: {} }],
     [x.memory.constructor as never, device.allocate(64), { dispose: {}, lend: {} }],
   ];
 

@@ -54,14 +54,15 @@ const families: readonly Family[] = [
 ];
 
 async function checkpoint(config: TinyConfig): Promise<string> {
-  const tensors = tinyTensors(config);
-  if (!config.architectures[0].startsWith("Mixtral")) return writeCheckpoint(config, tensors);
-  const renamed = [...tensors].map(([name, tensor]) => {
+  if (!config.architectures[0].startsWith("Mixtral")) return writeCheckpoint(config, tinyTensors(config));
+  const tensors = tinyTensors({ ...config, architectures: ["Qwen3MoeForCausalLM"] });
+  const own = [...tensors].filter(([name]) => !/[qk]_norm/.test(name));
+  const renamed = own.map(([name, tensor]) => {
     return [mixtralNames.reduce((text, [from, to]) => text.replace(from, to), name), tensor] as const;
   });
   const { num_experts, moe_intermediate_size, norm_topk_prob: _, ...rest } = config;
-  const own = { num_local_experts: num_experts, intermediate_size: moe_intermediate_size };
-  return writeCheckpoint({ ...rest, ...own }, new Map(renamed));
+  const fields = { num_local_experts: num_experts, intermediate_size: moe_intermediate_size };
+  return writeCheckpoint({ ...rest, ...fields }, new Map(renamed));
 }
 
 const device = openTestDevice();

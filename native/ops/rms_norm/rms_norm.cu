@@ -6,8 +6,8 @@
 //            5. scale
 // Mapping:   a row per group of lanes (cuda/device/row_group.cuh): D = 128 takes 8 lanes, 16 rows to a block;
 //            D = 4096 takes a block of 256. Each lane keeps 16 elements of h in registers.
-// Resources: 128 bytes of shared memory for the sum; at most 64 registers, for blocks of 1024; with a gate 128
-//            and 512
+// Resources: 128 bytes of shared memory for the sum; at most 64 registers, for blocks of 1024; with a gate at
+//            most 128, for 512
 // Cost:      bytes of x, residual (read and written) and out, each moved once; bound by memory, at small T by
 //            latency: the weight is on its way while the row is, and is loaded while the sum is formed
 // Numerics:  f32 throughout; the order of the sum depends on D and the alignment only, so a row's result does
@@ -77,7 +77,8 @@ __global__ void __launch_bounds__(kMaxLanes<kGated>) rms_norm_kernel(const __gri
 
   float squares = 0;
   const auto add = [&](int64_t vector, uint4 x_vector, float(&sum)[kVector]) {
-    add_and_gate<kGated>(p, x_vector, residual_row + vector * kVector, gate_row + vector * kVector, sum);  // 3.
+    // 3.
+    add_and_gate<kGated>(p, x_vector, residual_row + vector * kVector, gate_row + vector * kVector, sum);
 #pragma unroll
     for (int j = 0; j < kVector; j++) squares += sum[j] * sum[j];  // 4.
   };
