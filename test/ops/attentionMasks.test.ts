@@ -48,7 +48,7 @@ const kinds: Lengths[] = [
 ];
 const dtypes = ["f32", "bf16", "f16"] as const;
 
-const scores = dtypes.flatMap((dtype): MaskCase[] => {
+const scores = (["f32", "bf16"] as const).flatMap((dtype): MaskCase[] => {
   const [base, longer] = [
     { ...small, dtype, lengths: kinds },
     [...kinds, [5, 1030], [40, 1060]] as Lengths[],
