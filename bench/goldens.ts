@@ -71,6 +71,7 @@ async function printFamily(stream: Stream, golden: Golden, dtype: "f32" | "bf16"
     printRow([golden.family, dtype, name, ...numbers, isClose ? "yes" : "NO"]);
   };
   for (const { name, run } of paths) report(name, await run(model, stream, tokens));
+  const canGrow = model.state.some(({ lifetime }) => lifetime !== "slot");
   model.dispose();
   for (const { name, options, neighbours } of enginePaths) {
     await using llm = await LLM.load(golden.folder, { ...options, dtype });
@@ -78,7 +79,7 @@ async function printFamily(stream: Stream, golden: Golden, dtype: "f32" | "bf16"
     for (const prompt of others) llm.generate(prompt, { maxTokens: 40, ignoreEos: true });
     report(name, await Promise.all(tokens.map((ids) => llm.logits(ids))));
   }
-  return (await printContinuations(golden, dtype)) && isGood;
+  return (await printContinuations(golden, dtype, canGrow)) && isGood;
 }
 
 /** What a greedy continuation is told to be, and what had to happen on the way for it to prove something. */
@@ -86,6 +87,12 @@ interface Told {
   readonly values: readonly number[];
   readonly cachedTokens: number;
   readonly preemptions: number;
+}
+
+interface Continuation {
+  readonly name: string;
+  readonly told: Told;
+  readonly happened: boolean;
 }
 
 async function continuation(
@@ -119,16 +126,20 @@ async function bytesOfPages({ folder }: Golden, options: LLMOptions, pages: numb
   return Math.ceil(((pages + 1) * kvCacheBytes) / (llm.stats().kvPages + 1));
 }
 
-/** Rows of the engine compared with itself. */
-async function printContinuations(golden: Golden, dtype: "f32" | "bf16"): Promise<boolean> {
+async function preempted(golden: Golden, options: LLMOptions): Promise<Continuation> {
+  const kvCacheBytes = await bytesOfPages(golden, options, 23);
+  const told = await continuation(golden, { ...options, kvCacheBytes }, { neighbours: 4 });
+  return { name: "engine, preempted", told, happened: told.preemptions > 0 };
+}
+
+/** Rows of the engine compared with itself. Sequences that keep slots alone never grow: nothing is preempted. */
+async function printContinuations(golden: Golden, dtype: "f32" | "bf16", canGrow: boolean): Promise<boolean> {
   const none = { dtype, prefixCache: false, graphs: false } as const;
   const plain = await continuation(golden, none);
-  const kvCacheBytes = await bytesOfPages(golden, none, 23);
   const hit = await continuation(golden, { dtype, graphs: false }, { warm: true });
-  const preempted = await continuation(golden, { ...none, kvCacheBytes }, { neighbours: 4 });
-  const variants = [
+  const variants: readonly Continuation[] = [
     { name: "engine, prefix hit", told: hit, happened: hit.cachedTokens > 0 },
-    { name: "engine, preempted", told: preempted, happened: preempted.preemptions > 0 },
+    ...(canGrow ? [await preempted(golden, none)] : []),
     {
       name: "engine, graphs",
       told: await continuation(golden, { dtype, prefixCache: false }),
