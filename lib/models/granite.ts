@@ -13,14 +13,17 @@ import {
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
+import type { Factors } from "./transformerConfig.js";
 import { denseMlpFields, readDenseMlp } from "./transformerMlp.js";
+
+/** What `readGraniteFactors` reads. */
+export const graniteFactorFields: readonly string[] = [
+  ...["embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling"],
+];
 
 export const graniteFields: FieldTable = {
   modelTypes: ["granite"],
-  used: [
-    ...[...transformerFields, ...denseMlpFields, "attention_bias", "mlp_bias"],
-    ...["embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling"],
-  ],
+  used: [...[...transformerFields, ...denseMlpFields, "attention_bias", "mlp_bias"], ...graniteFactorFields],
   irrelevant: transformerIrrelevant,
   refused: {},
 };
@@ -28,13 +31,17 @@ export const graniteFields: FieldTable = {
 export function granite(reader: ConfigReader): ModelDefinition {
   checkFields(reader, graniteFields);
   const config = readTransformerConfig(reader);
-  const factors = {
+  const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
+  const mlp = readDenseMlp(reader, { bias: reader.bool("mlp_bias", false) });
+  return transformer({ ...config, factors: readGraniteFactors(reader), attentionBias }, mlp);
+}
+
+/** Those of Granite's classes with experts as well. */
+export function readGraniteFactors(reader: ConfigReader): Factors {
+  return {
     embedding: reader.number("embedding_multiplier", 1),
     scores: reader.number("attention_multiplier", 1), // itself, in place of 1 / sqrt(head_dim)
     residual: reader.number("residual_multiplier", 1),
     logits: 1 / reader.positiveNumber("logits_scaling", 1),
   };
-  const attentionBias = reader.bool("attention_bias", false) ? "all" : "none";
-  const mlp = readDenseMlp(reader, { bias: reader.bool("mlp_bias", false) });
-  return transformer({ ...config, factors, attentionBias }, mlp);
 }

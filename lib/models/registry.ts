@@ -9,6 +9,7 @@ import { glm4 } from "./glm4.js";
 import { glm4Moe } from "./glm4Moe.js";
 import { gpt2 } from "./gpt2.js";
 import { granite } from "./granite.js";
+import { graniteMoe } from "./graniteMoe.js";
 import { llama, mistral } from "./llama.js";
 import { mamba2 } from "./mamba2.js";
 import { mixtral } from "./mixtral.js";
@@ -34,6 +35,7 @@ const rows: readonly Row[] = [
   { architecture: "Glm4MoeForCausalLM", modelType: "glm4_moe", family: glm4Moe },
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },
   { architecture: "GraniteForCausalLM", modelType: "granite", family: granite },
+  { architecture: "GraniteMoeForCausalLM", modelType: "granitemoe", family: graniteMoe },
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },
   { architecture: "Mamba2ForCausalLM", modelType: "mamba2", family: mamba2 },

@@ -5,6 +5,7 @@ import { glm4Fields } from "../../lib/models/glm4.js";
 import { glm4MoeFields } from "../../lib/models/glm4Moe.js";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
 import { graniteFields } from "../../lib/models/granite.js";
+import { graniteMoeFields } from "../../lib/models/graniteMoe.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
 import { mamba2Fields } from "../../lib/models/mamba2.js";
 import { mixtralFields } from "../../lib/models/mixtral.js";
@@ -43,6 +44,10 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
     also: [{ n_positions: undefined, n_ctx: 64 }],
   },
   GraniteForCausalLM: { table: graniteFields, base: { ...dense, model_type: "granite" } },
+  GraniteMoeForCausalLM: {
+    table: graniteMoeFields,
+    base: { ...dense, model_type: "granitemoe", num_local_experts: 4, num_experts_per_tok: 2 },
+  },
   LlamaForCausalLM: { table: llamaFields, base: { ...dense, model_type: "llama" } },
   MistralForCausalLM: { table: mistralFields, base: { ...dense, model_type: "mistral" } },
   Mamba2ForCausalLM: {

@@ -62,6 +62,28 @@ const families: readonly Family[] = [
     ],
   },
   {
+    architecture: "GraniteMoeForCausalLM",
+    fields: {
+      ...{ num_local_experts: 6, num_experts_per_tok: 3, intermediate_size: 12, embedding_multiplier: 3 },
+      ...{ attention_multiplier: 2, residual_multiplier: 0.4, logits_scaling: 2 },
+    },
+    options: { factors: { embedding: 3, scores: 2, residual: 0.4, logits: 0.5 } },
+    features: [
+      {
+        feature: "the factor of embeddings",
+        options: { factors: { scores: 2, residual: 0.4, logits: 0.5 } },
+      },
+      { feature: "the factor of scores", options: { factors: { embedding: 3, residual: 0.4, logits: 0.5 } } },
+      {
+        feature: "the factor of residuals",
+        options: { factors: { embedding: 3, scores: 2, logits: 0.5 } },
+      },
+      { feature: "the factor of logits", options: { factors: { embedding: 3, scores: 2, residual: 0.4 } } },
+      { feature: "the gates of the experts", zeros: /input_linear/ },
+      { feature: "the experts", zeros: /output_linear/ },
+    ],
+  },
+  {
     architecture: "OlmoeForCausalLM",
     fields: { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 },
     features: [

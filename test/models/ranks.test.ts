@@ -73,6 +73,7 @@ describe("ranks that share a model", () => {
   const shared = { ...glm, n_shared_experts: 2, first_k_dense_replace: 1 };
   const gated = { ...moe, shared_expert_intermediate_size: 18 };
   const olmoe = { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
+  const stacked = { num_local_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
   const mixed = { ...moe, num_hidden_layers: 3, mlp_only_layers: [1] };
   it.each([
     { name: "one key head, which both have", fields: { num_key_value_heads: 1 }, tp: 2 },
@@ -121,6 +122,7 @@ describe("ranks that share a model", () => {
       tp: 2,
       ep: 2,
     },
+    { name: "experts in one tensor", architecture: "GraniteMoeForCausalLM", fields: stacked, tp: 2, ep: 2 },
     { name: "dense layers among sparse", architecture: "Qwen3MoeForCausalLM", fields: mixed, tp: 2, ep: 2 },
   ])("$name", async (shared) => {
     const { architecture = "LlamaForCausalLM", fields, dtype = "f32" as const, ...sizes } = shared;

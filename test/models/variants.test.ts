@@ -43,6 +43,7 @@ const sparse = {
 const glm = { n_routed_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 12, n_shared_experts: 2 };
 const qwen2Moe = { ...moe, shared_expert_intermediate_size: 20 };
 const olmoe = { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
+const graniteMoe = { num_local_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
 const isNorm = (name: string): boolean => name.includes("norm");
 
 const alternating = ["sliding_attention", "full_attention"];
@@ -295,6 +296,23 @@ const variants: readonly Variant[] = [
     architecture: "GraniteForCausalLM",
     fields: { tie_word_embeddings: true },
     factors: { scores: 1 },
+  },
+  {
+    name: "Granite with experts in one tensor, factors and biases",
+    architecture: "GraniteMoeForCausalLM",
+    fields: {
+      ...{ ...graniteMoe, attention_bias: true, tie_word_embeddings: true },
+      ...{ embedding_multiplier: 12, attention_multiplier: 0.3, residual_multiplier: 0.22 },
+      logits_scaling: 6,
+    },
+    factors: { embedding: 12, scores: 0.3, residual: 0.22, logits: 1 / 6 },
+  },
+  {
+    name: "Granite with experts in one tensor of bf16, of which the config says no factor",
+    architecture: "GraniteMoeForCausalLM",
+    fields: graniteMoe,
+    factors: { scores: 1 },
+    dtypeOf: () => "bf16",
   },
   { name: "f16 weights", architecture: "LlamaForCausalLM", dtypeOf: () => "f16" },
   {
