@@ -96,7 +96,7 @@ export const foreignFields: Readonly<Record<string, Refusal>> = {
   ...refuse("a scaled rotation under these names", [1], ["rope_scaling_factor", "rope_scaling_type"]),
   ...refuse("another rotation", off, [
     ...["rotary_dim", "rotary_emb_base", "rope_local_base_freq", "global_rope_theta", "local_rope_theta"],
-    ...["rope_interleave", "rope_interleaved", "rope_ratio"],
+    ...["rope_interleave", "rope_interleaved", "rope_ratio", "use_mrope"],
   ]),
   ...refuse("other than rotary positions", [true], ["use_rope", "use_rotary", "rotary"]),
   ...refuse("ALiBi", off, ["alibi", "use_alibi"]),
