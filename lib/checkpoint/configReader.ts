@@ -55,14 +55,15 @@ export class ConfigReader {
     return this.#read(field, fallback, "a non-negative integer", (value) => isInteger(value) && value >= 0);
   }
 
-  /** A finite number. */
+  /** A number that is finite in f32, in which it is computed with. */
   number(field: FieldName, fallback?: number): number {
-    return this.#read(field, fallback, "a finite number", isFiniteNumber);
+    return this.#read(field, fallback, "a finite number of 32 bits", isFiniteNumber);
   }
 
-  /** A finite number above 0: epsilons, thetas, factors. */
+  /** One above 0, as large as the normal ones of f32, so that its inverse is finite, too: epsilons, thetas, factors. */
   positiveNumber(field: FieldName, fallback?: number): number {
-    return this.#read(field, fallback, "a positive number", (value) => isFiniteNumber(value) && value > 0);
+    const isPositive = (value: unknown): boolean => isFiniteNumber(value) && value >= 2 ** -126;
+    return this.#read(field, fallback, "a positive number of 32 bits", isPositive);
   }
 
   /** With a default of true, null is an error: Python takes it for false. */
@@ -99,7 +100,7 @@ export class ConfigReader {
   }
 
   /**
-   * Two numbers from 0 on, the second of which is no smaller and may be infinite: transformers writes Infinity, which `parseJson`
+   * Two numbers from 0 on, the first finite in f32, the second no smaller; it may be infinite: transformers writes Infinity, which `parseJson`
    * takes, or since version 4.57 `{"__float__": "Infinity"}`.
    */
   limits(field: FieldName, fallback: readonly [number, number]): readonly [number, number] {
@@ -108,12 +109,12 @@ export class ConfigReader {
     const isLimits = (value: unknown): boolean => {
       if (!Array.isArray(value) || value.length !== 2) return false;
       const [least, most] = value.map(numberOf);
-      return typeof least === "number" && typeof most === "number" && least >= 0 && most >= least;
+      return isFiniteNumber(least) && typeof most === "number" && least >= 0 && most >= least;
     };
     const given: readonly unknown[] = this.#read(
       field,
       fallback,
-      "two numbers from 0 on, in order",
+      "two numbers from 0 on, in order, the first finite",
       isLimits,
     );
     return given.map(numberOf) as unknown as readonly [number, number];
@@ -181,5 +182,5 @@ function isInteger(value: unknown): value is number {
 
 // JSON has no Infinity, but "1e999" is valid JSON and parses to it.
 function isFiniteNumber(value: unknown): value is number {
-  return Number.isFinite(value);
+  return typeof value === "number" && Number.isFinite(Math.fround(value));
 }

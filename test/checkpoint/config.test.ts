@@ -253,6 +253,7 @@ describe("ConfigReader", () => {
     list: [0, 2],
     open: [0.5, { __float__: "Infinity" }],
     turned: [2, 1],
+    ...{ far: 1e39, near: 1e-39, infinite: [Infinity, Infinity] },
     rope: { factor: 8, bad: "x" },
     n_embd: 128,
     huge: 2 ** 60,
@@ -290,7 +291,7 @@ describe("ConfigReader", () => {
     [
       "aliases absent",
       () => reader.number(["a", "b"]),
-      "c.json: a or b: expected a finite number, got nothing",
+      "c.json: a or b: expected a finite number of 32 bits, got nothing",
     ],
     ["zero", () => reader.positiveInt("zero", 3), "c.json: zero: expected a positive integer, got 0"],
     ["fraction", () => reader.positiveInt("eps"), "c.json: eps: expected a positive integer, got 0.00001"],
@@ -299,7 +300,26 @@ describe("ConfigReader", () => {
       () => reader.positiveInt("huge"),
       `c.json: huge: expected a positive integer, got ${2 ** 60}`,
     ],
-    ["not positive", () => reader.positiveNumber("zero"), "c.json: zero: expected a positive number, got 0"],
+    [
+      "not positive",
+      () => reader.positiveNumber("zero"),
+      "c.json: zero: expected a positive number of 32 bits, got 0",
+    ],
+    [
+      "out of range",
+      () => reader.number("far"),
+      "c.json: far: expected a finite number of 32 bits, got 1e+39",
+    ],
+    [
+      "too near to 0",
+      () => reader.positiveNumber("near"),
+      "c.json: near: expected a positive number of 32 bits, got 1e-39",
+    ],
+    [
+      "limits that are infinite",
+      () => reader.limits("infinite", [0, 1]),
+      "c.json: infinite: expected two numbers from 0 on, in order, the first finite, got [Infinity, Infinity]",
+    ],
     ["text as flag", () => reader.bool("act"), 'c.json: act: expected true or false, got "silu"'],
     ["flag as text", () => reader.string("flag"), "c.json: flag: expected a string, got false"],
     [
@@ -315,18 +335,18 @@ describe("ConfigReader", () => {
     [
       "limits out of order",
       () => reader.limits("turned", [0, 1]),
-      "c.json: turned: expected two numbers from 0 on, in order, got [2, 1]",
+      "c.json: turned: expected two numbers from 0 on, in order, the first finite, got [2, 1]",
     ],
     [
       "limits that are one number",
       () => reader.limits("size", [0, 1]),
-      "c.json: size: expected two numbers from 0 on, in order, got 4",
+      "c.json: size: expected two numbers from 0 on, in order, the first finite, got 4",
     ],
     ["no object", () => reader.object("list"), "c.json: list: expected an object, got [0, 2]"],
     [
       "nested",
       () => reader.object("rope").number("bad"),
-      'c.json: rope.bad: expected a finite number, got "x"',
+      'c.json: rope.bad: expected a finite number of 32 bits, got "x"',
     ],
     [
       "rule of the caller",

@@ -325,7 +325,7 @@ const badFields: readonly { name: string; architecture: string; fields: Fields; 
     name: "limits out of order",
     architecture: "Mamba2ForCausalLM",
     fields: { time_step_limit: [0.5, 0.1] },
-    message: "time_step_limit: expected two numbers from 0 on, in order, got [0.5, 0.1]",
+    message: "time_step_limit: expected two numbers from 0 on, in order, the first finite, got [0.5, 0.1]",
   },
   { name: "GPT-2 heads", architecture: "GPT2LMHeadModel", fields: { n_head: 3 }, message: "n_head" },
 ];

@@ -197,6 +197,7 @@ describe.each(supportedArchitectures)("%s", (architecture) => {
       logit_scale: 1,
       pruned_heads: {},
       is_encoder_decoder: false,
+      use_mrope: false, // Qwen2.5 says so
     };
     expect(await collectWarnings(() => defineWith(architecture, { ...neutral, is_causal: true }))).toEqual(
       [],
@@ -244,6 +245,7 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     text: "original_max_position_embeddings",
   },
   { architecture: "Qwen2ForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
+  { architecture: "Qwen2ForCausalLM", fields: { use_mrope: true }, text: "use_mrope" },
   {
     architecture: "Qwen2ForCausalLM",
     fields: { layer_types: new Array(4).fill("sliding_attention") },
@@ -297,6 +299,22 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     fields: { logits_scaling: 0 },
     text: "logits_scaling: expected a positive",
   },
+  {
+    architecture: "GraniteMoeForCausalLM",
+    fields: { logits_scaling: 1e-39 },
+    text: "logits_scaling: expected a positive number of 32 bits",
+  },
+  {
+    architecture: "GraniteMoeForCausalLM",
+    fields: { embedding_multiplier: 1e39 },
+    text: "embedding_multiplier: expected a finite number of 32 bits",
+  },
+  {
+    architecture: "Glm4MoeForCausalLM",
+    fields: { routed_scaling_factor: -1e39 },
+    text: "routed_scaling_factor: expected a finite number of 32 bits",
+  },
+  { architecture: "Mamba2ForCausalLM", fields: { time_step_limit: [1e39, 1e40] }, text: "time_step_limit" },
   {
     architecture: "GraniteForCausalLM",
     fields: { residual_multiplier: "0.22" },
