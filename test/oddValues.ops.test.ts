@@ -160,6 +160,7 @@ const rows: Readonly<Record<string, () => Row>> = {
     },
   }),
   siluMul: () => ({ given: { x: f32(2, 4) }, options: { dtype, out: f32(2, 2) } }),
+  softcap: () => ({ given: { x: f32(2, 4) }, options: { cap: 30, dtype, out: f32(2, 4) } }),
   softmax: () => ({ given: { x: f32(2, 4) }, options: { causal: false, scale: 1, dtype, out: f32(2, 4) } }),
   ssmScan: () => ({
     given: { x: f32(1, 2, 4), dt: f32(1, 2), a: f32(2), b: f32(1, 1, 3), c: f32(1, 1, 3) },

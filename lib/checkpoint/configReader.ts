@@ -66,6 +66,12 @@ export class ConfigReader {
     return this.#read(field, fallback, "a positive number of 32 bits", isPositive);
   }
 
+  /** Like nullablePositiveInt, of a finite number above 0: a cap. */
+  nullablePositiveNumber(field: string, absent: number | undefined): number | undefined {
+    const value = Object.hasOwn(this.json, field) ? this.json[field] : absent;
+    return value === undefined || value === null ? undefined : this.positiveNumber(field, absent);
+  }
+
   /** With a default of true, null is an error: Python takes it for false. */
   bool(field: string, fallback?: boolean): boolean {
     const isNull = Object.hasOwn(this.json, field) && this.json[field] === null;

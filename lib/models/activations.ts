@@ -18,9 +18,13 @@ const gelus = {
 
 const geluNames = Object.keys(gelus) as (keyof typeof gelus)[];
 
-/** `hidden_act` of a gated MLP. */
-export function readActivation(reader: ConfigReader): Activation {
-  const name = reader.oneOf("hidden_act", [...silu, ...geluNames], "silu");
+/** The activation of a gated MLP. @param fallback the name that the class of the config has */
+export function readActivation(
+  reader: ConfigReader,
+  field = "hidden_act",
+  fallback: "silu" | keyof typeof gelus = "silu",
+): Activation {
+  const name = reader.oneOf(field, [...silu, ...geluNames], fallback);
   return name === "silu" || name === "swish" ? "silu" : { gelu: gelus[name] };
 }
 

@@ -5,6 +5,7 @@ import type { ModelConfigJson } from "../checkpoint/config.js";
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { refuseQuantization } from "../weights/quantization.js";
+import { gemma2 } from "./gemma2.js";
 import { glm4 } from "./glm4.js";
 import { glm4Moe } from "./glm4Moe.js";
 import { gpt2 } from "./gpt2.js";
@@ -31,6 +32,7 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
+  { architecture: "Gemma2ForCausalLM", modelType: "gemma2", family: gemma2 },
   { architecture: "Glm4ForCausalLM", modelType: "glm4", family: glm4 },
   { architecture: "Glm4MoeForCausalLM", modelType: "glm4_moe", family: glm4Moe },
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },

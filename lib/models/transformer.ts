@@ -92,9 +92,11 @@ export function readTransformerConfig(
     attentionBias: "none",
     qkNorm: "none",
     norms: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
+    normsAddOne: false,
     rotated: new Array<boolean>(numLayers).fill(true),
     windows: new Array<number>(numLayers).fill(0),
     factors: { embedding: 1, scores: headDim ** -0.5, residual: 1, logits: 1 },
+    caps: {},
   };
 }
 
@@ -125,7 +127,7 @@ async function build(
   weights: ModelWeights,
   { dtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
 ): Promise<Decoder> {
-  const { hiddenSize: width, headDim, normEps: eps, rope, norms, factors } = config;
+  const { hiddenSize: width, headDim, normEps: eps, rope, norms, factors, caps } = config;
   const { numHeads, numKvHeads, sums } = rank;
   const { start: firstLayer, count } = rank.layers;
   // Pairs side by side are put apart when they are loaded, all of a head: those that are not rotated turn by nothing.
@@ -151,7 +153,7 @@ async function build(
     const window = size < contextLength ? size : 0; // one that hides nothing is none, and may be no i32
     const attention = attentionBlock(
       {
-        ...{ numHeads, numKvHeads, headDim, dtype, scale: factors.scores, window },
+        ...{ numHeads, numKvHeads, headDim, dtype, scale: factors.scores, softcap: caps.scores, window },
         ...{ qkNormEps: eps, normedHeads },
       },
       {
@@ -172,6 +174,8 @@ async function build(
     input: rank.isFirst
       ? { embedding: weights.embedding("embedding"), factor: factors.embedding }
       : undefined,
-    output: rank.isLast ? { finalNorm: norm("finalNorm"), head: weights.linear("head") } : undefined,
+    output: rank.isLast
+      ? { finalNorm: norm("finalNorm"), head: weights.linear("head"), cap: caps.logits }
+      : undefined,
   });
 }

@@ -23,6 +23,8 @@ export interface TransformerConfig {
   /** RMSNorm on queries and keys before their rotation: over each head, or over all heads of a token together. */
   readonly qkNorm: "none" | "eachHead" | "allHeads";
   readonly norms: LayerNorms;
+  /** Norms multiply by 1 + w, where w is what a checkpoint has. */
+  readonly normsAddOne: boolean;
   /** By layer: whether queries and keys are rotated; in one without, positions do not enter attention. */
   readonly rotated: readonly boolean[];
   /** By layer: keys that a query sees, itself included; 0 is all. */
@@ -30,6 +32,7 @@ export interface TransformerConfig {
   /** Tensors of a checkpoint that the model has no use for. */
   readonly ignoredTensors?: readonly RegExp[];
   readonly factors: Factors;
+  readonly caps: Caps;
 }
 
 /** Numbers that something is multiplied by. */
@@ -42,6 +45,13 @@ export interface Factors {
   readonly residual: number;
   /** The logits: the last norm, in front of the linear head, has it in its weights. */
   readonly logits: number;
+}
+
+/** What becomes cap * tanh(it / cap). */
+export interface Caps {
+  /** Scores of attention, behind their factor. */
+  readonly scores?: number | undefined;
+  readonly logits?: number | undefined;
 }
 
 /** Which projections of attention have biases: none, those of queries, keys and values, or the one of the output, too. */

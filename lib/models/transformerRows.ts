@@ -17,7 +17,7 @@ export function outerRows({
   vocabSize: V,
   hiddenSize: D,
   tiedHead,
-  factors,
+  ...config
 }: TransformerConfig): ModelWeightRow[] {
   const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
   return [
@@ -28,9 +28,19 @@ export function outerRows({
     { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], stage: "last", ...tied },
     {
       ...{ slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]], stage: "last" },
-      ...(factors.logits !== 1 && { map: (weight: number) => weight * factors.logits }),
+      ...normMap(config, config.factors.logits),
     },
   ];
+}
+
+/** What becomes of the weights of a norm, if anything. */
+function normMap(
+  { normsAddOne }: Pick<TransformerConfig, "normsAddOne">,
+  factor = 1,
+): Pick<ModelWeightRow, "map"> {
+  if (!normsAddOne && factor === 1) return {};
+  const offset = normsAddOne ? 1 : 0;
+  return { map: (weight) => (offset + weight) * factor };
 }
 
 export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
@@ -54,7 +64,7 @@ export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
   };
   const biasRows = { none: [], qkv: [qkvBias], all: [qkvBias, outputBias] }[attentionBias];
   const norm = (slot: string, name: string, size: number): ModelWeightRow => ({
-    ...{ slot, form: "vector", from: [`${layer}.${name}.weight`], shapes: [[size]] },
+    ...{ slot, form: "vector", from: [`${layer}.${name}.weight`], shapes: [[size]], ...normMap(config) },
   });
   // Each rank has the weights of all heads, and computes the norm of all.
   const [ofQ, ofK] = qkNorm === "allHeads" ? [Q, KV] : [headDim, headDim];

@@ -24,6 +24,8 @@ export interface AttentionConfig {
   readonly dtype: FloatDType;
   /** Factor on the products of queries and keys. */
   readonly scale: number;
+  /** Scores are softcap * tanh(score / softcap), behind that factor. Default: as they are. */
+  readonly softcap?: number | undefined;
   /** Keys that a query sees, itself included; 0 is all. */
   readonly window: number;
   /** Of the norms of queries and keys; needed with `qNorm` and `kNorm` only. */
@@ -87,7 +89,7 @@ function stepPlan(config: AttentionConfig): StepPlan {
 
 /** output(attention(rope(norm(q)), rope(norm(k)), v)), q, k, v = qkv(x). Stores the keys and values of x. */
 export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): Block {
-  const { numHeads, numKvHeads, headDim, scale, window, qkNormEps = 1e-6, normedHeads } = config;
+  const { numHeads, numKvHeads, headDim, scale, softcap, window, qkNormEps = 1e-6, normedHeads } = config;
   const { qNorm, kNorm, ropeTable, zeros } = weights;
   const headNorms = normedHeads ? {} : { qWeight: qNorm, kWeight: kNorm };
   const queries = numHeads * headDim;
@@ -118,7 +120,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
       kvStore(stream, k, v, kv.k, kv.v, slots);
     }
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ scale, window, maxQueries, plan },
+      ...{ scale, softcap, window, maxQueries, plan },
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };

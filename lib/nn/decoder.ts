@@ -11,6 +11,7 @@ import { add } from "../ops/add.js";
 import { embedding, type EmbeddingTable } from "../ops/embedding.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
+import { softcap } from "../ops/softcap.js";
 import { tableGather } from "../ops/tableGather.js";
 import type { NormBlock } from "./norm.js";
 import { type Block, type BlockCache, type BlockOwn, type Part, type RankSums, runPart } from "./part.js";
@@ -36,6 +37,8 @@ export interface DecoderOutput {
   readonly finalNorm: NormBlock;
   /** [V, D] */
   readonly head: LinearWeight;
+  /** Logits are cap * tanh(logit / cap). Default: as they are. */
+  readonly cap?: number | undefined;
 }
 
 export interface DecoderParts {
@@ -111,7 +114,9 @@ export function decoder(parts: DecoderParts): Decoder {
     },
     logits(stream, hidden, out) {
       if (!output) throw new ArgumentRangeError("decoder: logits: this stage of the model has no head");
-      return linear(stream, hidden, output.head, { dtype: "f32", ...(out && { out }) });
+      const logits = linear(stream, hidden, output.head, { dtype: "f32", ...(out && { out }) });
+      const { cap } = output;
+      return cap === undefined ? logits : softcap(stream, logits, { cap, out: logits });
     },
   };
 }

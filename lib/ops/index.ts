@@ -25,6 +25,7 @@ export * from "./rope.js";
 export * from "./rowStatus.js";
 export * from "./sample.js";
 export * from "./siluMul.js";
+export * from "./softcap.js";
 export * from "./softmax.js";
 export * from "./ssmScan.js";
 export * from "./stepInputs.js";

@@ -25,6 +25,7 @@
 #include "ops/rope/rope.h"
 #include "ops/sample/sample.h"
 #include "ops/silu_mul/silu_mul.h"
+#include "ops/softcap/softcap.h"
 #include "ops/softmax/softmax.h"
 #include "ops/ssm_scan/ssm_scan.h"
 #include "ops/step_inputs/step_inputs.h"

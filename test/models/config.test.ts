@@ -38,6 +38,7 @@ const mamba2 = {
   state_size: 32,
 };
 const bases: Readonly<Record<string, Fields>> = {
+  Gemma2ForCausalLM: llama,
   Glm4ForCausalLM: { ...llama, head_dim: 16 },
   Glm4MoeForCausalLM: glm4Moe,
   GPT2LMHeadModel: gpt2,
@@ -77,25 +78,10 @@ describe("registry", () => {
       const reader = new ConfigReader("config.json", json);
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
-    const types = [
-      "glm4",
-      "glm4_moe",
-      "gpt2",
-      "granite",
-      "granitemoe",
-      "llama",
-      "mistral",
-      "mamba2",
-      "mixtral",
-      "olmo2",
-      "olmoe",
-      "phi3",
-      "qwen2",
-      "qwen2_moe",
-      "qwen3",
-      "qwen3_moe",
-      "smollm3",
-    ];
+    const types = (
+      "gemma2 glm4 glm4_moe gpt2 granite granitemoe llama mistral mamba2 mixtral " +
+      "olmo2 olmoe phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3"
+    ).split(" ");
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
     const code = "ERR_CHECKPOINT_CONFIG";
     const message = expect.stringContaining(
@@ -155,6 +141,7 @@ describe("fields", () => {
       definition.weights.rows.find(({ slot }) => slot === "head")?.tiedTo?.slot;
     expect(tiedTo(define("Qwen3ForCausalLM", { tie_word_embeddings: true }))).toBe("embedding");
     expect(tiedTo(define("Qwen3ForCausalLM"))).toBeUndefined();
+    expect(tiedTo(define("Gemma2ForCausalLM"))).toBe("embedding");
     expect(tiedTo(define("SmolLM3ForCausalLM"))).toBe("embedding");
     expect(tiedTo(define("SmolLM3ForCausalLM", { tie_word_embeddings: false }))).toBeUndefined();
     expect(tiedTo(define("GPT2LMHeadModel"))).toBe("embedding");

@@ -1,6 +1,7 @@
 // Contract: every field of a config.json is used, known to change no logits, refused by name, or warned about; the table of a
 // family names exactly the fields that its reader reads; null and absence say what they say in transformers.
 import { describe, expect, it } from "vitest";
+import { gemma2Fields } from "../../lib/models/gemma2.js";
 import { glm4Fields } from "../../lib/models/glm4.js";
 import { glm4MoeFields } from "../../lib/models/glm4Moe.js";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
@@ -32,6 +33,7 @@ const dense = {
 };
 const experts = { num_experts_per_tok: 2, moe_intermediate_size: 8 };
 const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?: readonly Fields[] }>> = {
+  Gemma2ForCausalLM: { table: gemma2Fields, base: { ...dense, model_type: "gemma2" } },
   Glm4ForCausalLM: { table: glm4Fields, base: { ...dense, model_type: "glm4" } },
   Glm4MoeForCausalLM: {
     table: glm4MoeFields,
@@ -321,6 +323,16 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     text: "residual_multiplier",
   },
   { architecture: "GraniteForCausalLM", fields: { num_local_experts: 8 }, text: "num_local_experts" },
+  { architecture: "Gemma2ForCausalLM", fields: { attn_logit_softcapping: 0 }, text: "a positive number" },
+  { architecture: "Gemma2ForCausalLM", fields: { final_logit_softcapping: -1 }, text: "a positive number" },
+  { architecture: "Gemma2ForCausalLM", fields: { query_pre_attn_scalar: 0 }, text: "a positive number" },
+  { architecture: "Gemma2ForCausalLM", fields: { hidden_activation: "relu" }, text: "hidden_activation" },
+  { architecture: "Gemma2ForCausalLM", fields: { use_bidirectional_attention: true }, text: "causal" },
+  {
+    architecture: "Gemma2ForCausalLM",
+    fields: { sliding_window: null, layer_types: new Array(4).fill("sliding_attention") },
+    text: "because no field gives the window",
+  },
   {
     architecture: "GPT2LMHeadModel",
     fields: { hidden_size: 32 },
@@ -364,6 +376,8 @@ describe("fields of one family", () => {
     expect(without("Qwen2ForCausalLM", {}, "head_dim").headDim).toBe(16);
     expect(without("Qwen2MoeForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(16);
     expect(without("Qwen3MoeForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(4);
+    expect(without("Gemma2ForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(4);
+    expect(without("Gemma2ForCausalLM", {}, "head_dim").headDim).toBe(256);
     expect(without("SmolLM3ForCausalLM", wide, "num_key_value_heads").numKvHeads).toBe(4);
     expect(without("Qwen3ForCausalLM", {}, "head_dim").headDim).toBe(128);
     expect(defineWith("Qwen3ForCausalLM", { head_dim: null }).shape.headDim).toBe(16);

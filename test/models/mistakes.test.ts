@@ -12,6 +12,15 @@ import { withFields } from "../support/withFields.js";
 type Fields = Readonly<Record<string, unknown>>;
 
 const mistakes: readonly { readonly family: string; readonly mistake: string; readonly fields: Fields }[] = [
+  { family: "gemma2", mistake: "window 33", fields: { sliding_window: 33 } },
+  { family: "gemma2", mistake: "no window", fields: { sliding_window: null } },
+  {
+    family: "gemma2",
+    mistake: "odd layers slide",
+    fields: { layer_types: ["full_attention", "sliding_attention", "full_attention", "sliding_attention"] },
+  },
+  { family: "gemma2", mistake: "no attention softcap", fields: { attn_logit_softcapping: null } },
+  { family: "gemma2", mistake: "no final softcap", fields: { final_logit_softcapping: null } },
   { family: "glm4", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
   { family: "glm4_moe", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
   { family: "glm4_moe", mistake: "routed_scaling_factor ignored", fields: { routed_scaling_factor: 1 } },

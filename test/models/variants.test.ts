@@ -5,28 +5,14 @@ import type { Device } from "../../lib/device/device.js";
 import type { FloatDType } from "../../lib/device/dtype.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Stream } from "../../lib/device/stream.js";
-import type { Factors } from "../../lib/models/transformerConfig.js";
-import type { RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { expectBits } from "../support/bits.js";
+import { gemmaVariants } from "../support/gemmaVariants.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
 import { runModel } from "../support/runModel.js";
 import { tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
-
-interface Variant {
-  readonly name: string;
-  readonly architecture: string;
-  readonly fields?: Readonly<Record<string, unknown>>;
-  readonly windowOf?: (layer: number) => number;
-  readonly factors?: Partial<Factors>;
-  readonly isRotated?: (layer: number) => boolean;
-  readonly rope?: Partial<RopeTableOptions>;
-  /** Stored dtype by tensor name; default f32. */
-  readonly dtypeOf?: (name: string) => FloatDType;
-  /** Activation dtype; default f32. */
-  readonly dtype?: FloatDType;
-}
+import type { Variant } from "../support/variant.js";
 
 /** Norm of the difference over norm of the logits: about ten roundings to the activation dtype. */
 const tolerances: Readonly<Record<FloatDType, number>> = { f32: 1e-5, bf16: 4e-2, f16: 5e-3 };
@@ -314,6 +300,7 @@ const variants: readonly Variant[] = [
     factors: { scores: 1 },
     dtypeOf: () => "bf16",
   },
+  ...gemmaVariants,
   { name: "f16 weights", architecture: "LlamaForCausalLM", dtypeOf: () => "f16" },
   {
     name: "bf16 weights",
@@ -358,15 +345,13 @@ describe("matches a float64 decoder", () => {
   afterAll(() => device.dispose());
 
   it.each(variants)("$name, activations $dtype", async (variant) => {
-    const { architecture, fields, windowOf, isRotated, factors, rope, dtypeOf, dtype = "f32" } = variant;
+    const { architecture, fields, dtypeOf, dtype = "f32", ...reading } = variant;
     const config = tinyConfig(architecture, fields);
     const tensors = tinyTensors(config, dtypeOf);
     const model = await loadModel(await writeCheckpoint(config, tensors), { stream, dtype });
     const tokens = Array.from({ length: 23 }, (_, t) => (t * 7 + 3) % config.vocab_size);
     const [logits] = await runModel(model, stream, [tokens], { chunk: 9 });
-    const expected = Float32Array.from(
-      referenceTransformer(config, tensors, tokens, { windowOf, isRotated, factors, rope }),
-    );
+    const expected = Float32Array.from(referenceTransformer(config, tensors, tokens, reading));
     expectBits(device, `variant: ${variant.name}`, [logits!]);
     expect(model.shape.dtype).toBe(dtype);
     expect(compareLogits(logits!, expected, config.vocab_size).relative).toBeLessThan(tolerances[dtype]);

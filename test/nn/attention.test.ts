@@ -23,6 +23,7 @@ interface AttentionCase extends OpCase {
   readonly Dh: number;
   /** Default 1 / sqrt(Dh). */
   readonly scale?: number;
+  readonly softcap?: number;
   readonly window?: number;
   /** R; 0: positions do not enter. */
   readonly rotated: number;
@@ -45,6 +46,7 @@ const cases: readonly AttentionCase[] = [
   { name: "a window, in chunks", steps: [[9], [9], [1]], ...grouped, window: 5 },
   { name: "a window of one token", steps: [[4]], ...grouped, window: 1 },
   { name: "another scale", steps: [[8]], ...grouped, scale: 0.7 },
+  { name: "capped scores", steps: [[8], [2]], ...grouped, scale: 2, softcap: 0.9 },
   { name: "one key head", steps: [[8], [2]], D: 24, Hq: 3, Hkv: 1, Dh: 16, rotated: 16 },
   {
     name: "everything, sequences side by side",
@@ -65,13 +67,13 @@ interface Place extends Chunk {
 }
 
 describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
-  const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh) } = c;
+  const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh), softcap } = c;
   const { headNorms = false, allHeadsNorms = false } = c;
   const { stream } = context;
   const random = new Random(D + c.steps.length);
   const lengths = c.steps[0]!.map((_, row) => c.steps.reduce((total, step) => total + step[row]!, 0));
   const weights = weightsOf(new BlockWeights(context, random, dtype), c, Math.max(...lengths));
-  const shape = { Hq, Hkv, Dh, scale, window, eps: 1e-3, normsAllHeads: allHeadsNorms };
+  const shape = { Hq, Hkv, Dh, scale, softcap, window, eps: 1e-3, normsAllHeads: allHeadsNorms };
   const all = (total: number) => ({ total, start: 0, count: total, isCopy: false });
   const block = attentionBlock(
     {
@@ -80,6 +82,7 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
       headDim: Dh,
       dtype,
       scale,
+      softcap,
       window,
       ...((headNorms || allHeadsNorms) && { qkNormEps: shape.eps }),
       ...(allHeadsNorms && { normedHeads: { q: all(Hq), k: all(Hkv) } }),

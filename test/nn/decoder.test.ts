@@ -12,6 +12,7 @@ import { gatedMlp, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
 import { layerNorm } from "../reference/layerNorm.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
+import { softcap } from "../reference/softcap.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, inEachDType } from "../support/devices.js";
@@ -28,6 +29,8 @@ interface Frame {
   readonly hasPostNorm?: boolean;
   /** Of the embeddings. */
   readonly inputFactor?: number;
+  /** Of the logits. */
+  readonly cap?: number;
   /** Of each part. */
   readonly factor?: number;
 }
@@ -41,6 +44,7 @@ const cases = inEachDType<Frame & { readonly tokens: readonly number[] }>([
   { name: "branches that read the same", ...plain, isParallel: true },
   { name: "norms behind the sum", tokens: [7, 2], isGpt: false, isParallel: true, hasPostNorm: true },
   { name: "norms before and behind each block", ...plain, hasPostNorm: true },
+  { name: "capped logits", ...plain, cap: 0.8 },
   { name: "a factor", ...plain, factor: 0.22 },
   { name: "a factor on the sum of two branches", ...plain, isParallel: true, factor: -1.5 },
   { name: "a factor behind norms", tokens: [7, 2], isGpt: false, hasPostNorm: true, factor: 0.5 },
@@ -116,7 +120,7 @@ describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
   const { stream } = context;
   const T = tokens.length;
   const weights = new BlockWeights(context, new Random(T), dtype);
-  const { isGpt, inputFactor } = frame;
+  const { isGpt, inputFactor, cap } = frame;
   const layers = [0, 1].map(() => layerOf(weights, frame));
   const [table, places] = [weights.table(V, D), weights.table(T, D)];
   const [finalNorm, head] = [norm(weights, isGpt), weights.matrix(V, D)];
@@ -126,7 +130,7 @@ describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
       ...{ embedding: table.tensor, positions: isGpt ? places.tensor : undefined, factor: inputFactor },
     },
     layers: layers.map(({ layer }) => layer),
-    output: { finalNorm: finalNorm.block, head: weights.packed(head) },
+    output: { finalNorm: finalNorm.block, head: weights.packed(head), cap },
   });
   expect(model.state).toEqual([]);
 
@@ -154,7 +158,8 @@ describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
     expectClose(values, residual, { dtype, shape: [T, D], label: `hidden ${layer}`, ...tolerance });
   }
   expectClose(await context.read(hidden), expected, { dtype, shape: [T, D], label: "hidden", ...tolerance });
-  expectClose(await context.read(scores), product(expected, head), {
+  const logits = product(expected, head);
+  expectClose(await context.read(scores), cap === undefined ? logits : softcap(logits, { cap }), {
     ...{ dtype: "f32", shape: [T, V], label: "logits" },
     ...tolerance,
   });

@@ -12,6 +12,7 @@ import { layerNorm } from "../../lib/ops/layerNorm.js";
 import { moeCombine } from "../../lib/ops/moeCombine.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
+import { softcap } from "../../lib/ops/softcap.js";
 import { softmax } from "../../lib/ops/softmax.js";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { add as addReference } from "../reference/add.js";
@@ -22,6 +23,7 @@ import { layerNorm as layerNormReference } from "../reference/layerNorm.js";
 import { moeCombine as moeCombineReference } from "../reference/moeCombine.js";
 import { rmsNorm as rmsNormReference } from "../reference/rmsNorm.js";
 import { siluMul as siluMulReference } from "../reference/siluMul.js";
+import { softcap as softcapReference } from "../reference/softcap.js";
 import { softmax as softmaxReference } from "../reference/softmax.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
@@ -68,6 +70,12 @@ const ops: Readonly<Record<string, VectorOp>> = {
     run: ({ context, x, values, to }) => ({
       out: gelu(context.stream, x, { approximate: "none", dtype: to }),
       expected: geluReference(values, { approximate: "none" }),
+    }),
+  },
+  softcap: {
+    run: ({ context, x, values, to }) => ({
+      out: softcap(context.stream, x, { cap: 2, dtype: to }),
+      expected: softcapReference(values, { cap: 2 }),
     }),
   },
   geluMul: {

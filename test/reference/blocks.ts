@@ -52,6 +52,8 @@ export interface AttentionShape {
   readonly Hkv: number;
   readonly Dh: number;
   readonly scale: number;
+  /** Default: scores as they are. */
+  readonly softcap?: number | undefined;
   /** 0: none */
   readonly window: number;
   /** Of the norms of queries and keys. */
@@ -64,7 +66,7 @@ export interface AttentionShape {
 export function attention(
   x: Float64Array, // [T, D]
   weights: AttentionWeights,
-  { Hq, Hkv, Dh, scale, window, eps, normsAllHeads = false }: AttentionShape,
+  { Hq, Hkv, Dh, scale, softcap, window, eps, normsAllHeads = false }: AttentionShape,
 ): {
   readonly out: Float64Array; // [T, D]
   readonly keys: Float64Array; // [T, Hkv, Dh], as they are cached
@@ -90,7 +92,7 @@ export function attention(
   const q = heads(weights.q, weights.qNorm, Hq);
   const keys = heads(weights.k, weights.kNorm, Hkv);
   const values = product(x, weights.v);
-  const mixed = flashAttention(q, keys, values, { Hq, Hkv, Dh, Dv: Dh }, { scale, window });
+  const mixed = flashAttention(q, keys, values, { Hq, Hkv, Dh, Dv: Dh }, { scale, softcap, window });
   return { out: product(mixed.out, weights.output), keys, values };
 }
 

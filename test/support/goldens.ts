@@ -9,6 +9,7 @@ import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/chec
 
 /** Folders of test/goldens. */
 export const goldenFamilies = [
+  "gemma2",
   "glm4",
   "glm4_moe",
   "gpt2",

@@ -2,11 +2,12 @@
  * A Llama-like decoder in float64, written from the math and not from lib/models: the whole sequence at once, no cache. It is
  * composed of the references of the blocks and ops.
  */
-import type { Factors } from "../../lib/models/transformerConfig.js";
+import type { Caps, Factors } from "../../lib/models/transformerConfig.js";
 import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import { type Activation, attention, gatedMlp, type Matrix, product, sum } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
+import { softcap } from "../reference/softcap.js";
 import type { TinyConfig, TinyTensors } from "./tinyCheckpoint.js";
 import { layoutOf, type QkNorm } from "./tinyLayouts.js";
 import { mixtureOf, referenceMixture } from "./tinyMixture.js";
@@ -17,6 +18,8 @@ export interface ReferenceOptions {
   readonly windowOf?: ((layer: number) => number) | undefined;
   /** Default: 1, and 1 / sqrt(Dh) on scores. */
   readonly factors?: Partial<Factors> | undefined;
+  /** Default: none. */
+  readonly caps?: Caps | undefined;
   /** Whether queries and keys of a layer are rotated. Default: yes. */
   readonly isRotated?: ((layer: number) => boolean) | undefined;
   /** How positions are rotated where it is not `rope_theta` and `rope_scaling` over the whole head. */
@@ -34,6 +37,7 @@ export function referenceTransformer(
     windowOf = () => 0,
     isRotated = () => true,
     factors = {},
+    caps = {},
     rope: rotation = {},
     qkNorm = layoutOf(config).qkNorm ?? "none",
   }: ReferenceOptions = {},
@@ -50,10 +54,11 @@ export function referenceTransformer(
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
     const norm = (name: string | undefined, of: Float64Array) =>
-      name ? rmsNorm(of, model.get(`${at}.${name}.weight`), { T, D }, { eps }).out : of;
+      name ? rmsNorm(of, model.norm(`${at}.${name}`), { T, D }, { eps }).out : of;
     const shape = {
       ...shapeOf(config, windowOf(layer), qkNorm),
       ...(factors.scores && { scale: factors.scores }),
+      softcap: caps.scores,
     };
     const own = { ...model.attention(at, qkNorm), ...(isRotated(layer) && { angles }) };
     const { out } = attention(norm(norms.attention, x), own, shape);
@@ -64,9 +69,10 @@ export function referenceTransformer(
     const made = mixture ? referenceMixture(h, config, mixture, get) : model.mlp(`${at}.mlp`, h);
     x = sum(x, scaled(norm(norms.mlpPost, made), factors.residual));
   }
-  const hidden = rmsNorm(x, model.get("model.norm.weight"), { T, D }, { eps }).out;
+  const hidden = rmsNorm(x, model.norm("model.norm"), { T, D }, { eps }).out;
   const head = model.matrix(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens");
-  return scaled(product(hidden, head), factors.logits);
+  const logits = scaled(product(hidden, head), factors.logits);
+  return caps.logits === undefined ? logits : softcap(logits, { cap: caps.logits });
 }
 
 function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeTableOptions>) {
@@ -99,6 +105,12 @@ class Weights {
     return this.tensors.get(name)!.values;
   }
 
+  /** What a norm multiplies by. */
+  norm(name: string): Float64Array {
+    const offset = layoutOf(this.config).normsAddOne ? 1 : 0;
+    return this.get(`${name}.weight`).map((weight) => offset + weight);
+  }
+
   /** With the bias if there is one. @param rows only those from `first` up to `end` */
   matrix(name: string, first = 0, end = Infinity): Matrix {
     const { shape, values } = this.tensors.get(`${name}.weight`)!;
@@ -118,14 +130,15 @@ class Weights {
     ) as [Matrix, Matrix, Matrix];
     const output = this.matrix(`${at}.self_attn.o_proj`);
     const norms = qkNorm !== "none" && {
-      qNorm: this.get(`${at}.self_attn.q_norm.weight`),
-      kNorm: this.get(`${at}.self_attn.k_norm.weight`),
+      qNorm: this.norm(`${at}.self_attn.q_norm`),
+      kNorm: this.norm(`${at}.self_attn.k_norm`),
     };
     return { q, k, v, output, ...norms };
   }
 
   mlp(at: string, x: Float64Array): Float64Array {
-    const act = this.config["hidden_act"] ?? "silu";
+    const { activationField = "hidden_act" } = layoutOf(this.config);
+    const act = this.config[activationField] ?? (activationField === "hidden_act" ? "silu" : "tanh");
     const activation: Activation = act === "silu" ? "silu" : { gelu: act === "gelu" ? "none" : "tanh" };
     return gatedMlp(x, this.#gated(at), activation);
   }

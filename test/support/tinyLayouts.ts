@@ -15,6 +15,10 @@ export interface TinyLayout {
   };
   /** What the norms of queries and keys run over. */
   readonly qkNorm?: QkNorm;
+  /** Weights of norms are what is added to 1. */
+  readonly normsAddOne?: boolean;
+  /** The field of the activation where it is not `hidden_act`. */
+  readonly activationField?: string;
   /** The projection of the output of attention has no bias where the others have one. */
   readonly plainOutput?: boolean;
   /** q, k and v are one tensor, `qkv_proj`. */
@@ -29,7 +33,16 @@ export type QkNorm = "none" | "each head" | "all heads";
 
 const inFront = { attention: "input_layernorm", mlp: "post_attention_layernorm" };
 
+const gemma: TinyLayout = {
+  norms: {
+    ...{ attention: "input_layernorm", attentionPost: "post_attention_layernorm" },
+    ...{ mlp: "pre_feedforward_layernorm", mlpPost: "post_feedforward_layernorm" },
+  },
+  ...{ normsAddOne: true, activationField: "hidden_activation" },
+};
+
 const layouts: Readonly<Record<string, TinyLayout>> = {
+  Gemma2ForCausalLM: gemma,
   Glm4ForCausalLM: {
     norms: {
       ...{ ...inFront, attentionPost: "post_self_attn_layernorm", mlpPost: "post_mlp_layernorm" },
