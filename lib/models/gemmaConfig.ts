@@ -23,6 +23,12 @@ export interface GemmaDefaults extends Omit<TransformerDefaults, "normEps"> {
   readonly logitCap?: number;
 }
 
+/** Of the feed-forward part. */
+export interface GemmaWidths {
+  readonly hiddenSize?: number;
+  readonly intermediateSize?: number;
+}
+
 /** All layers without windows. */
 export function readGemmaConfig(reader: ConfigReader, defaults: GemmaDefaults): TransformerConfig {
   const config = readTransformerConfig(reader, {
@@ -50,10 +56,10 @@ export function readGemmaConfig(reader: ConfigReader, defaults: GemmaDefaults): 
   };
 }
 
-export function readGemmaMlp(reader: ConfigReader): TransformerMlp {
+export function readGemmaMlp(reader: ConfigReader, defaults: GemmaWidths = {}): TransformerMlp {
   return denseMlp({
-    hiddenSize: reader.positiveInt("hidden_size"),
-    width: reader.positiveInt("intermediate_size"),
+    hiddenSize: reader.positiveInt("hidden_size", defaults.hiddenSize),
+    width: reader.positiveInt("intermediate_size", defaults.intermediateSize),
     activation: readActivation(reader, "hidden_activation", "gelu_pytorch_tanh"),
     bias: false,
   });

@@ -37,14 +37,14 @@ export function checkHeadDim(reader: ConfigReader, field: FieldName, headDim: nu
 }
 
 /** A positive integer of at most `max`. */
-export function boundedInt(reader: ConfigReader, field: FieldName, max: number): number {
-  const value = reader.positiveInt(field);
+export function boundedInt(reader: ConfigReader, field: FieldName, max: number, fallback?: number): number {
+  const value = reader.positiveInt(field, fallback);
   return value <= max ? value : reader.fail(field, `an integer from 1 to ${max}`);
 }
 
 /** The positions that a model was trained for. */
-export function trainedPositions(reader: ConfigReader, field: FieldName): number {
-  const value = reader.positiveInt(field);
+export function trainedPositions(reader: ConfigReader, field: FieldName, fallback?: number): number {
+  const value = reader.positiveInt(field, fallback);
   return value >= 2 ? value : reader.fail(field, "at least 2 positions, as one cannot continue a text");
 }
 

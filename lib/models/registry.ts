@@ -6,6 +6,7 @@ import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { refuseQuantization } from "../weights/quantization.js";
 import { gemma2 } from "./gemma2.js";
+import { gemma3, gemma3WithImages } from "./gemma3.js";
 import { glm4 } from "./glm4.js";
 import { glm4Moe } from "./glm4Moe.js";
 import { gpt2 } from "./gpt2.js";
@@ -33,6 +34,8 @@ interface Row {
 
 const rows: readonly Row[] = [
   { architecture: "Gemma2ForCausalLM", modelType: "gemma2", family: gemma2 },
+  { architecture: "Gemma3ForCausalLM", modelType: "gemma3_text", family: gemma3 },
+  { architecture: "Gemma3ForConditionalGeneration", modelType: "gemma3", family: gemma3WithImages },
   { architecture: "Glm4ForCausalLM", modelType: "glm4", family: glm4 },
   { architecture: "Glm4MoeForCausalLM", modelType: "glm4_moe", family: glm4Moe },
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },

@@ -4,7 +4,7 @@
  * of them an export meant cannot be known. What the parameters do is lib/nn/ropeTable.ts.
  */
 import { ConfigReader } from "../checkpoint/configReader.js";
-import { show } from "../checkpoint/json.js";
+import { isObject, type JsonObject, show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
 import { trainedPositions } from "./limits.js";
@@ -15,6 +15,13 @@ export type RopeConfig = Omit<RopeTableOptions, "maxLength" | "pairs">;
 export interface RopeDefaults {
   readonly theta: number;
   readonly share?: number | undefined;
+  /** `max_position_embeddings`. Undefined: the field has to be there. */
+  readonly maxPositions?: number | undefined;
+  /**
+   * Layers with a window have a rotation of their own: transformers 5 has one in `rope_parameters` for each of `layer_types`, and
+   * `rope_local_base_freq` is the theta of those with a window.
+   */
+  readonly byLayerType?: boolean | undefined;
 }
 
 /** Names that belong to the rotation and may stand at the top of config.json. */
@@ -48,7 +55,7 @@ export const ropeFields: readonly string[] = [
  * does not have, a value that makes no sense
  */
 export function readRope(reader: ConfigReader, headDim: number, defaults: RopeDefaults): RopeConfig {
-  const merged = mergeSources(reader);
+  const merged = mergeSources(reader, defaults.byLayerType ? "full_attention" : undefined);
   const factor = merged.positiveNumber("partial_rotary_factor", defaults.share ?? 1);
   const rotaryDim = Math.floor(headDim * factor);
   if (!(factor <= 1 && rotaryDim >= 2 && rotaryDim % 2 === 0)) {
@@ -58,12 +65,39 @@ export function readRope(reader: ConfigReader, headDim: number, defaults: RopeDe
   const rope = {
     rotaryDim,
     theta: merged.positiveNumber("rope_theta", defaults.theta),
-    maxPositionEmbeddings: trainedPositions(reader, "max_position_embeddings"),
+    maxPositionEmbeddings: trainedPositions(reader, "max_position_embeddings", defaults.maxPositions),
     scaling,
   };
   checkParameters(new ConfigReader(reader.file, scaling));
   checkTable(rope, reader.file);
   return rope;
+}
+
+/**
+ * The rotation of layers with a window, where they have one of their own: never scaled by `rope_scaling`.
+ *
+ * @param defaults the theta is that of `rope_local_base_freq`
+ * @throws CheckpointError as `readRope` does
+ */
+export function readWindowedRope(reader: ConfigReader, headDim: number, defaults: RopeDefaults): RopeConfig {
+  const local = reader.has("rope_local_base_freq")
+    ? reader.positiveNumber("rope_local_base_freq")
+    : undefined;
+  const parameters = reader.optionalObject("rope_parameters")?.json;
+  const own = {
+    rope_theta: local,
+    rope_parameters: parameters && pick(parameters, "sliding_attention"),
+    max_position_embeddings: trainedPositions(reader, "max_position_embeddings", defaults.maxPositions),
+  };
+  return readRope(new ConfigReader(reader.file, own), headDim, { ...defaults, byLayerType: false });
+}
+
+/** `rope_parameters` of a type of layers; of a file that has one for all layers, these are those of full attention. */
+function pick(parameters: JsonObject, layerType: "full_attention" | "sliding_attention"): JsonObject {
+  const hasTypes = ["full_attention", "sliding_attention"].some((name) => Object.hasOwn(parameters, name));
+  if (!hasTypes) return layerType === "full_attention" ? parameters : {};
+  const own = parameters[layerType];
+  return isObject(own) ? own : {};
 }
 
 /** A parameter that the type does not have is refused, unless it is a factor of 1. */
@@ -78,7 +112,7 @@ function checkParameters(scaling: ConfigReader): void {
 }
 
 /** Every parameter of the rotation once, under its newer name. */
-function mergeSources(reader: ConfigReader): ConfigReader {
+function mergeSources(reader: ConfigReader, layerType?: "full_attention"): ConfigReader {
   const merged = new Map<string, { readonly value: unknown; readonly source: string }>();
   const add = (name: string, value: unknown, source: string): void => {
     if (value === undefined || value === null) return;
@@ -93,7 +127,8 @@ function mergeSources(reader: ConfigReader): ConfigReader {
     }
   };
   for (const field of ["rope_parameters", "rope_scaling"]) {
-    for (const [name, value] of Object.entries(reader.optionalObject(field)?.json ?? {})) {
+    const given = reader.optionalObject(field)?.json ?? {};
+    for (const [name, value] of Object.entries(layerType ? pick(given, layerType) : given)) {
       if (name === "type" || name === "rope_type") {
         add("rope_type", value === "su" ? "longrope" : value, `${field}.${name}`); // its name in the first Phi-3
       } else add(name, value, `${field}.${name}`);

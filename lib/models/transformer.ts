@@ -3,17 +3,18 @@
  * A family file reads its own fields and passes the differences as arguments; nothing here knows a family.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
+import type { Tensor } from "../device/tensor.js";
 import { inTurns } from "../eventLoop.js";
 import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type Layer } from "../nn/decoder.js";
 import { noNorm, rmsNormBlock } from "../nn/norm.js";
 import type { Block, Part } from "../nn/part.js";
-import { ropeTableSteps } from "../nn/ropeTable.js";
+import { type RopeTableOptions, ropeTableSteps } from "../nn/ropeTable.js";
 import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
 import { type RankShape, rankShape } from "./rankShape.js";
-import { readRope, ropeFields } from "./ropeConfig.js";
+import { readRope, type RopeConfig, ropeFields } from "./ropeConfig.js";
 import type { TransformerConfig } from "./transformerConfig.js";
 import { attentionRows, outerRows, prefixAlternatives } from "./transformerRows.js";
 
@@ -39,6 +40,14 @@ export interface TransformerDefaults {
   readonly numKvHeads?: number;
   /** Default: false. */
   readonly tiedHead?: boolean;
+  /** Undefined, of these: the field has to be there. */
+  readonly vocabSize?: number;
+  readonly hiddenSize?: number;
+  readonly numLayers?: number;
+  readonly numHeads?: number;
+  readonly maxPositions?: number;
+  /** Of the rotation: layers with a window have one of their own, which the family reads. Default: false. */
+  readonly ropeByLayerType?: boolean;
 }
 
 /** What `readTransformerConfig` reads, for the table of a family. */
@@ -65,9 +74,9 @@ export function readTransformerConfig(
   reader: ConfigReader,
   defaults: TransformerDefaults = { normEps: 1e-6, ropeTheta: 10_000 },
 ): TransformerConfig {
-  const hiddenSize = reader.positiveInt("hidden_size");
-  const numLayers = boundedInt(reader, "num_hidden_layers", maxLayers);
-  const numHeads = reader.positiveInt("num_attention_heads");
+  const hiddenSize = reader.positiveInt("hidden_size", defaults.hiddenSize);
+  const numLayers = boundedInt(reader, "num_hidden_layers", maxLayers, defaults.numLayers);
+  const numHeads = reader.positiveInt("num_attention_heads", defaults.numHeads);
   const numKvHeads = reader.nullablePositiveInt("num_key_value_heads", defaults.numKvHeads) ?? numHeads;
   if (numHeads % numKvHeads !== 0) {
     reader.fail("num_key_value_heads", `a divisor of num_attention_heads (${numHeads})`);
@@ -78,7 +87,7 @@ export function readTransformerConfig(
     reader.nullablePositiveInt("head_dim", defaults.headDim) ?? hiddenSize / numHeads,
   );
   return {
-    vocabSize: reader.positiveInt("vocab_size"),
+    vocabSize: reader.positiveInt("vocab_size", defaults.vocabSize),
     hiddenSize,
     numLayers,
     numHeads,
@@ -86,7 +95,10 @@ export function readTransformerConfig(
     headDim,
     normEps: reader.positiveNumber("rms_norm_eps", defaults.normEps),
     tiedHead: reader.bool("tie_word_embeddings", defaults.tiedHead ?? false),
-    rope: readRope(reader, headDim, { theta: defaults.ropeTheta, share: defaults.rotaryShare }),
+    rope: readRope(reader, headDim, {
+      ...{ theta: defaults.ropeTheta, share: defaults.rotaryShare, maxPositions: defaults.maxPositions },
+      byLayerType: defaults.ropeByLayerType,
+    }),
     adjacentPairs: false,
     fusedQkv: false,
     attentionBias: "none",
@@ -132,8 +144,9 @@ async function build(
   const { start: firstLayer, count } = rank.layers;
   // Pairs side by side are put apart when they are loaded, all of a head: those that are not rotated turn by nothing.
   const pairs = config.adjacentPairs ? headDim / 2 : undefined;
-  const angles = await inTurns(ropeTableSteps({ ...rope, pairs, maxLength: contextLength }));
-  const ropeAngles = await constant(angles.table, [angles.maxLength, angles.rotaryDim]);
+  const anglesOf = (of: RopeConfig) => anglesConstant({ ...of, pairs, maxLength: contextLength }, constant);
+  const ropeAngles = await anglesOf(rope);
+  const windowedAngles = config.windowedRope ? await anglesOf(config.windowedRope) : ropeAngles;
   const norm = (slot: string, layer?: number, to = dtype) =>
     rmsNormBlock({ eps, dtype: to }, { weight: weights.vector(slot, layer) });
   const part = (layer: number, name: "attention" | "mlp", block: Block): Part => {
@@ -161,7 +174,7 @@ async function build(
         qkvBias: weights.optionalVector("qkvBias", layer),
         qNorm: weights.optionalVector("qNorm", layer),
         kNorm: weights.optionalVector("kNorm", layer),
-        ropeTable: config.rotated[layer] ? ropeAngles : undefined,
+        ropeTable: config.rotated[layer] ? (size > 0 ? windowedAngles : ropeAngles) : undefined,
         zeros,
         output: weights.linear("attentionOutput", layer),
         outputBias: weights.optionalVector("attentionOutputBias", layer),
@@ -178,4 +191,13 @@ async function build(
       ? { finalNorm: norm("finalNorm"), head: weights.linear("head"), cap: caps.logits }
       : undefined,
   });
+}
+
+/** [Lmax, R] f32 */
+async function anglesConstant(
+  options: RopeTableOptions,
+  constant: BuildContext["constant"],
+): Promise<Tensor> {
+  const { table, maxLength, rotaryDim } = await inTurns(ropeTableSteps(options));
+  return constant(table, [maxLength, rotaryDim]);
 }

@@ -15,6 +15,8 @@ export interface TransformerConfig {
   readonly normEps: number;
   readonly tiedHead: boolean;
   readonly rope: RopeConfig;
+  /** Of layers with a window, where it is another one; its trained length is that of `rope`. */
+  readonly windowedRope?: RopeConfig;
   /** Pairs that are rotated stand side by side in a head, (0, 1), (2, 3), not half of it apart. */
   readonly adjacentPairs: boolean;
   /** The checkpoint has q, k and v in one tensor, `qkv_proj`. */

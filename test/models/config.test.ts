@@ -39,6 +39,8 @@ const mamba2 = {
 };
 const bases: Readonly<Record<string, Fields>> = {
   Gemma2ForCausalLM: llama,
+  Gemma3ForCausalLM: llama,
+  Gemma3ForConditionalGeneration: { text_config: llama },
   Glm4ForCausalLM: { ...llama, head_dim: 16 },
   Glm4MoeForCausalLM: glm4Moe,
   GPT2LMHeadModel: gpt2,
@@ -79,7 +81,7 @@ describe("registry", () => {
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
     const types = (
-      "gemma2 glm4 glm4_moe gpt2 granite granitemoe llama mistral mamba2 mixtral " +
+      "gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 granite granitemoe llama mistral mamba2 mixtral " +
       "olmo2 olmoe phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3"
     ).split(" ");
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);

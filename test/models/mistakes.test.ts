@@ -21,6 +21,13 @@ const mistakes: readonly { readonly family: string; readonly mistake: string; re
   },
   { family: "gemma2", mistake: "no attention softcap", fields: { attn_logit_softcapping: null } },
   { family: "gemma2", mistake: "no final softcap", fields: { final_logit_softcapping: null } },
+  { family: "gemma3", mistake: "window 33", fields: { sliding_window: 33 } },
+  {
+    family: "gemma3",
+    mistake: "global theta everywhere",
+    fields: { rope_local_base_freq: 1_000_000 },
+  },
+  { family: "gemma3", mistake: "local theta everywhere", fields: { rope_theta: 10_000 } },
   { family: "glm4", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
   { family: "glm4_moe", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
   { family: "glm4_moe", mistake: "routed_scaling_factor ignored", fields: { routed_scaling_factor: 1 } },

@@ -10,6 +10,7 @@ import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/chec
 /** Folders of test/goldens. */
 export const goldenFamilies = [
   "gemma2",
+  "gemma3",
   "glm4",
   "glm4_moe",
   "gpt2",

@@ -24,6 +24,8 @@ export interface ReferenceOptions {
   readonly isRotated?: ((layer: number) => boolean) | undefined;
   /** How positions are rotated where it is not `rope_theta` and `rope_scaling` over the whole head. */
   readonly rope?: Partial<RopeTableOptions> | undefined;
+  /** The same of layers with a window, where it is another rotation. */
+  readonly windowedRope?: Partial<RopeTableOptions> | undefined;
   /** What norms of queries and keys run over where it is not what the family says. */
   readonly qkNorm?: QkNorm | undefined;
 }
@@ -39,6 +41,7 @@ export function referenceTransformer(
     factors = {},
     caps = {},
     rope: rotation = {},
+    windowedRope = rotation,
     qkNorm = layoutOf(config).qkNorm ?? "none",
   }: ReferenceOptions = {},
 ): Float64Array {
@@ -46,7 +49,7 @@ export function referenceTransformer(
   const T = tokens.length;
   const model = new Weights(config, tensors);
   const eps = config["rms_norm_eps"] as number;
-  const angles = anglesOf(config, T, rotation);
+  const [angles, windowedAngles] = [rotation, windowedRope].map((of) => anglesOf(config, T, of));
   const { norms } = layoutOf(config);
   const scaled = (values: Float64Array, factor = 1) => values.map((value) => value * factor);
   const table = model.get("model.embed_tokens.weight");
@@ -60,7 +63,10 @@ export function referenceTransformer(
       ...(factors.scores && { scale: factors.scores }),
       softcap: caps.scores,
     };
-    const own = { ...model.attention(at, qkNorm), ...(isRotated(layer) && { angles }) };
+    const own = {
+      ...model.attention(at, qkNorm),
+      ...(isRotated(layer) && { angles: windowOf(layer) > 0 ? windowedAngles : angles }),
+    };
     const { out } = attention(norm(norms.attention, x), own, shape);
     x = sum(x, scaled(norm(norms.attentionPost, out), factors.residual));
     const h = norm(norms.mlp, x);

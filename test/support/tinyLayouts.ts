@@ -43,6 +43,7 @@ const gemma: TinyLayout = {
 
 const layouts: Readonly<Record<string, TinyLayout>> = {
   Gemma2ForCausalLM: gemma,
+  Gemma3ForCausalLM: { ...gemma, qkNorm: "each head" },
   Glm4ForCausalLM: {
     norms: {
       ...{ ...inFront, attentionPost: "post_self_attn_layernorm", mlpPost: "post_mlp_layernorm" },
