@@ -8,6 +8,7 @@
  * continuation with a prefix-cache hit, preempted on the way, and with replayed graphs, against none of these. Allowed: no difference at all.
  */
 import { Device } from "../lib/device/device.js";
+import { CapacityError } from "../lib/errors.js";
 import { LLM, type LLMOptions } from "../lib/index.js";
 import { loadModel } from "../lib/llm/loadModel.js";
 import type { Model } from "../lib/models/model.js";
@@ -119,16 +120,26 @@ async function continuation(
   return { values, cachedTokens: result.usage.cachedTokens, preemptions: llm.stats().preemptions };
 }
 
-/** Memory for so many pages of a model. */
-async function bytesOfPages({ folder }: Golden, options: LLMOptions, pages: number): Promise<number> {
-  const kvCacheBytes = 4 << 20; // less than is wanted, so that it says what fits
-  await using llm = await LLM.load(folder, { ...options, kvCacheBytes });
-  return Math.ceil(((pages + 1) * kvCacheBytes) / (llm.stats().kvPages + 1));
+/** The least memory in which the long sequence runs, and little more: with others beside it pages run out. */
+async function littleMemory({ folder, sequences }: Golden, options: LLMOptions): Promise<number> {
+  const length = sequences[1]!.tokens.length + 24 + 1;
+  for (let kvCacheBytes = 1 << 16; ; kvCacheBytes = Math.ceil(kvCacheBytes * 1.03))
+    if (await holds(folder, { ...options, kvCacheBytes }, length)) return kvCacheBytes;
+}
+
+async function holds(folder: string, options: LLMOptions, length: number): Promise<boolean> {
+  try {
+    await using llm = await LLM.load(folder, options);
+    return llm.stats().contextLength >= length;
+  } catch (error) {
+    if (error instanceof CapacityError) return false; // not even for two tokens
+    throw error;
+  }
 }
 
 async function preempted(golden: Golden, options: LLMOptions): Promise<Continuation> {
-  const kvCacheBytes = await bytesOfPages(golden, options, 23);
-  const told = await continuation(golden, { ...options, kvCacheBytes }, { neighbours: 4 });
+  const kvCacheBytes = await littleMemory(golden, options);
+  const told = await continuation(golden, { ...options, kvCacheBytes }, { neighbours: 10 });
   return { name: "engine, preempted", told, happened: told.preemptions > 0 };
 }
 
