@@ -156,6 +156,9 @@ function sameBits(actual: readonly Float32Array[], expected: readonly Float32Arr
 /** That of phi3 is of the other list of factors than its logits are: models/longrope.test.ts. */
 const continued = goldenFamilies.filter((family) => family !== "phi3");
 
+/** Whose context of 39 tokens and 16 more is longer than their windows. */
+const withWindows = new Set<string>(["gemma3"]);
+
 describe.each(continued)("greedy continuation of goldens/%s in f32", (family) => {
   let short: GoldenSequence;
   let long: GoldenSequence;
@@ -175,7 +178,9 @@ describe.each(continued)("greedy continuation of goldens/%s in f32", (family) =>
       expect(again.tokenIds).toEqual(first.tokenIds);
       const pageSize = options.pageSize ?? 16;
       const cached = options.prefixCache === false ? 0 : Math.floor(39 / pageSize) * pageSize; // the last token is run again
-      expect(again.usage.cachedTokens).toBe(cached);
+      // Of layers with a window only what it saw at the end of a prompt or a request is sure to be there still.
+      if (withWindows.has(family)) expect(again.usage.cachedTokens).toBeLessThanOrEqual(cached);
+      else expect(again.usage.cachedTokens).toBe(cached);
     });
   });
 });
