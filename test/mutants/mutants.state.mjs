@@ -3,6 +3,7 @@
 const conv = "native/ops/causal_conv1d/causal_conv1d.cu";
 const table = "test/ops/causalConv1d.test.ts";
 const scan = "native/ops/ssm_scan/ssm_scan.cu";
+const sequences = "native/cuda/device/slot_sequences.cuh";
 const scanTable = "test/ops/ssmScan.test.ts";
 
 /** @type {import("./mutants.mjs").TableMutant[]} */
@@ -10,7 +11,7 @@ export const stateMutants = [
   {
     name: "conv-begins-from-state",
     bug: "causalConv1d: the state is read although the sequence begins",
-    file: conv,
+    file: sequences,
     edits: [["place == -1 || length == count, true}", "place == -1, true}"]],
     table,
     cases: "sequences of all kinds",
@@ -22,7 +23,7 @@ export const stateMutants = [
     edits: [
       [
         "  launch<causal_conv1d_kernel<kVector, W>>(",
-        "  launch<keep_last_kernel<kVector>>(context, launch_shape(p.B * p.columns), p);\n  launch<causal_conv1d_kernel<kVector, W>>(",
+        "  launch<keep_last_kernel<kVector>>(context, launch_shape(p.sequences.B * p.columns), p);\n  launch<causal_conv1d_kernel<kVector, W>>(",
       ],
     ],
     table,
@@ -52,7 +53,7 @@ export const stateMutants = [
   {
     name: "scan-begins-from-state",
     bug: "ssmScan: the state is read although the sequence begins",
-    file: scan,
+    file: sequences,
     edits: [["place == -1 || length == count, true}", "place == -1, true}"]],
     table: scanTable,
     cases: "sequences of all kinds",

@@ -16,6 +16,7 @@
 #include "cpu/activations.h"
 #include "cpu/rows.h"
 #include "cpu/simd.h"
+#include "cpu/slot_sequence.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -23,39 +24,9 @@ namespace {
 
 constexpr int64_t kChannels = 128, kTokens = 64;
 
-/// Tokens [first, first + count) of the step.
-struct Sequence {
-  int64_t first, count;
-  int64_t place;  // in state; -1: none
-  bool begins;    // from zeros: the state is not read
-};
-
-Sequence sequence_at(const CausalConv1dParams& p, int64_t b) {
-  const int64_t T = p.x.size(0), N = p.state.size(0);
-  const int32_t* cu = p.cu_seqlens_q.as<int32_t>();
-  const int64_t first = cu[b], end = cu[b + 1], count = end - first;
-  if (first < 0 || end < first || end > T)
-    fail_execution("cuSeqlensQ[", b, "..] = ", first, ", ", end, " is no range within [0, T=", T, "]");
-  const int64_t length = p.context_lens.as<int32_t>()[b];
-  if (length < count)
-    fail_execution("contextLens[", b, "] = ", length, " is below the ", count, " tokens of this step");
-  const int64_t place = p.state_indices.as<int32_t>()[b];
-  if (place < -1 || place >= N)
-    fail_execution("stateIndices[", b, "] = ", place, " is outside [-1, N=", N, ")");
-  return {first, count, place, place == -1 || length == count};
-}
-
-void verify(const CausalConv1dParams& p) {
-  const int64_t B = p.context_lens.size(0), T = p.x.size(0);
-  const int32_t* cu = p.cu_seqlens_q.as<int32_t>();
-  if (cu[0] != 0 || cu[B] != T)
-    fail_execution("the sequences have the tokens [", cu[0], ", ", cu[B], "), the step has [0, T=", T, ")");
-  for (int64_t b = 0; b < B; b++) sequence_at(p, b);
-}
-
 /// Channels from `channel` on of in(i), i counted from the first token of this step; null: zeros.
 template <class X>
-const X* input_at(const CausalConv1dParams& p, const Sequence& s, int64_t i, int64_t channel) {
+const X* input_at(const CausalConv1dParams& p, const SlotSequence& s, int64_t i, int64_t channel) {
   if (i >= 0) return p.x.as<X>() + (s.first + i) * p.x.stride(0) + channel;
   if (s.begins) return nullptr;
   return p.state.as<X>() + s.place * p.state.stride(0) + (p.state.size(1) + i) * p.state.stride(1) + channel;
@@ -63,7 +34,7 @@ const X* input_at(const CausalConv1dParams& p, const Sequence& s, int64_t i, int
 
 /// Tokens [begin, end) of a sequence, n channels from `channel` on.
 template <class X, int W>
-WARPLOOP_INLINE void convolve_lanes(const CausalConv1dParams& p, const Sequence& s, int64_t begin,
+WARPLOOP_INLINE void convolve_lanes(const CausalConv1dParams& p, const SlotSequence& s, int64_t begin,
                                     int64_t end, int64_t channel, const vf (&weights)[W], vf bias, int n) {
   vf inputs[W];
   for (int w = 0; w + 1 < W; w++) {
@@ -81,7 +52,7 @@ WARPLOOP_INLINE void convolve_lanes(const CausalConv1dParams& p, const Sequence&
 }
 
 template <class X, int W>
-void convolve(const CausalConv1dParams& p, const Sequence& s, int64_t channel, int64_t channels) {
+void convolve(const CausalConv1dParams& p, const SlotSequence& s, int64_t channel, int64_t channels) {
   float turned[W][kChannels];
   for (int64_t d = 0; d < channels; d++) {  // 2.
     for (int w = 0; w < W; w++) turned[w][d] = p.weight.as<float>()[(channel + d) * W + w];
@@ -98,7 +69,7 @@ void convolve(const CausalConv1dParams& p, const Sequence& s, int64_t channel, i
 
 /// Row j of the new state is row j + count of the old one, or a token: what is overwritten has been read.
 template <class X>
-void keep_last(const CausalConv1dParams& p, const Sequence& s, int64_t channel, int64_t channels) {
+void keep_last(const CausalConv1dParams& p, const SlotSequence& s, int64_t channel, int64_t channels) {
   if (s.place == -1 || s.count == 0) return;
   const int64_t kept = p.state.size(1);
   const auto bytes = static_cast<size_t>(channels) * sizeof(X);
@@ -121,13 +92,13 @@ void dispatch_taps(int64_t taps, const Body& body) {
 }  // namespace
 
 void causal_conv1d(const CausalConv1dParams& p, CpuContext& context) {
-  verify(p);  // 1.
+  verify_slot_sequences(p, 'N');  // 1.
   const int64_t B = p.context_lens.size(0), T = p.x.size(0), D = p.x.size(1);
   const int64_t parts = (D + kChannels - 1) / kChannels, taps = p.weight.size(1);
   dispatch_float(p.x.dtype, [&]<class X>(X) {
     dispatch_taps(taps, [&]<int W>(std::integral_constant<int, W>) {
       for_rows(context, B * parts, T / B * W * std::min(D, kChannels), [&](int64_t i) {
-        const Sequence s = sequence_at(p, i / parts);
+        const SlotSequence s = read_slot_sequence(p, 'N', i / parts);
         const int64_t channel = i % parts * kChannels, channels = std::min(kChannels, D - channel);
         convolve<X, W>(p, s, channel, channels);
         keep_last<X>(p, s, channel, channels);  // 4.

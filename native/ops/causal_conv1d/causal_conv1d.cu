@@ -21,7 +21,7 @@
 #include <algorithm>
 
 #include "cuda/device/activations.cuh"
-#include "cuda/device/fault.cuh"
+#include "cuda/device/slot_sequences.cuh"
 #include "cuda/device/vectors.cuh"
 
 namespace warploop::cuda {
@@ -35,35 +35,16 @@ constexpr int64_t kLongestRun = 16;
 struct Convolution {
   Rows x, state, out;
   const float *weight, *bias;
-  const int32_t *cu_seqlens_q, *context_lens, *state_indices;
-  int64_t T, B, N, columns;  // vectors of a row
-  int64_t run;               // tokens of a thread
-  int64_t kept;              // W - 1
+  SlotSequences sequences;
+  int64_t columns;  // vectors of a row
+  int64_t run;      // tokens of a thread
+  int64_t kept;     // W - 1
   bool is_silu;
-  FaultSite bad_total, bad_range, bad_length, bad_place;
 };
-
-/// Tokens [first, end) of the step.
-struct Sequence {
-  int64_t first, end;
-  int64_t place;  // in state; -1: none
-  bool begins;    // from zeros: the state is not read
-  bool is_valid;
-};
-
-WARPLOOP_DEVICE Sequence sequence_at(const Convolution& p, int64_t b) {
-  const Sequence none{0, 0, -1, true, false};
-  const int64_t first = p.cu_seqlens_q[b], end = p.cu_seqlens_q[b + 1], count = end - first;
-  if (first < 0 || end < first || end > p.T) return raise_fault(p.bad_range, first, p.T, b, end), none;
-  const int64_t length = p.context_lens[b], place = p.state_indices[b];
-  if (length < count) return raise_fault(p.bad_length, length, count, b), none;
-  if (place < -1 || place >= p.N) return raise_fault(p.bad_place, place, p.N, b), none;
-  return {first, end, place, place == -1 || length == count, true};
-}
 
 /// The sequence of a token: the last one that begins at or before it. Not valid where cuSeqlensQ is not what
 /// it should be, which the thread of the sequence in the second kernel reports, or the first one of this.
-WARPLOOP_DEVICE Sequence sequence_of(const Convolution& p, int64_t t) {
+WARPLOOP_DEVICE SlotSequence sequence_of(const SlotSequences& p, int64_t t) {
   const int32_t* cu = p.cu_seqlens_q;
   int64_t low = 0, high = p.B;
   if (t < p.B && cu[t] == t && cu[t + 1] > t) {  // decoding
@@ -75,12 +56,12 @@ WARPLOOP_DEVICE Sequence sequence_of(const Convolution& p, int64_t t) {
     }
   }
   if (p.B == 0 || cu[low] > t || cu[low + 1] <= t) return {0, 0, -1, true, false};
-  return sequence_at(p, low);
+  return read_slot_sequence(p, low);
 }
 
 /// A vector of channels of in(t), t counted as in x, at or before the last token of the sequence.
 template <int kVector>
-WARPLOOP_DEVICE uint4 input_at(const Convolution& p, const Sequence& s, int64_t t, int64_t channel) {
+WARPLOOP_DEVICE uint4 input_at(const Convolution& p, const SlotSequence& s, int64_t t, int64_t channel) {
   if (t >= s.first) return load_vector<kVector>(p.x, t * p.x.strides[2] + channel);
   if (s.begins) return {0, 0, 0, 0};
   const int64_t row = s.place * p.state.strides[1] + (t - s.first + p.kept) * p.state.strides[2];
@@ -109,10 +90,9 @@ template <int kVector, int W>
 __global__ void __launch_bounds__(kThreads) causal_conv1d_kernel(const __grid_constant__ Convolution p) {
   wait_for_predecessors();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (index == 0 && (p.cu_seqlens_q[0] != 0 || p.cu_seqlens_q[p.B] != p.T))
-    raise_fault(p.bad_total, p.cu_seqlens_q[0], p.T, p.cu_seqlens_q[p.B]);
+  if (index == 0) verify_slot_total(p.sequences);
   const int64_t begin = index / p.columns * p.run, channel = index % p.columns * kVector;
-  const int64_t end = begin + p.run < p.T ? begin + p.run : p.T;
+  const int64_t end = begin + p.run < p.sequences.T ? begin + p.run : p.sequences.T;
   if (begin >= end) return;
 
   float weights[W][kVector], bias[kVector], inputs[W][kVector];
@@ -120,10 +100,10 @@ __global__ void __launch_bounds__(kThreads) causal_conv1d_kernel(const __grid_co
 #pragma unroll
   for (int i = 0; i < kVector; i++) bias[i] = p.bias ? p.bias[channel + i] : 0.0f;
 
-  Sequence s{};
+  SlotSequence s{};
   for (int64_t t = begin; t < end; t++) {
     if (t >= s.end) {  // 2.
-      s = sequence_of(p, t);
+      s = sequence_of(p.sequences, t);
       if (!s.is_valid) continue;
 #pragma unroll
       for (int w = 0; w + 1 < W; w++)
@@ -149,8 +129,8 @@ __global__ void __launch_bounds__(kThreads) keep_last_kernel(const __grid_consta
   wait_for_predecessors();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t b = index / p.columns, channel = index % p.columns * kVector;
-  if (b >= p.B) return;
-  const Sequence s = sequence_at(p, b);  // 5.
+  if (b >= p.sequences.B) return;
+  const SlotSequence s = read_slot_sequence(p.sequences, b);  // 5.
   if (!s.is_valid || s.place == -1 || s.first == s.end) return;
   uint4 last[kMaxConvTaps - 1];
 #pragma unroll
@@ -170,8 +150,9 @@ LaunchShape launch_shape(int64_t threads) {
 
 template <int kVector, int W>
 void run(const Convolution& p, CudaContext& context) {
-  launch<causal_conv1d_kernel<kVector, W>>(context, launch_shape((p.T + p.run - 1) / p.run * p.columns), p);
-  launch<keep_last_kernel<kVector>>(context, launch_shape(p.B * p.columns), p);
+  launch<causal_conv1d_kernel<kVector, W>>(context,
+                                           launch_shape((p.sequences.T + p.run - 1) / p.run * p.columns), p);
+  launch<keep_last_kernel<kVector>>(context, launch_shape(p.sequences.B * p.columns), p);
 }
 
 /// With the W of the op, from kMinConvTaps on.
@@ -196,7 +177,6 @@ int choose_channels(const CausalConv1dParams& p) {
 }  // namespace
 
 void causal_conv1d(const CausalConv1dParams& p, CudaContext& context) {
-  const auto site = [&](const char* text) { return context.fault_site(OpId::causal_conv1d, text); };
   const int64_t T = p.x.size(0), vector = choose_channels(p), columns = p.x.size(1) / vector;
   const Convolution params{
       rows_of(p.x),
@@ -204,20 +184,12 @@ void causal_conv1d(const CausalConv1dParams& p, CudaContext& context) {
       rows_of(p.out),
       p.weight.as<float>(),
       p.bias.as<float>(),
-      p.cu_seqlens_q.as<int32_t>(),
-      p.context_lens.as<int32_t>(),
-      p.state_indices.as<int32_t>(),
-      T,
-      p.context_lens.size(0),
-      p.state.size(0),
+      slot_sequences_of(p, OpId::causal_conv1d, "stateIndices[{index}] = {value} is outside [-1, N={limit})",
+                        context),
       columns,
       std::clamp<int64_t>(T * columns / kFullGrid, 1, kLongestRun),
       p.state.size(1),
-      p.activation == ConvActivation::silu,
-      site("the sequences have the tokens [{value}, {index}), the step has [0, T={limit})"),
-      site("cuSeqlensQ[{index}..] = {value}, {column} is no range within [0, T={limit}]"),
-      site("contextLens[{index}] = {value} is below the {limit} tokens of this step"),
-      site("stateIndices[{index}] = {value} is outside [-1, N={limit})")};
+      p.activation == ConvActivation::silu};
   if (vector == 1) return run_taps<1>(params, context);
   if (vector == 4) return run_taps<4>(params, context);
   if (params.kept == 1) return run<8, 2>(params, context);

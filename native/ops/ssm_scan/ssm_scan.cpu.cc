@@ -19,6 +19,7 @@
 #include "cpu/activations.h"
 #include "cpu/rows.h"
 #include "cpu/simd.h"
+#include "cpu/slot_sequence.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -34,36 +35,6 @@ struct Scratch {
   float padding[kMaxSsmState * kChannels];  // the state of a sequence that has no place
 };
 static_assert(sizeof(Scratch) <= kWorkspaceBytes);
-
-/// Tokens [first, first + count) of the step.
-struct Sequence {
-  int64_t first, count;
-  int64_t place;  // in state; -1: none
-  bool begins;    // from zeros: the state is not read
-};
-
-Sequence sequence_at(const SsmScanParams& p, int64_t b) {
-  const int64_t T = p.x.size(0), S = p.state.size(0);
-  const int32_t* cu = p.cu_seqlens_q.as<int32_t>();
-  const int64_t first = cu[b], end = cu[b + 1], count = end - first;
-  if (first < 0 || end < first || end > T)
-    fail_execution("cuSeqlensQ[", b, "..] = ", first, ", ", end, " is no range within [0, T=", T, "]");
-  const int64_t length = p.context_lens.as<int32_t>()[b];
-  if (length < count)
-    fail_execution("contextLens[", b, "] = ", length, " is below the ", count, " tokens of this step");
-  const int64_t place = p.state_indices.as<int32_t>()[b];
-  if (place < -1 || place >= S)
-    fail_execution("stateIndices[", b, "] = ", place, " is outside [-1, S=", S, ")");
-  return {first, count, place, place == -1 || length == count};
-}
-
-void verify(const SsmScanParams& p) {
-  const int64_t B = p.context_lens.size(0), T = p.x.size(0);
-  const int32_t* cu = p.cu_seqlens_q.as<int32_t>();
-  if (cu[0] != 0 || cu[B] != T)
-    fail_execution("the sequences have the tokens [", cu[0], ", ", cu[B], "), the step has [0, T=", T, ")");
-  for (int64_t b = 0; b < B; b++) sequence_at(p, b);
-}
 
 /// Of a head: rows n of kLanes channels or fewer.
 struct State {
@@ -94,7 +65,7 @@ WARPLOOP_INLINE void advance(const State& state, int64_t N, const float* b, cons
 template <class X>
 class Scan {
  public:
-  Scan(const SsmScanParams& p, const Sequence& sequence, int64_t head, int64_t channel, Scratch& scratch)
+  Scan(const SsmScanParams& p, const SlotSequence& sequence, int64_t head, int64_t channel, Scratch& scratch)
       : p_(p), s_(sequence), head_(head), channel_(channel), N_(p.b.size(2)), scratch_(scratch) {
     state_ =
         s_.place == -1
@@ -163,7 +134,7 @@ class Scan {
   }
 
   const SsmScanParams& p_;
-  const Sequence& s_;
+  const SlotSequence& s_;
   const int64_t head_, channel_, N_;
   Scratch& scratch_;
   State state_;
@@ -172,7 +143,7 @@ class Scan {
 }  // namespace
 
 void ssm_scan(const SsmScanParams& p, CpuContext& context) {
-  verify(p);  // 1.
+  verify_slot_sequences(p, 'S');  // 1.
   const int64_t B = p.context_lens.size(0), T = p.x.size(0), H = p.x.size(1), P = p.x.size(2);
   const int64_t parts = (P + kChannels - 1) / kChannels;
   const int64_t cost = std::max<int64_t>(1, T / B) * p.b.size(2) * std::min(P, kChannels);
@@ -180,7 +151,7 @@ void ssm_scan(const SsmScanParams& p, CpuContext& context) {
   dispatch_float(p.x.dtype, [&]<class X>(X) {
     parallel_for(context.pool(), B * H * parts, grain, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t i = begin; i < end; i++) {
-        const Sequence sequence = sequence_at(p, i / parts / H);
+        const SlotSequence sequence = read_slot_sequence(p, 'S', i / parts / H);
         const int64_t channel = i % parts * kChannels;
         Scan<X>(p, sequence, i / parts % H, channel, *context.workspace<Scratch>(thread))
             .run(std::min(kChannels, P - channel));

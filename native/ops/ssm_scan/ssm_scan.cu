@@ -21,7 +21,7 @@
 
 #include "cuda/device/activations.cuh"
 #include "cuda/device/block.cuh"
-#include "cuda/device/fault.cuh"
+#include "cuda/device/slot_sequences.cuh"
 #include "cuda/device/vectors.cuh"
 
 namespace warploop::cuda {
@@ -34,13 +34,12 @@ constexpr int kChannels = 2 * kWarpSize, kTokens = 16;
 struct Scan {
   Rows x, dt, b, c, state, out;
   const float *a, *skip, *dt_bias;
-  const int32_t *cu_seqlens_q, *context_lens, *state_indices;
-  int64_t T, B, S, H, P, N;
+  SlotSequences sequences;
+  int64_t H, P, N;
   int64_t heads_per_group, tiles;  // tiles: of channels, of a head
   int vector;                      // of x, b, c and out: 4 or 1
   bool loads_pairs;                // of the state
   float dt_min, dt_max;
-  FaultSite bad_total, bad_range, bad_length, bad_place;
 };
 
 template <int kSlice>
@@ -50,24 +49,6 @@ struct Plan {
   float sums[kWarps][kTokens][kChannels];
   float step[kTokens], decay[kTokens];
 };
-
-/// Tokens [first, end) of the step.
-struct Sequence {
-  int64_t first, end;
-  int64_t place;  // in state; -1: none
-  bool begins;    // from zeros: the state is not read
-  bool is_valid;
-};
-
-WARPLOOP_DEVICE Sequence sequence_at(const Scan& p, int64_t b) {
-  const Sequence none{0, 0, -1, true, false};
-  const int64_t first = p.cu_seqlens_q[b], end = p.cu_seqlens_q[b + 1], count = end - first;
-  if (first < 0 || end < first || end > p.T) return raise_fault(p.bad_range, first, p.T, b, end), none;
-  const int64_t length = p.context_lens[b], place = p.state_indices[b];
-  if (length < count) return raise_fault(p.bad_length, length, count, b), none;
-  if (place < -1 || place >= p.S) return raise_fault(p.bad_place, place, p.S, b), none;
-  return {first, end, place, place == -1 || length == count, true};
-}
 
 /// Rows of `count` tokens, `offset` and `stride` in elements; what is behind the width becomes zero.
 template <int kVector, int kWidth>
@@ -201,12 +182,11 @@ template <int kSlice>
 __global__ void __launch_bounds__(kThreads) ssm_scan_kernel(const __grid_constant__ Scan p) {
   Plan<kSlice>& plan = shared_plan<Plan<kSlice>>();
   wait_for_predecessors();
-  if (blockIdx.x == 0 && threadIdx.x == 0 && (p.cu_seqlens_q[0] != 0 || p.cu_seqlens_q[p.B] != p.T))
-    raise_fault(p.bad_total, p.cu_seqlens_q[0], p.T, p.cu_seqlens_q[p.B]);
+  if (blockIdx.x == 0 && threadIdx.x == 0) verify_slot_total(p.sequences);
   const int64_t index = blockIdx.x, channel = index % p.tiles * kChannels, head = index / p.tiles % p.H;
   const int64_t sequence = index / p.tiles / p.H;
-  if (sequence >= p.B) return;
-  const Sequence s = sequence_at(p, sequence);  // 1.
+  if (sequence >= p.sequences.B) return;
+  const SlotSequence s = read_slot_sequence(p.sequences, sequence);  // 1.
   if (!s.is_valid || s.first == s.end) return;
 
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = lane_index();
@@ -243,7 +223,8 @@ __global__ void __launch_bounds__(kThreads) ssm_scan_kernel(const __grid_constan
 
 template <int kSlice>
 void run(const Scan& p, CudaContext& context) {
-  const int64_t blocks = std::max<int64_t>(1, p.B * p.H * p.tiles);  // without any, one reports the tokens
+  const int64_t blocks =
+      std::max<int64_t>(1, p.sequences.B * p.H * p.tiles);  // without any, one reports the tokens
   launch<ssm_scan_kernel<kSlice>>(context,
                                   {.grid = dim3(static_cast<unsigned>(blocks)),
                                    .threads = kThreads,
@@ -254,8 +235,7 @@ void run(const Scan& p, CudaContext& context) {
 }  // namespace
 
 void ssm_scan(const SsmScanParams& p, CudaContext& context) {
-  const auto site = [&](const char* text) { return context.fault_site(OpId::ssm_scan, text); };
-  const int64_t T = p.x.size(0), H = p.x.size(1), P = p.x.size(2), G = p.b.size(1), N = p.b.size(2);
+  const int64_t H = p.x.size(1), P = p.x.size(2), G = p.b.size(1), N = p.b.size(2);
   const int vector = std::min(choose_vector(P, p.x, p.out), choose_vector(N, p.b, p.c));
   const Scan params{rows_of(p.x),
                     rows_of(p.dt),
@@ -266,12 +246,8 @@ void ssm_scan(const SsmScanParams& p, CudaContext& context) {
                     p.a.as<float>(),
                     p.skip.as<float>(),
                     p.dt_bias.as<float>(),
-                    p.cu_seqlens_q.as<int32_t>(),
-                    p.context_lens.as<int32_t>(),
-                    p.state_indices.as<int32_t>(),
-                    T,
-                    p.context_lens.size(0),
-                    p.state.size(0),
+                    slot_sequences_of(p, OpId::ssm_scan,
+                                      "stateIndices[{index}] = {value} is outside [-1, S={limit})", context),
                     H,
                     P,
                     N,
@@ -280,11 +256,7 @@ void ssm_scan(const SsmScanParams& p, CudaContext& context) {
                     vector >= 4 ? 4 : 1,
                     P % 2 == 0 && is_aligned(p.state, 2, 4),
                     p.dt_min,
-                    p.dt_max,
-                    site("the sequences have the tokens [{value}, {index}), the step has [0, T={limit})"),
-                    site("cuSeqlensQ[{index}..] = {value}, {column} is no range within [0, T={limit}]"),
-                    site("contextLens[{index}] = {value} is below the {limit} tokens of this step"),
-                    site("stateIndices[{index}] = {value} is outside [-1, S={limit})")};
+                    p.dt_max};
   if (N <= 64) return run<16>(params, context);
   if (N <= 128) return run<32>(params, context);
   run<64>(params, context);
