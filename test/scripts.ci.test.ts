@@ -129,6 +129,23 @@ describe("the plan of a run", () => {
   });
 });
 
+describe("op tables and the engines below them", () => {
+  const asked = (changed: string) =>
+    sample({ seed: 1, candidates: tableCandidates(), share: 0, changed: [changed] });
+
+  it("asks for the ops of an engine, whichever of its files has changed", () => {
+    const tables = ["attentionPlan", "flashAttention", "pagedAttention", "pagedAttention.hopper"];
+    const expected = tables.map((name) => `test/ops/${name}.test.ts`);
+    expect(asked("native/cuda/attention/scores.cuh")).toEqual(expect.arrayContaining(expected));
+    expect(asked("native/cuda/attention/scores.cuh")).not.toContain("test/ops/linear.test.ts");
+    expect(asked("native/cuda/gemm/tiles.cuh")).toContain("test/ops/linear.test.ts");
+  });
+
+  it("asks for none alone by what all of them include", () => {
+    expect(asked("native/cuda/device/warp.cuh")).toEqual([]);
+  });
+});
+
 describe("steps", () => {
   it("end at their limit, with what they have started", async () => {
     const folder = mkdtempSync(path.join(os.tmpdir(), "warploop-"));

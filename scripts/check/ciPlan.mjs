@@ -65,14 +65,29 @@ export function mutantCandidates() {
   });
 }
 
-/** An op table is asked for by everything that bears the op's name. */
+/** An op table is asked for by everything that bears the op's name, and by the engines that the op's kernels are made from. */
 export function tableCandidates() {
   const ops = readOps();
+  const sources = repoFiles(/^native\/ops\/.*\.(cu|cuh|h)$/);
   return repoFiles(/^test\/ops\/.*\.test\.ts$/).map((name) => {
     const op = ops.find(({ js }) => path.basename(name).split(".")[0] === js);
-    const own = op ? [`native/ops/${op.name}/`, `test/reference/${op.js}.ts`, `lib/ops/${op.js}.ts`] : [];
-    return { name, paths: [name, ...own] };
+    if (!op) return { name, paths: [name] };
+    const folder = `native/ops/${op.name}/`;
+    const engines = enginesIn(sources.filter((file) => file.startsWith(folder)));
+    return { name, paths: [name, folder, `test/reference/${op.js}.ts`, `lib/ops/${op.js}.ts`, ...engines] };
   });
+}
+
+/**
+ * What every kernel is made of (`cuda/device`) is none: its change asks for a larger share of all tables.
+ * @param {readonly string[]} sources
+ * @returns {string[]} folders of `native/cuda` that they include from
+ */
+function enginesIn(sources) {
+  const folders = sources.flatMap((file) =>
+    [...read(file).matchAll(/^#include "(cuda\/[^"/]+\/)/gm)].map(([, folder]) => `native/${folder}`),
+  );
+  return [...new Set(folders)].filter((folder) => folder !== "native/cuda/device/");
 }
 
 /** @param {string} file */
