@@ -90,7 +90,7 @@ const rows: Readonly<Record<string, () => Row>> = {
   geluMul: () => ({ given: { x: f32(2, 4) }, options: { approximate: "none", dtype, out: f32(2, 2) } }),
   groupedLinear: () => ({
     given: { x: f32(2, 8), weight: group(), offsets: i32([3], 0, 1, 2) },
-    options: { order: i32([2], 0, 1), topK: 1, dtype, out: f32(2, 16) },
+    options: { order: i32([2], 0, 1), topK: 1, bias: f32(2, 16), clamp: undefined, dtype, out: f32(2, 16) },
   }),
   kvStore: () => ({
     given: {
@@ -159,7 +159,10 @@ const rows: Readonly<Record<string, () => Row>> = {
       ...{ bitmask: i32([1, 1], -1), status: zeros(1) },
     },
   }),
-  siluMul: () => ({ given: { x: f32(2, 4) }, options: { dtype, out: f32(2, 2) } }),
+  siluMul: () => ({
+    given: { x: f32(2, 4) },
+    options: { clamp: { limit: 7, alpha: 1.702 }, dtype, out: f32(2, 2) },
+  }),
   softcap: () => ({ given: { x: f32(2, 4) }, options: { cap: 30, dtype, out: f32(2, 4) } }),
   softmax: () => ({ given: { x: f32(2, 4) }, options: { causal: false, scale: 1, dtype, out: f32(2, 4) } }),
   ssmScan: () => ({

@@ -21,7 +21,18 @@ export interface NativeOps {
     [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
   >;
   readonly groupedLinear: NativeOp<
-    [x: "tensor", weight: "weight", offsets: "tensor", order: "tensor or null", out: "tensor", topK: "number"]
+    [
+      x: "tensor",
+      weight: "weight",
+      offsets: "tensor",
+      order: "tensor or null",
+      bias: "tensor or null",
+      out: "tensor",
+      topK: "number",
+      clamped: "flag",
+      limit: "number",
+      alpha: "number",
+    ]
   >;
   readonly kvStore: NativeOp<[k: "tensor", v: "tensor", kPages: "tensor", vPages: "tensor", slots: "tensor"]>;
   readonly rope: NativeOp<
@@ -73,7 +84,7 @@ export interface NativeOps {
   readonly embedding: NativeOp<
     [ids: "tensor", table: "tensor or null", weight: "weight or null", out: "tensor"]
   >;
-  readonly siluMul: NativeOp<[x: "tensor", out: "tensor"]>;
+  readonly siluMul: NativeOp<[x: "tensor", out: "tensor", clamped: "flag", limit: "number", alpha: "number"]>;
   readonly add: NativeOp<[a: "tensor", b: "tensor", out: "tensor", scale: "number"]>;
   readonly cast: NativeOp<[x: "tensor", out: "tensor", dtype: "number"]>;
   readonly copy: NativeOp<[src: "tensor", dst: "tensor"]>;

@@ -27,6 +27,14 @@ export interface MoeRouting {
   readonly experts: Tensor;
 }
 
+/** SwiGLU as gpt-oss has it, with the gate clamped from above, up on both sides, and 1 added to up. */
+export interface SwigluClamp {
+  /** Positive. */
+  readonly limit: number;
+  /** What the gate is multiplied by in its sigmoid; positive. */
+  readonly alpha: number;
+}
+
 type Form =
   | "tensor"
   | "nullable"
@@ -38,6 +46,7 @@ type Form =
   | "choice"
   | "linear"
   | "grouped"
+  | "clamp"
   | "routing"
   | "permutation";
 
@@ -85,6 +94,7 @@ export const permutation = kind<MoePermutation>(
   "an object of three Tensors, order, inverse and offsets",
 );
 export const routing = kind<MoeRouting>("routing", "an object of two Tensors, weights and experts");
+export const swigluClamp = kind<SwigluClamp>("clamp", "an object of two numbers, limit and alpha");
 export const floatDType = choice<FloatDType>("f32", "f16", "bf16");
 
 /** `max` where a result of that size would be allocated before the addon sees it. */
@@ -124,6 +134,8 @@ export function accepts(of: Kind, value: unknown): boolean {
       return isMatrix(value);
     case "grouped":
       return LinearWeight.isOpen(value) && GroupedWeight.isGrouped(value);
+    case "clamp":
+      return isObject(value) && typeof value["limit"] === "number" && typeof value["alpha"] === "number";
     case "routing":
     case "permutation":
       return isObject(value) && parts[of.form].every((name) => Tensor.isOpen(value[name]));

@@ -2,15 +2,27 @@ import type { FloatDType } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import { floatDType, groupedWeight, integer, tensor } from "./argumentKinds.js";
+import {
+  floatDType,
+  groupedWeight,
+  integer,
+  type SwigluClamp,
+  swigluClamp,
+  tensor,
+} from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 import type { GroupedWeight } from "./packLinear.js";
+import { swigluNumbers } from "./swigluNumbers.js";
 
 export interface GroupedLinearOptions {
   /** [M] i32 from `moePermute`: row r of the result reads x[floor(order[r] / topK)]. Without it row r reads x[r]. */
   readonly order?: Tensor | undefined;
   /** Experts per token, with `order`. Default 1. */
   readonly topK?: number | undefined;
+  /** [E, N] f32, with swiglu those of gate and then those of up; the last axis is contiguous. */
+  readonly bias?: Tensor | undefined;
+  /** Of a weight with `swiglu`: as of `siluMul`. */
+  readonly clamp?: SwigluClamp | undefined;
   /** Dtype of the result. Default: that of x. */
   readonly dtype?: FloatDType | undefined;
   /** Where to write the result. */
@@ -20,8 +32,8 @@ export interface GroupedLinearOptions {
 /**
  * One linear layer per expert over rows that are sorted by expert.
  *
- *     out[r] = x[floor(order[r] / topK)] W_e^T            for offsets[e] <= r < offsets[e + 1]
- *     out[r] = silu(gate) * up, of that product's halves   for a weight with `swiglu`
+ *     out[r] = x[floor(order[r] / topK)] W_e^T + bias[e]   for offsets[e] <= r < offsets[e + 1]
+ *     out[r] = silu(gate) * up, of the halves of that       for a weight with `swiglu`; see `siluMul` for `clamp`
  *
  * @param x [S, K], f32 or the weight's dtype; the last axis is contiguous
  * @param weight E weights [N, K] (`emptyGroupedWeight`, `packExpert`)
@@ -36,6 +48,8 @@ export const groupedLinear = op(
   optionsOf<GroupedLinearOptions>({
     order: tensor,
     topK: integer({ min: 1 }),
+    bias: tensor,
+    clamp: swigluClamp,
     dtype: floatDType,
     out: tensor,
   }),
@@ -46,22 +60,26 @@ export const groupedLinear = op(
     offsets: Tensor,
     options: GroupedLinearOptions = {},
   ): Tensor => {
-    const { order = null, topK = 1 } = options;
+    const { order = null, topK = 1, bias = null, clamp } = options;
     const rows = order ? order.size(0) : x.size(0);
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, weight.columns]);
-    const multiply = (products: Tensor): void => {
+    const multiply = (products: Tensor, clamped: SwigluClamp | undefined): void => {
       for (let i = 0; i < weight.segments.length; i++) {
-        const columns = weight.ofSegment(i, products, 1);
-        stream.run(native.ops.groupedLinear, x, weight.segments[i]!, offsets, order, columns, topK);
+        const [columns, biases] = [weight.ofSegment(i, products, 1), weight.ofSegment(i, bias, 1)];
+        stream.run(
+          native.ops.groupedLinear,
+          ...[x, weight.segments[i]!, offsets, order, biases],
+          ...[columns, topK, ...swigluNumbers(clamped)],
+        );
       }
     };
     if (!weight.swiglu || weight.isFused) {
-      multiply(out);
+      multiply(out, clamp);
     } else {
       using _gateUp = stream.scope();
       const gateUp = stream.empty("f32", [rows, weight.outputs]);
-      multiply(gateUp);
-      stream.run(native.ops.siluMul, gateUp, out);
+      multiply(gateUp, undefined);
+      stream.run(native.ops.siluMul, gateUp, out, ...swigluNumbers(clamp));
     }
     return out;
   },

@@ -6,6 +6,7 @@ import { ArgumentRangeError } from "../errors.js";
 import { floatDType, linearWeight, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 import type { LinearWeight } from "./packLinear.js";
+import { swigluNumbers } from "./swigluNumbers.js";
 
 export interface LinearOptions {
   /** [N], f32; of a weight with `swiglu` those of gate, then those of up. */
@@ -56,7 +57,7 @@ export const linear = op(
       using _gateUp = stream.scope();
       const gateUp = stream.empty(x.dtype, [x.size(0), weight.outputs]);
       multiply(gateUp);
-      stream.run(native.ops.siluMul, gateUp, out);
+      stream.run(native.ops.siluMul, gateUp, out, ...swigluNumbers(undefined));
     }
     return out;
   },

@@ -1,6 +1,7 @@
 // Activation functions on vectors. Like simd.h, on which it stands, only for files compiled per instruction
 // set.
 #pragma once
+#include "core/swiglu.h"
 #include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
@@ -10,6 +11,14 @@ inline constexpr int64_t kActivationWeight = 4;
 
 /// z / (1 + e^-z)
 WARPLOOP_INLINE vf silu(vf z) { return z / (1.0f + exp(-z)); }
+
+/// NaN stays NaN.
+WARPLOOP_INLINE vf swiglu(const Swiglu& function, vf gate, vf up) {
+  if (!function.clamped) return silu(gate) * up;
+  const vf limit = splat(function.limit), g = gate > limit ? limit : gate;
+  const vf u = up > limit ? limit : up < -limit ? -limit : up;
+  return g / (1.0f + exp(-function.alpha * g)) * (u + 1.0f);
+}
 
 /// log(1 + e^z) = max(z, 0) + log(1 + u), u = e^-|z| in [0, 1]. With s = u / (2 + u), at most 1/3, the
 /// logarithm is 2 (s + s^3/3 + s^5/5 + ...), whose terms after s^13 are below 2e-8 of it; small results keep

@@ -240,6 +240,7 @@ onSimt("groupedLinear on every kernel", () => {
     swiglu: [false, true],
     gathered: [false, true],
     out: ["f32", "bf16"],
+    biased: [false, true],
   } as const).filter(({ product: [kernel], group, out }) =>
     kernel.includes("lag")
       ? group === groups[1] && out === "f32"
@@ -247,7 +248,7 @@ onSimt("groupedLinear on every kernel", () => {
   );
   test.each(options)(
     "%o",
-    async ({ product: [kernel, dtype], group: [counts, N], swiglu, gathered, out }) => {
+    async ({ product: [kernel, dtype], group: [counts, N], swiglu, gathered, out, biased }) => {
       const K = kernel.includes("lag") ? 392 : 64; // more steps than stages
       const offsets = starts(counts);
       const [M, E, width] = [offsets.at(-1)!, counts.length, swiglu ? N / 2 : N];
@@ -257,14 +258,11 @@ onSimt("groupedLinear on every kernel", () => {
       const x = random.normal((M / topK) * K, { dtype });
       const weight = random.normal(E * N * K, { dtype: weightType, std: 0.5 });
       const order = gathered ? random.permutation(M) : undefined;
+      const bias = biased ? random.normal(E * N) : undefined;
+      const clamp = biased && swiglu ? { limit: 2, alpha: 1.702 } : undefined;
       const refusal = await withKernel(`groupedLinear:${kernel}`, async (stream) => {
-        const group = emptyGroupedWeight(stream, {
-          experts: E,
-          outputs: N,
-          inputs: K,
-          dtype: weightType,
-          swiglu,
-        });
+        const shape = { experts: E, outputs: N, inputs: K, dtype: weightType, swiglu };
+        const group = emptyGroupedWeight(stream, shape);
         for (let e = 0; e < E; e++) {
           const values = toStorage(weightType, weight.subarray(e * N * K, (e + 1) * N * K));
           packExpert(stream, group, e, stream.fromArray(weightType, [N, K], values));
@@ -272,14 +270,15 @@ onSimt("groupedLinear on every kernel", () => {
         const rows = stream.fromArray(dtype, [M / topK, K], toStorage(dtype, x));
         const result = groupedLinear(stream, rows, group, stream.fromArray("i32", [E + 1], offsets), {
           ...(order && { order: stream.fromArray("i32", [M], order), topK }),
-          dtype: out,
+          bias: bias && stream.fromArray("f32", [E, N], Float32Array.from(bias)),
+          ...{ clamp, dtype: out },
         });
         const expected = groupedReference(
           x,
           weight,
           offsets,
           { N, K },
-          { swiglu, ...(order && { order, topK }) },
+          { swiglu, bias, clamp, ...(order && { order, topK }) },
         );
         expectClose(await result.readFloat32(stream), expected, {
           dtype: out,

@@ -1,6 +1,7 @@
-/** Contract: groupedLinear runs each expert's rows through its own weight, gathering tokens and fusing SwiGLU. */
+/** Contract: groupedLinear runs each expert's rows through its own weight and bias, gathering tokens and fusing SwiGLU, clamped or not. */
 import { expect, test } from "vitest";
-import { groupedLinear } from "../../lib/ops/groupedLinear.js";
+import { groupedLinear, type GroupedLinearOptions } from "../../lib/ops/groupedLinear.js";
+import type { SwigluClamp } from "../../lib/ops/siluMul.js";
 import { emptyGroupedWeight, packExpert } from "../../lib/ops/packLinear.js";
 import { groupedLinear as reference } from "../reference/groupedLinear.js";
 import { expectClose } from "../support/compare.js";
@@ -16,6 +17,9 @@ interface GroupedCase extends OpCase {
   readonly weight: FloatDType;
   readonly out?: FloatDType;
   readonly swiglu?: boolean;
+  readonly clamp?: SwigluClamp;
+  /** Biases, in rows with so many numbers in front of and behind them. */
+  readonly bias?: { readonly before: number; readonly after: number };
   /** Experts per token; 0: rows of x in place. */
   readonly topK?: number;
   readonly strided?: boolean;
@@ -24,6 +28,59 @@ interface GroupedCase extends OpCase {
 }
 
 const bf16 = { x: "bf16", weight: "bf16" } as const;
+const [packed, padded, odd] = [
+  { before: 0, after: 0 },
+  { before: 4, after: 4 },
+  { before: 1, after: 2 },
+];
+const clamp = { limit: 2, alpha: 1.702 };
+/** Biases and the clamp, in every kernel: single elements and vectors, few rows and many. */
+const biased: readonly GroupedCase[] = [
+  { name: "biases", counts: [2, 0, 9], N: 33, K: 17, bias: packed, ...bf16 },
+  { name: "biases, whole pieces, few rows", counts: [2, 0, 5], N: 80, K: 136, bias: packed, ...bf16 },
+  { name: "biases, whole pieces, twenty rows each", counts: [9, 31], N: 140, K: 72, bias: padded, ...bf16 },
+  { name: "biases, many rows per expert", counts: [70, 0, 130], N: 256, K: 136, bias: packed, ...bf16 },
+  { name: "biases, f32", counts: [3, 5], N: 40, K: 25, bias: odd, x: "f32", weight: "f32" },
+  {
+    name: "biases, the last experts alone",
+    counts: [3, 0, 5, 4],
+    from: 2,
+    N: 40,
+    K: 25,
+    bias: packed,
+    ...bf16,
+  },
+  { name: "biases, swiglu", counts: [2, 0, 9], N: 42, K: 30, swiglu: true, bias: packed, ...bf16 },
+  {
+    ...{ name: "biases, swiglu, gathered, f32 result", counts: [30, 0, 21], N: 40, K: 25, topK: 3 },
+    ...{ swiglu: true, bias: padded, out: "f32", ...bf16 },
+  },
+  { name: "clamped", counts: [2, 0, 9], N: 64, K: 30, swiglu: true, clamp, ...bf16 },
+  {
+    name: "clamped, f32",
+    counts: [3, 5],
+    N: 42,
+    K: 25,
+    swiglu: true,
+    clamp,
+    bias: packed,
+    x: "f32",
+    weight: "f32",
+  },
+  {
+    ...{ name: "biases, clamped, whole pieces, few rows", counts: [2, 0, 5], N: 96, K: 136, swiglu: true },
+    ...{ clamp, bias: packed, ...bf16 },
+  },
+  {
+    ...{ name: "biases, clamped, whole pieces, ten rows each", counts: [10, 12], N: 64, K: 72, swiglu: true },
+    ...{ clamp, bias: odd, x: "f16", weight: "f16" },
+  },
+  {
+    ...{ name: "biases, clamped, many rows per expert", counts: [150, 9, 65, 80], N: 520, K: 72, topK: 2 },
+    ...{ swiglu: true, clamp, bias: packed, ...bf16 },
+  },
+];
+
 const cases: readonly GroupedCase[] = [
   { name: "one row", counts: [1], N: 16, K: 2, ...bf16 },
   { name: "empty experts", counts: [0, 3, 0, 0, 5, 0], N: 33, K: 17, ...bf16 },
@@ -109,10 +166,11 @@ const cases: readonly GroupedCase[] = [
     ...bf16,
   },
   { name: "more tiles than blocks", counts: new Array<number>(140).fill(33), N: 128, K: 16, ...bf16 },
+  ...biased,
 ];
 
 describeOp("groupedLinear", cases, async (context, c) => {
-  const { counts, N, K, x: xType, weight: wType, swiglu = false, topK = 0, from = 0 } = c;
+  const { counts, N, K, x: xType, weight: wType, swiglu = false, topK = 0, from = 0, clamp } = c;
   const E = counts.length;
   const M = counts.reduce((sum, count) => sum + count, 0);
   const rows = topK > 0 ? M / topK : M;
@@ -122,7 +180,8 @@ describeOp("groupedLinear", cases, async (context, c) => {
   const offsets = new Int32Array(E + 1);
   for (const [e, count] of counts.entries()) offsets[e + 1] = offsets[e]! + count;
   const order = topK > 0 ? Int32Array.from(random.permutation(M)) : undefined;
-  const options = { swiglu, ...(order && { order, topK }) };
+  const bias = c.bias && random.normal(E * N);
+  const options = { swiglu, clamp, bias, ...(order && { order, topK }) };
   const width = swiglu ? N / 2 : N;
   const expected = reference(x, weight, offsets, { N, K }, options).fill(7, 0, offsets[from]! * width);
 
@@ -134,7 +193,8 @@ describeOp("groupedLinear", cases, async (context, c) => {
   const own = context.integers([E + 1], offsets).slice(0, from, E + 1);
   const result = groupedLinear(context.stream, xTensor, group, own, {
     ...(order && { order: context.integers([M], order), topK }),
-    dtype,
+    bias: bias && context.stridedRows("f32", [E, N], bias, c.bias!).slice(0, from, E),
+    ...{ clamp, dtype },
     ...(from > 0 && { out: context.tensor(dtype, [M, width], new Float64Array(M * width).fill(7)) }),
   });
   expect(result.shape).toEqual([M, width]);
@@ -208,6 +268,13 @@ test("groupedLinear refuses what does not fit, naming the argument", async () =>
   expect(() => groupedLinear(stream, x, group, offsets, { order: device.empty("f32", [2]) })).toThrow(
     /order: .*i32/,
   );
+  const refused = (options: GroupedLinearOptions) =>
+    expect(() => groupedLinear(stream, x, group, offsets, options));
+  refused({ bias: device.empty("f32", [2, 4]) }).toThrow(
+    /bias: expected \[2, N=8\] \(N from weight axis 0\)/,
+  );
+  refused({ bias: device.empty("bf16", [2, 8]) }).toThrow(/bias: .*f32/);
+  refused({ clamp: { limit: 7, alpha: 1 } }).toThrow(/clamp: expected none with a weight that is not/);
   expect(() => groupedLinear(stream, x, group, offsets, { out: device.empty("f32", [3, 8]) })).toThrow(
     RangeError,
   );

@@ -1,6 +1,6 @@
-// Contract: siluMul matches its reference for every gate from deep saturation to huge, in every dtype and width.
+// Contract: siluMul matches its reference for every gate from deep saturation to huge, in every dtype and width, clamped or not.
 import { describe, expect, test } from "vitest";
-import { siluMul } from "../../lib/ops/siluMul.js";
+import { siluMul, type SwigluClamp } from "../../lib/ops/siluMul.js";
 import { siluMul as reference } from "../reference/siluMul.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
@@ -15,6 +15,7 @@ interface SiluMulCase extends OpCase {
   /** x and out are views into wider rows. */
   readonly strided?: boolean;
   readonly std?: number;
+  readonly clamp?: SwigluClamp;
   /** Exponents of the values: huge and tiny magnitudes. */
   readonly exponents?: readonly [number, number];
 }
@@ -22,6 +23,7 @@ interface SiluMulCase extends OpCase {
 const small = { T: 3, F: 64, dtype: "f32" } as const;
 const tails = Array.from({ length: 33 }, (_, i) => i + 1);
 
+const clamp = { limit: 1.5, alpha: 1.702 };
 const cases: readonly SiluMulCase[] = [
   { name: "smallest", ...small, T: 1, F: 1 },
   { name: "no rows", ...small, T: 0 },
@@ -37,6 +39,13 @@ const cases: readonly SiluMulCase[] = [
   { name: "one row cut into pieces", ...small, T: 1, F: 20003 },
   { name: "saturated gates", ...small, F: 500, std: 40 },
   { name: "huge and tiny", ...small, F: 500, exponents: [-60, 60] },
+  { name: "clamped, smallest", ...small, T: 1, F: 1, clamp },
+  ...[31, 100].map((F) => ({ name: `clamped, ${F} columns`, ...small, F, clamp })),
+  { name: "clamped, as gpt-oss", ...small, F: 500, std: 6, clamp: { limit: 7, alpha: 1.702 } },
+  { name: "clamped, bf16", ...small, F: 100, dtype: "bf16", clamp },
+  { name: "clamped, f16 to f32", ...small, F: 100, dtype: "f16", outDtype: "f32", clamp },
+  { name: "clamped, strided rows", ...small, F: 37, strided: true, clamp },
+  { name: "clamped, huge and tiny", ...small, F: 500, exponents: [-60, 60], clamp },
 ];
 
 describeOp("siluMul", cases, async (context, c) => {
@@ -52,11 +61,15 @@ describeOp("siluMul", cases, async (context, c) => {
 
   const out = siluMul(context.stream, place(dtype, 2 * F, x), {
     dtype: outDtype,
+    clamp: c.clamp,
     ...(c.strided && { out: place(outDtype, F, new Float64Array(T * F)) }),
   });
   expect(out.shape).toEqual([T, F]);
   expect(out.dtype).toBe(outDtype);
-  expectClose(await context.read(out), reference(x, { T, F }), { dtype: outDtype, shape: [T, F] });
+  expectClose(await context.read(out), reference(x, { T, F }, { clamp: c.clamp }), {
+    dtype: outDtype,
+    shape: [T, F],
+  });
 });
 
 describe("siluMul: bad arguments", () => {
@@ -76,5 +89,16 @@ describe("siluMul: bad arguments", () => {
     expect(() => siluMul(stream, device.empty("i32", [3, 8]))).toThrow(
       expect.objectContaining({ code: "ERR_ARGUMENT_TYPE", message: expect.stringMatching(/^siluMul: x: /) }),
     );
+    const clamped = (limit: number, alpha: number) => () => siluMul(stream, x, { clamp: { limit, alpha } });
+    expect(clamped(0, 1)).toThrow("siluMul: clamp.limit: expected a positive number, got 0");
+    expect(clamped(Infinity, 1)).toThrow(/^siluMul: clamp.limit: expected a positive number/);
+    expect(clamped(7, NaN)).toThrow(/^siluMul: clamp.alpha: expected a positive number/);
+  });
+
+  test("NaN is not clamped away", async () => {
+    const stream = device.createStream();
+    const x = stream.fromArray("f32", [3, 2], Float32Array.of(NaN, 1, 1, NaN, NaN, NaN));
+    const out = await siluMul(stream, x, { clamp }).readFloat32(stream);
+    expect([...out]).toEqual([NaN, NaN, NaN]);
   });
 });

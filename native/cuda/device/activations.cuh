@@ -2,12 +2,20 @@
 #pragma once
 #include <cmath>
 
+#include "core/swiglu.h"
 #include "cuda/device/platform.cuh"
 
 namespace warploop::cuda {
 
 /// z / (1 + e^-z)
 WARPLOOP_DEVICE float silu(float z) { return z / (1.0f + expf(-z)); }
+
+/// Of a `function` that is clamped. NaN stays NaN.
+WARPLOOP_DEVICE float clamped_swiglu(const Swiglu& function, float gate, float up) {
+  const float limit = function.limit, g = gate > limit ? limit : gate;
+  const float u = up > limit ? limit : up < -limit ? -limit : up;
+  return g / (1.0f + expf(-function.alpha * g)) * (u + 1.0f);
+}
 
 /// log(1 + e^z), which keeps the digits of small results.
 WARPLOOP_DEVICE float softplus(float z) { return (z > 0.0f ? z : 0.0f) + log1pf(expf(z < 0.0f ? z : -z)); }

@@ -60,11 +60,19 @@ WARPLOOP_DEVICE void add_bias_quad(const Epilogue& e, const float* bias, int64_t
   add_quad(bias + column, count, whole, v);
 }
 
-/// gate = silu(gate) * up of the four columns from `column` on (a multiple of 4).
-WARPLOOP_DEVICE void multiply_gates(const Epilogue& e, int64_t column, float (&gate)[4], float (&up)[4]) {
-  if (e.bias) {
-    add_bias_quad(e, e.bias, column, gate);
-    add_bias_quad(e, e.bias + e.columns, column, up);
+/// gate = e.function of gate and up of the four columns from `column` on (a multiple of 4).
+WARPLOOP_DEVICE void multiply_gates(const Epilogue& e, const float* bias, int64_t column, float (&gate)[4],
+                                    float (&up)[4]) {
+  if (bias) {
+    add_bias_quad(e, bias, column, gate);
+    add_bias_quad(e, bias + e.columns, column, up);
+  }
+  if (e.function.clamped) {
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+      gate[i] =
+          clamped_swiglu(e.function, rounded_to(e.gate_dtype, gate[i]), rounded_to(e.gate_dtype, up[i]));
+    return;
   }
 #pragma unroll
   for (int i = 0; i < 4; i++)
@@ -142,6 +150,7 @@ WARPLOOP_DEVICE void finish_tile(const Product& p, const TilePlace& at, const Ro
     return sum;
   };
   const bool swiglu = p.epilogue.swiglu;
+  const float* const bias = bias_of(p.epilogue, rows.group);
   const int quads = swiglu ? kQuads / 2 : kQuads;  // of out
   for (int i = thread; i < rows.count * quads; i += kThreads) {
     const int row = i / quads, column = i % quads * 4;
@@ -151,9 +160,9 @@ WARPLOOP_DEVICE void finish_tile(const Product& p, const TilePlace& at, const Ro
     if (swiglu) {
       const float4 second = total(row, column / 16 * 32 + column % 16 + 16);
       float up[4] = {second.x, second.y, second.z, second.w};
-      multiply_gates(p.epilogue, out_column, v, up);
-    } else if (p.epilogue.bias) {
-      add_bias_quad(p.epilogue, p.epilogue.bias, out_column, v);
+      multiply_gates(p.epilogue, bias, out_column, v, up);
+    } else if (bias) {
+      add_bias_quad(p.epilogue, bias, out_column, v);
     }
     if (p.epilogue.residual) add_residual_quad(p.epilogue, rows.first + row, out_column, v);
     store_out_quad(p.epilogue, rows.first + row, out_column, v);

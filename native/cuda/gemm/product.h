@@ -4,15 +4,17 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/swiglu.h"
 #include "cuda/fault.h"
 #include "cuda/gemm/tile_grid.h"
 
 namespace warploop::cuda {
 
-/// out = sums + bias + residual, in f32 until it is stored; with swiglu silu(gate) * up, where gate and up
+/// out = sums + bias + residual, in f32 until it is stored; with swiglu `function` of gate and up, which
 /// are sums + bias, each rounded to gate_dtype.
 struct Epilogue {
   const float* bias;     // [columns], with swiglu those of gate and then those of up; or null
+  int64_t bias_stride;   // from the biases of a group to those of the next
   const void* residual;  // [rows, columns] or null; may be out
   void* out;             // [rows, columns]
   int64_t residual_stride, out_stride;
@@ -21,6 +23,7 @@ struct Epilogue {
   DType gate_dtype;  // f32: not rounded
   bool quads;        // every four columns from a multiple of 4 on may be read and written as one vector
   bool swiglu;       // panels of 16 weight rows alternate gate and up; half as many columns, no residual
+  Swiglu function;   // with swiglu
 };
 
 /// Experts: rows [offsets[e], offsets[e + 1]) take the e-th weight; row r reads x[order[r] / top_k].

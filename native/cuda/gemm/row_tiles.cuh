@@ -70,6 +70,11 @@ WARPLOOP_DEVICE RowBlock find_rows(const Product& p, int index) {
   }
 }
 
+/// The biases of a group; null: there are none.
+WARPLOOP_DEVICE const float* bias_of(const Epilogue& e, int group) {
+  return e.bias ? e.bias + group * e.bias_stride : nullptr;
+}
+
 /// The first block reports offsets that are out of order or out of range.
 WARPLOOP_DEVICE void check_groups(const Product& p) {
   if (blockIdx.x != 0) return;

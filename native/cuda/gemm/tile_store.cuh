@@ -51,11 +51,11 @@ WARPLOOP_DEVICE void add_bias(float (&v)[32], const Epilogue& e, const float* bi
   }
 }
 
-/// The 64 columns of out from `column` on, silu(gate) * up, from the `span`-th 128 columns of accumulators:
+/// The 64 columns of out from `column` on, e.function of gate and up, from the `span`-th 128 columns of sums:
 /// panels of 16, gate and up by turns, so that both of one output are 8 values of a thread apart.
 template <int kCount>
-WARPLOOP_DEVICE void gated_span(const float (&d)[kCount], int span, const Epilogue& e, int column,
-                                float (&v)[32]) {
+WARPLOOP_DEVICE void gated_span(const float (&d)[kCount], int span, const Epilogue& e, const float* bias,
+                                int column, float (&v)[32]) {
   float up[32];
 #pragma unroll
   for (int n = 0; n < 32; n++) {
@@ -63,9 +63,16 @@ WARPLOOP_DEVICE void gated_span(const float (&d)[kCount], int span, const Epilog
     v[n] = d[gate];
     up[n] = d[gate + 8];
   }
-  if (e.bias) {
-    add_bias(v, e, e.bias, column);
-    add_bias(up, e, e.bias + e.columns, column);
+  if (bias) {
+    add_bias(v, e, bias, column);
+    add_bias(up, e, bias + e.columns, column);
+  }
+  if (e.function.clamped) {
+#pragma unroll
+    for (int n = 0; n < 32; n++) {
+      v[n] = clamped_swiglu(e.function, rounded_to(e.gate_dtype, v[n]), rounded_to(e.gate_dtype, up[n]));
+    }
+    return;
   }
 #pragma unroll
   for (int n = 0; n < 32; n++) v[n] = silu(rounded_to(e.gate_dtype, v[n])) * rounded_to(e.gate_dtype, up[n]);

@@ -1,8 +1,8 @@
 // What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to;
-//            f = SwiGLU or nothing
+//            f = SwiGLU or nothing, of products and biases
 // Steps:     1. check the groups
 //            2. a register tile of products over gathered rows (cpu/gemm.h)
-//            3. SwiGLU, conversion
+//            3. bias, SwiGLU, conversion
 // Mapping:   (expert, block of its panels) is one piece of work, dealt to threads; experts without rows cost
 //            a look
 // Cost:      decode: the weights of the experts that have rows, memory-bound
@@ -10,6 +10,7 @@
 // Source:    gather in the load and SwiGLU in the epilogue as in SonicMoE, arXiv 2512.14080
 #include "ops/grouped_linear/grouped_linear.h"
 
+#include "cpu/activations.h"
 #include "cpu/cpu_context.h"
 #include "cpu/gemm.h"
 
@@ -37,21 +38,31 @@ void check_groups(const GroupedLinearParams& p) {
   }
 }
 
-/// Writes `columns` results of one row: from columns floats, or with swiglu from alternating panels of gate
-/// and up.
-void finish_row(const GroupedLinearParams& p, int64_t row, int64_t column, int64_t columns,
+/// Writes `columns` results of one row of an expert: from columns floats, or with swiglu from alternating
+/// panels of gate and up.
+void finish_row(const GroupedLinearParams& p, int64_t expert, int64_t row, int64_t column, int64_t columns,
                 const float* tile) {
+  const float* bias = p.bias ? p.bias.as<float>() + expert * p.bias.stride(0) + column : nullptr;
+  const Swiglu function = swiglu_of(p);
   dispatch_float(p.out.dtype, [&]<class O>(O) {
     O* out = p.out.as<O>() + row * p.out.stride(0) + column;
     if (!p.weight.swiglu) {
-      for_lanes(columns, [&](int64_t i, int n) { store_some(out + i, load_some(tile + i, n), n); });
+      for_lanes(columns, [&](int64_t i, int n) {
+        vf v = load_some(tile + i, n);
+        if (bias) v += load_some(bias + i, n);
+        store_some(out + i, v, n);
+      });
       return;
     }
     for (int64_t first = 0; first < columns; first += kPanel) {
       const float* gate = tile + 2 * first;
       for_lanes(std::min<int64_t>(kPanel, columns - first), [&](int64_t i, int n) {
-        const vf g = load_some(gate + i, n);
-        store_some(out + first + i, g * sigmoid(g) * load_some(gate + kPanel + i, n), n);
+        vf g = load_some(gate + i, n), u = load_some(gate + kPanel + i, n);
+        if (bias) {
+          g += load_some(bias + first + i, n);
+          u += load_some(bias + p.out.size(1) + first + i, n);
+        }
+        store_some(out + first + i, function.clamped ? swiglu(function, g, u) : g * sigmoid(g) * u, n);
       });
     }
   });
@@ -75,7 +86,7 @@ void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int6
         const int64_t column = panel / per_column * kPanel;
         const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
         for (int i = 0; i < count; i++) {
-          finish_row(p, begin + row + i, column, columns, tile + i * num_panels * kPanel);
+          finish_row(p, expert, begin + row + i, column, columns, tile + i * num_panels * kPanel);
         }
       });
 }

@@ -1,9 +1,9 @@
 // What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to;
-//            f = SwiGLU or nothing
+//            f = SwiGLU or nothing, of products and biases
 // Steps:     1. check the groups
 //            2. the kernels of linear (cuda/gemm), which find their expert in offsets and gather the rows
 //               of x as they copy them
-//            3. SwiGLU, conversion in the epilogue: panels of gate and up lie side by side
+//            3. bias, SwiGLU, conversion in the epilogue: panels of gate and up lie side by side
 // Mapping:   offsets are known to the device only, so the grid is the most row tiles that there can be, and a
 //            block whose tile does not exist ends at once. Few rows per expert stream the weights
 //            (streaming.cuh): an expert is read once per 8 or 16 of its rows, one without rows never
@@ -23,6 +23,14 @@ Product product_of(const GroupedLinearParams& p, const CudaContext& context) {
   const int groups = static_cast<int>(p.offsets.size(0)) - 1;
   const auto site = [&](const char* text) { return context.fault_site(OpId::grouped_linear, text); };
   Product product = product_of(p.x, p.weight, p.out, context);
+  Epilogue& e = product.epilogue;
+  e.function = swiglu_of(p);
+  e.bias = p.bias.as<float>();
+  if (p.bias) {
+    e.bias_stride = p.bias.stride(0);
+    const bool halves_aligned = !e.swiglu || e.columns % 4 == 0;
+    e.quads = e.quads && halves_aligned && vectors_of(p.bias, 4);
+  }
   product.groups = {
       .offsets = p.offsets.as<int32_t>(),
       .order = p.order.as<int32_t>(),

@@ -1,7 +1,7 @@
 // What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e of row r, on sm_90a, for many rows per
 //            expert, and the choice between this and grouped_linear.stream.sm90.cu.
-//            f = SwiGLU or nothing. bf16 or f16 operands, f32 sums. W: E times plain rows [16 panels, K], for
-//            SwiGLU 16 gate, 16 up, 16 gate ...
+//            f = SwiGLU or nothing, of products and biases. bf16 or f16 operands, f32 sums. W: E times plain
+//            rows [16 panels, K], for SwiGLU 16 gate, 16 up, 16 gate ...
 // Steps:     1. to 3. see grouped_linear.sm90.cuh
 //            4. consumers: wgmma from shared memory
 //            5. SwiGLU; the rows of this expert are stored
@@ -55,12 +55,13 @@ WARPLOOP_DEVICE void multiply_rows(typename Tile::Plan& plan, const Product& p,
       shared_address(plan.weights[0]), k_blocks);
   const int64_t row = tile.rows.first + warp * kSpanRows, row_end = tile.rows.first + tile.rows.count;
   if (row >= row_end) return;
+  const float* const bias = bias_of(p.epilogue, tile.rows.group);
   if (p.epilogue.swiglu) {
 #pragma unroll
     for (int s = 0; s < Tile::kWeights / (2 * kSpanColumns); s++) {
       const Span span{row, row_end, tile.weight / 2 + s * kSpanColumns};
       float v[32];
-      gated_span(d, s, p.epilogue, span.column, v);
+      gated_span(d, s, p.epilogue, bias, span.column, v);
       store_span<typename Tile::T>(p.epilogue, span, v, plan.staging.warps[warp]);
     }
   } else {
@@ -70,6 +71,7 @@ WARPLOOP_DEVICE void multiply_rows(typename Tile::Plan& plan, const Product& p,
 #pragma unroll
       for (int n = 0; n < 32; n++) v[n] = d[32 * s + n];
       const Span span{row, row_end, tile.weight + s * kSpanColumns};
+      if (bias) add_bias(v, p.epilogue, bias, span.column);
       store_span<typename Tile::T>(p.epilogue, span, v, plan.staging.warps[warp]);
     }
   }

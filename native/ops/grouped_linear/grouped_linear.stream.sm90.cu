@@ -1,5 +1,5 @@
 // What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e of row r, on sm_90a, for few rows per
-//            expert: the weights are streamed. f = SwiGLU or nothing. Operands as in grouped_linear.sm90.cu
+//            expert: the weights are streamed. f and operands are those of grouped_linear.sm90.cu
 // Steps:     1. to 3. see grouped_linear.sm90.cuh
 //            4. consumers: wgmma from shared memory; the operands change places
 //            5. SwiGLU; the rows of this expert are stored
@@ -73,13 +73,18 @@ WARPLOOP_DEVICE void store_stream(typename Tile::Plan& plan, const Epilogue& e, 
                                   int warp) {
   auto& sums = plan.staging.sums[warp / 4];
   const int weight = tile.weight + warp / 4 * kWarpgroupRows;
+  const float* const bias = bias_of(e, tile.rows.group);
   const int outputs = e.swiglu ? kWarpgroupRows / 2 : kWarpgroupRows, column = e.swiglu ? weight / 2 : weight;
   for (int row = warp % 4; row < tile.rows.count; row += 4) {
     O* out = static_cast<O*>(e.out) + (tile.rows.first + row) * e.out_stride + column;
     for (int c = lane_index(); c < outputs && column + c < e.columns; c += kWarpSize) {
-      const int gate = c / 16 * 32 + c % 16;
-      const float value =
-          e.swiglu ? silu(staged(sums, row, gate)) * staged(sums, row, gate + 16) : staged(sums, row, c);
+      float value = staged(sums, row, e.swiglu ? c / 16 * 32 + c % 16 : c);
+      if (bias) value += bias[column + c];
+      if (e.swiglu) {
+        float up = staged(sums, row, c / 16 * 32 + c % 16 + 16);
+        if (bias) up += bias[e.columns + column + c];
+        value = e.function.clamped ? clamped_swiglu(e.function, value, up) : silu(value) * up;
+      }
       out[c] = from_float<O>(value);
     }
   }

@@ -151,7 +151,7 @@ WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p, bool s
       for (int s = 0; s < Tile::kColumns / (2 * kSpanColumns); s++) {
         const Span span{row, p.rows, column / 2 + s * kSpanColumns};
         float v[32];
-        gated_span(d, s, p.epilogue, span.column, v);
+        gated_span(d, s, p.epilogue, p.epilogue.bias, span.column, v);
         store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
       }
     } else {

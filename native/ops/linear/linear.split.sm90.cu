@@ -161,7 +161,7 @@ WARPLOOP_DEVICE void finish_part(typename Tile::Plan& plan, const Product& p, co
   for (int i = 0; i < kPasses; i++) {
     if (!exists(i)) continue;
     if constexpr (kGated) {
-      multiply_gates(e, out_column, v[i], up[i]);
+      multiply_gates(e, e.bias, out_column, v[i], up[i]);
     } else {
       if (e.bias) add_bias_quad(e, e.bias, out_column, v[i]);
 #pragma unroll

@@ -1,5 +1,7 @@
 #include "ops/silu_mul/silu_mul.h"
 
+#include "core/swiglu_check.h"
+
 namespace warploop {
 
 void check(const SiluMulParams& p, Check& c) {
@@ -7,6 +9,7 @@ void check(const SiluMulParams& p, Check& c) {
   c.tensor("x", p.x).dtype(kFloats).shape({T, F2}).rows();
   c.tensor("out", p.out).dtype(kFloats).shape({T, F}).rows();
   c.that(F2.value() == 2 * F.value(), "x", "a last axis of 2F, twice that of out", F2.value());
+  check_swiglu(p, c);
 }
 
 }  // namespace warploop

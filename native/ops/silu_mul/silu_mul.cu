@@ -1,4 +1,4 @@
-// What:      out[t, f] = silu(x[t, f]) * x[t, F + f], silu(z) = z / (1 + e^-z)
+// What:      out[t, f] = silu(x[t, f]) * x[t, F + f], silu(z) = z / (1 + e^-z); clamped as core/swiglu.h says
 // Mapping:   cuda/device/map.cuh over two views of x
 // Resources: no shared memory
 // Cost:      bytes of x and out, each moved once; bound by memory
@@ -18,11 +18,19 @@ struct SiluMul {
   WARPLOOP_DEVICE float operator()(float gate, float up) const { return silu(gate) * up; }
 };
 
+struct ClampedSiluMul {
+  static constexpr int kInputs = 2;
+  Swiglu function;
+  WARPLOOP_DEVICE float operator()(float gate, float up) const { return clamped_swiglu(function, gate, up); }
+};
+
 }  // namespace
 
 void silu_mul(const SiluMulParams& p, CudaContext& context) {
   const int64_t F = p.out.size(1);
-  map(context, SiluMul{}, p.out, columns_of(p.x, 0, F), columns_of(p.x, F, F));
+  const TensorView gate = columns_of(p.x, 0, F), up = columns_of(p.x, F, F);
+  p.clamped ? map(context, ClampedSiluMul{swiglu_of(p)}, p.out, gate, up)
+            : map(context, SiluMul{}, p.out, gate, up);
 }
 
 }  // namespace warploop::cuda
