@@ -10,6 +10,7 @@ import { gemma3, gemma3WithImages } from "./gemma3.js";
 import { glm4 } from "./glm4.js";
 import { glm4Moe } from "./glm4Moe.js";
 import { gpt2 } from "./gpt2.js";
+import { gptOss } from "./gptOss.js";
 import { granite } from "./granite.js";
 import { graniteMoe } from "./graniteMoe.js";
 import { llama, mistral } from "./llama.js";
@@ -39,6 +40,7 @@ const rows: readonly Row[] = [
   { architecture: "Glm4ForCausalLM", modelType: "glm4", family: glm4 },
   { architecture: "Glm4MoeForCausalLM", modelType: "glm4_moe", family: glm4Moe },
   { architecture: "GPT2LMHeadModel", modelType: "gpt2", family: gpt2 },
+  { architecture: "GptOssForCausalLM", modelType: "gpt_oss", family: gptOss },
   { architecture: "GraniteForCausalLM", modelType: "granite", family: granite },
   { architecture: "GraniteMoeForCausalLM", modelType: "granitemoe", family: graniteMoe },
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },

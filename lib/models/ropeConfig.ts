@@ -6,7 +6,7 @@
 import { ConfigReader } from "../checkpoint/configReader.js";
 import { isObject, type JsonObject, show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
-import { ropeTable, type RopeTableOptions } from "../nn/ropeTable.js";
+import { ropeTable, type RopeScaling, type RopeTableOptions } from "../nn/ropeTable.js";
 import { trainedPositions } from "./limits.js";
 
 export type RopeConfig = Omit<RopeTableOptions, "maxLength" | "pairs">;
@@ -17,6 +17,8 @@ export interface RopeDefaults {
   readonly share?: number | undefined;
   /** `max_position_embeddings`. Undefined: the field has to be there. */
   readonly maxPositions?: number | undefined;
+  /** Where there is neither `rope_scaling` nor `rope_parameters`. */
+  readonly scaling?: RopeScaling | undefined;
   /**
    * Layers with a window have a rotation of their own: transformers 5 has one in `rope_parameters` for each of `layer_types`, and
    * `rope_local_base_freq` is the theta of those with a window.
@@ -55,7 +57,7 @@ export const ropeFields: readonly string[] = [
  * does not have, a value that makes no sense
  */
 export function readRope(reader: ConfigReader, headDim: number, defaults: RopeDefaults): RopeConfig {
-  const merged = mergeSources(reader, defaults.byLayerType ? "full_attention" : undefined);
+  const merged = mergeSources(reader, defaults);
   const factor = merged.positiveNumber("partial_rotary_factor", defaults.share ?? 1);
   const rotaryDim = Math.floor(headDim * factor);
   if (!(factor <= 1 && rotaryDim >= 2 && rotaryDim % 2 === 0)) {
@@ -111,8 +113,8 @@ function checkParameters(scaling: ConfigReader): void {
   }
 }
 
-/** Every parameter of the rotation once, under its newer name. */
-function mergeSources(reader: ConfigReader, layerType?: "full_attention"): ConfigReader {
+/** Every parameter of the rotation once, under its newer name; without any the scaling of the class. */
+function mergeSources(reader: ConfigReader, { byLayerType, scaling }: RopeDefaults): ConfigReader {
   const merged = new Map<string, { readonly value: unknown; readonly source: string }>();
   const add = (name: string, value: unknown, source: string): void => {
     if (value === undefined || value === null) return;
@@ -128,12 +130,15 @@ function mergeSources(reader: ConfigReader, layerType?: "full_attention"): Confi
   };
   for (const field of ["rope_parameters", "rope_scaling"]) {
     const given = reader.optionalObject(field)?.json ?? {};
-    for (const [name, value] of Object.entries(layerType ? pick(given, layerType) : given)) {
+    for (const [name, value] of Object.entries(byLayerType ? pick(given, "full_attention") : given)) {
       if (name === "type" || name === "rope_type") {
         add("rope_type", value === "su" ? "longrope" : value, `${field}.${name}`); // its name in the first Phi-3
       } else add(name, value, `${field}.${name}`);
     }
   }
+  // `null` says that there is none.
+  const isSilent = ["rope_parameters", "rope_scaling"].every((field) => !Object.hasOwn(reader.json, field));
+  for (const [name, value] of Object.entries((isSilent && scaling) || {})) add(name, value, "the class");
   for (const name of topLevelFields) {
     if (reader.has(name)) add(name, reader.json[name], name);
   }

@@ -9,7 +9,7 @@ import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type Layer } from "../nn/decoder.js";
 import { noNorm, rmsNormBlock } from "../nn/norm.js";
 import type { Block, Part } from "../nn/part.js";
-import { type RopeTableOptions, ropeTableSteps } from "../nn/ropeTable.js";
+import { type RopeScaling, type RopeTableOptions, ropeTableSteps } from "../nn/ropeTable.js";
 import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import { boundedInt, checkHeadDim, longestRopeContext, maxLayers } from "./limits.js";
 import type { BuildContext, ModelDefinition } from "./model.js";
@@ -46,6 +46,8 @@ export interface TransformerDefaults {
   readonly numLayers?: number;
   readonly numHeads?: number;
   readonly maxPositions?: number;
+  /** Of the rotation, where config.json has neither `rope_scaling` nor `rope_parameters`. Default: as it is. */
+  readonly ropeScaling?: RopeScaling;
   /** Of the rotation: layers with a window have one of their own, which the family reads. Default: false. */
   readonly ropeByLayerType?: boolean;
 }
@@ -97,11 +99,12 @@ export function readTransformerConfig(
     tiedHead: reader.bool("tie_word_embeddings", defaults.tiedHead ?? false),
     rope: readRope(reader, headDim, {
       ...{ theta: defaults.ropeTheta, share: defaults.rotaryShare, maxPositions: defaults.maxPositions },
-      byLayerType: defaults.ropeByLayerType,
+      ...{ byLayerType: defaults.ropeByLayerType, scaling: defaults.ropeScaling },
     }),
     adjacentPairs: false,
     fusedQkv: false,
     attentionBias: "none",
+    sinks: false,
     qkNorm: "none",
     norms: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
     normsAddOne: false,
@@ -175,7 +178,7 @@ async function build(
         qNorm: weights.optionalVector("qNorm", layer),
         kNorm: weights.optionalVector("kNorm", layer),
         ropeTable: config.rotated[layer] ? (size > 0 ? windowedAngles : ropeAngles) : undefined,
-        zeros,
+        ...{ zeros, sinks: weights.optionalVector("sinks", layer) },
         output: weights.linear("attentionOutput", layer),
         outputBias: weights.optionalVector("attentionOutputBias", layer),
       },

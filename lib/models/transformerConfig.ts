@@ -22,6 +22,8 @@ export interface TransformerConfig {
   /** The checkpoint has q, k and v in one tensor, `qkv_proj`. */
   readonly fusedQkv: boolean;
   readonly attentionBias: AttentionBias;
+  /** Each query head has one more score, without a value, which is a weight. */
+  readonly sinks: boolean;
   /** RMSNorm on queries and keys before their rotation: over each head, or over all heads of a token together. */
   readonly qkNorm: "none" | "eachHead" | "allHeads";
   readonly norms: LayerNorms;

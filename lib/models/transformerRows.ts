@@ -44,7 +44,7 @@ function normMap(
 }
 
 export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
-  const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, qkNorm, norms } = config;
+  const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, sinks, qkNorm, norms } = config;
   const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
   const layer = "model.layers.{layer}";
   const attention = `${layer}.self_attn`;
@@ -63,6 +63,10 @@ export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
     split: { axis: "sum" },
   };
   const biasRows = { none: [], qkv: [qkvBias], all: [qkvBias, outputBias] }[attentionBias];
+  const sinkRow: ModelWeightRow = {
+    ...{ slot: "sinks", form: "vector", from: [`${attention}.sinks`], shapes: [[numHeads]] },
+    split: { axis: "heads", headDim: 1 },
+  };
   const norm = (slot: string, name: string, size: number): ModelWeightRow => ({
     ...{ slot, form: "vector", from: [`${layer}.${name}.weight`], shapes: [[size]], ...normMap(config) },
   });
@@ -73,6 +77,7 @@ export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
     ...Object.entries(norms).map(([slot, name]) => norm(slot, name, D)),
     ...rows,
     ...biasRows,
+    ...(sinks ? [sinkRow] : []),
     ...(qkNorm === "none" ? [] : headNorms),
   ];
 }

@@ -1,6 +1,6 @@
 /**
  * Self-attention over paged keys and values: multi-head, grouped-query or multi-query, with or without rotary positions,
- * norms of queries and keys and a sliding window.
+ * norms of queries and keys, a sliding window and sinks.
  */
 import type { FloatDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
@@ -47,6 +47,8 @@ export interface AttentionWeights {
   readonly zeros?: Tensor | undefined;
   /** [Lmax, R] f32; without it positions do not enter attention */
   readonly ropeTable?: Tensor | undefined;
+  /** [Hq] f32: one more score of each query head, which has no value. */
+  readonly sinks?: Tensor | undefined;
   /** [D, Hq * Dh] */
   readonly output: LinearWeight;
   /** [D] f32 */
@@ -90,7 +92,7 @@ function stepPlan(config: AttentionConfig): StepPlan {
 /** output(attention(rope(norm(q)), rope(norm(k)), v)), q, k, v = qkv(x). Stores the keys and values of x. */
 export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): Block {
   const { numHeads, numKvHeads, headDim, scale, softcap, window, qkNormEps = 1e-6, normedHeads } = config;
-  const { qNorm, kNorm, ropeTable, zeros } = weights;
+  const { qNorm, kNorm, ropeTable, zeros, sinks } = weights;
   const headNorms = normedHeads ? {} : { qWeight: qNorm, kWeight: kNorm };
   const queries = numHeads * headDim;
   const keys = numKvHeads * headDim;
@@ -120,7 +122,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
       kvStore(stream, k, v, kv.k, kv.v, slots);
     }
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ scale, softcap, window, maxQueries, plan },
+      ...{ scale, softcap, sinks, window, maxQueries, plan },
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };

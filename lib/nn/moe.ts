@@ -10,6 +10,7 @@ import { moeCombine } from "../ops/moeCombine.js";
 import { emptyPermutation } from "../ops/moePermute.js";
 import { moeRoute, type MoeRouteOptions } from "../ops/moeRoute.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
+import type { SwigluClamp } from "../ops/siluMul.js";
 import type { Block, Into } from "./part.js";
 
 /** How K experts of a token are chosen and weighted. */
@@ -21,6 +22,8 @@ export type MoeChoice = Pick<
 export interface MoeConfig extends MoeChoice {
   /** E */
   readonly numExperts: number;
+  /** Of gate and up of the chosen experts. Default: as they are. */
+  readonly clamp?: SwigluClamp | undefined;
   /** Those whose weights are there, where ranks share them. Default: all. */
   readonly experts?: { readonly start: number; readonly count: number };
 }
@@ -28,12 +31,18 @@ export interface MoeConfig extends MoeChoice {
 export interface MoeWeights {
   /** [E, D]; of a shared expert with a gate [E + 1, D]: its last row is the gate */
   readonly router: LinearWeight;
+  /** [E] f32, with a row of a gate [E + 1]: a part of the logits */
+  readonly routerBias?: Tensor | undefined;
   /** [E] f32, added to the scores to choose, never to the weights */
   readonly correctionBias?: Tensor | undefined;
   /** For each expert that is there [2F, D] with swiglu: gate, then up */
   readonly gateUp: GroupedWeight;
+  /** For each expert that is there [2F], f32 */
+  readonly gateUpBias?: Tensor | undefined;
   /** For each expert that is there [D, F] */
   readonly down: GroupedWeight;
+  /** For each expert that is there [D], f32 */
+  readonly downBias?: Tensor | undefined;
   readonly shared?: SharedExpert | undefined;
 }
 
@@ -48,16 +57,17 @@ export interface SharedExpert {
 }
 
 /**
- *     shared(x) + sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k], of the experts that are there
+ *     shared(x) + sum over k of weight[k] * down_e(silu(gate_e(x)) * up_e(x)),  e = experts[k], of the experts that are there;
+ *     with `clamp` see siluMul
  *
  * in this order: the residual stream, the shared expert, the chosen ones by k.
  */
 export function moeBlock(config: MoeConfig, weights: MoeWeights): Block {
-  const { numExperts, experts, ...choice } = config;
+  const { numExperts, experts, clamp, ...choice } = config;
   const { correctionBias: bias, shared } = weights;
 
   const run: Block["run"] = (stream, { x, join, tap }) => {
-    const logits = linear(stream, x, weights.router, { dtype: "f32" }); // [T, E (+ 1)]; f32 keeps near ties apart
+    const logits = linear(stream, x, weights.router, { bias: weights.routerBias, dtype: "f32" }); // [T, E (+ 1)]; f32 keeps near ties apart
     const permutation = emptyPermutation(stream, x.size(0), config.topK, numExperts);
     const scores = shared?.hasGate ? logits.slice(1, 0, numExperts) : logits;
     const routing = moeRoute(stream, scores, { ...choice, bias, permutation }); // [T, K]
@@ -65,8 +75,10 @@ export function moeBlock(config: MoeConfig, weights: MoeWeights): Block {
     const { order, inverse, offsets: all } = permutation;
     const own = experts && all.slice(0, experts.start, experts.start + experts.count + 1); // rows of others stay as they are
     const offsets = own ?? all;
-    const hidden = groupedLinear(stream, x, weights.gateUp, offsets, { order, topK: config.topK }); // [T * K, F]
-    const outputs = groupedLinear(stream, hidden, weights.down, offsets); // [T * K, D]
+    const hidden = groupedLinear(stream, x, weights.gateUp, offsets, {
+      ...{ order, topK: config.topK, bias: weights.gateUpBias, clamp },
+    }); // [T * K, F]
+    const outputs = groupedLinear(stream, hidden, weights.down, offsets, { bias: weights.downBias }); // [T * K, D]
     const addShared = shared && sharedExpert(stream, x, shared, logits);
     join((into) => {
       addShared?.(into);

@@ -17,6 +17,11 @@ export const quantizationFields: readonly string[] = [
 /** Files beside config.json in which exporters say it: ModelOpt, AutoGPTQ, AutoAWQ. */
 const quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"];
 
+/** gpt-oss as it is published. */
+const missingOfMxfp4 =
+  "its experts are *_blocks and *_scales of 4 bits, a weight format that is missing here; exports of the model with experts in " +
+  "bf16, gate_up_proj and down_proj, run";
+
 /**
  * @param runs architectures that run, for the message
  * @throws CheckpointError ERR_CHECKPOINT_CONFIG naming the model type, the field and the method
@@ -27,7 +32,8 @@ export function refuseQuantization(reader: ConfigReader, runs: readonly string[]
   const value = reader.json[field];
   const method = isObject(value) ? (value["quant_method"] ?? value["quant_algo"] ?? value["format"]) : value;
   const what = `the weights of this model of type ${show(reader.json["model_type"])} are quantised`;
-  throw quantizedError(reader.file, `${field}: ${what} (method ${show(method)})`, runs);
+  const missing = method === "mxfp4" ? `; ${missingOfMxfp4}` : "";
+  throw quantizedError(reader.file, `${field}: ${what} (method ${show(method)}${missing})`, runs);
 }
 
 /**

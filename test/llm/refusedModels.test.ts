@@ -44,6 +44,20 @@ const cases: readonly Case[] = [
     says: ['"llama"', "quantization_config", '"gptq"', "quantised weights do not run", runs],
   },
   {
+    name: "gpt-oss as it is published",
+    config: {
+      ...{ ...tinyConfig("GptOssForCausalLM"), model_type: "gpt_oss" },
+      quantization_config: { quant_method: "mxfp4" },
+    },
+    code: "ERR_CHECKPOINT_CONFIG",
+    says: [
+      '"gpt_oss"',
+      '"mxfp4"',
+      "a weight format that is missing here",
+      "exports of the model with experts in bf16",
+    ],
+  },
+  {
     name: "quantised weights that only another file tells of",
     config: llama,
     files: { "hf_quant_config.json": { quantization: { quant_algo: "FP8" } } },

@@ -44,6 +44,7 @@ const bases: Readonly<Record<string, Fields>> = {
   Glm4ForCausalLM: { ...llama, head_dim: 16 },
   Glm4MoeForCausalLM: glm4Moe,
   GPT2LMHeadModel: gpt2,
+  GptOssForCausalLM: mixtral,
   GraniteForCausalLM: llama,
   GraniteMoeForCausalLM: mixtral,
   LlamaForCausalLM: llama,
@@ -81,7 +82,7 @@ describe("registry", () => {
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
     const types = (
-      "gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 granite granitemoe llama mistral mamba2 mixtral " +
+      "gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 gpt_oss granite granitemoe llama mistral mamba2 mixtral " +
       "olmo2 olmoe phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3"
     ).split(" ");
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);

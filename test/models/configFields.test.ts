@@ -6,6 +6,7 @@ import { gemma3Fields } from "../../lib/models/gemma3.js";
 import { glm4Fields } from "../../lib/models/glm4.js";
 import { glm4MoeFields } from "../../lib/models/glm4Moe.js";
 import { gpt2Fields } from "../../lib/models/gpt2.js";
+import { gptOssFields } from "../../lib/models/gptOss.js";
 import { graniteFields } from "../../lib/models/granite.js";
 import { graniteMoeFields } from "../../lib/models/graniteMoe.js";
 import { llamaFields, mistralFields } from "../../lib/models/llama.js";
@@ -46,6 +47,10 @@ const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?
     table: gpt2Fields,
     base: { model_type: "gpt2", vocab_size: 32, n_embd: 64, n_layer: 4, n_head: 4, n_positions: 64 },
     also: [{ n_positions: undefined, n_ctx: 64 }],
+  },
+  GptOssForCausalLM: {
+    table: gptOssFields,
+    base: { ...dense, model_type: "gpt_oss", num_local_experts: 4, num_experts_per_tok: 2 },
   },
   GraniteForCausalLM: { table: graniteFields, base: { ...dense, model_type: "granite" } },
   GraniteMoeForCausalLM: {
@@ -322,11 +327,7 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     text: "routed_scaling_factor: expected a finite number of 32 bits",
   },
   { architecture: "Mamba2ForCausalLM", fields: { time_step_limit: [1e39, 1e40] }, text: "time_step_limit" },
-  {
-    architecture: "GraniteForCausalLM",
-    fields: { residual_multiplier: "0.22" },
-    text: "residual_multiplier",
-  },
+  { architecture: "GraniteForCausalLM", fields: { residual_multiplier: "0.2" }, text: "residual_multiplier" },
   { architecture: "GraniteForCausalLM", fields: { num_local_experts: 8 }, text: "num_local_experts" },
   { architecture: "Gemma2ForCausalLM", fields: { attn_logit_softcapping: 0 }, text: "a positive number" },
   { architecture: "Gemma2ForCausalLM", fields: { final_logit_softcapping: -1 }, text: "a positive number" },
@@ -345,11 +346,9 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     fields: { sliding_window: null, layer_types: new Array(4).fill("sliding_attention") },
     text: "because no field gives the window",
   },
-  {
-    architecture: "GPT2LMHeadModel",
-    fields: { hidden_size: 32 },
-    text: "n_embd is 64, but hidden_size is 32",
-  },
+  { architecture: "GPT2LMHeadModel", fields: { hidden_size: 32 }, text: "64, but hidden_size is 32" },
+  { architecture: "GptOssForCausalLM", fields: { experts_per_token: 3 }, text: "but experts_per_token is 3" },
+  { architecture: "GptOssForCausalLM", fields: { swiglu_limit: 0 }, text: "a positive number" },
   { architecture: "GPT2LMHeadModel", fields: { activation_function: "relu" }, text: "activation_function" },
   { architecture: "GPT2LMHeadModel", fields: { scale_attn_weights: null }, text: "scale_attn_weights" },
 ];

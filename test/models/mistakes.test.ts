@@ -11,6 +11,11 @@ import { withFields } from "../support/withFields.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 
+const gptOssRope = {
+  ...{ rope_type: "yarn", factor: 8, beta_fast: 32, beta_slow: 1 },
+  original_max_position_embeddings: 512,
+};
+
 const mistakes: readonly { readonly family: string; readonly mistake: string; readonly fields: Fields }[] = [
   { family: "gemma2", mistake: "window 33", fields: { sliding_window: 33 } },
   { family: "gemma2", mistake: "no window", fields: { sliding_window: null } },
@@ -32,6 +37,15 @@ const mistakes: readonly { readonly family: string; readonly mistake: string; re
   { family: "glm4_moe", mistake: "all dimensions rotated", fields: { partial_rotary_factor: 1 } },
   { family: "glm4_moe", mistake: "routed_scaling_factor ignored", fields: { routed_scaling_factor: 1 } },
   { family: "glm4_moe", mistake: "not renormalised", fields: { norm_topk_prob: false } },
+  { family: "gpt_oss", mistake: "window 33", fields: { sliding_window: 33 } },
+  { family: "gpt_oss", mistake: "no window", fields: { sliding_window: null, layer_types: undefined } },
+  { family: "gpt_oss", mistake: "no clamp", fields: { swiglu_limit: 1e30 } },
+  { family: "gpt_oss", mistake: "yarn ignored", fields: { rope_scaling: null } },
+  {
+    family: "gpt_oss",
+    mistake: "truncate=false",
+    fields: { rope_scaling: { ...gptOssRope, truncate: false } },
+  },
   { family: "granite", mistake: "embedding_multiplier ignored", fields: { embedding_multiplier: 1 } },
   { family: "granite", mistake: "residual_multiplier ignored", fields: { residual_multiplier: 1 } },
   { family: "granite", mistake: "1/sqrt(head_dim)", fields: { attention_multiplier: 32 ** -0.5 } },

@@ -63,7 +63,7 @@ describe("ranks that share a model", () => {
   );
   it.each(each)("two of $family in $dtype give the logits of one", async ({ family, dtype }) => {
     const { folder, sequences } = await readGolden(family);
-    const ep = ["glm4_moe", "mixtral", "qwen3_moe"].includes(family) ? 2 : 1;
+    const ep = ["glm4_moe", "gpt_oss", "mixtral", "qwen3_moe"].includes(family) ? 2 : 1;
     const isShared = family !== "mamba2"; // each rank computes all of it
     await expectShared(folder, sequences[0]!.tokens, { tp: 2, ep }, dtype, isShared);
   });
@@ -74,6 +74,7 @@ describe("ranks that share a model", () => {
   const gated = { ...moe, shared_expert_intermediate_size: 18 };
   const olmoe = { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
   const stacked = { num_local_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 };
+  const gptOss = { ...stacked, attention_bias: true };
   const mixed = { ...moe, num_hidden_layers: 3, mlp_only_layers: [1] };
   it.each([
     { name: "one key head, which both have", fields: { num_key_value_heads: 1 }, tp: 2 },
@@ -115,6 +116,8 @@ describe("ranks that share a model", () => {
       fields: gated,
       ep: 3,
     },
+    { name: "experts with biases", architecture: "GptOssForCausalLM", fields: gptOss, ep: 3 },
+    { name: "sinks of heads", architecture: "GptOssForCausalLM", fields: gptOss, tp: 4 },
     {
       name: "experts behind norms over all heads",
       architecture: "OlmoeForCausalLM",

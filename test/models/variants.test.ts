@@ -7,6 +7,7 @@ import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { expectBits } from "../support/bits.js";
 import { gemmaVariants } from "../support/gemmaVariants.js";
+import { gptOssVariants } from "../support/gptOssVariants.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
@@ -283,6 +284,7 @@ const variants: readonly Variant[] = [
     fields: { tie_word_embeddings: true },
     factors: { scores: 1 },
   },
+  ...gptOssVariants,
   {
     name: "Granite with experts in one tensor, factors and biases",
     architecture: "GraniteMoeForCausalLM",

@@ -31,6 +31,7 @@ interface AttentionCase extends OpCase {
   /** Norms of queries and keys over all heads of a token together. */
   readonly allHeadsNorms?: boolean;
   readonly bias?: boolean;
+  readonly sinks?: boolean;
 }
 
 const grouped = { D: 40, Hq: 4, Hkv: 2, Dh: 16, rotated: 16 } as const;
@@ -43,6 +44,8 @@ const cases: readonly AttentionCase[] = [
   { name: "norms of all heads", steps: [[6], [1]], ...grouped, allHeadsNorms: true },
   { name: "norms of all heads, no positions", steps: [[6, 3]], ...grouped, rotated: 0, allHeadsNorms: true },
   { name: "biases", steps: [[6], [3]], ...grouped, bias: true },
+  { name: "sinks", steps: [[6], [1]], ...grouped, sinks: true },
+  { name: "sinks and a window", steps: [[9], [9], [1]], ...grouped, sinks: true, window: 5 },
   { name: "a window, in chunks", steps: [[9], [9], [1]], ...grouped, window: 5 },
   { name: "a window of one token", steps: [[4]], ...grouped, window: 1 },
   { name: "another scale", steps: [[8]], ...grouped, scale: 0.7 },
@@ -171,17 +174,20 @@ function weightsOf(weights: BlockWeights, c: AttentionCase, longest: number) {
   const options = { rotaryDim: rotated, theta: 100, maxLength: longest, maxPositionEmbeddings: longest };
   const table = rotated > 0 ? Float64Array.from(ropeTable(options).table) : undefined;
   const qkv = weights.stacked([q, k, v]);
+  const sinks = c.sinks ? weights.vector(Hq, 1) : undefined;
   return {
     reference: {
       ...{ q, k, v, output },
       ...(hasNorms && { qNorm: qNorm.values, kNorm: kNorm.values }),
       ...(table && { angles: { table, R: rotated } }),
+      sinks: sinks?.values,
     },
     device: {
       ...{ qkv: qkv.weight, qkvBias: qkv.bias },
       ...{ output: weights.packed(output), outputBias: weights.biasOf(output) },
       ...(hasNorms && { qNorm: qNorm.tensor, kNorm: kNorm.tensor }),
       ...(table && { ropeTable: weights.context.tensor("f32", [longest, rotated], table) }),
+      sinks: sinks?.tensor,
     },
   };
 }

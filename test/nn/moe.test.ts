@@ -1,9 +1,11 @@
 // Contract: a mixture of experts adds to the residual stream what its composition in float64 adds, in every activation dtype: however
-// experts are chosen, with a shared expert, with and without its gate, and where some of the experts are elsewhere.
+// experts are chosen, with biases and clamped gates, with a shared expert, with and without its gate, and where some of the experts are
+// elsewhere.
 import { expect } from "vitest";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { type MoeChoice, moeBlock } from "../../lib/nn/moe.js";
 import type { Block } from "../../lib/nn/part.js";
+import type { SwigluClamp } from "../../lib/ops/siluMul.js";
 import * as reference from "../reference/blocks.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { describeOp, inEachDType } from "../support/devices.js";
@@ -18,6 +20,9 @@ interface MoeCase extends Omit<MoeChoice, "topK"> {
   readonly K: number;
   /** Biases of the choice, so large that they decide. */
   readonly hasBias?: boolean;
+  /** Of the router and of the experts. */
+  readonly biases?: boolean;
+  readonly clamp?: SwigluClamp;
   /** F of the shared expert. */
   readonly shared?: number;
   readonly hasGate?: boolean;
@@ -39,6 +44,12 @@ const cases = inEachDType<MoeCase>([
   },
   { name: "one token, top 1", T: 1, D: 64, F: 64, E: 8, K: 1, ...softmax },
   { name: "a bias of the choice", T: 5, D: 24, F: 20, E: 6, K: 2, ...sigmoid, hasBias: true },
+  { name: "biases", T: 5, D: 24, F: 20, E: 6, K: 2, ...renormalized, biases: true },
+  { name: "clamped", T: 5, D: 24, F: 20, E: 6, K: 2, ...renormalized, clamp: { limit: 1, alpha: 1.702 } },
+  {
+    ...{ name: "biases, clamped, experts elsewhere", T: 6, D: 24, F: 20, E: 5, K: 2, ...renormalized },
+    ...{ biases: true, clamp: { limit: 1.5, alpha: 1.702 }, own: { start: 1, count: 3 } },
+  },
   { name: "a factor", T: 4, D: 24, F: 20, E: 5, K: 2, ...sigmoid, scale: 2.5 },
   { name: "groups", T: 6, D: 24, F: 20, E: 8, K: 2, ...sigmoid, groups: 4, topGroups: 2, hasBias: true },
   { name: "a shared expert", T: 5, D: 24, F: 20, E: 5, K: 2, ...sigmoid, scale: 2.5, shared: 36 },
@@ -65,8 +76,8 @@ describeOp("moeBlock", cases, async (context, c) => {
   const { T, D, F, E, K, own, dtype } = c;
   const random = new Random(T * D + E);
   const weights = new BlockWeights(context, random, dtype);
-  const router = weights.matrix(E, D);
-  const experts = Array.from({ length: E }, () => weights.gated(D, F));
+  const router = weights.matrix(E, D, c.biases);
+  const experts = Array.from({ length: E }, () => weights.gated(D, F, c.biases));
   const shared = c.shared !== undefined && {
     ...weights.gated(D, c.shared),
     ...(c.hasGate && { outputGate: weights.matrix(1, D) }),
@@ -77,13 +88,13 @@ describeOp("moeBlock", cases, async (context, c) => {
   const choice = { scores, renormalize, scale, groups, topGroups };
   const there = experts.slice(start, start + count);
   const block = moeBlock(
-    { numExperts: E, topK: K, ...choice, ...(own && { experts: own }) },
+    { numExperts: E, topK: K, clamp: c.clamp, ...choice, ...(own && { experts: own }) },
     {
       ...weights.experts({ router, experts: there, ...(shared && { shared }) }),
       correctionBias: bias?.tensor,
     },
   );
-  const none = { ...experts[0]!.down, values: new Float64Array(D * F) }; // what experts elsewhere add
+  const none = { ...experts[0]!.down, values: new Float64Array(D * F), bias: undefined }; // what experts elsewhere add
   const here = experts.map((expert) => (there.includes(expert) ? expert : { ...expert, down: none }));
   const [seen, chosen]: [Int32Array[], Int32Array[]] = [[], []];
   const tap = (name: string, ids: Tensor): void => {
@@ -94,7 +105,7 @@ describeOp("moeBlock", cases, async (context, c) => {
     const result = reference.moe(
       x,
       { router, experts: here, ...(shared && { shared }) },
-      { K, ...choice, ...(bias && { bias: bias.values }) },
+      { K, clamp: c.clamp, ...choice, ...(bias && { bias: bias.values }) },
     );
     chosen.push(result.experts);
     return result.out;

@@ -9,7 +9,7 @@ import { linear } from "./linear.js";
 import { moeRoute } from "./moeRoute.js";
 import { rmsNorm } from "./rmsNorm.js";
 import { rope } from "./rope.js";
-import { siluMul } from "./siluMul.js";
+import { type Clamp, siluMul } from "./siluMul.js";
 
 export interface Matrix {
   readonly values: Float64Array; // [N, K]
@@ -38,6 +38,7 @@ export interface AttentionWeights {
   readonly qNorm?: Float64Array | undefined; // [Dh], or [Hq * Dh] of all heads
   readonly kNorm?: Float64Array | undefined; // [Dh], or [Hkv * Dh]
   readonly angles?: Angles | undefined;
+  readonly sinks?: Float64Array | undefined; // [Hq]
 }
 
 export interface Angles {
@@ -74,7 +75,7 @@ export function attention(
 } {
   const T = x.length / weights.q.K;
   const positions = Int32Array.from({ length: T }, (_, t) => t);
-  const { angles } = weights;
+  const { angles, sinks } = weights;
   const heads = (matrix: Matrix, norm: Float64Array | undefined, H: number): Float64Array => {
     let y = product(x, matrix);
     const normed = normsAllHeads ? { T, D: H * Dh } : { T: T * H, D: Dh };
@@ -92,7 +93,7 @@ export function attention(
   const q = heads(weights.q, weights.qNorm, Hq);
   const keys = heads(weights.k, weights.kNorm, Hkv);
   const values = product(x, weights.v);
-  const mixed = flashAttention(q, keys, values, { Hq, Hkv, Dh, Dv: Dh }, { scale, softcap, window });
+  const mixed = flashAttention(q, keys, values, { Hq, Hkv, Dh, Dv: Dh }, { scale, softcap, sinks, window });
   return { out: product(mixed.out, weights.output), keys, values };
 }
 
@@ -109,6 +110,7 @@ export function gatedMlp(
   x: Float64Array, // [T, D]
   weights: GatedMlpWeights,
   activation: Activation,
+  clamp?: Clamp,
 ): Float64Array /* [T, D] */ {
   const { N: F, K: D } = weights.gate;
   const T = x.length / D;
@@ -120,7 +122,7 @@ export function gatedMlp(
   }
   const hidden =
     activation === "silu"
-      ? siluMul(both, { T, F })
+      ? siluMul(both, { T, F }, { clamp })
       : geluMul(both, { T, F }, { approximate: activation.gelu });
   return product(hidden, weights.down);
 }
@@ -145,7 +147,11 @@ export interface MoeWeights {
 export function moe(
   x: Float64Array, // [T, D]
   { router, experts, shared }: MoeWeights,
-  { K, ...options }: { readonly K: number } & Parameters<typeof moeRoute>[2],
+  {
+    K,
+    clamp,
+    ...options
+  }: { readonly K: number; readonly clamp?: Clamp | undefined } & Parameters<typeof moeRoute>[2],
 ): { readonly out: Float64Array /* [T, D] */; readonly experts: Int32Array /* [T, K] */ } {
   const { N: E, K: D } = router;
   const T = x.length / D;
@@ -155,7 +161,12 @@ export function moe(
   for (let t = 0; t < T; t++) {
     if (gates) for (let d = 0; d < D; d++) out[t * D + d]! /= 1 + Math.exp(-gates[t]!);
     for (let k = 0; k < K; k++) {
-      const y = gatedMlp(x.subarray(t * D, (t + 1) * D), experts[routing.experts[t * K + k]!]!, "silu");
+      const y = gatedMlp(
+        x.subarray(t * D, (t + 1) * D),
+        experts[routing.experts[t * K + k]!]!,
+        "silu",
+        clamp,
+      );
       for (let d = 0; d < D; d++) out[t * D + d]! += routing.weights[t * K + k]! * y[d]!;
     }
   }

@@ -80,6 +80,7 @@ export class BlockWeights {
   experts({ router, experts, shared }: ReferenceWeights): MoeWeights {
     const gate = shared?.outputGate;
     return {
+      routerBias: this.biasOf(router),
       router: gate ? this.stacked([router, gate]).weight : this.packed(router),
       gateUp: this.#grouped(
         experts.map(({ gate, up }) => stack([gate, up])),
@@ -89,11 +90,21 @@ export class BlockWeights {
         experts.map(({ down }) => down),
         false,
       ),
+      gateUpBias: this.#biases(experts.map(({ gate, up }) => stack([gate, up]))),
+      downBias: this.#biases(experts.map(({ down }) => down)),
       shared: shared && {
         gateUp: this.stacked([shared.gate, shared.up], true).weight,
         ...{ down: this.packed(shared.down), hasGate: gate !== undefined },
       },
     };
+  }
+
+  /** [E, N] f32 */
+  #biases(matrices: readonly Matrix[]): Tensor | undefined {
+    const { N, bias } = matrices[0]!;
+    if (!bias) return undefined;
+    const all = Float64Array.from(matrices.flatMap((matrix) => [...matrix.bias!]));
+    return this.context.tensor("f32", [matrices.length, N], all);
   }
 
   #grouped(matrices: readonly Matrix[], swiglu: boolean): GroupedWeight {

@@ -14,6 +14,7 @@ export const goldenFamilies = [
   "glm4",
   "glm4_moe",
   "gpt2",
+  "gpt_oss",
   "granite",
   "llama",
   "mamba2",

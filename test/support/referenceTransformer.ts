@@ -139,7 +139,8 @@ class Weights {
       qNorm: this.norm(`${at}.self_attn.q_norm`),
       kNorm: this.norm(`${at}.self_attn.k_norm`),
     };
-    return { q, k, v, output, ...norms };
+    const sinks = layoutOf(this.config).sinks && { sinks: this.get(`${at}.self_attn.sinks`) };
+    return { q, k, v, output, ...norms, ...sinks };
   }
 
   mlp(at: string, x: Float64Array): Float64Array {

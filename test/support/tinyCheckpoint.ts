@@ -72,7 +72,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   const { vocab_size: V, hidden_size: D, intermediate_size: F, head_dim: Dh } = config;
   const Q = config.num_attention_heads * Dh;
   const KV = config.num_key_value_heads * Dh;
-  const { norms, qkNorm, plainOutput, fusedQkv, fusedGateUp } = layoutOf(config);
+  const { norms, qkNorm, plainOutput, fusedQkv, fusedGateUp, sinks } = layoutOf(config);
   const shapes = new Map<string, readonly number[]>([
     ["model.embed_tokens.weight", [V, D]],
     ["model.norm.weight", [D]],
@@ -98,6 +98,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
       shapes.set(`${at}.self_attn.q_norm.weight`, [qkNorm === "each head" ? Dh : Q]);
       shapes.set(`${at}.self_attn.k_norm.weight`, [qkNorm === "each head" ? Dh : KV]);
     }
+    if (sinks) shapes.set(`${at}.self_attn.sinks`, [config.num_attention_heads]);
     const mixture = mixtureOf(config, layer);
     if (mixture) {
       for (const [name, shape] of mixtureShapes(config, mixture)) shapes.set(`${at}.${name}`, shape);

@@ -25,6 +25,8 @@ export interface TinyLayout {
   readonly fusedQkv?: boolean;
   /** Gate and up are one tensor, `gate_up_proj`. */
   readonly fusedGateUp?: boolean;
+  /** Heads have sinks. */
+  readonly sinks?: boolean;
   /** Pairs that are rotated are neighbours. */
   readonly interleaved?: boolean;
 }
@@ -51,6 +53,7 @@ const layouts: Readonly<Record<string, TinyLayout>> = {
     ...{ plainOutput: true, fusedGateUp: true, interleaved: true },
   },
   Glm4MoeForCausalLM: { norms: inFront, plainOutput: true },
+  GptOssForCausalLM: { norms: inFront, sinks: true },
   Olmo2ForCausalLM: {
     norms: { attentionPost: "post_attention_layernorm", mlpPost: "post_feedforward_layernorm" },
     qkNorm: "all heads",
