@@ -5,7 +5,8 @@
  *     for await (const chunk of llm.generate("Once upon a time", { maxTokens: 64 })) process.stdout.write(chunk.text);
  *     await llm.close();
  */
-export { LLM, type LLMStats } from "./llm/llm.js";
+export { LLM } from "./llm/llm.js";
+export type { LLMStats } from "./llm/stats.js";
 export type { ChatOptions } from "./llm/chatOptions.js";
 export type { GenerateAllOptions } from "./llm/generateAll.js";
 export type { Prompt } from "./llm/prompt.js";
@@ -14,6 +15,7 @@ export type { GenerateOptions } from "./llm/generateOptions.js";
 export type { Choice, GenerateResult, GenerationStream } from "./llm/generationStream.js";
 export type { GenerateChunk, TokenLogprob, Usage } from "./llm/output.js";
 export type { EngineStats } from "./engine/engine.js";
+export type { ExpertLoad } from "./engine/expertCounts.js";
 export type { KvStats } from "./schedule/kvPages.js";
 export type { PrefixCacheStats } from "./schedule/prefixCache.js";
 export type { SchedulerStats } from "./schedule/scheduler.js";

@@ -111,6 +111,7 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { y: f32(2, 4), inverse: i32([1, 2], 0, 1), weights: f32(1, 2) },
     options: { residual: f32(1, 4), offsets: i32([2], 0, 2), dtype, out: f32(1, 4) },
   }),
+  moeCount: () => ({ given: { experts: i32([1, 1], 0), counts: zeros(2, 2) }, options: { slots: zeros(1) } }),
   moePermute: () => ({ given: { experts: i32([1, 2], 0, 1), numExperts: 2 } }),
   moeRoute: () => ({
     given: { logits: f32(2, 4) },

@@ -80,6 +80,7 @@ export interface NativeOps {
       out: "tensor",
     ]
   >;
+  readonly moeCount: NativeOp<[experts: "tensor", slots: "tensor or null", counts: "tensor"]>;
   readonly argmax: NativeOp<[logits: "tensor", out: "tensor", status: "tensor or null"]>;
   readonly embedding: NativeOp<
     [ids: "tensor", table: "tensor or null", weight: "weight or null", out: "tensor"]

@@ -5,7 +5,7 @@
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
-import type { Model, ModelState, Tap } from "../models/model.js";
+import type { CopyTap, Model, ModelState } from "../models/model.js";
 import { allocateState, type StateLayout, stateLayout } from "../nn/state.js";
 import { SequenceTables } from "./sequenceTables.js";
 
@@ -94,7 +94,7 @@ async function runChunk(
     const i32 = (...values: number[]): Tensor =>
       stream.fromArray("i32", [values.length], Int32Array.from(values));
     const points = model.taps.filter(({ name }) => name === "experts");
-    const taps = points.map(({ name, layer, dtype, shape }): Tap => {
+    const taps = points.map(({ name, layer, dtype, shape }): CopyTap => {
       return { name, layer, out: stream.empty(dtype, [end - start, ...shape]) };
     });
     const { inputs } = tables.makeStep({

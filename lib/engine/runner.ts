@@ -26,6 +26,7 @@ import { updatesPerToken } from "../schedule/cacheGroup.js";
 import type { BlockCopy } from "../schedule/kvPages.js";
 import { decodeLayout, paddedBatchSizes, type PlanLayout } from "../schedule/stepPlan.js";
 import type { DeviceStep, StepLogprobs, StepResult, StepRunner } from "./deviceStep.js";
+import { ExpertCounts } from "./expertCounts.js";
 import { type FieldOf, LogprobReader } from "./logprobReader.js";
 import { SequenceTables } from "./sequenceTables.js";
 
@@ -39,6 +40,8 @@ export interface RunnerOptions {
   readonly numBlocks: number;
   /** Capture decode steps as graphs. */
   readonly graphs: boolean;
+  /** Count the tokens of each expert. */
+  readonly expertCounts?: boolean;
 }
 
 interface SampleTensors {
@@ -72,6 +75,8 @@ export class ModelRunner implements StepRunner {
   readonly #decodeLogits: Tensor;
   readonly #graphs = new Map<number, Graph>();
   readonly #logprobs: LogprobReader;
+  /** Null: nobody asked for them. */
+  readonly expertCounts: ExpertCounts | null = null;
   readonly #owned: { dispose(): void }[] = [];
   #lastIndex = -1;
 
@@ -93,6 +98,10 @@ export class ModelRunner implements StepRunner {
       this.#decodePlan = this.#own("i32", [decodeLayout(largest, updatesPerToken(layout.groups)).length]);
       this.#decodePositions = this.#own("i32", [largest]);
       this.#decodeLogits = this.#own("f32", [largest, model.shape.vocabSize]);
+      if (options.expertCounts) {
+        this.expertCounts = new ExpertCounts(model, stream);
+        this.#owned.push(this.expertCounts);
+      }
     } catch (error) {
       this.#release();
       throw error;
@@ -198,7 +207,7 @@ export class ModelRunner implements StepRunner {
       ...{ numTokens, maxQueries, rows, starts, cuSeqlensQ, logitIndices: sampled },
       ...outputs,
     });
-    const hidden = this.#model.forward(this.#stream, step.inputs, this.#state);
+    const hidden = this.#model.forward(this.#stream, step.inputs, this.#state, this.expertCounts?.taps);
     return { hidden, positions: step.samplePositions };
   }
 

@@ -52,6 +52,8 @@ export interface LLMOptions {
   readonly prefixCache?: boolean | undefined;
   /** Replay decode steps as captured graphs. Default true. */
   readonly graphs?: boolean | undefined;
+  /** Count on the device which experts tokens go to, for `stats().experts` and `expertLoad()`. Default false. */
+  readonly expertCounts?: boolean | undefined;
   /**
    * A device that finishes nothing of a step for that long ends the engine (ERR_STALLED), in milliseconds. The step itself may
    * take longer; on a GPU what is finished shows when a step ends. Time in which this process was busy or stopped does not
@@ -81,6 +83,7 @@ export const loadOptionNames = [
   "admission",
   "prefixCache",
   "graphs",
+  "expertCounts",
   "stepTimeoutMs",
   "revision",
   "onProgress",
@@ -119,6 +122,7 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
     admission: checkChoice("admission", options.admission, "optimistic", ["optimistic", "reserve"]),
     prefixCache: checkBoolean("prefixCache", options.prefixCache, true),
     graphs: checkBoolean("graphs", options.graphs, true),
+    expertCounts: checkBoolean("expertCounts", options.expertCounts, false),
     stepTimeoutMs: integer("stepTimeoutMs", 300_000, 1000),
     ...(options.threads !== undefined && { threads: options.threads }),
     ...(options.contextLength !== undefined && { contextLength: options.contextLength }),
@@ -138,7 +142,7 @@ export function planCapacity(
   { shape, state }: Pick<Model, "shape" | "state">,
   device: Device,
 ): RunnerOptions & SchedulerOptions {
-  const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs } = options;
+  const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs, expertCounts } = options;
   const layout = stateLayout(state, { pageSize, longest: shape.maxPositions });
   const { blockBytes, slotLayers } = layout;
   const groups = layout.groups.map((group, i) => new CacheGroup(i, group, pageSize, maxStepTokens));
@@ -166,7 +170,7 @@ export function planCapacity(
   }
   return {
     ...{ maxSequences, maxStepTokens, maxModelLen, pageSize, numBlocks, admission, prefixCache, graphs },
-    ...{ layout, groups: layout.groups, slotLayers },
+    ...{ layout, groups: layout.groups, slotLayers, expertCounts },
   };
 }
 

@@ -3,10 +3,11 @@ import { readOptions } from "../arguments.js";
 import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import type { Device } from "../device/device.js";
 import type { Stream } from "../device/stream.js";
-import { Engine, type EngineStats } from "../engine/engine.js";
+import { Engine } from "../engine/engine.js";
+import type { ExpertLoad } from "../engine/expertCounts.js";
 import { traceRouting } from "../engine/routing.js";
 import { ModelRunner } from "../engine/runner.js";
-import { ClosedError, TextError } from "../errors.js";
+import { ArgumentRangeError, ClosedError, TextError } from "../errors.js";
 import type { Model, ModelShape } from "../models/model.js";
 import { Scheduler } from "../schedule/scheduler.js";
 import { ChatRenderer } from "../text/chatRenderer.js";
@@ -31,18 +32,8 @@ import { openDevice } from "./openDevice.js";
 import { checkPrompt, checkPromptLength, longerContext, type Prompt } from "./prompt.js";
 import { reportCache } from "./reportCache.js";
 import { computeLogits } from "./requests.js";
+import { type LLMStats, statsOf } from "./stats.js";
 import { checkNumber, checkTokenIds } from "./validate.js";
-
-export interface LLMStats extends EngineStats {
-  /** "cpu", "cuda:0" */
-  readonly device: string;
-  /** What its kernels are compiled for: "avx512", "sm_90". */
-  readonly isa: string;
-  /** Threads of the CPU device; 0 on a GPU. */
-  readonly threads: number;
-  readonly kvPages: number;
-  readonly contextLength: number;
-}
 
 interface Parts {
   readonly device: Device;
@@ -215,10 +206,22 @@ export class LLM {
     return traceRouting(model, stream, [...checkTokenIds("tokenIds", tokenIds, context.vocabSize)]);
   }
 
+  /**
+   * How many tokens have gone to each expert since the load, in steps whose results are there: for every layer with experts. Tokens that are
+   * computed once more (after a preemption) count again, those of a prefix that is found do not.
+   *
+   * @throws ArgumentRangeError if the model was loaded without `expertCounts`; ExecutionError, ClosedError
+   */
+  async expertLoad(): Promise<readonly ExpertLoad[]> {
+    this.#requireOpen();
+    const { expertCounts } = this.#parts.runner;
+    if (!expertCounts)
+      throw new ArgumentRangeError("expertLoad: expected a model that is loaded with expertCounts: true");
+    return expertCounts.read();
+  }
+
   stats(): LLMStats {
-    const { device, engine, kvPages, context } = this.#parts;
-    const { name, isa, threads } = device;
-    return { ...engine.stats, device: name, isa, threads, kvPages, contextLength: context.contextLength };
+    return statsOf(this.#parts, !this.#closing);
   }
 
   /** Checks that no KV page or row is lost. @throws WarploopError ERR_INTEGRITY */

@@ -14,7 +14,7 @@ import type { Shard } from "../weights/shard.js";
 
 import type { Tap, TapPoint } from "../nn/tap.js";
 
-export type { Tap, TapPoint } from "../nn/tap.js";
+export type { CopyTap, CountTap, Tap, TapPoint } from "../nn/tap.js";
 export type { ModelState } from "../nn/state.js";
 export type { StepInputs } from "../nn/step.js";
 

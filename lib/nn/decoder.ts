@@ -106,7 +106,7 @@ export function decoder(parts: DecoderParts): Decoder {
       });
       layers.forEach((layer, index) => {
         using _temporaries = stream.scope(); // every layer reuses the memory of the one before
-        const tap = tapLayer(stream, taps, firstLayer + index);
+        const tap = tapLayer(stream, taps, firstLayer + index, inputs);
         for (const part of layer) runPart(stream, part, x, { inputs, ownOf, tap, sums });
         tap("hidden", x);
       });

@@ -88,7 +88,7 @@ export function moeBlock(config: MoeConfig, weights: MoeWeights): Block {
   };
   return {
     ranks: "ep",
-    taps: { experts: { dtype: "i32", shape: [config.topK] } },
+    taps: { experts: { dtype: "i32", shape: [config.topK], ids: numExperts } },
     run,
   };
 }

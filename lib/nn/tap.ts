@@ -8,12 +8,16 @@ import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import { copy } from "../ops/copy.js";
+import { moeCount } from "../ops/moeCount.js";
+import type { StepInputs } from "./step.js";
 
 /** What a block computes for every token and can be asked for. */
 export interface TapShape {
   readonly dtype: DType;
   /** Of one token. */
   readonly shape: readonly number[];
+  /** It is made of ids below this, which can be counted. */
+  readonly ids?: number;
 }
 
 /** Something that a model can be asked for: "experts" [T, K] i32 of a layer with experts, "hidden" [T, D] f32 behind a layer. */
@@ -22,10 +26,23 @@ export interface TapPoint extends TapShape {
   readonly layer: number;
 }
 
-/** Asks for it. */
-export interface Tap {
+/** Asks for it, or for how often it has each id. */
+export type Tap = CopyTap | CountTap;
+
+interface TapPlace {
   readonly name: string;
   readonly layer: number;
+}
+
+export interface CountTap extends TapPlace {
+  /**
+   * [ids, 2] i32, as `moeCount` has it: each step adds how often its tokens have each id, those of padding left out. Lives, and lies, as
+   * the `out` of a copy does.
+   */
+  readonly counts: Tensor;
+}
+
+export interface CopyTap extends TapPlace {
   /**
    * Where to write: [T, ...shape] in the dtype of the point; must outlive the step, and the graph that it is captured in. No two taps
    * share memory.
@@ -42,34 +59,50 @@ export type TapCall = (name: string, tensor: Tensor) => void;
  */
 export function checkTaps(taps: readonly Tap[], points: readonly TapPoint[], numTokens: number): void {
   for (const [i, tap] of taps.entries()) {
-    const { name, layer, out } = tap;
+    const { name, layer } = tap;
+    const { as, to } = destination(tap);
     const point = points.find((one) => one.name === name && one.layer === layer);
     if (!point) throw new ArgumentRangeError(`taps: ${place(tap)}: ${describe(points)}`);
-    const wanted = [numTokens, ...point.shape];
-    if (out.dtype !== point.dtype || out.shape.join() !== wanted.join()) {
+    if (as === "counts" && point.ids === undefined)
+      throw new ArgumentRangeError(`taps: ${place(tap)}: counts: expected something that is made of ids`);
+    const wanted = as === "counts" ? [point.ids!, 2] : [numTokens, ...point.shape];
+    if (to.dtype !== point.dtype || to.shape.join() !== wanted.join()) {
       throw new ArgumentRangeError(
-        `taps: ${place(tap)}: out: expected [${wanted.join(", ")}] ${point.dtype}, ` +
-          `got [${out.shape.join(", ")}] ${out.dtype}`,
+        `taps: ${place(tap)}: ${as}: expected [${wanted.join(", ")}] ${point.dtype}, ` +
+          `got [${to.shape.join(", ")}] ${to.dtype}`,
       );
     }
-    const other = taps.slice(0, i).find((earlier) => overlaps(earlier.out, out));
+    const other = taps.slice(0, i).find((earlier) => overlaps(destination(earlier).to, to));
     if (other) {
       throw new ArgumentRangeError(
-        `taps: ${place(tap)}: out: expected memory of its own, got some of what ${place(other)} writes`,
+        `taps: ${place(tap)}: ${as}: expected memory of its own, got some of what ${place(other)} writes`,
       );
     }
   }
+}
+
+function destination(tap: Tap): { readonly as: "out" | "counts"; readonly to: Tensor } {
+  return "counts" in tap ? { as: "counts", to: tap.counts } : { as: "out", to: tap.out };
 }
 
 function place({ name, layer }: Tap): string {
   return `"${name}" of layer ${layer}`;
 }
 
-/** Copies what one layer offers to who has asked for it. */
-export function tapLayer(stream: Stream, taps: readonly Tap[], layer: number): TapCall {
+/** Copies or counts what one layer offers, for who has asked for it. */
+export function tapLayer(
+  stream: Stream,
+  taps: readonly Tap[],
+  layer: number,
+  { groups: [group] }: Pick<StepInputs, "groups">,
+): TapCall {
   const own = taps.filter((tap) => tap.layer === layer);
   return (name, tensor) => {
-    for (const tap of own) if (tap.name === name) copy(stream, tensor, tap.out);
+    for (const tap of own) {
+      if (tap.name !== name) continue;
+      if ("counts" in tap) moeCount(stream, tensor, tap.counts, { slots: group?.slots });
+      else copy(stream, tensor, tap.out);
+    }
   };
 }
 

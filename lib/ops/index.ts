@@ -15,6 +15,7 @@ export * from "./layerNorm.js";
 export * from "./linear.js";
 export * from "./logprobs.js";
 export * from "./moeCombine.js";
+export * from "./moeCount.js";
 export * from "./moePermute.js";
 export * from "./moeRoute.js";
 export * from "./packLinear.js";

@@ -16,6 +16,7 @@
 #include "ops/linear/linear.h"
 #include "ops/logprobs/logprobs.h"
 #include "ops/moe_combine/moe_combine.h"
+#include "ops/moe_count/moe_count.h"
 #include "ops/moe_permute/moe_permute.h"
 #include "ops/moe_route/moe_route.h"
 #include "ops/pack_linear/pack_linear.h"

@@ -9,7 +9,7 @@ import { type Shard, wholeModel } from "../../lib/weights/shard.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits, goldenFamilies, readGolden } from "../support/goldens.js";
 import { inPipeline, loadRank, Meeting, runRanks } from "../support/ranks.js";
-import { runModel } from "../support/runModel.js";
+import { runModel, type RunOptions } from "../support/runModel.js";
 import { tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
 
 let device: Device;
@@ -58,6 +58,30 @@ async function expectShared(
 const tokensOf = (vocabSize: number) => Array.from({ length: 21 }, (_, t) => (t * 7 + 3) % vocabSize);
 
 describe("ranks that share a model", () => {
+  it("route every token alike, whichever experts they have", async () => {
+    const { folder, sequences } = await readGolden("qwen3_moe");
+    const { tokens } = sequences[0]!;
+    const chosen = async (run: (tap: RunOptions["tap"]) => Promise<unknown>): Promise<unknown[]> => {
+      const seen: Promise<unknown>[] = [];
+      await run({ name: "experts", onTap: (_layer, experts) => void seen.push(experts) });
+      return Promise.all(seen);
+    };
+    const whole = await loadModel(folder, { stream, dtype: "f32" });
+    const expected = await chosen((tap) => runModel(whole, stream, [tokens], { tap }));
+    const meeting = new Meeting();
+    const sums = { tp: meeting.sum, ep: meeting.sum };
+    const shards = ranksOf({ tp: 2, ep: 2 });
+    const ranks = await Promise.all(
+      shards.map((shard) => loadRank(folder, shard, { stream, dtype: "f32", sums })),
+    );
+    await runRanks(ranks, meeting, stream, tokens);
+    for (const rank of ranks) {
+      meeting.begin();
+      expect(await chosen((tap) => runModel(rank, stream, [tokens], { tap }))).toEqual(expected);
+    }
+    for (const model of [whole, ...ranks]) model.dispose();
+  });
+
   const each = goldenFamilies.flatMap((family) =>
     (["f32", "bf16"] as const).map((dtype) => ({ family, dtype })),
   );

@@ -77,6 +77,14 @@ export const fusedMutants = [
     cases: "biases, clamped, whole pieces, few rows",
   },
   {
+    name: "moe-count-padding",
+    bug: "moeCount: padding counts",
+    file: "native/ops/moe_count/moe_count.cu",
+    edits: [["e == expert && (!p.slots || p.slots[pair / p.K] >= 0)", "e == expert"]],
+    table: "test/ops/moeCount.test.ts",
+    cases: "some padding",
+  },
+  {
     name: "swiglu-half-the-tiles",
     bug: "linear on Hopper: as many tiles as columns of out fill",
     file: "native/ops/linear/linear.sm90.cu",

@@ -16,7 +16,7 @@ import { softcap } from "../reference/softcap.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
 import { describeOp, inEachDType } from "../support/devices.js";
-import type { Tap } from "../../lib/nn/tap.js";
+import type { CopyTap } from "../../lib/nn/tap.js";
 import { allocatePages, PageTable, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
 
@@ -136,7 +136,7 @@ describeOp("decoder", cases, async (context, { tokens, dtype, ...frame }) => {
 
   const inputs = stepInputs(stream, [{ row: 0, tokens, start: 0 }], new PageTable([T]));
   using state = allocatePages(stream.device, model.state, 1);
-  const taps = model.taps.map((point): Tap => {
+  const taps = model.taps.map((point): CopyTap => {
     return { ...point, out: stream.empty(point.dtype, [T, ...point.shape]) };
   });
   const hidden = model.forward(stream, inputs, state, taps);

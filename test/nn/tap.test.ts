@@ -1,9 +1,9 @@
-// Contract: a tap copies what the model computes inside to where its caller says, also each time a captured graph is replayed; it
+// Contract: a tap copies what the model computes inside to where its caller says, or counts it, also each time a captured graph is replayed; it
 // changes nothing else; one that there is not, or whose destination does not fit, is refused by name.
 import { expect, it } from "vitest";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
-import type { Model, Tap } from "../../lib/models/model.js";
+import type { CopyTap, Model } from "../../lib/models/model.js";
 import type { StepInputs } from "../../lib/nn/step.js";
 import { openTestDevice } from "../support/devices.js";
 import { allocatePages, PageTable, stepInputs } from "../support/pagedSteps.js";
@@ -36,21 +36,21 @@ async function setUp() {
     new PageTable([T]),
   );
   const kept = { ...inputs, tokens: own(inputs.tokens) };
-  const destinations = (): Tap[] =>
+  const destinations = (): CopyTap[] =>
     model.taps.map((point) => ({ ...point, out: device.empty(point.dtype, [T, ...point.shape]) }));
   return { device, stream, model, state, inputs: kept, destinations };
 }
 
-const read = async (stream: Parameters<Model["forward"]>[0], taps: readonly Tap[]) =>
+const read = async (stream: Parameters<Model["forward"]>[0], taps: readonly CopyTap[]) =>
   Promise.all(taps.map(({ out }) => out.read(stream)));
 
 it("lists what there is: experts of the layers that have some, and the residual stream behind each", async () => {
   const { device, model } = await setUp();
   expect(model.taps).toEqual([
-    { name: "experts", layer: 0, dtype: "i32", shape: [2] },
+    { name: "experts", layer: 0, dtype: "i32", shape: [2], ids: 6 },
     { name: "hidden", layer: 0, dtype: "f32", shape: [24] },
     { name: "hidden", layer: 1, dtype: "f32", shape: [24] },
-    { name: "experts", layer: 2, dtype: "i32", shape: [2] },
+    { name: "experts", layer: 2, dtype: "i32", shape: [2], ids: 6 },
     { name: "hidden", layer: 2, dtype: "f32", shape: [24] },
   ]);
   await device.dispose();
@@ -87,6 +87,39 @@ it("a graph that was captured with taps fills them each time it is replayed", as
   await device.dispose();
 });
 
+it("a tap that counts adds up the ids of each replay, but for padding", async () => {
+  const { device, stream, model, state, inputs } = await setUp();
+  const counts = stream.fromArray("i32", [6, 2], new Int32Array(12));
+  const out = device.empty("i32", [T, 2]);
+  const expected = new Array<number>(6).fill(0);
+  const taps = [
+    { name: "experts", layer: 2, counts },
+    { name: "experts", layer: 2, out },
+  ];
+  const [group] = inputs.groups;
+  const slots = (await group!.slots.read(stream)) as Int32Array;
+  const padded = stream.fromArray(
+    "i32",
+    [T],
+    slots.map((slot, t) => (t === 1 ? -1 : slot)),
+  );
+  const step = { ...inputs, groups: [{ ...group!, slots: padded }] };
+  const run = () => void model.forward(stream, step, state, taps);
+  inputs.tokens.write(stream, Int32Array.from(texts[0]!));
+  run();
+  const graph = stream.capture(run);
+  for (const [i, text] of [texts[0]!, ...texts].entries()) {
+    inputs.tokens.write(stream, Int32Array.from(text));
+    if (i > 0) graph.replay(stream); // the first has run
+    const ids = (await out.read(stream)) as Int32Array;
+    ids.forEach((id, pair) => (expected[id]! += Math.floor(pair / 2) === 1 ? 0 : 1));
+    const halves = (await counts.read(stream)) as Int32Array;
+    expect([...halves]).toEqual(expected.flatMap((count) => [count, 0]));
+  }
+  graph.dispose();
+  await device.dispose();
+});
+
 it("a tap that there is not, and a destination that does not fit, are refused by name", async () => {
   const { device, stream, model, state, inputs } = await setUp();
   const forward = (...tap: [string, number, Tensor]) => {
@@ -106,6 +139,16 @@ it("a tap that there is not, and a destination that does not fit, are refused by
   );
   expect(forward("hidden", 0, device.empty("bf16", [T, 24]))).toThrow(
     message('taps: "hidden" of layer 0: out: expected [4, 24] f32, got [4, 24] bf16'),
+  );
+  const count = (name: string, ...shape: number[]) => {
+    const taps = [{ name, layer: 0, counts: device.empty("i32", shape) }];
+    return () => model.forward(stream, inputs, state, taps);
+  };
+  expect(count("experts", 5, 2)).toThrow(
+    message('taps: "experts" of layer 0: counts: expected [6, 2] i32, got [5, 2] i32'),
+  );
+  expect(count("hidden", 24, 2)).toThrow(
+    message('taps: "hidden" of layer 0: counts: expected something that is made of ids'),
   );
   await stream.synchronize();
   await device.dispose();

@@ -2,7 +2,7 @@
  * The smallest runner of a model: feeds token sequences through `Model.forward` in chunks, over a page table made by hand,
  * and returns the logits of every position. No scheduler, no sampling.
  */
-import type { Model, ModelState, Tap } from "../../lib/models/model.js";
+import type { CopyTap, Model, ModelState } from "../../lib/models/model.js";
 import type { HostArray } from "../../lib/device/dtype.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { type Chunk, isSlot, PageTable, poisonedState, stepInputs } from "./pagedSteps.js";
@@ -63,7 +63,7 @@ async function runStep(
   const inputs = stepInputs(stream, chunks, pages);
   const T = inputs.tokens.size(0);
   const points = model.taps.filter(({ name }) => name === tap?.name);
-  const taps = points.map(({ name, layer, dtype, shape }): Tap => {
+  const taps = points.map(({ name, layer, dtype, shape }): CopyTap => {
     return { name, layer, out: stream.empty(dtype, [T, ...shape]) };
   });
   const hidden = model.forward(stream, inputs, state, taps);
