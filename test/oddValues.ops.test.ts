@@ -71,6 +71,7 @@ const rows: Readonly<Record<string, () => Row>> = {
       ...{ state: f32(1, 1, 4), stateIndices: zeros(1), out: f32(1, 4) },
     },
   }),
+  clamp: () => ({ given: { x: f32(2, 4) }, options: { limit: 2, dtype, out: f32(2, 4) } }),
   copy: () => ({ given: { src: f32(2, 4), dst: f32(2, 4) } }),
   embedding: () => ({ given: { ids: zeros(3), table: f32(5, 4) }, options: { dtype, out: f32(3, 4) } }),
   emptyGroupedWeight: () => ({

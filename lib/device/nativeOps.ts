@@ -145,6 +145,7 @@ export interface NativeOps {
   readonly gelu: NativeOp<[x: "tensor", out: "tensor", approximate: "number"]>;
   readonly geluMul: NativeOp<[x: "tensor", out: "tensor", approximate: "number"]>;
   readonly softcap: NativeOp<[x: "tensor", out: "tensor", cap: "number"]>;
+  readonly clamp: NativeOp<[x: "tensor", out: "tensor", limit: "number"]>;
   readonly sample: NativeOp<
     [
       logits: "tensor",

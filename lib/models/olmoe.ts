@@ -1,6 +1,6 @@
 /**
  * OLMoE: Llama with experts in place of the feed-forward part, and an RMSNorm over all query heads together and over all key heads
- * together before their rotation. The weights of the chosen experts are those of the softmax over all.
+ * together before their rotation; queries, keys and values are clamped where the config says so. The weights of the chosen experts are those of the softmax over all.
  *
  * Config: OlmoeConfig of transformers. Paper: "OLMoE: Open Mixture-of-Experts Language Models" (arXiv 2409.02060), section 2.
  */
@@ -20,7 +20,7 @@ import { projections, sparseMlp } from "./transformerMoe.js";
 export const olmoeFields: FieldTable = {
   modelTypes: ["olmoe"],
   used: [
-    ...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias"],
+    ...[...transformerFields, "intermediate_size", "hidden_act", "attention_bias", "clip_qkv"],
     ...["num_experts", "num_local_experts", "num_experts_per_tok", "norm_topk_prob"],
   ],
   irrelevant: [...transformerIrrelevant, "output_router_logits", "router_aux_loss_coef"],
@@ -38,6 +38,7 @@ export function olmoe(reader: ConfigReader): ModelDefinition {
       ...config,
       attentionBias: reader.bool("attention_bias", false) ? "all" : "none",
       qkNorm: "allHeads",
+      clip: reader.nullablePositiveNumber("clip_qkv", undefined),
     },
     sparseMlp({
       ...{ hiddenSize: config.hiddenSize, width: reader.positiveInt("intermediate_size"), numExperts },

@@ -170,7 +170,7 @@ async function build(
     const attention = attentionBlock(
       {
         ...{ numHeads, numKvHeads, headDim, dtype, scale: factors.scores, softcap: caps.scores, window },
-        ...{ qkNormEps: eps, normedHeads },
+        ...{ qkNormEps: eps, normedHeads, clip: config.clip },
       },
       {
         qkv: weights.linear("qkv", layer),

@@ -26,6 +26,8 @@ export interface TransformerConfig {
   readonly sinks: boolean;
   /** RMSNorm on queries and keys before their rotation: over each head, or over all heads of a token together. */
   readonly qkNorm: "none" | "eachHead" | "allHeads";
+  /** Queries, keys and values are clamped to that on both sides, behind norms over all heads. Not with norms of each. */
+  readonly clip?: number | undefined;
   readonly norms: LayerNorms;
   /** Norms multiply by 1 + w, where w is what a checkpoint has. */
   readonly normsAddOne: boolean;

@@ -4,7 +4,9 @@
  */
 import type { FloatDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
+import { ArgumentRangeError } from "../errors.js";
 import { attentionPlan } from "../ops/attentionPlan.js";
+import { clamp } from "../ops/clamp.js";
 import { kvStore } from "../ops/kvStore.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
@@ -26,6 +28,8 @@ export interface AttentionConfig {
   readonly scale: number;
   /** Scores are softcap * tanh(score / softcap), behind that factor. Default: as they are. */
   readonly softcap?: number | undefined;
+  /** Queries, keys and values, behind norms over all heads, are clamped to that on both sides. Default: they are not. */
+  readonly clip?: number | undefined;
   /** Keys that a query sees, itself included; 0 is all. */
   readonly window: number;
   /** Of the norms of queries and keys; needed with `qNorm` and `kNorm` only. */
@@ -89,11 +93,18 @@ function stepPlan(config: AttentionConfig): StepPlan {
   };
 }
 
-/** output(attention(rope(norm(q)), rope(norm(k)), v)), q, k, v = qkv(x). Stores the keys and values of x. */
+/**
+ * output(attention(rope(norm(q)), rope(norm(k)), v)), q, k, v = qkv(x). Stores the keys and values of x.
+ *
+ * @throws ArgumentRangeError a clip and norms of each head, which come behind it in one op
+ */
 export function attentionBlock(config: AttentionConfig, weights: AttentionWeights): Block {
   const { numHeads, numKvHeads, headDim, scale, softcap, window, qkNormEps = 1e-6, normedHeads } = config;
+  const { clip } = config;
   const { qNorm, kNorm, ropeTable, zeros, sinks } = weights;
   const headNorms = normedHeads ? {} : { qWeight: qNorm, kWeight: kNorm };
+  if (clip !== undefined && (headNorms.qWeight || headNorms.kWeight))
+    throw new ArgumentRangeError("attentionBlock: clip: expected none with norms of each head");
   const queries = numHeads * headDim;
   const keys = numKvHeads * headDim;
 
@@ -107,6 +118,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
       normAllHeads(stream, qkv.slice(1, 0, queries), qNorm, { ...norm, heads: normedHeads.q });
       normAllHeads(stream, qkv.slice(1, queries, queries + keys), kNorm, { ...norm, heads: normedHeads.k });
     }
+    if (clip !== undefined) clamp(stream, qkv, { limit: clip, out: qkv });
     const q = qkv.slice(1, 0, queries).splitLast(numHeads, headDim); // [T, Hq, Dh]
     const k = qkv.slice(1, queries, queries + keys).splitLast(numKvHeads, headDim); // [T, Hkv, Dh]
     const v = qkv.slice(1, queries + keys, queries + 2 * keys).splitLast(numKvHeads, headDim);

@@ -4,6 +4,7 @@ export * from "./argmax.js";
 export * from "./attentionPlan.js";
 export * from "./cast.js";
 export * from "./causalConv1d.js";
+export * from "./clamp.js";
 export * from "./copy.js";
 export * from "./embedding.js";
 export * from "./flashAttention.js";

@@ -5,6 +5,7 @@
 #include "ops/attention_plan/attention_plan.h"
 #include "ops/cast/cast.h"
 #include "ops/causal_conv1d/causal_conv1d.h"
+#include "ops/clamp/clamp.h"
 #include "ops/copy/copy.h"
 #include "ops/embedding/embedding.h"
 #include "ops/flash_attention/flash_attention.h"

@@ -284,7 +284,7 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     fields: { use_sliding_window: true, sliding_window: 8, max_window_layers: 2 },
     text: "max_window_layers",
   },
-  { architecture: "OlmoeForCausalLM", fields: { clip_qkv: 8 }, text: "clip_qkv: expected nothing" },
+  { architecture: "OlmoeForCausalLM", fields: { clip_qkv: 0 }, text: "clip_qkv: expected a positive" },
   {
     architecture: "Qwen2MoeForCausalLM",
     fields: { use_sliding_window: true },

@@ -85,8 +85,10 @@ const families: readonly Family[] = [
   },
   {
     architecture: "OlmoeForCausalLM",
-    fields: { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12 },
+    fields: { num_experts: 6, num_experts_per_tok: 3, intermediate_size: 12, clip_qkv: 0.5 },
+    options: { clip: 0.5 },
     features: [
+      { feature: "clamped queries, keys and values", options: { clip: undefined } },
       { feature: "norms of queries and keys", options: { qkNorm: "none" } },
       { feature: "norms over all heads together", options: { qkNorm: "each head" } },
       { feature: "weights that are not renormalised", fields: { norm_topk_prob: true } },

@@ -214,9 +214,10 @@ const variants: readonly Variant[] = [
   },
   { name: "OLMoE", architecture: "OlmoeForCausalLM", fields: olmoe },
   {
-    name: "OLMoE with biases, a key head for each query head, renormalised",
+    name: "OLMoE with biases, clamped q, k and v, a key head for each query head, renormalised",
     architecture: "OlmoeForCausalLM",
-    fields: { ...olmoe, num_key_value_heads: 4, attention_bias: true, norm_topk_prob: true },
+    fields: { ...olmoe, num_key_value_heads: 4, attention_bias: true, norm_topk_prob: true, clip_qkv: 0.5 },
+    clip: 0.5,
     dtype: "bf16",
   },
   {

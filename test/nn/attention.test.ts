@@ -32,6 +32,8 @@ interface AttentionCase extends OpCase {
   readonly allHeadsNorms?: boolean;
   readonly bias?: boolean;
   readonly sinks?: boolean;
+  /** Of queries, keys and values. */
+  readonly clip?: number;
 }
 
 const grouped = { D: 40, Hq: 4, Hkv: 2, Dh: 16, rotated: 16 } as const;
@@ -43,6 +45,8 @@ const cases: readonly AttentionCase[] = [
   { name: "norms of heads", steps: [[6], [1]], ...grouped, headNorms: true },
   { name: "norms of all heads", steps: [[6], [1]], ...grouped, allHeadsNorms: true },
   { name: "norms of all heads, no positions", steps: [[6, 3]], ...grouped, rotated: 0, allHeadsNorms: true },
+  { name: "clamped", steps: [[6], [1]], ...grouped, clip: 0.7 },
+  { name: "clamped behind norms of all heads", steps: [[6]], ...grouped, allHeadsNorms: true, clip: 0.7 },
   { name: "biases", steps: [[6], [3]], ...grouped, bias: true },
   { name: "sinks", steps: [[6], [1]], ...grouped, sinks: true },
   { name: "sinks and a window", steps: [[9], [9], [1]], ...grouped, sinks: true, window: 5 },
@@ -70,13 +74,13 @@ interface Place extends Chunk {
 }
 
 describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
-  const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh), softcap } = c;
+  const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh), softcap, clip } = c;
   const { headNorms = false, allHeadsNorms = false } = c;
   const { stream } = context;
   const random = new Random(D + c.steps.length);
   const lengths = c.steps[0]!.map((_, row) => c.steps.reduce((total, step) => total + step[row]!, 0));
   const weights = weightsOf(new BlockWeights(context, random, dtype), c, Math.max(...lengths));
-  const shape = { Hq, Hkv, Dh, scale, softcap, window, eps: 1e-3, normsAllHeads: allHeadsNorms };
+  const shape = { Hq, Hkv, Dh, scale, softcap, clip, window, eps: 1e-3, normsAllHeads: allHeadsNorms };
   const all = (total: number) => ({ total, start: 0, count: total, isCopy: false });
   const block = attentionBlock(
     {
@@ -86,6 +90,7 @@ describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
       dtype,
       scale,
       softcap,
+      clip,
       window,
       ...((headNorms || allHeadsNorms) && { qkNormEps: shape.eps }),
       ...(allHeadsNorms && { normedHeads: { q: all(Hq), k: all(Hkv) } }),

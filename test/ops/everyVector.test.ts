@@ -12,6 +12,7 @@ import { layerNorm } from "../../lib/ops/layerNorm.js";
 import { moeCombine } from "../../lib/ops/moeCombine.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
+import { clamp } from "../../lib/ops/clamp.js";
 import { softcap } from "../../lib/ops/softcap.js";
 import { softmax } from "../../lib/ops/softmax.js";
 import type { Tensor } from "../../lib/device/tensor.js";
@@ -23,6 +24,7 @@ import { layerNorm as layerNormReference } from "../reference/layerNorm.js";
 import { moeCombine as moeCombineReference } from "../reference/moeCombine.js";
 import { rmsNorm as rmsNormReference } from "../reference/rmsNorm.js";
 import { siluMul as siluMulReference } from "../reference/siluMul.js";
+import { clamp as clampReference } from "../reference/clamp.js";
 import { softcap as softcapReference } from "../reference/softcap.js";
 import { softmax as softmaxReference } from "../reference/softmax.js";
 import { expectClose } from "../support/compare.js";
@@ -76,6 +78,12 @@ const ops: Readonly<Record<string, VectorOp>> = {
     run: ({ context, x, values, to }) => ({
       out: softcap(context.stream, x, { cap: 2, dtype: to }),
       expected: softcapReference(values, { cap: 2 }),
+    }),
+  },
+  clamp: {
+    run: ({ context, x, values, to }) => ({
+      out: clamp(context.stream, x, { limit: 1, dtype: to }),
+      expected: clampReference(values, { limit: 1 }),
     }),
   },
   geluMul: {

@@ -22,6 +22,7 @@ import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
 import { sample, sampleColumns } from "../../lib/ops/sample.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
+import { clamp } from "../../lib/ops/clamp.js";
 import { softcap } from "../../lib/ops/softcap.js";
 import { softmax } from "../../lib/ops/softmax.js";
 import { ssmScan } from "../../lib/ops/ssmScan.js";
@@ -69,6 +70,10 @@ const elementwise: readonly FarCase[] = [
   ...rows("softcap", (t) => {
     const x = t.normal("bf16", [T, D]);
     return [softcap(t.stream, x, { cap: 2, out: t.empty("f32", [T, D]) })];
+  }),
+  ...rows("clamp", (t) => {
+    const x = t.normal("bf16", [T, D]);
+    return [clamp(t.stream, x, { limit: 1, out: t.empty("f32", [T, D]) })];
   }),
   ...rows("geluMul", (t) => {
     const x = t.normal("bf16", [T, 2 * D]);

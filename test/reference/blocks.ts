@@ -2,6 +2,7 @@
  * The blocks of lib/nn in float64, composed of the references of the ops: a whole sequence at once, without pages and batches. Each
  * gives what its block adds to the residual stream.
  */
+import { clamp } from "./clamp.js";
 import { flashAttention } from "./flashAttention.js";
 import { gelu } from "./gelu.js";
 import { geluMul } from "./geluMul.js";
@@ -55,6 +56,8 @@ export interface AttentionShape {
   readonly scale: number;
   /** Default: scores as they are. */
   readonly softcap?: number | undefined;
+  /** Queries, keys and values are clamped to that, behind norms. */
+  readonly clip?: number | undefined;
   /** 0: none */
   readonly window: number;
   /** Of the norms of queries and keys. */
@@ -67,7 +70,7 @@ export interface AttentionShape {
 export function attention(
   x: Float64Array, // [T, D]
   weights: AttentionWeights,
-  { Hq, Hkv, Dh, scale, softcap, window, eps, normsAllHeads = false }: AttentionShape,
+  { Hq, Hkv, Dh, scale, softcap, clip = Infinity, window, eps, normsAllHeads = false }: AttentionShape,
 ): {
   readonly out: Float64Array; // [T, D]
   readonly keys: Float64Array; // [T, Hkv, Dh], as they are cached
@@ -80,6 +83,7 @@ export function attention(
     let y = product(x, matrix);
     const normed = normsAllHeads ? { T, D: H * Dh } : { T: T * H, D: Dh };
     if (norm) y = rmsNorm(y, norm, normed, { eps }).out;
+    y = clamp(y, { limit: clip });
     return angles
       ? rope(
           y,
@@ -92,7 +96,7 @@ export function attention(
   };
   const q = heads(weights.q, weights.qNorm, Hq);
   const keys = heads(weights.k, weights.kNorm, Hkv);
-  const values = product(x, weights.v);
+  const values = clamp(product(x, weights.v), { limit: clip });
   const mixed = flashAttention(q, keys, values, { Hq, Hkv, Dh, Dv: Dh }, { scale, softcap, sinks, window });
   return { out: product(mixed.out, weights.output), keys, values };
 }

@@ -20,6 +20,8 @@ export interface ReferenceOptions {
   readonly factors?: Partial<Factors> | undefined;
   /** Default: none. */
   readonly caps?: Caps | undefined;
+  /** Of queries, keys and values. Default: none. */
+  readonly clip?: number | undefined;
   /** Whether queries and keys of a layer are rotated. Default: yes. */
   readonly isRotated?: ((layer: number) => boolean) | undefined;
   /** How positions are rotated where it is not `rope_theta` and `rope_scaling` over the whole head. */
@@ -40,6 +42,7 @@ export function referenceTransformer(
     isRotated = () => true,
     factors = {},
     caps = {},
+    clip,
     rope: rotation = {},
     windowedRope = rotation,
     qkNorm = layoutOf(config).qkNorm ?? "none",
@@ -61,7 +64,7 @@ export function referenceTransformer(
     const shape = {
       ...shapeOf(config, windowOf(layer), qkNorm),
       ...(factors.scores && { scale: factors.scores }),
-      softcap: caps.scores,
+      ...{ softcap: caps.scores, clip },
     };
     const own = {
       ...model.attention(at, qkNorm),
