@@ -75,15 +75,20 @@ function linearCases(size: Size, D: number): GpuCase[] {
   ];
 }
 
-/** Qwen3-30B-A3B */
+const clamp = { limit: 7, alpha: 1.702 };
+
+/** Qwen3-30B-A3B, and gpt-oss-20b with experts in bf16 */
 function expertCases(size: Size): GpuCase[] {
   const moe = { E: size(128, 4), topK: size(8, 2), D: size(2048, 64), F: size(768, 32) };
+  const gptOss = { E: size(32, 4), topK: size(4, 2), D: size(2880, 64), F: size(2880, 32), clamp };
   const some: Marks = { asked: [2.0, 4.0], ...marks([2.7, 2.9], [3.5, 3.9]) };
   return [
     work.experts({ T: 1, ...moe }, { asked: [2.0, 4.0], ...marks([2.1, 2.4], [2.6, 3.1]) }),
     ...[8, 32].map((T) => work.experts({ T: size(T, 2), ...moe }, some)),
     work.experts({ T: size(4096, 16), ...moe }, same(400, 500)),
     work.experts({ T: size(16_384, 16), ...moe }, same(520, 600)),
+    work.experts({ T: size(32, 2), ...gptOss }, { asked: [2.0, 4.0] }),
+    work.experts({ T: size(4096, 16), ...gptOss }),
   ];
 }
 

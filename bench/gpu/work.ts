@@ -8,7 +8,7 @@ import { linear as linearOp } from "../../lib/ops/linear.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention as pagedAttentionOp } from "../../lib/ops/pagedAttention.js";
 import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
-import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
+import { siluMul as siluMulOp, type SwigluClamp } from "../../lib/ops/siluMul.js";
 import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
 import { ssmScan as ssmScanOp } from "../../lib/ops/ssmScan.js";
 import { filled, spread } from "../support/inputs.js";
@@ -142,7 +142,14 @@ export function linear(
 
 /** Up projection of a mixture with gathered rows and SwiGLU; tokens are spread evenly over the experts. */
 export function experts(
-  { T, E, topK, D, F }: { T: number; E: number; topK: number; D: number; F: number },
+  {
+    T,
+    E,
+    topK,
+    D,
+    F,
+    clamp,
+  }: { T: number; E: number; topK: number; D: number; F: number; clamp?: SwigluClamp },
   marks?: Marks,
 ): GpuCase {
   const M = T * topK;
@@ -150,7 +157,7 @@ export function experts(
   const copies = copiesOf(size * touched * 2 * F * D);
   return {
     op: "groupedLinear",
-    shape: `T=${T} E=${E} topK=${topK} K=${D} N=2x${F} swiglu`,
+    shape: `T=${T} E=${E} topK=${topK} K=${D} N=2x${F} swiglu${clamp ? ", biases, clamped" : ""}`,
     dtype,
     bytes: size * (T * D + touched * 2 * F * D + M * F),
     flops: 2 * M * 2 * F * D,
@@ -161,11 +168,12 @@ export function experts(
       const starts = Int32Array.from({ length: E + 1 }, (_, e) => Math.round((e * M) / E));
       const offsets = stream.fromArray("i32", [E + 1], starts);
       const order = spread(stream, M, M, topK + 1);
+      const bias = clamp && filled(stream, "f32", [E, 2 * F]);
       const calls = Array.from({ length: copies }, () => {
         const shape = { experts: E, outputs: 2 * F, inputs: D, dtype, swiglu: true } as const;
         const weight = emptyGroupedWeight(stream, shape);
         for (let e = 0; e < E; e++) packExpert(stream, weight, e, expert);
-        return () => void groupedLinear(stream, x, weight, offsets, { order, topK });
+        return () => void groupedLinear(stream, x, weight, offsets, { order, topK, bias, clamp });
       });
       return inTurn(calls);
     },

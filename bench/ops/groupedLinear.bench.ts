@@ -1,16 +1,17 @@
-/** groupedLinear at the shapes of a small mixture: 64 experts, 8 per token, decode and prompt. */
+/** groupedLinear at the shapes of a small mixture: 64 experts, 8 per token, decode and prompt; with biases and clamp as gpt-oss has them. */
 import { groupedLinear } from "../../lib/ops/groupedLinear.js";
+import type { SwigluClamp } from "../../lib/ops/siluMul.js";
 import { emptyGroupedWeight, packExpert } from "../../lib/ops/packLinear.js";
 import { filled } from "../support/inputs.js";
 import { benchOp, type OpBenchCase } from "../support/opBench.js";
 
 const [E, topK, D, F] = [64, 8, 1024, 384];
 
-function testCase(T: number): OpBenchCase {
+function testCase(T: number, clamp?: SwigluClamp): OpBenchCase {
   const M = T * topK;
   const touched = Math.min(E, M); // experts that have rows when they are chosen evenly
   return {
-    shape: `T=${T} E=${E} topK=${topK} K=${D} N=2x${F} swiglu`,
+    shape: `T=${T} E=${E} topK=${topK} K=${D} N=2x${F} swiglu${clamp ? ", biases, clamped" : ""}`,
     dtype: "bf16",
     bytes: 2 * (T * D + touched * 2 * F * D + M * F),
     flops: 2 * M * 2 * F * D,
@@ -31,9 +32,14 @@ function testCase(T: number): OpBenchCase {
         offsets: stream.fromArray("i32", [E + 1], offsets),
         order: stream.fromArray("i32", [M], order),
       };
-      return () => groupedLinear(stream, x, weight, device.offsets, { order: device.order, topK });
+      const bias = clamp && filled(stream, "f32", [E, 2 * F]);
+      return () =>
+        groupedLinear(stream, x, weight, device.offsets, { order: device.order, topK, bias, clamp });
     },
   };
 }
 
-await benchOp("groupedLinear", [testCase(1), testCase(4), testCase(64), testCase(512)]);
+await benchOp("groupedLinear", [
+  ...[1, 4, 64, 512].map((T) => testCase(T)),
+  ...[1, 512].map((T) => testCase(T, { limit: 7, alpha: 1.702 })),
+]);

@@ -72,12 +72,25 @@ const products: readonly FarCase[] = [
     name: `groupedLinear, ${M} rows, results of f32`,
     run: runGrouped("bf16", M, false, "f32"),
   })),
+  ...[2, 30, 160].flatMap((M) =>
+    [portable, {}].map((environment) => ({
+      name: `groupedLinear, biases, ${M} rows`,
+      environment,
+      run: runGrouped("bf16", M, true, "bf16", { biases: true }),
+    })),
+  ),
   { name: "groupedLinear, swiglu", run: runGrouped("bf16", 30, true) },
   { name: "groupedLinear, rows that are not aligned", odd: true, run: runGrouped("bf16", 30, false) },
   { name: "groupedLinear, f32", run: runGrouped("f32", 30, false) },
 ];
 
-function runGrouped(dtype: FloatDType, M: number, swiglu: boolean, out = dtype): FarCase["run"] {
+function runGrouped(
+  dtype: FloatDType,
+  M: number,
+  swiglu: boolean,
+  out = dtype,
+  { biases = false } = {},
+): FarCase["run"] {
   return (t) => {
     const [N, K] = [64, 64];
     const weight = emptyGroupedWeight(t.stream, { experts: 2, outputs: N, inputs: K, dtype, swiglu });
@@ -85,8 +98,12 @@ function runGrouped(dtype: FloatDType, M: number, swiglu: boolean, out = dtype):
     const order = t.stream.fromArray("i32", [M], t.random.permutation(M));
     const x = t.normal(dtype, [M, K]);
     const offsets = t.integers([3], [0, M >> 1, M]);
+    const bias = biases ? t.normal("f32", [2, N]) : undefined;
     return [
-      groupedLinear(t.stream, x, weight, offsets, { order, out: t.empty(out, [M, swiglu ? N / 2 : N]) }),
+      groupedLinear(t.stream, x, weight, offsets, {
+        ...{ order, bias },
+        out: t.empty(out, [M, swiglu ? N / 2 : N]),
+      }),
     ];
   };
 }
