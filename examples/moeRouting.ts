@@ -1,7 +1,7 @@
 /**
  * Where a mixture of experts sends its tokens:  npm run example:moe-routing   (or: -- --model <folder or hub id>)
- * The model tells a few stories; then `llm.routing` says which experts every token of them goes to, layer by layer. An
- * even load has an entropy of log2(experts) bits and a largest share of 1x the mean.
+ * The model tells a few stories while the device counts which experts their tokens go to (`expertCounts`), layer by layer; then
+ * `llm.routing` says it of every token of one sentence. An even load has an entropy of log2(experts) bits.
  */
 import { LLM } from "../lib/index.js";
 import { readArguments } from "./arguments.js";
@@ -18,35 +18,36 @@ const prompts = [
   '"Why is the river so loud tonight?" asked Milo.',
   "In the middle of winter, the hare",
 ];
-await using llm = await LLM.load(values.model);
-const { numLayers, numExperts, expertsPerToken } = llm.shape;
+await using llm = await LLM.load(values.model, { expertCounts: true });
+const { numExperts, expertsPerToken } = llm.shape;
 if (numExperts === 0) throw new Error(`${values.model}: a model without experts`);
-const stories = await llm.generateAll(prompts, { maxTokens: 160, progress: false });
+await llm.generateAll(prompts, { maxTokens: 160, progress: false });
 
-const counts = Array.from({ length: numLayers }, () => new Array<number>(numExperts).fill(0));
-let numTokens = 0;
-for (const [i, { tokenIds }] of stories.entries()) {
-  const ids = [...llm.tokenizer!.encode(prompts[i]!), ...tokenIds];
-  numTokens += ids.length;
-  const layers = await llm.routing(ids); // for every layer [T, K]
-  layers.forEach((experts, layer) => experts.forEach((expert) => counts[layer]![expert]!++));
-}
-console.log(`${numTokens} tokens, each through ${expertsPerToken} of ${numExperts} experts in every layer\n`);
+const loads = await llm.expertLoad();
+const total = loads[0]!.counts.reduce((sum, count) => sum + count, 0);
+const tokens = total / expertsPerToken;
+console.log(`${tokens} tokens, each through ${expertsPerToken} of ${numExperts} experts in every layer\n`);
 
-// Shares of all choices: every layer sums to 1.
-const shares = counts.map((row) => row.map((count) => count / (numTokens * expertsPerToken)));
-const rows = shares.map((row, layer) => {
-  const entropy = -row.reduce((sum, p) => sum + (p > 0 ? p * Math.log2(p) : 0), 0);
-  const percent = Object.fromEntries(row.map((share, expert) => [`E${expert} %`, 100 * share]));
-  return { layer, ...percent, "entropy (bits)": entropy, "max/mean": Math.max(...row) * numExperts };
+/** Of all choices of a layer, in percent. */
+const sharesOf = (counts: readonly number[]): number[] => counts.map((count) => (100 * count) / total);
+const rows = loads.map(({ layer, counts, entropy, busiestShare }) => {
+  const bar = sharesOf(counts).map((share) => "▁▂▃▄▅▆▇█"[Math.min(7, Math.round((share * numExperts) / 25))]);
+  return { layer, load: bar.join(""), "entropy (bits)": entropy, "busiest %": 100 * busiestShare };
 });
 printTable(rows);
 
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
+const sentence = llm.tokenizer!.encode(prompts[2]!);
+const routed = await llm.routing(sentence); // for every layer [T, K]
+console.log(`\nExperts of layer ${loads[0]!.layer}, the best first:`);
+for (const [t, id] of sentence.entries()) {
+  const own = [...routed[loads[0]!.layer]!.subarray(t * expertsPerToken, (t + 1) * expertsPerToken)];
+  console.log(`  ${JSON.stringify(llm.tokenizer!.decode([id]))}: ${own.join(", ")}`);
+}
+
 const picture = drawHeatmap("moe-routing.svg", "Load of the experts: share of the tokens' choices", {
-  x: { name: "expert", labels: numbers(numExperts) },
-  y: { name: "layer", labels: numbers(numLayers) },
-  values: shares.map((row) => row.map((share) => 100 * share)),
+  x: { name: "expert", labels: Array.from({ length: numExperts }, (_, expert) => `${expert}`) },
+  y: { name: "layer", labels: loads.map(({ layer }) => `${layer}`) },
+  values: loads.map(({ counts }) => sharesOf(counts)),
   unit: "%",
   range: [0, 200 / numExperts],
 });
