@@ -24,7 +24,7 @@ struct CountArguments {
   const int32_t* experts;
   const int32_t* slots;  // or null
   uint32_t* counts;
-  int64_t pairs, K;
+  uint32_t pairs, K;  // less than 2^31: 64-bit divisions spill
   int32_t E;
   FaultSite fault;
 };
@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize)
   if (expert >= p.E) return;
   uint32_t found = 0;
 #pragma unroll 4
-  for (int64_t pair = lane_index(); pair < p.pairs; pair += kWarpSize) {  // 1.
+  for (auto pair = static_cast<uint32_t>(lane_index()); pair < p.pairs; pair += kWarpSize) {  // 1.
     const int32_t e = p.experts[pair];
     if (expert == 0 && (e < 0 || e >= p.E)) raise_fault(p.fault, e, p.E, pair / p.K, pair % p.K);
     if (e == expert && (!p.slots || p.slots[pair / p.K] >= 0)) found++;
@@ -53,8 +53,8 @@ void moe_count(const MoeCountParams& p, CudaContext& context) {
       .experts = p.experts.as<int32_t>(),
       .slots = p.slots.as<int32_t>(),
       .counts = p.counts.as<uint32_t>(),
-      .pairs = p.experts.numel(),
-      .K = p.experts.size(1),
+      .pairs = static_cast<uint32_t>(p.experts.numel()),
+      .K = static_cast<uint32_t>(p.experts.size(1)),
       .E = E,
       .fault = context.fault_site(OpId::moe_count,
                                   "experts[{index}, {column}] = {value} is outside [0, E={limit})")};
