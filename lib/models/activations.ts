@@ -33,7 +33,11 @@ export function readSilu(reader: ConfigReader): void {
   reader.oneOf("hidden_act", silu, "silu");
 }
 
-/** The gelu of a plain MLP. */
-export function readGelu(reader: ConfigReader, field: string): GeluApproximation {
-  return gelus[reader.oneOf(field, geluNames, "gelu_new")];
+/** The gelu of a plain MLP. @param fallback the name that the class of the config has */
+export function readGelu(
+  reader: ConfigReader,
+  field: string,
+  fallback: keyof typeof gelus,
+): GeluApproximation {
+  return gelus[reader.oneOf(field, geluNames, fallback)];
 }

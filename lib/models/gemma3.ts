@@ -11,7 +11,7 @@ import { gemmaFields, gemmaIrrelevant, readGemmaConfig, readGemmaMlp } from "./g
 import type { ModelDefinition } from "./model.js";
 import { readWindowedRope } from "./ropeConfig.js";
 import { transformer } from "./transformer.js";
-import { readWindows } from "./windows.js";
+import { everyLayerBut, readWindows, requiredWindow } from "./windows.js";
 
 export const gemma3Fields: FieldTable = {
   modelTypes: ["gemma3_text"],
@@ -46,7 +46,9 @@ export function gemma3(reader: ConfigReader): ModelDefinition {
       ...config,
       qkNorm: "eachHead",
       windows: readGemma3Windows(reader, config.numLayers),
-      windowedRope: readWindowedRope(reader, config.headDim, { theta: 10_000, maxPositions }),
+      windowedRope: readWindowedRope(reader, config.headDim, {
+        ...{ theta: 10_000, thetaField: "rope_local_base_freq", maxPositions },
+      }),
       ignoredTensors: [/^(model\.)?(vision_tower|multi_modal_projector)\./],
     },
     readGemmaMlp(reader, ofClass),
@@ -60,8 +62,6 @@ export function gemma3WithImages(reader: ConfigReader): ModelDefinition {
 
 /** By `layer_types`, else in all but the last of each `sliding_window_pattern`; the window decides which rotation a layer has. */
 function readGemma3Windows(reader: ConfigReader, numLayers: number): number[] {
-  const window = reader.nullablePositiveInt("sliding_window", 4096);
-  if (window === undefined) return reader.fail("sliding_window", "a positive integer");
   const pattern = reader.positiveInt("sliding_window_pattern", 6);
-  return readWindows(reader, numLayers, window, (layer) => (layer + 1) % pattern !== 0);
+  return readWindows(reader, numLayers, requiredWindow(reader, 4096), everyLayerBut(pattern));
 }

@@ -96,7 +96,7 @@ function readGpt2Config(reader: ConfigReader): Gpt2Config {
     mlpWidth: reader.optionalPositiveInt("n_inner") ?? 4 * hiddenSize,
     maxPositions: trainedPositions(reader, reader.has(positions) ? positions : "n_ctx"),
     normEps: reader.positiveNumber("layer_norm_epsilon", 1e-5),
-    gelu: readGelu(reader, "activation_function"),
+    gelu: readGelu(reader, "activation_function", "gelu_new"),
     tiedHead: reader.bool("tie_word_embeddings", true),
     scales: Array.from({ length: numLayers }, (_, layer) => (byLayer ? scale / (layer + 1) : scale)),
   };

@@ -1,13 +1,11 @@
 /**
- * Llama and Mistral: RMSNorm, rotary positions (with Llama 3's scaling), grouped-query attention, SwiGLU.
- * Mistral is Llama with a sliding window.
+ * Llama: RMSNorm, rotary positions (with Llama 3's scaling), grouped-query attention, SwiGLU.
  *
- * Config: LlamaConfig, MistralConfig of transformers. Papers: Touvron et al., "Llama 2" (arXiv 2307.09288); "The Llama 3
- * Herd of Models" (arXiv 2407.21783); Jiang et al., "Mistral 7B" (arXiv 2310.06825).
+ * Config: LlamaConfig of transformers. Papers: Touvron et al., "Llama 2" (arXiv 2307.09288); "The Llama 3 Herd of Models"
+ * (arXiv 2407.21783).
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { checkFields, type FieldTable } from "./configFields.js";
-import { refuse } from "./foreignFields.js";
 import type { ModelDefinition } from "./model.js";
 import {
   readTransformerConfig,
@@ -32,19 +30,4 @@ export function llama(reader: ConfigReader): ModelDefinition {
   const windows = readWindows(reader, config.numLayers, undefined);
   const mlp = readDenseMlp(reader, { bias: reader.bool("mlp_bias", false) });
   return transformer({ ...config, attentionBias, windows }, mlp);
-}
-
-export const mistralFields: FieldTable = {
-  modelTypes: ["mistral"],
-  used: [...transformerFields, ...denseMlpFields, "sliding_window", "layer_types"],
-  irrelevant: transformerIrrelevant,
-  refused: refuse("a switch for its window: sliding_window null is off", [true], ["use_sliding_window"]),
-};
-
-export function mistral(reader: ConfigReader): ModelDefinition {
-  checkFields(reader, mistralFields);
-  const config = readTransformerConfig(reader, { normEps: 1e-6, ropeTheta: 10_000, numKvHeads: 8 });
-  const window = reader.nullablePositiveInt("sliding_window", 4096);
-  const windows = readWindows(reader, config.numLayers, window);
-  return transformer({ ...config, windows }, readDenseMlp(reader));
 }

@@ -10,9 +10,11 @@ import type { ModelDefinition } from "./model.js";
 import {
   readTransformerConfig,
   transformer,
+  type TransformerDefaults,
   transformerFields,
   transformerIrrelevant,
 } from "./transformer.js";
+import type { TransformerConfig } from "./transformerConfig.js";
 import { denseMlpFields, readDenseMlp } from "./transformerMlp.js";
 
 export const olmo2Fields: FieldTable = {
@@ -24,14 +26,17 @@ export const olmo2Fields: FieldTable = {
 
 export function olmo2(reader: ConfigReader): ModelDefinition {
   checkFields(reader, olmo2Fields);
-  const config = readTransformerConfig(reader, { normEps: 1e-5, ropeTheta: 10_000 });
-  return transformer(
-    {
-      ...config,
-      attentionBias: reader.bool("attention_bias", false) ? "all" : "none",
-      qkNorm: "allHeads",
-      norms: { attentionPostNorm: "post_attention_layernorm", mlpPostNorm: "post_feedforward_layernorm" },
-    },
-    readDenseMlp(reader),
-  );
+  return transformer(readOlmo2Config(reader), readDenseMlp(reader));
+}
+
+export function readOlmo2Config(
+  reader: ConfigReader,
+  defaults: Pick<TransformerDefaults, "ropeByLayerType"> = {},
+): TransformerConfig {
+  return {
+    ...readTransformerConfig(reader, { normEps: 1e-5, ropeTheta: 10_000, ...defaults }),
+    attentionBias: reader.bool("attention_bias", false) ? "all" : "none",
+    qkNorm: "allHeads",
+    norms: { attentionPostNorm: "post_attention_layernorm", mlpPostNorm: "post_feedforward_layernorm" },
+  };
 }

@@ -5,6 +5,8 @@ import type { ModelConfigJson } from "../checkpoint/config.js";
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import { refuseQuantization } from "../weights/quantization.js";
+import { cohere, cohere2 } from "./cohere.js";
+import { exaone4 } from "./exaone4.js";
 import { gemma2 } from "./gemma2.js";
 import { gemma3, gemma3WithImages } from "./gemma3.js";
 import { glm4 } from "./glm4.js";
@@ -13,11 +15,13 @@ import { gpt2 } from "./gpt2.js";
 import { gptOss } from "./gptOss.js";
 import { granite } from "./granite.js";
 import { graniteMoe } from "./graniteMoe.js";
-import { llama, mistral } from "./llama.js";
+import { llama } from "./llama.js";
 import { mamba2 } from "./mamba2.js";
+import { ministral, mistral } from "./mistral.js";
 import { mixtral } from "./mixtral.js";
 import type { ModelFamily } from "./model.js";
 import { olmo2 } from "./olmo2.js";
+import { olmo3 } from "./olmo3.js";
 import { olmoe } from "./olmoe.js";
 import { phi3 } from "./phi3.js";
 import { qwen2 } from "./qwen2.js";
@@ -25,6 +29,8 @@ import { qwen2Moe } from "./qwen2Moe.js";
 import { qwen3 } from "./qwen3.js";
 import { qwen3Moe } from "./qwen3Moe.js";
 import { smollm3 } from "./smollm3.js";
+import { stablelm } from "./stablelm.js";
+import { starcoder2 } from "./starcoder2.js";
 
 interface Row {
   readonly architecture: string;
@@ -34,6 +40,9 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
+  { architecture: "CohereForCausalLM", modelType: "cohere", family: cohere },
+  { architecture: "Cohere2ForCausalLM", modelType: "cohere2", family: cohere2 },
+  { architecture: "Exaone4ForCausalLM", modelType: "exaone4", family: exaone4 },
   { architecture: "Gemma2ForCausalLM", modelType: "gemma2", family: gemma2 },
   { architecture: "Gemma3ForCausalLM", modelType: "gemma3_text", family: gemma3 },
   { architecture: "Gemma3ForConditionalGeneration", modelType: "gemma3", family: gemma3WithImages },
@@ -45,9 +54,11 @@ const rows: readonly Row[] = [
   { architecture: "GraniteMoeForCausalLM", modelType: "granitemoe", family: graniteMoe },
   { architecture: "LlamaForCausalLM", modelType: "llama", family: llama },
   { architecture: "MistralForCausalLM", modelType: "mistral", family: mistral },
+  { architecture: "MinistralForCausalLM", modelType: "ministral", family: ministral },
   { architecture: "Mamba2ForCausalLM", modelType: "mamba2", family: mamba2 },
   { architecture: "MixtralForCausalLM", modelType: "mixtral", family: mixtral },
   { architecture: "Olmo2ForCausalLM", modelType: "olmo2", family: olmo2 },
+  { architecture: "Olmo3ForCausalLM", modelType: "olmo3", family: olmo3 },
   { architecture: "OlmoeForCausalLM", modelType: "olmoe", family: olmoe },
   { architecture: "Phi3ForCausalLM", modelType: "phi3", family: phi3 },
   { architecture: "Qwen2ForCausalLM", modelType: "qwen2", family: qwen2 },
@@ -55,6 +66,8 @@ const rows: readonly Row[] = [
   { architecture: "Qwen3ForCausalLM", modelType: "qwen3", family: qwen3 },
   { architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", family: qwen3Moe },
   { architecture: "SmolLM3ForCausalLM", modelType: "smollm3", family: smollm3 },
+  { architecture: "StableLmForCausalLM", modelType: "stablelm", family: stablelm },
+  { architecture: "Starcoder2ForCausalLM", modelType: "starcoder2", family: starcoder2 },
 ];
 const families = new Map(rows.map(({ architecture, family }) => [architecture, family]));
 const byModelType = new Map(rows.map(({ architecture, modelType }) => [modelType, architecture]));

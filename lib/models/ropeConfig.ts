@@ -19,12 +19,11 @@ export interface RopeDefaults {
   readonly maxPositions?: number | undefined;
   /** Where there is neither `rope_scaling` nor `rope_parameters`. */
   readonly scaling?: RopeScaling | undefined;
-  /**
-   * Layers with a window have a rotation of their own: transformers 5 has one in `rope_parameters` for each of `layer_types`, and
-   * `rope_local_base_freq` is the theta of those with a window.
-   */
-  readonly byLayerType?: boolean | undefined;
+  /** Transformers 5 may have one rotation in `rope_parameters` for each of `layer_types`: the one to read. Undefined: it may not. */
+  readonly layerType?: LayerType | undefined;
 }
+
+type LayerType = "full_attention" | "sliding_attention";
 
 /** Names that belong to the rotation and may stand at the top of config.json. */
 const topLevelFields = ["rope_theta", "partial_rotary_factor", "original_max_position_embeddings"];
@@ -76,30 +75,36 @@ export function readRope(reader: ConfigReader, headDim: number, defaults: RopeDe
 }
 
 /**
- * The rotation of layers with a window, where they have one of their own: never scaled by `rope_scaling`.
+ * The rotation of layers with a window, where scaling is for the others: `rope_parameters` has it for this type of layers by name, or it
+ * is the default one.
  *
- * @param defaults the theta is that of `rope_local_base_freq`
+ * @param defaults the theta where neither `rope_parameters` nor `thetaField` has one
  * @throws CheckpointError as `readRope` does
  */
-export function readWindowedRope(reader: ConfigReader, headDim: number, defaults: RopeDefaults): RopeConfig {
-  const local = reader.has("rope_local_base_freq")
-    ? reader.positiveNumber("rope_local_base_freq")
-    : undefined;
+export function readWindowedRope(
+  reader: ConfigReader,
+  headDim: number,
+  { thetaField, ...defaults }: RopeDefaults & { readonly thetaField?: string },
+): RopeConfig {
   const parameters = reader.optionalObject("rope_parameters")?.json;
   const own = {
-    rope_theta: local,
-    rope_parameters: parameters && pick(parameters, "sliding_attention"),
+    rope_theta: thetaField && reader.has(thetaField) ? reader.positiveNumber(thetaField) : undefined,
+    rope_parameters: parameters && hasTypes(parameters) ? parameters : undefined,
     max_position_embeddings: trainedPositions(reader, "max_position_embeddings", defaults.maxPositions),
   };
-  return readRope(new ConfigReader(reader.file, own), headDim, { ...defaults, byLayerType: false });
+  const layerType = "sliding_attention";
+  return readRope(new ConfigReader(reader.file, own), headDim, { ...defaults, layerType });
 }
 
-/** `rope_parameters` of a type of layers; of a file that has one for all layers, these are those of full attention. */
-function pick(parameters: JsonObject, layerType: "full_attention" | "sliding_attention"): JsonObject {
-  const hasTypes = ["full_attention", "sliding_attention"].some((name) => Object.hasOwn(parameters, name));
-  if (!hasTypes) return layerType === "full_attention" ? parameters : {};
+/** `rope_parameters` of a type of layers, or of all where the file does not tell them apart. */
+function pick(parameters: JsonObject, layerType: LayerType): JsonObject {
+  if (!hasTypes(parameters)) return parameters;
   const own = parameters[layerType];
   return isObject(own) ? own : {};
+}
+
+function hasTypes(parameters: JsonObject): boolean {
+  return ["full_attention", "sliding_attention"].some((name) => Object.hasOwn(parameters, name));
 }
 
 /** A parameter that the type does not have is refused, unless it is a factor of 1. */
@@ -114,7 +119,7 @@ function checkParameters(scaling: ConfigReader): void {
 }
 
 /** Every parameter of the rotation once, under its newer name; without any the scaling of the class. */
-function mergeSources(reader: ConfigReader, { byLayerType, scaling }: RopeDefaults): ConfigReader {
+function mergeSources(reader: ConfigReader, { layerType, scaling }: RopeDefaults): ConfigReader {
   const merged = new Map<string, { readonly value: unknown; readonly source: string }>();
   const add = (name: string, value: unknown, source: string): void => {
     if (value === undefined || value === null) return;
@@ -130,7 +135,7 @@ function mergeSources(reader: ConfigReader, { byLayerType, scaling }: RopeDefaul
   };
   for (const field of ["rope_parameters", "rope_scaling"]) {
     const given = reader.optionalObject(field)?.json ?? {};
-    for (const [name, value] of Object.entries(byLayerType ? pick(given, "full_attention") : given)) {
+    for (const [name, value] of Object.entries(layerType ? pick(given, layerType) : given)) {
       if (name === "type" || name === "rope_type") {
         add("rope_type", value === "su" ? "longrope" : value, `${field}.${name}`); // its name in the first Phi-3
       } else add(name, value, `${field}.${name}`);

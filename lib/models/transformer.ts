@@ -3,11 +3,12 @@
  * A family file reads its own fields and passes the differences as arguments; nothing here knows a family.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
+import type { FloatDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
 import { inTurns } from "../eventLoop.js";
 import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type Layer } from "../nn/decoder.js";
-import { noNorm, rmsNormBlock } from "../nn/norm.js";
+import { layerNormBlock, noNorm, type NormBlock, rmsNormBlock } from "../nn/norm.js";
 import type { Block, Part } from "../nn/part.js";
 import { type RopeScaling, type RopeTableOptions, ropeTableSteps } from "../nn/ropeTable.js";
 import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
@@ -31,6 +32,8 @@ export interface TransformerMlp {
 /** What the class of a config has where config.json has nothing. */
 export interface TransformerDefaults {
   readonly normEps: number;
+  /** Its field. Undefined: `rms_norm_eps`. */
+  readonly normEpsField?: string;
   readonly ropeTheta: number;
   /** `partial_rotary_factor`. Undefined: 1. */
   readonly rotaryShare?: number;
@@ -48,22 +51,20 @@ export interface TransformerDefaults {
   readonly maxPositions?: number;
   /** Of the rotation, where config.json has neither `rope_scaling` nor `rope_parameters`. Default: as it is. */
   readonly ropeScaling?: RopeScaling;
-  /** Of the rotation: layers with a window have one of their own, which the family reads. Default: false. */
+  /** Of the rotation: layers with a window may have one of their own, which the family reads. Default: false. */
   readonly ropeByLayerType?: boolean;
 }
 
 /** What `readTransformerConfig` reads, for the table of a family. */
-export const transformerFields: readonly string[] = [
-  ...[
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-  ],
-  ...["rms_norm_eps", "tie_word_embeddings", ...ropeFields],
-];
+export const transformerFields = transformerFieldsWith("rms_norm_eps");
+
+/** The same of one with another `normEpsField`. */
+export function transformerFieldsWith(normEpsField: string): readonly string[] {
+  return [
+    ...["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"],
+    ...["head_dim", normEpsField, "tie_word_embeddings", ...ropeFields],
+  ];
+}
 
 /** What changes no logits in any of them. */
 export const transformerIrrelevant: readonly string[] = [
@@ -95,11 +96,14 @@ export function readTransformerConfig(
     numHeads,
     numKvHeads,
     headDim,
-    normEps: reader.positiveNumber("rms_norm_eps", defaults.normEps),
+    normEps: reader.positiveNumber(defaults.normEpsField ?? "rms_norm_eps", defaults.normEps),
     tiedHead: reader.bool("tie_word_embeddings", defaults.tiedHead ?? false),
     rope: readRope(reader, headDim, {
       ...{ theta: defaults.ropeTheta, share: defaults.rotaryShare, maxPositions: defaults.maxPositions },
-      ...{ byLayerType: defaults.ropeByLayerType, scaling: defaults.ropeScaling },
+      ...{
+        layerType: defaults.ropeByLayerType ? "full_attention" : undefined,
+        scaling: defaults.ropeScaling,
+      },
     }),
     adjacentPairs: false,
     fusedQkv: false,
@@ -107,7 +111,9 @@ export function readTransformerConfig(
     sinks: false,
     qkNorm: "none",
     norms: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
+    normKind: "rms",
     normsAddOne: false,
+    parallel: false,
     rotated: new Array<boolean>(numLayers).fill(true),
     windows: new Array<number>(numLayers).fill(0),
     factors: { embedding: 1, scores: headDim ** -0.5, residual: 1, logits: 1 },
@@ -142,7 +148,7 @@ async function build(
   weights: ModelWeights,
   { dtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
 ): Promise<Decoder> {
-  const { hiddenSize: width, headDim, normEps: eps, rope, norms, factors, caps } = config;
+  const { hiddenSize: width, headDim, normEps: eps, rope, factors, caps } = config;
   const { numHeads, numKvHeads, sums } = rank;
   const { start: firstLayer, count } = rank.layers;
   // Pairs side by side are put apart when they are loaded, all of a head: those that are not rotated turn by nothing.
@@ -150,16 +156,7 @@ async function build(
   const anglesOf = (of: RopeConfig) => anglesConstant({ ...of, pairs, maxLength: contextLength }, constant);
   const ropeAngles = await anglesOf(rope);
   const windowedAngles = config.windowedRope ? await anglesOf(config.windowedRope) : ropeAngles;
-  const norm = (slot: string, layer?: number, to = dtype) =>
-    rmsNormBlock({ eps, dtype: to }, { weight: weights.vector(slot, layer) });
-  const part = (layer: number, name: "attention" | "mlp", block: Block): Part => {
-    const [before, behind] = [`${name}Norm`, `${name}PostNorm`] as const;
-    return {
-      branches: [{ norm: norms[before] ? norm(before, layer) : noNorm({ dtype }), block }],
-      postNorm: norms[behind] === undefined ? undefined : norm(behind, layer, "f32"), // as the stream is
-      factor: factors.residual,
-    };
-  };
+  const norm = (slot: string, layer?: number, to = dtype) => normBlock(config, weights, to, slot, layer);
   const normedHeads = config.qkNorm === "allHeads" ? rank.heads : undefined;
   const queries = config.numHeads * headDim;
   const zeros = normedHeads && sums?.tp ? await constant(new Float32Array(queries), [1, queries]) : undefined;
@@ -183,7 +180,8 @@ async function build(
         outputBias: weights.optionalVector("attentionOutputBias", layer),
       },
     );
-    return [part(layer, "attention", attention), part(layer, "mlp", mlp.build(weights, layer, rank))];
+    const blocks = { attention, mlp: mlp.build(weights, layer, rank) };
+    return partsOf(config, blocks, dtype, (slot, to) => norm(slot, layer, to));
   });
   return decoder({
     ...{ width, layers, firstLayer, sums },
@@ -193,6 +191,39 @@ async function build(
     output: rank.isLast
       ? { finalNorm: norm("finalNorm"), head: weights.linear("head"), cap: caps.logits }
       : undefined,
+  });
+}
+
+function normBlock(
+  { normKind, normEps: eps }: TransformerConfig,
+  weights: ModelWeights,
+  dtype: FloatDType,
+  slot: string,
+  layer?: number,
+): NormBlock {
+  const weight = weights.vector(slot, layer);
+  if (normKind === "rms") return rmsNormBlock({ eps, dtype }, { weight });
+  return layerNormBlock({ eps, dtype }, { weight, bias: weights.optionalVector(`${slot}Bias`, layer) });
+}
+
+/** Attention and feed-forward with the norms of their layer: two parts, or one of two branches. */
+function partsOf(
+  { norms, parallel, factors: { residual: factor } }: TransformerConfig,
+  blocks: Readonly<Record<"attention" | "mlp", Block>>,
+  dtype: FloatDType,
+  norm: (slot: string, dtype: FloatDType) => NormBlock,
+): Layer {
+  if (parallel) {
+    const shared = norm("attentionNorm", dtype);
+    return [{ branches: [blocks.attention, blocks.mlp].map((block) => ({ norm: shared, block })), factor }];
+  }
+  return (["attention", "mlp"] as const).map((name): Part => {
+    const [before, behind] = [`${name}Norm`, `${name}PostNorm`] as const;
+    return {
+      branches: [{ norm: norms[before] ? norm(before, dtype) : noNorm({ dtype }), block: blocks[name] }],
+      postNorm: norms[behind] === undefined ? undefined : norm(behind, "f32"), // as the stream is
+      factor,
+    };
   });
 }
 

@@ -29,6 +29,10 @@ export interface TransformerConfig {
   /** Queries, keys and values are clamped to that on both sides, behind norms over all heads. Not with norms of each. */
   readonly clip?: number | undefined;
   readonly norms: LayerNorms;
+  /** RMSNorm, or layer norm with a bias or without; of the stream, not of heads. */
+  readonly normKind: "rms" | "layer" | "layerWithoutBias";
+  /** Attention and feed-forward read one norm, that in front of attention, and are added to the stream together. */
+  readonly parallel: boolean;
   /** Norms multiply by 1 + w, where w is what a checkpoint has. */
   readonly normsAddOne: boolean;
   /** By layer: whether queries and keys are rotated; in one without, positions do not enter attention. */

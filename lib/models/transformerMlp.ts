@@ -3,7 +3,8 @@
  * experts are transformerMoe.ts.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
-import { gatedMlpBlock, type Activation } from "../nn/mlp.js";
+import { gatedMlpBlock, plainMlpBlock, type Activation } from "../nn/mlp.js";
+import type { GeluApproximation } from "../ops/gelu.js";
 import type { ModelWeightRow } from "../weights/modelWeights.js";
 import { readActivation } from "./activations.js";
 import type { TransformerMlp } from "./transformer.js";
@@ -88,6 +89,55 @@ export function denseMlp(options: DenseMlpOptions): TransformerMlp {
         {
           gateUp: weights.linear("gateUp", layer),
           gateUpBias: weights.optionalVector("gateUpBias", layer),
+          down: weights.linear("down", layer),
+          downBias: weights.optionalVector("downBias", layer),
+        },
+      ),
+  };
+}
+
+export interface PlainMlpOptions {
+  /** D */
+  readonly hiddenSize: number;
+  /** F */
+  readonly width: number;
+  readonly gelu: GeluApproximation;
+  readonly bias: boolean;
+}
+
+/** Two matrices with gelu between them: c_fc and c_proj. */
+export function plainMlp({ hiddenSize: D, width: F, gelu, bias }: PlainMlpOptions): TransformerMlp {
+  const at = "model.layers.{layer}.mlp";
+  const matrices: ModelWeightRow[] = [
+    {
+      ...{ slot: "up", form: "linear", from: [`${at}.c_fc.weight`], shapes: [[F, D]] },
+      split: { axis: "outputs" },
+    },
+    {
+      ...{ slot: "down", form: "linear", from: [`${at}.c_proj.weight`], shapes: [[D, F]] },
+      split: { axis: "inputs" },
+    },
+  ];
+  const biases: ModelWeightRow[] = [
+    {
+      ...{ slot: "upBias", form: "vector", from: [`${at}.c_fc.bias`], shapes: [[F]] },
+      split: { axis: "outputs" },
+    },
+    {
+      ...{ slot: "downBias", form: "vector", from: [`${at}.c_proj.bias`], shapes: [[D]] },
+      split: { axis: "sum" },
+    },
+  ];
+  return {
+    numExperts: 0,
+    expertsPerToken: 0,
+    rows: bias ? [...matrices, ...biases] : matrices,
+    build: (weights, layer) =>
+      plainMlpBlock(
+        { approximate: gelu },
+        {
+          up: weights.linear("up", layer),
+          upBias: weights.optionalVector("upBias", layer),
           down: weights.linear("down", layer),
           downBias: weights.optionalVector("downBias", layer),
         },

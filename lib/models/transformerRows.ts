@@ -26,21 +26,27 @@ export function outerRows({
       stage: "first",
     },
     { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], stage: "last", ...tied },
-    {
-      ...{ slot: "finalNorm", form: "vector", from: ["model.norm.weight"], shapes: [[D]], stage: "last" },
-      ...normMap(config, config.factors.logits),
-    },
+    ...normRows(config, "finalNorm", "model.norm", D, config.factors.logits).map((row): ModelWeightRow => ({
+      ...row,
+      stage: "last",
+    })),
   ];
 }
 
-/** What becomes of the weights of a norm, if anything. */
-function normMap(
-  { normsAddOne }: Pick<TransformerConfig, "normsAddOne">,
+/** A norm of the stream: its weight, and its bias if it has one. @param factor on its result */
+function normRows(
+  { normsAddOne, normKind }: Pick<TransformerConfig, "normsAddOne" | "normKind">,
+  slot: string,
+  name: string,
+  size: number,
   factor = 1,
-): Pick<ModelWeightRow, "map"> {
-  if (!normsAddOne && factor === 1) return {};
-  const offset = normsAddOne ? 1 : 0;
-  return { map: (weight) => (offset + weight) * factor };
+): ModelWeightRow[] {
+  const row = (of: string, suffix: string, offset: number): ModelWeightRow => ({
+    ...{ slot: of, form: "vector", from: [`${name}.${suffix}`], shapes: [[size]] },
+    ...((offset !== 0 || factor !== 1) && { map: (value: number) => (offset + value) * factor }),
+  });
+  const bias = normKind === "layer" ? [row(`${slot}Bias`, "bias", 0)] : [];
+  return [row(slot, "weight", normsAddOne ? 1 : 0), ...bias];
 }
 
 export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
@@ -67,14 +73,15 @@ export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
     ...{ slot: "sinks", form: "vector", from: [`${attention}.sinks`], shapes: [[numHeads]] },
     split: { axis: "heads", headDim: 1 },
   };
-  const norm = (slot: string, name: string, size: number): ModelWeightRow => ({
-    ...{ slot, form: "vector", from: [`${layer}.${name}.weight`], shapes: [[size]], ...normMap(config) },
-  });
   // Each rank has the weights of all heads, and computes the norm of all.
   const [ofQ, ofK] = qkNorm === "allHeads" ? [Q, KV] : [headDim, headDim];
-  const headNorms = [norm("qNorm", "self_attn.q_norm", ofQ), norm("kNorm", "self_attn.k_norm", ofK)];
+  const rms = { ...config, normKind: "rms" as const };
+  const headNorms = [
+    ...normRows(rms, "qNorm", `${attention}.q_norm`, ofQ),
+    ...normRows(rms, "kNorm", `${attention}.k_norm`, ofK),
+  ];
   return [
-    ...Object.entries(norms).map(([slot, name]) => norm(slot, name, D)),
+    ...Object.entries(norms).flatMap(([slot, name]) => normRows(config, slot, `${layer}.${name}`, D)),
     ...rows,
     ...biasRows,
     ...(sinks ? [sinkRow] : []),

@@ -31,6 +31,19 @@ export function readWindows(
   });
 }
 
+/** `sliding_window` of a family whose layers differ by whether they have one: `null` is refused. */
+export function requiredWindow(reader: ConfigReader, absent: number): number {
+  return (
+    reader.nullablePositiveInt("sliding_window", absent) ??
+    reader.fail("sliding_window", "a positive integer")
+  );
+}
+
+/** All layers but the last of each `interval`. */
+export function everyLayerBut(interval: number): (layer: number) => boolean {
+  return (layer) => (layer + 1) % interval !== 0;
+}
+
 /** The same for a config that switches windows off: `layer_types` may not name one. */
 export function readNoWindows(reader: ConfigReader, numLayers: number): number[] {
   return readWindows(reader, numLayers, undefined, () => false, "use_sliding_window is not true");

@@ -50,7 +50,7 @@ export interface PlainMlpWeights {
   /** [F, D] */
   readonly up: LinearWeight;
   /** [F] f32 */
-  readonly upBias: Tensor;
+  readonly upBias?: Tensor | undefined;
   /** [D, F] */
   readonly down: LinearWeight;
   /** [D] f32 */

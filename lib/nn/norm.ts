@@ -23,12 +23,12 @@ export function rmsNormBlock(config: NormConfig, weights: { readonly weight: Ten
   return (stream, x) => rmsNorm(stream, x, weights.weight, config);
 }
 
-/** @param weights weight and bias [D] f32 */
+/** @param weights weight and, if there is one, bias: [D] f32 */
 export function layerNormBlock(
   config: NormConfig,
-  weights: { readonly weight: Tensor; readonly bias: Tensor },
+  { weight, bias = null }: { readonly weight: Tensor; readonly bias?: Tensor | null | undefined },
 ): NormBlock {
-  return (stream, x) => layerNorm(stream, x, weights.weight, weights.bias, config);
+  return (stream, x) => layerNorm(stream, x, weight, bias, config);
 }
 
 /** None in front of a block. A copy, also in f32: another branch may add to the stream before the block has read it. */

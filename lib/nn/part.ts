@@ -42,7 +42,7 @@ export interface Into {
 export type Join = (project: (into: Into) => void) => void;
 
 export interface BlockCall {
-  /** [T, D] in the activation dtype */
+  /** [T, D] in the activation dtype; another branch may read it, too */
   readonly x: Tensor;
   readonly inputs: StepInputs;
   /** Of a block that declares a `state`. */
@@ -80,6 +80,7 @@ export interface Block {
 }
 
 export interface Branch {
+  /** One that several branches of a part have runs once. */
   readonly norm: NormBlock;
   readonly block: Block;
 }
@@ -115,8 +116,11 @@ export function runPart(
   residual: Tensor,
   { inputs, tap, ownOf, sums = {} }: PartCall,
 ): void {
+  const normed = new Map<NormBlock, Tensor>(); // branches that share a norm run it once
   const calls = branches.map(({ norm, block }) => {
-    return { block, x: norm(stream, residual), own: ownOf(block), rankSum: block.ranks && sums[block.ranks] };
+    const x = normed.get(norm) ?? norm(stream, residual);
+    normed.set(norm, x);
+    return { block, x, own: ownOf(block), rankSum: block.ranks && sums[block.ranks] };
   });
   const isChanged = postNorm !== undefined || factor !== 1;
   const parts: Tensor[] = []; // what cannot be added to the residual stream as it is made

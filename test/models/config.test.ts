@@ -38,6 +38,9 @@ const mamba2 = {
   state_size: 32,
 };
 const bases: Readonly<Record<string, Fields>> = {
+  CohereForCausalLM: llama,
+  Cohere2ForCausalLM: llama,
+  Exaone4ForCausalLM: llama,
   Gemma2ForCausalLM: llama,
   Gemma3ForCausalLM: llama,
   Gemma3ForConditionalGeneration: { text_config: llama },
@@ -49,9 +52,11 @@ const bases: Readonly<Record<string, Fields>> = {
   GraniteMoeForCausalLM: mixtral,
   LlamaForCausalLM: llama,
   MistralForCausalLM: llama,
+  MinistralForCausalLM: llama,
   Mamba2ForCausalLM: mamba2,
   MixtralForCausalLM: mixtral,
   Olmo2ForCausalLM: llama,
+  Olmo3ForCausalLM: llama,
   OlmoeForCausalLM: olmoe,
   Phi3ForCausalLM: llama,
   Qwen2ForCausalLM: llama,
@@ -59,6 +64,8 @@ const bases: Readonly<Record<string, Fields>> = {
   Qwen3ForCausalLM: llama,
   Qwen3MoeForCausalLM: qwen3Moe,
   SmolLM3ForCausalLM: llama,
+  StableLmForCausalLM: llama,
+  Starcoder2ForCausalLM: llama,
 };
 
 function define(architecture: string, fields: Fields = {}): ModelDefinition {
@@ -82,8 +89,9 @@ describe("registry", () => {
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
     const types = (
-      "gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 gpt_oss granite granitemoe llama mistral mamba2 mixtral " +
-      "olmo2 olmoe phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3"
+      "cohere cohere2 exaone4 gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 gpt_oss granite granitemoe " +
+      "llama mistral ministral mamba2 mixtral olmo2 olmo3 olmoe phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3 stablelm " +
+      "starcoder2"
     ).split(" ");
     expect(types.map((model_type) => named({ model_type })())).toEqual(supportedArchitectures);
     const code = "ERR_CHECKPOINT_CONFIG";

@@ -1,112 +1,14 @@
 // Contract: every field of a config.json is used, known to change no logits, refused by name, or warned about; the table of a
 // family names exactly the fields that its reader reads; null and absence say what they say in transformers.
 import { describe, expect, it } from "vitest";
-import { gemma2Fields } from "../../lib/models/gemma2.js";
-import { gemma3Fields } from "../../lib/models/gemma3.js";
-import { glm4Fields } from "../../lib/models/glm4.js";
-import { glm4MoeFields } from "../../lib/models/glm4Moe.js";
-import { gpt2Fields } from "../../lib/models/gpt2.js";
-import { gptOssFields } from "../../lib/models/gptOss.js";
-import { graniteFields } from "../../lib/models/granite.js";
-import { graniteMoeFields } from "../../lib/models/graniteMoe.js";
-import { llamaFields, mistralFields } from "../../lib/models/llama.js";
-import { mamba2Fields } from "../../lib/models/mamba2.js";
-import { mixtralFields } from "../../lib/models/mixtral.js";
-import { olmo2Fields } from "../../lib/models/olmo2.js";
-import type { FieldTable } from "../../lib/models/configFields.js";
-import { phi3Fields } from "../../lib/models/phi3.js";
 import { quantizationFields } from "../../lib/weights/quantization.js";
-import { qwen2Fields } from "../../lib/models/qwen2.js";
-import { olmoeFields } from "../../lib/models/olmoe.js";
-import { qwen2MoeFields } from "../../lib/models/qwen2Moe.js";
-import { qwen3Fields } from "../../lib/models/qwen3.js";
-import { qwen3MoeFields } from "../../lib/models/qwen3Moe.js";
 import { findFamily, supportedArchitectures } from "../../lib/models/registry.js";
-import { smollm3Fields } from "../../lib/models/smollm3.js";
 import type { ModelDefinition } from "../../lib/models/model.js";
 import { ConfigReader } from "../../lib/checkpoint/configReader.js";
+import { families } from "../support/familyTables.js";
 import { collectWarnings } from "../support/warnings.js";
 
 type Fields = Readonly<Record<string, unknown>>;
-
-const dense = {
-  ...{ vocab_size: 32, hidden_size: 64, intermediate_size: 24, num_hidden_layers: 4, num_attention_heads: 4 },
-  ...{ num_key_value_heads: 2, head_dim: 16, max_position_embeddings: 64, rms_norm_eps: 1e-5 },
-};
-const experts = { num_experts_per_tok: 2, moe_intermediate_size: 8 };
-const families: Readonly<Record<string, { table: FieldTable; base: Fields; also?: readonly Fields[] }>> = {
-  Gemma2ForCausalLM: { table: gemma2Fields, base: { ...dense, model_type: "gemma2" } },
-  Gemma3ForCausalLM: { table: gemma3Fields, base: { ...dense, model_type: "gemma3_text" } },
-  Glm4ForCausalLM: { table: glm4Fields, base: { ...dense, model_type: "glm4" } },
-  Glm4MoeForCausalLM: {
-    table: glm4MoeFields,
-    base: { ...dense, ...experts, head_dim: 32, model_type: "glm4_moe", n_routed_experts: 4 },
-    also: [{ first_k_dense_replace: 0 }],
-  },
-  GPT2LMHeadModel: {
-    table: gpt2Fields,
-    base: { model_type: "gpt2", vocab_size: 32, n_embd: 64, n_layer: 4, n_head: 4, n_positions: 64 },
-    also: [{ n_positions: undefined, n_ctx: 64 }],
-  },
-  GptOssForCausalLM: {
-    table: gptOssFields,
-    base: { ...dense, model_type: "gpt_oss", num_local_experts: 4, num_experts_per_tok: 2 },
-  },
-  GraniteForCausalLM: { table: graniteFields, base: { ...dense, model_type: "granite" } },
-  GraniteMoeForCausalLM: {
-    table: graniteMoeFields,
-    base: { ...dense, model_type: "granitemoe", num_local_experts: 4, num_experts_per_tok: 2 },
-  },
-  LlamaForCausalLM: { table: llamaFields, base: { ...dense, model_type: "llama" } },
-  MistralForCausalLM: { table: mistralFields, base: { ...dense, model_type: "mistral" } },
-  Mamba2ForCausalLM: {
-    table: mamba2Fields,
-    base: {
-      ...{ model_type: "mamba2", vocab_size: 32, hidden_size: 64, num_hidden_layers: 4, num_heads: 8 },
-      ...{ head_dim: 16, n_groups: 2, state_size: 32 },
-    },
-  },
-  MixtralForCausalLM: {
-    table: mixtralFields,
-    base: { ...dense, model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2 },
-  },
-  Olmo2ForCausalLM: { table: olmo2Fields, base: { ...dense, model_type: "olmo2" } },
-  Phi3ForCausalLM: { table: phi3Fields, base: { ...dense, model_type: "phi3" } },
-  Qwen2ForCausalLM: {
-    table: qwen2Fields,
-    base: { ...dense, model_type: "qwen2" },
-    also: [{ use_sliding_window: true }],
-  },
-  OlmoeForCausalLM: {
-    table: olmoeFields,
-    base: { ...dense, model_type: "olmoe", num_experts: 4, num_experts_per_tok: 2 },
-  },
-  Qwen2MoeForCausalLM: {
-    table: qwen2MoeFields,
-    base: {
-      ...{ ...dense, ...experts, model_type: "qwen2_moe", num_experts: 4 },
-      shared_expert_intermediate_size: 16,
-    },
-    also: [
-      { use_sliding_window: true, layer_types: new Array(4).fill("sliding_attention"), mlp_only_layers: [1] },
-    ],
-  },
-  Qwen3ForCausalLM: {
-    table: qwen3Fields,
-    base: { ...dense, model_type: "qwen3" },
-    also: [{ use_sliding_window: true }],
-  },
-  Qwen3MoeForCausalLM: {
-    table: qwen3MoeFields,
-    base: { ...dense, ...experts, model_type: "qwen3_moe", num_experts: 4 },
-    also: [{ use_sliding_window: true, mlp_only_layers: [1] }],
-  },
-  SmolLM3ForCausalLM: {
-    table: smollm3Fields,
-    base: { ...dense, model_type: "smollm3" },
-    also: [{ use_sliding_window: true }],
-  },
-};
 
 /** Its text_config is that of Gemma3ForCausalLM: test/models/gemma3.test.ts. */
 const withImages = "Gemma3ForConditionalGeneration";
@@ -226,7 +128,7 @@ describe.each(supportedArchitectures.filter((name) => name !== withImages))("%s"
   });
 
   it("another model type is refused", () => {
-    expectRefused(architecture, { model_type: "cohere" }, "model_type: expected one of");
+    expectRefused(architecture, { model_type: "falcon" }, "model_type: expected one of");
     expect(() => defineWith(architecture, { model_type: undefined })).not.toThrow();
   });
 });
@@ -239,6 +141,34 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     architecture: "LlamaForCausalLM",
     fields: { layer_types: ["full_attention", "sliding_attention", "full_attention", "full_attention"] },
     text: 'layer_types: expected "full_attention" alone',
+  },
+  { architecture: "CohereForCausalLM", fields: { use_qk_norm: true }, text: "use_qk_norm" },
+  { architecture: "CohereForCausalLM", fields: { logit_scale: 0 }, text: "logit_scale: expected a positive" },
+  { architecture: "CohereForCausalLM", fields: { sliding_window: 16 }, text: "sliding_window" },
+  { architecture: "Cohere2ForCausalLM", fields: { use_parallel_block: false }, text: "use_parallel_block" },
+  {
+    architecture: "Cohere2ForCausalLM",
+    fields: { position_embedding_type: "alibi" },
+    text: "position_embedding_type",
+  },
+  {
+    architecture: "Cohere2ForCausalLM",
+    fields: { sliding_window: null, layer_types: new Array(4).fill("sliding_attention") },
+    text: "because no field gives the window",
+  },
+  {
+    architecture: "Exaone4ForCausalLM",
+    fields: { sliding_window_pattern: "LLLG" },
+    text: "sliding_window_pattern: expected a positive integer",
+  },
+  { architecture: "Olmo3ForCausalLM", fields: { sliding_window: null }, text: "sliding_window" },
+  { architecture: "StableLmForCausalLM", fields: { qk_layernorm: true }, text: "qk_layernorm" },
+  { architecture: "Starcoder2ForCausalLM", fields: { norm_type: "rms" }, text: "another kind of norm" },
+  { architecture: "Starcoder2ForCausalLM", fields: { hidden_act: "silu" }, text: "hidden_act" },
+  {
+    architecture: "MinistralForCausalLM",
+    fields: { rope_parameters: { rope_type: "yarn", factor: 4, llama_4_scaling_beta: 0.1 } },
+    text: "llama_4_scaling_beta",
   },
   { architecture: "MistralForCausalLM", fields: { attention_bias: true }, text: "attention_bias" },
   { architecture: "MistralForCausalLM", fields: { use_sliding_window: false }, text: "use_sliding_window" },

@@ -30,6 +30,10 @@ interface Family {
 
 const experts = { num_experts_per_tok: 2, moe_intermediate_size: 12 };
 
+const yarn = (theta?: number) => ({
+  ...{ rope_type: "yarn", factor: 4, original_max_position_embeddings: 16, rope_theta: theta },
+});
+
 const families: readonly Family[] = [
   {
     architecture: "Glm4MoeForCausalLM",
@@ -93,6 +97,138 @@ const families: readonly Family[] = [
       { feature: "norms over all heads together", options: { qkNorm: "each head" } },
       { feature: "weights that are not renormalised", fields: { norm_topk_prob: true } },
       { feature: "the experts", zeros: /mlp\.experts/ },
+    ],
+  },
+  {
+    architecture: "MistralForCausalLM",
+    fields: { sliding_window: 5 },
+    options: { windowOf: () => 5 },
+    features: [{ feature: "windows", options: { windowOf: () => 0 } }],
+  },
+  {
+    architecture: "MinistralForCausalLM",
+    fields: {
+      ...{ sliding_window: 5, layer_types: ["sliding_attention", "full_attention"], rope_theta: undefined },
+      rope_parameters: { full_attention: yarn(50_000), sliding_attention: { rope_theta: 500 } },
+    },
+    options: {
+      ...{ windowOf: (layer) => (layer === 0 ? 5 : 0), windowedRope: { theta: 500 } },
+      rope: { theta: 50_000, scaling: yarn() },
+    },
+    features: [
+      { feature: "windows", options: { windowOf: () => 0 } },
+      { feature: "layers without a window", options: { windowOf: () => 5 } },
+      {
+        feature: "a rotation of each type of layers",
+        options: { windowedRope: { theta: 50_000, scaling: yarn() } },
+      },
+      { feature: "YaRN", options: { rope: { theta: 50_000 } } },
+    ],
+  },
+  {
+    architecture: "Olmo3ForCausalLM",
+    fields: { sliding_window: 5, num_hidden_layers: 4, rope_scaling: yarn() },
+    options: { windowOf: (layer) => (layer === 3 ? 0 : 5), windowedRope: { scaling: null } },
+    features: [
+      { feature: "windows", options: { windowOf: () => 0, windowedRope: { scaling: null } } },
+      { feature: "layers without a window", options: { windowOf: () => 5 } },
+      { feature: "a rotation of layers with a window that is not scaled", options: { windowedRope: {} } },
+      { feature: "a scaled one of the others", options: { rope: { scaling: null } } },
+      { feature: "norms of queries and keys", options: { qkNorm: "none" } },
+      { feature: "norms over all heads together", options: { qkNorm: "each head" } },
+      {
+        feature: "norms behind the parts, not in front of them",
+        options: {
+          layout: { norms: { attention: "post_attention_layernorm", mlp: "post_feedforward_layernorm" } },
+        },
+      },
+    ],
+  },
+  {
+    architecture: "Starcoder2ForCausalLM",
+    fields: {
+      ...{ norm_epsilon: 0.1, rms_norm_eps: undefined, use_bias: true, tie_word_embeddings: true },
+      sliding_window: 5,
+    },
+    options: { windowOf: () => 5 },
+    features: [
+      { feature: "windows", options: { windowOf: () => 0 } },
+      { feature: "means that norms subtract", options: { layout: { norm: undefined } } },
+      { feature: "biases of norms", zeros: /norm\.bias/ },
+      { feature: "its eps", fields: { norm_epsilon: 1e-5 } },
+      { feature: "biases of queries, keys and values", zeros: /[qkv]_proj\.bias/ },
+      { feature: "the bias behind attention", zeros: /o_proj\.bias/ },
+      { feature: "biases of its MLP", zeros: /mlp.*bias/ },
+    ],
+  },
+  {
+    architecture: "StableLmForCausalLM",
+    fields: {
+      ...{ layer_norm_eps: 0.1, rms_norm_eps: undefined, use_qkv_bias: true },
+      use_parallel_residual: true,
+    },
+    options: { rope: { rotaryDim: 4 } },
+    features: [
+      { feature: "a quarter of a head alone is rotated", options: { rope: { rotaryDim: 16 } } },
+      { feature: "means that norms subtract", options: { layout: { norm: undefined } } },
+      { feature: "biases of norms", zeros: /norm\.bias/ },
+      { feature: "biases of queries, keys and values", zeros: /_proj\.bias/ },
+      {
+        feature: "feed-forward beside attention",
+        options: {
+          layout: { parallel: false, norms: { attention: "input_layernorm", mlp: "input_layernorm" } },
+        },
+      },
+    ],
+  },
+  {
+    architecture: "CohereForCausalLM",
+    fields: { layer_norm_eps: 0.1, rms_norm_eps: undefined, tie_word_embeddings: true },
+    options: { factors: { logits: 1 / 16 } },
+    features: [
+      { feature: "the factor of logits", options: { factors: {} } },
+      { feature: "means that norms subtract", options: { layout: { norm: undefined } } },
+      { feature: "pairs of neighbours", options: { layout: { interleaved: false } } },
+      {
+        feature: "feed-forward beside attention",
+        options: {
+          layout: { parallel: false, norms: { attention: "input_layernorm", mlp: "input_layernorm" } },
+        },
+      },
+    ],
+  },
+  {
+    architecture: "Cohere2ForCausalLM",
+    fields: {
+      ...{ layer_norm_eps: 0.1, rms_norm_eps: undefined, tie_word_embeddings: true, sliding_window: 5 },
+      num_hidden_layers: 4,
+    },
+    options: {
+      ...{ factors: { logits: 1 / 16 }, windowOf: (layer) => (layer === 3 ? 0 : 5) },
+      isRotated: (layer) => layer < 3,
+    },
+    features: [
+      { feature: "windows", options: { windowOf: () => 0 } },
+      { feature: "layers without a window", options: { windowOf: () => 5 } },
+      { feature: "layers that are not rotated", options: { isRotated: () => true } },
+      { feature: "layers that are", options: { isRotated: () => false } },
+    ],
+  },
+  {
+    architecture: "Exaone4ForCausalLM",
+    fields: { sliding_window: 5, num_hidden_layers: 4 },
+    options: { windowOf: (layer) => (layer === 3 ? 0 : 5), isRotated: (layer) => layer < 3 },
+    features: [
+      { feature: "windows", options: { windowOf: () => 0 } },
+      { feature: "layers without a window", options: { windowOf: () => 5 } },
+      { feature: "layers that are not rotated", options: { isRotated: () => true } },
+      { feature: "norms of heads", options: { qkNorm: "none" } },
+      {
+        feature: "norms behind the parts, not in front of them",
+        options: {
+          layout: { norms: { attention: "post_attention_layernorm", mlp: "post_feedforward_layernorm" } },
+        },
+      },
     ],
   },
 ];

@@ -121,6 +121,22 @@ describe("ranks that share a model", () => {
       fields: {},
       tp: 4,
     },
+    {
+      name: "layer norms, and biases of an MLP without gate",
+      ...{
+        architecture: "Starcoder2ForCausalLM",
+        fields: { use_bias: true, tie_word_embeddings: true },
+        tp: 2,
+      },
+    },
+    {
+      name: "attention and feed-forward side by side, summed once",
+      ...{
+        architecture: "CohereForCausalLM",
+        fields: { attention_bias: true, tie_word_embeddings: true },
+        tp: 4,
+      },
+    },
     { name: "experts alone", architecture: "Qwen3MoeForCausalLM", fields: moe, ep: 3 },
     { name: "heads alone", architecture: "Qwen3MoeForCausalLM", fields: moe, tp: 2 },
     { name: "a shared expert, experts alone", architecture: "Glm4MoeForCausalLM", fields: shared, ep: 3 },

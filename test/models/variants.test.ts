@@ -8,6 +8,8 @@ import type { Stream } from "../../lib/device/stream.js";
 import { expectBits } from "../support/bits.js";
 import { gemmaVariants } from "../support/gemmaVariants.js";
 import { gptOssVariants } from "../support/gptOssVariants.js";
+import { layerNormVariants } from "../support/layerNormVariants.js";
+import { windowVariants } from "../support/windowVariants.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
 import { referenceTransformer } from "../support/referenceTransformer.js";
@@ -304,6 +306,8 @@ const variants: readonly Variant[] = [
     dtypeOf: () => "bf16",
   },
   ...gemmaVariants,
+  ...layerNormVariants,
+  ...windowVariants,
   { name: "f16 weights", architecture: "LlamaForCausalLM", dtypeOf: () => "f16" },
   {
     name: "bf16 weights",

@@ -17,6 +17,7 @@ const norms = inEachDType([
   { name: "rms norm", T: 3, D: 40, bias: false },
   { name: "rms norm, one token", T: 1, D: 7, bias: false },
   { name: "layer norm", T: 3, D: 40, bias: true },
+  { name: "layer norm without a bias", T: 3, D: 40, bias: null },
 ]);
 
 describeOp("norm blocks", norms, async (context, { T, D, bias, dtype }) => {
@@ -25,14 +26,16 @@ describeOp("norm blocks", norms, async (context, { T, D, bias, dtype }) => {
   const [weight, shift] = [weights.vector(D, 1), weights.vector(D)];
   const x = random.normal(T * D, { std: 0.05 }); // small, so that eps counts
   const config = { eps: 1e-3, dtype };
-  const block = bias
-    ? layerNormBlock(config, { weight: weight.tensor, bias: shift.tensor })
-    : rmsNormBlock(config, { weight: weight.tensor });
+  const block =
+    bias === false
+      ? rmsNormBlock(config, { weight: weight.tensor })
+      : layerNormBlock(config, { weight: weight.tensor, bias: bias ? shift.tensor : undefined });
   const out = block(context.stream, context.tensor("f32", [T, D], x));
   expect(out.dtype).toBe(dtype);
-  const expected = bias
-    ? layerNorm(x, weight.values, shift.values, { T, D }, config)
-    : rmsNorm(x, weight.values, { T, D }, config).out;
+  const expected =
+    bias !== false
+      ? layerNorm(x, weight.values, bias ? shift.values : null, { T, D }, config)
+      : rmsNorm(x, weight.values, { T, D }, config).out;
   expectClose(await context.read(out), expected, { dtype, shape: [T, D], reduction: D });
 });
 
@@ -83,20 +86,21 @@ test("gatedMlpBlock refuses a weight that is packed for another activation", asy
   );
 });
 
-const plain = inEachDType<{ T: number; D: number; F: number; approximate: "tanh" | "none" }>([
+const plain = inEachDType<{ T: number; D: number; F: number; approximate: "tanh" | "none"; bias?: boolean }>([
   { name: "erf", T: 3, D: 24, F: 40, approximate: "none" },
   { name: "tanh", T: 4, D: 40, F: 96, approximate: "tanh" },
+  { name: "without biases", T: 4, D: 40, F: 96, approximate: "tanh", bias: false },
 ]);
 
-describeOp("plainMlpBlock", plain, async (context, { T, D, F, approximate, dtype }) => {
+describeOp("plainMlpBlock", plain, async (context, { T, D, F, approximate, bias = true, dtype }) => {
   const random = new Random(T * D + F);
   const weights = new BlockWeights(context, random, dtype);
-  const [up, down] = [weights.matrix(F, D, true), weights.matrix(D, F, true)];
+  const [up, down] = [weights.matrix(F, D, bias), weights.matrix(D, F, bias)];
   const block = plainMlpBlock(
     { approximate },
     {
-      ...{ up: weights.packed(up), upBias: weights.biasOf(up)! },
-      ...{ down: weights.packed(down), downBias: weights.biasOf(down)! },
+      ...{ up: weights.packed(up), upBias: weights.biasOf(up) },
+      ...{ down: weights.packed(down), downBias: weights.biasOf(down) },
     },
   );
   await expectAdded(context, random, block, (x) => reference.plainMlp(x, { up, down }, approximate), {

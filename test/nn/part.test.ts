@@ -94,3 +94,22 @@ describeOp("runPart", cases, async (context, { branches, frame = {}, times, orde
   expect([...result.order, ...seen]).toEqual(order);
   expect(result.isDirect).toEqual(isDirect);
 });
+
+const shared = [{ name: "branches with one norm run it once" }];
+describeOp("runPart", shared, async (context) => {
+  const { stream } = context;
+  const residual = context.tensor("f32", [T, D], x);
+  const read: Tensor[] = [];
+  const norm = (_: unknown, values: Tensor) => add(stream, values, values, { scale: 1 });
+  const block: Block = {
+    run(_, { x: own, join }) {
+      read.push(own);
+      join((into) => add(stream, into.residual!, own, { out: into.out }));
+    },
+  };
+  runPart(stream, { branches: [block, block].map((one) => ({ norm, block: one })) }, residual, {
+    ...{ inputs: stepInputs(stream, [], new PageTable([1])), tap: () => undefined, ownOf: () => ({}) },
+  });
+  expect(await context.read(residual)).toEqual(x.map((value) => value * 5));
+  expect(read[0]).toBe(read[1]);
+});

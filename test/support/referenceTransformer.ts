@@ -4,12 +4,21 @@
  */
 import type { Caps, Factors } from "../../lib/models/transformerConfig.js";
 import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
-import { type Activation, attention, gatedMlp, type Matrix, product, sum } from "../reference/blocks.js";
+import {
+  type Activation,
+  attention,
+  gatedMlp,
+  type Matrix,
+  plainMlp,
+  product,
+  sum,
+} from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
+import { layerNorm } from "../reference/layerNorm.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
 import { softcap } from "../reference/softcap.js";
 import type { TinyConfig, TinyTensors } from "./tinyCheckpoint.js";
-import { layoutOf, type QkNorm } from "./tinyLayouts.js";
+import { layoutOf, type QkNorm, type TinyLayout } from "./tinyLayouts.js";
 import { mixtureOf, referenceMixture } from "./tinyMixture.js";
 
 /** What the caller reads from the config itself, so that the test does not trust a reader. */
@@ -30,6 +39,8 @@ export interface ReferenceOptions {
   readonly windowedRope?: Partial<RopeTableOptions> | undefined;
   /** What norms of queries and keys run over where it is not what the family says. */
   readonly qkNorm?: QkNorm | undefined;
+  /** The same of what is else in its layout. */
+  readonly layout?: Partial<TinyLayout> | undefined;
 }
 
 /** @returns logits [T, V] */
@@ -46,21 +57,22 @@ export function referenceTransformer(
     rope: rotation = {},
     windowedRope = rotation,
     qkNorm = layoutOf(config).qkNorm ?? "none",
+    layout: changed = {},
   }: ReferenceOptions = {},
 ): Float64Array {
   const { vocab_size: V, hidden_size: D } = config;
   const T = tokens.length;
   const model = new Weights(config, tensors);
-  const eps = config["rms_norm_eps"] as number;
-  const [angles, windowedAngles] = [rotation, windowedRope].map((of) => anglesOf(config, T, of));
-  const { norms } = layoutOf(config);
+  const layout = { ...layoutOf(config), ...changed };
+  const { norms } = layout;
+  const [angles, windowedAngles] = [rotation, windowedRope].map((of) => anglesOf(config, T, of, layout));
+  const normed = (name: string, of: Float64Array) => model.normed(name, of, layout);
   const scaled = (values: Float64Array, factor = 1) => values.map((value) => value * factor);
   const table = model.get("model.embed_tokens.weight");
   let x: Float64Array = scaled(embedding(Int32Array.from(tokens), table, { V, D }), factors.embedding);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
-    const norm = (name: string | undefined, of: Float64Array) =>
-      name ? rmsNorm(of, model.norm(`${at}.${name}`), { T, D }, { eps }).out : of;
+    const norm = (name: string | undefined, of: Float64Array) => (name ? normed(`${at}.${name}`, of) : of);
     const shape = {
       ...shapeOf(config, windowOf(layer), qkNorm),
       ...(factors.scores && { scale: factors.scores }),
@@ -70,21 +82,27 @@ export function referenceTransformer(
       ...model.attention(at, qkNorm),
       ...(isRotated(layer) && { angles: windowOf(layer) > 0 ? windowedAngles : angles }),
     };
-    const { out } = attention(norm(norms.attention, x), own, shape);
+    const before = norm(norms.attention, x);
+    const { out } = attention(before, own, shape);
     x = sum(x, scaled(norm(norms.attentionPost, out), factors.residual));
-    const h = norm(norms.mlp, x);
+    const h = layout.parallel ? before : norm(norms.mlp, x);
     const mixture = mixtureOf(config, layer);
     const get = (name: string) => model.get(`${at}.${name}`);
     const made = mixture ? referenceMixture(h, config, mixture, get) : model.mlp(`${at}.mlp`, h);
     x = sum(x, scaled(norm(norms.mlpPost, made), factors.residual));
   }
-  const hidden = rmsNorm(x, model.norm("model.norm"), { T, D }, { eps }).out;
+  const hidden = normed("model.norm", x);
   const head = model.matrix(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens");
   const logits = scaled(product(hidden, head), factors.logits);
   return caps.logits === undefined ? logits : softcap(logits, { cap: caps.logits });
 }
 
-function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeTableOptions>) {
+function anglesOf(
+  config: TinyConfig,
+  maxLength: number,
+  rotation: Partial<RopeTableOptions>,
+  { interleaved }: TinyLayout,
+) {
   const { table, rotaryDim } = ropeTable({
     rotaryDim: config.head_dim,
     theta: config["rope_theta"] as number,
@@ -93,13 +111,13 @@ function anglesOf(config: TinyConfig, maxLength: number, rotation: Partial<RopeT
     scaling: config["rope_scaling"] as Record<string, unknown> | undefined,
     ...rotation,
   });
-  return { table: Float64Array.from(table), R: rotaryDim, interleaved: layoutOf(config).interleaved };
+  return { table: Float64Array.from(table), R: rotaryDim, interleaved };
 }
 
 function shapeOf(config: TinyConfig, window: number, qkNorm: QkNorm) {
   const { num_attention_heads: Hq, num_key_value_heads: Hkv, head_dim: Dh } = config;
   const normsAllHeads = qkNorm === "all heads";
-  const eps = config["rms_norm_eps"] as number;
+  const eps = config[layoutOf(config).epsField ?? "rms_norm_eps"] as number;
   return { Hq, Hkv, Dh, window, scale: 1 / Math.sqrt(Dh), eps, normsAllHeads };
 }
 
@@ -118,6 +136,15 @@ class Weights {
   norm(name: string): Float64Array {
     const offset = layoutOf(this.config).normsAddOne ? 1 : 0;
     return this.get(`${name}.weight`).map((weight) => offset + weight);
+  }
+
+  /** x behind a norm of the stream. */
+  normed(name: string, x: Float64Array, { norm, epsField = "rms_norm_eps" }: TinyLayout): Float64Array {
+    const D = this.config.hidden_size;
+    const [shape, eps] = [{ T: x.length / D, D }, this.config[epsField] as number];
+    if (norm === undefined) return rmsNorm(x, this.norm(name), shape, { eps }).out;
+    const bias = norm === "layer" ? this.get(`${name}.bias`) : null;
+    return layerNorm(x, this.get(`${name}.weight`), bias, shape, { eps });
   }
 
   /** With the bias if there is one. @param rows only those from `first` up to `end` */
@@ -148,9 +175,13 @@ class Weights {
 
   mlp(at: string, x: Float64Array): Float64Array {
     const { activationField = "hidden_act" } = layoutOf(this.config);
-    const act = this.config[activationField] ?? (activationField === "hidden_act" ? "silu" : "tanh");
+    const { plainMlp: isPlain } = layoutOf(this.config);
+    const isSilu = activationField === "hidden_act" && !isPlain; // of the classes
+    const act = this.config[activationField] ?? (isSilu ? "silu" : "tanh");
     const activation: Activation = act === "silu" ? "silu" : { gelu: act === "gelu" ? "none" : "tanh" };
-    return gatedMlp(x, this.#gated(at), activation);
+    if (!isPlain || activation === "silu") return gatedMlp(x, this.#gated(at), activation);
+    const [up, down] = ["c_fc", "c_proj"].map((name) => this.matrix(`${at}.${name}`));
+    return plainMlp(x, { up: up!, down: down! }, activation.gelu);
   }
 
   #gated(at: string) {

@@ -72,11 +72,13 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   const { vocab_size: V, hidden_size: D, intermediate_size: F, head_dim: Dh } = config;
   const Q = config.num_attention_heads * Dh;
   const KV = config.num_key_value_heads * Dh;
-  const { norms, qkNorm, plainOutput, fusedQkv, fusedGateUp, sinks } = layoutOf(config);
-  const shapes = new Map<string, readonly number[]>([
-    ["model.embed_tokens.weight", [V, D]],
-    ["model.norm.weight", [D]],
-  ]);
+  const { norms, qkNorm, plainOutput, fusedQkv, fusedGateUp, plainMlp, sinks } = layoutOf(config);
+  const shapes = new Map<string, readonly number[]>([["model.embed_tokens.weight", [V, D]]]);
+  const vectors = (name: string): void => {
+    shapes.set(`${name}.weight`, [D]);
+    if (layoutOf(config).norm === "layer") shapes.set(`${name}.bias`, [D]);
+  };
+  vectors("model.norm");
   if (!config["tie_word_embeddings"]) shapes.set("lm_head.weight", [V, D]);
   const matrix = (name: string, rows: number, columns: number, bias: unknown): void => {
     shapes.set(`${name}.weight`, [rows, columns]);
@@ -84,7 +86,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   };
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `model.layers.${layer}`;
-    for (const name of Object.values(norms)) shapes.set(`${at}.${name}.weight`, [D]);
+    for (const name of Object.values(norms)) vectors(`${at}.${name}`);
     const three = [
       ["q", Q],
       ["k", KV],
@@ -93,7 +95,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
     for (const [name, rows] of fusedQkv ? [["qkv", Q + 2 * KV] as const] : three) {
       matrix(`${at}.self_attn.${name}_proj`, rows, D, hasQkvBias(config));
     }
-    matrix(`${at}.self_attn.o_proj`, D, Q, !plainOutput && config["attention_bias"]);
+    matrix(`${at}.self_attn.o_proj`, D, Q, !plainOutput && hasBias(config));
     if (qkNorm) {
       shapes.set(`${at}.self_attn.q_norm.weight`, [qkNorm === "each head" ? Dh : Q]);
       shapes.set(`${at}.self_attn.k_norm.weight`, [qkNorm === "each head" ? Dh : KV]);
@@ -102,6 +104,9 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
     const mixture = mixtureOf(config, layer);
     if (mixture) {
       for (const [name, shape] of mixtureShapes(config, mixture)) shapes.set(`${at}.${name}`, shape);
+    } else if (plainMlp) {
+      matrix(`${at}.mlp.c_fc`, F, D, config["use_bias"]);
+      matrix(`${at}.mlp.c_proj`, D, F, config["use_bias"]);
     } else {
       if (fusedGateUp) matrix(`${at}.mlp.gate_up_proj`, 2 * F, D, false);
       else for (const name of ["gate", "up"]) matrix(`${at}.mlp.${name}_proj`, F, D, config["mlp_bias"]);
@@ -111,10 +116,15 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   return shapes;
 }
 
+/** Of all projections of attention. */
+function hasBias(config: TinyConfig): boolean {
+  return [config["attention_bias"], config["use_bias"]].includes(true); // the latter of Starcoder2
+}
+
 /** Qwen2 has them without a field, Qwen2-MoE unless its field says no. */
 function hasQkvBias(config: TinyConfig): boolean {
   const isOfQwen2 = config.architectures[0].startsWith("Qwen2") && config["qkv_bias"] !== false;
-  return isOfQwen2 || config["attention_bias"] === true;
+  return isOfQwen2 || config["use_qkv_bias"] === true || hasBias(config);
 }
 
 /** Writes a checkpoint folder that is removed when the test ends. */

@@ -17,6 +17,14 @@ export interface TinyLayout {
   readonly qkNorm?: QkNorm;
   /** Weights of norms are what is added to 1. */
   readonly normsAddOne?: boolean;
+  /** What the norms of the stream are. Default: RMSNorm. */
+  readonly norm?: "layer" | "layer without bias";
+  /** The field of their eps where it is not `rms_norm_eps`. */
+  readonly epsField?: string;
+  /** Attention and mlp read the norm of attention, and are added together. */
+  readonly parallel?: boolean;
+  /** The mlp has no gate: `c_fc` and `c_proj`. */
+  readonly plainMlp?: boolean;
   /** The field of the activation where it is not `hidden_act`. */
   readonly activationField?: string;
   /** The projection of the output of attention has no bias where the others have one. */
@@ -43,7 +51,17 @@ const gemma: TinyLayout = {
   ...{ normsAddOne: true, activationField: "hidden_activation" },
 };
 
+const behind = { attentionPost: "post_attention_layernorm", mlpPost: "post_feedforward_layernorm" };
+
+const cohere: TinyLayout = {
+  norms: { attention: "input_layernorm" },
+  ...{ norm: "layer without bias", epsField: "layer_norm_eps", parallel: true, interleaved: true },
+};
+
 const layouts: Readonly<Record<string, TinyLayout>> = {
+  CohereForCausalLM: cohere,
+  Cohere2ForCausalLM: cohere,
+  Exaone4ForCausalLM: { norms: behind, qkNorm: "each head" },
   Gemma2ForCausalLM: gemma,
   Gemma3ForCausalLM: { ...gemma, qkNorm: "each head" },
   Glm4ForCausalLM: {
@@ -54,17 +72,23 @@ const layouts: Readonly<Record<string, TinyLayout>> = {
   },
   Glm4MoeForCausalLM: { norms: inFront, plainOutput: true },
   GptOssForCausalLM: { norms: inFront, sinks: true },
-  Olmo2ForCausalLM: {
-    norms: { attentionPost: "post_attention_layernorm", mlpPost: "post_feedforward_layernorm" },
-    qkNorm: "all heads",
-  },
+  Olmo2ForCausalLM: { norms: behind, qkNorm: "all heads" },
+  Olmo3ForCausalLM: { norms: behind, qkNorm: "all heads" },
   OlmoeForCausalLM: { norms: inFront, qkNorm: "all heads" },
   Phi3ForCausalLM: { norms: inFront, fusedQkv: true, fusedGateUp: true },
   Qwen3ForCausalLM: { norms: inFront, qkNorm: "each head" },
   Qwen3MoeForCausalLM: { norms: inFront, qkNorm: "each head" },
+  StableLmForCausalLM: { norms: inFront, plainOutput: true, norm: "layer", epsField: "layer_norm_eps" },
+  Starcoder2ForCausalLM: { norms: inFront, norm: "layer", epsField: "norm_epsilon", plainMlp: true },
 };
 
 export function layoutOf(config: TinyConfig): TinyLayout {
   const layout = layouts[config.architectures[0]] ?? { norms: inFront };
-  return config["use_qk_norm"] === true ? { ...layout, qkNorm: "each head" } : layout; // of GLM-4.5
+  return {
+    ...layout,
+    ...(config["use_qk_norm"] === true && { qkNorm: "each head" as const }), // of GLM-4.5
+    ...(config["use_parallel_residual"] === true && {
+      ...{ norms: { attention: "input_layernorm" }, parallel: true }, // of StableLM
+    }),
+  };
 }

@@ -4,7 +4,7 @@
 import type { FloatDType } from "../../lib/device/dtype.js";
 import type { ReferenceOptions } from "./referenceTransformer.js";
 
-export interface Variant extends Omit<ReferenceOptions, "qkNorm"> {
+export interface Variant extends Omit<ReferenceOptions, "qkNorm" | "layout"> {
   readonly name: string;
   readonly architecture: string;
   readonly fields?: Readonly<Record<string, unknown>>;
