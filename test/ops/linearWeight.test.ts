@@ -14,6 +14,7 @@ import {
   type SegmentPlan,
 } from "../../lib/ops/linearWeight.js";
 import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
+import type { SwigluClamp } from "../../lib/ops/siluMul.js";
 import { linear as reference } from "../reference/linear.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
@@ -176,19 +177,21 @@ describeOp<SegmentsCase>(
   },
 );
 
-describeOp<OpCase & { readonly out: FloatDType; readonly order?: boolean }>(
+describeOp<OpCase & { readonly out: FloatDType; readonly order?: boolean; readonly clamp?: SwigluClamp }>(
   "groupedLinear with gate and up of two formats is what it is with one",
   [
     { name: "f32", out: "f32" },
     { name: "bf16, gathered rows", out: "bf16", order: true },
+    { name: "biases and a clamp", out: "f32", clamp: { limit: 1, alpha: 1.702 } },
   ],
-  async (context, { out, order }) => {
+  async (context, { out, order, clamp }) => {
     const { stream } = context;
     const [E, F, K, M] = [3, 21, 40, 12];
     const random = new Random(5);
     const x = context.tensor("f32", [order ? M / 2 : M, K], random.normal((order ? M / 2 : M) * K));
     const offsets = context.integers([E + 1], [0, 5, 5, M]);
     const places = order && context.integers([M], [...random.permutation(M)]);
+    const bias = clamp && context.tensor("f32", [E, 2 * F], random.normal(E * 2 * F));
     const rows = Array.from({ length: E }, () =>
       ["gate", "up"].map(() => random.normal(F * K, { dtype: "bf16" })),
     );
@@ -204,7 +207,7 @@ describeOp<OpCase & { readonly out: FloatDType; readonly order?: boolean }>(
           packRows(stream, group, { first: i * F, matrix, expert });
         }
       }
-      const options = { dtype: out, ...(places && { order: places, topK: 2 }) };
+      const options = { dtype: out, bias, clamp, ...(places && { order: places, topK: 2 }) };
       const product = groupedLinear(stream, x, group, offsets, options);
       expect(product.shape).toEqual([M, F]);
       results.push(Float32Array.from(await context.read(product)));
