@@ -17,6 +17,8 @@ export interface ModelStepsOptions {
   readonly sequences: number;
   /** Most tokens in one step. Default: as an LLM has it. */
   readonly maxStepTokens?: number | undefined;
+  /** Default false. */
+  readonly expertCounts?: boolean | undefined;
   /** 0: greedy. */
   readonly temperature?: number;
 }
@@ -32,11 +34,11 @@ export class ModelSteps {
   #added = 0;
 
   private constructor(stream: Stream, model: Model, options: ModelStepsOptions) {
-    const { sequences, maxStepTokens, temperature = 0 } = options;
+    const { sequences, maxStepTokens, expertCounts, temperature = 0 } = options;
     this.device = stream.device;
     this.stream = stream;
     this.model = model;
-    const limits = { maxSequences: sequences, maxStepTokens, prefixCache: false };
+    const limits = { maxSequences: sequences, maxStepTokens, expertCounts, prefixCache: false };
     const capacity = planCapacity(resolveOptions(limits), model, this.device);
     this.#runner = new ModelRunner(model, stream, capacity);
     this.#scheduler = new Scheduler(capacity);

@@ -11,22 +11,42 @@ const steps = 4; // prefill, the first decode, its first replay, the one that is
 const experts = { num_experts_per_tok: 2, moe_intermediate_size: 12 };
 const glm = { ...experts, n_routed_experts: 4, n_shared_experts: 1, first_k_dense_replace: 0 };
 const qwen2Moe = { ...experts, num_experts: 4, shared_expert_intermediate_size: 20 };
+const gptOss = {
+  ...{ num_local_experts: 4, num_experts_per_tok: 2, attention_bias: true },
+  layer_types: ["full_attention", "full_attention"],
+};
 const tiny = async (architecture: string, fields: Readonly<Record<string, unknown>>): Promise<string> => {
   const config = tinyConfig(architecture, fields);
   return writeCheckpoint(config, tinyTensors(config));
 };
 
-const cases = [
+interface Case {
+  readonly model: string;
+  readonly folder: () => string | Promise<string>;
+  readonly cpu: number;
+  readonly gpu: number;
+  readonly expertCounts?: boolean;
+}
+
+const cases: readonly Case[] = [
   { model: "tiny-draft", folder: () => "models/tiny-draft", cpu: 8, gpu: 8 },
   { model: "tiny-moe", folder: () => "models/tiny-moe", cpu: 11, gpu: 11 },
+  { model: "tiny-moe, counted", folder: () => "models/tiny-moe", cpu: 12, gpu: 12, expertCounts: true },
+  {
+    model: "gpt-oss, its biases and clamp",
+    folder: () => tiny("GptOssForCausalLM", gptOss),
+    cpu: 11,
+    gpu: 11,
+  },
   { model: "a shared expert", folder: () => tiny("Glm4MoeForCausalLM", glm), cpu: 13, gpu: 13 },
   { model: "one with a gate", folder: () => tiny("Qwen2MoeForCausalLM", qwen2Moe), cpu: 15, gpu: 15 },
-] as const;
+];
 
 test.each(cases.flatMap((each) => [1, 8, 32].map((sequences) => ({ ...each, sequences }))))(
   "a layer of $model, $sequences sequences",
-  async ({ folder, cpu, gpu, sequences }) => {
-    await using run = await ModelSteps.open(await folder(), { device: testDeviceName(), sequences });
+  async ({ folder, cpu, gpu, sequences, expertCounts }) => {
+    const options = { device: testDeviceName(), sequences, expertCounts };
+    await using run = await ModelSteps.open(await folder(), options);
     for (let i = 0; i < sequences; i++) run.add(Math.min(40, 320 / sequences), steps + 1);
     for (let i = 1; i < steps; i++) await run.step();
     const trace = run.stream.trace();
