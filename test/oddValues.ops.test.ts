@@ -39,11 +39,15 @@ const zeros = (...shape: number[]) =>
   i32(shape, ...new Array<number>(shape.reduce((a, b) => a * b, 1)).fill(0));
 const dtype = "f32";
 
-/** Of one sequence with one query. */
-function plan() {
-  const [one, table] = [i32([1], 1), zeros(1, 1)];
-  const sizes = { numQueries: 1, numHeads: 1, numKvHeads: 1, headDim: 16, pageSize: 4, dtype } as const;
-  return ops.attentionPlan(stream, table, zeros(1), i32([2], 0, 1), one, sizes);
+const sequence = () => ({
+  ...{ pageTable: zeros(1, 1), rows: zeros(1), cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
+});
+
+/** Of one sequence with one query; of `mlaAttention` with `latent`. */
+function plan(latent = 0) {
+  const { pageTable, rows, cuSeqlensQ, contextLens } = sequence();
+  const sizes = { numQueries: 1, numHeads: 1, numKvHeads: 1, headDim: 16 + latent, latent, pageSize: 4 };
+  return ops.attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...sizes, dtype });
 }
 
 function group() {
@@ -54,13 +58,10 @@ const rows: Readonly<Record<string, () => Row>> = {
   add: () => ({ given: { a: f32(2, 4), b: f32(2, 4) }, options: { scale: 2, out: f32(2, 4) } }),
   argmax: () => ({ given: { logits: f32(2, 4) }, options: { out: zeros(2), status: zeros(2) } }),
   attentionPlan: () => ({
-    given: {
-      ...{ pageTable: zeros(1, 1), rows: zeros(1) },
-      ...{ cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
-    },
+    given: sequence(),
     options: {
       ...{ numQueries: 1, numHeads: 1, numKvHeads: 1, headDim: 16, valueDim: 16, pageSize: 4, window: 0 },
-      ...{ dtype, kvDtype: dtype, out: plan() },
+      ...{ latent: 0, dtype, kvDtype: dtype, out: plan() },
     },
   }),
   cast: () => ({ given: { x: f32(2, 4), dtype }, options: { out: f32(2, 4) } }),
@@ -108,6 +109,10 @@ const rows: Readonly<Record<string, () => Row>> = {
     options: { bias: f32(16), residual: f32(2, 16), dtype, out: f32(2, 16) },
   }),
   logprobs: () => ({ given: { logits: f32(2, 4), ids: zeros(2) }, options: { topN: 1, status: zeros(2) } }),
+  mlaAttention: () => ({
+    given: { q: f32(1, 1, 32), latentPages: f32(2, 4, 32), ...sequence() },
+    options: { latent: 16, scale: 1, maxQueries: 0, plan: plan(16), lse: f32(1, 1), out: f32(1, 1, 16) },
+  }),
   moeCombine: () => ({
     given: { y: f32(2, 4), inverse: i32([1, 2], 0, 1), weights: f32(1, 2) },
     options: { residual: f32(1, 4), offsets: i32([2], 0, 2), dtype, out: f32(1, 4) },
@@ -125,10 +130,7 @@ const rows: Readonly<Record<string, () => Row>> = {
   packExpert: () => ({ given: { group: group(), expert: 0, weight: f32(16, 8) } }),
   packLinear: () => ({ given: { weight: f32(16, 8) }, options: { transpose: false } }),
   pagedAttention: () => ({
-    given: {
-      ...{ q: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16), pageTable: zeros(1, 1) },
-      ...{ rows: zeros(1), cuSeqlensQ: i32([2], 0, 1), contextLens: i32([1], 1) },
-    },
+    given: { q: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16), ...sequence() },
     options: { scale: 1, window: 0, causal: true, plan: plan(), lse: f32(1, 1), out: f32(1, 1, 16) },
   }),
   qkNormRopeStore: () => ({

@@ -3,6 +3,7 @@
  * is spread over copies, so that every call reads memory as a decode step does.
  */
 import type { GpuCase, Marks } from "./gpuCase.js";
+import { mlaAttention } from "./latentWork.js";
 import * as work from "./work.js";
 
 // Predictions: a review of the kernels' machine code, with the public figures of an H100 (3.35 TB/s) and an H200 (4.8 TB/s).
@@ -41,7 +42,21 @@ function attentionCases(size: Size): GpuCase[] {
     work.pagedAttention({ B: size(16, 2), Lq: 8, L: L(8192), ...heads }, verify),
     work.pagedAttention({ B: 1, Lq: 1, L: L(131_072), ...long }, marks([1.4, 1.7], [1.6, 2.0])),
     work.pagedAttention({ B: 1, Lq: size(256, 16), L: L(32_768), ...heads }, same(400, 550)), // "3-5x" of the 100 to 150 of mma.sync
+    ...latentCases(size),
     ...[1, 16, 64, 256].map((B) => work.attentionPlan({ B: size(B, 2), L: L(8192), ...heads })),
+  ];
+}
+
+/** Heads of DeepSeek-V2-Lite, and of V3 whole and on two GPUs. docs/kernels/mla_attention.md says how they were predicted. */
+function latentCases(size: Size): GpuCase[] {
+  const latent = { L: size(8192, 64), R: size(512, 48), Dr: size(64, 32) };
+  const rows = (B: number, Lq: number, Hq: number) => ({ ...latent, B: size(B, 2), Lq, Hq: size(Hq, 4) });
+  return [
+    mlaAttention(rows(64, 1, 16), { asked: [2.5, 4.3], ...marks([2.2, 2.7], [2.7, 3.6]) }),
+    mlaAttention(rows(64, 1, 64), { asked: [2.5, 4.3], ...marks([2.2, 2.7], [2.7, 3.6]) }),
+    mlaAttention(rows(64, 1, 128), { asked: [300, 650], ...same(380, 480) }),
+    mlaAttention(rows(64, 2, 128), { asked: [300, 650], ...same(380, 480) }),
+    mlaAttention({ ...rows(1, 1, 16), L: size(131_072, 64) }, marks([1.2, 1.8], [1.4, 2.2])),
   ];
 }
 

@@ -28,12 +28,12 @@ interface Heads {
 const mostCopies = 16; // reached by the tiny sizes of the emulator alone, which has no cache
 
 /** How many copies of `bytes` no cache can hold; one, when a single one fills memory's pipes for long. */
-function copiesOf(bytes: number): number {
+export function copiesOf(bytes: number): number {
   return Math.min(Math.max(1, Math.ceil((4 * cacheBytes) / bytes)), mostCopies);
 }
 
 /** Calls the next of `calls` each time. */
-function inTurn(calls: readonly (() => void)[]): () => void {
+export function inTurn(calls: readonly (() => void)[]): () => void {
   let next = 0;
   return () => calls[next++ % calls.length]!();
 }

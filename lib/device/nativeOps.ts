@@ -187,6 +187,7 @@ export interface NativeOps {
       numKvHeads: "number",
       headDim: "number",
       valueDim: "number",
+      latent: "number",
       pageSize: "number",
       window: "number",
       maxQueries: "number",
@@ -211,6 +212,23 @@ export interface NativeOps {
       scale: "number",
       softcap: "number",
       window: "number",
+      maxQueries: "number",
+    ]
+  >;
+  readonly mlaAttention: NativeOp<
+    [
+      q: "tensor",
+      latentPages: "tensor",
+      pageTable: "tensor",
+      rows: "tensor",
+      cuSeqlensQ: "tensor",
+      contextLens: "tensor",
+      queryOffsets: "tensor or null",
+      plan: "tensor or null",
+      lse: "tensor or null",
+      out: "tensor",
+      latent: "number",
+      scale: "number",
       maxQueries: "number",
     ]
   >;

@@ -14,8 +14,10 @@ export interface AttentionPlanOptions {
   readonly numKvHeads: number;
   /** Dh, a multiple of 16, 16 to 512 */
   readonly headDim: number;
-  /** Dv, as Dh. Default Dh. */
+  /** Dv, as Dh. Default Dh, or `latent`. */
   readonly valueDim?: number | undefined;
+  /** R, for `mlaAttention`: `headDim` is then R + Dr, up to 576, and `numKvHeads` is 1. Default 0: for `pagedAttention`. */
+  readonly latent?: number | undefined;
   /** Ps, tokens of a page */
   readonly pageSize: number;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
@@ -33,7 +35,7 @@ export interface AttentionPlanOptions {
 }
 
 /**
- * The plan of `pagedAttention`: which queries and keys each sequence has, verified, and on a GPU cut into pieces of work. It is made
+ * The plan of `pagedAttention`, or with `latent` of `mlaAttention`: which queries and keys each sequence has, verified, and on a GPU cut into pieces of work. It is made
  * once for all calls of a step that have these sequences, heads, widths, dtypes and window, and handed to each of them as `plan`. It
  * holds rows of the page table and no pages, so tables of other layers may stand in its place. Calls only read it.
  *
@@ -41,7 +43,7 @@ export interface AttentionPlanOptions {
  * @param rows [B], i32: the row of each sequence in the page table; B is at most 16384
  * @param cuSeqlensQ [B + 1], i32: the first query of each sequence, then T; a sequence without queries is skipped
  * @param contextLens [B], i32: the keys of each sequence; its queries are the last of them, or see `queryOffsets`
- * @returns [bytes], u8, for calls on this stream; what is in it is the business of `pagedAttention`
+ * @returns [bytes], u8, for calls on this stream; what is in it is the business of those ops
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @throws ExecutionError, from the next wait on the stream: a row, length or cuSeqlensQ out of range; a query 2^30
  *   tokens or more away from the first key; a sequence of more queries than `maxQueries`; an `out` of another size
@@ -56,6 +58,7 @@ export const attentionPlan = op(
     numKvHeads: required(integer({ min: 1, max: 65536 })),
     headDim: required(integer()),
     valueDim: integer(),
+    latent: integer(),
     pageSize: required(integer({ min: 1 })),
     window: integer(),
     maxQueries: integer(),
@@ -73,7 +76,8 @@ export const attentionPlan = op(
     options: AttentionPlanOptions,
   ): Tensor => {
     const { numQueries, numHeads, numKvHeads, headDim, pageSize, dtype } = options;
-    const { valueDim = headDim, window = 0, maxQueries = 0, kvDtype = dtype } = options;
+    const { latent = 0, window = 0, maxQueries = 0, kvDtype = dtype } = options;
+    const valueDim = options.valueDim ?? (latent > 0 ? latent : headDim);
     const bytes = native.attentionPlanBytes(
       stream.device.processors,
       numQueries,
@@ -87,8 +91,8 @@ export const attentionPlan = op(
     stream.run(
       native.ops.attentionPlan,
       ...([pageTable, rows, cuSeqlensQ, contextLens, options.queryOffsets ?? null, out] as const),
-      ...([numQueries, numHeads, numKvHeads, headDim, valueDim, pageSize, window] as const),
-      ...([maxQueries, dtypeNumber(dtype), dtypeNumber(kvDtype)] as const),
+      ...([numQueries, numHeads, numKvHeads, headDim, valueDim, latent, pageSize] as const),
+      ...([window, maxQueries, dtypeNumber(dtype), dtypeNumber(kvDtype)] as const),
     );
     return out;
   },

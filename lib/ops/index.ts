@@ -15,6 +15,7 @@ export * from "./kvStore.js";
 export * from "./layerNorm.js";
 export * from "./linear.js";
 export * from "./logprobs.js";
+export * from "./mlaAttention.js";
 export * from "./moeCombine.js";
 export * from "./moeCount.js";
 export * from "./moePermute.js";

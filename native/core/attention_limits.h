@@ -8,7 +8,12 @@
 namespace warploop {
 
 inline constexpr int64_t kMaxHeadWidth = 512;             // of Dh and Dv
+inline constexpr int64_t kMaxLatentWidth = 576;           // of keys whose first columns are the values
 inline constexpr int64_t kMaxAttentionSequences = 16384;  // of one call
+
+inline bool is_head_width(int64_t width, int64_t most) {
+  return width >= 16 && width <= most && width % 16 == 0;
+}
 
 /// The arguments that say Hq, Dh and Dv.
 struct AttentionNames {
@@ -17,10 +22,19 @@ struct AttentionNames {
 
 inline void check_attention_sizes(Check& c, int64_t Hq, int64_t Hkv, int64_t Dh, int64_t Dv,
                                   const AttentionNames& names = {}) {
-  const auto fits = [](int64_t width) { return width >= 16 && width <= kMaxHeadWidth && width % 16 == 0; };
   c.that(Hkv >= 1 && Hq % Hkv == 0, names.heads, "heads Hq in equal groups, a multiple of Hkv", Hq);
-  c.that(fits(Dh), names.width, "a head width Dh that is a multiple of 16, 16 to 512", Dh);
-  c.that(fits(Dv), names.value_width, "a head width Dv that is a multiple of 16, 16 to 512", Dv);
+  c.that(is_head_width(Dh, kMaxHeadWidth), names.width, "a head width Dh that is a multiple of 16, 16 to 512",
+         Dh);
+  c.that(is_head_width(Dv, kMaxHeadWidth), names.value_width,
+         "a head width Dv that is a multiple of 16, 16 to 512", Dv);
+}
+
+/// Latents of `width` = R + Dr columns, the first R of which are the values.
+inline void check_latent_sizes(Check& c, int64_t width, int64_t R, const char* width_name,
+                               const char* R_name) {
+  c.that(is_head_width(R, kMaxHeadWidth), R_name, "a latent width R that is a multiple of 16, 16 to 512", R);
+  c.that(is_head_width(width, kMaxLatentWidth) && width > R, width_name,
+         "a width R + Dr that is a multiple of 16, more than R and at most 576", width);
 }
 
 inline void check_scores(Check& c, float scale, float softcap) {

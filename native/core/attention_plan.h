@@ -21,6 +21,7 @@ enum class PlanWord {
   pool_rows,    // for sums of spans, in the workspace of whoever reads the plan
   offsets,      // 1: made with queryOffsets
   max_queries,  // of a sequence; 0: not known
+  latent,       // 1: of mlaAttention
   count
 };
 inline constexpr int kPlanWords = static_cast<int>(PlanWord::count);
@@ -34,7 +35,7 @@ struct PlanSignature {
 /// The text of the error for a plan of another call; its numbers count from 0.
 inline constexpr const char kOtherPlan[] =
     "plan: made for another call: number {index} of its (kernel, queries, sequences, rows and tokens of the "
-    "page table, Hq / Hkv, Hkv, window, Dv, pool, queryOffsets, maxQueries) is {value}, not {limit}";
+    "page table, Hq / Hkv, Hkv, window, Dv, pool, queryOffsets, maxQueries, latent) is {value}, not {limit}";
 
 /// The text of the error for a sequence with more queries than the call says.
 inline constexpr const char kManyQueries[] = "sequence {index} has {value} queries, maxQueries is {limit}";

@@ -21,6 +21,7 @@ struct AttentionProblem {
   TensorView q;      // [T, Hq, Dh], f32 | bf16 | f16, rows strided
   TensorView k;      // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
   TensorView v;      // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  bool latent;       // v is the first columns of k, one KV head: what is read for k is v, too; Dh up to 576
   TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   TensorView lse;    // [T, Hq], f32; optional
   TensorView sinks;  // [Hq], f32; optional

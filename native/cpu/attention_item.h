@@ -12,42 +12,12 @@
 #pragma once
 #include "core/error.h"
 #include "cpu/activations.h"
-#include "cpu/attention.h"
 #include "cpu/attention_direct.h"
 #include "cpu/attention_packed.h"
 #include "cpu/attention_sums.h"
+#include "cpu/attention_workspace.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
-
-inline constexpr int kSpanKeys = 4 * kTileKeys;
-inline constexpr int kItemRows = 128;  // rows times KV heads of an item; amortises the packing of a tile
-
-struct AttentionItem {
-  AttentionSequence sequence;
-  int64_t first_head, num_heads;  // KV heads
-  int64_t first_row, num_rows;    // per KV head; row = query * G + head of the group, G = Hq / Hkv
-  int64_t first_key, last_key;    // [first_key, last_key)
-  float* partial;  // where the sums of a single span go, part_floats(Dv) for each row of each head; null:
-                   // finish `out`
-};
-
-/// Scratch of one thread for one item. A state row is a row of a head: head * num_rows + row.
-struct AttentionWorkspace {
-  alignas(64) uint32_t queries[kItemRows * kMaxHeadWidth];  // [state rows][Dh / kPerUnit]
-  alignas(64) uint32_t keys[kMaxHeadWidth * kTileKeys];     // [Dh / kPerUnit][kTileKeys]
-  alignas(64) uint32_t values[kTileKeys * kMaxHeadWidth];   // [kTileKeys / kPerUnit][Dv]
-  alignas(64) float out[kItemRows * kMaxHeadWidth];         // [state rows][Dv], of the span
-  alignas(64) float sum[kItemRows * kLanes];                // [state rows][kLanes], of the span
-  alignas(64) float max[kItemRows];                         // [state rows], of the span
-  alignas(64) float total_out[kItemRows * kMaxHeadWidth];   // the spans so far
-  alignas(64) float total_sum[kItemRows];
-  alignas(64) float total_max[kItemRows];
-  alignas(64) float decay[kItemRows];                   // [state rows]
-  alignas(64) float scores[kItemRows * kTileKeys];      // [state rows][kTileKeys]
-  alignas(64) uint32_t weights[kItemRows * kTileKeys];  // [state rows][kTileKeys / kPerUnit]
-  int64_t begin[kItemRows];                             // row r sees the keys [begin, end)
-  int64_t end[kItemRows];
-};
 
 template <class Units, class T>
 class ItemKernel {
@@ -188,14 +158,32 @@ class ItemKernel {
   FetchAhead<T> ahead(const T* const* rows, int64_t begin, int64_t end, int64_t width) const {
     return {rows + begin, rows + end, item_.num_heads * width * static_cast<int64_t>(sizeof(T))};
   }
+  /// The values of a tile; of latents they are there as soon as the keys are.
+  FetchAhead<T> values_ahead(const TileRows<T>& tile, int64_t begin, int64_t end) const {
+    return p_.latent ? FetchAhead<T>{nullptr, nullptr, 0} : ahead(tile.values, begin, end, value_width_);
+  }
+  /// What to fetch while the keys from `j` of a tile are multiplied, and while its values are. Of latents
+  /// that is half of a tile each.
+  FetchAhead<T> during_keys(const TileRows<T>& now, int columns, int j) const {
+    const auto of_tile = [](int row) { return std::min(row, kTileKeys); };
+    if (p_.latent) {
+      return ahead(now.keys, of_tile(kTileKeys / 2 + j), of_tile(kTileKeys / 2 + j + kLanes), key_width_);
+    }
+    return j + kLanes < columns ? ahead(now.keys, j + kLanes, j + 2 * kLanes, key_width_)
+                                : values_ahead(now, 0, kLanes);
+  }
+  FetchAhead<T> during_values(const TileRows<T>& now, const TileRows<T>& next, int columns, int j) const {
+    if (p_.latent) return ahead(next.keys, j / 2, j / 2 + kLanes / 2, key_width_);
+    return j + kLanes < columns ? values_ahead(now, j + kLanes, j + 2 * kLanes)
+                                : ahead(next.keys, 0, kLanes, key_width_);
+  }
 
   /// Adds a tile to all rows of all heads, walking through memory in blocks of kLanes tokens. Each block
   /// fetches the one that follows: 32 KB ahead for 8 heads of 128 bf16.
   void add_tile_direct(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
     const int64_t units = key_width_ / Units::kPerUnit;
     for (int j = 0; j < columns; j += kLanes) {
-      FetchAhead<T> following = j + kLanes < columns ? ahead(now.keys, j + kLanes, j + 2 * kLanes, key_width_)
-                                                     : ahead(now.values, 0, kLanes, value_width_);
+      FetchAhead<T> following = during_keys(now, columns, j);
       for (int h = 0; h < item_.num_heads; h++) {
         score_keys<Units>(rows_, now.keys + j, h * p_.k.stride(2), units, w_.queries + h * rows_ * units,
                           following, w_.scores + h * rows_ * kTileKeys + j);
@@ -203,9 +191,7 @@ class ItemKernel {
     }
     for (int h = 0; h < item_.num_heads; h++) weigh(tile, columns, 0, rows_, h * rows_);
     for (int j = 0; j < columns; j += kLanes) {
-      FetchAhead<T> following = j + kLanes < columns
-                                    ? ahead(now.values, j + kLanes, j + 2 * kLanes, value_width_)
-                                    : ahead(next.keys, 0, kLanes, key_width_);
+      FetchAhead<T> following = during_values(now, next, columns, j);
       for (int h = 0; h < item_.num_heads; h++) {
         const int i = h * rows_;
         add_values<Units>(rows_, now.values + j, h * p_.v.stride(2), kLanes,
@@ -224,8 +210,8 @@ class ItemKernel {
       const int64_t from = kTileKeys * h / item_.num_heads, to = kTileKeys * (h + 1) / item_.num_heads;
       pack_keys<Units>(now.keys, h * p_.k.stride(2), key_width_, columns,
                        ahead(next.keys, from, to, key_width_), w_.keys);
-      pack_values<Units>(now.values, h * p_.v.stride(2), value_width_, columns,
-                         ahead(next.values, from, to, value_width_), w_.values);
+      pack_values<Units>(now.values, h * p_.v.stride(2), value_width_, columns, values_ahead(next, from, to),
+                         w_.values);
       for (int r = 0; r < rows_; r += kPackedRows) {
         const int rows = std::min(kPackedRows, rows_ - r), i = h * rows_ + r;
         const int64_t last = w_.end[r + rows - 1];

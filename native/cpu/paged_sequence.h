@@ -1,5 +1,6 @@
-// The sequences of paged attention, as attention_plan and paged_attention read and verify them. Params of
-// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets, window and max_queries.
+// The sequences of paged attention, as attention_plan, paged_attention and mla_attention read and verify
+// them. Params of all have page_table, rows, cu_seqlens_q, context_lens, query_offsets, window and
+// max_queries.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -53,9 +54,9 @@ PlannedRange read_paged_sequence(const Params& p, int64_t queries, int64_t capac
 
 template <class Params>
 PlanSignature cpu_plan_signature(const Params& p, int64_t queries, int64_t capacity, int64_t Hq, int64_t Hkv,
-                                 int64_t Dv) {
+                                 int64_t Dv, bool latent) {
   return {{-1, queries, p.rows.size(0), p.page_table.size(0), capacity, Hq / Hkv, Hkv, p.window, Dv, 0,
-           static_cast<bool>(p.query_offsets), p.max_queries}};
+           static_cast<bool>(p.query_offsets), p.max_queries, latent}};
 }
 
 /// Says kOtherPlan of a word of a plan's signature.

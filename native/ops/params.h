@@ -16,6 +16,7 @@
 #include "ops/layer_norm/layer_norm.h"
 #include "ops/linear/linear.h"
 #include "ops/logprobs/logprobs.h"
+#include "ops/mla_attention/mla_attention.h"
 #include "ops/moe_combine/moe_combine.h"
 #include "ops/moe_count/moe_count.h"
 #include "ops/moe_permute/moe_permute.h"

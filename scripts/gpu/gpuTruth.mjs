@@ -37,7 +37,7 @@ const product = { env: envOf(folders.product), skip: missing(`${folders.product}
 const trap = { env: envOf(folders.trap), skip: missing(`${folders.trap}/Release/warploop.node`) };
 
 /** The ops whose kernels wait for barriers in shared memory, and what shares their tiles. */
-const withBarriers = ["linear", "groupedLinear", "flashAttention", "pagedAttention"];
+const withBarriers = ["linear", "groupedLinear", "flashAttention", "pagedAttention", "mlaAttention"];
 const tableOf = (/** @type {string} */ op) => `test/ops/${op}.test.ts`;
 const others = withBarriers.map((op) => `--exclude ${tableOf(op)}`).join(" ");
 const bench = (/** @type {string} */ op) =>

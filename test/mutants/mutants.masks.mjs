@@ -52,7 +52,7 @@ export const maskMutants = [
     name: "masks-wide-no-flag",
     bug: "wide: nobody is told of spoilt rows",
     program: "masks",
-    file: `${folder}/span_sums.cuh`,
+    file: `${folder}/wide.cuh`,
     edits: [["atomic_max(plan_.spoilt, 1u);", "continue;"]],
     foundBy: anyMode,
   },

@@ -5,6 +5,7 @@ import { behindMutants } from "./mutants.behind.mjs";
 import { blockMutants } from "./mutants.blocks.mjs";
 import { borderMutants } from "./mutants.borders.mjs";
 import { clusterMutants } from "./mutants.cluster.mjs";
+import { latentMutants } from "./mutants.latent.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
 import { offsetMutants } from "./mutants.offsets.mjs";
 import { optionMutants } from "./mutants.options.mjs";
@@ -54,6 +55,7 @@ export const mutants = [
   ...orderMutants,
   ...planMutants,
   ...pagedMutants,
+  ...latentMutants,
   ...behindMutants,
   ...stateMutants,
   ...fusedMutants,

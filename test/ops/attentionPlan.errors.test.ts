@@ -175,7 +175,7 @@ describe("pagedAttention: refuses", () => {
       const plan = makePlan(stream);
       const bytes = (await plan.read(stream)) as Uint8Array;
       // Behind the signature: counts and items, or sequences, by any numbers.
-      const words = new Int32Array(bytes.buffer, 96);
+      const words = new Int32Array(bytes.buffer, 104);
       for (let at = i % 3; at < Math.min(words.length, 60); at += 1 + (i % 4))
         words[at] = Math.floor((random.uniform() - 0.5) * 2 ** (i % 32));
       plan.write(stream, bytes);

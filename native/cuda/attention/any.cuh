@@ -1,5 +1,5 @@
-// What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256,
-//            rows that are not aligned to 16 bytes
+// What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256
+//            and latents, rows that are not aligned to 16 bytes
 // Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
 //               shared memory
@@ -8,7 +8,7 @@
 //            4. store the result, or the span's sums; the block that comes last to a split tile merges them
 // Mapping:   persistent blocks of 128 threads; 8 lanes per row and two keys per lane for S and the softmax,
 //            four rows of a column per thread for O
-// Resources: shared memory 66 KiB, O and the sums of earlier spans in 128 registers
+// Resources: shared memory 74 KiB, O and the sums of earlier spans in 128 registers
 // Cost:      2 rows Lk (Dh + Dv) flop without tensor cores, limited by shared memory; simple rather than fast
 // Numerics:  products and sums in f32 throughout. Results do not depend on the batch. A mask selects: hidden
 //            scores become -inf, and in tiles that not all rows see whole a row adds only what it sees
@@ -24,13 +24,13 @@ namespace warploop::cuda {
 inline constexpr int kAnyThreads = 128;
 inline constexpr int kAnyKeys = 16;
 inline constexpr int kAnyWidth =
-    static_cast<int>(kMaxHeadWidth) + 4;  // rows of neighbours lie in different banks
+    static_cast<int>(kMaxLatentWidth) + 4;  // rows of neighbours lie in different banks
 inline constexpr int kRowLanes = kAnyThreads / kNarrowRows;
 inline constexpr int kRowGroups = kNarrowRows / 4;
 
 struct AnyShared {
   alignas(16) float q[kNarrowRows][kAnyWidth];
-  alignas(16) float keys[kAnyKeys][kAnyWidth];  // then the values of the same tokens
+  alignas(16) float keys[kAnyKeys][kAnyWidth];  // then the values of the same tokens, unless they are there
   alignas(16) float weights[kAnyKeys][kNarrowRows];
   alignas(16) float kept[kNarrowRows], added[kNarrowRows];  // factors of the sums
   KeyRow rows[kAnyKeys];
@@ -120,8 +120,10 @@ class AnyTile {
     sync_block();
     weigh(tile);
     sync_block();
-    load_tile(p_.v, value_width_, [](const KeyRow& row) { return row.value; });
-    sync_block();
+    if (!p_.latent) {
+      load_tile(p_.v, value_width_, [](const KeyRow& row) { return row.value; });
+      sync_block();
+    }
     const ItemKeys& keys = shared_.slot.keys;
     const bool alike = keys.seen_first <= std::max(tile, keys.first) &&
                        keys.seen_last >= std::min(tile + kAnyKeys, keys.last);  // all rows see the same

@@ -79,7 +79,7 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
   for (int kind = 0; kind < kKinds; kind++) {
     const int64_t of_kind = attention_grid(p, plan, kind) * plan.totals_per_block[kind];
     group_totals = std::max(group_totals, of_kind);
-    if (kind != kNarrow) totals = std::max(totals, of_kind);
+    if (kind != kNarrow || shape.keeps_narrow_spans) totals = std::max(totals, of_kind);
   }
   plan.totals = workspace.take<float4>(totals);
   if (plan.tile_arrivals > 1) plan.group_totals = workspace.take<float4>(group_totals);
@@ -98,6 +98,7 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
   plan.signature[PlanWord::pool_rows] = plan.pool_rows;
   plan.signature[PlanWord::offsets] = p.query_offsets != nullptr;
   plan.signature[PlanWord::max_queries] = p.max_queries;
+  plan.signature[PlanWord::latent] = p.latent;
   return plan;
 }
 

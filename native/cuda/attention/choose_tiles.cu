@@ -38,19 +38,31 @@ AttentionTiles hopper_tiles_of<f16, 192, 128>(const AttentionTiles&);
 template <>
 AttentionTiles hopper_tiles_of<f16, 256, 256>(const AttentionTiles&);
 
-const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context) {
+namespace {
+
+/// Of dtypes and addresses, why tensor cores cannot run this.
+const char* refuse_operands(const AttentionProblem& p) {
   const auto aligned = [](const TensorView& t, int64_t elements) {
     bool ok = reinterpret_cast<uintptr_t>(t.data) % (elements * 2) == 0;
     for (int axis = 0; axis + 1 < t.rank; axis++) ok = ok && t.stride(axis) % elements == 0;
     return ok;
   };
-  const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
   if (p.q.dtype == DType::f32) return "q is f32";
   if (p.k.dtype != p.q.dtype) return "q and k differ in dtype";
-  if (Dh > 256 || Dv > 256) return "Dh or Dv is larger than 256";
   if (!aligned(p.q, 8) || !aligned(p.k, 8) || !aligned(p.v, 8))
     return "rows of q, k or v are not aligned to 16 bytes";
-  if (!aligned(p.out, p.out.dtype == DType::f32 ? 4 : 2)) return "pairs of out are not aligned";
+  return aligned(p.out, p.out.dtype == DType::f32 ? 4 : 2) ? nullptr : "pairs of out are not aligned";
+}
+
+/// What has a kernel of its own on Hopper, and none of tiles elsewhere.
+bool is_wide_latent(const AttentionProblem& p) { return p.latent && p.k.size(3) > 256; }
+
+}  // namespace
+
+const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context) {
+  const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
+  if (const char* reason = refuse_operands(p)) return reason;
+  if (Dh > 256 || Dv > 256) return "Dh or Dv is larger than 256";
   const bool small_shared = context.compute_capability > 80 && context.compute_capability < 90;
   if (small_shared && (Dh > 128 || Dv > 128)) return "the GPU has less than 131 KiB of shared memory";
   return nullptr;
@@ -58,6 +70,8 @@ const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext&
 
 const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context) {
   if (context.compute_capability != 90) return "the device is not sm_90";
+  if (is_wide_latent(p))
+    return p.q.dtype == DType::f16 ? "latents wider than 256 of f16" : refuse_operands(p);
   return refuse_attention_tiles(p, context);
 }
 
@@ -70,6 +84,7 @@ AttentionTiles tiles_of_width(bool hopper) {
 }
 
 AttentionTiles tiles_for(const AttentionProblem& p, bool hopper) {
+  if (is_wide_latent(p)) return latent_tiles();
   const auto choose = [&]<class T>(T) {
     const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
     if (Dh <= 64 && Dv <= 64) return tiles_of_width<T, 64, 64>(hopper);

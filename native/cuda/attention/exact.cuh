@@ -7,8 +7,9 @@
 //            kernel looks at its finished sums, and a row whose O is not finite although the sum of its
 //            probabilities is gets O anew. Values that are not finite and that it sees give the same result
 //            again; a sum that is not finite comes from a key that the row sees and stays as it is
-// Steps:     the narrow kernel mends its rows itself. Those of other tiles have no register left for it: they
-//            raise a flag, and the narrow kernel, which follows them, looks for such rows
+// Steps:     the narrow kernel and that of latents mend their rows themselves. Those of other tiles have no
+//            register left for it: they raise a flag, and the narrow kernel, which follows them, looks for
+//            such rows
 // Mapping:   a warp per row; 32 keys at a time, one per lane for the scores, then columns 32 apart per lane
 // Cost:      finite values: one multiply-add per element of O at the end of an item. A spoilt row: some
 //            2 Lk (Dh + Dv) flop without tensor cores

@@ -368,7 +368,8 @@ class HopperTile {
     const int kept =
         static_cast<int>(blockIdx.x * plan_.totals_per_block[S::kKind]) + ConsumerThreads<S>::index();
     const typename S::Sums sums(p_, plan_, item_, head_, warp_row(), kept);
-    sums.close(total, reinterpret_cast<typename S::Sums::Sums&>(o_), end);
+    if (sums.close(total, reinterpret_cast<typename S::Sums::Sums&>(o_), end) != 0)
+      atomic_max(plan_.spoilt, 1u);
   }
 
   const AttentionProblem& p_;

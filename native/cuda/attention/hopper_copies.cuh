@@ -21,7 +21,8 @@ inline constexpr int kPieceBytes = 2 * kPiece;
 /// A kernel argument.
 struct HopperCopies {
   int32_t box_tokens;  // of keys; 0: rows by cp.async
-  bool query_boxes;    // the heads of a group divide the rows of a tile: queries come in one box
+  bool
+      query_boxes;  // the heads of a group divide the rows of a tile, or are divided: queries come in one box
 };
 
 /// One of a ring of stages: which, and the parity of its use.
@@ -81,17 +82,18 @@ WARPLOOP_DEVICE KeyBox find_box(const KeySource& s, int box_tokens, int tile) {
   return {0, -1};
 }
 
-/// Issues the boxes of a tile, one per lane. A whole warp.
+/// Issues the boxes of a tile, one per lane, of its columns from `column` on. A whole warp.
 template <int kKeys, int kWidth, class T>
 WARPLOOP_DEVICE void load_boxes(T* to, const CUtensorMap* map, Mbarrier& full, const KeyBox& box, int head,
-                                int box_tokens) {
+                                int box_tokens, int column = 0) {
   const int first = lane_index() * box_tokens;
   if (first == 0) mbarrier_expect_bytes(full, kKeys * kWidth * sizeof(T));
   sync_warp();
   if (first >= kKeys) return;
 #pragma unroll
   for (int c = 0; c < kWidth / kPiece; c++) {
-    tma_load<4>(to + (c * kKeys + first) * kPiece, map, full, {c * kPiece, head, box.token, box.page});
+    tma_load<4>(to + (c * kKeys + first) * kPiece, map, full,
+                {column + c * kPiece, head, box.token, box.page});
   }
 }
 
@@ -138,10 +140,12 @@ class HopperProducer {
             });
       } else if (elect_one()) {
         mbarrier_expect_bytes(shared_.q_full, sizeof(shared_.q));
-        const int query = item.first_query + item.first_row / plan_.group;
+        const int query = item.first_query + item.first_row / plan_.group,
+                  of_group = item.first_row % plan_.group;
 #pragma unroll
         for (int c = 0; c < S::kDh / kPiece; c++) {
-          tma_load<4>(shared_.q + c * S::kRows * kPiece, map, shared_.q_full, {c * kPiece, 0, head, query});
+          tma_load<4>(shared_.q + c * S::kRows * kPiece, map, shared_.q_full,
+                      {c * kPiece, of_group, head, query});
         }
       }
       sync_warp();

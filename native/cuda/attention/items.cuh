@@ -76,7 +76,7 @@ struct AttentionPlan {
   uint32_t* next;    // [kKinds]: heads of items handed out
   uint32_t* spoilt;  // not 0: hidden values have spoilt the sums of a row that is not narrow (exact.cuh)
   // Sums of a tile that wait until the block that computes all of its spans has the next ones.
-  float4* totals;        // [blocks][totals_per_block[i]]: of spans, of tiles that are not narrow
+  float4* totals;  // [blocks][totals_per_block[i]]: of spans, of tiles that are not narrow, and of latents
   float4* group_totals;  // [blocks][totals_per_block[i]]: of groups; null: no tile has several
   int64_t totals_per_block[kKinds];
   float* pool;  // [pool_rows][part_stride]: sums of spans, then maximum and sum: merge.cuh

@@ -34,14 +34,16 @@ inline BoxedTensor boxed_keys(const AttentionProblem& p, const TensorView& t, in
   return {t, {D, heads, page_size, pages}, {t.stride(2), t.stride(1), t.stride(0)}, {kPiece, 1, tokens, 1}};
 }
 
-/// Packed rows: [Dh, G, Hkv, T].
+/// Packed rows: [Dh, G, Hkv, T], in boxes of `rows` that a whole number of groups fills, or that fill a
+/// group.
 inline BoxedTensor boxed_queries(const AttentionProblem& p, int group, int rows) {
   const TensorView& q = p.q;
+  const int heads = std::min(group, rows);
   return {q,
           {static_cast<uint64_t>(q.size(2)), static_cast<uint64_t>(group), static_cast<uint64_t>(p.k.size(2)),
            static_cast<uint64_t>(q.size(0))},
           {q.stride(1), group * q.stride(1), q.stride(0)},
-          {kPiece, static_cast<uint32_t>(group), 1, static_cast<uint32_t>(rows / group)}};
+          {kPiece, static_cast<uint32_t>(heads), 1, static_cast<uint32_t>(rows / heads)}};
 }
 
 /// Tokens of a box of which a whole number fills a tile of `keys`; 0: there is none.
@@ -52,17 +54,21 @@ inline int box_tokens_of(const AttentionProblem& p, int keys) {
   return page_size % 8 == 0 && keys % page_size == 0 ? static_cast<int>(page_size) : 0;
 }
 
+/// Of q, where the rows of a tile are one box of it; `copies` then says so.
+inline CUtensorMap map_of_queries(const AttentionProblem& p, int group, int rows, HopperCopies& copies) {
+  if (rows % group != 0 && group % rows != 0) return {};
+  const BoxedTensor q = boxed_queries(p, group, rows);
+  copies.query_boxes = q.has_map();
+  return copies.query_boxes ? q.map() : CUtensorMap{};
+}
+
 template <class S>
 void run_hopper(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
   const unsigned blocks = attention_grid(p, plan, S::kKind);
   if (blocks == 0) return;
   HopperCopies copies{box_tokens_of(p, S::kKeys), false};
-  CUtensorMap q_map{}, k_map{}, v_map{};
-  if (S::kRows % plan.group == 0) {
-    const BoxedTensor q = boxed_queries(p, plan.group, S::kRows);
-    copies.query_boxes = q.has_map();
-    if (copies.query_boxes) q_map = q.map();
-  }
+  CUtensorMap k_map{}, v_map{};
+  const CUtensorMap q_map = map_of_queries(p, plan.group, S::kRows, copies);
   if (copies.box_tokens > 0) {
     const BoxedTensor k = boxed_keys(p, p.k, copies.box_tokens), v = boxed_keys(p, p.v, copies.box_tokens);
     if (!k.has_map() || !v.has_map()) copies.box_tokens = 0;

@@ -15,6 +15,7 @@ struct AttentionShape {
   int most_rows[kKinds];  // of a sequence; as AttentionPlan has them
   int blocks_per_sm[kKinds];
   int64_t totals_per_block[kKinds];
+  bool keeps_narrow_spans = false;  // in memory, as other kinds do
 };
 
 /// Takes the plan of the call, or lays one into the workspace and lets the device make it.
@@ -64,5 +65,7 @@ AttentionTiles attention_tiles_of();
 /// The same with the Hopper kernel for middle and wide tiles.
 template <class T, int kDh, int kDv>
 AttentionTiles hopper_tiles_of(const AttentionTiles& portable);
+/// The Hopper kernel over latents, bf16.
+AttentionTiles latent_tiles();
 
 }  // namespace warploop::cuda

@@ -1,5 +1,5 @@
-// The sequences of paged attention as attention_plan and paged_attention hand them to the kernels. Params of
-// both have page_table, rows, cu_seqlens_q, context_lens, query_offsets, window and max_queries.
+// The sequences of attention as attention_plan, paged_attention and mla_attention hand them to the kernels.
+// Params of all have page_table, rows, cu_seqlens_q, context_lens, query_offsets, window and max_queries.
 #pragma once
 #include <algorithm>
 

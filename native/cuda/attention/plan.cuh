@@ -98,10 +98,9 @@ WARPLOOP_DEVICE PlannedSequence read_sequence(const AttentionProblem& p, int b, 
 }
 
 /// Keys of a span of a tile that is not narrow, at least. To write and read the sums of 64 rows is a quarter
-/// of reading 512 keys and values, which drafts behind long contexts should not pay.
-WARPLOOP_DEVICE int least_span(int kind, int keys) {
-  return kind == kMiddle && keys > 4096 ? 1024 : kWideSpan;
-}
+/// of reading 512 keys and values, which drafts behind long contexts should not pay. Latents, whose sums
+/// are as wide as they, least of all.
+WARPLOOP_DEVICE int least_span(int kind, int keys) { return kind != kWide && keys > 4096 ? 1024 : kWideSpan; }
 
 WARPLOOP_DEVICE int divide_up(long long a, int b) { return static_cast<int>((a + b - 1) / b); }
 
@@ -112,7 +111,7 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
   while (s.rows > plan.most_rows[s.kind]) s.kind++;
   s.tiles = divide_up(s.rows, plan.tile_rows[s.kind]);
   s.first_key = p.window > 0 ? std::min(std::max(s.first_position - p.window + 1, 0), s.num_keys) : 0;
-  if (s.kind == kNarrow) {
+  if (s.kind == kNarrow && !p.latent) {
     s.span = narrow_span(s.num_keys);
     while (divide_up(s.num_keys, s.span) > kMaxSpans) s.span *= 2;
   } else {

@@ -3,7 +3,8 @@
 // block, as results or into the pool (merge.cuh).
 //
 // Fragments as in tile.cuh: lane (g = lane / 4, t = lane % 4) holds the rows g and g + 8, in o[n] the columns
-// 8 n + 2 t, + 1 of both. That is also how the sums of a warpgroup lie (device/wgmma.cuh).
+// 8 n + 2 t, + 1 of both, counted from the first of kDv columns of a value. That is also how the sums of a
+// warpgroup lie (device/wgmma.cuh).
 #pragma once
 #include "cuda/attention/exact.cuh"
 #include "cuda/attention/queue.cuh"
@@ -18,13 +19,20 @@ class SpanSums {
       (kDv / 8 + 1) * kThreads;  // float4 that a block keeps for 16 rows of each warp
 
   /// `first_row`: of the 16, in the tile. `kept`: where this thread's sums wait in plan.totals and in
-  /// plan.group_totals, kThreads apart.
+  /// plan.group_totals, kThreads apart. `first_column`: of those that the warp has.
   WARPLOOP_DEVICE SpanSums(const AttentionProblem& p, const AttentionPlan& plan, const AttentionItem& item,
-                           int head, int first_row, int kept)
-      : p_(p), plan_(plan), item_(item), head_(head), first_row_(first_row), kept_(kept) {}
+                           int head, int first_row, int kept, int first_column = 0)
+      : p_(p),
+        plan_(plan),
+        item_(item),
+        head_(head),
+        first_row_(first_row),
+        first_column_(first_column),
+        kept_(kept) {}
 
-  /// `total`: the state of both rows over the span.
-  WARPLOOP_DEVICE void close(RowState (&total)[2], Sums& o, const SpanEnd& end) const {
+  /// `total`: the state of both rows over the span, then over what has been added. Returns the rows whose
+  /// results hidden values have spoilt, one bit each.
+  WARPLOOP_DEVICE uint32_t close(RowState (&total)[2], Sums& o, const SpanEnd& end) const {
     if (end.earlier_spans) add_earlier(plan_.totals + kept_, total, o);
     if (end.group && end.earlier_groups) {
       keep(plan_.totals + kept_, total, o);
@@ -33,10 +41,10 @@ class SpanSums {
     }
     if (end.final) {
       store(total, o);
-      inspect(total, o);
-    } else {
-      keep((end.group ? plan_.group_totals : plan_.totals) + kept_, total, o);
+      return find_spoilt(total, o);
     }
+    keep((end.group ? plan_.group_totals : plan_.totals) + kept_, total, o);
+    return 0;
   }
 
  private:
@@ -92,14 +100,15 @@ class SpanSums {
   }
 
   WARPLOOP_DEVICE void store(const RowState (&total)[2], const Sums& o) const {
-    const int g = lane_index() / 4, t = lane_index() % 4, width = static_cast<int>(p_.v.sizes[3]);
+    const int g = lane_index() / 4, t = lane_index() % 4,
+              width = static_cast<int>(p_.v.sizes[3]) - first_column_;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
       const int row = first_row_ + g + 8 * h;
       if (row >= item_.num_rows) continue;
-      if (t == 0) store_state(p_, plan_, item_, head_, row, total[h]);
+      if (t == 0 && first_column_ == 0) store_state(p_, plan_, item_, head_, row, total[h]);
       if (item_.part >= 0) {
-        float* to = pool_row(p_, plan_, item_, head_, row, item_.index);
+        float* to = pool_row(p_, plan_, item_, head_, row, item_.index) + first_column_;
 #pragma unroll
         for (int n = 0; n < kDv / 8; n++) {
           const float2 pair = make_float2(o[n][2 * h], o[n][2 * h + 1]);
@@ -109,7 +118,7 @@ class SpanSums {
       }
       RowState end = total[h];
       const float factor = finish_sums(p_, plan_, item_, head_, row, end);
-      const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row);
+      const int64_t at = row_offset(p_.out, item_, plan_.group, head_, item_.first_row + row) + first_column_;
 #pragma unroll
       for (int n = 0; n < kDv / 8; n++) {
         if (n * 8 >= width) continue;
@@ -118,8 +127,8 @@ class SpanSums {
     }
   }
 
-  /// Asks for help if hidden values have spoilt a row.
-  WARPLOOP_DEVICE void inspect(const RowState (&total)[2], const Sums& o) const {
+  WARPLOOP_DEVICE uint32_t find_spoilt(const RowState (&total)[2], const Sums& o) const {
+    uint32_t spoilt = 0;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
       if (first_row_ + lane_index() / 4 + 8 * h >= item_.num_rows) continue;
@@ -128,14 +137,15 @@ class SpanSums {
       for (int n = 0; n < kDv / 8; n++) {
         zero = fmaf(o[n][2 * h], 0.0f, fmaf(o[n][2 * h + 1], 0.0f, zero));
       }
-      if (!is_finite(zero) && is_finite(total[h].sum)) atomic_max(plan_.spoilt, 1u);
+      if (!is_finite(zero) && is_finite(total[h].sum)) spoilt |= 1u << h;
     }
+    return spoilt;
   }
 
   const AttentionProblem& p_;
   const AttentionPlan& plan_;
   const AttentionItem& item_;
-  const int head_, first_row_;
+  const int head_, first_row_, first_column_;
   const int kept_;
 };
 

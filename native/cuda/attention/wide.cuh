@@ -130,7 +130,7 @@ class WideTile {
 #pragma unroll
       for (int h = 0; h < 2; h++) total[h] = {state_.max[r][h], sum_lanes<4>(state_.sum[r][h])};
       const typename S::Sums sums(p_, plan_, item_, head_, first_row(r), kept + r * S::Sums::kKept);
-      sums.close(total, o_[r], end);
+      if (sums.close(total, o_[r], end) != 0) atomic_max(plan_.spoilt, 1u);
     }
     clear(o_);
     clear(state_);

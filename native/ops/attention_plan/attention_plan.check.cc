@@ -20,8 +20,14 @@ void check(const AttentionPlanParams& p, Check& c) {
   c.that(p.page_size >= 1, "pageSize", "a page size of at least 1", p.page_size);
   c.that(p.window >= 0, "window", "0 or a positive number of keys", p.window);
   c.that(p.max_queries >= 0, "maxQueries", "0 or a positive number of queries", p.max_queries);
-  check_attention_sizes(c, p.num_heads, p.num_kv_heads, p.head_dim, p.value_dim,
-                        {"numHeads", "headDim", "valueDim"});
+  if (p.latent == 0) {
+    check_attention_sizes(c, p.num_heads, p.num_kv_heads, p.head_dim, p.value_dim,
+                          {"numHeads", "headDim", "valueDim"});
+  } else {
+    check_latent_sizes(c, p.head_dim, p.latent, "headDim", "latent");
+    c.that(p.num_kv_heads == 1, "numKvHeads", "1, which all heads of latents share", p.num_kv_heads);
+    c.that(p.value_dim == p.latent, "valueDim", "as latent, or left out", p.value_dim);
+  }
   const auto is_float_number = [](int32_t dtype) {
     return dtype >= 0 && dtype < kDTypeCount && is_float(static_cast<DType>(dtype));
   };

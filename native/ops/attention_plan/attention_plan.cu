@@ -1,6 +1,6 @@
 // What:      out = the plan of paged attention (cuda/attention/items.cuh): what it is made for, and the
 //            items that the kernels of pagedAttention work off, of whichever of its kernels these heads and
-//            dtypes get
+//            dtypes get; with `latent` that of mlaAttention
 // Steps:     verify the sequences, sort them by length, write the items: cuda/attention/plan.cuh
 // Mapping:   one block
 // Cost:      a few microseconds, once per step instead of once per layer
@@ -27,6 +27,7 @@ AttentionProblem problem_of(const AttentionPlanParams& p, const CudaContext& con
   problem.k = sizes_only(p.kv_dtype, 4, 0, p.page_size, p.num_kv_heads, p.head_dim);
   problem.v = sizes_only(p.kv_dtype, 4, 0, p.page_size, p.num_kv_heads, p.value_dim);
   problem.out = sizes_only(p.dtype, 3, p.num_queries, p.num_heads, p.value_dim);
+  problem.latent = p.latent > 0;
   problem.plan = p.out;
   problem.bad_total =
       context.fault_site(OpId::attention_plan, "the sequences have {value} queries, numQueries is {limit}");
@@ -36,7 +37,8 @@ AttentionProblem problem_of(const AttentionPlanParams& p, const CudaContext& con
 }  // namespace
 
 void attention_plan(const AttentionPlanParams& p, CudaContext& context) {
-  make_attention_plan(OpId::paged_attention, problem_of(p, context), context);
+  make_attention_plan(p.latent > 0 ? OpId::mla_attention : OpId::paged_attention, problem_of(p, context),
+                      context);
 }
 
 }  // namespace warploop::cuda

@@ -1,5 +1,5 @@
-// The plan of paged attention: its sequences, verified, and on a GPU cut into the items of its kernels. Made
-// once per step for all layers that are alike.
+// The plan of paged attention, or of that over latents: its sequences, verified, and on a GPU cut into the
+// items of its kernels. Made once per step for all layers that are alike.
 #pragma once
 #include "core/check.h"
 #include "core/fields.h"
@@ -19,6 +19,7 @@ struct AttentionPlanParams {
   int32_t num_kv_heads;      // Hkv
   int32_t head_dim;          // Dh
   int32_t value_dim;         // Dv
+  int32_t latent;            // R of mla_attention, which is Dv there; 0: a plan of paged_attention
   int32_t page_size;         // Ps
   int32_t window;            // keys a query sees up to its own position; 0: all
   int32_t max_queries;       // of a sequence; 0: not known
@@ -29,8 +30,8 @@ struct AttentionPlanParams {
 /// As TypeScript passes them.
 inline auto fields(AttentionPlanParams& p) {
   return in_order(p.page_table, p.rows, p.cu_seqlens_q, p.context_lens, optional(p.query_offsets), p.out,
-                  p.num_queries, p.num_heads, p.num_kv_heads, p.head_dim, p.value_dim, p.page_size, p.window,
-                  p.max_queries, p.dtype, p.kv_dtype);
+                  p.num_queries, p.num_heads, p.num_kv_heads, p.head_dim, p.value_dim, p.latent, p.page_size,
+                  p.window, p.max_queries, p.dtype, p.kv_dtype);
 }
 
 void check(const AttentionPlanParams& p, Check& c);

@@ -1,0 +1,73 @@
+// Planted bugs in attention over latents: what the two consumers of the Hopper kernel hand each other, and where the values lie; see
+// mutants.mjs.
+
+const file = "native/cuda/attention/latent.cuh";
+const common = {
+  file,
+  table: "test/ops/mlaAttention.hopper.test.ts",
+  kernels: ["native/cuda/attention/latent_bf16.sm90.cu"],
+};
+
+/** @type {import("./mutants.mjs").TableMutant[]} */
+export const latentMutants = [
+  {
+    name: "latent-weights-early",
+    bug: "latents: P is written while other warps still multiply the columns that it replaces",
+    edits: [["    await_scores();\n", ""]],
+    cases: "pages of 64",
+    ...common,
+  },
+  {
+    name: "latent-own-maximum",
+    bug: "latents: the sums of a consumer's own tiles stay relative to the maximum of its last tile but one",
+    edits: [
+      ["sum_[half] = fmaf(sum_[half], kept, total);", "sum_[half] = fmaf(sum_[half], decay[half], total);"],
+    ],
+    cases: "pages of 64",
+    ...common,
+  },
+  {
+    name: "latent-one-half",
+    bug: "latents: both consumers add the first half of the columns",
+    edits: [
+      [
+        "shared_address(shared_.latents[index]) + consumer_ * S::kColumns * S::kKeys * 2;",
+        "shared_address(shared_.latents[index]);",
+      ],
+    ],
+    cases: "pages of 64",
+    ...common,
+  },
+  {
+    name: "latent-decay-of-other",
+    bug: "latents: a consumer does not rescale its sums for tiles of the other",
+    edits: [["      rescale(first + 1);\n", "      float decay[2];\n      receive(first + 1, decay);\n"]],
+    cases: "pages of 64",
+    ...common,
+  },
+  {
+    name: "latent-mend-columns",
+    bug: "latents: the second half of the columns of a spoilt row stays",
+    edits: [["const int begin = consumer_ * S::kColumns,", "const int begin = 0,"]],
+    cases: "a NaN that some queries see: the middle",
+    ...common,
+  },
+  {
+    name: "latent-heads-of-box",
+    bug: "latents: every tile has the first 64 of 128 heads",
+    ...common,
+    file: "native/cuda/attention/hopper_copies.cuh",
+    edits: [["of_group = item.first_row % plan_.group;", "of_group = 0;"]],
+    cases: "128 heads",
+  },
+  {
+    name: "latent-spans-in-registers",
+    bug: "latents: room for the sums of spans of many-row tiles alone",
+    ...common,
+    file: "native/cuda/attention/launch_latent.cuh",
+    edits: [
+      ["                    .keeps_narrow_spans = true", "                    .keeps_narrow_spans = false"],
+    ],
+    cases: "share 1400 latents",
+  },
+];
