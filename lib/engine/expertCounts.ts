@@ -1,6 +1,6 @@
 /**
- * How many tokens go to each expert of a model while it runs. The device counts (a tap of each layer with experts, part of captured
- * graphs like any op), and nobody waits: the numbers are read when somebody asks for them.
+ * How many tokens go to each expert of a model while it runs. The device counts (a tap of each layer with experts, part
+ * of captured graphs like any op), and nobody waits: the numbers are read when somebody asks for them.
  */
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";

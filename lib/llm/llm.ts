@@ -207,8 +207,8 @@ export class LLM {
   }
 
   /**
-   * How many tokens have gone to each expert since the load, in steps whose results are there: for every layer with experts. Tokens that are
-   * computed once more (after a preemption) count again, those of a prefix that is found do not.
+   * How many tokens have gone to each expert since the load, for every layer with experts, in the steps that have been
+   * submitted. Tokens that are computed once more (after a preemption) count again, those of a found prefix do not.
    *
    * @throws ArgumentRangeError if the model was loaded without `expertCounts`; ExecutionError, ClosedError
    */

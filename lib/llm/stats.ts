@@ -15,8 +15,8 @@ export interface LLMStats extends EngineStats {
   readonly kvPages: number;
   readonly contextLength: number;
   /**
-   * Where tokens have gone, as of the call of `stats` before this one, whose numbers have come from the device since; null before
-   * that, and without the option `expertCounts`.
+   * Where tokens have gone, as of the call of `stats` before this one, whose numbers have come from the device since;
+   * null before that, and without the option `expertCounts`.
    */
   readonly experts: readonly ExpertLoad[] | null;
 }

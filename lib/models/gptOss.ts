@@ -1,7 +1,7 @@
 /**
- * gpt-oss: a mixture of experts whose matrices have biases and whose SwiGLU is clamped, windows in every other layer, and a sink
- * in each head: one more score, which takes its share of the softmax and has no value. The softmax of the router runs over the chosen experts,
- * which is the softmax over all with the weights of the chosen ones renormalised.
+ * gpt-oss: a mixture of experts whose matrices have biases and whose SwiGLU is clamped, windows in every other layer,
+ * and a sink in each head: one more score, which takes its share of the softmax and has no value. The softmax of the
+ * router runs over the chosen experts, which is that over all with the weights of the chosen ones renormalised.
  *
  * Config: GptOssConfig of transformers. Paper: "gpt-oss-120b & gpt-oss-20b Model Card" (arXiv 2508.10925), section 2.
  */

@@ -1,6 +1,7 @@
 /**
- * OLMoE: Llama with experts in place of the feed-forward part, and an RMSNorm over all query heads together and over all key heads
- * together before their rotation; queries, keys and values are clamped where the config says so. The weights of the chosen experts are those of the softmax over all.
+ * OLMoE: Llama with experts in place of the feed-forward part, and an RMSNorm over all query heads together and over
+ * all key heads together before their rotation; queries, keys and values are clamped where the config says so. The
+ * weights of the chosen experts are those of the softmax over all.
  *
  * Config: OlmoeConfig of transformers. Paper: "OLMoE: Open Mixture-of-Experts Language Models" (arXiv 2409.02060), section 2.
  */

@@ -36,8 +36,8 @@ interface TapPlace {
 
 export interface CountTap extends TapPlace {
   /**
-   * [ids, 2] i32, as `moeCount` has it: each step adds how often its tokens have each id, those of padding left out. Lives, and lies, as
-   * the `out` of a copy does.
+   * [ids, 2] i32, as `moeCount` has it: each step adds how often its tokens have each id, those of padding left out.
+   * Lives, and lies, as the `out` of a copy does.
    */
   readonly counts: Tensor;
 }

@@ -1,5 +1,5 @@
-// Contract: the counts of experts are those of the tokens that the engine has run, no padding among them, in captured steps and others,
-// batched, preempted and behind a found prefix; they change no token, are read without a wait, and are off unless asked for.
+// Contract: the counts of experts are those of the tokens that the engine has run, no padding among them, in captured
+// steps and others, batched, preempted and behind a found prefix; they change no token and are off unless asked for.
 import { describe, expect, it } from "vitest";
 import { wideCounts } from "../../lib/engine/expertCounts.js";
 import { LLM } from "../../lib/llm/llm.js";

@@ -1,5 +1,5 @@
-// Contract: moeCount adds to the counts of its reference, exactly, also beyond 32 bits, leaves padding out, and refuses experts that do not
-// exist.
+// Contract: moeCount adds to the counts of its reference, exactly, also beyond 32 bits, leaves padding out, and refuses
+// experts that do not exist.
 import { describe, expect, test } from "vitest";
 import { ExecutionError } from "../../lib/errors.js";
 import { wideCounts } from "../../lib/engine/expertCounts.js";

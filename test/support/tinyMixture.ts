@@ -16,7 +16,10 @@ export interface TinyMixture {
   readonly router: string;
   /** Expert e is `${experts}.${e}`. */
   readonly experts: string;
-  /** In their place: of all experts in one tensor, [out, in] with gate above up; in turns: [in, out] with gate and up in turns, and biases. */
+  /**
+   * In their place: of all experts in one tensor, [out, in] with gate above up; in turns: [in, out] with gate and up in
+   * turns, and biases.
+   */
   readonly stacked?: { readonly gateUp: string; readonly down: string; readonly inTurns?: true };
   readonly routerBias?: string;
   readonly correctionBias?: string;
