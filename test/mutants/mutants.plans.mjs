@@ -119,7 +119,7 @@ export const planMutants = [
   {
     name: "plan-max-queries",
     bug: "attention: that no sequence has more queries than it is said is not looked at",
-    file: `${folder}/plan.cuh`,
+    file: `${folder}/sequences.cuh`,
     edits: [["if (p.max_queries > 0 && queries > p.max_queries)", "if (p.max_queries < 0)"]],
     table: "test/ops/attentionPlan.errors.test.ts",
     cases: "a sequence of more queries",

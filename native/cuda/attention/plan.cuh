@@ -12,6 +12,7 @@
 #include <climits>
 
 #include "cuda/attention/items.cuh"
+#include "cuda/attention/sequences.cuh"
 #include "cuda/device/block.cuh"
 #include "cuda/device/fault.cuh"
 #include "cuda/device/predecessors.cuh"
@@ -28,10 +29,8 @@ struct PlanLayout {
   int32_t* order;  // [B] sequences, longest first; workspace
 };
 
-struct PlannedSequence {
-  int first_query, num_queries, num_keys, pages;  // as in AttentionItem; no queries: nothing to do
-  int first_position;                             // as in AttentionItem
-  int kind;                                       // kNarrow, kMiddle or kWide
+struct PlannedSequence : SequenceRange {
+  int kind;  // kNarrow, kMiddle or kWide
   int rows, tiles;
   int first_key;    // that any query sees
   int span, spans;  // keys of a span; spans that any query sees
@@ -47,55 +46,6 @@ struct PlanShared {
   int split_at[kPlanThreads];       // number of its first split tile among those of its kind
   long long part_at[kPlanThreads];  // in the pool; -1: not split
 };
-
-WARPLOOP_DEVICE bool is_range(long long first, long long end, long long limit) {
-  return first >= 0 && end >= first && end <= limit;
-}
-
-/// Queries and keys of sequence b. `report`: raise faults; what is at fault has no queries.
-WARPLOOP_DEVICE PlannedSequence read_sequence(const AttentionProblem& p, int b, bool report) {
-  PlannedSequence s{};
-  long long first = 0, end = p.q.sizes[0];
-  if (p.cu_seqlens_q) first = p.cu_seqlens_q[b], end = p.cu_seqlens_q[b + 1];
-  if (!is_range(first, end, p.q.sizes[0])) {
-    if (report) raise_fault(p.bad_queries, first < 0 ? first : end, p.q.sizes[0], b);
-    return s;
-  }
-  const int queries = static_cast<int>(end - first);
-  if (p.max_queries > 0 && queries > p.max_queries) {
-    if (report) raise_fault(p.bad_count, queries, p.max_queries, b);
-    return s;
-  }
-  s.first_query = static_cast<int>(first);
-  if (p.context_lens) {
-    if (queries == 0) return s;
-    const long long length = p.context_lens[b], capacity = p.page_table.sizes[1] * p.k.sizes[1];
-    s.pages = p.table_rows[b];
-    const long long offset = p.query_offsets ? p.query_offsets[b] : 0, position = length - queries + offset;
-    const bool fits = length >= (p.query_offsets ? 0 : queries) && length <= capacity,
-               near = !p.query_offsets ||
-                      (position > -kFarthestPosition && position < kFarthestPosition - queries),
-               row = s.pages >= 0 && s.pages < p.page_table.sizes[0];
-    if (report && !fits) raise_fault(p.bad_keys, length, capacity, b);
-    if (report && fits && !near) raise_fault(p.bad_offset, offset, kFarthestPosition, b);
-    if (report && !row) raise_fault(p.bad_row, s.pages, p.page_table.sizes[0], b);
-    if (!fits || !near || !row) return s;
-    s.first_position = static_cast<int>(position);
-    s.num_keys = static_cast<int>(std::min(length, std::max(position + queries, 0ll)));
-  } else {
-    long long first_key = 0, end_key = p.k.sizes[0];
-    if (p.cu_seqlens_k) first_key = p.cu_seqlens_k[b], end_key = p.cu_seqlens_k[b + 1];
-    if (!is_range(first_key, end_key, p.k.sizes[0])) {
-      if (report) raise_fault(p.bad_keys, first_key < 0 ? first_key : end_key, p.k.sizes[0], b);
-      return s;
-    }
-    s.pages = static_cast<int>(first_key);
-    s.num_keys = static_cast<int>(end_key - first_key);
-    s.first_position = s.num_keys - queries;
-  }
-  s.num_queries = queries;
-  return s;
-}
 
 /// Keys of a span of a tile that is not narrow, at least. To write and read the sums of 64 rows is a quarter
 /// of reading 512 keys and values, which drafts behind long contexts should not pay. Latents, whose sums
@@ -128,7 +78,7 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
 }
 
 WARPLOOP_DEVICE PlannedSequence cut_sequence(const AttentionProblem& p, const AttentionPlan& plan, int b) {
-  PlannedSequence s = read_sequence(p, b, false);
+  PlannedSequence s{read_sequence(p, b, false)};
   if (s.num_queries > 0) cut(p, plan, s);
   return s;
 }
@@ -287,7 +237,7 @@ static __global__ void __launch_bounds__(kPlanThreads)
   // 1. verify
   long long queries = 0, costs[kKinds] = {}, longest = 0;
   for (int b = static_cast<int>(threadIdx.x); b < p.num_sequences; b += kPlanThreads) {
-    PlannedSequence s = read_sequence(p, b, true);
+    PlannedSequence s{read_sequence(p, b, true)};
     queries += s.num_queries;
     if (s.num_queries == 0) continue;
     cut(p, plan, s);

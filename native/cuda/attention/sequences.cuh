@@ -1,0 +1,65 @@
+// The sequences of a call, read and verified on the device: the host of a recorded graph does not know them.
+#pragma once
+#include <algorithm>
+
+#include "core/attention_plan.h"
+#include "cuda/attention/attention.h"
+#include "cuda/device/fault.cuh"
+
+namespace warploop::cuda {
+
+struct SequenceRange {
+  int first_query, num_queries, num_keys, pages;  // as in AttentionItem; no queries: nothing to do
+  int first_position;                             // as in AttentionItem
+};
+
+WARPLOOP_DEVICE bool is_range(long long first, long long end, long long limit) {
+  return first >= 0 && end >= first && end <= limit;
+}
+
+/// Queries and keys of sequence b. `report`: raise faults; what is at fault has no queries.
+WARPLOOP_DEVICE SequenceRange read_sequence(const AttentionProblem& p, int b, bool report) {
+  SequenceRange s{};
+  long long first = 0, end = p.q.sizes[0];
+  if (p.cu_seqlens_q) first = p.cu_seqlens_q[b], end = p.cu_seqlens_q[b + 1];
+  if (!is_range(first, end, p.q.sizes[0])) {
+    if (report) raise_fault(p.bad_queries, first < 0 ? first : end, p.q.sizes[0], b);
+    return s;
+  }
+  const int queries = static_cast<int>(end - first);
+  if (p.max_queries > 0 && queries > p.max_queries) {
+    if (report) raise_fault(p.bad_count, queries, p.max_queries, b);
+    return s;
+  }
+  s.first_query = static_cast<int>(first);
+  if (p.context_lens) {
+    if (queries == 0) return s;
+    const long long length = p.context_lens[b], capacity = p.page_table.sizes[1] * p.k.sizes[1];
+    s.pages = p.table_rows[b];
+    const long long offset = p.query_offsets ? p.query_offsets[b] : 0, position = length - queries + offset;
+    const bool fits = length >= (p.query_offsets ? 0 : queries) && length <= capacity,
+               near = !p.query_offsets ||
+                      (position > -kFarthestPosition && position < kFarthestPosition - queries),
+               row = s.pages >= 0 && s.pages < p.page_table.sizes[0];
+    if (report && !fits) raise_fault(p.bad_keys, length, capacity, b);
+    if (report && fits && !near) raise_fault(p.bad_offset, offset, kFarthestPosition, b);
+    if (report && !row) raise_fault(p.bad_row, s.pages, p.page_table.sizes[0], b);
+    if (!fits || !near || !row) return s;
+    s.first_position = static_cast<int>(position);
+    s.num_keys = static_cast<int>(std::min(length, std::max(position + queries, 0ll)));
+  } else {
+    long long first_key = 0, end_key = p.k.sizes[0];
+    if (p.cu_seqlens_k) first_key = p.cu_seqlens_k[b], end_key = p.cu_seqlens_k[b + 1];
+    if (!is_range(first_key, end_key, p.k.sizes[0])) {
+      if (report) raise_fault(p.bad_keys, first_key < 0 ? first_key : end_key, p.k.sizes[0], b);
+      return s;
+    }
+    s.pages = static_cast<int>(first_key);
+    s.num_keys = static_cast<int>(end_key - first_key);
+    s.first_position = s.num_keys - queries;
+  }
+  s.num_queries = queries;
+  return s;
+}
+
+}  // namespace warploop::cuda
