@@ -94,6 +94,10 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { x: f32(2, 8), weight: group(), offsets: i32([3], 0, 1, 2) },
     options: { order: i32([2], 0, 1), topK: 1, bias: f32(2, 16), clamp: undefined, dtype, out: f32(2, 16) },
   }),
+  indexerTopK: () => ({
+    given: { q: f32(1, 2, 16), weights: f32(1, 2), keyPages: f32(2, 4, 16), ...sequence() },
+    options: { topK: 2, scale: 1, out: zeros(1, 2) },
+  }),
   kvStore: () => ({
     given: {
       ...{ k: f32(1, 1, 16), v: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16) },
@@ -137,13 +141,8 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { q: f32(1, 2, 16), k: f32(1, 1, 16), v: f32(1, 1, 16) },
     options: {
       ...{ positions: zeros(1), table: f32(4, 16), slots: zeros(1) },
-      ...{
-        kPages: f32(2, 4, 1, 16),
-        vPages: f32(2, 4, 1, 16),
-        qWeight: f32(16),
-        kWeight: f32(16),
-        eps: 1e-6,
-      },
+      ...{ kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16) },
+      ...{ qWeight: f32(16), kWeight: f32(16), eps: 1e-6 },
     },
   }),
   rmsNorm: () => ({

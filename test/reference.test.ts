@@ -9,6 +9,7 @@ import { embedding } from "./reference/embedding.js";
 import { erfc } from "./reference/erfc.js";
 import { gelu } from "./reference/gelu.js";
 import { geluMul } from "./reference/geluMul.js";
+import { indexerTopK } from "./reference/indexerTopK.js";
 import { layerNorm } from "./reference/layerNorm.js";
 import { linear } from "./reference/linear.js";
 import { logprobs } from "./reference/logprobs.js";
@@ -239,6 +240,43 @@ describe("ssmScan", () => {
     expect(state).toEqual(f64(4, 8));
     const large = { ...options, dtBias: f64(1000), dtMin: 0 };
     expectNear(ssmScan(f64(3, 5), dt, half, ones, ones, sizes, large).out, out);
+  });
+});
+
+describe("indexerTopK", () => {
+  // One head of width 1, one page of four tokens: scores are max(0, key).
+  const shape = { Hi: 1, Di: 1, Ps: 4, Pmax: 1 };
+  const choose = (keys: readonly number[], topK: number, weight = 1): number[] => {
+    const [cu, lens] = [i32(0, 1), i32(keys.length)];
+    const { indices } = indexerTopK(
+      ...[f64(1), f64(weight), f64(...keys, NaN), i32(0), i32(0), cu, lens],
+      shape,
+      { topK },
+    );
+    return [...indices];
+  };
+
+  test("the largest, ascending; of equal ones the first; fewer than k are all", () => {
+    expect(choose([3, 1, 2], 2)).toEqual([0, 2]);
+    expect(choose([3, 1, 2], 2, -1)).toEqual([1, 2]);
+    expect(choose([-3, -1, -2], 2)).toEqual([0, 1]); // relu: all 0
+    expect(choose([1, 2, 1], 2)).toEqual([0, 1]);
+    expect(choose([1, NaN, 3], 1)).toEqual([1]);
+    expect(choose([1, 2], 4)).toEqual([0, 1, -1, -1]);
+  });
+
+  test("heads are weighed behind relu; a query sees what comes before it", () => {
+    const sizes = { Hi: 2, Di: 2, Ps: 2, Pmax: 2 };
+    const [q, weights] = [f64(1, 0, 0, 1, 1, 0, 0, 1), f64(1, 10, 1, 10)];
+    const keys = f64(5, -9, 0, 1, 2, 0, NaN, NaN); // scores 5, 10, 2
+    const { indices, scores } = indexerTopK(q, weights, keys, i32(0, 1), i32(0), i32(0, 2), i32(3), sizes, {
+      ...{ topK: 1, scale: 2 },
+    });
+    expect([...indices]).toEqual([1, 1]);
+    expect(scores.map((row) => [...row])).toEqual([
+      [10, 20],
+      [10, 20, 4],
+    ]);
   });
 });
 

@@ -4,6 +4,7 @@
  */
 import type { GpuCase, Marks } from "./gpuCase.js";
 import { mlaAttention } from "./latentWork.js";
+import * as sparse from "./sparseWork.js";
 import * as work from "./work.js";
 
 // Predictions: a review of the kernels' machine code, with the public figures of an H100 (3.35 TB/s) and an H200 (4.8 TB/s).
@@ -18,7 +19,10 @@ type Size = (full: number, tiny: number) => number;
 export function gpuCases(small: boolean): GpuCase[] {
   const size: Size = (full, tiny) => (small ? tiny : full);
   const D = size(4096, 128);
-  return [...attentionCases(size), ...linearCases(size, D), ...expertCases(size), ...rowCases(size, D)];
+  return [
+    ...[...attentionCases(size), ...indexerCases(size), ...linearCases(size, D)],
+    ...[...expertCases(size), ...rowCases(size, D)],
+  ];
 }
 
 function attentionCases(size: Size): GpuCase[] {
@@ -57,6 +61,23 @@ function latentCases(size: Size): GpuCase[] {
     mlaAttention(rows(64, 1, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention(rows(64, 2, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention({ ...rows(1, 1, 16), L: size(131_072, 64) }, marks([1.2, 1.8], [1.4, 2.2])),
+  ];
+}
+
+/**
+ * DeepSeek V3.2. Asked: 200 us for one query of 128K keys, with a copy of the keys each time; rates are of its 33.5 MB, and
+ * predictions of an H200 (native/ops/indexer_top_k/indexer_top_k.cu) scaled to an H100 by its bandwidth.
+ */
+function indexerCases(size: Size): GpuCase[] {
+  const L = size(131_072, 640);
+  const shape = { Hi: size(64, 4), Di: size(128, 32), topK: size(2048, 50) };
+  return [
+    sparse.indexerTopK(
+      { B: 1, Lq: 1, L, ...shape },
+      { asked: [0.17, 0.4], ...marks([0.35, 0.5], [0.37, 0.56]) },
+    ),
+    sparse.indexerTopK({ B: size(16, 2), Lq: 1, L, ...shape }, marks([2.0, 2.5], [2.8, 3.6])),
+    sparse.indexerTopK({ B: 1, Lq: size(2048, 3), L, ...shape }, same(250, 330)),
   ];
 }
 

@@ -232,6 +232,20 @@ export interface NativeOps {
       maxQueries: "number",
     ]
   >;
+  readonly indexerTopK: NativeOp<
+    [
+      q: "tensor",
+      weights: "tensor",
+      keyPages: "tensor",
+      pageTable: "tensor",
+      rows: "tensor",
+      cuSeqlensQ: "tensor",
+      contextLens: "tensor",
+      out: "tensor",
+      topK: "number",
+      scale: "number",
+    ]
+  >;
   readonly flashAttention: NativeOp<
     [
       q: "tensor",

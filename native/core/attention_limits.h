@@ -51,5 +51,13 @@ inline TensorView as_pages(const TensorView& t) {
   pages.sizes[1] = 1, pages.strides[1] = 0;
   return pages;
 }
+/// What all heads share, [P, Ps, D], as keys [P, Ps, 1, width]: all columns or the first ones.
+inline TensorView latent_columns(const TensorView& latents, int64_t width) {
+  TensorView t = latents;
+  t.rank = 4;
+  t.sizes[2] = 1, t.strides[2] = 0;
+  t.sizes[3] = width, t.strides[3] = 1;
+  return t;
+}
 
 }  // namespace warploop

@@ -9,8 +9,8 @@ namespace warploop::cuda {
 namespace {
 
 /// Ops whose kernels are a table of cuda/choose.h.
-constexpr OpId kOps[] = {OpId::linear, OpId::grouped_linear, OpId::flash_attention, OpId::paged_attention,
-                         OpId::mla_attention};
+constexpr OpId kOps[] = {OpId::linear,          OpId::grouped_linear, OpId::flash_attention,
+                         OpId::paged_attention, OpId::mla_attention,  OpId::indexer_top_k};
 
 bool has_table(std::string_view op) {
   return std::any_of(std::begin(kOps), std::end(kOps), [op](OpId each) { return name_of(each) == op; });

@@ -6,6 +6,7 @@ import { blockMutants } from "./mutants.blocks.mjs";
 import { borderMutants } from "./mutants.borders.mjs";
 import { clusterMutants } from "./mutants.cluster.mjs";
 import { latentMutants } from "./mutants.latent.mjs";
+import { indexerMutants } from "./mutants.indexer.mjs";
 import { maskMutants } from "./mutants.masks.mjs";
 import { offsetMutants } from "./mutants.offsets.mjs";
 import { optionMutants } from "./mutants.options.mjs";
@@ -59,4 +60,5 @@ export const mutants = [
   ...behindMutants,
   ...stateMutants,
   ...fusedMutants,
+  ...indexerMutants,
 ];

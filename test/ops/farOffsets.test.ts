@@ -11,6 +11,7 @@ import { copy } from "../../lib/ops/copy.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { gelu } from "../../lib/ops/gelu.js";
 import { geluMul } from "../../lib/ops/geluMul.js";
+import { indexerTopK } from "../../lib/ops/indexerTopK.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
 import { layerNorm } from "../../lib/ops/layerNorm.js";
 import { logprobs } from "../../lib/ops/logprobs.js";
@@ -188,6 +189,21 @@ const tables: readonly FarCase[] = [
         const step = { cuSeqlensQ: int(0, 1, 6), contextLens: int(9, 8), stateIndices: int(2, 1) };
         const out = t.empty("bf16", [6, 2, channels]);
         return [ssmScan(t.stream, x, dt, a, b, c, { ...step, state, out }), state];
+      },
+    })),
+  ),
+  ...[0, 1].flatMap((axis) =>
+    (["bf16", "f32"] as const).map((dtype) => ({
+      name: `indexerTopK, axis ${axis}, ${dtype}`,
+      axis,
+      run: (t: FarTensors) => {
+        const int = (values: readonly number[], shape = [values.length]) =>
+          t.stream.fromArray("i32", shape, Int32Array.from(values));
+        const [q, keys] = [t.normal(dtype, [3, 2, 16]), t.normal(dtype, [3, 4, 16])];
+        const weights = packed(t, t.normal("f32", [3, 2]));
+        const table = int([2, 0, 1, 1, 2, 0], [2, 3]);
+        const [rows, cu, lens] = [int([1, 0]), int([0, 1, 3]), int([11, 9])];
+        return [indexerTopK(t.stream, q, weights, keys, table, rows, cu, lens, { topK: 4 })];
       },
     })),
   ),

@@ -9,6 +9,7 @@ import { ExecutionError } from "../../lib/errors.js";
 import { native } from "../../lib/device/native.js";
 import { argmax } from "../../lib/ops/argmax.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
+import { indexerTopK } from "../../lib/ops/indexerTopK.js";
 import { linear } from "../../lib/ops/linear.js";
 import { logprobs } from "../../lib/ops/logprobs.js";
 import { moePermute } from "../../lib/ops/moePermute.js";
@@ -103,6 +104,25 @@ const cases: readonly ScratchCase[] = [
     run: (stream: Stream, normal: (dtype: FloatDType, shape: readonly number[]) => Tensor) => {
       const packed = packLinear(stream, normal("bf16", [400, 2304]));
       return [linear(stream, normal(dtype, [T, 2304]), packed, { dtype: "f32" })];
+    },
+  })),
+  ...(["bf16", "f32"] as const).map((dtype) => ({
+    name: `indexerTopK, ${dtype}`,
+    refuses: true,
+    run: (stream: Stream, normal: (dtype: FloatDType, shape: readonly number[]) => Tensor) => {
+      const [P, Ps] = [12, 64];
+      const table = integers(
+        stream,
+        [1, P],
+        Array.from({ length: P }, (_, i) => (i * 5) % P),
+      );
+      const [rows, cu, lens] = [[0], [0, 3], [600]].map((list) => integers(stream, [list.length], list));
+      const [q, weights, keys] = [
+        normal(dtype, [3, 2, 16]),
+        normal("f32", [3, 2]),
+        normal(dtype, [P, Ps, 16]),
+      ];
+      return [indexerTopK(stream, q, weights, keys, table, rows!, cu!, lens!, { topK: 20 })];
     },
   })),
   { name: "flashAttention", refuses: true, run: attention(64, "bf16") },

@@ -1,6 +1,7 @@
 // Causal attention of Multi-head Latent Attention in absorbed form: over latents in pages, for prompts,
 // chunks of prompts and decoding alike.
 #pragma once
+#include "core/attention_limits.h"
 #include "core/check.h"
 #include "core/fields.h"
 #include "core/tensor_view.h"
@@ -31,15 +32,6 @@ inline auto fields(MlaAttentionParams& p) {
   return in_order(p.q, p.latent_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
                   optional(p.query_offsets), optional(p.plan), optional(p.lse), p.out, p.latent, p.scale,
                   p.max_queries);
-}
-
-/// The latents [P, Ps, D] as keys [P, Ps, 1, width], all columns or the first ones.
-inline TensorView latent_columns(const TensorView& latents, int64_t width) {
-  TensorView t = latents;
-  t.rank = 4;
-  t.sizes[2] = 1, t.strides[2] = 0;
-  t.sizes[3] = width, t.strides[3] = 1;
-  return t;
 }
 
 void check(const MlaAttentionParams& p, Check& c);
