@@ -38,7 +38,7 @@ export function readArguments<const O extends Options>(usage: string, options: O
       process.exit(0);
     }
     if (!takesText && positionals.length > 0) throw new TypeError(`Unexpected argument '${positionals[0]}'`);
-    return { values, text: positionals.join(" ") };
+    return { values, text: positionals.join(" "), texts: positionals };
   } catch (error) {
     const { message } = error as Error;
     return stop(new Error(`${message.split(". ")[0]}; --help lists what there is`), 2);

@@ -46,6 +46,7 @@ const calls = [
   { heading: "LLM.load", names: loadOptionNames },
   { heading: "generate", names: generateOptionNames },
   { heading: "chat", names: propertiesOf("lib/llm/chatOptions.ts", "ChatOptions") },
+  { heading: "embed", names: propertiesOf("lib/llm/embed.ts", "EmbedOptions") },
   { heading: "generateAll", names: propertiesOf("lib/llm/generateAll.ts", "GenerateAllOptions") },
   {
     heading: "close",

@@ -47,12 +47,16 @@ describe("LLM", () => {
       call: l.generateAll.bind(l),
       valid: { prompts: [prompt], "options|option": { maxTokens: 1 } },
     }),
+    embed: (l) => ({
+      call: l.embed.bind(l),
+      valid: { texts: [prompt], "options|option": { pooling: "mean" } },
+    }),
     logits: (l) => ({ call: l.logits.bind(l), valid: { tokenIds: prompt } }),
     routing: (l) => ({ call: l.routing.bind(l), valid: { tokenIds: prompt } }),
   };
 
   it("has no method without a row", () => {
-    const others = ["stats", "checkIntegrity", "close", "toString"];
+    const others = ["stats", "checkIntegrity", "close", "expertLoad", "toString"];
     expect(methodsOf(LLM)).toEqual([...Object.keys(open), ...others].sort());
   });
 
@@ -74,10 +78,16 @@ describe("LLM", () => {
     expect(await faultsOf(ofAll as Call, { [name]: undefined })).toEqual([]);
   });
 
+  it.each(["pooling", "normalize", "dimensions", "signal"])("option %s of embed", async (name) => {
+    const call = (value: unknown) => llm.embed([prompt], { [name]: value });
+    expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
+  });
+
   it("entries of lists and fields of messages", async () => {
     const calls: Readonly<Record<string, (value: unknown) => unknown>> = {
       prompt: (value) => llm.generate([1, value as number], { maxTokens: 1 }),
       prompts: (value) => llm.generateAll([prompt, value as number[]], { maxTokens: 1 }),
+      texts: (value) => llm.embed([prompt, value as number[]]),
       stop: (value) => llm.generate(prompt, { maxTokens: 1, stop: ["x", value as string] }),
       stopTokenIds: (value) => llm.generate(prompt, { maxTokens: 1, stopTokenIds: [value as number] }),
       logitBias: (value) => llm.generate(prompt, { maxTokens: 1, logitBias: { 5: value as number } }),

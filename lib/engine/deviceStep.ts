@@ -39,6 +39,8 @@ export interface PromptReads {
   readonly logprobs: Int32Array;
   /** 1: bring the logits themselves. */
   readonly logits: Uint8Array;
+  /** 1: bring the hidden state behind the last norm; only in steps that are no decode. */
+  readonly hidden: Uint8Array;
 }
 
 /** Natural log probability of a token, and the most likely tokens at its position. */
@@ -54,6 +56,8 @@ export interface PromptResult {
   readonly logprobs: PositionLogprobs | null;
   /** [V]; null when they were not asked for. */
   readonly logits: Float32Array | null;
+  /** [D]; null when it was not asked for. */
+  readonly hidden: Float32Array | null;
   /** False when `logprobs` come from logits that are not finite. */
   readonly isFinite: boolean;
 }

@@ -1,5 +1,5 @@
 /**
- * Brings log probabilities and prompt logits of a step to the host. Nothing is computed or read for rows of which neither was
+ * Brings log probabilities, and logits and hidden states of prompts, of a step to the host. Nothing is computed or read for rows of which neither was
  * asked. Prompt positions are taken in blocks, so that memory stays bounded however long the prompt is.
  */
 import type { Stream } from "../device/stream.js";
@@ -18,6 +18,14 @@ export type FieldOf = (name: PlanField) => Tensor;
 
 interface RowLogprobs extends PositionLogprobs {
   readonly isFinite: boolean;
+}
+
+/** Of some positions of prompts; made when they are asked for. */
+interface PositionTensors {
+  /** [N, D] */
+  readonly states: () => Tensor;
+  /** [N, V] */
+  readonly logits: () => Tensor;
 }
 
 interface StepTensors {
@@ -59,30 +67,48 @@ export class LogprobReader {
       const end = Math.min(first + blockRows, numBetween);
       const rows = field("logitIndices").slice(0, numSamples + first, numSamples + end);
       using _block = this.#stream.scope();
-      const blockLogits = this.#model.logits(this.#stream, embedding(this.#stream, rows, hidden));
-      reads.push(this.#readPositions(prompt, first, blockLogits));
+      const states = embedding(this.#stream, rows, hidden);
+      const blockLogits = () => this.#model.logits(this.#stream, states);
+      reads.push(this.#readPositions(prompt, [first, end], { states: () => states, logits: blockLogits }));
     }
-    for (const [i, row] of prompt.sampleRows.entries())
-      reads.push(this.#readPositions(prompt, numBetween + i, logits.slice(0, row, row + 1)));
+    for (const [i, row] of prompt.sampleRows.entries()) {
+      const rows = field("logitIndices").slice(0, row, row + 1);
+      const tensors = {
+        states: () => embedding(this.#stream, rows, hidden!),
+        logits: () => logits.slice(0, row, row + 1),
+      };
+      reads.push(this.#readPositions(prompt, [numBetween + i, numBetween + i + 1], tensors));
+    }
     return Promise.all(reads);
   }
 
-  /** Of the positions whose logits are given, which are those from `first` on. */
-  async #readPositions(prompt: PromptReads, first: number, logits: Tensor): Promise<PromptResult[]> {
+  /** Of the positions [first, end). */
+  async #readPositions(
+    prompt: PromptReads,
+    [first, end]: readonly [first: number, end: number],
+    tensors: PositionTensors,
+  ): Promise<PromptResult[]> {
     const stream = this.#stream;
-    const [numRows, vocabSize] = [logits.size(0), logits.size(1)];
-    const counts = prompt.logprobs.subarray(first, first + numRows);
-    const wanted = prompt.logits.subarray(first, first + numRows);
+    const counts = prompt.logprobs.subarray(first, end);
+    const [wanted, wantedStates] = [prompt.logits.subarray(first, end), prompt.hidden.subarray(first, end)];
     const most = Math.max(...counts);
-    const nextIds = most < 0 ? null : prompt.nextIds.subarray(first, first + numRows);
-    const [rows, values] = await Promise.all([
-      nextIds && this.#logprobs(logits, stream.fromArray("i32", [numRows], nextIds), most),
-      wanted.includes(1) ? logits.readFloat32(stream) : null,
+    const nextIds = most < 0 ? null : prompt.nextIds.subarray(first, end);
+    const logits = nextIds || wanted.includes(1) ? tensors.logits() : null;
+    const [rows, values, states] = await Promise.all([
+      nextIds && this.#logprobs(logits!, stream.fromArray("i32", [end - first], nextIds), most),
+      wanted.includes(1) ? logits!.readFloat32(stream) : null,
+      wantedStates.includes(1) ? tensors.states().readFloat32(stream) : null,
     ]);
+    const rowOf = (all: Float32Array | null, flags: Uint8Array, i: number): Float32Array | null => {
+      if (!all || flags[i] !== 1) return null;
+      const width = all.length / flags.length;
+      return all.slice(i * width, (i + 1) * width);
+    };
     return Array.from(counts, (count, i) => ({
       logprobs: rows && count >= 0 ? shorten(rows[i]!, count) : null,
       isFinite: rows?.[i]!.isFinite ?? true,
-      logits: values && wanted[i] === 1 ? values.slice(i * vocabSize, (i + 1) * vocabSize) : null,
+      logits: rowOf(values, wanted, i),
+      hidden: rowOf(states, wantedStates, i),
     }));
   }
 

@@ -22,7 +22,9 @@ export interface PromptPosition extends PromptResult {
 
 /** @param batchSizes of the runner that gets it */
 export function packStep(step: ScheduledStep, batchSizes: readonly number[], specs: SpecMap): DeviceStep {
-  const layout = chooseLayout(step, batchSizes);
+  const prompt = packPrompt(step, specs);
+  const wantsHidden = prompt?.hidden.includes(1) ?? false; // which a captured step does not leave
+  const layout = chooseLayout(step, wantsHidden ? [] : batchSizes);
   const ints = new Int32Array(layout.length);
   fillPlan(step, layout, ints);
   const asked = step.samples.map(({ sequence }) => specs.get(sequence.request)!);
@@ -35,7 +37,7 @@ export function packStep(step: ScheduledStep, batchSizes: readonly number[], spe
     copies: step.copies,
     sampling: packSampling(step.samples, asked, layout.numSamples),
     sampleLogprobs: wantsLogprobs ? Int32Array.from(asked, ({ report }) => report.logprobs ?? -1) : null,
-    prompt: packPrompt(step, specs),
+    prompt,
   };
 }
 
@@ -47,9 +49,9 @@ export function promptPositions(
 ): PromptPosition[] {
   if (results.length === 0) return [];
   return promptRows(step, specs).map(({ request, position }, i) => {
-    const { logprobs, logits, isFinite } = results[i]!;
     const isInside = position + 1 < request.promptLength; // else the token behind it was generated
-    return { request, position, logprobs: isInside ? logprobs : null, logits, isFinite };
+    const result = results[i]!;
+    return { ...result, request, position, logprobs: isInside ? result.logprobs : null };
   });
 }
 
@@ -65,12 +67,14 @@ function promptRows(step: ScheduledStep, specs: SpecMap): PromptRow[] {
   return [...between, ...last.map(({ sequence: { request }, position }) => ({ request, position }))];
 }
 
-/** Samples at the last position of a prompt whose logits are asked for. */
+/** Samples at the last position of a prompt of which something is asked for. */
 function endedPrompts(step: ScheduledStep, specs: SpecMap): number[] {
   const ended: number[] = [];
   for (const [i, { sequence, position }] of step.samples.entries()) {
     const { request } = sequence;
-    if (position + 1 === request.promptLength && specs.get(request)!.report.promptLogits) ended.push(i);
+    if (position + 1 !== request.promptLength) continue;
+    const { promptLogits, promptHidden } = specs.get(request)!.report;
+    if (promptLogits || promptHidden !== "none") ended.push(i);
   }
   return ended;
 }
@@ -85,5 +89,6 @@ function packPrompt(step: ScheduledStep, specs: SpecMap): PromptReads | null {
     nextIds: Int32Array.from(rows, ({ request, position }) => request.tokens.at(position + 1) ?? 0),
     logprobs: Int32Array.from(reports, ({ promptLogprobs = -1 }) => promptLogprobs),
     logits: Uint8Array.from(reports, ({ promptLogits }) => Number(promptLogits)),
+    hidden: Uint8Array.from(reports, ({ promptHidden }) => Number(promptHidden !== "none")),
   };
 }

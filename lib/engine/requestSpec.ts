@@ -10,6 +10,8 @@ export interface RequestReport {
   readonly promptLogprobs: number | undefined;
   /** Bring the logits of every prompt position to the host. */
   readonly promptLogits: boolean;
+  /** Bring the hidden states behind the last norm to the host: of the last position of the prompt, or of every one. */
+  readonly promptHidden: "none" | "last" | "all";
 }
 
 export interface RequestSpec {
@@ -21,8 +23,12 @@ export interface RequestSpec {
 
 /** Of a request that says nothing. */
 export function greedySpec(maxTokens: number, report: Partial<RequestReport> = {}): RequestSpec {
-  const nothing = { logprobs: undefined, promptLogprobs: undefined, promptLogits: false };
-  return { schedule: { maxTokens }, sampling: greedySampling, report: { ...nothing, ...report } };
+  const nothing = { logprobs: undefined, promptLogprobs: undefined, promptLogits: false } as const;
+  return {
+    schedule: { maxTokens },
+    sampling: greedySampling,
+    report: { ...nothing, promptHidden: "none", ...report },
+  };
 }
 
 /**
@@ -36,6 +42,7 @@ export function makeRequest(
   { schedule, report }: RequestSpec,
   hashes?: HashList,
 ): Request {
-  const promptLogits = report.promptLogits || report.promptLogprobs !== undefined;
+  const promptLogits =
+    report.promptLogits || report.promptLogprobs !== undefined || report.promptHidden === "all";
   return new Request(id, prompt, { ...schedule, promptLogits }, hashes);
 }

@@ -82,7 +82,7 @@ export class Intake {
 
   *#steps(source: PromptSource, arrival: Arrival): Steps<void> {
     if (arrival.isAborted) return;
-    const prompt = "ids" in source ? source.ids : yield* this.#encode(source, arrival.signal);
+    const prompt = "ids" in source ? source.ids : yield* this.encode(source, arrival.signal);
     if (arrival.isAborted) return;
     arrival.promptLength = prompt.length;
     checkPromptLength("prompt", prompt.length, this.#context);
@@ -91,8 +91,13 @@ export class Intake {
     yield* arrival.enter(prompt, stops, this.#tokenizer);
   }
 
-  /** @throws ArgumentRangeError ERR_CONTEXT_LENGTH as soon as it is certain that the text has too many tokens */
-  *#encode(source: TextSource, signal: AbortSignal): Steps<Int32Array> {
+  /**
+   * The token ids of a text.
+   *
+   * @param name of the text, for errors
+   * @throws ArgumentRangeError ERR_CONTEXT_LENGTH as soon as it is certain that the text has too many tokens
+   */
+  *encode(source: TextSource, signal: AbortSignal, name = "prompt"): Steps<Int32Array> {
     const { addSpecialTokens } = source;
     const rendered = typeof source.text === "string" ? { text: source.text } : yield* waitFor(source.text());
     const { text, marker }: RenderedText = rendered;
@@ -101,10 +106,10 @@ export class Intake {
     // Nothing is certain of a shorter text.
     const least =
       text.length < limit ? 0 : tokenizer.leastTokens(marker ? text.replaceAll(marker, "") : text);
-    if (least >= limit) throw promptTooLong(`at least ${least}`, this.#context);
+    if (least >= limit) throw promptTooLong(`at least ${least}`, this.#context, name);
     const ids = yield* tokenizer.encodeSteps(text, { addSpecialTokens, marker, limit, signal });
-    if (ids.length >= limit) throw promptTooLong(`at least ${ids.length}`, this.#context);
-    return checkTokenIds("prompt", ids, vocabSize);
+    if (ids.length >= limit) throw promptTooLong(`at least ${ids.length}`, this.#context, name);
+    return checkTokenIds(name, ids, vocabSize);
   }
 }
 
@@ -202,7 +207,10 @@ class Arrival {
     return {
       schedule: { maxTokens, stopTokenIds, cacheSalt },
       sampling: { ...sampling, seed: sampling.seed + index },
-      report: { logprobs, promptLogprobs: index === 0 ? promptLogprobs : undefined, promptLogits: false },
+      report: {
+        ...{ logprobs, promptLogprobs: index === 0 ? promptLogprobs : undefined },
+        ...{ promptLogits: false, promptHidden: "none" },
+      },
     };
   }
 

@@ -15,6 +15,7 @@ import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
 import { Tokenizer } from "../text/tokenizer.js";
 import { type ChatOptions, prepareChat } from "./chatOptions.js";
+import { embed, type EmbedOptions } from "./embed.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
 import { fetchModel } from "./fetchModel.js";
 import { generateAll, type GenerateAllOptions } from "./generateAll.js";
@@ -29,7 +30,7 @@ import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
 import { loadModel } from "./loadModel.js";
 import { openDevice } from "./openDevice.js";
-import { checkPrompt, checkPromptLength, longerContext, type Prompt } from "./prompt.js";
+import { checkPrompt, longerContext, type Prompt } from "./prompt.js";
 import { reportCache } from "./reportCache.js";
 import { computeLogits } from "./requests.js";
 import { type LLMStats, statsOf } from "./stats.js";
@@ -91,15 +92,8 @@ export class LLM {
       const kvPages = capacity.numBlocks;
       const chats = new ChatRenderer(template);
       return new LLM(constructKey, {
-        device,
-        stream,
-        model,
-        runner,
-        engine,
-        tokenizer,
-        chats,
-        context,
-        kvPages,
+        ...{ device, stream, model, runner, engine },
+        ...{ tokenizer, chats, context, kvPages },
       });
     } catch (error) {
       await device.dispose();
@@ -187,10 +181,23 @@ export class LLM {
    */
   async logits(tokenIds: readonly number[] | Int32Array): Promise<Float32Array> {
     this.#requireOpen();
-    const { engine, context } = this.#parts;
-    const ids = checkTokenIds("tokenIds", tokenIds, context.vocabSize);
-    checkPromptLength("tokenIds", ids.length, context);
-    return computeLogits(engine, ids, context.vocabSize);
+    return computeLogits(this.#parts.engine, tokenIds, this.#parts.context);
+  }
+
+  /**
+   * A vector for each text, of its hidden states behind the last norm, for search and comparison. Texts are batched with each other
+   * and with generations.
+   *
+   * @param texts or token ids, each shorter than the context
+   * @returns for each text Float32Array [dimensions]
+   * @throws ArgumentTypeError, ArgumentRangeError (ERR_CONTEXT_LENGTH), which name the text; TextError; CapacityError; SamplingError
+   * ERR_NON_FINITE; the reason of the signal. The first failure ends them all
+   */
+  async embed(texts: readonly Prompt[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    this.#requireOpen();
+    const { engine, context, model } = this.#parts;
+    const { hiddenSize } = model.shape;
+    return embed(texts, options, { engine, intake: this.#intake, context, hiddenSize });
   }
 
   /**

@@ -34,12 +34,12 @@ export function longerContext(
  * A prompt as text or as a list of checked token ids.
  * @throws ArgumentTypeError, ArgumentRangeError, with the function to use for what is meant for another
  */
-export function checkPrompt(prompt: unknown, vocabSize: number): string | Int32Array {
+export function checkPrompt(prompt: unknown, vocabSize: number, name = "prompt"): string | Int32Array {
   if (typeof prompt === "string") return prompt;
-  const hint = readArguments("prompt", () => hintFor(prompt));
+  const hint = readArguments(name, () => hintFor(prompt));
   if (hint !== undefined)
-    throw new ArgumentTypeError(`prompt: expected a text or token ids, got ${describe(prompt)}${hint}`);
-  return checkTokenIds("prompt", prompt, vocabSize);
+    throw new ArgumentTypeError(`${name}: expected a text or token ids, got ${describe(prompt)}${hint}`);
+  return checkTokenIds(name, prompt, vocabSize);
 }
 
 /** What to say of a prompt that is no list of numbers; undefined for one that may be. */

@@ -2,11 +2,14 @@
 import type { Engine, RequestListener } from "../engine/engine.js";
 import type { PromptPosition } from "../engine/packStep.js";
 import { greedySpec, makeRequest } from "../engine/requestSpec.js";
-import { ArgumentRangeError, WarploopError } from "../errors.js";
+import { WarploopError } from "../errors.js";
 import type { Request } from "../schedule/request.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { GenerationChannel } from "./generationStream.js";
 import { type ChoiceOutput, describeLogprobs, type TokenLogprob } from "./output.js";
+import type { GenerateContext } from "./generateOptions.js";
+import { checkPromptLength } from "./prompt.js";
+import { checkTokenIds } from "./validate.js";
 
 let nextLogits = 1;
 
@@ -47,10 +50,12 @@ export function listenerOf(
 /** Logits [T, V] of every position of a token sequence. */
 export function computeLogits(
   engine: Engine,
-  ids: ArrayLike<number>,
-  vocabSize: number,
+  tokenIds: unknown,
+  context: Pick<GenerateContext, "vocabSize" | "contextLength" | "longer">,
 ): Promise<Float32Array> {
-  if (ids.length === 0) throw new ArgumentRangeError("tokenIds: expected at least one token");
+  const { vocabSize } = context;
+  const ids = checkTokenIds("tokenIds", tokenIds, vocabSize);
+  checkPromptLength("tokenIds", ids.length, context);
   return new Promise((resolve, reject) => {
     const logits = new Float32Array(ids.length * vocabSize);
     const spec = greedySpec(1, { promptLogits: true });

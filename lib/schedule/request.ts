@@ -27,7 +27,7 @@ export interface RequestParams {
   readonly cacheSalt?: string;
   /** Adapter whose weights made the KV; part of the cache key. Default "". */
   readonly adapterId?: string;
-  /** Compute logits at every prompt position (prompt logprobs, scoring), not only where a token is sampled. */
+  /** Compute every prompt position, whose logits or hidden states are asked for, not only where a token is sampled. */
   readonly promptLogits?: boolean;
 }
 

@@ -50,7 +50,7 @@ async function run(folder: string, options: Partial<BareOptions>) {
       return bare.generate(ids, { maxTokens: 24, ...own }).result();
     });
     const texts = await Promise.all(results);
-    const logits = await computeLogits(bare.engine, [3, 1, 4, 1, 5, 9, 2, 6], vocabSize);
+    const logits = await computeLogits(bare.engine, [3, 1, 4, 1, 5, 9, 2, 6], { ...size, vocabSize });
     return { answers: { texts, logits }, preemptions: bare.engine.stats.preemptions };
   } finally {
     await bare.close();
@@ -154,11 +154,12 @@ describe("a packed step", () => {
       nextIds: Int32Array.of(6, 7, 2, 3, 4, 0, 0),
       logprobs: Int32Array.of(2, 2, -1, -1, 0, -1, 0),
       logits: Uint8Array.of(0, 0, 1, 1, 1, 1, 1),
+      hidden: new Uint8Array(7),
     });
     const logprobs = { chosen: -1, topIds: new Int32Array(0), topValues: new Float32Array(0) };
     const results = Array.from({ length: 7 }, (_, i) => ({
       ...{ logprobs, isFinite: i !== 1 },
-      logits: Float32Array.of(i),
+      ...{ logits: Float32Array.of(i), hidden: null },
     }));
     const positions = promptPositions(step, results, specs);
     expect(positions.map(({ request, position, logits }) => [request.id, position, logits![0]])).toEqual([

@@ -168,6 +168,7 @@ export class StubRunner implements StepRunner {
       prompt: Array.from(step.prompt?.nextIds ?? [], () => ({
         logprobs: null,
         logits: null,
+        hidden: null,
         isFinite: true,
       })),
     });

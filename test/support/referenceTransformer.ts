@@ -48,6 +48,22 @@ export function referenceTransformer(
   config: TinyConfig,
   tensors: TinyTensors,
   tokens: readonly number[],
+  options: ReferenceOptions = {},
+): Float64Array {
+  const { factors = {}, caps = {} } = options;
+  const hidden = referenceHidden(config, tensors, tokens, options);
+  const head = new Weights(config, tensors).matrix(
+    tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens",
+  );
+  const logits = product(hidden, head).map((value) => value * (factors.logits ?? 1));
+  return caps.logits === undefined ? logits : softcap(logits, { cap: caps.logits });
+}
+
+/** @returns hidden states behind the last norm, without its factor on logits: [T, D] */
+export function referenceHidden(
+  config: TinyConfig,
+  tensors: TinyTensors,
+  tokens: readonly number[],
   {
     windowOf = () => 0,
     isRotated = () => true,
@@ -91,10 +107,7 @@ export function referenceTransformer(
     const made = mixture ? referenceMixture(h, config, mixture, get) : model.mlp(`${at}.mlp`, h);
     x = sum(x, scaled(norm(norms.mlpPost, made), factors.residual));
   }
-  const hidden = normed("model.norm", x);
-  const head = model.matrix(tensors.has("lm_head.weight") ? "lm_head" : "model.embed_tokens");
-  const logits = scaled(product(hidden, head), factors.logits);
-  return caps.logits === undefined ? logits : softcap(logits, { cap: caps.logits });
+  return normed("model.norm", x);
 }
 
 function anglesOf(
