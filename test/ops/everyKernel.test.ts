@@ -37,6 +37,16 @@ async function withKernel(wish: string, run: (stream: Stream) => Promise<void>):
   }
 }
 
+/** Calls a function once for each key: kernels are held against the same numbers. */
+function remembered<T>(): (key: readonly unknown[], make: () => T) => T {
+  const known = new Map<string, T>();
+  return (key, make) => {
+    const text = key.join();
+    if (!known.has(text)) known.set(text, make());
+    return known.get(text)!;
+  };
+}
+
 /** All combinations of the options' values. */
 function combinations<T extends Record<string, readonly unknown[]>>(
   options: T,
@@ -67,7 +77,10 @@ function starts(lengths: readonly number[]): Int32Array {
 const heads = { Hq: 2, Hkv: 1, Dh: 64, Dv: 64 } as const;
 const [T, S] = [queries.at(-1)!, keys.at(-1)!];
 
+type Inputs = readonly [q: Float64Array, k: Float64Array, v: Float64Array];
+
 onSimt("flashAttention on every kernel", () => {
+  const [inputs, references] = [remembered<Inputs>(), remembered<ReturnType<typeof flashReference>>()];
   const options = combinations({
     kernel: ["hopper", "tiles", "any"],
     scale: [0.2, 0, -0.2],
@@ -77,12 +90,11 @@ onSimt("flashAttention on every kernel", () => {
   } as const);
   test.each(options)("%o", async ({ kernel, scale, causal, window, withLse }) => {
     const dtype = withLse ? "bf16" : "f16";
-    const random = new Random(5);
-    const [q, k, v] = [T * 2, S, S].map((rows) => random.normal(rows * 64, { dtype })) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
+    const [q, k, v] = inputs([dtype], () => {
+      const random = new Random(5);
+      const [q, k, v] = [T * 2, S, S].map((rows) => random.normal(rows * 64, { dtype }));
+      return [q!, k!, v!];
+    });
     const refusal = await withKernel(`flashAttention:${kernel}`, async (stream) => {
       const tensor = (shape: number[], values: Float64Array) =>
         stream.fromArray(dtype, shape, toStorage(dtype, values));
@@ -100,7 +112,8 @@ onSimt("flashAttention on every kernel", () => {
         },
       );
       const masks = { scale, causal, window, cuSeqlensQ: queries, cuSeqlensK: keys };
-      const expected = flashReference(q, k, v, heads, masks);
+      const key = [dtype, scale, causal, window];
+      const expected = references(key, () => flashReference(q, k, v, heads, masks));
       const tolerance = { dtype, reduction: 1100 + 64, intermediate: dtype } as const;
       expectClose(await out.readFloat32(stream), expected.out, { ...tolerance, shape: [T, 2, 64] });
       if (withLse)
@@ -115,6 +128,7 @@ onSimt("flashAttention on every kernel", () => {
 });
 
 onSimt("pagedAttention on every kernel", () => {
+  const [inputs, references] = [remembered<Inputs>(), remembered<Float64Array>()];
   const options = combinations({
     kernel: ["hopper", "tiles", "any"],
     scale: [0.2, 0, -0.2],
@@ -134,11 +148,10 @@ onSimt("pagedAttention on every kernel", () => {
     });
     const rows = Int32Array.from({ length: B }, (_, b) => b);
     const lengths = Int32Array.from(sequences, ([, length]) => length);
-    const [q, k, v] = [T * 2, P * Ps, P * Ps].map((count) => random.normal(count * 64, { dtype })) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
+    const [q, k, v] = inputs([dtype], () => {
+      const [q, k, v] = [T * 2, P * Ps, P * Ps].map((count) => random.normal(count * 64, { dtype }));
+      return [q!, k!, v!];
+    });
     const refusal = await withKernel(`pagedAttention:${kernel}`, async (stream) => {
       const tensor = (shape: number[], values: Float64Array) =>
         stream.fromArray(dtype, shape, toStorage(dtype, values));
@@ -156,10 +169,10 @@ onSimt("pagedAttention on every kernel", () => {
         { scale, window, out },
       );
       const sizes = { ...heads, Ps, Pmax };
-      const { out: expected } = pagedReference(q, k, v, table, rows, queries, lengths, sizes, {
-        scale,
-        window,
-      });
+      const expected = references(
+        [dtype, scale, window],
+        () => pagedReference(q, k, v, table, rows, queries, lengths, sizes, { scale, window }).out,
+      );
       const tolerance = { dtype: outType, reduction: 1100 + 64, intermediate: dtype } as const;
       expectClose(await out.readFloat32(stream), expected, { ...tolerance, shape: [T, 2, 64] });
     });

@@ -3,29 +3,18 @@
  * (test/support/thinGolden.ts), at some of them, and how far a result lies from them. How they were made and what may be asked is in
  * the README of that folder's source.
  */
+import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/checkpoint/safetensorsHeader.js";
 
+const folders = readdirSync(new URL("../goldens", import.meta.url), { withFileTypes: true });
+
 /** Folders of test/goldens. */
-export const goldenFamilies = [
-  "gemma2",
-  "gemma3",
-  "glm4",
-  "glm4_moe",
-  "gpt2",
-  "gpt_oss",
-  "granite",
-  "llama",
-  "mamba2",
-  "mixtral",
-  "olmo2",
-  "phi3",
-  "qwen2",
-  "qwen3",
-  "qwen3_moe",
-  "smollm3",
-] as const;
+export const goldenFamilies: readonly string[] = folders
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name)
+  .sort();
 
 export interface GoldenSequence {
   readonly tokens: readonly number[];
