@@ -16,7 +16,7 @@ import type { Block, Into } from "./part.js";
 /** How K experts of a token are chosen and weighted. */
 export type MoeChoice = Pick<
   MoeRouteOptions,
-  "topK" | "scores" | "renormalize" | "scale" | "groups" | "topGroups"
+  "topK" | "scores" | "renormalize" | "scale" | "groups" | "topGroups" | "groupBest"
 >;
 
 export interface MoeConfig extends MoeChoice {

@@ -33,8 +33,13 @@ export interface MoeRouteOptions {
   readonly bias?: Tensor | undefined;
   /** Number of equal runs of experts, a divisor of E. Default 1. */
   readonly groups?: number | undefined;
-  /** Only experts of that many best groups can be chosen; a group scores the sum of its two best choices. Default 1. */
+  /** Only experts of that many best groups can be chosen. Default 1. */
   readonly topGroups?: number | undefined;
+  /**
+   * A group's score is the sum of so many of its best choices: 2 of DeepSeek-V3, 1 of DeepSeek-V2 (arXiv 2405.04434, section 2.2.2). A
+   * group of one expert has one. Default 2.
+   */
+  readonly groupBest?: number | undefined;
   /** Where to write the pairs grouped by expert as well, as `moePermute` does; `emptyPermutation` allocates it. */
   readonly permutation?: MoePermutation | undefined;
   /** Where to write the result. */
@@ -66,12 +71,13 @@ export const moeRoute = op(
     bias: tensor,
     groups: integer({ min: 1 }),
     topGroups: integer({ min: 1 }),
+    groupBest: integer({ min: 1, max: 2 }),
     permutation,
     out: routing,
   }),
   (stream: Stream, logits: Tensor, options: MoeRouteOptions): MoeRouting => {
     const { topK, scores, renormalize, scale = 1, bias = null, groups = 1, topGroups = 1 } = options;
-    const { permutation: pairs } = options;
+    const { permutation: pairs, groupBest = 2 } = options;
     const shape = [logits.size(0), topK];
     const { weights, experts } = options.out ?? {
       weights: stream.empty("f32", shape),
@@ -81,7 +87,7 @@ export const moeRoute = op(
     stream.run(
       native.ops.moeRoute,
       ...[logits, bias, weights, experts],
-      ...[scoreFunction, renormalize, scale, groups, topGroups],
+      ...[scoreFunction, renormalize, scale, groups, topGroups, groupBest],
       ...[pairs?.order ?? null, pairs?.inverse ?? null, pairs?.offsets ?? null],
     );
     return { weights, experts };

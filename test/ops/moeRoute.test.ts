@@ -19,6 +19,7 @@ interface MoeRouteCase extends OpCase {
   readonly scale?: number;
   readonly bias?: boolean;
   readonly groups?: number;
+  readonly groupBest?: number;
   readonly topGroups?: number;
   readonly strided?: boolean;
   readonly std?: number;
@@ -51,6 +52,8 @@ const cases: readonly MoeRouteCase[] = [
   { name: "groups of one expert", ...deepSeek, E: 16, groups: 16, topGroups: 5, topK: 5 },
   { name: "groups of three experts", ...deepSeek, E: 15, groups: 5, topGroups: 2, topK: 6 },
   { name: "softmax over groups", ...deepSeek, scores: "softmax", bias: false },
+  { name: "groups by their best expert", ...deepSeek, scores: "softmax", bias: false, groupBest: 1 },
+  { name: "groups by their best expert, with a bias", ...deepSeek, groupBest: 1 },
   { name: "bf16", ...mixtral, E: 37, dtype: "bf16", std: 4 },
   { name: "f16", ...mixtral, E: 37, dtype: "f16" },
   { name: "strided rows", ...mixtral, E: 21, strided: true },
@@ -82,7 +85,7 @@ const cases: readonly MoeRouteCase[] = [
 ];
 
 describeOp("moeRoute", cases, async (context, c) => {
-  const { T, E, topK, scores, renormalize, dtype = "f32", scale, groups, topGroups, std = 1 } = c;
+  const { T, E, topK, scores, renormalize, dtype = "f32", scale, groups, topGroups, groupBest, std = 1 } = c;
   const random = new Random(21);
   const logits = random.normal(T * E, { dtype, std });
   if (c.lastBest) for (let t = 0; t < T; t++) logits[(t + 1) * E - 1] = 6;
@@ -91,6 +94,7 @@ describeOp("moeRoute", cases, async (context, c) => {
     ...{ scores, renormalize },
     ...(scale !== undefined && { scale }),
     ...(groups !== undefined && { groups }),
+    ...(groupBest !== undefined && { groupBest }),
     ...(topGroups !== undefined && { topGroups }),
   };
   const input = c.strided

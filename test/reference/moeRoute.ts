@@ -3,12 +3,12 @@
  *   score[e]  = softmax(logits)[e] over all E experts, or sigmoid(logits[e])
  *   choice[e] = score[e] + bias[e]           (the bias balances load; it never enters a weight)
  * With groups > 1 the experts form `groups` equal runs; a group scores the sum of its two best choices (its only one in
- * groups of one), and only experts of the topGroups best groups can be chosen. The K best choices win, best first; equal
+ * groups of one), or with groupBest 1 its best one, and only experts of the topGroups best groups can be chosen. The K best choices win, best first; equal
  * choices, and equal groups, are taken by lower index. weight = score, renormalised to sum 1 if asked (scores that
  * sum to 0 stay 0), times scale.
  *
- * Source: DeepSeek-AI, "DeepSeek-V3 Technical Report" (arXiv 2412.19437), equations 12 to 16 and section 2.1.2; without bias
- * and groups: Jiang et al., "Mixtral of Experts" (arXiv 2401.04088), section 2.1.
+ * Source: DeepSeek-AI, "DeepSeek-V3 Technical Report" (arXiv 2412.19437), equations 12 to 16 and section 2.1.2; groups by their best expert: DeepSeek-V2
+ * (arXiv 2405.04434), section 2.2.2; without bias and groups: Jiang et al., "Mixtral of Experts" (arXiv 2401.04088), section 2.1.
  */
 export function moeRoute(
   logits: Float64Array, // [T, E]
@@ -20,6 +20,7 @@ export function moeRoute(
     bias,
     groups = 1,
     topGroups = 1,
+    groupBest = 2,
   }: {
     readonly scores: "softmax" | "sigmoid";
     readonly renormalize: boolean;
@@ -27,6 +28,7 @@ export function moeRoute(
     readonly bias?: Float64Array; // [E]
     readonly groups?: number;
     readonly topGroups?: number;
+    readonly groupBest?: number;
   },
 ): { readonly weights: Float64Array /* [T, K] */; readonly experts: Int32Array /* [T, K] */ } {
   const weights = new Float64Array(T * K);
@@ -39,7 +41,7 @@ export function moeRoute(
 
     const groupScores = Float64Array.from({ length: groups }, (_, g) => {
       const members = choice.slice(g * groupSize, (g + 1) * groupSize).sort();
-      return members.at(-1)! + (members.at(-2) ?? 0);
+      return members.at(-1)! + (groupBest > 1 ? (members.at(-2) ?? 0) : 0);
     });
     const openGroups = new Set(descending(groupScores).slice(0, topGroups));
     const chosen = descending(choice)

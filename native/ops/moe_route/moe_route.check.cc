@@ -18,6 +18,7 @@ void check(const MoeRouteParams& p, Check& c) {
   c.that(p.groups > 0 && E.value() % p.groups == 0, "groups", "a positive divisor of the number of experts",
          p.groups);
   c.that(p.top_groups > 0 && p.top_groups <= p.groups, "topGroups", "between 1 and groups", p.top_groups);
+  c.that(p.group_best == 1 || p.group_best == 2, "groupBest", "1 or 2", p.group_best);
   const int64_t open = p.groups > 0 ? E.value() / p.groups * p.top_groups : 0;
   c.that(K.value() > 0 && K.value() <= open, "topK",
          "between 1 and the number of experts in topGroups groups", K.value());

@@ -59,13 +59,13 @@ void sigmoids(float* score, int64_t E) {
   for (int64_t e = 0; e < E; e += kLanes) store(score + e, sigmoid(load(score + e)));
 }
 
-/// Marks the groups whose two best choices (one, in groups of one) have the largest sums.
-void open_groups(RouteRow& row, int64_t groups, int64_t top_groups, int64_t size) {
+/// Marks the groups whose `of_group` best choices (one, in groups of one) have the largest sums.
+void open_groups(RouteRow& row, int64_t groups, int64_t top_groups, int64_t size, int64_t of_group) {
   TopList best(row.group_values, row.group_ids, top_groups);
   for (int64_t g = 0; g < groups; g++) {
     float pair[2];
     int32_t ids[2];
-    TopList two(pair, ids, std::min<int64_t>(size, 2));
+    TopList two(pair, ids, std::min(size, of_group));
     for (int64_t e = g * size; e < (g + 1) * size; e++) two.offer(row.choice[e], static_cast<int32_t>(e));
     best.offer(two.size() == 2 ? pair[0] + pair[1] : pair[0], static_cast<int32_t>(g));
     row.open[g] = false;
@@ -80,7 +80,7 @@ void route_row(const MoeRouteParams& p, RouteRow& row, float* weights, int32_t* 
     const float choice = bias ? row.score[e] + bias[e] : row.score[e];
     row.choice[e] = choice == choice ? choice : -kInf;
   }
-  if (p.groups > 1) open_groups(row, p.groups, p.top_groups, size);  // 3.
+  if (p.groups > 1) open_groups(row, p.groups, p.top_groups, size, p.group_best);  // 3.
 
   TopList best(row.top_values, experts, K);
   for (int64_t g = 0; g < p.groups; g++) {  // 4.

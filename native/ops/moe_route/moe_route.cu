@@ -94,13 +94,14 @@ WARPLOOP_DEVICE float load_logit(const Rows& logits, int64_t offset) {
   return logits.dtype == DType::bf16 ? low_of<bf16>(bits) : low_of<f16>(bits);
 }
 
-/// 3. Sets the keys of the experts outside the best groups to 0. A group's score is the sum of its two best
-/// choices, or its one choice. The keys wait in shared memory: registers hold one array at a time.
+/// 3. Sets the keys of the experts outside the best groups to 0. A group's score is its best choice, or the
+/// sum of its two best if it has two. The keys wait in shared memory: registers hold one array at a time.
 template <int kPerLane>
 WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPerLane],
                                   typename RouteTraits<kPerLane>::Warp& shared) {
   const int groups = p.params.groups, size = static_cast<int>(p.params.logits.size(1)) / groups,
             lane = lane_index();
+  const bool takes_two = size > 1 && p.params.group_best > 1;
 #pragma unroll 16
   for (int j = 0; j < kPerLane; j++) shared.choices[j * kWarpSize + lane] = value_of_key(keys[j]);
   sync_warp();
@@ -114,7 +115,7 @@ WARPLOOP_DEVICE void close_groups(const RouteArguments& p, uint32_t (&keys)[kPer
       second = fmaxf(second, fminf(best, choice));
       best = fmaxf(best, choice);
     }
-    group_keys[j] = group < groups ? order_key(comparable(size > 1 ? best + second : best)) : 0;
+    group_keys[j] = group < groups ? order_key(comparable(takes_two ? best + second : best)) : 0;
     shared.is_open[group] = 0;
   }
   sync_warp();

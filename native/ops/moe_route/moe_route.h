@@ -18,6 +18,7 @@ struct MoeRouteParams {
   float scale;         // multiplies the weights, last
   int32_t groups;      // divides E: runs of E / groups experts
   int32_t top_groups;  // <= groups; only experts of that many best groups can be chosen
+  int32_t group_best;  // 1 or 2: a group's score is the sum of so many of its best choices
 
   // The pairs grouped by expert as well, as moe_permute does it; all three or none.
   TensorView order;    // [T*K], i32, packed; optional
@@ -28,7 +29,7 @@ struct MoeRouteParams {
 /// As TypeScript passes them.
 inline auto fields(MoeRouteParams& p) {
   return in_order(p.logits, optional(p.bias), p.weights, p.experts, p.scores, p.renormalize, p.scale,
-                  p.groups, p.top_groups, optional(p.order), optional(p.inverse), optional(p.offsets));
+                  p.groups, p.top_groups, p.group_best, optional(p.order), optional(p.inverse), optional(p.offsets));
 }
 
 /// Bound of E: a row of scores stays in L1.
