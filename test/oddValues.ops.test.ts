@@ -94,6 +94,7 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { x: f32(2, 8), weight: group(), offsets: i32([3], 0, 1, 2) },
     options: { order: i32([2], 0, 1), topK: 1, bias: f32(2, 16), clamp: undefined, dtype, out: f32(2, 16) },
   }),
+  headLinear: () => ({ given: { x: f32(2, 2, 8), weight: group() }, options: { dtype, out: f32(2, 2, 16) } }),
   indexerTopK: () => ({
     given: { q: f32(1, 2, 16), weights: f32(1, 2), keyPages: f32(2, 4, 16), ...sequence() },
     options: { topK: 2, scale: 1, out: zeros(1, 2) },
@@ -127,6 +128,7 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { logits: f32(2, 4) },
     options: {
       ...{ topK: 1, scores: "softmax", renormalize: true, scale: 1, bias: f32(4), groups: 1, topGroups: 1 },
+      groupBest: 1,
       permutation: { order: zeros(2), inverse: zeros(2, 1), offsets: zeros(5) },
       out: { weights: f32(2, 1), experts: zeros(2, 1) },
     },

@@ -20,6 +20,7 @@ export interface NativeOps {
   readonly linear: NativeOp<
     [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
   >;
+  readonly headLinear: NativeOp<[x: "tensor", weight: "weight", out: "tensor"]>;
   readonly groupedLinear: NativeOp<
     [
       x: "tensor",
@@ -64,6 +65,7 @@ export interface NativeOps {
       scale: "number",
       groups: "number",
       topGroups: "number",
+      groupBest: "number",
       order: "tensor or null",
       inverse: "tensor or null",
       offsets: "tensor or null",

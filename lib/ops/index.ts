@@ -11,6 +11,7 @@ export * from "./flashAttention.js";
 export * from "./gelu.js";
 export * from "./geluMul.js";
 export * from "./groupedLinear.js";
+export * from "./headLinear.js";
 export * from "./indexerTopK.js";
 export * from "./kvStore.js";
 export * from "./layerNorm.js";

@@ -4,6 +4,7 @@
 WARPLOOP_OP(rms_norm, RmsNorm, rmsNorm)
 WARPLOOP_OP(pack_linear, PackLinear, packLinear)
 WARPLOOP_OP(linear, Linear, linear)
+WARPLOOP_OP(head_linear, HeadLinear, headLinear)
 WARPLOOP_OP(grouped_linear, GroupedLinear, groupedLinear)
 WARPLOOP_OP(kv_store, KvStore, kvStore)
 WARPLOOP_OP(rope, Rope, rope)

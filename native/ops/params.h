@@ -12,6 +12,7 @@
 #include "ops/gelu/gelu.h"
 #include "ops/gelu_mul/gelu_mul.h"
 #include "ops/grouped_linear/grouped_linear.h"
+#include "ops/head_linear/head_linear.h"
 #include "ops/indexer_top_k/indexer_top_k.h"
 #include "ops/kv_store/kv_store.h"
 #include "ops/layer_norm/layer_norm.h"

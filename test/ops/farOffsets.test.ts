@@ -11,13 +11,14 @@ import { copy } from "../../lib/ops/copy.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { gelu } from "../../lib/ops/gelu.js";
 import { geluMul } from "../../lib/ops/geluMul.js";
+import { headLinear } from "../../lib/ops/headLinear.js";
 import { indexerTopK } from "../../lib/ops/indexerTopK.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
 import { layerNorm } from "../../lib/ops/layerNorm.js";
 import { logprobs } from "../../lib/ops/logprobs.js";
 import { moeCombine } from "../../lib/ops/moeCombine.js";
 import { moeRoute } from "../../lib/ops/moeRoute.js";
-import { packLinear } from "../../lib/ops/packLinear.js";
+import { emptyGroupedWeight, packLinear } from "../../lib/ops/packLinear.js";
 import { qkNormRopeStore } from "../../lib/ops/qkNormRopeStore.js";
 import { rmsNorm } from "../../lib/ops/rmsNorm.js";
 import { rope } from "../../lib/ops/rope.js";
@@ -334,7 +335,31 @@ function sampleRows(t: FarTensors, V: number): Tensor {
   });
 }
 
-describeOp("far offsets", [...elementwise, ...tables, ...logits], async (context, c) => {
+// --- heads: tokens and heads of x and out
+
+const runHeads =
+  (dtype: "bf16" | "f32", count: number, out: "bf16" | "f32" = dtype): FarCase["run"] =>
+  (t) => {
+    const [H, N, K] = [3, 72, 64];
+    const shape = { experts: H, outputs: N, inputs: K, dtype, swiglu: false };
+    const weight = emptyGroupedWeight(t.stream, shape);
+    t.fill(t.own(weight.segments[0]!.data), (numbers) =>
+      dtype === "f32"
+        ? Float32Array.from({ length: numbers }, () => t.random.integer(-3, 4))
+        : Uint16Array.from({ length: numbers }, () => [0x3f80, 0xbf80, 0x4000][t.random.integer(0, 3)]!),
+    );
+    const x = t.normal(dtype, [count, H, K]);
+    return [headLinear(t.stream, x, weight, { out: t.empty(out, [count, H, N]) })];
+  };
+
+const heads: readonly FarCase[] = [
+  ...[2, 20].flatMap((count) => onAxes([0, 1], `headLinear, ${count} rows`, runHeads("bf16", count))),
+  ...onAxes([0, 1], "headLinear, results of f32", runHeads("bf16", 20, "f32")),
+  ...onAxes([0, 1], "headLinear, f32", runHeads("f32", 20)),
+  { name: "headLinear, rows that are not aligned", odd: true, run: runHeads("bf16", 20) },
+];
+
+describeOp("far offsets", [...elementwise, ...tables, ...logits, ...heads], async (context, c) => {
   const { far, near } = await compareFarWithNear(context, c);
   expect(far).toEqual(near);
 });

@@ -92,10 +92,11 @@ WARPLOOP_DEVICE void add_residual_quad(const Epilogue& e, int64_t row, int64_t c
   }
 }
 
-/// Converts and stores the four columns from `column` on (a multiple of 4).
-WARPLOOP_DEVICE void store_out_quad(const Epilogue& e, int64_t row, int64_t column, const float (&v)[4]) {
+/// Converts and stores the four columns from `column` on (a multiple of 4), `skipped` elements behind out.
+WARPLOOP_DEVICE void store_out_quad(const Epilogue& e, int64_t row, int64_t column, const float (&v)[4],
+                                    int64_t skipped = 0) {
   const auto [count, whole] = quad_at(e, column);
-  const int64_t at = row * e.out_stride + column;
+  const int64_t at = skipped + row * e.out_stride + column;
   if (e.out_dtype == DType::f32) {
     store_quad(static_cast<float*>(e.out) + at, count, whole, v);
   } else if (e.out_dtype == DType::bf16) {
@@ -165,7 +166,7 @@ WARPLOOP_DEVICE void finish_tile(const Product& p, const TilePlace& at, const Ro
       add_bias_quad(p.epilogue, bias, out_column, v);
     }
     if (p.epilogue.residual) add_residual_quad(p.epilogue, rows.first + row, out_column, v);
-    store_out_quad(p.epilogue, rows.first + row, out_column, v);
+    store_out_quad(p.epilogue, rows.first + row, out_column, v, head_index() * p.heads.out_stride);
   }
 }
 

@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 2) multiply_fma(const __grid_
 #pragma unroll
   for (int pass = 0; pass < x.kPasses; pass++) {
     const int64_t row = source_row<kGrouped>(p, rows, x.row(pass));
-    x.rows[pass] = row < 0 ? nullptr : static_cast<const float*>(p.x) + row * p.x_stride;
+    x.rows[pass] = row < 0 ? nullptr : head_of_x<float>(p) + row * p.x_stride;
   }
 #pragma unroll
   for (int pass = 0; pass < w.kPasses; pass++) {

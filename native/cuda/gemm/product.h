@@ -1,4 +1,4 @@
-// What the matrix-product kernels behind linear and grouped_linear get: the operands, what happens to the
+// What the matrix-product kernels behind linear, head_linear and grouped_linear get: the operands, what happens to the
 // sums, and the schedule. Host and device share it; a launcher fills it in, schedule.h the last part.
 #pragma once
 #include <cstdint>
@@ -35,6 +35,12 @@ struct Groups {
   FaultSite decreasing, outside, bad_order;
 };
 
+/// Axis y of the grid: head h has a product of its own, with the h-th weight. A dense product has one.
+struct Heads {
+  int count;
+  int64_t x_stride, out_stride;  // elements from one head to the next
+};
+
 struct Product {
   const void* x;  // rows of K elements
   int64_t x_stride, x_rows;
@@ -43,12 +49,13 @@ struct Product {
   int64_t rows;         // of out
   int K, padded_K;
   Groups groups;
+  Heads heads;
   Epilogue epilogue;
-  // the schedule
+  // the schedule, of each head
   TileGrid tiles;
   int splits;          // blocks that share the K of one tile
   float* partials;     // their sums
-  uint32_t* counters;  // one per tile: how many have arrived
+  uint32_t* counters;  // one per tile of all heads: how many have arrived
 };
 
 }  // namespace warploop::cuda

@@ -6,16 +6,25 @@
 
 namespace warploop::cuda {
 
+/// Whose product a block works on; 0 where there are no heads.
+WARPLOOP_DEVICE int head_index() { return static_cast<int>(blockIdx.y); }
+
+/// The first row of x of the block's head.
+template <class T>
+WARPLOOP_DEVICE const T* head_of_x(const Product& p) {
+  return static_cast<const T*>(p.x) + head_index() * p.heads.x_stride;
+}
+
 /// What a block works on: one split of one tile.
 struct TilePlace {
-  int tile;  // among all tiles, for the split's partials and counter
+  int tile;  // among all tiles of all heads, for the split's partials and counter
   int row, column, split;
 };
 
 WARPLOOP_DEVICE TilePlace tile_place(const Product& p) {
   const int block = static_cast<int>(blockIdx.x), tile = block % p.tiles.count();
   const TileIndex index = p.tiles.at(tile);
-  return {tile, index.row, index.column, block / p.tiles.count()};
+  return {tile + head_index() * p.tiles.count(), index.row, index.column, block / p.tiles.count()};
 }
 
 /// Steps [begin, begin + count) of a tile's way through K.
@@ -33,7 +42,7 @@ WARPLOOP_DEVICE Steps split_steps(int steps, const Product& p, const TilePlace& 
 
 /// The rows of out of one row tile, all of one group.
 struct RowBlock {
-  int group, count;
+  int group, count;  // the group is the place of the weight: an expert, or a head
   int64_t first;
 };
 
@@ -51,7 +60,7 @@ template <bool kGrouped, int kRows>
 WARPLOOP_DEVICE RowBlock find_rows(const Product& p, int index) {
   if constexpr (!kGrouped) {
     const int64_t first = static_cast<int64_t>(index) * kRows, left = p.rows - first;
-    return {0, static_cast<int>(left < kRows ? left : kRows), first};
+    return {head_index(), static_cast<int>(left < kRows ? left : kRows), first};
   } else {
     int before = 0;
     for (int base = 0; base < p.groups.count; base += kWarpSize) {

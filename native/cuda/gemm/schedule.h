@@ -33,6 +33,7 @@ inline Product product_of(const TensorView& x, const WeightView& weight, const T
   p.K = static_cast<int>(x.size(1));
   p.padded_K = static_cast<int>(weight.data.size(2));
   p.groups.count = static_cast<int>(weight.data.size(0));
+  p.heads.count = 1;
   p.epilogue.out = out.data;
   p.epilogue.out_stride = out.stride(0);
   p.epilogue.out_dtype = out.dtype;
@@ -80,7 +81,7 @@ LaunchShape schedule(Product& p, const CudaContext& context) {
                                     : (p.rows + Shape::kRows - 1) / Shape::kRows;
   const int64_t column_tiles = (p.weight_rows + Shape::kColumns - 1) / Shape::kColumns;
   p.tiles = {static_cast<int>(row_tiles), static_cast<int>(column_tiles)};
-  const int64_t tiles = row_tiles * column_tiles;
+  const int64_t tiles = row_tiles * column_tiles * p.heads.count;
   const int64_t steps = (p.padded_K + Shape::kStepDepth - 1) / Shape::kStepDepth;
   constexpr int64_t kTileBytes = 4 * Shape::kRows * Shape::kColumns;
   const int64_t slots = int64_t{Shape::kBlocks} * context.num_sms;
@@ -88,7 +89,8 @@ LaunchShape schedule(Product& p, const CudaContext& context) {
                      : choose_splits(tiles, kTileBytes, steps, Shape::kMinSteps, slots, context);
   if (p.splits > 1)
     p.partials = Workspace(context).take<float>(tiles * p.splits * Shape::kRows * Shape::kColumns);
-  return {dim3(static_cast<unsigned>(tiles * p.splits)), Shape::kThreads, sizeof(Plan)};
+  return {dim3(static_cast<unsigned>(p.tiles.count() * p.splits), static_cast<unsigned>(p.heads.count)),
+          Shape::kThreads, sizeof(Plan)};
 }
 
 template <class T, class Shape, bool kGrouped, bool kAligned = true>

@@ -54,7 +54,8 @@ WARPLOOP_DEVICE int stream_chunk(const Steps& steps, int step) {
 template <class Shape>
 WARPLOOP_DEVICE void prefetch_weight(const Product& p, int64_t first_column, const Steps& steps) {
   const int lane = lane_index();
-  const auto* row = static_cast<const uint16_t*>(p.weight) + (first_column + lane / 4) * p.padded_K;
+  const auto* row = static_cast<const uint16_t*>(p.weight) +
+                    (head_index() * p.weight_rows + first_column + lane / 4) * p.padded_K;
   const auto panels = static_cast<int>((p.weight_rows - first_column) / 16);
 #pragma unroll 1
   for (int step = 0; step < Shape::kStages - 1 && step < steps.count; step++) {
@@ -81,7 +82,7 @@ struct StreamLoader {
     for (int i = 0; i < Shape::kXs; i++) {
       const int64_t row = source_row<kGrouped>(p, rows, i * 8 + g);
       x_exists[i] = row >= 0;
-      x[i] = static_cast<const uint16_t*>(p.x) + (row >= 0 ? row * p.x_stride : 0);
+      x[i] = head_of_x<uint16_t>(p) + (row >= 0 ? row * p.x_stride : 0);
     }
     panels_left = static_cast<int>((p.weight_rows - first_column) / 16);
     w = static_cast<const uint16_t*>(p.weight) + (rows.group * p.weight_rows + first_column + g) * p.padded_K;

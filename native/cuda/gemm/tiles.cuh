@@ -80,7 +80,7 @@ struct TileLoader {
     for (int pass = 0; pass < kXPasses; pass++) {
       const int64_t row = source_row<kGrouped>(p, rows, pass * kRowsPerPass + first_row());
       x_exists[pass] = row >= 0;
-      x[pass] = static_cast<const uint16_t*>(p.x) + (row >= 0 ? row * p.x_stride : 0);
+      x[pass] = head_of_x<uint16_t>(p) + (row >= 0 ? row * p.x_stride : 0);
     }
     const int64_t row = first_column + first_row();
     w_left = p.weight_rows - row;

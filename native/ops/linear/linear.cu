@@ -10,6 +10,7 @@
 #include "ops/linear/linear.h"
 
 #include "cuda/choose.h"
+#include "cuda/gemm/heads.h"
 #include "cuda/gemm/schedule.h"
 #include "ops/linear/linear.sm90.h"
 #include "ops/linear/linear.tiles.h"
@@ -25,12 +26,15 @@ int bucket_of(const int64_t (&bounds)[n], int64_t value) {
   return i;
 }
 
+LinearShape chosen_shape(int64_t K, int64_t T, int64_t N) {
+  return linear_tiles::kChosen[bucket_of(kInputBounds, K)][bucket_of(kRowBounds, T)]
+                              [bucket_of(kOutputBounds, N)];
+}
+
 /// The table's choice; the next wider tile where that has no room for a panel of gate and one of up.
 /// From sizes alone: each tile of the table asks before it is passed over.
 LinearShape choose_shape(const LinearParams& p) {
-  const int64_t K = p.x.size(1), T = p.out.size(0), N = p.weight.data.size(1);
-  const LinearShape chosen = linear_tiles::kChosen[bucket_of(kInputBounds, K)][bucket_of(kRowBounds, T)]
-                                                  [bucket_of(kOutputBounds, N)];
+  const LinearShape chosen = chosen_shape(p.x.size(1), p.out.size(0), p.weight.data.size(1));
   return p.weight.swiglu && chosen == LinearShape::s8x16 ? LinearShape::s8x32 : chosen;
 }
 
@@ -112,10 +116,13 @@ void run_tile(const LinearParams& p, CudaContext& context) {
                            : run_shape<f16>(shape, product, context);
 }
 
-void run_unaligned(const LinearParams& p, CudaContext& context) {
-  const Product product = product_of(p, context);
+void launch_unaligned(const Product& product, DType x, const CudaContext& context) {
   const auto run = [&]<class T>(T) { launch_tiles<T, TileUnaligned, false, false>(product, context); };
-  p.x.dtype == DType::bf16 ? run(bf16{}) : run(f16{});
+  x == DType::bf16 ? run(bf16{}) : run(f16{});
+}
+
+void run_unaligned(const LinearParams& p, CudaContext& context) {
+  launch_unaligned(product_of(p, context), p.x.dtype, context);
 }
 
 void run_f32(const LinearParams& p, CudaContext& context) {
@@ -159,6 +166,13 @@ constexpr Candidate<LinearParams> kCandidates[] = {
 };
 
 }  // namespace
+
+void multiply_heads(const Product& p, DType x, DType weight, bool aligned, const CudaContext& context) {
+  if (x == DType::f32) return launch_f32<false>(p, weight, context);
+  if (!aligned) return launch_unaligned(p, x, context);
+  const LinearShape shape = chosen_shape(p.K, p.rows, p.weight_rows * p.heads.count);
+  x == DType::bf16 ? run_shape<bf16>(shape, p, context) : run_shape<f16>(shape, p, context);
+}
 
 void linear(const LinearParams& p, CudaContext& context) {
   choose(OpId::linear, kCandidates, p, context).run(p, context);
