@@ -14,6 +14,8 @@ import { isPerExpert, type WeightRow, type WeightTable } from "./weightTable.js"
  * - "embedding": the same; one weight with a "linear" slot that is tied to it, where that keeps it in the same format
  * - "linear": a matrix packed for `linear`; "gatedLinear" is gate and up, with SwiGLU
  * - "experts": a stack of matrices packed for `groupedLinear`; "gatedExperts" are gate and up, with SwiGLU
+ * - "heads": for each head a matrix [N, K], packed for `headLinear`; "turnedHeads" are those matrices stored as [K, N]. What is stored is
+ *   one matrix, whose rows a view has as [heads, rows of each]
  * - "expertVectors": a vector for each expert, such as their biases, f32
  */
 export type WeightForm = keyof typeof forms;
@@ -28,6 +30,8 @@ const forms = {
   gatedLinear: "matrices",
   experts: "matrices of experts",
   gatedExperts: "matrices of experts",
+  heads: "matrices",
+  turnedHeads: "matrices",
   expertVectors: "vectors of experts",
 } as const;
 
@@ -44,12 +48,25 @@ export function formsOf({ rows }: ModelWeightTable): ReadonlyMap<string, WeightF
   for (const row of rows) {
     const things = row.shapes[0]!.length === 1 ? "vectors" : "matrices";
     const stored = isPerExpert(row) || row.stacked ? `${things} of experts` : things;
-    if (forms[row.form] === stored) continue;
+    if (forms[row.form] === stored && (!isOfHeads(row.form) || hasHeads(row))) continue;
+    const expected = isOfHeads(row.form)
+      ? "of one matrix as [heads, rows], by an order"
+      : `of ${forms[row.form]}`;
     throw new ArgumentRangeError(
-      `formsOf: slot ${row.slot}: form "${row.form}" is of ${forms[row.form]}, got ${stored}`,
+      `formsOf: slot ${row.slot}: form "${row.form}" is ${expected}, got ${stored}`,
     );
   }
   return new Map(rows.map(({ slot, form }) => [slot, form]));
+}
+
+function isOfHeads(form: WeightForm): boolean {
+  return form === "heads" || form === "turnedHeads";
+}
+
+/** With an order the axes of a view stay, whatever is taken of it. */
+function hasHeads({ from, rowViews }: WeightRow): boolean {
+  const view = rowViews?.[0];
+  return from.length === 1 && view?.axes.length === 2 && view.order?.[0] === 0;
 }
 
 type Loaded = Tensor | LinearWeight | GroupedWeight;
@@ -61,6 +78,7 @@ export class ModelWeights {
   readonly #embeddings = new Map<string, EmbeddingTable>();
   readonly #linears = new Map<string, LinearWeight>();
   readonly #experts = new Map<string, GroupedWeight>();
+  readonly #heads = new Map<string, GroupedWeight>();
   readonly #expertVectors = new Map<string, Tensor>();
   readonly #owned = new Set<Memory>();
 
@@ -105,6 +123,11 @@ export class ModelWeights {
     return found(this.#experts, slot, layer);
   }
 
+  /** H matrices */
+  heads(slot: string, layer?: number): GroupedWeight {
+    return found(this.#heads, slot, layer);
+  }
+
   /** [E, N] f32 */
   expertVectors(slot: string, layer?: number): Tensor {
     return found(this.#expertVectors, slot, layer);
@@ -136,6 +159,11 @@ export class ModelWeights {
 
   addExperts(slot: string, layer: number | undefined, weight: GroupedWeight): GroupedWeight {
     this.#experts.set(keyOf(slot, layer), weight);
+    return weight;
+  }
+
+  addHeads(slot: string, layer: number | undefined, weight: GroupedWeight): GroupedWeight {
+    this.#heads.set(keyOf(slot, layer), weight);
     return weight;
   }
 

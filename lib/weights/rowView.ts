@@ -16,17 +16,23 @@ export interface RowView {
   readonly axes: readonly number[];
   /** Only indices [start, end) of one axis; what is left out is of other slots. */
   readonly take?: { readonly axis: number; readonly start: number; readonly end: number };
+  /** Of the first axis only these, where `take` is of another: the heads that a rank has. */
+  readonly share?: Range;
   /** The axes in the order of the weight's rows, outermost first. Default: as stored. */
   readonly order?: readonly number[];
 }
 
-function sizesOf({ axes, take }: RowView): number[] {
-  return axes.map((size, axis) => (axis === take?.axis ? take.end - take.start : size));
+/** The axes of a view as they are taken, outermost first as stored. */
+export function viewedSizes({ axes, take, share }: RowView): number[] {
+  return axes.map((size, axis) => {
+    if (axis === take?.axis) return take.end - take.start;
+    return axis === 0 && share ? share.count : size;
+  });
 }
 
 /** How many rows a view has. */
 export function viewedRows(view: RowView): number {
-  return sizesOf(view).reduce((product, size) => product * size, 1);
+  return viewedSizes(view).reduce((product, size) => product * size, 1);
 }
 
 /** What is wrong with a view of so many rows. */
@@ -58,12 +64,13 @@ export function viewRows(
   const stored = whole.shape.length > 2 ? whole.reshape([whole.size(0), -1]) : whole; // of more axes: the rest is a row
   const rowAxis = transpose ? 1 : 0;
   const [inputs = 1, inputStride = 1] = [stored.shape[1 - rowAxis], stored.strides[1 - rowAxis]];
-  const { axes, take, order = [...axes.keys()] } = view;
-  const sizes = sizesOf(view);
+  const { axes, take, share, order = [...axes.keys()] } = view;
+  const sizes = viewedSizes(view);
   const strides = axes.map((_, axis) =>
     axes.slice(axis + 1).reduce((product, size) => product * size, stored.strides[rowAxis]!),
   );
-  const skipped = (take ? take.start * strides[take.axis]! : 0) + (columns ? columns.start * inputStride : 0);
+  const skippedRows = (take ? take.start * strides[take.axis]! : 0) + (share ? share.start * strides[0]! : 0);
+  const skipped = skippedRows + (columns ? columns.start * inputStride : 0);
   return Tensor.strided(
     stored.memory,
     stored.dtype,
@@ -71,4 +78,37 @@ export function viewRows(
     [...order.map((axis) => strides[axis]!), inputStride],
     stored.byteOffset + byteLength(stored.dtype, skipped),
   );
+}
+
+/** Bytes of a stored tensor, and what they hold. */
+export interface StoredRows {
+  readonly start: number;
+  readonly bytes: number;
+  readonly shape: readonly number[];
+}
+
+/** Rows that follow each other are bytes that do: what a weight, or a rank, does not have is not read. */
+export function narrowed(
+  stored: StoredRows,
+  transpose: boolean,
+  view: RowView | undefined,
+): { readonly stored: StoredRows; readonly view: RowView | undefined } {
+  if (!view || transpose) return { stored, view };
+  const { axes, take, share, order } = view;
+  const rowBytes = stored.bytes / stored.shape[0]!;
+  const rowsFrom = (first: number, rows: number): StoredRows => ({
+    ...{ start: stored.start + first * rowBytes, bytes: rows * rowBytes },
+    shape: [rows, ...stored.shape.slice(1)],
+  });
+  const rowsOf = (axis: number) => axes.slice(axis + 1).reduce((product, size) => product * size, 1);
+  if (share) {
+    const some: RowView = {
+      axes: [share.count, ...axes.slice(1)],
+      ...{ ...(take && { take }), ...(order && { order }) },
+    };
+    return narrowed(rowsFrom(share.start * rowsOf(0), share.count * rowsOf(0)), transpose, some);
+  }
+  if (!take || axes.slice(0, take.axis).some((size) => size > 1)) return { stored, view };
+  const rows = rowsFrom(take.start * rowsOf(take.axis), viewedRows(view));
+  return { stored: rows, view: order && { axes: viewedSizes(view), order } };
 }

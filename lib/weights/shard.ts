@@ -44,10 +44,10 @@ export type WeightSplit =
   /** Columns: every rank computes a summand of all outputs. */
   | { readonly axis: "inputs"; readonly ranks?: "ep" }
   /**
-   * Rows, by whole heads of `headDim`. Where there are more ranks than heads, neighbours have copies. A tensor has the heads of
+   * Rows, by whole heads of `headDim`: of all tensors, or of each. Where there are more ranks than heads, neighbours have copies. A tensor has the heads of
    * `groups` matrices one after another (3 of GPT-2: queries, keys, values).
    */
-  | { readonly axis: "heads"; readonly headDim: number; readonly groups?: number }
+  | { readonly axis: "heads"; readonly headDim: number | readonly number[]; readonly groups?: number }
   /** Whole experts. */
   | { readonly axis: "experts" }
   /** What is added to the sum of what the ranks of `tp` compute (the bias of an output): the first of them alone has it. */
@@ -66,34 +66,52 @@ export function keyHeadsOf(what: string, total: number, tp: Share): Range {
   return rangeOf(what, total, tp);
 }
 
-/** Rows are divided as `groups` times so many units of `unit` rows; undefined: they are not divided. */
-export function rowUnits(split: WeightSplit | undefined): { groups: number; unit: number } | undefined {
+/** Rows of a tensor are divided as `groups` times so many units of `unit` rows; undefined: they are not divided. */
+export function rowUnits(
+  split: WeightSplit | undefined,
+  place: number,
+): { groups: number; unit: number } | undefined {
   if (split?.axis === "outputs") return { groups: 1, unit: 1 };
-  return split?.axis === "heads" ? { groups: split.groups ?? 1, unit: split.headDim } : undefined;
+  if (split?.axis !== "heads") return undefined;
+  const { groups = 1, headDim } = split;
+  return { groups, unit: typeof headDim === "number" ? headDim : headDim[place]! };
+}
+
+/** A tensor among those of its slot. */
+interface SlotTensor {
+  readonly place: number;
+  readonly rows: readonly number[];
+  readonly view: RowView | undefined;
 }
 
 /**
  * The rows of a tensor that a rank has, as axes; undefined: all.
  *
- * @param rows of the tensor, or of the view of it, which is divided along its first axis
- * @param most rows of the largest tensor of the slot: its heads, those of queries, have no copies
+ * @param place of the tensor in the slot
+ * @param rows of each tensor of the slot, or of the view of it, which is divided along its first axis
+ * @param view of the tensor
  */
 export function shardRows(
   slot: string,
   split: WeightSplit | undefined,
-  { rows, most, view }: { readonly rows: number; readonly most: number; readonly view: RowView | undefined },
+  { place, rows, view }: SlotTensor,
   shard: Shard,
 ): RowView | undefined {
-  const divided = rowUnits(split);
+  const divided = rowUnits(split, place);
   if (!split || !divided) return view;
   const share = shareOf(split, shard);
   if (share.size === 1) return view;
   const { groups, unit } = divided;
-  const unitsOf = (size: number) => size / groups / unit;
-  const [what, units] = [`${split.axis} of ${slot}`, unitsOf(rows)];
-  const isOfKeys = split.axis === "heads" && units < unitsOf(most);
+  const unitsOf = (other: number) => rows[other]! / groups / rowUnits(split, other)!.unit;
+  const [what, units] = [`${split.axis} of ${slot}`, unitsOf(place)];
+  const most = Math.max(...rows.map((_, other) => unitsOf(other))); // heads of queries, which have no copies
+  const isOfKeys = split.axis === "heads" && units < most;
   const { start, count } = (isOfKeys ? keyHeadsOf : rangeOf)(what, units, share);
   if (!view) return { axes: [groups, units, unit], take: { axis: 1, start, end: start + count } };
+  if (view.take && view.take.axis > 0) {
+    const each = view.axes[0]! / units;
+    return { ...view, share: { start: start * each, count: count * each } };
+  }
   const { start: first, end } = view.take ?? { start: 0, end: view.axes[0]! };
   const each = (end - first) / units; // indices of the first axis
   return { ...view, take: { axis: 0, start: first + start * each, end: first + (start + count) * each } };

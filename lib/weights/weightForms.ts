@@ -4,7 +4,7 @@
  */
 import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
-import type { Tensor } from "../device/tensor.js";
+import { Tensor } from "../device/tensor.js";
 import { cast } from "../ops/cast.js";
 import {
   type ExpertsShape,
@@ -17,6 +17,7 @@ import {
 } from "../ops/linearWeight.js";
 import { matrixDtype } from "./activationDtype.js";
 import type { ModelWeights, WeightForm } from "./modelWeights.js";
+import { viewedSizes } from "./rowView.js";
 import type { Room } from "./weightArena.js";
 import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
@@ -108,6 +109,9 @@ function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatD
       const add = (weights: ModelWeights, matrix: LinearWeight) => weights.addLinear(slot, layer, matrix);
       return packedMatrix(weight, activations, add, form === "gatedLinear");
     }
+    case "heads":
+    case "turnedHeads":
+      return headMatrices(weight, activations, form === "turnedHeads");
     case "experts":
     case "gatedExperts": {
       const [experts, , inputs] = shape as readonly [number, number, number];
@@ -130,6 +134,39 @@ function packedMatrix(
   return packedRows(weight, activations, shape, (weights, segments) =>
     add(weights, new LinearWeight(shape, segments)),
   );
+}
+
+/** A matrix for each head, [rows, K] as it is stored or turned. */
+function headMatrices(
+  { slot, layer, shape, parts }: PlannedWeight,
+  activations: FloatDType,
+  turned: boolean,
+): FormedWeight {
+  const [part] = parts;
+  const [heads, rows] = viewedSizes(part!.view!) as [number, number];
+  const K = shape[1]!;
+  const stack = { experts: heads, inputs: turned ? rows : K, swiglu: false };
+  const format = { format: "dense", dtype: matrixDtype(activations, part!.dtype) } as const;
+  const plan = planSegments(stack, [{ name: part!.module, outputs: turned ? K : rows, format }]);
+  return {
+    rooms: plan.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
+    wants: (stored) => matrixDtype(activations, stored),
+    place(tensors, weights) {
+      const segments = plan.map(({ segment }, i) => new WeightSegment(segment, tensors[i]!));
+      const whole = weights.addHeads(slot, layer, new GroupedWeight(stack, segments));
+      return {
+        put(stream, { values }) {
+          for (let expert = 0; expert < heads; expert++) {
+            const { memory, dtype, shape, strides, byteOffset } = values.slice(0, expert, expert + 1);
+            const axes = turned ? [2, 1] : [1, 2];
+            const [sizes, steps] = [axes.map((axis) => shape[axis]!), axes.map((axis) => strides[axis]!)];
+            const matrix = Tensor.strided(memory, dtype, sizes, steps, byteOffset);
+            packRows(stream, whole, { first: 0, matrix, expert });
+          }
+        },
+      };
+    },
+  };
 }
 
 /** The matrix of an embedding that is packed: nothing of its own. */

@@ -6,7 +6,7 @@
 import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
 import type { FloatDType } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
-import { type Range, type RowView, viewedRows } from "./rowView.js";
+import { narrowed, type Range, type RowView, type StoredRows } from "./rowView.js";
 import { checkShard, rangeOf, type Shard, shardColumns, wholeModel } from "./shard.js";
 import {
   checkTable,
@@ -47,7 +47,7 @@ export interface PlannedPart {
   readonly firstRow: number;
   readonly rows: number;
   /** Its bytes of the entry, and their shape: with stacked experts those of one. */
-  readonly stored: { readonly start: number; readonly bytes: number; readonly shape: readonly number[] };
+  readonly stored: StoredRows;
   /** It is stored [in, out]. */
   readonly transpose: boolean;
   /** Undefined: all rows as they are stored. */
@@ -204,6 +204,7 @@ class Resolver {
     if (entry === undefined || index < 0 || index >= experts.count) return [];
     const shard = this.#shard;
     const view = viewOf(row, place, shard);
+    const { transpose = false } = row;
     const bytes = entry.byteLength / (row.stacked ? this.#table.numExperts! : 1);
     return [
       {
@@ -214,8 +215,12 @@ class Resolver {
         expert: index,
         firstRow: row.from.slice(0, place).reduce((sum, _, i) => sum + rowsOf(row, i, shard), 0),
         rows: rowsOf(row, place, shard),
-        ...narrowed({ start: row.stacked ? expert * bytes : 0, bytes, shape: row.shapes[place]! }, row, view),
-        transpose: row.transpose ?? false,
+        ...narrowed(
+          { start: row.stacked ? expert * bytes : 0, bytes, shape: row.shapes[place]! },
+          transpose,
+          view,
+        ),
+        transpose,
         columns: shardColumns(row.slot, row.split, storedColumns(row), shard),
         map: row.map,
       },
@@ -258,28 +263,6 @@ function dtypeProblem(entry: TensorEntry, first: TensorEntry): string | undefine
   if (!isFloat) return `dtype: expected f32, f16 or bf16, got ${entry.dtype}`;
   if (entry.dtype === first.dtype) return undefined;
   return `dtype: expected ${first.dtype} as in ${first.name}, got ${entry.dtype}`;
-}
-
-/** Rows that follow each other are bytes that do: what a rank does not have is not read. */
-function narrowed(
-  stored: PlannedPart["stored"],
-  { transpose }: WeightRow,
-  view: RowView | undefined,
-): Pick<PlannedPart, "stored" | "view"> {
-  const { axes = [], take, order } = view ?? {};
-  if (!view || !take || transpose || axes.slice(0, take.axis).some((size) => size > 1))
-    return { stored, view };
-  const [all, rows] = [stored.shape[0]!, viewedRows(view)];
-  const first = axes.slice(take.axis + 1).reduce((product, size) => product * size, take.start);
-  const rowBytes = stored.bytes / all;
-  const shape = [rows, ...stored.shape.slice(1)];
-  return {
-    stored: { start: stored.start + first * rowBytes, bytes: rows * rowBytes, shape },
-    view: order && {
-      axes: axes.map((size, axis) => (axis === take.axis ? take.end - take.start : size)),
-      order,
-    },
-  };
 }
 
 /** "q_proj" of "model.layers.0.self_attn.q_proj.weight" */

@@ -2,7 +2,7 @@
  * The weights of a model as data: what each is called in a checkpoint, in which shapes it is stored, and what becomes of it.
  */
 import { ArgumentRangeError } from "../errors.js";
-import { type RowView, viewedRows, viewProblem } from "./rowView.js";
+import { type RowView, viewedRows, viewedSizes, viewProblem } from "./rowView.js";
 import { rowUnits, type Shard, shardRows, type WeightSplit } from "./shard.js";
 
 /**
@@ -80,8 +80,7 @@ export function viewOf(row: WeightRow, i: number, shard: Shard): RowView | undef
     const view = row.rowViews?.[other];
     return view ? viewedRows(view) : storedRows(row, other);
   });
-  const rows = { rows: viewed[i]!, most: Math.max(...viewed), view: row.rowViews?.[i] };
-  return shardRows(row.slot, row.split, rows, shard);
+  return shardRows(row.slot, row.split, { place: i, rows: viewed, view: row.rowViews?.[i] }, shard);
 }
 
 /** Whether a rank has any of a weight outside the layers, or of a layer that it has. */
@@ -140,7 +139,7 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
     if (views.length !== from.length)
       throw fail(`rowViews: expected one for each of the ${from.length} names, got ${views.length}`);
     views.forEach((view, i) => {
-      const problem = view && (viewProblem(view, storedRows(row, i)) ?? splitProblem(row, view));
+      const problem = view && (viewProblem(view, storedRows(row, i)) ?? splitProblem(row, view, i));
       if (problem !== undefined) throw fail(`rowViews: ${problem}`);
     });
     if (tiedTo !== undefined && (!slots.has(tiedTo.slot) || tiedTo.slot === row.slot || isPerLayer(row))) {
@@ -150,11 +149,10 @@ export function checkTable({ rows, numExperts }: WeightTable): void {
 }
 
 /** Ranks divide rows along the first axis of a view: whole heads, or rows. */
-function splitProblem({ split }: WeightRow, view: RowView): string | undefined {
-  const of = rowUnits(split);
+function splitProblem({ split }: WeightRow, view: RowView, place: number): string | undefined {
+  const of = rowUnits(split, place);
   if (!of) return undefined;
-  const { axes, take = { axis: 0, start: 0, end: axes[0]! }, order = [0] } = view;
-  const each = viewedRows(view) / (take.end - take.start); // rows of an index of the first axis
-  const isDivided = of.groups === 1 && take.axis === 0 && order[0] === 0 && of.unit % each === 0;
+  const each = viewedRows(view) / viewedSizes(view)[0]!; // rows of an index of the first axis
+  const isDivided = of.groups === 1 && (view.order ?? [0])[0] === 0 && of.unit % each === 0;
   return isDivided ? undefined : `split by ${split!.axis} that do not lie along the first axis`;
 }

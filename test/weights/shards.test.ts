@@ -11,6 +11,7 @@ import { linear } from "../../lib/ops/linear.js";
 import type { GroupedWeight, LinearWeight } from "../../lib/ops/packLinear.js";
 import { loadWeights } from "../../lib/weights/loadWeights.js";
 import type { ModelWeightRow, ModelWeights } from "../../lib/weights/modelWeights.js";
+import { viewedRows } from "../../lib/weights/rowView.js";
 import { type Shard, wholeModel } from "../../lib/weights/shard.js";
 import { resolveWeights } from "../../lib/weights/weightMap.js";
 import { openTestDevice } from "../support/devices.js";
@@ -108,6 +109,9 @@ async function read(
       return [await rowsOfGated(weights.linear(slot, layer))];
     case "expertVectors":
       return (await numbersOf(weights.expertVectors(slot, layer))).map((numbers) => turned([numbers]));
+    case "heads":
+    case "turnedHeads":
+      return rowsOfExperts(weights.heads(slot, layer));
     case "experts":
     case "gatedExperts":
       return rowsOfExperts(weights.experts(slot, layer));
@@ -116,19 +120,25 @@ async function read(
 
 /** Puts the parts of all ranks together, as the row says that they were divided. */
 function glue(
-  { form, split, shapes, transpose }: ModelWeightRow,
+  { form, split, shapes, rowViews, transpose }: ModelWeightRow,
   parts: readonly (readonly Numbers[])[],
 ): Numbers[] {
   if (split === undefined) return [...parts[0]!];
-  if (split.axis === "experts" || split.axis === "sum") return parts.flat();
+  const isStack = split.axis === "experts" || form === "heads" || form === "turnedHeads";
+  if (isStack || split.axis === "sum") return parts.flat();
   const matrices = parts.map(([matrix]) => matrix!);
   if (split.axis === "inputs") return [matrices[0]!.map((_, n) => matrices.flatMap((rows) => rows[n]!))];
   const groups = split.axis === "heads" ? (split.groups ?? 1) : 1;
   const seen = form === "gatedLinear" ? shapes.slice(0, 1) : shapes; // gate and up give one output
-  const sizes = seen.flatMap((shape) => new Array<number>(groups).fill(shape[transpose ? 1 : 0]! / groups));
+  const headDims = split.axis === "heads" ? [split.headDim].flat() : [1];
+  const sizes = seen.flatMap((shape, place) => {
+    const view = rowViews?.[place];
+    const rows = view ? viewedRows(view) : shape[transpose ? 1 : 0]!;
+    return new Array<number>(groups).fill(rows / groups);
+  });
   let start = 0;
-  const glued = sizes.flatMap((size) => {
-    const own = Math.max(size / parts.length, split.axis === "heads" ? split.headDim : 1);
+  const glued = sizes.flatMap((size, i) => {
+    const own = Math.max(size / parts.length, headDims[i] ?? headDims[0]!);
     start += own;
     const different = matrices.filter((_, rank) => (rank * size) % (own * parts.length) === 0); // of a head that neighbours have
     return different.flatMap((rows) => rows.slice(start - own, start));
@@ -136,7 +146,10 @@ function glue(
   return [glued];
 }
 
-describe.each(["llama", "glm4", "glm4_moe", "qwen3", "qwen3_moe", "mixtral", "gpt2"])("%s", (family) => {
+const families = [
+  ...["llama", "deepseek_v2", "deepseek_v3", "glm4", "glm4_moe", "qwen3", "qwen3_moe", "mixtral", "gpt2"],
+];
+describe.each(families)("%s", (family) => {
   it("two shards put together are the model", async () => {
     const whole = await load(family, wholeModel);
     const shards = await Promise.all(ranksOf(2).map((shard) => load(family, shard)));
