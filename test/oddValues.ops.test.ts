@@ -128,9 +128,8 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { logits: f32(2, 4) },
     options: {
       ...{ topK: 1, scores: "softmax", renormalize: true, scale: 1, bias: f32(4), groups: 1, topGroups: 1 },
-      groupBest: 1,
       permutation: { order: zeros(2), inverse: zeros(2, 1), offsets: zeros(5) },
-      out: { weights: f32(2, 1), experts: zeros(2, 1) },
+      ...{ groupBest: 1, out: { weights: f32(2, 1), experts: zeros(2, 1) } },
     },
   }),
   packExpert: () => ({ given: { group: group(), expert: 0, weight: f32(16, 8) } }),

@@ -6,10 +6,8 @@ import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { CopyTap, Model, ModelState } from "../models/model.js";
-import { allocateState, type StateLayout, stateLayout } from "../nn/state.js";
+import { allocateState, pageSizeOf, type StateLayout, stateLayout } from "../nn/state.js";
 import { SequenceTables } from "./sequenceTables.js";
-
-const pageSize = 16;
 
 /**
  * @param tokenIds [T], at least one, at most `maxPositions` of the model
@@ -31,7 +29,7 @@ export async function traceRouting(
     throw new ArgumentRangeError(message, "ERR_CONTEXT_LENGTH");
   }
   const parts = Array.from({ length: numLayers }, (): Int32Array[] => []);
-  const layout = stateLayout(model.state, { pageSize, longest: length });
+  const layout = stateLayout(model.state, { pageSize: pageSizeOf(model.state), longest: length });
   const { numBlocks, entries } = placeSequence(layout, length);
   using state = allocateState(stream.device, model.state, { layout, numBlocks });
   using tables = makeTables(stream, Int32Array.from(tokenIds), layout, entries);
@@ -47,7 +45,7 @@ export async function traceRouting(
 const numRows = 1;
 
 /** Blocks for all tokens of one sequence, behind the dummy block: nothing behind a window is given back. */
-function placeSequence({ groups, slotLayers }: StateLayout, length: number) {
+function placeSequence({ groups, slotLayers, pageSize }: StateLayout, length: number) {
   let numBlocks = 1;
   const entries: { readonly row: number; readonly col: number; readonly page: number }[] = [];
   for (const [group, { pagesPerBlock }] of groups.entries()) {
@@ -65,7 +63,7 @@ function placeSequence({ groups, slotLayers }: StateLayout, length: number) {
 function makeTables(
   stream: Stream,
   ids: Int32Array,
-  { groups, slotLayers }: StateLayout,
+  { groups, slotLayers, pageSize }: StateLayout,
   entries: ReturnType<typeof placeSequence>["entries"],
 ): SequenceTables {
   const sizes = { numRows, maxTokens: ids.length, pageSize, groups, slotLayers };

@@ -5,7 +5,7 @@ import { checkDeviceName, type Device, type DeviceName, maxThreads } from "../de
 import type { RunnerOptions } from "../engine/runner.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { Model } from "../models/model.js";
-import { stateLayout } from "../nn/state.js";
+import { pageSizeOf, stateLayout } from "../nn/state.js";
 import { CacheGroup, longestSequence, peakBlocks } from "../schedule/cacheGroup.js";
 import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
 import { checkChoice, checkNumber, checkSignal } from "./validate.js";
@@ -44,7 +44,7 @@ export interface LLMOptions {
    * 80 % of that of a GPU.
    */
   readonly kvCacheBytes?: number | undefined;
-  /** Tokens per KV page. Default 16. */
+  /** Tokens per KV page. Default 16; 64 of a model that keeps latents. */
   readonly pageSize?: number | undefined;
   /** "optimistic" preempts when memory runs out; "reserve" admits only what fits to its end. Default "optimistic". */
   readonly admission?: "optimistic" | "reserve" | undefined;
@@ -92,9 +92,12 @@ export const loadOptionNames = [
 
 export type ResolvedOptions = Readonly<
   Required<
-    Omit<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "onProgress" | "signal">
+    Omit<
+      LLMOptions,
+      "threads" | "contextLength" | "kvCacheBytes" | "pageSize" | "revision" | "onProgress" | "signal"
+    >
   > &
-    Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "revision" | "signal"> & {
+    Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "pageSize" | "revision" | "signal"> & {
       readonly onProgress?: (progress: LoadProgress) => void;
     }
 >;
@@ -118,7 +121,7 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
     dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
     maxSequences,
     maxStepTokens: integer("maxStepTokens", Math.max(512, maxSequences), maxSequences),
-    pageSize: integer("pageSize", 16, 1, 1024),
+    ...(options.pageSize !== undefined && { pageSize: integer("pageSize", 16, 1, 1024) }),
     admission: checkChoice("admission", options.admission, "optimistic", ["optimistic", "reserve"]),
     prefixCache: checkBoolean("prefixCache", options.prefixCache, true),
     graphs: checkBoolean("graphs", options.graphs, true),
@@ -142,7 +145,8 @@ export function planCapacity(
   { shape, state }: Pick<Model, "shape" | "state">,
   device: Device,
 ): RunnerOptions & SchedulerOptions {
-  const { maxSequences, pageSize, maxStepTokens, admission, prefixCache, graphs, expertCounts } = options;
+  const { maxSequences, maxStepTokens, admission, prefixCache, graphs, expertCounts } = options;
+  const { pageSize = pageSizeOf(state) } = options;
   const layout = stateLayout(state, { pageSize, longest: shape.maxPositions });
   const { blockBytes, slotLayers } = layout;
   const groups = layout.groups.map((group, i) => new CacheGroup(i, group, pageSize, maxStepTokens));

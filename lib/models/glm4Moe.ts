@@ -7,7 +7,7 @@
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { checkFields, type FieldTable } from "./configFields.js";
-import { deepseekExpertFields, readDeepseekExperts } from "./deepseekExperts.js";
+import { deepseekExpertFields, deepseekV3Router, readDeepseekExperts } from "./deepseekExperts.js";
 import type { ModelDefinition } from "./model.js";
 import { predictionFields, predictionLayers } from "./predictionLayers.js";
 import {
@@ -39,6 +39,8 @@ export function glm4Moe(reader: ConfigReader): ModelDefinition {
       qkNorm: reader.bool("use_qk_norm", false) ? "eachHead" : "none",
       ignoredTensors: predictionLayers(reader, config.numLayers),
     },
-    readDeepseekExperts(reader, config, { firstDense: 1, groups: 1, topGroups: 1, scale: 1 }),
+    readDeepseekExperts(reader, config, {
+      ...{ firstDense: 1, groups: 1, topGroups: 1, scale: 1, router: deepseekV3Router },
+    }),
   );
 }

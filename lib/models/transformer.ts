@@ -6,7 +6,6 @@ import type { ConfigReader } from "../checkpoint/configReader.js";
 import type { FloatDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
 import { inTurns } from "../eventLoop.js";
-import { attentionBlock } from "../nn/attention.js";
 import { decoder, type Decoder, type Layer } from "../nn/decoder.js";
 import { layerNormBlock, noNorm, type NormBlock, rmsNormBlock } from "../nn/norm.js";
 import type { Block, Part } from "../nn/part.js";
@@ -17,7 +16,8 @@ import type { BuildContext, ModelDefinition } from "./model.js";
 import { type RankShape, rankShape } from "./rankShape.js";
 import { readRope, type RopeConfig, ropeFields } from "./ropeConfig.js";
 import type { TransformerConfig } from "./transformerConfig.js";
-import { attentionRows, outerRows, prefixAlternatives } from "./transformerRows.js";
+import { groupedQueryAttention, type TransformerAttention } from "./transformerAttention.js";
+import { layerNormRows, outerRows, prefixAlternatives } from "./transformerRows.js";
 
 /** The feed-forward part of every layer. */
 export interface TransformerMlp {
@@ -39,6 +39,8 @@ export interface TransformerDefaults {
   readonly rotaryShare?: number;
   /** Undefined: hiddenSize / numHeads. */
   readonly headDim?: number;
+  /** The width of a head, which no field says: `head_dim` is not read. */
+  readonly fixedHeadDim?: number;
   /** Undefined: numHeads, which `null` always means. */
   readonly numKvHeads?: number;
   /** Default: false. */
@@ -84,11 +86,7 @@ export function readTransformerConfig(
   if (numHeads % numKvHeads !== 0) {
     reader.fail("num_key_value_heads", `a divisor of num_attention_heads (${numHeads})`);
   }
-  const headDim = checkHeadDim(
-    reader,
-    reader.has("head_dim") ? "head_dim" : "num_attention_heads",
-    reader.nullablePositiveInt("head_dim", defaults.headDim) ?? hiddenSize / numHeads,
-  );
+  const headDim = defaults.fixedHeadDim ?? readHeadDim(reader, hiddenSize / numHeads, defaults.headDim);
   return {
     vocabSize: reader.positiveInt("vocab_size", defaults.vocabSize),
     hiddenSize,
@@ -121,13 +119,22 @@ export function readTransformerConfig(
   };
 }
 
-/** The model of a config and its feed-forward part. */
-export function transformer(config: TransformerConfig, mlp: TransformerMlp): ModelDefinition {
-  const { vocabSize, hiddenSize, numLayers, numHeads, numKvHeads, headDim, rope } = config;
-  const { ignoredTensors: ignored } = config;
+function readHeadDim(reader: ConfigReader, share: number, absent: number | undefined): number {
+  const field = reader.has("head_dim") ? "head_dim" : "num_attention_heads";
+  return checkHeadDim(reader, field, reader.nullablePositiveInt("head_dim", absent) ?? share);
+}
+
+/** The model of a config and its parts. */
+export function transformer(
+  config: TransformerConfig,
+  mlp: TransformerMlp,
+  attention = groupedQueryAttention(config),
+): ModelDefinition {
+  const { vocabSize, hiddenSize, numLayers, numHeads, rope, ignoredTensors: ignored } = config;
+  const { numKvHeads, headDim, valueDim } = attention;
   const { numExperts, expertsPerToken } = mlp;
   const shape = {
-    ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads, headDim, valueDim: headDim },
+    ...{ vocabSize, numLayers, hiddenSize, numHeads, numKvHeads, headDim, valueDim },
     ...{ numExperts, expertsPerToken },
   };
   return {
@@ -135,21 +142,28 @@ export function transformer(config: TransformerConfig, mlp: TransformerMlp): Mod
     trainedContext: rope.maxPositionEmbeddings,
     longestContext: longestRopeContext(rope),
     weights: {
-      rows: [...outerRows(config), ...attentionRows(config), ...mlp.rows],
+      rows: [...outerRows(config), ...layerNormRows(config), ...attention.rows, ...mlp.rows],
       ...{ numLayers, numExperts, prefixAlternatives, ...(ignored && { ignored }) },
     },
-    build: (weights, context) => build(config, mlp, weights, { ...context, rank: rankShape(shape, context) }),
+    build: (weights, context) =>
+      build(config, { mlp, attention }, weights, { ...context, rank: rankShape(shape, context) }),
   };
+}
+
+/** What the layers of a transformer are made of. */
+interface LayerParts {
+  readonly mlp: TransformerMlp;
+  readonly attention: TransformerAttention;
 }
 
 async function build(
   config: TransformerConfig,
-  mlp: TransformerMlp,
+  { mlp, attention }: LayerParts,
   weights: ModelWeights,
   { dtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
 ): Promise<Decoder> {
-  const { hiddenSize: width, headDim, normEps: eps, rope, factors, caps } = config;
-  const { numHeads, numKvHeads, sums } = rank;
+  const { hiddenSize: width, headDim, rope, factors, caps } = config;
+  const { sums } = rank;
   const { start: firstLayer, count } = rank.layers;
   // Pairs side by side are put apart when they are loaded, all of a head: those that are not rotated turn by nothing.
   const pairs = config.adjacentPairs ? headDim / 2 : undefined;
@@ -157,30 +171,20 @@ async function build(
   const ropeAngles = await anglesOf(rope);
   const windowedAngles = config.windowedRope ? await anglesOf(config.windowedRope) : ropeAngles;
   const norm = (slot: string, layer?: number, to = dtype) => normBlock(config, weights, to, slot, layer);
-  const normedHeads = config.qkNorm === "allHeads" ? rank.heads : undefined;
   const queries = config.numHeads * headDim;
-  const zeros = normedHeads && sums?.tp ? await constant(new Float32Array(queries), [1, queries]) : undefined;
+  const zeros =
+    config.qkNorm === "allHeads" && sums?.tp
+      ? await constant(new Float32Array(queries), [1, queries])
+      : undefined;
 
   const layers = config.windows.slice(firstLayer, firstLayer + count).map((size, index): Layer => {
     const layer = firstLayer + index;
     const window = size < contextLength ? size : 0; // one that hides nothing is none, and may be no i32
-    const attention = attentionBlock(
-      {
-        ...{ numHeads, numKvHeads, headDim, dtype, scale: factors.scores, softcap: caps.scores, window },
-        ...{ qkNormEps: eps, normedHeads, clip: config.clip },
-      },
-      {
-        qkv: weights.linear("qkv", layer),
-        qkvBias: weights.optionalVector("qkvBias", layer),
-        qNorm: weights.optionalVector("qNorm", layer),
-        kNorm: weights.optionalVector("kNorm", layer),
-        ropeTable: config.rotated[layer] ? (size > 0 ? windowedAngles : ropeAngles) : undefined,
-        ...{ zeros, sinks: weights.optionalVector("sinks", layer) },
-        output: weights.linear("attentionOutput", layer),
-        outputBias: weights.optionalVector("attentionOutputBias", layer),
-      },
-    );
-    const blocks = { attention, mlp: mlp.build(weights, layer, rank) };
+    const angles = size > 0 ? windowedAngles : ropeAngles;
+    const blocks = {
+      attention: attention.build(weights, layer, { rank, dtype, window, angles, zeros }),
+      mlp: mlp.build(weights, layer, rank),
+    };
     return partsOf(config, blocks, dtype, (slot, to) => norm(slot, layer, to));
   });
   return decoder({

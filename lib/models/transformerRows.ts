@@ -49,8 +49,16 @@ function normRows(
   return [row(slot, "weight", normsAddOne ? 1 : 0), ...bias];
 }
 
+/** The norms in front of the parts of a layer and behind them. */
+export function layerNormRows(config: TransformerConfig): ModelWeightRow[] {
+  const { norms, hiddenSize: D } = config;
+  return Object.entries(norms).flatMap(([slot, name]) => {
+    return normRows(config, slot, `model.layers.{layer}.${name}`, D);
+  });
+}
+
 export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
-  const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, sinks, qkNorm, norms } = config;
+  const { hiddenSize: D, numHeads, numKvHeads, headDim, attentionBias, sinks, qkNorm } = config;
   const [Q, KV] = [numHeads * headDim, numKvHeads * headDim];
   const layer = "model.layers.{layer}";
   const attention = `${layer}.self_attn`;
@@ -80,13 +88,7 @@ export function attentionRows(config: TransformerConfig): ModelWeightRow[] {
     ...normRows(rms, "qNorm", `${attention}.q_norm`, ofQ),
     ...normRows(rms, "kNorm", `${attention}.k_norm`, ofK),
   ];
-  return [
-    ...Object.entries(norms).flatMap(([slot, name]) => normRows(config, slot, `${layer}.${name}`, D)),
-    ...rows,
-    ...biasRows,
-    ...(sinks ? [sinkRow] : []),
-    ...(qkNorm === "none" ? [] : headNorms),
-  ];
+  return [...rows, ...biasRows, ...(sinks ? [sinkRow] : []), ...(qkNorm === "none" ? [] : headNorms)];
 }
 
 /** The rows of queries, keys and values: of three tensors, or of one. */

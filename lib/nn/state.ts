@@ -27,6 +27,8 @@ export interface StateSpec {
    * as a whole, and overwritten by its steps: "slot".
    */
   readonly lifetime: "all" | { readonly window: number } | "slot";
+  /** Tokens of a page that suit the kernels which read it. Default 16. */
+  readonly pageSize?: number;
   /** By the names that its block reads them by. */
   readonly tensors: Readonly<Record<string, StateTensor>>;
 }
@@ -75,6 +77,13 @@ export interface ModelState extends Disposable {
   /** Frees the pool once every stream has passed this point. Idempotent. */
   dispose(): void;
 }
+
+/** The page of a model: what suits all of its layers, which share one size. */
+export function pageSizeOf(specs: readonly StateSpec[]): number {
+  return Math.max(...specs.map(({ pageSize = defaultPageSize }) => pageSize), defaultPageSize);
+}
+
+const defaultPageSize = 16;
 
 /** Bytes. What any kernel loads at once, and what a TMA descriptor asks of an address, is less. */
 const alignment = 256;

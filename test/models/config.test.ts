@@ -32,6 +32,7 @@ const mixtral = { ...llama, num_local_experts: 4, num_experts_per_tok: 2 };
 const glm4Moe = {
   ...{ ...llama, hidden_size: 128, n_routed_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 8 },
 };
+const deepseek = { ...glm4Moe, kv_lora_rank: 32, qk_nope_head_dim: 32, qk_rope_head_dim: 16 };
 const gpt2 = { vocab_size: 32, n_embd: 64, n_layer: 2, n_head: 4, n_positions: 64 };
 const mamba2 = {
   ...{ vocab_size: 32, hidden_size: 64, num_hidden_layers: 2, num_heads: 8, head_dim: 16, n_groups: 2 },
@@ -40,6 +41,8 @@ const mamba2 = {
 const bases: Readonly<Record<string, Fields>> = {
   CohereForCausalLM: llama,
   Cohere2ForCausalLM: llama,
+  DeepseekV2ForCausalLM: deepseek,
+  DeepseekV3ForCausalLM: deepseek,
   Exaone4ForCausalLM: llama,
   Gemma2ForCausalLM: llama,
   Gemma3ForCausalLM: llama,
@@ -89,7 +92,8 @@ describe("registry", () => {
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
     const types = (
-      "cohere cohere2 exaone4 gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 gpt_oss granite granitemoe " +
+      "cohere cohere2 deepseek_v2 deepseek_v3 exaone4 gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 gpt_oss " +
+      "granite granitemoe " +
       "llama mistral ministral mamba2 mixtral olmo2 olmo3 olmoe phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3 stablelm " +
       "starcoder2"
     ).split(" ");

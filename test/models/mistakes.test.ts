@@ -17,6 +17,21 @@ const gptOssRope = {
 };
 
 const mistakes: readonly { readonly family: string; readonly mistake: string; readonly fields: Fields }[] = [
+  { family: "deepseek_v2", mistake: "yarn ignored", fields: { rope_scaling: null } },
+  {
+    family: "deepseek_v2",
+    mistake: "softmax mscale ignored",
+    fields: {
+      rope_scaling: {
+        ...{ type: "yarn", factor: 4, original_max_position_embeddings: 64, beta_fast: 32, beta_slow: 1 },
+        ...{ mscale: 0, mscale_all_dim: 0, attention_factor: 1 },
+      },
+    },
+  },
+  { family: "deepseek_v3", mistake: "groups ignored", fields: { n_group: 1, topk_group: 1 } },
+  { family: "deepseek_v3", mistake: "routed_scaling_factor ignored", fields: { routed_scaling_factor: 1 } },
+  { family: "deepseek_v3", mistake: "not renormalised", fields: { norm_topk_prob: false } },
+  { family: "deepseek_v3", mistake: "half rotation", fields: { rope_interleave: false } },
   { family: "gemma2", mistake: "window 33", fields: { sliding_window: 33 } },
   { family: "gemma2", mistake: "no window", fields: { sliding_window: null } },
   {

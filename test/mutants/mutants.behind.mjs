@@ -9,8 +9,8 @@ export const behindMutants = [
     file: "native/cuda/gemm/row_tiles.cuh",
     edits: [
       [
-        "    return {0, static_cast<int>(left < kRows ? left : kRows), first};",
-        "    return {0, static_cast<int>(left < kRows ? left + 1 : kRows), first};",
+        "    return {head_index(), static_cast<int>(left < kRows ? left : kRows), first};",
+        "    return {head_index(), static_cast<int>(left < kRows ? left + 1 : kRows), first};",
       ],
     ],
     table: "test/ops/linear.test.ts",

@@ -8,9 +8,9 @@ import { copy } from "../../lib/ops/copy.js";
 import { attention, type Matrix, sum } from "../reference/blocks.js";
 import { BlockWeights } from "../support/blockWeights.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, inEachDType, type OpCase, type OpContext } from "../support/devices.js";
-import type { FloatDType } from "../support/dtype.js";
-import { type Chunk, PageTable, poisonedState, stepInputs } from "../support/pagedSteps.js";
+import { describeOp, inEachDType, type OpCase } from "../support/devices.js";
+import { expectCached, gather, placesOf } from "../support/blockSteps.js";
+import { PageTable, poisonedState, stepInputs } from "../support/pagedSteps.js";
 import { Random } from "../support/random.js";
 import { runBlock } from "../support/runBlock.js";
 
@@ -67,11 +67,6 @@ const cases: readonly AttentionCase[] = [
     ...{ headNorms: true, bias: true, window: 12 },
   },
 ];
-
-/** [begin, end) of the rows of a chunk among all rows of a step, and among those of its sequence. */
-interface Place extends Chunk {
-  readonly at: number;
-}
 
 describeOp("attentionBlock", inEachDType(cases), async (context, c) => {
   const { D, Hq, Hkv, Dh, dtype, window = 0, scale = 1 / Math.sqrt(Dh), softcap, clip } = c;
@@ -148,27 +143,6 @@ function packed(stream: Stream, pages: Tensor): Tensor {
   return copy(stream, pages, stream.empty(pages.dtype, pages.shape));
 }
 
-/** The next tokens of each sequence; `done` goes on. Ids do not matter to attention. */
-function placesOf(step: readonly number[], done: number[]): Place[] {
-  let at = 0;
-  return step.flatMap((count, row) => {
-    if (count === 0) return [];
-    const place = { row, start: done[row]!, tokens: new Array<number>(count).fill(0), at };
-    done[row]! += count;
-    at += count;
-    return [place];
-  });
-}
-
-/** The rows of a step out of those of whole sequences. */
-function gather(places: readonly Place[], of: (row: number) => Float64Array, width: number): Float64Array {
-  const total = places.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  const rows = new Float64Array(total * width);
-  for (const { row, start, tokens, at } of places)
-    rows.set(of(row).subarray(start * width, (start + tokens.length) * width), at * width);
-  return rows;
-}
-
 function weightsOf(weights: BlockWeights, c: AttentionCase, longest: number) {
   const { D, Hq, Hkv, Dh, rotated, bias = false, headNorms = false, allHeadsNorms = false } = c;
   const [q, k, v] = [Hq, Hkv, Hkv].map((H) => weights.matrix(H * Dh, D, bias)) as [Matrix, Matrix, Matrix];
@@ -195,23 +169,4 @@ function weightsOf(weights: BlockWeights, c: AttentionCase, longest: number) {
       sinks: sinks?.tensor,
     },
   };
-}
-
-/** Compares the pages: what is expected in the slots of the sequences, NaN everywhere else. */
-async function expectCached(
-  context: OpContext,
-  c: { pages: PageTable; lengths: readonly number[]; dtype: FloatDType; D: number; width: number },
-  parts: readonly { label: string; tensor: Tensor; values: readonly Float64Array[] }[],
-): Promise<void> {
-  const { pages, lengths, dtype, D, width } = c;
-  for (const { label, tensor, values } of parts) {
-    const wanted = new Float64Array(tensor.numel).fill(NaN);
-    for (const [row, length] of lengths.entries()) {
-      for (let t = 0; t < length; t++)
-        wanted.set(values[row]!.subarray(t * width, (t + 1) * width), pages.slot(row, t) * width);
-    }
-    expectClose(await context.read(tensor), wanted, {
-      ...{ dtype, shape: [tensor.numel / width, width], intermediate: dtype, reduction: D, ops: 3, label },
-    });
-  }
 }

@@ -3,6 +3,8 @@
  */
 import { cohere2Fields, cohereFields } from "../../lib/models/cohere.js";
 import type { FieldTable } from "../../lib/models/configFields.js";
+import { deepseekV2Fields } from "../../lib/models/deepseekV2.js";
+import { deepseekV3Fields } from "../../lib/models/deepseekV3.js";
 import { exaone4Fields } from "../../lib/models/exaone4.js";
 import { gemma2Fields } from "../../lib/models/gemma2.js";
 import { gemma3Fields } from "../../lib/models/gemma3.js";
@@ -35,6 +37,10 @@ const dense = {
   ...{ num_key_value_heads: 2, head_dim: 16, max_position_embeddings: 64, rms_norm_eps: 1e-5 },
 };
 const experts = { num_experts_per_tok: 2, moe_intermediate_size: 8 };
+const deepseek = {
+  ...{ ...dense, ...experts, head_dim: undefined, n_routed_experts: 4, kv_lora_rank: 32, q_lora_rank: 48 },
+  ...{ qk_nope_head_dim: 32, qk_rope_head_dim: 16, v_head_dim: 32 },
+};
 /** Of families with layer norms, whose eps has another name. */
 const { rms_norm_eps: _rms, ...layered } = dense;
 
@@ -50,6 +56,16 @@ export interface FamilyTable {
 export const families: Readonly<Record<string, FamilyTable>> = {
   CohereForCausalLM: { table: cohereFields, base: { ...layered, model_type: "cohere" } },
   Cohere2ForCausalLM: { table: cohere2Fields, base: { ...layered, model_type: "cohere2" } },
+  DeepseekV2ForCausalLM: {
+    table: deepseekV2Fields,
+    base: { ...deepseek, model_type: "deepseek_v2" },
+    also: [{ topk_method: "group_limited_greedy", n_group: 2, topk_group: 1 }, { first_k_dense_replace: 1 }],
+  },
+  DeepseekV3ForCausalLM: {
+    table: deepseekV3Fields,
+    base: { ...deepseek, model_type: "deepseek_v3", n_group: 2, topk_group: 1 },
+    also: [{ first_k_dense_replace: 0 }],
+  },
   Exaone4ForCausalLM: {
     table: exaone4Fields,
     base: { ...dense, model_type: "exaone4" },

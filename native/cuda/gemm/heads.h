@@ -1,4 +1,5 @@
-// The products of head_linear on the portable tiles of linear: one set of kernels, compiled once, serves both.
+// The products of head_linear on the portable tiles of linear: one set of kernels, compiled once, serves
+// both.
 #pragma once
 #include "cuda/cuda_context.h"
 #include "cuda/gemm/product.h"

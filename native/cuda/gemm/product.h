@@ -1,5 +1,5 @@
-// What the matrix-product kernels behind linear, head_linear and grouped_linear get: the operands, what happens to the
-// sums, and the schedule. Host and device share it; a launcher fills it in, schedule.h the last part.
+// What the kernels behind linear, head_linear and grouped_linear get: the operands, what happens to the sums,
+// and the schedule. Host and device share it; a launcher fills it in, schedule.h the last part.
 #pragma once
 #include <cstdint>
 

@@ -29,7 +29,8 @@ struct MoeRouteParams {
 /// As TypeScript passes them.
 inline auto fields(MoeRouteParams& p) {
   return in_order(p.logits, optional(p.bias), p.weights, p.experts, p.scores, p.renormalize, p.scale,
-                  p.groups, p.top_groups, p.group_best, optional(p.order), optional(p.inverse), optional(p.offsets));
+                  p.groups, p.top_groups, p.group_best, optional(p.order), optional(p.inverse),
+                  optional(p.offsets));
 }
 
 /// Bound of E: a row of scores stays in L1.

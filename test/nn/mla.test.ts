@@ -1,0 +1,148 @@
+// Contract: latent attention, with the matrices of keys and values absorbed, adds what its definition in float64 adds, in which every head
+// has keys and values of its own; whether a sequence runs at once or in chunks, alone or beside others. It caches latents and rotated keys.
+import { ropeTable } from "../../lib/nn/ropeTable.js";
+import { latentAttentionBlock } from "../../lib/nn/mla.js";
+import { copy } from "../../lib/ops/copy.js";
+import { emptyGroupedWeight, packExpert } from "../../lib/ops/packLinear.js";
+import { type Matrix, sum } from "../reference/blocks.js";
+import { latentAttention } from "../reference/latentAttention.js";
+import { expectCached, gather, placesOf } from "../support/blockSteps.js";
+import { BlockWeights } from "../support/blockWeights.js";
+import { expectClose } from "../support/compare.js";
+import { describeOp, inEachDType, type OpCase } from "../support/devices.js";
+import { PageTable, poisonedState, stepInputs } from "../support/pagedSteps.js";
+import { Random } from "../support/random.js";
+import { runBlock } from "../support/runBlock.js";
+
+interface LatentCase extends OpCase {
+  /** For each step the tokens of each sequence; 0: it is not part of the step. */
+  readonly steps: readonly (readonly number[])[];
+  readonly D: number;
+  readonly H: number;
+  readonly Dn: number;
+  readonly Dr: number;
+  readonly Dv: number;
+  readonly R: number;
+  /** 0: queries are made from x itself. */
+  readonly Rq: number;
+  /** Default 1 / sqrt(Dn + Dr). */
+  readonly scale?: number;
+}
+
+const small = { D: 40, H: 3, Dn: 32, Dr: 16, Dv: 16, R: 48, Rq: 24 } as const;
+const cases: readonly LatentCase[] = [
+  { name: "one head", steps: [[5]], ...small, H: 1 },
+  { name: "a decode after a prompt", steps: [[18], [1], [1]], ...small },
+  { name: "queries without latents", steps: [[9], [2]], ...small, Rq: 0 },
+  { name: "another scale", steps: [[8]], ...small, scale: 0.7 },
+  { name: "values wider than keys", steps: [[8], [3]], ...small, Dn: 16, Dv: 48 },
+  {
+    name: "in chunks, sequences side by side",
+    steps: [
+      [17, 3],
+      [2, 1],
+      [0, 14],
+      [1, 1],
+    ],
+    ...{ ...small, D: 64, H: 4, R: 64 },
+  },
+];
+
+describeOp("latentAttentionBlock", inEachDType(cases), async (context, c) => {
+  const { D, H, Dn, Dr, Dv, R, Rq, dtype, scale = 1 / Math.sqrt(Dn + Dr) } = c;
+  const { stream } = context;
+  const random = new Random(D + c.steps.length);
+  const lengths = c.steps[0]!.map((_, row) => c.steps.reduce((total, step) => total + step[row]!, 0));
+  const weights = weightsOf(new BlockWeights(context, random, dtype), c, Math.max(...lengths));
+  const eps = 1e-3;
+  const block = latentAttentionBlock(
+    {
+      ...{ numHeads: H, plainDim: Dn, rotatedDim: Dr, valueDim: Dv, rank: R, queryRank: Rq },
+      ...{ normEps: eps, dtype, scale },
+    },
+    weights.device,
+  );
+  const inputs = lengths.map((length) => ({
+    x: random.normal(length * D, { dtype }),
+    residual: random.normal(length * D, { std: 0.25 }), // smaller than what is added: that sets the tolerance
+  }));
+  const expected = inputs.map(({ x }) =>
+    latentAttention(x, weights.reference, { H, Dn, Dr, Dv, R, scale, eps }),
+  );
+  const pages = new PageTable(lengths);
+  using state = poisonedState(stream, [block.state!], pages);
+  const [kept] = state.layers;
+
+  const done = lengths.map(() => 0);
+  for (const [index, step] of c.steps.entries()) {
+    const places = placesOf(step, done);
+    const T = step.reduce((total, count) => total + count, 0);
+    const before = gather(places, (row) => inputs[row]!.residual, D);
+    const residual = context.tensor("f32", [T, D], before);
+    const x = gather(places, (row) => inputs[row]!.x, D);
+    const stepped = stepInputs(stream, places, pages);
+    const cache = { ...stepped.groups[0]!, state: kept! };
+    runBlock(stream, block, context.tensor(dtype, [T, D], x), residual, { inputs: stepped, cache });
+    const added = gather(places, (row) => expected[row]!.out, D);
+    expectClose(await context.read(residual), sum(before, added), {
+      ...{ dtype: "f32", shape: [T, D], intermediate: dtype, label: `step ${index}` },
+      ...{ reduction: Math.max(D, Rq, R, H * Dv, ...lengths), ops: 8 },
+    });
+  }
+  const latent = kept!["latent"]!;
+  const tensor = copy(stream, latent, stream.empty(dtype, latent.shape));
+  await expectCached(context, { pages, lengths, dtype, D, width: R + Dr }, [
+    { label: "latents", tensor, values: expected.map(({ cached }) => cached) },
+  ]);
+});
+
+function weightsOf(weights: BlockWeights, c: LatentCase, longest: number) {
+  const { D, H, Dn, Dr, Dv, R, Rq } = c;
+  const latents = weights.matrix(R + Dr, D);
+  const queryLatents = Rq > 0 ? weights.matrix(Rq, D) : undefined;
+  const queries = weights.matrix(H * (Dn + Dr), Rq || D);
+  const up = weights.matrix(H * (Dn + Dv), R);
+  const output = weights.matrix(D, H * Dv);
+  const [queryNorm, latentNorm] = [weights.vector(Rq, 1), weights.vector(R, 1)];
+  const options = { rotaryDim: Dr, theta: 100, maxLength: longest, maxPositionEmbeddings: longest };
+  const table = Float64Array.from(ropeTable(options).table);
+  const heads = (start: number, end: number, width: number, matrix: Matrix): Matrix[] =>
+    Array.from({ length: H }, (_, h) => rowsOf(matrix, h * width + start, h * width + end));
+  const parts = [...heads(0, Dn, Dn + Dr, queries), ...heads(Dn, Dn + Dr, Dn + Dr, queries)];
+  const grouped = (matrices: readonly Matrix[]) => {
+    const { N: outputs, K: inputs } = matrices[0]!;
+    const shape = { experts: H, outputs, inputs, dtype: weights.dtype, swiglu: false };
+    const group = emptyGroupedWeight(weights.context.stream, shape);
+    matrices.forEach(({ values }, h) => {
+      const matrix = weights.context.tensor(weights.dtype, [outputs, inputs], values);
+      packExpert(weights.context.stream, group, h, matrix);
+    });
+    return group;
+  };
+  return {
+    reference: {
+      ...{ queries, latents, up, output, latentNorm: latentNorm.values, angles: { table, R: Dr } },
+      queryLatents: queryLatents && { matrix: queryLatents, norm: queryNorm.values },
+    },
+    device: {
+      latents: weights.stacked(queryLatents ? [queryLatents, latents] : [latents]).weight,
+      queries: weights.stacked(parts).weight,
+      queryNorm: queryLatents && queryNorm.tensor,
+      latentNorm: latentNorm.tensor,
+      absorbedKeys: grouped(heads(0, Dn, Dn + Dv, up).map(turned)),
+      values: grouped(heads(Dn, Dn + Dv, Dn + Dv, up)),
+      ropeTable: weights.context.tensor("f32", [longest, Dr], table),
+      output: weights.packed(output),
+    },
+  };
+}
+
+/** Rows [start, end). */
+function rowsOf({ values, K }: Matrix, start: number, end: number): Matrix {
+  return { values: values.slice(start * K, end * K), N: end - start, K };
+}
+
+function turned({ values, N, K }: Matrix): Matrix {
+  const across = Float64Array.from(values, (_, i) => values[(i % N) * K + Math.floor(i / N)]!);
+  return { values: across, N: K, K: N };
+}
