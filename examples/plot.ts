@@ -28,7 +28,7 @@ export interface Heatmap {
 }
 
 const [width, height] = [900, 500]; // pixels
-const colors = ["#d55e00", "#0072b2", "#009e73", "#cc79a7"]; // Okabe and Ito: the colour-blind can tell them apart
+const colors = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00"]; // Okabe and Ito: the colour-blind can tell them apart
 const [ink, grey, light] = ["#222", "#666", "#e5e5e5"];
 const textStyle = { color: ink, fontSize: 14 };
 const heading = { ...textStyle, fontSize: 20, fontWeight: "bold" } as const;
