@@ -102,7 +102,7 @@ function readRank(reader: ConfigReader, rotatedDim: number): number {
 }
 
 /** What attention takes. */
-const widestLatent = 512;
+const widestLatent = 576;
 
 /** Of yarn, which scales products of queries and keys and not their rotated parts alone. */
 function softmaxFactor(rope: RopeConfig): number {

@@ -14,7 +14,7 @@ import { cast } from "../ops/cast.js";
 import { headLinear } from "../ops/headLinear.js";
 import { linear } from "../ops/linear.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
-import { pagedAttention } from "../ops/pagedAttention.js";
+import { mlaAttention } from "../ops/mlaAttention.js";
 import { qkNormRopeStore } from "../ops/qkNormRopeStore.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import type { Block, PagedCache, StepPlan } from "./part.js";
@@ -76,9 +76,9 @@ export function latentState({
 }
 
 function stepPlan({ numHeads, rank, rotatedDim, dtype }: LatentAttentionConfig): StepPlan {
-  const kind = { numHeads, numKvHeads: 1, headDim: rank + rotatedDim, valueDim: rank, dtype };
+  const kind = { numHeads, numKvHeads: 1, headDim: rank + rotatedDim, latent: rank, dtype };
   return {
-    signature: `attention ${JSON.stringify(kind)}`,
+    signature: `latent attention ${JSON.stringify(kind)}`,
     make(stream, { tokens, rows, cuSeqlensQ, contextLens, maxQueries }, cache) {
       const { state, pageTable } = cache as PagedCache;
       const sizes = {
@@ -105,8 +105,8 @@ export function latentAttentionBlock(config: LatentAttentionConfig, weights: Lat
 
   const run: Block["run"] = (stream, { x, inputs, cache, plan, join }) => {
     const { slots, pageTable, state } = cache as PagedCache;
-    const pages = (state as LatentPages).latent.splitLast(1, width); // [P, Ps, 1, R + Dr]
-    const latentPages = pages.slice(3, 0, rank);
+    const { latent: latentPages } = state as LatentPages;
+    const pages = latentPages.splitLast(1, width); // [P, Ps, 1, R + Dr]
     const { positions, rows, cuSeqlensQ, contextLens, maxQueries } = inputs;
     const T = x.size(0);
 
@@ -128,10 +128,10 @@ export function latentAttentionBlock(config: LatentAttentionConfig, weights: Lat
     const turned = q.slice(2, rank, width);
     cast(stream, rotated, dtype, { out: turned });
     qkNormRopeStore(stream, turned, key.splitLast(1, rotatedDim), latent.splitLast(1, rank), {
-      ...{ positions, table, slots, kPages: pages.slice(3, rank, width), vPages: latentPages },
+      ...{ positions, table, slots, kPages: pages.slice(3, rank, width), vPages: pages.slice(3, 0, rank) },
     });
-    const mixed = pagedAttention(stream, q, pages, latentPages, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ scale, maxQueries, plan },
+    const mixed = mlaAttention(stream, q, latentPages, pageTable, rows, cuSeqlensQ, contextLens, {
+      ...{ latent: rank, scale, maxQueries, plan },
     }); // [T, H, R]
     const values = headLinear(stream, mixed, weights.values).reshape([T, numHeads * valueDim]);
     join((into) => linear(stream, values, weights.output, { ...into }));

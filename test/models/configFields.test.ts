@@ -261,8 +261,8 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   { architecture: "DeepseekV3ForCausalLM", fields: { scoring_func: "softmax" }, text: "scoring_func" },
   {
     architecture: "DeepseekV3ForCausalLM",
-    fields: { kv_lora_rank: 512 },
-    text: "with qk_rope_head_dim (16)",
+    fields: { kv_lora_rank: 512, qk_rope_head_dim: 80 },
+    text: "with qk_rope_head_dim (80)",
   },
   {
     architecture: "DeepseekV2ForCausalLM",
