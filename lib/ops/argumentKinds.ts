@@ -70,6 +70,8 @@ export interface RequiredKind<T = unknown> extends Kind<T> {
 }
 
 const largest = 2 ** 31 - 1; // native/bind/arguments.h
+/** The most elements that an axis of a tensor can have: kMaxAxis of native/core/check.h. */
+export const largestAxis = 2 ** 31 - 2 ** 20;
 
 // All kinds are made here, with the same properties in the same order: `accepts` is in the way of every op call.
 function kind<T>(form: Form, expected: string, choices: readonly T[] = [], min = 0, max = 0): Kind<T> {

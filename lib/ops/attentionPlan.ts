@@ -2,8 +2,10 @@ import { dtypeNumber, type FloatDType } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import { floatDType, integer, required, tensor } from "./argumentKinds.js";
+import { floatDType, integer, largestAxis, required, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
+
+const mostSequences = 16_384; // native/core/attention_limits.h
 
 export interface AttentionPlanOptions {
   /** T */
@@ -39,6 +41,9 @@ export interface AttentionPlanOptions {
  * once for all calls of a step that have these sequences, heads, widths, dtypes and window, and handed to each of them as `plan`. It
  * holds rows of the page table and no pages, so tables of other layers may stand in its place. Calls only read it.
  *
+ * On a GPU a plan is for calls in which each row of q, kPages and vPages begins at a multiple of 16 bytes, as in tensors of their own:
+ * rows that do not (columns of a wider tensor from an odd one on) have another kernel, whose calls refuse it. They go without a plan.
+ *
  * @param pageTable [R, Pmax], i32: gives sizes, nothing of it is read
  * @param rows [B], i32: the row of each sequence in the page table; B is at most 16384
  * @param cuSeqlensQ [B + 1], i32: the first query of each sequence, then T; a sequence without queries is skipped
@@ -53,7 +58,7 @@ export const attentionPlan = op(
   "attentionPlan",
   { pageTable: tensor, rows: tensor, cuSeqlensQ: tensor, contextLens: tensor },
   optionsOf<AttentionPlanOptions>({
-    numQueries: required(integer({ max: 2 ** 31 - 2 ** 20 })),
+    numQueries: required(integer({ max: largestAxis })),
     numHeads: required(integer({ max: 65536 })),
     numKvHeads: required(integer({ min: 1, max: 65536 })),
     headDim: required(integer()),
@@ -81,7 +86,7 @@ export const attentionPlan = op(
     const bytes = native.attentionPlanBytes(
       stream.device.processors,
       numQueries,
-      rows.numel,
+      Math.min(rows.numel, mostSequences), // the addon refuses more
       Math.floor(numHeads / numKvHeads),
       numKvHeads,
       (pageTable.shape.at(-1) ?? 0) * pageSize,

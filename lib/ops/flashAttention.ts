@@ -13,7 +13,10 @@ export interface FlashAttentionOptions {
   readonly causal?: boolean | undefined;
   /** Factor on the scores. Default 1 / sqrt(Dh). */
   readonly scale?: number | undefined;
-  /** Scores are softcap * tanh(score / softcap); 0: as they are. Default 0. Source: Gemma 2, arXiv 2408.00118, section 2. */
+  /**
+   * Scores are softcap * tanh(score / softcap); 0: as they are. Default 0. On a GPU the tanh is wrong by up to 2e-7, so a score by up to
+   * 2e-7 * softcap, however small it is. Source: Gemma 2, arXiv 2408.00118, section 2.
+   */
   readonly softcap?: number | undefined;
   /**
    * [Hq], f32, contiguous: attention sinks: one more score of each query head, which is not scaled or capped and has no value. `lse` has it in

@@ -7,6 +7,7 @@ import {
   floatDType,
   groupedWeight,
   integer,
+  largestAxis,
   required,
   tensor,
   tensorOrTensors,
@@ -119,9 +120,6 @@ export interface GroupedShape {
   readonly swiglu: boolean;
 }
 
-/** Sizes that cross the boundary are below kMaxAxis of native/core. */
-const largestSize = 2 ** 31 - 2 ** 20 - 1;
-
 /**
  * Room for E packed weights; fill it with `packExpert`, one expert at a time, so that a large mixture never needs a
  * second copy of all its experts.
@@ -131,9 +129,9 @@ export const emptyGroupedWeight = op(
   {},
   optionsOf<GroupedShape>(
     {
-      experts: required(integer({ min: 1, max: largestSize })),
-      outputs: required(integer({ max: largestSize })),
-      inputs: required(integer({ max: largestSize })),
+      experts: required(integer({ min: 1, max: largestAxis })),
+      outputs: required(integer({ max: largestAxis })),
+      inputs: required(integer({ max: largestAxis })),
       dtype: required(floatDType),
       swiglu: required(flag),
     },

@@ -7,7 +7,10 @@ import { op, optionsOf } from "./op.js";
 export interface PagedAttentionOptions {
   /** Factor on the scores. Default 1 / sqrt(Dh). */
   readonly scale?: number | undefined;
-  /** Scores are softcap * tanh(score / softcap); 0: as they are. Default 0. Source: Gemma 2, arXiv 2408.00118, section 2. */
+  /**
+   * Scores are softcap * tanh(score / softcap); 0: as they are. Default 0. On a GPU the tanh is wrong by up to 2e-7, so a score by up to
+   * 2e-7 * softcap, however small it is. Source: Gemma 2, arXiv 2408.00118, section 2.
+   */
   readonly softcap?: number | undefined;
   /**
    * [Hq], f32, contiguous: attention sinks: one more score of each query head, which is not scaled or capped and has no value. `lse` has it in
@@ -30,7 +33,10 @@ export interface PagedAttentionOptions {
    * Results are merged by `lse`. Left out: zeros.
    */
   readonly queryOffsets?: Tensor | undefined;
-  /** What `attentionPlan` has made for calls like this one; without it the call makes a plan of its own, with the same result. */
+  /**
+   * What `attentionPlan` has made for calls like this one; without it the call makes a plan of its own, with the same result. Rows of q,
+   * kPages and vPages have to begin at multiples of 16 bytes then, on a GPU.
+   */
   readonly plan?: Tensor | undefined;
   /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row, for results that are merged. */
   readonly lse?: Tensor | undefined;

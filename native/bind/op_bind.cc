@@ -39,7 +39,7 @@ int64_t whole_below(const Napi::CallbackInfo& info, size_t index, int64_t limit)
 Napi::Value packed_shape_of(const Napi::CallbackInfo& info) {
   const auto format = static_cast<WeightFormat>(whole_below(info, 0, kWeightFormatCount));
   const auto dtype = static_cast<DType>(whole_below(info, 1, kDTypeCount));
-  const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis); };
+  const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis + 1); };
   const auto [experts, rows, pitch] =
       packed_shape(format, dtype, {size(2), size(3), size(4), info[5].ToBoolean().Value()});
   Napi::Array shape = Napi::Array::New(info.Env());
@@ -50,10 +50,15 @@ Napi::Value packed_shape_of(const Napi::CallbackInfo& info) {
 /// attentionPlanBytes(processors, queries, sequences, group, heads, mostKeys, maxQueries): bytes of a
 /// plan; 0 processors: the CPU's
 Napi::Value plan_bytes(const Napi::CallbackInfo& info) {
-  const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis); };
+  const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis + 1); };
   const auto most_keys = static_cast<int64_t>(std::min(number(info, 5), 1e15));  // more make no difference
-  const PlanSizes sizes{size(0),   size(1), size(2), size(3), std::max<int64_t>(size(4), 1),
-                        most_keys, size(6)};
+  const PlanSizes sizes{size(0),
+                        size(1),
+                        size(2),
+                        size(3),
+                        std::max<int64_t>(size(4), 1),
+                        most_keys,
+                        whole_below(info, 6, int64_t{1} << 31)};
   return Napi::Number::New(info.Env(), static_cast<double>(attention_plan_bytes(sizes)));
 }
 

@@ -37,14 +37,22 @@ inline constexpr const char kOtherPlan[] =
     "plan: made for another call: number {index} of its (kernel, queries, sequences, rows and tokens of the "
     "page table, Hq / Hkv, Hkv, window, Dv, pool, queryOffsets, maxQueries, latent) is {value}, not {limit}";
 
+/// The same of a call whose rows are not aligned as a plan expects it.
+inline constexpr const char kUnalignedPlan[] =
+    "plan: made for rows that begin at multiples of 16 bytes, and those of q, kPages, vPages or out here do "
+    "not: leave it out; number {index} is {value}, not {limit}";
+
 /// The text of the error for a sequence with more queries than the call says.
 inline constexpr const char kManyQueries[] = "sequence {index} has {value} queries, maxQueries is {limit}";
 
-/// Positions of queries are nearer to 0 than this, so that sums of one with a window stay in range.
+/// Positions of queries in pages are nearer to 0 than this, so that 32 bits suffice for what is computed with
+/// them.
 inline constexpr int32_t kFarthestPosition = 1 << 30;
-/// The text of the error for others.
+/// The texts of the errors for others, with queryOffsets and without.
 inline constexpr const char kFarQueries[] =
     "queryOffsets[{index}] = {value} puts a query {limit} or more tokens away from the first key";
+inline constexpr const char kLongContext[] =
+    "contextLens[{index}] = {value} puts a query {limit} or more tokens away from the first key";
 
 // How sequences are cut, as far as the size of a plan depends on it: see cuda/attention/items.cuh.
 

@@ -42,8 +42,10 @@ PlannedRange read_paged_sequence(const Params& p, int64_t queries, int64_t capac
   }
   const int64_t offset = p.query_offsets ? p.query_offsets.template as<int32_t>()[b] : 0;
   const int64_t position = length - (end - first) + offset, behind = position + (end - first);
-  if (p.query_offsets && (position <= -kFarthestPosition || behind >= kFarthestPosition))
-    fail_execution(filled_in(kFarQueries, b, offset, kFarthestPosition));
+  if (position <= -kFarthestPosition || behind > kFarthestPosition) {
+    fail_execution(p.query_offsets ? filled_in(kFarQueries, b, offset, kFarthestPosition)
+                                   : filled_in(kLongContext, b, length, kFarthestPosition));
+  }
   const int32_t row = p.rows.template as<int32_t>()[b];
   if (row < 0 || row >= p.page_table.size(0)) {
     fail_execution("rows[", b, "] = ", row, " is outside [0, ", p.page_table.size(0), ")");

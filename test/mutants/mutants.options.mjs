@@ -47,7 +47,12 @@ export const optionMutants = [
     name: "visible-window-not-causal",
     bug: "attention: no window without causal",
     file: "native/cuda/attention/items.cuh",
-    edits: [["return {p.window > 0 ? std::max", "return {p.window > 0 && p.causal ? std::max"]],
+    edits: [
+      [
+        "return {first_of_window(p, position), end};",
+        "return {p.causal ? first_of_window(p, position) : 0, end};",
+      ],
+    ],
     table: "test/ops/everyKernel.test.ts",
     cases: "flashAttention on every kernel.*tiles', scale: 0.2, causal: false, window: 20",
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],

@@ -13,7 +13,7 @@ export const pagedMutants = [
     name: "hopper-stale-page",
     bug: "attention: pages in front of a window are looked up and loaded",
     file: `${folder}/hopper_copies.cuh`,
-    edits: [["token + box_tokens <= s.keys.first || token >= s.keys.last", "token >= s.keys.last"]],
+    edits: [["std::max(token, s.keys.first) >= std::min(", "token >= std::min("]],
     cases: "pages: .*Ps: 16, window: 50",
     ...common,
   },

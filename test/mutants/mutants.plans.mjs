@@ -134,6 +134,47 @@ export const planMutants = [
     cases: "another call: queries of a sequence",
   },
   {
+    name: "plan-long-span",
+    bug: "attention: the keys of a group of spans are counted in 32 bits",
+    file: `${folder}/items.cuh`,
+    edits: [
+      [
+        "    group = final || (this_span + 1) % kGroupSpans == 0;",
+        "    group = final || end % (item.span * kGroupSpans) == 0;",
+      ],
+      [
+        "    earlier_groups = first_span < this_span / kGroupSpans * kGroupSpans;",
+        "    earlier_groups = begin < (end - 1) / (item.span * kGroupSpans) * (item.span * kGroupSpans);",
+      ],
+    ],
+    table: "test/ops/pagedAttention.extremes.test.ts",
+    cases: "20 queries behind a context of 268435456",
+    kernels: [tiles],
+  },
+  {
+    name: "plan-span-unlimited",
+    bug: "attention: a span of an item may be longer than the keys",
+    file: `${folder}/items.cuh`,
+    edits: [[" i.span <= int64_t{i.num_keys} + kSpanUnit &&", ""]],
+    table: "test/ops/attentionPlan.errors.test.ts",
+    cases: "written over: a span longer than the keys",
+    kernels: [tiles, `${folder}/attention.cu`],
+  },
+  {
+    name: "window-behind-keys",
+    bug: "attention on Hopper: a box between the last key and the start of the window is read",
+    file: `${folder}/hopper_copies.cuh`,
+    edits: [
+      [
+        "  if (std::max(token, s.keys.first) >= std::min(token + box_tokens, s.keys.last)) return {0, -1};",
+        "  if (token + box_tokens <= s.keys.first || token >= s.keys.last) return {0, -1};",
+      ],
+    ],
+    table: "test/ops/pagedAttention.extremes.test.ts",
+    cases: "kernel hopper.*unseen pages: .*Lq: 2, L: 2, ",
+    kernels: [`${folder}/instances/bf16_64.sm90.cu`],
+  },
+  {
     name: "window-stale-page",
     bug: "attention: pages behind a window are read, and their keys hidden afterwards",
     file: `${folder}/key_ring.cuh`,

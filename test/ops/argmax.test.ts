@@ -91,9 +91,7 @@ describe("argmax: bad arguments", () => {
         message: expect.stringMatching(/^argmax: logits: /),
       }),
     );
-    expect(() => argmax(stream, device.empty("f32", [3, 0]))).toThrow(
-      /logits: expected between 1 and 2\^31-1 columns/,
-    );
+    expect(() => argmax(stream, device.empty("f32", [3, 0]))).toThrow(/logits: expected at least 1 column/);
     expect(() => argmax(stream, logits, { out: device.empty("i32", [4]) })).toThrow(
       expect.objectContaining({
         code: "ERR_ARGUMENT_RANGE",

@@ -2,6 +2,7 @@
 // has been written over makes it read and write nothing outside its tensors.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Device } from "../../lib/device/device.js";
+import { native } from "../../lib/device/native.js";
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { ExecutionError } from "../../lib/errors.js";
@@ -38,7 +39,14 @@ function makePlan(stream: Stream, changes: Changes = {}): Tensor {
 }
 
 /** A call that `makePlan(stream)` is for. `skewed`: the rows of q do not begin at multiples of 16 bytes. */
-function attend(stream: Stream, plan: Tensor, skewed = false): Tensor {
+function attend(
+  stream: Stream,
+  plan: Tensor,
+  {
+    skewed = false,
+    limits = {},
+  }: { skewed?: boolean; limits?: { maxQueries?: number; window?: number } } = {},
+): Tensor {
   const integers = (shape: readonly number[], values: Int32Array | readonly number[]) =>
     stream.fromArray("i32", shape, Int32Array.from(values));
   const zeros = (shape: readonly number[]) =>
@@ -48,11 +56,26 @@ function attend(stream: Stream, plan: Tensor, skewed = false): Tensor {
   return pagedAttention(
     ...([stream, q, zeros([2, 16, 1, 64]), zeros([2, 16, 1, 64])] as const),
     ...([integers([2, 40], new Int32Array(80)), integers([2], rows), integers([3], cu)] as const),
-    ...([integers([2], lens), { plan }] as const),
+    ...([integers([2], lens), { plan, ...limits }] as const),
   );
 }
 
+const none = new Array<number>(16_385).fill(0);
+const manySequences = { rows: none, cu: [...none, 3], lens: none };
+
 describe("attentionPlan: errors", () => {
+  test("the largest numbers of the ranges that errors print", async () => {
+    const most = 2 ** 31 - 2 ** 20;
+    expect(native.attentionPlanBytes(1, most, 1, 1, 1, 2 ** 53, 2 ** 31 - 1)).toBeGreaterThan(0);
+    const stream = device.createStream();
+    const limits = { maxQueries: 2 ** 31 - 1, window: 2 ** 31 - 1 };
+    attend(stream, makePlan(stream, limits), { limits });
+    await stream.synchronize();
+    expect(() => makePlan(stream, { numQueries: most + 1 })).toThrow(
+      "from 0 to 2146435072, got number 2146435073",
+    );
+  });
+
   test("good arguments pass", async () => {
     const stream = device.createStream();
     attend(stream, makePlan(stream));
@@ -66,8 +89,9 @@ describe("attentionPlan: errors", () => {
       "numHeads: expected heads Hq in equal groups",
     ],
     ["no key heads", { numKvHeads: 0 }, "numKvHeads: expected a whole number from 1 to"],
+    ["too many sequences", manySequences, "rows: expected at most 16384 sequences, got 16385"],
     ["a head width", { headDim: 24 }, "headDim: expected a head width Dh"],
-    ["a value width", { valueDim: 528 }, "valueDim: expected a head width Dv"],
+    ["a value width", { valueDim: 40 }, "valueDim: expected a head width Dv"],
     ["pages of no tokens", { pageSize: 0 }, "pageSize: expected a whole number from 1 to"],
     ["lengths", { lens: [5] }, "contextLens: expected [B=2]"],
     ["offsets", { offsets: [5] }, "queryOffsets: expected [B=2]"],
@@ -92,8 +116,8 @@ describe("attentionPlan: errors", () => {
     ["context longer than the table, with offsets", { lens: [5, 641], offsets: [0, -1] }, /contextLens\[1\]/],
     [
       "queries far behind",
-      { offsets: [0, 2 ** 30 - 8] },
-      /queryOffsets\[1\] = 1073741816 puts a query 1073741824/,
+      { offsets: [0, 2 ** 30 - 7] },
+      /queryOffsets\[1\] = 1073741817 puts a query 1073741824/,
     ],
     ["queries at the end of i32", { offsets: [2 ** 31 - 1, 0] }, /queryOffsets\[0\] = 2147483647/],
     ["queries far before", { offsets: [0, -(2 ** 30) - 6] }, /queryOffsets\[1\] = -1073741830/],
@@ -109,6 +133,13 @@ describe("attentionPlan: errors", () => {
     await expect(stream.synchronize()).rejects.toThrow(ExecutionError);
     await expect(stream.synchronize()).rejects.toThrow(message);
     await expect(stream.synchronize()).rejects.toThrow("attentionPlan");
+  });
+
+  test("a context of more than 2^30 tokens", async () => {
+    const stream = device.createStream();
+    makePlan(stream, { lens: [5, 2 ** 30 + 1], pageSize: 2 ** 25 });
+    const message = /attentionPlan: contextLens\[1\] = 1073741825 puts a query 1073741824 or more tokens/;
+    await expect(stream.synchronize()).rejects.toThrow(message);
   });
 });
 
@@ -146,8 +177,9 @@ describe("pagedAttention: refuses", () => {
     await refused((stream) => attend(stream, makePlan(stream, changes)), message);
   });
   onGpu("a plan of the kernel that aligned rows have, for rows that are not", async () => {
-    const message = /pagedAttention: .*plan: made for another call: number 0 .* is 6[45], not 0/;
-    await refused((stream) => attend(stream, makePlan(stream), true), message);
+    const message =
+      /pagedAttention: plan: made for rows that begin at multiples of 16 bytes, .* number 0 is 6[45], not 0/;
+    await refused((stream) => attend(stream, makePlan(stream), { skewed: true }), message);
   });
 
   test("a plan of another size", async () => {
@@ -156,7 +188,7 @@ describe("pagedAttention: refuses", () => {
   });
   test("room of another size for a plan", async () => {
     const use = (stream: Stream) => makePlan(stream, { out: stream.empty("u8", [16]) });
-    await refused(use, /attentionPlan: .*it has 16 bytes, not \d+/);
+    await refused(use, /attentionPlan: out: it has 16 bytes, not \d+/);
   });
   test("a plan at an odd address, or of another dtype, at once", () => {
     const stream = device.createStream();
@@ -166,6 +198,24 @@ describe("pagedAttention: refuses", () => {
     );
     expect(() => makePlan(stream, { out: odd })).toThrow("attentionPlan: out: expected an address");
     expect(() => attend(stream, stream.empty("i32", [500]))).toThrow("pagedAttention: plan: expected");
+  });
+
+  // Of the first item, by the place of its words: span is number 7, part 8, num_rows and spans 10, index and split_tile 11.
+  onGpu.each<[string, Record<number, number>]>([
+    ["a span of 2^30 keys", { 7: 2 ** 30 }],
+    ["a span that 16 times is 2^32 keys", { 7: 2 ** 28 }],
+    ["a span longer than the keys", { 7: 256 }],
+    ["more spans than there are counters", { 8: 0, 10: 2 + (256 << 16), 11: 200 }],
+    ["a span in front of the first", { 8: 0, 10: 2 + (3 << 16), 11: 2 }],
+  ])("a plan that has been written over: %s", async (_, words) => {
+    const stream = device.createStream();
+    const plan = makePlan(stream);
+    const bytes = (await plan.read(stream)) as Uint8Array;
+    const item = new Int32Array(bytes.buffer, 128, 12);
+    for (const [at, value] of Object.entries(words)) item[Number(at)] = value;
+    plan.write(stream, bytes);
+    attend(stream, plan);
+    await expect(stream.synchronize()).rejects.toThrow("plan: it has been written over: item 0 of");
   });
 
   test("what has been written over a plan", async () => {

@@ -343,7 +343,7 @@ describe("sample: bad arguments", () => {
       /positions: expected \[B=2\]/,
     );
     expect(() => sample(stream, device.empty("f32", [2, 0]), { floats, ints, positions })).toThrow(
-      /logits: expected between 1/,
+      /logits: expected at least 1 column/,
     );
     expect(() => sample(stream, logits, { floats, ints, positions, bitmask: i32(2, 1) })).toThrow(
       /bitmask: expected \[B=2, 2\]/,

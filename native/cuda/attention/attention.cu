@@ -45,6 +45,7 @@ void place_arrivals(const AttentionProblem& p, const PlanLists& lists, const Cud
   constexpr int kOthers = static_cast<int>(AttentionCounter::count);
   // One for each group and one for the tile. With a window the first group may begin in front of the tile.
   const int64_t groups = (most_spans(p) + kGroupSpans - 1) / kGroupSpans + (p.window > 0);
+  plan.most_groups = static_cast<int32_t>(groups);
   plan.tile_arrivals = static_cast<int32_t>(groups == 1 ? 1 : groups + 1);
   const int64_t per_tile = p.k.size(2) * plan.tile_arrivals;
   plan.arrivals = context.counters + kOthers;
@@ -61,6 +62,7 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
     fail_execution("no more than ", context.num_counters, " counters");
   AttentionPlan plan{};
   plan.group = static_cast<int32_t>(group_of(p));
+  if (p.q.size(0) * group_of(p) > INT_MAX) fail_execution(kTooMany);  // packed rows have 32-bit numbers
   plan.part_stride = static_cast<int32_t>(p.v.size(3) + 3) / 4 * 4 + 4;
   const PlanLists lists = plan_lists(sizes_of(p, context));
   for (int kind = 0; kind < kKinds; kind++) {
@@ -114,10 +116,10 @@ PlanLayout layout_of(std::byte* memory, const AttentionPlan& plan) {
   return to;
 }
 
-std::byte* given_plan(const AttentionProblem& p, const CudaContext& context) {
+/// `problem`: of a plan of another size, in words.
+std::byte* given_plan(const AttentionProblem& p, const CudaContext& context, const char* problem) {
   const int64_t needed = attention_plan_bytes(sizes_of(p, context));
-  if (p.plan.size(0) != needed)
-    fail_execution("plan: made for another call: it has ", p.plan.size(0), " bytes, not ", needed);
+  if (p.plan.size(0) != needed) fail_execution(problem, ": it has ", p.plan.size(0), " bytes, not ", needed);
   return p.plan.as<std::byte>();
 }
 
@@ -137,7 +139,7 @@ AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape,
   Workspace workspace(context, kTooMany);
   if (p.plan) {
     AttentionPlan plan = describe(p, shape, workspace, context);
-    point_to(layout_of(given_plan(p, context), plan), plan);
+    point_to(layout_of(given_plan(p, context, "plan: made for another call"), plan), plan);
     return plan;
   }
   auto* order = workspace.take<int32_t>(p.num_sequences);
@@ -153,7 +155,7 @@ AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape,
 void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context) {
   Workspace workspace(context, kTooMany);  // as the calls will have it
   const AttentionPlan plan = describe(p, shape, workspace, context);
-  PlanLayout to = layout_of(given_plan(p, context), plan);
+  PlanLayout to = layout_of(given_plan(p, context, "out"), plan);
   to.order = Workspace(context, kTooMany).take<int32_t>(p.num_sequences);
   make_plan(p, plan, to, context);
 }

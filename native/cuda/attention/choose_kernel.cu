@@ -1,4 +1,5 @@
 // Which of its kernels attention takes, and whose plans.
+#include "core/attention_plan.h"
 #include "cuda/attention/kernels.h"
 #include "cuda/choose.h"
 
@@ -20,7 +21,16 @@ constexpr Candidate<AttentionProblem> kPlans[] = {
 }  // namespace
 
 void run_attention(OpId op, const AttentionProblem& p, CudaContext& context) {
-  choose(op, kKernels, p, context).run(p, context);
+  const Candidate<AttentionProblem>& kernel = choose(op, kKernels, p, context);
+  const auto is_unaligned = [](const char* reason) {
+    return reason == kUnalignedKeys || reason == kUnalignedPairs;
+  };
+  if (!p.plan || !(is_unaligned(refuse_attention_tiles(p, context)) ||
+                   is_unaligned(refuse_attention_hopper(p, context))))
+    return kernel.run(p, context);
+  AttentionProblem unaligned = p;
+  unaligned.bad_plan = context.fault_site(op, kUnalignedPlan);
+  kernel.run(unaligned, context);
 }
 void make_attention_plan(OpId op, const AttentionProblem& p, CudaContext& context) {
   choose(op, kPlans, p, context).run(p, context);

@@ -49,9 +49,8 @@ const char* refuse_operands(const AttentionProblem& p) {
   };
   if (p.q.dtype == DType::f32) return "q is f32";
   if (p.k.dtype != p.q.dtype) return "q and k differ in dtype";
-  if (!aligned(p.q, 8) || !aligned(p.k, 8) || !aligned(p.v, 8))
-    return "rows of q, k or v are not aligned to 16 bytes";
-  return aligned(p.out, p.out.dtype == DType::f32 ? 4 : 2) ? nullptr : "pairs of out are not aligned";
+  if (!aligned(p.q, 8) || !aligned(p.k, 8) || !aligned(p.v, 8)) return kUnalignedKeys;
+  return aligned(p.out, p.out.dtype == DType::f32 ? 4 : 2) ? nullptr : kUnalignedPairs;
 }
 
 /// What has a kernel of its own on Hopper, and none of tiles elsewhere.
@@ -61,8 +60,8 @@ bool is_wide_latent(const AttentionProblem& p) { return p.latent && p.k.size(3) 
 
 const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context) {
   const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
-  if (const char* reason = refuse_operands(p)) return reason;
   if (Dh > 256 || Dv > 256) return "Dh or Dv is larger than 256";
+  if (const char* reason = refuse_operands(p)) return reason;
   const bool small_shared = context.compute_capability > 80 && context.compute_capability < 90;
   if (small_shared && (Dh > 128 || Dv > 128)) return "the GPU has less than 131 KiB of shared memory";
   return nullptr;

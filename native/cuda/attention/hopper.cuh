@@ -118,10 +118,10 @@ class HopperTile {
     prepare_rows();
     int first = 0;
     for (bool final = false; !final;) {
-      const int span = (tiles_.first + first * S::kKeys) / item_.span + 1;
-      const int last = std::min((span * item_.span - tiles_.first) / S::kKeys, tiles_.count);
+      const int span_tiles = item_.span / S::kKeys, before = tiles_.first / S::kKeys;
+      const int last = std::min(((before + first) / span_tiles + 1) * span_tiles - before, tiles_.count);
       final = last == tiles_.count;
-      const SpanEnd end(item_, tiles_.first, span * item_.span, final);
+      const SpanEnd end(item_, tiles_.first, first_key(last), final);
       clear_sums();
       if (last > first) {
         add_tiles(first, last, final);

@@ -73,7 +73,9 @@ struct KeyBox {
 template <int kKeys>
 WARPLOOP_DEVICE KeyBox find_box(const KeySource& s, int box_tokens, int tile) {
   const int offset = lane_index() * box_tokens, token = tile + offset;
-  if (offset >= kKeys || token + box_tokens <= s.keys.first || token >= s.keys.last) return {0, -1};
+  if (offset >= kKeys) return {0, -1};
+  // Behind the keys no row sees any: keys.first may lie behind keys.last, and both within one box.
+  if (std::max(token, s.keys.first) >= std::min(token + box_tokens, s.keys.last)) return {0, -1};
   if (!s.p.page_table) return {s.item.pages + token, 0};
   const int page_size = static_cast<int>(s.p.k.sizes[1]), index = token / page_size;
   const int page = s.p.page_table.as<int32_t>()[s.item.pages * s.p.page_table.strides[0] + index];

@@ -84,7 +84,7 @@ struct AttentionPlan {
   int32_t part_stride;  // floats, a multiple of 4
   uint32_t* arrivals;   // [split tile][Hkv][tile_arrivals]: blocks that have done their part
   int32_t split_capacity[kKinds];
-  int32_t tile_arrivals;
+  int32_t tile_arrivals, most_groups;
 };
 
 /// Whether the plan was made for this call. A whole warp. `report`: raise a fault if not.
@@ -101,6 +101,16 @@ WARPLOOP_DEVICE bool is_plan_of(const AttentionProblem& p, const AttentionPlan& 
   return false;
 }
 
+/// Where a split tile's spans lie in groups, which begin at multiples of kGroupSpans spans from key 0.
+struct SpanGroups {
+  int before;  // spans of the first group that are not of the tile
+  int count;
+};
+WARPLOOP_DEVICE SpanGroups groups_of(const AttentionItem& item) {
+  const int before = (item.first_key / item.span - item.index) % kGroupSpans;
+  return {before, (before + item.spans + kGroupSpans - 1) / kGroupSpans};
+}
+
 /// Whether the kernels stay inside their tensors with an item; if not, the plan has been written over.
 WARPLOOP_DEVICE bool is_usable(const AttentionProblem& p, const AttentionPlan& plan, int kind,
                                const AttentionItem& i) {
@@ -109,13 +119,15 @@ WARPLOOP_DEVICE bool is_usable(const AttentionProblem& p, const AttentionPlan& p
   return i.first_query >= 0 && i.num_queries >= 0 && int64_t{i.first_query} + i.num_queries <= p.q.sizes[0] &&
          i.first_row >= 0 && i.num_rows >= 0 && i.num_rows <= plan.tile_rows[kind] &&
          int64_t{i.first_row} + i.num_rows <= rows && i.num_keys >= 0 &&
-         (behind == i.num_keys || (i.first_position > -kFarthestPosition && behind < kFarthestPosition)) &&
+         (behind == i.num_keys || (i.first_position > -kFarthestPosition && behind <= kFarthestPosition)) &&
          i.num_keys <= plan.signature.words[static_cast<int>(PlanWord::capacity)] && i.first_key >= 0 &&
-         i.last_key <= i.num_keys && i.span > 0 && i.span % kSpanUnit == 0 && i.spans > 0 &&
+         i.first_key <= i.num_keys && i.last_key >= 0 && i.last_key <= i.num_keys && i.span > 0 &&
+         i.span % kSpanUnit == 0 && i.span <= int64_t{i.num_keys} + kSpanUnit && i.spans > 0 &&
          i.spans <= kMaxSpans && i.pages >= 0 && (!p.page_table || i.pages < p.page_table.sizes[0]) &&
          i.part >= -1 &&
          (i.part < 0 || (int64_t{i.part} + parts <= plan.pool_rows && i.index >= 0 && i.index < i.spans &&
-                         i.split_tile >= 0 && i.split_tile < plan.split_capacity[kind]));
+                         i.split_tile >= 0 && i.split_tile < plan.split_capacity[kind] &&
+                         i.first_key / i.span >= i.index && groups_of(i).count <= plan.most_groups));
 }
 
 /// Items of list `kind`, each for Hkv heads.
@@ -148,9 +160,13 @@ WARPLOOP_DEVICE int position_of(const AttentionItem& item, int group, int row) {
 struct KeyRange {
   int begin, end;
 };
+/// The first key that a query sees, as far as the window says.
+WARPLOOP_DEVICE int first_of_window(const AttentionProblem& p, int position) {
+  return p.window > 0 && position >= p.window ? position - p.window + 1 : 0;
+}
 WARPLOOP_DEVICE KeyRange visible_keys(const AttentionProblem& p, int num_keys, int position) {
   const int end = p.causal ? std::min(std::max(position + 1, 0), num_keys) : num_keys;
-  return {p.window > 0 ? std::max(position - p.window + 1, 0) : 0, end};
+  return {first_of_window(p, position), end};
 }
 
 /// What ends with a tile of keys, for a block that does the spans of an item one after another. Found from
@@ -163,11 +179,11 @@ struct SpanEnd {
   WARPLOOP_DEVICE SpanEnd(const AttentionItem& item, int begin, int end, bool is_final)
       : span(is_final || end % item.span == 0), final(is_final) {
     if (!span) return;
-    const int group_keys = item.span * kGroupSpans, first_of_group = (end - 1) / group_keys * group_keys,
-              first_of_span = (end - 1) / item.span * item.span;
-    group = final || end % group_keys == 0;
-    earlier_spans = std::max(begin, first_of_group) < first_of_span;
-    earlier_groups = begin < first_of_group;
+    // In numbers of spans: the keys of a group may be more than 32 bits count.
+    const int first_span = begin / item.span, this_span = (end - 1) / item.span;
+    group = final || (this_span + 1) % kGroupSpans == 0;
+    earlier_spans = first_span < this_span && this_span % kGroupSpans != 0;
+    earlier_groups = first_span < this_span / kGroupSpans * kGroupSpans;
   }
 };
 

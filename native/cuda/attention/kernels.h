@@ -4,6 +4,9 @@
 
 namespace warploop::cuda {
 
+/// One of the reasons below. A plan is made without knowing where rows lie: it is for aligned ones.
+inline constexpr const char kUnalignedKeys[] = "rows of q, k or v are not aligned to 16 bytes",
+                            kUnalignedPairs[] = "pairs of out are not aligned";
 /// Why the tensor-core kernels cannot run this, or null.
 const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context);
 /// bf16 | f16 throughout, on tensor cores.

@@ -87,12 +87,8 @@ template <class Threads = BlockThreads>
 WARPLOOP_DEVICE void finish_item(const AttentionProblem& p, const AttentionPlan& plan,
                                  const AttentionItem& item, int head, bool& is_last, Threads threads = {}) {
   if (item.part < 0) return;
-  // Groups begin at multiples of kGroupSpans spans from key 0: `before` of the first group are not of the
-  // tile.
-  const int before = (item.first_key / item.span - item.index) % kGroupSpans,
-            group = (before + item.index) / kGroupSpans,
-            groups = (before + item.spans + kGroupSpans - 1) / kGroupSpans,
-            first = std::max(group * kGroupSpans - before, 0),
+  const auto [before, groups] = groups_of(item);
+  const int group = (before + item.index) / kGroupSpans, first = std::max(group * kGroupSpans - before, 0),
             end = std::min((group + 1) * kGroupSpans - before, int{item.spans});
   uint32_t* arrivals = plan.arrivals + (item.split_tile * p.k.sizes[2] + head) * plan.tile_arrivals;
   if (!arrive_last(arrivals[group], static_cast<uint32_t>(end - first), is_last, threads)) return;

@@ -1,8 +1,6 @@
 // The sequences of attention as attention_plan, paged_attention and mla_attention hand them to the kernels.
 // Params of all have page_table, rows, cu_seqlens_q, context_lens, query_offsets, window and max_queries.
 #pragma once
-#include <algorithm>
-
 #include "core/attention_plan.h"
 #include "cuda/attention/attention.h"
 
@@ -18,7 +16,7 @@ AttentionProblem paged_problem(const Params& p, OpId op, const CudaContext& cont
   problem.table_rows = p.rows.template as<int32_t>();
   problem.query_offsets = p.query_offsets.template as<int32_t>();
   problem.page_table = p.page_table;
-  problem.window = std::min(p.window, 1 << 30);  // no sequence is longer; sums with it stay in range
+  problem.window = p.window;
   problem.causal = true;
   problem.max_queries = p.max_queries;
   const auto site = [&](const char* text) { return context.fault_site(op, text); };
@@ -27,7 +25,7 @@ AttentionProblem paged_problem(const Params& p, OpId op, const CudaContext& cont
   problem.bad_keys =
       site(p.query_offsets ? "contextLens[{index}] = {value} is negative or more than {limit}"
                            : "contextLens[{index}] = {value} is less than its queries or more than {limit}");
-  problem.bad_offset = site(kFarQueries);
+  problem.bad_offset = site(p.query_offsets ? kFarQueries : kLongContext);
   problem.bad_total = site("the sequences have {value} queries, q has {limit}");
   problem.bad_row = site("rows[{index}] = {value} is outside [0, {limit})");
   problem.bad_page = site("page {value} of token {index} is outside [0, {limit})");

@@ -60,7 +60,7 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
   s.kind = kNarrow;
   while (s.rows > plan.most_rows[s.kind]) s.kind++;
   s.tiles = divide_up(s.rows, plan.tile_rows[s.kind]);
-  s.first_key = p.window > 0 ? std::min(std::max(s.first_position - p.window + 1, 0), s.num_keys) : 0;
+  s.first_key = std::min(first_of_window(p, s.first_position), s.num_keys);
   if (s.kind == kNarrow && !p.latent) {
     s.span = narrow_span(s.num_keys);
     while (divide_up(s.num_keys, s.span) > kMaxSpans) s.span *= 2;
@@ -169,7 +169,7 @@ WARPLOOP_DEVICE void write_item(const AttentionProblem& p, const AttentionPlan& 
   item.span = s.span;
   item.spans = static_cast<int16_t>(s.spans);
   item.first_key = s.first_key + span * s.span;
-  item.last_key = split ? std::min(item.first_key + s.span, s.num_keys) : s.num_keys;
+  item.last_key = split && s.num_keys - item.first_key > s.span ? item.first_key + s.span : s.num_keys;
   item.part = -1;
   if (split) {
     const long long tile_part = static_cast<long long>(tile) * s.spans * heads * std::min(tile_rows, s.rows);

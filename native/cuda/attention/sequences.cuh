@@ -38,11 +38,11 @@ WARPLOOP_DEVICE SequenceRange read_sequence(const AttentionProblem& p, int b, bo
     s.pages = p.table_rows[b];
     const long long offset = p.query_offsets ? p.query_offsets[b] : 0, position = length - queries + offset;
     const bool fits = length >= (p.query_offsets ? 0 : queries) && length <= capacity,
-               near = !p.query_offsets ||
-                      (position > -kFarthestPosition && position < kFarthestPosition - queries),
+               near = position > -kFarthestPosition && position + queries <= kFarthestPosition,
                row = s.pages >= 0 && s.pages < p.page_table.sizes[0];
     if (report && !fits) raise_fault(p.bad_keys, length, capacity, b);
-    if (report && fits && !near) raise_fault(p.bad_offset, offset, kFarthestPosition, b);
+    if (report && fits && !near)
+      raise_fault(p.bad_offset, p.query_offsets ? offset : length, kFarthestPosition, b);
     if (report && !row) raise_fault(p.bad_row, s.pages, p.page_table.sizes[0], b);
     if (!fits || !near || !row) return s;
     s.first_position = static_cast<int>(position);

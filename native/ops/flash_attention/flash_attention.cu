@@ -6,8 +6,6 @@
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691
 #include "ops/flash_attention/flash_attention.h"
 
-#include <algorithm>
-
 #include "core/attention_limits.h"
 #include "cuda/attention/attention.h"
 
@@ -28,7 +26,7 @@ AttentionProblem problem_of(const FlashAttentionParams& p, const CudaContext& co
   problem.cu_seqlens_k = p.cu_seqlens_k.as<int32_t>();
   problem.scale = p.scale;
   problem.softcap = p.softcap;
-  problem.window = std::min(p.window, 1 << 30);  // no sequence is longer; sums with it stay in range
+  problem.window = p.window;
   problem.causal = p.causal;
   const auto site = [&](const char* text) { return context.fault_site(OpId::flash_attention, text); };
   problem.bad_queries = site("cuSeqlensQ[{index}..] is no range within [0, {limit}): {value}");

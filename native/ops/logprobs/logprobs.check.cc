@@ -1,15 +1,13 @@
 #include "ops/logprobs/logprobs.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace warploop {
 
 void check(const LogprobsParams& p, Check& c) {
   Sym B{"B"}, V{"V"}, N{"N"};
   c.tensor("logits", p.logits).dtype(kFloats).shape({B, V}).rows();
-  c.that(V.value() >= 1 && V.value() <= std::numeric_limits<int32_t>::max(), "logits",
-         "between 1 and 2^31-1 columns", V.value());
+  c.that(V.value() >= 1, "logits", "at least 1 column", V.value());
   c.tensor("ids", p.ids).dtype(kI32).shape({B}).packed();
   c.tensor("chosen", p.chosen).dtype(kF32).shape({B}).packed();
   c.tensor("topIds", p.top_ids).dtype(kI32).shape({B, N}).packed();
