@@ -9,7 +9,8 @@
 
 namespace warploop::cuda {
 
-/// One kernel of an op, or one shape of its tiles. The last one of a table runs whatever `check` lets pass.
+/// One kernel of an op, or one shape of its tiles. One of a table at least runs whatever `check` lets pass;
+/// each refuses what it cannot run, also the last: a name can force it.
 template <class Params>
 struct Candidate {
   using Ask = const char* (*)(const Params& params, const CudaContext& context);
@@ -32,7 +33,7 @@ struct Candidate {
 template <class Params, int n>
 const Candidate<Params>& choose(OpId op, const Candidate<Params> (&candidates)[n], const Params& params,
                                 const CudaContext& context) {
-  static_assert(n - 1 <= CommandNote::kMostRefusals);
+  static_assert(n <= CommandNote::kMostRefusals);
   const KernelChoice::Wish wish = context.kernels->of(op);
   CommandNote& note = context.note;
   const auto search = [&](bool wished, bool fast) -> const Candidate<Params>* {
@@ -45,7 +46,7 @@ const Candidate<Params>& choose(OpId op, const Candidate<Params> (&candidates)[n
         note.kernel = each.name;
         return &each;
       }
-      if (note.num_refusals < n - 1) note.refusals[note.num_refusals++] = {each.name, reason};
+      note.refusals[note.num_refusals++] = {each.name, reason};
     }
     return nullptr;
   };
@@ -65,7 +66,8 @@ const Candidate<Params>& choose(OpId op, const Candidate<Params> (&candidates)[n
     }
   }
   if (const auto* found = search(false, true)) return *found;
-  return candidates[n - 1];
+  const auto& last = note.refusals[note.num_refusals - 1];
+  fail_execution("no kernel can run this: ", last.kernel, ": ", last.reason);
 }
 
 }  // namespace warploop::cuda

@@ -102,7 +102,6 @@ onSimt("linear of a decode step", () => {
 onSimt("WARPLOOP_KERNEL", () => {
   test.each([
     ["linear:64x64", "64x64", "hopper"],
-    ["linear:f32", "f32", "hopper"],
     ["linear:hopper", "h128x256", "hopper"],
     ["*:portable", "8x16", "tiles"],
     ["*:hopper", "h128x256", "hopper"],

@@ -95,6 +95,11 @@ const char* refuse_f32(const LinearParams& p, const CudaContext&) {
   return p.x.dtype == DType::f32 ? "x is f32 and must not be rounded" : nullptr;
 }
 
+/// Of the kernel that reads f32.
+const char* refuse_narrow(const LinearParams& p, const CudaContext&) {
+  return p.x.dtype == DType::f32 ? nullptr : "x is not f32";
+}
+
 const char* refuse_tile(const LinearParams& p, const CudaContext& context) {
   if (const char* reason = refuse_f32(p, context)) return reason;
   return pieces_of_16_bytes(p.x) ? nullptr : "rows of x are not aligned to 16 bytes";
@@ -162,7 +167,7 @@ constexpr Candidate<LinearParams> kCandidates[] = {
     portable<LinearShape::t64x128>("64x128"),
     portable<LinearShape::t128x128>("128x128"),
     {.name = "unaligned", .refuse = refuse_f32, .run = run_unaligned},
-    {.name = "f32", .run = run_f32},
+    {.name = "f32", .refuse = refuse_narrow, .run = run_f32},
 };
 
 }  // namespace
