@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "core/command_list.h"
 #include "core/dtype.h"
+#include "core/error.h"
 #include "core/memory.h"
 #include "core/trace.h"
 
@@ -22,6 +24,19 @@ class WeightFile;
 struct StreamFailure {
   std::string op;
   std::string message;
+};
+
+/// What a command has thrown, in the name of its op and with its tensors.
+class CommandError : public Error {
+ public:
+  CommandError(const Command& c, const std::exception& e)
+      : Error(ErrorKind::execution,
+              concat(name_of(c.op), ": ", e.what(), c.describe ? " (" + c.describe(c.params()) + ")" : "")),
+        op_(c.op) {}
+  StreamFailure failure() const { return {name_of(op_), what()}; }
+
+ private:
+  OpId op_;
 };
 
 /// Lives on the worker thread of one stream and runs its commands. A device whose work is asynchronous (CUDA)
@@ -45,17 +60,16 @@ class Executor {
   /// A failure that came to light after the command that caused it had returned. Null: none so far.
   virtual const StreamFailure* late_failure() const { return nullptr; }
 
-  /// Runs one command, as a row of the trace if one is open.
+  /// Runs one command of a stream or of a graph, as a row of the trace if one is open. Throws CommandError.
   void execute(const Command& command) {
-    if (trace_) [[unlikely]] {
-      const auto run = [&] {
+    try {
+      if (trace_) [[unlikely]] {
+        run_traced(command);
+      } else {
         command.run(command.params(), *this);
-        return take_note();
-      };
-      trace_->record(name_of(command.op), 0, run,
-                     [&] { return command.describe ? command.describe(command.params()) : std::string(); });
-    } else {
-      command.run(command.params(), *this);
+      }
+    } catch (const std::exception& e) {
+      throw CommandError(command, e);
     }
   }
   /// `body` is a copy between host and device: a row of the trace, too.
@@ -83,6 +97,14 @@ class Executor {
   bool is_traced() const { return trace_ != nullptr; }
 
  private:
+  void run_traced(const Command& command) {
+    const auto run = [&] {
+      command.run(command.params(), *this);
+      return take_note();
+    };
+    trace_->record(name_of(command.op), 0, run,
+                   [&] { return command.describe ? command.describe(command.params()) : std::string(); });
+  }
   virtual std::unique_ptr<TraceClock> trace_clock() = 0;
   /// What the launchers have said of the command that has run; the next one starts afresh.
   virtual CommandNote take_note() = 0;

@@ -158,10 +158,10 @@ void Stream::run(const Command& command) {
     } else {
       executor_->execute(command);
     }
-  } catch (const std::exception& e) {
-    if (failure_) return;  // the first failure wins
-    const std::string where = command.describe ? " (" + command.describe(command.params()) + ")" : "";
-    failure_ = StreamFailure{name_of(command.op), concat(name_of(command.op), ": ", e.what(), where)};
+  } catch (const CommandError& e) {  // also of a graph that host work replays
+    if (!failure_) failure_ = e.failure();
+  } catch (const std::exception& e) {  // of host work, which says what it is
+    if (!failure_) failure_ = StreamFailure{name_of(command.op), e.what()};
   }
 }
 

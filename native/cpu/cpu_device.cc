@@ -75,12 +75,8 @@ void CpuExecutor::then(Done done) { done(nullptr); }
 
 void CpuExecutor::replay(Graph& graph) {
   graph.commands.for_each([this](const Command& c) {
-    try {
-      execute(c);
-      advance();
-    } catch (const std::exception& e) {
-      fail_execution(name_of(c.op), ": ", e.what(), " (", c.describe(c.params()), ")");
-    }
+    execute(c);
+    advance();
   });
 }
 

@@ -169,13 +169,13 @@ void CudaExecutor::replay(Graph& graph) {
   // Recorded on another stream: its CUDA graph would use that stream's workspace. With a trace: every command
   // gets a row of its own.
   if (graph.executor != id() || is_traced()) {
-    graph.commands.for_each([this](const Command& c) { run(c); });
+    graph.commands.for_each([this](const Command& c) { execute(c); });
     return;
   }
   if (!graph.compiled) {
     // The first replay runs the commands and captures them for the next ones: a capture must meet no kernel
     // that has never run, for which a module would have to be loaded and shared memory asked for.
-    graph.commands.for_each([this](const Command& c) { run(c); });
+    graph.commands.for_each([this](const Command& c) { execute(c); });
     graph.compiled = compile(graph);
     return;
   }
@@ -188,20 +188,12 @@ std::unique_ptr<TraceClock> CudaExecutor::trace_clock() {
   return std::make_unique<EventClock>(gpu_, stream_);
 }
 
-void CudaExecutor::run(const Command& command) {
-  try {
-    execute(command);
-  } catch (const std::exception& e) {
-    fail_execution(name_of(command.op), ": ", e.what(), " (", command.describe(command.params()), ")");
-  }
-}
-
 std::unique_ptr<Graph::Compiled> CudaExecutor::compile(const Graph& graph) {
   // Thread-local: other threads may allocate meanwhile.
   require(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
   cudaGraph_t captured = nullptr;
   try {
-    graph.commands.for_each([this](const Command& c) { run(c); });
+    graph.commands.for_each([this](const Command& c) { execute(c); });
   } catch (...) {
     cudaStreamEndCapture(stream_, &captured);
     if (captured) cudaGraphDestroy(captured);

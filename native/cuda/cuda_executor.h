@@ -67,7 +67,6 @@ class CudaExecutor final : public Executor {
     context_.note.num_refusals = 0;
     return note;
   }
-  void run(const Command& command);
   std::unique_ptr<Graph::Compiled> compile(const Graph& graph);
   /// Issues a copy into pinned memory and returns where it goes. Null: there was no room, `host` has the data
   /// now.

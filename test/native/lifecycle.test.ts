@@ -132,6 +132,25 @@ describe("a failure while running", () => {
     const other = device.createStream(); // other streams are not touched
     expect((await other.fromArray("i32", [1], Int32Array.of(7)).read(other))[0]).toBe(7);
   });
+
+  test.each([1, 2, 3])("of an op of a graph is that op's, in replay %i", async (replays) => {
+    await using device = openTestDevice();
+    const stream = device.createStream();
+    const table = stream.fromArray("f32", [4, 2], new Float32Array(8));
+    const ids = stream.fromArray("i32", [2], Int32Array.of(0, 1));
+    const out = device.empty("f32", [2, 2]);
+    using graph = stream.capture(() => void embedding(stream, ids, table, { out }));
+    for (let i = 1; i < replays; i++) graph.replay(stream);
+    ids.write(stream, Int32Array.of(0, 9));
+    graph.replay(stream);
+    const message = /^embedding: [^:]*\b9\b/;
+    const failure = {
+      code: "ERR_EXECUTION",
+      op: "embedding",
+      message: expect.stringMatching(message) as string,
+    };
+    await expect(stream.synchronize()).rejects.toMatchObject(failure);
+  });
 });
 
 describe("captures", () => {
