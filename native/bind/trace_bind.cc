@@ -32,11 +32,12 @@ std::vector<std::byte> encode(const Trace& trace) {
   };
   std::vector<double> values = {static_cast<double>(trace.missed()),
                                 static_cast<double>(trace.rows().size())};
+  const std::vector<double> times = trace.times();
   for (const TraceRow& row : trace.rows()) {
     const char* kernel = row.note.kernel ? row.note.kernel : row.op;
     values.insert(values.end(), {number_of(row.op), number_of(row.tensors), number_of(kernel),
                                  number_of(refusals_of(row.note)), static_cast<double>(row.note.launches),
-                                 static_cast<double>(row.bytes), trace.start(row), trace.duration(row)});
+                                 static_cast<double>(row.bytes), times[row.begin], trace.duration(row)});
   }
   std::vector<std::byte> bytes(values.size() * sizeof(double) + names.size());
   std::memcpy(bytes.data(), values.data(), values.size() * sizeof(double));

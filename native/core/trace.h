@@ -84,8 +84,14 @@ class Trace {
   const std::vector<TraceRow>& rows() const { return rows_; }
   /// Commands that ran when there was no row left for them.
   uint64_t missed() const { return missed_; }
-  /// Microseconds since the trace began.
-  double start(const TraceRow& row) const { return clock_->between(0, row.begin); }
+  /// Microseconds since the trace began, of each mark: what the mark before has, and the time between them. A
+  /// device's clock has few digits for what is long ago (CUDA: a float of milliseconds), and rows may not
+  /// overlap.
+  std::vector<double> times() const {
+    std::vector<double> times(marks_);
+    for (size_t i = 1; i < marks_; i++) times[i] = times[i - 1] + clock_->between(i - 1, i);
+    return times;
+  }
   /// Microseconds.
   double duration(const TraceRow& row) const { return clock_->between(row.begin, row.end); }
 
