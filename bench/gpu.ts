@@ -37,13 +37,23 @@ const rounds = Number(values.rounds);
 if (!(Number.isInteger(rounds) && rounds >= 1))
   throw new Error(`--rounds: expected 1 or more, got ${values.rounds}`);
 
+const decodeStep = "decode step";
+const cases = gpuCases(values.small);
+const names = new Set([...cases.map(({ op }) => op), decodeStep]);
+if (![...names].some((name) => name.includes(values.only))) {
+  console.error(
+    `bench:gpu: --only ${values.only}: there are ${[...names].join(", ")}, or a part of these names`,
+  );
+  process.exit(1);
+}
+
 const batchMs = values.small ? 0 : 25;
 let card = "";
 try {
   await using device = Device.open(values.device as Parameters<typeof Device.open>[0]);
   card = device.model;
 } catch (error) {
-  console.error(`bench:gpu: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`bench:gpu: ${messageOf(error)}`);
   process.exit(1);
 }
 const baseline = values.small || values["no-baseline"] ? null : await Baseline.start(values.python);
@@ -73,17 +83,15 @@ const heading = [
 ];
 const rows: string[][] = [];
 const failures: string[] = [];
-for (const each of gpuCases(values.small)) {
+for (const each of cases) {
   if (!each.op.includes(values.only)) continue;
   rows.push(await measure(each));
   console.error(rows.at(-1)!.join("  ").trimEnd()); // progress; the table comes at the end
 }
 if (rows.length > 0) printTable(heading, rows, 2);
-for (const failure of failures) console.log(failure);
-if (failures.length > 0) process.exitCode = 1;
 const steps: string[][] = [];
 const stepHeading = [
-  "decode step",
+  decodeStep,
   "us",
   "tokens/s",
   "rate",
@@ -94,17 +102,23 @@ const stepHeading = [
   "kernels us",
   "launches",
 ];
-if ("decode step".includes(values.only)) {
-  for await (const step of decodeSteps(values.device as DeviceName, values.small)) {
-    const { shape, batch, us, kernelUs, launches } = step;
-    const seconds = values.small ? ["", ""] : [us.toFixed(0), ((1e6 * batch) / us).toFixed(0)];
-    const kernels = values.small ? "" : kernelUs.toFixed(0);
-    steps.push([shape, ...seconds, ...rated(step, us), kernels, String(launches)]);
-    console.error(steps.at(-1)!.join("  ").trimEnd());
+if (decodeStep.includes(values.only)) {
+  try {
+    for await (const step of decodeSteps(values.device as DeviceName, values.small)) {
+      const { shape, batch, us, kernelUs, launches } = step;
+      const seconds = values.small ? ["", ""] : [us.toFixed(0), ((1e6 * batch) / us).toFixed(0)];
+      const kernels = values.small ? "" : kernelUs.toFixed(0);
+      steps.push([shape, ...seconds, ...rated(step, us), kernels, String(launches)]);
+      console.error(steps.at(-1)!.join("  ").trimEnd());
+    }
+  } catch (error) {
+    failures.push(`${decodeStep}: ${messageOf(error)}`);
   }
   if (rows.length > 0) console.log();
-  printTable(stepHeading, steps);
+  if (steps.length > 0) printTable(stepHeading, steps);
 }
+for (const failure of failures) console.log(failure);
+if (failures.length > 0) process.exitCode = 1;
 if (values.json !== undefined) {
   const objects = (names: readonly string[], table: readonly string[][]): object[] =>
     table.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i] ?? ""])));
@@ -113,6 +127,10 @@ if (values.json !== undefined) {
   writeFileSync(values.json, `${text}\n`);
 }
 baseline?.stop();
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
 
 /** Runs `body` on a device of its own: the memory of one case is free for the next. */
 async function onDevice<Result>(body: (stream: Stream) => Promise<Result>): Promise<Result> {
@@ -149,14 +167,16 @@ async function askUs(request: BaselineRequest): Promise<number | null> {
 
 /** One row: the medians of ours and theirs, measured in turns. */
 async function measure(each: GpuCase): Promise<string[]> {
-  const { op, shape, dtype, setup, baseline: request } = each;
+  const { op, shape, dtype, setup, without, baseline: request } = each;
   try {
     const [ours, theirs]: [number[], number[]] = [[], []];
     let note = "";
     await onDevice(async (stream) => {
       const call = setup(stream);
+      const rest = without?.(stream);
       for (let round = 0; round < rounds; round++) {
-        ours.push((await time(stream, call, batchMs)).medianUs);
+        const us = (await time(stream, call, batchMs)).medianUs;
+        ours.push(rest ? us - (await time(stream, rest, batchMs)).medianUs : us);
         if (!baseline || !request) continue;
         const answer = await baseline.ask(request);
         if ("us" in answer) theirs.push(answer.us);
@@ -176,7 +196,7 @@ async function measure(each: GpuCase): Promise<string[]> {
       ratio,
     ];
   } catch (error) {
-    failures.push(`${op} ${shape}: ${error instanceof Error ? error.message : String(error)}`);
+    failures.push(`${op} ${shape}: ${messageOf(error)}`);
     return [op, shape, dtype, values.small ? "" : "failed"];
   }
 }

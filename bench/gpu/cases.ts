@@ -5,6 +5,7 @@
 import type { GpuCase, Marks } from "./gpuCase.js";
 import { mlaAttention } from "./latentWork.js";
 import * as sparse from "./sparseWork.js";
+import { attentionMerge } from "./merge.js";
 import * as work from "./work.js";
 
 // Predictions: a review of the kernels' machine code, with the public figures of an H100 (3.35 TB/s) and an H200 (4.8 TB/s).
@@ -47,6 +48,7 @@ function attentionCases(size: Size): GpuCase[] {
     work.pagedAttention({ B: 1, Lq: 1, L: L(131_072), ...long }, marks([1.4, 1.7], [1.6, 2.0])),
     work.pagedAttention({ B: 1, Lq: size(256, 16), L: L(32_768), ...heads }, same(400, 550)), // "3-5x" of the 100 to 150 of mma.sync
     ...latentCases(size),
+    ...[4, 16].map((spans) => attentionMerge({ spans: size(spans, 2), ...heads })),
     ...[1, 16, 64, 256].map((B) => work.attentionPlan({ B: size(B, 2), L: L(8192), ...heads })),
   ];
 }

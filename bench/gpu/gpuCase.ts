@@ -21,5 +21,7 @@ export interface GpuCase {
   readonly marks?: Marks | undefined;
   /** Makes the inputs on the stream's open scope; the result queues one call, each time the next copy. */
   readonly setup: (stream: Stream) => () => void;
+  /** A call whose time is taken off: the case is what the other one does besides. */
+  readonly without?: (stream: Stream) => () => void;
   readonly baseline?: BaselineRequest;
 }
