@@ -1,5 +1,5 @@
 /** Tensors to feed to a bench, and their sizes. */
-import { byteLength, type DType, type FloatDType } from "../../lib/device/dtype.js";
+import { byteLength, type DType, type FloatDType, type KvDType } from "../../lib/device/dtype.js";
 import { cast } from "../../lib/ops/cast.js";
 import { copy } from "../../lib/ops/copy.js";
 import type { Stream } from "../../lib/device/stream.js";
@@ -25,6 +25,15 @@ export function filled(stream: Stream, dtype: FloatDType, shape: readonly number
     copy(stream, chunk.slice(0, 0, size), whole.slice(0, at, at + size));
   }
   return whole.reshape(shape);
+}
+
+/** Pages of keys or values: floats, or codes of 8 bits of all kinds (in e4m3 without NaN). */
+export function filledPages(stream: Stream, dtype: KvDType, shape: readonly number[]): Tensor {
+  if (dtype !== "i8" && dtype !== "fp8e4m3") return filled(stream, dtype, shape);
+  const count = shape.reduce((product, size) => product * size, 1);
+  const pattern = dtype === "i8" ? new Int8Array(count) : new Uint8Array(count);
+  for (let i = 0; i < count; i++) pattern[i] = Math.imul(i, 40503) % 126;
+  return stream.fromArray(dtype, shape, pattern);
 }
 
 /** i32 values 0, step, 2 step, ... modulo `limit`: ids, rows or columns that are spread over a table. */

@@ -35,7 +35,17 @@ export interface NativeOps {
       alpha: "number",
     ]
   >;
-  readonly kvStore: NativeOp<[k: "tensor", v: "tensor", kPages: "tensor", vPages: "tensor", slots: "tensor"]>;
+  readonly kvStore: NativeOp<
+    [
+      k: "tensor",
+      v: "tensor",
+      kPages: "tensor",
+      vPages: "tensor",
+      slots: "tensor",
+      kScales: "tensor or null",
+      vScales: "tensor or null",
+    ]
+  >;
   readonly rope: NativeOp<
     [q: "tensor", k: "tensor or null", positions: "tensor", table: "tensor", interleaved: "flag"]
   >;
@@ -52,6 +62,8 @@ export interface NativeOps {
       vPages: "tensor",
       slots: "tensor",
       eps: "number",
+      kScales: "tensor or null",
+      vScales: "tensor or null",
     ]
   >;
   readonly moeRoute: NativeOp<
@@ -210,6 +222,8 @@ export interface NativeOps {
       plan: "tensor or null",
       lse: "tensor or null",
       sinks: "tensor or null",
+      kScales: "tensor or null",
+      vScales: "tensor or null",
       out: "tensor",
       scale: "number",
       softcap: "number",

@@ -5,6 +5,7 @@ import { checkDeviceName, type Device, type DeviceName, maxThreads } from "../de
 import type { RunnerOptions } from "../engine/runner.js";
 import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { Model } from "../models/model.js";
+import { type KvDTypeOption, kvDtypeOptions } from "../nn/kvDtype.js";
 import { pageSizeOf, stateLayout } from "../nn/state.js";
 import { CacheGroup, longestSequence, peakBlocks } from "../schedule/cacheGroup.js";
 import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
@@ -28,8 +29,13 @@ export interface LLMOptions {
   readonly device?: "auto" | DeviceName | undefined;
   /** Threads of the CPU device. Default: one per physical core. */
   readonly threads?: number | undefined;
-  /** Dtype of activations and KV. "auto": that of the checkpoint where the device is fast at it, else f32. */
+  /** Dtype of activations. "auto": that of the checkpoint where the device is fast at it, else f32. */
   readonly dtype?: "auto" | "f32" | "bf16" | "f16" | undefined;
+  /**
+   * Dtype of the KV cache. "auto": as activations. "int8" and "fp8" (e4m3) keep 8 bits of each element and a factor for each head of
+   * each token: half the memory of 16 bits. Default "auto".
+   */
+  readonly kvDtype?: KvDTypeOption | undefined;
   /**
    * Longest context in tokens, prompt and generated. Default: that of the model, at most 32768, and no more than the KV cache
    * holds; one that is given and that it does not hold is refused.
@@ -75,6 +81,7 @@ export const loadOptionNames = [
   "device",
   "threads",
   "dtype",
+  "kvDtype",
   "contextLength",
   "maxSequences",
   "maxStepTokens",
@@ -119,6 +126,7 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
   return {
     device: checkDeviceName(options.device ?? "auto"),
     dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
+    kvDtype: checkChoice("kvDtype", options.kvDtype, "auto", kvDtypeOptions),
     maxSequences,
     maxStepTokens: integer("maxStepTokens", Math.max(512, maxSequences), maxSequences),
     ...(options.pageSize !== undefined && { pageSize: integer("pageSize", 16, 1, 1024) }),

@@ -67,7 +67,7 @@ export class LLM {
    */
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
     const resolved = resolveOptions(options);
-    const { onProgress, signal, dtype } = resolved;
+    const { onProgress, signal, dtype, kvDtype } = resolved;
     const device = openDevice(resolved); // before anything is fetched for it
     try {
       const { folder, description } = await fetchModel(pathOrId, resolved);
@@ -75,7 +75,7 @@ export class LLM {
       const tokenizer = await Tokenizer.load(folder);
       const template = await ChatTemplate.load(folder);
       const stream = device.createStream();
-      const model = await loadModel(folder, { stream, dtype, description, onProgress, signal });
+      const model = await loadModel(folder, { stream, dtype, kvDtype, description, onProgress, signal });
       signal?.throwIfAborted(); // the last report of progress may have aborted
       const capacity = planCapacity(resolved, model, device);
       reportCache(capacity, onProgress);

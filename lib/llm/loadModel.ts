@@ -12,6 +12,7 @@ import { chooseContextLength } from "../models/limits.js";
 import type { Model, ModelDefinition } from "../models/model.js";
 import { architectureOf, findFamily, supportedArchitectures } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
+import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
 import { activationDtype, type DTypeOption } from "../weights/activationDtype.js";
 import { loadWeights, storedDtype, type LoadProgress } from "../weights/loadWeights.js";
 import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
@@ -53,8 +54,10 @@ export async function describeModel(folder: string, asked?: number): Promise<Mod
 export interface LoadModelOptions {
   /** Loads, and names the device. Other streams of that device may run the model. */
   readonly stream: Stream;
-  /** Dtype of activations and KV pages. Default "auto": see `activationDtype`. */
+  /** Dtype of activations. Default "auto": see `activationDtype`. */
   readonly dtype?: DTypeOption | undefined;
+  /** Of the keys and values that are kept. Default "auto": that of activations. */
+  readonly kvDtype?: KvDTypeOption | undefined;
   /** Longest context, in tokens. Default: `max_position_embeddings`, at most 32768. */
   readonly contextLength?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
@@ -82,6 +85,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
   const plan = await untieDifferentCopies(declared, checkpoint, signal);
   const forms = formsOf(definition.weights);
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
+  const kvDtype = kvDtypeOf(options.kvDtype ?? "auto", dtype);
   const weights = await loadWeights(plan, forms, { checkpoint, stream, dtype, onProgress, signal });
   try {
     const constant = async (data: Float32Array, shape: readonly number[]): Promise<Tensor> => {
@@ -89,7 +93,9 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
       await inTurns(writeRows(stream, tensor, data));
       return tensor;
     };
-    const built = await definition.build(weights, { dtype, contextLength, shard: wholeModel, constant });
+    const shard = wholeModel;
+    const built = await definition.build(weights, { dtype, kvDtype, contextLength, shard, constant });
+    checkKvDtype(options.kvDtype ?? "auto", kvDtype, built.state);
     await stream.synchronize(); // another stream may run the model: everything must be there
     return makeModel(description, built, { weights, dtype });
   } catch (error) {

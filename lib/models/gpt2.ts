@@ -143,7 +143,7 @@ function weightRows(config: Gpt2Config): ModelWeightRow[] {
 function build(
   config: Gpt2Config,
   weights: ModelWeights,
-  { dtype, rank }: BuildContext & { readonly rank: RankShape },
+  { dtype, kvDtype, rank }: BuildContext & { readonly rank: RankShape },
 ): Decoder {
   const { headDim, hiddenSize: width, normEps: eps, scales, gelu: approximate } = config;
   const { numHeads, numKvHeads, sums } = rank;
@@ -157,7 +157,7 @@ function build(
   const layers = scales.slice(firstLayer, firstLayer + count).map((scale, index): Layer => {
     const layer = firstLayer + index;
     const attention = attentionBlock(
-      { numHeads, numKvHeads, headDim, dtype, scale, window: 0 },
+      { numHeads, numKvHeads, headDim, dtype, kvDtype, scale, window: 0 },
       {
         qkv: weights.linear("qkv", layer),
         qkvBias: weights.vector("qkvBias", layer),

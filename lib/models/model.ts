@@ -2,7 +2,7 @@
  * The contract between a model and whoever runs it (the engine, tests), and between a model family and the loader.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
-import type { FloatDType } from "../device/dtype.js";
+import type { FloatDType, KvDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import type { Decoder } from "../nn/decoder.js";
@@ -40,7 +40,7 @@ export interface ModelShape extends ArchitectureShape {
   readonly architecture: string;
   /** Longest context that the model was loaded for, in tokens: positions are 0 to maxPositions - 1. */
   readonly maxPositions: number;
-  /** Dtype of activations and of KV pages. */
+  /** Dtype of activations, and of KV pages unless `kvDtype` asked for another. */
   readonly dtype: FloatDType;
   /** Device memory of all weights. */
   readonly weightBytes: number;
@@ -92,6 +92,8 @@ export interface ModelDefinition {
 export interface BuildContext {
   /** Activation dtype. */
   readonly dtype: FloatDType;
+  /** Of keys and values that are kept. Default: `dtype`. */
+  readonly kvDtype?: KvDType | undefined;
   /** Positions 0 to contextLength - 1 will be run. */
   readonly contextLength: number;
   /** What the rank has that the model is built for. */

@@ -160,7 +160,7 @@ async function build(
   config: TransformerConfig,
   { mlp, attention }: LayerParts,
   weights: ModelWeights,
-  { dtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
+  { dtype, kvDtype, contextLength, constant, rank }: BuildContext & { readonly rank: RankShape },
 ): Promise<Decoder> {
   const { hiddenSize: width, headDim, rope, factors, caps } = config;
   const { sums } = rank;
@@ -182,7 +182,7 @@ async function build(
     const window = size < contextLength ? size : 0; // one that hides nothing is none, and may be no i32
     const angles = size > 0 ? windowedAngles : ropeAngles;
     const blocks = {
-      attention: attention.build(weights, layer, { rank, dtype, window, angles, zeros }),
+      attention: attention.build(weights, layer, { rank, dtype, kvDtype, window, angles, zeros }),
       mlp: mlp.build(weights, layer, rank),
     };
     return partsOf(config, blocks, dtype, (slot, to) => norm(slot, layer, to));

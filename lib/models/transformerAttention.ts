@@ -1,7 +1,7 @@
 /**
  * The attention of transformer.ts, as a part that a family may have another of: grouped queries, as the config says.
  */
-import type { FloatDType } from "../device/dtype.js";
+import type { FloatDType, KvDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
 import { attentionBlock } from "../nn/attention.js";
 import type { Block } from "../nn/part.js";
@@ -25,6 +25,8 @@ export interface AttentionContext {
   /** What is computed here. */
   readonly rank: RankShape;
   readonly dtype: FloatDType;
+  /** Of keys and values that are kept; default: `dtype`. */
+  readonly kvDtype: KvDType | undefined;
   /** Keys that a query sees; 0: all. */
   readonly window: number;
   /** [Lmax, R] f32, by the rope that the config has for the layer */
@@ -37,11 +39,12 @@ export function groupedQueryAttention(config: TransformerConfig): TransformerAtt
   const { numKvHeads, headDim, factors, caps, normEps, qkNorm, rotated, clip } = config;
   return {
     ...{ numKvHeads, headDim, valueDim: headDim, rows: attentionRows(config) },
-    build(weights, layer, { rank, dtype, window, angles, zeros }) {
+    build(weights, layer, { rank, dtype, kvDtype, window, angles, zeros }) {
       const { numHeads, numKvHeads } = rank;
       return attentionBlock(
         {
-          ...{ numHeads, numKvHeads, headDim, dtype, scale: factors.scores, softcap: caps.scores, window },
+          ...{ numHeads, numKvHeads, headDim, dtype, kvDtype, window },
+          ...{ scale: factors.scores, softcap: caps.scores },
           ...{ qkNormEps: normEps, normedHeads: qkNorm === "allHeads" ? rank.heads : undefined, clip },
         },
         {

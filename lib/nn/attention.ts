@@ -2,12 +2,12 @@
  * Self-attention over paged keys and values: multi-head, grouped-query or multi-query, with or without rotary positions,
  * norms of queries and keys, a sliding window and sinks.
  */
-import type { FloatDType } from "../device/dtype.js";
+import type { FloatDType, KvDType } from "../device/dtype.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import { attentionPlan } from "../ops/attentionPlan.js";
 import { clamp } from "../ops/clamp.js";
-import { kvStore } from "../ops/kvStore.js";
+import { kvStore, type KvScales } from "../ops/kvStore.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import { pagedAttention } from "../ops/pagedAttention.js";
@@ -22,8 +22,10 @@ export interface AttentionConfig {
   /** A divisor of numHeads; query head h reads key head floor(h * Hkv / Hq). */
   readonly numKvHeads: number;
   readonly headDim: number;
-  /** Of activations, and of the keys and values that are kept. */
+  /** Of activations. */
   readonly dtype: FloatDType;
+  /** Of the keys and values that are kept. Default: `dtype`. */
+  readonly kvDtype?: KvDType | undefined;
   /** Factor on the products of queries and keys. */
   readonly scale: number;
   /** Scores are softcap * tanh(score / softcap), behind that factor. Default: as they are. */
@@ -59,7 +61,7 @@ export interface AttentionWeights {
   readonly outputBias?: Tensor | undefined;
 }
 
-/** The pages of one layer. */
+/** The pages of one layer; those of codes have `kScales` and `vScales`, [P, Ps, Hkv], too. */
 interface KvPages extends LayerState {
   /** [P, Ps, Hkv, Dh] */
   readonly k: Tensor;
@@ -72,16 +74,22 @@ export function attentionState({
   numKvHeads,
   headDim,
   dtype,
+  kvDtype = dtype,
   window,
-}: Pick<AttentionConfig, "numKvHeads" | "headDim" | "dtype" | "window">): StateSpec {
-  const heads = { dtype, shape: [numKvHeads, headDim] };
-  return { lifetime: window > 0 ? { window } : "all", tensors: { k: heads, v: heads } };
+}: Pick<AttentionConfig, "numKvHeads" | "headDim" | "dtype" | "kvDtype" | "window">): StateSpec {
+  const heads = { dtype: kvDtype, shape: [numKvHeads, headDim] };
+  const scales = { dtype: "f32", shape: [numKvHeads] } as const;
+  const isCode = kvDtype === "i8" || kvDtype === "fp8e4m3";
+  return {
+    lifetime: window > 0 ? { window } : "all",
+    tensors: { k: heads, v: heads, ...(isCode && { kScales: scales, vScales: scales }) },
+  };
 }
 
 /** Which sequences there are and how they are cut: the same for all layers with these heads and this window. */
 function stepPlan(config: AttentionConfig): StepPlan {
-  const { numHeads, numKvHeads, headDim, dtype, window } = config;
-  const kind = { numHeads, numKvHeads, headDim, dtype, window };
+  const { numHeads, numKvHeads, headDim, dtype, kvDtype = dtype, window } = config;
+  const kind = { numHeads, numKvHeads, headDim, dtype, kvDtype, window };
   return {
     signature: `attention ${JSON.stringify(kind)}`,
     make(stream, { tokens, rows, cuSeqlensQ, contextLens, maxQueries }, cache) {
@@ -111,6 +119,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
   const run: Block["run"] = (stream, { x, inputs, cache, plan, join, rankSum }) => {
     const { slots, pageTable, state } = cache as PagedCache;
     const kv = state as KvPages;
+    const scales: KvScales = { kScales: state["kScales"], vScales: state["vScales"] };
     const { positions, rows, cuSeqlensQ, contextLens, maxQueries } = inputs;
     const qkv = linear(stream, x, weights.qkv, { bias: weights.qkvBias });
     if (normedHeads && qNorm && kNorm) {
@@ -126,15 +135,15 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
     if (ropeTable) {
       qkNormRopeStore(stream, q, k, v, {
         ...{ positions, table: ropeTable, kPages: kv.k, vPages: kv.v, slots },
-        ...{ ...headNorms, eps: qkNormEps },
+        ...{ ...headNorms, eps: qkNormEps, ...scales },
       });
     } else {
       if (headNorms.qWeight) rmsNorm(stream, q, headNorms.qWeight, { eps: qkNormEps, out: q });
       if (headNorms.kWeight) rmsNorm(stream, k, headNorms.kWeight, { eps: qkNormEps, out: k });
-      kvStore(stream, k, v, kv.k, kv.v, slots);
+      kvStore(stream, k, v, kv.k, kv.v, slots, scales);
     }
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ scale, softcap, sinks, window, maxQueries, plan },
+      ...{ scale, softcap, sinks, window, maxQueries, plan, ...scales },
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };

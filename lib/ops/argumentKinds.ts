@@ -3,7 +3,7 @@
  * to be one, and one that can cross the boundary.
  */
 import { describe, isInstance } from "../arguments.js";
-import type { FloatDType } from "../device/dtype.js";
+import type { FloatDType, KvDType } from "../device/dtype.js";
 import { Stream } from "../device/stream.js";
 import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
@@ -98,6 +98,7 @@ export const permutation = kind<MoePermutation>(
 export const routing = kind<MoeRouting>("routing", "an object of two Tensors, weights and experts");
 export const swigluClamp = kind<SwigluClamp>("clamp", "an object of two numbers, limit and alpha");
 export const floatDType = choice<FloatDType>("f32", "f16", "bf16");
+export const kvDType = choice<KvDType>("f32", "f16", "bf16", "i8", "fp8e4m3");
 
 /** `max` where a result of that size would be allocated before the addon sees it. */
 export function integer({ min = 0, max = largest } = {}): Kind<number> {

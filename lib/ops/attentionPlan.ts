@@ -1,8 +1,8 @@
-import { dtypeNumber, type FloatDType } from "../device/dtype.js";
+import { dtypeNumber, type FloatDType, type KvDType } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import { floatDType, integer, largestAxis, required, tensor } from "./argumentKinds.js";
+import { floatDType, integer, kvDType, largestAxis, required, tensor } from "./argumentKinds.js";
 import { op, optionsOf } from "./op.js";
 
 const mostSequences = 16_384; // native/core/attention_limits.h
@@ -31,7 +31,7 @@ export interface AttentionPlanOptions {
   /** Of the queries. */
   readonly dtype: FloatDType;
   /** Of the pages. Default that of the queries. */
-  readonly kvDtype?: FloatDType | undefined;
+  readonly kvDtype?: KvDType | undefined;
   /** [bytes], u8: where to write the plan. */
   readonly out?: Tensor | undefined;
 }
@@ -69,7 +69,7 @@ export const attentionPlan = op(
     maxQueries: integer(),
     queryOffsets: tensor,
     dtype: required(floatDType),
-    kvDtype: floatDType,
+    kvDtype: kvDType,
     out: tensor,
   }),
   (

@@ -2,9 +2,10 @@ import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { always, integer, number, tensor } from "./argumentKinds.js";
+import type { KvScales } from "./kvStore.js";
 import { op, optionsOf } from "./op.js";
 
-export interface PagedAttentionOptions {
+export interface PagedAttentionOptions extends KvScales {
   /** Factor on the scores. Default 1 / sqrt(Dh). */
   readonly scale?: number | undefined;
   /**
@@ -53,7 +54,8 @@ export interface PagedAttentionOptions {
  * With a window w only j > p - w counts. A row that sees nothing is 0, its `lse` -infinity (with sinks that of its head). A row's result is bit-identical however its prompt was chunked or batched.
  *
  * @param q [T, Hq, Dh], f32 | bf16 | f16; the last axis is contiguous; Dh and Dv are multiples of 16, 16 to 512
- * @param kPages [P, Ps, Hkv, Dh], f32 | bf16 | f16; the last axis is contiguous; Hq is a multiple of Hkv
+ * @param kPages [P, Ps, Hkv, Dh], f32 | bf16 | f16, or codes, i8 | fp8e4m3, with `kScales` and `vScales`, as `kvStore` writes them;
+ *   the last axis is contiguous; Hq is a multiple of Hkv
  * @param vPages [P, Ps, Hkv, Dv], dtype of kPages; the last axis is contiguous
  * @param pageTable [R, Pmax], i32: the pages of each request slot, in the order of its tokens; the last axis is contiguous
  * @param rows [B], i32: the request slot of each sequence; B is at most 16384
@@ -89,6 +91,8 @@ export const pagedAttention = op(
     queryOffsets: tensor,
     plan: tensor,
     lse: tensor,
+    kScales: tensor,
+    vScales: tensor,
     out: tensor,
   }),
   (
@@ -117,6 +121,8 @@ export const pagedAttention = op(
       options.plan ?? null,
       options.lse ?? null,
       options.sinks ?? null,
+      options.kScales ?? null,
+      options.vScales ?? null,
       out,
       scale,
       softcap,

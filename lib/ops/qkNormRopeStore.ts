@@ -2,14 +2,15 @@ import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { number, required, tensor } from "./argumentKinds.js";
+import type { KvScales } from "./kvStore.js";
 import { op, optionsOf } from "./op.js";
 
-export interface QkNormRopeStoreOptions {
+export interface QkNormRopeStoreOptions extends KvScales {
   /** [T], i32: the place of each token in its sequence, 0 <= position < Lmax. */
   readonly positions: Tensor;
   /** [Lmax, R], f32: the R/2 cosines of a position, then its R/2 sines (lib/nn/ropeTable.ts); R even, <= Dh. */
   readonly table: Tensor;
-  /** [P, Ps, Hkv, Dh], f32 | bf16 | f16 (keys are converted to it): written. */
+  /** [P, Ps, Hkv, Dh], f32 | bf16 | f16 | i8 | fp8e4m3 (keys are converted to it, as `kvStore` does): written. */
   readonly kPages: Tensor;
   /** [P, Ps, Hkv, Dv], dtype of kPages: written. */
   readonly vPages: Tensor;
@@ -52,13 +53,15 @@ export const qkNormRopeStore = op(
     qWeight: tensor,
     kWeight: tensor,
     eps: number,
+    kScales: tensor,
+    vScales: tensor,
   }),
   (stream: Stream, q: Tensor, k: Tensor, v: Tensor, options: QkNormRopeStoreOptions): void => {
     const { positions, table, kPages, vPages, slots, qWeight = null, kWeight = null, eps = 1e-6 } = options;
     stream.run(
       native.ops.qkNormRopeStore,
       ...([q, k, v, qWeight, kWeight, positions, table, kPages, vPages, slots] as const),
-      eps,
+      ...([eps, options.kScales ?? null, options.vScales ?? null] as const),
     );
   },
 );

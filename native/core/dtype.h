@@ -17,6 +17,10 @@ struct f16_t {
   uint16_t bits;
 };
 
+struct fp8e4m3_t {
+  uint8_t bits;
+};
+
 constexpr int bits_of(DType t) {
   constexpr int kBits[kDTypeCount] = {32, 16, 16, 8, 8, 32, 8, 4};
   return kBits[static_cast<int>(t)];
@@ -28,6 +32,9 @@ constexpr const char* name_of(DType t) {
 }
 
 constexpr bool is_float(DType t) { return t == DType::f32 || t == DType::f16 || t == DType::bf16; }
+
+/// What keys and values are kept as besides floats: codes, which a factor beside them turns into values.
+constexpr bool is_code(DType t) { return t == DType::i8 || t == DType::fp8e4m3; }
 
 /// Bytes of `count` packed elements (i4 rounds up to a whole byte).
 constexpr size_t bytes_of(DType t, size_t count) { return (count * bits_of(t) + 7) / 8; }

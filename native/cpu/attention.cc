@@ -13,7 +13,8 @@
 // Numerics:  f32 sums. Tiles and spans start at multiples of 64 and 256 from the beginning of the sequence,
 //            and every sum of a row runs in the same order whatever is computed with it: a row's result is
 //            bit-identical for every batch, chunk and number of threads. bf16 q, k, v on AVX512-BF16:
-//            products of bf16 pairs, probabilities rounded to bf16. Rows that see nothing: 0, lse -inf. A key
+//            products of bf16 pairs, probabilities rounded to bf16; codes, which are bf16 values, too. The
+//            scale of a key is a factor of its score, that of a value one of its probability. Rows that see nothing: 0, lse -inf. A key
 //            that no row sees is not read, nor its page id. A mask selects: NaN or infinity in a key or value
 //            that a row does not see leaves its bits as they are (attention_item.h); what it sees shows.
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1; pages: Kwon et al., arXiv 2309.06180,
@@ -164,10 +165,13 @@ void run_items(const AttentionProblem& p, const AttentionPlan& plan, CpuContext&
 void attention(const AttentionProblem& p, CpuContext& context) {
   const AttentionPlan plan(p, context);
 #if defined(__AVX512BF16__)
-  if (p.q.dtype == DType::bf16 && p.k.dtype == DType::bf16)
-    return run_items<Bf16Units, bf16_t>(p, plan, context);
+  if (p.q.dtype == DType::bf16) {
+    if (p.k.dtype == DType::bf16) return run_items<Bf16Units, bf16_t>(p, plan, context);
+    if (p.k.dtype == DType::i8) return run_items<Bf16Units, int8_t>(p, plan, context);
+    if (p.k.dtype == DType::fp8e4m3) return run_items<Bf16Units, fp8e4m3_t>(p, plan, context);
+  }
 #endif
-  dispatch_float(p.k.dtype, [&]<class T>(T) { run_items<F32Units, T>(p, plan, context); });
+  dispatch_pages(p.k.dtype, [&]<class T>(T) { run_items<F32Units, T>(p, plan, context); });
 }
 
 }  // namespace warploop::cpu::WARPLOOP_ISA

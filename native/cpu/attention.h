@@ -18,9 +18,11 @@ struct AttentionSequence {
 };
 
 struct AttentionProblem {
-  TensorView q;      // [T, Hq, Dh], f32 | bf16 | f16, rows strided
-  TensorView k;      // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
-  TensorView v;      // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView q;  // [T, Hq, Dh], f32 | bf16 | f16, rows strided
+  TensorView k;  // [P, Ps, Hkv, Dh], a float or codes, rows strided; sizes as in core/attention_limits.h
+  TensorView v;  // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView k_scales;  // [P, Ps, Hkv], f32, rows strided; of codes only: core/kv_codes.h
+  TensorView v_scales;
   bool latent;       // v is the first columns of k, one KV head: what is read for k is v, too; Dh up to 576
   TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   TensorView lse;    // [T, Hq], f32; optional

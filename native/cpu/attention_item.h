@@ -10,10 +10,10 @@
 // finite: each query's rows by themselves, zeros in place of the values that they do not see. Both times the
 // operations of a row and their order are the same, so a row keeps its bits.
 #pragma once
-#include "core/error.h"
 #include "cpu/activations.h"
 #include "cpu/attention_direct.h"
 #include "cpu/attention_packed.h"
+#include "cpu/attention_rows.h"
 #include "cpu/attention_sums.h"
 #include "cpu/attention_workspace.h"
 
@@ -84,7 +84,7 @@ class ItemKernel {
       }
     };
     if constexpr (Units::kPerUnit == 2) {
-      pack(T{});
+      pack(bf16_t{});
     } else {
       dispatch_float(p_.q.dtype, pack);
     }
@@ -99,9 +99,9 @@ class ItemKernel {
     TileRows<T> tiles[2];
     if (first >= last) return;  // no row sees a key
     int64_t tile = first / kTileKeys * kTileKeys;
-    find_rows(tile, first, last, tiles[0]);
+    find_rows(p_, item_.sequence, item_.first_head, tile, first, last, tiles[0]);
     for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {
-      find_rows(tile + kTileKeys, first, last, tiles[i ^ 1]);
+      find_rows(p_, item_.sequence, item_.first_head, tile + kTileKeys, first, last, tiles[i ^ 1]);
       const int columns = columns_of(last - tile);
       rows_ <= kDirectRows && !exactly ? add_tile_direct(tile, columns, tiles[i], tiles[i ^ 1])
                                        : add_tile_packed(tile, columns, tiles[i], tiles[i ^ 1], exactly);
@@ -128,31 +128,6 @@ class ItemKernel {
     std::fill_n(w_.out, state_rows_ * value_width_, 0.0f);
     std::fill_n(w_.sum, state_rows_ * kLanes, 0.0f);
     std::fill_n(w_.max, state_rows_, -kInf);
-  }
-
-  /// Finds the keys of a tile within [first, last), for the first head of the item.
-  void find_rows(int64_t tile, int64_t first, int64_t last, TileRows<T>& rows) const {
-    const AttentionSequence& s = item_.sequence;
-    const int64_t page_size = p_.k.size(1), begin = std::max(tile, first),
-                  end = std::min(tile + kTileKeys, last);
-    for (int64_t j = begin; j < end;) {
-      const int64_t index = j / page_size;
-      const int64_t page = s.pages ? s.pages[index] : s.first_page + index;
-      if (page < 0 || page >= p_.k.size(0)) {
-        fail_execution("page ", page, " of token ", j, " is outside [0, ", p_.k.size(0), ")");
-      }
-      const T* key = p_.k.as<T>() + page * p_.k.stride(0) + item_.first_head * p_.k.stride(2);
-      const T* value = p_.v.as<T>() + page * p_.v.stride(0) + item_.first_head * p_.v.stride(2);
-      for (const int64_t stop = std::min((index + 1) * page_size, end); j < stop; j++) {
-        rows.keys[j - tile] = key + (j - index * page_size) * p_.k.stride(1);
-        rows.values[j - tile] = value + (j - index * page_size) * p_.v.stride(1);
-      }
-    }
-    for (int64_t j = tile; j < tile + kTileKeys; j++) {
-      if (j >= begin && j < end) continue;
-      rows.keys[j - tile] = begin < end ? rows.keys[begin - tile] : nullptr;
-      rows.values[j - tile] = begin < end ? rows.values[begin - tile] : nullptr;
-    }
   }
 
   FetchAhead<T> ahead(const T* const* rows, int64_t begin, int64_t end, int64_t width) const {
@@ -189,7 +164,10 @@ class ItemKernel {
                           following, w_.scores + h * rows_ * kTileKeys + j);
       }
     }
-    for (int h = 0; h < item_.num_heads; h++) weigh(tile, columns, 0, rows_, h * rows_);
+    for (int h = 0; h < item_.num_heads; h++) {
+      take_scales(now, columns, h, w_.key_scales, w_.value_scales);
+      weigh(tile, columns, 0, rows_, h * rows_);
+    }
     for (int j = 0; j < columns; j += kLanes) {
       FetchAhead<T> following = during_values(now, next, columns, j);
       for (int h = 0; h < item_.num_heads; h++) {
@@ -212,6 +190,7 @@ class ItemKernel {
                        ahead(next.keys, from, to, key_width_), w_.keys);
       pack_values<Units>(now.values, h * p_.v.stride(2), value_width_, columns, values_ahead(next, from, to),
                          w_.values);
+      take_scales(now, columns, h, w_.key_scales, w_.value_scales);
       for (int r = 0; r < rows_; r += kPackedRows) {
         const int rows = std::min(kPackedRows, rows_ - r), i = h * rows_ + r;
         const int64_t last = w_.end[r + rows - 1];
@@ -257,10 +236,19 @@ class ItemKernel {
                     static_cast<int>(std::clamp<int64_t>(w_.end[r + g] - tile, 0, kTileKeys))};
     }
     float* scores = w_.scores + i * kTileKeys;
+    if constexpr (kIsCode<T>) scale_scores(rows, columns, scores);
     if (p_.softcap > 0) cap_scores(rows, columns, scores);
-    softmax<Units>(rows, columns, visible, (p_.softcap > 0 ? p_.softcap : p_.scale) * kLog2e, scores,
-                   {w_.max + i, w_.sum + i * kLanes, w_.decay + i},
-                   w_.weights + i * kTileKeys / Units::kPerUnit);
+    softmax<Units, kIsCode<T>>(rows, columns, visible, (p_.softcap > 0 ? p_.softcap : p_.scale) * kLog2e,
+                               scores, w_.value_scales, {w_.max + i, w_.sum + i * kLanes, w_.decay + i},
+                               w_.weights + i * kTileKeys / Units::kPerUnit);
+  }
+
+  /// Products of codes become those of keys.
+  void scale_scores(int rows, int columns, float* scores) const {
+    for (int g = 0; g < rows; g++) {
+      float* row = scores + g * kTileKeys;
+      for (int j = 0; j < columns; j += kLanes) store(row + j, load(row + j) * load(w_.key_scales + j));
+    }
   }
 
   /// Products become scores in units of softcap: softcap tanh(scale x / softcap), without the first factor.

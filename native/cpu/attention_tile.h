@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cpu/codes.h"
 #include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
@@ -91,6 +92,28 @@ WARPLOOP_INLINE void transpose(vu (&x)[kLanes]) {
 
 // --- loading ---
 
+#if defined(__AVX512BF16__)
+/// 2 kLanes codes as bf16, which has all of them.
+template <class T>
+WARPLOOP_INLINE vw load_pairs(const T* p) {
+  if constexpr (kIsCode<T>) {
+    return reinterpret_cast<vw>(
+        _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(load(p + kLanes)), reinterpret_cast<__m512>(load(p))));
+  } else {
+    return load_as<vw>(p);
+  }
+}
+/// kLanes of them.
+template <class T>
+WARPLOOP_INLINE vh load_halves(const T* p) {
+  if constexpr (kIsCode<T>) {
+    return reinterpret_cast<vh>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(load(p))));
+  } else {
+    return load_as<vh>(p);
+  }
+}
+#endif
+
 /// The next `units` (at most kLanes) units of a row; the others are 0.
 template <class Units, class T>
 WARPLOOP_INLINE vu load_units(const T* p, int64_t units) {
@@ -98,9 +121,14 @@ WARPLOOP_INLINE vu load_units(const T* p, int64_t units) {
     const vf x = load(p);
     return load_as<vu>(&x);
   } else {
-    if (units >= kLanes) return load_as<vu>(p);
+    if (units >= kLanes) return reinterpret_cast<vu>(load_pairs(p));
     vu x{};
-    std::memcpy(&x, p, units * sizeof(uint32_t));
+    if constexpr (kIsCode<T>) {
+      const vh half = load_halves(p);  // widths are multiples of 16
+      std::memcpy(&x, &half, sizeof half);
+    } else {
+      std::memcpy(&x, p, units * sizeof(uint32_t));
+    }
     return x;
   }
 }
@@ -117,16 +145,15 @@ WARPLOOP_INLINE void load_value_units(const T* const* values, int64_t at, vu (&u
   } else if constexpr (kVectors % 2 == 0) {
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; j += 2) {
-      const vw even = load_as<vw>(values[0] + at + j * kLanes),
-               odd = load_as<vw>(values[1] + at + j * kLanes);
+      const vw even = load_pairs(values[0] + at + j * kLanes), odd = load_pairs(values[1] + at + j * kLanes);
       const auto [low, high] = zip(even, odd, std::make_index_sequence<2 * kLanes>{});
       units[j] = reinterpret_cast<vu>(low);
       units[j + 1] = reinterpret_cast<vu>(high);
     }
   } else {
     static_assert(kVectors == 1);
-    const vu even = __builtin_convertvector(load_as<vh>(values[0] + at), vu);
-    const vu odd = __builtin_convertvector(load_as<vh>(values[1] + at), vu);
+    const vu even = __builtin_convertvector(load_halves(values[0] + at), vu);
+    const vu odd = __builtin_convertvector(load_halves(values[1] + at), vu);
     units[0] = even | odd << 16;
   }
 }
@@ -147,6 +174,8 @@ template <class T>
 struct TileRows {
   const T* keys[kTileKeys];
   const T* values[kTileKeys];
+  const float* key_scales[kTileKeys];  // of codes only
+  const float* value_scales[kTileKeys];
 };
 
 /// Asks for the cache lines of the rows [begin, end), `bytes` each, a few at a time while something else is
@@ -206,6 +235,13 @@ struct Visible {
   int begin, end;
 };
 
+/// A weight of column j where it is visible, else 0.
+WARPLOOP_INLINE vf weight(vf of, int j, const Visible& visible) {
+  const vi column = lane_numbers(std::make_index_sequence<kLanes>{}) + j;
+  const vf from = column >= visible.begin ? of : vf{};
+  return column < visible.end ? from : vf{};
+}
+
 /// The online softmax of some rows, in base 2: probabilities are relative to the running maximum.
 struct SoftmaxState {
   float* max;    // [rows]: maximum of log2(e) * scale * score so far; -inf: nothing seen
@@ -214,9 +250,10 @@ struct SoftmaxState {
 };
 
 /// scores [rows][kTileKeys] -> weights, packed units [rows][kTileKeys / kPerUnit]. `columns` is a multiple of
-/// kLanes.
-template <class Units>
-void softmax(int rows, int columns, const Visible* visible, float scale, float* scores,
+/// kLanes. kScaled: a weight is the probability times the key's factor, which may be anything where nobody
+/// sees it.
+template <class Units, bool kScaled>
+void softmax(int rows, int columns, const Visible* visible, float scale, float* scores, const float* factors,
              const SoftmaxState& state, uint32_t* weights) {
   static_assert(kGroupRows <= 2 * kLanes);
   float base[kGroupRows] = {};
@@ -247,8 +284,9 @@ void softmax(int rows, int columns, const Visible* visible, float scale, float* 
     const float* row = scores + r * kTileKeys;
     vf sum{};
     for (int j = 0; j < columns; j += kLanes) {
-      const vf p = exp2_nonpositive(load(row + j) - base[r]);
+      vf p = exp2_nonpositive(load(row + j) - base[r]);
       sum += p;
+      if constexpr (kScaled) p = weight(p * load(factors + j), j, visible[r]);
       if constexpr (Units::kPerUnit == 1) {
         store(reinterpret_cast<float*>(weights) + r * kTileKeys + j, p);
       } else {

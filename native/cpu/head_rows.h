@@ -5,6 +5,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "core/tensor_view.h"
 #include "cpu/activations.h"
 #include "cpu/simd.h"
 
@@ -44,6 +45,13 @@ void rotate_halves(X* x, const float* cosines, const float* sines, int64_t half)
     store_some(x + i, a * c - b * s, n);
     store_some(x + half + i, b * c + a * s, n);
   });
+}
+
+/// First element of a slot in pages [P, Ps, ...].
+template <class O>
+O* in_slot(const TensorView& pages, int64_t slot) {
+  const int64_t page_size = pages.size(1);
+  return pages.as<O>() + slot / page_size * pages.stride(0) + slot % page_size * pages.stride(1);
 }
 
 /// Equal dtypes keep every bit; a conversion rounds to nearest even.

@@ -3,7 +3,7 @@
  * machine of several devices would sum over them is summed here.
  */
 import { openCheckpoint } from "../../lib/checkpoint/safetensors.js";
-import type { FloatDType } from "../../lib/device/dtype.js";
+import type { FloatDType, KvDType } from "../../lib/device/dtype.js";
 import type { Stream } from "../../lib/device/stream.js";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { describeModel } from "../../lib/llm/loadModel.js";
@@ -26,7 +26,17 @@ export interface RankModel extends Model {
 export async function loadRank(
   folder: string,
   shard: Shard,
-  { stream, dtype, sums }: { readonly stream: Stream; readonly dtype: FloatDType; readonly sums?: RankSums },
+  {
+    stream,
+    dtype,
+    kvDtype,
+    sums,
+  }: {
+    readonly stream: Stream;
+    readonly dtype: FloatDType;
+    readonly kvDtype?: KvDType | undefined;
+    readonly sums?: RankSums;
+  },
 ): Promise<RankModel> {
   const { definition, architecture, contextLength } = await describeModel(folder);
   await using checkpoint = await openCheckpoint(folder);
@@ -37,7 +47,7 @@ export async function loadRank(
     tensor.write(stream, data);
     return Promise.resolve(tensor);
   };
-  const built = await definition.build(weights, { dtype, contextLength, shard, sums, constant });
+  const built = await definition.build(weights, { dtype, kvDtype, contextLength, shard, sums, constant });
   const { bytes: weightBytes } = weights;
   const shape = { ...definition.shape, architecture, maxPositions: contextLength, dtype, weightBytes };
   return { ...built, shape, dispose: () => weights.dispose() };

@@ -1,8 +1,8 @@
 // What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256
-//            and latents, rows that are not aligned to 16 bytes
+//            (of codes: 128) and latents, rows that are not aligned to 16 bytes
 // Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
-//               shared memory
+//               shared memory; codes become values there
 //            3. at the end of a span: add its sums to those of the group's spans before; at the end of a
 //               group: to those of the groups before, which wait in global memory
 //            4. store the result, or the span's sums; the block that comes last to a split tile merges them
@@ -33,7 +33,7 @@ struct AnyShared {
   alignas(16) float keys[kAnyKeys][kAnyWidth];  // then the values of the same tokens, unless they are there
   alignas(16) float weights[kAnyKeys][kNarrowRows];
   alignas(16) float kept[kNarrowRows], added[kNarrowRows];  // factors of the sums
-  KeyRow rows[kAnyKeys];
+  CodeRow rows[kAnyKeys];                                   // floats have the scale 1
   ItemQueue::Slot slot;
 };
 
@@ -99,12 +99,13 @@ class AnyTile {
     }
   }
 
-  template <class Offset>
-  WARPLOOP_DEVICE void load_tile(const TensorView& from, int width, Offset offset) {
+  template <class Offset, class Scale>
+  WARPLOOP_DEVICE void load_tile(const TensorView& from, int width, Offset offset, Scale scale) {
     for (int r = 0; r < kAnyKeys; r++) {
-      const int64_t at = offset(shared_.rows[r]);
+      const int64_t at = offset(shared_.rows[r].row);
+      const float factor = scale(shared_.rows[r]);
       for (int d = tid_; d < width; d += kAnyThreads)
-        shared_.keys[r][d] = at >= 0 ? load_float(from, at + d) : 0.0f;
+        shared_.keys[r][d] = at >= 0 ? load_float(from, at + d) * factor : 0.0f;
     }
   }
 
@@ -112,16 +113,21 @@ class AnyTile {
   WARPLOOP_DEVICE void add_tile(const KeySource& source, int tile) {
     sync_block();           // the values of the tile before have been read
     if (tid_ < kAnyKeys) {  // in two statements, as in key_ring.cuh
-      const KeyRow row = find_row(source, tile + tid_);
+      const CodeRow row =
+          p_.k_scales ? find_code_row(source, tile + tid_) : CodeRow{find_row(source, tile + tid_), 1, 1};
       shared_.rows[tid_] = row;
     }
     sync_block();
-    load_tile(p_.k, key_width_, [](const KeyRow& row) { return row.key; });
+    load_tile(
+        p_.k, key_width_, [](const KeyRow& row) { return row.key; },
+        [](const CodeRow& row) { return row.key_scale; });
     sync_block();
     weigh(tile);
     sync_block();
     if (!p_.latent) {
-      load_tile(p_.v, value_width_, [](const KeyRow& row) { return row.value; });
+      load_tile(
+          p_.v, value_width_, [](const KeyRow& row) { return row.value; },
+          [](const CodeRow& row) { return row.value_scale; });
       sync_block();
     }
     const ItemKeys& keys = shared_.slot.keys;

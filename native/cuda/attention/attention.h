@@ -11,9 +11,10 @@ namespace warploop::cuda {
 /// are PACKED: row = i * G + (head within the group), G = Hq / Hkv, so that the rows of a KV head form one
 /// matrix.
 struct AttentionProblem {
-  TensorView q;      // [T, Hq, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
-  TensorView k;      // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided
-  TensorView v;      // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView q;  // [T, Hq, Dh], f32 | bf16 | f16, rows strided; sizes as in core/attention_limits.h
+  TensorView k;  // [P, Ps, Hkv, Dh], a float or codes, rows strided
+  TensorView v;  // [P, Ps, Hkv, Dv], dtype of k, rows strided
+  TensorView k_scales, v_scales;  // [P, Ps, Hkv], f32, rows strided; of codes only: core/kv_codes.h
   bool latent;       // v is the first columns of k, one KV head: what is read for k is v, too; Dh up to 576
   TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   TensorView lse;    // [T, Hq], f32; optional

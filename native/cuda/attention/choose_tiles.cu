@@ -1,6 +1,7 @@
 // Which attention can run on tensor cores, and in tiles of which head widths.
 #include "cuda/attention/kernels.h"
 #include "cuda/attention/launch_tiles.cuh"
+#include "cuda/device/vectors.cuh"
 
 namespace warploop::cuda {
 
@@ -22,6 +23,10 @@ AttentionTiles attention_tiles_of<f16, 192, 128>();
 template <>
 AttentionTiles attention_tiles_of<f16, 256, 256>();
 template <>
+AttentionTiles code_tiles_of<bf16, 64, 64>();
+template <>
+AttentionTiles code_tiles_of<bf16, 128, 128>();
+template <>
 AttentionTiles hopper_tiles_of<bf16, 64, 64>(const AttentionTiles&);
 template <>
 AttentionTiles hopper_tiles_of<bf16, 128, 128>(const AttentionTiles&);
@@ -40,17 +45,20 @@ AttentionTiles hopper_tiles_of<f16, 256, 256>(const AttentionTiles&);
 
 namespace {
 
+bool has_small_shared(const CudaContext& context) {
+  return context.compute_capability > 80 && context.compute_capability < 90;
+}
+
 /// Of dtypes and addresses, why tensor cores cannot run this.
 const char* refuse_operands(const AttentionProblem& p) {
-  const auto aligned = [](const TensorView& t, int64_t elements) {
-    bool ok = reinterpret_cast<uintptr_t>(t.data) % (elements * 2) == 0;
-    for (int axis = 0; axis + 1 < t.rank; axis++) ok = ok && t.stride(axis) % elements == 0;
-    return ok;
-  };
+  const int elements = is_code(p.k.dtype) ? 16 : 8, bytes = 16 / elements;
   if (p.q.dtype == DType::f32) return "q is f32";
-  if (p.k.dtype != p.q.dtype) return "q and k differ in dtype";
-  if (!aligned(p.q, 8) || !aligned(p.k, 8) || !aligned(p.v, 8)) return kUnalignedKeys;
-  return aligned(p.out, p.out.dtype == DType::f32 ? 4 : 2) ? nullptr : kUnalignedPairs;
+  // The range of f16 is too small for probabilities times scales.
+  if (is_code(p.k.dtype) && p.q.dtype != DType::bf16) return "keys and values are codes and q is not bf16";
+  if (!is_code(p.k.dtype) && p.k.dtype != p.q.dtype) return "q and k differ in dtype";
+  if (!is_aligned(p.q, 8, 2) || !is_aligned(p.k, elements, bytes) || !is_aligned(p.v, elements, bytes))
+    return kUnalignedKeys;
+  return is_aligned(p.out, p.out.dtype == DType::f32 ? 4 : 2, 2) ? nullptr : kUnalignedPairs;
 }
 
 /// What has a kernel of its own on Hopper, and none of tiles elsewhere.
@@ -59,16 +67,20 @@ bool is_wide_latent(const AttentionProblem& p) { return p.latent && p.k.size(3) 
 }  // namespace
 
 const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context) {
-  const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
-  if (Dh > 256 || Dv > 256) return "Dh or Dv is larger than 256";
+  const int64_t width = std::max(p.q.size(2), p.v.size(3));
+  if (width > 256) return "Dh or Dv is larger than 256";
+  if (is_code(p.k.dtype) && width > 128) return "keys and values are codes and Dh or Dv is larger than 128";
   if (const char* reason = refuse_operands(p)) return reason;
-  const bool small_shared = context.compute_capability > 80 && context.compute_capability < 90;
-  if (small_shared && (Dh > 128 || Dv > 128)) return "the GPU has less than 131 KiB of shared memory";
+  const int64_t most = is_code(p.k.dtype) ? 64 : 128;  // of shared memory
+  if (has_small_shared(context) && width > most)
+    return is_code(p.k.dtype) ? "the GPU has less than 101 KiB of shared memory"
+                              : "the GPU has less than 131 KiB of shared memory";
   return nullptr;
 }
 
 const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context) {
   if (context.compute_capability != 90) return "the device is not sm_90";
+  if (is_code(p.k.dtype)) return "keys and values are codes";
   if (is_wide_latent(p))
     return p.q.dtype == DType::f16 ? "latents wider than 256 of f16" : refuse_operands(p);
   return refuse_attention_tiles(p, context);
@@ -84,6 +96,10 @@ AttentionTiles tiles_of_width(bool hopper) {
 
 AttentionTiles tiles_for(const AttentionProblem& p, bool hopper) {
   if (is_wide_latent(p)) return latent_tiles();
+  if (is_code(p.k.dtype)) {
+    const bool fits = p.q.size(2) <= 64 && p.v.size(3) <= 64;
+    return fits ? code_tiles_of<bf16, 64, 64>() : code_tiles_of<bf16, 128, 128>();
+  }
   const auto choose = [&]<class T>(T) {
     const int64_t Dh = p.q.size(2), Dv = p.v.size(3);
     if (Dh <= 64 && Dv <= 64) return tiles_of_width<T, 64, 64>(hopper);

@@ -11,6 +11,7 @@
 
 #include "core/attention_plan.h"
 #include "cuda/attention/scores.cuh"
+#include "cuda/device/codes.cuh"
 #include "cuda/device/dtype.cuh"
 #include "cuda/device/fault.cuh"
 #include "cuda/device/warp.cuh"
@@ -247,6 +248,7 @@ WARPLOOP_DEVICE void store_state(const AttentionProblem& p, const AttentionPlan&
 
 WARPLOOP_DEVICE float load_float(const TensorView& t, int64_t at) {
   if (t.dtype == DType::f32) return t.as<float>()[at];
+  if (is_code(t.dtype)) return code_value(t.dtype, t.as<uint8_t>()[at]);
   return t.dtype == DType::bf16 ? to_float(t.as<bf16>()[at]) : to_float(t.as<f16>()[at]);
 }
 

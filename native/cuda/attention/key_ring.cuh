@@ -27,19 +27,43 @@ struct KeyRow {
   int64_t key, value;
 };
 
-WARPLOOP_DEVICE KeyRow find_row(const KeySource& s, int token) {
-  if (token < s.keys.first || token >= s.keys.last) return {-1, -1};
-  const TensorView &k = s.p.k, &v = s.p.v;
-  const int page_size = static_cast<int>(k.sizes[1]), index = token / page_size,
-            at = token - index * page_size;
+/// Page and place in it of a token; page -1: there is none.
+struct KeyPlace {
+  int64_t page;
+  int at;
+};
+WARPLOOP_DEVICE KeyPlace find_place(const KeySource& s, int token) {
+  if (token < s.keys.first || token >= s.keys.last) return {-1, 0};
+  const TensorView& k = s.p.k;
+  const int page_size = static_cast<int>(k.sizes[1]), index = token / page_size;
   int64_t page = s.item.pages + index;
   if (s.p.page_table) page = s.p.page_table.as<int32_t>()[s.item.pages * s.p.page_table.strides[0] + index];
   if (page < 0 || page >= k.sizes[0]) {
     raise_fault(s.p.bad_page, page, k.sizes[0], token);
-    return {-1, -1};
+    return {-1, 0};
   }
-  return {page * k.strides[0] + at * k.strides[1] + s.head * k.strides[2],
-          page * v.strides[0] + at * v.strides[1] + s.head * v.strides[2]};
+  return {page, token - index * page_size};
+}
+WARPLOOP_DEVICE KeyRow row_at(const KeySource& s, const KeyPlace& place) {
+  if (place.page < 0) return {-1, -1};
+  const TensorView &k = s.p.k, &v = s.p.v;
+  return {place.page * k.strides[0] + place.at * k.strides[1] + s.head * k.strides[2],
+          place.page * v.strides[0] + place.at * v.strides[1] + s.head * v.strides[2]};
+}
+WARPLOOP_DEVICE KeyRow find_row(const KeySource& s, int token) { return row_at(s, find_place(s, token)); }
+
+/// The same of codes, with their scales; 0 for a row of zeros.
+struct CodeRow {
+  KeyRow row;
+  float key_scale, value_scale;
+};
+WARPLOOP_DEVICE CodeRow find_code_row(const KeySource& s, int token) {
+  const KeyPlace place = find_place(s, token);
+  if (place.page < 0) return {{-1, -1}, 0, 0};
+  const auto scale = [&](const TensorView& of) {
+    return of.as<float>()[place.page * of.strides[0] + place.at * of.strides[1] + s.head];
+  };
+  return {row_at(s, place), scale(s.p.k_scales), scale(s.p.v_scales)};
 }
 
 /// Copies rows of `width` elements, the last chunks of kWidth filled with zeros. row(r): their element offset

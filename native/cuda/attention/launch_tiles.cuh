@@ -50,7 +50,8 @@ template <class Narrow, class Wide>
 AttentionTiles make_attention_tiles() {
   static_assert(Narrow::kBlocks <= kPlanBlocks[kNarrow] && Wide::kBlocks <= kPlanBlocks[kWide]);
   static_assert(Wide::kRows >= kPlanTileRows[kWide]);
-  return {.shape = {.kernel = Narrow::kDh,
+  static_assert(Narrow::kCodes == Wide::kCodes);
+  return {.shape = {.kernel = Narrow::kDh + (Narrow::kCodes ? 2 : 0),
                     .tile_rows = {kNarrowRows, Wide::kRows, Wide::kRows},
                     .most_rows = {kNarrowRows, kNarrowRows, INT_MAX},
                     .blocks_per_sm = {Narrow::kBlocks, Wide::kBlocks, Wide::kBlocks},
@@ -62,6 +63,9 @@ AttentionTiles make_attention_tiles() {
 /// and width.
 template <class T, int kDh, int kDv>
 AttentionTiles attention_tiles_of();
+/// The same for keys and values that are codes.
+template <class T, int kDh, int kDv>
+AttentionTiles code_tiles_of();
 /// The same with the Hopper kernel for middle and wide tiles.
 template <class T, int kDh, int kDv>
 AttentionTiles hopper_tiles_of(const AttentionTiles& portable);

@@ -13,8 +13,10 @@
 // Numerics:  f32 sums; P rounded to the dtype of v; items.cuh says how spans are merged. Results do not
 //            depend on the batch. A mask selects: hidden scores become -inf, and rows that hidden values have
 //            spoilt are computed anew (exact.cuh). A NaN that a row sees shows in it
-// Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
+// Limits:    bf16 | f16, one dtype for q, k, v, or bf16 and codes (code_ring.cuh), whose scales are factors of
+//            scores and probabilities in f32; rows of q, k, v aligned to 16 bytes
 #pragma once
+#include "cuda/attention/code_ring.cuh"
 #include "cuda/attention/exact.cuh"
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/queue.cuh"
@@ -22,13 +24,15 @@
 
 namespace warploop::cuda {
 
-template <class T_, int kDh_, int kDv_, int kStages, int kBlocks_>
+template <class T_, int kDh_, int kDv_, int kStages, int kBlocks_, bool kCodes_ = false>
 struct NarrowShape {
   using T = T_;
+  static constexpr bool kCodes = kCodes_;  // what keys and values are kept as: codes, or T
   static constexpr int kDh = kDh_, kDv = kDv_, kBlocks = kBlocks_;
   static constexpr int kWarps = 4, kThreads = kWarps * kWarpSize, kKeys = kWarps * 16;
   static constexpr int kTotalsPerBlock = kNarrowRows * kDv / 2;  // float4
-  using Ring = KeyRing<T, kDh, kDv, kKeys, kStages, kThreads>;
+  using Ring = std::conditional_t<kCodes, CodeRing<T, kDh, kDv, kKeys, kStages, kThreads>,
+                                  KeyRing<T, kDh, kDv, kKeys, kStages, kThreads>>;
   struct Shared {
     alignas(128) T q[kNarrowRows * kDh];
     typename Ring::Storage ring;
@@ -96,7 +100,7 @@ class NarrowTile {
       const SpanEnd end(item_, tile, last, i + 1 == count);
       if (end.span) close_span(reinterpret_cast<float2*>(&stage), span++ % 2, end);
     }
-    if (!any_lane(spoilt_ != 0)) return;
+    if (S::kCodes || !any_lane(spoilt_ != 0)) return;  // codes are finite, and hidden scales are left out
     const SpanEnd end(item_, tile, tile + count * S::kKeys, true);
     mend(reinterpret_cast<float2*>(&ring.stage(count - 1)), (span - 1) % 2, end);
   }
@@ -122,9 +126,14 @@ class NarrowTile {
     float s[1][2][4], decay[2];
     uint32_t weights[1][1][4];
     score<T, S::kDh>(shared_address(shared_.q), 0, 1u, shared_address(stage.keys), warp_ * 16, s);
+    const float* factors = nullptr;
+    if constexpr (S::kCodes) {
+      scale_scores(stage.key_scales + warp_ * 16, s[0]);
+      factors = stage.value_scales + warp_ * 16;
+    }
     cap_scores(p_, reinterpret_cast<float(&)[8]>(s[0]));
     if (masked) hide_keys(p_, item_.num_keys, shared_.position, first + warp_ * 16, s[0]);
-    soften<T>(s[0], unit, state_.max[0], state_.sum[0], decay, weights[0]);
+    soften<T>(s[0], unit, state_.max[0], state_.sum[0], decay, weights[0], factors);
     rescale(o_[0], decay);
     add_values<T, S::kDv>(weights, 1u, shared_address(stage.values), warp_ * 16, o_);
   }
@@ -280,7 +289,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     finish_item(p, plan, shared.slot.item, head, shared.slot.is_last);
   }
   if (spoilt) {
-    for (int kind = kMiddle; kind < kKinds; kind++) mend_rows<typename S::T>(p, plan, kind);
+    if constexpr (!S::kCodes) {
+      for (int kind = kMiddle; kind < kKinds; kind++) mend_rows<typename S::T>(p, plan, kind);
+    }
     end_mending(plan);
   }
 }

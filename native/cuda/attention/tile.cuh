@@ -94,12 +94,27 @@ WARPLOOP_DEVICE void mask(float (&s)[kColumns8][4], int first_key, const int (&b
   }
 }
 
+/// s *= the factors of its columns, the scales of keys that are codes.
+template <int kColumns8>
+WARPLOOP_DEVICE void scale_scores(const float* factors, float (&s)[kColumns8][4]) {
+  const int t = lane_index() % 4;
+#pragma unroll
+  for (int n = 0; n < kColumns8; n++) {
+    const float2 f = *reinterpret_cast<const float2*>(factors + n * 8 + 2 * t);
+    s[n][0] *= f.x, s[n][1] *= f.y;
+    s[n][2] *= f.x, s[n][3] *= f.y;
+  }
+}
+
 /// Turns scores into probabilities relative to the running maximum, rounded to T as operands of add_values();
+/// `factors`: of the columns, the scales of values that are codes, which may be anything where a score is
+/// hidden;
 /// `decay`: what earlier sums must be multiplied with. A tile in which a row sees nothing leaves its state as
 /// it is, to the bit.
 template <class T, int kColumns8>
 WARPLOOP_DEVICE void soften(const float (&s)[kColumns8][4], float unit, float (&max)[2], float (&sum)[2],
-                            float (&decay)[2], uint32_t (&weights)[kColumns8 / 2][4]) {
+                            float (&decay)[2], uint32_t (&weights)[kColumns8 / 2][4],
+                            const float* factors = nullptr) {
 #pragma unroll
   for (int h = 0; h < 2; h++) {
     float highest = -INFINITY;
@@ -113,9 +128,14 @@ WARPLOOP_DEVICE void soften(const float (&s)[kColumns8][4], float unit, float (&
     float added = 0;
 #pragma unroll
     for (int n = 0; n < kColumns8; n++) {
-      const float a = exp2_fast(fmaf(s[n][2 * h], unit, -base));
-      const float b = exp2_fast(fmaf(s[n][2 * h + 1], unit, -base));
+      float a = exp2_fast(fmaf(s[n][2 * h], unit, -base));
+      float b = exp2_fast(fmaf(s[n][2 * h + 1], unit, -base));
       added += a + b;
+      if (factors) {
+        const float2 f = *reinterpret_cast<const float2*>(factors + n * 8 + lane_index() % 4 * 2);
+        a = s[n][2 * h] == -INFINITY ? 0.0f : a * f.x;
+        b = s[n][2 * h + 1] == -INFINITY ? 0.0f : b * f.y;
+      }
       weights[n / 2][n % 2 * 2 + h] = pack_pair<T>(a, b);
     }
     sum[h] = fmaf(sum[h], decay[h], added);

@@ -10,7 +10,7 @@
 //            multiprocessor
 // Cost:      2 rows Lk (Dh + Dv) flop (half when causal), limited by the tensor cores
 // Numerics:  as the narrow kernel's
-// Limits:    bf16 | f16, one dtype for q, k, v; rows of q, k, v aligned to 16 bytes
+// Limits:    as the narrow kernel's
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1
 #pragma once
 #include "cuda/attention/narrow.cuh"
@@ -19,14 +19,16 @@
 
 namespace warploop::cuda {
 
-template <class T_, int kDh_, int kDv_, int kRowBlocks_, int kKeys_, int kBlocks_>
+template <class T_, int kDh_, int kDv_, int kRowBlocks_, int kKeys_, int kBlocks_, bool kCodes_ = false>
 struct WideShape {
   using T = T_;
+  static constexpr bool kCodes = kCodes_;  // as the narrow kernel's
   static constexpr int kDh = kDh_, kDv = kDv_, kRowBlocks = kRowBlocks_, kKeys = kKeys_, kBlocks = kBlocks_;
   static constexpr int kWarps = 4, kThreads = kWarps * kWarpSize, kRows = 16 * kWarps * kRowBlocks;
   using Sums = SpanSums<kDv, kThreads>;
   static constexpr int kTotalsPerBlock = kRowBlocks * Sums::kKept;  // float4
-  using Ring = KeyRing<T, kDh, kDv, kKeys, 2, kThreads>;
+  using Ring = std::conditional_t<kCodes, CodeRing<T, kDh, kDv, kKeys, 2, kThreads>,
+                                  KeyRing<T, kDh, kDv, kKeys, 2, kThreads>>;
   struct Shared {
     alignas(128) T q[kRows * kDh];
     typename Ring::Storage ring;
@@ -34,7 +36,7 @@ struct WideShape {
     ItemQueue::Slot slot;
   };
   static_assert(kSpanUnit % kKeys == 0);
-  static_assert(kDh > 128 || sizeof(Shared) <= 99 << 10, "what sm_86 and sm_89 have");
+  static_assert(kDh > (kCodes ? 64 : 128) || sizeof(Shared) <= 99 << 10, "what sm_86 and sm_89 have");
 };
 
 template <class S>
@@ -113,9 +115,14 @@ class WideTile {
     for (int r = 0; r < S::kRowBlocks; r++) {
       if (!(active >> r & 1)) continue;
       float decay[2];
+      const float* factors = nullptr;
+      if constexpr (S::kCodes) {
+        scale_scores(stage.key_scales, s[r]);
+        factors = stage.value_scales;
+      }
       cap_scores(p_, reinterpret_cast<float(&)[S::kKeys / 2]>(s[r]));
       if (masked) hide_keys(p_, item_.num_keys, shared_.position + first_row(r), first, s[r]);
-      soften<T>(s[r], unit, state_.max[r], state_.sum[r], decay, weights[r]);
+      soften<T>(s[r], unit, state_.max[r], state_.sum[r], decay, weights[r], factors);
       rescale(o_[r], decay);
     }
     add_values<T, S::kDv>(weights, active, shared_address(stage.values), 0, o_);

@@ -1,6 +1,7 @@
 #include "ops/attention_plan/attention_plan.h"
 
 #include "core/attention_limits.h"
+#include "core/kv_codes.h"
 
 namespace warploop {
 
@@ -28,11 +29,11 @@ void check(const AttentionPlanParams& p, Check& c) {
     c.that(p.num_kv_heads == 1, "numKvHeads", "1, which all heads of latents share", p.num_kv_heads);
     c.that(p.value_dim == p.latent, "valueDim", "as latent, or left out", p.value_dim);
   }
-  const auto is_float_number = [](int32_t dtype) {
-    return dtype >= 0 && dtype < kDTypeCount && is_float(static_cast<DType>(dtype));
+  const auto is_one_of = [](unsigned allowed, int32_t dtype) {
+    return dtype >= 0 && dtype < kDTypeCount && (allowed & dtype_bit(static_cast<DType>(dtype))) != 0;
   };
-  c.that(is_float_number(p.dtype), "dtype", "f32, bf16 or f16", p.dtype);
-  c.that(is_float_number(p.kv_dtype), "kvDtype", "f32, bf16 or f16", p.kv_dtype);
+  c.that(is_one_of(kFloats, p.dtype), "dtype", "f32, bf16 or f16", p.dtype);
+  c.that(is_one_of(kPageDtypes, p.kv_dtype), "kvDtype", "f32, bf16, f16, i8 or fp8e4m3", p.kv_dtype);
 }
 
 }  // namespace warploop

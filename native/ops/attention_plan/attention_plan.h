@@ -24,7 +24,7 @@ struct AttentionPlanParams {
   int32_t window;            // keys a query sees up to its own position; 0: all
   int32_t max_queries;       // of a sequence; 0: not known
   int32_t dtype;     // DType of q, one of the floats; its rows and those of the pages are aligned to 16 bytes
-  int32_t kv_dtype;  // DType of the pages, one of the floats
+  int32_t kv_dtype;  // DType of the pages: one of the floats, i8 or fp8e4m3
 };
 
 /// As TypeScript passes them.

@@ -1,6 +1,7 @@
 #include "ops/paged_attention/paged_attention.h"
 
 #include "core/attention_limits.h"
+#include "core/kv_codes.h"
 
 namespace warploop {
 
@@ -8,7 +9,7 @@ void check(const PagedAttentionParams& p, Check& c) {
   Sym T{"T"}, Hq{"Hq"}, Hkv{"Hkv"}, Dh{"Dh"}, Dv{"Dv"}, P{"P"}, Ps{"Ps"}, R{"R"}, Pmax{"Pmax"}, B{"B"},
       B1{"B+1"}, bytes{"bytes"};
   c.tensor("q", p.q).dtype(kFloats).shape({T, Hq, Dh}).rows();
-  c.tensor("kPages", p.k_pages).dtype(kFloats).shape({P, Ps, Hkv, Dh}).rows();
+  c.tensor("kPages", p.k_pages).dtype(kPageDtypes).shape({P, Ps, Hkv, Dh}).rows();
   c.tensor("vPages", p.v_pages).same_dtype(p.k_pages, "kPages").shape({P, Ps, Hkv, Dv}).rows();
   c.tensor("pageTable", p.page_table).dtype(kI32).shape({R, Pmax}).rows();
   c.tensor("rows", p.rows).dtype(kI32).shape({B}).packed();
@@ -18,6 +19,8 @@ void check(const PagedAttentionParams& p, Check& c) {
   c.optional("plan", p.plan).dtype(dtype_bit(DType::u8)).shape({bytes}).packed();
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
   c.optional("sinks", p.sinks).dtype(kF32).shape({Hq}).packed();
+  check_scales(c, "kScales", p.k_scales, p.k_pages, P, Ps, Hkv);
+  check_scales(c, "vScales", p.v_scales, p.v_pages, P, Ps, Hkv);
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
   check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
   c.that(Ps.value() >= 1, "kPages", "a page size of at least 1", Ps.value());

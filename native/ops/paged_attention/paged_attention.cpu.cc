@@ -17,6 +17,8 @@ void paged_attention(const PagedAttentionParams& p, CpuContext& context) {
   problem.q = p.q;
   problem.k = p.k_pages;
   problem.v = p.v_pages;
+  problem.k_scales = p.k_scales;
+  problem.v_scales = p.v_scales;
   problem.lse = p.lse;
   problem.sinks = p.sinks;
   problem.out = p.out;

@@ -24,6 +24,8 @@ AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& co
   problem.q = p.q;
   problem.k = p.k_pages;
   problem.v = p.v_pages;
+  problem.k_scales = p.k_scales;
+  problem.v_scales = p.v_scales;
   problem.lse = p.lse;
   problem.sinks = p.sinks;
   problem.out = p.out;

@@ -8,7 +8,8 @@ namespace warploop {
 
 struct PagedAttentionParams {
   TensorView q;  // [T, Hq, Dh], f32 | bf16 | f16, rows strided; Dh and Dv are multiples of 16, 16 to 512
-  TensorView k_pages;        // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; Hq is a multiple of Hkv
+  TensorView
+      k_pages;  // [P, Ps, Hkv, Dh], f32 | bf16 | f16 | i8 | fp8e4m3, rows strided; Hq: a multiple of Hkv
   TensorView v_pages;        // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided
   TensorView page_table;     // [R, Pmax], i32, rows strided: pages of each request slot
   TensorView rows;           // [B], i32: request slot of each sequence
@@ -18,6 +19,8 @@ struct PagedAttentionParams {
   TensorView plan;           // [bytes], u8, from attention_plan; optional; aligned to 16
   TensorView lse;            // [T, Hq], f32, rows strided; optional; written
   TensorView sinks;          // [Hq], f32; optional: one more score of each head, without a value
+  TensorView k_scales;       // [P, Ps, Hkv], f32, rows strided: with i8 and fp8e4m3 only (core/kv_codes.h)
+  TensorView v_scales;       // the same of v_pages
   TensorView out;            // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   float scale;               // of the scores
   float softcap;             // scores are softcap tanh(score / softcap); 0: as they are
@@ -28,8 +31,9 @@ struct PagedAttentionParams {
 /// As TypeScript passes them.
 inline auto fields(PagedAttentionParams& p) {
   return in_order(p.q, p.k_pages, p.v_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
-                  optional(p.query_offsets), optional(p.plan), optional(p.lse), optional(p.sinks), p.out,
-                  p.scale, p.softcap, p.window, p.max_queries);
+                  optional(p.query_offsets), optional(p.plan), optional(p.lse), optional(p.sinks),
+                  optional(p.k_scales), optional(p.v_scales), p.out, p.scale, p.softcap, p.window,
+                  p.max_queries);
 }
 
 void check(const PagedAttentionParams& p, Check& c);

@@ -1,5 +1,7 @@
 #include "ops/qk_norm_rope_store/qk_norm_rope_store.h"
 
+#include "core/kv_codes.h"
+
 namespace warploop {
 
 void check(const QkNormRopeStoreParams& p, Check& c) {
@@ -11,12 +13,14 @@ void check(const QkNormRopeStoreParams& p, Check& c) {
   c.optional("kWeight", p.k_weight).dtype(kF32).shape({Dh}).packed();
   c.tensor("positions", p.positions).dtype(kI32).shape({T}).packed();
   c.tensor("table", p.table).dtype(kF32).shape({Lmax, R}).rows();
-  c.tensor("kPages", p.k_pages).dtype(kFloats).shape({P, Ps, Hkv, Dh}).rows();
+  c.tensor("kPages", p.k_pages).dtype(kPageDtypes).shape({P, Ps, Hkv, Dh}).rows();
   c.tensor("vPages", p.v_pages).same_dtype(p.k_pages, "kPages").shape({P, Ps, Hkv, Dv}).rows();
   c.tensor("slots", p.slots).dtype(kI32).shape({T}).packed();
   c.that(Dh.value() <= p.kMostWidth, "q", "heads of at most 512 elements (Dh)", Dh.value());
   c.that(R.value() >= 2 && R.value() % 2 == 0, "table", "an even width R of at least 2", R.value());
   c.that(R.value() <= Dh.value(), "table", "a width R of at most the head width Dh", R.value());
+  check_scales(c, "kScales", p.k_scales, p.k_pages, P, Ps, Hkv);
+  check_scales(c, "vScales", p.v_scales, p.v_pages, P, Ps, Hkv);
   c.that(p.eps > 0, "eps", "a positive number", p.eps);
 }
 

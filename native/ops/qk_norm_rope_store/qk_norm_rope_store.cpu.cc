@@ -4,10 +4,11 @@
 // Mapping:   tokens are dealt to threads; a key is normalised and rotated where it is stored, or where its
 //            page has another dtype, in a buffer on the stack
 // Numerics:  rounded where the separate ops store: to the dtype of q behind the norm and behind the rotation,
-//            then to that of the pages. The same bits as those ops
+//            then to that of the pages (codes and their scales: core/kv_codes.h). The same bits as those ops
 // Source:    as rms_norm, rope and kv_store
 #include "ops/qk_norm_rope_store/qk_norm_rope_store.h"
 
+#include "cpu/codes.h"
 #include "cpu/head_rows.h"
 #include "cpu/rows.h"
 
@@ -27,28 +28,29 @@ void prepare_head(const X* x, X* out, int64_t Dh, const TensorView& weight, floa
   rotate_halves(out, table, table + half, half);
 }
 
-/// First element of head 0 in a slot.
-template <class O>
-O* in_pages(const TensorView& pages, int64_t slot) {
-  const int64_t page_size = pages.size(1);
-  return pages.as<O>() + slot / page_size * pages.stride(0) + slot % page_size * pages.stride(1);
-}
-
 template <class X, class O>
 void store_token(const QkNormRopeStoreParams& p, int64_t token, int64_t slot, const float* table,
                  int64_t half) {
   const int64_t Dh = p.k.size(2), Dv = p.v.size(2);
   const X *k = p.k.as<X>() + token * p.k.stride(0), *v = p.v.as<X>() + token * p.v.stride(0);
-  O *k_to = in_pages<O>(p.k_pages, slot), *v_to = in_pages<O>(p.v_pages, slot);
+  O *k_to = in_slot<O>(p.k_pages, slot), *v_to = in_slot<O>(p.v_pages, slot);
   for (int64_t h = 0; h < p.k.size(1); h++) {
     if constexpr (std::is_same_v<X, O>) {  // 3.
       prepare_head(k, k_to, Dh, p.k_weight, p.eps, table, half);
     } else {
       X head[QkNormRopeStoreParams::kMostWidth];
       prepare_head(k, head, Dh, p.k_weight, p.eps, table, half);
-      convert_row(head, k_to, Dh);
+      if constexpr (kIsCode<O>) {
+        quantise_row(head, k_to, in_slot<float>(p.k_scales, slot) + h, Dh);
+      } else {
+        convert_row(head, k_to, Dh);
+      }
     }
-    convert_row(v, v_to, Dv);  // 4.
+    if constexpr (kIsCode<O>) {  // 4.
+      quantise_row(v, v_to, in_slot<float>(p.v_scales, slot) + h, Dv);
+    } else {
+      convert_row(v, v_to, Dv);
+    }
     k += p.k.stride(1), k_to += p.k_pages.stride(2);
     v += p.v.stride(1), v_to += p.v_pages.stride(2);
   }
@@ -61,7 +63,7 @@ void qk_norm_rope_store(const QkNormRopeStoreParams& p, CpuContext& context) {
   const int64_t num_slots = p.k_pages.size(0) * p.k_pages.size(1);
   const int64_t cost = (p.q.size(1) + p.k.size(1)) * Dh + p.v.size(1) * p.v.size(2);
   dispatch_float(p.q.dtype, [&]<class X>(X) {
-    dispatch_float(p.k_pages.dtype, [&]<class O>(O) {
+    dispatch_pages(p.k_pages.dtype, [&]<class O>(O) {
       for_rows(context, p.q.size(0), cost, [&](int64_t token) {
         const int64_t position = p.positions.as<int32_t>()[token];  // 1.
         if (position < 0 || position >= Lmax) {

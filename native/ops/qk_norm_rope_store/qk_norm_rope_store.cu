@@ -9,13 +9,14 @@
 // Cost:      bytes of q, k and v read, q and the pages written; bound by memory, in decoding by the launch,
 //            which it saves three of
 // Numerics:  f32, rounded where the separate ops store: to the dtype of q behind the norm and behind the
-//            rotation, then to that of the pages. A head's bits depend on itself alone
+//            rotation, then to that of the pages (codes: core/kv_codes.h). A head's bits depend on itself alone
 // Limits:    Dh is at most 512; all offsets into the pages are 64-bit
 // Source:    as rms_norm, rope and kv_store
 #include "ops/qk_norm_rope_store/qk_norm_rope_store.h"
 
 #include <algorithm>
 
+#include "cuda/device/codes.cuh"
 #include "cuda/device/fault.cuh"
 #include "cuda/device/vectors.cuh"
 #include "cuda/device/warp.cuh"
@@ -31,6 +32,7 @@ struct Heads {
   Rows x;       // [T, H, D]
   Rows weight;  // [D]; none: no norm
   Rows pages;   // [P, Ps, H, D]; none: the result goes to x
+  Rows scales;  // [P, Ps, H]; of codes only
   int32_t count;
   int32_t vectors;  // of D
 };
@@ -55,10 +57,34 @@ WARPLOOP_DEVICE int64_t in_pages(const Rows& pages, int32_t slot, int32_t page_s
   return slot / page_size * pages.strides[0] + slot % page_size * pages.strides[1];
 }
 
-/// Steps 2. to 6. of a head of q or k.
+/// Where the scale of a head lies.
+WARPLOOP_DEVICE float* scale_in(const Rows& scales, int32_t slot, int32_t page_size, int32_t head) {
+  if (!scales) return nullptr;
+  const int64_t row = slot / page_size * scales.strides[1] + slot % page_size * scales.strides[2];
+  return reinterpret_cast<float*>(scales.data) + row + head;
+}
+
+/// Step 6. of a head that is kept as codes.
+template <int kVector, int kCount>
+WARPLOOP_DEVICE void store_as_codes(const Rows& to, int64_t at, int vectors,
+                                    const float (&h)[kCount][kVector], float* scale) {
+  const int lane = lane_index();
+  float most = 0;
+#pragma unroll
+  for (int i = 0; i < kCount; i++) most = larger_magnitude(most, h[i]);
+  const HeadScale codes = find_scale(to.dtype, most);
+  if (lane == 0) *scale = codes.scale;
+#pragma unroll
+  for (int i = 0; i < kCount; i++) {
+    const int vector = lane + i * kWarpSize;
+    if (vector < vectors) store_codes(to, at + vector * kVector, codes, h[i]);
+  }
+}
+
+/// Steps 2. to 6. of a head of q or k. `scale`: where that of its codes goes, null if it gets none.
 template <int kVector>
 WARPLOOP_DEVICE void prepare_head(const Preparation& p, const Heads& heads, int64_t from, const Rows& to,
-                                  int64_t at, int32_t position, float* shared) {
+                                  int64_t at, int32_t position, float* scale, float* shared) {
   constexpr int kCount = kMostWidth / kVector / kWarpSize;
   const int lane = lane_index();
   float h[kCount][kVector] = {};
@@ -112,8 +138,9 @@ WARPLOOP_DEVICE void prepare_head(const Preparation& p, const Heads& heads, int6
         h[i][j] = rounded_to(heads.x.dtype, turned);
       }
     }
-    store_floats(to, at + vector * kVector, h[i]);  // 6.
+    if (!scale) store_floats(to, at + vector * kVector, h[i]);  // 6.
   }
+  if (scale) store_as_codes<kVector>(to, at, heads.vectors, h, scale);
 }
 
 template <int kVector>
@@ -136,11 +163,17 @@ __global__ void __launch_bounds__(kWarps* kWarpSize)
   const auto to = [&](const Heads& heads) {
     return in_pages(heads.pages, slot, p.page_size) + head * heads.pages.strides[2];
   };
-  if (head < p.q.count) return prepare_head<kVector>(p, p.q, from(p.q), p.q.x, from(p.q), position, shared);
+  const auto scale = [&](const Heads& heads) { return scale_in(heads.scales, slot, p.page_size, head); };
+  if (head < p.q.count)
+    return prepare_head<kVector>(p, p.q, from(p.q), p.q.x, from(p.q), position, nullptr, shared);
   if (slot == -1) return;
   head -= p.q.count;
-  if (head < p.k.count) return prepare_head<kVector>(p, p.k, from(p.k), p.k.pages, to(p.k), position, shared);
+  if (head < p.k.count)
+    return prepare_head<kVector>(p, p.k, from(p.k), p.k.pages, to(p.k), position, scale(p.k), shared);
   head -= p.k.count;
+  if (float* of_value = scale(p.v)) {
+    return store_head_as_codes<kVector>(p.v.x, from(p.v), p.v.vectors, p.v.pages, to(p.v), of_value);
+  }
   for (int vector = lane_index(); vector < p.v.vectors; vector += kWarpSize) {
     const uint4 values = load_vector<kVector>(p.v.x, from(p.v) + vector * kVector);
     const uint4 stored = convert<kVector>(values, p.v.x.dtype, p.v.pages.dtype);
@@ -152,17 +185,24 @@ __global__ void __launch_bounds__(kWarps* kWarpSize)
 
 void qk_norm_rope_store(const QkNormRopeStoreParams& p, CudaContext& context) {
   const int64_t T = p.q.size(0), Dh = p.q.size(2), Dv = p.v.size(2), half = p.table.size(1) / 2;
-  const int vector = std::min({choose_vector(half, p.q, p.k, p.table, p.k_pages, p.q_weight, p.k_weight),
-                               choose_vector(Dh, p.q, p.table), choose_vector(Dv, p.v, p.v_pages, p.table)});
+  const auto floats = [](const TensorView& pages) { return is_code(pages.dtype) ? TensorView{} : pages; };
+  const int vector =
+      std::min({choose_vector(half, p.q, p.k, p.table, floats(p.k_pages), p.q_weight, p.k_weight),
+                choose_vector(Dh, p.q, p.table), choose_vector(Dv, p.v, floats(p.v_pages), p.table)});
   dispatch_vector<4>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {
-    const auto heads = [](const TensorView& x, const TensorView& weight, const TensorView& pages) -> Heads {
-      return {rows_of(x), rows_of(weight), rows_of(pages), static_cast<int32_t>(x.size(1)),
+    const auto heads = [](const TensorView& x, const TensorView& weight, const TensorView& pages,
+                          const TensorView& scales) -> Heads {
+      return {rows_of(x),
+              rows_of(weight),
+              rows_of(pages),
+              rows_of(scales),
+              static_cast<int32_t>(x.size(1)),
               static_cast<int32_t>(x.size(2) / kVector)};
     };
     const auto site = [&](const char* text) { return context.fault_site(OpId::qk_norm_rope_store, text); };
-    const Preparation params{heads(p.q, p.q_weight, {}),
-                             heads(p.k, p.k_weight, p.k_pages),
-                             heads(p.v, {}, p.v_pages),
+    const Preparation params{heads(p.q, p.q_weight, {}, {}),
+                             heads(p.k, p.k_weight, p.k_pages, p.k_scales),
+                             heads(p.v, {}, p.v_pages, p.v_scales),
                              rows_of(p.table),
                              p.positions.as<int32_t>(),
                              p.slots.as<int32_t>(),

@@ -17,16 +17,19 @@ struct QkNormRopeStoreParams {
   TensorView k_weight;   // [Dh], f32; optional: no norm
   TensorView positions;  // [T], i32
   TensorView table;      // [Lmax, R], f32, rows strided: R/2 cosines, then R/2 sines; R even, 2 <= R <= Dh
-  TensorView k_pages;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16, rows strided; written
+  TensorView k_pages;    // [P, Ps, Hkv, Dh], f32 | bf16 | f16 | i8 | fp8e4m3, rows strided; written
   TensorView v_pages;    // [P, Ps, Hkv, Dv], dtype of k_pages, rows strided; written
   TensorView slots;  // [T], i32: page * Ps + offset, different for every token; -1: the token is not stored
   float eps;         // > 0
+  TensorView
+      k_scales;  // [P, Ps, Hkv], f32, rows strided: with i8 and fp8e4m3 only (core/kv_codes.h); written
+  TensorView v_scales;  // the same of v_pages
 };
 
 /// As TypeScript passes them.
 inline auto fields(QkNormRopeStoreParams& p) {
   return in_order(p.q, p.k, p.v, optional(p.q_weight), optional(p.k_weight), p.positions, p.table, p.k_pages,
-                  p.v_pages, p.slots, p.eps);
+                  p.v_pages, p.slots, p.eps, optional(p.k_scales), optional(p.v_scales));
 }
 
 void check(const QkNormRopeStoreParams& p, Check& c);
