@@ -16,6 +16,7 @@ import { planMutants } from "./mutants.plans.mjs";
 import { portableMutants } from "./mutants.sm80.mjs";
 import { hopperMutants } from "./mutants.sm90.mjs";
 import { scoreMutants } from "./mutants.scores.mjs";
+import { codeMutants } from "./mutants.codes.mjs";
 import { fusedMutants } from "./mutants.fused.mjs";
 import { stateMutants } from "./mutants.state.mjs";
 
@@ -47,6 +48,7 @@ export const mutants = [
   ...portableMutants,
   ...maskMutants,
   ...scoreMutants,
+  ...codeMutants,
   ...hopperMutants,
   ...clusterMutants,
   ...blockMutants,
