@@ -153,10 +153,9 @@ describeOp("qkNormRopeStore of codes", rotated, async (context, c) => {
     ...(c.special || c.exponents ? {} : { kWeight: weight }),
   };
   const q = context.tensor(dtype, [T, 1, Dh], random.normal(T * Dh, { dtype }));
-  const floats = {
-    kPages: stream.empty(dtype, [P, Ps, Hkv, Dh]),
-    vPages: stream.empty(dtype, [P, Ps, Hkv, Dv]),
-  };
+  const zeros = (width: number) =>
+    context.tensor(dtype, [P, Ps, Hkv, width], new Float64Array(P * Ps * Hkv * width));
+  const floats = { kPages: zeros(Dh), vPages: zeros(Dv) };
   qkNormRopeStore(stream, q, k.tensor, v.tensor, { ...options, ...floats });
   qkNormRopeStore(stream, q, k.tensor, v.tensor, {
     ...{ ...options, kPages: k.pages, vPages: v.pages, kScales: k.scales, vScales: v.scales },
