@@ -1,7 +1,8 @@
 // Keys and values that are kept as codes of 8 bits: i8 or fp8e4m3, with a factor for each head of each token.
 // Whoever writes and whoever reads pages agrees here.
 //
-// Of a head x, most = max |x|:  scale = most / kMostCode, code = round(x (kMostCode / most)), value = code scale
+// Of a head x, most = max |x|:
+//   scale = most / kMostCode, code = round(x (kMostCode / most)), value = code scale
 // - All of it is f32, each operation rounded by itself, so that every device writes the same codes.
 // - Rounds to nearest even. The largest element becomes the largest code; what rounding puts beyond it,
 //   saturates.

@@ -45,7 +45,7 @@ export const maskMutants = [
     bug: "narrow: hidden values times a probability of 0 stay in the sums",
     program: "masks",
     file: `${folder}/narrow.cuh`,
-    edits: [["if (!any_lane(spoilt_ != 0)) return;", "return;"]],
+    edits: [["if (S::kCodes || !any_lane(spoilt_ != 0)) return;", "return;"]],
     foundBy: anyMode,
   },
   {

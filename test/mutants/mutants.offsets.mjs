@@ -21,8 +21,8 @@ export const offsetMutants = [
     file: "native/cuda/attention/key_ring.cuh",
     edits: [
       [
-        "          page * v.strides[0] + at * v.strides[1]",
-        "          static_cast<int>(page * v.strides[0]) + at * v.strides[1]",
+        "          place.page * v.strides[0] + place.at * v.strides[1]",
+        "          static_cast<int>(place.page * v.strides[0]) + place.at * v.strides[1]",
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",

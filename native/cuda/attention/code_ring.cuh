@@ -5,8 +5,8 @@
 // Rules of the ring, for tile i of n, slot i % kStages:
 //   begin(): looks up the first kStages tiles, a barrier, issues the first kStages - 1
 //   advance(i): waits for tile i, a barrier; issues tile i + kStages - 1 into the slot that tile
-//     i - 1 has left; converts tile i, takes its scales, a barrier; looks up tile i + kStages. The tile may be
-//     read until the next advance().
+//     i - 1 has left; converts tile i, takes its scales, a barrier; looks up tile i + kStages. The tile may
+//     be read until the next advance().
 #pragma once
 #include "cuda/attention/key_ring.cuh"
 

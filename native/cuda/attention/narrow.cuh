@@ -13,8 +13,8 @@
 // Numerics:  f32 sums; P rounded to the dtype of v; items.cuh says how spans are merged. Results do not
 //            depend on the batch. A mask selects: hidden scores become -inf, and rows that hidden values have
 //            spoilt are computed anew (exact.cuh). A NaN that a row sees shows in it
-// Limits:    bf16 | f16, one dtype for q, k, v, or bf16 and codes (code_ring.cuh), whose scales are factors of
-//            scores and probabilities in f32; rows of q, k, v aligned to 16 bytes
+// Limits:    bf16 | f16, one dtype for q, k, v, or bf16 and codes (code_ring.cuh), whose scales are factors
+//            of scores and probabilities in f32; rows of q, k, v aligned to 16 bytes
 #pragma once
 #include "cuda/attention/code_ring.cuh"
 #include "cuda/attention/exact.cuh"

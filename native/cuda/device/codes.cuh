@@ -17,7 +17,8 @@ WARPLOOP_DEVICE float code_value(DType codes, uint32_t code) {
 
 /// The code of a value that has been divided by the scale.
 WARPLOOP_DEVICE uint32_t code_of(DType codes, float value) {
-  // The limits stand between the product before and the sum behind, which the compiler would else round as one.
+  // The limits stand between the product before and the sum behind, which the compiler would else round as
+  // one.
   const float most = most_code(codes), x = fminf(fmaxf(value, -most), most);
   if (codes == DType::i8) return __float_as_uint(x + 12582912.0f) & 0xffu;  // 1.5 * 2^23: an integer is left
   const uint32_t bits = __float_as_uint(x), magnitude = bits & 0x7fffffffu, sign = bits >> 24 & 0x80u;
@@ -59,7 +60,8 @@ WARPLOOP_DEVICE void store_codes(const Rows& pages, int64_t offset, const HeadSc
     to[j] = head.inverse == 0 ? uint8_t{0} : static_cast<uint8_t>(code_of(pages.dtype, x[j] * head.inverse));
 }
 
-/// Stores a head of `vectors` vectors of kVector elements, and its scale. A whole warp. The head is read twice.
+/// Stores a head of `vectors` vectors of kVector elements, and its scale. A whole warp. The head is read
+/// twice.
 template <int kVector>
 WARPLOOP_DEVICE void store_head_as_codes(const Rows& x, int64_t from, int vectors, const Rows& pages,
                                          int64_t to, float* scale) {

@@ -9,7 +9,8 @@
 // Cost:      bytes of q, k and v read, q and the pages written; bound by memory, in decoding by the launch,
 //            which it saves three of
 // Numerics:  f32, rounded where the separate ops store: to the dtype of q behind the norm and behind the
-//            rotation, then to that of the pages (codes: core/kv_codes.h). A head's bits depend on itself alone
+//            rotation, then to that of the pages (codes: core/kv_codes.h). A head's bits depend on itself
+//            alone
 // Limits:    Dh is at most 512; all offsets into the pages are 64-bit
 // Source:    as rms_norm, rope and kv_store
 #include "ops/qk_norm_rope_store/qk_norm_rope_store.h"
