@@ -15,8 +15,8 @@
 //            bit-identical for every batch, chunk and number of threads. bf16 q, k, v on AVX512-BF16:
 //            products of bf16 pairs, probabilities rounded to bf16; codes, which are bf16 values, too. The
 //            scale of a key is a factor of its score, that of a value one of its probability. Rows that see
-//            nothing: 0, lse -inf. A key that no row sees is not read, nor its page id. A mask selects: NaN or
-//            infinity in a key or value that a row does not see leaves its bits as they are
+//            nothing: 0, lse -inf. A key that no row sees is not read, nor its page id. A mask selects: NaN
+//            or infinity in a key or value that a row does not see leaves its bits as they are
 //            (attention_item.h); what it sees shows.
 // Source:    Dao: FlashAttention-2, arXiv 2307.08691, algorithm 1; pages: Kwon et al., arXiv 2309.06180,
 //            equation 4; spans: Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html

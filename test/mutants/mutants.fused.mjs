@@ -19,7 +19,9 @@ export const fusedMutants = [
     name: "prepare-one-weight",
     bug: "qkNormRopeStore: keys are normalised with the weight of the queries",
     file: store,
-    edits: [["heads(p.k, p.k_weight, p.k_pages, p.k_scales)", "heads(p.k, p.q_weight, p.k_pages, p.k_scales)"]],
+    edits: [
+      ["heads(p.k, p.k_weight, p.k_pages, p.k_scales)", "heads(p.k, p.q_weight, p.k_pages, p.k_scales)"],
+    ],
     table,
     cases: "bf16",
   },
