@@ -3,7 +3,8 @@
  * floor is reading the weights and the keys and values once.
  */
 import type { DeviceName } from "../../lib/device/device.js";
-import { modelShapes, type ModelShape } from "../support/modelShapes.js";
+import type { TransformerShape } from "../support/families/tensors.js";
+import { modelShapes } from "../support/modelShapes.js";
 import { ModelSteps } from "../support/modelSteps.js";
 import { randomCheckpoint } from "../support/randomCheckpoint.js";
 import { median } from "../support/statistics.js";
@@ -54,7 +55,7 @@ export async function* decodeSteps(device: DeviceName, small: boolean): AsyncGen
   }
 }
 
-function costOf(shape: ModelShape, { B, L, marks = {} }: Size) {
+function costOf(shape: TransformerShape, { B, L, marks = {} }: Size) {
   const { hiddenSize: D, numHeads, numKvHeads, headDim, mlpWidth: F, vocabSize: V, numLayers } = shape;
   const weights = numLayers * (2 * D * (numHeads + numKvHeads) * headDim + 3 * D * F) + V * D;
   const context = 2 * numLayers * B * L * numKvHeads * headDim;

@@ -1,11 +1,13 @@
 /**
- * warploop beside node-llama-cpp: the same random model of Qwen3-0.6B's shape (bf16 here, F16 there, equal values), the same
- * token ids, the same number of threads, repetitions taking turns. The peer is not a dependency of this package.
+ * warploop beside node-llama-cpp: the same random model of a family (bf16 here, F16 there, equal values), the same token ids,
+ * the same number of threads, repetitions taking turns. The peer is not a dependency of this package.
  *
- *     npm run bench:peer -- [--reps 3] [--threads 2] [--workloads 1x512+128,4x128+64] [--busy] [--peer <folder>]
+ *     npm run bench:peer -- [--family qwen3,mamba2] [--reps 3] [--threads 2] [--workloads 1x512+128,4x128+64] [--busy]
+ *                           [--peer <folder>]
  *
- * --busy   another process keeps one core busy meanwhile
- * --peer   folder whose node_modules has the peer; default bench/output/peer
+ * --family  qwen3 (default), qwen2, gemma3, gpt-oss, deepseek2, mamba2; or "all"
+ * --busy    another process keeps one core busy meanwhile
+ * --peer    folder whose node_modules has the peer; default bench/output/peer
  */
 import { fork } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -14,18 +16,27 @@ import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { GenerationTiming, Workload } from "../support/generationTiming.js";
-import { modelShapes } from "../support/modelShapes.js";
+import { modelShapes, type ModelShapeName } from "../support/modelShapes.js";
 import { outputFolder, randomCheckpoint } from "../support/randomCheckpoint.js";
+import { randomGguf } from "./randomGguf.js";
 import { printComparison, printSpeed } from "./report.js";
-import { randomQwen3Gguf } from "./qwen3Gguf.js";
 import { Side } from "./side.js";
 
 const testedVersion = "3.22.1";
 const tinyMoe = fileURLToPath(new URL("../../models/tiny-moe", import.meta.url));
 const tinyWorkload = { sequences: 1, promptTokens: 32, decodeTokens: 512 };
+const families: Readonly<Record<string, ModelShapeName>> = {
+  qwen3: "qwen3-0.6b",
+  qwen2: "qwen2-0.5b",
+  gemma3: "gemma3-0.5b",
+  "gpt-oss": "gpt-oss-0.4b",
+  deepseek2: "deepseek2-0.6b",
+  mamba2: "mamba2-0.6b",
+};
 
 const { values } = parseArgs({
   options: {
+    family: { type: "string", default: "qwen3" },
     reps: { type: "string", default: "3" },
     threads: { type: "string", default: String(os.availableParallelism()) },
     workloads: { type: "string", default: "1x512+128,4x128+64,4x512+128" },
@@ -36,13 +47,25 @@ const { values } = parseArgs({
 const { threads } = values;
 const reps = Number(values.reps);
 const workloads = values.workloads.split(",").map(parseWorkload);
+const chosen = values.family === "all" ? Object.keys(families) : values.family.split(",");
+const shapes = chosen.map((family) => {
+  const shape = families[family];
+  if (!shape)
+    throw new Error(`--family: expected a list of ${Object.keys(families).join(", ")}, got "${family}"`);
+  return shape;
+});
 
 const peer = findPeer(resolve(values.peer));
-if (peer) await compare(peer);
+if (peer) await compareAll(peer);
 else process.exitCode = 1;
 
+interface Peer {
+  readonly folder: string;
+  readonly version: string;
+}
+
 /** The peer's package, or undefined after saying how to get it. */
-function findPeer(folder: string): { readonly folder: string; readonly version: string } | undefined {
+function findPeer(folder: string): Peer | undefined {
   const packageFolder = join(folder, "node_modules", "node-llama-cpp");
   const manifest = join(packageFolder, "package.json");
   if (!existsSync(manifest)) {
@@ -57,45 +80,52 @@ function findPeer(folder: string): { readonly folder: string; readonly version: 
   return { folder: packageFolder, version };
 }
 
-async function compare({
-  folder,
-  version,
-}: {
-  readonly folder: string;
-  readonly version: string;
-}): Promise<void> {
-  progress("writing the model in both formats");
-  const [checkpoint, gguf] = [randomCheckpoint("qwen3-0.6b"), randomQwen3Gguf()];
+async function compareAll({ folder, version }: Peer): Promise<void> {
+  console.log(`warploop bf16 beside node-llama-cpp ${version} F16, random weights`);
+  console.log(`${os.cpus()[0]?.model}, ${threads} threads each, medians of ${reps} repetitions taking turns`);
+  const busy = values.busy ? fork(fileURLToPath(new URL("../support/spin.ts", import.meta.url))) : undefined;
+  if (busy) console.log("Another process keeps one core busy.");
+  for (const shape of shapes) await compare(shape, folder);
+  await timeTiny();
+  busy?.kill();
+}
+
+async function compare(shape: ModelShapeName, peerFolder: string): Promise<void> {
+  progress(`${shape}: writing the model in both formats`);
+  const [checkpoint, gguf] = [randomCheckpoint(shape), randomGguf(shape)];
   const context = String(Math.max(...workloads.map((each) => each.promptTokens + each.decodeTokens)) + 64);
   const sequences = String(Math.max(...workloads.map((each) => each.sequences)));
-  progress("loading");
+  progress(`${shape}: loading`);
+  const { numLayers, hiddenSize, vocabSize } = modelShapes[shape];
   const ours = new Side("warploop", "ours.ts", [checkpoint, threads, context, sequences]);
-  const theirs = new Side("node-llama-cpp", "theirs.ts", [folder, gguf, threads, context]);
-  const tiny = new Side("warploop, tiny-moe", "ours.ts", [tinyMoe, threads, "1024", "1"]);
-  await Promise.all([ours, theirs, tiny].map((side) => side.ready()));
-  const busy = values.busy ? fork(fileURLToPath(new URL("../support/spin.ts", import.meta.url))) : undefined;
-
-  const { numLayers, hiddenSize } = modelShapes["qwen3-0.6b"];
-  console.log(
-    `warploop bf16 beside node-llama-cpp ${version} F16: random Qwen3 of ${numLayers} x ${hiddenSize}`,
-  );
-  console.log(`${os.cpus()[0]?.model}, ${threads} threads each, medians of ${reps} repetitions taking turns`);
-  if (busy) console.log("Another process keeps one core busy.");
-  console.log();
+  const theirs = new Side("node-llama-cpp", "theirs.ts", [
+    peerFolder,
+    gguf,
+    threads,
+    context,
+    String(vocabSize),
+  ]);
+  await Promise.all([ours, theirs].map((side) => side.ready()));
+  console.log(`\n${shape}: ${numLayers} layers of ${hiddenSize}\n`);
   for (const workload of workloads) {
     const timings: (readonly [GenerationTiming, GenerationTiming])[] = [];
     for (let rep = 1; rep <= reps; rep++) {
-      progress(`${nameOf(workload)}, repetition ${rep} of ${reps}`);
+      progress(`${shape}, ${nameOf(workload)}, repetition ${rep} of ${reps}`);
       timings.push([await ours.run(workload, rep), await theirs.run(workload, rep)]);
     }
     progress("");
     printComparison(nameOf(workload), workload, timings);
   }
+  for (const side of [ours, theirs]) side.stop();
+}
+
+async function timeTiny(): Promise<void> {
+  const tiny = new Side("warploop, tiny-moe", "ours.ts", [tinyMoe, threads, "1024", "1"]);
+  await tiny.ready();
   const alone: GenerationTiming[] = [];
   for (let rep = 1; rep <= reps; rep++) alone.push(await tiny.run(tinyWorkload, rep));
   printSpeed(`tiny-moe, ${nameOf(tinyWorkload)}`, alone);
-  for (const side of [ours, theirs, tiny]) side.stop();
-  busy?.kill();
+  tiny.stop();
 }
 
 /** "4x128+64": 4 sequences, prompts of 128 tokens, 64 decoded each. */

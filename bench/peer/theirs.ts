@@ -1,11 +1,10 @@
 /**
- * node-llama-cpp's side of the comparison. Arguments: its package folder, GGUF file, threads, context length.
+ * node-llama-cpp's side of the comparison. Arguments: its package folder, GGUF file, threads, context length, vocabulary.
  * The package is optional, so what is used of it is declared here.
  */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Generate, Workload } from "../support/generationTiming.js";
-import { modelShapes } from "../support/modelShapes.js";
 import { type Engine, serve } from "./side.js";
 
 interface Sequence {
@@ -33,7 +32,7 @@ interface Package {
   }>;
 }
 
-const [packageFolder, modelPath, threads, contextSize] = process.argv.slice(2);
+const [packageFolder, modelPath, threads, contextSize, vocabSize] = process.argv.slice(2);
 
 await serve(async (): Promise<Engine> => {
   const entry = pathToFileURL(join(packageFolder!, "dist", "index.js")).href;
@@ -63,7 +62,7 @@ await serve(async (): Promise<Engine> => {
     contexts.set(workload.sequences, sequences);
     return (prompt, count, index) => take(sequences[index]!, prompt, count);
   };
-  return { vocabSize: modelShapes["qwen3-0.6b"].vocabSize, prepare };
+  return { vocabSize: Number(vocabSize), prepare };
 });
 
 async function* take(sequence: Sequence, prompt: number[], count: number): AsyncGenerator<number> {

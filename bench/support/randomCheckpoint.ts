@@ -15,13 +15,14 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { byteLength, type FloatDType } from "../../lib/device/dtype.js";
-import { configOf, modelShapes, type ModelShape, type ModelShapeName, tensorsOf } from "./modelShapes.js";
+import type { TransformerShape } from "./families/tensors.js";
+import { configOf, modelOf, modelShapes, type ModelShape, type ModelShapeName } from "./modelShapes.js";
 import { elements, RandomValues } from "./randomValues.js";
 
 /** Where benches put files; git ignores it. */
 export const outputFolder = fileURLToPath(new URL("../output", import.meta.url));
 
-export interface RandomCheckpointOptions extends Partial<Omit<ModelShape, "family">> {
+export interface RandomCheckpointOptions extends Partial<TransformerShape> {
   /** How the weights are stored. Default "bf16". */
   readonly dtype?: FloatDType;
   /** Default 1. */
@@ -35,9 +36,12 @@ export interface RandomCheckpointOptions extends Partial<Omit<ModelShape, "famil
  *
  * @param options dtype, seed, and fields of the shape that differ from the preset
  * @returns the folder
+ * @throws RangeError for a field that the preset does not have
  */
 export function randomCheckpoint(name: ModelShapeName, options: RandomCheckpointOptions = {}): string {
   const { dtype = "bf16", seed = 1, ...overrides } = options;
+  const foreign = Object.keys(overrides).find((field) => !(field in modelShapes[name]));
+  if (foreign !== undefined) throw new RangeError(`${name}: there is no ${foreign} in its shape`);
   const changes = Object.entries(overrides).map(([field, value]) => `-${field}-${value}`);
   const folder = join(outputFolder, "checkpoints", `${name}-${dtype}-${seed}${changes.join("")}`);
   writeCheckpoint(folder, { ...modelShapes[name], ...overrides }, { dtype, seed });
@@ -60,7 +64,7 @@ export function writeCheckpoint(
 }
 
 function writeSafetensors(path: string, shape: ModelShape, dtype: FloatDType, seed: number): void {
-  const tensors = tensorsOf(shape);
+  const { tensors } = modelOf(shape);
   const header: Record<string, unknown> = {};
   let offset = 0;
   for (const tensor of tensors) {
