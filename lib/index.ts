@@ -38,5 +38,13 @@ export { Graph } from "./device/graph.js";
 export { Trace, type ChromeTraceOptions, type TraceOptions, type TraceRow } from "./device/trace.js";
 export { Scope } from "./device/scope.js";
 export { type Lifetime, type Memory, Tensor } from "./device/tensor.js";
-export { type DType, type FloatDType, type HostArray, toBfloat16, toFloat32 } from "./device/dtype.js";
+export {
+  type DType,
+  type FloatDType,
+  type HostArray,
+  type KvDType,
+  toBfloat16,
+  toFloat32,
+} from "./device/dtype.js";
+export type { KvDTypeOption } from "./nn/kvDtype.js";
 export * as ops from "./ops/index.js";

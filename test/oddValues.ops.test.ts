@@ -367,7 +367,7 @@ describe("an error of an op", () => {
         "ERR_ARGUMENT_RANGE moeRoute: topK: expected a whole number from 1 to 4096, got number 0",
         "ERR_ARGUMENT_RANGE moeRoute: topGroups: expected a whole number from 1 to 2147483647, got number 0",
         "ERR_ARGUMENT_RANGE groupedLinear: topK: expected a whole number from 1 to 2147483647, got number 0",
-        "ERR_ARGUMENT_RANGE emptyGroupedWeight: experts: expected a whole number from 1 to 2146435071, got number 0",
+        "ERR_ARGUMENT_RANGE emptyGroupedWeight: experts: expected a whole number from 1 to 2146435072, got number 0",
       ]
     `);
   });

@@ -6,7 +6,7 @@ namespace warploop::cuda {
 template <>
 AttentionTiles code_tiles_of<bf16, 128, 128>() {
   return make_attention_tiles<NarrowShape<bf16, 128, 128, 2, 3, true>,
-                              WideShape<bf16, 128, 128, 2, 64, 2, true>>();
+                              WideShape<bf16, 128, 128, 2, 32, 2, true>>();
 }
 
 }  // namespace warploop::cuda
