@@ -3,22 +3,11 @@ import { describe, expect, test } from "vitest";
 import { clamp } from "../../lib/ops/clamp.js";
 import { clamp as reference } from "../reference/clamp.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
-import { roundTo, type FloatDType } from "../support/dtype.js";
-import { Random } from "../support/random.js";
+import { describeOp, openTestDevice } from "../support/devices.js";
+import { type ElementCase, elementOperands } from "../support/elementOperands.js";
 
-interface ClampCase extends OpCase {
+interface ClampCase extends ElementCase {
   readonly limit: number;
-  readonly shape: readonly number[];
-  readonly dtype: FloatDType;
-  readonly outDtype?: FloatDType;
-  /** x and out are views into wider rows. */
-  readonly strided?: boolean;
-  readonly inPlace?: boolean;
-  /** Exponents of the values: huge and tiny magnitudes. */
-  readonly exponents?: readonly [number, number];
-  /** x runs evenly through this range. */
-  readonly range?: readonly [number, number];
 }
 
 const base = { limit: 1.5, shape: [3, 64], dtype: "f32" } as const;
@@ -48,29 +37,9 @@ const cases: readonly ClampCase[] = [
 ];
 
 describeOp("clamp", cases, async (context, c) => {
-  const { limit, shape, dtype, outDtype = dtype, exponents, range } = c;
-  const count = shape.reduce((product, size) => product * size, 1);
-  const random = new Random(12);
-  const x = exponents
-    ? random.magnitudes(count, ...exponents, dtype)
-    : range
-      ? roundTo(
-          dtype,
-          Float64Array.from({ length: count }, (_, i) => range[0] + ((range[1] - range[0]) * i) / count),
-        )
-      : random.normal(count, { dtype });
-  const place = (as: FloatDType, data: Float64Array) =>
-    c.strided
-      ? context.stridedRows(as, shape, data, { before: 3, after: 5 })
-      : context.tensor(as, shape, data);
-
-  const xTensor = place(dtype, x);
-  const out = clamp(context.stream, xTensor, {
-    limit,
-    dtype: outDtype,
-    ...(c.inPlace && { out: xTensor }),
-    ...(c.strided && { out: place(outDtype, new Float64Array(count)) }),
-  });
+  const { limit, shape, dtype, outDtype = dtype } = c;
+  const { x, xTensor, options } = elementOperands(context, c);
+  const out = clamp(context.stream, xTensor, { limit, ...options });
   expect(out.shape).toEqual(shape);
   expect(out.dtype).toBe(outDtype);
   expectClose(await context.read(out), reference(x, { limit }), { dtype: outDtype, shape });

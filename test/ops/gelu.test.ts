@@ -3,22 +3,11 @@ import { describe, expect, test } from "vitest";
 import { gelu, type GeluApproximation } from "../../lib/ops/gelu.js";
 import { gelu as reference } from "../reference/gelu.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
-import { roundTo, type FloatDType } from "../support/dtype.js";
-import { Random } from "../support/random.js";
+import { describeOp, openTestDevice } from "../support/devices.js";
+import { type ElementCase, elementOperands } from "../support/elementOperands.js";
 
-interface GeluCase extends OpCase {
+interface GeluCase extends ElementCase {
   readonly approximate: GeluApproximation;
-  readonly shape: readonly number[];
-  readonly dtype: FloatDType;
-  readonly outDtype?: FloatDType;
-  /** x and out are views into wider rows. */
-  readonly strided?: boolean;
-  readonly inPlace?: boolean;
-  /** Exponents of the values: huge and tiny magnitudes. */
-  readonly exponents?: readonly [number, number];
-  /** x runs evenly through this range. */
-  readonly range?: readonly [number, number];
 }
 
 const erf = { approximate: "none", shape: [3, 64], dtype: "f32" } as const;
@@ -51,29 +40,9 @@ const cases: readonly GeluCase[] = [
 ];
 
 describeOp("gelu", cases, async (context, c) => {
-  const { approximate, shape, dtype, outDtype = dtype, exponents, range } = c;
-  const count = shape.reduce((product, size) => product * size, 1);
-  const random = new Random(12);
-  const x = exponents
-    ? random.magnitudes(count, ...exponents, dtype)
-    : range
-      ? roundTo(
-          dtype,
-          Float64Array.from({ length: count }, (_, i) => range[0] + ((range[1] - range[0]) * i) / count),
-        )
-      : random.normal(count, { dtype });
-  const place = (as: FloatDType, data: Float64Array) =>
-    c.strided
-      ? context.stridedRows(as, shape, data, { before: 3, after: 5 })
-      : context.tensor(as, shape, data);
-
-  const xTensor = place(dtype, x);
-  const out = gelu(context.stream, xTensor, {
-    approximate,
-    dtype: outDtype,
-    ...(c.inPlace && { out: xTensor }),
-    ...(c.strided && { out: place(outDtype, new Float64Array(count)) }),
-  });
+  const { approximate, shape, dtype, outDtype = dtype } = c;
+  const { x, xTensor, options } = elementOperands(context, c);
+  const out = gelu(context.stream, xTensor, { approximate, ...options });
   expect(out.shape).toEqual(shape);
   expect(out.dtype).toBe(outDtype);
   expectClose(await context.read(out), reference(x, { approximate }), { dtype: outDtype, shape });
