@@ -26,6 +26,7 @@
 #include <climits>
 
 #include "cuda/attention/hopper_copies.cuh"
+#include "cuda/attention/hopper_scores.cuh"
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/span_sums.cuh"
 #include "cuda/device/predecessors.cuh"
@@ -252,21 +253,7 @@ class HopperTile {
   WARPLOOP_DEVICE void mask(int i) {
     const int key = first_key(i);
     if (seen_.begin <= key && key + S::kKeys <= seen_.end) return;
-    const int column = key + lane_index() % 4 * 2;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      // Columns [low, high) of this lane are seen.
-      const KeyRange seen = visible_keys(p_, item_.num_keys, position_[half]);
-      const int high = seen.end - column, low = seen.begin - column;
-#pragma unroll
-      for (int at = 2 * half; at < S::kKeys / 2; at += 4) {
-#pragma unroll
-        for (int e = 0; e < 2; e++) {
-          const int j = at / 4 * 8 + e;
-          s_[at + e] = (j < high) & (j >= low) ? s_[at + e] : -INFINITY;  // a select: no branch per element
-        }
-      }
-    }
+    hide_scores<S::kKeys>(p_, item_.num_keys, position_, key, s_);
   }
 
   /// s becomes probabilities relative to the running maximum; alpha is what O and the sum have to be
@@ -274,25 +261,11 @@ class HopperTile {
   WARPLOOP_DEVICE void soften() {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      float best = -INFINITY;
-#pragma unroll
-      for (int j = 0; j < S::kKeys / 8; j++)
-        best = fmaxf(best, fmaxf(s_[4 * j + 2 * half], s_[4 * j + 2 * half + 1]));
-      best = max_lanes<4>(best);
-      const float after = fmaxf(max_[half], best * unit_);
+      const float after = fmaxf(max_[half], highest_score<S::kKeys>(s_, half) * unit_);
       const float base = after == -INFINITY ? 0.0f : after;  // nothing seen yet: 2^(-inf - 0) = 0
       alpha_[half] = exp2_fast(max_[half] - base);
       max_[half] = after;
-      float total = 0;
-#pragma unroll
-      for (int j = 0; j < S::kKeys / 8; j++) {
-#pragma unroll
-        for (int at = 4 * j + 2 * half; at < 4 * j + 2 * half + 2; at++) {
-          s_[at] = exp2_fast(fmaf(s_[at], unit_, -base));
-          total += s_[at];
-        }
-      }
-      sum_[half] = fmaf(sum_[half], alpha_[half], total);
+      sum_[half] = fmaf(sum_[half], alpha_[half], weigh_scores<S::kKeys>(s_, half, unit_, base));
     }
   }
 
