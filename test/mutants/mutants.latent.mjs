@@ -21,7 +21,10 @@ export const latentMutants = [
     name: "latent-own-maximum",
     bug: "latents: the sums of a consumer's own tiles stay relative to the maximum of its last tile but one",
     edits: [
-      ["sum_[half] = fmaf(sum_[half], kept, total);", "sum_[half] = fmaf(sum_[half], decay[half], total);"],
+      [
+        "sum_[half] = fmaf(sum_[half], kept, weigh_scores",
+        "sum_[half] = fmaf(sum_[half], decay[half], weigh_scores",
+      ],
     ],
     cases: "pages of 64",
     ...common,

@@ -280,11 +280,11 @@ export const hopperMutants = [
     name: "attention-mask-added",
     bug: "the mask is added to the scores: a hidden NaN stays",
     program: "attention",
-    file: attention,
+    file: "native/cuda/attention/hopper_scores.cuh",
     edits: [
       [
-        "s_[at + e] = (j < high) & (j >= low) ? s_[at + e] : -INFINITY;",
-        "s_[at + e] += (j < high) & (j >= low) ? 0.0f : -INFINITY;",
+        "s[at + e] = (j < high) & (j >= low) ? s[at + e] : -INFINITY;",
+        "s[at + e] += (j < high) & (j >= low) ? 0.0f : -INFINITY;",
       ],
     ],
     foundBy: ["naive", "adversarial"],

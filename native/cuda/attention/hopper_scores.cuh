@@ -1,5 +1,5 @@
-// What the Hopper kernels do with the scores of a tile, as wgmma leaves them: of 64 rows and kKeys keys a lane
-// has two rows, `half` 0 and 1, whose keys are elements 4 j + 2 half and the next, for j < kKeys / 8.
+// What the Hopper kernels do with the scores of a tile, as wgmma leaves them: of 64 rows and kKeys keys a
+// lane has two rows, `half` 0 and 1, whose keys are elements 4 j + 2 half and the next, for j < kKeys / 8.
 #pragma once
 #include "cuda/attention/items.cuh"
 #include "cuda/device/warp.cuh"
