@@ -62,38 +62,60 @@ WARPLOOP_DEVICE void copy_piece(uint16_t* shared, const uint16_t* row, bool exis
   }
 }
 
+/// The kCount rows of x, kApart apart in the tile, that one thread copies: neighbours in x, which share a
+/// pointer and the stride, or with groups wherever their order says.
+template <bool kGrouped, int kCount, int kApart>
+struct RowsOfX {
+  const uint16_t* first;
+  int64_t left;  // rows of the tile from this thread's first on
+
+  WARPLOOP_DEVICE RowsOfX(const Product& p, const RowBlock& rows, int row)
+      : first(head_of_x<uint16_t>(p)), left(rows.count - row) {
+    if (left > 0) first += source_row<kGrouped>(p, rows, row) * p.x_stride;
+  }
+  WARPLOOP_DEVICE bool exists(int i) const { return i * kApart < left; }
+  WARPLOOP_DEVICE const uint16_t* row(const Product& p, int i) const { return first + i * kApart * p.x_stride; }
+};
+template <int kCount, int kApart>
+struct RowsOfX<true, kCount, kApart> {
+  const uint16_t* rows[kCount];
+  bool are_there[kCount];
+
+  WARPLOOP_DEVICE RowsOfX(const Product& p, const RowBlock& block, int first) {
+#pragma unroll
+    for (int i = 0; i < kCount; i++) {
+      const int64_t row = source_row<true>(p, block, first + i * kApart);
+      are_there[i] = row >= 0;
+      rows[i] = head_of_x<uint16_t>(p) + (row >= 0 ? row * p.x_stride : 0);
+    }
+  }
+  WARPLOOP_DEVICE bool exists(int i) const { return are_there[i]; }
+  WARPLOOP_DEVICE const uint16_t* row(const Product&, int i) const { return rows[i]; }
+};
+
 /// The rows of both operands that one thread copies.
-template <class Shape, bool kAligned>
+template <class Shape, bool kGrouped, bool kAligned>
 struct TileLoader {
   static constexpr int kRowsPerPass = Shape::kThreads / Shape::kPieces;
   static constexpr int kXPasses = Shape::kRows / kRowsPerPass, kWPasses = Shape::kColumns / kRowsPerPass;
   static_assert(kXPasses * kRowsPerPass == Shape::kRows && kWPasses * kRowsPerPass == Shape::kColumns);
 
-  const uint16_t* x[kXPasses];
-  bool x_exists[kXPasses];
-  const uint16_t* w;
-  int64_t w_left;  // rows of the weight from this thread's first on
+  const RowsOfX<kGrouped, kXPasses, kRowsPerPass> x;
+  const int64_t w_left;  // rows of the weight from this thread's first on
+  const uint16_t* const w;
 
-  template <bool kGrouped>
-  WARPLOOP_DEVICE void start(const Product& p, const RowBlock& rows, int64_t first_column) {
-#pragma unroll
-    for (int pass = 0; pass < kXPasses; pass++) {
-      const int64_t row = source_row<kGrouped>(p, rows, pass * kRowsPerPass + first_row());
-      x_exists[pass] = row >= 0;
-      x[pass] = head_of_x<uint16_t>(p) + (row >= 0 ? row * p.x_stride : 0);
-    }
-    const int64_t row = first_column + first_row();
-    w_left = p.weight_rows - row;
-    w = static_cast<const uint16_t*>(p.weight) +
-        (rows.group * p.weight_rows + (w_left > 0 ? row : 0)) * p.padded_K;
-  }
+  WARPLOOP_DEVICE TileLoader(const Product& p, const RowBlock& rows, int64_t first_column)
+      : x(p, rows, first_row()),
+        w_left(p.weight_rows - first_column - first_row()),
+        w(static_cast<const uint16_t*>(p.weight) +
+          (rows.group * p.weight_rows + (w_left > 0 ? first_column + first_row() : 0)) * p.padded_K) {}
 
   WARPLOOP_DEVICE void load(typename TilePlan<Shape>::Stage& stage, const Product& p, int step) const {
     const int k = step * Shape::kDepth + piece() * 8;
 #pragma unroll
     for (int pass = 0; pass < kXPasses; pass++) {
-      copy_piece<kAligned>(stage.x + swizzled(pass * kRowsPerPass + first_row(), piece()), x[pass],
-                           x_exists[pass], k, p.K);
+      copy_piece<kAligned>(stage.x + swizzled(pass * kRowsPerPass + first_row(), piece()), x.row(p, pass),
+                           x.exists(pass), k, p.K);
     }
 #pragma unroll
     for (int pass = 0; pass < kWPasses; pass++) {
@@ -190,8 +212,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   const Steps steps = split_steps((p.padded_K + Shape::kDepth - 1) / Shape::kDepth, p, at);
 
   // 2. the product
-  TileLoader<Shape, kAligned> loader;
-  loader.template start<kGrouped>(p, rows, first_column);
+  const TileLoader<Shape, kGrouped, kAligned> loader(p, rows, first_column);
 #pragma unroll
   for (int step = 0; step < Shape::kStages - 1; step++) {
     if (step < steps.count) loader.load(plan.stages[step], p, steps.begin + step);
