@@ -43,7 +43,7 @@ function run(isa, compiler, project) {
       {
         cwd: root,
         stdio: "inherit",
-        env: { ...process.env, WARPLOOP_ISA: isa, WARPLOOP_BITS: folder },
+        env: { ...process.env, WARPLOOP_TEST_WHOLE: "cases", WARPLOOP_ISA: isa, WARPLOOP_BITS: folder },
       },
     );
     if (status !== 0) return false;

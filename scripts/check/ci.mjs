@@ -29,6 +29,8 @@ const noCmake = !which("cmake") && "there is no CMake here";
 const otherTurn = `it is the turn of ${plan.turn}`;
 /** Random schedules, fuzz inputs and the emulator's choices: others with each commit. */
 const seeds = { WARPLOOP_TEST_SEED: String(plan.seed), WARPLOOP_SIMT_SEED: String(plan.seed) };
+/** Of a table that runs slowed down: random runs stay few. */
+const cases = isFull ? { WARPLOOP_TEST_WHOLE: "cases" } : seeds;
 const gypTests = "test/ops/linear test/ops/pagedAttention test/ops/sample test/ops/rmsNorm test/native";
 
 /** @type {import("./steps.mjs").Step[]} limits are those of a sample; `ci:full` has three times as many seconds */
@@ -69,6 +71,7 @@ const steps = [
   {
     name: "race",
     command: `npm run test:race -- ${plan.race.join(" ")}`,
+    env: cases,
     limit: 2400,
     needs: "install",
     isTests: true,
@@ -77,6 +80,7 @@ const steps = [
   {
     name: "asan",
     command: `npm run test:asan -- ${plan.asan.join(" ")}`,
+    env: cases,
     limit: 1200,
     needs: "install",
     isTests: true,

@@ -84,7 +84,7 @@ export async function runTable(table, cases, addon, folder) {
     process.execPath,
     [vitest, "run", table, "--bail=1", ...reporters, "-t", cases],
     // The bits on record (test/support/bits.ts) would tell of any change: the cases themselves have to find it.
-    { WARPLOOP_BINARY: addon, NO_COLOR: "1", WARPLOOP_BITS: folder },
+    { WARPLOOP_BINARY: addon, NO_COLOR: "1", WARPLOOP_BITS: folder, WARPLOOP_TEST_WHOLE: "cases" },
     runSeconds,
   );
   return { ...outcome, passed: existsSync(report) ? passedTests(report) : [] }; // none: it has crashed
