@@ -74,7 +74,9 @@ struct RowsOfX {
     if (left > 0) first += source_row<kGrouped>(p, rows, row) * p.x_stride;
   }
   WARPLOOP_DEVICE bool exists(int i) const { return i * kApart < left; }
-  WARPLOOP_DEVICE const uint16_t* row(const Product& p, int i) const { return first + i * kApart * p.x_stride; }
+  WARPLOOP_DEVICE const uint16_t* row(const Product& p, int i) const {
+    return first + i * kApart * p.x_stride;
+  }
 };
 template <int kCount, int kApart>
 struct RowsOfX<true, kCount, kApart> {
