@@ -241,6 +241,7 @@ export interface NativeOps {
       contextLens: "tensor",
       queryOffsets: "tensor or null",
       plan: "tensor or null",
+      indices: "tensor or null",
       lse: "tensor or null",
       out: "tensor",
       latent: "number",

@@ -15,6 +15,12 @@ export interface MlaAttentionOptions {
   readonly queryOffsets?: Tensor | undefined;
   /** What `attentionPlan` has made for calls like this one, with the same `latent`; without it the call makes a plan of its own, with the same result. */
   readonly plan?: Tensor | undefined;
+  /**
+   * [T, topK], i32: the tokens that each query attends to, as positions in its sequence, and -1 for none; as `indexerTopK` gives them.
+   * Of a query at position p the first min(topK, p + 1) columns are read, which are tokens up to p. One that is there twice counts twice.
+   * Calls with it make plans of their own: they have no `plan`. Left out: each query attends to all that it sees.
+   */
+  readonly indices?: Tensor | undefined;
   /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row, for results that are merged. */
   readonly lse?: Tensor | undefined;
   /** [T, Hq, R], f32 | bf16 | f16: where to write the result. */
@@ -32,6 +38,9 @@ export interface MlaAttentionOptions {
  * is applied to the result. A row that sees nothing is 0, its `lse` -infinity. The bits of a row do not depend on what is batched
  * beside it.
  *
+ * With `indices` the sum goes over the tokens that they name alone: the sparse attention of DeepSeek V3.2. On a GPU only the kernel
+ * without tensor cores has that.
+ *
  * @param q [T, Hq, R + Dr], f32 | bf16 | f16; the last axis is contiguous; R + Dr is a multiple of 16, at most 576
  * @param latentPages [P, Ps, R + Dr], f32 | bf16 | f16; the last axis is contiguous. On a GPU pages of 64 tokens of bf16 are fastest
  * @param pageTable [slots, Pmax], i32: the pages of each request slot, in the order of its tokens; the last axis is contiguous
@@ -40,7 +49,7 @@ export interface MlaAttentionOptions {
  * @param contextLens [B], i32: the latents of each sequence in these pages; its queries are the last of them, or see `queryOffsets`
  * @returns [T, Hq, R], dtype of q
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
- * @throws ExecutionError, from the next wait on the stream, for what `pagedAttention` throws it
+ * @throws ExecutionError, from the next wait on the stream, for what `pagedAttention` throws it, and for an index outside [-1, p]
  * @see DeepSeek-AI: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C; native/cpu/attention.cc
  */
 export const mlaAttention = op(
@@ -59,6 +68,7 @@ export const mlaAttention = op(
     maxQueries: integer(),
     queryOffsets: tensor,
     plan: tensor,
+    indices: tensor,
     lse: tensor,
     out: tensor,
   }),
@@ -77,7 +87,8 @@ export const mlaAttention = op(
     stream.run(
       native.ops.mlaAttention,
       ...([q, latentPages, pageTable, rows, cuSeqlensQ, contextLens] as const),
-      ...([options.queryOffsets ?? null, options.plan ?? null, options.lse ?? null, out] as const),
+      ...([options.queryOffsets ?? null, options.plan ?? null, options.indices ?? null] as const),
+      ...([options.lse ?? null, out] as const),
       ...([latent, scale, maxQueries] as const),
     );
     return out;

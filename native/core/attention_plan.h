@@ -42,6 +42,9 @@ inline constexpr const char kUnalignedPlan[] =
     "plan: made for rows that begin at multiples of 16 bytes, and those of q, kPages, vPages or out here do "
     "not: leave it out; number {index} is {value}, not {limit}";
 
+/// The text of the error for a token that its query cannot see.
+inline constexpr const char kBadIndex[] = "indices[{index}] has token {value}, outside [-1, {limit})";
+
 /// The text of the error for a sequence with more queries than the call says.
 inline constexpr const char kManyQueries[] = "sequence {index} has {value} queries, maxQueries is {limit}";
 

@@ -15,6 +15,10 @@ struct AttentionSequence {
   int64_t first_position;  // may be negative or behind the keys
   const int32_t* pages;    // page i holds the tokens [i Ps, (i + 1) Ps); null: page i is first_page + i
   int64_t first_page;
+  // Of a query that sees chosen tokens: [columns], verified; key j is number j of those that are not -1.
+  // Null: key j is token j.
+  const int32_t* tokens = nullptr;
+  int64_t columns = 0;
 };
 
 struct AttentionProblem {

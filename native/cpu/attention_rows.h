@@ -13,28 +13,44 @@ inline const float* find_scale(const TensorView& scales, int64_t page, int64_t a
   return found;
 }
 
+/// Calls body(j, token) for the keys [begin, end) of a sequence with chosen tokens.
+template <class Body>
+void for_chosen(const AttentionSequence& s, int64_t begin, int64_t end, const Body& body) {
+  const bool has_gaps = s.columns > s.num_keys;
+  const int32_t* next = s.tokens + (has_gaps ? 0 : begin);
+  for (int64_t j = has_gaps ? 0 : begin; j < end; next++) {
+    if (*next < 0) continue;
+    if (j >= begin) body(j, *next);
+    j++;
+  }
+}
+
 /// The keys of the tile that begins at `tile`, as far as they are within [first, last), for head `head`.
 template <class T>
 void find_rows(const AttentionProblem& p, const AttentionSequence& s, int64_t head, int64_t tile,
                int64_t first, int64_t last, TileRows<T>& rows) {
   const int64_t page_size = p.k.size(1), begin = std::max(tile, first),
                 end = std::min(tile + kTileKeys, last);
-  for (int64_t j = begin; j < end;) {
-    const int64_t index = j / page_size;
-    const int64_t page = s.pages ? s.pages[index] : s.first_page + index;
-    if (page < 0 || page >= p.k.size(0)) {
-      fail_execution("page ", page, " of token ", j, " is outside [0, ", p.k.size(0), ")");
+  const auto page_of = [&](int64_t token) {
+    const int64_t index = token / page_size, page = s.pages ? s.pages[index] : s.first_page + index;
+    if (page >= 0 && page < p.k.size(0)) return page;
+    fail_execution("page ", page, " of token ", token, " is outside [0, ", p.k.size(0), ")");
+  };
+  const auto put = [&](int64_t j, int64_t page, int64_t at) {
+    rows.keys[j - tile] = p.k.as<T>() + page * p.k.stride(0) + head * p.k.stride(2) + at * p.k.stride(1);
+    rows.values[j - tile] = p.v.as<T>() + page * p.v.stride(0) + head * p.v.stride(2) + at * p.v.stride(1);
+    if constexpr (kIsCode<T>) {
+      rows.key_scales[j - tile] = find_scale(p.k_scales, page, at, head);
+      rows.value_scales[j - tile] = find_scale(p.v_scales, page, at, head);
     }
-    const T* key = p.k.as<T>() + page * p.k.stride(0) + head * p.k.stride(2);
-    const T* value = p.v.as<T>() + page * p.v.stride(0) + head * p.v.stride(2);
-    for (const int64_t stop = std::min((index + 1) * page_size, end); j < stop; j++) {
-      const int64_t at = j - index * page_size;
-      rows.keys[j - tile] = key + at * p.k.stride(1);
-      rows.values[j - tile] = value + at * p.v.stride(1);
-      if constexpr (kIsCode<T>) {
-        rows.key_scales[j - tile] = find_scale(p.k_scales, page, at, head);
-        rows.value_scales[j - tile] = find_scale(p.v_scales, page, at, head);
-      }
+  };
+  if (s.tokens) {
+    for_chosen(s, begin, end, [&](int64_t j, int64_t token) { put(j, page_of(token), token % page_size); });
+  } else {
+    for (int64_t j = begin; j < end;) {
+      const int64_t page = page_of(j), first_of_page = j / page_size * page_size;
+      for (const int64_t stop = std::min(first_of_page + page_size, end); j < stop; j++)
+        put(j, page, j - first_of_page);
     }
   }
   for (int64_t j = 0; j < kTileKeys; j++) {

@@ -284,7 +284,7 @@ export const borderMutants = [
     name: "plan-host-middle",
     bug: "attention: the kernel for middle tiles is not started for a sequence that fills one",
     file: "native/cuda/attention/attention.cu",
-    edits: [["p.num_sequences == 1 && rows > most)", "p.num_sequences == 1 && rows >= most)"]],
+    edits: [["num_ranges(p) == 1 && rows > most)", "num_ranges(p) == 1 && rows >= most)"]],
     table: "test/ops/tileBorders.test.ts",
     cases: "pagedAttention.*one sequence.*hopper",
   },
@@ -294,8 +294,8 @@ export const borderMutants = [
     file: "native/cuda/attention/attention.cu",
     edits: [
       [
-        "auto* order = workspace.take<int32_t>(p.num_sequences);",
-        "auto* order = workspace.take<int32_t>(p.num_sequences / 2);",
+        "auto* order = workspace.take<int32_t>(num_ranges(p));",
+        "auto* order = workspace.take<int32_t>(num_ranges(p) / 2);",
       ],
     ],
     table: "test/ops/tileBorders.test.ts",

@@ -8,6 +8,11 @@ const common = {
   kernels: ["native/cuda/attention/latent_bf16.sm90.cu"],
 };
 
+const chosen = {
+  table: "test/ops/mlaAttention.chosen.test.ts",
+  kernels: ["native/cuda/attention/attention.cu"],
+};
+
 /** @type {import("./mutants.mjs").TableMutant[]} */
 export const latentMutants = [
   {
@@ -72,5 +77,21 @@ export const latentMutants = [
       ["                    .keeps_narrow_spans = true", "                    .keeps_narrow_spans = false"],
     ],
     cases: "share 1400 latents",
+  },
+  {
+    name: "chosen-none-counts",
+    bug: "chosen tokens: none is a token of zeros",
+    edits: [["token >= seen_.end || is_none)", "token >= seen_.end)"]],
+    ...chosen,
+    file: "native/cuda/attention/any.cuh",
+    cases: "gaps of the tokens",
+  },
+  {
+    name: "chosen-of-all",
+    bug: "chosen tokens: columns of a query that sees fewer tokens are read to the end",
+    edits: [["std::min<int64_t>(seen, p.indices.sizes[1])", "p.indices.sizes[1]"]],
+    ...chosen,
+    file: "native/cuda/attention/sequences.cuh",
+    cases: "some of the tokens",
   },
 ];

@@ -26,8 +26,8 @@ export const maskMutants = [
     file: `${folder}/any.cuh`,
     edits: [
       [
-        "if (token < seen_.begin || token >= seen_.end) scores[j] = -INFINITY;",
-        "scores[j] += token < seen_.begin || token >= seen_.end ? -INFINITY : 0.0f;",
+        "if (token < seen_.begin || token >= seen_.end || is_none) scores[j] = -INFINITY;",
+        "scores[j] += token < seen_.begin || token >= seen_.end || is_none ? -INFINITY : 0.0f;",
       ],
     ],
     foundBy: anyMode,

@@ -107,12 +107,14 @@ interface AttentionCase {
   readonly out: FloatDType;
   readonly layout: Layout;
   readonly planned: boolean;
+  /** Of mlaAttention: all tokens, named by `indices`. */
+  readonly chosen?: boolean;
 }
 
 const keys = 48;
 
 async function runAttention(op: Op, stream: Stream, c: AttentionCase): Promise<void> {
-  const { Lq, Dh, dtype, kvType, out: outType, layout, planned } = c;
+  const { Lq, Dh, dtype, kvType, out: outType, layout, planned, chosen } = c;
   const Dv = op === "mlaAttention" ? Dh - 16 : Dh;
   const random = new Random(5);
   const q = random.normal(Lq * 2 * Dh, { dtype });
@@ -137,7 +139,10 @@ async function runAttention(op: Op, stream: Stream, c: AttentionCase): Promise<v
     pagedAttention(stream, queries, pages(k), pages(v), ...sequence, { out, plan });
   } else {
     const latents = tensorOf(stream, kvType, [keys / 16, 16, Dh], k);
-    mlaAttention(stream, queries, latents, ...sequence, { latent, scale: 1 / Math.sqrt(Dh), out, plan });
+    const named = Int32Array.from({ length: Lq * keys }, (_, i) => i % keys);
+    const indices = chosen ? stream.fromArray("i32", [Lq, keys], named) : undefined;
+    const options = { latent, scale: 1 / Math.sqrt(Dh), out, plan, indices };
+    mlaAttention(stream, queries, latents, ...sequence, options);
   }
   const expected = flashReference(q, k, v, { Hq: 2, Hkv: 1, Dh, Dv }, { causal: true });
   expectClose(await out.readFloat32(stream), expected.out, {
@@ -221,7 +226,9 @@ function callsOf(op: Op, dtype: FloatDType): Map<string, Call> {
   }
   for (const c of attentions) {
     const isCase = op === "flashAttention" ? !c.planned : c.planned || c.out === dtype;
-    if (isCase && c.dtype === dtype) calls.set(JSON.stringify(c), (stream) => runAttention(op, stream, c));
+    if (!isCase || c.dtype !== dtype) continue;
+    const variants = op === "mlaAttention" && !c.planned ? [c, { ...c, chosen: true }] : [c];
+    for (const one of variants) calls.set(JSON.stringify(one), (stream) => runAttention(op, stream, one));
   }
   return calls;
 }

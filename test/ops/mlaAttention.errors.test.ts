@@ -19,6 +19,12 @@ interface Changes extends Partial<typeof good> {
   readonly lse?: readonly number[];
   readonly scale?: number;
   readonly maxQueries?: number;
+  /** Of chosen tokens, [T, columns]; one that is left out is 0. */
+  readonly indices?: {
+    readonly dims?: readonly number[];
+    readonly values?: readonly number[];
+    readonly dtype?: "f32";
+  };
   /** Of the plan, which the call gets. */
   readonly plan?: { readonly latent?: number; readonly maxQueries?: number };
 }
@@ -45,6 +51,15 @@ function call(stream: Stream, changes: Changes = {}) {
     changes.plan &&
     attentionPlan(stream, ...sequences, { ...sizes, valueDim: latent, ...changes.plan, dtype: "f32" });
   const options: MlaAttentionOptions = { latent, scale, maxQueries, plan };
+  const { dims = [3, 2], values = [], dtype } = changes.indices ?? {};
+  const size = dims.reduce((a, b) => a * b, 1);
+  const indices =
+    dtype === "f32"
+      ? stream.empty("f32", dims)
+      : integers(
+          dims,
+          Array.from({ length: size }, (_, i) => values[i] ?? 0),
+        );
   return mlaAttention(
     stream,
     device.empty("f32", [3, heads, width]),
@@ -54,6 +69,7 @@ function call(stream: Stream, changes: Changes = {}) {
       ...options,
       ...(out && { out: device.empty("f32", out) }),
       ...(lse && { lse: device.empty("f32", lse) }),
+      ...(changes.indices && { indices }),
     },
   );
 }
@@ -64,6 +80,7 @@ describe("mlaAttention: errors", () => {
     call(stream);
     call(stream, { plan: { latent: 48 } });
     call(stream, { latent: 512, width: 576 });
+    call(stream, { indices: { values: [4, -1, 6, 0, 7, 7] } });
     await stream.synchronize();
   });
 
@@ -79,6 +96,10 @@ describe("mlaAttention: errors", () => {
     ["a result of other widths", { out: [3, 2, 64] }, "out: expected the width R that latent says"],
     ["lse of other heads", { lse: [3, 1] }, "lse: expected [T=3, Hq=2]"],
     ["an infinite scale", { scale: Infinity }, "scale: expected a finite number"],
+    ["columns of other queries", { indices: { dims: [2, 2] } }, "indices: expected [T=3, topK]"],
+    ["no columns", { indices: { dims: [3, 0] } }, "indices: expected at least one column"],
+    ["columns of f32", { indices: { dtype: "f32" } }, "indices: expected dtype i32"],
+    ["a plan of chosen tokens", { indices: {}, plan: { latent: 48 } }, "plan: expected none"],
     ["starts", { cu: [0, 3] }, "cuSeqlensQ: expected one element more than rows"],
     ["lengths", { lens: [5] }, "contextLens: expected [B=2]"],
   ])("%s: named at once", (_, changes, message) => {
@@ -96,6 +117,23 @@ describe("mlaAttention: errors", () => {
     ["context shorter than the queries", { lens: [5, 1] }, /contextLens\[1\] = 1/],
     ["cuSeqlensQ short of q", { cu: [0, 1, 2] }, /the sequences have 2 queries, q has 3/],
     ["more queries than maxQueries", { maxQueries: 1 }, /sequence 1 has 2 queries, maxQueries is 1/],
+    ["a token behind its query", { indices: { values: [5] } }, /indices\[0\] has token 5, outside \[-1, 5\)/],
+    [
+      "a token that another query sees",
+      { indices: { values: [0, 0, 0, 7] } },
+      /indices\[1\] has token 7, outside \[-1, 7\)/,
+    ],
+    ["a token that is none and not -1", { indices: { values: [0, -2] } }, /indices\[0\] has token -2/],
+    ["the page of a chosen token", { indices: { values: [4] }, table: [0, 2, 1, 0] }, /page 2 of token 4/],
+    ["chosen tokens of no row", { indices: {}, rows: [0, 2] }, /rows\[1\] = 2/],
+    ["chosen tokens of too long a context", { indices: {}, lens: [5, 9] }, /contextLens\[1\] = 9/],
+    ["chosen tokens, too few queries", { indices: {}, cu: [0, 1, 2] }, /have 2 queries, q has 3/],
+    ["chosen tokens, starts that fall", { indices: {}, cu: [0, 3, 2] }, /cuSeqlensQ/],
+    [
+      "chosen tokens, many queries",
+      { indices: {}, maxQueries: 1 },
+      /sequence 1 has 2 queries, maxQueries is 1/,
+    ],
     ["a plan of pagedAttention", { plan: {} }, /plan: made for another call: number 12 of .* is 0, not 1/],
     [
       "a plan with maxQueries",

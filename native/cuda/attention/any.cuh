@@ -1,5 +1,5 @@
 // What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256
-//            (of codes: 128) and latents, rows that are not aligned to 16 bytes
+//            (of codes: 128) and latents, chosen tokens, rows that are not aligned to 16 bytes
 // Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
 //               shared memory; codes become values there
@@ -10,6 +10,8 @@
 //            four rows of a column per thread for O
 // Resources: shared memory 74 KiB, O and the sums of earlier spans in 128 registers
 // Cost:      2 rows Lk (Dh + Dv) flop without tensor cores, limited by shared memory; simple rather than fast
+// Chosen:    with indices an item's keys are the columns of its query, which has tiles of its own: the row of
+//            a tile of keys is that of the token in its column, none where that is -1
 // Numerics:  products and sums in f32 throughout. Results do not depend on the batch. A mask selects: hidden
 //            scores become -inf, and in tiles that not all rows see whole a row adds only what it sees
 #pragma once
@@ -17,6 +19,7 @@
 #include "cuda/attention/key_ring.cuh"
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/queue.cuh"
+#include "cuda/attention/sequences.cuh"
 #include "cuda/device/predecessors.cuh"
 
 namespace warploop::cuda {
@@ -59,6 +62,7 @@ class AnyTile {
     const ItemKeys& keys = shared_.slot.keys;
     const KeySource source{p_, item_, keys, head_};
     seen_ = visible_keys(p_, item_.num_keys, position_of(item_, plan_.group, item_.first_row + row_));
+    if (p_.indices) read_query(p_, item_.first_query, token_end_);
     load_queries();
     clear_sums(o_);
     clear_sums(total_o_);
@@ -109,12 +113,25 @@ class AnyTile {
     }
   }
 
+  /// Where key `at` of the item lies.
+  WARPLOOP_DEVICE CodeRow find_key(const KeySource& source, int at) const {
+    if (p_.k_scales) return find_code_row(source, at);
+    if (!p_.indices) return {find_row(source, at), 1, 1};
+    return {find_chosen(source, at), 1, 1};
+  }
+  WARPLOOP_DEVICE KeyRow find_chosen(const KeySource& source, int at) const {
+    if (at < source.keys.first || at >= source.keys.last) return {-1, -1};
+    const int token = p_.indices.as<int32_t>()[item_.first_query * p_.indices.strides[0] + at];
+    if (token >= 0 && token < token_end_) return row_at(source, place_of(source, token));
+    if (token != -1) raise_fault(p_.bad_index, token, token_end_, item_.first_query);
+    return {-1, -1};
+  }
+
   // 2.
   WARPLOOP_DEVICE void add_tile(const KeySource& source, int tile) {
     sync_block();           // the values of the tile before have been read
     if (tid_ < kAnyKeys) {  // in two statements, as in key_ring.cuh
-      const CodeRow row =
-          p_.k_scales ? find_code_row(source, tile + tid_) : CodeRow{find_row(source, tile + tid_), 1, 1};
+      const CodeRow row = find_key(source, tile + tid_);
       shared_.rows[tid_] = row;
     }
     sync_block();
@@ -188,7 +205,8 @@ class AnyTile {
     for (int j = 0; j < kOwn; j++) {
       const int key = tid_ % kRowLanes + j * kRowLanes, token = tile + key;
       scores[j] = cap_score(p_, score(key)) * unit;
-      if (token < seen_.begin || token >= seen_.end) scores[j] = -INFINITY;
+      const bool is_none = p_.indices && shared_.rows[key].row.key < 0;
+      if (token < seen_.begin || token >= seen_.end || is_none) scores[j] = -INFINITY;
       highest = fmaxf(highest, scores[j]);
     }
     const float after = fmaxf(state_.max, max_lanes<kRowLanes>(highest));
@@ -283,6 +301,7 @@ class AnyTile {
   const int tid_, row_;  // row_: that this lane weighs
   const int key_width_, value_width_;
   KeyRange seen_;           // by the row
+  int token_end_ = 0;       // of chosen tokens: those that the query could see
   RowState state_, total_;  // of the span; of the group's spans so far
   RowState groups_;         // of the groups before
   Sums o_, total_o_;        // the same for this thread's columns

@@ -17,26 +17,29 @@ namespace {
 constexpr const char* kTooMany = "too many queries for one call: split them";
 
 int64_t group_of(const AttentionProblem& p) { return p.q.size(1) / p.k.size(2); }
-/// Most keys that a sequence can have.
+/// Most keys that a range can have.
 int64_t most_keys(const AttentionProblem& p) {
+  if (p.indices) return p.indices.size(1);
   return p.page_table ? p.page_table.size(1) * p.k.size(1) : p.k.size(0);
 }
+/// Most queries of a range; 0: not known.
+int64_t most_queries(const AttentionProblem& p) { return p.indices ? 1 : p.max_queries; }
 int64_t most_spans(const AttentionProblem& p) { return warploop::most_spans(most_keys(p)); }
 /// Tiles of a kind that there can be: what the host knows of the rows of sequences is their sum, and with
 /// maxQueries how many one can have.
 int64_t most_tiles(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
   const int64_t rows = p.q.size(0) * group_of(p), most = plan.most_rows[kind],
-                longest = most_rows(p.q.size(0), group_of(p), p.max_queries),
+                longest = most_rows(p.q.size(0), group_of(p), most_queries(p)),
                 fewer =
                     kind > 0 ? plan.most_rows[kind - 1] : 0;  // those before this kind have at most so many
   if (most <= fewer || longest <= fewer) return 0;
-  if (p.num_sequences == 1 && rows > most) return 0;
-  const int64_t sequences = std::min<int64_t>(p.num_sequences, rows / (fewer + 1));
+  if (num_ranges(p) == 1 && rows > most) return 0;
+  const int64_t sequences = std::min<int64_t>(num_ranges(p), rows / (fewer + 1));
   return most <= plan.tile_rows[kind] ? sequences : rows / plan.tile_rows[kind] + sequences;
 }
 PlanSizes sizes_of(const AttentionProblem& p, const CudaContext& context) {
-  return {context.num_sms, p.q.size(0),  p.num_sequences, group_of(p),
-          p.k.size(2),     most_keys(p), p.max_queries};
+  return {context.num_sms, p.q.size(0),  num_ranges(p),  group_of(p),
+          p.k.size(2),     most_keys(p), most_queries(p)};
 }
 
 /// Counters for split tiles, as far as there are some.
@@ -142,7 +145,7 @@ AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape,
     point_to(layout_of(given_plan(p, context, "plan: made for another call"), plan), plan);
     return plan;
   }
-  auto* order = workspace.take<int32_t>(p.num_sequences);
+  auto* order = workspace.take<int32_t>(num_ranges(p));
   auto* memory = workspace.take<std::byte>(attention_plan_bytes(sizes_of(p, context)));
   AttentionPlan plan = describe(p, shape, workspace, context);
   PlanLayout to = layout_of(memory, plan);

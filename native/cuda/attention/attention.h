@@ -29,6 +29,7 @@ struct AttentionProblem {
   const int32_t* query_offsets;  // [B], keys in pages; null: all 0
   int32_t max_queries;           // of a sequence; 0: not known
   TensorView page_table;         // [R, Pmax]; absent: page i of a sequence is its first page + i
+  TensorView indices;            // [T, topK], keys in pages: tokens that each query sees, -1: none; optional
 
   float scale;     // of the scores
   float softcap;   // 0: none
@@ -38,8 +39,12 @@ struct AttentionProblem {
   TensorView plan;  // bytes; absent: the call makes one of its own, in the workspace
 
   // What to report when these are unusable.
-  FaultSite bad_queries, bad_count, bad_keys, bad_offset, bad_total, bad_row, bad_page, bad_plan, bad_item;
+  FaultSite bad_queries, bad_count, bad_keys, bad_offset, bad_total, bad_row, bad_page, bad_plan, bad_item,
+      bad_index;
 };
+
+/// What is cut into tiles: the sequences, or with indices each query by itself.
+constexpr int64_t num_ranges(const AttentionProblem& p) { return p.indices ? p.q.sizes[0] : p.num_sequences; }
 
 /// With the best of the kernels that can run this and that WARPLOOP_KERNEL lets `op` take.
 void run_attention(OpId op, const AttentionProblem& p, CudaContext& context);

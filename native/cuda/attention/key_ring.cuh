@@ -32,8 +32,7 @@ struct KeyPlace {
   int64_t page;
   int at;
 };
-WARPLOOP_DEVICE KeyPlace find_place(const KeySource& s, int token) {
-  if (token < s.keys.first || token >= s.keys.last) return {-1, 0};
+WARPLOOP_DEVICE KeyPlace place_of(const KeySource& s, int token) {
   const TensorView& k = s.p.k;
   const int page_size = static_cast<int>(k.sizes[1]), index = token / page_size;
   int64_t page = s.item.pages + index;
@@ -43,6 +42,10 @@ WARPLOOP_DEVICE KeyPlace find_place(const KeySource& s, int token) {
     return {-1, 0};
   }
   return {page, token - index * page_size};
+}
+WARPLOOP_DEVICE KeyPlace find_place(const KeySource& s, int token) {
+  if (token < s.keys.first || token >= s.keys.last) return {-1, 0};
+  return place_of(s, token);
 }
 WARPLOOP_DEVICE KeyRow row_at(const KeySource& s, const KeyPlace& place) {
   if (place.page < 0) return {-1, -1};

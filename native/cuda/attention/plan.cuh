@@ -78,7 +78,7 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
 }
 
 WARPLOOP_DEVICE PlannedSequence cut_sequence(const AttentionProblem& p, const AttentionPlan& plan, int b) {
-  PlannedSequence s{read_sequence(p, b, false)};
+  PlannedSequence s{read_range(p, b)};
   if (s.num_queries > 0) cut(p, plan, s);
   return s;
 }
@@ -134,7 +134,7 @@ WARPLOOP_DEVICE int sort_sequences(const AttentionProblem& p, const AttentionPla
   const int tid = static_cast<int>(threadIdx.x);
   for (int i = tid; i <= kPlanBuckets; i += kPlanThreads) shared.bucket_start[i] = 0;
   sync_block();
-  for (int b = tid; b < p.num_sequences; b += kPlanThreads) {
+  for (int b = tid; b < num_ranges(p); b += kPlanThreads) {
     const PlannedSequence s = cut_sequence(p, plan, b);
     if (s.num_queries > 0) atomic_add(&shared.bucket_start[bucket_of(s, longest)], 1);
   }
@@ -144,7 +144,7 @@ WARPLOOP_DEVICE int sort_sequences(const AttentionProblem& p, const AttentionPla
   const long long start = sum_before(size, shared.scratch, count);
   if (tid < kPlanBuckets) shared.bucket_start[tid] = static_cast<int>(start);
   sync_block();
-  for (int b = tid; b < p.num_sequences; b += kPlanThreads) {
+  for (int b = tid; b < num_ranges(p); b += kPlanThreads) {
     const PlannedSequence s = cut_sequence(p, plan, b);
     if (s.num_queries > 0) order[atomic_add(&shared.bucket_start[bucket_of(s, longest)], 1)] = b;
   }
@@ -236,17 +236,22 @@ static __global__ void __launch_bounds__(kPlanThreads)
   auto& shared = shared_plan<PlanShared>();
   // 1. verify
   long long queries = 0, costs[kKinds] = {}, longest = 0;
-  for (int b = static_cast<int>(threadIdx.x); b < p.num_sequences; b += kPlanThreads) {
-    PlannedSequence s{read_sequence(p, b, true)};
-    queries += s.num_queries;
-    if (s.num_queries == 0) continue;
+  const auto add = [&](PlannedSequence s) {
+    if (s.num_queries == 0) return;
     cut(p, plan, s);
     const long long keys = s.num_keys - s.first_key;
     const long long cost = keys * s.tiles * p.k.sizes[2];
 #pragma unroll
     for (int kind = 0; kind < kKinds; kind++) costs[kind] += kind == s.kind ? cost : 0;
     longest = std::max(longest, keys);
+  };
+  for (int b = static_cast<int>(threadIdx.x); b < p.num_sequences; b += kPlanThreads) {
+    const SequenceRange s = read_sequence(p, b, true);
+    queries += s.num_queries;
+    if (!p.indices) add({s});
   }
+  for (int t = static_cast<int>(threadIdx.x); p.indices && t < num_ranges(p); t += kPlanThreads)
+    add({read_range(p, t)});
   queries = sum_block(queries, shared.scratch);
   longest =
       reduce_block(longest, 0ll, shared.scratch, [](long long a, long long b) { return a > b ? a : b; });

@@ -62,4 +62,29 @@ WARPLOOP_DEVICE SequenceRange read_sequence(const AttentionProblem& p, int b, bo
   return s;
 }
 
+/// Query t by itself, whose keys are the tokens that `indices` names: no more columns than it sees tokens, of
+/// which there are `seen`.
+WARPLOOP_DEVICE SequenceRange read_query(const AttentionProblem& p, int t, int& seen) {
+  seen = 0;
+  int b = 0;  // the last sequence that begins at or before t
+  for (int end = p.num_sequences; end - b > 1;) {
+    const int middle = (b + end) / 2;
+    (p.cu_seqlens_q[middle] <= t ? b : end) = middle;
+  }
+  const SequenceRange all = p.num_sequences > 0 ? read_sequence(p, b, false) : SequenceRange{};
+  const int at = t - all.first_query;
+  if (at < 0 || at >= all.num_queries) return SequenceRange{};
+  seen = std::min(std::max(all.first_position + at + 1, 0), all.num_keys);
+  SequenceRange s{.first_query = t, .num_queries = 1, .pages = all.pages};
+  s.num_keys = static_cast<int>(std::min<int64_t>(seen, p.indices.sizes[1]));
+  s.first_position = s.num_keys - 1;
+  return s;
+}
+
+/// What is cut into tiles, number i of num_ranges().
+WARPLOOP_DEVICE SequenceRange read_range(const AttentionProblem& p, int i) {
+  int seen;
+  return p.indices ? read_query(p, i, seen) : read_sequence(p, i, false);
+}
+
 }  // namespace warploop::cuda

@@ -6,7 +6,7 @@ namespace warploop {
 
 void check(const MlaAttentionParams& p, Check& c) {
   Sym T{"T"}, Hq{"Hq"}, D{"R+Dr"}, latent{"R"}, P{"P"}, Ps{"Ps"}, slots{"slots"}, Pmax{"Pmax"}, B{"B"},
-      B1{"B+1"}, bytes{"bytes"};
+      B1{"B+1"}, bytes{"bytes"}, K{"topK"};
   c.tensor("q", p.q).dtype(kFloats).shape({T, Hq, D}).rows();
   c.tensor("latentPages", p.latent_pages).dtype(kFloats).shape({P, Ps, D}).rows();
   c.tensor("pageTable", p.page_table).dtype(kI32).shape({slots, Pmax}).rows();
@@ -15,6 +15,7 @@ void check(const MlaAttentionParams& p, Check& c) {
   c.tensor("contextLens", p.context_lens).dtype(kI32).shape({B}).packed();
   c.optional("queryOffsets", p.query_offsets).dtype(kI32).shape({B}).packed();
   c.optional("plan", p.plan).dtype(dtype_bit(DType::u8)).shape({bytes}).packed();
+  c.optional("indices", p.indices).dtype(kI32).shape({T, K}).rows();
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, latent}).rows();
   check_latent_sizes(c, D.value(), p.latent, "latentPages", "latent");
@@ -25,6 +26,8 @@ void check(const MlaAttentionParams& p, Check& c) {
   c.that(B1.value() == B.value() + 1, "cuSeqlensQ", "one element more than rows", B1.value());
   c.that(reinterpret_cast<uintptr_t>(p.plan.data) % 16 == 0, "plan", "an address that is a multiple of 16",
          reinterpret_cast<uintptr_t>(p.plan.data));
+  c.that(!p.indices || p.indices.size(1) >= 1, "indices", "at least one column", p.indices.size(1));
+  c.that(!p.indices || !p.plan, "plan", "none: attention over chosen tokens makes its own", p.plan.size(0));
   check_scores(c, p.scale, 0);
   c.that(p.max_queries >= 0, "maxQueries", "0 or a positive number of queries", p.max_queries);
 }

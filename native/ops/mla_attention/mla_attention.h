@@ -1,5 +1,5 @@
 // Causal attention of Multi-head Latent Attention in absorbed form: over latents in pages, for prompts,
-// chunks of prompts and decoding alike.
+// chunks of prompts and decoding alike; over all tokens that a query sees, or over chosen ones.
 #pragma once
 #include "core/attention_limits.h"
 #include "core/check.h"
@@ -18,6 +18,8 @@ struct MlaAttentionParams {
   TensorView context_lens;   // [B], i32: latents of each sequence; its queries are the last of them
   TensorView query_offsets;  // [B], i32; optional: how much farther back the queries stand
   TensorView plan;           // [bytes], u8, from attention_plan with `latent`; optional; aligned to 16
+  TensorView indices;        // [T, topK], i32, rows strided; optional: the tokens that each query sees; of a
+                             // query at position p the first min(topK, p + 1) are read; -1: none
   TensorView lse;            // [T, Hq], f32, rows strided; optional; written
   TensorView out;            // [T, Hq, R], f32 | bf16 | f16, rows strided
   int32_t latent;            // R
@@ -30,8 +32,8 @@ struct MlaAttentionParams {
 /// As TypeScript passes them.
 inline auto fields(MlaAttentionParams& p) {
   return in_order(p.q, p.latent_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
-                  optional(p.query_offsets), optional(p.plan), optional(p.lse), p.out, p.latent, p.scale,
-                  p.max_queries);
+                  optional(p.query_offsets), optional(p.plan), optional(p.indices), optional(p.lse), p.out,
+                  p.latent, p.scale, p.max_queries);
 }
 
 void check(const MlaAttentionParams& p, Check& c);
