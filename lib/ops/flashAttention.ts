@@ -23,6 +23,13 @@ export interface FlashAttentionOptions {
    * its sum. Source: gpt-oss model card, arXiv 2508.10925, section 2.2.
    */
   readonly sinks?: Tensor | undefined;
+  /**
+   * [T, W], i32: hides keys from queries of the same call, branches of a tree of draft tokens for one: bit j % 32 of word j / 32 of a query's row
+   * says whether it sees the key of query j of its own sequence. It only hides: causal and window hold as ever. Keys before the queries, and
+   * those of queries from 32 W on, are seen as without it, so prompts beside trees need no more words than the trees.
+   * Source: Miao et al.: SpecInfer, arXiv 2305.09781, section 4.
+   */
+  readonly treeMask?: Tensor | undefined;
   /** Keys that a query sees up to its own position i + Lk - Lq; 0: all. Default 0. */
   readonly window?: number | undefined;
   /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row. */
@@ -57,17 +64,18 @@ export const flashAttention = op(
     scale: number,
     softcap: number,
     sinks: tensor,
+    treeMask: tensor,
     window: integer(),
     lse: tensor,
     out: tensor,
   }),
   (stream: Stream, q: Tensor, k: Tensor, v: Tensor, options: FlashAttentionOptions = {}): Tensor => {
     const { cuSeqlensQ = null, cuSeqlensK = null, causal = true, window = 0, lse = null } = options;
-    const { scale = 1 / Math.sqrt(q.size(-1)), softcap = 0, sinks = null } = options;
+    const { scale = 1 / Math.sqrt(q.size(-1)), softcap = 0, sinks = null, treeMask = null } = options;
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), v.size(-1)]);
     stream.run(
       native.ops.flashAttention,
-      ...[q, k, v, cuSeqlensQ, cuSeqlensK, lse, sinks, out, scale, softcap, window, causal],
+      ...[q, k, v, cuSeqlensQ, cuSeqlensK, lse, sinks, treeMask, out, scale, softcap, window, causal],
     );
     return out;
   },

@@ -18,6 +18,13 @@ export interface PagedAttentionOptions extends KvScales {
    * its sum. Source: gpt-oss model card, arXiv 2508.10925, section 2.2.
    */
   readonly sinks?: Tensor | undefined;
+  /**
+   * [T, W], i32: hides keys from queries of the same call, branches of a tree of draft tokens for one: bit j % 32 of word j / 32 of a query's row
+   * says whether it sees the key of query j of its own sequence. It only hides: causal and window hold as ever. Keys before the queries, and
+   * those of queries from 32 W on, are seen as without it, so prompts beside trees need no more words than the trees. Not with `queryOffsets`.
+   * Source: Miao et al.: SpecInfer, arXiv 2305.09781, section 4.
+   */
+  readonly treeMask?: Tensor | undefined;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
   readonly window?: number | undefined;
   /**
@@ -85,6 +92,7 @@ export const pagedAttention = op(
     scale: number,
     softcap: number,
     sinks: tensor,
+    treeMask: tensor,
     window: integer(),
     maxQueries: integer(),
     causal: always,
@@ -121,6 +129,7 @@ export const pagedAttention = op(
       options.plan ?? null,
       options.lse ?? null,
       options.sinks ?? null,
+      options.treeMask ?? null,
       options.kScales ?? null,
       options.vScales ?? null,
       out,

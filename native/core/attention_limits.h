@@ -43,6 +43,11 @@ inline void check_scores(Check& c, float scale, float softcap) {
          "0 or a positive number by which scale can be divided", softcap);
 }
 
+// A TREE MASK, [T, W] i32, hides keys from queries of the same call, the last keys of their sequence: bit
+// j % 32 of word j / 32 of a query's row says whether it sees the key of query j of its sequence. It only
+// hides: causal and window hold as ever. Keys before the queries, and those beyond the last bit, are seen as
+// without it, so that prompts beside trees need no more words than the trees.
+
 /// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].
 inline TensorView as_pages(const TensorView& t) {
   TensorView pages = t;

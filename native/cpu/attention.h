@@ -31,6 +31,7 @@ struct AttentionProblem {
   TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   TensorView lse;    // [T, Hq], f32; optional
   TensorView sinks;  // [Hq], f32; optional
+  TensorView tree_mask;  // [T, W], i32, rows strided; optional, of queries that are the last keys
   float scale;
   float softcap;   // 0: none
   int64_t window;  // 0: none

@@ -76,6 +76,25 @@ class ItemKernel {
     }
   }
 
+  /// What row r sees of a tile.
+  Visible visible_at(int64_t tile, int r) const {
+    return {static_cast<int>(std::clamp<int64_t>(w_.begin[r] - tile, 0, kTileKeys)),
+            static_cast<int>(std::clamp<int64_t>(w_.end[r] - tile, 0, kTileKeys)), hidden_at(tile, r)};
+  }
+  /// What the tree mask hides of it.
+  uint64_t hidden_at(int64_t tile, int r) const {
+    const AttentionSequence& s = item_.sequence;
+    const int64_t first = tile - s.first_position;  // the query that the tile's first key is of
+    if (!p_.tree_mask || first <= -kTileKeys) return 0;
+    const int64_t query = s.first_query + (item_.first_row + r) / group_;
+    const auto* words = p_.tree_mask.as<uint32_t>() + query * p_.tree_mask.stride(0);
+    const int64_t end = std::min(s.num_queries, 32 * p_.tree_mask.size(1));
+    uint64_t hidden = 0;
+    for (int64_t j = std::max<int64_t>(first, 0); j < std::min(first + kTileKeys, end); j++)
+      hidden |= static_cast<uint64_t>(~words[j / 32] >> j % 32 & 1) << (j - first);
+    return hidden;
+  }
+
   void pack_queries() {
     const auto pack = [&]<class Q>(Q) {
       for (int i = 0; i < state_rows_; i++) {
@@ -215,13 +234,12 @@ class ItemKernel {
   void multiply_seen_values(int64_t tile, int columns, int r, int rows, int h, const TileRows<T>& now) {
     static constexpr T kZeros[kMaxHeadWidth] = {};
     for (const int end = r + rows; r < end;) {
+      const Visible visible = visible_at(tile, r);
       int count = 1;
-      while (r + count < end && w_.begin[r + count] == w_.begin[r] && w_.end[r + count] == w_.end[r]) count++;
+      while (r + count < end && visible_at(tile, r + count) == visible) count++;
       const T* seen[kTileKeys];
-      for (int j = 0; j < columns; j++) {
-        const bool sees = tile + j >= w_.begin[r] && tile + j < w_.end[r];
-        seen[j] = sees ? now.values[j] + h * p_.v.stride(2) : kZeros;
-      }
+      for (int j = 0; j < columns; j++)
+        seen[j] = visible.sees(j) ? now.values[j] + h * p_.v.stride(2) : kZeros;
       pack_values<Units>(seen, 0, value_width_, columns, FetchAhead<T>{nullptr, nullptr, 0}, w_.values);
       multiply_values(columns, count, h * rows_ + r);
       r += count;
@@ -231,10 +249,7 @@ class ItemKernel {
   /// Turns the scores of the rows [r, r + rows) into weights; their state rows are those from i.
   void weigh(int64_t tile, int columns, int r, int rows, int i) {
     Visible visible[kGroupRows];
-    for (int g = 0; g < rows; g++) {
-      visible[g] = {static_cast<int>(std::clamp<int64_t>(w_.begin[r + g] - tile, 0, kTileKeys)),
-                    static_cast<int>(std::clamp<int64_t>(w_.end[r + g] - tile, 0, kTileKeys))};
-    }
+    for (int g = 0; g < rows; g++) visible[g] = visible_at(tile, r + g);
     float* scores = w_.scores + i * kTileKeys;
     if constexpr (kIsCode<T>) scale_scores(rows, columns, scores);
     if (p_.softcap > 0) cap_scores(rows, columns, scores);

@@ -230,16 +230,24 @@ WARPLOOP_INLINE vi lane_numbers(std::index_sequence<I...>) {
   return vi{static_cast<int32_t>(I)...};
 }
 
-/// The keys of the tile that a row sees: columns [begin, end).
+/// The keys of the tile that a row sees: columns [begin, end) without a bit in `hidden`.
 struct Visible {
   int begin, end;
-};
+  uint64_t hidden;
 
-/// A weight of column j where it is visible, else 0.
-WARPLOOP_INLINE vf weight(vf of, int j, const Visible& visible) {
-  const vi column = lane_numbers(std::make_index_sequence<kLanes>{}) + j;
-  const vf from = column >= visible.begin ? of : vf{};
-  return column < visible.end ? from : vf{};
+  bool operator==(const Visible&) const = default;
+  bool sees(int column) const { return column >= begin && column < end && !(hidden >> column & 1); }
+};
+static_assert(kTileKeys <= 64, "bits of Visible::hidden");
+
+/// Values of the columns from j where they are visible, `other` elsewhere.
+WARPLOOP_INLINE vf where_visible(vf of, int j, const Visible& visible, vf other) {
+  const vi lane = lane_numbers(std::make_index_sequence<kLanes>{}), column = lane + j;
+  vf x = column >= visible.begin ? of : other;
+  x = column < visible.end ? x : other;
+  if (visible.hidden == 0) return x;
+  const vi bits = vi{} + static_cast<int32_t>(visible.hidden >> j & ((1u << kLanes) - 1));
+  return (bits >> lane & 1) == 0 ? x : other;
 }
 
 /// The online softmax of some rows, in base 2: probabilities are relative to the running maximum.
@@ -261,14 +269,10 @@ void softmax(int rows, int columns, const Visible* visible, float scale, float* 
   for (int r = 0; r < rows; r++) {
     float* row = scores + r * kTileKeys;
     vf highest = splat(-kInf);
-    const bool all = visible[r].begin <= 0 && visible[r].end >= columns;
+    const bool all = visible[r].begin <= 0 && visible[r].end >= columns && visible[r].hidden == 0;
     for (int j = 0; j < columns; j += kLanes) {
       vf x = load(row + j) * scale;
-      if (!all) {
-        const vi column = lane_numbers(std::make_index_sequence<kLanes>{}) + j;
-        x = column >= visible[r].begin ? x : splat(-kInf);
-        x = column < visible[r].end ? x : splat(-kInf);
-      }
+      if (!all) x = where_visible(x, j, visible[r], splat(-kInf));
       store(row + j, x);
       highest = max(highest, x);
     }
@@ -286,7 +290,7 @@ void softmax(int rows, int columns, const Visible* visible, float scale, float* 
     for (int j = 0; j < columns; j += kLanes) {
       vf p = exp2_nonpositive(load(row + j) - base[r]);
       sum += p;
-      if constexpr (kScaled) p = weight(p * load(factors + j), j, visible[r]);
+      if constexpr (kScaled) p = where_visible(p * load(factors + j), j, visible[r], vf{});
       if constexpr (Units::kPerUnit == 1) {
         store(reinterpret_cast<float*>(weights) + r * kTileKeys + j, p);
       } else {

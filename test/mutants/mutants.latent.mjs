@@ -81,7 +81,7 @@ export const latentMutants = [
   {
     name: "chosen-none-counts",
     bug: "chosen tokens: none is a token of zeros",
-    edits: [["token >= seen_.end || is_none)", "token >= seen_.end)"]],
+    edits: [["token >= seen_.end || is_none ||", "token >= seen_.end ||"]],
     ...chosen,
     file: "native/cuda/attention/any.cuh",
     cases: "gaps of the tokens",

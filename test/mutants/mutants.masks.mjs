@@ -24,12 +24,7 @@ export const maskMutants = [
     bug: "any: the mask is added to the scores: a hidden NaN stays",
     program: "masks",
     file: `${folder}/any.cuh`,
-    edits: [
-      [
-        "if (token < seen_.begin || token >= seen_.end || is_none) scores[j] = -INFINITY;",
-        "scores[j] += token < seen_.begin || token >= seen_.end || is_none ? -INFINITY : 0.0f;",
-      ],
-    ],
+    edits: [["if (hidden) scores[j] = -INFINITY;", "scores[j] += hidden ? -INFINITY : 0.0f;"]],
     foundBy: anyMode,
   },
   {

@@ -83,8 +83,8 @@ export const offsetMutants = [
     file: "native/cuda/attention/exact.cuh",
     edits: [
       [
-        "          const int64_t at = find_row(source_, j).value;",
-        "          const int at = find_row(source_, j).value;",
+        "    const int64_t at = find_row(source_, j).value;",
+        "    const int at = find_row(source_, j).value;",
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",
@@ -113,12 +113,7 @@ export const offsetMutants = [
     name: "hopper-mend-int",
     bug: "attention: values of rows that the Hopper kernel has spoilt",
     file: "native/cuda/attention/exact.cuh",
-    edits: [
-      [
-        "p_.v.as<T>() + at : nullptr;\n        },\n        [&](int column",
-        "p_.v.as<T>() + static_cast<int>(at) : nullptr;\n        },\n        [&](int column",
-      ],
-    ],
+    edits: [["p_.v.as<T>() + at : nullptr;", "p_.v.as<T>() + static_cast<int>(at) : nullptr;"]],
     table: "test/ops/farOffsetsProducts.test.ts",
     cases: "flashAttention, hidden NaN, last keys",
     kernels: ["native/cuda/attention/instances/bf16_64.cu"],

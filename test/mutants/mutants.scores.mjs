@@ -1,7 +1,8 @@
-// Planted bugs in the scores of attention: softcap and sinks; see mutants.mjs.
+// Planted bugs in the scores of attention: softcap, sinks and tree masks; see mutants.mjs.
 
 const folder = "native/cuda/attention";
 const common = { table: "test/ops/attentionMasks.test.ts" };
+const trees = { table: "test/ops/attentionTrees.test.ts" };
 const hopper = [`${folder}/instances/bf16_64.sm90.cu`];
 const portable = [`${folder}/instances/bf16_64.cu`];
 
@@ -82,5 +83,44 @@ export const scoreMutants = [
     cases: "flash.*sinks, f32",
     kernels: [`${folder}/attention.cu`],
     ...common,
+  },
+  {
+    name: "tree-mask-first-rows-hopper",
+    bug: "Hopper: the second rows of lanes are hidden from as the first ones",
+    file: `${folder}/hopper_scores.cuh`,
+    edits: [["is_hidden(p, item, position[at / 2 % 2], ", "is_hidden(p, item, position[0], "]],
+    cases: "paged.*trees and a prompt, bf16",
+    kernels: hopper,
+    ...trees,
+  },
+  {
+    name: "tree-mask-tile-seen-whole",
+    bug: "a tile of keys that the tree mask hides from some rows counts as seen by all",
+    file: `${folder}/queue.cuh`,
+    edits: [["std::min(top.end, first_maskable(p, item))", "top.end"]],
+    cases: "paged.*trees and a prompt, bf16.*tiles",
+    kernels: portable,
+    ...trees,
+  },
+  {
+    name: "tree-mask-row-of-the-first-sequence",
+    bug: "queries of all sequences have the rows of the first one's",
+    file: `${folder}/items.cuh`,
+    edits: [["(int64_t{item.first_query} + query) * p.tree_mask", "int64_t{query} * p.tree_mask"]],
+    cases: "flash.*trees and a prompt, bf16.*tiles",
+    kernels: portable,
+    ...trees,
+  },
+  {
+    name: "tree-mask-exact-value",
+    bug: "rows computed anew take values that the tree mask hides",
+    file: `${folder}/exact.cuh`,
+    edits: [
+      ["at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.v", "at >= 0 ? p_.v"],
+      ["at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.k", "at >= 0 ? p_.k"],
+    ],
+    cases: "paged.*a NaN of another branch, bf16",
+    kernels: portable,
+    ...trees,
   },
 ];

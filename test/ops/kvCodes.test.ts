@@ -176,11 +176,10 @@ describe("codes", () => {
     const stream = device.createStream();
     const values = Float32Array.from({ length: 0x7f }, (_, code) => codeValue("fp8e4m3", code));
     const x = stream.fromArray("f32", [1, 1, 0x7f], values);
-    const pages = device.empty("fp8e4m3", [1, 1, 1, 0x7f]);
-    const scales = device.empty("f32", [1, 1, 1]);
-    kvStore(stream, x, x, pages, pages, stream.fromArray("i32", [1], Int32Array.of(0)), {
-      ...{ kScales: scales, vScales: scales },
-    });
+    const [pages, vPages] = [0, 1].map(() => device.empty("fp8e4m3", [1, 1, 1, 0x7f])) as [Tensor, Tensor];
+    const [scales, vScales] = [0, 1].map(() => device.empty("f32", [1, 1, 1])) as [Tensor, Tensor];
+    const slots = stream.fromArray("i32", [1], Int32Array.of(0));
+    kvStore(stream, x, x, pages, vPages, slots, { kScales: scales, vScales });
     expect(await scales.read(stream)).toEqual(Float32Array.of(1));
     expect(await pages.read(stream)).toEqual(Uint8Array.from({ length: 0x7f }, (_, code) => code));
   });

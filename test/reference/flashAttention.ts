@@ -1,11 +1,35 @@
 import { attentionRow } from "./attentionRow.js";
 
+/** [T, W] i32: bit j % 32 of word j / 32 of row t: whether query t sees the key of query j of its sequence. */
+export interface TreeMask {
+  readonly words: ArrayLike<number>;
+  readonly W: number;
+}
+
+/** Whether query t does not see the key of query j, of n that its sequence has; keys that have no bit are seen. */
+export function isHidden(mask: TreeMask | undefined, t: number, j: number, n: number): boolean {
+  if (!mask || j < 0 || j >= Math.min(n, 32 * mask.W)) return false;
+  return ((mask.words[t * mask.W + (j >> 5)]! >> (j % 32)) & 1) === 0;
+}
+
+interface FlashOptions {
+  readonly cuSeqlensQ?: Int32Array; // [B + 1]
+  readonly cuSeqlensK?: Int32Array; // [B + 1]
+  readonly causal?: boolean;
+  readonly scale?: number;
+  readonly window?: number;
+  readonly softcap?: number;
+  readonly sinks?: ArrayLike<number> | undefined; // [Hq]
+  readonly treeMask?: TreeMask | undefined;
+}
+
 /**
  * Attention over contiguous keys and values of variable-length sequences. Sequence b owns the queries
  * [cuSeqlensQ[b], cuSeqlensQ[b+1]) and the keys [cuSeqlensK[b], cuSeqlensK[b+1]), Lq and Lk many. Query i stands at
  * position i + Lk - Lq (bottom-right aligned) and sees key j if
  *   not causal or j <= i + Lk - Lq, and
- *   window = 0 or j > i + Lk - Lq - window.
+ *   window = 0 or j > i + Lk - Lq - window, and
+ *   no tree mask hides it.
  * Query head h reads KV head floor(h * Hkv / Hq).
  *
  * Source: `attentionRow`; the alignment is that of Dao, "FlashAttention-2" (arXiv 2307.08691) from release 2.1 on; shared
@@ -29,15 +53,8 @@ export function flashAttention(
     window = 0,
     softcap = 0,
     sinks,
-  }: {
-    readonly cuSeqlensQ?: Int32Array; // [B + 1]
-    readonly cuSeqlensK?: Int32Array; // [B + 1]
-    readonly causal?: boolean;
-    readonly scale?: number;
-    readonly window?: number;
-    readonly softcap?: number;
-    readonly sinks?: ArrayLike<number> | undefined; // [Hq]
-  } = {},
+    treeMask,
+  }: FlashOptions = {},
 ): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const T = q.length / (Hq * Dh);
   const out = new Float64Array(T * Hq * Dv);
@@ -56,6 +73,7 @@ export function flashAttention(
         for (let j = 0; j < Lk; j++) {
           if (causal && j > position) continue;
           if (window > 0 && j <= position - window) continue;
+          if (isHidden(treeMask, firstQuery + i, j - (Lk - Lq), Lq)) continue;
           const row = (firstKey + j) * Hkv + kvHead;
           keys.push(k.subarray(row * Dh, (row + 1) * Dh));
           values.push(v.subarray(row * Dv, (row + 1) * Dv));

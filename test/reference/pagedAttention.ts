@@ -1,4 +1,14 @@
 import { attentionRow } from "./attentionRow.js";
+import { isHidden, type TreeMask } from "./flashAttention.js";
+
+interface PagedOptions {
+  readonly scale?: number;
+  readonly window?: number;
+  readonly softcap?: number;
+  readonly sinks?: ArrayLike<number> | undefined; // [Hq]
+  readonly queryOffsets?: ArrayLike<number>; // [B]
+  readonly treeMask?: TreeMask | undefined; // not with queryOffsets
+}
 
 /**
  * Causal attention over paged keys and values. Sequence b has contextLens[b] tokens, of which its queries
@@ -32,13 +42,8 @@ export function pagedAttention(
     softcap = 0,
     sinks,
     queryOffsets,
-  }: {
-    readonly scale?: number;
-    readonly window?: number;
-    readonly softcap?: number;
-    readonly sinks?: ArrayLike<number> | undefined; // [Hq]
-    readonly queryOffsets?: ArrayLike<number>; // [B]
-  } = {},
+    treeMask,
+  }: PagedOptions = {},
 ): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const { Hq, Hkv, Dh, Dv, Ps, Pmax } = shape;
   const out = new Float64Array((q.length / Dh) * Dv);
@@ -54,6 +59,7 @@ export function pagedAttention(
         const values: Float64Array[] = [];
         for (let j = 0; j <= position && j < contextLens[b]!; j++) {
           if (window > 0 && j <= position - window) continue;
+          if (isHidden(treeMask, firstQuery + i, j - (contextLens[b]! - Lq), Lq)) continue;
           const page = pageTable[rows[b]! * Pmax + Math.floor(j / Ps)]!;
           const row = (page * Ps + (j % Ps)) * Hkv + kvHead;
           keys.push(kPages.subarray(row * Dh, (row + 1) * Dh));

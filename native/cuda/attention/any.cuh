@@ -61,7 +61,8 @@ class AnyTile {
   WARPLOOP_DEVICE void run() {
     const ItemKeys& keys = shared_.slot.keys;
     const KeySource source{p_, item_, keys, head_};
-    seen_ = visible_keys(p_, item_.num_keys, position_of(item_, plan_.group, item_.first_row + row_));
+    position_ = position_of(item_, plan_.group, item_.first_row + row_);
+    seen_ = visible_keys(p_, item_.num_keys, position_);
     if (p_.indices) read_query(p_, item_.first_query, token_end_);
     load_queries();
     clear_sums(o_);
@@ -174,12 +175,13 @@ class AnyTile {
   WARPLOOP_DEVICE void add_seen_values(int tile, int group, int column, float (&sums)[4]) const {
 #pragma unroll
     for (int r = 0; r < 4; r++) {
-      const int row = group * 4 + r;
-      const KeyRange seen =
-          visible_keys(p_, item_.num_keys, position_of(item_, plan_.group, item_.first_row + row));
+      const int row = group * 4 + r, position = position_of(item_, plan_.group, item_.first_row + row);
+      const KeyRange seen = visible_keys(p_, item_.num_keys, position);
       const int end = std::min(seen.end - tile, int{kAnyKeys});
-      for (int key = std::max(seen.begin - tile, 0); key < end; key++)
-        sums[r] = fmaf(shared_.weights[key][row], shared_.keys[key][column], sums[r]);
+      for (int key = std::max(seen.begin - tile, 0); key < end; key++) {
+        if (!is_hidden(p_, item_, position, tile + key))
+          sums[r] = fmaf(shared_.weights[key][row], shared_.keys[key][column], sums[r]);
+      }
     }
   }
 
@@ -206,7 +208,9 @@ class AnyTile {
       const int key = tid_ % kRowLanes + j * kRowLanes, token = tile + key;
       scores[j] = cap_score(p_, score(key)) * unit;
       const bool is_none = p_.indices && shared_.rows[key].row.key < 0;
-      if (token < seen_.begin || token >= seen_.end || is_none) scores[j] = -INFINITY;
+      const bool hidden =
+          token < seen_.begin || token >= seen_.end || is_none || is_hidden(p_, item_, position_, token);
+      if (hidden) scores[j] = -INFINITY;
       highest = fmaxf(highest, scores[j]);
     }
     const float after = fmaxf(state_.max, max_lanes<kRowLanes>(highest));
@@ -300,7 +304,8 @@ class AnyTile {
   AnyShared& shared_;
   const int tid_, row_;  // row_: that this lane weighs
   const int key_width_, value_width_;
-  KeyRange seen_;           // by the row
+  int position_;            // of the row among the keys
+  KeyRange seen_;           // by it
   int token_end_ = 0;       // of chosen tokens: those that the query could see
   RowState state_, total_;  // of the span; of the group's spans so far
   RowState groups_;         // of the groups before

@@ -19,6 +19,7 @@ struct AttentionProblem {
   TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
   TensorView lse;    // [T, Hq], f32; optional
   TensorView sinks;  // [Hq], f32; optional
+  TensorView tree_mask;  // [T, W], i32, rows strided; optional, not with query_offsets
 
   // Which sequences there are, in device memory.
   int32_t num_sequences;

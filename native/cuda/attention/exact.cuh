@@ -68,7 +68,8 @@ class ExactRow {
                            const ItemKeys& keys, int head, int row)
       : p_(p), plan_(plan), item_(item), source_{p, item, keys, head}, row_(row) {
     const int packed = item.first_row + row;
-    const KeyRange seen = visible_keys(p, item.num_keys, position_of(item, plan.group, packed));
+    position_ = position_of(item, plan.group, packed);
+    const KeyRange seen = visible_keys(p, item.num_keys, position_);
     first_ = std::max(seen.begin, item.first_key), last_ = std::min(seen.end, item.last_key);
     q_ = p.q.as<T>() + row_offset(p.q, item, plan.group, head, packed);
   }
@@ -92,10 +93,7 @@ class ExactRow {
     sync_warp();  // what lies there has been written, or read, by other lanes
     sum_seen_values(
         p_, q_, key_width(), base, first_, last_, begin, end, [this](int j) { return key(j); },
-        [this](int j) {
-          const int64_t at = find_row(source_, j).value;
-          return at >= 0 ? p_.v.as<T>() + at : nullptr;
-        },
+        [this](int j) { return value(j); },
         [&](int column, float sum) {
           if (item_.part >= 0) {
             pool_row(p_, plan_, item_, source_.head, row_, item_.index)[column] = sum;
@@ -120,7 +118,11 @@ class ExactRow {
   WARPLOOP_DEVICE int key_width() const { return static_cast<int>(p_.k.sizes[3]); }
   WARPLOOP_DEVICE const T* key(int j) const {
     const int64_t at = find_row(source_, j).key;
-    return at >= 0 ? p_.k.as<T>() + at : nullptr;
+    return at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.k.as<T>() + at : nullptr;
+  }
+  WARPLOOP_DEVICE const T* value(int j) const {
+    const int64_t at = find_row(source_, j).value;
+    return at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.v.as<T>() + at : nullptr;
   }
   WARPLOOP_DEVICE int64_t result_at() const {
     return row_offset(p_.out, item_, plan_.group, source_.head, item_.first_row + row_);
@@ -131,7 +133,8 @@ class ExactRow {
   const AttentionItem& item_;
   const KeySource source_;
   const int row_;
-  int first_, last_;  // keys that it sees, of the item
+  int position_;      // among the keys
+  int first_, last_;  // keys that it may see, of the item
   const T* q_;
 };
 

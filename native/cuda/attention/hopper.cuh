@@ -182,8 +182,9 @@ class HopperTile {
     unit_ = positive_score_unit(p_);
     turns_ = S::kConsumers > 1 && item_.num_rows > kWarpgroupRows;
     const int bottom = std::min(first_row() + kWarpgroupRows, int{item_.num_rows}) - 1;
-    seen_ = {visible_keys(p_, item_.num_keys, position(bottom)).begin,
-             visible_keys(p_, item_.num_keys, position(first_row())).end};
+    seen_ = {
+        visible_keys(p_, item_.num_keys, position(bottom)).begin,
+        std::min(visible_keys(p_, item_.num_keys, position(first_row())).end, first_maskable(p_, item_))};
 #pragma unroll
     for (int half = 0; half < 2; half++) position_[half] = position(warp_row() + lane_index() / 4 + 8 * half);
   }
@@ -253,7 +254,7 @@ class HopperTile {
   WARPLOOP_DEVICE void mask(int i) {
     const int key = first_key(i);
     if (seen_.begin <= key && key + S::kKeys <= seen_.end) return;
-    hide_scores<S::kKeys>(p_, item_.num_keys, position_, key, s_);
+    hide_scores<S::kKeys>(p_, item_, position_, key, s_);
   }
 
   /// s becomes probabilities relative to the running maximum; alpha is what O and the sum have to be

@@ -8,13 +8,13 @@ namespace warploop::cuda {
 
 /// -inf where a row does not see a key. `position`: of the lane's two rows, among the keys; `key`: the first.
 template <int kKeys>
-WARPLOOP_DEVICE void hide_scores(const AttentionProblem& p, int num_keys, const int (&position)[2], int key,
-                                 float (&s)[kKeys / 2]) {
+WARPLOOP_DEVICE void hide_scores(const AttentionProblem& p, const AttentionItem& item,
+                                 const int (&position)[2], int key, float (&s)[kKeys / 2]) {
   const int column = key + lane_index() % 4 * 2;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     // Columns [low, high) of this lane are seen.
-    const KeyRange seen = visible_keys(p, num_keys, position[half]);
+    const KeyRange seen = visible_keys(p, item.num_keys, position[half]);
     const int high = seen.end - column, low = seen.begin - column;
 #pragma unroll
     for (int at = 2 * half; at < kKeys / 2; at += 4) {
@@ -24,6 +24,11 @@ WARPLOOP_DEVICE void hide_scores(const AttentionProblem& p, int num_keys, const 
         s[at + e] = (j < high) & (j >= low) ? s[at + e] : -INFINITY;  // a select: no branch per element
       }
     }
+  }
+  if (!p.tree_mask) return;
+#pragma unroll
+  for (int at = 0; at < kKeys / 2; at++) {
+    if (is_hidden(p, item, position[at / 2 % 2], column + at / 4 * 8 + at % 2)) s[at] = -INFINITY;
   }
 }
 

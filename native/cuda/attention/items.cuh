@@ -170,6 +170,21 @@ WARPLOOP_DEVICE KeyRange visible_keys(const AttentionProblem& p, int num_keys, i
   return {first_of_window(p, position), end};
 }
 
+/// The keys from here on are of the queries: the tree mask may hide them.
+WARPLOOP_DEVICE int first_maskable(const AttentionProblem& p, const AttentionItem& item) {
+  return p.tree_mask ? item.first_position : item.num_keys;
+}
+/// Whether the tree mask hides a key from the query that stands at `position`.
+WARPLOOP_DEVICE bool is_hidden(const AttentionProblem& p, const AttentionItem& item, int position, int key) {
+  if (!p.tree_mask) return false;
+  const int query = position - item.first_position, j = key - item.first_position;
+  if (j < 0 || j >= item.num_queries || j >= 32 * p.tree_mask.sizes[1] || query >= item.num_queries)
+    return false;
+  const uint32_t* words =
+      p.tree_mask.as<uint32_t>() + (int64_t{item.first_query} + query) * p.tree_mask.strides[0];
+  return !(words[j / 32] >> j % 32 & 1);
+}
+
 /// What ends with a tile of keys, for a block that does the spans of an item one after another. Found from
 /// where the tile lies, so that no register keeps it.
 struct SpanEnd {

@@ -245,7 +245,7 @@ class LatentTile {
   WARPLOOP_DEVICE void mask(int i) {
     const int key = first_key(i);
     if (seen_.begin <= key && key + S::kKeys <= seen_.end) return;
-    hide_scores<S::kKeys>(p_, item_.num_keys, position_, key, s_);
+    hide_scores<S::kKeys>(p_, item_, position_, key, s_);
   }
 
   /// s becomes probabilities relative to the running maximum of both consumers. `decay`: what O has to be

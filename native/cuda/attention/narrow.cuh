@@ -56,12 +56,21 @@ WARPLOOP_DEVICE void negate(T* q) {
 
 /// Hides what the rows do not see; `position`: of the 16 rows.
 template <int kColumns8>
-WARPLOOP_DEVICE void hide_keys(const AttentionProblem& p, int num_keys, const int* position, int first_key,
-                               float (&s)[kColumns8][4]) {
+WARPLOOP_DEVICE void hide_keys(const AttentionProblem& p, const AttentionItem& item, const int* position,
+                               int first_key, float (&s)[kColumns8][4]) {
   const int g = lane_index() / 4;
-  const KeyRange upper = visible_keys(p, num_keys, position[g]);
-  const KeyRange lower = visible_keys(p, num_keys, position[g + 8]);
+  const KeyRange upper = visible_keys(p, item.num_keys, position[g]);
+  const KeyRange lower = visible_keys(p, item.num_keys, position[g + 8]);
   mask(s, first_key, {upper.begin, lower.begin}, {upper.end, lower.end});
+  if (!p.tree_mask) return;
+  const int column = first_key + 2 * (lane_index() % 4);
+#pragma unroll
+  for (int n = 0; n < kColumns8; n++) {
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      if (is_hidden(p, item, position[g + 8 * (e / 2)], column + n * 8 + e % 2)) s[n][e] = -INFINITY;
+    }
+  }
 }
 
 template <class S>
@@ -132,7 +141,7 @@ class NarrowTile {
       factors = stage.value_scales + warp_ * 16;
     }
     cap_scores(p_, reinterpret_cast<float(&)[8]>(s[0]));
-    if (masked) hide_keys(p_, item_.num_keys, shared_.position, first + warp_ * 16, s[0]);
+    if (masked) hide_keys(p_, item_, shared_.position, first + warp_ * 16, s[0]);
     soften<T>(s[0], unit, state_.max[0], state_.sum[0], decay, weights[0], factors);
     rescale(o_[0], decay);
     add_values<T, S::kDv>(weights, 1u, shared_address(stage.values), warp_ * 16, o_);

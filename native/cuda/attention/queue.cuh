@@ -16,7 +16,8 @@ WARPLOOP_DEVICE ItemKeys keys_of(const AttentionProblem& p, int group, const Att
   const int bottom_row = item.first_row + item.num_rows - 1;
   const KeyRange top = visible_keys(p, item.num_keys, position_of(item, group, item.first_row));
   const KeyRange bottom = visible_keys(p, item.num_keys, position_of(item, group, bottom_row));
-  return {std::max(top.begin, item.first_key), std::min(bottom.end, item.last_key), bottom.begin, top.end};
+  return {std::max(top.begin, item.first_key), std::min(bottom.end, item.last_key), bottom.begin,
+          std::min(top.end, first_maskable(p, item))};
 }
 
 /// The place in list `kind` of the item that the block works on after the one that it has; `count`: of all

@@ -121,7 +121,7 @@ class WideTile {
         factors = stage.value_scales;
       }
       cap_scores(p_, reinterpret_cast<float(&)[S::kKeys / 2]>(s[r]));
-      if (masked) hide_keys(p_, item_.num_keys, shared_.position + first_row(r), first, s[r]);
+      if (masked) hide_keys(p_, item_, shared_.position + first_row(r), first, s[r]);
       soften<T>(s[r], unit, state_.max[r], state_.sum[r], decay, weights[r], factors);
       rescale(o_[r], decay);
     }

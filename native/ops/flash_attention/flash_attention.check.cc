@@ -5,7 +5,7 @@
 namespace warploop {
 
 void check(const FlashAttentionParams& p, Check& c) {
-  Sym T{"T"}, S{"S"}, Hq{"Hq"}, Hkv{"Hkv"}, Dh{"Dh"}, Dv{"Dv"}, B1{"B+1"};
+  Sym T{"T"}, S{"S"}, Hq{"Hq"}, Hkv{"Hkv"}, Dh{"Dh"}, Dv{"Dv"}, B1{"B+1"}, W{"W"};
   c.tensor("q", p.q).dtype(kFloats).shape({T, Hq, Dh}).rows();
   c.tensor("k", p.k).dtype(kFloats).shape({S, Hkv, Dh}).rows();
   c.tensor("v", p.v).same_dtype(p.k, "k").shape({S, Hkv, Dv}).rows();
@@ -13,6 +13,7 @@ void check(const FlashAttentionParams& p, Check& c) {
   c.optional("cuSeqlensK", p.cu_seqlens_k).dtype(kI32).shape({B1}).packed();
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
   c.optional("sinks", p.sinks).dtype(kF32).shape({Hq}).packed();
+  c.optional("treeMask", p.tree_mask).dtype(kI32).shape({T, W}).rows();
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
   check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
   c.that(bool(p.cu_seqlens_q) == bool(p.cu_seqlens_k), "cuSeqlensK",

@@ -44,6 +44,7 @@ void flash_attention(const FlashAttentionParams& p, CpuContext& context) {
   problem.out = p.out;
   problem.lse = p.lse;
   problem.sinks = p.sinks;
+  problem.tree_mask = p.tree_mask;
   problem.scale = p.scale;
   problem.softcap = p.softcap;
   problem.window = p.window;

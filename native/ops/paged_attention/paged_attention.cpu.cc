@@ -21,6 +21,7 @@ void paged_attention(const PagedAttentionParams& p, CpuContext& context) {
   problem.v_scales = p.v_scales;
   problem.lse = p.lse;
   problem.sinks = p.sinks;
+  problem.tree_mask = p.tree_mask;
   problem.out = p.out;
   problem.scale = p.scale;
   problem.softcap = p.softcap;

@@ -28,6 +28,7 @@ AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& co
   problem.v_scales = p.v_scales;
   problem.lse = p.lse;
   problem.sinks = p.sinks;
+  problem.tree_mask = p.tree_mask;
   problem.out = p.out;
   problem.scale = p.scale;
   problem.softcap = p.softcap;
