@@ -16,13 +16,14 @@ export type FieldName = string | readonly string[];
 export class ConfigReader {
   readonly file: string;
   readonly json: JsonObject;
-  readonly #path: string;
+  /** What a field is called in messages: its path in the file. */
+  readonly nameOf: (field: string) => string;
 
-  /** @param path prefix of the field names in messages, such as "rope_scaling." */
-  constructor(file: string, json: JsonObject, path = "") {
+  /** @param path prefix of the field names in messages, such as "rope_scaling."; or what a field is called there */
+  constructor(file: string, json: JsonObject, path: string | ((field: string) => string) = "") {
     this.file = file;
     this.json = json;
-    this.#path = path;
+    this.nameOf = typeof path === "string" ? (field) => path + field : path;
   }
 
   /** True if the field is present and not null. */
@@ -129,7 +130,7 @@ export class ConfigReader {
   /** A reader of a nested object; the names in its errors carry the path. */
   object(field: FieldName): ConfigReader {
     const json = this.#read<JsonObject>(field, undefined, "an object", isObject);
-    return new ConfigReader(this.file, json, `${this.#path}${this.#find(field).name}.`);
+    return new ConfigReader(this.file, json, `${this.nameOf(this.#find(field).name)}.`);
   }
 
   /** Like object, but undefined if absent: for `rope_scaling`. */
@@ -139,7 +140,7 @@ export class ConfigReader {
 
   /** File and name of a field, for messages. */
   place(field: FieldName): string {
-    return `${this.file}: ${this.#path}${this.#find(field).name}`;
+    return `${this.file}: ${this.nameOf(this.#find(field).name)}`;
   }
 
   /**
@@ -177,7 +178,7 @@ export class ConfigReader {
     if (first === undefined) return { name: names.join(" or "), value: undefined };
     const other = others.find(({ value }) => value !== first.value);
     if (other === undefined) return first;
-    const said = `${this.#path}${first.name} is ${show(first.value)}, but ${other.name} is ${show(other.value)}`;
+    const said = `${this.nameOf(first.name)} is ${show(first.value)}, but ${other.name} is ${show(other.value)}`;
     throw new CheckpointError("ERR_CHECKPOINT_CONFIG", `${this.file}: ${said}`, { file: this.file });
   }
 }

@@ -84,7 +84,7 @@ function readGpt2Config(reader: ConfigReader): Gpt2Config {
   const numLayers = boundedInt(reader, ["n_layer", "num_hidden_layers"], maxLayers);
   const numHeads = reader.positiveInt(["n_head", "num_attention_heads"]);
   const positions = ["n_positions", "max_position_embeddings"];
-  const headDim = checkHeadDim(reader, "n_head", hiddenSize / numHeads);
+  const headDim = checkHeadDim(reader, "n_head", hiddenSize / numHeads, "n_embd / n_head");
   const scale = reader.bool("scale_attn_weights", true) ? headDim ** -0.5 : 1;
   const byLayer = reader.bool("scale_attn_by_inverse_layer_idx", false);
   return {
@@ -119,10 +119,12 @@ function weightRows(config: Gpt2Config): ModelWeightRow[] {
   const summed: Split = { split: { axis: "sum" } };
   const [first, last] = [{ stage: "first" }, { stage: "last" }] as const;
   const tied = config.tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
+  const table = { shapes: [[V, D]], sizeFields: ["vocab_size", "n_embd"] };
+  const places = { shapes: [[L, D]], sizeFields: ["n_positions", "n_embd"] };
   return [
-    { slot: "embedding", form: "embedding", from: ["transformer.wte.weight"], shapes: [[V, D]], ...first },
-    { slot: "positions", form: "table", from: ["transformer.wpe.weight"], shapes: [[L, D]], ...first },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...last, ...tied },
+    { slot: "embedding", form: "embedding", from: ["transformer.wte.weight"], ...table, ...first },
+    { slot: "positions", form: "table", from: ["transformer.wpe.weight"], ...places, ...first },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], ...table, ...last, ...tied },
     vector("finalNorm", "transformer.ln_f.weight", D, last),
     vector("finalNormBias", "transformer.ln_f.bias", D, last),
     vector("attentionNorm", `${h}.ln_1.weight`, D),

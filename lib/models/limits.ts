@@ -26,13 +26,20 @@ const headDims = { multipleOf: 16, max: 512 };
  * Verifies the width of a head.
  *
  * @param field the field to blame
+ * @param source of a width that is not the field itself: what it is computed from
  */
-export function checkHeadDim(reader: ConfigReader, field: FieldName, headDim: number): number {
+export function checkHeadDim(
+  reader: ConfigReader,
+  field: FieldName,
+  headDim: number,
+  source?: string,
+): number {
   const { multipleOf, max } = headDims;
   if (headDim % multipleOf === 0 && headDim <= max) return headDim;
+  const computed = source === undefined ? "" : `${source} = `;
   return reader.fail(
     field,
-    `heads whose width is a multiple of ${multipleOf} up to ${max} (it would be ${headDim})`,
+    `heads whose width is a multiple of ${multipleOf} up to ${max} (it would be ${computed}${headDim})`,
   );
 }
 

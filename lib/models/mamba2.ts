@@ -76,7 +76,10 @@ function readMamba2Config(reader: ConfigReader): Mamba2Config {
   const [numHeads, headDim] = [reader.positiveInt("num_heads", 128), reader.positiveInt("head_dim", 64)];
   const inner = Math.floor(reader.positiveNumber("expand", 2) * hiddenSize);
   if (numHeads * headDim !== inner)
-    reader.fail("num_heads", `heads of ${headDim} channels that are ${inner} in all (expand * hidden_size)`);
+    reader.fail(
+      "num_heads",
+      `heads of ${headDim} channels (head_dim) that are ${inner} in all (expand * hidden_size)`,
+    );
   const numGroups = reader.positiveInt("n_groups", 8);
   if (numHeads % numGroups !== 0) reader.fail("n_groups", `a divisor of num_heads (${numHeads})`);
   const taps = reader.positiveInt("conv_kernel", 4);
@@ -107,12 +110,10 @@ function weightRows(config: Mamba2Config): ModelWeightRow[] {
   });
   const [first, last] = [{ stage: "first" }, { stage: "last" }] as const;
   const tied = config.tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
+  const table = { shapes: [[V, D]], sizeFields: ["vocab_size", "hidden_size"] };
   return [
-    {
-      ...{ slot: "embedding", form: "embedding", from: ["backbone.embeddings.weight"], shapes: [[V, D]] },
-      ...first,
-    },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], ...last, ...tied },
+    { slot: "embedding", form: "embedding", from: ["backbone.embeddings.weight"], ...table, ...first },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], ...table, ...last, ...tied },
     { ...vector("finalNorm", "backbone.norm_f.weight", D), ...last },
     vector("norm", "backbone.layers.{layer}.norm.weight", D),
     matrix("input", "in_proj", [inner + convolved + H, D]),

@@ -6,7 +6,7 @@
 import { ConfigReader } from "../checkpoint/configReader.js";
 import { isObject, type JsonObject, show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
-import { ropeTable, type RopeScaling, type RopeTableOptions } from "../nn/ropeTable.js";
+import { RopeParameterError, ropeTable, type RopeScaling, type RopeTableOptions } from "../nn/ropeTable.js";
 import { trainedPositions } from "./limits.js";
 
 export type RopeConfig = Omit<RopeTableOptions, "maxLength" | "pairs">;
@@ -69,8 +69,8 @@ export function readRope(reader: ConfigReader, headDim: number, defaults: RopeDe
     maxPositionEmbeddings: trainedPositions(reader, "max_position_embeddings", defaults.maxPositions),
     scaling,
   };
-  checkParameters(new ConfigReader(reader.file, scaling));
-  checkTable(rope, reader.file);
+  checkParameters(merged, Object.keys(scaling));
+  checkTable(rope, merged);
   return rope;
 }
 
@@ -93,7 +93,8 @@ export function readWindowedRope(
     max_position_embeddings: trainedPositions(reader, "max_position_embeddings", defaults.maxPositions),
   };
   const layerType = "sliding_attention";
-  return readRope(new ConfigReader(reader.file, own), headDim, { ...defaults, layerType });
+  const nameOf = (name: string) => reader.nameOf(name === "rope_theta" ? (thetaField ?? name) : name);
+  return readRope(new ConfigReader(reader.file, own, nameOf), headDim, { ...defaults, layerType });
 }
 
 /** `rope_parameters` of a type of layers, or of all where the file does not tell them apart. */
@@ -108,17 +109,19 @@ function hasTypes(parameters: JsonObject): boolean {
 }
 
 /** A parameter that the type does not have is refused, unless it is a factor of 1. */
-function checkParameters(scaling: ConfigReader): void {
-  const type = scaling.string("rope_type", "default");
+function checkParameters(merged: ConfigReader, names: readonly string[]): void {
+  const type = merged.string("rope_type", "default");
   const known = Object.hasOwn(typeParameters, type) ? typeParameters[type] : undefined;
   if (known === undefined) return; // the type itself is the mistake
-  for (const [name, value] of Object.entries(scaling.json)) {
-    if (known.includes(name) || commonParameters.includes(name) || value === 1) continue;
-    scaling.fail(name, `nothing, for rope type "${type}" has no such parameter`);
+  if (merged.has("original_max_position_embeddings"))
+    merged.positiveNumber("original_max_position_embeddings"); // whoever reads it
+  for (const name of names) {
+    if (known.includes(name) || commonParameters.includes(name) || merged.json[name] === 1) continue;
+    merged.fail(name, `nothing, for rope type "${type}" has no such parameter`);
   }
 }
 
-/** Every parameter of the rotation once, under its newer name; without any the scaling of the class. */
+/** Every parameter of the rotation once, under its newer name; without any the scaling of the class. Errors say where it stands. */
 function mergeSources(reader: ConfigReader, { layerType, scaling }: RopeDefaults): ConfigReader {
   const merged = new Map<string, { readonly value: unknown; readonly source: string }>();
   const add = (name: string, value: unknown, source: string): void => {
@@ -135,28 +138,34 @@ function mergeSources(reader: ConfigReader, { layerType, scaling }: RopeDefaults
   };
   for (const field of ["rope_parameters", "rope_scaling"]) {
     const given = reader.optionalObject(field)?.json ?? {};
+    const path = reader.nameOf(layerType && hasTypes(given) ? `${field}.${layerType}` : field);
     for (const [name, value] of Object.entries(layerType ? pick(given, layerType) : given)) {
       if (name === "type" || name === "rope_type") {
-        add("rope_type", value === "su" ? "longrope" : value, `${field}.${name}`); // its name in the first Phi-3
-      } else add(name, value, `${field}.${name}`);
+        add("rope_type", value === "su" ? "longrope" : value, `${path}.${name}`); // its name in the first Phi-3
+      } else add(name, value, `${path}.${name}`);
     }
   }
   // `null` says that there is none.
   const isSilent = ["rope_parameters", "rope_scaling"].every((field) => !Object.hasOwn(reader.json, field));
   for (const [name, value] of Object.entries((isSilent && scaling) || {})) add(name, value, "the class");
   for (const name of topLevelFields) {
-    if (reader.has(name)) add(name, reader.json[name], name);
+    if (reader.has(name)) add(name, reader.json[name], reader.nameOf(name));
   }
   const json = Object.fromEntries([...merged].map(([name, { value }]) => [name, value]));
-  return new ConfigReader(reader.file, json);
+  const object = reader.has("rope_parameters") ? "rope_parameters" : "rope_scaling"; // where one is missing
+  const inObject = (name: string) =>
+    reader.nameOf(topLevelFields.includes(name) ? name : `${object}.${name}`);
+  return new ConfigReader(reader.file, json, (name) => merged.get(name)?.source ?? inObject(name));
 }
 
-/** Builds a table of one row, so that a mistake fails before the load, and with the file's name. */
-function checkTable(rope: RopeConfig, file: string): void {
+/** Builds a table of one row, so that a mistake fails before the load, and with its place in the file. */
+function checkTable(rope: RopeConfig, merged: ConfigReader): void {
   try {
     ropeTable({ ...rope, maxLength: 1 });
   } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error;
-    throw new CheckpointError(error.code, `${file}: ${error.message}`, { file }, { cause: error });
+    if (!(error instanceof RopeParameterError)) throw error;
+    const { code, parameter, problem } = error;
+    const message = `${merged.place(parameter)} ${problem}`;
+    throw new CheckpointError(code, message, { file: merged.file }, { cause: error });
   }
 }

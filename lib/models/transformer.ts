@@ -120,8 +120,9 @@ export function readTransformerConfig(
 }
 
 function readHeadDim(reader: ConfigReader, share: number, absent: number | undefined): number {
-  const field = reader.has("head_dim") ? "head_dim" : "num_attention_heads";
-  return checkHeadDim(reader, field, reader.nullablePositiveInt("head_dim", absent) ?? share);
+  const headDim = reader.nullablePositiveInt("head_dim", absent);
+  if (headDim !== undefined) return checkHeadDim(reader, "head_dim", headDim);
+  return checkHeadDim(reader, "num_attention_heads", share, "hidden_size / num_attention_heads");
 }
 
 /** The model of a config and its parts. */

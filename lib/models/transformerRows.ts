@@ -20,12 +20,10 @@ export function outerRows({
   ...config
 }: TransformerConfig): ModelWeightRow[] {
   const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
+  const table = { shapes: [[V, D]], sizeFields: ["vocab_size", "hidden_size"] };
   return [
-    {
-      ...{ slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], shapes: [[V, D]] },
-      stage: "first",
-    },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], shapes: [[V, D]], stage: "last", ...tied },
+    { slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], ...table, stage: "first" },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], ...table, stage: "last", ...tied },
     ...normRows(config, "finalNorm", "model.norm", D, config.factors.logits).map((row): ModelWeightRow => ({
       ...row,
       stage: "last",

@@ -96,8 +96,9 @@ function scaledFrequencies(options: RopeTableOptions): ScaledFrequencies {
     case "longrope":
       return longrope(options, scaling);
     default:
-      throw configError(
-        `rope_scaling: unknown type ${JSON.stringify(type)}; known are default, linear, dynamic, llama3, yarn, longrope`,
+      throw new RopeParameterError(
+        "rope_type",
+        `must be one of default, linear, dynamic, llama3, yarn, longrope, got ${JSON.stringify(type)}`,
       );
   }
 }
@@ -141,8 +142,9 @@ function llama3({ theta, rotaryDim }: RopeTableOptions, scaling: RopeScaling): S
   const highTurns = positive(scaling, "high_freq_factor");
   const trainedLength = positive(scaling, "original_max_position_embeddings");
   if (highTurns <= lowTurns) {
-    throw configError(
-      `rope_scaling: high_freq_factor ${highTurns} must be above low_freq_factor ${lowTurns}`,
+    throw new RopeParameterError(
+      "high_freq_factor",
+      `must be above low_freq_factor (${lowTurns}), got ${highTurns}`,
     );
   }
   const frequencies = baseFrequencies(theta, rotaryDim).map((frequency) => {
@@ -167,7 +169,8 @@ function yarn(options: RopeTableOptions, scaling: RopeScaling): ScaledFrequencie
   const betaFast = optionalPositive(scaling, "beta_fast") ?? 32;
   const betaSlow = optionalPositive(scaling, "beta_slow") ?? 1;
   const truncate = scaling["truncate"] ?? true;
-  if (typeof truncate !== "boolean") throw configError("rope_scaling: truncate must be true or false");
+  if (typeof truncate !== "boolean")
+    throw new RopeParameterError("truncate", `must be true or false, got ${JSON.stringify(truncate)}`);
 
   const dimensionOfTurns = (turns: number) =>
     (rotaryDim * Math.log(trainedLength / (2 * Math.PI * turns))) / (2 * Math.log(theta));
@@ -207,8 +210,9 @@ function longrope(options: RopeTableOptions, scaling: RopeScaling): ScaledFreque
   const { theta, rotaryDim, maxLength, maxPositionEmbeddings } = options;
   const trainedLength = positive(scaling, "original_max_position_embeddings");
   if (trainedLength < 2)
-    throw configError(
-      `rope_scaling: original_max_position_embeddings must be at least 2, got ${trainedLength}`,
+    throw new RopeParameterError(
+      "original_max_position_embeddings",
+      `must be at least 2, got ${trainedLength}`,
     );
   const [short, long] = [
     factorList(scaling, "short_factor", rotaryDim / 2),
@@ -227,7 +231,10 @@ function factorList(scaling: RopeScaling, name: string, count: number): readonly
   const list = scaling[name];
   const isFactor = (value: unknown) => typeof value === "number" && Number.isFinite(value) && value > 0;
   if (Array.isArray(list) && list.length === count && list.every(isFactor)) return list as number[];
-  throw configError(`rope_scaling: ${name} must be a list of ${count} numbers above 0, one for each pair`);
+  throw new RopeParameterError(
+    name,
+    `must be a list of ${count} numbers above 0, one for each pair, got ${JSON.stringify(list)}`,
+  );
 }
 
 function trainedLengthOf({ maxPositionEmbeddings }: RopeTableOptions, scaling: RopeScaling): number {
@@ -240,7 +247,7 @@ function checkOptions(options: RopeTableOptions): void {
     throw configError(`rope: rotary dimension R must be even and at least 2, got ${rotaryDim}`);
   }
   if (!(theta > 1) || !Number.isFinite(theta))
-    throw configError(`rope: rope_theta must be above 1, got ${theta}`);
+    throw new RopeParameterError("rope_theta", `must be above 1, got ${theta}`);
   if (!Number.isSafeInteger(maxPositionEmbeddings) || maxPositionEmbeddings < 1) {
     throw configError(`rope: max_position_embeddings must be at least 1, got ${maxPositionEmbeddings}`);
   }
@@ -254,14 +261,13 @@ function checkOptions(options: RopeTableOptions): void {
 
 function positive(scaling: RopeScaling, name: string): number {
   const value = optionalPositive(scaling, name);
-  if (value === undefined) throw configError(`rope_scaling: ${name} is missing`);
+  if (value === undefined) throw new RopeParameterError(name, "is missing");
   return value;
 }
 
 function optionalPositive(scaling: RopeScaling, name: string): number | undefined {
   const value = optionalNumber(scaling, name);
-  if (value !== undefined && value <= 0)
-    throw configError(`rope_scaling: ${name} must be above 0, got ${value}`);
+  if (value !== undefined && value <= 0) throw new RopeParameterError(name, `must be above 0, got ${value}`);
   return value;
 }
 
@@ -269,7 +275,18 @@ function optionalNumber(scaling: RopeScaling, name: string): number | undefined 
   const value = scaling[name] ?? undefined;
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isFinite(value)) return value;
-  throw configError(`rope_scaling: ${name} must be a number, got ${JSON.stringify(value)}`);
+  throw new RopeParameterError(name, `must be a number, got ${JSON.stringify(value)}`);
+}
+
+/** A parameter that is missing or not usable. Where it stands in a config, its reader knows. */
+export class RopeParameterError extends CheckpointError {
+  /** @param problem completes the sentence that the parameter begins */
+  constructor(
+    readonly parameter: string,
+    readonly problem: string,
+  ) {
+    super("ERR_CHECKPOINT_CONFIG", `rope: ${parameter} ${problem}`);
+  }
 }
 
 function configError(message: string): CheckpointError {

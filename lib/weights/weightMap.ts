@@ -243,7 +243,10 @@ class Resolver {
   #shapeProblem(row: WeightRow, place: number, entry: TensorEntry): string | undefined {
     const shape = [...(row.stacked ? [this.#table.numExperts!] : []), ...row.shapes[place]!];
     const isEqual = entry.shape.length === shape.length && shape.every((size, i) => size === entry.shape[i]);
-    return isEqual ? undefined : `shape: expected [${shape.join(", ")}], got [${entry.shape.join(", ")}]`;
+    const said = row.sizeFields ? ` (${row.sizeFields.join(", ")})` : "";
+    return isEqual
+      ? undefined
+      : `shape: expected [${shape.join(", ")}]${said}, got [${entry.shape.join(", ")}]`;
   }
 }
 

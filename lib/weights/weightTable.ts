@@ -26,6 +26,8 @@ export interface WeightRow {
   readonly from: readonly string[];
   /** Shape of each of `from` as the checkpoint stores it; of one expert. Several slots may take rows of the same tensor. */
   readonly shapes: readonly (readonly number[])[];
+  /** The fields of config.json that say the sizes of these shapes, for the error of a tensor of another one. */
+  readonly sizeFields?: readonly string[];
   /** The checkpoint stores [in, out] (Conv1D of GPT-2), the device wants [out, in]. Matrices only. */
   readonly transpose?: boolean;
   /** Each tensor of `from` holds the matrices of all experts: [E, ...shape]. Not with `{expert}`. */

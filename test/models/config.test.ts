@@ -303,7 +303,7 @@ const badFields: readonly { name: string; architecture: string; fields: Fields; 
     name: "heads that are not expand * hidden_size",
     architecture: "Mamba2ForCausalLM",
     fields: { expand: 3 },
-    message: "num_heads: expected heads of 16 channels that are 192 in all",
+    message: "num_heads: expected heads of 16 channels (head_dim) that are 192 in all",
   },
   {
     name: "groups that do not divide the heads",

@@ -279,7 +279,7 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
   {
     architecture: "Gemma3ForCausalLM",
     fields: { rope_local_base_freq: 1e4, rope_parameters: { sliding_attention: { rope_theta: 500 } } },
-    text: "rope_theta is 10000, but rope_parameters.rope_theta is 500",
+    text: "rope_local_base_freq is 10000, but rope_parameters.sliding_attention.rope_theta is 500",
   },
   { architecture: "Gemma2ForCausalLM", fields: { use_bidirectional_attention: true }, text: "causal" },
   {

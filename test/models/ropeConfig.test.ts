@@ -140,7 +140,8 @@ const refused: readonly { name: string; fields: Fields; message: string }[] = [
   {
     name: "an unknown type",
     fields: { rope_scaling: { rope_type: "ntk", factor: 2 } },
-    message: '"ntk"; known are default, linear, dynamic, llama3, yarn, longrope',
+    message:
+      'rope_scaling.rope_type must be one of default, linear, dynamic, llama3, yarn, longrope, got "ntk"',
   },
   {
     name: "factors for fewer pairs",
