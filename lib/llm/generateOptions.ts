@@ -3,7 +3,7 @@ import { randomInt } from "node:crypto";
 import { checkBoolean, describe, readArguments, readOptions } from "../arguments.js";
 import type { SamplingDefaults } from "../checkpoint/config.js";
 import { type LogitBias, noBias, type Sampling } from "../engine/sampling.js";
-import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
+import { ArgumentRangeError, ArgumentTypeError, CheckpointError, TextError } from "../errors.js";
 import {
   mapSampling,
   samplingNames,
@@ -86,6 +86,8 @@ export interface GenerateContext extends ContextLimit {
   readonly sampling: SamplingDefaults;
   /** Without a tokenizer there is no text, and no stop string in it. */
   readonly hasTokenizer: boolean;
+  /** False: there are no logits to sample from (`ModelShape`). Default true. */
+  readonly hasHead?: boolean;
 }
 
 /** Checked options with every default filled in. */
@@ -108,7 +110,17 @@ export interface Generation {
 /** @throws ArgumentTypeError, ArgumentRangeError, TextError naming the option */
 export function resolveGeneration(given: GenerateOptions, context: GenerateContext): Generation {
   const options = readOptions("generate", given, generateOptionNames);
+  requireHead(context);
   return resolve(options, context);
+}
+
+/** @throws CheckpointError ERR_CHECKPOINT_TENSOR of an embedding model, which has no head */
+export function requireHead({ hasHead = true }: Pick<GenerateContext, "hasHead">): void {
+  if (hasHead) return;
+  const message =
+    "the checkpoint has no lm_head.weight, and its config does not tie it to the embeddings (tie_word_embeddings): " +
+    "it makes vectors, with llm.embed, and no text";
+  throw new CheckpointError("ERR_CHECKPOINT_TENSOR", message, { tensor: "lm_head.weight" });
 }
 
 function resolve(options: GenerateOptions, context: GenerateContext): Generation {

@@ -88,6 +88,7 @@ export class LLM {
         eosTokenIds: [...new Set([...config.eosTokenIds, ...(tokenizer?.eosIds ?? [])])],
         sampling: config.sampling,
         hasTokenizer: tokenizer !== null,
+        hasHead: model.shape.hasHead,
       };
       const kvPages = capacity.numBlocks;
       const chats = new ChatRenderer(template);

@@ -4,12 +4,11 @@
 import { readConfig, type ModelConfigJson } from "../checkpoint/config.js";
 import { refuseAdapter } from "../checkpoint/otherFormats.js";
 import { openCheckpoint } from "../checkpoint/safetensors.js";
-import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { inTurns, type Steps } from "../eventLoop.js";
 import { chooseContextLength } from "../models/limits.js";
-import type { Model, ModelDefinition } from "../models/model.js";
+import type { Model, ModelDefinition, ModelShape } from "../models/model.js";
 import { architectureOf, findFamily, supportedArchitectures } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
 import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
@@ -19,7 +18,7 @@ import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
 import { refuseQuantizationFiles } from "../weights/quantization.js";
 import { wholeModel } from "../weights/shard.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
-import { resolveWeights } from "../weights/weightMap.js";
+import { type PlannedWeight, resolveWeights } from "../weights/weightMap.js";
 
 export type { DTypeOption } from "../weights/activationDtype.js";
 export type { LoadProgress } from "../weights/loadWeights.js";
@@ -97,7 +96,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
     const built = await definition.build(weights, { dtype, kvDtype, contextLength, shard, constant });
     checkKvDtype(options.kvDtype ?? "auto", kvDtype, built.state);
     await stream.synchronize(); // another stream may run the model: everything must be there
-    return makeModel(description, built, { weights, dtype });
+    return makeModel(description, built, { weights, dtype, hasHead: hasHead(definition, plan) });
   } catch (error) {
     weights.dispose();
     throw error;
@@ -119,16 +118,22 @@ function* writeRows(stream: Stream, tensor: Tensor, data: Float32Array): Steps<v
   }
 }
 
+/** Whether no weight stands in for one that the checkpoint lacks: only a head may be missing. */
+function hasHead({ weights: { rows } }: ModelDefinition, plan: readonly PlannedWeight[]): boolean {
+  const mayLack = new Set(rows.filter(({ tiedTo }) => tiedTo?.when === "missing").map(({ slot }) => slot));
+  return !plan.some(({ slot, tiedTo }) => tiedTo !== undefined && mayLack.has(slot));
+}
+
 function makeModel(
   { architecture, definition, contextLength }: ModelDescription,
   { state, taps, forward, logits }: Decoder,
-  { weights, dtype }: { readonly weights: ModelWeights; readonly dtype: FloatDType },
+  { weights, ...loaded }: { readonly weights: ModelWeights } & Pick<ModelShape, "dtype" | "hasHead">,
 ): Model {
   const shape = {
     ...definition.shape,
     architecture,
     maxPositions: contextLength,
-    dtype,
+    ...loaded,
     weightBytes: weights.bytes,
   };
   return { shape, state, taps, forward, logits, dispose: () => weights.dispose() };

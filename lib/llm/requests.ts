@@ -7,7 +7,7 @@ import type { Request } from "../schedule/request.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { GenerationChannel } from "./generationStream.js";
 import { type ChoiceOutput, describeLogprobs, type TokenLogprob } from "./output.js";
-import type { GenerateContext } from "./generateOptions.js";
+import { type GenerateContext, requireHead } from "./generateOptions.js";
 import { checkPromptLength } from "./prompt.js";
 import { checkTokenIds } from "./validate.js";
 
@@ -51,8 +51,9 @@ export function listenerOf(
 export function computeLogits(
   engine: Engine,
   tokenIds: unknown,
-  context: Pick<GenerateContext, "vocabSize" | "contextLength" | "longer">,
+  context: Pick<GenerateContext, "vocabSize" | "contextLength" | "longer" | "hasHead">,
 ): Promise<Float32Array> {
+  requireHead(context);
   const { vocabSize } = context;
   const ids = checkTokenIds("tokenIds", tokenIds, vocabSize);
   checkPromptLength("tokenIds", ids.length, context);

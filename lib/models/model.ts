@@ -44,6 +44,8 @@ export interface ModelShape extends ArchitectureShape {
   readonly dtype: FloatDType;
   /** Device memory of all weights. */
   readonly weightBytes: number;
+  /** False: the checkpoint has no output matrix, nor does its config tie one to the embeddings. Its logits mean nothing. */
+  readonly hasHead: boolean;
 }
 
 /**

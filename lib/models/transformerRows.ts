@@ -19,7 +19,8 @@ export function outerRows({
   tiedHead,
   ...config
 }: TransformerConfig): ModelWeightRow[] {
-  const tied = tiedHead ? { tiedTo: { slot: "embedding", when: "always" as const } } : {};
+  // Embedding models have none: then there is a head for the engine to run, and LLM refuses to generate.
+  const tied = { tiedTo: { slot: "embedding", when: tiedHead ? "always" : "missing" } } as const;
   const table = { shapes: [[V, D]], sizeFields: ["vocab_size", "hidden_size"] };
   return [
     { slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], ...table, stage: "first" },

@@ -137,4 +137,36 @@ describe("embed", () => {
     await ended;
     await expect(llm.embed(texts)).rejects.toMatchObject({ code: "ERR_CLOSED" });
   });
+
+  describe("of a checkpoint without a head that its config does not tie", () => {
+    const untied = { ...config, tie_word_embeddings: false };
+    const bare = new Map([...tensors].map(([name, tensor]) => [name.replace(/^model\./, ""), tensor]));
+
+    it.each([
+      { names: "usual names", stored: tensors },
+      { names: "the names of sentence-transformers", stored: bare },
+    ])("are the same, and generate says what is missing: $names", async ({ stored }) => {
+      await withLLM(await writeCheckpoint(untied, stored), { dtype: "f32" }, async (llm) => {
+        expect(llm.shape.hasHead).toBe(false);
+        expectNear(await llm.embed(texts));
+        const lacking = {
+          ...{ name: "CheckpointError", code: "ERR_CHECKPOINT_TENSOR", tensor: "lm_head.weight" },
+          message: expect.stringMatching(
+            /no lm_head\.weight, .* \(tie_word_embeddings\): .* llm\.embed/,
+          ) as unknown,
+        };
+        expect(() => llm.generate(text(3))).toThrow(expect.objectContaining(lacking));
+        await expect(llm.generateAll([text(3)])).rejects.toMatchObject(lacking);
+        await expect(llm.logits(text(3))).rejects.toMatchObject(lacking);
+        expectNear(await llm.embed(texts));
+      });
+    });
+
+    it("but any other tensor has to be there", async () => {
+      const stored = new Map([...tensors].filter(([name]) => name !== "model.norm.weight"));
+      await expect(loadLLM(await writeCheckpoint(untied, stored))).rejects.toThrow(
+        "1 missing: model.norm.weight",
+      );
+    });
+  });
 });

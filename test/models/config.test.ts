@@ -153,13 +153,13 @@ describe("fields", () => {
 
   it("a tied head shares the embedding", () => {
     const tiedTo = (definition: ModelDefinition) =>
-      definition.weights.rows.find(({ slot }) => slot === "head")?.tiedTo?.slot;
-    expect(tiedTo(define("Qwen3ForCausalLM", { tie_word_embeddings: true }))).toBe("embedding");
-    expect(tiedTo(define("Qwen3ForCausalLM"))).toBeUndefined();
-    expect(tiedTo(define("Gemma2ForCausalLM"))).toBe("embedding");
-    expect(tiedTo(define("SmolLM3ForCausalLM"))).toBe("embedding");
-    expect(tiedTo(define("SmolLM3ForCausalLM", { tie_word_embeddings: false }))).toBeUndefined();
-    expect(tiedTo(define("GPT2LMHeadModel"))).toBe("embedding");
+      definition.weights.rows.find(({ slot }) => slot === "head")?.tiedTo?.when;
+    expect(tiedTo(define("Qwen3ForCausalLM", { tie_word_embeddings: true }))).toBe("always");
+    expect(tiedTo(define("Qwen3ForCausalLM"))).toBe("missing");
+    expect(tiedTo(define("Gemma2ForCausalLM"))).toBe("always");
+    expect(tiedTo(define("SmolLM3ForCausalLM"))).toBe("always");
+    expect(tiedTo(define("SmolLM3ForCausalLM", { tie_word_embeddings: false }))).toBe("missing");
+    expect(tiedTo(define("GPT2LMHeadModel"))).toBe("always");
   });
 
   it("OLMo 2 has norms behind its parts, none in front, and weights of norms for all heads", () => {
