@@ -49,7 +49,14 @@ export async function loadRank(
   };
   const built = await definition.build(weights, { dtype, kvDtype, contextLength, shard, sums, constant });
   const { bytes: weightBytes } = weights;
-  const shape = { ...definition.shape, architecture, maxPositions: contextLength, dtype, weightBytes, hasHead: true };
+  const shape = {
+    ...definition.shape,
+    architecture,
+    maxPositions: contextLength,
+    dtype,
+    weightBytes,
+    hasHead: true,
+  };
   return { ...built, shape, dispose: () => weights.dispose() };
 }
 

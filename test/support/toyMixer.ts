@@ -59,7 +59,15 @@ export function toyModel(context: OpContext, options: ToyOptions): Model {
     output: { finalNorm: norm(), head: weights.packed(weights.matrix(V, D)) },
   });
   const shape = {
-    ...{ architecture: "Toy", maxPositions, dtype, weightBytes: 0, hasHead: true, vocabSize: V, numLayers: layers.length },
+    ...{
+      architecture: "Toy",
+      maxPositions,
+      dtype,
+      weightBytes: 0,
+      hasHead: true,
+      vocabSize: V,
+      numLayers: layers.length,
+    },
     ...{
       hiddenSize: D,
       numHeads: H,
