@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Device } from "../../lib/device/device.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
+import { limitedV2, tinyV3 } from "../support/deepseekVariants.js";
 import { openTestDevice } from "../support/devices.js";
 import { compareLogits } from "../support/goldens.js";
 import { referenceTransformer, type ReferenceOptions } from "../support/referenceTransformer.js";
@@ -52,6 +53,30 @@ const families: readonly Family[] = [
       { feature: "the factor of the experts", fields: { routed_scaling_factor: 1 } },
       { feature: "shared experts", zeros: /shared_experts/ },
       { feature: "a dense first layer", zeros: /layers\.0\.mlp/ },
+    ],
+  },
+  {
+    architecture: "DeepseekV2ForCausalLM",
+    fields: limitedV2,
+    features: [
+      { feature: "groups of experts", fields: { topk_method: "greedy" } },
+      { feature: "the groups with the best experts", fields: { topk_group: 1 } },
+      { feature: "the factor of the experts", fields: { routed_scaling_factor: 1 } },
+      { feature: "weights as they are", fields: { norm_topk_prob: true } },
+      { feature: "neighbours are rotated", options: { layout: { interleaved: false } } },
+      { feature: "norms of the latents of queries", zeros: /q_a_layernorm/ },
+      { feature: "norms of latents", zeros: /kv_a_layernorm/ },
+    ],
+  },
+  {
+    architecture: "DeepseekV3ForCausalLM",
+    fields: { ...tinyV3, q_lora_rank: null, rope_interleave: false },
+    features: [
+      { feature: "halves are rotated", options: { layout: { interleaved: true } } },
+      { feature: "the bias that chooses", zeros: /e_score_correction_bias/ },
+      { feature: "groups of experts", fields: { n_group: 1, topk_group: 1 } },
+      { feature: "renormalised weights", fields: { norm_topk_prob: false } },
+      { feature: "shared experts", zeros: /shared_experts/ },
     ],
   },
   {

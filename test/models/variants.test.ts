@@ -6,6 +6,7 @@ import type { FloatDType } from "../../lib/device/dtype.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { expectBits } from "../support/bits.js";
+import { deepseekVariants } from "../support/deepseekVariants.js";
 import { gemmaVariants } from "../support/gemmaVariants.js";
 import { gptOssVariants } from "../support/gptOssVariants.js";
 import { layerNormVariants } from "../support/layerNormVariants.js";
@@ -305,6 +306,7 @@ const variants: readonly Variant[] = [
     factors: { scores: 1 },
     dtypeOf: () => "bf16",
   },
+  ...deepseekVariants,
   ...gemmaVariants,
   ...layerNormVariants,
   ...windowVariants,

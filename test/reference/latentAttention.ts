@@ -43,7 +43,13 @@ export function latentAttention(
   const { queryLatents, angles } = weights;
   const positions = Int32Array.from({ length: T }, (_, t) => t);
   const turned = (values: Float64Array, heads: number): Float64Array =>
-    rope(values, positions, angles.table, { T, H: heads, Dh: Dr, R: Dr });
+    rope(
+      values,
+      positions,
+      angles.table,
+      { T, H: heads, Dh: Dr, R: Dr },
+      { interleaved: angles.interleaved ?? false },
+    );
   const normed = (values: Float64Array, norm: Float64Array): Float64Array =>
     rmsNorm(values, norm, { T, D: norm.length }, { eps }).out;
 

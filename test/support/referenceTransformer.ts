@@ -6,6 +6,7 @@ import type { Caps, Factors } from "../../lib/models/transformerConfig.js";
 import { ropeTable, type RopeTableOptions } from "../../lib/nn/ropeTable.js";
 import {
   type Activation,
+  type Angles,
   attention,
   gatedMlp,
   type Matrix,
@@ -14,10 +15,11 @@ import {
   sum,
 } from "../reference/blocks.js";
 import { embedding } from "../reference/embedding.js";
+import { latentAttention } from "../reference/latentAttention.js";
 import { layerNorm } from "../reference/layerNorm.js";
 import { rmsNorm } from "../reference/rmsNorm.js";
 import { softcap } from "../reference/softcap.js";
-import type { TinyConfig, TinyTensors } from "./tinyCheckpoint.js";
+import { latentSizes, type TinyConfig, type TinyTensors } from "./tinyCheckpoint.js";
 import { layoutOf, type QkNorm, type TinyLayout } from "./tinyLayouts.js";
 import { mixtureOf, referenceMixture } from "./tinyMixture.js";
 
@@ -94,12 +96,11 @@ export function referenceHidden(
       ...(factors.scores && { scale: factors.scores }),
       ...{ softcap: caps.scores, clip },
     };
-    const own = {
-      ...model.attention(at, qkNorm),
-      ...(isRotated(layer) && { angles: windowOf(layer) > 0 ? windowedAngles : angles }),
-    };
+    const rotated = isRotated(layer) && { angles: windowOf(layer) > 0 ? windowedAngles : angles };
     const before = norm(norms.attention, x);
-    const { out } = attention(before, own, shape);
+    const { out } = layout.latent
+      ? model.latentAttention(at, before, angles!, factors.scores)
+      : attention(before, { ...model.attention(at, qkNorm), ...rotated }, shape);
     x = sum(x, scaled(norm(norms.attentionPost, out), factors.residual));
     const h = layout.parallel ? before : norm(norms.mlp, x);
     const mixture = mixtureOf(config, layer);
@@ -117,7 +118,7 @@ function anglesOf(
   { interleaved }: TinyLayout,
 ) {
   const { table, rotaryDim } = ropeTable({
-    rotaryDim: config.head_dim,
+    rotaryDim: latentSizes(config).Dr || config.head_dim,
     theta: config["rope_theta"] as number,
     maxLength,
     maxPositionEmbeddings: config["max_position_embeddings"] as number,
@@ -184,6 +185,26 @@ class Weights {
     };
     const sinks = layoutOf(this.config).sinks && { sinks: this.get(`${at}.self_attn.sinks`) };
     return { q, k, v, output, ...norms, ...sinks };
+  }
+
+  /** What DeepSeek's attention makes of x. @param scale default: that of the width of a query */
+  latentAttention(at: string, x: Float64Array, angles: Angles, scale?: number) {
+    const { Rq, ...sizes } = latentSizes(this.config);
+    const of = (name: string) => this.matrix(`${at}.self_attn.${name}`);
+    const normOf = (name: string) => this.get(`${at}.self_attn.${name}.weight`);
+    const hasLatents = Rq > 0;
+    return latentAttention(
+      x,
+      {
+        queryLatents: hasLatents ? { matrix: of("q_a_proj"), norm: normOf("q_a_layernorm") } : undefined,
+        ...{ queries: of(hasLatents ? "q_b_proj" : "q_proj"), latents: of("kv_a_proj_with_mqa") },
+        ...{ latentNorm: normOf("kv_a_layernorm"), up: of("kv_b_proj"), output: of("o_proj"), angles },
+      },
+      {
+        ...{ H: this.config.num_attention_heads, ...sizes, eps: 1e-6 }, // whatever rms_norm_eps says
+        scale: scale ?? (sizes.Dn + sizes.Dr) ** -0.5,
+      },
+    );
   }
 
   mlp(at: string, x: Float64Array): Float64Array {

@@ -72,7 +72,7 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
   const { vocab_size: V, hidden_size: D, intermediate_size: F, head_dim: Dh } = config;
   const Q = config.num_attention_heads * Dh;
   const KV = config.num_key_value_heads * Dh;
-  const { norms, qkNorm, plainOutput, fusedQkv, fusedGateUp, plainMlp, sinks } = layoutOf(config);
+  const { norms, qkNorm, plainOutput, fusedQkv, fusedGateUp, plainMlp, sinks, latent } = layoutOf(config);
   const shapes = new Map<string, readonly number[]>([["model.embed_tokens.weight", [V, D]]]);
   const vectors = (name: string): void => {
     shapes.set(`${name}.weight`, [D]);
@@ -92,10 +92,13 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
       ["k", KV],
       ["v", KV],
     ] as const;
-    for (const [name, rows] of fusedQkv ? [["qkv", Q + 2 * KV] as const] : three) {
+    if (latent) {
+      for (const [name, shape] of latentShapes(config)) shapes.set(`${at}.self_attn.${name}.weight`, shape);
+    }
+    for (const [name, rows] of latent ? [] : fusedQkv ? [["qkv", Q + 2 * KV] as const] : three) {
       matrix(`${at}.self_attn.${name}_proj`, rows, D, hasQkvBias(config));
     }
-    matrix(`${at}.self_attn.o_proj`, D, Q, !plainOutput && hasBias(config));
+    if (!latent) matrix(`${at}.self_attn.o_proj`, D, Q, !plainOutput && hasBias(config));
     if (qkNorm) {
       shapes.set(`${at}.self_attn.q_norm.weight`, [qkNorm === "each head" ? Dh : Q]);
       shapes.set(`${at}.self_attn.k_norm.weight`, [qkNorm === "each head" ? Dh : KV]);
@@ -114,6 +117,34 @@ function tensorShapes(config: TinyConfig): Map<string, readonly number[]> {
     }
   }
   return shapes;
+}
+
+/** The sizes of latent attention: Dn, Dr, Dv, R, and Rq, which is 0 where queries have no latents. */
+export function latentSizes(config: TinyConfig) {
+  const size = (field: string): number => (config[field] ?? 0) as number;
+  return {
+    ...{ Dn: size("qk_nope_head_dim"), Dr: size("qk_rope_head_dim"), Dv: size("v_head_dim") },
+    ...{ R: size("kv_lora_rank"), Rq: size("q_lora_rank") },
+  };
+}
+
+function latentShapes(config: TinyConfig): readonly (readonly [string, readonly number[]])[] {
+  const { hidden_size: D, num_attention_heads: H } = config;
+  const { Dn, Dr, Dv, R, Rq } = latentSizes(config);
+  const queries = H * (Dn + Dr);
+  return [
+    ...(Rq > 0
+      ? ([
+          ["q_a_proj", [Rq, D]],
+          ["q_a_layernorm", [Rq]],
+          ["q_b_proj", [queries, Rq]],
+        ] as const)
+      : [["q_proj", [queries, D]] as const]),
+    ["kv_a_proj_with_mqa", [R + Dr, D]],
+    ["kv_a_layernorm", [R]],
+    ["kv_b_proj", [H * (Dn + Dv), R]],
+    ["o_proj", [D, H * Dv]],
+  ];
 }
 
 /** Of all projections of attention. */

@@ -33,6 +33,8 @@ export interface TinyLayout {
   readonly fusedQkv?: boolean;
   /** Gate and up are one tensor, `gate_up_proj`. */
   readonly fusedGateUp?: boolean;
+  /** Attention is latent, as DeepSeek has it. */
+  readonly latent?: boolean;
   /** Heads have sinks. */
   readonly sinks?: boolean;
   /** Pairs that are rotated are neighbours. */
@@ -58,9 +60,13 @@ const cohere: TinyLayout = {
   ...{ norm: "layer without bias", epsField: "layer_norm_eps", parallel: true, interleaved: true },
 };
 
+const deepseek: TinyLayout = { norms: inFront, latent: true, interleaved: true };
+
 const layouts: Readonly<Record<string, TinyLayout>> = {
   CohereForCausalLM: cohere,
   Cohere2ForCausalLM: cohere,
+  DeepseekV2ForCausalLM: deepseek,
+  DeepseekV3ForCausalLM: deepseek,
   Exaone4ForCausalLM: { norms: behind, qkNorm: "each head" },
   Gemma2ForCausalLM: gemma,
   Gemma3ForCausalLM: { ...gemma, qkNorm: "each head" },
@@ -86,6 +92,7 @@ export function layoutOf(config: TinyConfig): TinyLayout {
   const layout = layouts[config.architectures[0]] ?? { norms: inFront };
   return {
     ...layout,
+    ...(config["rope_interleave"] === false && { interleaved: false }), // of DeepSeek V3
     ...(config["use_qk_norm"] === true && { qkNorm: "each head" as const }), // of GLM-4.5
     ...(config["use_parallel_residual"] === true && {
       ...{ norms: { attention: "input_layernorm" }, parallel: true }, // of StableLM

@@ -56,12 +56,27 @@ const families: Readonly<Record<string, (config: TinyConfig) => TinyMixture>> = 
     ...{ router: "mlp.router", routerBias: "mlp.router.bias", experts: "" },
     stacked: { gateUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj", inTurns: true },
   }),
-  Glm4MoeForCausalLM: (config) => ({
+  Glm4MoeForCausalLM: (config) => deepseek(config, { scores: "sigmoid", firstDense: 1 }),
+  DeepseekV2ForCausalLM: (config) => {
+    const hasGroups = config["topk_method"] === "group_limited_greedy";
+    const { correctionBias: _none, ...mixture } = deepseek(config, { scores: "softmax", firstDense: 0 });
+    const groups = hasGroups ? { groupBest: 1 } : { groups: 1, topGroups: 1 };
+    return { ...mixture, choice: { ...mixture.choice, ...groups } };
+  },
+  DeepseekV3ForCausalLM: (config) => deepseek(config, { scores: "sigmoid", firstDense: 3 }),
+};
+
+/** @param firstDense what the class has for `first_k_dense_replace` */
+function deepseek(
+  config: TinyConfig,
+  { scores, firstDense }: { readonly scores: "softmax" | "sigmoid"; readonly firstDense: number },
+): TinyMixture {
+  return {
     ...{ count: config["n_routed_experts"] as number, width: config["moe_intermediate_size"] as number },
-    isSparse: (layer) => layer >= (config["first_k_dense_replace"] as number),
+    isSparse: (layer) => layer >= ((config["first_k_dense_replace"] ?? firstDense) as number),
     choice: {
-      ...{ K: config["num_experts_per_tok"] as number, scores: "sigmoid" },
-      renormalize: (config["norm_topk_prob"] ?? true) as boolean,
+      ...{ K: config["num_experts_per_tok"] as number, scores },
+      renormalize: (config["norm_topk_prob"] ?? scores === "sigmoid") as boolean,
       scale: (config["routed_scaling_factor"] ?? 1) as number,
       groups: (config["n_group"] ?? 1) as number,
       topGroups: (config["topk_group"] ?? 1) as number,
@@ -71,8 +86,8 @@ const families: Readonly<Record<string, (config: TinyConfig) => TinyMixture>> = 
       name: "mlp.shared_experts",
       width: (config["n_shared_experts"] as number) * (config["moe_intermediate_size"] as number),
     },
-  }),
-};
+  };
+}
 
 /** Every `decoder_sparse_step`-th layer, except `mlp_only_layers`. */
 function qwen(config: TinyConfig): TinyMixture {
