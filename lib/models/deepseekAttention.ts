@@ -1,17 +1,19 @@
 /**
- * The attention of DeepSeek V2 and V3, from their configs and checkpoints: latents of keys and values, which lib/nn/mla.ts attends to.
+ * The attention of DeepSeek V2 and V3, from their configs and checkpoints: latents of keys and values, which lib/nn/mla.ts attends to; in
+ * V3.2 to those that an indexer chooses.
  *
  * Paper: "DeepSeek-V2" (arXiv 2405.04434), section 2.1.
  */
 import type { ConfigReader } from "../checkpoint/configReader.js";
+import { indexer, type IndexerConfig } from "../nn/indexer.js";
 import { latentAttentionBlock } from "../nn/mla.js";
 import { ropeTable } from "../nn/ropeTable.js";
-import type { ModelWeightRow } from "../weights/modelWeights.js";
+import type { ModelWeightRow, ModelWeights } from "../weights/modelWeights.js";
 import type { RowView } from "../weights/rowView.js";
 import { checkHeadDim } from "./limits.js";
 import type { RopeConfig } from "./ropeConfig.js";
 import { readTransformerConfig, type TransformerDefaults, transformerFields } from "./transformer.js";
-import type { TransformerAttention } from "./transformerAttention.js";
+import type { AttentionContext, TransformerAttention } from "./transformerAttention.js";
 import type { TransformerConfig } from "./transformerConfig.js";
 
 /** What `readDeepseekAttention` and `readDeepseekConfig` read. */
@@ -51,13 +53,16 @@ interface LatentShape {
   readonly adjacentPairs: boolean;
 }
 
-/** Of the norms of latents, whatever `rms_norm_eps` says: so it is in the published code. */
+/** Of the norms of latents and of an indexer's keys, whatever `rms_norm_eps` says: so it is in the published code. */
 const latentNormEps = 1e-6;
+
+/** Of the config of an indexer what follows from config.json. */
+export type IndexerShape = Pick<IndexerConfig, "numHeads" | "headDim" | "topK">;
 
 export function readDeepseekAttention(
   reader: ConfigReader,
   { hiddenSize, numHeads, headDim: rotatedDim, rope }: TransformerConfig,
-  { adjacentPairs }: { readonly adjacentPairs: boolean },
+  { adjacentPairs, index }: { readonly adjacentPairs: boolean; readonly index?: IndexerShape },
 ): TransformerAttention {
   const width = (field: string, fallback: number) =>
     checkHeadDim(reader, field, reader.positiveInt(field, fallback));
@@ -69,13 +74,15 @@ export function readDeepseekAttention(
     valueDim: width("v_head_dim", 128),
   };
   const { plainDim, queryRank } = shape;
+  if (index && queryRank === 0) reader.fail("q_lora_rank", "latents of queries, which the indexer reads");
   const headDim = plainDim + rotatedDim;
   return {
-    ...{ numKvHeads: numHeads, headDim, valueDim: shape.valueDim, rows: attentionRows(shape) },
-    build: (weights, layer, { rank, dtype, angles }) =>
+    ...{ numKvHeads: numHeads, headDim, valueDim: shape.valueDim },
+    rows: [...attentionRows(shape), ...(index ? indexRows(shape, index) : [])],
+    build: (weights, layer, context) =>
       latentAttentionBlock(
         {
-          ...{ ...shape, dtype, numHeads: rank.numHeads, normEps: latentNormEps },
+          ...{ ...shape, dtype: context.dtype, numHeads: context.rank.numHeads, normEps: latentNormEps },
           scale: headDim ** -0.5 * softmaxFactor(rope),
         },
         {
@@ -85,11 +92,33 @@ export function readDeepseekAttention(
           latentNorm: weights.vector("latentNorm", layer),
           absorbedKeys: weights.heads("absorbedKeys", layer),
           values: weights.heads("values", layer),
-          ropeTable: angles,
+          ropeTable: context.angles,
           output: weights.linear("attentionOutput", layer),
         },
+        index && indexerOf(weights, layer, context, { ...index, rotatedDim }),
       ),
   };
+}
+
+/** None where no context is longer than what an indexer chooses: then it would choose all. */
+function indexerOf(
+  weights: ModelWeights,
+  layer: number,
+  { dtype, angles }: AttentionContext,
+  shape: IndexerShape & { readonly rotatedDim: number },
+): ReturnType<typeof indexer> | undefined {
+  if (angles.size(0) <= shape.topK) return undefined;
+  return indexer(
+    { ...shape, normEps: latentNormEps, dtype },
+    {
+      queries: weights.linear("indexQueries", layer),
+      keys: weights.linear("indexKeys", layer),
+      keyNorm: weights.vector("indexKeyNorm", layer),
+      keyNormBias: weights.vector("indexKeyNormBias", layer),
+      weights: weights.linear("indexWeights", layer),
+      ropeTable: angles,
+    },
+  );
 }
 
 /** R; attention reads a latent beside its rotated key. */
@@ -144,6 +173,29 @@ function attentionRows(shape: LatentShape): ModelWeightRow[] {
       ...{ slot: "attentionOutput", form: "linear", from: [`${attention}.o_proj.weight`] },
       ...{ shapes: [[D, H * valueDim]], split: { axis: "inputs" } },
     },
+  ];
+}
+
+/** Every rank has all of an indexer. */
+function indexRows(
+  { hiddenSize: D, queryRank }: LatentShape,
+  { numHeads, headDim }: IndexerShape,
+): ModelWeightRow[] {
+  const tensor = "model.layers.{layer}.self_attn.indexer";
+  const row = (
+    slot: string,
+    form: "linear" | "vector",
+    name: string,
+    ...shape: number[]
+  ): ModelWeightRow => ({
+    ...{ slot, form, from: [`${tensor}.${name}`], shapes: [shape] },
+  });
+  return [
+    row("indexQueries", "linear", "wq_b.weight", numHeads * headDim, queryRank),
+    row("indexKeys", "linear", "wk.weight", headDim, D),
+    row("indexKeyNorm", "vector", "k_norm.weight", headDim),
+    row("indexKeyNormBias", "vector", "k_norm.bias", headDim),
+    row("indexWeights", "linear", "weights_proj.weight", numHeads, D),
   ];
 }
 

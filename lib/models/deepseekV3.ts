@@ -9,6 +9,7 @@ import { checkFields, type FieldTable } from "./configFields.js";
 import {
   deepseekAttentionFields,
   deepseekIrrelevant,
+  type IndexerShape,
   readDeepseekAttention,
   readDeepseekConfig,
 } from "./deepseekAttention.js";
@@ -30,6 +31,11 @@ export const deepseekV3Fields: FieldTable = {
 
 export function deepseekV3(reader: ConfigReader): ModelDefinition {
   checkFields(reader, deepseekV3Fields);
+  return deepseekV3Model(reader);
+}
+
+/** @param index of V3.2, whose attention is sparse */
+export function deepseekV3Model(reader: ConfigReader, index?: IndexerShape): ModelDefinition {
   const config = readDeepseekConfig(reader, { normEps: 1e-6, ropeTheta: 10_000 });
   const experts = readDeepseekExperts(reader, config, {
     ...{ firstDense: 3, groups: 8, topGroups: 4, scale: 2.5, router: deepseekV3Router },
@@ -37,6 +43,8 @@ export function deepseekV3(reader: ConfigReader): ModelDefinition {
   return transformer(
     { ...config, ignoredTensors: predictionLayers(reader, config.numLayers) },
     experts,
-    readDeepseekAttention(reader, config, { adjacentPairs: reader.bool("rope_interleave", true) }),
+    readDeepseekAttention(reader, config, {
+      ...{ adjacentPairs: reader.bool("rope_interleave", true), ...(index && { index }) },
+    }),
   );
 }

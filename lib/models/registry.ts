@@ -8,6 +8,7 @@ import { refuseQuantization } from "../weights/quantization.js";
 import { cohere, cohere2 } from "./cohere.js";
 import { deepseekV2 } from "./deepseekV2.js";
 import { deepseekV3 } from "./deepseekV3.js";
+import { deepseekV32 } from "./deepseekV32.js";
 import { exaone4 } from "./exaone4.js";
 import { gemma2 } from "./gemma2.js";
 import { gemma3, gemma3WithImages } from "./gemma3.js";
@@ -46,6 +47,7 @@ const rows: readonly Row[] = [
   { architecture: "Cohere2ForCausalLM", modelType: "cohere2", family: cohere2 },
   { architecture: "DeepseekV2ForCausalLM", modelType: "deepseek_v2", family: deepseekV2 },
   { architecture: "DeepseekV3ForCausalLM", modelType: "deepseek_v3", family: deepseekV3 },
+  { architecture: "DeepseekV32ForCausalLM", modelType: "deepseek_v32", family: deepseekV32 },
   { architecture: "Exaone4ForCausalLM", modelType: "exaone4", family: exaone4 },
   { architecture: "Gemma2ForCausalLM", modelType: "gemma2", family: gemma2 },
   { architecture: "Gemma3ForCausalLM", modelType: "gemma3_text", family: gemma3 },

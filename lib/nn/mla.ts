@@ -5,6 +5,8 @@
  * The matrices that make keys and values are absorbed: W_uk of a head goes into its queries and W_uv behind its result, so that attention
  * looks at latents, as if all query heads shared one key head whose values are the first R of its R + Dr numbers.
  *
+ * With an indexer each query attends to the tokens that it chooses alone.
+ *
  * Paper: "DeepSeek-V2" (arXiv 2405.04434), section 2.1.
  */
 import type { FloatDType } from "../device/dtype.js";
@@ -17,6 +19,7 @@ import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
 import { mlaAttention } from "../ops/mlaAttention.js";
 import { qkNormRopeStore } from "../ops/qkNormRopeStore.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
+import type { Indexer } from "./indexer.js";
 import type { Block, PagedCache, StepPlan } from "./part.js";
 import type { LayerState, StateSpec } from "./state.js";
 
@@ -95,9 +98,13 @@ function stepPlan({ numHeads, rank, rotatedDim, dtype }: LatentAttentionConfig):
  *     latent = norm(latents(x)),   q = queries(norm(queryLatents(x)))
  *     output(W_uv attention([W_uk^T q, rope(q)], [latent, rope(key(x))], latent))
  *
- * Stores latents and rotated keys of x.
+ * Stores latents and rotated keys of x. An indexer, which reads the latents of queries, stores keys of its own beside them.
  */
-export function latentAttentionBlock(config: LatentAttentionConfig, weights: LatentAttentionWeights): Block {
+export function latentAttentionBlock(
+  config: LatentAttentionConfig,
+  weights: LatentAttentionWeights,
+  indexer?: Indexer,
+): Block {
   const { numHeads, plainDim, rotatedDim, valueDim, rank, queryRank, normEps: eps, dtype, scale } = config;
   const { queryNorm, latentNorm, ropeTable: table } = weights;
   const width = rank + rotatedDim;
@@ -115,11 +122,8 @@ export function latentAttentionBlock(config: LatentAttentionConfig, weights: Lat
     const key = latents.slice(1, queryRank + rank, queryRank + width);
     rmsNorm(stream, latent, latentNorm, { eps, out: latent });
     const queryLatents = latents.slice(1, 0, queryRank);
-    const queries = linear(
-      stream,
-      queryNorm ? rmsNorm(stream, queryLatents, queryNorm, { eps }) : x,
-      weights.queries,
-    );
+    const source = queryNorm ? rmsNorm(stream, queryLatents, queryNorm, { eps }) : x;
+    const queries = linear(stream, source, weights.queries);
     const plain = queries.slice(1, 0, plainWidth).splitLast(numHeads, plainDim); // [T, H, Dn]
     const rotated = queries.slice(1, plainWidth, queries.size(1)).splitLast(numHeads, rotatedDim); // [T, H, Dr]
 
@@ -130,11 +134,17 @@ export function latentAttentionBlock(config: LatentAttentionConfig, weights: Lat
     qkNormRopeStore(stream, turned, key.splitLast(1, rotatedDim), latent.splitLast(1, rank), {
       ...{ positions, table, slots, kPages: pages.slice(3, rank, width), vPages: pages.slice(3, 0, rank) },
     });
+    const indices = indexer?.choose(stream, {
+      ...{ x, queryLatents: source, inputs, cache: cache as PagedCache },
+    });
     const mixed = mlaAttention(stream, q, latentPages, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ latent: rank, scale, maxQueries, plan },
+      ...{ latent: rank, scale, maxQueries, plan, indices },
     }); // [T, H, R]
     const values = headLinear(stream, mixed, weights.values).reshape([T, numHeads * valueDim]);
     join((into) => linear(stream, values, weights.output, { ...into }));
   };
-  return { ranks: "tp", state: latentState(config), plan: stepPlan(config), run };
+  const state = latentState(config);
+  if (!indexer) return { ranks: "tp", state, plan: stepPlan(config), run };
+  // Chosen tokens have no plan that layers could share.
+  return { ranks: "tp", state: { ...state, tensors: { ...state.tensors, ...indexer.tensors } }, run };
 }

@@ -43,6 +43,7 @@ const bases: Readonly<Record<string, Fields>> = {
   Cohere2ForCausalLM: llama,
   DeepseekV2ForCausalLM: deepseek,
   DeepseekV3ForCausalLM: deepseek,
+  DeepseekV32ForCausalLM: deepseek,
   Exaone4ForCausalLM: llama,
   Gemma2ForCausalLM: llama,
   Gemma3ForCausalLM: llama,
@@ -92,7 +93,7 @@ describe("registry", () => {
       return () => architectureOf({ architecture: undefined, reader } as unknown as ModelConfigJson);
     };
     const types = (
-      "cohere cohere2 deepseek_v2 deepseek_v3 exaone4 gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 gpt_oss " +
+      "cohere cohere2 deepseek_v2 deepseek_v3 deepseek_v32 exaone4 gemma2 gemma3_text gemma3 glm4 glm4_moe gpt2 gpt_oss " +
       "granite granitemoe " +
       "llama mistral ministral mamba2 mixtral olmo2 olmo3 olmoe phi3 qwen2 qwen2_moe qwen3 qwen3_moe smollm3 stablelm " +
       "starcoder2"

@@ -264,6 +264,12 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     fields: { kv_lora_rank: 512, qk_rope_head_dim: 80 },
     text: "with qk_rope_head_dim (80)",
   },
+  { architecture: "DeepseekV32ForCausalLM", fields: { q_lora_rank: null }, text: "q_lora_rank" },
+  { architecture: "DeepseekV32ForCausalLM", fields: { index_n_heads: 129 }, text: "index_n_heads" },
+  { architecture: "DeepseekV32ForCausalLM", fields: { index_topk: 4097 }, text: "index_topk" },
+  ...[16, 72, 272].map((index_head_dim) => ({
+    ...{ architecture: "DeepseekV32ForCausalLM", fields: { index_head_dim }, text: "index_head_dim" },
+  })),
   {
     architecture: "DeepseekV2ForCausalLM",
     fields: { norm_topk_prob: true, routed_scaling_factor: 16 },

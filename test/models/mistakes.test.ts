@@ -32,6 +32,8 @@ const mistakes: readonly { readonly family: string; readonly mistake: string; re
   { family: "deepseek_v3", mistake: "routed_scaling_factor ignored", fields: { routed_scaling_factor: 1 } },
   { family: "deepseek_v3", mistake: "not renormalised", fields: { norm_topk_prob: false } },
   { family: "deepseek_v3", mistake: "half rotation", fields: { rope_interleave: false } },
+  { family: "deepseek_v32", mistake: "dense attention", fields: { index_topk: 512 } },
+  { family: "deepseek_v32", mistake: "top 17", fields: { index_topk: 17 } },
   { family: "gemma2", mistake: "window 33", fields: { sliding_window: 33 } },
   { family: "gemma2", mistake: "no window", fields: { sliding_window: null } },
   {

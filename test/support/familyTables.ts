@@ -5,6 +5,7 @@ import { cohere2Fields, cohereFields } from "../../lib/models/cohere.js";
 import type { FieldTable } from "../../lib/models/configFields.js";
 import { deepseekV2Fields } from "../../lib/models/deepseekV2.js";
 import { deepseekV3Fields } from "../../lib/models/deepseekV3.js";
+import { deepseekV32Fields } from "../../lib/models/deepseekV32.js";
 import { exaone4Fields } from "../../lib/models/exaone4.js";
 import { gemma2Fields } from "../../lib/models/gemma2.js";
 import { gemma3Fields } from "../../lib/models/gemma3.js";
@@ -64,6 +65,11 @@ export const families: Readonly<Record<string, FamilyTable>> = {
   DeepseekV3ForCausalLM: {
     table: deepseekV3Fields,
     base: { ...deepseek, model_type: "deepseek_v3", n_group: 2, topk_group: 1 },
+    also: [{ first_k_dense_replace: 0 }],
+  },
+  DeepseekV32ForCausalLM: {
+    table: deepseekV32Fields,
+    base: { ...deepseek, model_type: "deepseek_v32", n_group: 2, topk_group: 1 },
     also: [{ first_k_dense_replace: 0 }],
   },
   Exaone4ForCausalLM: {
