@@ -1,5 +1,8 @@
 // Contract: latent attention, with the matrices of keys and values absorbed, adds what its definition in float64 adds, in which every head
 // has keys and values of its own; whether a sequence runs at once or in chunks, alone or beside others. It caches latents and rotated keys.
+// With an indexer, whose keys it caches as well, each query attends to the tokens that the indexer chooses.
+import { expect } from "vitest";
+import { indexer } from "../../lib/nn/indexer.js";
 import { ropeTable } from "../../lib/nn/ropeTable.js";
 import { latentAttentionBlock } from "../../lib/nn/mla.js";
 import { copy } from "../../lib/ops/copy.js";
@@ -27,6 +30,7 @@ interface LatentCase extends OpCase {
   readonly Rq: number;
   /** Default 1 / sqrt(Dn + Dr). */
   readonly scale?: number;
+  readonly index?: { readonly Hi: number; readonly Di: number; readonly topK: number };
 }
 
 const small = { D: 40, H: 3, Dn: 32, Dr: 16, Dv: 16, R: 48, Rq: 24 } as const;
@@ -48,27 +52,45 @@ const cases: readonly LatentCase[] = [
   },
 ];
 
-describeOp("latentAttentionBlock", inEachDType(cases), async (context, c) => {
-  const { D, H, Dn, Dr, Dv, R, Rq, dtype, scale = 1 / Math.sqrt(Dn + Dr) } = c;
+const chosen = cases
+  .filter(({ Rq }) => Rq > 0)
+  .flatMap((one): (LatentCase & { readonly dtype: "f32" })[] => {
+    const with_ = (Hi: number, Di: number, topK: number) => ({
+      ...{ ...one, name: `${one.name}, ${Hi} index heads of ${Di} choose ${topK}`, dtype: "f32" as const },
+      index: { Hi, Di, topK },
+    });
+    return [with_(2, 32, 3), with_(5, 64, 7)]; // in f32: rounding to 16 bits chooses others
+  });
+
+describeOp("latentAttentionBlock", [...inEachDType(cases), ...chosen], async (context, c) => {
+  const { D, H, Dn, Dr, Dv, R, Rq, dtype, scale = 1 / Math.sqrt(Dn + Dr), index } = c;
   const { stream } = context;
   const random = new Random(D + c.steps.length);
   const lengths = c.steps[0]!.map((_, row) => c.steps.reduce((total, step) => total + step[row]!, 0));
   const weights = weightsOf(new BlockWeights(context, random, dtype), c, Math.max(...lengths));
   const eps = 1e-3;
+  const indexed = index && {
+    ...{ numHeads: index.Hi, headDim: index.Di, rotatedDim: Dr, topK: index.topK },
+    ...{ normEps: 2 * eps, dtype },
+  };
   const block = latentAttentionBlock(
     {
       ...{ numHeads: H, plainDim: Dn, rotatedDim: Dr, valueDim: Dv, rank: R, queryRank: Rq },
       ...{ normEps: eps, dtype, scale },
     },
     weights.device,
+    indexed && indexer(indexed, weights.indexer!),
   );
   const inputs = lengths.map((length) => ({
     x: random.normal(length * D, { dtype }),
     residual: random.normal(length * D, { std: 0.25 }), // smaller than what is added: that sets the tolerance
   }));
   const expected = inputs.map(({ x }) =>
-    latentAttention(x, weights.reference, { H, Dn, Dr, Dv, R, scale, eps }),
+    latentAttention(x, weights.reference, {
+      ...{ H, Dn, Dr, Dv, R, scale, eps, index: index && { topK: index.topK, eps: 2 * eps } },
+    }),
   );
+  for (const { chosen } of expected) if (chosen) expect(chosen.margin).toBeGreaterThan(1e-5); // sums of f32 err less
   const pages = new PageTable(lengths);
   using state = poisonedState(stream, [block.state!], pages);
   const [kept] = state.layers;
@@ -93,6 +115,15 @@ describeOp("latentAttentionBlock", inEachDType(cases), async (context, c) => {
   const tensor = copy(stream, latent, stream.empty(dtype, latent.shape));
   await expectCached(context, { pages, lengths, dtype, D, width: R + Dr }, [
     { label: "latents", tensor, values: expected.map(({ cached }) => cached) },
+  ]);
+  if (!index) return;
+  const keys = kept!["indexKeys"]!;
+  await expectCached(context, { pages, lengths, dtype, D, width: index.Di }, [
+    {
+      label: "index keys",
+      tensor: copy(stream, keys, stream.empty(dtype, keys.shape)),
+      values: expected.map(({ chosen }) => chosen!.keys),
+    },
   ]);
 });
 
@@ -119,8 +150,12 @@ function weightsOf(weights: BlockWeights, c: LatentCase, longest: number) {
     });
     return group;
   };
+  const ropeAngles = weights.context.tensor("f32", [longest, Dr], table);
+  const indexed = c.index && indexWeightsOf(weights, c, c.index);
   return {
+    indexer: indexed && { ...indexed.device, ropeTable: ropeAngles },
     reference: {
+      indexer: indexed?.reference,
       ...{ queries, latents, up, output, latentNorm: latentNorm.values, angles: { table, R: Dr } },
       queryLatents: queryLatents && { matrix: queryLatents, norm: queryNorm.values },
     },
@@ -131,8 +166,28 @@ function weightsOf(weights: BlockWeights, c: LatentCase, longest: number) {
       latentNorm: latentNorm.tensor,
       absorbedKeys: grouped(heads(0, Dn, Dn + Dv, up).map(turned)),
       values: grouped(heads(Dn, Dn + Dv, Dn + Dv, up)),
-      ropeTable: weights.context.tensor("f32", [longest, Dr], table),
+      ropeTable: ropeAngles,
       output: weights.packed(output),
+    },
+  };
+}
+
+function indexWeightsOf(
+  weights: BlockWeights,
+  { D, Rq }: LatentCase,
+  { Hi, Di }: { Hi: number; Di: number },
+) {
+  const [queries, keys, ofHeads] = [
+    weights.matrix(Hi * Di, Rq),
+    weights.matrix(Di, D),
+    weights.matrix(Hi, D),
+  ];
+  const [norm, bias] = [weights.vector(Di, 1), weights.vector(Di)];
+  return {
+    reference: { queries, keys, weights: ofHeads, keyNorm: norm.values, keyNormBias: bias.values },
+    device: {
+      ...{ queries: weights.packed(queries), keys: weights.packed(keys), weights: weights.packed(ofHeads) },
+      ...{ keyNorm: norm.tensor, keyNormBias: bias.tensor },
     },
   };
 }

@@ -3,11 +3,13 @@
  * attention of many heads. Causal, a whole sequence at once.
  *   [latent, key] = x W_kva,  c = norm(latent);  keys[h] = [c W_uk[h], rope(key)],  values[h] = c W_uv[h]
  *   q[h] = [plain, rope(rotated)] of norm(x W_qa) W_qb, or of x W_q
+ * With an indexer a query attends to the tokens that it chooses.
  *
  * Source: DeepSeek-V2 (arXiv 2405.04434), equations 9 to 19; queries without latents: its V2-Lite.
  */
 import { type Angles, type Matrix, product } from "./blocks.js";
-import { flashAttention } from "./flashAttention.js";
+import { attentionRow } from "./attentionRow.js";
+import { chooseTokens, type ChosenTokens, type IndexerWeights } from "./indexer.js";
 import { rmsNorm } from "./rmsNorm.js";
 import { rope } from "./rope.js";
 
@@ -19,6 +21,7 @@ export interface LatentWeights {
   readonly up: Matrix; // [H * (Dn + Dv), R], the heads one after another
   readonly output: Matrix; // [D, H * Dv]
   readonly angles: Angles;
+  readonly indexer?: IndexerWeights | undefined;
 }
 
 export interface LatentShape {
@@ -29,15 +32,17 @@ export interface LatentShape {
   readonly R: number;
   readonly scale: number;
   readonly eps: number;
+  readonly index?: { readonly topK: number; readonly eps: number } | undefined;
 }
 
 export function latentAttention(
   x: Float64Array, // [T, D]
   weights: LatentWeights,
-  { H, Dn, Dr, Dv, R, scale, eps }: LatentShape,
+  { H, Dn, Dr, Dv, R, scale, eps, index }: LatentShape,
 ): {
   readonly out: Float64Array; // [T, D]
   readonly cached: Float64Array; // [T, R + Dr]: the latent after its norm, and the rotated key
+  readonly chosen: ChosenTokens | undefined;
 } {
   const T = x.length / weights.latents.K;
   const { queryLatents, angles } = weights;
@@ -71,8 +76,19 @@ export function latentAttention(
   });
   const keys = beside(columns(up, Dn + Dv, 0, Dn), keyOfHeads, Dn, Dr);
   const values = columns(up, Dn + Dv, Dn, Dn + Dv);
-  const mixed = flashAttention(q, keys, values, { Hq: H, Hkv: H, Dh: Dn + Dr, Dv }, { scale });
-  return { out: product(mixed.out, weights.output), cached: beside(latent, key, R, Dr) };
+  const chosen = weights.indexer && chooseTokens(x, from, weights.indexer, { ...index!, angles });
+  const mixed = new Float64Array(T * H * Dv);
+  const rowOf = (of: Float64Array, width: number) => (t: number, h: number) =>
+    of.subarray((t * H + h) * width, (t * H + h + 1) * width);
+  const [query, keyRow, value] = [rowOf(q, Dn + Dr), rowOf(keys, Dn + Dr), rowOf(values, Dv)];
+  for (let t = 0; t < T; t++) {
+    const tokens = Array.from(chosen?.tokens[t] ?? positions.subarray(0, t + 1));
+    for (let h = 0; h < H; h++) {
+      const [seenKeys, seenValues] = [tokens.map((s) => keyRow(s, h)), tokens.map((s) => value(s, h))];
+      mixed.set(attentionRow(query(t, h), seenKeys, seenValues, { Dv, scale }).out, (t * H + h) * Dv);
+    }
+  }
+  return { out: product(mixed, weights.output), cached: beside(latent, key, R, Dr), chosen };
 }
 
 /** Columns [start, end) of rows of `width`. */
