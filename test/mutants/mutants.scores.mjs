@@ -98,7 +98,7 @@ export const scoreMutants = [
     bug: "a tile of keys that the tree mask hides from some rows counts as seen by all",
     file: `${folder}/queue.cuh`,
     edits: [["std::min(top.end, first_maskable(p, item))", "top.end"]],
-    cases: "paged.*trees and a prompt, bf16.*tiles",
+    cases: "paged.*last key of a tile.*tiles",
     kernels: portable,
     ...trees,
   },

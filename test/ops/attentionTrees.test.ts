@@ -55,6 +55,12 @@ const cases: readonly TreeCase[] = [
     { name: `several spans, ${dtype}`, ...small, dtype, sequences: [drafts(6, 1030), drafts(40, 1060)] },
   ]),
   {
+    name: "the first draft is the last key of a tile",
+    ...small,
+    dtype: "bf16",
+    sequences: [15, 63, 127].flatMap((before) => [drafts(6, before + 6), drafts(40, before + 40)]),
+  },
+  {
     name: "fewer bits than queries",
     ...small,
     dtype: "bf16",
