@@ -21,26 +21,34 @@ const { values } = parseArgs({
     why: { type: "boolean", default: false },
   },
 });
-const models = {
-  "Qwen3 (models/tiny-draft)": "models/tiny-draft",
-  "Qwen3-MoE (models/tiny-moe)": "models/tiny-moe",
-};
+/** `alike`: layers that are counted; default all. */
+const models: readonly { readonly name: string; readonly folder: string; readonly alike?: number }[] = [
+  { name: "Qwen3 (models/tiny-draft)", folder: "models/tiny-draft" },
+  { name: "Qwen3-MoE (models/tiny-moe)", folder: "models/tiny-moe" },
+  // Those with experts: the first has none.
+  { name: "DeepSeek V2 (test/goldens/deepseek_v2)", folder: "test/goldens/deepseek_v2", alike: 2 },
+  { name: "DeepSeek V3 (test/goldens/deepseek_v3)", folder: "test/goldens/deepseek_v3", alike: 2 },
+];
 const promptTokens = 40;
 const numSteps = 4; // prefill, the first decode (captures the graph), its first replay on a GPU, the one that is traced
 
-for (const [name, folder] of Object.entries(models)) {
+for (const model of models) {
   for (const sequences of values.sequences.split(",").map(Number)) {
-    for (const temperature of [0, 0.7]) await report(name, folder, sequences, temperature);
+    for (const temperature of [0, 0.7]) await report(model, sequences, temperature);
   }
 }
 
-async function report(name: string, folder: string, sequences: number, temperature: number): Promise<void> {
+async function report(
+  { name, folder, alike }: (typeof models)[number],
+  sequences: number,
+  temperature: number,
+): Promise<void> {
   const { rows, numLayers, device } = await decodeStep(folder, sequences, temperature);
   const isOp = ({ bytes }: TraceRow): boolean => bytes === 0;
   const ops = rows.filter(isOp);
   const { start, length } = repeatedPart(
     ops.map(({ op, kernel, launches }) => `${op}, ${kernel}, ${launches}`),
-    numLayers,
+    alike ?? numLayers,
   );
   const layer = ops.slice(start, start + length);
   const launches = (some: readonly TraceRow[]): number => some.reduce((sum, row) => sum + row.launches, 0);

@@ -33,6 +33,13 @@ def matmul(r):
     return "torch.matmul", [lambda w=w: torch.matmul(x, w.t()) for w in weights]
 
 
+def head_matmul(r):
+    """x [T, H, K], each head through its own W [N, K]; `copies` weights in turn."""
+    x = random(r["dtype"], r["T"], r["H"], r["K"]).transpose(0, 1)
+    weights = [random(r["dtype"], r["H"], r["N"], r["K"]) for _ in range(r["copies"])]
+    return "torch.bmm", [lambda w=w: torch.bmm(x, w.transpose(1, 2)) for w in weights]
+
+
 def sdpa(r):
     """Attention of B sequences with Lq queries and L keys each, forced to cuDNN."""
     q = random(r["dtype"], r["B"], r["Hq"], r["Lq"], r["Dh"])
@@ -87,7 +94,8 @@ def argmax(r):
     return "torch argmax", [lambda: torch.argmax(x, -1)]
 
 
-KINDS = {f.__name__: f for f in (copy, matmul, sdpa, grouped_mm, rms_norm, silu_mul, softmax, causal_conv1d, argmax)}
+FUNCTIONS = (copy, matmul, head_matmul, sdpa, grouped_mm, rms_norm, silu_mul, softmax, causal_conv1d, argmax)
+KINDS = {f.__name__: f for f in FUNCTIONS}
 
 
 def replay_us(calls, count):

@@ -8,6 +8,7 @@ export interface BaselineRequest {
   readonly kind:
     | "copy"
     | "matmul"
+    | "head_matmul"
     | "sdpa"
     | "grouped_mm"
     | "rms_norm"

@@ -3,7 +3,8 @@
  * is spread over copies, so that every call reads memory as a decode step does.
  */
 import type { GpuCase, Marks } from "./gpuCase.js";
-import { mlaAttention } from "./latentWork.js";
+import { experts, moeCount } from "./expertWork.js";
+import { headLinear, mlaAttention } from "./latentWork.js";
 import * as sparse from "./sparseWork.js";
 import { attentionMerge } from "./merge.js";
 import * as work from "./work.js";
@@ -63,7 +64,18 @@ function latentCases(size: Size): GpuCase[] {
     mlaAttention(rows(64, 1, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention(rows(64, 2, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention({ ...rows(1, 1, 16), L: size(131_072, 64) }, marks([1.2, 1.8], [1.4, 2.2])),
+    ...headCases(size),
   ];
+}
+
+/** W_uk in queries and W_uv behind the result, of V2-Lite and of V3: docs/kernels/head_linear.md has the floors. */
+function headCases(size: Size): GpuCase[] {
+  const [R, Dh] = [size(512, 64), size(128, 32)];
+  const both = (tokens: number, heads: number): GpuCase[] => {
+    const [T, H] = [size(tokens, 3), size(heads, 4)];
+    return [headLinear({ T, H, K: Dh, N: R }), headLinear({ T, H, K: R, N: Dh })];
+  };
+  return [...both(1, 16), ...both(1, 128), ...both(64, 128), ...both(4096, 128)];
 }
 
 /**
@@ -121,12 +133,13 @@ function expertCases(size: Size): GpuCase[] {
   const gptOss = { E: size(32, 4), topK: size(4, 2), D: size(2880, 64), F: size(2880, 32), clamp };
   const some: Marks = { asked: [2.0, 4.0], ...marks([2.7, 2.9], [3.5, 3.9]) };
   return [
-    work.experts({ T: 1, ...moe }, { asked: [2.0, 4.0], ...marks([2.1, 2.4], [2.6, 3.1]) }),
-    ...[8, 32].map((T) => work.experts({ T: size(T, 2), ...moe }, some)),
-    work.experts({ T: size(4096, 16), ...moe }, same(400, 500)),
-    work.experts({ T: size(16_384, 16), ...moe }, same(520, 600)),
-    work.experts({ T: size(32, 2), ...gptOss }, { asked: [2.0, 4.0] }),
-    work.experts({ T: size(4096, 16), ...gptOss }),
+    experts({ T: 1, ...moe }, { asked: [2.0, 4.0], ...marks([2.1, 2.4], [2.6, 3.1]) }),
+    ...[8, 32].map((T) => experts({ T: size(T, 2), ...moe }, some)),
+    experts({ T: size(4096, 16), ...moe }, same(400, 500)),
+    experts({ T: size(16_384, 16), ...moe }, same(520, 600)),
+    experts({ T: size(32, 2), ...gptOss }, { asked: [2.0, 4.0] }),
+    experts({ T: size(4096, 16), ...gptOss }),
+    ...[1, 32, 4096].map((T) => moeCount({ ...moe, T: size(T, 2) })),
   ];
 }
 

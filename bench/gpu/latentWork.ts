@@ -1,5 +1,7 @@
-/** What bench:gpu times of attention over latents. */
+/** What bench:gpu times of attention over latents, and of the products around it. */
+import { headLinear as headLinearOp } from "../../lib/ops/headLinear.js";
 import { mlaAttention as mlaAttentionOp } from "../../lib/ops/mlaAttention.js";
+import { emptyGroupedWeight, packExpert } from "../../lib/ops/packLinear.js";
 import { filled, spread } from "../support/inputs.js";
 import type { GpuCase, Marks } from "./gpuCase.js";
 import { copiesOf, inTurn } from "./work.js";
@@ -33,5 +35,29 @@ export function mlaAttention(
       });
       return inTurn(calls);
     },
+  };
+}
+
+/** The matrix of each of H heads: of keys, absorbed into queries, or of values, behind the result. */
+export function headLinear({ T, H, K, N }: { T: number; H: number; K: number; N: number }): GpuCase {
+  const copies = T <= 64 ? copiesOf(size * H * N * K) : 1;
+  return {
+    op: "headLinear",
+    shape: `T=${T} H=${H} K=${K} N=${N}`,
+    dtype,
+    bytes: size * H * (T * K + N * K + T * N),
+    flops: 2 * T * H * N * K,
+    setup: (stream) => {
+      const x = filled(stream, dtype, [T, H, K]);
+      const matrix = filled(stream, dtype, [N, K]);
+      const calls = Array.from({ length: copies }, () => {
+        const shape = { experts: H, outputs: N, inputs: K, dtype, swiglu: false } as const;
+        const weight = emptyGroupedWeight(stream, shape);
+        for (let h = 0; h < H; h++) packExpert(stream, weight, h, matrix);
+        return () => void headLinearOp(stream, x, weight);
+      });
+      return inTurn(calls);
+    },
+    baseline: { kind: "head_matmul", dtype, T, H, K, N, copies },
   };
 }

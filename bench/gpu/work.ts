@@ -3,12 +3,11 @@ import { argmax as argmaxOp } from "../../lib/ops/argmax.js";
 import { attentionPlan as attentionPlanOp } from "../../lib/ops/attentionPlan.js";
 import { causalConv1d as causalConv1dOp } from "../../lib/ops/causalConv1d.js";
 import { flashAttention as flashAttentionOp } from "../../lib/ops/flashAttention.js";
-import { groupedLinear } from "../../lib/ops/groupedLinear.js";
 import { linear as linearOp } from "../../lib/ops/linear.js";
-import { emptyGroupedWeight, packExpert, packLinear } from "../../lib/ops/packLinear.js";
+import { packLinear } from "../../lib/ops/packLinear.js";
 import { pagedAttention as pagedAttentionOp } from "../../lib/ops/pagedAttention.js";
 import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
-import { siluMul as siluMulOp, type SwigluClamp } from "../../lib/ops/siluMul.js";
+import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
 import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
 import { ssmScan as ssmScanOp } from "../../lib/ops/ssmScan.js";
 import { filled, spread } from "../support/inputs.js";
@@ -137,47 +136,6 @@ export function linear(
       return inTurn(calls);
     },
     ...(!residual && { baseline: { kind: "matmul", dtype, T, K, N, copies } as const }),
-  };
-}
-
-/** Up projection of a mixture with gathered rows and SwiGLU; tokens are spread evenly over the experts. */
-export function experts(
-  {
-    T,
-    E,
-    topK,
-    D,
-    F,
-    clamp,
-  }: { T: number; E: number; topK: number; D: number; F: number; clamp?: SwigluClamp },
-  marks?: Marks,
-): GpuCase {
-  const M = T * topK;
-  const touched = Math.min(E, M);
-  const copies = copiesOf(size * touched * 2 * F * D);
-  return {
-    op: "groupedLinear",
-    shape: `T=${T} E=${E} topK=${topK} K=${D} N=2x${F} swiglu${clamp ? ", biases, clamped" : ""}`,
-    dtype,
-    bytes: size * (T * D + touched * 2 * F * D + M * F),
-    flops: 2 * M * 2 * F * D,
-    marks,
-    setup: (stream) => {
-      const x = filled(stream, dtype, [T, D]);
-      const expert = filled(stream, dtype, [2 * F, D]);
-      const starts = Int32Array.from({ length: E + 1 }, (_, e) => Math.round((e * M) / E));
-      const offsets = stream.fromArray("i32", [E + 1], starts);
-      const order = spread(stream, M, M, topK + 1);
-      const bias = clamp && filled(stream, "f32", [E, 2 * F]);
-      const calls = Array.from({ length: copies }, () => {
-        const shape = { experts: E, outputs: 2 * F, inputs: D, dtype, swiglu: true } as const;
-        const weight = emptyGroupedWeight(stream, shape);
-        for (let e = 0; e < E; e++) packExpert(stream, weight, e, expert);
-        return () => void groupedLinear(stream, x, weight, offsets, { order, topK, bias, clamp });
-      });
-      return inTurn(calls);
-    },
-    baseline: { kind: "grouped_mm", dtype, T, M, E, K: D, N: 2 * F, swiglu: true, copies },
   };
 }
 
