@@ -1,5 +1,6 @@
 /**
  * Time and memory of flash attention against the naive one:  npm run example:attention-cost
+ * Then that of examples/sparseCost.ts, dense attention against sparse one.
  * One causal head of width 64, f32. The naive attention writes the [L, L] matrix of all scores. Flash attention walks over
  * keys and values in tiles with a running softmax and holds one tile of scores at a time.
  */
@@ -61,4 +62,5 @@ const chart = (unit: "ms" | "MB", y: string): Chart => ({
   },
 });
 const charts = [chart("ms", "time (ms)"), chart("MB", "memory (MB)")];
-console.log(`\n${drawCharts("attention-cost.svg", "What attention costs", charts)}`);
+console.log(`\n${drawCharts("attention-cost.svg", "What attention costs", charts)}\n`);
+await import("./sparseCost.js"); // and DeepSeek's, dense and sparse
