@@ -5,6 +5,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { root } from "../scripts/build/nativeSources.mjs";
+import { goldenFolder } from "./support/goldenFolder.js";
 
 const helpers = ["arguments.ts", "plot.ts"];
 const examples = readdirSync(path.join(root, "examples")).filter(
@@ -75,7 +76,7 @@ describe("--model", () => {
   });
 
   it.each([
-    { name: "chat.ts", model: "test/goldens/qwen3", says: /^TextError: .*has no chat template[^\n]*\n$/ },
+    { name: "chat.ts", model: goldenFolder("qwen3"), says: /^TextError: .*has no chat template[^\n]*\n$/ },
     { name: "moeRouting.ts", model: "models/tiny-draft", says: /^[^\n]*experts[^\n]*\n$/ },
   ])("a model that $name has no use for", async ({ name, model, says }) => {
     expect(await run(name, "--model", model)).toMatchObject({

@@ -1,6 +1,6 @@
 // Contract: the repository is whole. Every op has all its pieces, nothing is compiled that no list names, budgets hold,
 // links resolve, and the rooms of docs/architecture.md do not reach into one another.
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { findExcesses } from "../scripts/check/budgets.mjs";
@@ -273,6 +273,14 @@ describe("habits", () => {
       edits.filter(([text]) => read(file).split(text).length !== 2).map(([text]) => `${name}: ${text}`),
     );
     expect(stale).toEqual([]);
+  });
+
+  it("the goldens, which every clone carries, are small: thin and packed (test/support/thinGolden.ts)", () => {
+    const files = repoFiles(/^test\/goldens\//);
+    const bytes = files.reduce((sum, file) => sum + statSync(path.join(root, file)).size, 0);
+    expect(bytes).toBeGreaterThan(2 ** 20);
+    expect(bytes).toBeLessThan(12 * 2 ** 20);
+    expect(files.filter((file) => file.endsWith("/model.safetensors"))).toEqual([]);
   });
 
   it("no file holds a path of the machine it was written on", () => {

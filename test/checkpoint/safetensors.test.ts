@@ -2,10 +2,10 @@
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
 import { openCheckpoint } from "../../lib/checkpoint/safetensors.js";
+import { goldenFolder } from "../support/goldenFolder.js";
 import { encodeRaw, encodeSafetensors } from "../support/safetensors.js";
 
 let root: string;
@@ -46,7 +46,7 @@ function oneTensor(fields: object, dataBytes = 8): Uint8Array {
 
 describe("valid files", () => {
   test.each(["gpt2", "llama", "qwen3", "qwen3_moe", "mixtral"])("golden checkpoint %s", async (family) => {
-    const folder = fileURLToPath(new URL(`../goldens/${family}`, import.meta.url));
+    const folder = goldenFolder(family);
     await using checkpoint = await openCheckpoint(folder);
     const { size } = await stat(join(folder, "model.safetensors"));
     let end = 0;

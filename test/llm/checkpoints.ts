@@ -23,8 +23,7 @@ export const modelFolder = (name: string): string =>
   fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
 
 /** Random-weight checkpoints without a tokenizer; the quickest to run. */
-export const goldenFolder = (family: string): string =>
-  fileURLToPath(new URL(`../goldens/${family}`, import.meta.url));
+export { goldenFolder } from "../support/goldenFolder.js";
 
 export function textGoldens(name: string): readonly TextGolden[] {
   return JSON.parse(readFileSync(`${modelFolder(name)}/golden.json`, "utf8")) as TextGolden[];

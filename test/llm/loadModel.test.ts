@@ -2,7 +2,6 @@
 // tensor, and leaves nothing allocated when it fails.
 import { mkdir, readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Device } from "../../lib/device/device.js";
 import { activationDtype } from "../../lib/weights/activationDtype.js";
@@ -13,6 +12,7 @@ import type { Stream } from "../../lib/device/stream.js";
 import { openTestDevice } from "../support/devices.js";
 import { tinyConfig, tinyTensors, writeCheckpoint, type TinyTensors } from "../support/tinyCheckpoint.js";
 import { runModel } from "../support/runModel.js";
+import { goldenFolder } from "../support/goldenFolder.js";
 
 const config = tinyConfig("LlamaForCausalLM");
 const norm = "model.norm.weight";
@@ -228,7 +228,7 @@ describe("layouts on disk", () => {
   });
 
   it("GPT-2 without the transformer prefix gives the same bits as with it", async () => {
-    const golden = fileURLToPath(new URL("../goldens/gpt2", import.meta.url));
+    const golden = goldenFolder("gpt2");
     const folder = join(await tinyLlama(), "gpt2");
     await mkdir(folder);
     const bytes = await readFile(join(golden, "model.safetensors"));

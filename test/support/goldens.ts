@@ -5,8 +5,8 @@
  */
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { lengthFieldBytes, parseHeader, parseHeaderLength } from "../../lib/checkpoint/safetensorsHeader.js";
+import { goldenFolder, storedFolder } from "./goldenFolder.js";
 
 const folders = readdirSync(new URL("../goldens", import.meta.url), { withFileTypes: true });
 
@@ -28,6 +28,7 @@ export interface GoldenSequence {
 
 export interface Golden {
   readonly family: string;
+  /** The checkpoint. */
   readonly folder: string;
   readonly sequences: readonly GoldenSequence[];
   /** Distance of a float64 pass whose activations are rounded to bf16. */
@@ -51,13 +52,13 @@ export interface GoldenJson {
 
 /** @param list of longrope, where a golden has the logits of either (phi3): long, as a context beyond the trained length has it */
 export async function readGolden(family: string, list: "short" | "long" = "long"): Promise<Golden> {
-  const folder = fileURLToPath(new URL(`../goldens/${family}`, import.meta.url));
+  const folder = storedFolder(family);
   const json = JSON.parse(await readFile(`${folder}/golden.json`, "utf8")) as GoldenJson;
   const tensors = await readTensors(`${folder}/golden.safetensors`);
   const yardstick = json.bf16_activation_yardstick;
   return {
     family,
-    folder,
+    folder: goldenFolder(family),
     sequences: json.sequences.map((sequence) => {
       const ofList = tensors.get(`${sequence.logits_tensor}.${list}`);
       return {

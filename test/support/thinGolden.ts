@@ -3,12 +3,12 @@
  *
  *     npx tsx test/support/thinGolden.ts <folder of the golden> [name of the copy]
  *
- * config.json and the weights are copied as they are. Of the logits there are every 8th row and the last four, with their
+ * config.json is copied as it is, and the weights are packed (test/support/goldenFolder.ts). Of the logits there are every 8th row and the last four, with their
  * positions as `rows` in golden.json; what can be computed from the logits is left out of it.
  */
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
+import { pack, packedName, storedFolder } from "./goldenFolder.js";
 import { type GoldenJson, readTensors, rowsAt } from "./goldens.js";
 import { encodeSafetensors } from "./safetensors.js";
 
@@ -23,10 +23,11 @@ function keptRows(length: number): number[] {
 }
 
 async function thin(source: string, name: string): Promise<void> {
-  const target = fileURLToPath(new URL(`../goldens/${name}`, import.meta.url));
+  const target = storedFolder(name);
   await mkdir(target, { recursive: true });
-  for (const file of ["config.json", "model.safetensors"])
-    await copyFile(path.join(source, file), path.join(target, file));
+  await copyFile(path.join(source, "config.json"), path.join(target, "config.json"));
+  const weights = await readFile(path.join(source, "model.safetensors"));
+  await writeFile(path.join(target, packedName), pack(weights));
   const golden = JSON.parse(await readFile(path.join(source, "golden.json"), "utf8")) as GoldenJson;
   const sequences = golden.sequences.map(({ tokens, logits_tensor, greedy_continuation }) => {
     return { tokens, logits_tensor, rows: keptRows(tokens.length), greedy_continuation };

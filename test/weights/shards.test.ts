@@ -1,5 +1,4 @@
 /** Contract: what the ranks of a model load, put together, is what one rank loads; and what they compute adds up to it. */
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../lib/checkpoint/safetensors.js";
 import type { Device } from "../../lib/device/device.js";
@@ -15,6 +14,7 @@ import { viewedRows } from "../../lib/weights/rowView.js";
 import { type Shard, wholeModel } from "../../lib/weights/shard.js";
 import { resolveWeights } from "../../lib/weights/weightMap.js";
 import { openTestDevice } from "../support/devices.js";
+import { goldenFolder } from "../support/goldenFolder.js";
 import { Random } from "../support/random.js";
 
 let device: Device;
@@ -25,12 +25,10 @@ beforeAll(() => {
 });
 afterAll(() => device.dispose());
 
-const folderOf = (family: string) => fileURLToPath(new URL(`../goldens/${family}`, import.meta.url));
-
 async function load(family: string, shard: Shard) {
-  const { definition } = await describeModel(folderOf(family));
+  const { definition } = await describeModel(goldenFolder(family));
   const { rows } = definition.weights;
-  await using checkpoint = await openCheckpoint(folderOf(family));
+  await using checkpoint = await openCheckpoint(goldenFolder(family));
   const plan = resolveWeights(definition.weights, checkpoint, shard);
   const forms = new Map(rows.map(({ slot, form }) => [slot, form]));
   const weights = await loadWeights(plan, forms, { checkpoint, stream, dtype: "f32" });

@@ -1,11 +1,11 @@
 // Contract: resolveWeights turns a table and a checkpoint into a plan, or lists everything that does not fit.
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
 import { openCheckpoint, type TensorEntry } from "../../lib/checkpoint/safetensors.js";
 import { wholeModel } from "../../lib/weights/shard.js";
 import { resolveWeights } from "../../lib/weights/weightMap.js";
 import type { WeightRow, WeightTable } from "../../lib/weights/weightTable.js";
+import { goldenFolder } from "../support/goldenFolder.js";
 
 /** A checkpoint that exists only as entries: "name" is bf16, or "name:dtype". */
 function fake(tensors: Readonly<Record<string, readonly number[]>>) {
@@ -379,9 +379,7 @@ describe("golden checkpoints", () => {
     ["gpt2", gpt2],
     ["mixtral", mixtral],
   ])("%s: every byte of the file is planned once", async (family, rows) => {
-    await using checkpoint = await openCheckpoint(
-      fileURLToPath(new URL(`../goldens/${family}`, import.meta.url)),
-    );
+    await using checkpoint = await openCheckpoint(goldenFolder(family));
     const plan = resolveWeights({ rows, numLayers: 2, numExperts: 4 }, checkpoint);
     const parts = plan.flatMap((weight) => weight.parts.map(({ entry }) => entry));
     expect(new Set(parts)).toEqual(new Set(checkpoint.tensors.values()));
