@@ -10,6 +10,7 @@
 import { parseArgs } from "node:util";
 import type { DeviceName } from "../lib/device/device.js";
 import type { TraceRow } from "../lib/device/trace.js";
+import { goldenFolder } from "../test/support/goldenFolder.js";
 import { ModelSteps } from "./support/modelSteps.js";
 import { repeatedPart } from "./support/repeatedPart.js";
 import { printTable } from "./support/table.js";
@@ -26,8 +27,8 @@ const models: readonly { readonly name: string; readonly folder: string; readonl
   { name: "Qwen3 (models/tiny-draft)", folder: "models/tiny-draft" },
   { name: "Qwen3-MoE (models/tiny-moe)", folder: "models/tiny-moe" },
   // Those with experts: the first has none.
-  { name: "DeepSeek V2 (test/goldens/deepseek_v2)", folder: "test/goldens/deepseek_v2", alike: 2 },
-  { name: "DeepSeek V3 (test/goldens/deepseek_v3)", folder: "test/goldens/deepseek_v3", alike: 2 },
+  { name: "DeepSeek V2 (test/goldens/deepseek_v2)", folder: goldenFolder("deepseek_v2"), alike: 2 },
+  { name: "DeepSeek V3 (test/goldens/deepseek_v3)", folder: goldenFolder("deepseek_v3"), alike: 2 },
 ];
 const promptTokens = 40;
 const numSteps = 4; // prefill, the first decode (captures the graph), its first replay on a GPU, the one that is traced

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { ModelSteps } from "../../bench/support/modelSteps.js";
 import { repeatedPart } from "../../bench/support/repeatedPart.js";
 import { testDeviceName } from "../support/devices.js";
+import { goldenFolder } from "../support/goldenFolder.js";
 import { tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
 
 const steps = 4; // prefill, the first decode, its first replay, the one that is traced
@@ -43,8 +44,8 @@ const cases: readonly Case[] = [
   { model: "a shared expert", folder: () => tiny("Glm4MoeForCausalLM", glm), cpu: 13, gpu: 13 },
   { model: "one with a gate", folder: () => tiny("Qwen2MoeForCausalLM", qwen2Moe), cpu: 15, gpu: 15 },
   // The first layer has no experts.
-  { model: "DeepSeek V2", folder: () => "test/goldens/deepseek_v2", cpu: 18, gpu: 18, alike: 2 },
-  { model: "DeepSeek V3", folder: () => "test/goldens/deepseek_v3", cpu: 19, gpu: 19, alike: 2 },
+  { model: "DeepSeek V2", folder: () => goldenFolder("deepseek_v2"), cpu: 18, gpu: 18, alike: 2 },
+  { model: "DeepSeek V3", folder: () => goldenFolder("deepseek_v3"), cpu: 19, gpu: 19, alike: 2 },
 ];
 
 test.each(cases.flatMap((each) => [1, 8, 32].map((sequences) => ({ ...each, sequences }))))(
