@@ -9,9 +9,9 @@ namespace warploop {
 
 /// What a plan is made for, in the words that it begins with. Whoever reads a plan compares all of them.
 enum class PlanWord {
-  kernel,     // that its items are cut for: 0: any; width of tiles, + 1: Hopper's, + 2: of codes; -1: the CPU
-  queries,    // T
-  sequences,  // B
+  kernel,  // that its items are cut for: 0: any; width of tiles, + 1: Hopper's, + 2: of codes; the CPU: -1 and less, its dtypes
+  queries,      // T
+  sequences,    // B
   table_rows,   // R
   capacity,     // tokens that a row of the page table has room for
   group,        // Hq / Hkv
@@ -32,10 +32,11 @@ struct PlanSignature {
   int64_t& operator[](PlanWord word) { return words[static_cast<int>(word)]; }
 };
 
-/// The text of the error for a plan of another call; its numbers count from 0.
+/// The text of the error for a plan of another call; the words are those of PlanWord.
 inline constexpr const char kOtherPlan[] =
-    "plan: made for another call: number {index} of its (kernel, queries, sequences, rows and tokens of the "
-    "page table, Hq / Hkv, Hkv, window, Dv, pool, queryOffsets, maxQueries, latent) is {value}, not {limit}";
+    "plan: made for another call: its {index:kernel or dtypes|number of queries|number of sequences|number of rows of "
+    "the page table|room for tokens in a row of the page table|Hq / Hkv|Hkv|window|Dv|pool|queryOffsets|"
+    "maxQueries|latent} is {value}, not {limit}";
 
 /// The same of a call whose rows are not aligned as a plan expects it.
 inline constexpr const char kUnalignedPlan[] =

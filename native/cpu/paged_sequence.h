@@ -3,24 +3,18 @@
 // max_queries.
 #pragma once
 #include <algorithm>
-#include <cstring>
 #include <string>
 
 #include "core/attention_plan.h"
 #include "core/error.h"
+#include "core/fault_text.h"
 #include "cpu/cpu_context.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
 /// A text of core/attention_plan.h with its numbers.
-inline std::string filled_in(std::string text, int64_t index, int64_t value, int64_t limit) {
-  const auto put = [&text](const char* name, int64_t number) {
-    text.replace(text.find(name), std::strlen(name), std::to_string(number));
-  };
-  put("{index}", index);
-  put("{value}", value);
-  put("{limit}", limit);
-  return text;
+inline std::string filled_in(const char* text, int64_t index, int64_t value, int64_t limit) {
+  return fault_text(text, {.value = value, .limit = limit, .index = index});
 }
 
 /// Sequence b. `queries`: of all; `capacity`: tokens that a row of the page table has room for. Throws
@@ -54,10 +48,12 @@ PlannedRange read_paged_sequence(const Params& p, int64_t queries, int64_t capac
   return {first, end - first, num_keys, row, static_cast<int32_t>(position)};
 }
 
+/// `q`, `pages`: dtypes. They stand where a GPU's plan has the kernel.
 template <class Params>
 PlanSignature cpu_plan_signature(const Params& p, int64_t queries, int64_t capacity, int64_t Hq, int64_t Hkv,
-                                 int64_t Dv, bool latent) {
-  return {{-1, queries, p.rows.size(0), p.page_table.size(0), capacity, Hq / Hkv, Hkv, p.window, Dv, 0,
+                                 int64_t Dv, bool latent, DType q, DType pages) {
+  const int64_t dtypes = -1 - static_cast<int64_t>(q) - 256 * static_cast<int64_t>(pages);
+  return {{dtypes, queries, p.rows.size(0), p.page_table.size(0), capacity, Hq / Hkv, Hkv, p.window, Dv, 0,
            static_cast<bool>(p.query_offsets), p.max_queries, latent}};
 }
 

@@ -62,7 +62,8 @@ class PagedSequences {
     const int64_t needed = attention_plan_bytes({0, T, B, Hq / Hkv, Hkv, capacity(), p_.max_queries});
     if (p_.plan.size(0) != needed)
       fail_execution("plan: made for another call: it has ", p_.plan.size(0), " bytes, not ", needed);
-    const PlanSignature wanted = cpu_plan_signature(p_, T, capacity(), Hq, Hkv, v.size(3), problem_.latent);
+    const PlanSignature wanted =
+        cpu_plan_signature(p_, T, capacity(), Hq, Hkv, v.size(3), problem_.latent, p_.q.dtype, k.dtype);
     const auto& found = *p_.plan.template as<PlanSignature>();
     for (int i = 0; i < kPlanWords; i++) {
       if (found.words[i] != wanted.words[i]) fail_other_plan(i, found.words[i], wanted.words[i]);

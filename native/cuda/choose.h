@@ -1,7 +1,6 @@
 // The kernels of one op in order of preference, each with what keeps it from being used.
 #pragma once
-#include <iterator>
-#include <string>
+#include <initializer_list>
 
 #include "core/error.h"
 #include "cuda/cuda_context.h"
@@ -25,6 +24,15 @@ struct Candidate {
 
   bool answers(std::string_view kernel) const {
     return kernel == name || (kernel == kHopperKernels && hopper) || (kernel == kPortableKernels && !hopper);
+  }
+};
+
+/// Makes the names of a table known to WARPLOOP_KERNEL: a static object beside the table.
+struct KnownKernels {
+  template <class Params, int n>
+  KnownKernels(std::initializer_list<OpId> ops, const Candidate<Params> (&candidates)[n]) {
+    for (const OpId op : ops)
+      for (const Candidate<Params>& each : candidates) make_known(op, each.name, each.hopper);
   }
 };
 
@@ -53,16 +61,10 @@ const Candidate<Params>& choose(OpId op, const Candidate<Params> (&candidates)[n
   if (!wish.kernel.empty()) {
     for (const bool fast : {true, false})
       if (const auto* found = search(true, fast)) return *found;
-    if (wish.required) {
-      std::string names;
-      for (const Candidate<Params>& each : candidates) {
-        if (each.answers(wish.kernel))
-          fail_execution("WARPLOOP_KERNEL: the kernel ", each.name,
-                         " cannot run this: ", each.refuse(params, context));
-        names.append(names.empty() ? "" : ", ").append(each.name);
-      }
-      fail_execution("WARPLOOP_KERNEL: there is no kernel \"", wish.kernel, "\"; expected one of ", names,
-                     ", or ", kHopperKernels, " or ", kPortableKernels);
+    for (const Candidate<Params>& each : candidates) {
+      if (wish.required && each.answers(wish.kernel))
+        fail_execution("WARPLOOP_KERNEL: the kernel ", each.name,
+                       " cannot run this: ", each.refuse(params, context));
     }
   }
   if (const auto* found = search(false, true)) return *found;

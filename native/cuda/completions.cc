@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "core/fault_text.h"
 #include "cuda/cuda_check.h"
 #include "cuda/gpu.h"
 
@@ -11,16 +12,10 @@ namespace warploop::cuda {
 
 namespace {
 
-std::string replaced(std::string text, const std::string& name, long long value) {
-  const size_t at = text.find(name);
-  return at == std::string::npos ? text : text.replace(at, name.size(), std::to_string(value));
-}
-
 StreamFailure failure_of(const FaultRecord& fault) {
-  std::string text = replaced(fault.text, "{value}", fault.value);
-  text = replaced(replaced(text, "{limit}", fault.limit), "{index}", fault.index);
-  text = replaced(text, "{column}", fault.column);
-  return {fault.op, concat(fault.op, ": ", text)};
+  const FaultNumbers numbers{
+      .value = fault.value, .limit = fault.limit, .index = fault.index, .column = fault.column};
+  return {fault.op, concat(fault.op, ": ", fault_text(fault.text, numbers))};
 }
 
 }  // namespace

@@ -12,6 +12,10 @@ namespace warploop::cuda {
 inline constexpr std::string_view kHopperKernels = "hopper";
 inline constexpr std::string_view kPortableKernels = "portable";
 
+/// Makes a kernel of an op's table known, so that a wish for none of the table is refused at once. When the
+/// program starts: KnownKernels of choose.h.
+void make_known(OpId op, std::string_view kernel, bool hopper);
+
 class KernelChoice {
  public:
   struct Wish {
@@ -20,7 +24,8 @@ class KernelChoice {
   };
 
   /// `text` is "op:kernel,op:kernel": of that op this kernel, or an error; "*:hopper" and "*:portable": of
-  /// every op such kernels, where they can run. Empty: no wishes. Throws Error(device) for what is none.
+  /// every op such kernels, where they can run. Spaces around names count for nothing. Empty: no wishes.
+  /// Throws Error(device) for what is none.
   explicit KernelChoice(std::string_view text);
 
   Wish of(OpId op) const;

@@ -12,6 +12,7 @@ constexpr Candidate<AttentionProblem> kKernels[] = {
     {.name = "tiles", .refuse = refuse_attention_tiles, .run = attention_tiles},
     {.name = "any", .run = attention_any},
 };
+const KnownKernels kKnown({OpId::flash_attention, OpId::paged_attention, OpId::mla_attention}, kKernels);
 constexpr Candidate<AttentionProblem> kPlans[] = {
     {.name = "hopper", .hopper = true, .refuse = refuse_attention_hopper, .run = plan_attention_hopper},
     {.name = "tiles", .refuse = refuse_attention_tiles, .run = plan_attention_tiles},

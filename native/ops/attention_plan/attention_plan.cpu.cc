@@ -19,8 +19,8 @@ void attention_plan(const AttentionPlanParams& p, CpuContext&) {
   if (p.out.size(0) != needed) fail_execution("out: it has ", p.out.size(0), " bytes, not ", needed);
   auto& signature = *p.out.as<PlanSignature>();
   auto* planned = reinterpret_cast<PlannedRange*>(p.out.as<std::byte>() + kPlanHeaderBytes);
-  signature =
-      cpu_plan_signature(p, p.num_queries, capacity, p.num_heads, p.num_kv_heads, p.value_dim, p.latent > 0);
+  signature = cpu_plan_signature(p, p.num_queries, capacity, p.num_heads, p.num_kv_heads, p.value_dim,
+                                 p.latent > 0, static_cast<DType>(p.dtype), static_cast<DType>(p.kv_dtype));
   int64_t queries = 0;
   for (int64_t b = 0; b < B; b++) {
     planned[b] = read_paged_sequence(p, p.num_queries, capacity, b);

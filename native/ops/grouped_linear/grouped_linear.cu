@@ -149,6 +149,7 @@ constexpr Candidate<GroupedLinearParams> kCandidates[] = {
     {.name = "unaligned", .refuse = refuse_f32, .run = run_unaligned},
     {.name = "f32", .refuse = refuse_narrow, .run = run_f32},
 };
+const KnownKernels kKnown({OpId::grouped_linear}, kCandidates);
 
 }  // namespace
 

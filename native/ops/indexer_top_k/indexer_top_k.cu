@@ -416,6 +416,7 @@ constexpr Candidate<IndexerTopKParams> kCandidates[] = {
     {.name = "mma", .refuse = refuse_mma, .run = run_mma},
     {.name = "any", .run = run<AnyScores>},
 };
+const KnownKernels kKnown({OpId::indexer_top_k}, kCandidates);
 
 }  // namespace
 

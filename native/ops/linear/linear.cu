@@ -169,6 +169,7 @@ constexpr Candidate<LinearParams> kCandidates[] = {
     {.name = "unaligned", .refuse = refuse_f32, .run = run_unaligned},
     {.name = "f32", .refuse = refuse_narrow, .run = run_f32},
 };
+const KnownKernels kKnown({OpId::linear}, kCandidates);
 
 }  // namespace
 
