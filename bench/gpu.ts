@@ -9,7 +9,6 @@
  * Ends with status 1 if a case fails.
  */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { Device, type DeviceName } from "../lib/device/device.js";
 import { copy } from "../lib/ops/copy.js";
 import type { Stream } from "../lib/device/stream.js";
@@ -17,21 +16,20 @@ import { Baseline, type BaselineRequest } from "./gpu/baseline.js";
 import { gpuCases } from "./gpu/cases.js";
 import { decodeSteps } from "./gpu/decodeSteps.js";
 import type { GpuCase } from "./gpu/gpuCase.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { filled } from "./support/inputs.js";
 import { median } from "./support/statistics.js";
 import { printTable } from "./support/table.js";
 import { onStream, time } from "./support/timing.js";
 
-const { values } = parseArgs({
-  options: {
-    device: { type: "string", default: "cuda" },
-    only: { type: "string", default: "" },
-    python: { type: "string", default: "python3" },
-    "no-baseline": { type: "boolean", default: false }, // it costs more time than ours
-    json: { type: "string" }, // the table as a list of objects, and what it was measured with
-    rounds: { type: "string", default: "3" },
-    small: { type: "boolean", default: false },
-  },
+const values = benchArgs(import.meta.url, {
+  device: { type: "string", default: "cuda" },
+  only: { type: "string", default: "" },
+  python: { type: "string", default: "python3" },
+  "no-baseline": { type: "boolean", default: false }, // it costs more time than ours
+  json: { type: "string" }, // the table as a list of objects, and what it was measured with
+  rounds: { type: "string", default: "3" },
+  small: { type: "boolean", default: false },
 });
 const rounds = Number(values.rounds);
 if (!(Number.isInteger(rounds) && rounds >= 1))

@@ -7,7 +7,6 @@
  *     npm run bench:kv-dtypes -- [--device cpu] [--only qwen3,models/tiny-moe]
  */
 import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { Device, type DeviceName } from "../lib/device/device.js";
 import type { Stream } from "../lib/device/stream.js";
 import { loadModel } from "../lib/llm/loadModel.js";
@@ -15,13 +14,15 @@ import type { Model } from "../lib/models/model.js";
 import { pageSizeOf, stateLayout } from "../lib/nn/state.js";
 import { compareLogits, goldenFamilies, readGolden } from "../test/support/goldens.js";
 import { runModel } from "../test/support/runModel.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { type Codes, pagedCase } from "./support/pagedCase.js";
 import { median } from "./support/statistics.js";
 import { printTable } from "./support/table.js";
 import { onStream, time } from "./support/timing.js";
 
-const { values } = parseArgs({
-  options: { device: { type: "string", default: "cpu" }, only: { type: "string" } },
+const values = benchArgs(import.meta.url, {
+  device: { type: "string", default: "cpu" },
+  only: { type: "string" },
 });
 const kinds = ["bf16", "int8", "fp8"] as const;
 const keptAlways = ["mamba2", "deepseek_v2", "deepseek_v3"]; // they keep no keys and values, and refuse the option

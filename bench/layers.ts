@@ -7,20 +7,18 @@
  *
  * --why   also the kernels that ops passed over, with their reasons
  */
-import { parseArgs } from "node:util";
 import type { DeviceName } from "../lib/device/device.js";
 import type { TraceRow } from "../lib/device/trace.js";
 import { goldenFolder } from "../test/support/goldenFolder.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { ModelSteps } from "./support/modelSteps.js";
 import { repeatedPart } from "./support/repeatedPart.js";
 import { printTable } from "./support/table.js";
 
-const { values } = parseArgs({
-  options: {
-    device: { type: "string", default: "auto" },
-    sequences: { type: "string", default: "1,8" },
-    why: { type: "boolean", default: false },
-  },
+const values = benchArgs(import.meta.url, {
+  device: { type: "string", default: "auto" },
+  sequences: { type: "string", default: "1,8" },
+  why: { type: "boolean", default: false },
 });
 /** `alike`: layers that are counted; default all. */
 const models: readonly { readonly name: string; readonly folder: string; readonly alike?: number }[] = [

@@ -11,18 +11,16 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { LLM, type LLMOptions } from "../lib/index.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { type MemorySample, memoryTrend, residentMegabytes } from "./support/memoryTrend.js";
 import { type SoakRequest, soakRequest } from "./support/soakRequests.js";
 
-const { values } = parseArgs({
-  options: {
-    requests: { type: "string", default: "2000" },
-    seed: { type: "string", default: "1" },
-    concurrency: { type: "string", default: "40" },
-    device: { type: "string", default: "auto" },
-  },
+const values = benchArgs(import.meta.url, {
+  requests: { type: "string", default: "2000" },
+  seed: { type: "string", default: "1" },
+  concurrency: { type: "string", default: "40" },
+  device: { type: "string", default: "auto" },
 });
 const [total, seed, concurrency] = [Number(values.requests), Number(values.seed), Number(values.concurrency)];
 const kvCacheBytes = 7 << 18; // 56 pages in bf16, 28 in f32: the longest request fits, all that run together do not

@@ -10,24 +10,22 @@
  * --trace   writes the last step of all for chrome://tracing or ui.perfetto.dev
  */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import type { DeviceName } from "../lib/device/device.js";
 import type { TraceRow } from "../lib/device/trace.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { measureDotPeak } from "./support/dotPeak.js";
 import { ModelSteps } from "./support/modelSteps.js";
 import type { ModelShapeName } from "./support/modelShapes.js";
 import { randomCheckpoint } from "./support/randomCheckpoint.js";
 import { printTable } from "./support/table.js";
 
-const { values } = parseArgs({
-  options: {
-    device: { type: "string", default: "cpu" },
-    steps: { type: "string", default: "1x512,1x1@576,4x1@160" },
-    times: { type: "string", default: "5" },
-    shape: { type: "string", default: "qwen3-0.6b" },
-    model: { type: "string" },
-    trace: { type: "string" },
-  },
+const values = benchArgs(import.meta.url, {
+  device: { type: "string", default: "cpu" },
+  steps: { type: "string", default: "1x512,1x1@576,4x1@160" },
+  times: { type: "string", default: "5" },
+  shape: { type: "string", default: "qwen3-0.6b" },
+  model: { type: "string" },
+  trace: { type: "string" },
 });
 const folder = values.model ?? randomCheckpoint(values.shape as ModelShapeName);
 const times = Number(values.times);

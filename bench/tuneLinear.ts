@@ -6,11 +6,11 @@
  *     npx tsx bench/tuneLinear.ts --estimate    write the rule below, without a GPU
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { Device } from "../lib/device/device.js";
 import { linear } from "../lib/ops/linear.js";
 import { type LinearWeight, packLinear } from "../lib/ops/packLinear.js";
 import type { Stream } from "../lib/device/stream.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { filled } from "./support/inputs.js";
 import { onStream, time } from "./support/timing.js";
 
@@ -146,7 +146,7 @@ ${blocks.join("\n")}
 `;
 }
 
-const { values } = parseArgs({ options: { estimate: { type: "boolean", default: false } } });
+const values = benchArgs(import.meta.url, { estimate: { type: "boolean", default: false } });
 if (values.estimate) {
   const chosen = sizes(inputs).map(() => sizes(rows).map((T) => sizes(outputs).map((N) => estimate(T, N))));
   writeFileSync(table, render(chosen, "Not measured: the rule of that script."));

@@ -1,11 +1,30 @@
-// Contract: bench:gpu refuses an --only that no row has, with the names that there are, before it opens a device.
+// Contract: a bench says how it is used, and refuses what it does not know before it opens a device.
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
 
+function bench(name: string, ...words: readonly string[]) {
+  const parameters = ["--import", "tsx", `bench/${name}.ts`, ...words];
+  return spawnSync(process.execPath, parameters, { encoding: "utf8" });
+}
+
 it("bench:gpu --only of a name that there is not", () => {
-  const parameters = ["--import", "tsx", "bench/gpu.ts", "--device", "cpu", "--only", "nonsense"];
-  const { status, stdout, stderr } = spawnSync(process.execPath, parameters, { encoding: "utf8" });
+  const { status, stdout, stderr } = bench("gpu", "--device", "cpu", "--only", "nonsense");
   expect(stderr).toMatch(/--only nonsense: there are flashAttention, .*attentionMerge, .*, decode step/);
   expect(stdout).toBe("");
   expect(status).toBe(1);
+});
+
+it("--help prints the head of the bench", () => {
+  const { status, stdout, stderr } = bench("layers", "--help");
+  expect(stdout).toMatch(/^What a decode step consists of.*\n\n {4}npm run bench:layers -- \[--device/s);
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+});
+
+it("an option that there is not is named, with how the bench is used", () => {
+  const { status, stdout, stderr } = bench("layers", "--sequence", "1");
+  expect(stderr).toMatch(/^Unknown option '--sequence'.*npm run bench:layers -- /s);
+  expect(stderr).not.toMatch(/ at /);
+  expect(stdout).toBe("");
+  expect(status).toBe(2);
 });

@@ -14,7 +14,7 @@ import { existsSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { benchArgs } from "../support/benchArgs.js";
 import type { GenerationTiming, Workload } from "../support/generationTiming.js";
 import { modelShapes, type ModelShapeName } from "../support/modelShapes.js";
 import { outputFolder, randomCheckpoint } from "../support/randomCheckpoint.js";
@@ -34,15 +34,13 @@ const families: Readonly<Record<string, ModelShapeName>> = {
   mamba2: "mamba2-0.6b",
 };
 
-const { values } = parseArgs({
-  options: {
-    family: { type: "string", default: "qwen3" },
-    reps: { type: "string", default: "3" },
-    threads: { type: "string", default: String(os.availableParallelism()) },
-    workloads: { type: "string", default: "1x512+128,4x128+64,4x512+128" },
-    busy: { type: "boolean", default: false },
-    peer: { type: "string", default: join(outputFolder, "peer") },
-  },
+const values = benchArgs(import.meta.url, {
+  family: { type: "string", default: "qwen3" },
+  reps: { type: "string", default: "3" },
+  threads: { type: "string", default: String(os.availableParallelism()) },
+  workloads: { type: "string", default: "1x512+128,4x128+64,4x512+128" },
+  busy: { type: "boolean", default: false },
+  peer: { type: "string", default: join(outputFolder, "peer") },
 });
 const { threads } = values;
 const reps = Number(values.reps);
