@@ -88,7 +88,7 @@ export const scoreMutants = [
     name: "tree-mask-first-rows-hopper",
     bug: "Hopper: the second rows of lanes are hidden from as the first ones",
     file: `${folder}/hopper_scores.cuh`,
-    edits: [["is_hidden(p, item, position[at / 2 % 2], ", "is_hidden(p, item, position[0], "]],
+    edits: [["hidden_keys(p, item, position[half], ", "hidden_keys(p, item, position[0], "]],
     cases: "paged.*trees and a prompt, bf16",
     kernels: hopper,
     ...trees,

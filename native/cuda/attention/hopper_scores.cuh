@@ -27,8 +27,16 @@ WARPLOOP_DEVICE void hide_scores(const AttentionProblem& p, const AttentionItem&
   }
   if (!p.tree_mask) return;
 #pragma unroll
-  for (int at = 0; at < kKeys / 2; at++) {
-    if (is_hidden(p, item, position[at / 2 % 2], column + at / 4 * 8 + at % 2)) s[at] = -INFINITY;
+  for (int half = 0; half < 2; half++) {
+#pragma unroll
+    for (int at = 0; at < kKeys; at += 32) {
+      const uint32_t hidden = hidden_keys(p, item, position[half], column + at);
+#pragma unroll
+      for (int j = 0; j < 8; j++) {
+        float& score = s[at / 2 + j / 2 * 4 + 2 * half + j % 2];
+        if (hidden >> (j / 2 * 8 + j % 2) & 1u) score = -INFINITY;
+      }
+    }
   }
 }
 

@@ -174,15 +174,22 @@ WARPLOOP_DEVICE KeyRange visible_keys(const AttentionProblem& p, int num_keys, i
 WARPLOOP_DEVICE int first_maskable(const AttentionProblem& p, const AttentionItem& item) {
   return p.tree_mask ? item.first_position : item.num_keys;
 }
-/// Whether the tree mask hides a key from the query that stands at `position`.
-WARPLOOP_DEVICE bool is_hidden(const AttentionProblem& p, const AttentionItem& item, int position, int key) {
-  if (!p.tree_mask) return false;
-  const int query = position - item.first_position, j = key - item.first_position;
-  if (j < 0 || j >= item.num_queries || j >= 32 * p.tree_mask.sizes[1] || query >= item.num_queries)
-    return false;
+/// Of the 32 keys from `key` on, those that the tree mask hides from the query that stands at `position`: a
+/// bit each. Bits of keys that there are not may be anything.
+WARPLOOP_DEVICE uint32_t hidden_keys(const AttentionProblem& p, const AttentionItem& item, int position,
+                                     int key) {
+  const int query = position - item.first_position, first = key - item.first_position;
+  if (!p.tree_mask || first <= -32 || query >= item.num_queries) return 0;
   const uint32_t* words =
       p.tree_mask.as<uint32_t>() + (int64_t{item.first_query} + query) * p.tree_mask.strides[0];
-  return !(words[j / 32] >> j % 32 & 1);
+  const auto hidden_of = [&](int word) {
+    return word >= 0 && word < p.tree_mask.sizes[1] ? uint64_t{~words[word]} : 0;
+  };
+  const int word = first >> 5;
+  return static_cast<uint32_t>((hidden_of(word) | hidden_of(word + 1) << 32) >> (first & 31));
+}
+WARPLOOP_DEVICE bool is_hidden(const AttentionProblem& p, const AttentionItem& item, int position, int key) {
+  return hidden_keys(p, item, position, key) & 1;
 }
 
 /// What ends with a tile of keys, for a block that does the spans of an item one after another. Found from

@@ -65,10 +65,14 @@ WARPLOOP_DEVICE void hide_keys(const AttentionProblem& p, const AttentionItem& i
   if (!p.tree_mask) return;
   const int column = first_key + 2 * (lane_index() % 4);
 #pragma unroll
-  for (int n = 0; n < kColumns8; n++) {
+  for (int half = 0; half < 2; half++) {
 #pragma unroll
-    for (int e = 0; e < 4; e++) {
-      if (is_hidden(p, item, position[g + 8 * (e / 2)], column + n * 8 + e % 2)) s[n][e] = -INFINITY;
+    for (int n = 0; n < kColumns8; n += 4) {
+      const uint32_t hidden = hidden_keys(p, item, position[g + 8 * half], column + n * 8);
+#pragma unroll
+      for (int j = 0; j < 2 * std::min(4, kColumns8 - n); j++) {
+        if (hidden >> (j / 2 * 8 + j % 2) & 1u) s[n + j / 2][2 * half + j % 2] = -INFINITY;
+      }
     }
   }
 }
