@@ -9,7 +9,9 @@ namespace warploop {
 
 /// What a plan is made for, in the words that it begins with. Whoever reads a plan compares all of them.
 enum class PlanWord {
-  kernel,  // that its items are cut for: 0: any; width of tiles, + 1: Hopper's, + 2: of codes; the CPU: -1 and less, its dtypes
+  // That its items are cut for: 0: any; width of tiles, + 1: Hopper's, + 2: of codes; the CPU: -1 and less,
+  // its dtypes.
+  kernel,
   queries,      // T
   sequences,    // B
   table_rows,   // R
