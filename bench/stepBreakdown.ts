@@ -163,8 +163,9 @@ function nameOf({ op, tensors }: TraceRow): string {
 
 /** Of products, and of attention in a prompt; else 0. */
 function flopsOf({ op, tensors }: TraceRow): number {
-  const { x, out, q } = sizesOf(tensors);
-  if (op === "linear" && x && out) return 2 * out[0]! * out[1]! * x[1]!;
+  const { x, weight, q } = sizesOf(tensors);
+  // By the weight's rows: of gate and up together out has half as many columns.
+  if (op === "linear" && x && weight) return 2 * x[0]! * x[1]! * weight.at(-2)!;
   // Half of the pairs of tokens. Of a decode it is nothing beside reading the cache.
   if (op === "pagedAttention" && q) return 2 * q[0]! * q[0]! * q[1]! * q[2]!;
   return 0;
