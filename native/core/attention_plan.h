@@ -36,10 +36,9 @@ struct PlanSignature {
 
 /// The text of the error for a plan of another call; the words are those of PlanWord.
 inline constexpr const char kOtherPlan[] =
-    "plan: made for another call: its {index:kernel or dtypes|number of queries|number of sequences|number "
-    "of rows of "
-    "the page table|room for tokens in a row of the page table|Hq / Hkv|Hkv|window|Dv|pool|queryOffsets|"
-    "maxQueries|latent} is {value}, not {limit}";
+    "plan: made for another call: its {index:kernel or dtypes|number of queries|number of sequences|"
+    "number of rows of the page table|room for tokens in a row of the page table|Hq / Hkv|Hkv|window|Dv|"
+    "pool|queryOffsets|maxQueries|latent} is {value}, not {limit}";
 
 /// The same of a call whose rows are not aligned as a plan expects it.
 inline constexpr const char kUnalignedPlan[] =

@@ -11,6 +11,7 @@ import type { FloatDType } from "../support/dtype.js";
 import { blindQueries, hiddenKeys, type Lengths, type Plant } from "../support/hiddenKeys.js";
 import { Random } from "../support/random.js";
 import { someOf } from "../support/seed.js";
+import { starts } from "../support/starts.js";
 
 interface MaskCase extends OpCase {
   readonly lengths: readonly Lengths[];
@@ -198,12 +199,6 @@ const runs: readonly { readonly plant: Plant; readonly where: "k" | "v" }[] = [
 function rowsOf(values: Float64Array, chosen: readonly boolean[]): Float64Array {
   const size = chosen.length === 0 ? 0 : values.length / chosen.length;
   return values.filter((_, i) => chosen[Math.floor(i / size)]);
-}
-
-function starts(lengths: readonly number[]): Int32Array {
-  const cu = new Int32Array(lengths.length + 1);
-  lengths.forEach((length, b) => (cu[b + 1] = cu[b]! + length));
-  return cu;
 }
 
 interface Attempt {

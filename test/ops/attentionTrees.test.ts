@@ -2,6 +2,7 @@
 // their ancestors alone, prompts beside them what they see without it. What a branch does not see changes nothing in it.
 import { describe, expect, test } from "vitest";
 import { ArgumentRangeError } from "../../lib/errors.js";
+import type { Tensor } from "../../lib/device/tensor.js";
 import { attentionPlan } from "../../lib/ops/attentionPlan.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
@@ -11,6 +12,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, onKernel, openTestDevice, type OpCase, type OpContext } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 /** Queries and keys of a sequence; `tree`: its queries are drafts, else a prompt whose bits are all set. */
 interface Sequence {
@@ -103,11 +105,6 @@ function treeMask(
   return { words, W };
 }
 
-const starts = (lengths: readonly number[]) => {
-  let end = 0;
-  return Int32Array.of(0, ...lengths.map((length) => (end += length)));
-};
-
 /** The parts of a case that both ops have; keys of all sequences lie one behind the other. */
 function inputs({ sequences, Hq, Hkv, Dh, dtype, W, plant }: TreeCase) {
   const random = new Random(51);
@@ -124,13 +121,23 @@ function inputs({ sequences, Hq, Hkv, Dh, dtype, W, plant }: TreeCase) {
   return { cuQ, cuK, q, k, v, mask };
 }
 
-const tolerance = ({ dtype, sequences, Hq, Dh }: TreeCase, T: number, context: OpContext) =>
-  ({
-    dtype,
-    shape: [T, Hq, Dh],
-    reduction: Math.max(...sequences.map(({ Lk }) => Lk)) + Dh,
-    intermediate: dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32",
-  }) as const;
+/** Holds a result and its `lse` against the reference. */
+async function expectResult(
+  context: OpContext,
+  { dtype, sequences, Dh }: TreeCase,
+  [out, lse]: readonly [Tensor, Tensor],
+  expected: ReturnType<typeof flashReference>,
+): Promise<void> {
+  const reduction = Math.max(...sequences.map(({ Lk }) => Lk)) + Dh;
+  const intermediate = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
+  expectClose(await context.read(out), expected.out, { dtype, shape: out.shape, reduction, intermediate });
+  expectClose(await context.read(lse), expected.lse, {
+    dtype: "f32",
+    shape: lse.shape,
+    reduction,
+    label: "lse",
+  });
+}
 
 const onEveryKernel = (op: string): TreeCase[] => [
   ...cases,
@@ -184,16 +191,9 @@ describeOp("pagedAttention of trees", onEveryKernel("pagedAttention"), async (co
   const expected = pagedReference(q, kPages, vPages, table, rows, cuQ, lens, sizes, {
     ...{ window, softcap, treeMask: mask },
   });
-  const limits = tolerance(c, T, context);
-  expectClose(await context.read(out), expected.out, limits);
-  expectClose(await context.read(lse), expected.lse, {
-    dtype: "f32",
-    shape: [T, Hq],
-    reduction: limits.reduction,
-    label: "lse",
-  });
+  await expectResult(context, c, [out, lse], expected);
   expectSame(await planned.readFloat32(context.stream), await out.readFloat32(context.stream), {
-    ...{ shape: limits.shape, label: "with a plan" },
+    ...{ shape: out.shape, label: "with a plan" },
   });
 });
 
@@ -246,14 +246,7 @@ describeOp("flashAttention of trees", flashCases, async (context, c) => {
       ...{ cuSeqlensQ: cuQ, cuSeqlensK: cuK, treeMask: mask },
     },
   );
-  const limits = tolerance(c, T, context);
-  expectClose(await context.read(out), expected.out, limits);
-  expectClose(await context.read(lse), expected.lse, {
-    dtype: "f32",
-    shape: [T, Hq],
-    reduction: limits.reduction,
-    label: "lse",
-  });
+  await expectResult(context, c, [out, lse], expected);
 });
 
 describe("a tree mask", () => {

@@ -9,6 +9,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, inEachDType, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 interface Case extends OpCase {
   readonly dtype?: FloatDType;
@@ -79,16 +80,10 @@ function makeStep(c: Case, random: Random): Step {
   const { counts, before = counts.map((_, b) => b), padding = 0 } = c;
   const order = random.permutation(counts.length + 2);
   return {
-    cuSeqlensQ: cumulative(counts),
+    cuSeqlensQ: [...starts(counts)],
     contextLens: counts.map((count, b) => count + before[b]!),
     stateIndices: counts.map((_, b) => (b < counts.length - padding ? order[b]! : -1)),
   };
-}
-
-function cumulative(counts: readonly number[]): number[] {
-  const starts = [0];
-  for (const count of counts) starts.push(starts.at(-1)! + count);
-  return starts;
 }
 
 /** NaN in the places of sequences that begin: nobody may read them. */
@@ -174,8 +169,8 @@ describeOp("causalConv1d: chunks have the bits of the whole", chunkCases, async 
   const { dtype, W, chunk, alone = false } = c;
   const [D, lengths] = [27, [37, 5, 1, 66]];
   const random = new Random(22);
-  const starts = cumulative(lengths);
-  const [B, T] = [lengths.length, starts.at(-1)!];
+  const begins = starts(lengths);
+  const [B, T] = [lengths.length, begins.at(-1)!];
   const x = random.normal(T * D, { dtype });
   const weight = context.tensor("f32", [D, W], random.normal(D * W));
   const bias = context.tensor("f32", [D], random.normal(D));
@@ -183,10 +178,10 @@ describeOp("causalConv1d: chunks have the bits of the whole", chunkCases, async 
   const emptyState = () => context.tensor(dtype, [B, W - 1, D], new Float64Array(B * (W - 1) * D).fill(NaN));
   const run = (state: Tensor, parts: readonly (readonly [from: number, end: number])[]) => {
     const rows = parts.flatMap(([from, end], b) => [
-      ...x.subarray((starts[b]! + from) * D, (starts[b]! + end) * D),
+      ...x.subarray((begins[b]! + from) * D, (begins[b]! + end) * D),
     ]);
     const step = {
-      cuSeqlensQ: cumulative(parts.map(([from, end]) => end - from)),
+      cuSeqlensQ: [...starts(parts.map(([from, end]) => end - from))],
       contextLens: parts.map(([, end]) => end),
       stateIndices: indices,
     };

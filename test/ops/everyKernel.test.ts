@@ -21,6 +21,7 @@ import { splitProducts } from "../support/kernelTiles.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 import { someOf } from "../support/seed.js";
+import { starts } from "../support/starts.js";
 
 const onSimt = describe.skipIf(native.runLastBlocks === undefined);
 
@@ -72,11 +73,6 @@ const [queries, keys] = [0, 1].map((part) => starts(sequences.map((lengths) => l
   Int32Array,
   Int32Array,
 ];
-
-function starts(lengths: readonly number[]): Int32Array {
-  let end = 0;
-  return Int32Array.of(0, ...lengths.map((length) => (end += length)));
-}
 
 const heads = { Hq: 2, Hkv: 1, Dh: 64, Dv: 64 } as const;
 const [T, S] = [queries.at(-1)!, keys.at(-1)!];

@@ -14,6 +14,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { openTestDevice, withEnvironment } from "../support/devices.js";
 import { type FloatDType, toStorage } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 const onSimt = describe.skipIf(native.runLastBlocks === undefined);
 
@@ -45,11 +46,6 @@ const inWiderRows: Layout = (dtype, [rows = 0, heads = 0, width = 0], values, st
   const all = packed(dtype, [rows, heads + 8, width + 16], whole, stream);
   return all.slice(1, 0, heads).slice(2, 16, width + 16);
 };
-
-function starts(counts: readonly number[], first = 0): Int32Array {
-  let end = first;
-  return Int32Array.of(first, ...counts.map((count) => (end += count)));
-}
 
 /** Everything of a call on the host: keys and values are NaN where no query sees them. */
 function inputs({ lengths, Hq = 2, Hkv = 1, Dh = 64, Dv = 64, window = 0, dtype = "bf16", ...c }: Call) {

@@ -8,6 +8,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 interface FlashAttentionCase extends OpCase {
   /** Queries and keys of each sequence. */
@@ -155,12 +156,6 @@ const cases: readonly FlashAttentionCase[] = [
   { name: "huge values", ...small, std: [1e-10, 1e10, 1e30] },
   { name: "tiny values", ...small, std: [1e-10, 1e-10, 1e-30], dtype: "bf16" },
 ];
-
-function starts(lengths: readonly number[]): Int32Array {
-  const cu = new Int32Array(lengths.length + 1);
-  lengths.forEach((length, b) => (cu[b + 1] = cu[b]! + length));
-  return cu;
-}
 
 /** The first head of `values` [S, H, D] as all heads. */
 function shareHeads(

@@ -7,7 +7,7 @@ import { mlaAttention } from "../../lib/ops/mlaAttention.js";
 import { mlaAttention as reference } from "../reference/mlaAttention.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, inEachDType, onKernel, type OpCase, type OpContext } from "../support/devices.js";
-import { latentCall, type LatentShape, sequenceTensors } from "../support/latentCalls.js";
+import { latentCall, type LatentShape, sequenceTensors, mixedLengths } from "../support/latentCalls.js";
 import { Random } from "../support/random.js";
 
 /** What the columns of a row have that are read; those behind have what would be a fault. */
@@ -28,18 +28,11 @@ interface ChosenCase extends OpCase, LatentShape {
   readonly offset?: number;
 }
 
-const mixed = [
-  [1, 300],
-  [40, 40],
-  [0, 7],
-  [9, 130],
-  [1, 1],
-] as const;
 const few = [
   [1, 70],
   [3, 30],
 ] as const;
-const small = { lengths: mixed, Hq: 2, R: 48, Dr: 32, Ps: 4, dtype: "bf16", topK: 20 } as const;
+const small = { lengths: mixedLengths, Hq: 2, R: 48, Dr: 32, Ps: 4, dtype: "bf16", topK: 20 } as const;
 const large = { ...small, Hq: 16, R: 512, Dr: 64, Ps: 64, lengths: [[1, 90]] } as const;
 const choices = ["some", "shuffled", "gaps", "late", "none", "one", "all"] as const;
 const slow = { simt: "too slow on the emulator" };
@@ -190,8 +183,8 @@ describeOp(
 );
 
 const beside: readonly ChosenCase[] = [
-  { name: "decode", ...small, choice: "some", lengths: [[1, 90], ...mixed] },
-  { name: "spans", ...small, dtype: "f32", choice: "some", topK: 600, lengths: [[1, 700], ...mixed] },
+  { name: "decode", ...small, choice: "some", lengths: [[1, 90], ...mixedLengths] },
+  { name: "spans", ...small, dtype: "f32", choice: "some", topK: 600, lengths: [[1, 700], ...mixedLengths] },
 ];
 
 describeOp(

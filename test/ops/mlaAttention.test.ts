@@ -9,7 +9,7 @@ import { mlaAttention as reference } from "../reference/mlaAttention.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, onKernel, type OpCase, type OpContext } from "../support/devices.js";
 import { blindQueries, type Plant } from "../support/hiddenKeys.js";
-import { latentCall, type LatentShape, sequenceTensors } from "../support/latentCalls.js";
+import { latentCall, type LatentShape, sequenceTensors, mixedLengths } from "../support/latentCalls.js";
 
 interface MlaCase extends OpCase, LatentShape {
   /** q, the latents and the result are views into wider rows. */
@@ -20,13 +20,6 @@ interface MlaCase extends OpCase, LatentShape {
 
 const small = { lengths: [[9, 9]], Hq: 2, R: 48, Dr: 32, Ps: 4, dtype: "bf16" } as const;
 const large = { ...small, Hq: 16, R: 512, Dr: 64, Ps: 64 } as const;
-const mixed = [
-  [1, 300],
-  [40, 40],
-  [0, 7],
-  [9, 130],
-  [1, 1],
-] as const;
 const dtypes = ["f32", "bf16", "f16"] as const;
 const slow = { simt: "too slow on the emulator" };
 
@@ -43,17 +36,17 @@ const cases: readonly MlaCase[] = [
   },
   ...dtypes.flatMap((dtype): MlaCase[] => [
     { name: `a prompt, ${dtype}`, ...small, dtype },
-    { name: `decodes, prompts, chunks, ${dtype}`, ...small, dtype, lengths: mixed },
+    { name: `decodes, prompts, chunks, ${dtype}`, ...small, dtype, lengths: mixedLengths },
     { name: `a decode of several spans, ${dtype}`, ...small, dtype, Hq: 4, lengths: [[1, 1100]] },
     { name: `strided rows, ${dtype}`, ...small, dtype, strided: true, lengths: [[6, 20]] },
     { name: `pages of 7, ${dtype}`, ...small, dtype, Ps: 7, lengths: [[20, 150]] },
   ]),
-  { name: "q f32, latents bf16", ...small, dtype: "f32", pages: "bf16", lengths: mixed },
-  { name: "q bf16, latents f32", ...small, pages: "f32", lengths: mixed },
+  { name: "q f32, latents bf16", ...small, dtype: "f32", pages: "bf16", lengths: mixedLengths },
+  { name: "q bf16, latents f32", ...small, pages: "f32", lengths: mixedLengths },
   { name: "a chunk of several spans", ...small, lengths: [[20, 1700]] },
   { name: "pages larger than a tile", ...small, Ps: 100, lengths: [[3, 250]] },
-  { name: "R 64, Dr 32", ...small, R: 64, lengths: mixed },
-  { name: "R 16, Dr 240", ...small, R: 16, Dr: 240, lengths: mixed },
+  { name: "R 64, Dr 32", ...small, R: 64, lengths: mixedLengths },
+  { name: "R 16, Dr 240", ...small, R: 16, Dr: 240, lengths: mixedLengths },
   // Packed rows, heads times queries: around those of the smallest tiles, of a CPU's direct products and of its items.
   ...[1, 8, 9, 16, 17, 20, 64, 65, 128].map((Hq) => ({
     ...{ ...small, name: `${Hq} heads`, Hq },
@@ -62,8 +55,8 @@ const cases: readonly MlaCase[] = [
       [2, 20],
     ] as const,
   })),
-  { name: "keys behind the queries' own", ...small, offset: 5, lengths: mixed },
-  { name: "queries behind the keys", ...small, offset: -5, lengths: mixed },
+  { name: "keys behind the queries' own", ...small, offset: 5, lengths: mixedLengths },
+  { name: "queries behind the keys", ...small, offset: -5, lengths: mixedLengths },
   ...dtypes.flatMap((dtype): MlaCase[] => [
     { name: `R 512, Dr 64, ${dtype}`, ...large, dtype, lengths: [[1, 70]] },
     {
@@ -79,7 +72,7 @@ const cases: readonly MlaCase[] = [
   ]),
   { name: "R 256, Dr 32", ...large, R: 256, Dr: 32, lengths: [[2, 70]] },
   { name: "R 288, Dr 16, pages of 7", ...large, R: 288, Dr: 16, Ps: 7, lengths: [[2, 70]] },
-  { name: "R 512, Dr 64, mixed", ...large, lengths: mixed, skip: slow },
+  { name: "R 512, Dr 64, mixedLengths", ...large, lengths: mixedLengths, skip: slow },
   { name: "R 512, Dr 64, decode of several spans", ...large, lengths: [[1, 2100]], skip: slow },
   { name: "R 512, Dr 64, 128 heads", ...large, Hq: 128, lengths: [[1, 300]], skip: slow },
 ];
@@ -152,7 +145,7 @@ describeOp("mlaAttention", [...cases, ...onKernel("mlaAttention", "tiles", onTil
 });
 
 const masked = dtypes.flatMap((dtype): MlaCase[] => [
-  { name: `few queries, ${dtype}`, ...small, dtype, lengths: [[3, 17], ...mixed] },
+  { name: `few queries, ${dtype}`, ...small, dtype, lengths: [[3, 17], ...mixedLengths] },
   { name: `many queries, ${dtype}`, ...small, dtype, Hq: 20, lengths: [[40, 129]] },
   { name: `spans, ${dtype}`, ...small, dtype, lengths: [[5, 1060]] },
   { name: `R 512, Dr 64, ${dtype}`, ...large, dtype, lengths: [[3, 70]] },

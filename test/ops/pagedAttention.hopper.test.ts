@@ -12,6 +12,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { openTestDevice, withEnvironment } from "../support/devices.js";
 import { toStorage } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 const onSimt = describe.skipIf(native.runLastBlocks === undefined);
 
@@ -25,11 +26,6 @@ interface Prompt {
   readonly window?: number;
   readonly scale?: number;
 }
-
-const starts = (counts: readonly number[]): Int32Array => {
-  let end = 0;
-  return Int32Array.of(0, ...counts.map((count) => (end += count)));
-};
 
 /** Pages at random places, NaN but for the tokens that some query sees. */
 function makeCache({ lengths, Ps, Hkv = 1, Dh = 64, Dv = 64, window = 0 }: Prompt) {

@@ -8,6 +8,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 /** Queries, keys and offset of a sequence. */
 type Sequence = readonly [number, number, number];
@@ -117,12 +118,6 @@ const cases: readonly OffsetCase[] = [
   },
   { name: "head width 192", ...small, dtype: "f16", Dh: 192, Dv: 128, ...both(mixed, -1) },
 ];
-
-function starts(counts: readonly number[]): number[] {
-  const cu = [0];
-  for (const count of counts) cu.push(cu.at(-1)! + count);
-  return cu;
-}
 
 /** Everything but q that a call reads: pages of the sequences in an order of their own; -1 where nobody may look. */
 function makePages(random: Random, { Hkv, Dh, Dv, Ps, dtype }: Shape, lengths: readonly number[]) {

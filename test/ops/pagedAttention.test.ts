@@ -9,6 +9,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 interface PagedAttentionCase extends OpCase {
   /** Queries and context of each sequence. */
@@ -193,12 +194,6 @@ function makeCache(random: Random, c: PagedAttentionCase) {
     k: random.normal(P * Ps * Hkv * Dh, { dtype }),
     v: random.normal(P * Ps * Hkv * Dv, { dtype }),
   };
-}
-
-function starts(lengths: readonly number[]): Int32Array {
-  const cu = new Int32Array(lengths.length + 1);
-  lengths.forEach((length, b) => (cu[b + 1] = cu[b]! + length));
-  return cu;
 }
 
 describeOp("pagedAttention", cases, async (context, c) => {

@@ -9,6 +9,7 @@ import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, inEachDType, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import { type FloatDType, roundTo } from "../support/dtype.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 interface Case extends OpCase {
   readonly dtype?: FloatDType;
@@ -88,16 +89,10 @@ function makeStep(c: Case, random: Random): Step {
   const { counts, before = counts.map((_, b) => b), padding = 0 } = c;
   const order = random.permutation(counts.length + 2);
   return {
-    cuSeqlensQ: cumulative(counts),
+    cuSeqlensQ: [...starts(counts)],
     contextLens: counts.map((count, b) => count + before[b]!),
     stateIndices: counts.map((_, b) => (b < counts.length - padding ? order[b]! : -1)),
   };
-}
-
-function cumulative(counts: readonly number[]): number[] {
-  const starts = [0];
-  for (const count of counts) starts.push(starts.at(-1)! + count);
-  return starts;
 }
 
 /** NaN in the places of sequences that begin: nobody may read them. */
@@ -217,8 +212,8 @@ describeOp("ssmScan: chunks have the bits of the whole", chunkCases, async (cont
   const { dtype, N, chunk, alone = false } = c;
   const lengths = [19, 5, 1, 34];
   const random = new Random(32);
-  const starts = cumulative(lengths);
-  const [B, T] = [lengths.length, starts.at(-1)!];
+  const begins = starts(lengths);
+  const [B, T] = [lengths.length, begins.at(-1)!];
   const inputs = makeInputs({ name: "", counts: lengths, dtype, N, H: 1, P: 6 }, T, random);
   const { H, P, G } = inputs.sizes;
   const [a, skip, dtBias] = (["a", "skip", "dtBias"] as const).map((name) => {
@@ -230,12 +225,12 @@ describeOp("ssmScan: chunks have the bits of the whole", chunkCases, async (cont
     const rows = (values: Float64Array, ...shape: number[]): Tensor => {
       const width = shape.reduce((product, size) => product * size, 1);
       const taken = parts.flatMap(([from, end], b) => [
-        ...values.subarray((starts[b]! + from) * width, (starts[b]! + end) * width),
+        ...values.subarray((begins[b]! + from) * width, (begins[b]! + end) * width),
       ]);
       return context.tensor(dtype, [taken.length / width, ...shape], Float64Array.from(taken));
     };
     const step = {
-      cuSeqlensQ: cumulative(parts.map(([from, end]) => end - from)),
+      cuSeqlensQ: [...starts(parts.map(([from, end]) => end - from))],
       contextLens: parts.map(([, end]) => end),
       stateIndices: indices,
     };

@@ -18,6 +18,7 @@ import {
   planThreads,
 } from "../support/kernelTiles.js";
 import { Random } from "../support/random.js";
+import { starts } from "../support/starts.js";
 
 type Lengths = readonly (readonly [queries: number, keys: number])[];
 
@@ -74,12 +75,6 @@ const flashCases: readonly BorderCase[] = attentionTiles.flatMap((tiles) =>
     .filter(({ name }) => name === "queries" || !isMiddle(tiles))
     .map((each) => ({ ...each, ...tiles, ...(tiles.kernel === "hopper" && { skip: anyWhere }) })),
 );
-
-function starts(lengths: readonly number[]): Int32Array {
-  const cu = new Int32Array(lengths.length + 1);
-  lengths.forEach((length, b) => (cu[b + 1] = cu[b]! + length));
-  return cu;
-}
 
 const dtypeOf = ({ kernel }: AttentionTiles): FloatDType => (kernel === "any" ? "f32" : "bf16");
 

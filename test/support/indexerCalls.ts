@@ -8,6 +8,7 @@ import type { OpCase, OpContext } from "./devices.js";
 import type { FloatDType } from "./dtype.js";
 import type { Random } from "./random.js";
 import { toleranceFor } from "./tolerance.js";
+import { starts } from "./starts.js";
 
 export interface IndexerCase extends OpCase {
   /** Of q; default f32. */
@@ -69,13 +70,16 @@ export function makeInputs(c: IndexerCase, random: Random) {
   return {
     ...{ T, P, slots, scale: c.scale ?? (exact ? 0.5 : 1 / Math.sqrt(Di)) },
     shape: { Hi, Di, Ps, Pmax },
-    arguments: [q, weights, keyPages, table, rows, startsOf(lens), Int32Array.from(lens, ([, keys]) => keys)],
+    arguments: [
+      q,
+      weights,
+      keyPages,
+      table,
+      rows,
+      starts(lens.map(([queries]) => queries)),
+      Int32Array.from(lens, ([, keys]) => keys),
+    ],
   } as const;
-}
-
-function startsOf(lens: IndexerCase["lens"]): Int32Array {
-  let end = 0;
-  return Int32Array.of(0, ...lens.map(([queries]) => (end += queries)));
 }
 
 /** Queries [first, first + count) of the inputs, whose sequences are those of the case. */
@@ -101,7 +105,7 @@ export function callOf(
     place(keyDtype, [inputs.P, Ps, Di], keyPages),
     context.integers([table.length / Pmax, Pmax], table),
     context.integers([lens.length], rows.subarray(0, lens.length)),
-    context.integers([lens.length + 1], startsOf(lens)),
+    context.integers([lens.length + 1], starts(lens.map(([queries]) => queries))),
     context.integers(
       [lens.length],
       lens.map(([, keys]) => keys),

@@ -3,6 +3,7 @@ import type { Tensor } from "../../lib/device/tensor.js";
 import type { FloatDType } from "./dtype.js";
 import { hiddenKeys, type Lengths, type Plant } from "./hiddenKeys.js";
 import { Random } from "./random.js";
+import { starts } from "./starts.js";
 
 export interface LatentShape {
   readonly lengths: readonly Lengths[];
@@ -15,10 +16,14 @@ export interface LatentShape {
   readonly pages?: FloatDType;
 }
 
-export const starts = (counts: readonly number[]): Int32Array => {
-  let end = 0;
-  return Int32Array.of(0, ...counts.map((count) => (end += count)));
-};
+/** Sequences of all kinds: queries, tokens. */
+export const mixedLengths = [
+  [1, 300],
+  [40, 40],
+  [0, 7],
+  [9, 130],
+  [1, 1],
+] as const;
 
 /**
  * What a call is given. Pages lie at random places; entries of the table that nobody may read are -1. All that no query sees is NaN
