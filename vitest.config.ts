@@ -9,6 +9,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 const simtBinary = "build-simt/Release/warploop.node";
 const simtTests = [
   "test/ops/**/*.test.ts",
+  "test/engine/latentForms.test.ts",
   "test/engine/mamba.test.ts",
   "test/engine/slots.test.ts",
   "test/engine/windows.test.ts",
@@ -27,6 +28,7 @@ const simtTests = [
   "test/nn/attention.test.ts",
   "test/nn/blocks.test.ts",
   "test/nn/decoder.test.ts",
+  "test/nn/mla.test.ts",
   "test/nn/moe.test.ts",
   "test/nn/tap.test.ts",
   "test/weights/weightFile.test.ts",

@@ -4,7 +4,7 @@
  */
 import type { GpuCase, Marks } from "./gpuCase.js";
 import { experts, moeCount } from "./expertWork.js";
-import { headLinear, mlaAttention } from "./latentWork.js";
+import { headLinear, latentPrompt, mlaAttention } from "./latentWork.js";
 import * as sparse from "./sparseWork.js";
 import { attentionMerge } from "./merge.js";
 import * as work from "./work.js";
@@ -64,7 +64,18 @@ function latentCases(size: Size): GpuCase[] {
     mlaAttention(rows(64, 1, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention(rows(64, 2, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention({ ...rows(1, 1, 16), L: size(131_072, 64) }, marks([1.2, 1.8], [1.4, 2.2])),
+    ...promptCases(size),
     ...headCases(size),
+  ];
+}
+
+/** Of V3, from the first token on, and behind as many that are cached. */
+function promptCases(size: Size): GpuCase[] {
+  const widths = { R: size(512, 48), Dn: size(128, 32), Dr: size(64, 16), Dv: size(128, 32) };
+  const heads = { ...widths, H: size(128, 4), n: size(4096, 70) };
+  return [
+    latentPrompt({ ...heads, c: 0 }, { asked: [400, 520], ...same(370, 440) }),
+    latentPrompt({ ...heads, c: size(4096, 64) }, same(440, 500)),
   ];
 }
 

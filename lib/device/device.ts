@@ -40,6 +40,11 @@ export class Device {
   readonly kind: DeviceKind;
   /** Name of the hardware, for example "NVIDIA H200"; empty for the CPU. */
   readonly model: string;
+  /**
+   * Whether a request has the same bits in whatever chunks its tokens run, and whatever runs beside them: the promise of the CPU. A GPU's
+   * ops choose by the sizes of a step (docs/architecture.md, "Numerics").
+   */
+  readonly chunksKeepBits: boolean;
   /** Threads of the CPU device; 0 for a GPU. */
   readonly threads: number;
   /** Multiprocessors of a GPU; 0 for the CPU. */
@@ -58,6 +63,7 @@ export class Device {
     this.threads = info.threads;
     this.processors = info.processors;
     this.kind = info.processors > 0 ? "cuda" : "cpu"; // the emulated GPU of the tests runs CUDA sources, too
+    this.chunksKeepBits = this.kind === "cpu";
     this.isa = info.isa;
     this.fastDtypes = info.fastDtypes;
   }

@@ -2,6 +2,7 @@
  * What an engine and what runs its steps say to each other: plain data, without requests, functions or class instances, so that
  * a step can go to another thread, process or rank as it is. Rows are those of the step; whose they are only the engine knows.
  */
+import type { HostSequence } from "../nn/step.js";
 import type { StepCopies } from "../schedule/kvPages.js";
 import type { PlanLayout } from "../schedule/stepPlan.js";
 import type { SamplingBatch } from "./sampling.js";
@@ -12,6 +13,8 @@ export interface DeviceStep {
   readonly layout: PlanLayout;
   /** The arrays of the step, [layout.length]. */
   readonly ints: Int32Array;
+  /** The sequences in the order of the arrays, in a mixed step; null: a graph runs them, which does not look at any. */
+  readonly sequences: readonly HostSequence[] | null;
   /** Ids that go to the start of token pool rows before the step runs. */
   readonly admissions: readonly { readonly row: number; readonly tokens: Int32Array }[];
   /** Blocks of the state that are copied before and after the model runs. */

@@ -2,8 +2,9 @@
  * From a scheduled step, and what is known of its requests, to the plain data that a runner gets, and back: which results about
  * prompts belong to which request. Pure.
  */
+import type { HostSequence } from "../nn/step.js";
 import type { Request } from "../schedule/request.js";
-import type { ScheduledStep } from "../schedule/scheduledStep.js";
+import type { ScheduledSequence, ScheduledStep } from "../schedule/scheduledStep.js";
 import { chooseLayout, fillPlan } from "../schedule/stepPlan.js";
 import type { DeviceStep, PromptReads, PromptResult } from "./deviceStep.js";
 import type { RequestSpec } from "./requestSpec.js";
@@ -33,12 +34,17 @@ export function packStep(step: ScheduledStep, batchSizes: readonly number[], spe
     index: step.index,
     layout,
     ints,
+    sequences: layout.kind === "mixed" ? step.sequences.map(hostSequence) : null,
     admissions: step.admissions.map(({ row, tokens }) => ({ row, tokens })),
     copies: step.copies,
     sampling: packSampling(step.samples, asked, layout.numSamples),
     sampleLogprobs: wantsLogprobs ? Int32Array.from(asked, ({ report }) => report.logprobs ?? -1) : null,
     prompt,
   };
+}
+
+function hostSequence({ row, start, count }: ScheduledSequence): HostSequence {
+  return { row, start, count };
 }
 
 /** The results about prompts of a step that `packStep` made, with their requests. */

@@ -96,7 +96,7 @@ async function runChunk(
       return { name, layer, out: stream.empty(dtype, [end - start, ...shape]) };
     });
     const { inputs } = tables.makeStep({
-      numTokens: end - start,
+      ...{ numTokens: end - start, sequences: [{ row: 0, start, count: end - start }] },
       ...{ rows: i32(0), starts: i32(start), cuSeqlensQ: i32(0, end - start), logitIndices: i32() },
     });
     model.forward(stream, inputs, state, taps);

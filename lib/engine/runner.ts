@@ -28,7 +28,7 @@ import { decodeLayout, paddedBatchSizes, type PlanLayout } from "../schedule/ste
 import type { DeviceStep, StepLogprobs, StepResult, StepRunner } from "./deviceStep.js";
 import { ExpertCounts } from "./expertCounts.js";
 import { type FieldOf, LogprobReader } from "./logprobReader.js";
-import { SequenceTables } from "./sequenceTables.js";
+import { SequenceTables, type StepSequences } from "./sequenceTables.js";
 
 export interface RunnerOptions {
   readonly maxSequences: number;
@@ -133,7 +133,7 @@ export class ModelRunner implements StepRunner {
     try {
       const field = this.#upload(step);
       this.#copyBlocks(step.copies.beforeModel);
-      const { logits, hidden, positions } = this.#forward(layout, field);
+      const { logits, hidden, positions } = this.#forward(step, field);
       this.#copyBlocks(step.copies.afterModel);
       const samples = stream.empty("i32", [2, layout.numSamples]); // ids and statuses: one read brings both
       const [ids, status] = [0, 1].map((row) => samples.slice(0, row, row + 1).reshape([-1])) as [
@@ -174,11 +174,14 @@ export class ModelRunner implements StepRunner {
     for (const { from, to } of copies) copy(this.#stream, block(from), block(to));
   }
 
-  #forward(layout: PlanLayout, field: FieldOf): ForwardTensors {
+  #forward({ layout, sequences }: DeviceStep, field: FieldOf): ForwardTensors {
     const stream = this.#stream;
     if (layout.kind === "mixed") {
       const sampled = field("logitIndices").slice(0, 0, layout.numSamples);
-      const { hidden, positions } = this.#runModel(layout, field, { sampled });
+      const { hidden, positions } = this.#runModel(layout, field, {
+        sampled,
+        sequences: sequences ?? undefined,
+      });
       return { logits: this.#model.logits(stream, embedding(stream, sampled, hidden)), hidden, positions };
     }
     const logits = this.#decodeLogits.slice(0, 0, layout.numSequences);
@@ -199,13 +202,13 @@ export class ModelRunner implements StepRunner {
   #runModel(
     { numTokens, maxQueries }: PlanLayout,
     field: FieldOf,
-    { sampled, ...outputs }: { readonly sampled: Tensor; readonly samplePositions?: Tensor },
+    { sampled, ...more }: { readonly sampled: Tensor } & Pick<StepSequences, "samplePositions" | "sequences">,
   ): { hidden: Tensor; positions: Tensor } {
     this.#tables.writePages(field("updateRows"), field("updateCols"), field("updatePages"));
     const [rows, starts, cuSeqlensQ] = [field("rows"), field("starts"), field("cuSeqlensQ")];
     const step = this.#tables.makeStep({
       ...{ numTokens, maxQueries, rows, starts, cuSeqlensQ, logitIndices: sampled },
-      ...outputs,
+      ...more,
     });
     const hidden = this.#model.forward(this.#stream, step.inputs, this.#state, this.expertCounts?.taps);
     return { hidden, positions: step.samplePositions };

@@ -5,7 +5,7 @@
 import type { DType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import type { StepInputs } from "../nn/step.js";
+import type { HostSequence, StepInputs } from "../nn/step.js";
 import { stepInputs } from "../ops/stepInputs.js";
 import { tableScatter } from "../ops/tableScatter.js";
 
@@ -28,6 +28,8 @@ export interface StepSequences {
   readonly numTokens: number;
   /** No sequence has more tokens than that; left out: not known. */
   readonly maxQueries?: number | undefined;
+  /** The same, as the host knows them; left out: it does not. */
+  readonly sequences?: readonly HostSequence[] | undefined;
   /** [B] their rows */
   readonly rows: Tensor;
   /** [B] where they begin; -1: where their last step ended */
@@ -97,8 +99,8 @@ export class SequenceTables implements Disposable {
   }
 
   /** What the model reads of a step, and where the ids go that will be sampled ([N]). The rows are as long as that afterwards. */
-  makeStep(sequences: StepSequences): { readonly inputs: StepInputs; readonly samplePositions: Tensor } {
-    const { numTokens, maxQueries, ...where } = sequences;
+  makeStep(step: StepSequences): { readonly inputs: StepInputs; readonly samplePositions: Tensor } {
+    const { numTokens, maxQueries, sequences, ...where } = step;
     const numGroups = this.#groups.size(0);
     const made = stepInputs(this.#stream, numTokens, {
       ...where,
@@ -109,9 +111,9 @@ export class SequenceTables implements Disposable {
     });
     const { tokens, positions, slots, contextLens } = made;
     const inputs: StepInputs = {
-      ...{ tokens, positions, contextLens, maxQueries },
-      rows: sequences.rows,
-      cuSeqlensQ: sequences.cuSeqlensQ,
+      ...{ tokens, positions, contextLens, maxQueries, sequences },
+      rows: where.rows,
+      cuSeqlensQ: where.cuSeqlensQ,
       ...(this.#pageTables.size(0) > numGroups && { slotTable: ofGroup(this.#pageTables, numGroups) }),
       groups: Array.from({ length: numGroups }, (_, group) => ({
         slots: ofGroup(slots, group),

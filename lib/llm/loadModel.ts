@@ -19,6 +19,7 @@ import { refuseQuantizationFiles } from "../weights/quantization.js";
 import { wholeModel } from "../weights/shard.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
 import { type PlannedWeight, resolveWeights } from "../weights/weightMap.js";
+import { tableOn } from "../weights/weightTable.js";
 
 export type { DTypeOption } from "../weights/activationDtype.js";
 export type { LoadProgress } from "../weights/loadWeights.js";
@@ -80,7 +81,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
   const { definition, contextLength } = description;
 
   await using checkpoint = await openCheckpoint(folder);
-  const declared = resolveWeights(definition.weights, checkpoint);
+  const declared = resolveWeights(tableOn(stream.device, definition.weights), checkpoint);
   const plan = await untieDifferentCopies(declared, checkpoint, signal);
   const forms = formsOf(definition.weights);
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);

@@ -91,6 +91,7 @@ export function readDeepseekAttention(
           queryNorm: queryRank > 0 ? weights.vector("queryNorm", layer) : undefined,
           latentNorm: weights.vector("latentNorm", layer),
           absorbedKeys: weights.heads("absorbedKeys", layer),
+          keys: weights.optionalHeads("keys", layer),
           values: weights.heads("values", layer),
           ropeTable: context.angles,
           output: weights.linear("attentionOutput", layer),
@@ -213,7 +214,7 @@ function halves(heads: number, plain: number, { rotatedDim, adjacentPairs }: Lat
   ];
 }
 
-/** W_uk and W_uv of each head, which take turns in one tensor. */
+/** W_uk and W_uv of each head, which take turns in one tensor. W_uk is there twice where prompts may be up-projected. */
 function headRows(name: string, { numHeads: H, plainDim, valueDim, rank }: LatentShape): ModelWeightRow[] {
   const width = plainDim + valueDim;
   const tensor = { from: [name], shapes: [[H * width, rank]] };
@@ -223,6 +224,7 @@ function headRows(name: string, { numHeads: H, plainDim, valueDim, rank }: Laten
   });
   return [
     { slot: "absorbedKeys", form: "turnedHeads", ...tensor, ...rows(0, plainDim) },
+    { slot: "keys", form: "heads", ...tensor, ...rows(0, plainDim), unlessChunksKeepBits: true },
     { slot: "values", form: "heads", ...tensor, ...rows(plainDim, width) },
   ];
 }

@@ -143,7 +143,7 @@ export function attentionBlock(config: AttentionConfig, weights: AttentionWeight
       kvStore(stream, k, v, kv.k, kv.v, slots, scales);
     }
     const mixed = pagedAttention(stream, q, kv.k, kv.v, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ scale, softcap, sinks, window, maxQueries, plan, ...scales },
+      ...{ scale, softcap, sinks, window, maxQueries, plan: plan as Tensor | undefined, ...scales },
     }).reshape([x.size(0), queries]); // [T, Hq * Dh]
     join((into) => linear(stream, mixed, weights.output, { bias: weights.outputBias, ...into }));
   };

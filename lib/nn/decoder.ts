@@ -172,8 +172,8 @@ function makePlans(
   blocks: readonly Block[],
   inputs: StepInputs,
   cacheOf: CacheOf,
-): ReadonlyMap<string, Tensor> {
-  const plans = new Map<string, Tensor>();
+): ReadonlyMap<string, object> {
+  const plans = new Map<string, object>();
   for (const block of blocks) {
     const cache = cacheOf(block);
     const { plan } = block;

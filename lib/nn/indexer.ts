@@ -14,10 +14,12 @@ import type { FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { indexerTopK } from "../ops/indexerTopK.js";
+import { kvStore } from "../ops/kvStore.js";
 import { layerNorm } from "../ops/layerNorm.js";
 import { linear } from "../ops/linear.js";
 import type { LinearWeight } from "../ops/packLinear.js";
 import { qkNormRopeStore } from "../ops/qkNormRopeStore.js";
+import { rope } from "../ops/rope.js";
 import type { PagedCache } from "./part.js";
 import type { StateTensor } from "./state.js";
 import type { StepInputs } from "./step.js";
@@ -62,9 +64,12 @@ export interface IndexerCall {
 }
 
 export interface Indexer {
+  readonly topK: number;
   /** What it keeps of every token. */
   readonly tensors: Readonly<Record<string, StateTensor>>;
-  /** Stores the keys of x. @returns [T, topK] i32: for each token those that it attends to, as `mlaAttention` takes them */
+  /** Stores the keys of x. */
+  store(stream: Stream, call: IndexerCall): void;
+  /** `store`, and @returns [T, topK] i32: for each token those that it attends to, as `mlaAttention` takes them */
   choose(stream: Stream, call: IndexerCall): Tensor;
 }
 
@@ -73,25 +78,35 @@ export function indexer(config: IndexerConfig, weights: IndexerWeights): Indexer
   const { keyNorm, keyNormBias, ropeTable: table } = weights;
   const scale = 1 / Math.sqrt(headDim * numHeads); // max(0, x) lets positive factors through: both in one
 
-  const choose: Indexer["choose"] = (stream, { x, queryLatents, inputs, cache }) => {
-    const { slots, pageTable, state } = cache;
-    const keyPages = state["indexKeys"]!; // [P, Ps, Di]
-    const pages = keyPages.splitLast(1, headDim);
-    const { positions, rows, cuSeqlensQ, contextLens } = inputs;
-
-    const q = linear(stream, queryLatents, weights.queries).splitLast(numHeads, headDim); // [T, Hi, Di]
+  /** Keys, and the pages where they go. What rope does not turn of them stands where values would. */
+  const keysOf = (stream: Stream, { x, cache }: IndexerCall) => {
     const keys = linear(stream, x, weights.keys, { dtype: "f32" }); // [T, Di]
     const key = layerNorm(stream, keys, keyNorm, keyNormBias, { eps, dtype }).splitLast(1, headDim);
-    const headWeights = linear(stream, x, weights.weights, { dtype: "f32" }); // [T, Hi]; f32 keeps near ties apart
-    // The columns that are not rotated go where values would.
-    const [turned, plain] = [key.slice(2, 0, rotatedDim), key.slice(2, rotatedDim, headDim)];
-    qkNormRopeStore(stream, q.slice(2, 0, rotatedDim), turned, plain, {
-      ...{ positions, table, slots },
+    const pages = cache.state["indexKeys"]!.splitLast(1, headDim); // [P, Ps, 1, Di]
+    return {
+      ...{ turned: key.slice(2, 0, rotatedDim), plain: key.slice(2, rotatedDim, headDim) },
       ...{ kPages: pages.slice(3, 0, rotatedDim), vPages: pages.slice(3, rotatedDim, headDim) },
-    });
+    };
+  };
+
+  const store: Indexer["store"] = (stream, call) => {
+    const { turned, plain, kPages, vPages } = keysOf(stream, call);
+    rope(stream, turned, null, call.inputs.positions, table);
+    kvStore(stream, turned, plain, kPages, vPages, call.cache.slots);
+  };
+
+  const choose: Indexer["choose"] = (stream, call) => {
+    const { x, queryLatents, inputs, cache } = call;
+    const { slots, pageTable, state } = cache;
+    const { positions, rows, cuSeqlensQ, contextLens } = inputs;
+    const q = linear(stream, queryLatents, weights.queries).splitLast(numHeads, headDim); // [T, Hi, Di]
+    const { turned, plain, ...pages } = keysOf(stream, call);
+    const headWeights = linear(stream, x, weights.weights, { dtype: "f32" }); // [T, Hi]; f32 keeps near ties apart
+    qkNormRopeStore(stream, q.slice(2, 0, rotatedDim), turned, plain, { positions, table, slots, ...pages });
+    const keyPages = state["indexKeys"]!; // [P, Ps, Di]
     return indexerTopK(stream, q, headWeights, keyPages, pageTable, rows, cuSeqlensQ, contextLens, {
       ...{ topK, scale },
     });
   };
-  return { tensors: { indexKeys: { dtype, shape: [headDim] } }, choose };
+  return { topK, tensors: { indexKeys: { dtype, shape: [headDim] } }, store, choose };
 }

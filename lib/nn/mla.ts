@@ -3,13 +3,14 @@
  * beside one rotated key for all heads.
  *
  * The matrices that make keys and values are absorbed: W_uk of a head goes into its queries and W_uv behind its result, so that attention
- * looks at latents, as if all query heads shared one key head whose values are the first R of its R + Dr numbers.
+ * looks at latents, as if all query heads shared one key head whose values are the first R of its R + Dr numbers. Where it is cheaper, and
+ * W_uk is there for it, keys and values of every head are made from the latents of a context instead (latentForms.ts).
  *
- * With an indexer each query attends to the tokens that it chooses alone.
+ * With an indexer each query attends to the tokens that it chooses alone, which are all of them up to `topK`.
  *
  * Paper: "DeepSeek-V2" (arXiv 2405.04434), section 2.1.
  */
-import type { FloatDType } from "../device/dtype.js";
+import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { attentionPlan } from "../ops/attentionPlan.js";
 import { cast } from "../ops/cast.js";
@@ -20,28 +21,23 @@ import { mlaAttention } from "../ops/mlaAttention.js";
 import { qkNormRopeStore } from "../ops/qkNormRopeStore.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import type { Indexer } from "./indexer.js";
+import {
+  type AbsorbedPiece,
+  type LatentPiece,
+  latentPieces,
+  type LatentShape,
+  type PieceCall,
+  upProjectionIsCheaper,
+} from "./latentForms.js";
 import type { Block, PagedCache, StepPlan } from "./part.js";
 import type { LayerState, StateSpec } from "./state.js";
+import { upProjection } from "./upProjection.js";
 
-export interface LatentAttentionConfig {
-  /** H */
-  readonly numHeads: number;
-  /** Dn, of the part of queries and keys that is not rotated. */
-  readonly plainDim: number;
-  /** Dr, of the part that is. */
-  readonly rotatedDim: number;
-  /** Dv */
-  readonly valueDim: number;
-  /** R, numbers of a latent. */
-  readonly rank: number;
+export interface LatentAttentionConfig extends LatentShape {
   /** Rq, of the latents that queries are made from; 0: they are made from x itself. */
   readonly queryRank: number;
   /** Of the norms of latents. */
   readonly normEps: number;
-  /** Of activations, and of the latents that are kept. */
-  readonly dtype: FloatDType;
-  /** Factor on the products of queries and keys. */
-  readonly scale: number;
 }
 
 export interface LatentAttentionWeights {
@@ -55,12 +51,22 @@ export interface LatentAttentionWeights {
   readonly latentNorm: Tensor;
   /** W_uk of each head, turned: [R, Dn] */
   readonly absorbedKeys: GroupedWeight;
+  /** W_uk of each head as it is, [Dn, R]; left out: no sequence is up-projected. */
+  readonly keys?: GroupedWeight | undefined;
   /** W_uv of each head: [Dv, R] */
   readonly values: GroupedWeight;
   /** [Lmax, Dr] f32 */
   readonly ropeTable: Tensor;
   /** [D, H * Dv] */
   readonly output: LinearWeight;
+}
+
+interface AbsorbedCall extends PieceCall {
+  readonly piece: AbsorbedPiece;
+  /** [R, W] */
+  readonly pageTable: Tensor;
+  /** [n, topK] of what an indexer chooses */
+  readonly indices: Tensor | undefined;
 }
 
 /** The pages of one layer. */
@@ -78,25 +84,63 @@ export function latentState({
   return { lifetime: "all", pageSize: 64, tensors: { latent: { dtype, shape: [rank + rotatedDim] } } };
 }
 
-function stepPlan({ numHeads, rank, rotatedDim, dtype }: LatentAttentionConfig): StepPlan {
+/**
+ * The pieces of a step.
+ *
+ * @param mostRows that fit when they are up-projected; 0: none is
+ * @param topK tokens that an indexer chooses
+ */
+function stepPlan(
+  config: LatentAttentionConfig,
+  { mostRows, topK = Infinity }: { readonly mostRows: number; readonly topK?: number | undefined },
+): StepPlan {
+  const { numHeads, plainDim, rotatedDim, valueDim, rank, dtype } = config;
   const kind = { numHeads, numKvHeads: 1, headDim: rank + rotatedDim, latent: rank, dtype };
+  const isChosen = topK !== Infinity; // then each call has a plan of its own
   return {
-    signature: `latent attention ${JSON.stringify(kind)}`,
-    make(stream, { tokens, rows, cuSeqlensQ, contextLens, maxQueries }, cache) {
+    signature: `latent attention ${JSON.stringify({ ...kind, plainDim, valueDim, mostRows, topK })}`,
+    make(stream, inputs, cache): readonly LatentPiece[] {
       const { state, pageTable } = cache as PagedCache;
-      const sizes = {
-        numQueries: tokens.size(0),
-        maxQueries,
-        pageSize: (state as LatentPages).latent.size(1),
-      };
-      return attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...kind, ...sizes });
+      const pageSize = (state as LatentPages).latent.size(1);
+      const pieces = latentPieces(stream, inputs, {
+        ...{ pageTable, pageSize, mostRows },
+        isUpProjected: ({ start, count }) =>
+          start + count <= topK && upProjectionIsCheaper({ plainDim, valueDim, rank }, count, start),
+      });
+      return pieces.map((piece) => {
+        if (piece.form === "upProjected" || isChosen) return piece;
+        const { first, end, rows, cuSeqlensQ, contextLens, maxQueries } = piece;
+        const sizes = { numQueries: end - first, maxQueries, pageSize };
+        const plan = attentionPlan(stream, pageTable, rows, cuSeqlensQ, contextLens, { ...kind, ...sizes });
+        return { ...piece, plan };
+      });
     },
   };
 }
 
+/** Attention of a piece over latents. */
+function attendAbsorbed(
+  stream: Stream,
+  { numHeads, rank, rotatedDim, dtype, scale }: LatentShape,
+  { absorbedKeys, values }: Pick<LatentAttentionWeights, "absorbedKeys" | "values">,
+  call: AbsorbedCall,
+): void {
+  const { piece, plain, rotated, latentPages, pageTable, indices, out } = call;
+  const { rows, cuSeqlensQ, contextLens, maxQueries, plan } = piece;
+  const width = rank + rotatedDim;
+  const q = stream.empty(dtype, [plain.size(0), numHeads, width]);
+  headLinear(stream, plain, absorbedKeys, { out: q.slice(2, 0, rank) });
+  cast(stream, rotated, dtype, { out: q.slice(2, rank, width) });
+  const mixed = mlaAttention(stream, q, latentPages, pageTable, rows, cuSeqlensQ, contextLens, {
+    ...{ latent: rank, scale, maxQueries, plan, indices },
+  }); // [n, H, R]
+  headLinear(stream, mixed, values, { out });
+}
+
 /**
  *     latent = norm(latents(x)),   q = queries(norm(queryLatents(x)))
- *     output(W_uv attention([W_uk^T q, rope(q)], [latent, rope(key(x))], latent))
+ *     output(W_uv attention([W_uk^T q, rope(q)], [latent, rope(key(x))], latent)),   absorbed, which is
+ *     output(attention([q, rope(q)], [W_uk latent, rope(key(x))], W_uv latent))
  *
  * Stores latents and rotated keys of x. An indexer, which reads the latents of queries, stores keys of its own beside them.
  */
@@ -105,16 +149,17 @@ export function latentAttentionBlock(
   weights: LatentAttentionWeights,
   indexer?: Indexer,
 ): Block {
-  const { numHeads, plainDim, rotatedDim, valueDim, rank, queryRank, normEps: eps, dtype, scale } = config;
-  const { queryNorm, latentNorm, ropeTable: table } = weights;
+  const { numHeads, plainDim, rotatedDim, valueDim, rank, queryRank, normEps: eps, dtype } = config;
+  const { queryNorm, latentNorm, ropeTable: table, keys, values } = weights;
   const width = rank + rotatedDim;
   const plainWidth = numHeads * plainDim;
+  const up = keys && upProjection(config, { keys, values });
+  const stepped = stepPlan(config, { mostRows: up?.mostRows ?? 0, topK: indexer?.topK });
 
   const run: Block["run"] = (stream, { x, inputs, cache, plan, join }) => {
     const { slots, pageTable, state } = cache as PagedCache;
     const { latent: latentPages } = state as LatentPages;
     const pages = latentPages.splitLast(1, width); // [P, Ps, 1, R + Dr]
-    const { positions, rows, cuSeqlensQ, contextLens, maxQueries } = inputs;
     const T = x.size(0);
 
     const latents = linear(stream, x, weights.latents); // [T, Rq + R + Dr]
@@ -126,25 +171,31 @@ export function latentAttentionBlock(
     const queries = linear(stream, source, weights.queries);
     const plain = queries.slice(1, 0, plainWidth).splitLast(numHeads, plainDim); // [T, H, Dn]
     const rotated = queries.slice(1, plainWidth, queries.size(1)).splitLast(numHeads, rotatedDim); // [T, H, Dr]
+    qkNormRopeStore(stream, rotated, key.splitLast(1, rotatedDim), latent.splitLast(1, rank), {
+      ...{ positions: inputs.positions, table, slots },
+      ...{ kPages: pages.slice(3, rank, width), vPages: pages.slice(3, 0, rank) },
+    });
 
-    const q = stream.empty(dtype, [T, numHeads, width]);
-    headLinear(stream, plain, weights.absorbedKeys, { out: q.slice(2, 0, rank) });
-    const turned = q.slice(2, rank, width);
-    cast(stream, rotated, dtype, { out: turned });
-    qkNormRopeStore(stream, turned, key.splitLast(1, rotatedDim), latent.splitLast(1, rank), {
-      ...{ positions, table, slots, kPages: pages.slice(3, rank, width), vPages: pages.slice(3, 0, rank) },
-    });
-    const indices = indexer?.choose(stream, {
-      ...{ x, queryLatents: source, inputs, cache: cache as PagedCache },
-    });
-    const mixed = mlaAttention(stream, q, latentPages, pageTable, rows, cuSeqlensQ, contextLens, {
-      ...{ latent: rank, scale, maxQueries, plan, indices },
-    }); // [T, H, R]
-    const values = headLinear(stream, mixed, weights.values).reshape([T, numHeads * valueDim]);
-    join((into) => linear(stream, values, weights.output, { ...into }));
+    const pieces = (plan ?? stepped.make(stream, inputs, cache)) as readonly LatentPiece[];
+    const isChoosing = pieces.some(({ form }) => form === "absorbed");
+    const indexed = { x, queryLatents: source, inputs, cache: cache as PagedCache };
+    const indices = isChoosing ? indexer?.choose(stream, indexed) : undefined;
+    if (!isChoosing) indexer?.store(stream, indexed);
+    const attended = stream.empty(dtype, [T, numHeads, valueDim]);
+    for (const piece of pieces) {
+      using _temporaries = stream.scope();
+      const own = (all: Tensor): Tensor => all.slice(0, piece.first, piece.end);
+      const call = { plain: own(plain), rotated: own(rotated), latentPages, out: own(attended) };
+      if (piece.form === "upProjected") {
+        up!.attend(stream, piece, call);
+      } else {
+        const chosen = indices && own(indices);
+        attendAbsorbed(stream, config, weights, { ...call, piece, pageTable, indices: chosen });
+      }
+    }
+    join((into) => linear(stream, attended.reshape([T, numHeads * valueDim]), weights.output, { ...into }));
   };
   const state = latentState(config);
-  if (!indexer) return { ranks: "tp", state, plan: stepPlan(config), run };
-  // Chosen tokens have no plan that layers could share.
-  return { ranks: "tp", state: { ...state, tensors: { ...state.tensors, ...indexer.tensors } }, run };
+  const tensors = { ...state.tensors, ...indexer?.tensors };
+  return { ranks: "tp", state: { ...state, tensors }, plan: stepped, run };
 }

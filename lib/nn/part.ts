@@ -14,8 +14,11 @@ import type { TapCall, TapShape } from "./tap.js";
 export interface StepPlan {
   /** Blocks with one signature have one plan. */
   readonly signature: string;
-  /** @param cache of one of these blocks, if they keep something @returns what they read and nobody writes */
-  make(stream: Stream, inputs: StepInputs, cache: BlockCache | undefined): Tensor;
+  /**
+   * @param cache of one of these blocks, if they keep something
+   * @returns what they read and nobody writes: a tensor, or several and what the host knows of them
+   */
+  make(stream: Stream, inputs: StepInputs, cache: BlockCache | undefined): object;
 }
 
 /** What a block has declared as its `state`, and where that lies for the tokens of the step. */
@@ -48,7 +51,7 @@ export interface BlockCall {
   /** Of a block that declares a `state`. */
   readonly cache?: BlockCache | undefined;
   /** What the block has declared as its `plan`; a block that runs by itself does without. */
-  readonly plan?: Tensor | undefined;
+  readonly plan?: object | undefined;
   readonly join: Join;
   /** Takes what the block has declared as its `taps`. */
   readonly tap: TapCall;

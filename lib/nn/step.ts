@@ -12,6 +12,16 @@ export interface GroupInputs {
   readonly pageTable: Tensor;
 }
 
+/** What the host knows of a sequence of a step: it runs tokens [start, start + count). */
+export interface HostSequence {
+  /** In the page tables. */
+  readonly row: number;
+  /** Tokens that are cached before. */
+  readonly start: number;
+  /** >= 1 */
+  readonly count: number;
+}
+
 /** Device tensors of one step, all i32 and contiguous. Prefill chunks and decodes are the same: sequences of tokens. */
 export interface StepInputs {
   /** [T] token ids */
@@ -26,6 +36,8 @@ export interface StepInputs {
   readonly contextLens: Tensor;
   /** No sequence has more tokens in this step than that; left out: not known. A graph keeps what it was captured with. */
   readonly maxQueries?: number | undefined;
+  /** The same sequences, for those who choose by their sizes what to run; left out: not known, as in a graph, which runs others each time. */
+  readonly sequences?: readonly HostSequence[] | undefined;
   /** By cache group, in the order of the layout of the state. */
   readonly groups: readonly GroupInputs[];
   /** [R, slot layers or more] by column the block with the state of each row; -1 for padding, which keeps nothing */

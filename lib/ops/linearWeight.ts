@@ -176,6 +176,13 @@ export class GroupedWeight extends LinearWeight {
     this.experts = shape.experts;
   }
 
+  /** Matrices [first, end), in the same memory. */
+  slice(first: number, end: number): GroupedWeight {
+    const { inputs, swiglu } = this;
+    const segments = this.segments.map((one) => new WeightSegment(one, one.data.slice(0, first, end)));
+    return new GroupedWeight({ inputs, swiglu, experts: end - first }, segments);
+  }
+
   /** True for stacks alone, and never runs code of `value`. @internal */
   static isGrouped(value: LinearWeight): value is GroupedWeight {
     return value instanceof GroupedWeight;

@@ -128,6 +128,11 @@ export class ModelWeights {
     return found(this.#heads, slot, layer);
   }
 
+  /** `heads`, or undefined if it was not loaded. */
+  optionalHeads(slot: string, layer?: number): GroupedWeight | undefined {
+    return this.#heads.get(keyOf(slot, layer));
+  }
+
   /** [E, N] f32 */
   expertVectors(slot: string, layer?: number): Tensor {
     return found(this.#expertVectors, slot, layer);

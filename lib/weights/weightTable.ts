@@ -1,6 +1,7 @@
 /**
  * The weights of a model as data: what each is called in a checkpoint, in which shapes it is stored, and what becomes of it.
  */
+import type { Device } from "../device/device.js";
 import { ArgumentRangeError } from "../errors.js";
 import { type RowView, viewedRows, viewedSizes, viewProblem } from "./rowView.js";
 import { rowUnits, type Shard, shardRows, type WeightSplit } from "./shard.js";
@@ -43,6 +44,8 @@ export interface WeightRow {
   readonly split?: WeightSplit;
   /** Which stage of a pipeline has it, if not all: the one with the first layer, or with the last. Not with `{layer}`. */
   readonly stage?: "first" | "last";
+  /** Only what devices need whose results may follow the chunks of a request (`Device.chunksKeepBits` is false). */
+  readonly unlessChunksKeepBits?: true;
   /** Layers that have this weight; all if left out. Only with `{layer}`. */
   readonly onlyLayers?: readonly number[];
   /**
@@ -61,6 +64,12 @@ export interface WeightTable {
   readonly prefixAlternatives?: readonly { readonly from: string; readonly to: string }[];
   /** Tensors that this model does not use, besides the buffers that are ignored for every model. */
   readonly ignored?: readonly RegExp[];
+}
+
+/** The weights that are loaded on a device. */
+export function tableOn<T extends WeightTable>(device: Pick<Device, "chunksKeepBits">, table: T): T {
+  const isNeeded = (row: WeightRow): boolean => !(row.unlessChunksKeepBits && device.chunksKeepBits);
+  return { ...table, rows: table.rows.filter(isNeeded) };
 }
 
 export function isPerLayer(row: WeightRow): boolean {

@@ -184,6 +184,29 @@ describe("a packed step", () => {
     ]);
   });
 
+  it("says which tokens of each row a mixed step runs, and nothing of it where a graph runs them", () => {
+    const scheduler = newScheduler();
+    const packed: DeviceStep[] = [];
+    const run = (): void => {
+      const step = scheduler.schedule()!;
+      packed.push(packStep(step, [1, 2, 4], specMap({})));
+      scheduler.commit(step, new Int32Array(step.samples.length).fill(3));
+    };
+    scheduler.add(new Request("first", [5, 6, 7], { maxTokens: 9 }));
+    run();
+    run();
+    scheduler.add(new Request("second", [8, 9], { maxTokens: 2 }));
+    run();
+    expect(packed.map(({ sequences }) => sequences)).toEqual([
+      [{ row: 0, start: 0, count: 3 }],
+      null,
+      [
+        { row: 0, start: 4, count: 1 },
+        { row: 1, start: 0, count: 2 },
+      ],
+    ]);
+  });
+
   it("leaves it to the device whether minTokens are there: the step does not change with them", () => {
     const scheduler = newScheduler();
     scheduler.add(new Request("short", [8, 9], { maxTokens: 6 }));

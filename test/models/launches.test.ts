@@ -1,4 +1,4 @@
-// Contract: a layer of a decode step takes so many launches and no more, one sequence or many, counted by a trace of the
+// Contract: a layer of a decode step, or of prompts, takes so many launches and no more, one sequence or many, counted by a trace of the
 // engine's runner (as `npm run bench:layers` prints them). On the GPU every launch costs more than what little it does for
 // one token.
 import { expect, test } from "vitest";
@@ -29,6 +29,10 @@ interface Case {
   readonly expertCounts?: boolean;
   /** So many layers are alike; default all. */
   readonly alike?: number;
+  /** Of the first step, which runs the prompts; default: a replayed decode. */
+  readonly isPrompt?: boolean;
+  /** Sequences; default 1, 8 and 32. */
+  readonly counts?: readonly number[];
 }
 
 const cases: readonly Case[] = [
@@ -46,15 +50,24 @@ const cases: readonly Case[] = [
   // The first layer has no experts.
   { model: "DeepSeek V2", folder: () => goldenFolder("deepseek_v2"), cpu: 18, gpu: 18, alike: 2 },
   { model: "DeepSeek V3", folder: () => goldenFolder("deepseek_v3"), cpu: 19, gpu: 19, alike: 2 },
+  // Up-projected on a GPU. Of several sequences it does not know which tiles there are, and of many tokens the choice takes more launches.
+  {
+    ...{ model: "DeepSeek V3, of a prompt", folder: () => goldenFolder("deepseek_v3") },
+    ...{ cpu: 19, gpu: 24, alike: 2, isPrompt: true, counts: [1] },
+  },
+  {
+    ...{ model: "DeepSeek V3, of prompts", folder: () => goldenFolder("deepseek_v3") },
+    ...{ cpu: 19, gpu: 28, alike: 2, isPrompt: true, counts: [8] },
+  },
 ];
 
-test.each(cases.flatMap((each) => [1, 8, 32].map((sequences) => ({ ...each, sequences }))))(
+test.each(cases.flatMap((each) => (each.counts ?? [1, 8, 32]).map((sequences) => ({ ...each, sequences }))))(
   "a layer of $model, $sequences sequences",
-  async ({ folder, cpu, gpu, sequences, expertCounts, alike }) => {
+  async ({ folder, cpu, gpu, sequences, expertCounts, alike, isPrompt }) => {
     const options = { device: testDeviceName(), sequences, expertCounts };
     await using run = await ModelSteps.open(await folder(), options);
     for (let i = 0; i < sequences; i++) run.add(Math.min(40, 320 / sequences), steps + 1);
-    for (let i = 1; i < steps; i++) await run.step();
+    for (let i = 1; i < steps && !isPrompt; i++) await run.step();
     const trace = run.stream.trace();
     await run.step();
     const ops = (await trace.end()).filter(({ bytes }) => bytes === 0);

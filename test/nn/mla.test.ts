@@ -1,7 +1,9 @@
 // Contract: latent attention, with the matrices of keys and values absorbed, adds what its definition in float64 adds, in which every head
 // has keys and values of its own; whether a sequence runs at once or in chunks, alone or beside others. It caches latents and rotated keys.
-// With an indexer, whose keys it caches as well, each query attends to the tokens that the indexer chooses.
+// With an indexer, whose keys it caches as well, each query attends to the tokens that the indexer chooses. Where W_uk is there for it,
+// sequences for which that is cheaper are up-projected, and so many heads at once as fit.
 import { expect } from "vitest";
+import { byteLength } from "../../lib/device/dtype.js";
 import { indexer } from "../../lib/nn/indexer.js";
 import { ropeTable } from "../../lib/nn/ropeTable.js";
 import { latentAttentionBlock } from "../../lib/nn/mla.js";
@@ -31,6 +33,10 @@ interface LatentCase extends OpCase {
   /** Default 1 / sqrt(Dn + Dr). */
   readonly scale?: number;
   readonly index?: { readonly Hi: number; readonly Di: number; readonly topK: number };
+  /** Of each step the attention that runs, in order: "mla", or "flash" of what is up-projected. Left out: W_uk is not there for it. */
+  readonly forms?: readonly string[];
+  /** Numbers that fit at once of what is up-projected. Default: all. */
+  readonly upProjected?: number;
 }
 
 const small = { D: 40, H: 3, Dn: 32, Dr: 16, Dv: 16, R: 48, Rq: 24 } as const;
@@ -52,6 +58,71 @@ const cases: readonly LatentCase[] = [
   },
 ];
 
+// With these widths up-projection is cheaper for n tokens behind c while 48 c < n c + n (n + 1) / 2.
+const upProjected: readonly LatentCase[] = [
+  {
+    name: "a prompt up-projected, then decodes",
+    steps: [[18], [1], [1]],
+    ...small,
+    forms: ["flash", "mla", "mla"],
+  },
+  {
+    name: "chunks up-projected behind cached tokens",
+    steps: [[17], [40], [2], [16]],
+    ...small,
+    forms: ["flash", "flash", "mla", "mla"],
+  },
+  {
+    name: "a context of whole pages, up-projected",
+    steps: [[16], [48]],
+    ...small,
+    forms: ["flash", "flash"],
+  },
+  {
+    name: "queries without latents, up-projected",
+    steps: [[9], [2]],
+    ...small,
+    Rq: 0,
+    forms: ["flash", "mla"],
+  },
+  {
+    name: "values wider than keys, up-projected",
+    steps: [[20], [1]],
+    ...small,
+    Dn: 16,
+    Dv: 48,
+    forms: ["flash", "mla"],
+  },
+  { name: "matrices too wide to gain anything", steps: [[20]], ...small, Dn: 64, Dv: 32, forms: ["mla"] },
+  {
+    name: "decodes between prompts, and before one behind cached tokens",
+    steps: [
+      [0, 17, 0],
+      [20, 1, 33],
+      [1, 1, 64],
+    ],
+    ...{ ...small, D: 64, H: 4, R: 64, Dn: 48, Dv: 32, forms: ["flash", "flash mla flash", "mla flash"] },
+  },
+  {
+    name: "two heads up-projected, then the third",
+    ...{ steps: [[18]], ...small, upProjected: 32 * (64 + 2 * 64), forms: ["flash flash"] },
+  },
+  {
+    name: "two sequences that do not fit together, one head at a time",
+    ...{ steps: [[18, 20]], ...small, H: 2, upProjected: 32 * (64 + 64) },
+    forms: ["flash flash flash flash"],
+  },
+  {
+    name: "a context too long to be up-projected, beside one that is not",
+    ...{
+      steps: [[18, 16, 3]],
+      ...small,
+      upProjected: 31 * (64 + 64),
+      forms: ["mla flash flash flash flash"],
+    },
+  },
+];
+
 const chosen = cases
   .filter(({ Rq }) => Rq > 0)
   .flatMap((one): (LatentCase & { readonly dtype: "f32" })[] => {
@@ -62,7 +133,21 @@ const chosen = cases
     return [with_(2, 32, 3), with_(5, 64, 7)]; // in f32: rounding to 16 bits chooses others
   });
 
-describeOp("latentAttentionBlock", [...inEachDType(cases), ...chosen], async (context, c) => {
+const index = { Hi: 2, Di: 32, topK: 20 };
+const chosenUpProjected: readonly (LatentCase & { readonly dtype: "f32" })[] = [
+  {
+    name: "contexts up to topK up-projected, longer ones chosen",
+    steps: [
+      [18, 0, 0],
+      [1, 0, 20],
+      [3, 12, 1],
+    ],
+    ...{ ...small, dtype: "f32", index, forms: ["flash", "mla flash", "mla flash mla"] },
+  },
+];
+
+const tables = [...inEachDType([...cases, ...upProjected]), ...chosen, ...chosenUpProjected];
+describeOp("latentAttentionBlock", tables, async (context, c) => {
   const { D, H, Dn, Dr, Dv, R, Rq, dtype, scale = 1 / Math.sqrt(Dn + Dr), index } = c;
   const { stream } = context;
   const random = new Random(D + c.steps.length);
@@ -77,8 +162,9 @@ describeOp("latentAttentionBlock", [...inEachDType(cases), ...chosen], async (co
     {
       ...{ numHeads: H, plainDim: Dn, rotatedDim: Dr, valueDim: Dv, rank: R, queryRank: Rq },
       ...{ normEps: eps, dtype, scale },
+      upProjectedBytes: c.upProjected && byteLength(dtype, c.upProjected),
     },
-    weights.device,
+    c.forms ? weights.device : { ...weights.device, keys: undefined },
     indexed && indexer(indexed, weights.indexer!),
   );
   const inputs = lengths.map((length) => ({
@@ -104,7 +190,10 @@ describeOp("latentAttentionBlock", [...inEachDType(cases), ...chosen], async (co
     const x = gather(places, (row) => inputs[row]!.x, D);
     const stepped = stepInputs(stream, places, pages);
     const cache = { ...stepped.groups[0]!, state: kept! };
+    const trace = stream.trace();
     runBlock(stream, block, context.tensor(dtype, [T, D], x), residual, { inputs: stepped, cache });
+    const ran = (await trace.end()).flatMap(({ op }) => forms.get(op) ?? []);
+    expect(ran.join(" ")).toBe(c.forms?.[index] ?? "mla");
     const added = gather(places, (row) => expected[row]!.out, D);
     expectClose(await context.read(residual), sum(before, added), {
       ...{ dtype: "f32", shape: [T, D], intermediate: dtype, label: `step ${index}` },
@@ -126,6 +215,11 @@ describeOp("latentAttentionBlock", [...inEachDType(cases), ...chosen], async (co
     },
   ]);
 });
+
+const forms = new Map([
+  ["mlaAttention", "mla"],
+  ["flashAttention", "flash"],
+]);
 
 function weightsOf(weights: BlockWeights, c: LatentCase, longest: number) {
   const { D, H, Dn, Dr, Dv, R, Rq } = c;
@@ -165,6 +259,7 @@ function weightsOf(weights: BlockWeights, c: LatentCase, longest: number) {
       queryNorm: queryLatents && queryNorm.tensor,
       latentNorm: latentNorm.tensor,
       absorbedKeys: grouped(heads(0, Dn, Dn + Dv, up).map(turned)),
+      keys: grouped(heads(0, Dn, Dn + Dv, up)),
       values: grouped(heads(Dn, Dn + Dv, Dn + Dv, up)),
       ropeTable: ropeAngles,
       output: weights.packed(output),

@@ -74,6 +74,9 @@ export function stepInputs(stream: Stream, chunks: readonly Chunk[], pages: Page
     positions: i32(places.map(({ position }) => position)),
     rows: i32(chunks.map(({ row }) => pages.tableRow(row))),
     cuSeqlensQ: i32([0, ...ends]),
+    sequences: chunks.map(({ row, tokens, start }) => ({
+      ...{ row: pages.tableRow(row), start, count: tokens.length },
+    })),
     contextLens: i32(chunks.map(({ start, tokens }) => start + tokens.length)),
     groups: [{ slots: i32(places.map(({ slot }) => slot)), pageTable: i32(pages.entries, pages.shape) }],
     ...(pages.slotLayers > 0 && { slotTable: i32(pages.slots, [pages.shape[0], pages.slotLayers]) }),

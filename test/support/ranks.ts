@@ -16,6 +16,7 @@ import { loadWeights } from "../../lib/weights/loadWeights.js";
 import { formsOf } from "../../lib/weights/modelWeights.js";
 import type { Shard } from "../../lib/weights/shard.js";
 import { resolveWeights } from "../../lib/weights/weightMap.js";
+import { tableOn } from "../../lib/weights/weightTable.js";
 import { runModel, type RunOptions } from "./runModel.js";
 
 export interface RankModel extends Model {
@@ -40,7 +41,7 @@ export async function loadRank(
 ): Promise<RankModel> {
   const { definition, architecture, contextLength } = await describeModel(folder);
   await using checkpoint = await openCheckpoint(folder);
-  const plan = resolveWeights(definition.weights, checkpoint, shard);
+  const plan = resolveWeights(tableOn(stream.device, definition.weights), checkpoint, shard);
   const weights = await loadWeights(plan, formsOf(definition.weights), { checkpoint, stream, dtype });
   const constant = (data: Float32Array, shape: readonly number[]): Promise<Tensor> => {
     const tensor = weights.own(stream.device.empty("f32", shape));
