@@ -1,8 +1,8 @@
 /**
  * What `kvDtype` costs and saves. Error: logits of the golden checkpoints (random weights) and of the trained models of models/ with pages of
  * each dtype, against pages of f32, activations f32 in both, teacher-forced over all positions; `greedy`: share of positions whose most likely
- * token is the same. Memory: bytes of a token in the pages of all layers, with what lies fallow between them. Speed: pagedAttention of bf16
- * queries over pages of codes against pages of bf16, in turns in one run.
+ * token is the same. Memory: bytes of a token in the pages of all layers, with what lies fallow between them. Speed: pagedAttention, and
+ * mlaAttention with latents of DeepSeek's width, of bf16 queries over pages of codes against pages of bf16, in turns in one run.
  *
  *     npm run bench:kv-dtypes -- [--device cpu] [--only qwen3,models/tiny-moe]
  */
@@ -15,6 +15,7 @@ import { pageSizeOf, stateLayout } from "../lib/nn/state.js";
 import { compareLogits, goldenFamilies, readGolden } from "../test/support/goldens.js";
 import { runModel } from "../test/support/runModel.js";
 import { benchArgs } from "./support/benchArgs.js";
+import { latentCase } from "./support/latentCase.js";
 import { type Codes, pagedCase } from "./support/pagedCase.js";
 import { median } from "./support/statistics.js";
 import { printTable } from "./support/table.js";
@@ -25,7 +26,7 @@ const values = benchArgs(import.meta.url, {
   only: { type: "string" },
 });
 const kinds = ["bf16", "int8", "fp8"] as const;
-const keptAlways = ["mamba2", "deepseek_v2", "deepseek_v3"]; // they keep no keys and values, and refuse the option
+const withoutPages = ["mamba2"]; // it refuses the option
 const trained = ["models/tiny-draft", "models/tiny-moe"];
 
 type Sequences = readonly (readonly number[])[];
@@ -89,9 +90,11 @@ async function errorRows(stream: Stream, name: string): Promise<string[][]> {
 const rounds = 5;
 
 /** B sequences of L tokens, Lq queries each. */
-async function speedRow(device: Device, B: number, Lq: number, L: number, Hq: number): Promise<string[]> {
+type Shape = readonly [B: number, Lq: number, L: number, Hq: number];
+
+async function speedRow(device: Device, caseOf: typeof pagedCase, shape: Shape): Promise<string[]> {
   const all: readonly (Codes | undefined)[] = [undefined, "i8", "fp8e4m3"];
-  const cases = all.map((codes) => pagedCase(B, Lq, L, Hq, "bf16", codes));
+  const cases = all.map((codes) => caseOf(...shape, "bf16", codes));
   const times = cases.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, { setup }] of cases.entries()) {
@@ -108,23 +111,37 @@ async function speedRow(device: Device, B: number, Lq: number, L: number, Hq: nu
 const device = Device.open(values.device as DeviceName);
 const stream = device.createStream();
 const names = values.only?.split(",") ?? [
-  ...goldenFamilies.filter((family) => !keptAlways.includes(family)),
+  ...goldenFamilies.filter((family) => !withoutPages.includes(family)),
   ...trained,
 ];
 const rows: string[][] = [];
 for (const name of names) rows.push(...(await errorRows(stream, name)));
 printTable(["model", "kvDtype", "bytes/token", "max", "mean", "relative", "greedy"], rows, 2);
 
-console.log(
-  `\npagedAttention on ${device.name}, time against bf16 pages: median of ${rounds} turns (range)\n`,
-);
-const shapes: readonly (readonly [number, number, number, number])[] = [
-  [1, 1, 8192, 16],
-  [4, 1, 8192, 16],
-  [4, 1, 8192, 64],
-  [1, 512, 4096, 16],
+const shapes: readonly (readonly [op: string, caseOf: typeof pagedCase, shapes: readonly Shape[]])[] = [
+  [
+    ...(["pagedAttention", pagedCase] as const),
+    [
+      [1, 1, 8192, 16],
+      [4, 1, 8192, 16],
+      [4, 1, 8192, 64],
+      [1, 512, 4096, 16],
+    ],
+  ],
+  [
+    ...(["mlaAttention", latentCase] as const),
+    [
+      [1, 1, 8192, 16],
+      [4, 1, 8192, 16],
+      [1, 1, 8192, 128],
+      [1, 64, 4096, 16],
+    ],
+  ],
 ];
-const speeds: string[][] = [];
-for (const shape of shapes) speeds.push(await speedRow(device, ...shape));
-printTable(["shape", "bf16", "int8", "fp8"], speeds);
+for (const [op, caseOf, ofOp] of shapes) {
+  console.log(`\n${op} on ${device.name}, time against bf16 pages: median of ${rounds} turns (range)\n`);
+  const speeds: string[][] = [];
+  for (const shape of ofOp) speeds.push(await speedRow(device, caseOf, shape));
+  printTable(["shape", "bf16", "int8", "fp8"], speeds);
+}
 await device.dispose();

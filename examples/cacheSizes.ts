@@ -1,7 +1,7 @@
 /**
  * Bytes of KV cache per token, as the engine lays it out and as the formula has it:  npm run example:cache-sizes
- * One shape, 32 layers of 32 heads of width 128 in bf16, with five kinds of attention: MHA, GQA, MQA, MLA (one latent of 512 numbers and a
- * rotated key of 64 for all heads), and GQA whose layers see 1024 tokens but for every sixth.
+ * One shape, 32 layers of 32 heads of width 128 in bf16, with six kinds of attention: MHA, GQA, MQA, MLA (one latent of 512 numbers and a
+ * rotated key of 64 for all heads), MLA whose latents are kept in fp8 with a factor for each 128 numbers, and GQA whose layers see 1024 tokens but for every sixth.
  */
 import { attentionState } from "../lib/nn/attention.js";
 import { latentState } from "../lib/nn/mla.js";
@@ -26,8 +26,15 @@ const latents = {
   stateOf: () => latentState({ rank: 512, rotatedDim: 64, dtype }),
   formula: () => (512 + 64) * 2,
 };
+const latentCodes = {
+  stateOf: () => latentState({ rank: 512, rotatedDim: 64, dtype, kvDtype: "fp8e4m3" }),
+  formula: () => 512 + 4 * 4 + 64 * 2,
+};
 const slides = (layer: number) => (layer % 6 === 5 ? 0 : window);
-const kinds = { MHA: heads(32), GQA: heads(8), MQA: heads(1), MLA: latents, "5:1 windows": heads(8, slides) };
+const kinds = {
+  ...{ MHA: heads(32), GQA: heads(8), MQA: heads(1), MLA: latents, "MLA, fp8": latentCodes },
+  "5:1 windows": heads(8, slides),
+};
 
 const layers = Array.from({ length: numLayers }, (_, layer) => layer);
 const rows = Object.entries(kinds).flatMap(([attention, { stateOf, formula }]) => {

@@ -4,38 +4,18 @@
  *
  *     npx tsx bench/ops/mlaAttention.bench.ts
  */
-import { mlaAttention } from "../../lib/ops/mlaAttention.js";
-import { bytesOf, filled, spread } from "../support/inputs.js";
-import { benchOp, type OpBenchCase } from "../support/opBench.js";
-
-const [R, Dr, Ps] = [512, 64, 64];
-
-/** B sequences of L tokens, with Lq queries each. */
-function testCase(B: number, Lq: number, L: number, Hq: number, dtype: "bf16" | "f32"): OpBenchCase {
-  const pages = L / Ps;
-  return {
-    shape: `B=${B} Lq=${Lq} L=${L} Hq=${Hq} R=${R} Dr=${Dr}`,
-    dtype,
-    bytes: bytesOf(dtype, B, L, R + Dr) + bytesOf(dtype, B, Lq, Hq, 2 * R + Dr),
-    flops: 2 * (2 * R + Dr) * Hq * B * (Lq * L - (Lq * (Lq - 1)) / 2),
-    setup: (stream) => {
-      const q = filled(stream, dtype, [B * Lq, Hq, R + Dr]);
-      const latents = filled(stream, dtype, [B * pages, Ps, R + Dr]);
-      const pageTable = spread(stream, B * pages, B * pages, 7).reshape([B, pages]); // scattered over all pages
-      const rows = spread(stream, B, B);
-      const cuSeqlensQ = spread(stream, B + 1, B * Lq + 1, Lq);
-      const contextLens = stream.fromArray("i32", [B], new Int32Array(B).fill(L));
-      const options = { latent: R, scale: 0.07 };
-      return () => mlaAttention(stream, q, latents, pageTable, rows, cuSeqlensQ, contextLens, options);
-    },
-  };
-}
+import { latentCase } from "../support/latentCase.js";
+import { benchOp } from "../support/opBench.js";
 
 await benchOp("mlaAttention", [
-  testCase(1, 1, 8192, 16, "bf16"),
-  testCase(4, 1, 8192, 4, "bf16"),
-  testCase(4, 1, 8192, 16, "bf16"),
-  testCase(4, 1, 8192, 16, "f32"),
-  testCase(1, 1, 8192, 128, "bf16"),
-  testCase(1, 64, 2048, 16, "bf16"),
+  latentCase(1, 1, 8192, 16, "bf16"),
+  latentCase(4, 1, 8192, 4, "bf16"),
+  latentCase(4, 1, 8192, 16, "bf16"),
+  latentCase(4, 1, 8192, 16, "bf16", "i8"),
+  latentCase(4, 1, 8192, 16, "bf16", "fp8e4m3"),
+  latentCase(4, 1, 8192, 16, "f32"),
+  latentCase(1, 1, 8192, 128, "bf16"),
+  latentCase(1, 1, 8192, 128, "bf16", "fp8e4m3"),
+  latentCase(1, 64, 2048, 16, "bf16"),
+  latentCase(1, 64, 2048, 16, "bf16", "fp8e4m3"),
 ]);

@@ -11,7 +11,7 @@ export type DType = (typeof dtypes)[number];
 /** Dtypes that activations and weights may have. */
 export type FloatDType = "f32" | "f16" | "bf16";
 
-/** Dtypes that keys and values may be kept in: as they are, or as codes of 8 bits with a factor for each head of each token. */
+/** Dtypes that keys and values may be kept in: as they are, or as codes of 8 bits with factors for each token. */
 export type KvDType = FloatDType | "i8" | "fp8e4m3";
 
 /** What `Tensor.read` returns: f16 and bf16 come as raw bits in a Uint16Array. */

@@ -236,6 +236,8 @@ export interface NativeOps {
     [
       q: "tensor",
       latentPages: "tensor",
+      latentScales: "tensor or null",
+      rotatedPages: "tensor or null",
       pageTable: "tensor",
       rows: "tensor",
       cuSeqlensQ: "tensor",

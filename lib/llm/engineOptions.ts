@@ -33,7 +33,7 @@ export interface LLMOptions {
   readonly dtype?: "auto" | "f32" | "bf16" | "f16" | undefined;
   /**
    * Dtype of the KV cache. "auto": as activations. "int8" and "fp8" (e4m3) keep 8 bits of each element and a factor for each head of
-   * each token: half the memory of 16 bits. Default "auto".
+   * each token, or of a latent for each 128 numbers: half the memory of 16 bits. Default "auto".
    */
   readonly kvDtype?: KvDTypeOption | undefined;
   /**

@@ -95,7 +95,7 @@ export async function loadModel(folder: string, options: LoadModelOptions): Prom
     };
     const shard = wholeModel;
     const built = await definition.build(weights, { dtype, kvDtype, contextLength, shard, constant });
-    checkKvDtype(options.kvDtype ?? "auto", kvDtype, built.state);
+    checkKvDtype(options.kvDtype ?? "auto", built.state);
     await stream.synchronize(); // another stream may run the model: everything must be there
     return makeModel(description, built, { weights, dtype, hasHead: hasHead(definition, plan) });
   } catch (error) {

@@ -82,7 +82,8 @@ export function readDeepseekAttention(
     build: (weights, layer, context) =>
       latentAttentionBlock(
         {
-          ...{ ...shape, dtype: context.dtype, numHeads: context.rank.numHeads, normEps: latentNormEps },
+          ...{ ...shape, numHeads: context.rank.numHeads, normEps: latentNormEps },
+          ...{ dtype: context.dtype, kvDtype: context.kvDtype },
           scale: headDim ** -0.5 * softmaxFactor(rope),
         },
         {

@@ -23,7 +23,7 @@ export interface LatentShape extends LatentWidths {
   readonly numHeads: number;
   /** Dr, of the part of queries and keys that is rotated. */
   readonly rotatedDim: number;
-  /** Of activations, and of the latents that are kept. */
+  /** Of activations. */
   readonly dtype: FloatDType;
   /** Factor on the products of queries and keys. */
   readonly scale: number;

@@ -3,13 +3,15 @@
  * beside one rotated key for all heads.
  *
  * The matrices that make keys and values are absorbed: W_uk of a head goes into its queries and W_uv behind its result, so that attention
- * looks at latents, as if all query heads shared one key head whose values are the first R of its R + Dr numbers. Where it is cheaper, and
- * W_uk is there for it, keys and values of every head are made from the latents of a context instead (latentForms.ts).
+ * looks at latents, as if all query heads shared one key head whose values are the first R of its R + Dr numbers. Where it is cheaper,
+ * W_uk is there for it and latents are kept in the dtype of activations, keys and values of every head are made from the latents of a context
+ * instead (latentForms.ts).
  *
  * With an indexer each query attends to the tokens that it chooses alone, which are all of them up to `topK`.
  *
  * Paper: "DeepSeek-V2" (arXiv 2405.04434), section 2.1.
  */
+import type { KvDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { attentionPlan } from "../ops/attentionPlan.js";
@@ -17,7 +19,7 @@ import { cast } from "../ops/cast.js";
 import { headLinear } from "../ops/headLinear.js";
 import { linear } from "../ops/linear.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
-import { mlaAttention } from "../ops/mlaAttention.js";
+import { mlaAttention, type MlaAttentionOptions } from "../ops/mlaAttention.js";
 import { qkNormRopeStore } from "../ops/qkNormRopeStore.js";
 import { rmsNorm } from "../ops/rmsNorm.js";
 import type { Indexer } from "./indexer.js";
@@ -38,6 +40,8 @@ export interface LatentAttentionConfig extends LatentShape {
   readonly queryRank: number;
   /** Of the norms of latents. */
   readonly normEps: number;
+  /** Of the latents that are kept. Default: `dtype`. Rotated keys beside codes have `dtype`. */
+  readonly kvDtype?: KvDType | undefined;
 }
 
 export interface LatentAttentionWeights {
@@ -67,21 +71,35 @@ interface AbsorbedCall extends PieceCall {
   readonly pageTable: Tensor;
   /** [n, topK] of what an indexer chooses */
   readonly indices: Tensor | undefined;
+  /** What is kept beside latents that are codes. */
+  readonly beside: Pick<MlaAttentionOptions, "latentScales" | "rotatedPages">;
 }
 
-/** The pages of one layer. */
+/** The pages of one layer; those of codes have `latentScales`, [P, Ps, ceil(R / 128)], and `rotated`, [P, Ps, Dr], too. */
 interface LatentPages extends LayerState {
-  /** [P, Ps, R + Dr] */
+  /** [P, Ps, R + Dr]; of codes [P, Ps, R] */
   readonly latent: Tensor;
 }
 
-/** One tensor of every token: its latent after the norm, then its rotated key. */
+/** Numbers of a latent with one factor: kLatentGroup of native/core/kv_codes.h. */
+const groupSize = 128;
+
+/** Of every token its latent after the norm, then its rotated key: one tensor, or where latents are codes three. */
 export function latentState({
   rank,
   rotatedDim,
   dtype,
-}: Pick<LatentAttentionConfig, "rank" | "rotatedDim" | "dtype">): StateSpec {
-  return { lifetime: "all", pageSize: 64, tensors: { latent: { dtype, shape: [rank + rotatedDim] } } };
+  kvDtype = dtype,
+}: Pick<LatentAttentionConfig, "rank" | "rotatedDim" | "dtype" | "kvDtype">): StateSpec {
+  const tensors: StateSpec["tensors"] =
+    kvDtype === "i8" || kvDtype === "fp8e4m3"
+      ? {
+          latent: { dtype: kvDtype, shape: [rank] },
+          latentScales: { dtype: "f32", shape: [Math.ceil(rank / groupSize)] },
+          rotated: { dtype, shape: [rotatedDim] },
+        }
+      : { latent: { dtype: kvDtype, shape: [rank + rotatedDim] } };
+  return { lifetime: "all", pageSize: 64, tensors };
 }
 
 /**
@@ -94,8 +112,8 @@ function stepPlan(
   config: LatentAttentionConfig,
   { mostRows, topK = Infinity }: { readonly mostRows: number; readonly topK?: number | undefined },
 ): StepPlan {
-  const { numHeads, plainDim, rotatedDim, valueDim, rank, dtype } = config;
-  const kind = { numHeads, numKvHeads: 1, headDim: rank + rotatedDim, latent: rank, dtype };
+  const { numHeads, plainDim, rotatedDim, valueDim, rank, dtype, kvDtype = dtype } = config;
+  const kind = { numHeads, numKvHeads: 1, headDim: rank + rotatedDim, latent: rank, dtype, kvDtype };
   const isChosen = topK !== Infinity; // then each call has a plan of its own
   return {
     signature: `latent attention ${JSON.stringify({ ...kind, plainDim, valueDim, mostRows, topK })}`,
@@ -125,14 +143,14 @@ function attendAbsorbed(
   { absorbedKeys, values }: Pick<LatentAttentionWeights, "absorbedKeys" | "values">,
   call: AbsorbedCall,
 ): void {
-  const { piece, plain, rotated, latentPages, pageTable, indices, out } = call;
+  const { piece, plain, rotated, latentPages, beside, pageTable, indices, out } = call;
   const { rows, cuSeqlensQ, contextLens, maxQueries, plan } = piece;
   const width = rank + rotatedDim;
   const q = stream.empty(dtype, [plain.size(0), numHeads, width]);
   headLinear(stream, plain, absorbedKeys, { out: q.slice(2, 0, rank) });
   cast(stream, rotated, dtype, { out: q.slice(2, rank, width) });
   const mixed = mlaAttention(stream, q, latentPages, pageTable, rows, cuSeqlensQ, contextLens, {
-    ...{ latent: rank, scale, maxQueries, plan, indices },
+    ...{ latent: rank, ...beside, scale, maxQueries, plan, indices },
   }); // [n, H, R]
   headLinear(stream, mixed, values, { out });
 }
@@ -150,16 +168,19 @@ export function latentAttentionBlock(
   indexer?: Indexer,
 ): Block {
   const { numHeads, plainDim, rotatedDim, valueDim, rank, queryRank, normEps: eps, dtype } = config;
+  const { kvDtype = dtype } = config;
   const { queryNorm, latentNorm, ropeTable: table, keys, values } = weights;
   const width = rank + rotatedDim;
   const plainWidth = numHeads * plainDim;
-  const up = keys && upProjection(config, { keys, values });
+  const up = keys && kvDtype === dtype ? upProjection(config, { keys, values }) : undefined;
   const stepped = stepPlan(config, { mostRows: up?.mostRows ?? 0, topK: indexer?.topK });
 
   const run: Block["run"] = (stream, { x, inputs, cache, plan, join }) => {
     const { slots, pageTable, state } = cache as PagedCache;
     const { latent: latentPages } = state as LatentPages;
-    const pages = latentPages.splitLast(1, width); // [P, Ps, 1, R + Dr]
+    const [latentScales, rotatedPages] = [state["latentScales"], state["rotated"]];
+    const pages = latentPages.splitLast(1, latentPages.size(2)); // [P, Ps, 1, R + Dr]; of codes R
+    const kPages = rotatedPages?.splitLast(1, rotatedDim) ?? pages.slice(3, rank, width);
     const T = x.size(0);
 
     const latents = linear(stream, x, weights.latents); // [T, Rq + R + Dr]
@@ -173,7 +194,7 @@ export function latentAttentionBlock(
     const rotated = queries.slice(1, plainWidth, queries.size(1)).splitLast(numHeads, rotatedDim); // [T, H, Dr]
     qkNormRopeStore(stream, rotated, key.splitLast(1, rotatedDim), latent.splitLast(1, rank), {
       ...{ positions: inputs.positions, table, slots },
-      ...{ kPages: pages.slice(3, rank, width), vPages: pages.slice(3, 0, rank) },
+      ...{ kPages, vPages: pages.slice(3, 0, rank), vScales: latentScales },
     });
 
     const pieces = (plan ?? stepped.make(stream, inputs, cache)) as readonly LatentPiece[];
@@ -190,7 +211,8 @@ export function latentAttentionBlock(
         up!.attend(stream, piece, call);
       } else {
         const chosen = indices && own(indices);
-        attendAbsorbed(stream, config, weights, { ...call, piece, pageTable, indices: chosen });
+        const beside = { latentScales, rotatedPages };
+        attendAbsorbed(stream, config, weights, { ...call, piece, pageTable, beside, indices: chosen });
       }
     }
     join((into) => linear(stream, attended.reshape([T, numHeads * valueDim]), weights.output, { ...into }));

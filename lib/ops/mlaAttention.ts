@@ -9,6 +9,10 @@ export interface MlaAttentionOptions {
   readonly latent: number;
   /** Factor on the scores. It does not follow from R and Dr: 1 / sqrt of the width of a head's keys before absorption, at most times a factor of YaRN. */
   readonly scale: number;
+  /** [P, Ps, ceil(R / 128)], f32: of latents that are codes, with which alone it goes: a factor for each 128 numbers. The last axis is contiguous. */
+  readonly latentScales?: Tensor | undefined;
+  /** [P, Ps, Dr], f32 | bf16 | f16: the rotated keys beside latents that are codes, with which alone it goes. The last axis is contiguous. */
+  readonly rotatedPages?: Tensor | undefined;
   /** No sequence has more queries than that; as `pagedAttention` has it. Default 0: not known. */
   readonly maxQueries?: number | undefined;
   /** [B], i32: how many tokens farther back the queries of each sequence stand; as `pagedAttention` has it. Left out: zeros. */
@@ -38,11 +42,14 @@ export interface MlaAttentionOptions {
  * is applied to the result. A row that sees nothing is 0, its `lse` -infinity. The bits of a row do not depend on what is batched
  * beside it.
  *
- * With `indices` the sum goes over the tokens that they name alone: the sparse attention of DeepSeek V3.2. On a GPU only the kernel
- * without tensor cores has that.
+ * With `indices` the sum goes over the tokens that they name alone: the sparse attention of DeepSeek V3.2.
+ *
+ * Latents may be codes of 8 bits, as `qkNormRopeStore` makes them of values: c[j] is then their R numbers, code times factor, and behind
+ * them the Dr columns of `rotatedPages`. On a GPU only the kernel without tensor cores has codes or indices.
  *
  * @param q [T, Hq, R + Dr], f32 | bf16 | f16; the last axis is contiguous; R + Dr is a multiple of 16, at most 576
- * @param latentPages [P, Ps, R + Dr], f32 | bf16 | f16; the last axis is contiguous. On a GPU pages of 64 tokens of bf16 are fastest
+ * @param latentPages [P, Ps, R + Dr], f32 | bf16 | f16, or [P, Ps, R], i8 | fp8e4m3; the last axis is contiguous. On a GPU pages of 64 tokens of
+ *   bf16 are fastest
  * @param pageTable [slots, Pmax], i32: the pages of each request slot, in the order of its tokens; the last axis is contiguous
  * @param rows [B], i32: the request slot of each sequence; B is at most 16384
  * @param cuSeqlensQ [B + 1], i32: the first query of each sequence, then T; a sequence without queries is skipped
@@ -65,6 +72,8 @@ export const mlaAttention = op(
   optionsOf<MlaAttentionOptions>({
     latent: required(integer()),
     scale: required(number),
+    latentScales: tensor,
+    rotatedPages: tensor,
     maxQueries: integer(),
     queryOffsets: tensor,
     plan: tensor,
@@ -86,7 +95,8 @@ export const mlaAttention = op(
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), latent]);
     stream.run(
       native.ops.mlaAttention,
-      ...([q, latentPages, pageTable, rows, cuSeqlensQ, contextLens] as const),
+      ...([q, latentPages, options.latentScales ?? null, options.rotatedPages ?? null] as const),
+      ...([pageTable, rows, cuSeqlensQ, contextLens] as const),
       ...([options.queryOffsets ?? null, options.plan ?? null, options.indices ?? null] as const),
       ...([options.lse ?? null, out] as const),
       ...([latent, scale, maxQueries] as const),

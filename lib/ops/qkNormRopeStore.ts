@@ -6,13 +6,15 @@ import type { KvScales } from "./kvStore.js";
 import { op, optionsOf } from "./op.js";
 
 export interface QkNormRopeStoreOptions extends KvScales {
+  /** As `kvStore` has it; of values with one head also [P, Ps, ceil(Dv / 128)], f32: a factor for each 128 numbers, as `mlaAttention` reads latents. */
+  readonly vScales?: Tensor | undefined;
   /** [T], i32: the place of each token in its sequence, 0 <= position < Lmax. */
   readonly positions: Tensor;
   /** [Lmax, R], f32: the R/2 cosines of a position, then its R/2 sines (lib/nn/ropeTable.ts); R even, <= Dh. */
   readonly table: Tensor;
   /** [P, Ps, Hkv, Dh], f32 | bf16 | f16 | i8 | fp8e4m3 (keys are converted to it, as `kvStore` does): written. */
   readonly kPages: Tensor;
-  /** [P, Ps, Hkv, Dv], dtype of kPages: written. */
+  /** [P, Ps, Hkv, Dv], f32 | bf16 | f16 | i8 | fp8e4m3, which need not be the dtype of kPages: written. */
   readonly vPages: Tensor;
   /** [T], i32: page * Ps + offset; -1 stores nothing. No two tokens may have the same slot. */
   readonly slots: Tensor;

@@ -1,4 +1,5 @@
-// Keys and values that are kept as codes of 8 bits: i8 or fp8e4m3, with a factor for each head of each token.
+// Keys and values that are kept as codes of 8 bits: i8 or fp8e4m3, with a factor for each head of each token;
+// latents with one for each kLatentGroup numbers of a token, each group being a head as far as this goes.
 // Whoever writes and whoever reads pages agrees here.
 //
 // Of a head x, most = max |x|:
@@ -21,10 +22,14 @@ constexpr float most_code(DType codes) { return codes == DType::i8 ? 127.0f : 44
 /// What pages may hold.
 inline constexpr unsigned kPageDtypes = kFloats | dtype_bit(DType::i8) | dtype_bit(DType::fp8e4m3);
 
-/// Codes have scales, one for each head of each token, and floats have none.
+/// Numbers of a latent with one scale, apart from the last ones, which may be fewer.
+inline constexpr int64_t kLatentGroup = 128;
+constexpr int64_t latent_groups(int64_t width) { return (width + kLatentGroup - 1) / kLatentGroup; }
+
+/// Codes have scales, so many for each token, and floats have none.
 inline void check_scales(Check& c, const char* name, const TensorView& scales, const TensorView& pages,
-                         Sym& P, Sym& Ps, Sym& Hkv) {
-  c.optional(name, scales).dtype(kF32).shape({P, Ps, Hkv}).rows();
+                         Sym& P, Sym& Ps, Dim count) {
+  c.optional(name, scales).dtype(kF32).shape({P, Ps, count}).rows();
   c.that(is_code(pages.dtype) || !scales, name, "none, because the pages hold no codes", "a tensor");
   c.that(!is_code(pages.dtype) || scales, name, "a tensor, because the pages hold codes", "none");
 }

@@ -14,7 +14,8 @@
 //            and every sum of a row runs in the same order whatever is computed with it: a row's result is
 //            bit-identical for every batch, chunk and number of threads. bf16 q, k, v on AVX512-BF16:
 //            products of bf16 pairs, probabilities rounded to bf16; codes, which are bf16 values, too. The
-//            scale of a key is a factor of its score, that of a value one of its probability. Rows that see
+//            scale of a key is a factor of its score, that of a value one of its probability (of latents:
+//            attention_latents.h). Rows that see
 //            nothing: 0, lse -inf. A key that no row sees is not read, nor its page id. A mask selects: NaN
 //            or infinity in a key or value that a row does not see leaves its bits as they are
 //            (attention_item.h); what it sees shows.
@@ -165,14 +166,16 @@ void run_items(const AttentionProblem& p, const AttentionPlan& plan, CpuContext&
 
 void attention(const AttentionProblem& p, CpuContext& context) {
   const AttentionPlan plan(p, context);
+  const DType keys = p.rotated ? p.rotated.dtype : p.k.dtype;  // codes of latents are decoded to that
 #if defined(__AVX512BF16__)
   if (p.q.dtype == DType::bf16) {
-    if (p.k.dtype == DType::bf16) return run_items<Bf16Units, bf16_t>(p, plan, context);
-    if (p.k.dtype == DType::i8) return run_items<Bf16Units, int8_t>(p, plan, context);
-    if (p.k.dtype == DType::fp8e4m3) return run_items<Bf16Units, fp8e4m3_t>(p, plan, context);
+    if (keys == DType::bf16) return run_items<Bf16Units, bf16_t>(p, plan, context);
+    if (keys == DType::i8) return run_items<Bf16Units, int8_t>(p, plan, context);
+    if (keys == DType::fp8e4m3) return run_items<Bf16Units, fp8e4m3_t>(p, plan, context);
   }
 #endif
-  dispatch_pages(p.k.dtype, [&]<class T>(T) { run_items<F32Units, T>(p, plan, context); });
+  if (p.rotated) return run_items<F32Units, float>(p, plan, context);
+  dispatch_pages(keys, [&]<class T>(T) { run_items<F32Units, T>(p, plan, context); });
 }
 
 }  // namespace warploop::cpu::WARPLOOP_ISA

@@ -27,10 +27,13 @@ struct AttentionProblem {
   TensorView v;  // [P, Ps, Hkv, Dv], dtype of k, rows strided
   TensorView k_scales;  // [P, Ps, Hkv], f32, rows strided; of codes only: core/kv_codes.h
   TensorView v_scales;
-  bool latent;       // v is the first columns of k, one KV head: what is read for k is v, too; Dh up to 576
-  TensorView out;    // [T, Hq, Dv], f32 | bf16 | f16, rows strided
-  TensorView lse;    // [T, Hq], f32; optional
-  TensorView sinks;  // [Hq], f32; optional
+  bool latent;  // v is the first columns of k, one KV head: what is read for k is v, too; Dh up to 576
+  // Latents as codes: k and v are both their first Dv columns, k_scales is [P, Ps, groups of Dv], and here is
+  // what is behind them, [P, Ps, 1, Dh - Dv], a float, rows strided.
+  TensorView rotated;
+  TensorView out;        // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  TensorView lse;        // [T, Hq], f32; optional
+  TensorView sinks;      // [Hq], f32; optional
   TensorView tree_mask;  // [T, W], i32, rows strided; optional, of queries that are the last keys
   float scale;
   float softcap;   // 0: none

@@ -12,8 +12,8 @@
 #pragma once
 #include "cpu/activations.h"
 #include "cpu/attention_direct.h"
+#include "cpu/attention_latents.h"
 #include "cpu/attention_packed.h"
-#include "cpu/attention_rows.h"
 #include "cpu/attention_sums.h"
 #include "cpu/attention_workspace.h"
 
@@ -26,7 +26,7 @@ class ItemKernel {
       : p_(p),
         item_(item),
         w_(w),
-        key_width_(p.k.size(3)),
+        key_width_(p.q.size(2)),
         value_width_(p.v.size(3)),
         group_(p.q.size(1) / p.k.size(2)),
         rows_(static_cast<int>(item.num_rows)),
@@ -115,17 +115,31 @@ class ItemKernel {
     clear_span();
     const int64_t first = std::max(item_.first_key, w_.begin[0]),
                   last = std::min(item_.last_key, w_.end[rows_ - 1]);
-    TileRows<T> tiles[2];
     if (first >= last) return;  // no row sees a key
+    const AttentionSequence& s = item_.sequence;
+    TileRows<T> tiles[2];
     int64_t tile = first / kTileKeys * kTileKeys;
-    find_rows(p_, item_.sequence, item_.first_head, tile, first, last, tiles[0]);
+    if (!p_.rotated) find_rows(p_, s, item_.first_head, tile, first, last, tiles[0]);
     for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {
-      find_rows(p_, item_.sequence, item_.first_head, tile + kTileKeys, first, last, tiles[i ^ 1]);
+      if (!decode_tile(tile, first, last, tiles[i], tiles[i ^ 1]))
+        find_rows(p_, s, item_.first_head, tile + kTileKeys, first, last, tiles[i ^ 1]);
       const int columns = columns_of(last - tile);
       rows_ <= kDirectRows && !exactly ? add_tile_direct(tile, columns, tiles[i], tiles[i ^ 1])
                                        : add_tile_packed(tile, columns, tiles[i], tiles[i ^ 1], exactly);
       if (item_.partial) continue;
       if ((tile + kTileKeys) % kSpanKeys == 0 || tile + kTileKeys >= last) close_span();
+    }
+  }
+
+  /// Of latents as codes the rows of this tile, which nobody fetches ahead; false: there are none.
+  bool decode_tile(int64_t tile, int64_t first, int64_t last, TileRows<T>& now, TileRows<T>& next) {
+    if constexpr (!kIsCode<T>) {
+      if (!p_.rotated) return false;
+      decode_latents(p_, item_.sequence, tile, first, last, reinterpret_cast<T*>(w_.latents), now);
+      next = {};
+      return true;
+    } else {
+      return false;
     }
   }
 

@@ -29,10 +29,11 @@ struct AttentionWorkspace {
   alignas(64) float total_out[kItemRows * kMaxHeadWidth];     // the spans so far
   alignas(64) float total_sum[kItemRows];
   alignas(64) float total_max[kItemRows];
-  alignas(64) float decay[kItemRows];                   // [state rows]
-  alignas(64) float scores[kItemRows * kTileKeys];      // [state rows][kTileKeys]
-  alignas(64) uint32_t weights[kItemRows * kTileKeys];  // [state rows][kTileKeys / kPerUnit]
-  alignas(64) float key_scales[kTileKeys];              // of the head at hand, of codes
+  alignas(64) float decay[kItemRows];                      // [state rows]
+  alignas(64) float scores[kItemRows * kTileKeys];         // [state rows][kTileKeys]
+  alignas(64) uint32_t weights[kItemRows * kTileKeys];     // [state rows][kTileKeys / kPerUnit]
+  alignas(64) float latents[kTileKeys * kMaxLatentWidth];  // [kTileKeys][Dh] of the dtype that is multiplied
+  alignas(64) float key_scales[kTileKeys];                 // of the head at hand, of codes
   alignas(64) float value_scales[kTileKeys];
   int64_t begin[kItemRows];  // row r sees the keys [begin, end)
   int64_t end[kItemRows];

@@ -1,6 +1,6 @@
-// Contract: `kvDtype` chooses what keys and values are kept in. Pages take the bytes that it says; the same request gives the same tokens
+// Contract: `kvDtype` chooses what keys and values, or latents, are kept in. Pages take the bytes that it says; the same request gives the same tokens
 // and log probabilities bit for bit alone, batched, behind a prefix that was found, preempted, without graphs; the logits stay near those
-// of floats; a model that keeps something else refuses it by name.
+// of floats; a model that keeps none of these refuses it by name.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Device } from "../../lib/device/device.js";
 import type { KvDType } from "../../lib/device/dtype.js";
@@ -11,6 +11,7 @@ import { stateLayout } from "../../lib/nn/state.js";
 import type { Shard } from "../../lib/weights/shard.js";
 import { Random } from "../schedule/random.js";
 import { openTestDevice } from "../support/devices.js";
+import { limitedV2, tinyV3 } from "../support/deepseekVariants.js";
 import { compareLogits, readGolden } from "../support/goldens.js";
 import { loadRank, Meeting, runRanks } from "../support/ranks.js";
 import { runModel } from "../support/runModel.js";
@@ -32,22 +33,28 @@ const roundoff = { int8: 1 / 254, fp8: 2 ** -4 };
 
 function asks(count: number): Ask[] {
   const random = new Random(7);
-  const common = randomPrompt(random, 40);
+  const some = (length: number) => randomPrompt(random, length).map((id) => id % 280); // what all vocabularies have
+  const common = some(40);
   return Array.from({ length: count }, (_, i) => ({
-    prompt: [...(i % 2 === 0 ? common : []), ...randomPrompt(random, 3 + 9 * (i % 3))],
+    prompt: [...(i % 2 === 0 ? common : []), ...some(3 + 9 * (i % 3))],
     options: { maxTokens: 24, ignoreEos: true, logprobs: 2, temperature: i % 3 === 0 ? 1 : 0, seed: i },
   }));
 }
 
-describe.skipIf(isSimt).each(codes)("%s", (kvDtype) => {
-  const folder = goldenFolder("qwen3");
+/** V3.2 attends to 16 tokens that it chooses. */
+const families = ["qwen3", "deepseek_v2", "deepseek_v3", "deepseek_v32"];
+const everyKind = families.flatMap((family) => codes.map((kvDtype) => ({ family, kvDtype })));
+
+describe.skipIf(isSimt).each(everyKind)("$family, $kvDtype", ({ family, kvDtype }) => {
+  const folder = goldenFolder(family);
 
   it.each(["f32", "bf16"] as const)("gives the same however requests run, dtype %s", async (dtype) => {
     const all = asks(8);
-    const single = { dtype, kvDtype, maxSequences: 1, prefixCache: false, graphs: false };
+    const kept = { dtype, kvDtype, pageSize: 16 };
+    const single = { ...kept, maxSequences: 1, prefixCache: false, graphs: false };
     const alone = await withLLM(folder, single, async (llm) => (await ask(llm, all)).map(essence));
     for (const options of [{}, { pageSize: 3 }, { maxStepTokens: 17, maxSequences: 5 }, { threads: 2 }]) {
-      await withLLM(folder, { dtype, kvDtype, ...options }, async (llm) => {
+      await withLLM(folder, { ...kept, ...options }, async (llm) => {
         expect((await ask(llm, all)).map(essence)).toEqual(alone);
         expect((await ask(llm, all)).map(essence)).toEqual(alone);
         expect(llm.stats().prefix.hits).toBeGreaterThan(0);
@@ -55,22 +62,28 @@ describe.skipIf(isSimt).each(codes)("%s", (kvDtype) => {
     }
     const { blockBytes } = await layoutOf(folder, kvDtype);
     const small = { maxSequences: 8, maxStepTokens: 64, kvCacheBytes: 14 * blockBytes };
-    await withLLM(folder, { dtype, kvDtype, ...small }, async (llm) => {
+    await withLLM(folder, { ...kept, ...small }, async (llm) => {
       expect((await ask(llm, all)).map(essence)).toEqual(alone);
       expect(llm.stats().preemptions).toBeGreaterThan(0);
     });
   });
 
-  it("keeps a byte of each element and four of each head", async () => {
+  it("keeps a byte of each element, four of each head or 128 numbers of a latent, rotated keys as they are", async () => {
     const model = await loadModel(folder, { stream, kvDtype, dtype: "bf16" });
     const { numLayers, numKvHeads, headDim } = model.shape;
     model.dispose();
+    const bytesOfToken: Record<string, number[]> = {
+      qwen3: [numKvHeads * headDim, numKvHeads * headDim, 4 * numKvHeads, 4 * numKvHeads],
+      deepseek_v2: [64, 4, 2 * 32],
+      deepseek_v3: [64, 4, 2 * 32],
+      deepseek_v32: [48, 4, 2 * 32, 2 * 64], // and keys of the indexer
+    };
     const aligned = (bytes: number) => Math.ceil(bytes / 256) * 256;
-    const perLayer = 2 * (aligned(16 * numKvHeads * headDim) + aligned(16 * numKvHeads * 4));
+    const perLayer = bytesOfToken[family]!.reduce((sum, bytes) => sum + aligned(16 * bytes), 0);
     const { blockBytes } = await layoutOf(folder, kvDtype);
     expect(blockBytes).toBe(numLayers * perLayer);
     const kvCacheBytes = 40 * blockBytes + 1;
-    await withLLM(folder, { kvDtype, kvCacheBytes }, (llm) => {
+    await withLLM(folder, { kvDtype, dtype: "bf16", pageSize: 16, kvCacheBytes }, (llm) => {
       expect(llm.stats().kvPages).toBe(40);
       return Promise.resolve();
     });
@@ -89,6 +102,11 @@ describe("logits", () => {
   const families = [
     { name: "Qwen3", config: tinyConfig("Qwen3ForCausalLM", { head_dim: 64 }) },
     { name: "Gemma 2", config: tinyConfig("Gemma2ForCausalLM", { sliding_window: 9, head_dim: 64 }) },
+    { name: "DeepSeek V2", config: tinyConfig("DeepseekV2ForCausalLM", limitedV2) },
+    {
+      name: "DeepSeek V3, latents of several groups",
+      config: tinyConfig("DeepseekV3ForCausalLM", { ...tinyV3, kv_lora_rank: 272 }),
+    },
   ];
 
   it.each(families.flatMap((family) => codes.map((kvDtype) => ({ ...family, kvDtype }))))(
@@ -109,34 +127,41 @@ describe("logits", () => {
     },
   );
 
-  it.skipIf(isSimt).each(codes)("of two ranks are those of one, %s", async (kvDtype) => {
-    const { folder, sequences } = await readGolden("llama");
-    const ids = sequences[0]!.tokens;
-    const whole = await loadModel(folder, { stream, dtype: "f32", kvDtype });
-    const [expected] = await runModel(whole, stream, [ids]);
-    const meeting = new Meeting();
-    const ranks = await Promise.all(
-      [0, 1].map((rank) => {
-        const shard: Shard = { tp: { rank, size: 2 }, ep: { rank: 0, size: 1 } };
-        const kept: KvDType = kvDtypeOf(kvDtype, "f32");
-        return loadRank(folder, shard, { stream, dtype: "f32", kvDtype: kept, sums: { tp: meeting.sum } });
-      }),
-    );
-    for (const logits of await runRanks(ranks, meeting, stream, ids, { chunk: 11 })) {
-      const { relative } = compareLogits(logits, expected!, whole.shape.vocabSize);
-      expect(relative).toBeLessThan(roundoff[kvDtype]); // a sum in another order may round to another code
-    }
-    for (const model of [whole, ...ranks]) model.dispose();
-  });
+  const split = ["llama", "deepseek_v3"].flatMap((family) => codes.map((kvDtype) => ({ family, kvDtype })));
+  it.skipIf(isSimt).each(split)(
+    "of two ranks are those of one, $family, $kvDtype",
+    async ({ family, kvDtype }) => {
+      const { folder, sequences } = await readGolden(family);
+      const ids = sequences[0]!.tokens;
+      const whole = await loadModel(folder, { stream, dtype: "f32", kvDtype });
+      const [expected] = await runModel(whole, stream, [ids]);
+      const meeting = new Meeting();
+      const ranks = await Promise.all(
+        [0, 1].map((rank) => {
+          const shard: Shard = { tp: { rank, size: 2 }, ep: { rank: 0, size: 1 } };
+          const kept: KvDType = kvDtypeOf(kvDtype, "f32");
+          return loadRank(folder, shard, { stream, dtype: "f32", kvDtype: kept, sums: { tp: meeting.sum } });
+        }),
+      );
+      for (const logits of await runRanks(ranks, meeting, stream, ids, { chunk: 11 })) {
+        const { relative } = compareLogits(logits, expected!, whole.shape.vocabSize);
+        expect(relative).toBeLessThan(roundoff[kvDtype]); // a sum in another order may round to another code
+      }
+      for (const model of [whole, ...ranks]) model.dispose();
+    },
+  );
 });
 
 describe("the option", () => {
   it.each(["f32", "bf16", "f16"] as const)(
     "takes %s beside another dtype of activations",
     async (kvDtype) => {
-      const model = await loadModel(goldenFolder("llama"), { stream, dtype: "f32", kvDtype });
-      for (const { tensors } of model.state) expect(tensors["k"]!.dtype).toBe(kvDtype);
-      model.dispose();
+      for (const family of ["llama", "deepseek_v32"]) {
+        const model = await loadModel(goldenFolder(family), { stream, dtype: "f32", kvDtype });
+        for (const { tensors } of model.state)
+          expect((tensors["k"] ?? tensors["latent"])!.dtype).toBe(kvDtype);
+        model.dispose();
+      }
     },
   );
 

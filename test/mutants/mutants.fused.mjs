@@ -42,6 +42,14 @@ export const fusedMutants = [
     cases: "skipped tokens",
   },
   {
+    name: "prepare-last-group",
+    bug: "qkNormRopeStore: the last numbers of a latent, fewer than 128, are stored as if they were 128",
+    file: store,
+    edits: [["head == p.v.count - 1 ? p.v.last_vectors : p.v.vectors;", "p.v.vectors;"]],
+    table: "test/ops/kvCodes.test.ts",
+    cases: "latents as codes.*Dv: 144",
+  },
+  {
     name: "swiglu-bias-of-gate",
     bug: "linear: up gets the biases of gate",
     file: "native/cuda/gemm/finish.cuh",

@@ -13,6 +13,12 @@ const chosen = {
   kernels: ["native/cuda/attention/attention.cu"],
 };
 
+const codes = {
+  file: "native/cuda/attention/any.cuh",
+  table: "test/ops/mlaAttention.codes.test.ts",
+  kernels: ["native/cuda/attention/attention.cu"],
+};
+
 /** @type {import("./mutants.mjs").TableMutant[]} */
 export const latentMutants = [
   {
@@ -93,5 +99,24 @@ export const latentMutants = [
     ...chosen,
     file: "native/cuda/attention/sequences.cuh",
     cases: "some of the tokens",
+  },
+  {
+    name: "latent-codes-one-factor",
+    bug: "latents as codes: all numbers have the factor of the first group",
+    edits: [["scales[beside.scales + d / kLatentGroup]", "scales[beside.scales]"]],
+    ...codes,
+    cases: "R 144",
+  },
+  {
+    name: "latent-codes-rotated-of-first",
+    bug: "latents as codes: rotated keys are those of the tile's first token",
+    edits: [
+      [
+        "const LatentRow beside = shared_.latents[r];",
+        "const LatentRow beside{shared_.latents[r].scales, shared_.latents[0].rotated};",
+      ],
+    ],
+    ...codes,
+    cases: "decodes, prompts, chunks.*f32",
   },
 ];

@@ -1,11 +1,11 @@
-// Contract: kvStore and qkNormRopeStore keep keys and values as codes of 8 bits with a factor for each head of each token, the same ones
-// on every device, and write nothing else.
+// Contract: kvStore and qkNormRopeStore keep keys and values as codes of 8 bits with a factor for each head of each token, or of latents,
+// which qkNormRopeStore stores as the values of one head, for each 128 numbers; the same ones on every device, and they write nothing else.
 import { describe, expect, test } from "vitest";
 import type { Tensor } from "../../lib/device/tensor.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
 import { qkNormRopeStore } from "../../lib/ops/qkNormRopeStore.js";
 import { kvStore as store } from "../reference/kvStore.js";
-import { type CodeDType, codeValue, toCodes } from "../reference/kvCodes.js";
+import { type CodeDType, codeValue, latentsToCodes, toCodes } from "../reference/kvCodes.js";
 import { expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
@@ -65,7 +65,7 @@ interface Stored {
 /** What lies in the pages before: it has to stay where nothing is stored. */
 const before = { code: 77, scale: 0.25 };
 
-function makePages(context: OpContext, c: CodesCase, width: number) {
+function makePages(context: OpContext, c: CodesCase, width: number, groups = 1) {
   const { P, Ps, Hkv, pages } = c;
   const fill = (dtype: CodeDType | "f32", last: number, value: number) => {
     const size = P * Ps * Hkv * last;
@@ -80,12 +80,12 @@ function makePages(context: OpContext, c: CodesCase, width: number) {
   if (!c.strided)
     return {
       pages: fill(pages, width, before.code),
-      scales: fill("f32", 1, before.scale).reshape([P, Ps, Hkv]),
+      scales: fill("f32", groups, before.scale).reshape([P, Ps, Hkv * groups]),
     };
-  const [codes, scales] = [fill(pages, width + 5, before.code), fill("f32", 3, before.scale)];
+  const [codes, scales] = [fill(pages, width + 5, before.code), fill("f32", 3 * groups, before.scale)];
   return {
     pages: codes.slice(-1, 3, width + 3),
-    scales: scales.reshape([P, Ps, Hkv * 3]).slice(-1, 1, Hkv + 1),
+    scales: scales.reshape([P, Ps, Hkv * groups * 3]).slice(-1, 1, Hkv * groups + 1),
   };
 }
 
@@ -114,17 +114,25 @@ function inputs(context: OpContext, c: CodesCase) {
   return { slots, k: sides[0]!, v: sides[1]! };
 }
 
-async function expectCodes(context: OpContext, c: CodesCase, side: Stored, slots: Int32Array) {
+async function expectCodes(
+  context: OpContext,
+  c: CodesCase,
+  side: Stored,
+  slots: Int32Array,
+  toCodesOf = toCodes,
+) {
   const { P, Ps, Hkv, pages } = c;
   const { x, width } = side;
-  const { codes, scales } = toCodes(pages, x, width);
+  const { codes, scales } = toCodesOf(pages, x, width);
+  const groups = side.scales.size(2) / Hkv;
   const blank = (count: number, value: number) => new Float64Array(count).fill(value);
   const rows = P * Ps * Hkv;
   const expected = {
     codes: store(codes, blank(rows * width, before.code), slots, { P, Ps, Hkv, Dh: width }),
-    scales: store(scales, blank(rows, before.scale), slots, { P, Ps, Hkv, Dh: 1 }),
+    scales: store(scales, blank(rows * groups, before.scale), slots, { P, Ps, Hkv, Dh: groups }),
   };
-  expectSame(await context.read(side.scales), expected.scales, { shape: [P, Ps, Hkv], label: "scales" });
+  const shape = side.scales.shape;
+  expectSame(await context.read(side.scales), expected.scales, { shape, label: "scales" });
   expectSame(await context.read(side.pages), expected.codes, { shape: [P, Ps, Hkv, width], label: "codes" });
 }
 
@@ -169,6 +177,34 @@ describeOp("qkNormRopeStore of codes", rotated, async (context, c) => {
   await expectCodes(context, c, v, slots);
 });
 
+const latents = cases
+  .filter(({ name }) => !/heads|^tails|^bf16|^f16/.test(name))
+  .flatMap((c) => [512, 144, 16].map((Dv) => ({ ...c, Hkv: 1, Dh: 32, Dv })));
+
+// Their rotated keys stay floats, in a dtype that need not be that of the keys which are given.
+describeOp("qkNormRopeStore of latents as codes", latents, async (context, c) => {
+  const { T, Dh, Dv, P, Ps, dtype } = c;
+  const { stream } = context;
+  const { slots, k, v } = inputs(context, c);
+  const given = { ...v, ...makePages(context, c, Dv, Math.ceil(Dv / 128)) };
+  const random = new Random(5);
+  const options = {
+    positions: context.integers([T], random.tokenIds(T, 40)),
+    table: context.tensor("f32", [40, Dh], random.normal(40 * Dh)),
+    slots: context.integers([T], slots),
+  };
+  const q = context.tensor(dtype, [T, 1, Dh], random.normal(T * Dh, { dtype }));
+  const keys = () => context.tensor("f32", [P, Ps, 1, Dh], new Float64Array(P * Ps * Dh));
+  const [kPages, beside] = [keys(), keys()];
+  const vPages = context.tensor("f32", [P, Ps, 1, Dv], new Float64Array(P * Ps * Dv));
+  qkNormRopeStore(stream, q, k.tensor, v.tensor, { ...options, kPages, vPages });
+  qkNormRopeStore(stream, q, k.tensor, v.tensor, {
+    ...{ ...options, kPages: beside, vPages: given.pages, vScales: given.scales },
+  });
+  expectSame(await context.read(beside), await context.read(kPages), { shape: kPages.shape, label: "keys" });
+  await expectCodes(context, c, given, slots, latentsToCodes);
+});
+
 describe("codes", () => {
   const device = openTestDevice();
 
@@ -182,6 +218,25 @@ describe("codes", () => {
     kvStore(stream, x, x, pages, vPages, slots, { kScales: scales, vScales });
     expect(await scales.read(stream)).toEqual(Float32Array.of(1));
     expect(await pages.read(stream)).toEqual(Uint8Array.from({ length: 0x7f }, (_, code) => code));
+  });
+
+  test("a head of values has one scale or one for each 128 elements, several heads one each", () => {
+    const stream = device.createStream();
+    const store = (heads: number, scales: number) => () => {
+      const x = device.empty("f32", [1, heads, 16]);
+      const v = device.empty("f32", [1, heads, 144]);
+      const [position, slots] = [device.empty("i32", [1]), device.empty("i32", [1])];
+      qkNormRopeStore(stream, x, x, v, {
+        ...{ positions: position, slots, table: device.empty("f32", [1, 16]) },
+        ...{ kPages: device.empty("f32", [1, 1, heads, 16]), vPages: device.empty("i8", [1, 1, heads, 144]) },
+        vScales: device.empty("f32", [1, 1, scales]),
+      });
+    };
+    const message =
+      "qkNormRopeStore: vScales: expected one for each head Hkv, or of a single head one for each";
+    expect(store(1, 3)).toThrow(message);
+    expect(store(2, 4)).toThrow(message);
+    expect(store(2, 1)).toThrow(message);
   });
 
   test("pages of codes need scales, others take none", () => {

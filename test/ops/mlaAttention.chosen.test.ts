@@ -5,27 +5,14 @@
 import { expect } from "vitest";
 import { mlaAttention } from "../../lib/ops/mlaAttention.js";
 import { mlaAttention as reference } from "../reference/mlaAttention.js";
+import { type ChosenShape, chooseTokens, choices, farToken } from "../support/chosenTokens.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, inEachDType, onKernel, type OpCase, type OpContext } from "../support/devices.js";
-import { latentCall, type LatentShape, sequenceTensors, mixedLengths } from "../support/latentCalls.js";
-import { Random } from "../support/random.js";
+import { latentCall, sequenceTensors, mixedLengths } from "../support/latentCalls.js";
 
-/** What the columns of a row have that are read; those behind have what would be a fault. */
-type Choice =
-  | "some" // other tokens, ascending
-  | "shuffled" // in any order
-  | "gaps" // every other one is none
-  | "late" // none but the last
-  | "none"
-  | "one" // the same token in each
-  | "all"; // as many as there are, in order
-
-interface ChosenCase extends OpCase, LatentShape {
-  readonly topK: number;
-  readonly choice: Choice;
+interface ChosenCase extends OpCase, ChosenShape {
   /** q, the latents, indices and the result are views into wider rows. */
   readonly strided?: boolean;
-  readonly offset?: number;
 }
 
 const few = [
@@ -34,7 +21,6 @@ const few = [
 ] as const;
 const small = { lengths: mixedLengths, Hq: 2, R: 48, Dr: 32, Ps: 4, dtype: "bf16", topK: 20 } as const;
 const large = { ...small, Hq: 16, R: 512, Dr: 64, Ps: 64, lengths: [[1, 90]] } as const;
-const choices = ["some", "shuffled", "gaps", "late", "none", "one", "all"] as const;
 const slow = { simt: "too slow on the emulator" };
 
 const cases: readonly ChosenCase[] = [
@@ -75,49 +61,11 @@ const cases: readonly ChosenCase[] = [
   { name: "R 512, Dr 64, spans", ...large, topK: 2048, choice: "some", lengths: [[2, 5000]], skip: slow },
 ];
 
-const farToken = 1 << 30;
-
-/** The `columns` that are read of a row, of a query that sees `seen` tokens. */
-function chooseTokens(random: Random, choice: Choice, columns: number, seen: number): Int32Array {
-  if (choice === "all") return Int32Array.from({ length: columns }, (_, n) => n);
-  if (choice === "none") return new Int32Array(columns).fill(-1);
-  if (choice === "one") return new Int32Array(columns).fill(seen >> 1);
-  const tokens = Int32Array.from(random.permutation(seen).subarray(0, columns));
-  if (choice === "shuffled") return tokens;
-  tokens.sort();
-  if (choice === "gaps") return tokens.map((token, n) => (n % 2 === 0 ? -1 : token));
-  return choice === "late" ? tokens.map((token, n) => (n < columns - 1 ? -1 : token)) : tokens;
-}
-
-/** [T, topK]; latents that no query names become NaN. */
-function choose(c: ChosenCase, call: ReturnType<typeof latentCall>): Int32Array {
-  const { lengths, topK, choice, offset = 0, Ps, R, Dr } = c;
-  const random = new Random(54);
-  const indices = new Int32Array(call.T * topK).fill(farToken);
-  const named = new Set<number>();
-  for (const [b, [Lq, L]] of lengths.entries()) {
-    for (let i = 0; i < Lq; i++) {
-      const seen = Math.max(0, Math.min(L - Lq + i + offset + 1, L));
-      const tokens = chooseTokens(random, choice, Math.min(topK, seen), seen);
-      indices.set(tokens, (call.cu[b]! + i) * topK);
-      for (const token of tokens) {
-        if (token < 0) continue;
-        const page = call.pageTable[call.rows[b]! * call.Pmax + Math.floor(token / Ps)]!;
-        named.add(page * Ps + (token % Ps));
-      }
-    }
-  }
-  for (let row = 0; row < call.P * Ps; row++) {
-    if (!named.has(row)) call.latents.fill(NaN, row * (R + Dr), (row + 1) * (R + Dr));
-  }
-  return indices;
-}
-
 function attend(context: OpContext, c: ChosenCase) {
   const { lengths, Hq, R, Dr, Ps, dtype, pages = dtype, topK, offset } = c;
   const call = latentCall(c);
   const { T, P } = call;
-  const indices = choose(c, call);
+  const indices = chooseTokens(c, call);
   const queryOffsets = offset === undefined ? undefined : new Int32Array(lengths.length).fill(offset);
   const views = (of: typeof dtype, shape: number[], values: Float64Array) =>
     c.strided

@@ -37,12 +37,13 @@ function nearestCode(dtype: CodeDType, value: number): number {
   return best + (value < 0 || Object.is(value, -0) ? 0x80 : 0);
 }
 
+export interface Codes {
+  readonly codes: Float64Array;
+  readonly scales: Float64Array;
+}
+
 /** Of every row of `width` elements. */
-export function toCodes(
-  dtype: CodeDType,
-  x: Float64Array,
-  width: number,
-): { readonly codes: Float64Array; readonly scales: Float64Array } {
+export function toCodes(dtype: CodeDType, x: Float64Array, width: number): Codes {
   const most = dtype === "i8" ? 127 : 448;
   const scales = new Float64Array(x.length / width);
   const codes = new Float64Array(x.length);
@@ -61,11 +62,32 @@ export function toCodes(
   return { codes, scales };
 }
 
+/**
+ * Of every row of `width` elements, with a factor for each 128 of them; the last may be of fewer. That is what DeepSeek keeps latents as:
+ * FlashMLA, "FP8 KV cache" (github.com/deepseek-ai/FlashMLA).
+ */
+export function latentsToCodes(dtype: CodeDType, x: Float64Array, width: number): Codes {
+  const groups = Math.ceil(width / 128);
+  const scales = new Float64Array((x.length / width) * groups);
+  const codes = new Float64Array(x.length);
+  for (let group = 0; group < scales.length; group++) {
+    const row = Math.floor(group / groups);
+    const start = row * width + (group % groups) * 128;
+    const part = x.subarray(start, Math.min(start + 128, (row + 1) * width));
+    const one = toCodes(dtype, part, part.length);
+    codes.set(one.codes, start);
+    scales[group] = one.scales[0]!;
+  }
+  return { codes, scales };
+}
+
+export function latentsFromCodes(dtype: CodeDType, { codes, scales }: Codes, width: number): Float64Array {
+  const groups = Math.ceil(width / 128);
+  const scaleOf = (i: number) => scales[Math.floor(i / width) * groups + Math.floor((i % width) / 128)]!;
+  return codes.map((code, i) => codeValue(dtype, code) * scaleOf(i));
+}
+
 /** The values that attention sees. */
-export function fromCodes(
-  dtype: CodeDType,
-  { codes, scales }: { readonly codes: Float64Array; readonly scales: Float64Array },
-  width: number,
-): Float64Array {
+export function fromCodes(dtype: CodeDType, { codes, scales }: Codes, width: number): Float64Array {
   return codes.map((code, i) => codeValue(dtype, code) * scales[Math.floor(i / width)]!);
 }

@@ -3,7 +3,7 @@
  * beyond 2^31. They cost what is written, in pages; the rest is address space. The same tensors with their rows close together
  * but aligned alike run the same kernel, so an op has to give the same bits: no reference is needed.
  */
-import type { DType } from "../../lib/device/dtype.js";
+import { byteLength, type DType, type HostArray } from "../../lib/device/dtype.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { packedStrides, Tensor } from "../../lib/device/tensor.js";
 import type { Device } from "../../lib/device/device.js";
@@ -50,6 +50,12 @@ export class FarTensors {
     );
   }
 
+  /** Codes of all kinds. */
+  codes(dtype: "i8" | "fp8e4m3", shape: readonly number[]): Tensor {
+    const ArrayType = dtype === "i8" ? Int8Array : Uint8Array;
+    return this.fill(this.empty(dtype, shape), (count) => ArrayType.from(this.random.tokenIds(count, 256)));
+  }
+
   integers(shape: readonly number[], values: ArrayLike<number>): Tensor {
     let next = 0;
     return this.fill(this.empty("i32", shape), (count) =>
@@ -58,7 +64,7 @@ export class FarTensors {
   }
 
   /** Writes every row of a tensor. */
-  fill(tensor: Tensor, row: (count: number) => Float32Array | Uint16Array | Int32Array): Tensor {
+  fill(tensor: Tensor, row: (count: number) => HostArray): Tensor {
     for (const each of rowsOf(tensor)) each.write(this.stream, row(tensor.size(-1)));
     return tensor;
   }
@@ -96,7 +102,7 @@ function spreadStrides(shape: readonly number[], { axis, far, odd = false }: Spr
 }
 
 function rowsOf({ memory, dtype, shape, strides, byteOffset }: Tensor): Tensor[] {
-  const bytes = dtype === "f32" || dtype === "i32" ? 4 : 2;
+  const bytes = byteLength(dtype, 1);
   let offsets = [0];
   for (const [axis, size] of shape.slice(0, -1).entries()) {
     offsets = offsets.flatMap((offset) =>

@@ -1,5 +1,6 @@
 /** Calls of mlaAttention over latents in scattered pages, for its case tables. */
 import type { Tensor } from "../../lib/device/tensor.js";
+import { type CodeDType, latentsFromCodes, latentsToCodes } from "../reference/kvCodes.js";
 import type { FloatDType } from "./dtype.js";
 import { hiddenKeys, type Lengths, type Plant } from "./hiddenKeys.js";
 import { Random } from "./random.js";
@@ -54,6 +55,36 @@ export function latentCall(c: LatentShape, plant: Plant = "none", clean = false)
     sizes: { Hq, R, Dr, Ps, Pmax },
     scale: 1.3 / Math.sqrt(R + Dr),
   };
+}
+
+/**
+ * The latents of a call as codes, [rows, R], with scales, [rows, groups], and rotated keys, [rows, Dr]; and what they stand for,
+ * [rows, R + Dr]. Where a scale is NaN, codes are of every kind; `all`: everywhere.
+ */
+export function codesOf(
+  { latents, sizes: { R, Dr } }: Pick<ReturnType<typeof latentCall>, "latents" | "sizes">,
+  dtype: CodeDType,
+  all = false,
+) {
+  const width = R + Dr;
+  const rows = latents.length / width;
+  const columns = (start: number, end: number): Float64Array =>
+    Float64Array.from({ length: rows * (end - start) }, (_, i) => {
+      return latents[Math.floor(i / (end - start)) * width + start + (i % (end - start))]!;
+    });
+  const rotated = columns(R, width);
+  const { codes, scales } = latentsToCodes(dtype, columns(0, R), R);
+  const groups = scales.length / Math.max(rows, 1);
+  for (let i = 0; i < codes.length; i++) {
+    const scale = scales[Math.floor(i / R) * groups + Math.floor((i % R) / 128)]!;
+    if (all || Number.isNaN(scale)) codes[i] = dtype === "i8" ? (i % 256) - 128 : i % 256;
+  }
+  const plain = latentsFromCodes(dtype, { codes, scales }, R);
+  const values = latents.map((_, i) => {
+    const [row, d] = [Math.floor(i / width), i % width];
+    return d < R ? plain[row * R + d]! : rotated[row * Dr + d - R]!;
+  });
+  return { codes, scales, rotated, values, groups: Math.ceil(R / 128) };
 }
 
 /** The tensors that say which sequences there are. */

@@ -1,5 +1,6 @@
 // What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256
-//            (of codes: 128) and latents, chosen tokens, rows that are not aligned to 16 bytes
+//            (of codes: 128) and latents, latents as codes, chosen tokens, rows that are not aligned to 16
+//            bytes
 // Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
 //               shared memory; codes become values there
@@ -16,6 +17,7 @@
 //            scores become -inf, and in tiles that not all rows see whole a row adds only what it sees
 #pragma once
 #include "core/attention_limits.h"
+#include "core/kv_codes.h"
 #include "cuda/attention/key_ring.cuh"
 #include "cuda/attention/merge.cuh"
 #include "cuda/attention/queue.cuh"
@@ -31,12 +33,18 @@ inline constexpr int kAnyWidth =
 inline constexpr int kRowLanes = kAnyThreads / kNarrowRows;
 inline constexpr int kRowGroups = kNarrowRows / 4;
 
+/// Where what is beside the codes of a latent lies: offsets of its scales and of its rotated columns.
+struct LatentRow {
+  int64_t scales, rotated;
+};
+
 struct AnyShared {
   alignas(16) float q[kNarrowRows][kAnyWidth];
   alignas(16) float keys[kAnyKeys][kAnyWidth];  // then the values of the same tokens, unless they are there
   alignas(16) float weights[kAnyKeys][kNarrowRows];
   alignas(16) float kept[kNarrowRows], added[kNarrowRows];  // factors of the sums
   CodeRow rows[kAnyKeys];                                   // floats have the scale 1
+  LatentRow latents[kAnyKeys];                              // of codes
   ItemQueue::Slot slot;
 };
 
@@ -55,7 +63,7 @@ class AnyTile {
         shared_(shared),
         tid_(static_cast<int>(threadIdx.x)),
         row_(tid_ / kRowLanes),
-        key_width_(static_cast<int>(p.k.sizes[3])),
+        key_width_(static_cast<int>(p.q.sizes[2])),
         value_width_(static_cast<int>(p.v.sizes[3])) {}
 
   WARPLOOP_DEVICE void run() {
@@ -114,31 +122,61 @@ class AnyTile {
     }
   }
 
-  /// Where key `at` of the item lies.
-  WARPLOOP_DEVICE CodeRow find_key(const KeySource& source, int at) const {
-    if (p_.k_scales) return find_code_row(source, at);
-    if (!p_.indices) return {find_row(source, at), 1, 1};
-    return {find_chosen(source, at), 1, 1};
+  /// The same of latents as codes.
+  WARPLOOP_DEVICE void load_latents() {
+    const auto* scales = p_.k_scales.as<float>();
+    for (int r = 0; r < kAnyKeys; r++) {
+      const int64_t codes = shared_.rows[r].row.key;
+      const LatentRow beside = shared_.latents[r];
+      for (int d = tid_; d < key_width_; d += kAnyThreads) {
+        float x = 0;
+        if (codes >= 0) {
+          x = d < value_width_ ? load_float(p_.k, codes + d) * scales[beside.scales + d / kLatentGroup]
+                               : load_float(p_.rotated, beside.rotated + d - value_width_);
+        }
+        shared_.keys[r][d] = x;
+      }
+    }
   }
-  WARPLOOP_DEVICE KeyRow find_chosen(const KeySource& source, int at) const {
-    if (at < source.keys.first || at >= source.keys.last) return {-1, -1};
+
+  /// Where key `at` of the item lies.
+  WARPLOOP_DEVICE KeyPlace find_key(const KeySource& source, int at) const {
+    if (!p_.indices) return find_place(source, at);
+    if (at < source.keys.first || at >= source.keys.last) return {-1, 0};
     const int token = p_.indices.as<int32_t>()[item_.first_query * p_.indices.strides[0] + at];
-    if (token >= 0 && token < token_end_) return row_at(source, place_of(source, token));
+    if (token >= 0 && token < token_end_) return place_of(source, token);
     if (token != -1) raise_fault(p_.bad_index, token, token_end_, item_.first_query);
-    return {-1, -1};
+    return {-1, 0};
+  }
+  WARPLOOP_DEVICE CodeRow row_of(const KeySource& source, const KeyPlace& place) const {
+    if (p_.v_scales) return code_row_at(source, place);
+    return {row_at(source, place), 1, 1};
+  }
+  WARPLOOP_DEVICE LatentRow latent_at(const KeyPlace& place) const {
+    const auto row = [&](const TensorView& t) { return place.page * t.strides[0] + place.at * t.strides[1]; };
+    return {row(p_.k_scales), row(p_.rotated)};
   }
 
   // 2.
   WARPLOOP_DEVICE void add_tile(const KeySource& source, int tile) {
     sync_block();           // the values of the tile before have been read
     if (tid_ < kAnyKeys) {  // in two statements, as in key_ring.cuh
-      const CodeRow row = find_key(source, tile + tid_);
+      const KeyPlace place = find_key(source, tile + tid_);
+      const CodeRow row = row_of(source, place);
       shared_.rows[tid_] = row;
+      if (p_.rotated) {
+        const LatentRow beside = latent_at(place);
+        shared_.latents[tid_] = beside;
+      }
     }
     sync_block();
-    load_tile(
-        p_.k, key_width_, [](const KeyRow& row) { return row.key; },
-        [](const CodeRow& row) { return row.key_scale; });
+    if (p_.rotated) {
+      load_latents();
+    } else {
+      load_tile(
+          p_.k, key_width_, [](const KeyRow& row) { return row.key; },
+          [](const CodeRow& row) { return row.key_scale; });
+    }
     sync_block();
     weigh(tile);
     sync_block();

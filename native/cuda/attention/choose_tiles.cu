@@ -46,6 +46,7 @@ AttentionTiles hopper_tiles_of<f16, 256, 256>(const AttentionTiles&);
 namespace {
 
 constexpr const char* kChosenTokens = "indices choose the tokens";
+constexpr const char* kLatentCodes = "latents are codes";
 
 bool has_small_shared(const CudaContext& context) {
   return context.compute_capability > 80 && context.compute_capability < 90;
@@ -71,6 +72,7 @@ bool is_wide_latent(const AttentionProblem& p) { return p.latent && p.k.size(3) 
 const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext& context) {
   const int64_t width = std::max(p.q.size(2), p.v.size(3));
   if (p.indices) return kChosenTokens;
+  if (p.latent && is_code(p.k.dtype)) return kLatentCodes;
   if (width > 256) return "Dh or Dv is larger than 256";
   if (is_code(p.k.dtype) && width > 128) return "keys and values are codes and Dh or Dv is larger than 128";
   if (const char* reason = refuse_operands(p)) return reason;
@@ -83,7 +85,7 @@ const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext&
 
 const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context) {
   if (context.compute_capability != 90) return "the device is not sm_90";
-  if (is_code(p.k.dtype)) return "keys and values are codes";
+  if (is_code(p.k.dtype)) return p.latent ? kLatentCodes : "keys and values are codes";
   if (p.indices) return kChosenTokens;
   if (is_wide_latent(p))
     return p.q.dtype == DType::f16 ? "latents wider than 256 of f16" : refuse_operands(p);

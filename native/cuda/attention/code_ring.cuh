@@ -100,7 +100,8 @@ class CodeRing {
   WARPLOOP_DEVICE void look_up(int i) {
     static_assert(kKeys <= kThreads);
     if (i >= count_ || static_cast<int>(threadIdx.x) >= kKeys) return;
-    const CodeRow row = find_code_row(source_, tile_ + i * kKeys + static_cast<int>(threadIdx.x));
+    const int token = tile_ + i * kKeys + static_cast<int>(threadIdx.x);
+    const CodeRow row = code_row_at(source_, find_place(source_, token));
     storage_.rows[i % kStages][threadIdx.x] = row;  // in two statements, as in key_ring.cuh
   }
   WARPLOOP_DEVICE void issue(int i) {

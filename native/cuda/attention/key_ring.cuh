@@ -60,8 +60,7 @@ struct CodeRow {
   KeyRow row;
   float key_scale, value_scale;
 };
-WARPLOOP_DEVICE CodeRow find_code_row(const KeySource& s, int token) {
-  const KeyPlace place = find_place(s, token);
+WARPLOOP_DEVICE CodeRow code_row_at(const KeySource& s, const KeyPlace& place) {
   if (place.page < 0) return {{-1, -1}, 0, 0};
   const auto scale = [&](const TensorView& of) {
     return of.as<float>()[place.page * of.strides[0] + place.at * of.strides[1] + s.head];

@@ -6,8 +6,8 @@
 //            tile of 64 that is packed once for all of them
 // Cost:      decoding: each latent once from memory, (R + Dr) elements per token, and 2 Hq (2 R + Dr) flop.
 //            Chosen tokens: the same for each query by itself, of topK tokens
-// Numerics:  as paged_attention's. A query with indices of all tokens that it sees, in order, has the bits
-//            that it has without indices
+// Numerics:  as paged_attention's; latents as codes: cpu/attention_latents.h. A query with indices of all
+//            tokens that it sees, in order, has the bits that it has without indices
 // Source:    DeepSeek-AI: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C
 #include "ops/mla_attention/mla_attention.h"
 
@@ -65,6 +65,8 @@ void mla_attention(const MlaAttentionParams& p, CpuContext& context) {
   problem.k = latent_columns(p.latent_pages, p.latent_pages.size(2));
   problem.v = latent_columns(p.latent_pages, p.out.size(2));
   problem.latent = true;
+  problem.k_scales = p.latent_scales;
+  if (p.rotated_pages) problem.rotated = latent_columns(p.rotated_pages, p.rotated_pages.size(2));
   problem.lse = p.lse;
   problem.out = p.out;
   problem.scale = p.scale;

@@ -5,7 +5,7 @@
 // Cost:      decoding: the latents once, sum of Lk (R + Dr) 2 bytes, and 2 Hq (2 R + Dr) flop per latent:
 //            with 64 and more heads that is the limit; docs/kernels/mla_attention.md
 //            With indices each query is cut by itself, and its tokens take the place of its keys; only the
-//            kernel without tensor cores has that
+//            kernel without tensor cores has that, and latents as codes
 // Numerics:  as paged_attention's; spans are those of tiles of many rows, whatever the number of heads
 // Source:    DeepSeek-AI: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C
 #include "ops/mla_attention/mla_attention.h"
@@ -22,6 +22,8 @@ AttentionProblem problem_of(const MlaAttentionParams& p, const CudaContext& cont
   problem.k = latent_columns(p.latent_pages, p.latent_pages.size(2));
   problem.v = latent_columns(p.latent_pages, p.out.size(2));
   problem.latent = true;
+  problem.k_scales = p.latent_scales;
+  if (p.rotated_pages) problem.rotated = latent_columns(p.rotated_pages, p.rotated_pages.size(2));
   problem.lse = p.lse;
   problem.out = p.out;
   problem.scale = p.scale;

@@ -11,7 +11,10 @@ namespace warploop {
 struct MlaAttentionParams {
   TensorView q;  // [T, Hq, R + Dr], f32 | bf16 | f16, rows strided; R and R + Dr are multiples of 16, R up to
                  // 512, R + Dr up to 576
-  TensorView latent_pages;   // [P, Ps, R + Dr], f32 | bf16 | f16, rows strided: keys, values in the first R
+  TensorView latent_pages;   // [P, Ps, R + Dr], f32 | bf16 | f16, rows strided: keys, values in the first R;
+                             // or those first R as i8 | fp8e4m3 (core/kv_codes.h)
+  TensorView latent_scales;  // [P, Ps, ceil(R / 128)], f32, rows strided: of codes only
+  TensorView rotated_pages;  // [P, Ps, Dr], f32 | bf16 | f16, rows strided: the rest of the keys beside codes
   TensorView page_table;     // [R, Pmax], i32, rows strided: pages of each request slot
   TensorView rows;           // [B], i32: request slot of each sequence
   TensorView cu_seqlens_q;   // [B + 1], i32: first query of each sequence, then T
@@ -31,9 +34,9 @@ struct MlaAttentionParams {
 
 /// As TypeScript passes them.
 inline auto fields(MlaAttentionParams& p) {
-  return in_order(p.q, p.latent_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
-                  optional(p.query_offsets), optional(p.plan), optional(p.indices), optional(p.lse), p.out,
-                  p.latent, p.scale, p.max_queries);
+  return in_order(p.q, p.latent_pages, optional(p.latent_scales), optional(p.rotated_pages), p.page_table,
+                  p.rows, p.cu_seqlens_q, p.context_lens, optional(p.query_offsets), optional(p.plan),
+                  optional(p.indices), optional(p.lse), p.out, p.latent, p.scale, p.max_queries);
 }
 
 void check(const MlaAttentionParams& p, Check& c);

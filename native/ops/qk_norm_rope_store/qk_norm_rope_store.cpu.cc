@@ -29,30 +29,40 @@ void prepare_head(const X* x, X* out, int64_t Dh, const TensorView& weight, floa
 }
 
 template <class X, class O>
-void store_token(const QkNormRopeStoreParams& p, int64_t token, int64_t slot, const float* table,
-                 int64_t half) {
-  const int64_t Dh = p.k.size(2), Dv = p.v.size(2);
-  const X *k = p.k.as<X>() + token * p.k.stride(0), *v = p.v.as<X>() + token * p.v.stride(0);
-  O *k_to = in_slot<O>(p.k_pages, slot), *v_to = in_slot<O>(p.v_pages, slot);
-  for (int64_t h = 0; h < p.k.size(1); h++) {
-    if constexpr (std::is_same_v<X, O>) {  // 3.
-      prepare_head(k, k_to, Dh, p.k_weight, p.eps, table, half);
+void store_keys(const QkNormRopeStoreParams& p, int64_t token, int64_t slot, const float* table,
+                int64_t half) {
+  const int64_t Dh = p.k.size(2);
+  const X* k = p.k.as<X>() + token * p.k.stride(0);
+  O* to = in_slot<O>(p.k_pages, slot);
+  for (int64_t h = 0; h < p.k.size(1); h++, k += p.k.stride(1), to += p.k_pages.stride(2)) {
+    if constexpr (std::is_same_v<X, O>) {
+      prepare_head(k, to, Dh, p.k_weight, p.eps, table, half);
     } else {
       X head[QkNormRopeStoreParams::kMostWidth];
       prepare_head(k, head, Dh, p.k_weight, p.eps, table, half);
       if constexpr (kIsCode<O>) {
-        quantise_row(head, k_to, in_slot<float>(p.k_scales, slot) + h, Dh);
+        quantise_row(head, to, in_slot<float>(p.k_scales, slot) + h, Dh);
       } else {
-        convert_row(head, k_to, Dh);
+        convert_row(head, to, Dh);
       }
     }
-    if constexpr (kIsCode<O>) {  // 4.
-      quantise_row(v, v_to, in_slot<float>(p.v_scales, slot) + h, Dv);
+  }
+}
+
+template <class X, class O>
+void store_values(const QkNormRopeStoreParams& p, int64_t token, int64_t slot) {
+  const int64_t Dv = p.v.size(2);
+  const X* v = p.v.as<X>() + token * p.v.stride(0);
+  O* to = in_slot<O>(p.v_pages, slot);
+  for (int64_t h = 0; h < p.v.size(1); h++, v += p.v.stride(1), to += p.v_pages.stride(2)) {
+    if constexpr (kIsCode<O>) {
+      const ValueGroups groups = value_groups(p);
+      float* scales = in_slot<float>(p.v_scales, slot) + h * groups.count;
+      for (int64_t g = 0, at = 0; g < groups.count; g++, at += groups.width)
+        quantise_row(v + at, to + at, scales + g, std::min(groups.width, Dv - at));
     } else {
-      convert_row(v, v_to, Dv);
+      convert_row(v, to, Dv);
     }
-    k += p.k.stride(1), k_to += p.k_pages.stride(2);
-    v += p.v.stride(1), v_to += p.v_pages.stride(2);
   }
 }
 
@@ -63,23 +73,24 @@ void qk_norm_rope_store(const QkNormRopeStoreParams& p, CpuContext& context) {
   const int64_t num_slots = p.k_pages.size(0) * p.k_pages.size(1);
   const int64_t cost = (p.q.size(1) + p.k.size(1)) * Dh + p.v.size(1) * p.v.size(2);
   dispatch_float(p.q.dtype, [&]<class X>(X) {
-    dispatch_pages(p.k_pages.dtype, [&]<class O>(O) {
-      for_rows(context, p.q.size(0), cost, [&](int64_t token) {
-        const int64_t position = p.positions.as<int32_t>()[token];  // 1.
-        if (position < 0 || position >= Lmax) {
-          fail_execution("positions[", token, "] = ", position, " is outside [0, ", Lmax, ")");
-        }
-        const int64_t slot = p.slots.as<int32_t>()[token];
-        if (slot < -1 || slot >= num_slots) {
-          fail_execution("slots[", token, "] = ", slot, " is outside [-1, ", num_slots, ")");
-        }
-        const float* table = p.table.as<float>() + position * p.table.stride(0);
-        X* q = p.q.as<X>() + token * p.q.stride(0);
-        for (int64_t h = 0; h < p.q.size(1); h++, q += p.q.stride(1)) {
-          prepare_head(q, q, Dh, p.q_weight, p.eps, table, half);  // 2.
-        }
-        if (slot >= 0) store_token<X, O>(p, token, slot, table, half);
-      });
+    for_rows(context, p.q.size(0), cost, [&](int64_t token) {
+      const int64_t position = p.positions.as<int32_t>()[token];  // 1.
+      if (position < 0 || position >= Lmax) {
+        fail_execution("positions[", token, "] = ", position, " is outside [0, ", Lmax, ")");
+      }
+      const int64_t slot = p.slots.as<int32_t>()[token];
+      if (slot < -1 || slot >= num_slots) {
+        fail_execution("slots[", token, "] = ", slot, " is outside [-1, ", num_slots, ")");
+      }
+      const float* table = p.table.as<float>() + position * p.table.stride(0);
+      X* q = p.q.as<X>() + token * p.q.stride(0);
+      for (int64_t h = 0; h < p.q.size(1); h++, q += p.q.stride(1)) {
+        prepare_head(q, q, Dh, p.q_weight, p.eps, table, half);  // 2.
+      }
+      if (slot < 0) return;
+      dispatch_pages(p.k_pages.dtype,
+                     [&]<class O>(O) { store_keys<X, O>(p, token, slot, table, half); });        // 3.
+      dispatch_pages(p.v_pages.dtype, [&]<class O>(O) { store_values<X, O>(p, token, slot); });  // 4.
     });
   });
 }

@@ -4,7 +4,7 @@
 //            4. leave the head in shared memory for the lanes that have the other halves of its pairs
 //            5. rotate   6. store
 // Mapping:   a warp per head of q, k and v of a token, eight to a block; a lane has up to 16 elements in
-//            registers
+//            registers. Values with several scales for a head have a warp per scale
 // Resources: 16 KiB of shared memory: a head of each warp
 // Cost:      bytes of q, k and v read, q and the pages written; bound by memory, in decoding by the launch,
 //            which it saves three of
@@ -35,7 +35,8 @@ struct Heads {
   Rows pages;   // [P, Ps, H, D]; none: the result goes to x
   Rows scales;  // [P, Ps, H]; of codes only
   int32_t count;
-  int32_t vectors;  // of D
+  int32_t vectors;       // of D
+  int32_t last_vectors;  // of the last head: groups of a head of values may not fill it
 };
 
 struct Preparation {
@@ -173,7 +174,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize)
     return prepare_head<kVector>(p, p.k, from(p.k), p.k.pages, to(p.k), position, scale(p.k), shared);
   head -= p.k.count;
   if (float* of_value = scale(p.v)) {
-    return store_head_as_codes<kVector>(p.v.x, from(p.v), p.v.vectors, p.v.pages, to(p.v), of_value);
+    const int32_t vectors = head == p.v.count - 1 ? p.v.last_vectors : p.v.vectors;
+    return store_head_as_codes<kVector>(p.v.x, from(p.v), vectors, p.v.pages, to(p.v), of_value);
   }
   for (int vector = lane_index(); vector < p.v.vectors; vector += kWarpSize) {
     const uint4 values = load_vector<kVector>(p.v.x, from(p.v) + vector * kVector);
@@ -193,17 +195,24 @@ void qk_norm_rope_store(const QkNormRopeStoreParams& p, CudaContext& context) {
   dispatch_vector<4>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {
     const auto heads = [](const TensorView& x, const TensorView& weight, const TensorView& pages,
                           const TensorView& scales) -> Heads {
-      return {rows_of(x),
-              rows_of(weight),
-              rows_of(pages),
-              rows_of(scales),
-              static_cast<int32_t>(x.size(1)),
-              static_cast<int32_t>(x.size(2) / kVector)};
+      const auto vectors = static_cast<int32_t>(x.size(2) / kVector);
+      return {rows_of(x), rows_of(weight), rows_of(pages), rows_of(scales), static_cast<int32_t>(x.size(1)),
+              vectors,    vectors};
+    };
+    const auto values = [&]() -> Heads {
+      Heads v = heads(p.v, {}, p.v_pages, p.v_scales);
+      const ValueGroups groups = value_groups(p);
+      if (groups.count == 1) return v;
+      v.x.strides[2] = v.pages.strides[2] = groups.width;  // of a single head, whose groups lie side by side
+      v.count = static_cast<int32_t>(groups.count);
+      v.vectors = static_cast<int32_t>(groups.width / kVector);
+      v.last_vectors -= (v.count - 1) * v.vectors;
+      return v;
     };
     const auto site = [&](const char* text) { return context.fault_site(OpId::qk_norm_rope_store, text); };
     const Preparation params{heads(p.q, p.q_weight, {}, {}),
                              heads(p.k, p.k_weight, p.k_pages, p.k_scales),
-                             heads(p.v, {}, p.v_pages, p.v_scales),
+                             values(),
                              rows_of(p.table),
                              p.positions.as<int32_t>(),
                              p.slots.as<int32_t>(),
@@ -215,7 +224,7 @@ void qk_norm_rope_store(const QkNormRopeStoreParams& p, CudaContext& context) {
                              p.eps,
                              site("positions[{index}] = {value} is outside [0, {limit})"),
                              site("slots[{index}] = {value} is outside [-1, {limit})")};
-    const int64_t rows = T * (p.q.size(1) + p.k.size(1) + p.v.size(1));
+    const int64_t rows = T * (p.q.size(1) + p.k.size(1) + params.v.count);
     launch<qk_norm_rope_store_kernel<kVector>>(
         context,
         {.grid = dim3(static_cast<unsigned>((rows + kWarps - 1) / kWarps)),
