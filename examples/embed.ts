@@ -30,5 +30,6 @@ printTable(
 );
 
 const axis = { name: "sentence", labels: names };
-const [title, range] = [`Cosines of ${llm.shape.hiddenSize} numbers each`, [0, 1] as const];
-console.log(`\n${drawHeatmap("embed.svg", title, { x: axis, y: axis, values: table, unit: "", range })}`);
+const title = `Cosines of ${llm.shape.hiddenSize} numbers each`;
+const heatmap = { x: axis, y: axis, values: table, unit: "", digits: 2, range: [0, 1] } as const;
+console.log(`\n${drawHeatmap("embed.svg", title, heatmap)}`);

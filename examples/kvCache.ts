@@ -56,7 +56,12 @@ const sizes = Object.entries({ MHA: 12, GQA: 4, MQA: 1 }).map(([attention, numKv
   const bytesPerToken = layout.blockBytes / layout.pageSize;
   return { attention, numKvHeads, bytesPerToken, contextMB: (bytesPerToken * maxPositions) / 1e6 };
 });
-printTable(sizes);
+printTable(
+  sizes.map(({ attention, numKvHeads, bytesPerToken, contextMB }) => ({
+    ...{ attention, "KV heads": numKvHeads, "bytes per token": bytesPerToken },
+    [`MB of ${maxPositions} tokens`]: contextMB,
+  })),
+);
 
 const curve = ({ ms }: typeof cached) => ms.map((y, i) => [i + 1, y] as const);
 const time = { "without the cache": curve(recomputed), "with it": curve(cached) };

@@ -49,6 +49,7 @@ const picture = drawHeatmap("moe-routing.svg", "Load of the experts: share of th
   y: { name: "layer", labels: loads.map(({ layer }) => `${layer}`) },
   values: loads.map(({ counts }) => sharesOf(counts)),
   unit: "%",
+  digits: 1,
   range: [0, 200 / numExperts],
 });
 console.log(`\n${picture}`);

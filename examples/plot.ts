@@ -23,6 +23,8 @@ export interface Heatmap {
   /** [y][x] */
   readonly values: readonly (readonly number[])[];
   readonly unit: string;
+  /** Of the values, behind the point. */
+  readonly digits: number;
   /** The values of the lightest and of the darkest cell. */
   readonly range: readonly [low: number, high: number];
 }
@@ -66,8 +68,9 @@ export function drawCharts(file: string, title: string, charts: readonly Chart[]
 }
 
 /** Draws a heatmap, row 0 on top, with the values in the cells. @returns as drawCharts */
-export function drawHeatmap(file: string, title: string, { x, y, values, unit, range }: Heatmap): string {
-  const write = (value: number) => `${value.toFixed(1)}${unit}`;
+export function drawHeatmap(file: string, title: string, heatmap: Heatmap): string {
+  const { x, y, values, unit, digits, range } = heatmap;
+  const write = (value: number) => `${value.toFixed(digits).replace(/^-(0\.0*)$/, "$1")}${unit}`; // no -0.00
   return draw(file, {
     title: { text: title, left: 18, top: 16, textStyle: heading },
     grid: { left: 76, right: 116, top: 72, bottom: 64 },

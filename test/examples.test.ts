@@ -1,6 +1,6 @@
 // Contract: every example says how it is used, and ends in one line where its arguments are wrong, before it has printed anything.
 import { execFile, spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -63,6 +63,20 @@ describe("generate.ts", () => {
     const { stdout, stderr } = spawnSync("sh", ["-c", line], { cwd: root, encoding: "utf8" });
     expect(stdout).toBe("O");
     expect(stderr).not.toMatch(/EPIPE|Error|at /);
+  });
+});
+
+describe("embed.ts", () => {
+  it("draws the cosines that it prints", async () => {
+    const { stdout } = await run("embed.ts");
+    const printed = [...stdout.matchAll(/^\d\. +(-?\d.*)$/gm)].flatMap(([, row]) =>
+      row!.split(/ +/).map(Number),
+    );
+    expect(printed).toHaveLength(9);
+    const picture = readFileSync(path.join(root, "examples/output/embed.svg"), "utf8");
+    const drawn = [...picture.matchAll(/>(-?\d\.\d+)</g)].map(([, label]) => Number(label));
+    for (const [i, cosine] of printed.entries()) expect(drawn[i]).toBeCloseTo(cosine, 2);
+    expect(picture).not.toMatch(/>-0\.0*</);
   });
 });
 

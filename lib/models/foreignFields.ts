@@ -116,8 +116,9 @@ export const foreignFields: Readonly<Record<string, Refusal>> = {
   ...refuse("attention to another sequence", off, ["add_cross_attention"]),
   ...refuse("attention sinks or gates", off, ["use_sinks", "attention_sink", "attn_output_gate", "use_gate"]),
   ...refuse("latent attention", off, [
-    ...["q_lora_rank", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "index_topk"],
+    ...["q_lora_rank", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim"],
   ]),
+  ...refuse("sparse attention", off, ["index_topk"]),
   ...refuse("clipped queries, keys, values or activations", off, ["clip_qkv", "swiglu_limit"]),
   ...refuse("pruned heads or layers of their own shape", [], ["pruned_heads", "per_layer_config"]),
   ...refuse("these norms", off, [

@@ -263,7 +263,7 @@ interface Source {
 /** @param first the same part of the first expert: a stack of experts has one format */
 function dtypeProblem(entry: TensorEntry, first: TensorEntry): string | undefined {
   const isFloat = entry.dtype === "f32" || entry.dtype === "f16" || entry.dtype === "bf16";
-  if (!isFloat) return `dtype: expected f32, f16 or bf16, got ${entry.dtype}`;
+  if (!isFloat) return `dtype: expected f32, f16 or bf16, got ${entry.dtype.replace(/^unsupported:/, "")}`;
   if (entry.dtype === first.dtype) return undefined;
   return `dtype: expected ${first.dtype} as in ${first.name}, got ${entry.dtype}`;
 }

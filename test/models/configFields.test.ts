@@ -264,6 +264,11 @@ const refusals: readonly { architecture: string; fields: Fields; text: string }[
     fields: { kv_lora_rank: 512, qk_rope_head_dim: 80 },
     text: "with qk_rope_head_dim (80)",
   },
+  {
+    architecture: "DeepseekV3ForCausalLM",
+    fields: { index_topk: 2048 },
+    text: "runs here without sparse attention",
+  },
   { architecture: "DeepseekV32ForCausalLM", fields: { q_lora_rank: null }, text: "q_lora_rank" },
   { architecture: "DeepseekV32ForCausalLM", fields: { index_n_heads: 129 }, text: "index_n_heads" },
   { architecture: "DeepseekV32ForCausalLM", fields: { index_topk: 4097 }, text: "index_topk" },

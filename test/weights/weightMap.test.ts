@@ -203,7 +203,7 @@ describe("problems of the checkpoint", () => {
 
   test.each([
     ["integer weight", "i8", /dtype: expected f32, f16 or bf16, got i8/],
-    ["unsupported dtype", "unsupported:F64", /dtype: expected f32, f16 or bf16, got unsupported:F64/],
+    ["unsupported dtype", "unsupported:F64", /dtype: expected f32, f16 or bf16, got F64\b/],
   ])("dtype: %s", (_name, dtype, message) => {
     expect(
       errorOf({ rows: [embed], numLayers: 0 }, { [`model.embed.weight#${dtype}`]: [8, 4] }).message,
