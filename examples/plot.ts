@@ -112,7 +112,7 @@ function axis<Type extends "value" | "log" | "category">(name: string, type: Typ
     nameLocation: "middle",
     nameGap: 32,
     nameTextStyle: textStyle,
-    axisLabel: { color: grey, fontSize: 13 },
+    axisLabel: { color: grey, fontSize: 13, hideOverlap: true },
     axisLine: { show: true, lineStyle: { color: grey } },
     splitLine: { lineStyle: { color: light } },
   } as const;

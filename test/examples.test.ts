@@ -80,6 +80,21 @@ describe("embed.ts", () => {
   });
 });
 
+describe("cacheSizes.ts", () => {
+  it("keeps the labels of an axis apart", async () => {
+    expect(await run("cacheSizes.ts")).toMatchObject({ status: 0 });
+    const picture = readFileSync(path.join(root, "examples/output/cache-sizes.svg"), "utf8");
+    const found = picture.matchAll(/text-anchor="middle"[^>]*translate\(([\d.]+) ([\d.]+)\)[^>]*>([\d,]+)</g);
+    const labels = [...found].map(([, x, y, text]) => ({ x: Number(x), y, half: (text!.length * 7) / 2 })); // 13 pixels high
+    expect(labels.length).toBeGreaterThan(8);
+    const overlapping = labels.filter(({ x, y, half }, i) => {
+      const next = labels[i + 1];
+      return next !== undefined && next.y === y && next.x - next.half < x + half + 2;
+    });
+    expect(overlapping).toEqual([]);
+  });
+});
+
 describe("--model", () => {
   it.each(["batch.ts", "chat.ts", "logprobs.ts", "moeRouting.ts"])("another model: %s", async (name) => {
     expect(await run(name, "--model", "models/nope/x")).toMatchObject({
