@@ -13,6 +13,7 @@ const simtTests = [
   "test/engine/mamba.test.ts",
   "test/engine/slots.test.ts",
   "test/engine/windows.test.ts",
+  "test/llm/kvDtype.test.ts",
   "test/native/gpu.test.ts",
   "test/native/kernelChoice.test.ts",
   "test/native/lifecycle.test.ts",

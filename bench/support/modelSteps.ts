@@ -9,6 +9,7 @@ import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Model } from "../../lib/models/model.js";
 import { Request } from "../../lib/schedule/request.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
+import type { KvDTypeOption } from "../../lib/nn/kvDtype.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 
 export interface ModelStepsOptions {
@@ -19,6 +20,8 @@ export interface ModelStepsOptions {
   readonly maxStepTokens?: number | undefined;
   /** Default false. */
   readonly expertCounts?: boolean | undefined;
+  /** Default "auto". */
+  readonly kvDtype?: KvDTypeOption | undefined;
   /** 0: greedy. */
   readonly temperature?: number;
 }
@@ -50,7 +53,8 @@ export class ModelSteps {
     const device = Device.open(options.device);
     try {
       const stream = device.createStream();
-      return new ModelSteps(stream, await loadModel(folder, { stream, dtype: "bf16" }), options);
+      const { kvDtype } = options;
+      return new ModelSteps(stream, await loadModel(folder, { stream, dtype: "bf16", kvDtype }), options);
     } catch (error) {
       await device.dispose();
       throw error;

@@ -27,6 +27,7 @@ interface Case {
   readonly cpu: number;
   readonly gpu: number;
   readonly expertCounts?: boolean;
+  readonly kvDtype?: "fp8";
   /** So many layers are alike; default all. */
   readonly alike?: number;
   /** Of the first step, which runs the prompts; default: a replayed decode. */
@@ -59,12 +60,25 @@ const cases: readonly Case[] = [
     ...{ model: "DeepSeek V3, of prompts", folder: () => goldenFolder("deepseek_v3") },
     ...{ cpu: 19, gpu: 28, alike: 2, isPrompt: true, counts: [8] },
   },
+  // Latents become codes where they are stored in any case. Their prompts are absorbed.
+  {
+    ...{ model: "DeepSeek V3, latents in fp8", folder: () => goldenFolder("deepseek_v3"), kvDtype: "fp8" },
+    ...{ cpu: 19, gpu: 19, alike: 2 },
+  },
+  {
+    ...{
+      model: "DeepSeek V3, of a prompt, in fp8",
+      folder: () => goldenFolder("deepseek_v3"),
+      kvDtype: "fp8",
+    },
+    ...{ cpu: 19, gpu: 19, alike: 2, isPrompt: true, counts: [1] },
+  },
 ];
 
 test.each(cases.flatMap((each) => (each.counts ?? [1, 8, 32]).map((sequences) => ({ ...each, sequences }))))(
   "a layer of $model, $sequences sequences",
-  async ({ folder, cpu, gpu, sequences, expertCounts, alike, isPrompt }) => {
-    const options = { device: testDeviceName(), sequences, expertCounts };
+  async ({ folder, cpu, gpu, sequences, expertCounts, kvDtype, alike, isPrompt }) => {
+    const options = { device: testDeviceName(), sequences, expertCounts, kvDtype };
     await using run = await ModelSteps.open(await folder(), options);
     for (let i = 0; i < sequences; i++) run.add(Math.min(40, 320 / sequences), steps + 1);
     for (let i = 1; i < steps && !isPrompt; i++) await run.step();
