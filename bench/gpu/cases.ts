@@ -54,16 +54,22 @@ function attentionCases(size: Size): GpuCase[] {
   ];
 }
 
-/** Heads of DeepSeek-V2-Lite, and of V3 whole and on two GPUs. docs/kernels/mla_attention.md says how they were predicted. */
+/**
+ * Heads of DeepSeek-V2-Lite, and of V3 whole, on two GPUs and on four; the last two are V3.2's, whole and on eight.
+ * docs/kernels/mla_attention.md says how they were predicted.
+ */
 function latentCases(size: Size): GpuCase[] {
   const latent = { L: size(8192, 64), R: size(512, 48), Dr: size(64, 32) };
   const rows = (B: number, Lq: number, Hq: number) => ({ ...latent, B: size(B, 2), Lq, Hq: size(Hq, 4) });
   return [
-    mlaAttention(rows(64, 1, 16), { asked: [2.5, 4.3], ...marks([2.2, 2.7], [2.7, 3.6]) }),
+    mlaAttention(rows(64, 1, 16), { asked: [2.5, 4.3], ...marks([2.7, 3.0], [3.8, 4.3]) }),
+    mlaAttention(rows(64, 1, 32), { asked: [2.5, 4.3], ...marks([2.4, 2.9], [3.0, 4.0]) }),
     mlaAttention(rows(64, 1, 64), { asked: [2.5, 4.3], ...marks([2.2, 2.7], [2.7, 3.6]) }),
     mlaAttention(rows(64, 1, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention(rows(64, 2, 128), { asked: [300, 650], ...same(380, 480) }),
     mlaAttention({ ...rows(1, 1, 16), L: size(131_072, 64) }, marks([1.2, 1.8], [1.4, 2.2])),
+    mlaAttention({ ...rows(64, 1, 16), topK: size(2048, 40) }, marks([2.2, 2.8], [2.9, 3.9])),
+    mlaAttention({ ...rows(64, 1, 128), topK: size(2048, 40) }, same(200, 300)),
     ...promptCases(size),
     ...headCases(size),
   ];

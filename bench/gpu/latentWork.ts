@@ -13,25 +13,36 @@ const dtype = "bf16";
 const size = 2; // bytes of an element
 const pageSize = 64;
 
+interface LatentWork {
+  readonly B: number;
+  readonly Lq: number;
+  readonly L: number;
+  readonly Hq: number;
+  readonly R: number;
+  readonly Dr: number;
+  /** Each query attends to so many chosen tokens. */
+  readonly topK?: number;
+}
+
 /** Latents of R + Dr columns in pages of 64 tokens, shared by Hq heads; the last Lq of L tokens are queries. */
-export function mlaAttention(
-  { B, Lq, L, Hq, R, Dr }: { B: number; Lq: number; L: number; Hq: number; R: number; Dr: number },
-  marks?: Marks,
-): GpuCase {
+export function mlaAttention({ B, Lq, L, Hq, R, Dr, topK }: LatentWork, marks?: Marks): GpuCase {
   const pages = L / pageSize;
+  const pairs = B * (topK ? Lq * topK : Lq * L - (Lq * (Lq - 1)) / 2); // of queries and latents
+  const read = topK ? pairs : B * L;
   return {
     op: "mlaAttention",
-    shape: `B=${B} Lq=${Lq} L=${L} Hq=${Hq} R=${R} Dr=${Dr}`,
+    shape: `B=${B} Lq=${Lq} L=${L} Hq=${Hq} R=${R} Dr=${Dr}${topK ? ` topK=${topK}` : ""}`,
     dtype,
-    bytes: size * (B * L * (R + Dr) + B * Lq * Hq * (2 * R + Dr)),
-    flops: 2 * (2 * R + Dr) * Hq * B * (Lq * L - (Lq * (Lq - 1)) / 2),
+    bytes: size * (read * (R + Dr) + B * Lq * Hq * (2 * R + Dr)) + (topK ? 4 * B * Lq * topK : 0),
+    flops: 2 * (2 * R + Dr) * Hq * pairs,
     marks,
     setup: (stream) => {
       const q = filled(stream, dtype, [B * Lq, Hq, R + Dr]);
       const table = spread(stream, B * pages, B * pages, 7).reshape([B, pages]);
       const [rows, cuSeqlensQ] = [spread(stream, B, B), spread(stream, B + 1, B * Lq + 1, Lq)];
       const lengths = stream.fromArray("i32", [B], new Int32Array(B).fill(L));
-      const options = { latent: R, scale: 0.07, maxQueries: Lq };
+      const indices = topK ? spread(stream, B * Lq * topK, L - Lq + 1, 7).reshape([B * Lq, topK]) : undefined;
+      const options = { latent: R, scale: 0.07, maxQueries: Lq, indices };
       const calls = Array.from({ length: copiesOf(size * B * L * (R + Dr)) }, () => {
         const latents = filled(stream, dtype, [B * pages, pageSize, R + Dr]);
         return () => void mlaAttentionOp(stream, q, latents, table, rows, cuSeqlensQ, lengths, options);

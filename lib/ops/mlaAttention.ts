@@ -45,7 +45,7 @@ export interface MlaAttentionOptions {
  * With `indices` the sum goes over the tokens that they name alone: the sparse attention of DeepSeek V3.2.
  *
  * Latents may be codes of 8 bits, as `qkNormRopeStore` makes them of values: c[j] is then their R numbers, code times factor, and behind
- * them the Dr columns of `rotatedPages`. On a GPU only the kernel without tensor cores has codes or indices.
+ * them the Dr columns of `rotatedPages`. On a GPU only the kernel without tensor cores has codes.
  *
  * @param q [T, Hq, R + Dr], f32 | bf16 | f16; the last axis is contiguous; R + Dr is a multiple of 16, at most 576
  * @param latentPages [P, Ps, R + Dr], f32 | bf16 | f16, or [P, Ps, R], i8 | fp8e4m3; the last axis is contiguous. On a GPU pages of 64 tokens of

@@ -9,8 +9,8 @@ namespace warploop {
 
 /// What a plan is made for, in the words that it begins with. Whoever reads a plan compares all of them.
 enum class PlanWord {
-  // That its items are cut for: 0: any; width of tiles, + 1: Hopper's, + 2: of codes; the CPU: -1 and less,
-  // its dtypes.
+  // That its items are cut for: 0: any; width of tiles (576: latents), + 1: Hopper's, + 2: of codes; the CPU:
+  // -1 and less, its dtypes.
   kernel,
   queries,      // T
   sequences,    // B
@@ -79,7 +79,7 @@ constexpr int64_t most_spans(int64_t most_keys) {
 }
 inline constexpr int kSplitShare = 4;  // items longer than 1 / kSplitShare of a block's share may be split
 inline constexpr int64_t kMostSplit = 32767;                // tiles of a kind: items number them with 16 bits
-inline constexpr int kPlanTileRows[kKinds] = {16, 64, 64};  // of the smallest tiles
+inline constexpr int kPlanTileRows[kKinds] = {16, 64, 32};  // of the smallest tiles
 inline constexpr int kPlanLeastRows[kKinds] = {1, 17, 17};  // of a sequence
 inline constexpr int kPlanBlocks[kKinds] = {3, 2, 2};       // of a multiprocessor, at most
 

@@ -8,6 +8,12 @@ const common = {
   kernels: ["native/cuda/attention/latent_bf16.sm90.cu"],
 };
 
+const small = {
+  file: "native/cuda/attention/latent_tiles.cuh",
+  table: "test/ops/mlaAttention.latents.test.ts",
+  kernels: ["native/cuda/attention/instances/bf16_latents.cu"],
+};
+
 const chosen = {
   table: "test/ops/mlaAttention.chosen.test.ts",
   kernels: ["native/cuda/attention/attention.cu"],
@@ -75,14 +81,55 @@ export const latentMutants = [
     cases: "128 heads",
   },
   {
-    name: "latent-spans-in-registers",
-    bug: "latents: room for the sums of spans of many-row tiles alone",
-    ...common,
-    file: "native/cuda/attention/launch_latent.cuh",
+    name: "small-latent-spans-in-registers",
+    bug: "small tiles of latents: room for the sums of spans of many-row tiles alone",
+    edits: [[".keeps_narrow_spans = true", ".keeps_narrow_spans = false"]],
+    ...small,
+    file: "native/cuda/attention/launch_latent_tiles.cuh",
+    cases: "1200 latents, 16 heads",
+  },
+  {
+    name: "small-latent-kept-rows",
+    bug: "small tiles of latents: the sums of both blocks of 16 rows wait in the same place",
+    edits: [["head_, r * 16, kept_ + r * S::Sums::kKept,", "head_, r * 16, kept_,"]],
+    cases: "1400 latents, 17 heads",
+    ...small,
+  },
+  {
+    name: "small-latent-mend-columns",
+    bug: "small tiles of latents: all warps mend the first columns of a spoilt row",
+    edits: [["const int begin = warp_ * S::kColumns,", "const int begin = 0,"]],
+    cases: "a NaN that some queries see, 16 heads",
+    ...small,
+  },
+  {
+    name: "small-latent-weights-early",
+    bug: "small tiles of latents: P is multiplied before all warps have written their rows of it",
+    edits: [["    weigh(first, masked, none);\n    sync_block();\n", "    weigh(first, masked, none);\n"]],
+    cases: "pages of 32",
+    ...small,
+  },
+  {
+    name: "small-latent-none-counts",
+    bug: "small tiles of latents: none is a token of zeros",
+    edits: [["uint32_t hidden = none >> column;", "uint32_t hidden = 0 * none;"]],
+    ...small,
+    table: chosen.table,
+    cases: "gaps of the tokens",
+  },
+  {
+    name: "small-latent-rows-of-next",
+    bug: "small tiles of latents: the rows of a tile are those of the next one",
     edits: [
-      ["                    .keeps_narrow_spans = true", "                    .keeps_narrow_spans = false"],
+      [
+        "    publish(i + 1);\n    sync_block();",
+        "    look_up(i + 2);\n    publish(i + 1);\n    sync_block();",
+      ],
+      ["    issue(i + 1);\n    look_up(i + 2);\n", "    issue(i + 1);\n"],
     ],
-    cases: "share 1400 latents",
+    ...small,
+    file: "native/cuda/attention/latent_ring.cuh",
+    cases: "pages of 32",
   },
   {
     name: "chosen-none-counts",
@@ -90,7 +137,7 @@ export const latentMutants = [
     edits: [["token >= seen_.end || is_none ||", "token >= seen_.end ||"]],
     ...chosen,
     file: "native/cuda/attention/any.cuh",
-    cases: "gaps of the tokens",
+    cases: "gaps, f32",
   },
   {
     name: "chosen-of-all",

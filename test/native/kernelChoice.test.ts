@@ -172,7 +172,7 @@ onSimt("a wish that cannot be granted", () => {
     ["linear:h1x1", '"linear:h1x1": no such kernel; expected one of h128x256, '],
     [
       "flashAttention:wide",
-      "expected one of hopper, tiles, any, or for the best of a group hopper or portable",
+      "expected one of hopper, tiles, latents, any, or for the best of a group hopper or portable",
     ],
     ["indexerTopK:hopper", "no such kernel; expected one of mma, any, or for the best of a group portable"],
     ["linear:f32, pagedAttention:Any", "no such kernel"],

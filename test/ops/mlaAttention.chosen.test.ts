@@ -118,6 +118,11 @@ describeOp(
   [
     ...dense.map((c) => ({ ...c, skip: { simt: "takes other kernels", cuda: "takes other kernels" } })),
     ...onKernel("mlaAttention", "any", dense),
+    ...onKernel(
+      "mlaAttention",
+      "latents",
+      dense.filter(({ dtype }) => dtype !== "f32"),
+    ),
   ],
   async (context, c) => {
     const { out, inputs, options, tolerance } = attend(context, c);

@@ -118,7 +118,15 @@ const onTiles = cases.filter(
   ({ dtype, pages = dtype, R, strided }) => dtype === "bf16" && pages === dtype && R < 256 && !strided,
 );
 
-describeOp("mlaAttention", [...cases, ...onKernel("mlaAttention", "tiles", onTiles)], async (context, c) => {
+const onLatents = cases.filter(
+  ({ dtype, pages = dtype, strided }) => dtype !== "f32" && pages === dtype && !strided,
+);
+const onKernels = [
+  ...onKernel("mlaAttention", "tiles", onTiles),
+  ...onKernel("mlaAttention", "latents", onLatents),
+];
+
+describeOp("mlaAttention", [...cases, ...onKernels], async (context, c) => {
   const { out, lse, run, expected, call, inputs, options } = await attend(context, c, "none");
   const { stream } = context;
   const tolerance = tolerances(context, c, call.T);
@@ -157,6 +165,11 @@ const hidden: readonly MlaCase[] = [
     "tiles",
     masked.filter(({ dtype, R }) => dtype === "bf16" && R < 512),
   ),
+  ...onKernel(
+    "mlaAttention",
+    "latents",
+    masked.filter(({ dtype }) => dtype !== "f32"),
+  ),
 ];
 
 describeOp("mlaAttention: hidden NaN", hidden, async (context, c) => {
@@ -182,15 +195,27 @@ const beside: readonly MlaCase[] = [
   { name: "draft", ...small, Hq: 20, R: 64, lengths: [[4, 1100], ...others] },
   { name: "R 512, Dr 64", ...large, lengths: [[1, 150], ...others.slice(0, 3)] },
 ];
+const besideOthers = [
+  ...beside,
+  ...onKernel(
+    "mlaAttention",
+    "latents",
+    beside.filter(({ dtype }) => dtype === "bf16"),
+  ),
+];
 
-describeOp("mlaAttention: a row has the same bits beside other sequences", beside, async (context, c) => {
-  const { call, inputs, options, out } = await attend(context, c, "none");
-  const [q, latents, pageTable, rows, cu, contextLens] = inputs;
-  const mine = c.lengths[0]![0];
-  const first = [rows.slice(0, 0, 1), cu.slice(0, 0, 2), contextLens.slice(0, 0, 1)] as const;
-  const alone = mlaAttention(context.stream, q.slice(0, 0, mine), latents, pageTable, ...first, options);
-  const expected = await alone.readFloat32(context.stream);
-  const together = await context.read(out.slice(0, 0, mine));
-  expectSame(together, Float64Array.from(expected), { shape: [mine, c.Hq, c.R] });
-  expect(call.T).toBeGreaterThan(mine);
-});
+describeOp(
+  "mlaAttention: a row has the same bits beside other sequences",
+  besideOthers,
+  async (context, c) => {
+    const { call, inputs, options, out } = await attend(context, c, "none");
+    const [q, latents, pageTable, rows, cu, contextLens] = inputs;
+    const mine = c.lengths[0]![0];
+    const first = [rows.slice(0, 0, 1), cu.slice(0, 0, 2), contextLens.slice(0, 0, 1)] as const;
+    const alone = mlaAttention(context.stream, q.slice(0, 0, mine), latents, pageTable, ...first, options);
+    const expected = await alone.readFloat32(context.stream);
+    const together = await context.read(out.slice(0, 0, mine));
+    expectSame(together, Float64Array.from(expected), { shape: [mine, c.Hq, c.R] });
+    expect(call.T).toBeGreaterThan(mine);
+  },
+);

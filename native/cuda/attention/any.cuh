@@ -1,6 +1,5 @@
 // What:      attention for what the tensor-core kernels do not take: f32, mixed dtypes, heads wider than 256
-//            (of codes: 128) and latents, latents as codes, chosen tokens, rows that are not aligned to 16
-//            bytes
+//            (of codes: 128), latents as codes, rows that are not aligned to 16 bytes
 // Steps:     1. take an item: 16 rows of one sequence and head, one span of its keys or all of them
 //            2. for each tile of 16 keys: S = Q K^T, softmax, O = decay O + P V, all operands as f32 in
 //               shared memory; codes become values there
@@ -142,11 +141,8 @@ class AnyTile {
   /// Where key `at` of the item lies.
   WARPLOOP_DEVICE KeyPlace find_key(const KeySource& source, int at) const {
     if (!p_.indices) return find_place(source, at);
-    if (at < source.keys.first || at >= source.keys.last) return {-1, 0};
-    const int token = p_.indices.as<int32_t>()[item_.first_query * p_.indices.strides[0] + at];
-    if (token >= 0 && token < token_end_) return place_of(source, token);
-    if (token != -1) raise_fault(p_.bad_index, token, token_end_, item_.first_query);
-    return {-1, 0};
+    const int token = verified_token(source, stored_token(source, at), token_end_);
+    return token < 0 ? KeyPlace{-1, 0} : place_of(source, token);
   }
   WARPLOOP_DEVICE CodeRow row_of(const KeySource& source, const KeyPlace& place) const {
     if (p_.v_scales) return code_row_at(source, place);

@@ -32,7 +32,7 @@ int64_t most_tiles(const AttentionProblem& p, const AttentionPlan& plan, int kin
                 longest = most_rows(p.q.size(0), group_of(p), most_queries(p)),
                 fewer =
                     kind > 0 ? plan.most_rows[kind - 1] : 0;  // those before this kind have at most so many
-  if (most <= fewer || longest <= fewer) return 0;
+  if (most <= fewer || longest <= fewer || group_of(p) > most) return 0;  // none has less than a group
   if (num_ranges(p) == 1 && rows > most) return 0;
   const int64_t sequences = std::min<int64_t>(num_ranges(p), rows / (fewer + 1));
   return most <= plan.tile_rows[kind] ? sequences : rows / plan.tile_rows[kind] + sequences;
@@ -82,7 +82,8 @@ AttentionPlan describe(const AttentionProblem& p, const AttentionShape& shape, W
 
   int64_t totals = 0, group_totals = 0;  // one kind after another has them
   for (int kind = 0; kind < kKinds; kind++) {
-    const int64_t of_kind = attention_grid(p, plan, kind) * plan.totals_per_block[kind];
+    const unsigned blocks = kind == kNarrow ? mending_grid(p, plan) : attention_grid(p, plan, kind);
+    const int64_t of_kind = blocks * plan.totals_per_block[kind];
     group_totals = std::max(group_totals, of_kind);
     if (kind != kNarrow || shape.keeps_narrow_spans) totals = std::max(totals, of_kind);
   }
@@ -165,9 +166,12 @@ void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaConte
 
 unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind) {
   const int64_t items = most_tiles(p, plan, kind) * most_spans(p) * p.k.size(2);
-  auto blocks = static_cast<unsigned>(std::min<int64_t>(items, plan.blocks[kind]));
-  for (int other = kind + 1; kind == kNarrow && other < kKinds; other++)  // whose rows it mends
-    blocks = std::max(blocks, attention_grid(p, plan, other));
+  return static_cast<unsigned>(std::min<int64_t>(items, plan.blocks[kind]));
+}
+
+unsigned mending_grid(const AttentionProblem& p, const AttentionPlan& plan) {
+  unsigned blocks = 0;
+  for (int kind = 0; kind < kKinds; kind++) blocks = std::max(blocks, attention_grid(p, plan, kind));
   return blocks;
 }
 

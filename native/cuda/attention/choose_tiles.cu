@@ -27,6 +27,10 @@ AttentionTiles code_tiles_of<bf16, 64, 64>();
 template <>
 AttentionTiles code_tiles_of<bf16, 128, 128>();
 template <>
+AttentionTiles latent_tiles_of<bf16>();
+template <>
+AttentionTiles latent_tiles_of<f16>();
+template <>
 AttentionTiles hopper_tiles_of<bf16, 64, 64>(const AttentionTiles&);
 template <>
 AttentionTiles hopper_tiles_of<bf16, 128, 128>(const AttentionTiles&);
@@ -64,7 +68,7 @@ const char* refuse_operands(const AttentionProblem& p) {
   return is_aligned(p.out, p.out.dtype == DType::f32 ? 4 : 2, 2) ? nullptr : kUnalignedPairs;
 }
 
-/// What has a kernel of its own on Hopper, and none of tiles elsewhere.
+/// What the tiles of paged attention are too narrow for.
 bool is_wide_latent(const AttentionProblem& p) { return p.latent && p.k.size(3) > 256; }
 
 }  // namespace
@@ -81,6 +85,11 @@ const char* refuse_attention_tiles(const AttentionProblem& p, const CudaContext&
     return is_code(p.k.dtype) ? "the GPU has less than 101 KiB of shared memory"
                               : "the GPU has less than 131 KiB of shared memory";
   return nullptr;
+}
+
+const char* refuse_attention_latents(const AttentionProblem& p, const CudaContext&) {
+  if (!p.latent) return "keys and values are no latents";
+  return is_code(p.k.dtype) ? kLatentCodes : refuse_operands(p);
 }
 
 const char* refuse_attention_hopper(const AttentionProblem& p, const CudaContext& context) {
@@ -100,8 +109,12 @@ AttentionTiles tiles_of_width(bool hopper) {
   return hopper ? hopper_tiles_of<T, kDh, kDv>(portable) : portable;
 }
 
+AttentionTiles latent_tiles_for(const AttentionProblem& p) {
+  return p.q.dtype == DType::bf16 ? latent_tiles_of<bf16>() : latent_tiles_of<f16>();
+}
+
 AttentionTiles tiles_for(const AttentionProblem& p, bool hopper) {
-  if (is_wide_latent(p)) return latent_tiles();
+  if (is_wide_latent(p)) return hopper_latent_tiles(latent_tiles_of<bf16>());
   if (is_code(p.k.dtype)) {
     const bool fits = p.q.size(2) <= 64 && p.v.size(3) <= 64;
     return fits ? code_tiles_of<bf16, 64, 64>() : code_tiles_of<bf16, 128, 128>();
@@ -128,12 +141,18 @@ void run(const AttentionProblem& p, const AttentionTiles& tiles, CudaContext& co
 void attention_tiles(const AttentionProblem& p, CudaContext& context) {
   run(p, tiles_for(p, false), context);
 }
+void attention_latents(const AttentionProblem& p, CudaContext& context) {
+  run(p, latent_tiles_for(p), context);
+}
 void attention_hopper(const AttentionProblem& p, CudaContext& context) {
   run(p, tiles_for(p, true), context);
 }
 
 void plan_attention_tiles(const AttentionProblem& p, CudaContext& context) {
   fill_plan(p, tiles_for(p, false).shape, context);
+}
+void plan_attention_latents(const AttentionProblem& p, CudaContext& context) {
+  fill_plan(p, latent_tiles_for(p).shape, context);
 }
 void plan_attention_hopper(const AttentionProblem& p, CudaContext& context) {
   fill_plan(p, tiles_for(p, true).shape, context);

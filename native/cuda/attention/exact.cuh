@@ -7,7 +7,7 @@
 //            kernel looks at its finished sums, and a row whose O is not finite although the sum of its
 //            probabilities is gets O anew. Values that are not finite and that it sees give the same result
 //            again; a sum that is not finite comes from a key that the row sees and stays as it is
-// Steps:     the narrow kernel and that of latents mend their rows themselves. Those of other tiles have no
+// Steps:     the narrow kernel and those of latents mend their rows themselves. Those of other tiles have no
 //            register left for it: they raise a flag, and the narrow kernel, which follows them, looks for
 //            such rows
 // Mapping:   a warp per row; 32 keys at a time, one per lane for the scores, then columns 32 apart per lane

@@ -32,16 +32,19 @@ struct KeyPlace {
   int64_t page;
   int at;
 };
+/// The page that is said to have a token, not verified.
+WARPLOOP_DEVICE int64_t stored_page(const KeySource& s, int token) {
+  const int index = token / static_cast<int>(s.p.k.sizes[1]);
+  if (!s.p.page_table) return s.item.pages + index;
+  return s.p.page_table.as<int32_t>()[s.item.pages * s.p.page_table.strides[0] + index];
+}
+WARPLOOP_DEVICE KeyPlace place_in(const KeySource& s, int64_t page, int token) {
+  if (page >= 0 && page < s.p.k.sizes[0]) return {page, token % static_cast<int>(s.p.k.sizes[1])};
+  raise_fault(s.p.bad_page, page, s.p.k.sizes[0], token);
+  return {-1, 0};
+}
 WARPLOOP_DEVICE KeyPlace place_of(const KeySource& s, int token) {
-  const TensorView& k = s.p.k;
-  const int page_size = static_cast<int>(k.sizes[1]), index = token / page_size;
-  int64_t page = s.item.pages + index;
-  if (s.p.page_table) page = s.p.page_table.as<int32_t>()[s.item.pages * s.p.page_table.strides[0] + index];
-  if (page < 0 || page >= k.sizes[0]) {
-    raise_fault(s.p.bad_page, page, k.sizes[0], token);
-    return {-1, 0};
-  }
-  return {page, token - index * page_size};
+  return place_in(s, stored_page(s, token), token);
 }
 WARPLOOP_DEVICE KeyPlace find_place(const KeySource& s, int token) {
   if (token < s.keys.first || token >= s.keys.last) return {-1, 0};
@@ -54,6 +57,20 @@ WARPLOOP_DEVICE KeyRow row_at(const KeySource& s, const KeyPlace& place) {
           place.page * v.strides[0] + place.at * v.strides[1] + s.head * v.strides[2]};
 }
 WARPLOOP_DEVICE KeyRow find_row(const KeySource& s, int token) { return row_at(s, find_place(s, token)); }
+
+/// The token that key `at` of the item is said to be: itself, or with indices what stands in that column, not
+/// verified; -1: none.
+WARPLOOP_DEVICE int stored_token(const KeySource& s, int at) {
+  if (at < s.keys.first || at >= s.keys.last) return -1;
+  if (!s.p.indices) return at;
+  return s.p.indices.as<int32_t>()[s.item.first_query * s.p.indices.strides[0] + at];
+}
+/// The token itself if it is one of the first `end`, else -1.
+WARPLOOP_DEVICE int verified_token(const KeySource& s, int token, int end) {
+  if (token >= 0 && token < end) return token;
+  if (token != -1) raise_fault(s.p.bad_index, token, end, s.item.first_query);
+  return -1;
+}
 
 /// The same of codes, with their scales; 0 for a row of zeros.
 struct CodeRow {

@@ -33,7 +33,7 @@ template <class T_>
 struct LatentShape {
   using T = T_;
   static constexpr int kDh = 576, kDv = 512, kKeys = 64, kConsumers = 2, kRows = kWarpgroupRows;
-  static constexpr int kThreads = kWarpgroup * (kConsumers + 1), kBlocks = 1;
+  static constexpr int kThreads = kWarpgroup * (kConsumers + 1), kKind = kWide, kBlocks = 1;
   static constexpr int kColumns = kDv / kConsumers;  // of O, of a consumer
   static constexpr int kParts = 3;  // of a tile: the product with the first begins when it is there
   static constexpr int kPartWidth = kDh / kParts;
@@ -384,7 +384,7 @@ class LatentTile {
     }
     ConsumerThreads<S>::sync();  // the states have been read
     const int kept =
-        static_cast<int>(blockIdx.x * plan_.totals_per_block[kNarrow]) + ConsumerThreads<S>::index();
+        static_cast<int>(blockIdx.x * plan_.totals_per_block[S::kKind]) + ConsumerThreads<S>::index();
     const int warp_row = warp_index() % 4 * 16, column = consumer_ * S::kColumns;
     const typename S::Sums sums(p_, plan_, item_, slot_.head, warp_row, kept, column);
     const uint32_t spoilt = sums.close(total, reinterpret_cast<typename S::Sums::Sums&>(o_), end);
@@ -444,7 +444,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   const auto produce = [&] {
     const int warp = warp_index();
     if (warp == 0) {
-      hand_out_items<S::kKeys>(p, plan, kNarrow, shared.items);
+      hand_out_items<S::kKeys>(p, plan, S::kKind, shared.items);
     } else if (warp == 1) {
       HopperProducer<S>(p, plan, copies, shared).load_queries(&q_map);
     } else if (warp == 2) {

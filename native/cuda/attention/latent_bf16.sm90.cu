@@ -3,6 +3,8 @@
 
 namespace warploop::cuda {
 
-AttentionTiles latent_tiles() { return make_latent_tiles<LatentShape<bf16>>(); }
+AttentionTiles hopper_latent_tiles(const AttentionTiles& portable) {
+  return make_hopper_latent_tiles<LatentShape<bf16>>(portable);
+}
 
 }  // namespace warploop::cuda

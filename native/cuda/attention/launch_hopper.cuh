@@ -82,12 +82,12 @@ void run_hopper(const AttentionProblem& p, const AttentionPlan& plan, CudaContex
 }
 
 template <class S>
-void set_hopper_tiles(AttentionTiles& tiles) {
+void set_hopper_tiles(AttentionTiles& tiles, AttentionTiles::Run run) {
   static_assert(S::kBlocks <= kPlanBlocks[S::kKind] && S::kRows >= kPlanTileRows[S::kKind]);
   tiles.shape.tile_rows[S::kKind] = S::kRows;
   tiles.shape.blocks_per_sm[S::kKind] = S::kBlocks;
   tiles.shape.totals_per_block[S::kKind] = S::kTotalsPerBlock;
-  tiles.run[S::kKind] = run_hopper<S>;
+  tiles.run[S::kKind] = run;
 }
 
 template <class Middle, class Wide>
@@ -96,8 +96,8 @@ AttentionTiles make_hopper_tiles(const AttentionTiles& portable) {
   AttentionTiles tiles = portable;
   tiles.shape.kernel++;
   tiles.shape.most_rows[kMiddle] = Middle::kRows;
-  set_hopper_tiles<Middle>(tiles);
-  set_hopper_tiles<Wide>(tiles);
+  set_hopper_tiles<Middle>(tiles, run_hopper<Middle>);
+  set_hopper_tiles<Wide>(tiles, run_hopper<Wide>);
   return tiles;
 }
 

@@ -7,7 +7,7 @@ namespace warploop::cuda {
 
 template <class S>
 void run_latent(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
-  const unsigned blocks = attention_grid(p, plan, kNarrow);
+  const unsigned blocks = attention_grid(p, plan, S::kKind);
   if (blocks == 0) return;
   HopperCopies copies{box_tokens_of(p, S::kKeys), false};
   CUtensorMap latent_map{};
@@ -24,16 +24,15 @@ void run_latent(const AttentionProblem& p, const AttentionPlan& plan, CudaContex
   launch<attention_latent<S>>(context, shape, p, plan, copies, q_map, latent_map);
 }
 
-/// All sequences have tiles of 64 rows, in the list of narrow ones: one kernel.
+/// Tiles of 64 rows for sequences of more than 32 rows. Others keep the smaller ones, which are predicted to
+/// be no slower: docs/kernels/mla_attention.md.
 template <class S>
-AttentionTiles make_latent_tiles() {
-  return {.shape = {.kernel = S::kDh + 1,
-                    .tile_rows = {S::kRows, S::kRows, S::kRows},
-                    .most_rows = {INT_MAX, INT_MAX, INT_MAX},
-                    .blocks_per_sm = {S::kBlocks, 1, 1},
-                    .totals_per_block = {S::kTotalsPerBlock, 0, 0},
-                    .keeps_narrow_spans = true},
-          .run = {run_latent<S>, nullptr, nullptr}};
+AttentionTiles make_hopper_latent_tiles(const AttentionTiles& portable) {
+  AttentionTiles tiles = portable;
+  tiles.shape.kernel++;
+  tiles.shape.most_rows[kMiddle] = tiles.shape.tile_rows[kMiddle];  // one tile each
+  set_hopper_tiles<S>(tiles, run_latent<S>);
+  return tiles;
 }
 
 }  // namespace warploop::cuda

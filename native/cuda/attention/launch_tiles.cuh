@@ -24,6 +24,8 @@ AttentionPlan start_plan(const AttentionProblem& p, const AttentionShape& shape,
 void fill_plan(const AttentionProblem& p, const AttentionShape& shape, CudaContext& context);
 /// Blocks that can have something to do in the kernel of `kind`; 0: it is not needed.
 unsigned attention_grid(const AttentionProblem& p, const AttentionPlan& plan, int kind);
+/// The same of a narrow kernel that mends the rows of the other kinds.
+unsigned mending_grid(const AttentionProblem& p, const AttentionPlan& plan);
 
 /// The kernels for head widths up to some size.
 struct AttentionTiles {
@@ -42,8 +44,7 @@ void run_wide(const AttentionProblem& p, const AttentionPlan& plan, CudaContext&
 template <class Narrow>
 void run_narrow(const AttentionProblem& p, const AttentionPlan& plan, CudaContext& context) {
   launch<attention_narrow<Narrow>>(
-      context, {dim3(attention_grid(p, plan, kNarrow)), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p,
-      plan);
+      context, {dim3(mending_grid(p, plan)), Narrow::kThreads, sizeof(typename Narrow::Shared)}, p, plan);
 }
 
 template <class Narrow, class Wide>
@@ -69,7 +70,10 @@ AttentionTiles code_tiles_of();
 /// The same with the Hopper kernel for middle and wide tiles.
 template <class T, int kDh, int kDv>
 AttentionTiles hopper_tiles_of(const AttentionTiles& portable);
-/// The Hopper kernel over latents, bf16.
-AttentionTiles latent_tiles();
+/// Small tiles over latents of any width.
+template <class T>
+AttentionTiles latent_tiles_of();
+/// The same of bf16 with the Hopper kernel for sequences of more rows.
+AttentionTiles hopper_latent_tiles(const AttentionTiles& portable);
 
 }  // namespace warploop::cuda

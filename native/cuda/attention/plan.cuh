@@ -47,12 +47,22 @@ struct PlanShared {
   long long part_at[kPlanThreads];  // in the pool; -1: not split
 };
 
+WARPLOOP_DEVICE int divide_up(long long a, int b) { return static_cast<int>((a + b - 1) / b); }
+
 /// Keys of a span of a tile that is not narrow, at least. To write and read the sums of 64 rows is a quarter
 /// of reading 512 keys and values, which drafts behind long contexts should not pay. Latents, whose sums
 /// are as wide as they, least of all.
-WARPLOOP_DEVICE int least_span(int kind, int keys) { return kind != kWide && keys > 4096 ? 1024 : kWideSpan; }
-
-WARPLOOP_DEVICE int divide_up(long long a, int b) { return static_cast<int>((a + b - 1) / b); }
+WARPLOOP_DEVICE int least_span(const AttentionProblem& p, int kind, int keys) {
+  return (kind != kWide || p.latent) && keys > 4096 ? 1024 : kWideSpan;
+}
+/// Keys of a span where a sequence is one narrow tile.
+WARPLOOP_DEVICE int span_of_narrow(const AttentionProblem& p, int keys) {
+  int span = narrow_span(keys);
+  if (p.latent && keys > span)
+    span = std::max(span, 2 * kSpanUnit);  // 16 rows of sums are as much as 28 latents
+  while (divide_up(keys, span) > kMaxSpans) span *= 2;
+  return span;
+}
 
 /// Tiles and spans, from the sequence alone.
 WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, PlannedSequence& s) {
@@ -61,15 +71,14 @@ WARPLOOP_DEVICE void cut(const AttentionProblem& p, const AttentionPlan& plan, P
   while (s.rows > plan.most_rows[s.kind]) s.kind++;
   s.tiles = divide_up(s.rows, plan.tile_rows[s.kind]);
   s.first_key = std::min(first_of_window(p, s.first_position), s.num_keys);
-  if (s.kind == kNarrow && !p.latent) {
-    s.span = narrow_span(s.num_keys);
-    while (divide_up(s.num_keys, s.span) > kMaxSpans) s.span *= 2;
+  if (s.kind == kNarrow && (!p.latent || plan.most_rows[kNarrow] == kNarrowRows)) {
+    s.span = span_of_narrow(p, s.num_keys);
   } else {
     // As many spans as let the sequence occupy the GPU by itself; with a window a tile sees little anyway.
     const long long heads_of_tiles = s.tiles * p.k.sizes[2];
     const int most_spans = kMaxSpans;
     int spans = std::min(static_cast<int>(plan.blocks[s.kind] / heads_of_tiles),
-                         divide_up(s.num_keys, least_span(s.kind, s.num_keys)));
+                         divide_up(s.num_keys, least_span(p, s.kind, s.num_keys)));
     spans = p.window > 0 ? 1 : std::max(std::min(spans, most_spans), 1);
     s.span = std::max(divide_up(divide_up(s.num_keys, spans), kSpanUnit), 1) * kSpanUnit;
   }

@@ -4,9 +4,8 @@
 //            its keys: cuda/attention/. Heads times queries are the rows of a tile
 // Cost:      decoding: the latents once, sum of Lk (R + Dr) 2 bytes, and 2 Hq (2 R + Dr) flop per latent:
 //            with 64 and more heads that is the limit; docs/kernels/mla_attention.md
-//            With indices each query is cut by itself, and its tokens take the place of its keys; only the
-//            kernel without tensor cores has that, and latents as codes
-// Numerics:  as paged_attention's; spans are those of tiles of many rows, whatever the number of heads
+//            With indices each query is cut by itself, and its tokens take the place of its keys
+// Numerics:  as paged_attention's
 // Source:    DeepSeek-AI: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C
 #include "ops/mla_attention/mla_attention.h"
 
