@@ -85,7 +85,7 @@ const rows: Readonly<Record<string, () => Row>> = {
     given: { q: f32(2, 1, 16), k: f32(2, 1, 16), v: f32(2, 1, 16) },
     options: {
       ...{ cuSeqlensQ: i32([2], 0, 2), cuSeqlensK: i32([2], 0, 2), lse: f32(2, 1), out: f32(2, 1, 16) },
-      ...{ causal: true, scale: 1, window: 0 },
+      ...{ causal: true, scale: 1, window: 0, blockMask: i32([2, 1, 1], 1, 1) },
     },
   }),
   gelu: () => ({ given: { x: f32(2, 4) }, options: { approximate: "tanh", dtype, out: f32(2, 4) } }),
@@ -136,7 +136,7 @@ const rows: Readonly<Record<string, () => Row>> = {
   packLinear: () => ({ given: { weight: f32(16, 8) }, options: { transpose: false } }),
   pagedAttention: () => ({
     given: { q: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16), ...sequence() },
-    options: { scale: 1, window: 0, causal: true, plan: plan(), lse: f32(1, 1), out: f32(1, 1, 16) },
+    options: { window: 0, causal: true, plan: plan(), blockMask: zeros(1, 1, 1), out: f32(1, 1, 16) },
   }),
   qkNormRopeStore: () => ({
     given: { q: f32(1, 2, 16), k: f32(1, 1, 16), v: f32(1, 1, 16) },

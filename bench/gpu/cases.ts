@@ -48,6 +48,8 @@ function attentionCases(size: Size): GpuCase[] {
     work.pagedAttention({ B: size(16, 2), Lq: 8, L: L(8192), ...heads }, verify),
     work.pagedAttention({ B: 1, Lq: 1, L: L(131_072), ...long }, marks([1.4, 1.7], [1.6, 2.0])),
     work.pagedAttention({ B: 1, Lq: size(256, 16), L: L(32_768), ...heads }, same(400, 550)), // "3-5x" of the 100 to 150 of mma.sync
+    ...[4, 16].map((every) => work.pagedAttention({ B: size(64, 2), Lq: 1, L: L(8192), ...heads, every })),
+    work.pagedAttention({ B: 1, Lq: size(256, 16), L: L(32_768), ...heads, every: 4 }),
     ...latentCases(size),
     ...[4, 16].map((spans) => attentionMerge({ spans: size(spans, 2), ...heads })),
     ...[1, 16, 64, 256].map((B) => work.attentionPlan({ B: size(B, 2), L: L(8192), ...heads })),

@@ -10,7 +10,7 @@ import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
 import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
 import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
 import { ssmScan as ssmScanOp } from "../../lib/ops/ssmScan.js";
-import { filled, spread } from "../support/inputs.js";
+import { everyBlock, filled, spread } from "../support/inputs.js";
 import type { GpuCase, Marks } from "./gpuCase.js";
 
 const dtype = "bf16";
@@ -59,18 +59,21 @@ export function flashAttention(
   };
 }
 
-/** B sequences of L tokens in scattered pages, the last Lq of which are queries. */
+/**
+ * B sequences of L tokens in scattered pages, the last Lq of which are queries. `every`: a block mask leaves every so manyth block of 64
+ * keys, to each KV head others.
+ */
 export function pagedAttention(
-  { B, Lq, L, Hq, Hkv, Dh }: Heads & { B: number; Lq: number; L: number },
+  { B, Lq, L, Hq, Hkv, Dh, every = 1 }: Heads & { B: number; Lq: number; L: number; every?: number },
   marks?: Marks,
 ): GpuCase {
   const pages = L / pageSize;
   return {
     op: "pagedAttention",
-    shape: `B=${B} Lq=${Lq} L=${L} Hq=${Hq} Hkv=${Hkv} Dh=${Dh}`,
+    shape: `B=${B} Lq=${Lq} L=${L} Hq=${Hq} Hkv=${Hkv} Dh=${Dh}${every > 1 ? ` 1/${every} of blocks` : ""}`,
     dtype,
-    bytes: 2 * size * (B * L * Hkv * Dh + B * Lq * Hq * Dh),
-    flops: 4 * Dh * Hq * B * (Lq * L - (Lq * (Lq - 1)) / 2),
+    bytes: 2 * size * ((B * L * Hkv * Dh) / every + B * Lq * Hq * Dh),
+    flops: (4 * Dh * Hq * B * (Lq * L - (Lq * (Lq - 1)) / 2)) / every,
     marks,
     setup: (stream) => {
       const q = filled(stream, dtype, [B * Lq, Hq, Dh]);
@@ -79,14 +82,15 @@ export function pagedAttention(
       const rows = spread(stream, B, B);
       const cuSeqlensQ = spread(stream, B + 1, B * Lq + 1, Lq);
       const lengths = stream.fromArray("i32", [B], new Int32Array(B).fill(L));
-      const calls = Array.from({ length: copiesOf(2 * size * B * L * Hkv * Dh) }, () => {
+      const blockMask = every > 1 ? everyBlock(stream, B * Lq, Hkv, L, every) : undefined;
+      const options = { maxQueries: Lq, blockMask };
+      const calls = Array.from({ length: copiesOf((2 * size * B * L * Hkv * Dh) / every) }, () => {
         const [k, v] = [cache(), cache()];
-        return () =>
-          void pagedAttentionOp(stream, q, k, v, table, rows, cuSeqlensQ, lengths, { maxQueries: Lq });
+        return () => void pagedAttentionOp(stream, q, k, v, table, rows, cuSeqlensQ, lengths, options);
       });
       return inTurn(calls);
     },
-    baseline: { kind: "sdpa", dtype, B, Lq, L, Hq, Hkv, Dh, causal: false },
+    ...(every === 1 && { baseline: { kind: "sdpa", dtype, B, Lq, L, Hq, Hkv, Dh, causal: false } as const }),
   };
 }
 

@@ -45,6 +45,18 @@ export function spread(stream: Stream, count: number, limit: number, step = 1): 
   );
 }
 
+/** A block mask, [T, Hkv, W]: of L keys each query sees every `every`th block of 64, each KV head others. */
+export function everyBlock(stream: Stream, T: number, Hkv: number, L: number, every: number): Tensor {
+  const W = Math.ceil(L / (32 * 64));
+  const words = new Int32Array(T * Hkv * W);
+  for (let block = 0; block < 32 * W; block++) {
+    for (let row = 0; row < T * Hkv; row++) {
+      if ((block + (row % Hkv)) % every === 0) words[row * W + (block >> 5)]! |= 1 << (block % 32);
+    }
+  }
+  return stream.fromArray("i32", [T, Hkv, W], words);
+}
+
 /** Bytes of a packed tensor. */
 export function bytesOf(dtype: DType, ...shape: readonly number[]): number {
   const count = shape.reduce((product, size) => product * size, 1);

@@ -30,6 +30,15 @@ export interface FlashAttentionOptions {
    * Source: Miao et al.: SpecInfer, arXiv 2305.09781, section 4.
    */
   readonly treeMask?: Tensor | undefined;
+  /**
+   * [T, 1 or Hkv, W], i32: block-sparse attention: bit b of word w of a query's row, for all heads or for each KV head, says whether it attends to
+   * the keys [64 (32 w + b), 64 (32 w + b) + 64) of its sequence, counted from its first key. It only hides: causal, window and `treeMask` hold
+   * as ever. Blocks beyond the last bit are hidden. Tiles of keys that are hidden from all queries beside each other are neither read nor
+   * multiplied.
+   * Source: Dao et al.: FlashAttention, arXiv 2205.14135, section 3.3; blocks chosen by each query: Yuan et al.: Native Sparse Attention, arXiv
+   * 2502.11089, section 3.3.
+   */
+  readonly blockMask?: Tensor | undefined;
   /** Keys that a query sees up to its own position i + Lk - Lq; 0: all. Default 0. */
   readonly window?: number | undefined;
   /** [T, Hq], f32: where to write the natural logarithm of the sum of exp(score) of each row. */
@@ -65,17 +74,34 @@ export const flashAttention = op(
     softcap: number,
     sinks: tensor,
     treeMask: tensor,
+    blockMask: tensor,
     window: integer(),
     lse: tensor,
     out: tensor,
   }),
   (stream: Stream, q: Tensor, k: Tensor, v: Tensor, options: FlashAttentionOptions = {}): Tensor => {
     const { cuSeqlensQ = null, cuSeqlensK = null, causal = true, window = 0, lse = null } = options;
-    const { scale = 1 / Math.sqrt(q.size(-1)), softcap = 0, sinks = null, treeMask = null } = options;
+    const { scale = 1 / Math.sqrt(q.size(-1)), softcap = 0, sinks = null } = options;
+    const { treeMask = null, blockMask = null } = options;
     const out = options.out ?? stream.empty(q.dtype, [...q.shape.slice(0, -1), v.size(-1)]);
     stream.run(
       native.ops.flashAttention,
-      ...[q, k, v, cuSeqlensQ, cuSeqlensK, lse, sinks, treeMask, out, scale, softcap, window, causal],
+      ...[
+        q,
+        k,
+        v,
+        cuSeqlensQ,
+        cuSeqlensK,
+        lse,
+        sinks,
+        treeMask,
+        blockMask,
+        out,
+        scale,
+        softcap,
+        window,
+        causal,
+      ],
     );
     return out;
   },

@@ -25,6 +25,15 @@ export interface PagedAttentionOptions extends KvScales {
    * Source: Miao et al.: SpecInfer, arXiv 2305.09781, section 4.
    */
   readonly treeMask?: Tensor | undefined;
+  /**
+   * [T, 1 or Hkv, W], i32: block-sparse attention: bit b of word w of a query's row, for all heads or for each KV head, says whether it attends to
+   * the keys [64 (32 w + b), 64 (32 w + b) + 64) of its sequence, counted from the first key in these pages. It only hides: causal, window and `treeMask` hold
+   * as ever. Blocks beyond the last bit are hidden. Tiles of keys that are hidden from all queries beside each other are neither read nor
+   * multiplied; an `attentionPlan` does not know of them. Pages of hidden keys have to exist all the same.
+   * Source: Dao et al.: FlashAttention, arXiv 2205.14135, section 3.3; blocks chosen by each query: Yuan et al.: Native Sparse Attention, arXiv
+   * 2502.11089, section 3.3.
+   */
+  readonly blockMask?: Tensor | undefined;
   /** Tokens that a query sees, up to and with its own; 0: all. Default 0. */
   readonly window?: number | undefined;
   /**
@@ -93,6 +102,7 @@ export const pagedAttention = op(
     softcap: number,
     sinks: tensor,
     treeMask: tensor,
+    blockMask: tensor,
     window: integer(),
     maxQueries: integer(),
     causal: always,
@@ -130,6 +140,7 @@ export const pagedAttention = op(
       options.lse ?? null,
       options.sinks ?? null,
       options.treeMask ?? null,
+      options.blockMask ?? null,
       options.kScales ?? null,
       options.vScales ?? null,
       out,

@@ -48,6 +48,27 @@ inline void check_scores(Check& c, float scale, float softcap) {
 // hides: causal and window hold as ever. Keys before the queries, and those beyond the last bit, are seen as
 // without it, so that prompts beside trees need no more words than the trees.
 
+// A BLOCK MASK, [T, 1 | Hkv, W] i32, says which blocks of kBlockKeys keys a query attends to: bit b of word w
+// of its row, for one KV head or for all, is that of the keys [kBlockKeys (32 w + b), + kBlockKeys), counted
+// from the first key of the sequence. It only hides: causal, window and a tree mask hold as ever. Blocks
+// beyond the last bit are hidden.
+inline constexpr int kBlockKeys = 64;
+inline constexpr int kWordKeys = 32 * kBlockKeys;
+
+inline void check_block_mask(Check& c, const TensorView& mask, Sym& T, int64_t Hkv) {
+  Sym heads{"1 or Hkv"}, words{"W"};
+  c.optional("blockMask", mask).dtype(kI32).shape({T, heads, words}).rows();
+  c.that(!mask || heads.value() == 1 || heads.value() == Hkv, "blockMask", "rows for 1 head or Hkv",
+         heads.value());
+  c.that(!mask || words.value() >= 1, "blockMask", "at least one word in a row", words.value());
+}
+/// The mask as the kernels read it: all heads have rows.
+inline TensorView rows_of_heads(const TensorView& mask) {
+  TensorView t = mask;
+  if (t.sizes[1] == 1) t.strides[1] = 0;
+  return t;
+}
+
 /// [S, Hkv, D] as pages of one token, [S, 1, Hkv, D].
 inline TensorView as_pages(const TensorView& t) {
   TensorView pages = t;

@@ -31,10 +31,11 @@ struct AttentionProblem {
   // Latents as codes: k and v are both their first Dv columns, k_scales is [P, Ps, groups of Dv], and here is
   // what is behind them, [P, Ps, 1, Dh - Dv], a float, rows strided.
   TensorView rotated;
-  TensorView out;        // [T, Hq, Dv], f32 | bf16 | f16, rows strided
-  TensorView lse;        // [T, Hq], f32; optional
-  TensorView sinks;      // [Hq], f32; optional
-  TensorView tree_mask;  // [T, W], i32, rows strided; optional, of queries that are the last keys
+  TensorView out;         // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  TensorView lse;         // [T, Hq], f32; optional
+  TensorView sinks;       // [Hq], f32; optional
+  TensorView tree_mask;   // [T, W], i32, rows strided; optional, of queries that are the last keys
+  TensorView block_mask;  // [T, Hkv, W], i32, rows strided, of heads, too; optional
   float scale;
   float softcap;   // 0: none
   int64_t window;  // 0: none

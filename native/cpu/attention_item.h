@@ -15,6 +15,7 @@
 #include "cpu/attention_latents.h"
 #include "cpu/attention_packed.h"
 #include "cpu/attention_sums.h"
+#include "cpu/attention_views.h"
 #include "cpu/attention_workspace.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
@@ -26,6 +27,7 @@ class ItemKernel {
       : p_(p),
         item_(item),
         w_(w),
+        views_(p, item, w),
         key_width_(p.q.size(2)),
         value_width_(p.v.size(3)),
         group_(p.q.size(1) / p.k.size(2)),
@@ -33,7 +35,7 @@ class ItemKernel {
         state_rows_(static_cast<int>(item.num_rows * item.num_heads)) {}
 
   void run() {
-    find_views();
+    views_.find();
     pack_queries();
     add_keys(false);
     if (store_sums()) return;
@@ -45,7 +47,7 @@ class ItemKernel {
   /// `out`.
   template <class SpanParts>
   void finish_spans(int64_t spans, const SpanParts& parts) {
-    find_views();
+    views_.find();
     clear_total();
     for (int64_t s = 0; s < spans; s++) {
       for (int i = 0; i < state_rows_; i++) merge(total(i), part_at(parts(s), i, value_width_), value_width_);
@@ -65,34 +67,6 @@ class ItemKernel {
   int64_t offset(const TensorView& t, int i) const {
     const int64_t query = item_.sequence.first_query + (item_.first_row + i % rows_) / group_;
     return query * t.stride(0) + query_head(i) * t.stride(1);
-  }
-
-  void find_views() {
-    const AttentionSequence& s = item_.sequence;
-    for (int r = 0; r < rows_; r++) {
-      const int64_t position = (item_.first_row + r) / group_ + s.first_position;
-      w_.end[r] = p_.causal ? std::clamp<int64_t>(position + 1, 0, s.num_keys) : s.num_keys;
-      w_.begin[r] = p_.window > 0 ? std::clamp<int64_t>(position - p_.window + 1, 0, s.num_keys) : 0;
-    }
-  }
-
-  /// What row r sees of a tile.
-  Visible visible_at(int64_t tile, int r) const {
-    return {static_cast<int>(std::clamp<int64_t>(w_.begin[r] - tile, 0, kTileKeys)),
-            static_cast<int>(std::clamp<int64_t>(w_.end[r] - tile, 0, kTileKeys)), hidden_at(tile, r)};
-  }
-  /// What the tree mask hides of it.
-  uint64_t hidden_at(int64_t tile, int r) const {
-    const AttentionSequence& s = item_.sequence;
-    const int64_t first = tile - s.first_position;  // the query that the tile's first key is of
-    if (!p_.tree_mask || first <= -kTileKeys) return 0;
-    const int64_t query = s.first_query + (item_.first_row + r) / group_;
-    const auto* words = p_.tree_mask.as<uint32_t>() + query * p_.tree_mask.stride(0);
-    const int64_t end = std::min(s.num_queries, 32 * p_.tree_mask.size(1));
-    uint64_t hidden = 0;
-    for (int64_t j = std::max<int64_t>(first, 0); j < std::min(first + kTileKeys, end); j++)
-      hidden |= static_cast<uint64_t>(~words[j / 32] >> j % 32 & 1) << (j - first);
-    return hidden;
   }
 
   void pack_queries() {
@@ -118,16 +92,17 @@ class ItemKernel {
     if (first >= last) return;  // no row sees a key
     const AttentionSequence& s = item_.sequence;
     TileRows<T> tiles[2];
-    int64_t tile = first / kTileKeys * kTileKeys;
+    int64_t tile = views_.next_tile(first / kTileKeys * kTileKeys, last);
     if (!p_.rotated) find_rows(p_, s, item_.first_head, tile, first, last, tiles[0]);
-    for (int i = 0; tile < last; tile += kTileKeys, i ^= 1) {
+    for (int i = 0; tile < last; i ^= 1) {
+      const int64_t next = views_.next_tile(tile + kTileKeys, last);
       if (!decode_tile(tile, first, last, tiles[i], tiles[i ^ 1]))
-        find_rows(p_, s, item_.first_head, tile + kTileKeys, first, last, tiles[i ^ 1]);
+        find_rows(p_, s, item_.first_head, next, first, last, tiles[i ^ 1]);
       const int columns = columns_of(last - tile);
       rows_ <= kDirectRows && !exactly ? add_tile_direct(tile, columns, tiles[i], tiles[i ^ 1])
                                        : add_tile_packed(tile, columns, tiles[i], tiles[i ^ 1], exactly);
-      if (item_.partial) continue;
-      if ((tile + kTileKeys) % kSpanKeys == 0 || tile + kTileKeys >= last) close_span();
+      if (!item_.partial && (next >= last || next / kSpanKeys != tile / kSpanKeys)) close_span();
+      tile = next;
     }
   }
 
@@ -190,20 +165,25 @@ class ItemKernel {
   /// fetches the one that follows: 32 KB ahead for 8 heads of 128 bf16.
   void add_tile_direct(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
     const int64_t units = key_width_ / Units::kPerUnit;
+    bool seen[kItemRows];  // by rows of a head
+    for (int h = 0; h < item_.num_heads; h++) seen[h] = views_.some_see(tile, 0, rows_, h);
     for (int j = 0; j < columns; j += kLanes) {
       FetchAhead<T> following = during_keys(now, columns, j);
       for (int h = 0; h < item_.num_heads; h++) {
+        if (!seen[h]) continue;
         score_keys<Units>(rows_, now.keys + j, h * p_.k.stride(2), units, w_.queries + h * rows_ * units,
                           following, w_.scores + h * rows_ * kTileKeys + j);
       }
     }
     for (int h = 0; h < item_.num_heads; h++) {
+      if (!seen[h]) continue;
       take_scales(now, columns, h, w_.key_scales, w_.value_scales);
-      weigh(tile, columns, 0, rows_, h * rows_);
+      weigh(tile, columns, 0, rows_, h);
     }
     for (int j = 0; j < columns; j += kLanes) {
       FetchAhead<T> following = during_values(now, next, columns, j);
       for (int h = 0; h < item_.num_heads; h++) {
+        if (!seen[h]) continue;
         const int i = h * rows_;
         add_values<Units>(rows_, now.values + j, h * p_.v.stride(2), kLanes,
                           w_.weights + (i * kTileKeys + j) / Units::kPerUnit, j == 0 ? w_.decay + i : nullptr,
@@ -218,6 +198,7 @@ class ItemKernel {
                        bool exactly) {
     const int64_t units = key_width_ / Units::kPerUnit;
     for (int h = 0; h < item_.num_heads; h++) {
+      if (!views_.some_see(tile, 0, rows_, h)) continue;
       const int64_t from = kTileKeys * h / item_.num_heads, to = kTileKeys * (h + 1) / item_.num_heads;
       pack_keys<Units>(now.keys, h * p_.k.stride(2), key_width_, columns,
                        ahead(next.keys, from, to, key_width_), w_.keys);
@@ -228,10 +209,11 @@ class ItemKernel {
         const int rows = std::min(kPackedRows, rows_ - r), i = h * rows_ + r;
         const int64_t last = w_.end[r + rows - 1];
         if (last <= tile || w_.begin[r] >= tile + kTileKeys) continue;
+        if (!views_.some_see(tile, r, rows, h)) continue;
         const int seen = columns_of(last - tile);  // columns beyond are left out
         multiply<Units>(rows, w_.queries + i * units, units, w_.keys, kTileKeys, units, nullptr,
                         w_.scores + i * kTileKeys, kTileKeys, seen);
-        weigh(tile, seen, r, rows, i);
+        weigh(tile, seen, r, rows, h);
         exactly ? multiply_seen_values(tile, seen, r, rows, h, now) : multiply_values(seen, rows, i);
       }
     }
@@ -248,9 +230,9 @@ class ItemKernel {
   void multiply_seen_values(int64_t tile, int columns, int r, int rows, int h, const TileRows<T>& now) {
     static constexpr T kZeros[kMaxHeadWidth] = {};
     for (const int end = r + rows; r < end;) {
-      const Visible visible = visible_at(tile, r);
+      const Visible visible = views_.of_tile(tile, r, h);
       int count = 1;
-      while (r + count < end && visible_at(tile, r + count) == visible) count++;
+      while (r + count < end && views_.of_tile(tile, r + count, h) == visible) count++;
       const T* seen[kTileKeys];
       for (int j = 0; j < columns; j++)
         seen[j] = visible.sees(j) ? now.values[j] + h * p_.v.stride(2) : kZeros;
@@ -260,10 +242,11 @@ class ItemKernel {
     }
   }
 
-  /// Turns the scores of the rows [r, r + rows) into weights; their state rows are those from i.
-  void weigh(int64_t tile, int columns, int r, int rows, int i) {
+  /// Turns the scores of the rows [r, r + rows) of head h into weights.
+  void weigh(int64_t tile, int columns, int r, int rows, int h) {
+    const int i = h * rows_ + r;
     Visible visible[kGroupRows];
-    for (int g = 0; g < rows; g++) visible[g] = visible_at(tile, r + g);
+    for (int g = 0; g < rows; g++) visible[g] = views_.of_tile(tile, r + g, h);
     float* scores = w_.scores + i * kTileKeys;
     if constexpr (kIsCode<T>) scale_scores(rows, columns, scores);
     if (p_.softcap > 0) cap_scores(rows, columns, scores);
@@ -338,6 +321,7 @@ class ItemKernel {
   const AttentionProblem& p_;
   const AttentionItem& item_;
   AttentionWorkspace& w_;
+  const ItemViews views_;
   const int64_t key_width_;    // Dh
   const int64_t value_width_;  // Dv
   const int64_t group_;        // G

@@ -134,7 +134,7 @@ export const latentMutants = [
   {
     name: "chosen-none-counts",
     bug: "chosen tokens: none is a token of zeros",
-    edits: [["token >= seen_.end || is_none ||", "token >= seen_.end ||"]],
+    edits: [["token >= seen.end || is_none ||", "token >= seen.end ||"]],
     ...chosen,
     file: "native/cuda/attention/any.cuh",
     cases: "gaps, f32",

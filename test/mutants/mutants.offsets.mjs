@@ -83,8 +83,8 @@ export const offsetMutants = [
     file: "native/cuda/attention/exact.cuh",
     edits: [
       [
-        "    const int64_t at = find_row(source_, j).value;",
-        "    const int at = find_row(source_, j).value;",
+        "    const int64_t at = sees(j) ? find_row(source_, j).value : -1;",
+        "    const int at = sees(j) ? find_row(source_, j).value : -1;",
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",

@@ -136,15 +136,11 @@ export const planMutants = [
   {
     name: "plan-long-span",
     bug: "attention: the keys of a group of spans are counted in 32 bits",
-    file: `${folder}/items.cuh`,
+    file: `${folder}/queue.cuh`,
     edits: [
       [
-        "    group = final || (this_span + 1) % kGroupSpans == 0;",
-        "    group = final || end % (item.span * kGroupSpans) == 0;",
-      ],
-      [
-        "    earlier_groups = first_span < this_span / kGroupSpans * kGroupSpans;",
-        "    earlier_groups = begin < (end - 1) / (item.span * kGroupSpans) * (item.span * kGroupSpans);",
+        "next_span / kGroupSpans != this_span / kGroupSpans;",
+        "next / (item.span * kGroupSpans) != tile / (item.span * kGroupSpans);",
       ],
     ],
     table: "test/ops/pagedAttention.extremes.test.ts",

@@ -1,8 +1,9 @@
-// Planted bugs in the scores of attention: softcap, sinks and tree masks; see mutants.mjs.
+// Planted bugs in the scores of attention: softcap, sinks, tree masks and block masks; see mutants.mjs.
 
 const folder = "native/cuda/attention";
 const common = { table: "test/ops/attentionMasks.test.ts" };
 const trees = { table: "test/ops/attentionTrees.test.ts" };
+const blocks = { table: "test/ops/attentionBlocks.test.ts" };
 const hopper = [`${folder}/instances/bf16_64.sm90.cu`];
 const portable = [`${folder}/instances/bf16_64.cu`];
 
@@ -12,7 +13,7 @@ export const scoreMutants = [
     name: "scores-uncapped-hopper",
     bug: "Hopper: all tiles but the first of a span are not capped",
     file: `${folder}/hopper.cuh`,
-    edits: [["      cap_scores(p_, s_);\n      mask(i);", "      mask(i);"]],
+    edits: [["      cap_scores(p_, s_);\n      mask(now);", "      mask(now);"]],
     cases: "paged.*softcap, bf16",
     kernels: hopper,
     ...common,
@@ -115,12 +116,54 @@ export const scoreMutants = [
     name: "tree-mask-exact-value",
     bug: "rows computed anew take values that the tree mask hides",
     file: `${folder}/exact.cuh`,
-    edits: [
-      ["at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.v", "at >= 0 ? p_.v"],
-      ["at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.k", "at >= 0 ? p_.k"],
-    ],
+    edits: [[" && !is_hidden(p_, item_, position_, j);", ";"]],
     cases: "paged.*a NaN of another branch, bf16",
     kernels: portable,
     ...trees,
+  },
+  {
+    name: "block-mask-exact-value",
+    bug: "rows computed anew take values of hidden blocks",
+    file: `${folder}/exact.cuh`,
+    edits: [["sees_block(p_, source_.keys, position_, j) && ", ""]],
+    cases: "paged.*NaN in hidden blocks, bf16.*tiles",
+    kernels: portable,
+    ...blocks,
+  },
+  {
+    name: "block-mask-first-block-hopper",
+    bug: "Hopper: both blocks of a tile of 128 keys are seen as the first one is",
+    file: `${folder}/queue.cuh`,
+    edits: [["!sees_block(p, keys, position, middle)", "!sees_block(p, keys, position, tile)"]],
+    cases: "paged.*sequences of all kinds, bf16",
+    kernels: hopper,
+    ...blocks,
+  },
+  {
+    name: "block-mask-first-query",
+    bug: "tiles that other queries of an item than the first see are left out",
+    file: `${folder}/queue.cuh`,
+    edits: [["query < keys.num_queries; query++)", "query < 1; query++)"]],
+    cases: "flash.*several tiles of rows.*tiles",
+    kernels: portable,
+    ...blocks,
+  },
+  {
+    name: "block-mask-nothing-left-out",
+    bug: "tiles that no row sees are read",
+    file: `${folder}/queue.cuh`,
+    edits: [["if (!p.block_mask || tile >= keys.last) return tile;", "if (tile >= 0) return tile;"]],
+    cases: "paged.*tiles that are gone, bf16.*tiles",
+    kernels: portable,
+    ...blocks,
+  },
+  {
+    name: "block-mask-sums-of-a-group-before",
+    bug: "spans without blocks count as sums that wait",
+    file: `${folder}/queue.cuh`,
+    edits: [["next_tile<kKeys>(p, keys, blocks, std::max(begin, group))", "std::max(begin, group)"]],
+    cases: "spans without blocks.*hopper",
+    kernels: hopper,
+    ...blocks,
   },
 ];

@@ -197,8 +197,8 @@ export const hopperMutants = [
     edits: [
       ["    wgmma_wait<0>();\n    register_fence(o_);", "    register_fence(o_);"],
       [
-        "    release(shared_.v_empty[stage(i).index]);\n  }\n\n  /// -inf",
-        "    release(shared_.v_empty[stage(i).index]);\n    wgmma_wait<0>();\n    register_fence(o_);\n  }\n\n  /// -inf",
+        "    release(shared_.v_empty[stage_of(n).index]);\n  }\n\n  /// -inf",
+        "    release(shared_.v_empty[stage_of(n).index]);\n    wgmma_wait<0>();\n    register_fence(o_);\n  }\n\n  /// -inf",
       ],
     ],
     foundBy: ["race"],
@@ -218,12 +218,12 @@ export const hopperMutants = [
     file: attention,
     edits: [
       [
-        "    if (final) release(shared_.q_empty);\n    multiply_values(end - 1);",
-        "    multiply_values(end - 1);",
+        "    if (tile_ >= keys_.last) release(shared_.q_empty);\n    multiply_values(n_);",
+        "    multiply_values(n_);",
       ],
       [
-        "    multiply_keys(first);\n    finish_keys<0>(first);",
-        "    if (final) release(shared_.q_empty);\n    multiply_keys(first);\n    finish_keys<0>(first);",
+        "    multiply_keys(n_);\n    finish_keys<0>(n_);",
+        "    if (end == keys_.last) release(shared_.q_empty);\n    multiply_keys(n_);\n    finish_keys<0>(n_);",
       ],
     ],
     foundBy: ["race"],

@@ -12,6 +12,22 @@ export function isHidden(mask: TreeMask | undefined, t: number, j: number, n: nu
   return ((mask.words[t * mask.W + (j >> 5)]! >> (j % 32)) & 1) === 0;
 }
 
+/** [T, heads, W] i32, heads 1 or Hkv: bit j / 64 of a row: whether query t, KV head h attends to key j of its sequence. */
+export interface BlockMask {
+  readonly words: ArrayLike<number>;
+  readonly heads: number;
+  readonly W: number;
+}
+
+/** Whether the block of key j is hidden from query t for KV head h; blocks without a bit are. */
+export function isBlockHidden(mask: BlockMask | undefined, t: number, h: number, j: number): boolean {
+  if (!mask) return false;
+  const block = Math.floor(j / 64);
+  if (block >= 32 * mask.W) return true;
+  const row = (t * mask.heads + (mask.heads === 1 ? 0 : h)) * mask.W;
+  return ((mask.words[row + (block >> 5)]! >> (block % 32)) & 1) === 0;
+}
+
 interface FlashOptions {
   readonly cuSeqlensQ?: Int32Array; // [B + 1]
   readonly cuSeqlensK?: Int32Array; // [B + 1]
@@ -21,6 +37,7 @@ interface FlashOptions {
   readonly softcap?: number;
   readonly sinks?: ArrayLike<number> | undefined; // [Hq]
   readonly treeMask?: TreeMask | undefined;
+  readonly blockMask?: BlockMask | undefined;
 }
 
 /**
@@ -29,7 +46,7 @@ interface FlashOptions {
  * position i + Lk - Lq (bottom-right aligned) and sees key j if
  *   not causal or j <= i + Lk - Lq, and
  *   window = 0 or j > i + Lk - Lq - window, and
- *   no tree mask hides it.
+ *   neither tree mask nor block mask hides it.
  * Query head h reads KV head floor(h * Hkv / Hq).
  *
  * Source: `attentionRow`; the alignment is that of Dao, "FlashAttention-2" (arXiv 2307.08691) from release 2.1 on; shared
@@ -54,6 +71,7 @@ export function flashAttention(
     softcap = 0,
     sinks,
     treeMask,
+    blockMask,
   }: FlashOptions = {},
 ): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const T = q.length / (Hq * Dh);
@@ -74,6 +92,7 @@ export function flashAttention(
           if (causal && j > position) continue;
           if (window > 0 && j <= position - window) continue;
           if (isHidden(treeMask, firstQuery + i, j - (Lk - Lq), Lq)) continue;
+          if (isBlockHidden(blockMask, firstQuery + i, kvHead, j)) continue;
           const row = (firstKey + j) * Hkv + kvHead;
           keys.push(k.subarray(row * Dh, (row + 1) * Dh));
           values.push(v.subarray(row * Dv, (row + 1) * Dv));

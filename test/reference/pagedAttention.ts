@@ -1,5 +1,5 @@
 import { attentionRow } from "./attentionRow.js";
-import { isHidden, type TreeMask } from "./flashAttention.js";
+import { type BlockMask, isBlockHidden, isHidden, type TreeMask } from "./flashAttention.js";
 
 interface PagedOptions {
   readonly scale?: number;
@@ -8,6 +8,7 @@ interface PagedOptions {
   readonly sinks?: ArrayLike<number> | undefined; // [Hq]
   readonly queryOffsets?: ArrayLike<number>; // [B]
   readonly treeMask?: TreeMask | undefined; // not with queryOffsets
+  readonly blockMask?: BlockMask | undefined;
 }
 
 /**
@@ -43,6 +44,7 @@ export function pagedAttention(
     sinks,
     queryOffsets,
     treeMask,
+    blockMask,
   }: PagedOptions = {},
 ): { readonly out: Float64Array /* [T, Hq, Dv] */; readonly lse: Float64Array /* [T, Hq] */ } {
   const { Hq, Hkv, Dh, Dv, Ps, Pmax } = shape;
@@ -60,6 +62,7 @@ export function pagedAttention(
         for (let j = 0; j <= position && j < contextLens[b]!; j++) {
           if (window > 0 && j <= position - window) continue;
           if (isHidden(treeMask, firstQuery + i, j - (contextLens[b]! - Lq), Lq)) continue;
+          if (isBlockHidden(blockMask, firstQuery + i, kvHead, j)) continue;
           const page = pageTable[rows[b]! * Pmax + Math.floor(j / Ps)]!;
           const row = (page * Ps + (j % Ps)) * Hkv + kvHead;
           keys.push(kPages.subarray(row * Dh, (row + 1) * Dh));

@@ -67,20 +67,20 @@ class AnyTile {
 
   WARPLOOP_DEVICE void run() {
     const ItemKeys& keys = shared_.slot.keys;
+    const SeenBlocks& blocks = shared_.slot.blocks;
     const KeySource source{p_, item_, keys, head_};
     position_ = position_of(item_, plan_.group, item_.first_row + row_);
-    seen_ = visible_keys(p_, item_.num_keys, position_);
     if (p_.indices) read_query(p_, item_.first_query, token_end_);
     load_queries();
     clear_sums(o_);
     clear_sums(total_o_);
-    const int begin = keys.first / kAnyKeys * kAnyKeys;
     bool final = false;
-    for (int tile = begin; !final; tile += kAnyKeys) {  // no keys: one empty span
-      add_tile(source, tile);
-      final = tile + kAnyKeys >= keys.last;
-      const SpanEnd end(item_, begin, tile + kAnyKeys, final);
+    for (int tile = first_tile<kAnyKeys>(p_, keys, blocks); !final;) {  // no keys: one empty span
+      if (tile < keys.last) add_tile(source, tile);
+      const int next = next_tile<kAnyKeys>(p_, keys, blocks, tile + kAnyKeys);
+      const SpanEnd end = span_end<kAnyKeys>(p_, item_, keys, blocks, tile, next);
       if (end.span) close_span(end);
+      tile = next, final = end.final;
     }
   }
 
@@ -210,7 +210,7 @@ class AnyTile {
 #pragma unroll
     for (int r = 0; r < 4; r++) {
       const int row = group * 4 + r, position = position_of(item_, plan_.group, item_.first_row + row);
-      const KeyRange seen = visible_keys(p_, item_.num_keys, position);
+      const KeyRange seen = seen_keys<kAnyKeys>(p_, item_, shared_.slot.keys, position, tile);
       const int end = std::min(seen.end - tile, int{kAnyKeys});
       for (int key = std::max(seen.begin - tile, 0); key < end; key++) {
         if (!is_hidden(p_, item_, position, tile + key))
@@ -236,6 +236,7 @@ class AnyTile {
   WARPLOOP_DEVICE void weigh(int tile) {
     constexpr int kOwn = kAnyKeys / kRowLanes;
     const float unit = score_unit(p_);
+    const KeyRange seen = seen_keys<kAnyKeys>(p_, item_, shared_.slot.keys, position_, tile);
     float scores[kOwn], highest = -INFINITY;
 #pragma unroll
     for (int j = 0; j < kOwn; j++) {
@@ -243,7 +244,7 @@ class AnyTile {
       scores[j] = cap_score(p_, score(key)) * unit;
       const bool is_none = p_.indices && shared_.rows[key].row.key < 0;
       const bool hidden =
-          token < seen_.begin || token >= seen_.end || is_none || is_hidden(p_, item_, position_, token);
+          token < seen.begin || token >= seen.end || is_none || is_hidden(p_, item_, position_, token);
       if (hidden) scores[j] = -INFINITY;
       highest = fmaxf(highest, scores[j]);
     }
@@ -339,7 +340,6 @@ class AnyTile {
   const int tid_, row_;  // row_: that this lane weighs
   const int key_width_, value_width_;
   int position_;            // of the row among the keys
-  KeyRange seen_;           // by it
   int token_end_ = 0;       // of chosen tokens: those that the query could see
   RowState state_, total_;  // of the span; of the group's spans so far
   RowState groups_;         // of the groups before

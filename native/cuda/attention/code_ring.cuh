@@ -68,21 +68,21 @@ class CodeRing {
     Stage tile;
     Codes stages[kStages];
     CodeRow rows[kStages][kKeys];
+    RingTiles<kKeys, kStages> tiles;
   };
 
-  /// Tiles `tile`, `tile` + kKeys, ... below keys.last.
-  WARPLOOP_DEVICE CodeRing(Storage& storage, const KeySource& source, int tile)
-      : storage_(storage),
-        source_(source),
-        tile_(tile),
-        count_(std::max(source.keys.last - tile + kKeys - 1, 0) / kKeys) {}
+  WARPLOOP_DEVICE CodeRing(Storage& storage, const KeySource& source, const SeenBlocks& blocks)
+      : storage_(storage), source_(source), blocks_(blocks) {}
 
-  WARPLOOP_DEVICE int count() const { return count_; }
+  /// Which key tile i begins with; at keys.last or behind: there are no more than i tiles. Of the tile that
+  /// may be read, and of the next one.
+  WARPLOOP_DEVICE int tile(int i) const { return storage_.tiles[i]; }
   WARPLOOP_DEVICE typename Storage::Stage& stage(int) { return storage_.tile; }
 
   WARPLOOP_DEVICE void begin() {
+    int from = source_.keys.first / kKeys * kKeys;
 #pragma unroll
-    for (int i = 0; i < kStages; i++) look_up(i);
+    for (int i = 0; i < kStages; i++) from = look_up(i, from) + kKeys;
     sync_block();
 #pragma unroll
     for (int i = 0; i < kStages - 1; i++) issue(i);
@@ -93,19 +93,22 @@ class CodeRing {
     issue(i + kStages - 1);
     convert(i);
     sync_block();
-    look_up(i + kStages);
+    look_up(i + kStages, storage_.tiles[i + kStages - 1] + kKeys);
   }
 
  private:
-  WARPLOOP_DEVICE void look_up(int i) {
+  WARPLOOP_DEVICE bool has(int i) const { return storage_.tiles[i] < source_.keys.last; }
+  /// Tile i, the first one from `from` on.
+  WARPLOOP_DEVICE int look_up(int i, int from) {
     static_assert(kKeys <= kThreads);
-    if (i >= count_ || static_cast<int>(threadIdx.x) >= kKeys) return;
-    const int token = tile_ + i * kKeys + static_cast<int>(threadIdx.x);
-    const CodeRow row = code_row_at(source_, find_place(source_, token));
-    storage_.rows[i % kStages][threadIdx.x] = row;  // in two statements, as in key_ring.cuh
+    if (static_cast<int>(threadIdx.x) >= kKeys) return from;
+    return storage_.tiles.find(source_, blocks_, i, from, [&](int tile) {
+      const CodeRow row = code_row_at(source_, find_place(source_, tile + static_cast<int>(threadIdx.x)));
+      storage_.rows[i % kStages][threadIdx.x] = row;  // in two statements, as in key_ring.cuh
+    });
   }
   WARPLOOP_DEVICE void issue(int i) {
-    if (i < count_) {
+    if (has(i)) {
       auto& to = storage_.stages[i % kStages];
       const CodeRow* rows = storage_.rows[i % kStages];
       copy_code_rows<kKeys, kDh, kThreads>(to.keys, source_.p.k.template as<uint8_t>(),
@@ -118,7 +121,7 @@ class CodeRing {
     copy_async_commit();
   }
   WARPLOOP_DEVICE void convert(int i) {
-    if (i >= count_) return;
+    if (!has(i)) return;
     const auto& from = storage_.stages[i % kStages];
     const DType dtype = source_.p.k.dtype;
     convert_codes<kKeys, kDh, kThreads>(dtype, from.keys, storage_.tile.keys);
@@ -131,7 +134,7 @@ class CodeRing {
 
   Storage& storage_;
   const KeySource source_;
-  const int tile_, count_;
+  const SeenBlocks& blocks_;
 };
 
 }  // namespace warploop::cuda

@@ -116,13 +116,16 @@ class ExactRow {
 
  private:
   WARPLOOP_DEVICE int key_width() const { return static_cast<int>(p_.k.sizes[3]); }
+  WARPLOOP_DEVICE bool sees(int j) const {
+    return sees_block(p_, source_.keys, position_, j) && !is_hidden(p_, item_, position_, j);
+  }
   WARPLOOP_DEVICE const T* key(int j) const {
-    const int64_t at = find_row(source_, j).key;
-    return at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.k.as<T>() + at : nullptr;
+    const int64_t at = sees(j) ? find_row(source_, j).key : -1;
+    return at >= 0 ? p_.k.as<T>() + at : nullptr;
   }
   WARPLOOP_DEVICE const T* value(int j) const {
-    const int64_t at = find_row(source_, j).value;
-    return at >= 0 && !is_hidden(p_, item_, position_, j) ? p_.v.as<T>() + at : nullptr;
+    const int64_t at = sees(j) ? find_row(source_, j).value : -1;
+    return at >= 0 ? p_.v.as<T>() + at : nullptr;
   }
   WARPLOOP_DEVICE int64_t result_at() const {
     return row_offset(p_.out, item_, plan_.group, source_.head, item_.first_row + row_);
@@ -150,7 +153,7 @@ WARPLOOP_DEVICE void mend_rows(const AttentionProblem& p, const AttentionPlan& p
     const int row = static_cast<int>(at % tile_rows), head = static_cast<int>(at / tile_rows % heads);
     if (row >= item.num_rows || item.index > 0) continue;
     item.part = -1, item.last_key = item.num_keys;  // the spans of a tile have been merged
-    const ItemKeys keys = keys_of(p, plan.group, item);
+    const ItemKeys keys = keys_of(p, plan.group, item, head);
     ExactRow<T>(p, plan, item, keys, head, row).inspect();
   }
 }

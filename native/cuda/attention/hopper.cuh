@@ -106,37 +106,35 @@ class HopperTile {
       : p_(p),
         plan_(plan),
         item_(slot.item),
+        keys_(slot.keys),
+        blocks_(slot.blocks),
         head_(slot.head),
         shared_(shared),
-        consumer_(consumer),
-        done_(slot.tiles),
-        tiles_(key_tiles<S::kKeys>(slot.keys)) {}
+        consumer_(consumer) {}
 
-  WARPLOOP_DEVICE void run(uint32_t q_parity) {
+  /// `number`: of the item's first tile of keys, of all items; returns that of the next item's.
+  WARPLOOP_DEVICE int run(uint32_t q_parity, int number) {
     mbarrier_wait(shared_.q_full, q_parity);
+    n_ = number, tile_ = first_tile<S::kKeys>(p_, keys_, blocks_);
     if (consumer_ * kWarpgroupRows >= item_.num_rows) return skip();
     if (negates(p_)) negate_queries();
     prepare_rows();
-    int first = 0;
     for (bool final = false; !final;) {
-      const int span_tiles = item_.span / S::kKeys, before = tiles_.first / S::kKeys;
-      const int last = std::min(((before + first) / span_tiles + 1) * span_tiles - before, tiles_.count);
-      final = last == tiles_.count;
-      const SpanEnd end(item_, tiles_.first, first_key(last), final);
+      const int first = tile_;
       clear_sums();
-      if (last > first) {
-        add_tiles(first, last, final);
+      if (first < keys_.last) {
+        add_tiles();
       } else {
         release(shared_.q_empty);  // no keys: one empty span
       }
+      const SpanEnd end = span_end<S::kKeys>(p_, item_, keys_, blocks_, first, tile_);
       close_span(end);
-      first = last;
+      final = end.final;
     }
+    return n_;
   }
 
  private:
-  WARPLOOP_DEVICE int first_key(int i) const { return tiles_.first + i * S::kKeys; }
-  WARPLOOP_DEVICE HopperStage stage(int i) const { return stage_of(done_ + i); }
   /// Its first row in the tile.
   WARPLOOP_DEVICE int first_row() const { return consumer_ * kWarpgroupRows; }
   WARPLOOP_DEVICE int position(int row) const {
@@ -147,18 +145,21 @@ class HopperTile {
     if (lane_index() == 0) mbarrier_arrive(empty);
   }
 
+  WARPLOOP_DEVICE int next_tile_from(int key) const { return next_tile<S::kKeys>(p_, keys_, blocks_, key); }
+
   /// This consumer has no rows in the tile.
-  WARPLOOP_DEVICE void skip() const {
+  WARPLOOP_DEVICE int skip() {
     sync_warp();  // a lane that still waits must not see a stage come round again
     release(shared_.q_empty);
-    for (int i = 0; i < tiles_.count; i++) {
-      const auto [index, parity] = stage(i);
+    for (; tile_ < keys_.last; tile_ = next_tile_from(tile_ + S::kKeys), n_++) {
+      const auto [index, parity] = stage_of(n_);
       mbarrier_wait(shared_.k_full[index], parity);
       mbarrier_wait(shared_.v_full[index], parity);
       sync_warp();
       release(shared_.k_empty[index]);
       release(shared_.v_empty[index]);
     }
+    return n_;
   }
 
   /// A negative scale times q k is a positive one times (-q) k.
@@ -198,9 +199,9 @@ class HopperTile {
     for (int half = 0; half < 2; half++) max_[half] = -INFINITY, sum_[half] = 0;
   }
 
-  /// Issues S = Q K^T of tile i.
-  WARPLOOP_DEVICE void multiply_keys(int i) {
-    const auto [index, parity] = stage(i);
+  /// Issues S = Q K^T of tile number n.
+  WARPLOOP_DEVICE void multiply_keys(int n) {
+    const auto [index, parity] = stage_of(n);
     mbarrier_wait(shared_.k_full[index], parity);
     register_fence(s_);
     wgmma_fence();
@@ -218,9 +219,9 @@ class HopperTile {
     wgmma_commit();
   }
 
-  /// Issues O += P V of tile i.
-  WARPLOOP_DEVICE void multiply_values(int i) {
-    const auto [index, parity] = stage(i);
+  /// Issues O += P V of tile number n.
+  WARPLOOP_DEVICE void multiply_values(int n) {
+    const auto [index, parity] = stage_of(n);
     mbarrier_wait(shared_.v_full[index], parity);
     register_fence(o_);
     register_fence(probabilities_);
@@ -237,24 +238,23 @@ class HopperTile {
 
   /// Waits for S and gives its keys back. `kPending`: groups issued after it.
   template <int kPending>
-  WARPLOOP_DEVICE void finish_keys(int i) {
+  WARPLOOP_DEVICE void finish_keys(int n) {
     wgmma_wait<kPending>();
     register_fence(s_);
-    release(shared_.k_empty[stage(i).index]);
+    release(shared_.k_empty[stage_of(n).index]);
   }
   /// Waits for O, the last group, and gives its values back.
-  WARPLOOP_DEVICE void finish_values(int i) {
+  WARPLOOP_DEVICE void finish_values(int n) {
     wgmma_wait<0>();
     register_fence(o_);
     register_fence(probabilities_);
-    release(shared_.v_empty[stage(i).index]);
+    release(shared_.v_empty[stage_of(n).index]);
   }
 
   /// -inf where a row does not see a key. Most tiles are seen whole.
-  WARPLOOP_DEVICE void mask(int i) {
-    const int key = first_key(i);
+  WARPLOOP_DEVICE void mask(int key) {
     if (seen_.begin <= key && key + S::kKeys <= seen_.end) return;
-    hide_scores<S::kKeys>(p_, item_, position_, key, s_);
+    hide_scores<S::kKeys>(p_, item_, keys_, position_, key, s_);
   }
 
   /// s becomes probabilities relative to the running maximum; alpha is what O and the sum have to be
@@ -304,34 +304,40 @@ class HopperTile {
     }
   }
 
-  /// 3. Tiles [first, end) of a span, at least one.
-  WARPLOOP_DEVICE void add_tiles(int first, int end, bool final) {
-    multiply_keys(first);
-    finish_keys<0>(first);
+  /// 3. The tiles of a span, from tile_ on, at least one. tile_ and n_ are then those of the next one. Where
+  /// that is is looked up while no scores take registers.
+  WARPLOOP_DEVICE void add_tiles() {
+    int now = tile_;
+    const int end = std::min((now / item_.span + 1) * item_.span, keys_.last);
+    tile_ = next_tile_from(now + S::kKeys);
+    multiply_keys(n_);
+    finish_keys<0>(n_);
     cap_scores(p_, s_);
-    mask(first);
+    mask(now);
     soften();
     round_probabilities();
-    if (consumer_ == 1) give_turn(first + 1 < end);
-    for (int i = first + 1; i < end; i++) {
+    if (consumer_ == 1) give_turn(tile_ < end);
+    while (tile_ < end) {
+      now = tile_, n_++;
+      tile_ = next_tile_from(now + S::kKeys);
       take_turn();
-      multiply_keys(i);
-      multiply_values(i - 1);
-      give_turn(i + 1 < end);
-      finish_keys<1>(i);
+      multiply_keys(n_);
+      multiply_values(n_ - 1);
+      give_turn(tile_ < end);
+      finish_keys<1>(n_);
       cap_scores(p_, s_);
-      mask(i);
+      mask(now);
       soften();
       // Due at the next turn anyway. Nothing ties the exponentials to this place: without a branch ptxas
       // would wait for O above them, and they would not overlap with it.
-      if (i + 1 < end) mbarrier_wait(shared_.k_full[stage(i + 1).index], stage(i + 1).parity);
-      finish_values(i - 1);
+      if (tile_ < end) mbarrier_wait(shared_.k_full[stage_of(n_ + 1).index], stage_of(n_ + 1).parity);
+      finish_values(n_ - 1);
       rescale();
       round_probabilities();
     }
-    if (final) release(shared_.q_empty);
-    multiply_values(end - 1);
-    finish_values(end - 1);
+    if (tile_ >= keys_.last) release(shared_.q_empty);
+    multiply_values(n_);
+    finish_values(n_++);
   }
 
   // 4.
@@ -349,11 +355,12 @@ class HopperTile {
   const AttentionProblem& p_;
   const AttentionPlan& plan_;
   const AttentionItem& item_;
+  const ItemKeys& keys_;
+  const SeenBlocks& blocks_;
   const int head_;
   typename S::Shared& shared_;
   const int consumer_;
-  const int done_;  // tiles of keys of the items before
-  const KeyTiles tiles_;
+  int tile_, n_;     // the next tile of keys: its first key and its number, of all items
   float unit_;       // of scores
   bool turns_;       // both consumers have rows
   KeyRange seen_;    // by all rows of the warpgroup
@@ -366,8 +373,10 @@ class HopperTile {
 template <class S>
 WARPLOOP_DEVICE void consume_items(const AttentionProblem& p, const AttentionPlan& plan,
                                    typename S::Shared& shared, int consumer) {
+  int tiles = 0;  // of the items before
   for (ItemReader items(shared.items); items.next(); items.done()) {
-    HopperTile<S>(p, plan, items.slot(), shared, consumer).run(static_cast<uint32_t>(items.number() & 1));
+    tiles = HopperTile<S>(p, plan, items.slot(), shared, consumer)
+                .run(static_cast<uint32_t>(items.number() & 1), tiles);
     finish_item(p, plan, items.slot().item, items.slot().head, shared.is_last, ConsumerThreads<S>{});
   }
 }

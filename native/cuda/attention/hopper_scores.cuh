@@ -1,20 +1,20 @@
 // What the Hopper kernels do with the scores of a tile, as wgmma leaves them: of 64 rows and kKeys keys a
 // lane has two rows, `half` 0 and 1, whose keys are elements 4 j + 2 half and the next, for j < kKeys / 8.
 #pragma once
-#include "cuda/attention/items.cuh"
+#include "cuda/attention/queue.cuh"
 #include "cuda/device/warp.cuh"
 
 namespace warploop::cuda {
 
 /// -inf where a row does not see a key. `position`: of the lane's two rows, among the keys; `key`: the first.
 template <int kKeys>
-WARPLOOP_DEVICE void hide_scores(const AttentionProblem& p, const AttentionItem& item,
+WARPLOOP_DEVICE void hide_scores(const AttentionProblem& p, const AttentionItem& item, const ItemKeys& keys,
                                  const int (&position)[2], int key, float (&s)[kKeys / 2]) {
   const int column = key + lane_index() % 4 * 2;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     // Columns [low, high) of this lane are seen.
-    const KeyRange seen = visible_keys(p, item.num_keys, position[half]);
+    const KeyRange seen = seen_keys<kKeys>(p, item, keys, position[half], key);
     const int high = seen.end - column, low = seen.begin - column;
 #pragma unroll
     for (int at = 2 * half; at < kKeys / 2; at += 4) {

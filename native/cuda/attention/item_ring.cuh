@@ -13,6 +13,7 @@ struct ItemRing {
   struct Slot {
     AttentionItem item;
     ItemKeys keys;
+    SeenBlocks blocks;
     int head;   // KV head; -1: there are no more items
     int tiles;  // of keys, of the items before: where this one begins in rings of such tiles
   };
@@ -47,8 +48,7 @@ WARPLOOP_DEVICE KeyTiles key_tiles(const ItemKeys& keys) {
 template <int kKeys>
 WARPLOOP_DEVICE void hand_out_items(const AttentionProblem& p, const AttentionPlan& plan, int kind,
                                     ItemRing& ring) {
-  const bool ours = is_plan_of(p, plan, blockIdx.x == gridDim.x - 1);
-  if (lane_index() != 0) return;
+  const bool ours = is_plan_of(p, plan, blockIdx.x == gridDim.x - 1), first = lane_index() == 0;
   const auto heads = static_cast<uint32_t>(p.k.sizes[2]);
   const uint32_t count = ours ? num_items(plan, kind) * heads : 0;
   uint32_t at = blockIdx.x;
@@ -56,15 +56,20 @@ WARPLOOP_DEVICE void hand_out_items(const AttentionProblem& p, const AttentionPl
   for (int n = 0;; n++) {
     ItemRing::Slot& slot = ring.slots[n % ItemRing::kSlots];
     mbarrier_wait(ring.empty[n % ItemRing::kSlots], ItemRing::parity_of(n) ^ 1u);
-    if (n > 0) at = take_place(plan, kind, count);
-    if (at < count) {
+    if (n > 0) at = shuffle(first ? take_place(plan, kind, count) : 0u, 0);
+    if (first && at < count) {
       const AttentionItem item = item_at(p, plan, kind, at / heads);
-      const ItemKeys keys = keys_of(p, plan.group, item);
+      const ItemKeys keys = keys_of(p, plan.group, item, static_cast<int>(at % heads));
       slot.item = item, slot.keys = keys, slot.tiles = tiles;
       tiles += key_tiles<kKeys>(keys).count;
     }
-    slot.head = at < count ? static_cast<int>(at % heads) : -1;
-    mbarrier_arrive(ring.full[n % ItemRing::kSlots]);
+    if (first) slot.head = at < count ? static_cast<int>(at % heads) : -1;
+    sync_warp();
+    if (p.block_mask && at < count) {
+      slot.blocks.find(p, slot.keys, lane_index(), kWarpSize);
+      sync_warp();
+    }
+    if (first) mbarrier_arrive(ring.full[n % ItemRing::kSlots]);
     if (at >= count) return;
   }
 }

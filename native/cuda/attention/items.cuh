@@ -9,6 +9,7 @@
 #pragma once
 #include <algorithm>
 
+#include "core/attention_limits.h"
 #include "core/attention_plan.h"
 #include "cuda/attention/scores.cuh"
 #include "cuda/device/codes.cuh"
@@ -170,8 +171,9 @@ WARPLOOP_DEVICE KeyRange visible_keys(const AttentionProblem& p, int num_keys, i
   return {first_of_window(p, position), end};
 }
 
-/// The keys from here on are of the queries: the tree mask may hide them.
+/// The masks of the call may hide keys from here on.
 WARPLOOP_DEVICE int first_maskable(const AttentionProblem& p, const AttentionItem& item) {
+  if (p.block_mask) return 0;
   return p.tree_mask ? item.first_position : item.num_keys;
 }
 /// Of the 32 keys from `key` on, those that the tree mask hides from the query that stands at `position`: a
@@ -191,24 +193,6 @@ WARPLOOP_DEVICE uint32_t hidden_keys(const AttentionProblem& p, const AttentionI
 WARPLOOP_DEVICE bool is_hidden(const AttentionProblem& p, const AttentionItem& item, int position, int key) {
   return hidden_keys(p, item, position, key) & 1;
 }
-
-/// What ends with a tile of keys, for a block that does the spans of an item one after another. Found from
-/// where the tile lies, so that no register keeps it.
-struct SpanEnd {
-  bool span, group, final;             // ends with the tile
-  bool earlier_spans, earlier_groups;  // of the group, of the item: their sums wait
-
-  /// `begin`: of the item's first tile, `end`: of this one. Tiles do not reach beyond a span.
-  WARPLOOP_DEVICE SpanEnd(const AttentionItem& item, int begin, int end, bool is_final)
-      : span(is_final || end % item.span == 0), final(is_final) {
-    if (!span) return;
-    // In numbers of spans: the keys of a group may be more than 32 bits count.
-    const int first_span = begin / item.span, this_span = (end - 1) / item.span;
-    group = final || (this_span + 1) % kGroupSpans == 0;
-    earlier_spans = first_span < this_span && this_span % kGroupSpans != 0;
-    earlier_groups = first_span < this_span / kGroupSpans * kGroupSpans;
-  }
-};
 
 /// Offset of a packed row in a tensor [T, Hq, width].
 WARPLOOP_DEVICE int64_t row_offset(const TensorView& t, const AttentionItem& item, int group, int head,

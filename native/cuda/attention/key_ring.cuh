@@ -2,6 +2,8 @@
 // row. Where each row lies is looked up one step before its copy is issued, so that the latency of the page
 // table hides behind a tile of arithmetic.
 //
+// Tiles that the block mask hides from all rows are left out, when tiles are looked up (next_tile()).
+//
 // Rules of the ring, for tile i of n, slot i % kStages:
 //   begin(): looks up the first kStages tiles, a barrier, issues the first kStages - 1
 //   advance(i): waits for tile i, a barrier; issues tile i + kStages - 1 into the slot that tile
@@ -102,6 +104,25 @@ WARPLOOP_DEVICE void copy_rows(T* to, const T* from, int width, RowFn row) {
   }
 }
 
+/// Which keys the tiles of a ring begin with: of a tile from its look-up on, until it has been read. A member
+/// of the kernel's shared plan.
+template <int kKeys, int kStages>
+struct RingTiles {
+  int first[2 * kStages];  // kStages + 1 are in use
+
+  WARPLOOP_DEVICE int operator[](int i) const { return first[i % (2 * kStages)]; }
+
+  /// Finds tile i, the first one from `from` on, and calls look_up(tile) if there is one. Thread 0
+  /// is among those that call it.
+  template <class LookUp>
+  WARPLOOP_DEVICE int find(const KeySource& s, const SeenBlocks& blocks, int i, int from, LookUp look_up) {
+    const int tile = next_tile<kKeys>(s.p, s.keys, blocks, from);
+    if (threadIdx.x == 0) first[i % (2 * kStages)] = tile;
+    if (tile < s.keys.last) look_up(tile);
+    return tile;
+  }
+};
+
 template <class T, int kDh, int kDv, int kKeys, int kStages, int kThreads>
 class KeyRing {
  public:
@@ -113,21 +134,21 @@ class KeyRing {
     };
     Stage stages[kStages];
     KeyRow rows[kStages][kKeys];
+    RingTiles<kKeys, kStages> tiles;
   };
 
-  /// Tiles `tile`, `tile` + kKeys, ... below keys.last.
-  WARPLOOP_DEVICE KeyRing(Storage& storage, const KeySource& source, int tile)
-      : storage_(storage),
-        source_(source),
-        tile_(tile),
-        count_(std::max(source.keys.last - tile + kKeys - 1, 0) / kKeys) {}
+  WARPLOOP_DEVICE KeyRing(Storage& storage, const KeySource& source, const SeenBlocks& blocks)
+      : storage_(storage), source_(source), blocks_(blocks) {}
 
-  WARPLOOP_DEVICE int count() const { return count_; }
+  /// Which key tile i begins with; at keys.last or behind: there are no more than i tiles. Of the tile that
+  /// may be read, and of the next one.
+  WARPLOOP_DEVICE int tile(int i) const { return storage_.tiles[i]; }
   WARPLOOP_DEVICE typename Storage::Stage& stage(int i) { return storage_.stages[i % kStages]; }
 
   WARPLOOP_DEVICE void begin() {
+    int from = source_.keys.first / kKeys * kKeys;
 #pragma unroll
-    for (int i = 0; i < kStages; i++) look_up(i);
+    for (int i = 0; i < kStages; i++) from = look_up(i, from) + kKeys;
     sync_block();
 #pragma unroll
     for (int i = 0; i < kStages - 1; i++) issue(i);
@@ -136,19 +157,23 @@ class KeyRing {
     copy_async_wait<kStages - 2>();
     sync_block();
     issue(i + kStages - 1);
-    look_up(i + kStages);
+    look_up(i + kStages, storage_.tiles[i + kStages - 1] + kKeys);
   }
 
  private:
-  WARPLOOP_DEVICE void look_up(int i) {
+  WARPLOOP_DEVICE bool has(int i) const { return storage_.tiles[i] < source_.keys.last; }
+  /// Tile i, the first one from `from` on.
+  WARPLOOP_DEVICE int look_up(int i, int from) {
     static_assert(kKeys <= kThreads);
-    if (i >= count_ || static_cast<int>(threadIdx.x) >= kKeys) return;
-    // In two statements: the race checker does not see what a call writes where its result goes.
-    const KeyRow row = find_row(source_, tile_ + i * kKeys + static_cast<int>(threadIdx.x));
-    storage_.rows[i % kStages][threadIdx.x] = row;
+    if (static_cast<int>(threadIdx.x) >= kKeys) return from;
+    return storage_.tiles.find(source_, blocks_, i, from, [&](int tile) {
+      // In two statements: the race checker does not see what a call writes where its result goes.
+      const KeyRow row = find_row(source_, tile + static_cast<int>(threadIdx.x));
+      storage_.rows[i % kStages][threadIdx.x] = row;
+    });
   }
   WARPLOOP_DEVICE void issue(int i) {
-    if (i < count_) {
+    if (has(i)) {
       auto& to = stage(i);
       const KeyRow* rows = storage_.rows[i % kStages];
       copy_rows<kKeys, kDh, kThreads>(to.keys, source_.p.k.template as<T>(),
@@ -163,7 +188,7 @@ class KeyRing {
 
   Storage& storage_;
   const KeySource source_;
-  const int tile_, count_;
+  const SeenBlocks& blocks_;
 };
 
 }  // namespace warploop::cuda

@@ -88,7 +88,7 @@ WARPLOOP_DEVICE void load_latents(const AttentionProblem& p, const HopperCopies&
     return find_box<S::kKeys>(source, copies.box_tokens, tiles.first + i * S::kKeys);
   };
   for (ItemReader items(shared.items); items.next(); items.done()) {
-    const auto& [item, keys, head, before] = items.slot();
+    const auto& [item, keys, blocks, head, before] = items.slot();
     const KeySource source{p, item, keys, head};
     const KeyTiles tiles = key_tiles<S::kKeys>(keys);
     KeyBox box = box_of(source, tiles, 0);
@@ -153,7 +153,8 @@ class LatentTile {
       const int span_tiles = item_.span / S::kKeys, before = tiles_.first / S::kKeys;
       const int last = std::min(((before + first) / span_tiles + 1) * span_tiles - before, tiles_.count);
       final = last == tiles_.count;
-      const SpanEnd end(item_, tiles_.first, tiles_.first + last * S::kKeys, final);
+      const SpanEnd end =
+          span_end<S::kKeys>(p_, item_, slot_.keys, slot_.blocks, first_key(first), first_key(last));
       clear_sums();
       if (last > first) add_tiles(first, last);
       if (final) release(shared_.q_empty);
@@ -245,7 +246,7 @@ class LatentTile {
   WARPLOOP_DEVICE void mask(int i) {
     const int key = first_key(i);
     if (seen_.begin <= key && key + S::kKeys <= seen_.end) return;
-    hide_scores<S::kKeys>(p_, item_, position_, key, s_);
+    hide_scores<S::kKeys>(p_, item_, slot_.keys, position_, key, s_);
   }
 
   /// s becomes probabilities relative to the running maximum of both consumers. `decay`: what O has to be

@@ -95,7 +95,7 @@ class SmallLatentTile {
         const bool masked = keys.seen_first > first || keys.seen_last < last;
         add_tile(shared_address(ring.latents(i)), first, masked, p_.indices ? ring.none(i) : 0u);
       }
-      const SpanEnd end(item_, tile, last, i + 1 == count);
+      const SpanEnd end = span_end<S::kKeys>(p_, item_, keys, shared_.slot.blocks, first, last);
       if (end.span) close_span(end);
     }
   }

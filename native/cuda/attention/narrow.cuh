@@ -54,13 +54,24 @@ WARPLOOP_DEVICE void negate(T* q) {
   sync_block();
 }
 
-/// Hides what the rows do not see; `position`: of the 16 rows.
+/// Whether the block mask leaves a tile of keys, within one block, to the lane's rows, g and g + 8 of 16: a
+/// bit each.
+WARPLOOP_DEVICE uint32_t rows_that_see(const AttentionProblem& p, const ItemKeys& keys, const int* position,
+                                       int tile) {
+  if (!p.block_mask) return 3;
+  const int g = lane_index() / 4;
+  return (sees_block(p, keys, position[g], tile) ? 1u : 0u) |
+         (sees_block(p, keys, position[g + 8], tile) ? 2u : 0u);
+}
+/// Hides what the rows do not see; `position`: of the 16 rows; `see`: rows_that_see().
 template <int kColumns8>
 WARPLOOP_DEVICE void hide_keys(const AttentionProblem& p, const AttentionItem& item, const int* position,
-                               int first_key, float (&s)[kColumns8][4]) {
+                               uint32_t see, int first_key, float (&s)[kColumns8][4]) {
   const int g = lane_index() / 4;
-  const KeyRange upper = visible_keys(p, item.num_keys, position[g]);
-  const KeyRange lower = visible_keys(p, item.num_keys, position[g + 8]);
+  KeyRange upper = visible_keys(p, item.num_keys, position[g]);
+  KeyRange lower = visible_keys(p, item.num_keys, position[g + 8]);
+  if (!(see & 1)) upper.end = 0;
+  if (!(see & 2)) lower.end = 0;
   mask(s, first_key, {upper.begin, lower.begin}, {upper.end, lower.end});
   if (!p.tree_mask) return;
   const int column = first_key + 2 * (lane_index() % 4);
@@ -96,26 +107,25 @@ class NarrowTile {
 
   WARPLOOP_DEVICE void run() {
     const ItemKeys& keys = shared_.slot.keys;
-    const int tile = keys.first / S::kKeys * S::kKeys;
-    typename S::Ring ring(shared_.ring, {p_, item_, keys, head_}, tile);
+    typename S::Ring ring(shared_.ring, {p_, item_, keys, head_}, shared_.slot.blocks);
     prepare_rows();
     ring.begin();
 
     const float unit = positive_score_unit(p_);
-    int span = 0;
-    const int count = std::max(ring.count(), 1);  // no keys: one empty span
-    for (int i = 0; i < count; i++) {
-      ring.advance(i);
+    int span = 0, i = -1;
+    SpanEnd end{};
+    while (!end.final) {  // no keys: one empty span
+      ring.advance(++i);
       if (i == 0 && negates(p_)) negate<kNarrowRows * S::kDh, S::kThreads>(shared_.q);
-      const int first = tile + i * S::kKeys, last = first + S::kKeys;
+      const int first = ring.tile(i);
       auto& stage = ring.stage(i);
-      if (i < ring.count()) add_tile(stage, first, keys.seen_first > first || keys.seen_last < last, unit);
-      const SpanEnd end(item_, tile, last, i + 1 == count);
+      if (first < keys.last)
+        add_tile(stage, first, keys.seen_first > first || keys.seen_last < first + S::kKeys, unit);
+      end = span_end<S::kKeys>(p_, item_, keys, shared_.slot.blocks, first, ring.tile(i + 1));
       if (end.span) close_span(reinterpret_cast<float2*>(&stage), span++ % 2, end);
     }
     if (S::kCodes || !any_lane(spoilt_ != 0)) return;  // codes are finite, and hidden scales are left out
-    const SpanEnd end(item_, tile, tile + count * S::kKeys, true);
-    mend(reinterpret_cast<float2*>(&ring.stage(count - 1)), (span - 1) % 2, end);
+    mend(reinterpret_cast<float2*>(&ring.stage(i)), (span - 1) % 2, end);
   }
 
  private:
@@ -145,7 +155,10 @@ class NarrowTile {
       factors = stage.value_scales + warp_ * 16;
     }
     cap_scores(p_, reinterpret_cast<float(&)[8]>(s[0]));
-    if (masked) hide_keys(p_, item_, shared_.position, first + warp_ * 16, s[0]);
+    if (masked) {
+      const uint32_t see = rows_that_see(p_, shared_.slot.keys, shared_.position, first);
+      hide_keys(p_, item_, shared_.position, see, first + warp_ * 16, s[0]);
+    }
     soften<T>(s[0], unit, state_.max[0], state_.sum[0], decay, weights[0], factors);
     rescale(o_[0], decay);
     add_values<T, S::kDv>(weights, 1u, shared_address(stage.values), warp_ * 16, o_);

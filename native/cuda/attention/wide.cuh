@@ -56,21 +56,22 @@ class WideTile {
 
   WARPLOOP_DEVICE void run() {
     const ItemKeys& keys = shared_.slot.keys;
-    const int tile = keys.first / S::kKeys * S::kKeys;
-    typename S::Ring ring(shared_.ring, {p_, item_, keys, head_}, tile);
+    typename S::Ring ring(shared_.ring, {p_, item_, keys, head_}, shared_.slot.blocks);
     prepare_rows();
     ring.begin();
 
     const float unit = positive_score_unit(p_);
-    const int count = std::max(ring.count(), 1);  // no keys: one empty span
-    for (int i = 0; i < count; i++) {
+    bool final = false;
+    for (int i = 0; !final; i++) {  // no keys: one empty span
       ring.advance(i);
       if (i == 0 && negates(p_)) negate<S::kRows * S::kDh, S::kThreads>(shared_.q);
-      const int first = tile + i * S::kKeys, last = first + S::kKeys;
-      if (i < ring.count())
-        add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < last, unit);
-      const SpanEnd end(item_, tile, last, i + 1 == count);
+      const int first = ring.tile(i);
+      if (first < keys.last) {
+        add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < first + S::kKeys, unit);
+      }
+      const SpanEnd end = span_end<S::kKeys>(p_, item_, keys, shared_.slot.blocks, first, ring.tile(i + 1));
       if (end.span) close_span(end);
+      final = end.final;
     }
   }
 
@@ -98,13 +99,15 @@ class WideTile {
   // 2. Row blocks that see nothing of the tile are left out: the state would stay as it is.
   WARPLOOP_DEVICE void add_tile(const typename S::Ring::Storage::Stage& stage, int first, bool masked,
                                 float unit) {
-    uint32_t active = 0;
+    static_assert(S::kKeys <= kBlockKeys);
+    uint32_t active = 0, see = 0;  // a bit for each row block; rows_that_see() of each
 #pragma unroll
     for (int r = 0; r < S::kRowBlocks; r++) {
       const int top = first_row(r), bottom = std::min(top + 15, item_.num_rows - 1);
-      if (top < item_.num_rows && (!masked || sees(top, bottom, first))) {
-        active |= 1u << r;
-      }
+      const uint32_t rows = rows_that_see(p_, shared_.slot.keys, shared_.position + top, first);
+      const bool some = any_lane(rows != 0);
+      if (top < item_.num_rows && some && (!masked || sees(top, bottom, first))) active |= 1u << r;
+      see |= rows << 2 * r;
     }
     active = shuffle(active, 0);
     if (active == 0) return;
@@ -121,7 +124,7 @@ class WideTile {
         factors = stage.value_scales;
       }
       cap_scores(p_, reinterpret_cast<float(&)[S::kKeys / 2]>(s[r]));
-      if (masked) hide_keys(p_, item_, shared_.position + first_row(r), first, s[r]);
+      if (masked) hide_keys(p_, item_, shared_.position + first_row(r), see >> 2 * r, first, s[r]);
       soften<T>(s[r], unit, state_.max[r], state_.sum[r], decay, weights[r], factors);
       rescale(o_[r], decay);
     }

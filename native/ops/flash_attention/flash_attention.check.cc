@@ -14,6 +14,7 @@ void check(const FlashAttentionParams& p, Check& c) {
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
   c.optional("sinks", p.sinks).dtype(kF32).shape({Hq}).packed();
   c.optional("treeMask", p.tree_mask).dtype(kI32).shape({T, W}).rows();
+  check_block_mask(c, p.block_mask, T, Hkv.value());
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();
   check_attention_sizes(c, Hq.value(), Hkv.value(), Dh.value(), Dv.value());
   c.that(bool(p.cu_seqlens_q) == bool(p.cu_seqlens_k), "cuSeqlensK",

@@ -45,6 +45,7 @@ void flash_attention(const FlashAttentionParams& p, CpuContext& context) {
   problem.lse = p.lse;
   problem.sinks = p.sinks;
   problem.tree_mask = p.tree_mask;
+  problem.block_mask = rows_of_heads(p.block_mask);
   problem.scale = p.scale;
   problem.softcap = p.softcap;
   problem.window = p.window;

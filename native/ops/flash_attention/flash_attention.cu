@@ -22,6 +22,7 @@ AttentionProblem problem_of(const FlashAttentionParams& p, const CudaContext& co
   problem.lse = p.lse;
   problem.sinks = p.sinks;
   problem.tree_mask = p.tree_mask;
+  problem.block_mask = rows_of_heads(p.block_mask);
   problem.num_sequences = p.cu_seqlens_q ? static_cast<int32_t>(p.cu_seqlens_q.size(0)) - 1 : 1;
   problem.cu_seqlens_q = p.cu_seqlens_q.as<int32_t>();
   problem.cu_seqlens_k = p.cu_seqlens_k.as<int32_t>();

@@ -12,21 +12,23 @@ struct FlashAttentionParams {
   TensorView v;  // [S, Hkv, Dv], dtype of k, rows strided
   TensorView cu_seqlens_q;  // [B + 1], i32: first query of each sequence, then T; optional: one sequence
   TensorView
-      cu_seqlens_k;      // [B + 1], i32: first key of each sequence, then its end; present like cu_seqlens_q
-  TensorView lse;        // [T, Hq], f32; optional; written
-  TensorView sinks;      // [Hq], f32; optional: one more score of each head, without a value
-  TensorView tree_mask;  // [T, W], i32, rows strided; optional: core/attention_limits.h
-  TensorView out;        // [T, Hq, Dv], f32 | bf16 | f16, rows strided
-  float scale;           // of the scores
-  float softcap;         // scores are softcap tanh(score / softcap); 0: as they are
-  int32_t window;        // keys a query sees up to its own position; 0: all
-  bool causal;           // query i sees no key beyond i + Lk - Lq
+      cu_seqlens_k;       // [B + 1], i32: first key of each sequence, then its end; present like cu_seqlens_q
+  TensorView lse;         // [T, Hq], f32; optional; written
+  TensorView sinks;       // [Hq], f32; optional: one more score of each head, without a value
+  TensorView tree_mask;   // [T, W], i32, rows strided; optional: core/attention_limits.h
+  TensorView block_mask;  // [T, 1 | Hkv, W], i32, rows strided; optional: core/attention_limits.h
+  TensorView out;         // [T, Hq, Dv], f32 | bf16 | f16, rows strided
+  float scale;            // of the scores
+  float softcap;          // scores are softcap tanh(score / softcap); 0: as they are
+  int32_t window;         // keys a query sees up to its own position; 0: all
+  bool causal;            // query i sees no key beyond i + Lk - Lq
 };
 
 /// As TypeScript passes them.
 inline auto fields(FlashAttentionParams& p) {
   return in_order(p.q, p.k, p.v, optional(p.cu_seqlens_q), optional(p.cu_seqlens_k), optional(p.lse),
-                  optional(p.sinks), optional(p.tree_mask), p.out, p.scale, p.softcap, p.window, p.causal);
+                  optional(p.sinks), optional(p.tree_mask), optional(p.block_mask), p.out, p.scale, p.softcap,
+                  p.window, p.causal);
 }
 
 void check(const FlashAttentionParams& p, Check& c);

@@ -20,6 +20,7 @@ void check(const PagedAttentionParams& p, Check& c) {
   c.optional("lse", p.lse).dtype(kF32).shape({T, Hq}).rows();
   c.optional("sinks", p.sinks).dtype(kF32).shape({Hq}).packed();
   c.optional("treeMask", p.tree_mask).dtype(kI32).shape({T, W}).rows();
+  check_block_mask(c, p.block_mask, T, Hkv.value());
   check_scales(c, "kScales", p.k_scales, p.k_pages, P, Ps, Hkv);
   check_scales(c, "vScales", p.v_scales, p.v_pages, P, Ps, Hkv);
   c.tensor("out", p.out).dtype(kFloats).shape({T, Hq, Dv}).rows();

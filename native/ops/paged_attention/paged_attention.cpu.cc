@@ -7,6 +7,7 @@
 //            equation 4
 #include "ops/paged_attention/paged_attention.h"
 
+#include "core/attention_limits.h"
 #include "cpu/attention.h"
 #include "cpu/paged_sequences.h"
 
@@ -22,6 +23,7 @@ void paged_attention(const PagedAttentionParams& p, CpuContext& context) {
   problem.lse = p.lse;
   problem.sinks = p.sinks;
   problem.tree_mask = p.tree_mask;
+  problem.block_mask = rows_of_heads(p.block_mask);
   problem.out = p.out;
   problem.scale = p.scale;
   problem.softcap = p.softcap;

@@ -13,6 +13,7 @@
 //            equation 4; Dao et al., Flash-Decoding, crfm.stanford.edu/2023/10/12/flashdecoding.html
 #include "ops/paged_attention/paged_attention.h"
 
+#include "core/attention_limits.h"
 #include "cuda/attention/paged.h"
 
 namespace warploop::cuda {
@@ -29,6 +30,7 @@ AttentionProblem problem_of(const PagedAttentionParams& p, const CudaContext& co
   problem.lse = p.lse;
   problem.sinks = p.sinks;
   problem.tree_mask = p.tree_mask;
+  problem.block_mask = rows_of_heads(p.block_mask);
   problem.out = p.out;
   problem.scale = p.scale;
   problem.softcap = p.softcap;

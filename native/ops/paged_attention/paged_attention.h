@@ -20,6 +20,7 @@ struct PagedAttentionParams {
   TensorView lse;            // [T, Hq], f32, rows strided; optional; written
   TensorView sinks;          // [Hq], f32; optional: one more score of each head, without a value
   TensorView tree_mask;      // [T, W], i32, rows strided; optional: core/attention_limits.h
+  TensorView block_mask;     // [T, 1 | Hkv, W], i32, rows strided; optional: core/attention_limits.h
   TensorView k_scales;       // [P, Ps, Hkv], f32, rows strided: with i8 and fp8e4m3 only (core/kv_codes.h)
   TensorView v_scales;       // the same of v_pages
   TensorView out;            // [T, Hq, Dv], f32 | bf16 | f16, rows strided
@@ -33,8 +34,8 @@ struct PagedAttentionParams {
 inline auto fields(PagedAttentionParams& p) {
   return in_order(p.q, p.k_pages, p.v_pages, p.page_table, p.rows, p.cu_seqlens_q, p.context_lens,
                   optional(p.query_offsets), optional(p.plan), optional(p.lse), optional(p.sinks),
-                  optional(p.tree_mask), optional(p.k_scales), optional(p.v_scales), p.out, p.scale,
-                  p.softcap, p.window, p.max_queries);
+                  optional(p.tree_mask), optional(p.block_mask), optional(p.k_scales), optional(p.v_scales),
+                  p.out, p.scale, p.softcap, p.window, p.max_queries);
 }
 
 void check(const PagedAttentionParams& p, Check& c);
