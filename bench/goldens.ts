@@ -22,6 +22,9 @@ import {
   type Golden,
 } from "../test/support/goldens.js";
 import { runModel } from "../test/support/runModel.js";
+import { benchArgs } from "./support/benchArgs.js";
+
+benchArgs(import.meta.url, {});
 
 type Sequences = readonly (readonly number[])[];
 

@@ -7,9 +7,12 @@
  *     npm run bench:latent-forms
  */
 import { Device, ops, type Stream, Tensor } from "../lib/index.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { median } from "./support/statistics.js";
 import { printTable } from "./support/table.js";
 import { onStream, time } from "./support/timing.js";
+
+benchArgs(import.meta.url, {});
 
 /** Heads; widths: plain and rotated part of keys, values, latents. */
 interface Shape {

@@ -7,7 +7,10 @@
 import { Device } from "../lib/device/device.js";
 import { rmsNorm } from "../lib/ops/rmsNorm.js";
 import type { Stream } from "../lib/device/stream.js";
+import { benchArgs } from "./support/benchArgs.js";
 import { median } from "./support/statistics.js";
+
+benchArgs(import.meta.url, {});
 
 const calls = 200_000;
 const batches = 20;

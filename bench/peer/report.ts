@@ -6,7 +6,7 @@ import { printTable } from "../support/table.js";
 type Timings = readonly (readonly [GenerationTiming, GenerationTiming])[];
 
 /** Ratios to reach: at least, and the goal. */
-const targets = { prompt: [2.5, 5], decode: [1.3, 1.8], severalSequences: [1.5, 1.8] } as const;
+const targets = { prompt: [3, 5], decode: [1.3, 1.8], severalSequences: [1.5, 1.8] } as const;
 
 const heading = ["", "ours", "theirs", "ratio", "target", "ours", "theirs", "ratio", "ours", "theirs"];
 const units = ["", "tokens/s", "tokens/s", "", "", "CPU ms/tok", "CPU ms/tok", "", "range", "range"];
