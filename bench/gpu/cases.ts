@@ -82,8 +82,8 @@ function promptCases(size: Size): GpuCase[] {
   const widths = { R: size(512, 48), Dn: size(128, 32), Dr: size(64, 16), Dv: size(128, 32) };
   const heads = { ...widths, H: size(128, 4), n: size(4096, 70) };
   return [
-    latentPrompt({ ...heads, c: 0 }, { asked: [400, 520], ...same(370, 440) }),
-    latentPrompt({ ...heads, c: size(4096, 64) }, same(440, 500)),
+    latentPrompt({ ...heads, c: 0 }, { asked: [400, 520], ...same(410, 480) }),
+    latentPrompt({ ...heads, c: size(4096, 64) }, same(465, 530)),
   ];
 }
 

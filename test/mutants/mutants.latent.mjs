@@ -166,4 +166,21 @@ export const latentMutants = [
     ...codes,
     cases: "decodes, prompts, chunks.*f32",
   },
+  {
+    name: "heads-without-gaps",
+    bug: "headLinear on Hopper: heads that lie apart are written side by side",
+    file: "native/cuda/gemm/tile_store.cuh",
+    edits: [["  return e.together > 0 ? column / e.together * e.gap : 0;", "  return 0;"]],
+    table: "test/ops/headLinear.test.ts",
+    cases: "which lie apart, shared",
+    kernels: ["native/ops/linear/linear.sm90.cu"],
+  },
+  {
+    name: "heads-of-first-span",
+    bug: "headLinear on Hopper: a tile's heads are all where its first one is",
+    file: "native/ops/linear/linear.sm90.cu",
+    edits: [["gaps_before(p.epilogue, span.column)", "gaps_before(p.epilogue, column)"]],
+    table: "test/ops/headLinear.test.ts",
+    cases: "tiles of several heads, which lie apart, shared",
+  },
 ];

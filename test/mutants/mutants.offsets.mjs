@@ -358,8 +358,8 @@ export const offsetMutants = [
     file: "native/cuda/gemm/tile_store.cuh",
     edits: [
       [
-        "  float* data = static_cast<float*>(e.out) + row * e.out_stride + column;",
-        "  float* data = static_cast<float*>(e.out) + static_cast<int>(row * e.out_stride) + column;",
+        "  float* data = static_cast<float*>(e.out) + gaps + row * e.out_stride + column;",
+        "  float* data = static_cast<float*>(e.out) + gaps + static_cast<int>(row * e.out_stride) + column;",
       ],
     ],
     table: "test/ops/farOffsetsProducts.test.ts",

@@ -5,7 +5,7 @@ import { headLinear } from "../../lib/ops/headLinear.js";
 import { emptyGroupedWeight, packExpert } from "../../lib/ops/packLinear.js";
 import { headLinear as reference } from "../reference/headLinear.js";
 import { expectClose } from "../support/compare.js";
-import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
+import { describeOp, onKernel, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 
@@ -21,6 +21,8 @@ interface HeadCase extends OpCase {
   readonly strided?: boolean;
   /** All heads read the same row. */
   readonly shared?: boolean;
+  /** Heads of out lie in wider ones, from multiples of 16 bytes on. */
+  readonly apart?: boolean;
   readonly scale?: number;
 }
 
@@ -52,6 +54,22 @@ const cases: readonly HeadCase[] = [
   { name: "latents into values", T: 17, H: 4, N: 128, K: 512, ...bf16 },
 ];
 
+/** All heads as one product: where they read the same row. */
+const f16 = { x: "f16", weight: "f16" } as const;
+const asOne: readonly HeadCase[] = [
+  { name: "one row", T: 1, H: 3, N: 64, K: 8, ...bf16 },
+  { name: "tails", T: 70, H: 3, N: 64, K: 72, ...bf16 },
+  { name: "tiles of several heads, which lie apart", T: 70, H: 5, N: 64, K: 136, apart: true, ...bf16 },
+  { name: "heads of several tiles, which lie apart", T: 17, H: 3, N: 192, K: 64, apart: true, ...f16 },
+  { name: "many rows, heads apart", T: 300, H: 4, N: 128, K: 64, apart: true, ...bf16 },
+  { name: "f32, heads apart", T: 33, H: 3, N: 64, K: 72, apart: true, out: "f32" as const, ...bf16 },
+  { name: "one head", T: 20, H: 1, N: 128, K: 40, apart: true, ...bf16 },
+];
+const shared = onKernel("headLinear", "shared", asOne).map((one) => ({
+  ...{ ...one, shared: true },
+  skip: { ...one.skip, cuda: "not every GPU has it" },
+}));
+
 function packed(context: OpContext, { H, N, K, weight: dtype }: HeadCase, values: Float64Array) {
   const shape = { experts: H, outputs: N, inputs: K, dtype, swiglu: false };
   const group = emptyGroupedWeight(context.stream, shape);
@@ -62,7 +80,7 @@ function packed(context: OpContext, { H, N, K, weight: dtype }: HeadCase, values
   return group;
 }
 
-describeOp("headLinear", cases, async (context, c) => {
+describeOp("headLinear", [...cases, ...shared], async (context, c) => {
   const { T, H, N, K, x: xType, weight: wType, scale = 1 } = c;
   const random = new Random(T + H + N + K);
   const rows = random.normal(T * (c.shared ? 1 : H) * K, { dtype: xType, std: scale });
@@ -71,16 +89,17 @@ describeOp("headLinear", cases, async (context, c) => {
     return rows[Math.floor(i / (H * K)) * K + (i % K)]!;
   });
   const given = context.tensor(xType, [T, c.shared ? 1 : H, K], rows);
-  const shared = Tensor.strided(given.memory, xType, [T, H, K], [K, 0, 1], given.byteOffset);
+  const same = Tensor.strided(given.memory, xType, [T, H, K], [K, 0, 1], given.byteOffset);
   const x = c.strided
     ? context.stridedRows(xType, [T, H, K], rows, { before: 8, after: 16 })
     : c.shared
-      ? shared
+      ? same
       : given;
   const dtype = c.out ?? xType;
   const weight = packed(context, c, values);
   const zeros = new Float64Array(T * H * N);
-  const out = c.strided && context.stridedRows(dtype, [T, H, N], zeros, { before: 4, after: 8 });
+  const margins = c.strided ? { before: 4, after: 8 } : c.apart && { before: 8, after: 16 };
+  const out = margins && context.stridedRows(dtype, [T, H, N], zeros, margins);
   const result = headLinear(context.stream, x, weight, { dtype, ...(out && { out }) });
   expect(result.shape).toEqual([T, H, N]);
   const expected = reference(c.shared ? spread : rows, values, { H, N, K });
@@ -114,6 +133,33 @@ test("a row of headLinear does not depend on how many there are", async () => {
     if (device.kind === "cpu") expect([...some]).toEqual(rows);
     else expect(some).toHaveLength(rows.length); // splits and tiles follow the rows
   }
+});
+
+test("on a Hopper GPU headLinear is one product of all heads where they read the same rows, and says why not elsewhere", async () => {
+  await using device = openTestDevice();
+  if (device.isa !== "sm_90") return;
+  const stream = device.createStream();
+  const [T, H, K] = [256, 16, 16];
+  const weightOf = (outputs: number) =>
+    emptyGroupedWeight(stream, { experts: H, outputs, inputs: K, dtype: "bf16", swiglu: false });
+  const [weight, narrow] = [weightOf(128), weightOf(48)];
+  const own = device.empty("bf16", [T, H, K]);
+  const same = Tensor.strided(own.memory, "bf16", [T, H, K], [K, 0, 1]);
+  const trace = stream.trace();
+  headLinear(stream, same, weight);
+  headLinear(stream, own, weight);
+  headLinear(stream, same, narrow);
+  headLinear(stream, same, weight, { out: device.empty("bf16", [T, H, 132]).slice(2, 0, 128) });
+  const chosen = (await trace.end()).map(({ kernel, refused }) => [
+    kernel,
+    ...refused.map(({ reason }) => reason),
+  ]);
+  expect(chosen).toEqual([
+    ["shared"],
+    ["heads", "each head has rows of its own"],
+    ["heads", "N is not a multiple of 64"],
+    ["heads", "heads of out do not begin at multiples of 8 elements"],
+  ]);
 });
 
 test("headLinear refuses what does not fit, naming the argument", async () => {

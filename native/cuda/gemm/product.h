@@ -19,6 +19,8 @@ struct Epilogue {
   void* out;             // [rows, columns]
   int64_t residual_stride, out_stride;
   int64_t columns;
+  int64_t gap;   // linear.sm90.cu: elements of others behind every `together` columns of out
+  int together;  // a multiple of 64; 0: all of them, without gaps
   DType residual_dtype, out_dtype;
   DType gate_dtype;  // f32: not rounded
   bool quads;        // every four columns from a multiple of 4 on may be read and written as one vector

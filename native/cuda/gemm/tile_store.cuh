@@ -122,11 +122,16 @@ WARPLOOP_DEVICE void add_residual(float (&v)[32], const Epilogue& e, const Span&
   }
 }
 
+/// What `Epilogue::gap` adds to the place of a span.
+WARPLOOP_DEVICE int64_t gaps_before(const Epilogue& e, int column) {
+  return e.together > 0 ? column / e.together * e.gap : 0;
+}
+
 /// f32: a group of four lanes writes 32 bytes of a row, a whole sector.
-WARPLOOP_DEVICE void store_span_f32(const Epilogue& e, const Span& span, const float (&v)[32]) {
+WARPLOOP_DEVICE void store_span_f32(const Epilogue& e, const Span& span, const float (&v)[32], int64_t gaps) {
   const int lane = lane_index(), column = span.column + 2 * (lane % 4);
   const int64_t row = span.row + lane / 4, eight_rows = 8 * e.out_stride;
-  float* data = static_cast<float*>(e.out) + row * e.out_stride + column;
+  float* data = static_cast<float*>(e.out) + gaps + row * e.out_stride + column;
   if (span.inside(e.columns) &&
       rows_aligned(e.out, static_cast<uint64_t>(e.out_stride) * sizeof(float), sizeof(float2))) {
 #pragma unroll
@@ -145,7 +150,7 @@ WARPLOOP_DEVICE void store_span_f32(const Epilogue& e, const Span& span, const f
 /// 16 bits: through shared memory, so that eight lanes write the 128 bytes of a row.
 template <class T>
 WARPLOOP_DEVICE void store_span_16(const Epilogue& e, const Span& span, const float (&v)[32],
-                                   SpanStaging& staging) {
+                                   SpanStaging& staging, int64_t gaps) {
   constexpr int kPieces = kSpanColumns / 8;
   const int lane = lane_index();
   // Matrices of stmatrix: rows 0..7 and 8..15 of eight columns, then those of the next eight.
@@ -167,7 +172,7 @@ WARPLOOP_DEVICE void store_span_16(const Epilogue& e, const Span& span, const fl
     const int row = 4 * i + lane / 8, piece = lane % 8 ^ (row % 8);
     const unsigned char* from = &staging.bytes[(row * kPieces + piece) * 16];
     if (span.row + row >= span.row_end || column >= e.columns) continue;
-    T* to = static_cast<T*>(e.out) + (span.row + row) * e.out_stride + column;
+    T* to = static_cast<T*>(e.out) + gaps + (span.row + row) * e.out_stride + column;
     if (whole && column + 8 <= e.columns) {
       *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
     } else {
@@ -176,14 +181,15 @@ WARPLOOP_DEVICE void store_span_16(const Epilogue& e, const Span& span, const fl
   }
 }
 
-/// Writes a span as f32, or rounded to T. All lanes of the warp; `staging` is the warp's own.
+/// Writes a span as f32, or rounded to T. All lanes of the warp; `staging` is the warp's own. `gaps`: so many
+/// elements of others lie before it, a multiple of 8.
 template <class T>
 WARPLOOP_DEVICE void store_span(const Epilogue& e, const Span& span, const float (&v)[32],
-                                SpanStaging& staging) {
+                                SpanStaging& staging, int64_t gaps = 0) {
   if (e.out_dtype == DType::f32) {
-    store_span_f32(e, span, v);
+    store_span_f32(e, span, v, gaps);
   } else {
-    store_span_16<T>(e, span, v, staging);
+    store_span_16<T>(e, span, v, staging, gaps);
   }
 }
 

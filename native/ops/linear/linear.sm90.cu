@@ -162,7 +162,8 @@ WARPLOOP_DEVICE void consume(typename Tile::Plan& plan, const Product& p, bool s
         float v[32];
 #pragma unroll
         for (int n = 0; n < 32; n++) v[n] = d[32 * s + n];
-        store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp]);
+        store_span<typename Tile::T>(p.epilogue, span, v, plan.staging[warp],
+                                     gaps_before(p.epilogue, span.column));
       }
     }
   }
@@ -324,6 +325,21 @@ const char* slower_linear_sm90(HopperTile tile, const LinearParams& p, const Cud
 
 void linear_sm90(HopperTile tile, const LinearParams& p, CudaContext& context) {
   const Product product = product_of(p, context);
+  p.x.dtype == DType::bf16 ? run_tile<bf16>(tile, product, context) : run_tile<f16>(tile, product, context);
+}
+
+HopperTile whole_tile_sm90(const LinearParams& p, const CudaContext& context) {
+  for (const HopperTile tile : {HopperTile::t128x256, HopperTile::t128x128}) {
+    if (!slower_linear_sm90(tile, p, context)) return tile;
+  }
+  return HopperTile::t64x128;
+}
+
+void linear_apart_sm90(const LinearParams& p, int together, int64_t stride, CudaContext& context) {
+  Product product = product_of(p, context);
+  product.epilogue.together = together;
+  product.epilogue.gap = stride - together;
+  const HopperTile tile = whole_tile_sm90(p, context);
   p.x.dtype == DType::bf16 ? run_tile<bf16>(tile, product, context) : run_tile<f16>(tile, product, context);
 }
 

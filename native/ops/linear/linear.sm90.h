@@ -33,4 +33,11 @@ void linear_split_sm90(HopperTile tile, const Product& p, DType dtype, const Cud
 
 void linear_sm90(HopperTile tile, const LinearParams& p, CudaContext& context);
 
+/// The best of the tiles whose K is not shared.
+HopperTile whole_tile_sm90(const LinearParams& p, const CudaContext& context);
+
+/// With such a tile, without bias and residual, into columns that lie apart in out: `together` of them, a
+/// multiple of 64, from every multiple of `stride` elements on, which is one of 8.
+void linear_apart_sm90(const LinearParams& p, int together, int64_t stride, CudaContext& context);
+
 }  // namespace warploop::cuda
