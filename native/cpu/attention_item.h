@@ -161,18 +161,26 @@ class ItemKernel {
                                 : ahead(next.keys, 0, kLanes, key_width_);
   }
 
+  /// The next kLanes keys or values of a tile, of the head at `offset`.
+  FetchAhead<T> of_head(const T* const* rows, int from, int columns, int64_t offset, int64_t width) const {
+    const int to = std::min(from + kLanes, columns);
+    return {rows + std::min(from, to), rows + to, width * static_cast<int64_t>(sizeof(T)), offset};
+  }
+
   /// Adds a tile to all rows of all heads, walking through memory in blocks of kLanes tokens. Each block
   /// fetches the one that follows: 32 KB ahead for 8 heads of 128 bf16.
   void add_tile_direct(int64_t tile, int columns, const TileRows<T>& now, const TileRows<T>& next) {
     const int64_t units = key_width_ / Units::kPerUnit;
     bool seen[kItemRows];  // by rows of a head
-    for (int h = 0; h < item_.num_heads; h++) seen[h] = views_.some_see(tile, 0, rows_, h);
+    bool together = true;  // by all heads: a token's keys are read as one piece, else head by head
+    for (int h = 0; h < item_.num_heads; h++) together &= seen[h] = views_.some_see(tile, 0, rows_, h);
     for (int j = 0; j < columns; j += kLanes) {
       FetchAhead<T> following = during_keys(now, columns, j);
       for (int h = 0; h < item_.num_heads; h++) {
         if (!seen[h]) continue;
+        FetchAhead<T> own = of_head(now.keys, j + kLanes, columns, h * p_.k.stride(2), key_width_);
         score_keys<Units>(rows_, now.keys + j, h * p_.k.stride(2), units, w_.queries + h * rows_ * units,
-                          following, w_.scores + h * rows_ * kTileKeys + j);
+                          together ? following : own, w_.scores + h * rows_ * kTileKeys + j);
       }
     }
     for (int h = 0; h < item_.num_heads; h++) {
@@ -184,10 +192,11 @@ class ItemKernel {
       FetchAhead<T> following = during_values(now, next, columns, j);
       for (int h = 0; h < item_.num_heads; h++) {
         if (!seen[h]) continue;
+        FetchAhead<T> own = of_head(now.values, j + kLanes, columns, h * p_.v.stride(2), value_width_);
         const int i = h * rows_;
         add_values<Units>(rows_, now.values + j, h * p_.v.stride(2), kLanes,
                           w_.weights + (i * kTileKeys + j) / Units::kPerUnit, j == 0 ? w_.decay + i : nullptr,
-                          following, w_.out + i * value_width_, value_width_);
+                          together ? following : own, w_.out + i * value_width_, value_width_);
       }
     }
   }

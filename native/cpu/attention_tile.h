@@ -184,8 +184,8 @@ struct TileRows {
 template <class T>
 class FetchAhead {
  public:
-  FetchAhead(const T* const* begin, const T* const* end, int64_t bytes)
-      : row_(begin), end_(end), bytes_(bytes) {
+  FetchAhead(const T* const* begin, const T* const* end, int64_t bytes, int64_t offset = 0)
+      : row_(begin), end_(end), bytes_(bytes), offset_(offset) {
     if (begin < end && !*begin) row_ = end;
   }
 
@@ -194,7 +194,7 @@ class FetchAhead {
     while (count > 0 && row_ != end_) {
       const int64_t stop = std::min(at_ + count * kLineBytes, bytes_);
       count -= (stop - at_ + kLineBytes - 1) / kLineBytes;
-      const auto* row = reinterpret_cast<const char*>(*row_);
+      const auto* row = reinterpret_cast<const char*>(*row_ + offset_);
       for (; at_ < stop; at_ += kLineBytes) __builtin_prefetch(row + at_, 0, 2);
       if (at_ >= bytes_) at_ = 0, row_++;
     }
@@ -205,6 +205,7 @@ class FetchAhead {
   const T* const* row_;
   const T* const* end_;
   int64_t bytes_;
+  int64_t offset_;  // elements of a row that are left out
   int64_t at_ = 0;
 };
 

@@ -139,8 +139,8 @@ export const planMutants = [
     file: `${folder}/queue.cuh`,
     edits: [
       [
-        "next_span / kGroupSpans != this_span / kGroupSpans;",
-        "next / (item.span * kGroupSpans) != tile / (item.span * kGroupSpans);",
+        "group = this_span / kGroupSpans * kGroupSpans * item.span;",
+        "group = tile / (item.span * kGroupSpans) * (item.span * kGroupSpans);",
       ],
     ],
     table: "test/ops/pagedAttention.extremes.test.ts",
