@@ -1,8 +1,9 @@
 /** The random checkpoints of support/randomCheckpoint.ts in the peer's format: the same values, other names. */
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { ggufChunks, type GgufTensor, type GgufValue } from "../../test/support/gguf/format.js";
 import { modelShapes, type ModelShape, type ModelShapeName } from "../support/modelShapes.js";
-import { outputFolder } from "../support/randomCheckpoint.js";
+import { outputFolder, writeChunks } from "../support/randomCheckpoint.js";
 import { elements, RandomValues } from "../support/randomValues.js";
 import { deepseek2Gguf } from "./families/deepseek2.js";
 import { gemma3Gguf } from "./families/gemma3.js";
@@ -10,7 +11,6 @@ import { gptOssGguf } from "./families/gptOss.js";
 import { mamba2Gguf } from "./families/mamba2.js";
 import { qwenGguf } from "./families/qwen.js";
 import { type GgufModel, type GgufSource, u32 } from "./families/sources.js";
-import { type GgufTensor, type GgufValue, writeGguf } from "./gguf.js";
 
 /**
  * Writes the file unless it is there.
@@ -29,7 +29,7 @@ export function randomGguf(name: ModelShapeName, seed = 1): string {
     data: () => encode(values, source),
   }));
   const metadata = { ...metadataOf(name, shape, model), ...tokenizerMetadata(shape.vocabSize) };
-  writeGguf(`${path}.unfinished`, metadata, tensors);
+  writeChunks(`${path}.unfinished`, () => ggufChunks(metadata, tensors));
   renameSync(`${path}.unfinished`, path);
   return path;
 }

@@ -8,7 +8,7 @@ const contents: readonly (readonly [start: string, what: string])[] = [
     "version https://git-lfs.github.com/spec/",
     "a Git LFS pointer, not the file itself: `git lfs pull` in the clone fetches it",
   ],
-  ["GGUF", "a GGUF file, which is not read"],
+  ["GGUF", "a GGUF file, whose name has to end in .gguf"],
   ["PK\x03\x04", "a zip archive, as PyTorch writes: pickles are not read"],
   ["\x80\x02\x8a\x0a", "a PyTorch pickle, which is not read"],
   ["\x1f\x8b\x08", "a gzip archive"],

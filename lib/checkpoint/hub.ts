@@ -1,5 +1,5 @@
 /**
- * Turns what a user calls a model into a folder on disk: an existing folder, or a Hugging Face id that is fetched into
+ * Turns what a user calls a model into something on disk: an existing folder or GGUF file, or a Hugging Face id that is fetched into
  * the standard cache (hubSnapshot.ts, loaded only when an id is given).
  */
 import { stat } from "node:fs/promises";
@@ -18,11 +18,11 @@ const idPattern = /^(?!.*(?:\.\.|--))[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*$/;
 const revisionPattern = /^(?!.*(?:\.\.|\/\.))[A-Za-z0-9_][\w.+-]*(?:\/[\w.+-]+)*$/;
 
 /**
- * Finds or fetches the folder of a model.
+ * Finds or fetches a model.
  *
- * @param pathOrId an existing folder ("~/" is the user's), or "org/name", "org/name@revision" or the address of a page on the
+ * @param pathOrId an existing folder or GGUF file ("~/" is the user's), or "org/name", "org/name@revision" or the address of a page on the
  * Hugging Face hub
- * @returns path of a folder with config.json and safetensors weights; for an existing folder itself, unchecked
+ * @returns path of a folder with config.json and safetensors weights; what exists itself, unchecked
  * @throws CheckpointError ERR_CHECKPOINT_MISSING if it is neither a folder nor an id; HubError ERR_HUB_OFFLINE,
  * ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK or ERR_HUB_CACHE; ArgumentTypeError, ArgumentRangeError; the reason of
  * `signal` if it aborts
@@ -38,9 +38,9 @@ async function resolvePlace(pathOrId: string, options: ResolveModelOptions): Pro
   const { signal, revision } = options;
   signal?.throwIfAborted();
   const kind = await kindOfPath(pathOrId);
-  if (kind === "folder") {
+  if (kind === "folder" || (kind === "file" && /\.gguf$/i.test(pathOrId))) {
     if (revision !== undefined) {
-      throw new ArgumentTypeError(`revision: only for hub ids, but ${pathOrId} is a folder`);
+      throw new ArgumentTypeError(`revision: only for hub ids, but ${pathOrId} is a ${kind}`);
     }
     await options.beforeWeights?.(pathOrId);
     return pathOrId;

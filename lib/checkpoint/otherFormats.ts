@@ -14,8 +14,8 @@ const save =
 const formats: readonly { readonly pattern: RegExp; readonly what: string; readonly advice: string }[] = [
   {
     pattern: /\.gguf$/i,
-    what: "GGUF, which is not read",
-    advice: "load the safetensors checkpoint that it was made from",
+    what: "GGUF",
+    advice: "LLM.load takes the path of such a file on this machine",
   },
   {
     pattern: /^pytorch_model.*\.bin(\.index\.json)?$|\.(pth?|ckpt)$/,

@@ -1,83 +1,25 @@
 /**
- * Opens a checkpoint folder: `model.safetensors`, or `model.safetensors.index.json` with its shards. Only headers are
- * read; tensor data stays on disk until `read`, or until somebody reads `file` at `byteOffset` by other means.
+ * Opens a checkpoint folder: `model.safetensors`, or `model.safetensors.index.json` with its shards. Only headers are read.
  * The rules of one file are in safetensorsHeader.ts; which tensors a model needs is weightMap.ts.
  */
 import { stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { ArgumentRangeError, CheckpointError, ClosedError } from "../errors.js";
-import { openRegularFile } from "./boundedFile.js";
+import { CheckpointError } from "../errors.js";
 import { contentBytes, nameContent } from "./fileContent.js";
-import { describeError, isNotFound, isObject, readJsonObject, show } from "./json.js";
+import { isNotFound, isObject, readJsonObject, show } from "./json.js";
 import { folderHint } from "./otherFormats.js";
 import { lengthFieldBytes, maxHeaderBytes, parseHeader, parseHeaderLength } from "./safetensorsHeader.js";
-import type { TensorEntry } from "./safetensorsHeader.js";
-
-export type { CheckpointDtype, TensorEntry } from "./safetensorsHeader.js";
+import {
+  addTensors,
+  Checkpoint,
+  missingError,
+  openFile,
+  readFully,
+  type TensorEntry,
+} from "./tensorFiles.js";
 
 export const singleFileName = "model.safetensors";
 export const indexFileName = "model.safetensors.index.json";
-
-/** One read call of Node takes at most 2^31 - 1 bytes. */
-const maxReadBytes = 2 ** 30;
-
-/** The tensors of a checkpoint folder. Holds its files open, so that replacing one does not mix two versions. */
-export class Checkpoint {
-  /** By name; within a file in the order of the data. */
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-  readonly folder: string;
-  readonly #handles: Map<string, FileHandle>;
-
-  /** Use {@link openCheckpoint}. Takes ownership of the handles, which are keyed by `TensorEntry.file`. */
-  constructor(folder: string, tensors: ReadonlyMap<string, TensorEntry>, handles: Map<string, FileHandle>) {
-    this.folder = folder;
-    this.tensors = tensors;
-    this.#handles = handles;
-  }
-
-  /**
-   * Reads raw tensor bytes.
-   *
-   * @param entry one of `tensors`
-   * @param into filled completely
-   * @param start first byte to read, counted from the start of the tensor
-   * @throws ClosedError after close; ArgumentRangeError if `into` reaches beyond the tensor; CheckpointError
-   * ERR_CHECKPOINT_FORMAT if the file has become shorter
-   */
-  async read(entry: TensorEntry, into: Uint8Array, start = 0): Promise<void> {
-    const handle = this.#handles.get(entry.file);
-    if (handle === undefined) throw new ClosedError(`checkpoint ${this.folder}`);
-    if (!(start >= 0 && start + into.length <= entry.byteLength)) {
-      throw new ArgumentRangeError(
-        `read: expected bytes within [0, ${entry.byteLength}), got [${start}, ${start + into.length})`,
-      );
-    }
-    await readFully(handle, into, { file: entry.file, position: entry.byteOffset + start });
-  }
-
-  /**
-   * The descriptor of one of the files, for who reads it by other means. It ends with this checkpoint.
-   *
-   * @param file `TensorEntry.file`
-   * @throws ClosedError
-   */
-  descriptor(file: string): number {
-    const handle = this.#handles.get(file);
-    if (handle === undefined) throw new ClosedError(`checkpoint ${this.folder}`);
-    return handle.fd;
-  }
-
-  /** Closes the files. Entries stay valid as descriptions. Closing twice is harmless. */
-  async close(): Promise<void> {
-    const handles = [...this.#handles.values()];
-    this.#handles.clear();
-    await Promise.all(handles.map((handle) => handle.close()));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-}
 
 /**
  * Opens the checkpoint in a folder and verifies all headers. A single file takes precedence over an index, as in
@@ -160,14 +102,6 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function openFile(file: string): Promise<FileHandle> {
-  try {
-    return await openRegularFile(file);
-  } catch (error) {
-    throw missingError(file, error);
-  }
-}
-
 async function readHeader(handle: FileHandle, file: string): Promise<TensorEntry[]> {
   const { size } = await handle.stat();
   const start = new Uint8Array(Math.min(contentBytes, size));
@@ -181,39 +115,6 @@ async function readHeader(handle: FileHandle, file: string): Promise<TensorEntry
     if (content === undefined) throw error;
     const message = `${file}: expected a safetensors file, got ${content}`;
     throw new CheckpointError("ERR_CHECKPOINT_FORMAT", message, { file }, { cause: error });
-  }
-}
-
-async function readFully(
-  handle: FileHandle,
-  into: Uint8Array,
-  { file, position }: { readonly file: string; readonly position: number },
-): Promise<void> {
-  let done = 0;
-  while (done < into.length) {
-    const length = Math.min(into.length - done, maxReadBytes);
-    const { bytesRead } = await handle.read(into, done, length, position + done).catch((cause: unknown) => {
-      throw missingError(file, cause);
-    });
-    if (bytesRead === 0) {
-      const message = `${file}: truncated: expected ${into.length} bytes at ${position}, got ${done}`;
-      throw new CheckpointError("ERR_CHECKPOINT_FORMAT", message, { file });
-    }
-    done += bytesRead;
-  }
-}
-
-function addTensors(tensors: Map<string, TensorEntry>, entries: readonly TensorEntry[]): void {
-  for (const entry of entries) {
-    const other = tensors.get(entry.name);
-    if (other !== undefined) {
-      throw new CheckpointError(
-        "ERR_CHECKPOINT_FORMAT",
-        `${entry.file}: tensor ${show(entry.name)} is also in ${other.file}: which of them is meant cannot be known`,
-        { file: entry.file, tensor: entry.name },
-      );
-    }
-    tensors.set(entry.name, entry);
   }
 }
 
@@ -231,9 +132,4 @@ function checkIndex(
       { file, tensor },
     );
   }
-}
-
-function missingError(file: string, cause: unknown): CheckpointError {
-  const problem = isNotFound(cause) ? "no such file" : describeError(cause);
-  return new CheckpointError("ERR_CHECKPOINT_MISSING", `${file}: ${problem}`, { file }, { cause });
 }

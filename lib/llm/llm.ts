@@ -8,6 +8,7 @@ import type { ExpertLoad } from "../engine/expertCounts.js";
 import { traceRouting } from "../engine/routing.js";
 import { ModelRunner } from "../engine/runner.js";
 import { ArgumentRangeError, ClosedError, TextError } from "../errors.js";
+import { inTurns } from "../eventLoop.js";
 import type { Model, ModelShape } from "../models/model.js";
 import { Scheduler } from "../schedule/scheduler.js";
 import { ChatRenderer } from "../text/chatRenderer.js";
@@ -60,9 +61,9 @@ export class LLM {
   }
 
   /**
-   * Loads a checkpoint in Hugging Face layout.
+   * Loads a checkpoint in Hugging Face layout, or a GGUF file.
    *
-   * @param pathOrId a folder, or "org/name" (also "org/name@revision"), which is fetched into the Hugging Face cache
+   * @param pathOrId a folder, the path of a file.gguf (of its first part, if it is split), or "org/name" (also "org/name@revision"), which is fetched into the Hugging Face cache
    * @throws ArgumentTypeError, ArgumentRangeError, CheckpointError, TextError, HubError, OutOfMemoryError, CapacityError
    */
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
@@ -70,12 +71,13 @@ export class LLM {
     const { onProgress, signal, dtype, kvDtype } = resolved;
     const device = openDevice(resolved); // before anything is fetched for it
     try {
-      const { folder, description } = await fetchModel(pathOrId, resolved);
-      const { config } = description;
-      const tokenizer = await Tokenizer.load(folder);
-      const template = await ChatTemplate.load(folder);
+      const { path, description } = await fetchModel(pathOrId, resolved);
+      const { config, source } = description;
+      const prepared = await source.tokenizer();
+      const tokenizer = prepared && (await inTurns(Tokenizer.make(prepared)));
+      const template = ChatTemplate.of(await source.templates());
       const stream = device.createStream();
-      const model = await loadModel(folder, { stream, dtype, kvDtype, description, onProgress, signal });
+      const model = await loadModel(path, { stream, dtype, kvDtype, description, onProgress, signal });
       signal?.throwIfAborted(); // the last report of progress may have aborted
       const capacity = planCapacity(resolved, model, device);
       reportCache(capacity, onProgress);

@@ -1,33 +1,33 @@
 /**
- * From a checkpoint folder to a model on a device.
+ * From a checkpoint, in a folder or a GGUF file, to a model on a device.
  */
-import { readConfig, type ModelConfigJson } from "../checkpoint/config.js";
-import { refuseAdapter } from "../checkpoint/otherFormats.js";
-import { openCheckpoint } from "../checkpoint/safetensors.js";
+import type { ModelConfigJson } from "../checkpoint/config.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { inTurns, type Steps } from "../eventLoop.js";
 import { chooseContextLength } from "../models/limits.js";
 import type { Model, ModelDefinition, ModelShape } from "../models/model.js";
-import { architectureOf, findFamily, supportedArchitectures } from "../models/registry.js";
+import { architectureOf, findFamily } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
 import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
 import { activationDtype, type DTypeOption } from "../weights/activationDtype.js";
 import { loadWeights, storedDtype, type LoadProgress } from "../weights/loadWeights.js";
 import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
-import { refuseQuantizationFiles } from "../weights/quantization.js";
 import { wholeModel } from "../weights/shard.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
 import { type PlannedWeight, resolveWeights } from "../weights/weightMap.js";
 import { tableOn } from "../weights/weightTable.js";
+import { type ModelSource, openSource } from "./modelSource.js";
 
 export type { DTypeOption } from "../weights/activationDtype.js";
 export type { LoadProgress } from "../weights/loadWeights.js";
 
-/** What the small files of a checkpoint say: everything that can be known before its weights are there. */
+/** What a checkpoint says without its weights: everything that can be known before they are there. */
 export interface ModelDescription {
+  readonly source: ModelSource;
   readonly config: ModelConfigJson;
   readonly architecture: string;
+  /** Its weights by the names that the source has for them. */
   readonly definition: ModelDefinition;
   /** Positions that the model will be loaded for. */
   readonly contextLength: number;
@@ -35,20 +35,22 @@ export interface ModelDescription {
 
 /**
  * Reads the config of a checkpoint and finds out whether it runs here: architecture, quantisation, every field, and the
- * context length. Reads no weights, which need not be there.
+ * context length. Reads no weights; those of a folder need not be there.
  *
+ * @param path of a folder or a GGUF file
  * @param asked `contextLength` of the load options
  * @throws CheckpointError naming the file and the model type or the field; ERR_UNSUPPORTED_ARCHITECTURE
  * @throws ArgumentRangeError for a context that the positions of the model cannot express
  */
-export async function describeModel(folder: string, asked?: number): Promise<ModelDescription> {
-  await refuseAdapter(folder);
-  const config = await readConfig(folder);
+export async function describeModel(path: string, asked?: number): Promise<ModelDescription> {
+  const source = await openSource(path);
+  const { config } = source;
   const architecture = architectureOf(config);
   const family = findFamily(architecture, config.file, config.reader.json["model_type"]);
-  const definition = family(config.reader);
-  await refuseQuantizationFiles(folder, supportedArchitectures);
-  return { config, architecture, definition, contextLength: chooseContextLength(definition, asked) };
+  const { weights, ...rest } = family(config.reader);
+  await source.refuseWeights();
+  const definition = { ...rest, weights: source.weightsOf(weights, rest.shape.headDim) };
+  return { source, config, architecture, definition, contextLength: chooseContextLength(definition, asked) };
 }
 
 export interface LoadModelOptions {
@@ -61,26 +63,26 @@ export interface LoadModelOptions {
   /** Longest context, in tokens. Default: `max_position_embeddings`, at most 32768. */
   readonly contextLength?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Of this folder and context length, where the caller has it already. */
+  /** Of this path and context length, where the caller has it already. */
   readonly description?: ModelDescription | undefined;
   /** Stops between tensors; the load rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Loads a checkpoint folder: config.json, and model.safetensors or its shards. Every name, dtype and shape is checked
+ * Loads a checkpoint: a folder with config.json, and model.safetensors or its shards, or a GGUF file. Every name, dtype and shape is checked
  * before the first byte is copied; when anything fails, nothing stays allocated.
  *
  * @throws CheckpointError naming file and tensor or field; ERR_UNSUPPORTED_ARCHITECTURE
  * @throws ArgumentTypeError, ArgumentRangeError for a bad option; OutOfMemoryError; `signal.reason`
  */
-export async function loadModel(folder: string, options: LoadModelOptions): Promise<Model> {
+export async function loadModel(path: string, options: LoadModelOptions): Promise<Model> {
   const { stream, onProgress, signal } = options;
   signal?.throwIfAborted();
-  const description = options.description ?? (await describeModel(folder, options.contextLength));
-  const { definition, contextLength } = description;
+  const description = options.description ?? (await describeModel(path, options.contextLength));
+  const { source, definition, contextLength } = description;
 
-  await using checkpoint = await openCheckpoint(folder);
+  await using checkpoint = await source.openWeights();
   const declared = resolveWeights(tableOn(stream.device, definition.weights), checkpoint);
   const plan = await untieDifferentCopies(declared, checkpoint, signal);
   const forms = formsOf(definition.weights);

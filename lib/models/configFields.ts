@@ -55,7 +55,7 @@ function refusedField(
   const allowed = ["nothing", ...neutral.map(show)].join(" or ");
   return new CheckpointError(
     "ERR_CHECKPOINT_CONFIG",
-    `${reader.file}: ${field}: expected ${allowed}, got ${show(reader.json[field])}: model type "${modelTypes[0]}" runs ` +
+    `${reader.file}: ${reader.nameOf(field)}: expected ${allowed}, got ${show(reader.json[field])}: model type "${modelTypes[0]}" runs ` +
       `here without ${what}`,
     { file: reader.file },
   );

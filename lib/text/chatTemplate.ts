@@ -7,7 +7,7 @@ import { closestName, describe } from "../arguments.js";
 import { isObject } from "../checkpoint/json.js";
 import { ArgumentRangeError, ArgumentTypeError, TextError } from "../errors.js";
 import { type RenderedChat, type RenderedText, type RenderJob, renderChat } from "./renderJob.js";
-import { readTemplateFiles } from "./templateFiles.js";
+import { readTemplateFiles, type TemplateFiles } from "./templateFiles.js";
 
 /** A piece of a message's content: `{ type: "text", text: "..." }`. */
 export interface ContentPart {
@@ -74,7 +74,11 @@ export class ChatTemplate {
    * @throws TextError ERR_CHAT_TEMPLATE if a file cannot be read or `chat_template` has the wrong form
    */
   static async load(folder: string): Promise<ChatTemplate> {
-    const { file, sources, specialTokens } = await readTemplateFiles(folder);
+    return ChatTemplate.of(await readTemplateFiles(folder));
+  }
+
+  /** @internal */
+  static of({ file, sources, specialTokens }: TemplateFiles): ChatTemplate {
     return new ChatTemplate(file, sources, specialTokens);
   }
 

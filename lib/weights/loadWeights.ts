@@ -6,7 +6,7 @@
  * The memory of all weights is one allocation, made before any of it is read: while the stream's thread touches new memory, the
  * system lets other threads of the process wait for theirs, up to 200 ms on the event loop's.
  */
-import type { Checkpoint } from "../checkpoint/safetensors.js";
+import type { Checkpoint } from "../checkpoint/tensorFiles.js";
 import { type FloatDType, hostArray, toFloat32 } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import { type Memory, Tensor } from "../device/tensor.js";

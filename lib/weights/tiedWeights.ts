@@ -2,7 +2,7 @@
  * Tied weights of which the checkpoint stores a copy as well. Exporters write such copies of equal values; finetunes that
  * trained the head by itself leave `tie_word_embeddings` standing, and then the stored values are the model.
  */
-import type { Checkpoint } from "../checkpoint/safetensors.js";
+import type { Checkpoint } from "../checkpoint/tensorFiles.js";
 import { warn } from "../warning.js";
 import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 

@@ -3,7 +3,7 @@
  * table against a checkpoint verifies every name, dtype and shape and gives the plan that a loader walks. No tensor data
  * is read here.
  */
-import type { Checkpoint, TensorEntry } from "../checkpoint/safetensors.js";
+import type { Checkpoint, TensorEntry } from "../checkpoint/tensorFiles.js";
 import type { FloatDType } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
 import { narrowed, type Range, type RowView, type StoredRows } from "./rowView.js";

@@ -17,9 +17,10 @@ export const rooms = {
   models: ["checkpoint", "device", "ops", "nn", "weights"],
   "text/jinja": [],
   text: ["checkpoint", "device/native.js", "text/jinja"],
+  gguf: ["checkpoint", "weights", "text"],
   schedule: [], // pure: no device
   engine: ["device", "ops", "nn", "models", "schedule"],
-  llm: ["checkpoint", "device", "weights", "nn", "models", "text", "schedule", "engine"],
+  llm: ["checkpoint", "device", "weights", "nn", "models", "text", "gguf", "schedule", "engine"],
 };
 
 const lib = fileURLToPath(new URL("../../lib", import.meta.url));

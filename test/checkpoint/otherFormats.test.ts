@@ -52,7 +52,7 @@ interface Other {
 
 /** A folder or repository with a config that would run, but without safetensors. */
 const others: readonly Other[] = [
-  { name: "a GGUF", files: { "m-q4.gguf": "GGUF" }, says: [/m-q4\.gguf: GGUF, .* load the safetensors/] },
+  { name: "a GGUF", files: { "m-q4.gguf": "GGUF" }, says: [/m-q4\.gguf: GGUF; LLM.load takes the path/] },
   {
     name: "a pickle",
     files: { "pytorch_model.bin": "PK" },
@@ -125,7 +125,7 @@ describe("in a folder", () => {
 
   const inPlaceOfWeights: readonly (readonly [name: string, content: string, says: RegExp])[] = [
     ["a Git LFS pointer", pointer, /Git LFS pointer, not the file itself: `git lfs pull`/],
-    ["a GGUF", "GGUF\x03\0\0\0\0\0\0\0", /a GGUF file/],
+    ["a GGUF", "GGUF\x03\0\0\0\0\0\0\0", /a GGUF file, whose name has to end in .gguf/],
     ["a zip archive", "PK\x03\x04\0\0\x08\x08\0\0", /a zip archive, as PyTorch writes/],
     ["a pickle", "\x80\x02\x8a\x0al\xfc\x9cF", /a PyTorch pickle/],
     ["a web page", "<!DOCTYPE html><html></html>", /a web page: the download went wrong/],
@@ -160,7 +160,6 @@ describe("in a folder", () => {
 
 describe("a path of a file", () => {
   test.each([
-    ["m.gguf", /it is a file of GGUF, which is not read; load the safetensors checkpoint/],
     ["pytorch_model.bin", /it is a file of PyTorch pickles/],
     ["model.safetensors", /it is a file; give the folder that it is in/],
     ["config.json", /it is a file; give the folder that it is in/],

@@ -1,7 +1,8 @@
 // Contract: resolveWeights turns a table and a checkpoint into a plan, or lists everything that does not fit.
 import { describe, expect, test } from "vitest";
 import { CheckpointError } from "../../lib/errors.js";
-import { openCheckpoint, type TensorEntry } from "../../lib/checkpoint/safetensors.js";
+import { openCheckpoint } from "../../lib/checkpoint/safetensors.js";
+import type { TensorEntry } from "../../lib/checkpoint/tensorFiles.js";
 import { wholeModel } from "../../lib/weights/shard.js";
 import { resolveWeights } from "../../lib/weights/weightMap.js";
 import type { WeightRow, WeightTable } from "../../lib/weights/weightTable.js";

@@ -1,7 +1,7 @@
 /** How a family's checkpoint becomes a file of the peer: other names and layouts, the same values. */
 import type { TransformerShape } from "../../support/families/tensors.js";
 import type { RandomTensor } from "../../support/randomValues.js";
-import type { GgufValue } from "../gguf.js";
+import type { GgufValue } from "../../../test/support/gguf/format.js";
 
 /** A tensor of the file. */
 export interface GgufSource {

@@ -1,27 +1,33 @@
 /**
- * Writes GGUF files, version 3: the format of the peer. Only what a random checkpoint needs: f32 and f16 tensors, scalar
- * and list metadata.
+ * Writes GGUF files, version 3, for tests and for the benches, whose peer reads them: tensors of any type as bytes, scalar and list
+ * metadata.
  *
  * Format: header, metadata, tensor table, padding, tensor data. Little endian; every tensor starts at a multiple of 32
  * bytes. Source: the GGUF specification in the ggml repository (docs/gguf.md).
  */
-import { byteLength } from "../../lib/device/dtype.js";
-import { writeChunks } from "../support/randomCheckpoint.js";
-import { elements } from "../support/randomValues.js";
 
 /** Types of metadata values, with the numbers of the format. */
-const valueTypes = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8 } as const;
+const valueTypes = { u8: 0, u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10, f64: 12 } as const;
 const listType = 9;
-const tensorTypes = { f32: 0, f16: 1 } as const;
+/** Elements and bytes of a block beside the numbers of the types. */
+export const tensorTypes = {
+  f32: [0, 1, 4],
+  f16: [1, 1, 2],
+  bf16: [30, 1, 2],
+  q8_0: [8, 32, 34],
+  q4_k: [12, 256, 144],
+} as const;
 const alignment = 32;
 const version = 3;
 
 export type GgufValue =
-  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
+  | { readonly type: "u8" | "u16" | "u32" | "i32" | "u64" | "f32" | "f64"; readonly value: number }
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "i32s"; readonly value: readonly number[] };
+  | { readonly type: "i32s" | "f32s"; readonly value: readonly number[] };
+
+export type GgufMetadata = Readonly<Record<string, GgufValue>>;
 
 export interface GgufTensor {
   readonly name: string;
@@ -32,29 +38,29 @@ export interface GgufTensor {
   readonly data: () => Iterable<Uint8Array>;
 }
 
-export function writeGguf(
-  path: string,
-  metadata: Readonly<Record<string, GgufValue>>,
-  tensors: readonly GgufTensor[],
-): void {
+/** The bytes of a file, in pieces. */
+export function* ggufChunks(metadata: GgufMetadata, tensors: readonly GgufTensor[]): Generator<Uint8Array> {
   const head = encodeHead({ ...metadata, "general.alignment": { type: "u32", value: alignment } }, tensors);
-  writeChunks(path, function* () {
-    yield head;
-    yield padding(head.length);
-    for (const tensor of tensors) {
-      yield* tensor.data();
-      yield padding(tensorBytes(tensor));
-    }
-  });
+  yield head;
+  yield padding(head.length);
+  for (const tensor of tensors) {
+    yield* tensor.data();
+    yield padding(tensorBytes(tensor));
+  }
 }
 
-function encodeHead(metadata: Readonly<Record<string, GgufValue>>, tensors: readonly GgufTensor[]): Buffer {
+/** The same at once. */
+export function encodeGguf(metadata: GgufMetadata, tensors: readonly GgufTensor[]): Buffer {
+  return Buffer.concat([...ggufChunks(metadata, tensors)]);
+}
+
+function encodeHead(metadata: GgufMetadata, tensors: readonly GgufTensor[]): Buffer {
   const entries = Object.entries(metadata);
   let offset = 0;
   const table = tensors.map((tensor) => {
     const { name, shape, dtype } = tensor;
     const sizes = [...shape].reverse().map(u64);
-    const row = [text(name), u32(shape.length), ...sizes, u32(tensorTypes[dtype]), u64(offset)];
+    const row = [text(name), u32(shape.length), ...sizes, u32(tensorTypes[dtype][0]), u64(offset)];
     offset += tensorBytes(tensor) + padding(tensorBytes(tensor)).length;
     return Buffer.concat(row);
   });
@@ -70,8 +76,16 @@ function encodeHead(metadata: Readonly<Record<string, GgufValue>>, tensors: read
 
 function encodeValue({ type, value }: GgufValue): Buffer {
   switch (type) {
+    case "u8":
+      return Buffer.concat([u32(valueTypes.u8), Buffer.from([value])]);
+    case "u16":
+      return Buffer.concat([u32(valueTypes.u16), u32(value).subarray(0, 2)]);
     case "u32":
       return Buffer.concat([u32(valueTypes.u32), u32(value)]);
+    case "u64":
+      return Buffer.concat([u32(valueTypes.u64), u64(value)]);
+    case "f64":
+      return Buffer.concat([u32(valueTypes.f64), f64(value)]);
     case "i32":
       return Buffer.concat([u32(valueTypes.i32), i32(value)]);
     case "f32":
@@ -84,6 +98,8 @@ function encodeValue({ type, value }: GgufValue): Buffer {
       return list(valueTypes.string, value.map(text));
     case "i32s":
       return list(valueTypes.i32, value.map(i32));
+    case "f32s":
+      return list(valueTypes.f32, value.map(f32));
   }
 }
 
@@ -92,7 +108,8 @@ function list(itemType: number, items: readonly Buffer[]): Buffer {
 }
 
 function tensorBytes({ dtype, shape }: GgufTensor): number {
-  return byteLength(dtype, elements(shape));
+  const [, block, bytes] = tensorTypes[dtype];
+  return (shape.reduce((product, size) => product * size, 1) / block) * bytes;
 }
 
 /** Zeros that fill `length` bytes up to a multiple of the alignment. */
@@ -115,6 +132,12 @@ function i32(value: number): Buffer {
 function f32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeFloatLE(value);
+  return bytes;
+}
+
+function f64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
   return bytes;
 }
 

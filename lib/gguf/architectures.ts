@@ -1,0 +1,23 @@
+/** The architectures of GGUF files that are read, and what is said of the others. */
+import { show } from "../checkpoint/json.js";
+import { CheckpointError } from "../errors.js";
+import type { Architecture, GgufContents } from "./architecture.js";
+import { llamas } from "./llama.js";
+import { qwens } from "./qwen.js";
+
+export const architectures: readonly Architecture[] = [...llamas, ...qwens];
+
+/** @throws CheckpointError ERR_UNSUPPORTED_ARCHITECTURE listing what is read */
+export function findArchitecture(contents: GgufContents): Architecture {
+  const { architecture, metadata } = contents;
+  const found = architectures.find(
+    ({ name, isMeant }) => name === architecture && (!isMeant || isMeant(contents)),
+  );
+  if (found) return found;
+  const names = [...new Set(architectures.map(({ name }) => name))].join(", ");
+  throw new CheckpointError(
+    "ERR_UNSUPPORTED_ARCHITECTURE",
+    `${metadata.file}: general.architecture ${show(architecture)} is not read from GGUF; those that are: ${names}`,
+    { file: metadata.file },
+  );
+}

@@ -1,0 +1,48 @@
+/** Where a model comes from: a folder in Hugging Face layout, or a GGUF file. Everything above asks for the parts and knows neither. */
+import { type ModelConfigJson, readConfig } from "../checkpoint/config.js";
+import { refuseAdapter } from "../checkpoint/otherFormats.js";
+import { openCheckpoint } from "../checkpoint/safetensors.js";
+import type { Checkpoint } from "../checkpoint/tensorFiles.js";
+import { isGguf, openGgufSource } from "../gguf/source.js";
+import { supportedArchitectures } from "../models/registry.js";
+import type { PreparedTokenizer } from "../text/preparedTokenizer.js";
+import { readTemplateFiles, type TemplateFiles } from "../text/templateFiles.js";
+import { readTokenizer } from "../text/tokenizerFolder.js";
+import type { ModelWeightTable } from "../weights/modelWeights.js";
+import { refuseQuantizationFiles } from "../weights/quantization.js";
+
+export interface ModelSource {
+  readonly config: ModelConfigJson;
+  /** The weights of a family, which has the names of a folder, by those that the source has. @param headDim width of a head */
+  weightsOf(table: ModelWeightTable, headDim: number): ModelWeightTable;
+  /** @throws CheckpointError for weights in a format that does not run */
+  refuseWeights(): Promise<void> | void;
+  /** The caller closes it. */
+  openWeights(): Promise<Checkpoint>;
+  /** @returns null if it has none */
+  tokenizer(): Promise<PreparedTokenizer | null>;
+  templates(): Promise<TemplateFiles>;
+}
+
+/**
+ * Reads what says of which kind a model is; weights need not be there, but for a GGUF file, which is all in one.
+ *
+ * @param path of a folder or a GGUF file
+ * @throws CheckpointError
+ */
+export async function openSource(path: string): Promise<ModelSource> {
+  return (await isGguf(path)) ? openGgufSource(path) : openFolder(path);
+}
+
+async function openFolder(folder: string): Promise<ModelSource> {
+  await refuseAdapter(folder);
+  const config = await readConfig(folder);
+  return {
+    config,
+    weightsOf: (table) => table,
+    refuseWeights: () => refuseQuantizationFiles(folder, supportedArchitectures),
+    openWeights: () => openCheckpoint(folder),
+    tokenizer: () => readTokenizer(folder),
+    templates: () => readTemplateFiles(folder),
+  };
+}

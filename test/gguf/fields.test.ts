@@ -1,0 +1,78 @@
+// Contract: for each architecture, every field of config.json that its family reads has a place that says where a GGUF file gives it
+// from: a key, keys and tensors together, that it is always so, or why it is left out. The list is this table; a field that a family
+// learns to read must be put into it. And every module of a family's weights has a name in the file.
+import { describe, expect, test } from "vitest";
+import type { Origin } from "../../lib/gguf/architecture.js";
+import { architectures } from "../../lib/gguf/architectures.js";
+import { foreignKeys } from "../../lib/gguf/config.js";
+import { foreignFields } from "../../lib/models/foreignFields.js";
+import { families } from "../support/familyTables.js";
+
+function shown(origin: Origin): string {
+  if ("key" in origin) return origin.key;
+  if ("keys" in origin)
+    return origin.keys.length === 0 ? "tensors" : (origin.prefix ?? origin.keys.join(", "));
+  return "always" in origin ? `always ${JSON.stringify(origin.always)}` : "-";
+}
+
+const transformer = {
+  vocab_size: "vocab_size",
+  hidden_size: "embedding_length",
+  num_hidden_layers: "block_count",
+  num_attention_heads: "attention.head_count",
+  num_key_value_heads: "attention.head_count_kv",
+  head_dim: "attention.key_length, attention.value_length",
+  rms_norm_eps: "attention.layer_norm_rms_epsilon",
+  tie_word_embeddings: "tensors",
+  rope_theta: "rope.freq_base",
+  partial_rotary_factor: "rope.dimension_count",
+  max_position_embeddings: "context_length",
+  rope_scaling: "rope.scaling",
+  original_max_position_embeddings: "-",
+  rope_parameters: "-",
+  intermediate_size: "feed_forward_length",
+  hidden_act: 'always "silu"',
+};
+const qwenWindows = {
+  ...{ use_sliding_window: "always false", sliding_window: "-", max_window_layers: "-", layer_types: "-" },
+};
+
+const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  LlamaForCausalLM: { ...transformer, attention_bias: "tensors", mlp_bias: "tensors", layer_types: "-" },
+  MixtralForCausalLM: {
+    ...{ ...transformer, num_local_experts: "expert_count", num_experts: "-" },
+    ...{ num_experts_per_tok: "expert_used_count", sliding_window: "-", layer_types: "-" },
+  },
+  Qwen2ForCausalLM: { ...transformer, ...qwenWindows },
+  Qwen3ForCausalLM: { ...transformer, ...qwenWindows, attention_bias: "tensors" },
+  Qwen3MoeForCausalLM: {
+    ...{ ...transformer, ...qwenWindows, attention_bias: "tensors" },
+    ...{ num_experts: "expert_count", num_local_experts: "-", num_experts_per_tok: "expert_used_count" },
+    ...{ moe_intermediate_size: "expert_feed_forward_length", norm_topk_prob: "always true" },
+    ...{ decoder_sparse_step: "always 1", mlp_only_layers: "always []" },
+  },
+};
+
+test("all architectures are in the table", () => {
+  expect(architectures.map(({ model }) => model).sort()).toEqual(Object.keys(expected).sort());
+});
+
+describe.each(architectures)("$name ($model)", ({ model, modelType, fields }) => {
+  const { table } = families[model]!;
+
+  test("gives every field that the family reads", () => {
+    expect(Object.keys(fields).sort()).toEqual([...new Set(table.used)].sort());
+    expect(table.modelTypes).toContain(modelType);
+  });
+
+  test("gives them from these places", () => {
+    const places = Object.entries(fields).map(([field, origin]) => [field, shown(origin)]);
+    expect(Object.fromEntries(places)).toEqual(expected[model]);
+  });
+});
+
+test("keys of other architectures are fields that families refuse or read", () => {
+  const used = new Set(Object.values(families).flatMap(({ table }) => table.used));
+  const unknown = Object.values(foreignKeys).filter((field) => !(field in foreignFields) && !used.has(field));
+  expect(unknown).toEqual([]);
+});

@@ -1,0 +1,46 @@
+/**
+ * Makes a thin copy of a golden GGUF file (its README says how it came about):
+ *
+ *     npx tsx test/support/gguf/thinGolden.ts <folder of the golden>
+ *
+ * The file is packed as the goldens' weights are; of the logits there are the last rows of each sequence.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { pack } from "../goldenFolder.js";
+import { type GoldenJson, readTensors } from "../goldens.js";
+
+export const goldensFolder = fileURLToPath(new URL("../../gguf/goldens", import.meta.url));
+
+/** What is kept. */
+export interface ThinGguf {
+  readonly sequences: readonly {
+    readonly tokens: readonly number[];
+    /** Of the last positions, [rows, V] one after another. */
+    readonly logits: readonly number[];
+  }[];
+}
+
+const rows = 2;
+
+async function thin(source: string): Promise<void> {
+  const target = path.join(goldensFolder, path.basename(source));
+  await mkdir(target, { recursive: true });
+  await writeFile(
+    path.join(target, "model.gguf.packed"),
+    pack(await readFile(path.join(source, "model.gguf"))),
+  );
+  const golden = JSON.parse(await readFile(path.join(source, "golden.json"), "utf8")) as GoldenJson;
+  const tensors = await readTensors(path.join(source, "golden.safetensors"));
+  const sequences = golden.sequences.map(({ tokens, logits_tensor }) => {
+    const { shape, values } = tensors.get(logits_tensor)!;
+    return {
+      tokens,
+      logits: [...values.subarray(-rows * shape[1]!)].map((value) => Number(value.toPrecision(7))),
+    };
+  });
+  await writeFile(path.join(target, "golden.json"), `${JSON.stringify({ sequences })}\n`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await thin(process.argv[2]!);
