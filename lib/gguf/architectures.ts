@@ -2,10 +2,13 @@
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import type { Architecture, GgufContents } from "./architecture.js";
+import { gemmas } from "./gemma.js";
 import { llamas } from "./llama.js";
+import { phi3 } from "./phi.js";
+import { postNormed } from "./postNormed.js";
 import { qwens } from "./qwen.js";
 
-export const architectures: readonly Architecture[] = [...llamas, ...qwens];
+export const architectures: readonly Architecture[] = [...llamas, ...qwens, ...gemmas, ...postNormed, phi3];
 
 /** @throws CheckpointError ERR_UNSUPPORTED_ARCHITECTURE listing what is read */
 export function findArchitecture(contents: GgufContents): Architecture {

@@ -118,7 +118,7 @@ export function formatError(file: string, problem: string, cause?: unknown): Che
 }
 
 /** The number with the fewest digits that is the same in f32: 1e-6, not 9.999999974752427e-7. It is what was meant. */
-function shortest(value: number): number {
+export function shortest(value: number): number {
   if (!Number.isFinite(value)) return value;
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));

@@ -1,11 +1,13 @@
-/** `llama`: Llama and what is built like it (Mistral, SmolLM 1 and 2), and Mixtral. */
+/** `llama`: Llama and what is built like it (Mistral, SmolLM 1 and 2), and Mixtral; and `granite` and `smollm3`, whose converters are its own. */
 import type { Architecture } from "./architecture.js";
 import {
   attentionModules,
+  biasFields,
   denseMlpFields,
   expertModules,
   llamaModules,
   normModules,
+  optional,
   outerModules,
   transformerFields,
   transformerIrrelevant,
@@ -51,8 +53,7 @@ const llama: Architecture = {
   fields: {
     ...transformerFields,
     ...denseMlpFields,
-    attention_bias: { keys: [], of: ({ has }) => has("blk.0.attn_q.bias") },
-    mlp_bias: { keys: [], of: ({ has }) => has("blk.0.ffn_gate.bias") },
+    ...biasFields,
     layer_types: { none: "the architecture has no windows" },
   },
   irrelevant: transformerIrrelevant,
@@ -60,4 +61,32 @@ const llama: Architecture = {
   smallTensors: [ropeFreqs],
 };
 
-export const llamas: readonly Architecture[] = [mixtral, llama];
+const granite: Architecture = {
+  ...{ name: "granite", model: "GraniteForCausalLM", modelType: "granite" },
+  fields: {
+    ...{ ...transformerFields, ...denseMlpFields, ...biasFields },
+    attention_multiplier: { key: "attention.scale" },
+    embedding_multiplier: optional("embedding_scale", 1),
+    residual_multiplier: optional("residual_scale", 1),
+    logits_scaling: optional("logit_scale", 1),
+  },
+  irrelevant: transformerIrrelevant,
+  modules: { ...llamaModules, ...permutedAttention },
+};
+
+const smollm3: Architecture = {
+  ...{ name: "smollm3", model: "SmolLM3ForCausalLM", modelType: "smollm3" },
+  fields: {
+    ...{ ...transformerFields, ...denseMlpFields, ...biasFields },
+    no_rope_layer_interval: { always: 4 },
+    no_rope_layers: { none: "no_rope_layer_interval says which they are" },
+    use_sliding_window: { always: false },
+    sliding_window: { none: "off by use_sliding_window" },
+    layer_types: { none: "off by use_sliding_window" },
+  },
+  irrelevant: transformerIrrelevant,
+  modules: { ...llamaModules, ...permutedAttention },
+};
+
+/** Those whose queries and keys are permuted. */
+export const llamas: readonly Architecture[] = [mixtral, llama, granite, smollm3];

@@ -3,6 +3,7 @@
  * write Llama 3's scaling as such, and its parameters are in no key.
  */
 import type { GgufContents } from "./architecture.js";
+import { shortest } from "./cursor.js";
 
 export const ropeFreqs = "rope_freqs.weight";
 
@@ -62,6 +63,30 @@ function dividedFrequencies({ own, metadata }: GgufContents, divisors: readonly 
   return {
     ...{ rope_type: "longrope", factor: 1, attention_factor: 1, ...lists },
     original_max_position_embeddings: own("context_length"),
+  };
+}
+
+/** Tensors of Phi-3's two lists of factors. */
+export const longropeFactors = ["rope_factors_short.weight", "rope_factors_long.weight"] as const;
+
+export const longropeKeys: readonly string[] = [
+  ...["rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length"],
+  "rope.scaling.attn_factor",
+];
+
+/** Phi-3's; no scaling without its lists. */
+export function longropeScaling(contents: GgufContents): unknown {
+  const { own, small } = contents;
+  const [short, long] = longropeFactors.map((name) => small.get(name));
+  if (!short || !long) return ropeScaling(contents);
+  const original = Number(own("rope.scaling.original_context_length"));
+  const factor = Number(own("context_length")) / original;
+  const usual = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+  const given = Number(own("rope.scaling.attn_factor") ?? usual);
+  return {
+    ...{ rope_type: "longrope", original_max_position_embeddings: original },
+    ...{ short_factor: Array.from(short, shortest), long_factor: Array.from(long, shortest) },
+    ...(Math.abs(given - usual) > 1e-6 && { attention_factor: given }),
   };
 }
 

@@ -7,7 +7,8 @@
 import { type GgufContents, type Origin, uniform } from "./architecture.js";
 import { ropeScaling, ropeScalingKeys } from "./ropeScaling.js";
 
-const optional = (key: string, absent: unknown = undefined): Origin => ({
+/** A key that may be missing: then the field is left out, or has a value of the architecture. */
+export const optional = (key: string, absent: unknown = undefined): Origin => ({
   keys: [key],
   of: ({ own }) => uniform(own(key)) ?? absent,
 });
@@ -22,9 +23,8 @@ export const headDim = ({ own, metadata, architecture }: GgufContents): unknown 
 
 /** The share of a head that is rotated. */
 const rotaryShare = (contents: GgufContents): unknown => {
-  const rotated = contents.own("rope.dimension_count");
-  const share = Number(rotated) / Number(headDim(contents));
-  return rotated === undefined || share === 1 ? undefined : share;
+  const width = headDim(contents);
+  return Number(contents.own("rope.dimension_count") ?? width) / Number(width);
 };
 
 const vocabSize: Origin = {
@@ -54,6 +54,12 @@ export const transformerFields: Readonly<Record<string, Origin>> = {
   rope_scaling: { keys: ropeScalingKeys, prefix: "rope.scaling", of: ropeScaling },
   original_max_position_embeddings: { none: "rope_scaling has it" },
   rope_parameters: { none: "rope_scaling has it" },
+};
+
+/** Of families whose checkpoints may have biases: the file has them or not. */
+export const biasFields: Readonly<Record<string, Origin>> = {
+  attention_bias: { keys: [], of: ({ has }) => has("blk.0.attn_q.bias") },
+  mlp_bias: { keys: [], of: ({ has }) => has("blk.0.ffn_gate.bias") },
 };
 
 export const denseMlpFields: Readonly<Record<string, Origin>> = {

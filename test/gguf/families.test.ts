@@ -28,7 +28,22 @@ afterAll(async () => {
   await rm(root, { recursive: true });
 });
 
-const families = ["llama", "mixtral", "qwen2", "qwen3", "qwen3_moe"];
+const families = [
+  ...[
+    "llama",
+    "mixtral",
+    "granite",
+    "smollm3",
+    "qwen2",
+    "qwen3",
+    "qwen3_moe",
+    "gemma2",
+    "gemma3",
+    "olmo2",
+    "glm4",
+  ],
+  "phi3",
+];
 
 const stored = [
   { matrices: "bf16", dtype: "f32" },

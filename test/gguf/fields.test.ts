@@ -37,11 +37,36 @@ const qwenWindows = {
   ...{ use_sliding_window: "always false", sliding_window: "-", max_window_layers: "-", layer_types: "-" },
 };
 
+const biases = { attention_bias: "tensors", mlp_bias: "tensors" };
+const { hidden_act: _silu, ...gemma } = {
+  ...{ ...transformer, hidden_activation: 'always "gelu_pytorch_tanh"', attention_bias: "always false" },
+  ...{ query_pre_attn_scalar: "tensors", final_logit_softcapping: "final_logit_softcapping" },
+  sliding_window: "attention.sliding_window",
+};
+
 const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   LlamaForCausalLM: { ...transformer, attention_bias: "tensors", mlp_bias: "tensors", layer_types: "-" },
   MixtralForCausalLM: {
     ...{ ...transformer, num_local_experts: "expert_count", num_experts: "-" },
     ...{ num_experts_per_tok: "expert_used_count", sliding_window: "-", layer_types: "-" },
+  },
+  GraniteForCausalLM: {
+    ...{ ...transformer, ...biases, attention_multiplier: "attention.scale" },
+    ...{ embedding_multiplier: "embedding_scale", residual_multiplier: "residual_scale" },
+    logits_scaling: "logit_scale",
+  },
+  SmolLM3ForCausalLM: {
+    ...{ ...transformer, ...biases, no_rope_layer_interval: "always 4", no_rope_layers: "-" },
+    ...{ use_sliding_window: "always false", sliding_window: "-", layer_types: "-" },
+  },
+  Olmo2ForCausalLM: { ...transformer, attention_bias: "tensors" },
+  Glm4ForCausalLM: { ...transformer, attention_bias: "tensors" },
+  Phi3ForCausalLM: { ...transformer, sliding_window: "attention.sliding_window" },
+  Gemma2ForCausalLM: { ...gemma, attn_logit_softcapping: "attn_logit_softcapping", layer_types: "-" },
+  Gemma3ForCausalLM: {
+    ...{ ...gemma, attn_logit_softcapping: "-", rope_local_base_freq: "rope.freq_base_swa" },
+    sliding_window_pattern: "attention.sliding_window_pattern",
+    layer_types: "attention.sliding_window_pattern",
   },
   Qwen2ForCausalLM: { ...transformer, ...qwenWindows },
   Qwen3ForCausalLM: { ...transformer, ...qwenWindows, attention_bias: "tensors" },

@@ -36,6 +36,8 @@ const llamaNames = {
   "mlp.gate_proj": "ffn_gate",
   "mlp.up_proj": "ffn_up",
   "mlp.down_proj": "ffn_down",
+  "mlp.gate_up_proj": "ffn_up",
+  "self_attn.qkv_proj": "attn_qkv",
   "mlp.gate": "ffn_gate_inp",
   "block_sparse_moe.gate": "ffn_gate_inp",
 };
@@ -162,6 +164,40 @@ const expertKeys = (config: Config) => ({
   expert_used_count: u32(config["num_experts_per_tok"]),
 });
 
+/** Gemma's weights of norms are stored as what is multiplied by. */
+const normsPlusOne = (name: string, { shape, values }: Values): Values => ({
+  shape,
+  values: /norm\.weight$/.test(name) ? values.map((value) => 1 + value) : values,
+});
+
+const postNorms = {
+  ...llamaNames,
+  post_attention_layernorm: "post_attention_norm",
+  pre_feedforward_layernorm: "ffn_norm",
+  post_feedforward_layernorm: "post_ffw_norm",
+};
+const window = (config: Config) => ({ "attention.sliding_window": u32(config["sliding_window"]) });
+
+/** Phi-3's lists of factors. */
+function ropeFactors(config: Config): (readonly [string, Values])[] {
+  const scaling = config["rope_scaling"] as Readonly<Record<string, readonly number[]>>;
+  return ["long", "short"].map((kind) => {
+    const values = Float32Array.from(scaling[`${kind}_factor`]!);
+    return [`rope_factors_${kind}.weight`, { shape: [values.length], values }];
+  });
+}
+
+function phi3Keys(config: Config): Record<string, GgufValue> {
+  const original = Number(config["original_max_position_embeddings"]);
+  const scale = Number(config["max_position_embeddings"]) / original;
+  return {
+    "rope.dimension_count": u32(headDim(config) * Number(config["partial_rotary_factor"])),
+    "rope.scaling.original_context_length": u32(original),
+    "rope.scaling.attn_factor": f32(Math.sqrt(1 + Math.log(scale) / Math.log(original))),
+    "attention.sliding_window": u32(config["sliding_window"] ?? 0),
+  };
+}
+
 const converters: Readonly<Record<string, Converter>> = {
   LlamaForCausalLM: converter({
     ...{ architecture: "llama", change: permuteQk, keys: llamaKeys, more: ropeFreqs },
@@ -173,6 +209,41 @@ const converters: Readonly<Record<string, Converter>> = {
   }),
   Qwen2ForCausalLM: converter({ architecture: "qwen2" }),
   Qwen3ForCausalLM: converter({ architecture: "qwen3" }),
+  GraniteForCausalLM: converter({
+    ...{ architecture: "granite", change: permuteQk },
+    keys: (config) => ({
+      "attention.scale": f32(config["attention_multiplier"]),
+      embedding_scale: f32(config["embedding_multiplier"]),
+      residual_scale: f32(config["residual_multiplier"]),
+      logit_scale: f32(config["logits_scaling"]),
+    }),
+  }),
+  SmolLM3ForCausalLM: converter({ architecture: "smollm3", change: permuteQk, keys: llamaKeys }),
+  Olmo2ForCausalLM: converter({ architecture: "olmo2", names: postNorms }),
+  Glm4ForCausalLM: converter({
+    architecture: "glm4",
+    names: {
+      ...llamaNames,
+      post_self_attn_layernorm: "post_attention_norm",
+      post_mlp_layernorm: "post_ffw_norm",
+    },
+    keys: (config) => ({
+      "rope.dimension_count": u32(headDim(config) * Number(config["partial_rotary_factor"])),
+    }),
+  }),
+  Phi3ForCausalLM: converter({ architecture: "phi3", keys: phi3Keys, more: ropeFactors }),
+  Gemma2ForCausalLM: converter({
+    ...{ architecture: "gemma2", names: postNorms, change: normsPlusOne },
+    keys: (config) => ({
+      ...window(config),
+      attn_logit_softcapping: f32(config["attn_logit_softcapping"]),
+      final_logit_softcapping: f32(config["final_logit_softcapping"]),
+    }),
+  }),
+  Gemma3ForCausalLM: converter({
+    ...{ architecture: "gemma3", names: postNorms, change: normsPlusOne },
+    keys: (config) => ({ ...window(config), "rope.freq_base_swa": f32(config["rope_local_base_freq"]) }),
+  }),
   Qwen3MoeForCausalLM: converter({
     architecture: "qwen3moe",
     keys: (config) => ({
