@@ -8,13 +8,12 @@ import type { ExpertLoad } from "../engine/expertCounts.js";
 import { traceRouting } from "../engine/routing.js";
 import { ModelRunner } from "../engine/runner.js";
 import { ArgumentRangeError, ClosedError, TextError } from "../errors.js";
-import { inTurns } from "../eventLoop.js";
 import type { Model, ModelShape } from "../models/model.js";
 import { Scheduler } from "../schedule/scheduler.js";
 import { ChatRenderer } from "../text/chatRenderer.js";
 import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
-import { Tokenizer } from "../text/tokenizer.js";
+import type { Tokenizer } from "../text/tokenizer.js";
 import { type ChatOptions, prepareChat } from "./chatOptions.js";
 import { embed, type EmbedOptions } from "./embed.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
@@ -73,8 +72,7 @@ export class LLM {
     try {
       const { path, description } = await fetchModel(pathOrId, resolved);
       const { config, source } = description;
-      const prepared = await source.tokenizer();
-      const tokenizer = prepared && (await inTurns(Tokenizer.make(prepared)));
+      const tokenizer = await source.tokenizer();
       const template = ChatTemplate.of(await source.templates());
       const stream = device.createStream();
       const model = await loadModel(path, { stream, dtype, kvDtype, description, onProgress, signal });

@@ -3,11 +3,11 @@ import { type ModelConfigJson, readConfig } from "../checkpoint/config.js";
 import { refuseAdapter } from "../checkpoint/otherFormats.js";
 import { openCheckpoint } from "../checkpoint/safetensors.js";
 import type { Checkpoint } from "../checkpoint/tensorFiles.js";
+import { inTurns } from "../eventLoop.js";
 import { isGguf, openGgufSource } from "../gguf/source.js";
 import { supportedArchitectures } from "../models/registry.js";
-import type { PreparedTokenizer } from "../text/preparedTokenizer.js";
 import { readTemplateFiles, type TemplateFiles } from "../text/templateFiles.js";
-import { readTokenizer } from "../text/tokenizerFolder.js";
+import { Tokenizer } from "../text/tokenizer.js";
 import type { ModelWeightTable } from "../weights/modelWeights.js";
 import { refuseQuantizationFiles } from "../weights/quantization.js";
 
@@ -20,7 +20,7 @@ export interface ModelSource {
   /** The caller closes it. */
   openWeights(): Promise<Checkpoint>;
   /** @returns null if it has none */
-  tokenizer(): Promise<PreparedTokenizer | null>;
+  tokenizer(): Promise<Tokenizer | null>;
   templates(): Promise<TemplateFiles>;
 }
 
@@ -31,7 +31,22 @@ export interface ModelSource {
  * @throws CheckpointError
  */
 export async function openSource(path: string): Promise<ModelSource> {
-  return (await isGguf(path)) ? openGgufSource(path) : openFolder(path);
+  return (await isGguf(path)) ? openFile(path) : openFolder(path);
+}
+
+async function openFile(path: string): Promise<ModelSource> {
+  const source = await openGgufSource(path);
+  return {
+    config: source.config,
+    weightsOf: (table, headDim) => source.weightsOf(table, headDim),
+    refuseWeights: () => source.refuseWeights(),
+    openWeights: () => source.openWeights(),
+    async tokenizer() {
+      const prepared = await source.tokenizer();
+      return prepared && inTurns(Tokenizer.make(prepared));
+    },
+    templates: () => source.templates(),
+  };
 }
 
 async function openFolder(folder: string): Promise<ModelSource> {
@@ -42,7 +57,7 @@ async function openFolder(folder: string): Promise<ModelSource> {
     weightsOf: (table) => table,
     refuseWeights: () => refuseQuantizationFiles(folder, supportedArchitectures),
     openWeights: () => openCheckpoint(folder),
-    tokenizer: () => readTokenizer(folder),
+    tokenizer: () => Tokenizer.load(folder),
     templates: () => readTemplateFiles(folder),
   };
 }
