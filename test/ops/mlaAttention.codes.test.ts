@@ -226,7 +226,9 @@ test("codes need factors and rotated keys, floats take none", () => {
   expect(attend("f32", 176, { latentScales })).toThrow(/latentScales: expected none, because/);
   expect(attend("f32", 176, { rotatedPages })).toThrow(/rotatedPages: expected none, because/);
   expect(attend("u8", 144, both)).toThrow(/latentPages: expected dtype f32 or/);
-  expect(attend("i8", 176, both)).toThrow(/out: expected \[T=1, Hq=2, R=176/);
+  expect(attend("i8", 176, both)).toThrow(
+    /latentPages: expected codes of the width R that latent says, got 176/,
+  );
   expect(attend("i8", 144, { ...both, rotatedPages: device.empty("f32", [2, 4, 16]) })).toThrow(
     /rotatedPages: expected the columns of q behind those of a latent, Dr, got 16/,
   );

@@ -11,6 +11,8 @@ void check(const MlaAttentionParams& p, Check& c) {
   const bool are_codes = is_code(p.latent_pages.dtype);
   c.tensor("q", p.q).dtype(kFloats).shape({T, Hq, D}).rows();
   c.tensor("latentPages", p.latent_pages).dtype(kPageDtypes).shape({P, Ps, are_codes ? latent : D}).rows();
+  c.that(!are_codes || latent.value() == p.latent, "latentPages", "codes of the width R that latent says",
+         latent.value());
   c.tensor("pageTable", p.page_table).dtype(kI32).shape({slots, Pmax}).rows();
   c.tensor("rows", p.rows).dtype(kI32).shape({B}).packed();
   c.tensor("cuSeqlensQ", p.cu_seqlens_q).dtype(kI32).shape({B1}).packed();
