@@ -69,7 +69,8 @@ class WideTile {
       if (first < keys.last) {
         add_tile(ring.stage(i), first, keys.seen_first > first || keys.seen_last < first + S::kKeys, unit);
       }
-      const SpanEnd end = span_end<S::kKeys>(p_, item_, keys, shared_.slot.blocks, first, ring.tile(i + 1));
+      const int tile = ring.tile(i);  // asked again: a register less beside the products
+      const SpanEnd end = span_end<S::kKeys>(p_, item_, keys, shared_.slot.blocks, tile, ring.tile(i + 1));
       if (end.span) close_span(end);
       final = end.final;
     }
