@@ -21,8 +21,6 @@ const allowed = {
   "HopperShape<__half, 256, 256, 64, 2>": "the same",
   "HopperShape<__nv_bfloat16, 256, 256, 64, 1>": "the same, of 255 registers",
   "HopperShape<__half, 256, 256, 64, 1>": "the same",
-  "LatentShape<__nv_bfloat16>":
-    "sums take 128 of 224 registers; where a span ends, 8 bytes wait in memory: read 12 times per span, never between latents",
   "WideShape<__nv_bfloat16, 128, 128, 2, 64, 2, false>":
     "for sm_90a alone, where nearly all prompts have another kernel: 16 bytes, in 7 of some 2500 instructions per tile of keys",
   "WideShape<__half, 128, 128, 2, 64, 2, false>": "the same",
