@@ -221,7 +221,7 @@ function inPages(c: BlockCase, { cuK, k, v }: ReturnType<typeof inputs>) {
   return { P, Ps, Pmax, table, kPages, vPages };
 }
 
-describeOp("pagedAttention of blocks", someOf(pagedCases, pagedCases.length / 4), async (context, c) => {
+describeOp("pagedAttention of blocks", someOf(pagedCases, pagedCases.length / 8), async (context, c) => {
   const { lengths, Hq, Hkv, Dh, dtype, pages } = c;
   const made = inputs(c);
   const { P, Ps, Pmax, table, kPages, vPages } = inPages(c, made);
@@ -284,7 +284,7 @@ function flashCall(context: OpContext, c: BlockCase, made: ReturnType<typeof inp
     flashAttention(context.stream, queries, keys, values, { ...sequences, causal, ...options });
 }
 
-describeOp("flashAttention of blocks", someOf(flashCases, flashCases.length / 4), async (context, c) => {
+describeOp("flashAttention of blocks", someOf(flashCases, flashCases.length / 8), async (context, c) => {
   const { Hq, Hkv, Dh, causal = true } = c;
   const made = inputs(c);
   const { options, expected: known } = maskOptions(context, c, made);
@@ -348,7 +348,7 @@ onSimt("spans without blocks: the same bits from a block for all of them and fro
   const cases = [1, 40].flatMap((Lq) =>
     ["hopper", "tiles", "any"].map((kernel) => ({ kernel, lengths: [[Lq, 26_000]] as Lengths[] })),
   );
-  test.each(someOf(cases, 2))("%o", async ({ kernel, lengths }) => {
+  test.each(someOf(cases, 1))("%o", async ({ kernel, lengths }) => {
     await using device = openTestDevice();
     const c: BlockCase = { ...small, name: "", dtype: "bf16", W: 13, share: 0.02, alike: true, lengths };
     const made = inputs(c);
