@@ -21,7 +21,7 @@ export const pagedMutants = [
     name: "hopper-tail-not-zeroed",
     bug: "attention: values beyond the sequence stay: rows with them are mended, and have other bits than with other pages",
     file: `${folder}/hopper_copies.cuh`,
-    edits: [["          zero_rows<S::kKeys, S::kDv>(to, keys.first - tile, keys.last - tile);\n", ""]],
+    edits: [["        zero_rows<S::kKeys, S::kDv>(to, keys.first - tile, keys.last - tile);\n", ""]],
     cases: "the same bits however",
     ...common,
   },

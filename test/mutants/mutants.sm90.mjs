@@ -252,7 +252,7 @@ export const hopperMutants = [
     bug: "no fence_async_shared between zeroed values and wgmma",
     program: "attention",
     file: copies,
-    edits: [["          fence_async_shared();\n          sync_warp();", "          sync_warp();"]],
+    edits: [["        fence_async_shared();\n        sync_warp();", "        sync_warp();"]],
     foundBy: ["adversarial", "race"],
   },
   {
@@ -260,7 +260,7 @@ export const hopperMutants = [
     bug: "no sync_warp between the zeroed rows and their readers",
     program: "attention",
     file: copies,
-    edits: [["          fence_async_shared();\n          sync_warp();", "          fence_async_shared();"]],
+    edits: [["        fence_async_shared();\n        sync_warp();", "        fence_async_shared();"]],
     foundBy: ["race"], // a NaN that is read too early spoils its row, and spoilt rows are mended
   },
   {

@@ -14,15 +14,9 @@ import {
 } from "../reference/flashAttention.js";
 import { type CodeDType, fromCodes, toCodes } from "../reference/kvCodes.js";
 import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
-import { expectClose, expectSame } from "../support/compare.js";
-import {
-  describeOp,
-  onKernel,
-  type OpCase,
-  OpContext,
-  openTestDevice,
-  withEnvironment,
-} from "../support/devices.js";
+import { attentionTolerance, expectAttention, onPortableKernels } from "../support/attentionCases.js";
+import { expectSame } from "../support/compare.js";
+import { describeOp, type OpCase, OpContext, openTestDevice, withEnvironment } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import type { Lengths } from "../support/hiddenKeys.js";
 import { Random } from "../support/random.js";
@@ -158,39 +152,15 @@ function maskOptions(context: OpContext, c: BlockCase, { T, mask, tree, sinks }:
   };
 }
 
-async function expectResult(
-  context: OpContext,
-  { dtype, lengths, Dh }: BlockCase,
-  [out, lse]: readonly [Tensor, Tensor],
-  expected: ReturnType<typeof flashReference>,
-): Promise<void> {
-  const reduction = Math.max(...lengths.map(([, Lk]) => Lk)) + Dh;
-  const intermediate = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
-  expectClose(await context.read(out), expected.out, { dtype, shape: out.shape, reduction, intermediate });
-  const sums = { dtype: "f32", shape: lse.shape, reduction, label: "lse" } as const;
-  expectClose(await context.read(lse), expected.lse, sums);
-}
-
-const onEveryKernel = (op: string, cases: readonly BlockCase[]): BlockCase[] => [
-  ...cases,
-  ...onKernel(
-    op,
-    "any",
-    cases.filter(({ dtype }) => dtype === "bf16"),
-  ),
-  ...onKernel(
-    op,
-    "tiles",
-    cases.filter(({ dtype, pages }) => dtype !== "f32" && !(pages && dtype === "f16")),
-  ),
-];
+const tolerance = (context: OpContext, { dtype, lengths, Dh }: BlockCase, { shape }: Tensor) =>
+  attentionTolerance(context, { dtype, shape, reduction: Math.max(...lengths.map(([, Lk]) => Lk)) + Dh });
 
 const codes = (["i8", "fp8e4m3"] as const).flatMap((pages): BlockCase[] => [
   { name: `${pages} pages`, ...heads, dtype: "bf16", pages, lengths: kinds },
   { name: `${pages} pages, heads of 128, NaN`, ...heads, Dh: 128, dtype: "bf16", pages, lengths: kinds },
   { name: `${pages} pages, spans, f32`, ...small, dtype: "f32", pages, gone: true, lengths: long },
 ]);
-const pagedCases = onEveryKernel("pagedAttention", [
+const pagedCases = onPortableKernels("pagedAttention", [
   ...shared,
   ...codes,
   { name: "pages of 7", ...small, Ps: 7, dtype: "bf16", lengths: kinds },
@@ -257,7 +227,7 @@ describeOp("pagedAttention of blocks", someOf(pagedCases, pagedCases.length / 8)
   const expected = pagedReference(q, keys!, values!, table, rows, cuQ, lens, sizes, {
     ...{ ...known, ...(offsets && { queryOffsets: offsets }) },
   });
-  await expectResult(context, c, [out, lse], expected);
+  await expectAttention(context, tolerance(context, c, out), [out, lse], expected);
   expectSame(await planned.readFloat32(context.stream), await out.readFloat32(context.stream), {
     ...{ shape: out.shape, label: "with a plan" },
   });
@@ -265,7 +235,7 @@ describeOp("pagedAttention of blocks", someOf(pagedCases, pagedCases.length / 8)
 type Codes = ReturnType<typeof toCodes>;
 
 const flashCases: readonly BlockCase[] = [
-  ...onEveryKernel("flashAttention", shared),
+  ...onPortableKernels("flashAttention", shared),
   { name: "not causal", ...heads, dtype: "bf16", causal: false, lengths: kinds },
   { name: "not causal, NaN", ...heads, dtype: "bf16", causal: false, plant: true, lengths: kinds },
 ];
@@ -294,10 +264,10 @@ describeOp("flashAttention of blocks", someOf(flashCases, flashCases.length / 8)
     ...([made.q, made.k, made.v, { Hq, Hkv, Dh, Dv: Dh }] as const),
     ...[{ ...known, causal, cuSeqlensQ: made.cuQ, cuSeqlensK: made.cuK }],
   );
-  await expectResult(context, c, [out, lse], expected);
+  await expectAttention(context, tolerance(context, c, out), [out, lse], expected);
 });
 
-const whole = onEveryKernel(
+const whole = onPortableKernels(
   "flashAttention",
   dtypes.map((dtype) => ({ name: dtype, ...heads, dtype, lengths: [...kinds, ...long] })),
 );
@@ -363,10 +333,8 @@ onSimt("spans without blocks: the same bits from a block for all of them and fro
       if (check) {
         const lengths = { cuSeqlensQ: made.cuQ, cuSeqlensK: made.cuK };
         const sizes = { Hq: c.Hq, Hkv: c.Hkv, Dh: c.Dh, Dv: c.Dh };
-        await expectResult(
-          ...([context, c, [out, lse]] as const),
-          flashReference(made.q, made.k, made.v, sizes, { ...known, ...lengths }),
-        );
+        const expected = flashReference(made.q, made.k, made.v, sizes, { ...known, ...lengths });
+        await expectAttention(context, tolerance(context, c, out), [out, lse], expected);
       }
       return { shape: out.shape, values: await context.read(out) };
     };

@@ -5,6 +5,7 @@ import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { flashAttention as flashReference } from "../reference/flashAttention.js";
 import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
+import { attentionTolerance } from "../support/attentionCases.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, onKernel, type OpCase, type OpContext } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
@@ -216,8 +217,6 @@ async function checkMasks(
   attempt: (k: { plant: Plant; clean?: boolean }, v: { plant: Plant; clean?: boolean }) => Promise<Attempt>,
 ): Promise<void> {
   const mask = { causal: c.causal ?? true, window: c.window ?? 0 };
-  const weights = c.dtype === "bf16" || context.deviceName !== "cpu" ? c.dtype : "f32"; // how probabilities are rounded
-  const intermediate = (c.keys ?? c.dtype) === c.dtype ? weights : "f32";
   const reduction = Math.max(...c.lengths.map(([, Lk]) => Lk)) + c.Dh;
   const clean = { plant: "none", clean: true } as const;
   const none = { plant: "none" } as const;
@@ -230,7 +229,11 @@ async function checkMasks(
       where === "v" ? { plant } : none,
     );
     const shape = [expected.length / c.Dv, c.Dv];
-    expectClose(out, expected, { dtype: c.dtype, shape, reduction, intermediate, label });
+    const { dtype, keys } = c;
+    expectClose(out, expected, {
+      ...attentionTolerance(context, { dtype, keys, shape, reduction }),
+      label,
+    });
     if (context.deviceName !== "cpu") continue;
     const blind = blindQueries(c.lengths, mask, plant);
     const rows = rowsOf(plain.out, blind);

@@ -8,8 +8,9 @@ import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import { flashAttention as flashReference, type TreeMask } from "../reference/flashAttention.js";
 import { pagedAttention as pagedReference } from "../reference/pagedAttention.js";
-import { expectClose, expectSame } from "../support/compare.js";
-import { describeOp, onKernel, openTestDevice, type OpCase, type OpContext } from "../support/devices.js";
+import { attentionTolerance, expectAttention, onPortableKernels } from "../support/attentionCases.js";
+import { expectSame } from "../support/compare.js";
+import { describeOp, openTestDevice, type OpCase, type OpContext } from "../support/devices.js";
 import type { FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
 import { starts } from "../support/starts.js";
@@ -121,39 +122,10 @@ function inputs({ sequences, Hq, Hkv, Dh, dtype, W, plant }: TreeCase) {
   return { cuQ, cuK, q, k, v, mask };
 }
 
-/** Holds a result and its `lse` against the reference. */
-async function expectResult(
-  context: OpContext,
-  { dtype, sequences, Dh }: TreeCase,
-  [out, lse]: readonly [Tensor, Tensor],
-  expected: ReturnType<typeof flashReference>,
-): Promise<void> {
-  const reduction = Math.max(...sequences.map(({ Lk }) => Lk)) + Dh;
-  const intermediate = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
-  expectClose(await context.read(out), expected.out, { dtype, shape: out.shape, reduction, intermediate });
-  expectClose(await context.read(lse), expected.lse, {
-    dtype: "f32",
-    shape: lse.shape,
-    reduction,
-    label: "lse",
-  });
-}
+const tolerance = (context: OpContext, { dtype, sequences, Dh }: TreeCase, { shape }: Tensor) =>
+  attentionTolerance(context, { dtype, shape, reduction: Math.max(...sequences.map(({ Lk }) => Lk)) + Dh });
 
-const onEveryKernel = (op: string): TreeCase[] => [
-  ...cases,
-  ...onKernel(
-    op,
-    "any",
-    cases.filter(({ dtype }) => dtype === "bf16"),
-  ),
-  ...onKernel(
-    op,
-    "tiles",
-    cases.filter(({ dtype }) => dtype !== "f32"),
-  ),
-];
-
-describeOp("pagedAttention of trees", onEveryKernel("pagedAttention"), async (context, c) => {
+describeOp("pagedAttention of trees", onPortableKernels("pagedAttention", cases), async (context, c) => {
   const { sequences, Hq, Hkv, Dh, dtype, W, window = 0, softcap = 0 } = c;
   const Ps = 16;
   const { cuQ, cuK, q, k, v, mask } = inputs(c);
@@ -191,14 +163,14 @@ describeOp("pagedAttention of trees", onEveryKernel("pagedAttention"), async (co
   const expected = pagedReference(q, kPages, vPages, table, rows, cuQ, lens, sizes, {
     ...{ window, softcap, treeMask: mask },
   });
-  await expectResult(context, c, [out, lse], expected);
+  await expectAttention(context, tolerance(context, c, out), [out, lse], expected);
   expectSame(await planned.readFloat32(context.stream), await out.readFloat32(context.stream), {
     ...{ shape: out.shape, label: "with a plan" },
   });
 });
 
 const flashCases: readonly TreeCase[] = [
-  ...onEveryKernel("flashAttention"),
+  ...onPortableKernels("flashAttention", cases),
   { name: "not causal", ...small, dtype: "bf16", causal: false, sequences: kinds },
   {
     name: "not causal, a NaN of another branch",
@@ -246,7 +218,7 @@ describeOp("flashAttention of trees", flashCases, async (context, c) => {
       ...{ cuSeqlensQ: cuQ, cuSeqlensK: cuK, treeMask: mask },
     },
   );
-  await expectResult(context, c, [out, lse], expected);
+  await expectAttention(context, tolerance(context, c, out), [out, lse], expected);
 });
 
 describe("a tree mask", () => {

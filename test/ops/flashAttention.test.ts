@@ -4,7 +4,8 @@ import { ExecutionError } from "../../lib/errors.js";
 import { flashAttention } from "../../lib/ops/flashAttention.js";
 import { Tensor } from "../../lib/device/tensor.js";
 import { flashAttention as reference } from "../reference/flashAttention.js";
-import { expectClose, expectSame } from "../support/compare.js";
+import { attentionTolerance, expectAttention } from "../support/attentionCases.js";
+import { expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
 import { Random } from "../support/random.js";
@@ -227,16 +228,8 @@ describeOp("flashAttention", cases, async (context, c) => {
     },
   );
   const longest = Math.max(...c.lengths.map(([, keys]) => keys));
-  const weights = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
-  const intermediate = (c.keys ?? dtype) === dtype ? weights : "f32";
-  const reduction = longest + Dh;
-  expectClose(await context.read(out), expected.out, { dtype, shape: [T, Hq, Dv], reduction, intermediate });
-  expectClose(await context.read(lse), expected.lse, {
-    dtype: "f32",
-    shape: [T, Hq],
-    reduction,
-    label: "lse",
-  });
+  const sizes = { dtype, keys: c.keys, shape: [T, Hq, Dv], reduction: longest + Dh };
+  await expectAttention(context, attentionTolerance(context, sizes), [out, lse], expected);
 });
 
 describe("flashAttention: rows and errors", () => {

@@ -5,6 +5,7 @@
 import { expect } from "vitest";
 import { mlaAttention } from "../../lib/ops/mlaAttention.js";
 import { mlaAttention as reference } from "../reference/mlaAttention.js";
+import { attentionTolerance } from "../support/attentionCases.js";
 import { type ChosenShape, chooseTokens, choices, farToken } from "../support/chosenTokens.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, inEachDType, onKernel, type OpCase, type OpContext } from "../support/devices.js";
@@ -91,11 +92,9 @@ function attend(context: OpContext, c: ChosenCase) {
   const expected = reference(q, latents, pageTable, rows, cu, contextLens, sizes, {
     ...{ scale, queryOffsets, indices },
   });
-  const weights = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
-  const tolerance = {
-    ...{ dtype, shape: [T, Hq, R], reduction: topK + R + Dr },
-    intermediate: pages === dtype ? weights : ("f32" as const),
-  };
+  const tolerance = attentionTolerance(context, {
+    ...{ dtype, keys: pages, shape: [T, Hq, R], reduction: topK + R + Dr },
+  });
   return { call, inputs, options, out, lse, expected, tolerance };
 }
 

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { attentionPlan } from "../../lib/ops/attentionPlan.js";
 import { mlaAttention } from "../../lib/ops/mlaAttention.js";
 import { mlaAttention as reference } from "../reference/mlaAttention.js";
+import { attentionTolerance } from "../support/attentionCases.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, onKernel, type OpCase, type OpContext } from "../support/devices.js";
 import { blindQueries, type Plant } from "../support/hiddenKeys.js";
@@ -108,10 +109,9 @@ async function attend(context: OpContext, c: MlaCase, plant: Plant, clean = fals
   return { call, inputs, options, out, lse, run, expected };
 }
 
-function tolerances(context: OpContext, { dtype, pages = dtype, lengths, R, Dr, Hq }: MlaCase, T: number) {
-  const weights = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
+function tolerances(context: OpContext, { dtype, pages, lengths, R, Dr, Hq }: MlaCase, T: number) {
   const reduction = Math.max(0, ...lengths.map(([, length]) => length)) + R + Dr;
-  return { dtype, shape: [T, Hq, R], reduction, intermediate: pages === dtype ? weights : "f32" } as const;
+  return attentionTolerance(context, { dtype, keys: pages, shape: [T, Hq, R], reduction });
 }
 
 const onTiles = cases.filter(

@@ -5,6 +5,7 @@ import { Device } from "../../lib/device/device.js";
 import { pagedAttention } from "../../lib/ops/pagedAttention.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { pagedAttention as reference } from "../reference/pagedAttention.js";
+import { attentionTolerance } from "../support/attentionCases.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase, openTestDevice } from "../support/devices.js";
 import { toStorage, type FloatDType } from "../support/dtype.js";
@@ -224,9 +225,9 @@ describeOp("pagedAttention", cases, async (context, c) => {
   const sizes = { Hq, Hkv, Dh, Dv, Ps, Pmax };
   const expected = reference(q, k, v, pageTable, rows, cu, contextLens, sizes, { window });
   const longest = Math.max(0, ...contextLens);
-  const weights = dtype === "bf16" || context.deviceName !== "cpu" ? dtype : "f32"; // how probabilities are rounded
-  const intermediate = pagesDType === dtype ? weights : "f32";
-  const tolerance = { dtype, shape: [T, Hq, Dv], reduction: longest + Dh, intermediate } as const;
+  const tolerance = attentionTolerance(context, {
+    ...{ dtype, keys: pagesDType, shape: [T, Hq, Dv], reduction: longest + Dh },
+  });
   expectClose(await context.read(out), expected.out, tolerance);
   // Not through the context, whose reads are the recorded bits.
   const sums = Float64Array.from(await lse.readFloat32(context.stream));

@@ -141,6 +141,31 @@ class ExactRow {
   const T* q_;
 };
 
+/// 16 rows of an item whose sums lie in the fragments of a product.
+template <class T>
+struct ExactBlock {
+  const AttentionProblem& p;
+  const AttentionPlan& plan;
+  const AttentionItem& item;
+  const ItemKeys& keys;
+  int head, first_row;
+
+  /// Stores the columns [begin, end) of the spoilt ones. `spoilt`: a bit for each of the two rows of a lane;
+  /// `total`: their states. A whole warp.
+  WARPLOOP_DEVICE void mend(uint32_t spoilt, const RowState (&total)[2], int begin, int end) const {
+#pragma unroll 1
+    for (int row = 0; row < 16; row++) {
+      const int half = row / 8, lane = row % 8 * 4;
+      const bool is_spoilt = any_lane(lane_index() / 4 == row % 8 && (spoilt >> half & 1u) != 0);
+      const RowState state{shuffle(half == 0 ? total[0].max : total[1].max, lane),
+                           shuffle(half == 0 ? total[0].sum : total[1].sum, lane)};
+      if (!is_spoilt) continue;
+      const ExactRow<T> exact(p, plan, item, keys, head, first_row + row);
+      exact.store_sums(state, begin, end);
+    }
+  }
+};
+
 /// The rows of tiles of `kind` that their kernel has spoilt, dealt to all warps of the grid.
 template <class T>
 WARPLOOP_DEVICE void mend_rows(const AttentionProblem& p, const AttentionPlan& plan, int kind) {

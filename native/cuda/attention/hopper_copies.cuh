@@ -155,6 +155,49 @@ class HopperProducer {
   }
 
   WARPLOOP_DEVICE void load_keys(const CUtensorMap* map) const {
+    for_each_tile([&](const KeySource& source, int tile, const KeyBox& box, const HopperStage& stage) {
+      T* to = shared_.k[stage.index];
+      Mbarrier& full = shared_.k_full[stage.index];
+      mbarrier_wait(shared_.k_empty[stage.index], stage.parity ^ 1u);
+      if (copies_.box_tokens > 0) {
+        load_boxes<S::kKeys, S::kDh>(to, map, full, box, source.head, copies_.box_tokens);
+      } else {
+        copy_swizzled<S::kKeys, S::kDh>(to, p_.k.template as<T>(), static_cast<int>(p_.k.sizes[3]), full,
+                                        [&](int r) { return find_row(source, tile + r).key; });
+      }
+    });
+  }
+
+  /// Rows of values that no row of the item sees are zero: 0 times what lies there may be NaN.
+  WARPLOOP_DEVICE void load_values(const CUtensorMap* map) const {
+    uint32_t cut_parity = 0;  // of the tiles that were cut
+    for_each_tile([&](const KeySource& source, int tile, const KeyBox& box, const HopperStage& stage) {
+      const ItemKeys& keys = source.keys;
+      T* to = shared_.v[stage.index];
+      Mbarrier& full = shared_.v_full[stage.index];
+      mbarrier_wait(shared_.v_empty[stage.index], stage.parity ^ 1u);
+      if (copies_.box_tokens == 0) {
+        copy_swizzled<S::kKeys, S::kDv>(to, p_.v.template as<T>(), static_cast<int>(p_.v.sizes[3]), full,
+                                        [&](int r) { return find_row(source, tile + r).value; });
+      } else if (!is_cut<S::kKeys>(keys, copies_.box_tokens, tile)) {
+        load_boxes<S::kKeys, S::kDv>(to, map, full, box, source.head, copies_.box_tokens);
+      } else {
+        load_boxes<S::kKeys, S::kDv>(to, map, shared_.v_cut, box, source.head, copies_.box_tokens);
+        mbarrier_wait(shared_.v_cut, cut_parity);
+        cut_parity ^= 1u;
+        zero_rows<S::kKeys, S::kDv>(to, keys.first - tile, keys.last - tile);
+        fence_async_shared();
+        sync_warp();
+        if (lane_index() == 0) mbarrier_arrive(full);
+      }
+    });
+  }
+
+ private:
+  /// Calls load(source, tile, box, stage) for the tiles of keys of all items, in their order. A box is looked
+  /// up a tile ahead.
+  template <class Load>
+  WARPLOOP_DEVICE void for_each_tile(Load load) const {
     int n = 0;  // of the tile, of all items
     for (ItemReader items(shared_.items); items.next(); items.done()) {
       const auto& [item, keys, blocks, head, before] = items.slot();
@@ -162,59 +205,13 @@ class HopperProducer {
       int tile = first_tile<S::kKeys>(p_, keys, blocks);
       KeyBox box = box_of(source, tile);
       for (; tile < keys.last; n++) {
-        const HopperStage stage = stage_of(n);
         const int following = next_tile<S::kKeys>(p_, keys, blocks, tile + S::kKeys);
         const KeyBox next = box_of(source, following);
-        mbarrier_wait(shared_.k_empty[stage.index], stage.parity ^ 1u);
-        if (copies_.box_tokens > 0) {
-          load_boxes<S::kKeys, S::kDh>(shared_.k[stage.index], map, shared_.k_full[stage.index], box, head,
-                                       copies_.box_tokens);
-        } else {
-          copy_swizzled<S::kKeys, S::kDh>(shared_.k[stage.index], p_.k.template as<T>(),
-                                          static_cast<int>(p_.k.sizes[3]), shared_.k_full[stage.index],
-                                          [&](int r) { return find_row(source, tile + r).key; });
-        }
+        load(source, tile, box, stage_of(n));
         tile = following, box = next;
       }
     }
   }
-
-  /// Rows of values that no row of the item sees are zero: 0 times what lies there may be NaN.
-  WARPLOOP_DEVICE void load_values(const CUtensorMap* map) const {
-    int n = 0;                // of the tile, of all items
-    uint32_t cut_parity = 0;  // of the tiles that were cut
-    for (ItemReader items(shared_.items); items.next(); items.done()) {
-      const auto& [item, keys, blocks, head, before] = items.slot();
-      const KeySource source{p_, item, keys, head};
-      int tile = first_tile<S::kKeys>(p_, keys, blocks);
-      KeyBox box = box_of(source, tile);
-      for (; tile < keys.last; n++) {
-        const HopperStage stage = stage_of(n);
-        const int following = next_tile<S::kKeys>(p_, keys, blocks, tile + S::kKeys);
-        const KeyBox next = box_of(source, following);
-        T* to = shared_.v[stage.index];
-        Mbarrier& full = shared_.v_full[stage.index];
-        mbarrier_wait(shared_.v_empty[stage.index], stage.parity ^ 1u);
-        if (copies_.box_tokens == 0) {
-          copy_swizzled<S::kKeys, S::kDv>(to, p_.v.template as<T>(), static_cast<int>(p_.v.sizes[3]), full,
-                                          [&](int r) { return find_row(source, tile + r).value; });
-        } else if (!is_cut<S::kKeys>(keys, copies_.box_tokens, tile)) {
-          load_boxes<S::kKeys, S::kDv>(to, map, full, box, head, copies_.box_tokens);
-        } else {
-          load_boxes<S::kKeys, S::kDv>(to, map, shared_.v_cut, box, head, copies_.box_tokens);
-          mbarrier_wait(shared_.v_cut, cut_parity);
-          cut_parity ^= 1u;
-          zero_rows<S::kKeys, S::kDv>(to, keys.first - tile, keys.last - tile);
-          fence_async_shared();
-          sync_warp();
-          if (lane_index() == 0) mbarrier_arrive(full);
-        }
-        tile = following, box = next;
-      }
-    }
-  }
-
- private:
   WARPLOOP_DEVICE KeyBox box_of(const KeySource& source, int tile) const {
     if (copies_.box_tokens == 0 || tile >= source.keys.last) return {0, -1};
     return find_box<S::kKeys>(source, copies_.box_tokens, tile);

@@ -396,16 +396,8 @@ class LatentTile {
   WARPLOOP_DEVICE void mend(uint32_t spoilt, const RowState (&total)[2]) const {
     const int begin = consumer_ * S::kColumns,
               end = std::min(begin + S::kColumns, static_cast<int>(p_.v.sizes[3]));
-#pragma unroll 1
-    for (int row = 0; row < 16; row++) {
-      const int half = row / 8, lane = row % 8 * 4;
-      const bool is_spoilt = any_lane(lane_index() / 4 == row % 8 && (spoilt >> half & 1u) != 0);
-      const RowState state{shuffle(half == 0 ? total[0].max : total[1].max, lane),
-                           shuffle(half == 0 ? total[0].sum : total[1].sum, lane)};
-      if (!is_spoilt) continue;
-      const ExactRow<T> exact(p_, plan_, item_, slot_.keys, slot_.head, warp_index() % 4 * 16 + row);
-      exact.store_sums(state, begin, end);
-    }
+    const ExactBlock<T> rows{p_, plan_, item_, slot_.keys, slot_.head, warp_index() % 4 * 16};
+    rows.mend(spoilt, total, begin, end);
   }
 
   const AttentionProblem& p_;

@@ -117,33 +117,15 @@ function padding(length: number): Buffer {
   return Buffer.alloc((alignment - (length % alignment)) % alignment);
 }
 
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
+const u32 = (value: number) => bytesOf(4, (bytes) => bytes.writeUInt32LE(value));
+const i32 = (value: number) => bytesOf(4, (bytes) => bytes.writeInt32LE(value));
+const f32 = (value: number) => bytesOf(4, (bytes) => bytes.writeFloatLE(value));
+const f64 = (value: number) => bytesOf(8, (bytes) => bytes.writeDoubleLE(value));
+const u64 = (value: number) => bytesOf(8, (bytes) => bytes.writeBigUInt64LE(BigInt(value)));
 
-function i32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
-  return bytes;
-}
-
-function f32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(value);
-  return bytes;
-}
-
-function f64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return bytes;
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
+function bytesOf(length: number, write: (bytes: Buffer) => void): Buffer {
+  const bytes = Buffer.alloc(length);
+  write(bytes);
   return bytes;
 }
 
