@@ -76,7 +76,10 @@ void ThreadPool::run_pieces(int thread) {
       loop.piece(loop.body, begin, std::min(begin + loop.grain, loop.count), thread);
     } catch (...) {
       std::lock_guard lock(mutex_);
-      if (!error_) error_ = std::current_exception();
+      if (!error_ || begin < error_begin_) {
+        error_ = std::current_exception();
+        error_begin_ = begin;
+      }
       next_.store(loop.count, std::memory_order_relaxed);
     }
   }

@@ -25,8 +25,9 @@ class ThreadPool {
   /// One piece of a loop: items [begin, end), run by thread `thread` (0 = the caller).
   using Piece = void (*)(const void* body, int64_t begin, int64_t end, int thread);
 
-  /// Runs items [0, count) in pieces of `grain`. Rethrows the first exception of a piece. Loops of several
-  /// streams take turns. One piece, or one thread, runs inline.
+  /// Runs items [0, count) in pieces of `grain`. Rethrows the exception of the first piece that has one:
+  /// pieces are handed out in order, so whichever thread fails first, those before it are run to their ends.
+  /// Loops of several streams take turns. One piece, or one thread, runs inline.
   void parallel_for(int64_t count, int64_t grain, Piece piece, const void* body);
 
  private:
@@ -47,10 +48,11 @@ class ThreadPool {
   std::atomic<bool> stopping_{false};
 
   std::mutex entry_;  // one loop at a time
-  std::mutex mutex_;  // sleepers_, error_
+  std::mutex mutex_;  // sleepers_, error_, error_begin_
   std::condition_variable wake_;
   std::atomic<int> sleepers_{0};
   std::exception_ptr error_;
+  int64_t error_begin_ = 0;  // first item of its piece
   Threads helpers_;
 };
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Device } from "../../lib/device/device.js";
+import { embedding } from "../../lib/ops/embedding.js";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
 const canPreload = process.platform === "linux" && spawnSync("cc", ["--version"]).status === 0;
@@ -67,4 +68,24 @@ describe.skipIf(!canPreload)("without threads", () => {
       expect(text).toMatch(n < needed ? /^DeviceError ERR_DEVICE: .* threads could be created/ : /^well$/);
     expect(rest).toEqual({ generation: "well", left: "nothing" });
   });
+});
+
+test("of several errors in one op the one of the first item is told, whichever thread meets one first", async () => {
+  const device = Device.open("cpu", { threads: 4 });
+  const [rows, width, firstBad] = [4096, 4096, 15];
+  const setup = device.createStream();
+  const table = setup.fromArray("f32", [2, width], new Float32Array(2 * width));
+  const ids = setup.fromArray(
+    "i32",
+    [rows],
+    Int32Array.from({ length: rows }, (_, t) => Number(t >= firstBad) * 7),
+  );
+  await setup.synchronize();
+  for (let run = 0; run < 40; run++) {
+    const stream = device.createStream();
+    const good = stream.fromArray("i32", [rows], new Int32Array(rows));
+    embedding(stream, good, table); // the other threads are awake
+    embedding(stream, ids, table);
+    await expect(stream.synchronize()).rejects.toThrow(`ids[${firstBad}] = 7`);
+  }
 });
