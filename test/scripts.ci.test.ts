@@ -55,13 +55,19 @@ describe("sample", () => {
     expect(third(5, ["c/17/x"])).toEqual(expect.arrayContaining(["c17", ...third(5)]));
   });
 
-  it("leaves out some of those that are touched where they are more than there is time for", () => {
+  it("leaves out what there is no time for, and what is not touched before what is", () => {
     const all = candidates.map(({ name }) => `c/${name.slice(1)}/x`);
-    const most = (changed: string[]) => sample({ seed: 5, candidates, share: 1 / 3, changed, most: 1 / 2 });
+    const within = (room: number, changed: string[], seconds = 1) => {
+      const lasting = candidates.map((candidate) => ({ ...candidate, seconds }));
+      return sample({ seed: 5, candidates: lasting, share: 1 / 3, changed, room });
+    };
     expect(third(5, all)).toHaveLength(40);
-    expect(most(all)).toHaveLength(20);
-    expect(most(all)).toEqual(expect.arrayContaining(third(5)));
-    expect(most(["c/17/x", "c/18/x"])).toEqual(third(5, ["c/17/x", "c/18/x"]));
+    expect(within(20, all)).toHaveLength(20);
+    expect(within(20, all, 10)).toHaveLength(2);
+    expect(within(25, all, 10)).toHaveLength(3); // one that has begun is run to its end
+    expect(within(20, [])).toEqual(third(5));
+    expect(within(2, ["c/17/x", "c/18/x"])).toEqual(["c17", "c18"]);
+    expect(within(20, ["c/17/x", "c/18/x"])).toEqual(third(5, ["c/17/x", "c/18/x"]));
   });
 
   it("moves no candidate in when another appears", () => {
@@ -73,7 +79,8 @@ describe("sample", () => {
 
 describe("the plan of a run", () => {
   const bugs = numbered("bug", 30);
-  const tables = numbered("table", 30);
+  const tables = (mode: string) =>
+    numbered("table", 30).map((table) => ({ ...table, seconds: mode === "race" ? 60 : 50 }));
   const plan = (commit: string, changed: string[] = [], whole = false) =>
     planRun({ commit, changed, whole, bugs, tables });
   const even = "000000a".padEnd(40, "0");
@@ -86,10 +93,10 @@ describe("the plan of a run", () => {
     expect([chosen.length, race.length, plan(odd).asan.length]).toEqual([10, 10, 10]);
   });
 
-  it("has room for two thirds when everything is touched, and for a third in the other build", () => {
-    const everything = [...bugs, ...tables].map(({ name }) => name.replace(/(\d+)$/, "/$1/x.cu"));
+  it("has 900 seconds when everything is touched, and 300 for the other build", () => {
+    const everything = [...bugs, ...tables("race")].map(({ name }) => name.replace(/(\d+)$/, "/$1/x.cu"));
     const { mutants: chosen, race, asan } = plan(even, everything);
-    expect([chosen.length, race.length, asan.length]).toEqual([20, 20, 10]);
+    expect([chosen.length, race.length, asan.length]).toEqual([15, 15, 6]);
     expect(plan(even, everything, true).race).toHaveLength(30);
   });
 
@@ -101,24 +108,24 @@ describe("the plan of a run", () => {
   });
 
   it.each(["native/simt/fiber.cc", "native/cuda/device/warp.cuh", "test/mutants/run.mjs"])(
-    "takes two thirds when %s has changed",
+    "takes half when %s has changed",
     (file) => {
-      expect(plan(even, [file]).mutants).toHaveLength(20);
-      expect(plan(even, [file]).race).toHaveLength(20);
+      expect(plan(even, [file]).mutants).toHaveLength(15);
+      expect(plan(even, [file]).race).toHaveLength(15); // that last 900 seconds
     },
   );
 
   it("is everything in the whole run", () => {
-    const all = [bugs, tables, tables].map((items) => items.map(({ name }) => name));
+    const all = [bugs, tables("race"), tables("asan")].map((items) => items.map(({ name }) => name));
     const { mutants: chosen, race, asan } = plan(even, [], true);
     expect([chosen, race, asan]).toEqual(all);
   });
 
   it("knows which bugs and tables belong to a kernel", () => {
     const changed = ["native/ops/linear/linear.sm90.cu"];
-    const asked = (candidates: ReturnType<typeof mutantCandidates>) =>
+    const asked = (candidates: ReturnType<typeof tableCandidates>) =>
       sample({ seed: 1, candidates, share: 0, changed });
-    expect(asked(tableCandidates())).toContain("test/ops/linear.test.ts");
+    expect(asked(tableCandidates("race"))).toContain("test/ops/linear.test.ts");
     const expected = mutants
       .filter((mutant) => "program" in mutant && mutant.program === "linear")
       .map(({ name }) => name);
@@ -131,7 +138,7 @@ describe("the plan of a run", () => {
 
 describe("op tables and the engines below them", () => {
   const asked = (changed: string) =>
-    sample({ seed: 1, candidates: tableCandidates(), share: 0, changed: [changed] });
+    sample({ seed: 1, candidates: tableCandidates("race"), share: 0, changed: [changed] });
 
   it("asks for the ops of an engine, whichever of its files has changed", () => {
     const tables = ["attentionPlan", "flashAttention", "pagedAttention", "pagedAttention.hopper"];

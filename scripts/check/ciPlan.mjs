@@ -8,17 +8,24 @@ import { repoFiles } from "./repoFiles.mjs";
 import { sample } from "./sample.mjs";
 
 const usualShare = 1 / 3;
-const kernelShare = 2 / 3; // what every kernel is made of, or runs on, has changed
+const kernelShare = 1 / 2; // what every kernel is made of, or runs on, has changed
+/** Of tables, in the build that has its turn and in the other: the change of a long branch touches nearly all of them. */
+const turnSeconds = 900;
+const otherSeconds = 300;
+const unknownSeconds = 55; // a table that is not in the record yet
 const underEveryKernel =
   /^native\/(simt|cuda)\/|^test\/mutants\/((run|addon|execute)\.mjs|(program|product_problem)\.h)$/;
 
 /**
  * @typedef {object} Plan
  * @property {number} seed
- * @property {"race" | "asan"} turn which of the two checking builds has its turn; a touched op table runs in the other, too
+ * @property {Mode} turn which of the two checking builds has its turn; a touched op table runs in the other, too
  * @property {string[]} mutants names
  * @property {string[]} race test files
  * @property {string[]} asan test files
+ *
+ * @typedef {import("./sample.mjs").Candidate} Candidate
+ * @typedef {"race" | "asan"} Mode
  */
 
 /**
@@ -26,24 +33,29 @@ const underEveryKernel =
  * @param {string} options.commit hash
  * @param {readonly string[]} options.changed files relative to the repository
  * @param {boolean} options.whole everything, whatever the seed
- * @param {readonly import("./sample.mjs").Candidate[]} [options.bugs]
- * @param {readonly import("./sample.mjs").Candidate[]} [options.tables]
+ * @param {readonly Candidate[]} [options.bugs]
+ * @param {(mode: Mode) => readonly Candidate[]} [options.tables]
  * @returns {Plan}
  */
-export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tables = tableCandidates() }) {
+export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tables = tableCandidates }) {
   const seed = Number.parseInt(commit.slice(0, 7), 16) || 1;
   const turn = seed % 2 === 0 ? "race" : "asan";
   const share = whole ? 1 : changed.some((file) => underEveryKernel.test(file)) ? kernelShare : usualShare;
-  // A change of all kernels touches every table: there is no time for all of them, and less for both builds.
-  const tablesIn = (/** @type {string} */ mode) => {
+  const tablesIn = (/** @type {Mode} */ mode) => {
     const hasTurn = whole || mode === turn;
-    const most = hasTurn ? Math.max(share, kernelShare) : usualShare;
-    return sample({ seed, candidates: tables, share: hasTurn ? share : 0, changed, most });
+    const room = whole ? Infinity : hasTurn ? turnSeconds : otherSeconds;
+    return sample({ seed, candidates: tables(mode), share: hasTurn ? share : 0, changed, room });
   };
   return {
     seed,
     turn,
-    mutants: sample({ seed, candidates: bugs, share, changed, most: Math.max(share, kernelShare) }),
+    mutants: sample({
+      seed,
+      candidates: bugs,
+      share,
+      changed,
+      room: Math.ceil(Math.max(share, kernelShare) * bugs.length),
+    }),
     race: tablesIn("race"),
     asan: tablesIn("asan"),
   };
@@ -65,16 +77,27 @@ export function mutantCandidates() {
   });
 }
 
-/** An op table is asked for by everything that bears the op's name, and by the engines that the op's kernels are made from. */
-export function tableCandidates() {
+/**
+ * An op table is asked for by everything that bears the op's name, and by the engines that the op's kernels are made from.
+ * @param {Mode} mode whose seconds are meant
+ * @returns {Candidate[]}
+ */
+export function tableCandidates(mode) {
+  /** @type {Record<Mode, Record<string, number>>} seconds of CI : tableSeconds.mjs */
+  const known = JSON.parse(read("scripts/check/tableSeconds.json"));
   const ops = readOps();
   const sources = repoFiles(/^native\/ops\/.*\.(cu|cuh|h)$/);
   return repoFiles(/^test\/ops\/.*\.test\.ts$/).map((name) => {
     const op = ops.find(({ js }) => path.basename(name).split(".")[0] === js);
-    if (!op) return { name, paths: [name] };
+    const seconds = known[mode][name] ?? unknownSeconds;
+    if (!op) return { name, paths: [name], seconds };
     const folder = `native/ops/${op.name}/`;
     const engines = enginesIn(sources.filter((file) => file.startsWith(folder)));
-    return { name, paths: [name, folder, `test/reference/${op.js}.ts`, `lib/ops/${op.js}.ts`, ...engines] };
+    return {
+      name,
+      paths: [name, folder, `test/reference/${op.js}.ts`, `lib/ops/${op.js}.ts`, ...engines],
+      seconds,
+    };
   });
 }
 

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
  * @typedef {object} Candidate
  * @property {string} name
  * @property {string[]} paths the files whose change asks for it; one that ends in a slash: everything below that folder
+ * @property {number} [seconds] what it takes; 1 if not known
  */
 
 /**
@@ -14,18 +15,23 @@ import { createHash } from "node:crypto";
  * @param {string | number} options.seed
  * @param {readonly Candidate[]} options.candidates
  * @param {number} options.share of the candidates, 0 to 1; rounded up
- * @param {readonly string[]} [options.changed] files relative to the repository
- * @param {number} [options.most] share of the candidates, 0 to 1, rounded up: of those that are touched, the seed leaves out what is more
+ * @param {readonly string[]} [options.changed] files relative to the repository: what they touch comes first, as the seed ranks it
+ * @param {number} [options.room] seconds: once they are used up, the rest is left out
  * @returns {string[]} names, in the order of the candidates
  */
-export function sample({ seed, candidates, share, changed = [], most = 1 }) {
+export function sample({ seed, candidates, share, changed = [], room = Infinity }) {
   const rank = (/** @type {Candidate} */ { name }) =>
     createHash("sha256").update(`${seed} ${name}`).digest("hex");
   const ranked = [...candidates].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
-  const picked = new Set(ranked.slice(0, Math.ceil(share * candidates.length)));
-  const room = Math.ceil(most * candidates.length);
-  for (const candidate of ranked)
-    if (picked.size < room && isTouched(candidate, changed)) picked.add(candidate);
+  const touched = ranked.filter((candidate) => isTouched(candidate, changed));
+  const wanted = new Set([...touched, ...ranked.slice(0, Math.ceil(share * candidates.length))]);
+  const picked = new Set();
+  let used = 0;
+  for (const candidate of wanted) {
+    if (used >= room) break;
+    picked.add(candidate);
+    used += candidate.seconds ?? 1;
+  }
   return candidates.filter((candidate) => picked.has(candidate)).map(({ name }) => name);
 }
 
