@@ -14,7 +14,9 @@ import { existsSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Device } from "../../lib/index.js";
 import { benchArgs } from "../support/benchArgs.js";
+import { measureReading } from "../support/ceilings.js";
 import type { GenerationTiming, Workload } from "../support/generationTiming.js";
 import { modelShapes, type ModelShapeName } from "../support/modelShapes.js";
 import { outputFolder, randomCheckpoint } from "../support/randomCheckpoint.js";
@@ -89,6 +91,7 @@ async function compareAll({ folder, version }: Peer): Promise<void> {
 }
 
 async function compare(shape: ModelShapeName, peerFolder: string): Promise<void> {
+  const device = Device.open("cpu", { threads: Number(threads) });
   progress(`${shape}: writing the model in both formats`);
   const [checkpoint, gguf] = [randomCheckpoint(shape), randomGguf(shape)];
   const context = String(Math.max(...workloads.map((each) => each.promptTokens + each.decodeTokens)) + 64);
@@ -107,12 +110,14 @@ async function compare(shape: ModelShapeName, peerFolder: string): Promise<void>
   console.log(`\n${shape}: ${numLayers} layers of ${hiddenSize}\n`);
   for (const workload of workloads) {
     const timings: (readonly [GenerationTiming, GenerationTiming])[] = [];
+    const readings: number[] = [];
     for (let rep = 1; rep <= reps; rep++) {
       progress(`${shape}, ${nameOf(workload)}, repetition ${rep} of ${reps}`);
       timings.push([await ours.run(workload, rep), await theirs.run(workload, rep)]);
+      readings.push(await measureReading(device));
     }
     progress("");
-    printComparison(nameOf(workload), workload, timings);
+    printComparison(nameOf(workload), workload, timings, readings);
   }
   for (const side of [ours, theirs]) side.stop();
 }

@@ -11,8 +11,17 @@ const targets = { prompt: [3, 5], decode: [1.3, 1.8], severalSequences: [1.5, 1.
 const heading = ["", "ours", "theirs", "ratio", "target", "ours", "theirs", "ratio", "ours", "theirs"];
 const units = ["", "tokens/s", "tokens/s", "", "", "CPU ms/tok", "CPU ms/tok", "", "range", "range"];
 
-/** One table per workload: tokens/s, processor time per token, and the range of the repetitions. */
-export function printComparison(name: string, workload: Workload, timings: Timings): void {
+/**
+ * One table per workload: tokens/s, processor time per token, and the range of the repetitions.
+ *
+ * @param readings GB/s that the machine's memory had between the repetitions
+ */
+export function printComparison(
+  name: string,
+  workload: Workload,
+  timings: Timings,
+  readings: readonly number[],
+): void {
   const decodeTarget = workload.sequences > 1 ? targets.severalSequences : targets.decode;
   printTable(heading, [
     units,
@@ -23,7 +32,8 @@ export function printComparison(name: string, workload: Workload, timings: Timin
     `${Math.max(...timings.map((pair) => pair[side].loopBlockMs)).toFixed(1)} ms`;
   const [same, all] = agreement(timings);
   console.log(
-    `longest event-loop block: ours ${block(0)}, theirs ${block(1)}; same first token: ${same} of ${all}\n`,
+    `longest event-loop block: ours ${block(0)}, theirs ${block(1)}; same first token: ${same} of ${all}\n` +
+      `memory meanwhile: ${median(readings).toFixed(1)} GB/s read (${range(readings, 1)})\n`,
   );
 }
 

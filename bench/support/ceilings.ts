@@ -19,6 +19,15 @@ export interface Ceilings {
 const words = 64 << 20; // f32; 256 MiB leave no cache in the way
 const [T, N] = [256, 2048]; // a linear layer that is reused enough to be limited by arithmetic
 
+/** GB/s of the largest plain read: what decoding one sequence, which reads all weights for each token, cannot exceed. */
+export function measureReading(device: Device): Promise<number> {
+  return onStream(device, async (stream) => {
+    const values = stream.fromArray("f32", [64, words / 64], new Float32Array(words).fill(1));
+    const { leastUs } = await time(stream, () => argmax(stream, values));
+    return (4 * words) / leastUs / 1000;
+  });
+}
+
 /** The better of a copy and of a reduction for memory, and a large linear layer for arithmetic. */
 export async function measureCeilings(device: Device): Promise<Ceilings> {
   const { copied, read } = await onStream(device, async (stream) => {
