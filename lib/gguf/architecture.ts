@@ -3,6 +3,7 @@
  * under which names and in which layouts the file has its tensors. The architectures themselves are in llama.ts, qwen.ts and the like.
  */
 import type { TensorEntry } from "../checkpoint/tensorFiles.js";
+import type { ModelWeightRow } from "../weights/modelWeights.js";
 import type { Metadata } from "./metadata.js";
 
 /** What a config is made of. */
@@ -39,6 +40,10 @@ export interface ModuleLayout {
   readonly sideBySide?: true;
   /** The file has what the model's own map makes of the checkpoint's numbers: 1 + w, -exp(w). */
   readonly mapped?: true;
+  /** What its name ends in, where the checkpoint has a parameter without a module of its own. Default: ".weight". */
+  readonly suffix?: ".bias" | "";
+  /** Its axes in the file, where the same numbers have others there. */
+  readonly fileShape?: (shape: readonly number[], contents: GgufContents) => readonly number[];
 }
 
 export interface Architecture {
@@ -52,8 +57,14 @@ export interface Architecture {
   readonly fields: Readonly<Record<string, Origin>>;
   /** Keys of the architecture that change nothing here. */
   readonly irrelevant: readonly string[];
+  /** Keys that say what is so in any case, and may be missing: other values are refused. */
+  readonly only?: Readonly<Record<string, readonly unknown[]>>;
   /** By the module's name in a checkpoint, without "model.layers.{layer}." in front and the ".weight" or ".bias" behind. */
   readonly modules: Readonly<Record<string, string | ModuleLayout>>;
+  /** Weights that the file has in other tensors than `modules` can say, by slot: undefined for one that it has as they say. */
+  readonly rows?: Readonly<
+    Record<string, (row: ModelWeightRow, contents: GgufContents) => ModelWeightRow | undefined>
+  >;
   /** Tensors that the config is made from, and that no weight is. */
   readonly smallTensors?: readonly string[];
 }

@@ -2,13 +2,19 @@
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import type { Architecture, GgufContents } from "./architecture.js";
+import { deepseeks } from "./deepseek.js";
 import { gemmas } from "./gemma.js";
 import { llamas } from "./llama.js";
+import { mamba2 } from "./mamba.js";
+import { mixtures } from "./mixtures.js";
 import { phi3 } from "./phi.js";
 import { postNormed } from "./postNormed.js";
 import { qwens } from "./qwen.js";
 
-export const architectures: readonly Architecture[] = [...llamas, ...qwens, ...gemmas, ...postNormed, phi3];
+export const architectures: readonly Architecture[] = [
+  ...[...llamas, ...qwens, ...gemmas, ...postNormed, ...mixtures, ...deepseeks],
+  ...[phi3, mamba2],
+];
 
 /** @throws CheckpointError ERR_UNSUPPORTED_ARCHITECTURE listing what is read */
 export function findArchitecture(contents: GgufContents): Architecture {

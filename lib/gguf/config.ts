@@ -34,6 +34,8 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   expert_group_count: "n_group",
   expert_group_used_count: "topk_group",
   leading_dense_block_count: "first_k_dense_replace",
+  "attention.temperature_scale": "llama_4_scaling",
+  "attention.temperature_length": "attn_temperature_tuning",
 };
 
 /** Keys of every architecture that change nothing. */
@@ -62,11 +64,18 @@ export function ggufConfig(contents: GgufContents, architecture: Architecture): 
 function configJson(contents: GgufContents, architecture: Architecture): Record<string, unknown> {
   const { fields, model, modelType } = architecture;
   const json: Record<string, unknown> = { architectures: [model], model_type: modelType };
+  for (const [key, values] of Object.entries(architecture.only ?? {})) {
+    const [name, value] = [`${contents.architecture}.${key}`, contents.own(key)];
+    if (value !== undefined && !values.includes(value))
+      contents.metadata.fail(name, `nothing or ${values.map(String).join(" or ")}`);
+  }
   for (const [field, origin] of Object.entries(fields)) {
     const value = valueOf(contents, origin);
     if (value !== undefined) json[field] = value;
   }
   for (const key of unreadKeys(contents, architecture)) {
+    if (key.startsWith("rope.scaling."))
+      contents.metadata.fail(`${contents.architecture}.${key}`, "nothing: this scaling is not known here");
     const field = foreignKeys[key];
     const isOwn = field !== undefined && fields[field] !== undefined && !("none" in fields[field]);
     // A key without a field is one that the family does not know, and warns about.
@@ -87,13 +96,13 @@ function valueOf(contents: GgufContents, origin: Origin): unknown {
 /** Without the architecture in front. */
 function* unreadKeys(
   { architecture, metadata }: GgufContents,
-  { fields, irrelevant }: Architecture,
+  { fields, irrelevant, only = {} }: Architecture,
 ): Generator<string> {
   const origins = Object.values(fields);
   const read = origins.flatMap((origin) =>
     "keys" in origin ? origin.keys : "key" in origin ? [origin.key] : [],
   );
-  const known = new Set([...read, ...irrelevant, ...irrelevantKeys]);
+  const known = new Set([...read, ...irrelevant, ...Object.keys(only), ...irrelevantKeys]);
   for (const key of metadata.keys()) {
     if (!key.startsWith(`${architecture}.`)) continue;
     const own = key.slice(architecture.length + 1);

@@ -1,6 +1,6 @@
 /** `phi3`: Phi-3, Phi-3.5 and Phi-4, whose q, k, v and whose gate and up are one tensor in checkpoints, too. */
 import type { Architecture } from "./architecture.js";
-import { longropeFactors, longropeKeys, longropeScaling } from "./ropeScaling.js";
+import { longropeFactors, longropeScaling, ropeScalingKeys } from "./ropeScaling.js";
 import {
   denseMlpFields,
   normModules,
@@ -13,7 +13,7 @@ export const phi3: Architecture = {
   ...{ name: "phi3", model: "Phi3ForCausalLM", modelType: "phi3" },
   fields: {
     ...{ ...transformerFields, ...denseMlpFields },
-    rope_scaling: { keys: longropeKeys, prefix: "rope.scaling", of: longropeScaling },
+    rope_scaling: { keys: ropeScalingKeys, prefix: "rope.scaling", of: longropeScaling },
     sliding_window: {
       keys: ["attention.sliding_window"],
       of: ({ own }) => own("attention.sliding_window") || undefined, // 0 is none

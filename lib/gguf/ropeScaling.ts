@@ -8,20 +8,30 @@ import { shortest } from "./cursor.js";
 export const ropeFreqs = "rope_freqs.weight";
 
 export const ropeScalingKeys: readonly string[] = [
-  ...[
-    "rope.scaling.type",
-    "rope.scaling.factor",
-    "rope.scale_linear",
-    "rope.scaling.original_context_length",
-  ],
-  ...["rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow"],
+  ...["rope.scaling.type", "rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"],
+  "rope.scaling.original_context_length",
+  ...["beta_fast", "beta_slow", "log_multiplier", "ext_factor", "attn_factor"].map(
+    (name) => `rope.scaling.yarn_${name}`,
+  ),
 ];
 
-export function ropeScaling(contents: GgufContents): unknown {
-  const { own, small } = contents;
+/** The logarithms of a factor that magnify cosines and sines, and those that scale attention instead. */
+interface Magnitudes {
+  readonly mscale: number;
+  readonly mscale_all_dim: number;
+}
+
+/** What `yarn_log_multiplier` says of all families but DeepSeek's. */
+const usualMagnitudes = (multiplier: number): Magnitudes => ({ mscale: 1, mscale_all_dim: multiplier });
+
+/** @param magnitudes what `yarn_log_multiplier` says */
+export function ropeScaling(contents: GgufContents, magnitudes = usualMagnitudes): unknown {
+  const { own, small, metadata, architecture } = contents;
   const type = own("rope.scaling.type") ?? (own("rope.scale_linear") === undefined ? "none" : "linear");
   const factor = own("rope.scaling.factor") ?? own("rope.scale_linear");
-  const original = own("rope.scaling.original_context_length");
+  if (type !== "longrope" && ![undefined, 1].includes(own("rope.scaling.attn_factor") as number | undefined))
+    metadata.fail(`${architecture}.rope.scaling.attn_factor`, "nothing or 1");
+  if (type !== "yarn") refuseOfYarn(contents, 1);
   const divisors = small.get(ropeFreqs);
   switch (type) {
     case "none":
@@ -29,14 +39,45 @@ export function ropeScaling(contents: GgufContents): unknown {
     case "linear":
       return { rope_type: "linear", factor };
     case "yarn":
-      return {
-        ...{ rope_type: "yarn", factor, original_max_position_embeddings: original },
-        beta_fast: own("rope.scaling.yarn_beta_fast"),
-        beta_slow: own("rope.scaling.yarn_beta_slow"),
-      };
+      return yarnScaling(contents, magnitudes);
     default:
       return { rope_type: type, factor }; // which the reader of the config knows, or refuses
   }
+}
+
+function yarnScaling(contents: GgufContents, magnitudes: typeof usualMagnitudes): unknown {
+  const { own } = contents;
+  const [factor, multiplier] = [own("rope.scaling.factor"), own("rope.scaling.yarn_log_multiplier")];
+  const scales = multiplier ? magnitudes(Number(multiplier)) : undefined;
+  const magnitude = (scale: number) => (Number(factor) <= 1 ? 1 : 0.1 * scale * Math.log(Number(factor)) + 1);
+  const { mscale = 1, mscale_all_dim = 0 } = scales ?? {};
+  refuseOfYarn(contents, magnitude(mscale) / magnitude(mscale_all_dim));
+  return {
+    ...{ rope_type: "yarn", factor },
+    original_max_position_embeddings: own("rope.scaling.original_context_length"),
+    beta_fast: own("rope.scaling.yarn_beta_fast"),
+    beta_slow: own("rope.scaling.yarn_beta_slow"),
+    ...scales,
+  };
+}
+
+/**
+ * How far yarn goes is in no config, and its factor on cosines and sines is what its other parameters make it: llama.cpp does not even
+ * read that one.
+ *
+ * @param magnitude that factor; 1 without yarn
+ */
+function refuseOfYarn({ own, metadata, architecture }: GgufContents, magnitude: number): void {
+  const isYarn = own("rope.scaling.type") === "yarn";
+  const fail = (name: string, expected: string) =>
+    metadata.fail(`${architecture}.rope.scaling.yarn_${name}`, `nothing or ${expected}`);
+  const [extent, given] = [own("rope.scaling.yarn_ext_factor"), own("rope.scaling.yarn_attn_factor")];
+  const usual = isYarn ? 1 : 0;
+  if (extent !== undefined && extent !== usual && extent !== -1) fail("ext_factor", `${usual}`); // -1 is none
+  if (given !== undefined && !(Math.abs(Number(given) - magnitude) <= 1e-6))
+    fail("attn_factor", `${Number(magnitude.toPrecision(7))}`);
+  if (!isYarn && own("rope.scaling.type") === "linear" && own("rope.scaling.yarn_log_multiplier"))
+    fail("log_multiplier", "0");
 }
 
 /** Parameters of Llama 3's scaling that are published, beside its factor. */
@@ -69,16 +110,12 @@ function dividedFrequencies({ own, metadata }: GgufContents, divisors: readonly 
 /** Tensors of Phi-3's two lists of factors. */
 export const longropeFactors = ["rope_factors_short.weight", "rope_factors_long.weight"] as const;
 
-export const longropeKeys: readonly string[] = [
-  ...["rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length"],
-  "rope.scaling.attn_factor",
-];
-
 /** Phi-3's; no scaling without its lists. */
 export function longropeScaling(contents: GgufContents): unknown {
   const { own, small } = contents;
   const [short, long] = longropeFactors.map((name) => small.get(name));
   if (!short || !long) return ropeScaling(contents);
+  refuseOfYarn(contents, 1);
   const original = Number(own("rope.scaling.original_context_length"));
   const factor = Number(own("context_length")) / original;
   const usual = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));

@@ -38,7 +38,7 @@ export class GgufSource {
 
   /** The weights of a family by their names in the file. @param headDim width of a head */
   weightsOf(table: ModelWeightTable, headDim: number): ModelWeightTable {
-    return ggufWeights(table, this.#architecture, headDim);
+    return ggufWeights(table, this.#architecture, this.#contents, headDim);
   }
 
   /** @throws CheckpointError ERR_CHECKPOINT_TENSOR for weights of types that do not run */

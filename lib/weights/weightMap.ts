@@ -241,7 +241,10 @@ class Resolver {
   }
 
   #shapeProblem(row: WeightRow, place: number, entry: TensorEntry): string | undefined {
-    const shape = [...(row.stacked ? [this.#table.numExperts!] : []), ...row.shapes[place]!];
+    const shape = [
+      ...(row.stacked ? [this.#table.numExperts!] : []),
+      ...(row.fileShapes?.[place] ?? row.shapes[place]!),
+    ];
     const isEqual = entry.shape.length === shape.length && shape.every((size, i) => size === entry.shape[i]);
     const said = row.sizeFields ? ` (${row.sizeFields.join(", ")})` : "";
     return isEqual

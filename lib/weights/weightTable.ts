@@ -27,6 +27,8 @@ export interface WeightRow {
   readonly from: readonly string[];
   /** Shape of each of `from` as the checkpoint stores it; of one expert. Several slots may take rows of the same tensor. */
   readonly shapes: readonly (readonly number[])[];
+  /** For each of `from`, where the same numbers have other axes in the file: which. [H, 1] for [H], say. Of one expert. */
+  readonly fileShapes?: readonly (readonly number[] | undefined)[];
   /** The fields of config.json that say the sizes of these shapes, for the error of a tensor of another one. */
   readonly sizeFields?: readonly string[];
   /** The checkpoint stores [in, out] (Conv1D of GPT-2), the device wants [out, in]. Matrices only. */

@@ -9,7 +9,7 @@ import type { Stream } from "../../lib/device/stream.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import { openTestDevice } from "../support/devices.js";
 import { goldenFolder } from "../support/goldenFolder.js";
-import { convertToFile, recoded } from "../support/gguf/convert.js";
+import { type Config, convertToFile, recoded } from "../support/gguf/convert.js";
 import { readGolden } from "../support/goldens.js";
 import { runModel } from "../support/runModel.js";
 import { firstSeed } from "../support/seed.js";
@@ -28,22 +28,16 @@ afterAll(async () => {
   await rm(root, { recursive: true });
 });
 
-const families = [
-  ...[
-    "llama",
-    "mixtral",
-    "granite",
-    "smollm3",
-    "qwen2",
-    "qwen3",
-    "qwen3_moe",
-    "gemma2",
-    "gemma3",
-    "olmo2",
-    "glm4",
-  ],
-  "phi3",
-];
+const families: readonly { readonly family: string; readonly fields?: Config }[] = [
+  ...["llama", "mixtral", "granite", "smollm3", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3", "olmo2"],
+  ...["glm4", "phi3", "gpt_oss", "deepseek_v2", "deepseek_v3", "mamba2"],
+]
+  .map((family): { readonly family: string; readonly fields?: Config } => ({ family }))
+  .concat([
+    { family: "glm4_moe", fields: { num_nextn_predict_layers: 2 } },
+    { family: "deepseek_v2", fields: { old_converter: true } },
+    { family: "deepseek_v3", fields: { old_converter: true } },
+  ]);
 
 const stored = [
   { matrices: "bf16", dtype: "f32" },
@@ -55,18 +49,18 @@ const stored = [
 /** One of each family, the next with another seed. */
 const cases = families.flatMap((family, i) => {
   const one = stored[(firstSeed + i) % stored.length]!;
-  return (process.env["WARPLOOP_TEST_WHOLE"] ? stored : [one]).map((how) => ({ family, ...how }));
+  return (process.env["WARPLOOP_TEST_WHOLE"] ? stored : [one]).map((how) => ({ ...family, ...how }));
 });
 
 it.each(cases)(
-  "$family gives the same in $matrices, computed in $dtype",
-  async ({ family, matrices, dtype }) => {
+  "$family gives the same in $matrices, computed in $dtype $fields",
+  async ({ family, fields, matrices, dtype }) => {
     const golden = await readGolden(family);
     const folder = await mkdtemp(join(root, "twin-"));
     await copyFile(join(goldenFolder(family), "config.json"), join(folder, "config.json"));
     await writeFile(join(folder, "model.safetensors"), await recoded(goldenFolder(family), matrices));
     const file = join(folder, "model.gguf");
-    await writeFile(file, await convertToFile(goldenFolder(family), matrices));
+    await writeFile(file, await convertToFile(goldenFolder(family), matrices, {}, fields));
     const logits = [];
     for (const path of [folder, file]) {
       const model = await loadModel(path, { stream, dtype });

@@ -44,6 +44,25 @@ const { hidden_act: _silu, ...gemma } = {
   sliding_window: "attention.sliding_window",
 };
 
+const { hidden_act, intermediate_size, ...withoutMlp } = transformer;
+const mixture = {
+  ...{ hidden_act, intermediate_size, first_k_dense_replace: "leading_dense_block_count" },
+  ...{ moe_intermediate_size: "expert_feed_forward_length", n_routed_experts: "expert_count" },
+  ...{ num_experts_per_tok: "expert_used_count", n_shared_experts: "expert_shared_count" },
+  ...{ routed_scaling_factor: "expert_weights_scale", norm_topk_prob: "expert_weights_norm" },
+  ...{ n_group: "expert_group_count", topk_group: "expert_group_used_count" },
+};
+const { head_dim: _headDim, ...withoutHeadDim } = withoutMlp;
+const deepseek = {
+  ...{ ...withoutHeadDim, ...mixture, partial_rotary_factor: "-" },
+  num_key_value_heads: "attention.head_count, attention.head_count_kv",
+  ...{ q_lora_rank: "attention.q_lora_rank", kv_lora_rank: "attention.kv_lora_rank" },
+  qk_rope_head_dim: "rope.dimension_count",
+  qk_nope_head_dim: "attention.key_length_mla, attention.key_length, rope.dimension_count",
+  v_head_dim: "attention.value_length_mla, attention.value_length",
+};
+const prediction = { num_nextn_predict_layers: "nextn_predict_layers" };
+
 const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   LlamaForCausalLM: { ...transformer, attention_bias: "tensors", mlp_bias: "tensors", layer_types: "-" },
   MixtralForCausalLM: {
@@ -67,6 +86,25 @@ const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     ...{ ...gemma, attn_logit_softcapping: "-", rope_local_base_freq: "rope.freq_base_swa" },
     sliding_window_pattern: "attention.sliding_window_pattern",
     layer_types: "attention.sliding_window_pattern",
+  },
+  Glm4MoeForCausalLM: {
+    ...{ ...withoutMlp, ...mixture, ...prediction, attention_bias: "tensors", use_qk_norm: "tensors" },
+  },
+  GptOssForCausalLM: {
+    ...{ ...withoutMlp, hidden_act, intermediate_size: "expert_feed_forward_length" },
+    ...{ attention_bias: "tensors", swiglu_limit: "always 7", num_local_experts: "expert_count" },
+    ...{ num_experts: "-", num_experts_per_tok: "expert_used_count", experts_per_token: "-" },
+    ...{ sliding_window: "attention.sliding_window", layer_types: "-" },
+  },
+  DeepseekV2ForCausalLM: { ...deepseek, topk_method: "expert_group_count" },
+  DeepseekV3ForCausalLM: { ...deepseek, ...prediction, rope_interleave: "always true" },
+  Mamba2ForCausalLM: {
+    ...{ vocab_size: "vocab_size", hidden_size: "embedding_length", num_hidden_layers: "block_count" },
+    ...{ num_heads: "ssm.time_step_rank", head_dim: "ssm.inner_size, ssm.time_step_rank" },
+    ...{ state_size: "ssm.state_size", n_groups: "ssm.group_count", conv_kernel: "ssm.conv_kernel" },
+    ...{ expand: "ssm.inner_size, embedding_length", use_conv_bias: "tensors", use_bias: "tensors" },
+    ...{ hidden_act, layer_norm_epsilon: "attention.layer_norm_rms_epsilon", time_step_limit: "-" },
+    tie_word_embeddings: "tensors",
   },
   Qwen2ForCausalLM: { ...transformer, ...qwenWindows },
   Qwen3ForCausalLM: { ...transformer, ...qwenWindows, attention_bias: "tensors" },

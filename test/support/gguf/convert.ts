@@ -22,18 +22,24 @@ export interface Converted {
   readonly tensors: ReadonlyMap<string, Values>;
 }
 
-/** @param folder a checkpoint @param matrices what they are written in: those of two axes and more but routers */
+/**
+ * @param folder a checkpoint
+ * @param matrices what they are written in: those of two axes and more but routers
+ * @param fields instead of those of its config.json
+ */
 export async function convert(
   folder: string,
   matrices: FloatDType,
   more: GgufMetadata = {},
+  fields: Config = {},
 ): Promise<{ readonly metadata: GgufMetadata; readonly tensors: readonly GgufTensor[] }> {
-  const { config, tensors } = await readCheckpoint(folder);
+  const { config: read, tensors } = await readCheckpoint(folder);
+  const config = { ...read, ...fields };
   const converted = converterOf(config)(config, tensors);
   return {
     metadata: { ...converted.metadata, ...more },
     tensors: [...converted.tensors].map(([name, { shape, values }]): GgufTensor => {
-      const isSmall = shape.length === 1 || /ffn_gate_inp|ssm_|_norm/.test(name);
+      const isSmall = shape.length === 1 || /ffn_gate_inp|ssm_|_norm|\.bias$/.test(name);
       const dtype = isSmall && !/ssm_(in|out)/.test(name) ? "f32" : matrices;
       return { name, shape, dtype, data: () => [encode(dtype, values)] };
     }),
@@ -45,8 +51,9 @@ export async function convertToFile(
   folder: string,
   matrices: FloatDType,
   more?: GgufMetadata,
+  fields?: Config,
 ): Promise<Buffer> {
-  const { metadata, tensors } = await convert(folder, matrices, more);
+  const { metadata, tensors } = await convert(folder, matrices, more, fields);
   return encodeGguf(metadata, tensors);
 }
 
