@@ -98,9 +98,9 @@ describe("SentencePiece", () => {
 });
 
 describe("byte-level BPE", () => {
-  /** Words of a text: merges join whatever stays in one word. */
+  /** The tokens of a text: merges join two letters of one word. */
   async function wordsOf(pre: string, one: string): Promise<string[]> {
-    const letters = "abc123'_!\u00e9";
+    const letters = "abcCs1234'_!$\u00e9\u00d0\u00bc";
     const joins = [...new Set([...`Ġ${letters}`])].flatMap((a) => [...letters].map((b) => `${a} ${b}`));
     const tokenizer = await tokenizerOf({
       ...byteVocabulary(["<s>"], { merges: joins }),
@@ -114,14 +114,25 @@ describe("byte-level BPE", () => {
     ["llama-bpe", "ab 12 c!", ["ab", " ", "12", " c", "!"]],
     ["gpt-2", "ab 12 c!", ["ab", " 1", "2", " c", "!"]],
     ["refact", "ab 12 c!", ["ab", " ", "1", "2", " c", "!"]],
+    ["qwen35", "ab 12 c!", ["ab", " ", "1", "2", " c", "!"]],
+    ["exaone", "ab 12 c!", ["ab", " ", "1", "2", " c", "!"]],
+    ["gpt-4o", "abC ab's 1234", ["ab", "C", " a", "b'", "s", " ", "12", "3", "4"]],
+    ["tekken", "abC ab's 12", ["ab", "C", " a", "b", "'s", " ", "1", "2"]],
     ["deepseek-v3", "ab 12 !c", ["ab", " ", "12", " !", "c"]],
+    ["deepseek-llm", "ab 12!$ c\n\n", ["ab", " ", "1", "2", "!$", " c", "\n", "\n"]],
+    ["deepseek-coder", "ab 12!$ c\n\n", ["ab", " ", "1", "2", "!", "$", " c", "\n", "\n"]],
+    ["falcon", "ab 1234!c", ["ab", " ", "12", "3", "4", "!", "c"]],
+    // Of the two bytes of this letter the second has a character that is a number.
+    ["gpt-2", "\u043c", ["\u043c"]],
+    ["falcon", "\u043c", ["\ufffd", "\ufffd"]],
   ])("%s cuts words as its models do", async (pre, one, words) => {
     expect(await wordsOf(pre, one)).toEqual(words);
   });
 
-  test("every name is of a split that is known, whose texts can be cut", () => {
+  test("every name is of a split that is known, whose texts can be cut, but for three", () => {
     const known = new Set(boundaryPatterns.values());
     for (const name of preTokenizerNames) {
+      if (["deepseek-llm", "deepseek-coder", "falcon"].includes(name)) continue;
       const regexes = [...JSON.stringify(preTokenizerOf(name)).matchAll(/"Regex":("(?:[^"\\]|\\.)*")/g)];
       const patterns = regexes.map(([, regex]) => JSON.parse(regex!) as string);
       expect(patterns.length === 0 || patterns.some((pattern) => known.has(pattern))).toBe(true);
