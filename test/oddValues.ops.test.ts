@@ -3,13 +3,12 @@
  * argument, and nothing is queued. Each function of `ops` has a row; each argument and each option gets each odd value.
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { isTyped } from "../lib/arguments.js";
 import * as ops from "../lib/ops/index.js";
 import { Device } from "../lib/device/device.js";
 import type { Stream } from "../lib/device/stream.js";
 import { Tensor } from "../lib/device/tensor.js";
 import { openTestDevice } from "./support/devices.js";
-import { oddValues, oddValuesOfStreams } from "./support/oddValues.js";
+import { opFaultOf, messageOf, oddValues, oddValuesOfStreams } from "./support/oddValues.js";
 
 type Arguments = Readonly<Record<string, unknown>>;
 type Call = (...args: unknown[]) => unknown;
@@ -54,6 +53,9 @@ function group() {
   return ops.emptyGroupedWeight(stream, { experts: 2, outputs: 16, inputs: 8, dtype, swiglu: false });
 }
 
+const stored = () =>
+  new ops.StoredRows({ format: "int8", outputs: 2, inputs: 32 }, { codes: zeros(16), scales: f32(2) });
+
 const rows: Readonly<Record<string, () => Row>> = {
   add: () => ({ given: { a: f32(2, 4), b: f32(2, 4) }, options: { scale: 2, out: f32(2, 4) } }),
   argmax: () => ({ given: { logits: f32(2, 4) }, options: { out: zeros(2), status: zeros(2) } }),
@@ -74,6 +76,7 @@ const rows: Readonly<Record<string, () => Row>> = {
   }),
   clamp: () => ({ given: { x: f32(2, 4) }, options: { limit: 2, dtype, out: f32(2, 4) } }),
   copy: () => ({ given: { src: f32(2, 4), dst: f32(2, 4) } }),
+  dequantize: () => ({ given: { stored: stored() }, options: { dtype, out: f32(2, 32) } }),
   embedding: () => ({ given: { ids: zeros(3), table: f32(5, 4) }, options: { dtype, out: f32(3, 4) } }),
   emptyGroupedWeight: () => ({
     given: {},
@@ -194,29 +197,8 @@ const rows: Readonly<Record<string, () => Row>> = {
 };
 
 const functions = Object.fromEntries(
-  Object.entries(ops).filter(([, value]) => typeof value === "function"),
+  Object.entries(ops).filter(([name, value]) => typeof value === "function" && /^[a-z]/.test(name)),
 ) as unknown as Readonly<Record<string, Call>>;
-
-/** A short text about a call whose error is not typed or does not begin with `begin`; undefined for all that is well. */
-function faultOf(call: () => unknown, begin: RegExp): string | undefined {
-  try {
-    call();
-    return undefined;
-  } catch (error) {
-    if (!isTyped(error)) return "an untyped error";
-    const { message } = error as Error;
-    return begin.test(message) ? undefined : message;
-  }
-}
-
-function messageOf(call: () => unknown): string {
-  try {
-    call();
-  } catch (error) {
-    return `${(error as { code: string }).code} ${(error as Error).message}`;
-  }
-  return "none";
-}
 
 describe("every function of ops", () => {
   it("has a row with all its arguments", () => {
@@ -235,7 +217,7 @@ describe("every function of ops", () => {
     const related = /tensor of no axes|undefined|cols = null/;
     const attempt = (what: string, argument: string, call: () => unknown) => {
       const begin = related.test(what) ? "\\w+\\b" : argument;
-      const fault = faultOf(call, new RegExp(`^${name}: ${begin}`));
+      const fault = opFaultOf(call, new RegExp(`^${name}: ${begin}`));
       if (fault !== undefined) found.push(`${what}: ${fault}`);
     };
     for (const [label, make] of Object.entries(odd)) {

@@ -4,7 +4,8 @@
 export type Handle = number & { readonly __handle: never };
 
 /** What an argument of an op may be on its way to the addon. */
-export type ArgumentKind = "tensor" | "tensor or null" | "weight" | "weight or null" | "number" | "flag";
+export type ArgumentKind =
+  "tensor" | "tensor or null" | "weight" | "weight or null" | "stored rows" | "number" | "flag";
 
 /** Queues one op on a stream, with the arguments of these kinds in `Native.arguments`. */
 export type NativeOp<Kinds extends readonly ArgumentKind[]> = ((stream: Handle) => void) & {

@@ -17,6 +17,7 @@ export interface NativeOps {
     ]
   >;
   readonly packLinear: NativeOp<[weight: "tensor", out: "weight", firstRow: "number"]>;
+  readonly dequantize: NativeOp<[stored: "stored rows", out: "tensor"]>;
   readonly linear: NativeOp<
     [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
   >;

@@ -24,6 +24,7 @@ interface ArgumentTypes {
   readonly tensor: Tensor;
   readonly weight: Encoded;
   readonly "weight or null": Encoded | null;
+  readonly "stored rows": Encoded;
   readonly "tensor or null": Tensor | null;
   readonly number: number;
   readonly flag: boolean;

@@ -8,6 +8,7 @@ import { Stream } from "../device/stream.js";
 import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError, ArgumentTypeError, ClosedError } from "../errors.js";
 import { GroupedWeight, LinearWeight } from "./linearWeight.js";
+import { StoredRows } from "./storedRows.js";
 
 /** The (token, choice) pairs of a batch, grouped by expert; within an expert in order of t*K + k. */
 export interface MoePermutation {
@@ -46,6 +47,7 @@ type Form =
   | "choice"
   | "linear"
   | "grouped"
+  | "stored"
   | "clamp"
   | "routing"
   | "permutation";
@@ -91,6 +93,7 @@ export const flag = kind<boolean>("flag", "true or false");
 export const always = kind<true>("choice", "true, which it always is", [true]);
 export const linearWeight = kind<LinearWeight>("linear", "a weight from packLinear");
 export const groupedWeight = kind<GroupedWeight>("grouped", "a weight from emptyGroupedWeight");
+export const storedRows = kind<StoredRows>("stored", "a StoredRows");
 export const permutation = kind<MoePermutation>(
   "permutation",
   "an object of three Tensors, order, inverse and offsets",
@@ -137,6 +140,8 @@ export function accepts(of: Kind, value: unknown): boolean {
       return isMatrix(value);
     case "grouped":
       return LinearWeight.isOpen(value) && GroupedWeight.isGrouped(value);
+    case "stored":
+      return StoredRows.isOpen(value);
     case "clamp":
       return isObject(value) && typeof value["limit"] === "number" && typeof value["alpha"] === "number";
     case "routing":
@@ -172,6 +177,8 @@ export function wrongArgument(what: string, of: Kind, value: unknown): Error {
     return new ClosedError("", `${what}: this Tensor is closed`);
   if (LinearWeight.is(value) && !LinearWeight.isOpen(value) && /linear|grouped|table/.test(of.form))
     return new ClosedError("", `${what}: this weight is closed`);
+  if (StoredRows.is(value) && of.form === "stored")
+    return new ClosedError("", `${what}: the memory of these rows is closed`);
   const ofRightType =
     (of.form === "integer" && typeof value === "number") ||
     (of.form === "choice" && typeof value === "string");
@@ -193,5 +200,6 @@ function nameOf(value: unknown): string {
   if (Tensor.is(value)) return "a Tensor";
   if (Stream.is(value)) return "a Stream";
   if (LinearWeight.is(value)) return "a packed weight";
+  if (StoredRows.is(value)) return "a StoredRows";
   return describe(value);
 }

@@ -6,6 +6,7 @@ export * from "./cast.js";
 export * from "./causalConv1d.js";
 export * from "./clamp.js";
 export * from "./copy.js";
+export * from "./dequantize.js";
 export * from "./embedding.js";
 export * from "./flashAttention.js";
 export * from "./gelu.js";

@@ -64,6 +64,17 @@ void Arguments::read(Optional<WeightView>& optional) {
   read(w.data);
 }
 
+void Arguments::read(StoredView& field) {
+  field.format = static_cast<StoredFormat>(integer(0, kStoredFormatCount - 1));
+  for (int64_t* number : {&field.stored_rows, &field.stored_inputs, &field.group, &field.scale_rows,
+                          &field.first_row, &field.rows, &field.first_input, &field.inputs})
+    *number = integer(0, kMaxExtent);
+  read(field.add_to_zeros);
+  for (TensorView* tensor :
+       {&field.codes, &field.scales, &field.zeros, &field.row_order, &field.k_order, &field.g_idx})
+    read(*tensor);
+}
+
 TensorView Arguments::view(double handle) {
   const MemoryRef& memory = memory_.get(handle);
   TensorView t{};

@@ -5,6 +5,7 @@
 // A tensor is
 //   [memory handle, byte offset, dtype, rank, sizes..., strides...]      (absent: handle -1 alone)
 // A weight is the number of its format, outputs, inputs, swiglu, then its tensors (absent: -1 alone).
+// Stored rows are the numbers and then the tensors of StoredView, in the order of `read`.
 // Everything is verified: whatever the numbers say, a view never leaves the memory that its handle names, and
 // an op that does not read exactly what was passed is not queued.
 #pragma once
@@ -17,6 +18,7 @@
 #include "core/memory.h"
 #include "core/stream.h"
 #include "core/tensor_view.h"
+#include "formats/stored_view.h"
 #include "formats/weight_view.h"
 
 namespace warploop {
@@ -46,6 +48,7 @@ class Arguments {
 
   void read(TensorView& field);
   void read(WeightView& field);
+  void read(StoredView& field);
   void read(Optional<TensorView>& optional);
   void read(Optional<WeightView>& optional);
   void read(float& field) { field = static_cast<float>(next()); }

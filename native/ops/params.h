@@ -7,6 +7,7 @@
 #include "ops/causal_conv1d/causal_conv1d.h"
 #include "ops/clamp/clamp.h"
 #include "ops/copy/copy.h"
+#include "ops/dequantize/dequantize.h"
 #include "ops/embedding/embedding.h"
 #include "ops/flash_attention/flash_attention.h"
 #include "ops/gelu/gelu.h"

@@ -9,6 +9,7 @@ export const nativeOpsFile = "lib/device/nativeOps.ts";
 const kinds = new Map([
   ["TensorView", "tensor"],
   ["WeightView", "weight"],
+  ["StoredView", "stored rows"],
   ["bool", "flag"],
 ]);
 

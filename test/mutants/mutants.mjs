@@ -19,6 +19,7 @@ import { scoreMutants } from "./mutants.scores.mjs";
 import { codeMutants } from "./mutants.codes.mjs";
 import { fusedMutants } from "./mutants.fused.mjs";
 import { stateMutants } from "./mutants.state.mjs";
+import { storedMutants } from "./mutants.stored.mjs";
 
 /**
  * @typedef {"naive" | "adversarial" | "race" | "asan"} Mode
@@ -61,6 +62,7 @@ export const mutants = [
   ...latentMutants,
   ...behindMutants,
   ...stateMutants,
+  ...storedMutants,
   ...fusedMutants,
   ...indexerMutants,
 ];

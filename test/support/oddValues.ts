@@ -180,3 +180,25 @@ export const methodsOf = (type: { readonly prototype: object }): string[] =>
     .filter(([name, { value }]) => name !== "constructor" && typeof value === "function")
     .map(([name]) => name)
     .sort();
+
+/** A short text about a call whose error is not typed or does not begin with `begin`; undefined for all that is well. */
+export function opFaultOf(call: () => unknown, begin: RegExp): string | undefined {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    if (!isTyped(error)) return "an untyped error";
+    const { message } = error as Error;
+    return begin.test(message) ? undefined : message;
+  }
+}
+
+/** Code and message of the error that a call throws; "none" of one that throws nothing. */
+export function messageOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    return `${(error as { code: string }).code} ${(error as Error).message}`;
+  }
+  return "none";
+}
