@@ -1,6 +1,6 @@
 /**
  * Turns what a user calls a model into something on disk: an existing folder or GGUF file, or a Hugging Face id that is fetched into
- * the standard cache (hubSnapshot.ts, loaded only when an id is given).
+ * the standard cache (hubSnapshot.ts, loaded only when an id is given), of a repository of GGUF files the one of a quantisation.
  */
 import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -15,14 +15,16 @@ export type { DownloadProgress, ResolveModelOptions } from "./hubOptions.js";
 const hubHosts = ["huggingface.co", "www.huggingface.co", "hf.co"];
 // The hub allows neither ".." nor "--" in names; both would be ambiguous as cache folders.
 const idPattern = /^(?!.*(?:\.\.|--))[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*$/;
+/** A quantisation, or the name of a file in its folder. */
+const ggufPattern = /^(?!.*\.\.)\w[\w.+-]*(?:\/\w[\w.+-]*)*$/;
 const revisionPattern = /^(?!.*(?:\.\.|\/\.))[A-Za-z0-9_][\w.+-]*(?:\/[\w.+-]+)*$/;
 
 /**
  * Finds or fetches a model.
  *
  * @param pathOrId an existing folder or GGUF file ("~/" is the user's), or "org/name", "org/name@revision" or the address of a page on the
- * Hugging Face hub
- * @returns path of a folder with config.json and safetensors weights; what exists itself, unchecked
+ * Hugging Face hub; "org/name:Q4_K_M" is the GGUF file of that quantisation, or of that name, in a repository
+ * @returns path of a folder with config.json and safetensors weights, or of a GGUF file; what exists itself, unchecked
  * @throws CheckpointError ERR_CHECKPOINT_MISSING if it is neither a folder nor an id; HubError ERR_HUB_OFFLINE,
  * ERR_HUB_NOT_FOUND, ERR_HUB_UNAUTHORIZED, ERR_HUB_NETWORK or ERR_HUB_CACHE; ArgumentTypeError, ArgumentRangeError; the reason of
  * `signal` if it aborts
@@ -45,7 +47,7 @@ async function resolvePlace(pathOrId: string, options: ResolveModelOptions): Pro
     await options.beforeWeights?.(pathOrId);
     return pathOrId;
   }
-  const { id, revisionOfId } = parseId(pathOrId);
+  const { id, revisionOfId, gguf } = parseId(pathOrId);
   const noFolder = `there is no folder ${resolve(pathOrId)}`;
   if (kind === "file" || !idPattern.test(id)) {
     const got = kind === "file" ? `it is a file${fileHint(pathOrId)}` : noFolder;
@@ -53,6 +55,11 @@ async function resolvePlace(pathOrId: string, options: ResolveModelOptions): Pro
       "ERR_CHECKPOINT_MISSING",
       `${pathOrId}: expected a folder or a hub id such as "org/name": ${got}`,
       { file: pathOrId },
+    );
+  }
+  if (gguf !== undefined && !ggufPattern.test(gguf)) {
+    throw new ArgumentRangeError(
+      `${pathOrId}: expected a quantisation such as Q4_K_M, or the name of a GGUF file, behind ":", got ${JSON.stringify(gguf)}`,
     );
   }
   if (revision !== undefined && revisionOfId !== undefined && revision !== revisionOfId) {
@@ -63,23 +70,39 @@ async function resolvePlace(pathOrId: string, options: ResolveModelOptions): Pro
     throw new ArgumentRangeError(`revision: expected a branch, tag or commit, got ${JSON.stringify(wanted)}`);
   }
   const { fetchSnapshot } = await import("./hubSnapshot.js");
-  return fetchSnapshot({ ...options, id, revision: wanted, noFolder });
+  return fetchSnapshot({ ...options, id, revision: wanted, noFolder, ...(gguf !== undefined && { gguf }) });
 }
 
-/** "org/name", "org/name@revision", both also behind "hf:" or with a slash at the end, or the address of a page of the hub: of a model, of its branch, of one of its files. */
-function parseId(text: string): { readonly id: string; readonly revisionOfId: string | undefined } {
+interface HubId {
+  readonly id: string;
+  readonly revisionOfId: string | undefined;
+  /** Behind ":". */
+  readonly gguf: string | undefined;
+}
+
+/**
+ * "org/name", "org/name@revision", both with ":Q4_K_M" behind it or not, also behind "hf:" or with a slash at the end, or the address of a
+ * page of the hub: of a model, of its branch, of one of its files, of which a GGUF file is meant itself.
+ */
+function parseId(text: string): HubId {
   const page = hubPage(text);
   if (page) {
-    const [org = "", name = "", kind = "", revision] = page;
+    const [org = "", ofName = "", kind = "", revision, ...path] = page;
+    const [name = "", gguf] = parted(ofName, ":");
     const isPinned = ["tree", "blob", "resolve"].includes(kind) && revision !== undefined;
     const id = `${org}/${name.replace(/\.git$/, "")}`;
-    return { id, revisionOfId: isPinned ? revision.replaceAll(/%2f/gi, "/") : undefined };
+    const file = isPinned && /\.gguf$/i.test(path.at(-1) ?? "") ? path.join("/") : undefined;
+    return { id, revisionOfId: isPinned ? revision.replaceAll(/%2f/gi, "/") : undefined, gguf: gguf ?? file };
   }
-  const name = text.replace(/^hf:(\/\/)?/, "").replace(/\/+$/, "");
-  const at = name.indexOf("@");
-  return at < 0
-    ? { id: name, revisionOfId: undefined }
-    : { id: name.slice(0, at), revisionOfId: name.slice(at + 1) };
+  const [name, gguf] = parted(text.replace(/^hf:(\/\/)?/, "").replace(/\/+$/, ""), ":");
+  const [id, revisionOfId] = parted(name, "@");
+  return { id, revisionOfId, gguf };
+}
+
+/** What is before and behind the first of a mark. */
+function parted(text: string, mark: string): readonly [before: string, behind: string | undefined] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** The parts of the path of a page of the hub, or of HF_ENDPOINT, with or without "https://"; undefined for other text. */

@@ -18,8 +18,8 @@ export interface ResolveModelOptions {
   /** Aborts a download; what has arrived is kept and continued by the next call. */
   readonly signal?: AbortSignal;
   /**
-   * Called with the folder once all small files are in it, config.json among them, and before a weight is asked for. What it
-   * throws ends the call: nothing large is fetched for a model that cannot run.
+   * Called with the folder once all small files are in it, config.json among them, and before a weight is asked for; with a GGUF file once
+   * it is there. What it throws ends the call: nothing large is fetched for a model in safetensors that cannot run.
    */
   readonly beforeWeights?: (folder: string) => Promise<void>;
   /** Access token for private and gated models. Default: HF_TOKEN. */

@@ -4,8 +4,8 @@
  *
  * Environment: HF_HUB_OFFLINE, HF_ENDPOINT, HF_TOKEN, and those of hubCache.ts.
  */
-import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, readdir } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { HUB_URL, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
 import { HubError } from "../errors.js";
 import type { ResolveModelOptions } from "./hubOptions.js";
@@ -13,6 +13,7 @@ import { boundedFetch } from "./hubBounds.js";
 import { isCommit, missingFiles, RepoCache } from "./hubCache.js";
 import { downloadBlob, type BlobDownload } from "./hubDownload.js";
 import { toCacheError, toHubError } from "./hubErrors.js";
+import { chooseGguf, ggufModels, labelsOf } from "./hubGguf.js";
 import { isFile } from "./json.js";
 import { otherFormatHint } from "./otherFormats.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
@@ -23,16 +24,20 @@ export interface SnapshotRequest extends ResolveModelOptions {
   readonly revision: string;
   /** Says that the id is no folder here either; ends the message when the hub does not have it. */
   readonly noFolder: string;
+  /** The quantisation of the GGUF file that is wanted, or its name: nothing else is fetched. */
+  readonly gguf?: string;
 }
 
 /** Further templates of a checkpoint: the only folder that is looked into. */
 const templateFolder = "additional_chat_templates";
+/** Folders in which GGUF files are looked for: publishers have one for each quantisation of a large model. */
+const maxFolders = 64;
 /** Everything besides the weights. */
 const smallFilePattern =
   /^(?:config|generation_config|tokenizer[\w.-]*|special_tokens_map|added_tokens|(?:adapter|hf_quant|quant|quantize)_config)\.json$|^chat_template\.(?:jinja|json)$|^additional_chat_templates\/[\w.-]+\.jinja$/;
 
 /**
- * Fetches what is not cached yet and returns the snapshot folder. Online, the hub is asked what the revision is and which
+ * Fetches what is not cached yet and returns the snapshot folder, or its GGUF file. Online, the hub is asked what the revision is and which
  * files it has; if it does not answer, a complete cached snapshot of the revision is taken as with HF_HUB_OFFLINE.
  *
  * @throws as {@link resolveModel}
@@ -49,34 +54,34 @@ async function fetchOrFind(request: SnapshotRequest): Promise<string> {
   const { id, revision, signal } = request;
   const what = `${id}@${revision}`;
   const cache = new RepoCache(id);
-  if (isOffline()) return checked(await cachedSnapshot(cache, request), request);
+  if (isOffline()) return checked(await cachedPath(cache, request), request);
   const authorized = hubFetch(request);
   const hub: Hub = { endpoint: endpoint(), fetch: authorized, api: boundedFetch(authorized, what) };
   let commit: string;
   let files: ReadonlyMap<string, ListFileEntry>;
   try {
     commit = await resolveCommit(hub, request);
-    files = await listNeededFiles(hub, id, commit);
+    files = await listNeededFiles(hub, request, commit);
   } catch (error) {
     const reason = toHubError(error, what, signal);
     if (!(reason instanceof HubError)) throw reason;
     const hubError = new HubError(reason.code, `${reason.message}; ${request.noFolder}`, { cause: error });
     if (hubError.code !== "ERR_HUB_NETWORK") throw hubError;
-    const folder = await cachedSnapshot(cache, request).catch(() => {
+    const path = await cachedPath(cache, request).catch(() => {
       throw hubError;
     });
-    return checked(folder, request);
+    return checked(path, request);
   }
   const snapshot = new SnapshotDownload(hub, cache, request, commit, files);
-  await snapshot.run();
+  const path = await snapshot.run();
   // Last, so that offline use never finds a revision whose files are still on their way.
   await cache.writeRef(revision, commit);
-  return cache.snapshotFolder(commit);
+  return path;
 }
 
-async function checked(folder: string, { beforeWeights }: SnapshotRequest): Promise<string> {
-  await beforeWeights?.(folder);
-  return folder;
+async function checked(path: string, { beforeWeights }: SnapshotRequest): Promise<string> {
+  await beforeWeights?.(path);
+  return path;
 }
 
 interface Hub {
@@ -108,16 +113,37 @@ function hubFetch({ token, signal }: SnapshotRequest): typeof fetch {
   };
 }
 
-async function cachedSnapshot(
-  cache: RepoCache,
-  { id, revision, noFolder }: SnapshotRequest,
-): Promise<string> {
+async function cachedPath(cache: RepoCache, request: SnapshotRequest): Promise<string> {
+  const { id, revision, noFolder, gguf } = request;
   const commit = await cache.readRef(revision);
-  const missing = commit === undefined ? undefined : await missingFiles(cache.snapshotFolder(commit));
-  if (commit !== undefined && missing?.length === 0) return cache.snapshotFolder(commit);
-  const reason = missing === undefined ? "it was never downloaded" : `it lacks ${missing.join(", ")}`;
+  let reason = "it was never downloaded";
+  if (commit !== undefined) {
+    const folder = cache.snapshotFolder(commit);
+    const found = gguf === undefined ? await cachedSnapshot(folder) : await cachedGguf(folder, gguf);
+    if ("path" in found) return found.path;
+    reason = found.reason;
+  }
   const message = `${id}@${revision}: HF_HUB_OFFLINE is set and the cache ${cache.folder} cannot serve it: ${reason}; ${noFolder}`;
   throw new HubError("ERR_HUB_OFFLINE", message);
+}
+
+/** A path, or why there is none. */
+type Cached = { readonly path: string } | { readonly reason: string };
+
+async function cachedSnapshot(folder: string): Promise<Cached> {
+  const missing = await missingFiles(folder);
+  return missing.length === 0 ? { path: folder } : { reason: `it lacks ${missing.join(", ")}` };
+}
+
+/** Those that are there are all that can be chosen from. */
+async function cachedGguf(folder: string, wanted: string): Promise<Cached> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const names = entries.map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+  const model = chooseGguf(names, wanted);
+  if (typeof model === "string") return { reason: model };
+  for (const name of model.files)
+    if (!(await isFile(join(folder, name)))) return { reason: `it lacks ${name}` };
+  return { path: join(folder, model.files[0]!) };
 }
 
 async function resolveCommit(hub: Hub, { id, revision }: SnapshotRequest): Promise<string> {
@@ -133,18 +159,24 @@ async function resolveCommit(hub: Hub, { id, revision }: SnapshotRequest): Promi
   return sha;
 }
 
-/** The files at the root of the repository and in the folder of templates. */
-async function listNeededFiles(hub: Hub, id: string, commit: string): Promise<Map<string, ListFileEntry>> {
+/** The files at the root of the repository, and in the folder of templates; or in all folders, where a GGUF file may be. */
+async function listNeededFiles(
+  hub: Hub,
+  { id, gguf }: SnapshotRequest,
+  commit: string,
+): Promise<Map<string, ListFileEntry>> {
   const files = new Map<string, ListFileEntry>();
   const repository = { repo: id, revision: commit, hubUrl: hub.endpoint, fetch: hub.api };
-  let hasTemplates = false;
-  for await (const entry of listFiles(repository)) {
-    if (entry.type === "file") files.set(entry.path, entry);
-    hasTemplates ||= entry.type === "directory" && entry.path === templateFolder;
+  const folders: string[] = [];
+  for await (const { type, path, ...entry } of listFiles(repository)) {
+    if (type === "file") files.set(path, { type, path, ...entry });
+    const isWanted = gguf === undefined ? path === templateFolder : folders.length < maxFolders;
+    if (type === "directory" && isWanted) folders.push(path);
   }
-  if (!hasTemplates) return files;
-  for await (const entry of listFiles({ ...repository, path: templateFolder })) {
-    if (entry.type === "file") files.set(entry.path, entry);
+  for (const path of folders) {
+    for await (const entry of listFiles({ ...repository, path })) {
+      if (entry.type === "file") files.set(entry.path, entry);
+    }
   }
   return files;
 }
@@ -172,9 +204,21 @@ class SnapshotDownload {
 
   /**
    * Small files first, the weights last and only if the caller agrees: a snapshot with all its weights has everything, and
-   * nothing large is fetched for a model that cannot run.
+   * nothing large is fetched for a model that cannot run. Of a GGUF file, which is all in one, that is known when it is there.
    */
-  async run(): Promise<void> {
+  async run(): Promise<string> {
+    return this.#request.gguf === undefined ? this.#fetchFolder() : this.#fetchGguf(this.#request.gguf);
+  }
+
+  async #fetchGguf(wanted: string): Promise<string> {
+    const { id, revision } = this.#request;
+    const model = chooseGguf(this.#files.keys(), wanted);
+    if (typeof model === "string") throw new HubError("ERR_HUB_NOT_FOUND", `${id}@${revision}: ${model}`);
+    for (const name of model.files) await this.#ensure(name);
+    return checked(join(this.#cache.snapshotFolder(this.#commit), model.files[0]!), this.#request);
+  }
+
+  async #fetchFolder(): Promise<string> {
     const hasConfig = this.#files.has("config.json");
     // An adapter has none; the caller says what it is.
     if (!hasConfig && !this.#files.has("adapter_config.json")) throw this.#lacks("config.json");
@@ -183,12 +227,16 @@ class SnapshotDownload {
     const folder = this.#cache.snapshotFolder(this.#commit);
     await this.#request.beforeWeights?.(folder);
     if (!hasConfig) throw this.#lacks("config.json");
-    if (this.#files.has(singleFileName)) return this.#ensure(singleFileName);
+    if (this.#files.has(singleFileName)) {
+      await this.#ensure(singleFileName);
+      return folder;
+    }
     if (!this.#files.has(indexFileName)) throw this.#lacks("weights in safetensors format");
     await this.#ensure(indexFileName);
     const index = await readShardIndex(join(folder, indexFileName));
     // One after another: the hub fills a line with one connection, and an abort leaves one partial file.
     for (const name of shardFiles(index!)) await this.#ensure(name);
+    return folder;
   }
 
   async #ensure(name: string): Promise<void> {
@@ -233,7 +281,11 @@ class SnapshotDownload {
 
   #lacks(thing: string): HubError {
     const { id, revision } = this.#request;
-    const hint = otherFormatHint([...this.#files.keys()]);
+    const models = ggufModels(this.#files.keys());
+    const hint =
+      models.length > 0
+        ? `; it has GGUF files: give what is behind their names, such as "${id}:${models[0]!.label}"; there are ${labelsOf(models)}`
+        : otherFormatHint([...this.#files.keys()]);
     return new HubError("ERR_HUB_NOT_FOUND", `${id}@${revision}: the repository has no ${thing}${hint}`);
   }
 }

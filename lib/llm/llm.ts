@@ -62,7 +62,7 @@ export class LLM {
   /**
    * Loads a checkpoint in Hugging Face layout, or a GGUF file.
    *
-   * @param pathOrId a folder, the path of a file.gguf (of its first part, if it is split), or "org/name" (also "org/name@revision"), which is fetched into the Hugging Face cache
+   * @param pathOrId a folder, the path of a file.gguf (of its first part, if it is split), or "org/name" (also "org/name@revision" and "org/name:Q4_K_M"), which is fetched into the Hugging Face cache
    * @throws ArgumentTypeError, ArgumentRangeError, CheckpointError, TextError, HubError, OutOfMemoryError, CapacityError
    */
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {

@@ -48,11 +48,18 @@ interface Other {
   readonly name: string;
   readonly files: Files;
   readonly says: readonly RegExp[];
+  /** Of a repository, where that is something else. */
+  readonly saysOnHub?: readonly RegExp[];
 }
 
 /** A folder or repository with a config that would run, but without safetensors. */
 const others: readonly Other[] = [
-  { name: "a GGUF", files: { "m-q4.gguf": "GGUF" }, says: [/m-q4\.gguf: GGUF; LLM.load takes the path/] },
+  {
+    name: "a GGUF",
+    files: { "m-q4.gguf": "GGUF" },
+    says: [/m-q4\.gguf: GGUF; LLM.load takes the path/],
+    saysOnHub: [/such as "org\/tiny:q4"; there are q4$/],
+  },
   {
     name: "a pickle",
     files: { "pytorch_model.bin": "PK" },
@@ -186,15 +193,18 @@ describe("on the hub", () => {
     return server;
   }
 
-  test.each(others)("$name", async ({ files, says }) => {
+  test.each(others)("$name", async ({ files, says, saysOnHub = says }) => {
     const hub = await serve({ "config.json": config, ...files });
-    await expectError(repoId, "ERR_HUB_NOT_FOUND", [/has no weights in safetensors format; it has/, ...says]);
+    await expectError(repoId, "ERR_HUB_NOT_FOUND", [
+      /has no weights in safetensors format; it has/,
+      ...saysOnHub,
+    ]);
     expect(hub.fileRequests()).toHaveLength(1);
   });
 
   test("a GGUF without config.json", async () => {
     await serve(others[0]!.files);
-    await expectError(repoId, "ERR_HUB_NOT_FOUND", [/has no config\.json; it has/, ...others[0]!.says]);
+    await expectError(repoId, "ERR_HUB_NOT_FOUND", [/has no config\.json; it has/, ...others[0]!.saysOnHub!]);
   });
 
   test("an adapter", async () => {
