@@ -22,6 +22,7 @@ const simtTests = [
   "test/native/progress.test.ts",
   "test/native/threads.test.ts",
   "test/native/trace.test.ts",
+  "test/models/coded.test.ts",
   "test/models/goldens.test.ts",
   "test/models/launches.test.ts",
   "test/models/mixtures.test.ts",

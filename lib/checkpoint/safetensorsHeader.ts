@@ -8,9 +8,12 @@
 import { CheckpointError } from "../errors.js";
 import { describeError, isObject, show, type JsonObject } from "./json.js";
 
-/** Dtypes that warploop knows, or `unsupported:NAME` for any other dtype of the file (an error only once it is used). */
+/**
+ * Dtypes that warploop knows; `blocks:NAME` of GGUF, whose shape is that of the numbers in the blocks; or `unsupported:NAME` for any other dtype
+ * of the file (an error only once it is used).
+ */
 export type CheckpointDtype =
-  "f32" | "f16" | "bf16" | "fp8e4m3" | "i8" | "i32" | "u8" | `unsupported:${string}`;
+  ("f32" | "f16" | "bf16" | "fp8e4m3" | "i8" | "i32" | "u8") | `blocks:${string}` | `unsupported:${string}`;
 
 /** Where one tensor lies. Data is row-major, little-endian, and contiguous. */
 export interface TensorEntry {

@@ -10,7 +10,9 @@ import type { Model, ModelDefinition, ModelShape } from "../models/model.js";
 import { architectureOf, findFamily } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
 import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
+import type { Quantization } from "../quantization/quantization.js";
 import { activationDtype, type DTypeOption } from "../weights/activationDtype.js";
+import { settleGptqFiles } from "../weights/gptqFiles.js";
 import { loadWeights, storedDtype, type LoadProgress } from "../weights/loadWeights.js";
 import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
 import { wholeModel } from "../weights/shard.js";
@@ -29,6 +31,8 @@ export interface ModelDescription {
   readonly architecture: string;
   /** Its weights by the names that the source has for them. */
   readonly definition: ModelDefinition;
+  /** How its config says that matrices are stored; undefined: as floats, or as tensors say themselves. */
+  readonly quantization: Quantization | undefined;
   /** Positions that the model will be loaded for. */
   readonly contextLength: number;
 }
@@ -48,9 +52,10 @@ export async function describeModel(path: string, asked?: number): Promise<Model
   const architecture = architectureOf(config);
   const family = findFamily(architecture, config.file, config.reader.json["model_type"]);
   const { weights, ...rest } = family(config.reader);
-  await source.refuseWeights();
+  const quantization = await source.quantization();
   const definition = { ...rest, weights: source.weightsOf(weights, rest.shape.headDim) };
-  return { source, config, architecture, definition, contextLength: chooseContextLength(definition, asked) };
+  const contextLength = chooseContextLength(definition, asked);
+  return { source, config, architecture, definition, quantization, contextLength };
 }
 
 export interface LoadModelOptions {
@@ -83,8 +88,10 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
   const { source, definition, contextLength } = description;
 
   await using checkpoint = await source.openWeights();
-  const declared = resolveWeights(tableOn(stream.device, definition.weights), checkpoint);
-  const plan = await untieDifferentCopies(declared, checkpoint, signal);
+  const table = tableOn(stream.device, definition.weights);
+  const declared = resolveWeights(table, checkpoint, wholeModel, description.quantization);
+  const settled = await settleGptqFiles(declared, checkpoint);
+  const plan = await untieDifferentCopies(settled, checkpoint, signal);
   const forms = formsOf(definition.weights);
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
   const kvDtype = kvDtypeOf(options.kvDtype ?? "auto", dtype);

@@ -5,18 +5,21 @@ import { openCheckpoint } from "../checkpoint/safetensors.js";
 import type { Checkpoint } from "../checkpoint/tensorFiles.js";
 import { inTurns } from "../eventLoop.js";
 import { isGguf, openGgufSource } from "../gguf/source.js";
-import { supportedArchitectures } from "../models/registry.js";
+import { type Quantization, readQuantization } from "../quantization/quantization.js";
 import { readTemplateFiles, type TemplateFiles } from "../text/templateFiles.js";
 import { Tokenizer } from "../text/tokenizer.js";
 import type { ModelWeightTable } from "../weights/modelWeights.js";
-import { refuseQuantizationFiles } from "../weights/quantization.js";
 
 export interface ModelSource {
   readonly config: ModelConfigJson;
   /** The weights of a family, which has the names of a folder, by those that the source has. @param headDim width of a head */
   weightsOf(table: ModelWeightTable, headDim: number): ModelWeightTable;
-  /** @throws CheckpointError for weights in a format that does not run */
-  refuseWeights(): Promise<void> | void;
+  /**
+   * What it says of matrices in codes.
+   *
+   * @throws CheckpointError for weights in a format that does not run
+   */
+  quantization(): Promise<Quantization | undefined>;
   /** The caller closes it. */
   openWeights(): Promise<Checkpoint>;
   /** @returns null if it has none */
@@ -39,7 +42,10 @@ async function openFile(path: string): Promise<ModelSource> {
   return {
     config: source.config,
     weightsOf: (table, headDim) => source.weightsOf(table, headDim),
-    refuseWeights: () => source.refuseWeights(),
+    quantization: async () => {
+      source.refuseWeights();
+      return undefined; // tensors say it themselves
+    },
     openWeights: () => source.openWeights(),
     async tokenizer() {
       const prepared = await source.tokenizer();
@@ -55,7 +61,7 @@ async function openFolder(folder: string): Promise<ModelSource> {
   return {
     config,
     weightsOf: (table) => table,
-    refuseWeights: () => refuseQuantizationFiles(folder, supportedArchitectures),
+    quantization: () => readQuantization(config.reader, folder),
     openWeights: () => openCheckpoint(folder),
     tokenizer: () => Tokenizer.load(folder),
     templates: () => readTemplateFiles(folder),

@@ -7,6 +7,7 @@ import { decoderParts } from "../checkpoint/config.js";
 import type { ConfigReader } from "../checkpoint/configReader.js";
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
+import { quantizationFields } from "../quantization/quantization.js";
 import { warn } from "../warning.js";
 import { foreignFields, irrelevantFields, type Refusal } from "./foreignFields.js";
 
@@ -28,7 +29,8 @@ export interface FieldTable {
  */
 export function checkFields(reader: ConfigReader, table: FieldTable): void {
   if (reader.has("model_type")) reader.oneOf("model_type", table.modelTypes);
-  const known = new Set([...table.used, ...table.irrelevant, ...irrelevantFields]);
+  // How weights are stored is read for all families alike (lib/quantization), and changes no forward pass.
+  const known = new Set([...table.used, ...table.irrelevant, ...irrelevantFields, ...quantizationFields]);
   const refused: Readonly<Record<string, Refusal>> = { ...foreignFields, ...table.refused };
   const unknown: string[] = [];
   for (const [field, value] of Object.entries(reader.json)) {

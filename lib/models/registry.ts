@@ -4,7 +4,6 @@
 import type { ModelConfigJson } from "../checkpoint/config.js";
 import { show } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
-import { refuseQuantization } from "../weights/quantization.js";
 import { cohere, cohere2 } from "./cohere.js";
 import { deepseekV2 } from "./deepseekV2.js";
 import { deepseekV3 } from "./deepseekV3.js";
@@ -94,7 +93,7 @@ export function architectureOf({ architecture, reader }: ModelConfigJson): strin
 }
 
 /**
- * The family of an architecture. It refuses quantised weights and fields that it does not have.
+ * The family of an architecture. It refuses fields that it does not have.
  *
  * @param file config.json, for the message
  * @param modelType `model_type` of config.json, for the message
@@ -102,12 +101,7 @@ export function architectureOf({ architecture, reader }: ModelConfigJson): strin
  */
 export function findFamily(architecture: string, file: string, modelType?: unknown): ModelFamily {
   const family = families.get(architecture);
-  if (family) {
-    return (reader) => {
-      refuseQuantization(reader, supportedArchitectures);
-      return family(reader);
-    };
-  }
+  if (family) return family;
   const named = modelType === undefined ? "" : ` of model type ${show(modelType)}`;
   return refuse(`architecture ${show(architecture)}${named}`, file);
 }

@@ -6,12 +6,13 @@
  * The memory of all weights is one allocation, made before any of it is read: while the stream's thread touches new memory, the
  * system lets other threads of the process wait for theirs, up to 200 ms on the event loop's.
  */
-import type { Checkpoint } from "../checkpoint/tensorFiles.js";
+import type { Checkpoint, TensorEntry } from "../checkpoint/tensorFiles.js";
 import { type FloatDType, hostArray, toFloat32 } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
 import { type Memory, Tensor } from "../device/tensor.js";
 import { CheckpointError, ExecutionError } from "../errors.js";
 import { cast } from "../ops/cast.js";
+import { bytesRead, type CodedRead, dequantizeStrip, planCoded } from "./codedRows.js";
 import { ModelWeights, type WeightForm } from "./modelWeights.js";
 import { viewRows } from "./rowView.js";
 import { roomBytes, WeightArena } from "./weightArena.js";
@@ -62,8 +63,8 @@ export async function loadWeights(
   } catch (error) {
     loader.weights.dispose();
     if (!(error instanceof ExecutionError)) throw error;
-    // Only copies from files depend on anything that was not checked before.
-    throw new CheckpointError("ERR_CHECKPOINT_FORMAT", error.message, {}, { cause: error });
+    // Only copies from files and codes that stand for no number depend on anything that was not checked before.
+    throw new CheckpointError("ERR_CHECKPOINT_FORMAT", loader.where(error.message), {}, { cause: error });
   }
 }
 
@@ -87,6 +88,8 @@ class Loader implements Disposable {
   readonly #total: number;
   #loaded = 0;
   #queued = 0;
+  /** What is on its way in codes. */
+  #coded: TensorEntry[] = [];
 
   constructor(
     plan: readonly PlannedWeight[],
@@ -96,7 +99,7 @@ class Loader implements Disposable {
     const { device } = options.stream;
     this.#options = options;
     this.#works = formPlan(plan, forms, options.dtype);
-    this.#total = this.#works.reduce((sum, { weight }) => sum + bytesOf(weight.parts), 0);
+    this.#total = this.#works.reduce((sum, work) => sum + bytesOf(work), 0);
     this.#arena = new WeightArena(
       device,
       this.#works.flatMap(({ formed }) => formed.rooms),
@@ -118,13 +121,23 @@ class Loader implements Disposable {
       const placed = formed.place(tensors, this.weights);
       for (const part of weight.parts) {
         this.#options.signal?.throwIfAborted();
-        for (const chunk of chunksOf(part)) {
-          await this.#read(chunk, formed, placed);
-          if (this.#queued >= flushBytes) await this.#flush();
-        }
+        if (part.coded) await this.#readCoded(part, formed, placed);
+        else
+          for (const chunk of chunksOf(part)) {
+            await this.#read(chunk, formed, placed);
+            if (this.#queued >= flushBytes) await this.#flush();
+          }
       }
     }
     await this.#flush();
+  }
+
+  /** A problem of codes, with the tensors that it may be of: ops do not know what they are called. */
+  where(problem: string): string {
+    const [first, last] = [this.#coded[0], this.#coded.at(-1)];
+    if (!first || !problem.startsWith("dequantize")) return problem;
+    const names = first === last ? first.name : `one from ${first.name} to ${last!.name}`;
+    return `${first.file}: tensor ${names}: ${problem}`;
   }
 
   [Symbol.dispose](): void {
@@ -139,6 +152,7 @@ class Loader implements Disposable {
     signal?.throwIfAborted();
     this.#loaded += this.#queued;
     this.#queued = 0;
+    this.#coded = [];
     onProgress?.({ phase: "load", loaded: this.#loaded, total: this.#total });
   }
 
@@ -161,6 +175,28 @@ class Loader implements Disposable {
     const at = direct ? first * rowBytes : 0;
     this.#file(entry.file).copyTo(this.#options.stream, to, entry.byteOffset + offset, bytes, at);
     if (!direct) this.#put(chunk, to, roomBytes(part.dtype, to.shape), formed, placed);
+  }
+
+  /** Strips of codes become floats on the way. */
+  async #readCoded(part: PlannedPart, formed: FormedWeight, placed: PlacedWeight): Promise<void> {
+    const { stream } = this.#options;
+    const dtype = formed.wants(part.dtype);
+    const plan = planCoded(part, dtype, formed.whole ?? false);
+    this.#coded.push(part.entry);
+    const copy = ({ tensor: { entry, start: own }, start, bytes, to }: CodedRead) => {
+      const into = Tensor.packed(this.#staging, "u8", [bytes], to);
+      this.#file(entry.file).copyTo(stream, into, entry.byteOffset + own + start, bytes);
+      this.#queued += bytes;
+    };
+    plan.companions.forEach(copy);
+    const { order } = plan;
+    if (order) Tensor.packed(this.#staging, "i32", [order.rows.length], order.at).write(stream, order.rows);
+    for (const strip of plan.strips) {
+      if (strip.read) copy(strip.read);
+      const values = dequantizeStrip(stream, this.#staging, part, { plan, strip, dtype });
+      placed.put(stream, { values, first: part.firstRow + strip.first, expert: part.expert });
+      if (this.#queued >= flushBytes) await this.#flush();
+    }
   }
 
   /** The numbers of a small tensor, on the host. */
@@ -214,6 +250,7 @@ function* chunksOf(part: PlannedPart): Generator<Chunk> {
 /** What a weight takes of the staging buffer: rows as they are stored, and converted. */
 function stagingBytesOf({ weight, formed }: FormedWeights): number {
   const bytes = weight.parts.flatMap((part) => {
+    if (part.coded) return [planCoded(part, formed.wants(part.dtype), formed.whole ?? false).bytes];
     const [chunk] = chunksOf(part); // none is larger
     const dtypes = new Set([part.dtype, formed.wants(part.dtype)]);
     return [[...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, chunk!.shape), 0)];
@@ -221,11 +258,15 @@ function stagingBytesOf({ weight, formed }: FormedWeights): number {
   return Math.max(0, ...bytes);
 }
 
-function bytesOf(parts: readonly PlannedPart[]): number {
-  return parts.reduce((sum, { stored }) => sum + stored.bytes, 0);
+function bytesOf({ weight: { parts }, formed }: FormedWeights): number {
+  const bytesOfPart = (part: PlannedPart) =>
+    part.coded
+      ? bytesRead(planCoded(part, formed.wants(part.dtype), formed.whole ?? false))
+      : part.stored.bytes;
+  return parts.reduce((sum, part) => sum + bytesOfPart(part), 0);
 }
 
-/** Dtype of most bytes of the matrices: what the checkpoint is said to be in. */
+/** Dtype of most bytes of the matrices that are floats: what the checkpoint is said to be in; without any bf16, in which all codes are exact. */
 export function storedDtype(
   plan: readonly PlannedWeight[],
   forms: ReadonlyMap<string, WeightForm>,
@@ -234,9 +275,8 @@ export function storedDtype(
   for (const { slot, parts } of plan) {
     const form = forms.get(slot);
     if (form === "vector" || form === "expertVectors") continue;
-    for (const { dtype, stored } of parts) bytes[dtype] += stored.bytes;
+    for (const { dtype, stored, coded } of parts) if (!coded) bytes[dtype] += stored.bytes;
   }
-  return (Object.keys(bytes) as FloatDType[]).reduce((most, dtype) =>
-    bytes[dtype] > bytes[most] ? dtype : most,
-  );
+  const most = Math.max(...Object.values(bytes));
+  return most === 0 ? "bf16" : (Object.keys(bytes) as FloatDType[]).find((dtype) => bytes[dtype] === most)!;
 }

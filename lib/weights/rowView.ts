@@ -81,7 +81,7 @@ export function viewRows(
 }
 
 /** Bytes of a stored tensor, and what they hold. */
-export interface StoredRows {
+export interface StoredBytes {
   readonly start: number;
   readonly bytes: number;
   readonly shape: readonly number[];
@@ -89,14 +89,14 @@ export interface StoredRows {
 
 /** Rows that follow each other are bytes that do: what a weight, or a rank, does not have is not read. */
 export function narrowed(
-  stored: StoredRows,
+  stored: StoredBytes,
   transpose: boolean,
   view: RowView | undefined,
-): { readonly stored: StoredRows; readonly view: RowView | undefined } {
+): { readonly stored: StoredBytes; readonly view: RowView | undefined } {
   if (!view || transpose) return { stored, view };
   const { axes, take, share, order } = view;
   const rowBytes = stored.bytes / stored.shape[0]!;
-  const rowsFrom = (first: number, rows: number): StoredRows => ({
+  const rowsFrom = (first: number, rows: number): StoredBytes => ({
     ...{ start: stored.start + first * rowBytes, bytes: rows * rowBytes },
     shape: [rows, ...stored.shape.slice(1)],
   });
@@ -111,4 +111,30 @@ export function narrowed(
   if (!take || axes.slice(0, take.axis).some((size) => size > 1)) return { stored, view };
   const rows = rowsFrom(take.start * rowsOf(take.axis), viewedRows(view));
   return { stored: rows, view: order && { axes: viewedSizes(view), order } };
+}
+
+/** Of a matrix, the stored row of each row of a view: those that follow each other, or a list. */
+export interface RowList {
+  readonly first: number;
+  readonly count: number;
+  /** Undefined: `first` and those behind it. */
+  readonly order: Int32Array | undefined;
+}
+
+/** @param rows that are stored */
+export function listRows(view: RowView | undefined, rows: number): RowList {
+  if (!view) return { first: 0, count: rows, order: undefined };
+  const { axes, take, share, order = [...axes.keys()] } = view;
+  const sizes = viewedSizes(view);
+  const startOf = (axis: number) => {
+    if (axis === take?.axis) return take.start;
+    return axis === 0 && share ? share.start : 0;
+  };
+  const strides = axes.map((_, axis) => axes.slice(axis + 1).reduce((product, size) => product * size, 1));
+  let list: number[] = [axes.reduce((sum, _, axis) => sum + startOf(axis) * strides[axis]!, 0)];
+  for (const axis of order)
+    list = list.flatMap((row) => Array.from({ length: sizes[axis]! }, (_, i) => row + i * strides[axis]!));
+  const first = list[0] ?? 0;
+  const follow = list.every((row, i) => row === first + i);
+  return { first, count: list.length, order: follow ? undefined : Int32Array.from(list) };
 }

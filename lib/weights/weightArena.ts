@@ -2,7 +2,7 @@
  * The memory of a model's weights: one allocation, whose size is known from the plan before anything is read. It owns the memory
  * and gives it out front to back; nothing is given back before the end.
  */
-import type { FloatDType } from "../device/dtype.js";
+import type { DType } from "../device/dtype.js";
 import { bytesOf, type Device } from "../device/device.js";
 import { type Memory, Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
@@ -12,12 +12,12 @@ const alignment = 256;
 
 /** A tensor that needs memory. */
 export interface Room {
-  readonly dtype: FloatDType;
+  readonly dtype: DType;
   readonly shape: readonly number[];
 }
 
 /** Bytes that a tensor takes in an arena. */
-export function roomBytes(dtype: FloatDType, shape: readonly number[]): number {
+export function roomBytes(dtype: DType, shape: readonly number[]): number {
   return Math.ceil(bytesOf(dtype, shape) / alignment) * alignment;
 }
 

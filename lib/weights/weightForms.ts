@@ -32,6 +32,8 @@ export interface Rows {
 /** A weight whose memory is planned. */
 export interface FormedWeight {
   readonly rooms: readonly Room[];
+  /** All rows of a part have to be put at once, with the axes of its view. */
+  readonly whole?: true;
   /** The dtype in which rows of a part are put. */
   wants(stored: FloatDType): FloatDType;
   /** Gives the weight, whose tensors are those of `rooms`, to the model. */
@@ -150,6 +152,7 @@ function headMatrices(
   const plan = planSegments(stack, [{ name: part!.module, outputs: turned ? K : rows, format }]);
   return {
     rooms: plan.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
+    whole: true,
     wants: (stored) => matrixDtype(activations, stored),
     place(tensors, weights) {
       const segments = plan.map(({ segment }, i) => new WeightSegment(segment, tensors[i]!));

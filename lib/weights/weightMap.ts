@@ -6,8 +6,11 @@
 import type { Checkpoint, TensorEntry } from "../checkpoint/tensorFiles.js";
 import type { FloatDType } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
-import { narrowed, type Range, type RowView, type StoredRows } from "./rowView.js";
+import type { Quantization } from "../quantization/quantization.js";
+import type { CodedMatrix } from "./codedMatrix.js";
+import { narrowed, type Range, type RowView, type StoredBytes } from "./rowView.js";
 import { checkShard, rangeOf, type Shard, shardColumns, wholeModel } from "./shard.js";
+import { type Problem, type Source, Sources } from "./sources.js";
 import {
   checkTable,
   isOfRank,
@@ -38,7 +41,10 @@ export interface PlannedWeight {
 /** A stored tensor as rows of a weight. */
 export interface PlannedPart {
   readonly entry: TensorEntry;
+  /** Of its numbers; f32 of a matrix in codes, whose products of code and scale are rounded to it. */
   readonly dtype: FloatDType;
+  /** The matrix that `entry` has the codes of; undefined: floats. */
+  readonly coded: CodedMatrix | undefined;
   /** The module that it belongs to: "q_proj" of "model.layers.0.self_attn.q_proj.weight". */
   readonly module: string;
   /** Whose rows; 0 without experts. */
@@ -47,7 +53,7 @@ export interface PlannedPart {
   readonly firstRow: number;
   readonly rows: number;
   /** Its bytes of the entry, and their shape: with stacked experts those of one. */
-  readonly stored: StoredRows;
+  readonly stored: StoredBytes;
   /** It is stored [in, out]. */
   readonly transpose: boolean;
   /** Undefined: all rows as they are stored. */
@@ -58,19 +64,13 @@ export interface PlannedPart {
   readonly map: ((value: number) => number) | undefined;
 }
 
-/** Buffers that old exports contain and that no model needs: they can be computed from the config. */
-const harmlessBuffers: readonly RegExp[] = [
-  /(^|\.)rotary_emb\.inv_freq$/,
-  // Causal masks of GPT-2. A parameter of that name would be declared, and then it is not looked up here.
-  /(^|\.)attn\.(bias|masked_bias)$/,
-];
-
 /**
  * Matches a table with a checkpoint.
  *
  * @param table what the model needs
  * @param checkpoint what there is
  * @param shard which part of each weight is wanted; all of the checkpoint is verified all the same
+ * @param quantization what its config says of matrices in codes
  * @returns the weights outside the layers in table order, then layer by layer
  * @throws CheckpointError ERR_CHECKPOINT_TENSOR listing all missing, wrong and unexpected tensors (ten of each by name)
  * @throws ArgumentRangeError if the table contradicts itself, or a weight cannot be divided as its row says
@@ -79,10 +79,11 @@ export function resolveWeights(
   table: WeightTable,
   checkpoint: Pick<Checkpoint, "tensors" | "folder">,
   shard: Shard = wholeModel,
+  quantization?: Quantization,
 ): PlannedWeight[] {
   checkTable(table);
   checkShard(shard, table.numLayers);
-  const resolver = new Resolver(table, checkpoint, shard);
+  const resolver = new Resolver(table, checkpoint, shard, quantization);
   const plan = resolver.resolveRows();
   resolver.throwProblems();
   return plan;
@@ -90,15 +91,21 @@ export function resolveWeights(
 
 class Resolver {
   readonly #table: WeightTable;
-  readonly #checkpoint: Pick<Checkpoint, "tensors" | "folder">;
+  readonly #folder: string;
+  readonly #sources: Sources;
   readonly #shard: Shard;
-  readonly #used = new Set<string>();
   readonly #missing: string[] = [];
-  readonly #wrong: { readonly entry: TensorEntry; readonly problem: string }[] = [];
+  readonly #wrong: Problem[] = [];
 
-  constructor(table: WeightTable, checkpoint: Pick<Checkpoint, "tensors" | "folder">, shard: Shard) {
+  constructor(
+    table: WeightTable,
+    checkpoint: Pick<Checkpoint, "tensors" | "folder">,
+    shard: Shard,
+    quantization: Quantization | undefined,
+  ) {
     this.#table = table;
-    this.#checkpoint = checkpoint;
+    this.#folder = checkpoint.folder;
+    this.#sources = new Sources(table, checkpoint, quantization);
     this.#shard = shard;
   }
 
@@ -123,10 +130,7 @@ class Resolver {
   }
 
   throwProblems(): void {
-    const ignored = [...harmlessBuffers, ...(this.#table.ignored ?? [])];
-    const unexpected = [...this.#checkpoint.tensors.values()].filter(
-      ({ name }) => !this.#used.has(name) && !ignored.some((pattern) => pattern.test(name)),
-    );
+    const unexpected = this.#sources.unexpected();
     const problems = [
       ...summarise("missing", this.#missing),
       ...summarise(
@@ -142,7 +146,7 @@ class Resolver {
     const entry = this.#wrong[0]?.entry ?? (this.#missing.length === 0 ? unexpected[0] : undefined);
     throw new CheckpointError(
       "ERR_CHECKPOINT_TENSOR",
-      `${this.#checkpoint.folder}: the tensors do not fit the model: ${problems.join("; ")}`,
+      `${this.#folder}: the tensors do not fit the model: ${problems.join("; ")}`,
       { file: entry?.file, tensor: entry?.name ?? this.#missing[0] },
     );
   }
@@ -153,7 +157,7 @@ class Resolver {
     for (let expert = 0; expert < (numExperts ?? 1); expert++) {
       for (const [place, pattern] of row.from.entries()) {
         const name = pattern.replaceAll("{layer}", String(layer)).replaceAll("{expert}", String(expert));
-        sources.push({ name, place, expert, entry: this.#find(name) });
+        sources.push(this.#sources.find(row, name, place, expert));
       }
     }
     const isStored = sources.some(({ entry }) => entry !== undefined);
@@ -171,55 +175,38 @@ class Resolver {
     };
   }
 
-  #find(name: string): TensorEntry | undefined {
-    const alternatives = (this.#table.prefixAlternatives ?? [])
-      .filter(({ from }) => name.startsWith(from))
-      .map(({ from, to }) => to + name.slice(from.length));
-    for (const candidate of [name, ...alternatives]) {
-      const entry = this.#checkpoint.tensors.get(candidate);
-      if (entry === undefined) continue;
-      this.#used.add(candidate);
-      return entry;
-    }
-    return undefined;
-  }
-
   /** Records what is missing or wrong, of all ranks. */
   #verify(row: WeightRow, sources: readonly Source[]): void {
-    for (const { name, place, expert, entry } of sources) {
+    for (const source of sources) {
+      const { entry, expert, place } = source;
       if (row.stacked && expert > 0) continue; // the tensor of the first expert
-      if (entry === undefined) {
-        this.#missing.push(name);
-        continue;
-      }
-      const problem =
-        dtypeProblem(entry, sources[place]!.entry ?? entry) ?? this.#shapeProblem(row, place, entry);
-      if (problem !== undefined) this.#wrong.push({ entry, problem });
+      this.#missing.push(...this.#sources.missingOf(source));
+      if (entry) this.#wrong.push(...this.#sources.problemsOf(row, { ...source, entry }, sources[place]!));
     }
   }
 
   /** What a rank has of a tensor. @param experts that the rank has */
-  #partOf(row: WeightRow, { place, expert, entry }: Source, experts: Range): PlannedPart[] {
+  #partOf(row: WeightRow, source: Source, experts: Range): PlannedPart[] {
+    const { place, expert, entry } = source;
     const index = expert - experts.start;
     if (entry === undefined || index < 0 || index >= experts.count) return [];
     const shard = this.#shard;
     const view = viewOf(row, place, shard);
-    const { transpose = false } = row;
+    const coded = this.#sources.codedMatrix(row, source);
+    const { transpose = false } = coded ? {} : row;
     const bytes = entry.byteLength / (row.stacked ? this.#table.numExperts! : 1);
+    const whole = { start: row.stacked ? expert * bytes : 0, bytes, shape: row.shapes[place]! };
     return [
       {
         entry,
         // Any other dtype was recorded as a problem, and the plan is then thrown away.
-        dtype: entry.dtype as FloatDType,
-        module: moduleOf(entry.name),
+        dtype: coded ? "f32" : (entry.dtype as FloatDType),
+        coded,
+        module: moduleOf(source.name),
         expert: index,
         firstRow: row.from.slice(0, place).reduce((sum, _, i) => sum + rowsOf(row, i, shard), 0),
         rows: rowsOf(row, place, shard),
-        ...narrowed(
-          { start: row.stacked ? expert * bytes : 0, bytes, shape: row.shapes[place]! },
-          transpose,
-          view,
-        ),
+        ...(coded ? { stored: whole, view } : narrowed(whole, transpose, view)),
         transpose,
         columns: shardColumns(row.slot, row.split, storedColumns(row), shard),
         map: row.map,
@@ -239,36 +226,6 @@ class Resolver {
     const shape = [rows, ...(columns ? [columns.count] : rest)];
     return numExperts === undefined ? shape : [numExperts, ...shape];
   }
-
-  #shapeProblem(row: WeightRow, place: number, entry: TensorEntry): string | undefined {
-    const shape = [
-      ...(row.stacked ? [this.#table.numExperts!] : []),
-      ...(row.fileShapes?.[place] ?? row.shapes[place]!),
-    ];
-    const isEqual = entry.shape.length === shape.length && shape.every((size, i) => size === entry.shape[i]);
-    const said = row.sizeFields ? ` (${row.sizeFields.join(", ")})` : "";
-    return isEqual
-      ? undefined
-      : `shape: expected [${shape.join(", ")}]${said}, got [${entry.shape.join(", ")}]`;
-  }
-}
-
-/** A tensor that a weight is made of. */
-interface Source {
-  readonly name: string;
-  /** Its index in `from`. */
-  readonly place: number;
-  readonly expert: number;
-  /** Undefined: not in the checkpoint. */
-  readonly entry: TensorEntry | undefined;
-}
-
-/** @param first the same part of the first expert: a stack of experts has one format */
-function dtypeProblem(entry: TensorEntry, first: TensorEntry): string | undefined {
-  const isFloat = entry.dtype === "f32" || entry.dtype === "f16" || entry.dtype === "bf16";
-  if (!isFloat) return `dtype: expected f32, f16 or bf16, got ${entry.dtype.replace(/^unsupported:/, "")}`;
-  if (entry.dtype === first.dtype) return undefined;
-  return `dtype: expected ${first.dtype} as in ${first.name}, got ${entry.dtype}`;
 }
 
 /** "q_proj" of "model.layers.0.self_attn.q_proj.weight" */

@@ -13,14 +13,26 @@ export const rooms = {
   device: [], // the typed layer over the addon; device/native.js calls it
   ops: ["device", "device/native.js"],
   nn: ["device", "ops"],
-  weights: ["checkpoint", "device", "device/native.js", "ops"],
-  models: ["checkpoint", "device", "ops", "nn", "weights"],
+  quantization: ["checkpoint"], // configs of quantised checkpoints
+  weights: ["checkpoint", "device", "device/native.js", "ops", "quantization"],
+  models: ["checkpoint", "device", "ops", "nn", "quantization", "weights"],
   "text/jinja": [],
   text: ["checkpoint", "device/native.js", "text/jinja"],
   gguf: ["checkpoint", "weights", "text"],
   schedule: [], // pure: no device
   engine: ["device", "ops", "nn", "models", "schedule"],
-  llm: ["checkpoint", "device", "weights", "nn", "models", "text", "gguf", "schedule", "engine"],
+  llm: [
+    "checkpoint",
+    "device",
+    "quantization",
+    "weights",
+    "nn",
+    "models",
+    "text",
+    "gguf",
+    "schedule",
+    "engine",
+  ],
 };
 
 const lib = fileURLToPath(new URL("../../lib", import.meta.url));

@@ -38,31 +38,26 @@ const cases: readonly Case[] = [
     says: ['model type "falcon"', "forward pass is missing", runs],
   },
   {
-    name: "quantised weights",
-    config: { ...llama, quantization_config: { quant_method: "gptq", bits: 4 } },
-    code: "ERR_CHECKPOINT_CONFIG",
-    says: ['"llama"', "quantization_config", '"gptq"', "quantised weights do not run", runs],
-  },
-  {
-    name: "gpt-oss as it is published",
-    config: {
-      ...{ ...tinyConfig("GptOssForCausalLM"), model_type: "gpt_oss" },
-      quantization_config: { quant_method: "mxfp4" },
-    },
+    name: "a method of quantisation that is missing",
+    config: { ...llama, quantization_config: { quant_method: "bitsandbytes" } },
     code: "ERR_CHECKPOINT_CONFIG",
     says: [
-      '"gpt_oss"',
-      '"mxfp4"',
-      "a weight format that is missing here",
-      "exports of the model with experts in bf16",
+      'config.json: quantization_config.quant_method: expected one of "compressed-tensors", "awq"',
+      'got "bitsandbytes": weights that are quantised like that do not run here',
     ],
+  },
+  {
+    name: "a scheme that is missing",
+    config: { ...llama, quantization_config: { quant_method: "gptq", bits: 3 } },
+    code: "ERR_CHECKPOINT_CONFIG",
+    says: ["config.json: quantization_config.bits: expected 4, got 3", "in f32, bf16 or f16"],
   },
   {
     name: "quantised weights that only another file tells of",
     config: llama,
     files: { "hf_quant_config.json": { quantization: { quant_algo: "FP8" } } },
     code: "ERR_CHECKPOINT_CONFIG",
-    says: ["hf_quant_config.json", "quantised weights do not run", runs],
+    says: ["hf_quant_config.json", "the weights beside this file are quantised"],
   },
   {
     name: "a field that the family does not have",

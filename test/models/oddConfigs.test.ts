@@ -161,11 +161,6 @@ const odd: readonly OddConfig[] = [
     says: "num_key_value_heads: expected a divisor of num_attention_heads (4), got 3",
   },
   {
-    family: "Phi3ForCausalLM",
-    fields: { quantization_config: { quant_method: "awq" } },
-    says: 'quantization_config: the weights of this model of type "phi3" are quantised (method "awq")',
-  },
-  {
     family: "StableLmForCausalLM",
     fields: { tie_word_embeddings: "false" },
     says: 'tie_word_embeddings: expected true or false, got "false"',

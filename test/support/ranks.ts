@@ -39,9 +39,9 @@ export async function loadRank(
     readonly sums?: RankSums;
   },
 ): Promise<RankModel> {
-  const { definition, architecture, contextLength } = await describeModel(folder);
+  const { definition, architecture, quantization, contextLength } = await describeModel(folder);
   await using checkpoint = await openCheckpoint(folder);
-  const plan = resolveWeights(tableOn(stream.device, definition.weights), checkpoint, shard);
+  const plan = resolveWeights(tableOn(stream.device, definition.weights), checkpoint, shard, quantization);
   const weights = await loadWeights(plan, formsOf(definition.weights), { checkpoint, stream, dtype });
   const constant = (data: Float32Array, shape: readonly number[]): Promise<Tensor> => {
     const tensor = weights.own(stream.device.empty("f32", shape));
