@@ -9,6 +9,7 @@ import type { Stream } from "../lib/device/stream.js";
 import { Tensor } from "../lib/device/tensor.js";
 import { openTestDevice } from "./support/devices.js";
 import { opFaultOf, messageOf, oddValues, oddValuesOfStreams } from "./support/oddValues.js";
+import { quantizedWeight } from "./support/quantizedWeights.js";
 
 type Arguments = Readonly<Record<string, unknown>>;
 type Call = (...args: unknown[]) => unknown;
@@ -137,6 +138,10 @@ const rows: Readonly<Record<string, () => Row>> = {
   }),
   packExpert: () => ({ given: { group: group(), expert: 0, weight: f32(16, 8) } }),
   packLinear: () => ({ given: { weight: f32(16, 8) }, options: { transpose: false } }),
+  packStored: () => ({
+    given: { stored: stored(), weight: quantizedWeight(device, { format: "int8" }, 2, 32) },
+    options: { first: 0, expert: 0 },
+  }),
   pagedAttention: () => ({
     given: { q: f32(1, 1, 16), kPages: f32(2, 4, 1, 16), vPages: f32(2, 4, 1, 16), ...sequence() },
     options: { window: 0, causal: true, plan: plan(), blockMask: zeros(1, 1, 1), out: f32(1, 1, 16) },

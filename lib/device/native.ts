@@ -65,7 +65,7 @@ interface Native {
   release(memory: Handle): void;
   openFile(descriptor: number, path: string): Handle;
   closeFile(file: Handle): void;
-  /** Sizes of the tensor behind a weight of a format and dtype; see native/formats/formats.h. */
+  /** Sizes of the tensor behind a weight of a format and dtype; see native/formats/formats.h. @throws ArgumentRangeError */
   packedShape(
     format: number,
     dtype: number,
@@ -73,6 +73,9 @@ interface Native {
     outputs: number,
     inputs: number,
     swiglu: boolean,
+    group: number,
+    scale: number,
+    offset: number,
   ): number[];
   /** Only in builds that see what is read or written behind memory: step temporaries have memory of their own, too. */
   readonly separateTensors?: boolean;

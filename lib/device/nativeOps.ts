@@ -18,6 +18,7 @@ export interface NativeOps {
   >;
   readonly packLinear: NativeOp<[weight: "tensor", out: "weight", firstRow: "number"]>;
   readonly dequantize: NativeOp<[stored: "stored rows", out: "tensor"]>;
+  readonly packStored: NativeOp<[stored: "stored rows", out: "weight", firstRow: "number"]>;
   readonly linear: NativeOp<
     [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
   >;

@@ -47,6 +47,7 @@ type Form =
   | "choice"
   | "linear"
   | "grouped"
+  | "weight"
   | "stored"
   | "clamp"
   | "routing"
@@ -93,6 +94,7 @@ export const flag = kind<boolean>("flag", "true or false");
 export const always = kind<true>("choice", "true, which it always is", [true]);
 export const linearWeight = kind<LinearWeight>("linear", "a weight from packLinear");
 export const groupedWeight = kind<GroupedWeight>("grouped", "a weight from emptyGroupedWeight");
+export const anyWeight = kind<LinearWeight>("weight", "a packed weight");
 export const storedRows = kind<StoredRows>("stored", "a StoredRows");
 export const permutation = kind<MoePermutation>(
   "permutation",
@@ -140,6 +142,8 @@ export function accepts(of: Kind, value: unknown): boolean {
       return isMatrix(value);
     case "grouped":
       return LinearWeight.isOpen(value) && GroupedWeight.isGrouped(value);
+    case "weight":
+      return LinearWeight.isOpen(value);
     case "stored":
       return StoredRows.isOpen(value);
     case "clamp":
@@ -175,7 +179,7 @@ export function wrongArgument(what: string, of: Kind, value: unknown): Error {
   }
   if (Tensor.is(value) && value.memory.disposed && /tensor|nullable|table/.test(of.form))
     return new ClosedError("", `${what}: this Tensor is closed`);
-  if (LinearWeight.is(value) && !LinearWeight.isOpen(value) && /linear|grouped|table/.test(of.form))
+  if (LinearWeight.is(value) && !LinearWeight.isOpen(value) && /linear|grouped|weight|table/.test(of.form))
     return new ClosedError("", `${what}: this weight is closed`);
   if (StoredRows.is(value) && of.form === "stored")
     return new ClosedError("", `${what}: the memory of these rows is closed`);

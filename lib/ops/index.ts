@@ -24,6 +24,7 @@ export * from "./moeCount.js";
 export * from "./moePermute.js";
 export * from "./moeRoute.js";
 export * from "./packLinear.js";
+export * from "./packStored.js";
 export * from "./pagedAttention.js";
 export * from "./qkNormRopeStore.js";
 export * from "./rmsNorm.js";

@@ -5,24 +5,13 @@
 import { printsAsText } from "../construct.js";
 import { isDeepStrictEqual } from "node:util";
 import type { Device } from "../device/device.js";
-import { dtypeNumber, type FloatDType } from "../device/dtype.js";
+import { dtypeNumber } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
+import { formatNumbers, formatText, type WeightFormat } from "./weightFormat.js";
 
-/** The order of WARPLOOP_WEIGHT_FORMATS in native/formats/weight_view.h; the numbers cross the boundary. */
-const formats = ["dense"] as const;
-type FormatName = (typeof formats)[number];
-const numbers = Object.fromEntries(formats.map((name, index) => [name, index])) as Record<FormatName, number>;
-
-/** Numbers of a float dtype. */
-export interface DenseFormat {
-  readonly format: "dense";
-  readonly dtype: FloatDType;
-}
-
-/** How a weight is kept: one member for each native format, told apart by `format`. */
-export type WeightFormat = DenseFormat;
+export type { DenseFormat, QuantizedFormat, WeightFormat } from "./weightFormat.js";
 
 /** Rows of a weight that lie in one format. */
 export class WeightSegment {
@@ -37,6 +26,7 @@ export class WeightSegment {
   readonly swiglu: boolean;
   /** [E, ...]: axis 0 are the experts, and what the rest means only the addon knows. */
   readonly data: Tensor;
+  readonly #numbers: ReturnType<typeof formatNumbers>;
 
   constructor({ name, outputs, inputs, format, swiglu }: SegmentShape, data: Tensor) {
     this.name = name;
@@ -45,6 +35,7 @@ export class WeightSegment {
     this.format = format;
     this.swiglu = swiglu;
     this.data = data;
+    this.#numbers = formatNumbers(format);
   }
 
   get device(): Device {
@@ -53,11 +44,15 @@ export class WeightSegment {
 
   /** Writes the segment as op arguments (native/bind/arguments.h reads them); returns the next free index. @internal */
   encode(out: Float64Array, at: number): number {
-    out[at] = numbers[this.format.format];
+    const [format, group, scale, offset] = this.#numbers;
+    out[at] = format;
     out[at + 1] = this.outputs;
     out[at + 2] = this.inputs;
     out[at + 3] = this.swiglu ? 1 : 0;
-    return this.data.encode(out, at + 4);
+    out[at + 4] = group;
+    out[at + 5] = scale;
+    out[at + 6] = offset;
+    return this.data.encode(out, at + 7);
   }
 
   /** The same of one expert. */
@@ -155,7 +150,7 @@ export class LinearWeight implements Disposable {
 
   /** What console.log shows: never the numbers. */
   toString(): string {
-    const segments = this.segments.map(({ name, format }) => `${name} ${format.format} ${format.dtype}`);
+    const segments = this.segments.map(({ name, format }) => `${name} ${formatText(format)}`);
     return `${this.constructor.name} [${this.outputs}, ${this.inputs}]: ${segments.join(", ")}`;
   }
 
@@ -215,9 +210,13 @@ export function planSegments(shape: ExpertsShape, parts: readonly SegmentPlan[])
   const swiglu = shape.swiglu && fused.length === 1;
   const { experts, inputs } = shape;
   return fused.map((plan) => {
-    const { format, dtype } = plan.format;
-    const numbersOf = [numbers[format], dtypeNumber(dtype), experts, plan.outputs, inputs, swiglu] as const;
-    return { segment: { ...plan, inputs, swiglu }, sizes: native.packedShape(...numbersOf) };
+    const [format, ...numbers] = formatNumbers(plan.format);
+    const sizes = [experts, plan.outputs, inputs, swiglu] as const;
+    const dtype = dtypeNumber(plan.format.dtype);
+    return {
+      segment: { ...plan, inputs, swiglu },
+      sizes: native.packedShape(format, dtype, ...sizes, ...numbers),
+    };
   });
 }
 
@@ -250,9 +249,18 @@ export interface PackedRows {
 /** Packs rows of a weight into their place. */
 export function packRows(stream: Stream, weight: LinearWeight, rows: PackedRows): void {
   const { matrix, expert = 0 } = rows;
-  let { first } = rows;
+  const { segment, first } = segmentOfRow(weight, rows.first);
+  stream.run(native.ops.packLinear, matrix, segment.expert(expert), first);
+}
+
+/** The segment that a row of a weight lies in, and where in it. */
+export function segmentOfRow(
+  weight: LinearWeight,
+  row: number,
+): { readonly segment: WeightSegment; readonly first: number } {
+  let first = row;
   let at = 0;
   while (at + 1 < weight.segments.length && first >= weight.segments[at]!.outputs)
     first -= weight.segments[at++]!.outputs;
-  stream.run(native.ops.packLinear, matrix, weight.segments[at]!.expert(expert), first);
+  return { segment: weight.segments[at]!, first };
 }

@@ -21,6 +21,7 @@ export type {
   GroupedWeight,
   LinearWeight,
   MatrixShape,
+  QuantizedFormat,
   SegmentShape,
   WeightFormat,
   WeightSegment,

@@ -60,7 +60,14 @@ void Arguments::read(Optional<WeightView>& optional) {
   w.format = static_cast<WeightFormat>(format);
   w.outputs = integer(0, kMaxExtent);
   w.inputs = integer(0, kMaxExtent);
+  if (!(stream_.device().weight_formats() & format_bit(w.format))) {
+    fail(ErrorKind::type, "weight: ", stream_.device().name(), " has no kernels for weights in ",
+         name_of(w.format));
+  }
   read(w.swiglu);
+  w.numbers.group = integer(0, kMaxExtent);
+  w.numbers.scale = static_cast<ScaleType>(integer(0, kScaleTypeCount - 1));
+  w.numbers.offset = static_cast<OffsetType>(integer(0, kOffsetTypeCount - 1));
   read(w.data);
 }
 

@@ -4,7 +4,8 @@
 //
 // A tensor is
 //   [memory handle, byte offset, dtype, rank, sizes..., strides...]      (absent: handle -1 alone)
-// A weight is the number of its format, outputs, inputs, swiglu, then its tensors (absent: -1 alone).
+// A weight is the number of its format, outputs, inputs, swiglu, the FormatNumbers, then its tensor (absent:
+// -1 alone).
 // Stored rows are the numbers and then the tensors of StoredView, in the order of `read`.
 // Everything is verified: whatever the numbers say, a view never leaves the memory that its handle names, and
 // an op that does not read exactly what was passed is not queued.

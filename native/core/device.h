@@ -141,6 +141,8 @@ class Device {
   virtual MemoryRef allocate(size_t bytes) = 0;
   virtual std::unique_ptr<Executor> create_executor() = 0;
   virtual const OpTable& ops() const = 0;
+  /// Formats of weights that its ops take, format_bit of formats/weight_view.h each.
+  virtual unsigned weight_formats() const = 0;
 };
 
 }  // namespace warploop

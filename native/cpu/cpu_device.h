@@ -4,6 +4,7 @@
 #include "core/device.h"
 #include "cpu/cpu_context.h"
 #include "cpu/isa.h"
+#include "formats/weight_view.h"
 
 namespace warploop::cpu {
 
@@ -35,6 +36,7 @@ class CpuDevice final : public Device {
   MemoryRef allocate(size_t bytes) override;
   std::unique_ptr<Executor> create_executor() override;
   const OpTable& ops() const override { return isa_->ops(); }
+  unsigned weight_formats() const override { return (1u << kWeightFormatCount) - 1; }
   DeviceInfo info() const override;
   MemoryInfo memory() const override;
 

@@ -43,4 +43,12 @@ int32_t stored_code(const StoredData& s, int64_t row, int64_t k) {
   return code;
 }
 
+/// Element j of a stored row.
+template <class Format>
+float stored_element(const StoredData& s, int64_t row, int64_t j) {
+  const int64_t k = stored_input(s, j), g = stored_group_of(s, k);
+  require_numbers<Format>(s, row, g);
+  return stored_value<Format>(stored_code<Format>(s, row, k), stored_group<Format>(s, row, g));
+}
+
 }  // namespace warploop::cpu::WARPLOOP_ISA

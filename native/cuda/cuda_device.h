@@ -6,6 +6,7 @@
 
 #include "core/device.h"
 #include "cuda/gpu.h"
+#include "formats/weight_view.h"
 
 namespace warploop::cuda {
 
@@ -13,6 +14,7 @@ class CudaDevice final : public Device {
  public:
   explicit CudaDevice(Gpu gpu);
   const std::string& name() const override { return gpu_.name; }
+  unsigned weight_formats() const override { return format_bit(WeightFormat::dense); }
   DeviceInfo info() const override;
   MemoryInfo memory() const override;
   MemoryRef allocate(size_t bytes) override;

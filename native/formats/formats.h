@@ -3,6 +3,7 @@
 #pragma once
 #include "core/check.h"
 #include "formats/dense.h"
+#include "formats/quantised.h"
 #include "formats/weight_view.h"
 
 namespace warploop {
@@ -21,12 +22,25 @@ decltype(auto) dispatch_format(WeightFormat format, const Fn& fn) {
 }
 
 /// Sizes of the tensor behind a weight whose elements are `dtype`.
-PackedShape packed_shape(WeightFormat format, DType dtype, const WeightShape& shape);
+PackedShape packed_shape(WeightFormat format, DType dtype, const FormatNumbers& numbers,
+                         const WeightShape& shape);
+
+/// Whether a format can have such scales and offsets.
+bool takes(WeightFormat format, const FormatNumbers& numbers);
 
 /// The matcher for a weight: that its tensors are as its shape says.
 void check_weight(const char* name, const WeightView& weight, Check& c);
 
 /// Dtypes that x may have in a product with the weight, as Check::dtype takes them.
 unsigned activations_of(const WeightView& weight);
+
+/// What keeps the codes, scales and offsets of stored rows as they are.
+struct PackedStored {
+  WeightFormat format;
+  ScaleType scale;
+  OffsetType offset;
+  bool has_zeros;  // a plane of zero points would do, too
+};
+PackedStored packed_stored(const StoredView& stored);
 
 }  // namespace warploop

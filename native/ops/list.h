@@ -4,6 +4,7 @@
 WARPLOOP_OP(rms_norm, RmsNorm, rmsNorm)
 WARPLOOP_OP(pack_linear, PackLinear, packLinear)
 WARPLOOP_OP(dequantize, Dequantize, dequantize)
+WARPLOOP_OP(pack_stored, PackStored, packStored)
 WARPLOOP_OP(linear, Linear, linear)
 WARPLOOP_OP(head_linear, HeadLinear, headLinear)
 WARPLOOP_OP(grouped_linear, GroupedLinear, groupedLinear)

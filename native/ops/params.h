@@ -25,6 +25,7 @@
 #include "ops/moe_permute/moe_permute.h"
 #include "ops/moe_route/moe_route.h"
 #include "ops/pack_linear/pack_linear.h"
+#include "ops/pack_stored/pack_stored.h"
 #include "ops/paged_attention/paged_attention.h"
 #include "ops/qk_norm_rope_store/qk_norm_rope_store.h"
 #include "ops/rms_norm/rms_norm.h"

@@ -1,6 +1,8 @@
 // Planted bugs in what a GPU makes of stored codes; see mutants.mjs.
 
-const common = { file: "native/ops/dequantize/dequantize.cu", table: "test/ops/dequantize.test.ts" };
+const table = "test/ops/dequantize.test.ts";
+const kernels = ["native/ops/dequantize/dequantize.cu"];
+const common = { file: "native/cuda/device/stored.cuh", table, kernels };
 
 /** @type {import("./mutants.mjs").TableMutant[]} */
 export const storedMutants = [
@@ -14,9 +16,15 @@ export const storedMutants = [
   {
     name: "stored-vectors-of-the-first",
     bug: "every vector of a row holds its first elements",
-    edits: [["element<Format>(p, row, vector * kVector + e)", "element<Format>(p, row, e)"]],
+    edits: [
+      [
+        "stored_element<Format>(p.source, row, vector * kVector + e)",
+        "stored_element<Format>(p.source, row, e)",
+      ],
+    ],
     cases: "one scale for each row",
     ...common,
+    file: "native/ops/dequantize/dequantize.cu",
   },
   {
     name: "stored-nan",

@@ -7,7 +7,7 @@
 // Source:    the formats' own documents, see formats/stored.h
 #include "ops/dequantize/dequantize.h"
 
-#include "cuda/device/fault.cuh"
+#include "cuda/device/stored.cuh"
 #include "cuda/device/vectors.cuh"
 
 namespace warploop::cuda {
@@ -15,37 +15,10 @@ namespace warploop::cuda {
 namespace {
 
 struct Decode {
-  StoredData stored;
+  StoredSource source;
   Rows out;
   VectorGrid grid;
-  FaultSite row_fault, input_fault, group_fault, scale_fault, code_fault;
 };
-
-/// One element; 0 of what is refused.
-template <class Format>
-WARPLOOP_DEVICE float element(const Decode& p, int64_t row, int64_t j) {
-  const StoredData& s = p.stored;
-  const int64_t k = s.input(j);
-  if (!s.has_input(k)) {
-    raise_fault(p.input_fault, k, s.stored_inputs, s.first_input + j);
-    return 0;
-  }
-  const int64_t g = s.group_of(k);
-  if (!s.has_group(g)) {
-    raise_fault(p.group_fault, g, s.groups, k);
-    return 0;
-  }
-  if (Format::is_nan_factor(s, row, g)) {
-    raise_fault(p.scale_fault, g, 0, row);
-    return 0;
-  }
-  const int32_t code = Format::code(s, row, k);
-  if (is_nan_code<Format::kCodes>(code)) {
-    raise_fault(p.code_fault, k, 0, row);
-    return 0;
-  }
-  return stored_value<Format>(code, stored_group<Format>(s, row, g));
-}
 
 template <class Format, int kVector>
 __global__ void __launch_bounds__(kVectorThreads) dequantize_kernel(const __grid_constant__ Decode p) {
@@ -53,14 +26,14 @@ __global__ void __launch_bounds__(kVectorThreads) dequantize_kernel(const __grid
   for_vectors<1>(
       p.grid,
       [&](int, const RowPlace& place, int64_t vector) {
-        const int64_t i = place.outer[2], row = p.stored.row(i);
-        if (!p.stored.has_row(row))
-          return raise_fault(p.row_fault, row, p.stored.first_row + p.stored.some_rows - 1, i,
-                             p.stored.first_row);
+        const int64_t row = stored_row(p.source, place.outer[2]);  // 1.
+        if (row < 0) return;
         float values[kVector];
 #pragma unroll
-        for (int e = 0; e < kVector; e++) values[e] = element<Format>(p, row, vector * kVector + e);
-        store_floats(p.out, offset_of(p.out, place) + vector * kVector, values);
+        for (int e = 0; e < kVector; e++) {
+          values[e] = stored_element<Format>(p.source, row, vector * kVector + e);  // 2.
+        }
+        store_floats(p.out, offset_of(p.out, place) + vector * kVector, values);  // 3.
       },
       [](int) {});
 }
@@ -69,15 +42,7 @@ __global__ void __launch_bounds__(kVectorThreads) dequantize_kernel(const __grid
 
 void dequantize(const DequantizeParams& p, CudaContext& context) {
   const RowShape shape = shape_of(p.out);
-  const auto site = [&](const char* text) { return context.fault_site(OpId::dequantize, text); };
-  Decode work{stored_data(p.stored),
-              rows_of(p.out),
-              {},
-              site("rowOrder[{index}] = {value} is outside the stored rows {column} to {limit}"),
-              site("kOrder[{index}] = {value} is outside [0, K={limit})"),
-              site("gIdx[{index}] = {value} is outside the {limit} groups"),
-              site("the scale of stored row {index}, group {value} is NaN"),
-              site("stored row {index} has NaN at input {value}")};
+  Decode work{stored_source(p.stored, OpId::dequantize, context), rows_of(p.out), {}};
   dispatch_stored(p.stored.format, [&]<class Format>(Format) {
     const int vector = std::min(choose_vector(shape.width, p.out), 4);
     dispatch_vector<4>(vector, [&]<int kVector>(std::integral_constant<int, kVector>) {

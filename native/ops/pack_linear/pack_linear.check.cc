@@ -11,6 +11,7 @@ void check(const PackLinearParams& p, Check& c) {
     c.that(p.inputs() == p.out.inputs, "weight", "rows as long as those of out", p.inputs());
   }
   check_weight("out", p.out, c);
+  c.that(p.out.format == WeightFormat::dense, "out", "a dense weight", name_of(p.out.format));
   c.same_dtype(p.weight, "weight");
   c.that(p.out.data.size(0) == 1, "out", "one matrix", p.out.data.size(0));
   c.that(p.first_row >= 0 && p.first_row + p.rows() <= p.out.outputs, "weight",

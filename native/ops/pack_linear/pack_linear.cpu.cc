@@ -31,9 +31,9 @@ void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
   int64_t sources[kRows];
   bool is_whole = true;
   for (int64_t i = 0; i < kRows; i++) {
-    sources[i] = source_row(p, panel * kRows + i);
+    sources[i] = p.part().source_row(panel * kRows + i);
     rows[i] = sources[i] < 0 ? nullptr : row_of<Bits>(p.weight, sources[i]);
-    is_whole = is_whole && sources[i] != kOthers;
+    is_whole = is_whole && sources[i] != PartOfWeight::kOthers;
   }
   if (is_whole) {
     for (int64_t k = 0; k < K; k += U) {
@@ -44,7 +44,7 @@ void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
     return;
   }
   for (int64_t row = 0; row < kRows; row++) {
-    if (sources[row] == kOthers) continue;
+    if (sources[row] == PartOfWeight::kOthers) continue;
     for (int64_t k = 0; k < K; k += U) {
       Bits* to = out + (k / U * kRows + row) * U;
       for (int64_t i = k; i < k + U; i++) *to++ = rows[row] && i < K ? rows[row][i * k_stride] : Bits{};
@@ -57,7 +57,7 @@ void pack_panel(const PackLinearParams& p, int64_t panel, Bits* out) {
 void pack_linear(const PackLinearParams& p, CpuContext& context) {
   const TensorView& out = p.out.data;
   const int64_t elements = Dense::kPanelRows * out.stride(1);
-  const PanelRange range = panels_of(p);
+  const PartOfWeight::Range range = p.part().panels();
   parallel_for(context.pool(), range.end - range.first, 4, [&](int64_t begin, int64_t end, int) {
     for (int64_t panel = range.first + begin; panel < range.first + end; panel++) {
       if (out.dtype == DType::f32) {

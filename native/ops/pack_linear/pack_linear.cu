@@ -32,8 +32,8 @@ __global__ void __launch_bounds__(kVectorThreads) copy_rows(const __grid_constan
   for_vectors<kBatch>(
       p.grid,
       [&](int i, const RowPlace& place, int64_t vector) {
-        const int64_t k = vector * kVector, row = source_row(p.params, p.packed_row + place.outer[2]);
-        out_offsets[i] = row == kOthers ? -1 : offset_of(p.out, place) + k;
+        const int64_t k = vector * kVector, row = p.params.part().source_row(p.packed_row + place.outer[2]);
+        out_offsets[i] = row == PartOfWeight::kOthers ? -1 : offset_of(p.out, place) + k;
         vectors[i] = {0, 0, 0, 0};
         if (row >= 0 && k < p.K)
           vectors[i] = load_vector<kVector>(p.weight, offset_of(p.weight, place_of(p.weight_shape, row)) + k);
@@ -58,8 +58,9 @@ __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant_
   const int64_t first_row = blockIdx.x / across * kSquare, first_k = blockIdx.x % across * kSquare;
   const int x = static_cast<int>(threadIdx.x) % kSquare, y = static_cast<int>(threadIdx.x) / kSquare;
   auto* out = reinterpret_cast<Bits*>(p.out.data);
-  const int64_t row =
-      first_row + x < p.grid.shape.rows() ? source_row(p.params, p.packed_row + first_row + x) : kOthers;
+  const int64_t row = first_row + x < p.grid.shape.rows()
+                          ? p.params.part().source_row(p.packed_row + first_row + x)
+                          : PartOfWeight::kOthers;
   const auto* weight = reinterpret_cast<const Bits*>(p.weight.data);
   if (row >= 0) weight += offset_of(p.weight, place_of(p.weight_shape, row));
   const int64_t k_stride = p.params.weight.strides[p.params.weight.rank - 1];
@@ -73,7 +74,7 @@ __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant_
   for (int i = y; i < kSquare; i += kTurnThreads / kSquare) {
     const int64_t packed_row = first_row + i, k = first_k + x;
     const bool exists = packed_row < p.grid.shape.rows() && k < p.grid.shape.width;
-    if (exists && source_row(p.params, p.packed_row + packed_row) != kOthers) {
+    if (exists && p.params.part().source_row(p.packed_row + packed_row) != PartOfWeight::kOthers) {
       out[packed_row * p.out.strides[2] + k] = plan.square[x][i];
     }
   }
@@ -82,7 +83,7 @@ __global__ void __launch_bounds__(kTurnThreads) turn_rows(const __grid_constant_
 }  // namespace
 
 void pack_linear(const PackLinearParams& p, CudaContext& context) {
-  const PanelRange range = panels_of(p);
+  const PartOfWeight::Range range = p.part().panels();
   if (range.first == range.end) return;
   TensorView out = p.out.data;  // the panels that get rows, as plain rows
   out.rank = 2;

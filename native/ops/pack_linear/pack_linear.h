@@ -18,31 +18,11 @@ struct PackLinearParams {
     for (int axis = 0; axis + 1 < weight.rank; axis++) n *= weight.sizes[axis];
     return n;
   }
+  constexpr PartOfWeight part() const { return {out.outputs, first_row, rows(), out.swiglu}; }
 };
 
 /// As TypeScript passes them.
 inline auto fields(PackLinearParams& p) { return in_order(p.weight, p.out, p.first_row); }
-
-/// What a packed row gets: a row of `weight`, or zeros, or nothing because it belongs to another part.
-constexpr int64_t kZeros = -1, kOthers = -2;
-constexpr int64_t source_row(const PackLinearParams& p, int64_t packed_row) {
-  const int64_t row = Dense::weight_row(packed_row, p.out.outputs, p.out.swiglu);
-  if (row < 0) return kZeros;
-  return row >= p.first_row && row < p.first_row + p.rows() ? row - p.first_row : kOthers;
-}
-
-/// The panels that the rows of `weight` fall into, and with swiglu perhaps others between them.
-struct PanelRange {
-  int64_t first, end;
-};
-constexpr PanelRange panels_of(const PackLinearParams& p) {
-  const int64_t last_row = p.first_row + p.rows() - 1;
-  if (last_row < p.first_row) return {0, 0};
-  if (p.out.swiglu && p.first_row < p.out.outputs / 2 && last_row >= p.out.outputs / 2)
-    return {0, Dense::packed_rows(p.out.outputs, true) / Dense::kPanelRows};
-  return {Dense::packed_row(p.first_row, p.out.outputs, p.out.swiglu) / Dense::kPanelRows,
-          Dense::packed_row(last_row, p.out.outputs, p.out.swiglu) / Dense::kPanelRows + 1};
-}
 
 void check(const PackLinearParams& p, Check& c);
 
