@@ -53,6 +53,8 @@ export class Device {
   readonly isa: string;
   /** Dtypes whose matrix products the hardware computes. */
   readonly fastDtypes: readonly FloatDType[];
+  /** Formats of weights that its products take, of `weightFormats` in lib/ops/weightFormat.ts. */
+  readonly weightFormats: readonly string[];
 
   private constructor(key: ConstructKey, handle: Handle) {
     requireKey(key, "Device", 'Device.open("auto")');
@@ -66,6 +68,7 @@ export class Device {
     this.chunksKeepBits = this.kind === "cpu";
     this.isa = info.isa;
     this.fastDtypes = info.fastDtypes;
+    this.weightFormats = info.weightFormats;
   }
 
   /**

@@ -40,6 +40,7 @@ export interface NativeDeviceInfo {
   readonly threads: number;
   readonly processors: number;
   readonly fastDtypes: readonly FloatDType[];
+  readonly weightFormats: readonly string[];
 }
 
 interface Native {

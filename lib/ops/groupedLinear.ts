@@ -35,8 +35,8 @@ export interface GroupedLinearOptions {
  *     out[r] = x[floor(order[r] / topK)] W_e^T + bias[e]   for offsets[e] <= r < offsets[e + 1]
  *     out[r] = silu(gate) * up, of the halves of that       for a weight with `swiglu`; see `siluMul` for `clamp`
  *
- * @param x [S, K], f32 or the weight's dtype; the last axis is contiguous
- * @param weight E weights [N, K] (`emptyGroupedWeight`, `packExpert`)
+ * @param x [S, K], f32 or the weight's dtype, with codes f32 | bf16 | f16; the last axis is contiguous
+ * @param weight E weights [N, K] (`emptyGroupedWeight`, `packExpert`, `packStored`)
  * @param offsets [E + 1] i32, from `moePermute`
  * @returns [M, N], with swiglu [M, N / 2]; M is the length of `order`, or the rows of x
  * @throws TypeError / RangeError naming the argument; offsets or order out of range are an execution error

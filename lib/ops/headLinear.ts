@@ -21,7 +21,7 @@ export interface HeadLinearOptions {
  * Sums are f32. On the CPU they run through K in order, so the result of a row does not depend on the other rows of the call; on
  * a GPU their order, and with it the last bits, depends on the number of rows, but never on the run.
  *
- * @param x [T, H, K], f32 or the weight's dtype; the last axis is contiguous; heads may be the same memory (a stride of 0)
+ * @param x [T, H, K], f32 or the weight's dtype, with codes f32 | bf16 | f16; the last axis is contiguous; heads may be the same memory (a stride of 0)
  * @param weight H weights [N, K] without SwiGLU (`emptyGroupedWeight`, `packExpert`); H is at most 65535
  * @returns [T, H, N]
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument

@@ -30,8 +30,8 @@ export interface LinearOptions {
  * Sums are f32. On the CPU they run through K in order, so the result of a row does not depend on the other rows of the call; on
  * a GPU their order, and with it the last bits, depends on the number of rows, but never on the run.
  *
- * @param x [T, K], f32 or the weight's dtype; the last axis is contiguous
- * @param weight from `packLinear`, [N, K]
+ * @param x [T, K], f32 or the weight's dtype, with codes f32 | bf16 | f16; the last axis is contiguous
+ * @param weight from `packLinear`, or filled by `packStored`, [N, K]
  * @returns [T, N], with swiglu [T, N / 2]
  * @throws TypeError / RangeError (code ERR_ARGUMENT_TYPE / ERR_ARGUMENT_RANGE) naming the argument
  * @see native/ops/linear

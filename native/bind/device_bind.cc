@@ -4,6 +4,7 @@
 #include "bind/addon_state.h"
 #include "bind/devices.h"
 #include "core/threads.h"
+#include "formats/weight_view.h"
 #ifdef WARPLOOP_CPU
 #include "cpu/isa.h"
 #include "cpu/topology.h"
@@ -38,7 +39,7 @@ Napi::Value open_device(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), state_of(info.Env()).devices.add(std::move(device)));
 }
 
-/// deviceInfo(device): { name, model, isa, threads, processors, fastDtypes }
+/// deviceInfo(device): { name, model, isa, threads, processors, fastDtypes, weightFormats }
 Napi::Value device_info(const Napi::CallbackInfo& info) {
   const Device& device = *state_of(info.Env()).devices.get(number(info, 0));
   const DeviceInfo about = device.info();
@@ -51,6 +52,12 @@ Napi::Value device_info(const Napi::CallbackInfo& info) {
   result.Set("threads", about.threads);
   result.Set("processors", about.processors);
   result.Set("fastDtypes", dtypes);
+  Napi::Array formats = Napi::Array::New(info.Env());
+  for (int i = 0; i < kWeightFormatCount; i++) {
+    if (device.weight_formats() >> i & 1)
+      formats.Set(formats.Length(), name_of(static_cast<WeightFormat>(i)));
+  }
+  result.Set("weightFormats", formats);
   return result;
 }
 

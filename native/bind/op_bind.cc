@@ -35,8 +35,8 @@ int64_t whole_below(const Napi::CallbackInfo& info, size_t index, int64_t limit)
   return static_cast<int64_t>(value);
 }
 
-/// packedShape(format, dtype, experts, outputs, inputs, swiglu, group, scale, offset): the sizes of the tensor
-/// behind a weight
+/// packedShape(format, dtype, experts, outputs, inputs, swiglu, group, scale, offset): the sizes of the
+/// tensor behind a weight
 Napi::Value packed_shape_of(const Napi::CallbackInfo& info) {
   const auto format = static_cast<WeightFormat>(whole_below(info, 0, kWeightFormatCount));
   const auto dtype = static_cast<DType>(whole_below(info, 1, kDTypeCount));

@@ -202,13 +202,4 @@ void multiply_block(int64_t num_rows, const RowAt& row_at, const W* weight, int6
   }
 }
 
-/// Calls fn(X{}, W{}) for the combinations that products take: x has the weight's dtype, or is f32.
-template <class Fn>
-void dispatch_product(DType x, DType w, const Fn& fn) {
-  dispatch_float(w, [&]<class W>(W) {
-    if (x == DType::f32) return fn(float{}, W{});
-    if constexpr (!std::is_same_v<W, float>) return fn(W{}, W{});
-  });
-}
-
 }  // namespace warploop::cpu::WARPLOOP_ISA

@@ -11,9 +11,9 @@
 // Offsets: zero: [groups][16] bytes, signed with int8. min: [groups][16] f16. f16u8: as scales.
 //          Without one, int4 has the zero 8 where there is no minimum.
 // Codes:   int8, fp8   [K / 4][16][4]
-//          int4, fp4   [K / 32][4][16][4], a byte being two codes: byte b of vector j the inputs 4 j + b, low,
-//                      and 16 + 4 j + b, high. Eight vectors like those of int8 come out of four by a mask
-//                      and a shift
+//          int4, fp4   [K / 32][4][16][4], a byte being two codes: byte b of vector j the inputs 4 j + b,
+//                      low, and 16 + 4 j + b, high. Eight vectors like those of int8 come out of four by a
+//                      mask and a shift
 //          K is padded to 32 with codes that are zero points. Rows that the weight does not have are 0: their
 //          scales and minima are.
 #pragma once

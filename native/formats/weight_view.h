@@ -2,8 +2,8 @@
 #pragma once
 #include "core/tensor_view.h"
 
-/// The only list of weight formats. One row each: name, and the struct that describes it (formats/<name>.h, or
-/// formats/quantised.h; included by formats/formats.h). lib/ops/linearWeight.ts has the same order.
+/// The only list of weight formats. One row each: name, and the struct that describes it (formats/<name>.h,
+/// or formats/quantised.h; included by formats/formats.h). lib/ops/linearWeight.ts has the same order.
 #define WARPLOOP_WEIGHT_FORMATS(FORMAT) \
   FORMAT(dense, Dense)                  \
   FORMAT(int8, Int8)                    \

@@ -241,8 +241,8 @@ export const optionMutants = [
     file: "native/ops/pack_linear/pack_linear.cu",
     edits: [
       [
-        "source_row(p.params, p.packed_row + first_row + x) : kOthers;",
-        "(first_row + x < p.params.rows() ? first_row + x : kZeros) : kOthers;",
+        "? p.params.part().source_row(p.packed_row + first_row + x)\n",
+        "? (first_row + x < p.params.rows() ? first_row + x : PartOfWeight::kZeros)\n",
       ],
     ],
     table: "test/ops/packLinear.test.ts",
@@ -260,7 +260,7 @@ export const optionMutants = [
     name: "pack-others",
     bug: "packLinear: zeros over the rows of other parts",
     file: "native/ops/pack_linear/pack_linear.cu",
-    edits: [["out_offsets[i] = row == kOthers ? -1 : offset_of", "out_offsets[i] = offset_of"]],
+    edits: [["out_offsets[i] = row == PartOfWeight::kOthers ? -1 : offset_of", "out_offsets[i] = offset_of"]],
     table: "test/ops/linearWeight.test.ts",
     cases: "panels of several parts",
   },

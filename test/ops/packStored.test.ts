@@ -13,22 +13,11 @@ import { packStored } from "../../lib/ops/packStored.js";
 import { offsetTypes, scaleTypes, weightFormats } from "../../lib/ops/weightFormat.js";
 import { packStored as reference } from "../reference/packStored.js";
 import { expectSame } from "../support/compare.js";
-import {
-  describeOp,
-  type OpCase,
-  type OpContext,
-  openTestDevice,
-  type TestDevice,
-} from "../support/devices.js";
+import { describeOp, type OpCase, type OpContext, openTestDevice } from "../support/devices.js";
 import { roundTo } from "../support/dtype.js";
-import { formatOf, quantizedGroup, quantizedWeight } from "../support/quantizedWeights.js";
+import { codesOnCpu, formatOf, quantizedGroup, quantizedWeight } from "../support/quantizedWeights.js";
 import { Random } from "../support/random.js";
 import { randomStored, storedOnDevice, type StoredOptions } from "../support/storedRows.js";
-
-const cpuOnly: Partial<Record<TestDevice, string>> = {
-  simt: "a GPU has no kernels for weights of codes",
-  cuda: "a GPU has no kernels for weights of codes",
-};
 
 interface PackCase extends OpCase, StoredOptions {
   /** Where parts begin, in the order in which they are packed. Default: one part. */
@@ -142,7 +131,7 @@ async function rowsOf(context: OpContext, weight: LinearWeight, dtype: FloatDTyp
 
 describeOp(
   "packStored: codes, scales and offsets as they are",
-  cases.map((c) => ({ ...c, skip: cpuOnly })),
+  cases.map((c) => ({ ...c, skip: codesOnCpu })),
   async (context, c) => {
     const { weight, expected, inputs } = packed(context, c);
     const shape = [c.N, inputs];
@@ -174,7 +163,8 @@ describeOp(
     { name: "", format: "q4_k" },
     { name: "", format: "q6_k" },
     { name: "", format: "fp8" },
-  ].map((c) => ({ ...c, skip: cpuOnly })) as (OpCase & Pick<StoredOptions, "format" | "zeros" | "group">)[],
+  ].map((c) => ({ ...c, skip: codesOnCpu })) as (OpCase &
+    Pick<StoredOptions, "format" | "zeros" | "group">)[],
   async (context, c) => {
     const [N, K] = [42, isBig(c.format) ? 256 : 64];
     const gate = randomStored({ ...c, N: N / 2, K }, new Random(1));
@@ -220,7 +210,7 @@ describeOp<RefusedCase>(
       ...{ part: { firstInput: 16 }, weight: { group: 32 } },
       message: "inputs 0 to 31 of stored row 0 have scales of several groups",
     },
-  ].map((c) => ({ ...c, skip: cpuOnly })) as RefusedCase[],
+  ].map((c) => ({ ...c, skip: codesOnCpu })) as RefusedCase[],
   async (context, { part, weight: { group }, message, ...c }) => {
     const matrix = randomStored(c, new Random(4));
     const stored = storedOnDevice(context, matrix, part);
@@ -253,7 +243,8 @@ describe("packStored: bad arguments", () => {
   const scales = device.empty("f32", [2]);
   const stored = new StoredRows({ format: "int8", outputs: 2, inputs: 32 }, { codes, scales });
 
-  test.each<[string, Parameters<typeof quantizedWeight>[1], number, number, RegExp]>([
+  const onCodes = test.skipIf(!device.weightFormats.includes("int8"));
+  onCodes.each<[string, Parameters<typeof quantizedWeight>[1], number, number, RegExp]>([
     ["other codes", { format: "fp8" }, 2, 32, /^packStored: out: expected int8, got fp8/],
     [
       "other scales",
@@ -287,7 +278,7 @@ describe("packStored: bad arguments", () => {
     );
   });
 
-  test("an expert that there is not; packLinear into codes", () => {
+  onCodes("an expert that there is not; packLinear into codes", () => {
     const group = quantizedGroup(device, { format: "int8" }, { E: 2, N: 2, K: 32 });
     expect(() => packStored(stream, stored, group, { expert: 2 })).toThrow(
       "packStored: expert: expected 0 to 1, got 2",

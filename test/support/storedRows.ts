@@ -86,8 +86,8 @@ export function randomStored(options: StoredOptions, random: Random): RandomStor
     const codes = randomBlocks(options, random);
     return { format, N, K, group, scaleRows: 1, codes, scaleDType: "f32", addToZeros };
   }
-  const group = format === "mxfp4" ? 32 : options.group || K;
-  const groups = Math.ceil(K / group);
+  const group = format === "mxfp4" ? 32 : options.group || Math.max(K, 1);
+  const groups = Math.max(1, Math.ceil(K / group));
   const count = Math.ceil(N / scaleRows) * groups;
   const codes = bytes(codeBytes(options), random);
   if (format === "fp8") codes.forEach((code, i) => (codes[i] = (code & 0x7f) === 0x7f ? code - 1 : code));

@@ -10,7 +10,6 @@ void check(const GroupedLinearParams& p, Check& c) {
   Sym rows_each{"N", p.weight.outputs, "weight", 0};
   Sym S{"S"}, M{"M"}, N{"N", outputs, "weight", 0}, K{"K", p.weight.inputs, "weight", 1};
   check_weight("weight", p.weight, c);
-  c.that(p.weight.format == WeightFormat::dense, "weight", "a dense weight", name_of(p.weight.format));
   c.that(experts >= 1, "weight", "at least one expert", experts);
   c.tensor("x", p.x).dtype(activations_of(p.weight)).shape({S, K}).rows();
   c.tensor("offsets", p.offsets).dtype(kI32).shape({experts + 1}).packed();

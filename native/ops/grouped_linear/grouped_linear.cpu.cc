@@ -1,7 +1,7 @@
 // What:      out[r] = f(x[order[r] / top_k] W_e^T) for the expert e that row r belongs to;
 //            f = SwiGLU or nothing, of products and biases
 // Steps:     1. check the groups
-//            2. a register tile of products over gathered rows (cpu/gemm.h)
+//            2. a register tile of products over gathered rows (cpu/gemm.h, with codes cpu/code_gemm.h)
 //            3. bias, SwiGLU, conversion
 // Mapping:   (expert, block of its panels) is one piece of work, dealt to threads; experts without rows cost
 //            a look
@@ -11,8 +11,8 @@
 #include "ops/grouped_linear/grouped_linear.h"
 
 #include "cpu/activations.h"
+#include "cpu/code_gemm.h"
 #include "cpu/cpu_context.h"
-#include "cpu/gemm.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -68,20 +68,20 @@ void finish_row(const GroupedLinearParams& p, int64_t expert, int64_t row, int64
   });
 }
 
-template <class X, class W>
-void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int64_t last, X* staging) {
+template <class X>
+void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int64_t last,
+               std::byte* workspace) {
   const int32_t* offsets = p.offsets.as<int32_t>();
-  const int64_t begin = offsets[expert], K = p.x.size(1), N = p.out.size(1);
-  const W* weight = p.weight.data.as<W>() + expert * p.weight.data.stride(0);
+  const int64_t begin = offsets[expert], N = p.out.size(1);
   const int32_t* order = p.order.as<int32_t>();
   const int64_t per_column = p.weight.swiglu ? 2 : 1;
-  multiply_block<X, W>(
+  multiply_weight<X>(
       offsets[expert + 1] - begin,
       [&](int64_t row) {
         const int64_t source = order ? order[begin + row] / p.top_k : begin + row;
         return p.x.as<X>() + source * p.x.stride(0);
       },
-      weight, K, first, last, staging,
+      p.weight, expert, first, last, workspace,
       [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
         const int64_t column = panel / per_column * kPanel;
         const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
@@ -98,13 +98,13 @@ void grouped_linear(const GroupedLinearParams& p, CpuContext& context) {
   const int32_t* offsets = p.offsets.as<int32_t>();
   const int64_t experts = p.offsets.size(0) - 1;
   const int64_t panels = p.weight.data.size(1) / kPanel, blocks = (panels + kBlockPanels - 1) / kBlockPanels;
-  dispatch_product(p.x.dtype, p.weight.data.dtype, [&]<class X, class W>(X, W) {
+  dispatch_float(p.x.dtype, [&]<class X>(X) {
     parallel_for(context.pool(), experts * blocks, 1, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t i = begin; i < end; i++) {
         const int64_t expert = i / blocks, first = i % blocks * kBlockPanels;
         if (offsets[expert] == offsets[expert + 1]) continue;
-        run_block<X, W>(p, expert, first, std::min(first + kBlockPanels, panels),
-                        context.workspace<X>(thread));
+        run_block<X>(p, expert, first, std::min(first + kBlockPanels, panels),
+                     context.workspace<std::byte>(thread));
       }
     });
   });

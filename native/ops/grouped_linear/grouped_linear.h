@@ -8,8 +8,8 @@
 namespace warploop {
 
 struct GroupedLinearParams {
-  TensorView x;        // [S, K], dtype of weight or f32, rows strided; without order S = M
-  WeightView weight;   // E matrices, each packed by packLinear
+  TensorView x;        // [S, K], activations_of(weight), rows strided; without order S = M
+  WeightView weight;   // E matrices, each of packLinear or packStored
   TensorView offsets;  // [E + 1] i32: expert e has rows [offsets[e], offsets[e + 1]); non-decreasing, 0 .. M
   TensorView order;    // [M] i32; optional: row r reads x[order[r] / top_k]
   TensorView bias;     // [E, N], f32, rows strided; optional

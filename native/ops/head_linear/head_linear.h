@@ -9,8 +9,8 @@ namespace warploop {
 struct HeadLinearParams {
   static constexpr int64_t kMostHeads = 65535;  // axis y of a grid
 
-  TensorView x;       // [T, H, K], dtype of weight or f32, rows strided
-  WeightView weight;  // H matrices [N, K], each packed by packLinear
+  TensorView x;       // [T, H, K], activations_of(weight), rows strided
+  WeightView weight;  // H matrices [N, K], each of packLinear or packStored
   TensorView out;     // [T, H, N], f32 | bf16 | f16, rows strided
 };
 

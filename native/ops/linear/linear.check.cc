@@ -9,7 +9,6 @@ void check(const LinearParams& p, Check& c) {
   Sym T{"T"}, N{"N", p.weight.outputs, "weight", 0}, K{"K", p.weight.inputs, "weight", 1};
   Sym F{"F", p.weight.outputs / 2, "weight", 0};
   check_weight("weight", p.weight, c);
-  c.that(p.weight.format == WeightFormat::dense, "weight", "a dense weight", name_of(p.weight.format));
   c.that(p.weight.data.size(0) == 1, "weight", "one matrix", p.weight.data.size(0));
   c.tensor("x", p.x).dtype(activations_of(p.weight)).shape({T, K}).rows();
   c.tensor("out", p.out).dtype(kFloats).shape({T, swiglu ? F : N}).rows();

@@ -1,5 +1,5 @@
 // What:      out = x W^T + bias + residual, or silu(gate) * up of the halves of x W^T + bias
-// Steps:     1. a register tile of products, k in order (cpu/gemm.h)
+// Steps:     1. a register tile of products, k in order (cpu/gemm.h, with codes cpu/code_gemm.h)
 //            2. bias, residual or SwiGLU, conversion
 // Mapping:   blocks of weight panels are dealt to threads. A block stays in L2 while all rows of x pass over
 //            it, so the weights cross memory once; with many rows, rows are split as well until every thread
@@ -10,8 +10,8 @@
 #include "ops/linear/linear.h"
 
 #include "cpu/activations.h"
+#include "cpu/code_gemm.h"
 #include "cpu/cpu_context.h"
-#include "cpu/gemm.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -70,21 +70,20 @@ void finish_gated_row(const LinearParams& p, int64_t row, int64_t column, int64_
 }  // namespace
 
 void linear(const LinearParams& p, CpuContext& context) {
-  const int64_t T = p.x.size(0), K = p.x.size(1), N = p.out.size(1);
+  const int64_t T = p.x.size(0), N = p.out.size(1);
   const int64_t panels = p.weight.data.size(1) / kPanel, per_column = p.weight.swiglu ? 2 : 1;
   const int64_t rows_each = T <= kStreamRows ? std::max<int64_t>(T, 1) : kPromptRows;
   const int64_t panels_each = T <= kPromptRows ? kDecodePanels : kPromptPanels;
   const int64_t row_blocks = (T + rows_each - 1) / rows_each,
                 panel_blocks = (panels + panels_each - 1) / panels_each;
-  dispatch_product(p.x.dtype, p.weight.data.dtype, [&]<class X, class W>(X, W) {
+  dispatch_float(p.x.dtype, [&]<class X>(X) {
     const auto block = [&](int64_t index, int thread) {
       const int64_t first_row = index % row_blocks * rows_each;  // neighbours share their panels
       const int64_t first = index / row_blocks * panels_each;
       const X* x = p.x.as<X>() + first_row * p.x.stride(0);
-      multiply_block<X, W>(
-          std::min(rows_each, T - first_row), [&](int64_t row) { return x + row * p.x.stride(0); },
-          p.weight.data.as<W>(), K, first, std::min(first + panels_each, panels),
-          context.workspace<X>(thread),
+      multiply_weight<X>(
+          std::min(rows_each, T - first_row), [&](int64_t row) { return x + row * p.x.stride(0); }, p.weight,
+          0, first, std::min(first + panels_each, panels), context.workspace<std::byte>(thread),
           [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
             const int64_t column = panel / per_column * kPanel;
             const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);

@@ -7,8 +7,8 @@
 namespace warploop {
 
 struct LinearParams {
-  TensorView x;         // [T, K], dtype of weight or f32, rows strided
-  WeightView weight;    // one matrix [N, K], packed by packLinear; with swiglu gate and up
+  TensorView x;         // [T, K], activations_of(weight), rows strided
+  WeightView weight;    // one matrix [N, K], of packLinear or packStored; with swiglu gate and up
   TensorView bias;      // [N], f32; optional
   TensorView residual;  // [T, N], f32 | bf16 | f16, rows strided; optional; may be out; none with swiglu
   TensorView out;       // [T, N], with swiglu [T, N / 2]; f32 | bf16 | f16, rows strided

@@ -1,6 +1,6 @@
 // What:      rows of stored codes at their places in a packed weight: codes, scales and offsets as they are
-//            (formats/quantised.h), or their values (formats/dense.h); zeros where the whole matrix has no such
-//            row or input
+//            (formats/quantised.h), or their values (formats/dense.h); zeros where the whole matrix has no
+//            such row or input
 // Steps:     1. verify row, inputs and groups   2. scale and offset of each group   3. codes
 // Mapping:   panels are dealt to threads
 // Cost:      at load only; some nanoseconds for an element

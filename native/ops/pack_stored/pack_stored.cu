@@ -1,6 +1,6 @@
-// What:      values of stored codes in the rows of a dense weight (formats/dense.h): the rows at their places,
-//            zeros where the whole matrix has no such row or input, and nothing where a row belongs to another
-//            part
+// What:      values of stored codes in the rows of a dense weight (formats/dense.h): the rows at their
+//            places, zeros where the whole matrix has no such row or input, and nothing where a row belongs
+//            to another part
 // Steps:     1. where the row comes from   2. its element (cuda/device/stored.cuh)   3. store
 // Mapping:   grid = elements of the panels that get rows / 256
 // Resources: no shared memory

@@ -1,0 +1,151 @@
+// Products with weights of codes whose activations are floats: codes become numbers of 16 bits, which is
+// exact, and meet x in the tiles of cpu/gemm.h.
+//
+//     out = sum over pieces of inputs: (sum over the piece of x (code - zero)) scale - (sum of x) minimum
+//
+// A piece is a group of inputs, or kChunk of them where groups are longer. Sums of a piece are f32 and run as
+// those of a dense product; pieces are added in order. All of it depends on K and the format alone: a row's
+// result is bit by bit the same in whatever call.
+//
+// Order of work: kChunk inputs, then two panels of them, unpacked into L1, then all rows of the block.
+#pragma once
+#include "cpu/code_panels.h"
+#include "formats/formats.h"
+
+namespace warploop::cpu::WARPLOOP_ISA {
+
+inline constexpr int64_t kChunk = 256;      // inputs: two panels of them are 16 KiB
+inline constexpr int64_t kCodeRows = 96;    // a multiple of every tile's rows
+inline constexpr int64_t kCodePanels = 16;  // even: gate and up panels stay together
+
+/// Scratch of a thread.
+template <class X, class W>
+struct CodeScratch {
+  alignas(64) W strip[kTilePanels * kChunk * kPanel];
+  alignas(64) float sums[kCodeRows * kCodePanels * kPanel];
+  float row_sums[kCodeRows][kChunk / 16];      // of x, for minima
+  X rows[kCodeRows][kChunk + 64 / sizeof(X)];  // apart from one another (separate_rows)
+};
+
+/// Sum of n elements.
+template <class X>
+float sum_of(const X* x, int64_t n) {
+  vf sum{};
+  for_lanes(n, [&](int64_t i, int m) { sum += load_some(x + i, m); });
+  return reduce_add(sum);
+}
+
+/// Inputs of a chunk that share a scale: [begin, end), counted in the chunk.
+struct Piece {
+  int64_t begin, end, group;
+};
+template <class Body>
+void for_pieces(const CodeWeight& w, int64_t first, int64_t count, const Body& body) {
+  const int64_t group = w.group();
+  int64_t index = 0;
+  for (int64_t k = first; k < first + count; index++) {
+    const int64_t end = std::min((k / group + 1) * group, first + count);
+    body(index, Piece{k - first, end - first, k / group});
+    k = end;
+  }
+}
+
+/// One piece of NT unpacked panels times all rows, added to their sums.
+template <class X, class W, int NT>
+void add_piece(const CodeWeight& w, const Piece& piece, int64_t index, int64_t panel, int64_t num_rows,
+               const X* const* rows, int64_t row_stride, CodeScratch<X, W>& scratch, float* sums) {
+  alignas(64) float scales[NT * kPanel], minima[NT * kPanel];
+  for (int n = 0; n < NT; n++) {
+    panel_scales(w, w.panel(panel + n), piece.group, scales + n * kPanel);
+    if (w.has_minima()) panel_minima(w, w.panel(panel + n), piece.group, minima + n * kPanel);
+  }
+  alignas(64) float tile[kTileRows * kTilePanels * kPanel];
+  for (int64_t row = 0; row < num_rows; row += kTileRows) {
+    const int count = static_cast<int>(std::min<int64_t>(kTileRows, num_rows - row));
+    const X* at[kTileRows];
+    for (int i = 0; i < kTileRows; i++) at[i] = rows[row + std::min(i, count - 1)] + piece.begin;
+    multiply_rows<X, W, NT>(count, at, scratch.strip + piece.begin * kPanel, kChunk * kPanel,
+                            piece.end - piece.begin, tile);
+    for (int i = 0; i < count; i++) {
+      const float row_sum = scratch.row_sums[row + i][index];
+      float* to = sums + (row + i) * row_stride;
+      for (int v = 0; v < NT * kPanel; v += kLanes) {
+        vf sum = load(to + v) + load(tile + i * NT * kPanel + v) * load(scales + v);
+        if (w.has_minima()) sum -= load(minima + v) * row_sum;
+        store(to + v, sum);
+      }
+    }
+  }
+}
+
+/// Adds the products of one chunk, inputs [first, first + count), to the sums of all panels and rows.
+template <Codes codes, class X, class W>
+void add_chunk(const CodeWeight& w, int64_t first, int64_t count, int64_t first_panel, int64_t num_panels,
+               int64_t num_rows, const X* const* rows, CodeScratch<X, W>& scratch) {
+  if (w.has_minima()) {
+    for (int64_t row = 0; row < num_rows; row++) {
+      for_pieces(w, first, count, [&](int64_t index, const Piece& piece) {
+        scratch.row_sums[row][index] = sum_of(rows[row] + piece.begin, piece.end - piece.begin);
+      });
+    }
+  }
+  for (int64_t panel = 0; panel < num_panels; panel += kTilePanels) {
+    const int64_t some = std::min<int64_t>(kTilePanels, num_panels - panel), at = first_panel + panel;
+    for (int64_t n = 0; n < some; n++)
+      unpack_panel<codes>(w, w.panel(at + n), first, first + count, scratch.strip + n * kChunk * kPanel);
+    float* sums = scratch.sums + panel * kPanel;
+    for_pieces(w, first, count, [&](int64_t index, const Piece& piece) {
+      const int64_t stride = num_panels * kPanel;
+      some == 1 ? add_piece<X, W, 1>(w, piece, index, at, num_rows, rows, stride, scratch, sums)
+                : add_piece<X, W, kTilePanels>(w, piece, index, at, num_rows, rows, stride, scratch, sums);
+    });
+  }
+}
+
+/// As multiply_block (cpu/gemm.h), with a weight of codes. `workspace`: of the thread.
+template <Codes codes, class X, class RowAt, class Finish>
+void multiply_codes(int64_t num_rows, const RowAt& row_at, const CodeWeight& w, int64_t first, int64_t last,
+                    std::byte* workspace, const Finish& finish) {
+  using W = std::conditional_t<std::is_same_v<X, f16_t>, f16_t, bf16_t>;
+  static_assert(sizeof(CodeScratch<X, W>) <= kWorkspaceBytes);
+  auto& scratch = *reinterpret_cast<CodeScratch<X, W>*>(workspace);
+  const X* rows[kCodeRows];
+  for (int64_t row = 0; row < num_rows; row += kCodeRows) {
+    const int64_t count = std::min(kCodeRows, num_rows - row);
+    for (int64_t panel = first; panel < last; panel += kCodePanels) {
+      const int64_t panels = std::min(kCodePanels, last - panel);
+      std::fill_n(scratch.sums, count * panels * kPanel, 0.0f);
+      for (int64_t k = 0; k < w.inputs; k += kChunk) {
+        const int64_t some = std::min(kChunk, w.inputs - k);
+        for (int64_t i = 0; i < count; i++) {
+          rows[i] = scratch.rows[i];
+          std::memcpy(scratch.rows[i], row_at(row + i) + k, some * sizeof(X));
+        }
+        add_chunk<codes>(w, k, some, panel, panels, count, rows, scratch);
+      }
+      finish(row, static_cast<int>(count), panel, static_cast<int>(panels), scratch.sums);
+    }
+  }
+}
+
+/// multiply_block for a weight in any format: matrix `matrix` of it times rows of x.
+template <class X, class RowAt, class Finish>
+void multiply_weight(int64_t num_rows, const RowAt& row_at, const WeightView& weight, int64_t matrix,
+                     int64_t first, int64_t last, std::byte* workspace, const Finish& finish) {
+  dispatch_format(weight.format, [&]<class Format>(Format) {
+    if constexpr (!std::is_same_v<Format, Dense>) {
+      multiply_codes<Format::kCodes, X>(num_rows, row_at, code_weight<Format>(weight, matrix), first, last,
+                                        workspace, finish);
+    } else {
+      dispatch_float(weight.data.dtype, [&]<class W>(W) {
+        if constexpr (std::is_same_v<X, W> || std::is_same_v<X, float>) {
+          const W* data = weight.data.as<W>() + matrix * weight.data.stride(0);
+          multiply_block<X, W>(num_rows, row_at, data, weight.inputs, first, last,
+                               reinterpret_cast<X*>(workspace), finish);
+        }
+      });
+    }
+  });
+}
+
+}  // namespace warploop::cpu::WARPLOOP_ISA

@@ -1,0 +1,103 @@
+/** Contract: groupedLinear and headLinear multiply with stacks of codes as with the numbers that they mean. */
+import { expect } from "vitest";
+import { groupedLinear } from "../../lib/ops/groupedLinear.js";
+import { headLinear } from "../../lib/ops/headLinear.js";
+import { groupedLinear as reference } from "../reference/groupedLinear.js";
+import { headLinear as headReference } from "../reference/headLinear.js";
+import { expectClose } from "../support/compare.js";
+import { describeOp, type OpCase } from "../support/devices.js";
+import type { FloatDType } from "../support/dtype.js";
+import { codeKinds, codesOnCpu, randomCodeGroup } from "../support/quantizedWeights.js";
+import { Random } from "../support/random.js";
+
+const skip = codesOnCpu;
+
+interface GroupCase extends OpCase {
+  readonly kind: string;
+  readonly K: number;
+  readonly N: number;
+  readonly offsets: readonly number[];
+  readonly x: FloatDType;
+  /** Rows of x are gathered, topK of the result for each. */
+  readonly topK?: number;
+  readonly swiglu?: boolean;
+  readonly bias?: boolean;
+  readonly clamp?: { readonly limit: number; readonly alpha: number };
+}
+
+const kindOf = (name: string) => codeKinds.find((kind) => kind.name === name)!;
+const dtypes = ["f32", "bf16", "f16"] as const;
+
+describeOp<GroupCase>(
+  "groupedLinear with codes",
+  [
+    ...codeKinds.map(({ name, step }, i) => ({
+      ...{ name: "every kind", kind: name, K: Math.max(step, 64), N: 40, offsets: [0, 3, 3, 10], skip },
+      x: dtypes[i % 3]!,
+    })),
+    {
+      ...{
+        name: "gathered rows",
+        kind: "q4_0",
+        K: 64,
+        N: 40,
+        offsets: [0, 2, 9, 12],
+        x: "bf16",
+        topK: 2,
+        skip,
+      },
+      bias: true,
+    },
+    {
+      ...{ name: "gate and up", kind: "mxfp4", K: 96, N: 84, offsets: [0, 5, 6, 20], x: "bf16", skip },
+      ...{ swiglu: true, bias: true, clamp: { limit: 7, alpha: 1.702 } },
+    },
+    { name: "many rows of one", kind: "q4_k", K: 256, N: 300, offsets: [0, 0, 230, 231], x: "bf16", skip },
+  ],
+  async (context, { kind, N, K, offsets, x: dtype, topK, swiglu = false, clamp, ...c }) => {
+    const [E, M] = [offsets.length - 1, offsets.at(-1)!];
+    const { weight, values } = randomCodeGroup(context, { ...kindOf(kind), E, N, K, swiglu });
+    const random = new Random(M + K);
+    const S = topK ? M / topK : M;
+    const x = random.normal(S * K, { dtype });
+    const order = topK ? random.permutation(M) : undefined;
+    const bias = c.bias ? random.normal(E * N, { std: 0.1 }) : undefined;
+    const result = groupedLinear(
+      ...([context.stream, context.tensor(dtype, [S, K], x), weight] as const),
+      context.integers([E + 1], offsets),
+      {
+        ...(order && { order: context.integers([M], order), topK: topK! }),
+        ...(bias && { bias: context.tensor("f32", [E, N], bias) }),
+        ...(clamp && { clamp }),
+      },
+    );
+    const width = swiglu ? N / 2 : N;
+    const options = { ...(order && { order, topK: topK! }), swiglu, bias, clamp };
+    const expected = reference(x, values, Int32Array.from(offsets), { N, K }, options);
+    expect(result.shape).toEqual([M, width]);
+    expectClose(await context.read(result), expected, { dtype, shape: [M, width], reduction: K });
+    weight.dispose();
+  },
+);
+
+describeOp(
+  "headLinear with codes",
+  (["q8_0", "q4_k", "int4 in groups, zeros", "fp8 by rows"] as const).flatMap((kind, i) =>
+    [1, 5, 100].map((T) => ({ name: "", kind, T, x: dtypes[i % 3]!, skip })),
+  ),
+  async (context, { kind, T, x: dtype }) => {
+    const [H, N, K] = [3, 40, Math.max(kindOf(kind).step, 70)];
+    const { weight, values } = randomCodeGroup(context, {
+      ...kindOf(kind),
+      E: H,
+      N,
+      K: kind === "q8_0" ? 96 : K,
+    });
+    const inputs = weight.inputs;
+    const x = new Random(T).normal(T * H * inputs, { dtype });
+    const result = headLinear(context.stream, context.tensor(dtype, [T, H, inputs], x), weight);
+    const expected = headReference(x, values, { H, N, K: inputs });
+    expectClose(await context.read(result), expected, { dtype, shape: [T, H, N], reduction: inputs });
+    weight.dispose();
+  },
+);
