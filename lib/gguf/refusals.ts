@@ -1,8 +1,9 @@
-/** GGUF files that do not run, by what they say of themselves: other things than models, and weights in blocks. */
+/** GGUF files that do not run, by what they say of themselves: other things than models, and weights in blocks of other types than those that run. */
 import { show } from "../checkpoint/json.js";
 import type { TensorEntry } from "../checkpoint/tensorFiles.js";
 import { CheckpointError } from "../errors.js";
 import type { Metadata } from "./metadata.js";
+import { tensorTypesThatRun } from "./tensorTypes.js";
 
 /** By `general.type`, or `general.architecture`. */
 const others: Readonly<Record<string, string>> = {
@@ -41,7 +42,7 @@ export function refuseBlocks(metadata: Metadata, tensors: ReadonlyMap<string, Te
   if (first === undefined) return;
   const found = [...firstOf].map(([type, { name }]) => `${type} (${name})`).join(", ");
   const message =
-    `${metadata.file}: not yet: weights in ${found} do not run here. Load a file of the model in F32, F16 or BF16, or its ` +
-    "safetensors checkpoint";
+    `${metadata.file}: weights in ${found} do not run here; those that do are ${tensorTypesThatRun.join(", ")}: take another file of the ` +
+    "model, or its safetensors checkpoint";
   throw new CheckpointError("ERR_CHECKPOINT_TENSOR", message, { file: first.file, tensor: first.name });
 }

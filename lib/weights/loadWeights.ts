@@ -89,7 +89,7 @@ class Loader implements Disposable {
   #loaded = 0;
   #queued = 0;
   /** What is on its way in codes. */
-  #coded: TensorEntry[] = [];
+  readonly #coded = new Set<TensorEntry>();
 
   constructor(
     plan: readonly PlannedWeight[],
@@ -134,7 +134,7 @@ class Loader implements Disposable {
 
   /** A problem of codes, with the tensors that it may be of: ops do not know what they are called. */
   where(problem: string): string {
-    const [first, last] = [this.#coded[0], this.#coded.at(-1)];
+    const [first, last] = [[...this.#coded][0], [...this.#coded].at(-1)];
     if (!first || !problem.startsWith("dequantize")) return problem;
     const names = first === last ? first.name : `one from ${first.name} to ${last!.name}`;
     return `${first.file}: tensor ${names}: ${problem}`;
@@ -152,7 +152,7 @@ class Loader implements Disposable {
     signal?.throwIfAborted();
     this.#loaded += this.#queued;
     this.#queued = 0;
-    this.#coded = [];
+    this.#coded.clear();
     onProgress?.({ phase: "load", loaded: this.#loaded, total: this.#total });
   }
 
@@ -182,7 +182,7 @@ class Loader implements Disposable {
     const { stream } = this.#options;
     const dtype = formed.wants(part.dtype);
     const plan = planCoded(part, dtype, formed.whole ?? false);
-    this.#coded.push(part.entry);
+    this.#coded.add(part.entry);
     const copy = ({ tensor: { entry, start: own }, start, bytes, to }: CodedRead) => {
       const into = Tensor.packed(this.#staging, "u8", [bytes], to);
       this.#file(entry.file).copyTo(stream, into, entry.byteOffset + own + start, bytes);

@@ -1,16 +1,19 @@
 // Contract: however a GGUF file is damaged, the outcome is tensors that lie in the file, or a typed error: of the reader, of the config,
-// of the tokenizer; never another exception, never a hang, and never memory beyond a small multiple of the file.
+// of the tokenizer, of the load; never another exception, never a hang, and never memory beyond a small multiple of the file.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { CheckpointError, WarploopError } from "../../lib/errors.js";
 import { parseHeader } from "../../lib/gguf/header.js";
-import { describeModel } from "../../lib/llm/loadModel.js";
+import { describeModel, loadModel } from "../../lib/llm/loadModel.js";
+import { openTestDevice } from "../support/devices.js";
+import { filesOf, mixture } from "../support/gguf/blocks.js";
 import { byteVocabulary } from "../support/gguf/tokenizers.js";
 import { convertToFile } from "../support/gguf/convert.js";
 import { goldenFolder } from "../support/goldenFolder.js";
 import { Random } from "../support/random.js";
+import { runModel } from "../support/runModel.js";
 import { firstSeed, runsOf } from "../support/seed.js";
 
 let folder: string;
@@ -24,6 +27,9 @@ beforeAll(async () => {
   files = [
     await convertToFile(goldenFolder("llama"), "bf16", tokenizer),
     await convertToFile(goldenFolder("qwen3_moe"), "f16", tokenizer),
+    filesOf(mixture, (name) =>
+      /exps/.test(name) ? "mxfp4_gguf" : /ffn|embd/.test(name) ? "q4_k" : "q8_0",
+    )[0]!,
   ];
   heads = files.map((file) => parseHeader(file, file.length, "f")!.tensors[0]!.byteOffset);
 });
@@ -129,5 +135,34 @@ test("files on disk, as far as a model is described and its tokenizer read", asy
     }
   }
   expect(numRead).toBeGreaterThan(0);
+  vi.restoreAllMocks();
+}, 300_000);
+
+test("files in blocks, as far as logits", async () => {
+  vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+  await using device = openTestDevice();
+  const stream = device.createStream();
+  const path = join(folder, "blocks.gguf");
+  const file = files.at(-1)!;
+  const numRuns = runsOf({ few: 40, whole: 3000 });
+  let numRun = 0;
+  for (let seed = firstSeed; seed < firstSeed + numRuns; seed++) {
+    const random = new Random(seed);
+    const mutated = Buffer.from(file);
+    const head = mutated.subarray(0, heads.at(-1));
+    const where = random.uniform() < 0.5 ? head : mutated;
+    for (let rounds = random.integer(1, 9); rounds > 0; rounds--)
+      where[random.integer(0, where.length)] = random.integer(0, 256);
+    await writeFile(path, mutated);
+    try {
+      const model = await loadModel(path, { stream, dtype: "f32", contextLength: 16 });
+      await runModel(model, stream, [[1, 2, 3]]);
+      model.dispose();
+      numRun++;
+    } catch (error) {
+      if (!(error instanceof WarploopError)) throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+  expect(numRun).toBeGreaterThan(0);
   vi.restoreAllMocks();
 }, 300_000);

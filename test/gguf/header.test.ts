@@ -47,7 +47,7 @@ test("gives metadata and tensors", () => {
   expect(placed).toEqual([
     { name: "a", dtype: "f32", shape: [2, 3], byteLength: 24, isAligned: true },
     { name: "b", dtype: "bf16", shape: [5], byteLength: 10, isAligned: true },
-    { name: "c", dtype: "unsupported:Q8_0", shape: [2, 32], byteLength: 68, isAligned: true },
+    { name: "c", dtype: "blocks:q8_0", shape: [2, 32], byteLength: 68, isAligned: true },
   ]);
   expect(Array.from(file.subarray(header.tensors[2]!.byteOffset).subarray(0, 68))).toEqual(Array(68).fill(1));
 });

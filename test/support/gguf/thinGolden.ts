@@ -3,7 +3,8 @@
  *
  *     npx tsx test/support/gguf/thinGolden.ts <folder of the golden>
  *
- * The file is packed as the goldens' weights are; of the logits there are the last rows of each sequence.
+ * The file is packed as the goldens' weights are; of the logits there are the last rows of each sequence, of tensors in blocks the hashes of
+ * their values.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -20,6 +21,8 @@ export interface ThinGguf {
     /** Of the last positions, [rows, V] one after another. */
     readonly logits: readonly number[];
   }[];
+  /** Of values as f32: SHA-256 by tensor. */
+  readonly hashes: Readonly<Record<string, string>>;
 }
 
 const rows = 2;
@@ -31,7 +34,9 @@ async function thin(source: string): Promise<void> {
     path.join(target, "model.gguf.packed"),
     pack(await readFile(path.join(source, "model.gguf"))),
   );
-  const golden = JSON.parse(await readFile(path.join(source, "golden.json"), "utf8")) as GoldenJson;
+  const golden = JSON.parse(await readFile(path.join(source, "golden.json"), "utf8")) as GoldenJson & {
+    readonly gguf_tensors: Readonly<Record<string, { readonly type: string; readonly sha256_f32: string }>>;
+  };
   const tensors = await readTensors(path.join(source, "golden.safetensors"));
   const sequences = golden.sequences.map(({ tokens, logits_tensor }) => {
     const { shape, values } = tensors.get(logits_tensor)!;
@@ -40,7 +45,12 @@ async function thin(source: string): Promise<void> {
       logits: [...values.subarray(-rows * shape[1]!)].map((value) => Number(value.toPrecision(7))),
     };
   });
-  await writeFile(path.join(target, "golden.json"), `${JSON.stringify({ sequences })}\n`);
+  const hashes = Object.fromEntries(
+    Object.entries(golden.gguf_tensors)
+      .filter(([, { type }]) => !/^B?F\d+$/.test(type))
+      .map(([name, { sha256_f32: hash }]) => [name, hash]),
+  );
+  await writeFile(path.join(target, "golden.json"), `${JSON.stringify({ sequences, hashes })}\n`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await thin(process.argv[2]!);
