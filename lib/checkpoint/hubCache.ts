@@ -7,10 +7,11 @@
  *
  * Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Knows nothing of the network.
  */
-import { link, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { getHFHubCachePath, getRepoFolderName } from "@huggingface/hub";
 import { readBoundedFile } from "./boundedFile.js";
+import { chooseGguf } from "./hubGguf.js";
 import { isFile, isNotFound } from "./json.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
 
@@ -84,7 +85,7 @@ export class RepoCache {
  * @returns file names; empty if the snapshot can be loaded
  * @throws CheckpointError ERR_CHECKPOINT_FORMAT if the cached index is malformed
  */
-export async function missingFiles(folder: string): Promise<string[]> {
+async function missingFiles(folder: string): Promise<string[]> {
   const needed = ["config.json"];
   if (!(await isFile(join(folder, singleFileName)))) {
     const index = await readShardIndex(join(folder, indexFileName));
@@ -95,4 +96,24 @@ export async function missingFiles(folder: string): Promise<string[]> {
     if (!(await isFile(join(folder, name)))) missing.push(name);
   }
   return missing;
+}
+
+/** A path, or why there is none. */
+export type Cached = { readonly path: string } | { readonly reason: string };
+
+/** A snapshot that can be loaded. */
+export async function cachedSnapshot(folder: string): Promise<Cached> {
+  const missing = await missingFiles(folder);
+  return missing.length === 0 ? { path: folder } : { reason: `it lacks ${missing.join(", ")}` };
+}
+
+/** A GGUF file with all its parts. Those that are there are all that can be chosen from. */
+export async function cachedGguf(folder: string, wanted: string): Promise<Cached> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const names = entries.map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+  const model = chooseGguf(names, wanted);
+  if (typeof model === "string") return { reason: model };
+  for (const name of model.files)
+    if (!(await isFile(join(folder, name)))) return { reason: `it lacks ${name}` };
+  return { path: join(folder, model.files[0]!) };
 }

@@ -11,7 +11,7 @@ import { createHash, type Hash } from "node:crypto";
 import { constants } from "node:fs";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { HubError } from "../errors.js";
+import { CheckpointError, HubError } from "../errors.js";
 import { hubStatusError, toHubError } from "./hubErrors.js";
 import { isFile, isNotFound } from "./json.js";
 
@@ -26,6 +26,8 @@ export interface BlobDownload {
   readonly digest: { readonly kind: "sha256" | "gitSha1"; readonly hex: string } | undefined;
   /** Called with the bytes on disk; never decreases, ends with sizeBytes. */
   readonly onLoaded: (loadedBytes: number) => void;
+  /** Called with the file and how many bytes from its start are there, digest unverified. A CheckpointError ends the download for good. */
+  readonly onHead?: ((part: FileHandle, loadedBytes: number) => Promise<void>) | undefined;
   readonly signal: AbortSignal | undefined;
   readonly fetch: typeof fetch;
 }
@@ -48,7 +50,10 @@ export async function downloadBlob(download: BlobDownload): Promise<void> {
   let bestBytes = 0;
   let futileAttempts = 0;
   for (;;) {
-    const attempt = await runAttempt(download, partPath, report);
+    const attempt = await runAttempt(download, partPath, report).catch(async (error: unknown) => {
+      if (error instanceof CheckpointError) await rm(partPath, { force: true }); // nobody will continue it
+      throw error;
+    });
     if (attempt.outcome === "complete") return publish(partPath, blobPath);
     if (attempt.outcome === "corrupt") {
       await rm(partPath, { force: true });
@@ -120,6 +125,7 @@ class Transfer {
   async run(report: Report): Promise<void> {
     const { sizeBytes, what } = this.#download;
     report(this.#loadedBytes);
+    await this.#download.onHead?.(this.#part, this.#loadedBytes);
     if (this.#loadedBytes === sizeBytes) return;
     const body = await this.#request();
     try {
@@ -143,6 +149,7 @@ class Transfer {
       if (chunk.done) return;
       await this.#append(chunk.value);
       report(this.#loadedBytes);
+      await this.#download.onHead?.(this.#part, this.#loadedBytes);
     }
   }
 

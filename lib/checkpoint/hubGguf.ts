@@ -1,7 +1,38 @@
 /**
  * Which GGUF files of a hub repository are meant by a quantisation, such as Q4_K_M: publishers put it behind the name of the model, and
- * most repositories have many. Knows only names of files.
+ * most repositories have many. Knows only names of files; who knows what is in them may look at their beginning while they are fetched.
  */
+import type { FileHandle } from "node:fs/promises";
+import { readFully } from "./tensorFiles.js";
+
+/**
+ * @param head the first bytes of a file
+ * @param file named in errors
+ * @returns false if it takes more of them to say whether the model runs
+ * @throws CheckpointError if it does not
+ */
+export type CheckHead = (head: Uint8Array, sizeBytes: number, file: string) => boolean;
+
+/** Headers have a vocabulary, of up to 20 MB. */
+const [firstHeadBytes, mostHeadBytes] = [1 << 20, 64 << 20];
+
+/** Calls a check as a file arrives, each time with twice as many bytes. */
+export function watchHead(
+  check: CheckHead,
+  sizeBytes: number,
+  file: string,
+): (part: FileHandle, loadedBytes: number) => Promise<void> {
+  let next = Math.min(firstHeadBytes, sizeBytes);
+  let isDone = false;
+  return async (part, loadedBytes) => {
+    while (!isDone && loadedBytes >= next) {
+      const head = new Uint8Array(next);
+      await readFully(part, head, { file, position: 0 });
+      isDone = check(head, sizeBytes, file) || next === sizeBytes || next >= mostHeadBytes;
+      next = Math.min(2 * next, sizeBytes);
+    }
+  };
+}
 
 /** A GGUF file of a model, or all parts of one that is split. */
 export interface GgufModel {

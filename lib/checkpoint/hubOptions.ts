@@ -1,5 +1,7 @@
 /** What the caller of a download may ask for, and what he is told meanwhile. */
 
+import type { CheckHead } from "./hubGguf.js";
+
 /** Progress of one file. `loaded` never decreases and ends at `total`; files that are cached already are not reported. */
 export interface DownloadProgress {
   readonly phase: "download";
@@ -22,6 +24,8 @@ export interface ResolveModelOptions {
    * it is there. What it throws ends the call: nothing large is fetched for a model in safetensors that cannot run.
    */
   readonly beforeWeights?: (folder: string) => Promise<void>;
+  /** Looks at the first bytes of a GGUF file as they arrive: see `CheckHead` of hubGguf.ts. */
+  readonly checkGguf?: CheckHead;
   /** Access token for private and gated models. Default: HF_TOKEN. */
   readonly token?: string;
 }

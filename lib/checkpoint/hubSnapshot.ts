@@ -4,16 +4,16 @@
  *
  * Environment: HF_HUB_OFFLINE, HF_ENDPOINT, HF_TOKEN, and those of hubCache.ts.
  */
-import { mkdir, readdir } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { HUB_URL, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
 import { HubError } from "../errors.js";
 import type { ResolveModelOptions } from "./hubOptions.js";
 import { boundedFetch } from "./hubBounds.js";
-import { isCommit, missingFiles, RepoCache } from "./hubCache.js";
+import { cachedGguf, cachedSnapshot, isCommit, RepoCache } from "./hubCache.js";
 import { downloadBlob, type BlobDownload } from "./hubDownload.js";
 import { toCacheError, toHubError } from "./hubErrors.js";
-import { chooseGguf, ggufModels, labelsOf } from "./hubGguf.js";
+import { chooseGguf, ggufModels, labelsOf, watchHead } from "./hubGguf.js";
 import { isFile } from "./json.js";
 import { otherFormatHint } from "./otherFormats.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
@@ -127,25 +127,6 @@ async function cachedPath(cache: RepoCache, request: SnapshotRequest): Promise<s
   throw new HubError("ERR_HUB_OFFLINE", message);
 }
 
-/** A path, or why there is none. */
-type Cached = { readonly path: string } | { readonly reason: string };
-
-async function cachedSnapshot(folder: string): Promise<Cached> {
-  const missing = await missingFiles(folder);
-  return missing.length === 0 ? { path: folder } : { reason: `it lacks ${missing.join(", ")}` };
-}
-
-/** Those that are there are all that can be chosen from. */
-async function cachedGguf(folder: string, wanted: string): Promise<Cached> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const names = entries.map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
-  const model = chooseGguf(names, wanted);
-  if (typeof model === "string") return { reason: model };
-  for (const name of model.files)
-    if (!(await isFile(join(folder, name)))) return { reason: `it lacks ${name}` };
-  return { path: join(folder, model.files[0]!) };
-}
-
 async function resolveCommit(hub: Hub, { id, revision }: SnapshotRequest): Promise<string> {
   if (isCommit(revision)) return revision;
   const { sha } = await modelInfo({
@@ -204,7 +185,8 @@ class SnapshotDownload {
 
   /**
    * Small files first, the weights last and only if the caller agrees: a snapshot with all its weights has everything, and
-   * nothing large is fetched for a model that cannot run. Of a GGUF file, which is all in one, that is known when it is there.
+   * nothing large is fetched for a model that cannot run. Of a GGUF file, which is all in one, its beginning says most of that, and
+   * the caller what is left when it is there.
    */
   async run(): Promise<string> {
     return this.#request.gguf === undefined ? this.#fetchFolder() : this.#fetchGguf(this.#request.gguf);
@@ -260,11 +242,18 @@ class SnapshotDownload {
             loaded,
             total: entry.lfs?.size ?? entry.size,
           }),
+        onHead: this.#watch(entry),
         signal: this.#request.signal,
         fetch: this.#hub.fetch,
       });
     }
     await this.#cache.linkFile(this.#commit, name, etag);
+  }
+
+  #watch({ path, lfs, size }: ListFileEntry): BlobDownload["onHead"] {
+    const { id, checkGguf } = this.#request;
+    if (!checkGguf || !/\.gguf$/i.test(path)) return undefined;
+    return watchHead(checkGguf, lfs?.size ?? size, `${id}: ${path}`);
   }
 
   /** The name of the blob, chosen as Python does, and what its content must hash to. */

@@ -1,5 +1,6 @@
 /** From what `LLM.load` is given to a folder or file, and what it says of the model. */
 import { resolveModel } from "../checkpoint/hub.js";
+import { checkHead } from "../gguf/head.js";
 import type { ResolvedOptions } from "./engineOptions.js";
 import { describeModel, type ModelDescription } from "./loadModel.js";
 import { createProgressBar } from "./terminal.js";
@@ -20,6 +21,7 @@ export async function fetchModel(
       ...(revision !== undefined && { revision }),
       ...(signal && { signal }),
       onProgress: onProgress ?? bar.onProgress,
+      checkGguf: checkHead,
       beforeWeights: async (small) => {
         description = await describeModel(small, contextLength);
       },

@@ -8,7 +8,7 @@ import { chooseGguf } from "../../lib/checkpoint/hubGguf.js";
 import { resolveModel, type DownloadProgress } from "../../lib/checkpoint/hub.js";
 import { LLM } from "../../lib/llm/llm.js";
 import { convert } from "../support/gguf/convert.js";
-import { encodeGguf } from "../support/gguf/format.js";
+import { encodeGguf, tensorTypes } from "../support/gguf/format.js";
 import { goldenFolder } from "../support/goldenFolder.js";
 import { commit, HubServer, repoId } from "../support/hubServer.js";
 
@@ -160,6 +160,30 @@ describe("on the hub", () => {
     vi.stubEnv("HF_HUB_OFFLINE", undefined);
     server.faults = { apiStatus: 500 };
     await expect(resolveModel(`${repoId}:Q8_0`)).rejects.toMatchObject({ code: "ERR_HUB_NETWORK" });
+  });
+
+  /** A file with 2.7 MB of weights and more. */
+  const large = (architecture: string, dtype: "f32" | "q2_k"): Buffer => {
+    const [, block, bytes] = tensorTypes[dtype];
+    const shape = [2 ** 15, 256];
+    const size = ((shape[0]! * shape[1]!) / block) * bytes;
+    return encodeGguf({ "general.architecture": { type: "string", value: architecture } }, [
+      { name: "w", shape, dtype, data: () => [new Uint8Array(size)] },
+    ]);
+  };
+  const doomed: readonly (readonly [what: string, file: Buffer, code: string])[] = [
+    ["an architecture that does not run", large("rwkv7", "f32"), "ERR_UNSUPPORTED_ARCHITECTURE"],
+    ["a file that is no model", large("clip", "f32"), "ERR_CHECKPOINT_FORMAT"],
+    ["a type of blocks that does not run", large("llama", "q2_k"), "ERR_CHECKPOINT_TENSOR"],
+    ["a file that is no GGUF", Buffer.alloc(8 << 20), "ERR_CHECKPOINT_FORMAT"],
+  ];
+  test.each(doomed)("%s is known before the weights have come", async (_, file, code) => {
+    await serve({ "Tiny-Q8_0.gguf": file });
+    const progress: { readonly loaded: number; readonly total: number }[] = [];
+    const loading = LLM.load(`${repoId}:Q8_0`, { onProgress: (event) => progress.push(event) });
+    await expect(loading).rejects.toMatchObject({ code });
+    expect(progress.at(-1)!.loaded).toBeLessThan(progress.at(-1)!.total * 0.95);
+    expect(await readdir(join(cache, "models--org--tiny", "blobs"))).toEqual([]);
   });
 
   test("LLM.load runs what it fetched", async () => {
