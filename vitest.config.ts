@@ -23,6 +23,7 @@ const simtTests = [
   "test/native/threads.test.ts",
   "test/native/trace.test.ts",
   "test/models/coded.test.ts",
+  "test/models/formats.test.ts",
   "test/models/goldens.test.ts",
   "test/models/launches.test.ts",
   "test/models/mixtures.test.ts",

@@ -17,12 +17,12 @@ export const packedName = "model.safetensors.packed";
 /** Of test/goldens: config.json, golden.json, golden.safetensors and the packed weights. */
 export const storedFolder = (family: string): string => path.join(goldens, family);
 
-/** A checkpoint folder: config.json and model.safetensors. */
+/** A checkpoint folder: config.json and model.safetensors. @param family or "formats/awq" */
 export function goldenFolder(family: string): string {
   const [config, packed] = ["config.json", packedName].map((name) => path.join(storedFolder(family), name));
   const bytes = fs.readFileSync(packed!);
   const hash = createHash("sha256").update(bytes).update(fs.readFileSync(config!)).digest("hex").slice(0, 12);
-  const folder = path.join(unpacked, `${family}-${hash}`);
+  const folder = path.join(unpacked, `${family.replaceAll("/", "-")}-${hash}`);
   if (fs.existsSync(folder)) return folder;
   fs.mkdirSync(unpacked, { recursive: true });
   const building = fs.mkdtempSync(path.join(unpacked, "building-"));
