@@ -12,6 +12,8 @@ import {
   outerModules,
   transformerFields,
   transformerIrrelevant,
+  windowedLayers,
+  windowPattern as pattern,
 } from "./transformerFields.js";
 
 const norm = (name: string) => ({ name, mapped: true }) as const;
@@ -54,8 +56,6 @@ const gemma2: Architecture = {
   irrelevant: transformerIrrelevant,
 };
 
-const pattern = "attention.sliding_window_pattern";
-
 const gemma3: Architecture = {
   ...{ name: "gemma3", model: "Gemma3ForCausalLM", modelType: "gemma3_text" },
   fields: {
@@ -68,14 +68,7 @@ const gemma3: Architecture = {
       keys: [pattern],
       of: ({ own }) => (Array.isArray(own(pattern)) ? undefined : (own(pattern) ?? 6)),
     },
-    layer_types: {
-      keys: [pattern],
-      of: ({ own }) => {
-        const layers = own(pattern);
-        const typeOf = (isWindowed: unknown) => (isWindowed === 0 ? "full_attention" : "sliding_attention");
-        return Array.isArray(layers) ? layers.map(typeOf) : undefined;
-      },
-    },
+    layer_types: windowedLayers,
     rope_local_base_freq: optional("rope.freq_base_swa", 10_000),
   },
   irrelevant: transformerIrrelevant,

@@ -1,4 +1,4 @@
-/** `llama`: Llama and what is built like it (Mistral, SmolLM 1 and 2), and Mixtral; and `granite` and `smollm3`, whose converters are its own. */
+/** `llama`: Llama and what is built like it (Mistral, SmolLM 1 and 2), and Mixtral; and `granite`, `granitemoe` and `smollm3`, whose converters are its own. */
 import type { Architecture } from "./architecture.js";
 import {
   attentionModules,
@@ -74,6 +74,32 @@ const granite: Architecture = {
   modules: { ...llamaModules, ...permutedAttention },
 };
 
+const { mlp_bias: _none, ...ofMixtures } = granite.fields;
+
+/** Gate and up, which are one tensor in a checkpoint, have one each. */
+const granitemoe: Architecture = {
+  ...{ ...granite, name: "granitemoe", model: "GraniteMoeForCausalLM", modelType: "granitemoe" },
+  fields: {
+    ...ofMixtures,
+    num_local_experts: { key: "expert_count" },
+    num_experts: { none: "num_local_experts has it" },
+    num_experts_per_tok: { key: "expert_used_count" },
+  },
+  modules: {
+    ...{ ...outerModules, ...normModules, ...permutedAttention },
+    "block_sparse_moe.router.layer": "ffn_gate_inp",
+    "block_sparse_moe.output_linear": "ffn_down_exps",
+  },
+  rows: {
+    expertsGateUp({ rowViews: _views, ...row }) {
+      const [both, inputs] = row.shapes[0] as readonly [number, number];
+      const shape = [both / 2, inputs];
+      const from = ["gate", "up"].map((name) => `blk.{layer}.ffn_${name}_exps.weight`);
+      return { ...row, from, shapes: [shape, shape] };
+    },
+  },
+};
+
 const smollm3: Architecture = {
   ...{ name: "smollm3", model: "SmolLM3ForCausalLM", modelType: "smollm3" },
   fields: {
@@ -89,4 +115,4 @@ const smollm3: Architecture = {
 };
 
 /** Those whose queries and keys are permuted. */
-export const llamas: readonly Architecture[] = [mixtral, llama, granite, smollm3];
+export const llamas: readonly Architecture[] = [mixtral, llama, granite, granitemoe, smollm3];

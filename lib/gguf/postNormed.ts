@@ -1,4 +1,4 @@
-/** `olmo2` and `glm4`: with norms behind attention and feed-forward. */
+/** `olmo2`, which is OLMo 3 where it has windows, and `glm4`: with norms behind attention and feed-forward. */
 import type { Architecture } from "./architecture.js";
 import {
   attentionModules,
@@ -9,6 +9,7 @@ import {
   outerModules,
   transformerFields,
   transformerIrrelevant,
+  windowedLayers,
 } from "./transformerFields.js";
 
 const { attention_bias } = biasFields;
@@ -22,6 +23,12 @@ const olmo2: Architecture = {
     post_attention_layernorm: "post_attention_norm",
     post_feedforward_layernorm: "post_ffw_norm",
   },
+};
+
+const olmo3: Architecture = {
+  ...{ ...olmo2, model: "Olmo3ForCausalLM", modelType: "olmo3" },
+  isMeant: ({ own }) => Number(own("attention.sliding_window") ?? 0) > 0,
+  fields: { ...fields, sliding_window: { key: "attention.sliding_window" }, layer_types: windowedLayers },
 };
 
 const glm4: Architecture = {
@@ -38,4 +45,4 @@ const glm4: Architecture = {
   },
 };
 
-export const postNormed: readonly Architecture[] = [olmo2, glm4];
+export const postNormed: readonly Architecture[] = [olmo3, olmo2, glm4];

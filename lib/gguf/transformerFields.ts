@@ -56,6 +56,18 @@ export const transformerFields: Readonly<Record<string, Origin>> = {
   rope_parameters: { none: "rope_scaling has it" },
 };
 
+export const windowPattern = "attention.sliding_window_pattern";
+
+/** `layer_types`: for each layer whether it has a window; left out where that is a number, or nothing. */
+export const windowedLayers: Origin = {
+  keys: [windowPattern],
+  of: ({ own }) => {
+    const layers = own(windowPattern);
+    const typeOf = (isWindowed: unknown) => (isWindowed === 0 ? "full_attention" : "sliding_attention");
+    return Array.isArray(layers) ? layers.map(typeOf) : undefined;
+  },
+};
+
 /** Of families whose checkpoints may have biases: the file has them or not. */
 export const biasFields: Readonly<Record<string, Origin>> = {
   attention_bias: { keys: [], of: ({ has }) => has("blk.0.attn_q.bias") },

@@ -12,7 +12,9 @@ import { goldenFolder } from "../support/goldenFolder.js";
 import { type Config, convertToFile, recoded } from "../support/gguf/convert.js";
 import { readGolden } from "../support/goldens.js";
 import { runModel } from "../support/runModel.js";
+import type { FloatDType } from "../support/dtype.js";
 import { firstSeed } from "../support/seed.js";
+import { type TinyConfig, tinyConfig, tinyTensors, writeCheckpoint } from "../support/tinyCheckpoint.js";
 
 let device: Device;
 let stream: Stream;
@@ -39,6 +41,21 @@ const families: readonly { readonly family: string; readonly fields?: Config }[]
     { family: "deepseek_v3", fields: { old_converter: true } },
   ]);
 
+/** Families without a golden. */
+const tiny: readonly TinyConfig[] = [
+  tinyConfig("Olmo3ForCausalLM", {
+    ...{ sliding_window: 5, num_hidden_layers: 4, max_position_embeddings: 64 },
+    rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 16 },
+  }),
+  tinyConfig("Olmo3ForCausalLM", {
+    ...{ sliding_window: 5, layer_types: ["full_attention", "sliding_attention"], attention_bias: true },
+  }),
+  tinyConfig("GraniteMoeForCausalLM", {
+    ...{ num_local_experts: 4, num_experts_per_tok: 2, attention_multiplier: 0.25 },
+    ...{ embedding_multiplier: 2, residual_multiplier: 0.5, logits_scaling: 3 },
+  }),
+];
+
 const stored = [
   { matrices: "bf16", dtype: "f32" },
   { matrices: "bf16", dtype: "bf16" },
@@ -55,19 +72,47 @@ const cases = families.flatMap((family, i) => {
 it.each(cases)(
   "$family gives the same in $matrices, computed in $dtype $fields",
   async ({ family, fields, matrices, dtype }) => {
-    const golden = await readGolden(family);
-    const folder = await mkdtemp(join(root, "twin-"));
-    await copyFile(join(goldenFolder(family), "config.json"), join(folder, "config.json"));
-    await writeFile(join(folder, "model.safetensors"), await recoded(goldenFolder(family), matrices));
-    const file = join(folder, "model.gguf");
-    await writeFile(file, await convertToFile(goldenFolder(family), matrices, {}, fields));
-    const logits = [];
-    for (const path of [folder, file]) {
-      const model = await loadModel(path, { stream, dtype });
-      logits.push(await runModel(model, stream, [golden.sequences.at(-1)!.tokens]));
-      model.dispose();
-    }
-    const [expected, actual] = logits.map(([values]) => Buffer.from(values!.buffer));
-    expect(actual!.equals(expected!)).toBe(true);
+    const { sequences } = await readGolden(family);
+    await expectSameBits(goldenFolder(family), { matrices, dtype, fields, tokens: sequences.at(-1)!.tokens });
   },
 );
+
+it.each(tiny.flatMap((config) => stored.map((how) => ({ config, ...how }))))(
+  "$config.architectures.0 gives the same in $matrices, computed in $dtype",
+  async ({ config, matrices, dtype }) => {
+    const folder = await writeCheckpoint(
+      config,
+      tinyTensors(config, () => "bf16"),
+    );
+    await expectSameBits(folder, {
+      matrices,
+      dtype,
+      tokens: Array.from({ length: 40 }, (_, i) => (i * 7) % 37),
+    });
+  },
+);
+
+async function expectSameBits(
+  source: string,
+  how: {
+    readonly matrices: FloatDType;
+    readonly dtype: "f32" | "bf16";
+    readonly fields?: Config | undefined;
+    readonly tokens: readonly number[];
+  },
+): Promise<void> {
+  const { matrices, dtype, fields, tokens } = how;
+  const folder = await mkdtemp(join(root, "twin-"));
+  await copyFile(join(source, "config.json"), join(folder, "config.json"));
+  await writeFile(join(folder, "model.safetensors"), await recoded(source, matrices));
+  const file = join(folder, "model.gguf");
+  await writeFile(file, await convertToFile(source, matrices, {}, fields));
+  const logits = [];
+  for (const path of [folder, file]) {
+    const model = await loadModel(path, { stream, dtype });
+    logits.push(await runModel(model, stream, [tokens]));
+    model.dispose();
+  }
+  const [expected, actual] = logits.map(([values]) => Buffer.from(values!.buffer));
+  expect(actual!.equals(expected!)).toBe(true);
+}

@@ -79,6 +79,16 @@ const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     ...{ use_sliding_window: "always false", sliding_window: "-", layer_types: "-" },
   },
   Olmo2ForCausalLM: { ...transformer, attention_bias: "tensors" },
+  Olmo3ForCausalLM: {
+    ...{ ...transformer, attention_bias: "tensors", sliding_window: "attention.sliding_window" },
+    layer_types: "attention.sliding_window_pattern",
+  },
+  GraniteMoeForCausalLM: {
+    ...{ ...transformer, attention_bias: "tensors", attention_multiplier: "attention.scale" },
+    ...{ embedding_multiplier: "embedding_scale", residual_multiplier: "residual_scale" },
+    ...{ logits_scaling: "logit_scale", num_local_experts: "expert_count", num_experts: "-" },
+    num_experts_per_tok: "expert_used_count",
+  },
   Glm4ForCausalLM: { ...transformer, attention_bias: "tensors" },
   Phi3ForCausalLM: { ...transformer, sliding_window: "attention.sliding_window" },
   Gemma2ForCausalLM: { ...gemma, attn_logit_softcapping: "attn_logit_softcapping", layer_types: "-" },

@@ -78,7 +78,7 @@ export const converter =
     const outerOf: Readonly<Record<string, string>> = { ...outerNames, ...outer };
     const converted = new Map<string, Values>();
     for (const [name, values] of tensors) {
-      if (/\.experts\.|\.kv_b_proj\./.test(name)) continue; // stacked, or split, by `more`
+      if (/\.experts\.|\.kv_b_proj\.|\.input_linear\./.test(name)) continue; // stacked, or split, by `more`
       const [, layer = "", module = "", suffix = ""] =
         /^(?:model|backbone)\.layers\.(\d+)\.(.*?)(\.weight|\.bias)?$/.exec(name) ?? [];
       const to = outerOf[name] ?? (names[module] && `blk.${layer}.${names[module]}${suffix}`);

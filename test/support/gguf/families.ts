@@ -13,11 +13,12 @@ import {
   kvHeads,
   llamaNames,
   stackedExperts,
+  type Tensors,
   u32,
   window,
 } from "./converter.js";
 import type { GgufValue } from "./format.js";
-import { mixtures } from "./mixtures.js";
+import { mixtures, yarnKeys } from "./mixtures.js";
 
 /** `LlamaModel.permute`: rows [H, 2, Dh / 2] become [H, Dh / 2, 2]. */
 function permuted({ shape, values }: Values, numHeads: number): Values {
@@ -94,6 +95,32 @@ function phi3Keys(config: Config): Record<string, GgufValue> {
   };
 }
 
+/** Without `layer_types` OLMo 3 has windows in all layers but each fourth. */
+function windowedLayers(config: Config): Record<string, GgufValue> {
+  const types = (config["layer_types"] ??
+    Array.from({ length: Number(config["num_hidden_layers"]) }, (_, i) =>
+      i % 4 === 3 ? "full_attention" : "sliding_attention",
+    )) as readonly string[];
+  const value = types.map((type) => type === "sliding_attention");
+  return { "attention.sliding_window_pattern": { type: "bools", value } };
+}
+
+/** Of Granite's experts, whose gate and up are one tensor, a half of each. */
+const graniteHalves = (_: Config, tensors: Tensors): readonly (readonly [string, Values])[] =>
+  [...tensors].flatMap(([name, { shape, values }]) => {
+    const [, layer] = /^model\.layers\.(\d+)\.block_sparse_moe\.input_linear\.weight$/.exec(name) ?? [];
+    if (layer === undefined) return [];
+    const [experts, rows, columns] = shape as readonly [number, number, number];
+    const size = (rows / 2) * columns;
+    return ["gate", "up"].map((half, i) => {
+      const own = Array.from({ length: experts }, (_e, expert) =>
+        Array.from(values.subarray((2 * expert + i) * size, (2 * expert + i + 1) * size)),
+      );
+      const part = { shape: [experts, rows / 2, columns], values: Float32Array.from(own.flat()) };
+      return [`blk.${layer}.ffn_${half}_exps.weight`, part] as const;
+    });
+  });
+
 const converters: Readonly<Record<string, Converter>> = {
   ...mixtures,
   LlamaForCausalLM: converter({
@@ -115,8 +142,29 @@ const converters: Readonly<Record<string, Converter>> = {
       logit_scale: f32(config["logits_scaling"]),
     }),
   }),
+  GraniteMoeForCausalLM: converter({
+    ...{ architecture: "granitemoe", change: permuteQk },
+    names: {
+      ...llamaNames,
+      "block_sparse_moe.router.layer": "ffn_gate_inp",
+      "block_sparse_moe.output_linear": "ffn_down_exps",
+    },
+    keys: (config) => ({
+      ...{ ...expertKeys(config), "attention.scale": f32(config["attention_multiplier"]) },
+      ...{
+        embedding_scale: f32(config["embedding_multiplier"]),
+        residual_scale: f32(config["residual_multiplier"]),
+        logit_scale: f32(config["logits_scaling"]),
+      },
+    }),
+    more: graniteHalves,
+  }),
   SmolLM3ForCausalLM: converter({ architecture: "smollm3", change: permuteQk, keys: llamaKeys }),
   Olmo2ForCausalLM: converter({ architecture: "olmo2", names: postNorms }),
+  Olmo3ForCausalLM: converter({
+    ...{ architecture: "olmo2", names: postNorms },
+    keys: (config) => ({ ...window(config), ...yarnKeys(config), ...windowedLayers(config) }),
+  }),
   Glm4ForCausalLM: converter({
     architecture: "glm4",
     names: {

@@ -33,7 +33,8 @@ export type GgufValue =
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "i32s" | "f32s"; readonly value: readonly number[] };
+  | { readonly type: "i32s" | "f32s"; readonly value: readonly number[] }
+  | { readonly type: "bools"; readonly value: readonly boolean[] };
 
 export type GgufMetadata = Readonly<Record<string, GgufValue>>;
 
@@ -108,6 +109,11 @@ function encodeValue({ type, value }: GgufValue): Buffer {
       return list(valueTypes.i32, value.map(i32));
     case "f32s":
       return list(valueTypes.f32, value.map(f32));
+    case "bools":
+      return list(
+        valueTypes.bool,
+        value.map((item) => Buffer.from([Number(item)])),
+      );
   }
 }
 

@@ -39,7 +39,7 @@ const mixtureKeys = (config: Config): Keys => ({
   ...(config["norm_topk_prob"] === true && { expert_weights_norm: bool(true) }),
 });
 
-function yarnKeys(config: Config): Keys {
+export function yarnKeys(config: Config): Keys {
   const scaling = config["rope_scaling"] as Readonly<Record<string, unknown>> | null;
   if (scaling?.["rope_type"] !== "yarn") return {};
   return {
