@@ -1,5 +1,5 @@
 /**
- * `deepseek2`: DeepSeek V2, V3 and R1, and what is built like them. Newer files have W_uk and W_uv as two tensors, W_uk turned; older
+ * `deepseek2`: DeepSeek V2, V3 and R1, and what is built like them; and `deepseek32`, which is V3.2. Newer files have W_uk and W_uv as two tensors, W_uk turned; older
  * ones have both in one, as checkpoints do. Which of the models it is follows from the scores of the router; the groups of experts are
  * in no key of older files.
  *
@@ -159,4 +159,22 @@ function groupsOf(contents: GgufContents): unknown {
   return "of" in origin ? origin.of(contents) : undefined;
 }
 
-export const deepseeks: readonly Architecture[] = [v3, v2];
+const v32: Architecture = {
+  ...{ ...shared, name: "deepseek32", model: "DeepseekV32ForCausalLM", modelType: "deepseek_v32" },
+  fields: {
+    ...v3.fields,
+    index_n_heads: { key: "attention.indexer.head_count" },
+    index_head_dim: { key: "attention.indexer.key_length" },
+    index_topk: { key: "attention.indexer.top_k" },
+  },
+  only: { expert_gating_func: [gating.sigmoid] },
+  modules: {
+    ...shared.modules,
+    "self_attn.indexer.wq_b": "indexer.attn_q_b",
+    "self_attn.indexer.wk": "indexer.attn_k",
+    "self_attn.indexer.k_norm": "indexer.k_norm",
+    "self_attn.indexer.weights_proj": "indexer.proj",
+  },
+};
+
+export const deepseeks: readonly Architecture[] = [v3, v2, v32];

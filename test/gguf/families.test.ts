@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const families: readonly { readonly family: string; readonly fields?: Config }[] = [
   ...["llama", "mixtral", "granite", "smollm3", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3", "olmo2"],
-  ...["glm4", "phi3", "gpt_oss", "deepseek_v2", "deepseek_v3", "mamba2"],
+  ...["glm4", "phi3", "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "mamba2"],
 ]
   .map((family): { readonly family: string; readonly fields?: Config } => ({ family }))
   .concat([

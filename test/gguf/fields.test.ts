@@ -107,6 +107,11 @@ const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     ...{ sliding_window: "attention.sliding_window", layer_types: "-" },
   },
   DeepseekV2ForCausalLM: { ...deepseek, topk_method: "expert_group_count" },
+  DeepseekV32ForCausalLM: {
+    ...{ ...deepseek, ...prediction, rope_interleave: "always true" },
+    ...{ index_n_heads: "attention.indexer.head_count", index_head_dim: "attention.indexer.key_length" },
+    index_topk: "attention.indexer.top_k",
+  },
   DeepseekV3ForCausalLM: { ...deepseek, ...prediction, rope_interleave: "always true" },
   Mamba2ForCausalLM: {
     ...{ vocab_size: "vocab_size", hidden_size: "embedding_length", num_hidden_layers: "block_count" },

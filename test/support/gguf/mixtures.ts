@@ -5,6 +5,7 @@ import {
   converter,
   expertKeys,
   f32,
+  type Family,
   headDim,
   heads,
   llamaNames,
@@ -138,7 +139,12 @@ function deepseekKeys(config: Config): Keys {
   const all = scaling?.["mscale_all_dim"];
   return {
     ...{ ...mixtureKeys(config), ...yarnKeys(config) },
-    ...present(config, { q_lora_rank: ["attention.q_lora_rank", u32] }),
+    ...present(config, {
+      q_lora_rank: ["attention.q_lora_rank", u32],
+      index_n_heads: ["attention.indexer.head_count", u32],
+      index_head_dim: ["attention.indexer.key_length", u32],
+      index_topk: ["attention.indexer.top_k", u32],
+    }),
     "attention.kv_lora_rank": u32(rank),
     "rope.dimension_count": u32(rotated),
     ...(all !== undefined && { "rope.scaling.yarn_log_multiplier": f32(0.1 * Number(all)) }),
@@ -176,7 +182,7 @@ function deepseekTensors(config: Config, tensors: Tensors): Named {
   return [...ofHeads, ...stackedExperts("mlp")(config, tensors)];
 }
 
-const deepseek = converter({
+const latents: Family = {
   architecture: "deepseek2",
   names: {
     ...mixedNames,
@@ -185,10 +191,15 @@ const deepseek = converter({
     "self_attn.q_b_proj": "attn_q_b",
     "self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa",
     "self_attn.kv_a_layernorm": "attn_kv_a_norm",
+    "self_attn.indexer.wq_b": "indexer.attn_q_b",
+    "self_attn.indexer.wk": "indexer.attn_k",
+    "self_attn.indexer.k_norm": "indexer.k_norm",
+    "self_attn.indexer.weights_proj": "indexer.proj",
   },
   keys: deepseekKeys,
   more: deepseekTensors,
-});
+};
+const deepseek = converter(latents);
 
 function mambaChange(name: string, { shape, values }: Values, config: Config): Values {
   if (/ssm_conv1d\.weight$/.test(name)) return { shape: shape.filter((_, axis) => axis !== 1), values };
@@ -203,6 +214,7 @@ function mambaChange(name: string, { shape, values }: Values, config: Config): V
 export const mixtures: Readonly<Record<string, Converter>> = {
   DeepseekV2ForCausalLM: deepseek,
   DeepseekV3ForCausalLM: deepseek,
+  DeepseekV32ForCausalLM: converter({ ...latents, architecture: "deepseek32" }),
   Glm4MoeForCausalLM: converter({
     ...{ architecture: "glm4moe", names: { ...mixedNames, post_attention_layernorm: "post_attention_norm" } },
     keys: (config) => ({
