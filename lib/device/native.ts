@@ -77,6 +77,7 @@ interface Native {
     group: number,
     scale: number,
     offset: number,
+    activation: number,
   ): number[];
   /** Only in builds that see what is read or written behind memory: step temporaries have memory of their own, too. */
   readonly separateTensors?: boolean;

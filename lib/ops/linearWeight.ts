@@ -44,7 +44,7 @@ export class WeightSegment {
 
   /** Writes the segment as op arguments (native/bind/arguments.h reads them); returns the next free index. @internal */
   encode(out: Float64Array, at: number): number {
-    const [format, group, scale, offset] = this.#numbers;
+    const [format, group, scale, offset, activation] = this.#numbers;
     out[at] = format;
     out[at + 1] = this.outputs;
     out[at + 2] = this.inputs;
@@ -52,7 +52,8 @@ export class WeightSegment {
     out[at + 4] = group;
     out[at + 5] = scale;
     out[at + 6] = offset;
-    return this.data.encode(out, at + 7);
+    out[at + 7] = activation;
+    return this.data.encode(out, at + 8);
   }
 
   /** The same of one expert. */

@@ -17,6 +17,13 @@ export type ScaleType = (typeof scaleTypes)[number];
 export const offsetTypes = ["none", "zero", "min", "f16u8"] as const;
 export type OffsetType = (typeof offsetTypes)[number];
 
+/**
+ * The order of Activation there. What a product makes of x first: nothing, or signed bytes with a scale for each 32 inputs, of weights
+ * in groups of a multiple of 128 (or in none) for each 128.
+ */
+export const activationTypes = ["float", "int8"] as const;
+export type ActivationType = (typeof activationTypes)[number];
+
 /** Numbers of a float dtype. */
 export interface DenseFormat {
   readonly format: "dense";
@@ -33,6 +40,8 @@ export interface QuantizedFormat {
   readonly group: number;
   readonly scale: ScaleType;
   readonly offset: OffsetType;
+  /** Not "int8" of fp8. */
+  readonly activation: ActivationType;
 }
 
 /** How a weight is kept: one member for each native format, told apart by `format`. */
@@ -41,10 +50,11 @@ export type WeightFormat = DenseFormat | QuantizedFormat;
 /** What crosses the boundary of a format: its number, and those of native/formats/weight_view.h FormatNumbers. @internal */
 export function formatNumbers(
   of: WeightFormat,
-): readonly [format: number, group: number, scale: number, offset: number] {
+): readonly [format: number, group: number, scale: number, offset: number, activation: number] {
   const format = weightFormats.indexOf(of.format);
-  if (of.format === "dense") return [format, 0, 0, 0];
-  return [format, of.group, scaleTypes.indexOf(of.scale), offsetTypes.indexOf(of.offset)];
+  if (of.format === "dense") return [format, 0, 0, 0, 0];
+  const types = [scaleTypes.indexOf(of.scale), offsetTypes.indexOf(of.offset)] as const;
+  return [format, of.group, ...types, activationTypes.indexOf(of.activation)];
 }
 
 /** "dense bf16", "int4 in groups of 128" */
@@ -54,17 +64,17 @@ export function formatText(of: WeightFormat): string {
 }
 
 /** Stored formats whose scales lie inside, and what keeps them. */
-const ofBlocks: Partial<Record<StoredFormat, QuantizedFormat>> = {
-  q8_0: { format: "int8", dtype: "u8", group: 32, scale: "f16", offset: "none" },
-  q4_0: { format: "int4", dtype: "u8", group: 32, scale: "f16", offset: "none" },
-  q4_1: { format: "int4", dtype: "u8", group: 32, scale: "f16", offset: "min" },
-  q5_0: { format: "int8", dtype: "u8", group: 32, scale: "f16", offset: "none" },
-  q5_1: { format: "int8", dtype: "u8", group: 32, scale: "f16", offset: "min" },
-  q4_k: { format: "int4", dtype: "u8", group: 32, scale: "f16u8", offset: "f16u8" },
-  q5_k: { format: "int8", dtype: "u8", group: 32, scale: "f16u8", offset: "f16u8" },
-  q6_k: { format: "int8", dtype: "u8", group: 16, scale: "f16s8", offset: "none" },
-  mxfp4: { format: "fp4", dtype: "u8", group: 32, scale: "e8m0", offset: "none" },
-  mxfp4_gguf: { format: "fp4", dtype: "u8", group: 32, scale: "e8m0", offset: "none" },
+const ofBlocks: Partial<Record<StoredFormat, Omit<QuantizedFormat, "dtype" | "activation">>> = {
+  q8_0: { format: "int8", group: 32, scale: "f16", offset: "none" },
+  q4_0: { format: "int4", group: 32, scale: "f16", offset: "none" },
+  q4_1: { format: "int4", group: 32, scale: "f16", offset: "min" },
+  q5_0: { format: "int8", group: 32, scale: "f16", offset: "none" },
+  q5_1: { format: "int8", group: 32, scale: "f16", offset: "min" },
+  q4_k: { format: "int4", group: 32, scale: "f16u8", offset: "f16u8" },
+  q5_k: { format: "int8", group: 32, scale: "f16u8", offset: "f16u8" },
+  q6_k: { format: "int8", group: 16, scale: "f16s8", offset: "none" },
+  mxfp4: { format: "fp4", group: 32, scale: "e8m0", offset: "none" },
+  mxfp4_gguf: { format: "fp4", group: 32, scale: "e8m0", offset: "none" },
 };
 
 /** What `quantizedFormatOf` is told of a stored weight. */
@@ -76,11 +86,15 @@ export interface StoredScales {
   readonly zeros: boolean;
 }
 
-/** The format that keeps codes, scales and zero points of a stored one as they are; `scales` of those that have theirs beside the codes. */
+/**
+ * The format that keeps codes, scales and zero points of a stored one as they are, for activations that stay floats; `scales` of those
+ * that have theirs beside the codes.
+ */
 export function quantizedFormatOf(stored: StoredFormat, scales?: StoredScales): QuantizedFormat {
   const known = ofBlocks[stored];
-  if (known) return known;
+  const common = { dtype: "u8", activation: "float" } as const;
+  if (known) return { ...known, ...common };
   const { group, scale, zeros } = scales!;
   const format = stored === "fp8" ? "fp8" : stored.endsWith("8") ? "int8" : "int4";
-  return { format, dtype: "u8", group, scale, offset: zeros ? "zero" : "none" };
+  return { format, group, scale, offset: zeros ? "zero" : "none", ...common };
 }

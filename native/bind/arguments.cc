@@ -68,6 +68,7 @@ void Arguments::read(Optional<WeightView>& optional) {
   w.numbers.group = integer(0, kMaxExtent);
   w.numbers.scale = static_cast<ScaleType>(integer(0, kScaleTypeCount - 1));
   w.numbers.offset = static_cast<OffsetType>(integer(0, kOffsetTypeCount - 1));
+  w.numbers.activation = static_cast<Activation>(integer(0, kActivationCount - 1));
   read(w.data);
 }
 

@@ -35,14 +35,15 @@ int64_t whole_below(const Napi::CallbackInfo& info, size_t index, int64_t limit)
   return static_cast<int64_t>(value);
 }
 
-/// packedShape(format, dtype, experts, outputs, inputs, swiglu, group, scale, offset): the sizes of the
-/// tensor behind a weight
+/// packedShape(format, dtype, experts, outputs, inputs, swiglu, group, scale, offset, activation): the
+/// sizes of the tensor behind a weight
 Napi::Value packed_shape_of(const Napi::CallbackInfo& info) {
   const auto format = static_cast<WeightFormat>(whole_below(info, 0, kWeightFormatCount));
   const auto dtype = static_cast<DType>(whole_below(info, 1, kDTypeCount));
   const auto size = [&](size_t index) { return whole_below(info, index, kMaxAxis + 1); };
   const FormatNumbers numbers{size(6), static_cast<ScaleType>(whole_below(info, 7, kScaleTypeCount)),
-                              static_cast<OffsetType>(whole_below(info, 8, kOffsetTypeCount))};
+                              static_cast<OffsetType>(whole_below(info, 8, kOffsetTypeCount)),
+                              static_cast<Activation>(whole_below(info, 9, kActivationCount))};
   if (!takes(format, numbers))
     fail(ErrorKind::range, "a weight in ", name_of(format), " cannot have such groups, scales or offsets");
   const auto [experts, rows, pitch] =

@@ -149,6 +149,22 @@ WARPLOOP_INLINE void store_n(T* p, vf v, int n) {
 WARPLOOP_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
 WARPLOOP_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
 
+/// a * b + c, rounded once. Explicit, because the compiler may contract `x * y + z * w` in two ways.
+WARPLOOP_INLINE vf fused_multiply_add(vf a, vf b, vf c) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<vf>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<vf>(
+      _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
+#elif defined(__aarch64__)
+  return reinterpret_cast<vf>(vfmaq_f32(reinterpret_cast<float32x4_t>(c), reinterpret_cast<float32x4_t>(a),
+                                        reinterpret_cast<float32x4_t>(b)));
+#else
+  return a * b + c;
+#endif
+}
+
 WARPLOOP_INLINE float reduce_add(vf v) {
   float s[kLanes];
   std::memcpy(s, &v, sizeof v);

@@ -42,7 +42,7 @@ struct Dense : Panels {
   }
 
   static constexpr bool takes(const FormatNumbers& n) {
-    return n.group == 0 && n.scale == ScaleType{} && n.offset == OffsetType{};
+    return n.group == 0 && n.scale == ScaleType{} && n.offset == OffsetType{} && n.activation == Activation{};
   }
 
   /// Dtypes that the activations of a product may have.

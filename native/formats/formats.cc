@@ -15,6 +15,8 @@ void check_weight(const char* name, const WeightView& weight, Check& c) {
   c.that(takes(weight.format, weight.numbers), name, "groups, scales and offsets that its format can have",
          name_of(weight.format));
   c.that(weight.outputs <= kMaxAxis && weight.inputs <= kMaxAxis, name, "axes", weight.outputs);
+  c.that(weight.numbers.activation != Activation::int8 || weight.inputs <= kMostInt8Inputs, name,
+         "at most 1048576 inputs with activations of int8", weight.inputs);
   const PackedShape expected = packed_shape(weight.format, weight.data.dtype, weight.numbers, weight.shape());
   const unsigned stored = dispatch_format(weight.format, [](auto of) { return of.kStored; });
   c.that(!weight.swiglu || weight.outputs % 2 == 0, name, "an even number of rows (gate and up)",

@@ -23,6 +23,9 @@
 
 namespace warploop {
 
+/// The most inputs of a weight whose activations become bytes: a row of them has to fit into scratch.
+inline constexpr int64_t kMostInt8Inputs = 1 << 20;
+
 /// Inputs that share an outer scale.
 inline constexpr int64_t kOuterGroup = 256;
 
@@ -70,6 +73,7 @@ struct Quantised : Panels {
   static constexpr bool takes(const FormatNumbers& n) {
     constexpr bool is_float = codes == Codes::fp4 || codes == Codes::fp8;
     if (n.group % 16 != 0 || (is_float && n.offset != OffsetType::none)) return false;
+    if (codes == Codes::fp8 && n.activation == Activation::int8) return false;
     const bool is_split = has_two_levels(n.scale) || n.offset == OffsetType::f16u8;
     return !is_split || (n.group > 0 && kOuterGroup % n.group == 0);
   }

@@ -40,11 +40,17 @@ inline constexpr int kScaleTypeCount = 6;
 enum class OffsetType : uint8_t { none, zero, min, f16u8 };
 inline constexpr int kOffsetTypeCount = 4;
 
+/// What products make of x before: nothing, or bytes with a scale for each few inputs. The order of
+/// `activationTypes` there.
+enum class Activation : uint8_t { float_, int8 };
+inline constexpr int kActivationCount = 2;
+
 /// Of a weight of codes; all 0 of a dense one.
 struct FormatNumbers {
   int64_t group;  // inputs that share a scale; 0: all
   ScaleType scale;
   OffsetType offset;
+  Activation activation;
 };
 
 /// What a weight holds, whatever its format: `experts` matrices of `outputs` rows (1: one matrix).

@@ -4,6 +4,7 @@
  */
 import { expect } from "vitest";
 import { linear } from "../../lib/ops/linear.js";
+import { blockOf, int8Rows } from "../reference/int8Rows.js";
 import { linear as reference } from "../reference/linear.js";
 import { gated } from "../reference/siluMul.js";
 import { expectClose, expectSame } from "../support/compare.js";
@@ -27,6 +28,10 @@ interface CodesCase extends OpCase {
   readonly residual?: FloatDType;
   readonly strided?: boolean;
   readonly swiglu?: boolean;
+  /** What x becomes first. Default "float". */
+  readonly activation?: "int8";
+  /** Factors of some columns of x. */
+  readonly outliers?: boolean;
 }
 
 const kindOf = (name: string) => codeKinds.find((kind) => kind.name === name)!;
@@ -62,17 +67,33 @@ const cases: readonly CodesCase[] = [
   { name: "panels and rows over the threads", T: 200, N: 600, K: 96, x: "bf16", kinds: ["q8_0"], skip },
 ];
 
-describeOp("linear with codes", cases, async (context, c) => {
-  const { T, N, K, x: xType, kinds, swiglu = false } = c;
+const bytesToo = (c: CodesCase): boolean => c.kinds.every((kind) => kindOf(kind).format !== "fp8");
+const int8Cases: readonly CodesCase[] = [
+  ...cases.filter(bytesToo).map((c) => ({ ...c, activation: "int8" as const })),
+  ...names
+    .filter((name) => bytesToo({ kinds: [name] } as unknown as CodesCase))
+    .map((name) => ({
+      ...{ name: "outliers, more inputs than a chunk", T: 13, N: 35, K: upTo(1050, name), x: "f32" as const },
+      ...{ kinds: [name], activation: "int8" as const, outliers: true, skip },
+    })),
+];
+
+describeOp("linear with codes", [...cases, ...int8Cases], async (context, c) => {
+  const { T, N, K, x: xType, kinds, swiglu = false, activation = "float" } = c;
   const out = c.out ?? xType;
   const random = new Random(7 * T + 31 * N + K);
   const parts = kinds.map((kind): StoredOptions => ({ ...kindOf(kind), N: N / kinds.length, K }));
-  const { weight, values } = randomCodes(context, parts, { swiglu, seed: K });
-  const x = random.normal(T * K, { dtype: xType });
+  const { weight, values } = randomCodes(context, parts, { swiglu, seed: K, activation });
+  const outliers = c.outliers ? { outliers: 0.01 } : {};
+  const x = random.normal(T * K, { dtype: xType, ...outliers });
   const bias = c.bias ? random.normal(N, { dtype: "f32", std: 0.1 }) : undefined;
   const residual = c.residual ? random.normal(T * N, { dtype: c.residual }) : undefined;
   const optional = { ...(bias && { bias }), ...(residual && { residual }) };
-  const products = reference(x, values, { T, N, K }, optional);
+  const meets = (segment: number): Float64Array => {
+    const { format } = weight.segments[Math.min(segment, weight.segments.length - 1)]!;
+    return c.activation && format.format !== "dense" ? int8Rows(x, K, blockOf(format.group)) : x;
+  };
+  const products = productsOf(c, meets, values, optional);
   const [width, half] = [swiglu ? N / 2 : N, N / 2];
   const expected = swiglu
     ? Float64Array.from({ length: T * half }, (_, i) => {
@@ -103,3 +124,20 @@ describeOp("linear with codes", cases, async (context, c) => {
   }
   weight.dispose();
 });
+
+/** The products of all segments, each with the activations that it meets. */
+function productsOf(
+  { T, N, K, kinds }: CodesCase,
+  meets: (segment: number) => Float64Array,
+  values: Float64Array,
+  optional: Parameters<typeof reference>[3],
+): Float64Array {
+  const out = new Float64Array(T * N);
+  const width = N / kinds.length;
+  kinds.forEach((_, i) => {
+    const part = reference(meets(i), values, { T, N, K }, optional);
+    for (let t = 0; t < T; t++)
+      out.set(part.subarray(t * N + i * width, t * N + (i + 1) * width), t * N + i * width);
+  });
+  return out;
+}

@@ -19,7 +19,9 @@ export const codesOnCpu: Partial<Readonly<Record<TestDevice, string>>> = {
 /** What is not said: one scale of f32 for each row. */
 type Some = DenseFormat | (Partial<QuantizedFormat> & Pick<QuantizedFormat, "format">);
 const complete = (of: Some): WeightFormat =>
-  of.format === "dense" ? of : { dtype: "u8", group: 0, scale: "f32", offset: "none", ...of };
+  of.format === "dense"
+    ? of
+    : { dtype: "u8", group: 0, scale: "f32", offset: "none", activation: "float", ...of };
 
 /** Room for a matrix [N, K]. */
 export function quantizedWeight(
@@ -95,12 +97,24 @@ export interface FilledWeight<W extends LinearWeight> {
 export function randomCodes(
   context: OpContext,
   parts: readonly StoredOptions[],
-  { swiglu = false, seed = 1 }: { readonly swiglu?: boolean; readonly seed?: number } = {},
+  {
+    swiglu = false,
+    seed = 1,
+    activation = "float",
+  }: {
+    readonly swiglu?: boolean;
+    readonly seed?: number;
+    readonly activation?: QuantizedFormat["activation"];
+  } = {},
 ): FilledWeight<LinearWeight> {
   const random = new Random(seed);
   const matrices = parts.map((part) => randomStored(part, random));
   const inputs = matrices[0]!.K;
-  const plans = matrices.map((m, i) => ({ name: `part ${i}`, outputs: m.N, format: formatOf(m) }));
+  const plans = matrices.map((m, i) => ({
+    name: `part ${i}`,
+    outputs: m.N,
+    format: { ...formatOf(m), activation },
+  }));
   const segments = emptySegments(context.device, { experts: 1, inputs, swiglu }, plans);
   const weight = new LinearWeight({ inputs, swiglu }, segments);
   let first = 0;
@@ -114,12 +128,20 @@ export function randomCodes(
 /** E such matrices of one kind. */
 export function randomCodeGroup(
   context: OpContext,
-  options: StoredOptions & { readonly E: number; readonly swiglu?: boolean },
+  options: StoredOptions & {
+    readonly E: number;
+    readonly swiglu?: boolean;
+    readonly activation?: QuantizedFormat["activation"];
+  },
 ): FilledWeight<GroupedWeight> {
   const random = new Random(2);
-  const { E, N, K, swiglu = false } = options;
+  const { E, N, K, swiglu = false, activation = "float" } = options;
   const matrices = Array.from({ length: E }, () => randomStored(options, random));
-  const weight = quantizedGroup(context.device, formatOf(matrices[0]!), { E, N, K, swiglu });
+  const weight = quantizedGroup(
+    context.device,
+    { ...formatOf(matrices[0]!), activation },
+    { E, N, K, swiglu },
+  );
   for (const [expert, matrix] of matrices.entries())
     packStored(context.stream, storedOnDevice(context, matrix), weight, { expert });
   return { weight, values: Float64Array.from(matrices.flatMap((m) => [...dequantised(m)])) };

@@ -13,6 +13,7 @@
 #include "cpu/activations.h"
 #include "cpu/code_gemm.h"
 #include "cpu/cpu_context.h"
+#include "cpu/int8_gemm.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -68,27 +69,45 @@ void finish_row(const GroupedLinearParams& p, int64_t expert, int64_t row, int64
   });
 }
 
+/// Row r of the result reads this one.
+template <class X>
+const X* source_of(const GroupedLinearParams& p, int64_t r) {
+  const int64_t source = p.order ? p.order.as<int32_t>()[r] / p.top_k : r;
+  return p.x.as<X>() + source * p.x.stride(0);
+}
+
+void finish_tile(const GroupedLinearParams& p, int64_t expert, int64_t row, int count, int64_t panel,
+                 int num_panels, const float* tile) {
+  const int64_t per_column = p.weight.swiglu ? 2 : 1, column = panel / per_column * kPanel;
+  const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, p.out.size(1) - column);
+  for (int i = 0; i < count; i++)
+    finish_row(p, expert, row + i, column, columns, tile + i * num_panels * kPanel);
+}
+
 template <class X>
 void run_block(const GroupedLinearParams& p, int64_t expert, int64_t first, int64_t last,
                std::byte* workspace) {
   const int32_t* offsets = p.offsets.as<int32_t>();
-  const int64_t begin = offsets[expert], N = p.out.size(1);
-  const int32_t* order = p.order.as<int32_t>();
-  const int64_t per_column = p.weight.swiglu ? 2 : 1;
+  const int64_t begin = offsets[expert];
   multiply_weight<X>(
-      offsets[expert + 1] - begin,
-      [&](int64_t row) {
-        const int64_t source = order ? order[begin + row] / p.top_k : begin + row;
-        return p.x.as<X>() + source * p.x.stride(0);
-      },
-      p.weight, expert, first, last, workspace,
+      offsets[expert + 1] - begin, [&](int64_t row) { return source_of<X>(p, begin + row); }, p.weight,
+      expert, first, last, workspace,
       [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
-        const int64_t column = panel / per_column * kPanel;
-        const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
-        for (int i = 0; i < count; i++) {
-          finish_row(p, expert, begin + row + i, column, columns, tile + i * num_panels * kPanel);
-        }
+        finish_tile(p, expert, begin + row, count, panel, num_panels, tile);
       });
+}
+
+/// With a weight whose activations become bytes.
+template <class X>
+void run_int8(const GroupedLinearParams& p, CpuContext& context) {
+  const int32_t* offsets = p.offsets.as<int32_t>();
+  const GroupedRows rows{p.offsets.size(0) - 1,
+                         [&](int64_t expert) { return static_cast<int64_t>(offsets[expert]); },
+                         [&](int64_t row) { return source_of<X>(p, row); }};
+  multiply_int8<X>(context, p.weight, rows, kBlockPanels,
+                   [&](int64_t expert, int64_t row, int count, int64_t panel, int panels, const float* sums) {
+                     finish_tile(p, expert, row, count, panel, panels, sums);
+                   });
 }
 
 }  // namespace
@@ -99,6 +118,7 @@ void grouped_linear(const GroupedLinearParams& p, CpuContext& context) {
   const int64_t experts = p.offsets.size(0) - 1;
   const int64_t panels = p.weight.data.size(1) / kPanel, blocks = (panels + kBlockPanels - 1) / kBlockPanels;
   dispatch_float(p.x.dtype, [&]<class X>(X) {
+    if (p.weight.numbers.activation == Activation::int8) return run_int8<X>(p, context);
     parallel_for(context.pool(), experts * blocks, 1, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t i = begin; i < end; i++) {
         const int64_t expert = i / blocks, first = i % blocks * kBlockPanels;

@@ -8,6 +8,7 @@
 
 #include "cpu/code_gemm.h"
 #include "cpu/cpu_context.h"
+#include "cpu/int8_gemm.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -16,26 +17,47 @@ namespace {
 constexpr int64_t kBlockPanels = 16;
 constexpr int64_t kBlockRows = 96;  // a multiple of every tile's rows
 
+/// Writes a tile of the results of one head.
+void finish_tile(const HeadLinearParams& p, int64_t head, int64_t row, int count, int64_t panel, int panels,
+                 const float* tile) {
+  const int64_t column = panel * kPanel, columns = std::min<int64_t>(panels * kPanel, p.out.size(2) - column);
+  dispatch_float(p.out.dtype, [&]<class O>(O) {
+    for (int i = 0; i < count; i++) {
+      O* to = p.out.as<O>() + (row + i) * p.out.stride(0) + head * p.out.stride(1) + column;
+      const float* sums = tile + i * panels * kPanel;
+      for_lanes(columns, [&](int64_t j, int n) { store_some(to + j, load_some(sums + j, n), n); });
+    }
+  });
+}
+
+template <class X>
+const X* source_of(const HeadLinearParams& p, int64_t head, int64_t row) {
+  return p.x.as<X>() + row * p.x.stride(0) + head * p.x.stride(1);
+}
+
 template <class X>
 void run_block(const HeadLinearParams& p, int64_t head, int64_t first_row, int64_t first_panel,
                std::byte* workspace) {
-  const int64_t N = p.out.size(2), panels = p.weight.data.size(1) / kPanel;
-  const int64_t rows = std::min(kBlockRows, p.x.size(0) - first_row);
-  const X* x = p.x.as<X>() + first_row * p.x.stride(0) + head * p.x.stride(1);
-  dispatch_float(p.out.dtype, [&]<class O>(O) {
-    O* const out = p.out.as<O>() + first_row * p.out.stride(0) + head * p.out.stride(1);
-    multiply_weight<X>(
-        rows, [&](int64_t row) { return x + row * p.x.stride(0); }, p.weight, head, first_panel,
-        std::min(first_panel + kBlockPanels, panels), workspace,
-        [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
-          const int64_t column = panel * kPanel, columns = std::min<int64_t>(num_panels * kPanel, N - column);
-          for (int i = 0; i < count; i++) {
-            O* to = out + (row + i) * p.out.stride(0) + column;
-            const float* sums = tile + i * num_panels * kPanel;
-            for_lanes(columns, [&](int64_t j, int n) { store_some(to + j, load_some(sums + j, n), n); });
-          }
-        });
-  });
+  const int64_t panels = p.weight.data.size(1) / kPanel;
+  multiply_weight<X>(
+      std::min(kBlockRows, p.x.size(0) - first_row),
+      [&](int64_t row) { return source_of<X>(p, head, first_row + row); }, p.weight, head, first_panel,
+      std::min(first_panel + kBlockPanels, panels), workspace,
+      [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
+        finish_tile(p, head, first_row + row, count, panel, num_panels, tile);
+      });
+}
+
+/// With a weight whose activations become bytes: rows are those of one head after another.
+template <class X>
+void run_int8(const HeadLinearParams& p, CpuContext& context) {
+  const int64_t T = p.x.size(0);
+  const GroupedRows rows{p.x.size(1), [&](int64_t head) { return head * T; },
+                         [&](int64_t row) { return source_of<X>(p, row / T, row % T); }};
+  multiply_int8<X>(context, p.weight, rows, kBlockPanels,
+                   [&](int64_t head, int64_t row, int count, int64_t panel, int panels, const float* sums) {
+                     finish_tile(p, head, row - head * T, count, panel, panels, sums);
+                   });
 }
 
 }  // namespace
@@ -45,6 +67,7 @@ void head_linear(const HeadLinearParams& p, CpuContext& context) {
   const int64_t row_blocks = (T + kBlockRows - 1) / kBlockRows,
                 panel_blocks = (panels + kBlockPanels - 1) / kBlockPanels;
   dispatch_float(p.x.dtype, [&]<class X>(X) {
+    if (p.weight.numbers.activation == Activation::int8) return run_int8<X>(p, context);
     parallel_for(
         context.pool(), H * panel_blocks * row_blocks, 1, [&](int64_t begin, int64_t end, int thread) {
           for (int64_t i = begin; i < end; i++) {

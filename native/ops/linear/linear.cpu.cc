@@ -12,6 +12,7 @@
 #include "cpu/activations.h"
 #include "cpu/code_gemm.h"
 #include "cpu/cpu_context.h"
+#include "cpu/int8_gemm.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
@@ -67,16 +68,39 @@ void finish_gated_row(const LinearParams& p, int64_t row, int64_t column, int64_
   });
 }
 
+/// Writes the results of one row.
+template <class X>
+void finish_columns(const LinearParams& p, int64_t row, int64_t panel, int64_t panels, const float* sums) {
+  const int64_t column = panel / (p.weight.swiglu ? 2 : 1) * kPanel;
+  const int64_t width = panels * kPanel / (p.weight.swiglu ? 2 : 1);
+  const int64_t columns = std::min(width, p.out.size(1) - column);
+  p.weight.swiglu ? finish_gated_row<X>(p, row, column, columns, sums)
+                  : finish_row(p, row, column, columns, sums);
+}
+
+/// With a weight whose activations become bytes.
+template <class X>
+void linear_int8(const LinearParams& p, CpuContext& context) {
+  const int64_t T = p.x.size(0);
+  const GroupedRows rows{1, [&](int64_t matrix) { return matrix * T; },
+                         [&](int64_t row) { return p.x.as<X>() + row * p.x.stride(0); }};
+  multiply_int8<X>(context, p.weight, rows, T <= kStreamRows ? kDecodePanels : kPromptPanels,
+                   [&](int64_t, int64_t row, int count, int64_t panel, int panels, const float* sums) {
+                     for (int i = 0; i < count; i++)
+                       finish_columns<X>(p, row + i, panel, panels, sums + i * panels * kPanel);
+                   });
+}
+
 }  // namespace
 
 void linear(const LinearParams& p, CpuContext& context) {
-  const int64_t T = p.x.size(0), N = p.out.size(1);
-  const int64_t panels = p.weight.data.size(1) / kPanel, per_column = p.weight.swiglu ? 2 : 1;
+  const int64_t T = p.x.size(0), panels = p.weight.data.size(1) / kPanel;
   const int64_t rows_each = T <= kStreamRows ? std::max<int64_t>(T, 1) : kPromptRows;
   const int64_t panels_each = T <= kPromptRows ? kDecodePanels : kPromptPanels;
   const int64_t row_blocks = (T + rows_each - 1) / rows_each,
                 panel_blocks = (panels + panels_each - 1) / panels_each;
   dispatch_float(p.x.dtype, [&]<class X>(X) {
+    if (p.weight.numbers.activation == Activation::int8) return linear_int8<X>(p, context);
     const auto block = [&](int64_t index, int thread) {
       const int64_t first_row = index % row_blocks * rows_each;  // neighbours share their panels
       const int64_t first = index / row_blocks * panels_each;
@@ -85,13 +109,8 @@ void linear(const LinearParams& p, CpuContext& context) {
           std::min(rows_each, T - first_row), [&](int64_t row) { return x + row * p.x.stride(0); }, p.weight,
           0, first, std::min(first + panels_each, panels), context.workspace<std::byte>(thread),
           [&](int64_t row, int count, int64_t panel, int num_panels, const float* tile) {
-            const int64_t column = panel / per_column * kPanel;
-            const int64_t columns = std::min<int64_t>(num_panels / per_column * kPanel, N - column);
-            for (int i = 0; i < count; i++) {
-              const float* sums = tile + i * num_panels * kPanel;
-              p.weight.swiglu ? finish_gated_row<X>(p, first_row + row + i, column, columns, sums)
-                              : finish_row(p, first_row + row + i, column, columns, sums);
-            }
+            for (int i = 0; i < count; i++)
+              finish_columns<X>(p, first_row + row + i, panel, num_panels, tile + i * num_panels * kPanel);
           });
     };
     parallel_for(context.pool(), row_blocks * panel_blocks, 1, [&](int64_t begin, int64_t end, int thread) {
