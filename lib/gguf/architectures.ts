@@ -4,6 +4,7 @@ import { CheckpointError } from "../errors.js";
 import type { Architecture, GgufContents } from "./architecture.js";
 import { deepseeks } from "./deepseek.js";
 import { gemmas } from "./gemma.js";
+import { layerNormed } from "./layerNormed.js";
 import { llamas } from "./llama.js";
 import { mamba2 } from "./mamba.js";
 import { mixtures } from "./mixtures.js";
@@ -13,7 +14,7 @@ import { qwens } from "./qwen.js";
 
 export const architectures: readonly Architecture[] = [
   ...[...llamas, ...qwens, ...gemmas, ...postNormed, ...mixtures, ...deepseeks],
-  ...[phi3, mamba2],
+  ...[...layerNormed, phi3, mamba2],
 ];
 
 /** @throws CheckpointError ERR_UNSUPPORTED_ARCHITECTURE listing what is read */

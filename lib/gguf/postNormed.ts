@@ -1,11 +1,13 @@
-/** `olmo2`, which is OLMo 3 where it has windows, and `glm4`: with norms behind attention and feed-forward. */
+/** `olmo2`, which is OLMo 3 where it has windows, `exaone4` and `glm4`: with norms behind attention and feed-forward. */
 import type { Architecture } from "./architecture.js";
+import { ropeFreqs } from "./ropeScaling.js";
 import {
   attentionModules,
   biasFields,
   denseMlpFields,
   denseMlpModules,
   headNormModules,
+  numericPattern,
   outerModules,
   transformerFields,
   transformerIrrelevant,
@@ -31,6 +33,20 @@ const olmo3: Architecture = {
   fields: { ...fields, sliding_window: { key: "attention.sliding_window" }, layer_types: windowedLayers },
 };
 
+const exaone4: Architecture = {
+  ...{ ...olmo2, name: "exaone4", model: "Exaone4ForCausalLM", modelType: "exaone4" },
+  fields: {
+    ...{ ...transformerFields, ...denseMlpFields },
+    sliding_window: {
+      keys: ["attention.sliding_window"],
+      of: ({ own }) => own("attention.sliding_window") || null, // the small model has none
+    },
+    sliding_window_pattern: numericPattern,
+    layer_types: windowedLayers,
+  },
+  smallTensors: [ropeFreqs],
+};
+
 const glm4: Architecture = {
   ...{ name: "glm4", model: "Glm4ForCausalLM", modelType: "glm4", fields },
   irrelevant: transformerIrrelevant,
@@ -45,4 +61,4 @@ const glm4: Architecture = {
   },
 };
 
-export const postNormed: readonly Architecture[] = [olmo3, olmo2, glm4];
+export const postNormed: readonly Architecture[] = [olmo3, olmo2, exaone4, glm4];

@@ -1,4 +1,4 @@
-/** `qwen2`, `qwen3` and `qwen3moe`. */
+/** `qwen2`, `qwen3`, `qwen2moe` and `qwen3moe`; and `olmoe`, whose experts are as theirs. */
 import type { Architecture, Origin } from "./architecture.js";
 import {
   attentionModules,
@@ -7,6 +7,7 @@ import {
   headNormModules,
   llamaModules,
   normModules,
+  optional,
   outerModules,
   transformerFields,
   transformerIrrelevant,
@@ -40,26 +41,63 @@ const qwen3: Architecture = {
   modules: { ...llamaModules, ...headNormModules },
 };
 
+const expertFields: Readonly<Record<string, Origin>> = {
+  num_experts: { key: "expert_count" },
+  num_local_experts: { none: "num_experts has it" },
+  num_experts_per_tok: { key: "expert_used_count" },
+  moe_intermediate_size: { key: "expert_feed_forward_length" },
+  decoder_sparse_step: { always: 1 },
+  mlp_only_layers: { always: [] },
+};
+const mixtureModules = { "mlp.gate": "ffn_gate_inp", ...expertModules("mlp.experts") };
+
 const qwen3moe: Architecture = {
   name: "qwen3moe",
   model: "Qwen3MoeForCausalLM",
   modelType: "qwen3_moe",
   fields: {
-    ...{ ...transformerFields, ...denseMlpFields, ...windowFields, attention_bias: hasBiases },
-    num_experts: { key: "expert_count" },
-    num_local_experts: { none: "num_experts has it" },
-    num_experts_per_tok: { key: "expert_used_count" },
-    moe_intermediate_size: { key: "expert_feed_forward_length" },
-    norm_topk_prob: { always: true },
-    decoder_sparse_step: { always: 1 },
-    mlp_only_layers: { always: [] },
+    ...{ ...transformerFields, ...denseMlpFields, ...windowFields, ...expertFields },
+    ...{ attention_bias: hasBiases, norm_topk_prob: { always: true } },
   },
   irrelevant: transformerIrrelevant,
   modules: {
-    ...{ ...outerModules, ...normModules, ...attentionModules, ...headNormModules },
-    "mlp.gate": "ffn_gate_inp",
-    ...expertModules("mlp.experts"),
+    ...{ ...outerModules, ...normModules, ...attentionModules, ...headNormModules, ...mixtureModules },
   },
 };
 
-export const qwens: readonly Architecture[] = [qwen2, qwen3, qwen3moe];
+const { max_window_layers: _layers, ...noWindows } = windowFields;
+
+const qwen2moe: Architecture = {
+  ...{ name: "qwen2moe", model: "Qwen2MoeForCausalLM", modelType: "qwen2_moe" },
+  fields: {
+    ...{ ...transformerFields, ...denseMlpFields, ...noWindows, ...expertFields, qkv_bias: hasBiases },
+    norm_topk_prob: optional("expert_weights_norm", false),
+    shared_expert_intermediate_size: { key: "expert_shared_feed_forward_length" },
+  },
+  irrelevant: transformerIrrelevant,
+  modules: {
+    ...{ ...outerModules, ...normModules, ...attentionModules, ...mixtureModules },
+    "mlp.shared_expert.gate_proj": "ffn_gate_shexp",
+    "mlp.shared_expert.up_proj": "ffn_up_shexp",
+    "mlp.shared_expert.down_proj": "ffn_down_shexp",
+    "mlp.shared_expert_gate": { name: "ffn_gate_inp_shexp", fileShape: (shape) => shape },
+  },
+};
+
+const olmoe: Architecture = {
+  ...{ name: "olmoe", model: "OlmoeForCausalLM", modelType: "olmoe" },
+  fields: {
+    ...{ ...transformerFields, ...denseMlpFields, attention_bias: hasBiases },
+    num_experts: { key: "expert_count" },
+    num_local_experts: { none: "num_experts has it" },
+    num_experts_per_tok: { key: "expert_used_count" },
+    norm_topk_prob: optional("expert_weights_norm", false),
+    clip_qkv: optional("attention.clamp_kqv"),
+  },
+  irrelevant: transformerIrrelevant,
+  modules: {
+    ...{ ...outerModules, ...normModules, ...attentionModules, ...headNormModules, ...mixtureModules },
+  },
+};
+
+export const qwens: readonly Architecture[] = [qwen2, qwen3, qwen2moe, qwen3moe, olmoe];

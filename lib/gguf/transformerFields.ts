@@ -68,6 +68,12 @@ export const windowedLayers: Origin = {
   },
 };
 
+/** `sliding_window_pattern`, where it is a number. */
+export const numericPattern: Origin = {
+  keys: [windowPattern],
+  of: ({ own }) => (Array.isArray(own(windowPattern)) ? undefined : own(windowPattern)),
+};
+
 /** Of families whose checkpoints may have biases: the file has them or not. */
 export const biasFields: Readonly<Record<string, Origin>> = {
   attention_bias: { keys: [], of: ({ has }) => has("blk.0.attn_q.bias") },

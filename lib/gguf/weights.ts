@@ -8,7 +8,7 @@ import type { RowView } from "../weights/rowView.js";
 import { storedRows } from "../weights/weightTable.js";
 import type { Architecture, GgufContents, ModuleLayout } from "./architecture.js";
 
-const layerPrefix = /^(?:model|backbone)\.layers\.\{layer\}\./;
+const layerPrefix = /^(?:(?:model|backbone)\.layers|transformer\.h)\.\{layer\}\./;
 
 /**
  * @param headDim width of a head, whose rows may be permuted
@@ -55,9 +55,10 @@ function translate(
     return { axes: [heads, headDim / 2, 2], order: [0, 2, 1] };
   });
   const fileShapes = sources.map(({ layout }, i) => layout.fileShape?.(row.shapes[i]!, contents));
-  const { map, rowViews: _views, ...rest } = row;
+  const { map, rowViews: _views, transpose, ...rest } = row;
   return {
     ...rest,
+    ...(transpose && { shapes: row.shapes.map((shape) => [...shape].reverse()) }), // no file has [in, out]
     from: sources.map(({ name }) => name),
     ...(isStacked && { stacked: true as const }),
     ...(views.some((view) => view) && { rowViews: views }),

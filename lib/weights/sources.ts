@@ -113,11 +113,11 @@ export class Sources {
   }
 
   #shapeProblem(row: WeightRow, place: number, entry: TensorEntry): string | undefined {
-    const shape = [
-      ...(row.stacked ? [this.#table.numExperts!] : []),
-      ...(row.fileShapes?.[place] ?? row.shapes[place]!),
-    ];
-    const isEqual = entry.shape.length === shape.length && shape.every((size, i) => size === entry.shape[i]);
+    const own = row.fileShapes?.[place];
+    const shape = [...(row.stacked ? [this.#table.numExperts!] : []), ...(own ?? row.shapes[place]!)];
+    // GGUF leaves outer axes of one out, or does not.
+    const shown = (sizes: readonly number[]) => (own ? sizes.join().replace(/^(1,)+/, "") : sizes.join());
+    const isEqual = shown(entry.shape) === shown(shape);
     const said = row.sizeFields ? ` (${row.sizeFields.join(", ")})` : "";
     return isEqual
       ? undefined

@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const families: readonly { readonly family: string; readonly fields?: Config }[] = [
   ...["llama", "mixtral", "granite", "smollm3", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3", "olmo2"],
-  ...["glm4", "phi3", "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "mamba2"],
+  ...["glm4", "phi3", "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "mamba2", "gpt2"],
 ]
   .map((family): { readonly family: string; readonly fields?: Config } => ({ family }))
   .concat([
@@ -41,8 +41,35 @@ const families: readonly { readonly family: string; readonly fields?: Config }[]
     { family: "deepseek_v3", fields: { old_converter: true } },
   ]);
 
+const layered = { rms_norm_eps: undefined };
+const alternating = ["sliding_attention", "full_attention"];
+const experts = { num_experts: 4, num_experts_per_tok: 2 };
+
 /** Families without a golden. */
 const tiny: readonly TinyConfig[] = [
+  tinyConfig("CohereForCausalLM", {
+    ...{ ...layered, layer_norm_eps: 1e-5, logit_scale: 0.25, tie_word_embeddings: true },
+  }),
+  tinyConfig("Cohere2ForCausalLM", {
+    ...{ ...layered, layer_norm_eps: 1e-5, logit_scale: 0.25, tie_word_embeddings: true, sliding_window: 5 },
+    num_hidden_layers: 5,
+  }),
+  tinyConfig("Starcoder2ForCausalLM", {
+    ...{ ...layered, norm_epsilon: 1e-5, use_bias: true, sliding_window: 4096, tie_word_embeddings: true },
+    hidden_act: "gelu_pytorch_tanh",
+  }),
+  tinyConfig("StableLmForCausalLM", {
+    ...{ ...layered, layer_norm_eps: 1e-5, use_qkv_bias: true, partial_rotary_factor: 0.25 },
+  }),
+  tinyConfig("StableLmForCausalLM", {
+    ...{ ...layered, layer_norm_eps: 1e-5, use_parallel_residual: true, partial_rotary_factor: 0.5 },
+  }),
+  tinyConfig("Exaone4ForCausalLM", { sliding_window: 5, layer_types: alternating }),
+  tinyConfig("Exaone4ForCausalLM", { sliding_window: null }),
+  tinyConfig("Qwen2MoeForCausalLM", {
+    ...{ ...experts, moe_intermediate_size: 8, shared_expert_intermediate_size: 12 },
+  }),
+  tinyConfig("OlmoeForCausalLM", { ...experts, clip_qkv: 0.5, intermediate_size: 8 }),
   tinyConfig("Olmo3ForCausalLM", {
     ...{ sliding_window: 5, num_hidden_layers: 4, max_position_embeddings: 64 },
     rope_scaling: { rope_type: "yarn", factor: 4, original_max_position_embeddings: 16 },

@@ -6,6 +6,7 @@ import type { Origin } from "../../lib/gguf/architecture.js";
 import { architectures } from "../../lib/gguf/architectures.js";
 import { foreignKeys } from "../../lib/gguf/config.js";
 import { foreignFields } from "../../lib/models/foreignFields.js";
+import { supportedArchitectures } from "../../lib/models/registry.js";
 import { families } from "../support/familyTables.js";
 
 function shown(origin: Origin): string {
@@ -61,6 +62,13 @@ const deepseek = {
   qk_nope_head_dim: "attention.key_length_mla, attention.key_length, rope.dimension_count",
   v_head_dim: "attention.value_length_mla, attention.value_length",
 };
+const { rms_norm_eps: _rms, ...withoutEps } = transformer;
+const epsilon = "attention.layer_norm_epsilon";
+const pattern = "attention.sliding_window_pattern";
+const cohere = {
+  ...{ ...withoutEps, layer_norm_eps: epsilon, attention_bias: "tensors", logit_scale: "logit_scale" },
+};
+const { max_window_layers: _layers, ...noWindows } = qwenWindows;
 const prediction = { num_nextn_predict_layers: "nextn_predict_layers" };
 
 const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -79,6 +87,42 @@ const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     ...{ use_sliding_window: "always false", sliding_window: "-", layer_types: "-" },
   },
   Olmo2ForCausalLM: { ...transformer, attention_bias: "tensors" },
+  CohereForCausalLM: cohere,
+  Cohere2ForCausalLM: {
+    ...{ ...cohere, sliding_window: "attention.sliding_window" },
+    ...{ sliding_window_pattern: pattern, layer_types: pattern },
+  },
+  Starcoder2ForCausalLM: {
+    ...{ ...withoutEps, hidden_act: 'always "gelu_pytorch_tanh"', norm_epsilon: epsilon },
+    ...{ use_bias: "tensors", sliding_window: "always 4096" },
+  },
+  StableLmForCausalLM: {
+    ...{ ...withoutEps, layer_norm_eps: epsilon, use_qkv_bias: "tensors", use_parallel_residual: "tensors" },
+  },
+  Exaone4ForCausalLM: {
+    ...{ ...transformer, sliding_window: "attention.sliding_window" },
+    ...{ sliding_window_pattern: pattern, layer_types: pattern },
+  },
+  Qwen2MoeForCausalLM: {
+    ...{ ...transformer, ...noWindows, qkv_bias: "tensors" },
+    ...{ num_experts: "expert_count", num_local_experts: "-", num_experts_per_tok: "expert_used_count" },
+    ...{ moe_intermediate_size: "expert_feed_forward_length", norm_topk_prob: "expert_weights_norm" },
+    ...{ decoder_sparse_step: "always 1", mlp_only_layers: "always []" },
+    shared_expert_intermediate_size: "expert_shared_feed_forward_length",
+  },
+  OlmoeForCausalLM: {
+    ...{ ...transformer, attention_bias: "tensors", clip_qkv: "attention.clamp_kqv" },
+    ...{ num_experts: "expert_count", num_local_experts: "-", num_experts_per_tok: "expert_used_count" },
+    norm_topk_prob: "expert_weights_norm",
+  },
+  GPT2LMHeadModel: {
+    ...{ vocab_size: "vocab_size", n_embd: "embedding_length", hidden_size: "-", n_layer: "block_count" },
+    ...{ num_hidden_layers: "-", n_head: "attention.head_count", num_attention_heads: "-" },
+    ...{ n_inner: "feed_forward_length", n_positions: "context_length", max_position_embeddings: "-" },
+    ...{ n_ctx: "-", activation_function: 'always "gelu_new"', layer_norm_epsilon: epsilon },
+    ...{ scale_attn_weights: "always true", scale_attn_by_inverse_layer_idx: "always false" },
+    tie_word_embeddings: "tensors",
+  },
   Olmo3ForCausalLM: {
     ...{ ...transformer, attention_bias: "tensors", sliding_window: "attention.sliding_window" },
     layer_types: "attention.sliding_window_pattern",
@@ -133,6 +177,12 @@ const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 test("all architectures are in the table", () => {
   expect(architectures.map(({ model }) => model).sort()).toEqual(Object.keys(expected).sort());
+});
+
+test("all families are read, but for those whose files say that they are another one", () => {
+  const read = new Set(architectures.map(({ model }) => model));
+  const asOthers = ["Gemma3ForConditionalGeneration", "MistralForCausalLM", "MinistralForCausalLM"]; // gemma3, llama, llama
+  expect(supportedArchitectures.filter((name) => !read.has(name)).sort()).toEqual(asOthers.sort());
 });
 
 describe.each(architectures)("$name ($model)", ({ model, modelType, fields }) => {

@@ -46,6 +46,7 @@ export const llamaNames = {
 const outerNames = {
   "model.embed_tokens.weight": "token_embd.weight",
   "model.norm.weight": "output_norm.weight",
+  "model.norm.bias": "output_norm.bias",
   "lm_head.weight": "output.weight",
 };
 
@@ -55,6 +56,7 @@ export const headDim = (config: Config) =>
   Number(config["head_dim"] ?? Number(config["hidden_size"]) / heads(config));
 
 function commonKeys(config: Config): Record<string, GgufValue> {
+  const layerEps = config["layer_norm_eps"] ?? config["norm_epsilon"];
   return {
     block_count: u32(config["num_hidden_layers"]),
     context_length: u32(config["max_position_embeddings"]),
@@ -62,7 +64,10 @@ function commonKeys(config: Config): Record<string, GgufValue> {
     feed_forward_length: u32(config["intermediate_size"]),
     "attention.head_count": u32(heads(config)),
     "attention.head_count_kv": u32(kvHeads(config)),
-    "attention.layer_norm_rms_epsilon": f32(config["rms_norm_eps"]),
+    ...(config["rms_norm_eps"] !== undefined && {
+      "attention.layer_norm_rms_epsilon": f32(config["rms_norm_eps"]),
+    }),
+    ...(layerEps !== undefined && { "attention.layer_norm_epsilon": f32(layerEps) }),
     "rope.freq_base": f32(config["rope_theta"] ?? 10_000),
     vocab_size: u32(config["vocab_size"]),
     ...(config["head_dim"] !== undefined && {
@@ -80,7 +85,7 @@ export const converter =
     for (const [name, values] of tensors) {
       if (/\.experts\.|\.kv_b_proj\.|\.input_linear\./.test(name)) continue; // stacked, or split, by `more`
       const [, layer = "", module = "", suffix = ""] =
-        /^(?:model|backbone)\.layers\.(\d+)\.(.*?)(\.weight|\.bias)?$/.exec(name) ?? [];
+        /^(?:(?:model|backbone)\.layers|transformer\.h)\.(\d+)\.(.*?)(\.weight|\.bias)?$/.exec(name) ?? [];
       const to = outerOf[name] ?? (names[module] && `blk.${layer}.${names[module]}${suffix}`);
       if (to === undefined) throw new Error(`${architecture}: no name for ${name}`);
       converted.set(to, change ? change(to, values, config) : values);

@@ -18,6 +18,7 @@ import {
   window,
 } from "./converter.js";
 import type { GgufValue } from "./format.js";
+import { layerNormed, windowedLayers } from "./layerNormed.js";
 import { mixtures, yarnKeys } from "./mixtures.js";
 
 /** `LlamaModel.permute`: rows [H, 2, Dh / 2] become [H, Dh / 2, 2]. */
@@ -96,14 +97,12 @@ function phi3Keys(config: Config): Record<string, GgufValue> {
 }
 
 /** Without `layer_types` OLMo 3 has windows in all layers but each fourth. */
-function windowedLayers(config: Config): Record<string, GgufValue> {
-  const types = (config["layer_types"] ??
-    Array.from({ length: Number(config["num_hidden_layers"]) }, (_, i) =>
-      i % 4 === 3 ? "full_attention" : "sliding_attention",
-    )) as readonly string[];
-  const value = types.map((type) => type === "sliding_attention");
-  return { "attention.sliding_window_pattern": { type: "bools", value } };
-}
+const olmo3Layers = (config: Config) => ({
+  layer_types: Array.from({ length: Number(config["num_hidden_layers"]) }, (_, i) =>
+    i % 4 === 3 ? "full_attention" : "sliding_attention",
+  ),
+  ...config,
+});
 
 /** Of Granite's experts, whose gate and up are one tensor, a half of each. */
 const graniteHalves = (_: Config, tensors: Tensors): readonly (readonly [string, Values])[] =>
@@ -122,7 +121,7 @@ const graniteHalves = (_: Config, tensors: Tensors): readonly (readonly [string,
   });
 
 const converters: Readonly<Record<string, Converter>> = {
-  ...mixtures,
+  ...{ ...mixtures, ...layerNormed },
   LlamaForCausalLM: converter({
     ...{ architecture: "llama", change: permuteQk, keys: llamaKeys, more: ropeFreqs },
   }),
@@ -163,7 +162,7 @@ const converters: Readonly<Record<string, Converter>> = {
   Olmo2ForCausalLM: converter({ architecture: "olmo2", names: postNorms }),
   Olmo3ForCausalLM: converter({
     ...{ architecture: "olmo2", names: postNorms },
-    keys: (config) => ({ ...window(config), ...yarnKeys(config), ...windowedLayers(config) }),
+    keys: (config) => ({ ...window(config), ...yarnKeys(config), ...windowedLayers(olmo3Layers(config)) }),
   }),
   Glm4ForCausalLM: converter({
     architecture: "glm4",
