@@ -11,10 +11,10 @@ import { architectureOf, findFamily } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
 import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
 import type { Quantization } from "../quantization/quantization.js";
-import { activationDtype, type DTypeOption } from "../weights/activationDtype.js";
-import { settleGptqFiles } from "../weights/gptqFiles.js";
-import { loadWeights, storedDtype, type LoadProgress } from "../weights/loadWeights.js";
+import { activationDtype, type DTypeOption, storedDtype } from "../weights/activationDtype.js";
+import { loadWeights, type LoadProgress } from "../weights/loadWeights.js";
 import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
+import { settleCodes } from "../weights/settleCodes.js";
 import { wholeModel } from "../weights/shard.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
 import { type PlannedWeight, resolveWeights } from "../weights/weightMap.js";
@@ -90,7 +90,7 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
   await using checkpoint = await source.openWeights();
   const table = tableOn(stream.device, definition.weights);
   const declared = resolveWeights(table, checkpoint, wholeModel, description.quantization);
-  const settled = await settleGptqFiles(declared, checkpoint);
+  const settled = await settleCodes(declared, checkpoint, signal);
   const plan = await untieDifferentCopies(settled, checkpoint, signal);
   const forms = formsOf(definition.weights);
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
@@ -145,6 +145,7 @@ function makeModel(
     maxPositions: contextLength,
     ...loaded,
     weightBytes: weights.bytes,
+    weights: weights.summarize(),
   };
   return { shape, state, taps, forward, logits, dispose: () => weights.dispose() };
 }

@@ -9,7 +9,7 @@ import type { Decoder } from "../nn/decoder.js";
 import type { RankSums } from "../nn/part.js";
 import type { ModelState, StateSpec } from "../nn/state.js";
 import type { StepInputs } from "../nn/step.js";
-import type { ModelWeights, ModelWeightTable } from "../weights/modelWeights.js";
+import type { ModelWeights, ModelWeightTable, WeightSummary } from "../weights/modelWeights.js";
 import type { Shard } from "../weights/shard.js";
 
 import type { Tap, TapPoint } from "../nn/tap.js";
@@ -44,6 +44,8 @@ export interface ModelShape extends ArchitectureShape {
   readonly dtype: FloatDType;
   /** Device memory of all weights. */
   readonly weightBytes: number;
+  /** What is kept in which format, the largest first: bytes, and bits for each weight. */
+  readonly weights: readonly WeightSummary[];
   /** False: the checkpoint has no output matrix, nor does its config tie one to the embeddings. Its logits mean nothing. */
   readonly hasHead: boolean;
 }

@@ -4,6 +4,8 @@
 import type { Device } from "../device/device.js";
 import type { FloatDType } from "../device/dtype.js";
 import { ArgumentTypeError } from "../errors.js";
+import type { WeightForm } from "./modelWeights.js";
+import type { PlannedWeight } from "./weightMap.js";
 
 /** `dtype` of the load options. */
 export type DTypeOption = "auto" | FloatDType;
@@ -32,4 +34,19 @@ export function activationDtype(option: DTypeOption, stored: FloatDType, device:
  */
 export function matrixDtype(activations: FloatDType, stored: FloatDType): FloatDType {
   return activations === "f32" ? stored : activations;
+}
+
+/** Dtype of most bytes of the matrices that are floats: what the checkpoint is said to be in; without any bf16, in which all codes are exact. */
+export function storedDtype(
+  plan: readonly PlannedWeight[],
+  forms: ReadonlyMap<string, WeightForm>,
+): FloatDType {
+  const bytes = { f32: 0, bf16: 0, f16: 0 };
+  for (const { slot, parts } of plan) {
+    const form = forms.get(slot);
+    if (form === "vector" || form === "expertVectors") continue;
+    for (const { dtype, stored, coded } of parts) if (!coded) bytes[dtype] += stored.bytes;
+  }
+  const most = Math.max(...Object.values(bytes));
+  return most === 0 ? "bf16" : (Object.keys(bytes) as FloatDType[]).find((dtype) => bytes[dtype] === most)!;
 }

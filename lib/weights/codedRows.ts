@@ -1,6 +1,6 @@
 /**
- * Rows of a matrix in codes on their way to a device: its companions (scales, zero points) once, then codes in strips, each of which becomes
- * floats. Everything lies in the loader's staging memory, one behind the other.
+ * Rows of a matrix in codes on their way to a device: its companions (scales, zero points) once, then codes in strips, each of which is packed as
+ * it is or becomes floats. Everything lies in the loader's staging memory, one behind the other.
  */
 import { byteLength, type FloatDType } from "../device/dtype.js";
 import type { Stream } from "../device/stream.js";
@@ -54,8 +54,15 @@ export function bytesRead({ companions, strips }: CodedPlan): number {
   );
 }
 
-/** @param whole all values are needed at once */
-export function planCoded(part: PlannedPart, dtype: FloatDType, whole: boolean): CodedPlan {
+/** What becomes of a part. */
+export interface CodedTarget {
+  /** Of the floats that it becomes; undefined: it stays in codes. */
+  readonly dtype: FloatDType | undefined;
+  /** All rows are needed at once. */
+  readonly whole: boolean;
+}
+
+export function planCoded(part: PlannedPart, { dtype, whole }: CodedTarget): CodedPlan {
   const { codes, scales, zeros, groupOfInput, format, outputs, inputs } = part.coded!;
   let at = 0;
   const take = (bytes: number): number => {
@@ -75,10 +82,11 @@ export function planCoded(part: PlannedPart, dtype: FloatDType, whole: boolean):
   const order = rows && { rows, at: take(byteLength("i32", rows.length)) };
   const rowBytes = codes.bytes / outputs;
   const columns = part.columns?.count ?? inputs;
-  const ofStrip = stripBytes / Math.max(byteLength(dtype, columns), isScattered ? 0 : rowBytes);
-  const each = whole ? list.count : Math.max(1, Math.floor(ofStrip));
+  const valueBytes = dtype ? byteLength(dtype, columns) : 0;
+  const ofStrip = stripBytes / Math.max(valueBytes, isScattered ? 0 : rowBytes); // without bounds where all is read
+  const each = whole ? list.count : Math.min(list.count, Math.max(1, Math.floor(ofStrip)));
   const [low, high] = isTurned(format) || !rows ? [0, outputs] : spanOf(rows);
-  const codesAt = take((isScattered ? high - low : Math.min(each, list.count)) * rowBytes);
+  const codesAt = take((isScattered ? high - low : each) * rowBytes);
   const read = (first: number, count: number): CodedRead => ({
     ...{ tensor: codes, start: first * rowBytes, bytes: count * rowBytes, to: codesAt },
   });
@@ -90,7 +98,7 @@ export function planCoded(part: PlannedPart, dtype: FloatDType, whole: boolean):
       : { storedFirst: list.first + first, read: read(list.first + first, count) };
     strips.push({ first, count, ...own });
   }
-  const valuesAt = take(byteLength(dtype, Math.min(each, list.count) * columns));
+  const valuesAt = take(each * valueBytes);
   return { companions, order, codesAt, valuesAt, strips, bytes: at };
 }
 
@@ -104,21 +112,16 @@ function spanOf(rows: Int32Array): readonly [number, number] {
   return [low, high + 1];
 }
 
-/** The values of a strip whose codes and companions are in staging memory. */
-export function dequantizeStrip(
-  stream: Stream,
+/** A strip whose codes and companions are in staging memory. */
+export function storedStrip(
   staging: Memory,
-  part: PlannedPart,
-  {
-    plan,
-    strip,
-    dtype,
-  }: { readonly plan: CodedPlan; readonly strip: CodedStrip; readonly dtype: FloatDType },
-): Tensor {
-  const matrix = part.coded!;
-  const { columns } = part;
+  { coded, columns }: PlannedPart,
+  plan: CodedPlan,
+  strip: CodedStrip,
+): StoredRows {
+  const matrix = coded!;
   const { format, outputs, inputs, group, scaleRows, addToZeros } = matrix;
-  const stored = new StoredRows(
+  return new StoredRows(
     {
       ...{ format, outputs, inputs, group, scaleRows, addToZeros },
       ...{ firstRow: strip.storedFirst, rows: strip.count },
@@ -126,15 +129,25 @@ export function dequantizeStrip(
     },
     tensorsOf(staging, matrix, plan, strip),
   );
-  const shape = [strip.count, columns?.count ?? inputs];
-  const out = Tensor.packed(staging, dtype, shape, plan.valuesAt);
+}
+
+/** Its values. Those of a whole part have the axes of its view, which some forms read. */
+export function stripValues(
+  stream: Stream,
+  staging: Memory,
+  { view, rows }: PlannedPart,
+  {
+    stored,
+    dtype,
+    plan,
+  }: { readonly stored: StoredRows; readonly dtype: FloatDType; readonly plan: CodedPlan },
+): Tensor {
+  const out = Tensor.packed(staging, dtype, [stored.rows, stored.inputs], plan.valuesAt);
   dequantize(stream, stored, { dtype, out });
-  // Whole parts keep the axes of their view, which some forms read.
-  const { view } = part;
-  if (!view || strip.count !== part.rows) return out;
+  if (!view || stored.rows !== rows) return out;
   const sizes = viewedSizes(view);
   const order = view.order ?? [...sizes.keys()];
-  return out.reshape([...order.map((axis) => sizes[axis]!), shape[1]!]);
+  return out.reshape([...order.map((axis) => sizes[axis]!), stored.inputs]);
 }
 
 function tensorsOf(staging: Memory, matrix: CodedMatrix, plan: CodedPlan, strip: CodedStrip): StoredTensors {

@@ -12,7 +12,14 @@ import type { Stream } from "../device/stream.js";
 import { type Memory, Tensor } from "../device/tensor.js";
 import { CheckpointError, ExecutionError } from "../errors.js";
 import { cast } from "../ops/cast.js";
-import { bytesRead, type CodedRead, dequantizeStrip, planCoded } from "./codedRows.js";
+import {
+  bytesRead,
+  type CodedRead,
+  type CodedTarget,
+  planCoded,
+  storedStrip,
+  stripValues,
+} from "./codedRows.js";
 import { ModelWeights, type WeightForm } from "./modelWeights.js";
 import { viewRows } from "./rowView.js";
 import { roomBytes, WeightArena } from "./weightArena.js";
@@ -98,7 +105,7 @@ class Loader implements Disposable {
   ) {
     const { device } = options.stream;
     this.#options = options;
-    this.#works = formPlan(plan, forms, options.dtype);
+    this.#works = formPlan(plan, forms, { activations: options.dtype, weightFormats: device.weightFormats });
     this.#total = this.#works.reduce((sum, work) => sum + bytesOf(work), 0);
     this.#arena = new WeightArena(
       device,
@@ -135,7 +142,7 @@ class Loader implements Disposable {
   /** A problem of codes, with the tensors that it may be of: ops do not know what they are called. */
   where(problem: string): string {
     const [first, last] = [[...this.#coded][0], [...this.#coded].at(-1)];
-    if (!first || !problem.startsWith("dequantize")) return problem;
+    if (!first || !/^(dequantize|packStored)/.test(problem)) return problem;
     const names = first === last ? first.name : `one from ${first.name} to ${last!.name}`;
     return `${first.file}: tensor ${names}: ${problem}`;
   }
@@ -177,11 +184,11 @@ class Loader implements Disposable {
     if (!direct) this.#put(chunk, to, roomBytes(part.dtype, to.shape), formed, placed);
   }
 
-  /** Strips of codes become floats on the way. */
+  /** In strips, which become floats on the way where they do not stay as they are. */
   async #readCoded(part: PlannedPart, formed: FormedWeight, placed: PlacedWeight): Promise<void> {
     const { stream } = this.#options;
-    const dtype = formed.wants(part.dtype);
-    const plan = planCoded(part, dtype, formed.whole ?? false);
+    const target = targetOf(part, formed);
+    const plan = planCoded(part, target);
     this.#coded.add(part.entry);
     const copy = ({ tensor: { entry, start: own }, start, bytes, to }: CodedRead) => {
       const into = Tensor.packed(this.#staging, "u8", [bytes], to);
@@ -191,10 +198,17 @@ class Loader implements Disposable {
     plan.companions.forEach(copy);
     const { order } = plan;
     if (order) Tensor.packed(this.#staging, "i32", [order.rows.length], order.at).write(stream, order.rows);
+    const { dtype } = target;
     for (const strip of plan.strips) {
       if (strip.read) copy(strip.read);
-      const values = dequantizeStrip(stream, this.#staging, part, { plan, strip, dtype });
-      placed.put(stream, { values, first: part.firstRow + strip.first, expert: part.expert });
+      const stored = storedStrip(this.#staging, part, plan, strip);
+      const place = { first: part.firstRow + strip.first, expert: part.expert };
+      if (dtype) {
+        const values = stripValues(stream, this.#staging, part, { stored, dtype, plan });
+        placed.put(stream, { values, ...place });
+      } else {
+        placed.putStored!(stream, { stored, ...place });
+      }
       if (this.#queued >= flushBytes) await this.#flush();
     }
   }
@@ -247,10 +261,18 @@ function* chunksOf(part: PlannedPart): Generator<Chunk> {
   }
 }
 
+/** What becomes of a part in codes. */
+function targetOf(part: PlannedPart, formed: FormedWeight): CodedTarget {
+  return {
+    dtype: formed.keeps?.(part) ? undefined : formed.wants(part.dtype),
+    whole: formed.whole ?? false,
+  };
+}
+
 /** What a weight takes of the staging buffer: rows as they are stored, and converted. */
 function stagingBytesOf({ weight, formed }: FormedWeights): number {
   const bytes = weight.parts.flatMap((part) => {
-    if (part.coded) return [planCoded(part, formed.wants(part.dtype), formed.whole ?? false).bytes];
+    if (part.coded) return [planCoded(part, targetOf(part, formed)).bytes];
     const [chunk] = chunksOf(part); // none is larger
     const dtypes = new Set([part.dtype, formed.wants(part.dtype)]);
     return [[...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, chunk!.shape), 0)];
@@ -260,23 +282,6 @@ function stagingBytesOf({ weight, formed }: FormedWeights): number {
 
 function bytesOf({ weight: { parts }, formed }: FormedWeights): number {
   const bytesOfPart = (part: PlannedPart) =>
-    part.coded
-      ? bytesRead(planCoded(part, formed.wants(part.dtype), formed.whole ?? false))
-      : part.stored.bytes;
+    part.coded ? bytesRead(planCoded(part, targetOf(part, formed))) : part.stored.bytes;
   return parts.reduce((sum, part) => sum + bytesOfPart(part), 0);
-}
-
-/** Dtype of most bytes of the matrices that are floats: what the checkpoint is said to be in; without any bf16, in which all codes are exact. */
-export function storedDtype(
-  plan: readonly PlannedWeight[],
-  forms: ReadonlyMap<string, WeightForm>,
-): FloatDType {
-  const bytes = { f32: 0, bf16: 0, f16: 0 };
-  for (const { slot, parts } of plan) {
-    const form = forms.get(slot);
-    if (form === "vector" || form === "expertVectors") continue;
-    for (const { dtype, stored, coded } of parts) if (!coded) bytes[dtype] += stored.bytes;
-  }
-  const most = Math.max(...Object.values(bytes));
-  return most === 0 ? "bf16" : (Object.keys(bytes) as FloatDType[]).find((dtype) => bytes[dtype] === most)!;
 }

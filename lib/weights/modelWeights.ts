@@ -1,10 +1,12 @@
 /**
  * The weights of a model on its device, by slot and layer, each in the form that its op reads. Owns their memory.
  */
-import type { Memory, Tensor } from "../device/tensor.js";
+import { byteLength } from "../device/dtype.js";
+import { type Memory, Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { EmbeddingTable } from "../ops/embedding.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
+import { formatText } from "../ops/weightFormat.js";
 import { isPerExpert, type WeightRow, type WeightTable } from "./weightTable.js";
 
 /**
@@ -71,6 +73,16 @@ function hasHeads({ from, rowViews }: WeightRow): boolean {
 
 type Loaded = Tensor | LinearWeight | GroupedWeight;
 
+/** The weights of a model that are kept in one format. */
+export interface WeightSummary {
+  /** "bf16", "int4 in groups of 128" */
+  readonly format: string;
+  readonly parameters: number;
+  readonly bytes: number;
+  /** Scales, zero points and what fills blocks counted in. */
+  readonly bitsPerWeight: number;
+}
+
 export class ModelWeights {
   readonly #vectors = new Map<string, Tensor>();
   readonly #filters = new Map<string, Tensor>();
@@ -87,6 +99,32 @@ export class ModelWeights {
     let sum = 0;
     for (const { bytes } of this.#owned) sum += bytes;
     return sum;
+  }
+
+  /** What is kept in each format, the largest first; what is shared is counted once. */
+  summarize(): WeightSummary[] {
+    const maps: readonly ReadonlyMap<string, Loaded>[] = [
+      ...[this.#vectors, this.#filters, this.#tables, this.#embeddings],
+      ...[this.#linears, this.#experts, this.#heads, this.#expertVectors],
+    ];
+    const sums = new Map<string, { parameters: number; bytes: number }>();
+    const add = (format: string, parameters: number, { dtype, numel }: Tensor): void => {
+      const known = sums.get(format) ?? { parameters: 0, bytes: 0 };
+      const bytes = known.bytes + byteLength(dtype, numel);
+      sums.set(format, { parameters: known.parameters + parameters, bytes });
+    };
+    for (const loaded of new Set(maps.flatMap((map) => [...map.values()]))) {
+      if (Tensor.is(loaded)) add(loaded.dtype, loaded.numel, loaded);
+      else
+        for (const { format, outputs, inputs, data } of loaded.segments)
+          add(formatText(format).replace(/^dense /, ""), data.size(0) * outputs * inputs, data);
+    }
+    return [...sums]
+      .map(([format, { parameters, bytes }]) => ({
+        ...{ format, parameters, bytes },
+        bitsPerWeight: (8 * bytes) / parameters,
+      }))
+      .sort((a, b) => b.bytes - a.bytes);
   }
 
   /** [N] f32 */

@@ -144,7 +144,7 @@ export class Sources {
     const isKnown = (name: string) =>
       this.#used.has(name) ||
       ignored.some((pattern) => pattern.test(name)) ||
-      (this.#quantization !== undefined && isBesideCodes(this.#tensors, name)); // looked at by gptqFiles.ts
+      (this.#quantization !== undefined && isBesideCodes(this.#tensors, name)); // looked at by settleCodes.ts
     return [...this.#tensors.values()].filter(({ name }) => !isKnown(name));
   }
 }

@@ -15,7 +15,10 @@ import {
   planSegments,
   WeightSegment,
 } from "../ops/linearWeight.js";
+import { packStored } from "../ops/packStored.js";
+import type { StoredRows } from "../ops/storedRows.js";
 import { matrixDtype } from "./activationDtype.js";
+import { keptFormat } from "./codedFormat.js";
 import type { ModelWeights, WeightForm } from "./modelWeights.js";
 import { viewedSizes } from "./rowView.js";
 import type { Room } from "./weightArena.js";
@@ -29,12 +32,21 @@ export interface Rows {
   readonly expert: number;
 }
 
+/** Rows of a weight in codes. */
+export interface StoredRowsOf {
+  readonly stored: StoredRows;
+  readonly first: number;
+  readonly expert: number;
+}
+
 /** A weight whose memory is planned. */
 export interface FormedWeight {
   readonly rooms: readonly Room[];
   /** All rows of a part have to be put at once, with the axes of its view. */
   readonly whole?: true;
-  /** The dtype in which rows of a part are put. */
+  /** Whether rows of a part in codes are put as they are. */
+  keeps?(part: PlannedPart): boolean;
+  /** The dtype in which rows of another part are put. */
   wants(stored: FloatDType): FloatDType;
   /** Gives the weight, whose tensors are those of `rooms`, to the model. */
   place(tensors: readonly Tensor[], weights: ModelWeights): PlacedWeight;
@@ -44,6 +56,15 @@ export interface PlacedWeight {
   /** Where the bytes of these rows can be read to as they are stored; undefined: they have to be `put`. */
   direct?(part: PlannedPart): Tensor | undefined;
   put(stream: Stream, rows: Rows): void;
+  putStored?(stream: Stream, rows: StoredRowsOf): void;
+}
+
+/** What forms depend on. */
+export interface FormOptions {
+  /** Dtype of activations. */
+  readonly activations: FloatDType;
+  /** Formats that the device multiplies. */
+  readonly weightFormats: readonly string[];
 }
 
 /** A weight of the plan, with the parts whose values it gets. */
@@ -54,13 +75,12 @@ export interface FormedWeights {
 
 /**
  * @param forms of each slot
- * @param activations activation dtype
  * @returns in the order in which they are to be placed: what is tied last
  */
 export function formPlan(
   plan: readonly PlannedWeight[],
   forms: ReadonlyMap<string, WeightForm>,
-  activations: FloatDType,
+  options: FormOptions,
 ): FormedWeights[] {
   const [tied, own] = [true, false].map((isTied) =>
     plan.filter(({ tiedTo }) => (tiedTo !== undefined) === isTied),
@@ -70,25 +90,26 @@ export function formPlan(
     forms.get(slot) === "embedding" &&
     heads.has(slot) &&
     more.length === 0 &&
-    matrixDtype(activations, part!.dtype) === part!.dtype;
+    (keptFormat(part!, options.weightFormats) !== undefined ||
+      matrixDtype(options.activations, part!.dtype) === part!.dtype);
   return [
     ...own!.map((weight) => ({
       weight,
       formed: isShared(weight)
-        ? packedMatrix(weight, activations, (weights, table) => weights.addEmbedding(weight.slot, table))
-        : formWeight(weight, forms.get(weight.slot)!, activations),
+        ? packedMatrix(weight, options, (weights, table) => weights.addEmbedding(weight.slot, table))
+        : formWeight(weight, forms.get(weight.slot)!, options),
     })),
     ...tied!.map((weight) => {
       const values = plan.find(({ slot }) => slot === weight.tiedTo)!;
       if (isShared(values) && forms.get(weight.slot) === "linear")
         return { weight: { parts: [] }, formed: sharedMatrix(weight) };
       const read = { ...weight, parts: values.parts };
-      return { weight: read, formed: formWeight(read, forms.get(weight.slot)!, activations) };
+      return { weight: read, formed: formWeight(read, forms.get(weight.slot)!, options) };
     }),
   ];
 }
 
-function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatDType): FormedWeight {
+function formWeight(weight: PlannedWeight, form: WeightForm, options: FormOptions): FormedWeight {
   const { slot, layer, shape, parts } = weight;
   switch (form) {
     case "vector":
@@ -105,20 +126,22 @@ function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatD
     case "table":
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addTable(slot, tensor));
     case "embedding":
+      if (parts.length === 1 && keptFormat(parts[0]!, options.weightFormats))
+        return packedMatrix(weight, options, (weights, table) => weights.addEmbedding(slot, table));
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addEmbedding(slot, tensor));
     case "linear":
     case "gatedLinear": {
       const add = (weights: ModelWeights, matrix: LinearWeight) => weights.addLinear(slot, layer, matrix);
-      return packedMatrix(weight, activations, add, form === "gatedLinear");
+      return packedMatrix(weight, options, add, form === "gatedLinear");
     }
     case "heads":
     case "turnedHeads":
-      return headMatrices(weight, activations, form === "turnedHeads");
+      return headMatrices(weight, options.activations, form === "turnedHeads");
     case "experts":
     case "gatedExperts": {
       const [experts, , inputs] = shape as readonly [number, number, number];
       const stack = { experts, inputs, swiglu: form === "gatedExperts" };
-      return packedRows(weight, activations, stack, (weights, segments) =>
+      return packedRows(weight, options, stack, (weights, segments) =>
         weights.addExperts(slot, layer, new GroupedWeight(stack, segments)),
       );
     }
@@ -128,12 +151,12 @@ function formWeight(weight: PlannedWeight, form: WeightForm, activations: FloatD
 /** One matrix, packed. */
 function packedMatrix(
   weight: PlannedWeight,
-  activations: FloatDType,
+  options: FormOptions,
   add: (weights: ModelWeights, matrix: LinearWeight) => LinearWeight,
   swiglu = false,
 ): FormedWeight {
   const shape = { experts: 1, inputs: weight.shape[1]!, swiglu };
-  return packedRows(weight, activations, shape, (weights, segments) =>
+  return packedRows(weight, options, shape, (weights, segments) =>
     add(weights, new LinearWeight(shape, segments)),
   );
 }
@@ -221,19 +244,23 @@ function plainRows(
 
 function packedRows(
   weight: PlannedWeight,
-  activations: FloatDType,
+  { activations, weightFormats }: FormOptions,
   shape: ExpertsShape,
   add: (weights: ModelWeights, segments: readonly WeightSegment[]) => LinearWeight,
 ): FormedWeight {
   const parts = weight.parts.filter(({ expert }) => expert === 0); // those of the others are alike
-  const plan = parts.map(({ module, rows, dtype }): SegmentPlan => ({
-    name: module,
-    outputs: rows,
-    format: { format: "dense", dtype: matrixDtype(activations, dtype) },
+  const plan = parts.map((part): SegmentPlan => ({
+    name: part.module,
+    outputs: part.rows,
+    format: keptFormat(part, weightFormats) ?? {
+      format: "dense",
+      dtype: matrixDtype(activations, part.dtype),
+    },
   }));
   const segments = planSegments(shape, plan);
   return {
     rooms: segments.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
+    keeps: (part) => keptFormat(part, weightFormats) !== undefined,
     wants: (stored) => matrixDtype(activations, stored),
     place(tensors, weights) {
       const packed = segments.map(({ segment }, i) => new WeightSegment(segment, tensors[i]!));
@@ -241,6 +268,8 @@ function packedRows(
       return {
         put: (stream, { values, first, expert }) =>
           packRows(stream, whole, { first, matrix: values, expert }),
+        putStored: (stream, { stored, first, expert }) =>
+          packStored(stream, stored, whole, { first, expert }),
       };
     },
   };

@@ -56,6 +56,7 @@ export async function loadRank(
     maxPositions: contextLength,
     dtype,
     weightBytes,
+    weights: weights.summarize(),
     hasHead: true,
   };
   return { ...built, shape, dispose: () => weights.dispose() };

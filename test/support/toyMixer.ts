@@ -64,6 +64,7 @@ export function toyModel(context: OpContext, options: ToyOptions): Model {
       maxPositions,
       dtype,
       weightBytes: 0,
+      weights: [],
       hasHead: true,
       vocabSize: V,
       numLayers: layers.length,

@@ -1,0 +1,87 @@
+/**
+ * What only the numbers of a file say of its codes, looked at before weights are loaded: whether groups of inputs are neighbours, which version of
+ * zero points a file of GPTQ holds, and that biases which the model does not have are zero.
+ *
+ * Sources: AutoGPTQ pull request 640 (version 2), AutoGPTQ before 0.3 (biases of zeros for every matrix).
+ */
+import type { Checkpoint } from "../checkpoint/tensorFiles.js";
+import { type FloatDType, hostArray, toFloat32 } from "../device/dtype.js";
+import { CheckpointError } from "../errors.js";
+import { type CodedMatrix, type CodedTensor, isBesideCodes, isFloat } from "./codedMatrix.js";
+import type { PlannedPart, PlannedWeight } from "./weightMap.js";
+
+/** Eight zero points of 8, the middle of 4 bits: as version 2 stores them; version 1 stores sevens. */
+const middleInVersion2 = 0x88888888;
+
+/**
+ * @returns the plan to load
+ * @throws CheckpointError ERR_CHECKPOINT_TENSOR for a bias that is not in the plan and is not zero; as Checkpoint.read; `signal.reason`
+ */
+export async function settleCodes(
+  plan: readonly PlannedWeight[],
+  checkpoint: Checkpoint,
+  signal?: AbortSignal,
+): Promise<readonly PlannedWeight[]> {
+  const parts = plan.flatMap((weight) => weight.parts);
+  const gptq = parts.find(({ coded }) => coded?.format === "gptq4")?.coded;
+  if (gptq) await checkBiases(parts, checkpoint);
+  const isVersion2 = gptq !== undefined && (await holdsVersion2(gptq, checkpoint));
+  const inOrder = await neighbours(parts, checkpoint, signal);
+  const settle = (part: PlannedPart): PlannedPart => {
+    const { coded } = part;
+    if (!coded) return part;
+    const addToZeros = isVersion2 && coded.symmetric ? 0 : coded.addToZeros;
+    const groupOfInput = inOrder.has(keyOf(coded.groupOfInput)) ? undefined : coded.groupOfInput;
+    return { ...part, coded: { ...coded, addToZeros, groupOfInput } };
+  };
+  return plan.map((weight) => ({ ...weight, parts: weight.parts.map(settle) }));
+}
+
+const keyOf = (tensor: CodedTensor | undefined): string => `${tensor?.entry.name}@${tensor?.start}`;
+
+/** The orders of inputs that are none: the group of each input is that of its place, whatever the config says. */
+async function neighbours(
+  parts: readonly PlannedPart[],
+  checkpoint: Checkpoint,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const isNone = new Map<string, boolean>();
+  for (const { coded } of parts) {
+    const tensor = coded?.groupOfInput;
+    const key = keyOf(tensor);
+    if (!tensor || isNone.has(key)) continue;
+    signal?.throwIfAborted();
+    const bytes = new Uint8Array(tensor.bytes);
+    await checkpoint.read(tensor.entry, bytes, tensor.start);
+    const group = coded.group || coded.inputs;
+    isNone.set(
+      key,
+      new Int32Array(bytes.buffer).every((of, input) => of === Math.floor(input / group)),
+    );
+  }
+  return new Set([...isNone].flatMap(([key, none]) => (none ? [key] : [])));
+}
+
+/** Symmetric files that say version 1 and hold version 2 show it by their zero points. */
+async function holdsVersion2({ zeros }: CodedMatrix, checkpoint: Checkpoint): Promise<boolean> {
+  const word = new Uint8Array(4);
+  if (!zeros || zeros.bytes < word.length) return false;
+  await checkpoint.read(zeros.entry, word, zeros.start);
+  return new DataView(word.buffer).getUint32(0, true) === middleInVersion2;
+}
+
+async function checkBiases(parts: readonly PlannedPart[], checkpoint: Checkpoint): Promise<void> {
+  const used = new Set(parts.map(({ entry }) => entry.name));
+  for (const entry of checkpoint.tensors.values()) {
+    const { name, file } = entry;
+    if (used.has(name) || !isBesideCodes(checkpoint.tensors, name)) continue;
+    if (isFloat(entry)) {
+      const bytes = new Uint8Array(entry.byteLength);
+      await checkpoint.read(entry, bytes);
+      const dtype = entry.dtype as FloatDType;
+      if (toFloat32(dtype, hostArray(dtype, bytes.buffer)).every((value) => value === 0)) continue;
+    }
+    const message = `${file}: tensor ${name}: the model has no bias there, and this one is not zero`;
+    throw new CheckpointError("ERR_CHECKPOINT_TENSOR", message, { file, tensor: name });
+  }
+}
