@@ -63,15 +63,20 @@ const codes: readonly (readonly [string, QuantizedFormat["format"], Partial<Quan
   ["fp8", "fp8", { scale: "bf16" }, 8],
 ];
 
-function ofCodes(T: number, K: number, N: number, row: (typeof codes)[number]): OpBenchCase {
+function ofCodes(
+  T: number,
+  [K, N]: readonly [number, number],
+  row: (typeof codes)[number],
+  activation: QuantizedFormat["activation"],
+): OpBenchCase {
   const [name, format, numbers, bits] = row;
   return {
     shape: `T=${T} K=${K} N=${N}`,
-    dtype: name,
+    dtype: activation === "float" ? name : `${name} x int8`,
     bytes: 2 * (T * K + T * N) + (N * K * bits) / 8,
     flops: 2 * T * N * K,
     setup(stream) {
-      const weight = quantizedWeight(stream.device, { format, ...numbers }, N, K);
+      const weight = quantizedWeight(stream.device, { format, ...numbers, activation }, N, K);
       const { data } = weight.segments[0]!;
       data.write(stream, new Uint8Array(data.numel).fill(0x31)); // finite numbers, whatever they are
       const x = filled(stream, "bf16", [T, K]);
@@ -89,6 +94,7 @@ await benchOp("linear", [
   testCase(512, 1024, 6144, "f32"),
   ...[1, 4, 16, 512].flatMap((T) => [
     testCase(T, 2048, 8192, "bf16"),
-    ...codes.map((row) => ofCodes(T, 2048, 8192, row)),
+    ...codes.map((row) => ofCodes(T, [2048, 8192], row, "float")),
+    ...codes.slice(0, -1).map((row) => ofCodes(T, [2048, 8192], row, "int8")), // not fp8, the last
   ]),
 ]);

@@ -2,8 +2,8 @@
 //
 // Blocks of x have a step, codes are round(x / step), to nearest even, in -127 to 127:
 //   wide blocks of 128 inputs: step = max |x| / 127 of the block
-//   else blocks of 32: step = r 2^e, r = max |x| / 127 of the row, e <= 0 the least that reaches the block.
-//   Products then multiply with 2^e, and once in the end with r
+//   else blocks of 32: step = r 2^e, r = max |x| / 127 of the row, e from -24 to 0 the least that reaches the
+//   block. Products then multiply with 2^e, and once in the end with r
 // All of it is f32, each operation rounded by itself, so that every instruction set writes the same codes. A
 // row with NaN or infinity gives NaN.
 #pragma once
@@ -17,6 +17,14 @@ inline constexpr int64_t kWideBlock = 128, kNarrowBlock = 32;
 inline constexpr float kLeastRow = 1e-28f;  // below, a row is one of zeros
 inline constexpr int kLeastExponent = -24;
 
+/// What belongs to one integer sum.
+struct DotNumbers {
+  float factor;    // multiplies it
+  float weighted;  // sum of the codes, times the factor
+  int32_t sum;     // of the codes
+  int32_t start;   // what it begins with (kByteBias)
+};
+
 /// How the rows of one product are cut: inputs behind one integer sum, 16, 32 or 128, a divisor of the
 /// weight's group.
 struct Int8Shape {
@@ -28,26 +36,22 @@ struct Int8Shape {
   /// Integer sums of a row.
   constexpr int64_t dots() const { return padded() / dot; }
   /// Of a row, with what keeps rows apart in a cache (separate_rows of cpu/gemm.h).
-  constexpr int64_t row_bytes() const { return padded() + dots() * 16 + 64 + 64; }
+  constexpr int64_t row_bytes() const {
+    return padded() + dots() * static_cast<int64_t>(sizeof(DotNumbers)) + 64 + 64;
+  }
 };
 
-/// One row: codes, then three numbers for each integer sum.
+/// One row: a scale, codes, numbers.
 struct Int8Row {
   Int8Row() = default;
   Int8Row(std::byte* at, const Int8Shape& shape)
       : scale(reinterpret_cast<float*>(at)),
         codes(reinterpret_cast<int8_t*>(at + 64)),
-        factors(reinterpret_cast<float*>(at + 64 + shape.padded())),
-        weighted(factors + shape.dots()),
-        sums(reinterpret_cast<int32_t*>(weighted + shape.dots())),
-        starts(sums + shape.dots()) {}
+        numbers(reinterpret_cast<DotNumbers*>(at + 64 + shape.padded())) {}
 
-  float* scale;     // multiplies the results
-  int8_t* codes;    // those beyond the inputs are 0
-  float* factors;   // multiply the integer sums
-  float* weighted;  // sum of the codes, times the factor
-  int32_t* sums;    // of the codes
-  int32_t* starts;  // what integer sums begin with (kByteBias)
+  float* scale;   // multiplies the results
+  int8_t* codes;  // those beyond the inputs are 0
+  DotNumbers* numbers;
 };
 
 template <class X>
@@ -111,10 +115,7 @@ void quantise_int8(const X* x, const Int8Shape& shape, const Int8Row& row) {
     for (int64_t i = 0; i < per_block; i++, dot++) {
       int32_t sum = 0;
       for (int64_t j = 0; j < shape.dot; j++) sum += row.codes[dot * shape.dot + j];
-      row.factors[dot] = factor;
-      row.weighted[dot] = static_cast<float>(sum) * factor;
-      row.sums[dot] = sum;
-      row.starts[dot] = -kByteBias * sum;
+      row.numbers[dot] = {factor, static_cast<float>(sum) * factor, sum, -kByteBias * sum};
     }
   }
 }

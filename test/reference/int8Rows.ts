@@ -21,7 +21,7 @@ function exponentOf(part: number, whole: number): number {
 /**
  * Rows of activations as the bytes that products with `activation: "int8"` make of them, and what these mean: round(x / step) step, in
  * -127 to 127. Blocks of 128 have the step max |x| / 127; blocks of 32 have r 2^e, with r = max |x| / 127 of the row and the least
- * e <= 0 that reaches the block.
+ * e from -24 to 0 that reaches the block.
  *
  * Source: the idea of integer products with block scales is that of ggml's quantize_row_q8_0; powers of two within a row are our own.
  */
