@@ -60,6 +60,15 @@ const deepseek = (...patterns: readonly string[]): PreTokenizer => ({
     byteLevel(false),
   ),
 });
+/** As o200k, with runs of Chinese characters apart from words. Source: tokenization_kimi.py of the model. */
+const kimi = (() => {
+  const letters = (cased: string) => String.raw`(?:(?!\p{Script=Han})[${cased}\p{Lm}\p{Lo}\p{M}])`;
+  const [upper, lower] = [letters(String.raw`\p{Lu}\p{Lt}`), letters(String.raw`\p{Ll}`)];
+  const [before, behind] = [String.raw`[^\r\n\p{L}\p{N}]?`, "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"];
+  const words = `${before}${upper}*${lower}+${behind}|${before}${upper}+${lower}*${behind}`;
+  const rest = String.raw`\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+  return String.raw`\p{Script=Han}+|${words}|${rest}`;
+})();
 /** Behind ByteLevel, whose characters for some bytes are numbers, too: so it is in the models. */
 const falcon: PreTokenizer = {
   ...gpt2,
@@ -87,6 +96,7 @@ const kinds: readonly (readonly [names: readonly string[], is: PreTokenizer])[] 
     ["deepseek-llm"],
     deepseek(String.raw`\s?[${casedLetters}]+`, String.raw`\s?[!-/:-~！-／：-～‘-‟　-。]+`, String.raw`\s+$`),
   ],
+  [["kimi-k2"], cut(kimi)],
   [["deepseek-coder"], deepseek(String.raw`\s?\p{L}+`, String.raw`\s?\p{P}+`)],
   [["refact", "starcoder", "command-r", "smollm", "codeshell", "exaone"], digits],
   [["gpt-2", "gpt2", "mpt", "olmo", "phi-2", "jais", "exaone4"], gpt2],
