@@ -4,12 +4,13 @@ import { attentionPlan as attentionPlanOp } from "../../lib/ops/attentionPlan.js
 import { causalConv1d as causalConv1dOp } from "../../lib/ops/causalConv1d.js";
 import { flashAttention as flashAttentionOp } from "../../lib/ops/flashAttention.js";
 import { linear as linearOp } from "../../lib/ops/linear.js";
-import { packLinear } from "../../lib/ops/packLinear.js";
+import { packLinear, type QuantizedFormat } from "../../lib/ops/packLinear.js";
 import { pagedAttention as pagedAttentionOp } from "../../lib/ops/pagedAttention.js";
 import { rmsNorm as rmsNormOp } from "../../lib/ops/rmsNorm.js";
 import { siluMul as siluMulOp } from "../../lib/ops/siluMul.js";
 import { softmax as softmaxOp } from "../../lib/ops/softmax.js";
 import { ssmScan as ssmScanOp } from "../../lib/ops/ssmScan.js";
+import { quantizedWeight } from "../../test/support/quantizedWeights.js";
 import { everyBlock, filled, spread } from "../support/inputs.js";
 import type { GpuCase, Marks } from "./gpuCase.js";
 
@@ -140,6 +141,47 @@ export function linear(
       return inTurn(calls);
     },
     ...(!residual && { baseline: { kind: "matmul", dtype, T, K, N, copies } as const }),
+  };
+}
+
+/** Weights of codes: how they are kept, and bits of a number with its share of scales. */
+const codedKinds = {
+  "int4 in 128": [{ format: "int4", group: 128, scale: "bf16" }, 4.25],
+  q4_k: [{ format: "int4", group: 32, scale: "f16u8", offset: "f16u8" }, 4.75],
+  mxfp4: [{ format: "fp4", group: 32, scale: "e8m0" }, 4.25],
+  q8_0: [{ format: "int8", group: 32, scale: "f16" }, 8.5],
+  fp8: [{ format: "fp8", group: 128, scale: "f32" }, 8.5],
+} as const satisfies Record<
+  string,
+  readonly [Partial<QuantizedFormat> & Pick<QuantizedFormat, "format">, number]
+>;
+
+/** A product with a weight of codes; the baseline has it in bf16. */
+export function codedLinear(
+  { kind, T, K, N }: { kind: keyof typeof codedKinds; T: number; K: number; N: number },
+  marks?: Marks,
+): GpuCase {
+  const [format, bits] = codedKinds[kind];
+  const bytes = (N * K * bits) / 8;
+  const copies = T <= 64 ? copiesOf(bytes) : 1;
+  return {
+    op: "linear",
+    shape: `T=${T} K=${K} N=${N} ${kind}`,
+    dtype,
+    bytes: size * (T * K + T * N) + bytes,
+    flops: 2 * T * N * K,
+    marks,
+    setup: (stream) => {
+      const x = filled(stream, dtype, [T, K]);
+      const calls = Array.from({ length: copies }, () => {
+        const weight = quantizedWeight(stream.device, format, N, K);
+        const { data } = weight.segments[0]!;
+        data.write(stream, new Uint8Array(data.numel).fill(0x31)); // finite numbers, whatever they are
+        return () => void linearOp(stream, x, weight);
+      });
+      return inTurn(calls);
+    },
+    baseline: { kind: "matmul", dtype, T, K, N, copies: T <= 64 ? copiesOf(size * N * K) : 1 },
   };
 }
 

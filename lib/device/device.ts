@@ -55,6 +55,8 @@ export class Device {
   readonly fastDtypes: readonly FloatDType[];
   /** Formats of weights that its products take, of `weightFormats` in lib/ops/weightFormat.ts. */
   readonly weightFormats: readonly string[];
+  /** Whether products with codes can make bytes of their activations first (`activation: "int8"` of a format). */
+  readonly takesInt8: boolean;
 
   private constructor(key: ConstructKey, handle: Handle) {
     requireKey(key, "Device", 'Device.open("auto")');
@@ -69,6 +71,7 @@ export class Device {
     this.isa = info.isa;
     this.fastDtypes = info.fastDtypes;
     this.weightFormats = info.weightFormats;
+    this.takesInt8 = info.takesInt8;
   }
 
   /**

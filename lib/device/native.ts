@@ -41,6 +41,7 @@ export interface NativeDeviceInfo {
   readonly processors: number;
   readonly fastDtypes: readonly FloatDType[];
   readonly weightFormats: readonly string[];
+  readonly takesInt8: boolean;
 }
 
 interface Native {

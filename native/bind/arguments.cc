@@ -69,6 +69,8 @@ void Arguments::read(Optional<WeightView>& optional) {
   w.numbers.scale = static_cast<ScaleType>(integer(0, kScaleTypeCount - 1));
   w.numbers.offset = static_cast<OffsetType>(integer(0, kOffsetTypeCount - 1));
   w.numbers.activation = static_cast<Activation>(integer(0, kActivationCount - 1));
+  if (!(stream_.device().activation_types() & activation_bit(w.numbers.activation)))
+    fail(ErrorKind::type, "weight: ", stream_.device().name(), " has no kernels for activations of int8");
   read(w.data);
 }
 

@@ -39,7 +39,8 @@ Napi::Value open_device(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), state_of(info.Env()).devices.add(std::move(device)));
 }
 
-/// deviceInfo(device): { name, model, isa, threads, processors, fastDtypes, weightFormats }
+/// deviceInfo(device): { name, model, isa, threads, processors, fastDtypes, weightFormats,
+/// takesInt8 }
 Napi::Value device_info(const Napi::CallbackInfo& info) {
   const Device& device = *state_of(info.Env()).devices.get(number(info, 0));
   const DeviceInfo about = device.info();
@@ -58,6 +59,7 @@ Napi::Value device_info(const Napi::CallbackInfo& info) {
       formats.Set(formats.Length(), name_of(static_cast<WeightFormat>(i)));
   }
   result.Set("weightFormats", formats);
+  result.Set("takesInt8", (device.activation_types() & activation_bit(Activation::int8)) != 0);
   return result;
 }
 

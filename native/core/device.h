@@ -143,6 +143,8 @@ class Device {
   virtual const OpTable& ops() const = 0;
   /// Formats of weights that its ops take, format_bit of formats/weight_view.h each.
   virtual unsigned weight_formats() const = 0;
+  /// What x may become in its products with codes, activation_bit of formats/weight_view.h each.
+  virtual unsigned activation_types() const = 0;
 };
 
 }  // namespace warploop

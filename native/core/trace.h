@@ -20,7 +20,7 @@ struct CommandNote {
     const char* kernel;
     const char* reason;
   };
-  static constexpr int kMostRefusals = 20;
+  static constexpr int kMostRefusals = 24;
 
   const char* kernel = nullptr;  // the candidate that the op chose; null: it has one kernel alone
   uint32_t launches = 0;

@@ -37,6 +37,7 @@ class CpuDevice final : public Device {
   std::unique_ptr<Executor> create_executor() override;
   const OpTable& ops() const override { return isa_->ops(); }
   unsigned weight_formats() const override { return (1u << kWeightFormatCount) - 1; }
+  unsigned activation_types() const override { return (1u << kActivationCount) - 1; }
   DeviceInfo info() const override;
   MemoryInfo memory() const override;
 

@@ -36,6 +36,19 @@ struct KnownKernels {
   }
 };
 
+/// The first candidate that neither refuses nor is slower: for a part of an op that has noted its own.
+template <class Params, int n>
+const Candidate<Params>& choose_freely(const Candidate<Params> (&candidates)[n], const Params& params,
+                                       const CudaContext& context) {
+  const char* reason = nullptr;
+  for (const Candidate<Params>& each : candidates) {
+    reason = each.refuse ? each.refuse(params, context) : nullptr;
+    if (!reason && each.slower) reason = each.slower(params, context);
+    if (!reason) return each;
+  }
+  fail_execution("no kernel can run a part of this: ", reason);
+}
+
 /// The first candidate that neither refuses nor is slower, after the wishes of WARPLOOP_KERNEL for `op`: of
 /// those whom a wish means, also one that is slower. What was passed over, and why, is noted for a trace.
 template <class Params, int n>

@@ -41,6 +41,8 @@ struct CudaContext {
 #ifdef WARPLOOP_SIMT
   /// Where parts of the workspace lie instead; null: in the workspace.
   simt::runtime::WorkspaceParts* parts = nullptr;
+  /// Of a part of an op (cuda/gemm/coded_schedule.h): what the op has taken before stays.
+  bool keeps_parts = false;
 #endif
 
   /// Of the command that runs now: `choose` and `launch` write it.

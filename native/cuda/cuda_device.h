@@ -14,7 +14,8 @@ class CudaDevice final : public Device {
  public:
   explicit CudaDevice(Gpu gpu);
   const std::string& name() const override { return gpu_.name; }
-  unsigned weight_formats() const override { return format_bit(WeightFormat::dense); }
+  unsigned weight_formats() const override { return (1u << kWeightFormatCount) - 1; }
+  unsigned activation_types() const override { return activation_bit(Activation::float_); }
   DeviceInfo info() const override;
   MemoryInfo memory() const override;
   MemoryRef allocate(size_t bytes) override;

@@ -22,7 +22,7 @@ class Workspace {
                      const char* too_large = "the call does not fit into the workspace")
       : context_(context), too_large_(too_large), left_(context.workspace_bytes) {
 #ifdef WARPLOOP_SIMT
-    if (context.parts) context.parts->finish();
+    if (context.parts && !context.keeps_parts) context.parts->finish();
 #endif
   }
 

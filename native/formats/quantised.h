@@ -18,6 +18,7 @@
 //          scales and minima are.
 #pragma once
 #include "core/check.h"
+#include "formats/coded_rows.h"
 #include "formats/panels.h"
 #include "formats/stored.h"
 
@@ -28,12 +29,6 @@ inline constexpr int64_t kMostInt8Inputs = 1 << 20;
 
 /// Inputs that share an outer scale.
 inline constexpr int64_t kOuterGroup = 256;
-
-constexpr bool has_two_levels(ScaleType t) { return t == ScaleType::f16u8 || t == ScaleType::f16s8; }
-constexpr int64_t scale_bytes(ScaleType t) {
-  if (t == ScaleType::f32) return 4;
-  return t == ScaleType::f16 || t == ScaleType::bf16 ? 2 : 1;
-}
 
 /// Where the parts of a panel begin, in bytes.
 struct PanelLayout {
@@ -59,14 +54,15 @@ struct Quantised : Panels {
     at.inner_scales = has_two_levels(n.scale) ? outer : 0;
     at.offsets = at.inner_scales + padded(at.groups * kPanelRows * scale_bytes(n.scale));
     at.inner_offsets = at.offsets + (n.offset == OffsetType::f16u8 ? outer : 0);
-    const int64_t offset_bytes = n.offset == OffsetType::none ? 0 : n.offset == OffsetType::min ? 2 : 1;
-    at.codes = at.inner_offsets + padded(at.groups * kPanelRows * offset_bytes);
+    at.codes = at.inner_offsets + padded(at.groups * kPanelRows * offset_bytes(n.offset));
     at.bytes = at.codes + padded_inputs(inputs) * kPanelRows / (kIsNibble ? 2 : 1);
     return at;
   }
 
   static constexpr PackedShape packed_shape(DType, const FormatNumbers& n, const WeightShape& w) {
-    return {w.experts, packed_rows(w.outputs, w.swiglu), layout(w.inputs, n).bytes / kPanelRows};
+    const int64_t on_cpu = layout(w.inputs, n).bytes / kPanelRows;
+    return {w.experts, packed_rows(w.outputs, w.swiglu),
+            std::max(on_cpu, CodedRows::row_bytes(codes, w.inputs, n))};
   }
 
   /// Which scales and offsets it can have.

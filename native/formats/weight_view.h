@@ -44,6 +44,7 @@ inline constexpr int kOffsetTypeCount = 4;
 /// `activationTypes` there.
 enum class Activation : uint8_t { float_, int8 };
 inline constexpr int kActivationCount = 2;
+constexpr unsigned activation_bit(Activation a) { return 1u << static_cast<int>(a); }
 
 /// Of a weight of codes; all 0 of a dense one.
 struct FormatNumbers {

@@ -92,6 +92,38 @@ void check_conversions(Run& run) {
 const Atom bf16_atom("to_float_bf16", 80, check_conversions<bf16>);
 const Atom f16_atom("to_float_f16", 80, check_conversions<f16>);
 
+// ------------------------------------------------------------------------------------------ pairs
+
+template <class T>
+__global__ void fma_pairs(const float* in, float* low, float* high) {
+  const unsigned i = blockIdx.x * kThreads + threadIdx.x;
+  const uint32_t a = pack_pair<T>(in[i], -in[i]), b = pack_pair<T>(0.5f, 3), c = pack_pair<T>(1, in[i ^ 1]);
+  const uint32_t d = fma_pair<T>(a, b, c);
+  low[i] = low_of<T>(d);
+  high[i] = high_of<T>(d);
+}
+/// Sums of small integers, of subnormal numbers and of numbers that have to be rounded.
+template <class T>
+void check_pairs(Run& run) {
+  constexpr size_t kCount = 4 * kThreads;
+  const auto in = table(kCount, [](size_t i) {
+    const float integer = static_cast<float>(static_cast<int>(i) - 512);
+    return i % 4 == 3 ? std::ldexp(integer, -23) : integer;
+  });
+  float *low = run.output<float>(kCount), *high = run.output<float>(kCount);
+  launch<fma_pairs<T>>(run.context(), {dim3(4), kThreads}, static_cast<const float*>(run.upload(in)), low,
+                       high);
+  const auto held = [&](size_t i) { return nearest<T>(in[i]); };
+  const std::string type = type_name<T>();
+  run.expect("fma_pair_low_" + type, low,
+             table(kCount, [&](size_t i) { return static_cast<float>(nearest<T>(held(i) * 0.5 + 1)); }));
+  run.expect("fma_pair_high_" + type, high, table(kCount, [&](size_t i) {
+               return static_cast<float>(nearest<T>(held(i ^ 1) - 3 * held(i)));
+             }));
+}
+const Atom bf16_pairs("fma_pair_bf16", 80, check_pairs<bf16>);
+const Atom f16_pairs("fma_pair_f16", 80, check_pairs<f16>);
+
 // ------------------------------------------------------------------------------------------ exponential
 
 __global__ void exp2_all(const float* in, float* out) {

@@ -19,6 +19,7 @@ import { scoreMutants } from "./mutants.scores.mjs";
 import { codeMutants } from "./mutants.codes.mjs";
 import { fusedMutants } from "./mutants.fused.mjs";
 import { stateMutants } from "./mutants.state.mjs";
+import { codedMutants } from "./mutants.coded.mjs";
 import { storedMutants } from "./mutants.stored.mjs";
 
 /**
@@ -62,6 +63,7 @@ export const mutants = [
   ...latentMutants,
   ...behindMutants,
   ...stateMutants,
+  ...codedMutants,
   ...storedMutants,
   ...fusedMutants,
   ...indexerMutants,

@@ -29,7 +29,7 @@ export const storedMutants = [
   {
     name: "stored-nan",
     bug: "NaN of e4m3 is decoded",
-    edits: [["if (is_nan_code<Format::kCodes>(code)) {", "if (code < 0) {"]],
+    edits: [["if (!is_nan_code<Format::kCodes>(code)) return code;", "if (code >= 0) return code;"]],
     cases: "NaN of e4m3",
     ...common,
   },

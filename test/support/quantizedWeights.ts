@@ -1,5 +1,6 @@
 /** Weights of codes for tests: empty ones, and random ones with the numbers that they hold. */
 import type { Device } from "../../lib/device/device.js";
+import type { FloatDType } from "../../lib/device/dtype.js";
 import { emptySegments, GroupedWeight, LinearWeight } from "../../lib/ops/linearWeight.js";
 import type { DenseFormat, QuantizedFormat, WeightFormat } from "../../lib/ops/packLinear.js";
 import type { StoredFormat } from "../../lib/ops/storedRows.js";
@@ -10,10 +11,10 @@ import type { OpContext, TestDevice } from "./devices.js";
 import { Random } from "./random.js";
 import { type RandomStored, randomStored, storedOnDevice, type StoredOptions } from "./storedRows.js";
 
-/** Why cases with weights of codes do not run on a GPU. */
-export const codesOnCpu: Partial<Readonly<Record<TestDevice, string>>> = {
-  simt: "a GPU has no kernels for weights of codes",
-  cuda: "a GPU has no kernels for weights of codes",
+/** Why cases whose activations become bytes do not run on a GPU. */
+export const bytesOnCpu: Partial<Readonly<Record<TestDevice, string>>> = {
+  simt: "a GPU has no kernels for activations of int8",
+  cuda: "a GPU has no kernels for activations of int8",
 };
 
 /** What is not said: one scale of f32 for each row. */
@@ -86,6 +87,14 @@ export const codeKinds: readonly (Omit<StoredOptions, "N" | "K"> & {
   { name: "fp8 by rows", format: "fp8", scale: "bf16", step: 1 },
   { name: "fp8 in blocks", format: "fp8", group: 128, scaleRows: 128, step: 1 },
 ];
+
+/** Products of many rows make numbers of x's dtype of the codes on a GPU; on the CPU they are exact. */
+export function roundedOn(
+  { device }: OpContext,
+  x: FloatDType,
+): { readonly intermediate?: FloatDType; readonly ops?: number } {
+  return device.kind === "cpu" ? {} : { intermediate: x, ops: 2 };
+}
 
 export interface FilledWeight<W extends LinearWeight> {
   readonly weight: W;

@@ -66,6 +66,18 @@ WARPLOOP_DEVICE uint32_t pack_pair(float low, float high) {
   return pair;
 }
 
+/// a b + c of the halves of packed pairs, rounded once to T; subnormal numbers stay. PTX ISA 9.7.4.4 (fma).
+template <class T>
+WARPLOOP_DEVICE uint32_t fma_pair(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t d;
+  if constexpr (std::is_same_v<T, bf16>) {
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  } else {
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  }
+  return d;
+}
+
 /// 2^x, relative error about 2^-22; 2^-inf = 0. PTX ISA 9.7.3.21 (ex2).
 WARPLOOP_DEVICE float exp2_fast(float x) {
   float y;

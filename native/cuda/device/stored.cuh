@@ -31,30 +31,45 @@ WARPLOOP_DEVICE int64_t stored_row(const StoredSource& p, int64_t i) {
   return -1;
 }
 
-/// Element j of a stored row; 0 of what is refused.
+struct StoredPlace {
+  int64_t k, group;  // stored input; -1: it is refused
+};
+/// Of input j of a stored row.
 template <class Format>
-WARPLOOP_DEVICE float stored_element(const StoredSource& p, int64_t row, int64_t j) {
+WARPLOOP_DEVICE StoredPlace stored_place(const StoredSource& p, int64_t row, int64_t j) {
   const StoredData& s = p.data;
   const int64_t k = s.input(j);
   if (!s.has_input(k)) {
     raise_fault(p.input_fault, k, s.stored_inputs, s.first_input + j);
-    return 0;
+    return {-1, 0};
   }
   const int64_t g = s.group_of(k);
   if (!s.has_group(g)) {
     raise_fault(p.group_fault, g, s.groups, k);
-    return 0;
+    return {-1, 0};
   }
   if (Format::is_nan_factor(s, row, g)) {
     raise_fault(p.scale_fault, g, 0, row);
-    return 0;
+    return {-1, 0};
   }
-  const int32_t code = Format::code(s, row, k);
-  if (is_nan_code<Format::kCodes>(code)) {
-    raise_fault(p.code_fault, k, 0, row);
-    return 0;
-  }
-  return stored_value<Format>(code, stored_group<Format>(s, row, g));
+  return {k, g};
+}
+
+/// The code of a stored input; 0 of what is refused.
+template <class Format>
+WARPLOOP_DEVICE int32_t stored_code(const StoredSource& p, int64_t row, int64_t k) {
+  const int32_t code = Format::code(p.data, row, k);
+  if (!is_nan_code<Format::kCodes>(code)) return code;
+  raise_fault(p.code_fault, k, 0, row);
+  return 0;
+}
+
+/// Element j of a stored row; 0 of what is refused.
+template <class Format>
+WARPLOOP_DEVICE float stored_element(const StoredSource& p, int64_t row, int64_t j) {
+  const StoredPlace at = stored_place<Format>(p, row, j);
+  if (at.k < 0) return 0;
+  return stored_value<Format>(stored_code<Format>(p, row, at.k), stored_group<Format>(p.data, row, at.group));
 }
 
 }  // namespace warploop::cuda

@@ -124,21 +124,23 @@ struct StreamProduct {
       }
     }
   }
+};
 
-  WARPLOOP_DEVICE void store(float* out) const {
-    const int g = lane_index() / 4, t = lane_index() % 4;
+/// A warp's fragments of sums, kColumns weight rows times kRows rows of x, to shared memory as rows of out.
+template <class Shape>
+WARPLOOP_DEVICE void store_fragments(const float (&sums)[Shape::kColumns / 16][Shape::kXs][4], float* out) {
+  const int g = lane_index() / 4, t = lane_index() % 4;
 #pragma unroll
-    for (int m = 0; m < Shape::kColumns / 16; m++) {
+  for (int m = 0; m < Shape::kColumns / 16; m++) {
 #pragma unroll
-      for (int i = 0; i < Shape::kXs; i++) {
+    for (int i = 0; i < Shape::kXs; i++) {
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-          out[(i * 8 + 2 * t + j % 2) * Shape::Sums::kStride + m * 16 + j / 2 * 8 + g] = sums[m][i][j];
-        }
+      for (int j = 0; j < 4; j++) {
+        out[(i * 8 + 2 * t + j % 2) * Shape::Sums::kStride + m * 16 + j / 2 * 8 + g] = sums[m][i][j];
       }
     }
   }
-};
+}
 
 template <class T, class Shape, bool kGrouped>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
@@ -180,7 +182,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
   sync_block();
 
   // 4. the result
-  product.store(plan.sums[warp]);
+  store_fragments<Shape>(product.sums, plan.sums[warp]);
   sync_block();
   finish_tile<typename Shape::Sums, Shape::kThreads>(p, at, rows, first_column, plan.sums[0], plan.is_last);
 }

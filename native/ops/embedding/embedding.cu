@@ -9,6 +9,7 @@
 
 #include "cuda/device/fault.cuh"
 #include "cuda/device/vectors.cuh"
+#include "cuda/gemm/unpack_rows.cuh"
 #include "formats/dense.h"
 
 namespace warploop::cuda {
@@ -47,17 +48,16 @@ __global__ void __launch_bounds__(kVectorThreads) embedding_kernel(const __grid_
 }  // namespace
 
 void embedding(const EmbeddingParams& p, CudaContext& context) {
+  const FaultSite fault =
+      context.fault_site(OpId::embedding, "ids[{index}] = {value} is outside [0, V={limit})");
+  if (p.weight.data && p.weight.format != WeightFormat::dense)
+    return unpack_rows(p.weight, 0, p.out, p.ids.as<int32_t>(), fault, context);
   const RowShape shape = shape_of(p.out);
   const TensorView table = p.weight.data ? Dense::rows(p.weight) : p.table;
   dispatch_vector<8>(
       choose_vector(shape.width, table, p.out), [&]<int kVector>(std::integral_constant<int, kVector>) {
-        const Gather params{
-            p.ids.as<int32_t>(),
-            rows_of(table),
-            rows_of(p.out),
-            table.size(0),
-            vector_grid(shape, kVector),
-            context.fault_site(OpId::embedding, "ids[{index}] = {value} is outside [0, V={limit})")};
+        const Gather params{p.ids.as<int32_t>(),         rows_of(table), rows_of(p.out), table.size(0),
+                            vector_grid(shape, kVector), fault};
         launch<embedding_kernel<kVector>>(context, launch_shape<kBatch>(params.grid.total), params);
       });
 }

@@ -14,7 +14,8 @@
 #include "ops/grouped_linear/grouped_linear.h"
 
 #include "cuda/choose.h"
-#include "cuda/gemm/schedule.h"
+#include "cuda/gemm/coded_schedule.h"
+#include "ops/grouped_linear/grouped_linear.coded.h"
 #include "ops/grouped_linear/grouped_linear.sm90.h"
 
 namespace warploop::cuda {
@@ -88,11 +89,13 @@ void run_hopper(const GroupedLinearParams& p, CudaContext& context) {
 }
 
 const char* refuse_f32(const GroupedLinearParams& p, const CudaContext&) {
+  if (is_coded(p.weight)) return "the weights are of codes";
   return p.x.dtype == DType::f32 ? "x is f32 and must not be rounded" : nullptr;
 }
 
 /// Of the kernel that reads f32.
 const char* refuse_narrow(const GroupedLinearParams& p, const CudaContext&) {
+  if (is_coded(p.weight)) return "the weights are of codes";
   return p.x.dtype == DType::f32 ? nullptr : "x is not f32";
 }
 
@@ -134,6 +137,35 @@ constexpr Candidate<GroupedLinearParams> portable(const char* name) {
   return {.name = name, .refuse = refuse_tile, .slower = slower_tile<shape>, .run = run_tile<shape>};
 }
 
+/// Rows per expert up to which a kernel reads codes: more cost more than to make numbers of them once.
+constexpr int64_t kCoded8 = kStream8, kMostCoded = 32;
+
+template <GroupedCodedTile tile>
+const char* slower_coded(const GroupedLinearParams& p, const CudaContext&) {
+  const int64_t rows = p.out.size(0);
+  const int64_t experts = std::max<int64_t>(std::min<int64_t>(rows, p.weight.data.size(0)), 1);
+  if (rows > kMostCoded * experts) return "many rows per expert: the codes become numbers first";
+  return (rows <= kCoded8 * experts) == (tile == GroupedCodedTile::s8x64)
+             ? nullptr
+             : "another tile suits so many rows per expert";
+}
+template <GroupedCodedTile tile>
+void run_coded(const GroupedLinearParams& p, CudaContext& context) {
+  grouped_linear_coded(tile, p, context);
+}
+template <GroupedCodedTile tile>
+constexpr Candidate<GroupedLinearParams> coded(const char* name) {
+  return {.name = name,
+          .refuse = refuse_grouped_linear_coded,
+          .slower = slower_coded<tile>,
+          .run = run_coded<tile>};
+}
+
+const char* refuse_dense(const GroupedLinearParams& p, const CudaContext&) {
+  return is_coded(p.weight) ? nullptr : "the weights are not of codes";
+}
+void run_unpacked(const GroupedLinearParams& p, CudaContext& context);
+
 constexpr Candidate<GroupedLinearParams> kCandidates[] = {
     hopper<GroupedHopperTile::stream64x128>("h64x128"),
     hopper<GroupedHopperTile::t128x128>("h128x128"),
@@ -148,8 +180,30 @@ constexpr Candidate<GroupedLinearParams> kCandidates[] = {
     portable<GroupedShape::t128x128>("128x128"),
     {.name = "unaligned", .refuse = refuse_f32, .run = run_unaligned},
     {.name = "f32", .refuse = refuse_narrow, .run = run_f32},
+    coded<GroupedCodedTile::s8x64>("c8x64"),
+    coded<GroupedCodedTile::s16x64>("c16x64"),
+    {.name = "unpacked", .refuse = refuse_dense, .run = run_unpacked},
 };
 const KnownKernels kKnown({OpId::grouped_linear}, kCandidates);
+
+/// The weights as numbers, as many experts at a time as the workspace holds, and the products that read
+/// those.
+void run_unpacked(const GroupedLinearParams& p, CudaContext& context) {
+  UnpackedWeight weight(p.weight, p.x.dtype, context);
+  const int64_t experts = p.weight.data.size(0), each = weight.most_matrices();
+  for (int64_t first = 0; first < experts; first += each) {
+    const int64_t last = std::min(first + each, experts);
+    GroupedLinearParams part = p;
+    part.weight = weight.copy(first, last, 0, p.weight.data.size(1));
+    part.offsets = columns_of(p.offsets, first, last - first + 1);
+    if (p.bias) {
+      part.bias.data = p.bias.as<float>() + first * p.bias.stride(0);
+      part.bias.sizes[0] = last - first;
+    }
+    choose_freely(kCandidates, part, weight.rest()).run(part, weight.rest());
+  }
+  weight.count_launches();
+}
 
 }  // namespace
 

@@ -9,8 +9,8 @@
 #include "ops/head_linear/head_linear.h"
 
 #include "cuda/choose.h"
+#include "cuda/gemm/coded_schedule.h"
 #include "cuda/gemm/heads.h"
-#include "cuda/gemm/schedule.h"
 #include "ops/linear/linear.sm90.h"
 
 namespace warploop::cuda {
@@ -69,11 +69,42 @@ void run_heads(const HeadLinearParams& p, CudaContext& context) {
   multiply_heads(product, p.x.dtype, p.weight.data.dtype, aligned, context);
 }
 
+const char* refuse_codes(const HeadLinearParams& p, const CudaContext&) {
+  return is_coded(p.weight) ? "the weights are of codes" : nullptr;
+}
+const char* refuse_dense(const HeadLinearParams& p, const CudaContext&) {
+  return is_coded(p.weight) ? nullptr : "the weights are not of codes";
+}
+void run_unpacked(const HeadLinearParams& p, CudaContext& context);
+
 constexpr Candidate<HeadLinearParams> kCandidates[] = {
     {.name = "shared", .hopper = true, .refuse = refuse_shared, .slower = slower_shared, .run = run_shared},
-    {.name = "heads", .run = run_heads},
+    {.name = "heads", .refuse = refuse_codes, .run = run_heads},
+    {.name = "unpacked", .refuse = refuse_dense, .run = run_unpacked},
 };
 const KnownKernels kKnown({OpId::head_linear}, kCandidates);
+
+/// Heads [first, last) of [T, H, width].
+TensorView heads_of(TensorView t, int64_t first, int64_t last) {
+  t.data = t.as<std::byte>() + bytes_of(t.dtype, static_cast<size_t>(first * t.stride(1)));
+  t.sizes[1] = last - first;
+  return t;
+}
+
+/// The weights as numbers, as many heads at a time as the workspace holds, and the products that read those.
+void run_unpacked(const HeadLinearParams& p, CudaContext& context) {
+  UnpackedWeight weight(p.weight, p.x.dtype, context);
+  const int64_t heads = p.weight.data.size(0), each = weight.most_matrices();
+  for (int64_t first = 0; first < heads; first += each) {
+    const int64_t last = std::min(first + each, heads);
+    HeadLinearParams part = p;
+    part.weight = weight.copy(first, last, 0, p.weight.data.size(1));
+    part.x = heads_of(p.x, first, last);
+    part.out = heads_of(p.out, first, last);
+    choose_freely(kCandidates, part, weight.rest()).run(part, weight.rest());
+  }
+  weight.count_launches();
+}
 
 }  // namespace
 

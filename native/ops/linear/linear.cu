@@ -10,8 +10,10 @@
 #include "ops/linear/linear.h"
 
 #include "cuda/choose.h"
+#include "cuda/gemm/coded_schedule.h"
 #include "cuda/gemm/heads.h"
 #include "cuda/gemm/schedule.h"
+#include "ops/linear/linear.coded.h"
 #include "ops/linear/linear.sm90.h"
 #include "ops/linear/linear.tiles.h"
 
@@ -92,11 +94,13 @@ void run_hopper(const LinearParams& p, CudaContext& context) {
 }
 
 const char* refuse_f32(const LinearParams& p, const CudaContext&) {
+  if (is_coded(p.weight)) return "the weight is of codes";
   return p.x.dtype == DType::f32 ? "x is f32 and must not be rounded" : nullptr;
 }
 
 /// Of the kernel that reads f32.
 const char* refuse_narrow(const LinearParams& p, const CudaContext&) {
+  if (is_coded(p.weight)) return "the weight is of codes";
   return p.x.dtype == DType::f32 ? nullptr : "x is not f32";
 }
 
@@ -147,7 +151,30 @@ constexpr Candidate<LinearParams> portable(const char* name) {
   return {.name = name, .refuse = refuse_shape<shape>, .slower = slower_tile<shape>, .run = run_tile<shape>};
 }
 
-/// Rows x columns of a tile; h: Hopper; k: blocks that share the K of a tile.
+// Up to so many rows codes are read again for each 16: more cost more than to make numbers of them once.
+constexpr int64_t kMostCodedRows = 64;
+
+template <CodedTile tile>
+const char* slower_coded(const LinearParams& p, const CudaContext&) {
+  if (p.x.size(0) > kMostCodedRows) return "many rows: the codes become numbers first";
+  return (p.x.size(0) <= 8) == (tile == CodedTile::s8x64) ? nullptr : "another tile suits so many rows";
+}
+template <CodedTile tile>
+void run_coded(const LinearParams& p, CudaContext& context) {
+  linear_coded(tile, p, context);
+}
+
+template <CodedTile tile>
+constexpr Candidate<LinearParams> coded(const char* name) {
+  return {.name = name, .refuse = refuse_linear_coded, .slower = slower_coded<tile>, .run = run_coded<tile>};
+}
+
+const char* refuse_dense(const LinearParams& p, const CudaContext&) {
+  return is_coded(p.weight) ? nullptr : "the weight is not of codes";
+}
+void run_unpacked(const LinearParams& p, CudaContext& context);
+
+/// Rows x columns of a tile; h: Hopper; k: blocks that share the K of a tile; c: reads codes.
 constexpr Candidate<LinearParams> kCandidates[] = {
     hopper<HopperTile::t128x256>("h128x256"),
     hopper<HopperTile::t128x128>("h128x128"),
@@ -168,8 +195,29 @@ constexpr Candidate<LinearParams> kCandidates[] = {
     portable<LinearShape::t128x128>("128x128"),
     {.name = "unaligned", .refuse = refuse_f32, .run = run_unaligned},
     {.name = "f32", .refuse = refuse_narrow, .run = run_f32},
+    coded<CodedTile::s8x64>("c8x64"),
+    coded<CodedTile::s16x64>("c16x64"),
+    {.name = "unpacked", .refuse = refuse_dense, .run = run_unpacked},
 };
 const KnownKernels kKnown({OpId::linear}, kCandidates);
+
+/// The weight as numbers, as many rows at a time as the workspace holds, and the products that read those.
+void run_unpacked(const LinearParams& p, CudaContext& context) {
+  UnpackedWeight weight(p.weight, p.x.dtype, context);
+  const int64_t rows = p.weight.data.size(1), each = weight.most_rows(), halves = p.weight.swiglu ? 2 : 1;
+  if (p.bias && halves == 2 && each < rows)
+    fail_execution("gate and up of a weight of codes with a bias do not fit into the workspace as numbers");
+  for (int64_t first = 0; first < rows; first += each) {
+    LinearParams part = p;
+    part.weight = weight.copy(0, 1, first, std::min(first + each, rows));
+    const int64_t column = first / halves, columns = part.weight.outputs / halves;
+    part.out = columns_of(p.out, column, columns);
+    if (p.residual) part.residual = columns_of(p.residual, column, columns);
+    if (p.bias) part.bias = columns_of(p.bias, column, part.weight.outputs);
+    choose_freely(kCandidates, part, weight.rest()).run(part, weight.rest());
+  }
+  weight.count_launches();
+}
 
 }  // namespace
 

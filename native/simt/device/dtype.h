@@ -14,6 +14,21 @@ uint32_t pack_pair(float low, float high) {
   return std::bit_cast<uint32_t>(pair);
 }
 
+template <class T>
+float low_of(uint32_t pair);
+template <class T>
+float high_of(uint32_t pair);
+
+template <class T>
+uint32_t fma_pair(uint32_t a, uint32_t b, uint32_t c) {
+  // A product of 16-bit numbers is exact in f64. Its sum is rounded there first, which changes the second
+  // rounding only where that made a tie.
+  const auto half = [](auto of, uint32_t x, uint32_t y, uint32_t z) {
+    return static_cast<float>(double{of(x)} * double{of(y)} + double{of(z)});
+  };
+  return pack_pair<T>(half(low_of<T>, a, b, c), half(high_of<T>, a, b, c));
+}
+
 inline float exp2_fast(float x) {
   const float y = std::exp2(x);
   return y < FLT_MIN ? 0.0f : y;  // .ftz
