@@ -62,24 +62,29 @@ async function runAlone(
   return results;
 }
 
-async function printFamily(stream: Stream, golden: Golden, dtype: "f32" | "bf16"): Promise<boolean> {
-  const model = await loadModel(golden.folder, { stream, dtype });
+/** Of weights in codes activations become bytes in "int8", and stay what they are in the others. */
+type Numbers = "f32" | "bf16" | "int8";
+
+async function printFamily(stream: Stream, golden: Golden, numbers: Numbers): Promise<boolean> {
+  const dtype = numbers === "f32" ? "f32" : "bf16";
+  const activations = numbers === "int8" ? "auto" : "float";
+  const model = await loadModel(golden.folder, { stream, dtype, activations });
   const tokens = golden.sequences.map((sequence) => sequence.tokens);
-  const allowed = allowedDifference(golden, dtype);
+  const allowed = allowedDifference(golden, numbers);
   let isGood = true;
   const report = (name: string, logits: readonly Float32Array[]) => {
     const difference = compareGolden(golden.sequences, logits);
     const { max, mean, relative } = difference;
-    const numbers = [max, mean, relative, allowed.max].map((value) => value.toExponential(1));
+    const values = [max, mean, relative, allowed.max].map((value) => value.toExponential(1));
     const isClose = isWithin(difference, allowed);
     isGood &&= isClose;
-    printRow([golden.family, dtype, name, ...numbers, isClose ? "yes" : "NO"]);
+    printRow([golden.family, numbers, name, ...values, isClose ? "yes" : "NO"]);
   };
   for (const { name, run } of paths) report(name, await run(model, stream, tokens));
   const canGrow = model.state.some(({ lifetime }) => lifetime !== "slot");
   model.dispose();
   for (const { name, options, neighbours } of enginePaths) {
-    await using llm = await LLM.load(golden.folder, { ...options, dtype });
+    await using llm = await LLM.load(golden.folder, { ...options, dtype, activations });
     const others = Array.from({ length: neighbours }, (_, i) => tokens[0]!.slice(0, 3 + 7 * i));
     for (const prompt of others) llm.generate(prompt, { maxTokens: 40, ignoreEos: true });
     report(name, await Promise.all(tokens.map((ids) => llm.logits(ids))));
@@ -185,14 +190,13 @@ function printRow(cells: readonly string[]): void {
 
 const device = Device.open("cpu");
 const stream = device.createStream();
-printRow(["family", "dtype", "path", "max", "mean", "relative", "allowed", "within"]);
+printRow(["family", "in", "path", "max", "mean", "relative", "allowed", "within"]);
 const formats = goldenFormats.map((name): Golden => {
   const { sequence, ...format } = readFormat(name);
   return { ...format, family: name, sequences: [sequence], mistakes: new Map() };
 });
 for (const golden of [...(await Promise.all(goldenFamilies.map((name) => readGolden(name)))), ...formats]) {
-  for (const dtype of ["f32", "bf16"] as const) {
-    if (!(await printFamily(stream, golden, dtype))) process.exitCode = 1;
-  }
+  const all: readonly Numbers[] = golden.sequences.length > 1 ? ["f32", "bf16"] : ["f32", "bf16", "int8"];
+  for (const numbers of all) if (!(await printFamily(stream, golden, numbers))) process.exitCode = 1;
 }
 await device.dispose();

@@ -48,4 +48,5 @@ export {
   toFloat32,
 } from "./device/dtype.js";
 export type { KvDTypeOption } from "./nn/kvDtype.js";
+export type { ActivationsOption } from "./weights/activationDtype.js";
 export * as ops from "./ops/index.js";

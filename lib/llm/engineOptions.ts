@@ -7,6 +7,7 @@ import { ArgumentTypeError, CapacityError } from "../errors.js";
 import type { Model } from "../models/model.js";
 import { type KvDTypeOption, kvDtypeOptions } from "../nn/kvDtype.js";
 import { pageSizeOf, stateLayout } from "../nn/state.js";
+import { type ActivationsOption, activationsOptions } from "../weights/activationDtype.js";
 import { CacheGroup, longestSequence, peakBlocks } from "../schedule/cacheGroup.js";
 import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
 import { checkChoice, checkNumber, checkSignal } from "./validate.js";
@@ -31,6 +32,11 @@ export interface LLMOptions {
   readonly threads?: number | undefined;
   /** Dtype of activations. "auto": that of the checkpoint where the device is fast at it, else f32. */
   readonly dtype?: "auto" | "f32" | "bf16" | "f16" | undefined;
+  /**
+   * What products with weights in codes make of activations first. "int8": bytes, with a scale for each 32 or 128 of them, and sums of
+   * integers; "float": they stay as they are. "auto": "int8" where the device has such products for the format. Default "auto".
+   */
+  readonly activations?: ActivationsOption | undefined;
   /**
    * Dtype of the KV cache. "auto": as activations. "int8" and "fp8" (e4m3) keep 8 bits of each element and a factor for each head of
    * each token, or of a latent for each 128 numbers: half the memory of 16 bits. Default "auto".
@@ -82,6 +88,7 @@ export const loadOptionNames = [
   "threads",
   "dtype",
   "kvDtype",
+  "activations",
   "contextLength",
   "maxSequences",
   "maxStepTokens",
@@ -127,6 +134,7 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
     device: checkDeviceName(options.device ?? "auto"),
     dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
     kvDtype: checkChoice("kvDtype", options.kvDtype, "auto", kvDtypeOptions),
+    activations: checkChoice("activations", options.activations, "auto", activationsOptions),
     maxSequences,
     maxStepTokens: integer("maxStepTokens", Math.max(512, maxSequences), maxSequences),
     ...(options.pageSize !== undefined && { pageSize: integer("pageSize", 16, 1, 1024) }),

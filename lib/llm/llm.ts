@@ -67,7 +67,7 @@ export class LLM {
    */
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
     const resolved = resolveOptions(options);
-    const { onProgress, signal, dtype, kvDtype } = resolved;
+    const { onProgress, signal } = resolved;
     const device = openDevice(resolved); // before anything is fetched for it
     try {
       const { path, description } = await fetchModel(pathOrId, resolved);
@@ -75,7 +75,7 @@ export class LLM {
       const tokenizer = await source.tokenizer();
       const template = ChatTemplate.of(await source.templates());
       const stream = device.createStream();
-      const model = await loadModel(path, { stream, dtype, kvDtype, description, onProgress, signal });
+      const model = await loadModel(path, { ...resolved, stream, description });
       signal?.throwIfAborted(); // the last report of progress may have aborted
       const capacity = planCapacity(resolved, model, device);
       reportCache(capacity, onProgress);

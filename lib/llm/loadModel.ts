@@ -11,7 +11,13 @@ import { architectureOf, findFamily } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
 import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
 import type { Quantization } from "../quantization/quantization.js";
-import { activationDtype, type DTypeOption, storedDtype } from "../weights/activationDtype.js";
+import {
+  activationDtype,
+  type ActivationsOption,
+  type DTypeOption,
+  storedDtype,
+} from "../weights/activationDtype.js";
+import { checkActivations } from "../weights/codedFormat.js";
 import { loadWeights, type LoadProgress } from "../weights/loadWeights.js";
 import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
 import { settleCodes } from "../weights/settleCodes.js";
@@ -63,6 +69,8 @@ export interface LoadModelOptions {
   readonly stream: Stream;
   /** Dtype of activations. Default "auto": see `activationDtype`. */
   readonly dtype?: DTypeOption | undefined;
+  /** What products with weights in codes make of activations first. Default "auto". */
+  readonly activations?: ActivationsOption | undefined;
   /** Of the keys and values that are kept. Default "auto": that of activations. */
   readonly kvDtype?: KvDTypeOption | undefined;
   /** Longest context, in tokens. Default: `max_position_embeddings`, at most 32768. */
@@ -95,7 +103,13 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
   const forms = formsOf(definition.weights);
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
   const kvDtype = kvDtypeOf(options.kvDtype ?? "auto", dtype);
-  const weights = await loadWeights(plan, forms, { checkpoint, stream, dtype, onProgress, signal });
+  const { activations = "auto" } = options;
+  const { weightFormats, takesInt8 } = stream.device;
+  const int8Activations = activations !== "float" && takesInt8;
+  checkActivations(activations, plan, { weightFormats, int8Activations });
+  const weights = await loadWeights(plan, forms, {
+    ...{ checkpoint, stream, dtype, int8Activations, onProgress, signal },
+  });
   try {
     const constant = async (data: Float32Array, shape: readonly number[]): Promise<Tensor> => {
       const tensor = weights.own(stream.device.empty("f32", shape));

@@ -7,6 +7,10 @@ import { ArgumentTypeError } from "../errors.js";
 import type { WeightForm } from "./modelWeights.js";
 import type { PlannedWeight } from "./weightMap.js";
 
+/** `activations` of the load options. */
+export const activationsOptions = ["auto", "int8", "float"] as const;
+export type ActivationsOption = (typeof activationsOptions)[number];
+
 /** `dtype` of the load options. */
 export type DTypeOption = "auto" | FloatDType;
 

@@ -40,6 +40,8 @@ export interface LoadWeightsOptions {
   readonly stream: Stream;
   /** Activation dtype; decides the dtype of the matrices. */
   readonly dtype: FloatDType;
+  /** Products with weights in codes make bytes of activations first, where they can. Default false. */
+  readonly int8Activations?: boolean | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Stops between tensors; the load rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
@@ -105,7 +107,11 @@ class Loader implements Disposable {
   ) {
     const { device } = options.stream;
     this.#options = options;
-    this.#works = formPlan(plan, forms, { activations: options.dtype, weightFormats: device.weightFormats });
+    this.#works = formPlan(plan, forms, {
+      activations: options.dtype,
+      weightFormats: device.weightFormats,
+      int8Activations: options.int8Activations ?? false,
+    });
     this.#total = this.#works.reduce((sum, work) => sum + bytesOf(work), 0);
     this.#arena = new WeightArena(
       device,

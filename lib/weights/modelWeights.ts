@@ -1,12 +1,12 @@
 /**
  * The weights of a model on its device, by slot and layer, each in the form that its op reads. Owns their memory.
  */
-import { byteLength } from "../device/dtype.js";
+import { byteLength, type FloatDType } from "../device/dtype.js";
 import { type Memory, Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import type { EmbeddingTable } from "../ops/embedding.js";
 import type { GroupedWeight, LinearWeight } from "../ops/packLinear.js";
-import { formatText } from "../ops/weightFormat.js";
+import { formatText, type WeightFormat } from "../ops/weightFormat.js";
 import { isPerExpert, type WeightRow, type WeightTable } from "./weightTable.js";
 
 /**
@@ -77,6 +77,8 @@ type Loaded = Tensor | LinearWeight | GroupedWeight;
 export interface WeightSummary {
   /** "bf16", "int4 in groups of 128" */
   readonly format: string;
+  /** What products make of activations first: nothing, or bytes. */
+  readonly activations: "float" | "int8";
   readonly parameters: number;
   readonly bytes: number;
   /** Scales, zero points and what fills blocks counted in. */
@@ -107,23 +109,25 @@ export class ModelWeights {
       ...[this.#vectors, this.#filters, this.#tables, this.#embeddings],
       ...[this.#linears, this.#experts, this.#heads, this.#expertVectors],
     ];
-    const sums = new Map<string, { parameters: number; bytes: number }>();
-    const add = (format: string, parameters: number, { dtype, numel }: Tensor): void => {
-      const known = sums.get(format) ?? { parameters: 0, bytes: 0 };
-      const bytes = known.bytes + byteLength(dtype, numel);
-      sums.set(format, { parameters: known.parameters + parameters, bytes });
+    const sums = new Map<string, Omit<WeightSummary, "bitsPerWeight">>();
+    const add = (format: WeightFormat, parameters: number, { dtype, numel }: Tensor): void => {
+      const activations = format.format === "dense" ? "float" : format.activation;
+      const name = formatText(format).replace(/^dense /, "");
+      const known = sums.get(name + activations) ?? { parameters: 0, bytes: 0 };
+      sums.set(name + activations, {
+        ...{ format: name, activations, parameters: known.parameters + parameters },
+        bytes: known.bytes + byteLength(dtype, numel),
+      });
     };
     for (const loaded of new Set(maps.flatMap((map) => [...map.values()]))) {
-      if (Tensor.is(loaded)) add(loaded.dtype, loaded.numel, loaded);
+      if (Tensor.is(loaded))
+        add({ format: "dense", dtype: loaded.dtype as FloatDType }, loaded.numel, loaded);
       else
         for (const { format, outputs, inputs, data } of loaded.segments)
-          add(formatText(format).replace(/^dense /, ""), data.size(0) * outputs * inputs, data);
+          add(format, data.size(0) * outputs * inputs, data);
     }
-    return [...sums]
-      .map(([format, { parameters, bytes }]) => ({
-        ...{ format, parameters, bytes },
-        bitsPerWeight: (8 * bytes) / parameters,
-      }))
+    return [...sums.values()]
+      .map((sum) => ({ ...sum, bitsPerWeight: (8 * sum.bytes) / sum.parameters }))
       .sort((a, b) => b.bytes - a.bytes);
   }
 

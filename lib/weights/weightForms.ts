@@ -18,7 +18,7 @@ import {
 import { packStored } from "../ops/packStored.js";
 import type { StoredRows } from "../ops/storedRows.js";
 import { matrixDtype } from "./activationDtype.js";
-import { keptFormat } from "./codedFormat.js";
+import { keptFormat, type KeptOptions } from "./codedFormat.js";
 import type { ModelWeights, WeightForm } from "./modelWeights.js";
 import { viewedSizes } from "./rowView.js";
 import type { Room } from "./weightArena.js";
@@ -60,11 +60,9 @@ export interface PlacedWeight {
 }
 
 /** What forms depend on. */
-export interface FormOptions {
+export interface FormOptions extends KeptOptions {
   /** Dtype of activations. */
   readonly activations: FloatDType;
-  /** Formats that the device multiplies. */
-  readonly weightFormats: readonly string[];
 }
 
 /** A weight of the plan, with the parts whose values it gets. */
@@ -90,7 +88,7 @@ export function formPlan(
     forms.get(slot) === "embedding" &&
     heads.has(slot) &&
     more.length === 0 &&
-    (keptFormat(part!, options.weightFormats) !== undefined ||
+    (keptFormat(part!, options) !== undefined ||
       matrixDtype(options.activations, part!.dtype) === part!.dtype);
   return [
     ...own!.map((weight) => ({
@@ -126,7 +124,7 @@ function formWeight(weight: PlannedWeight, form: WeightForm, options: FormOption
     case "table":
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addTable(slot, tensor));
     case "embedding":
-      if (parts.length === 1 && keptFormat(parts[0]!, options.weightFormats))
+      if (parts.length === 1 && keptFormat(parts[0]!, options))
         return packedMatrix(weight, options, (weights, table) => weights.addEmbedding(slot, table));
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addEmbedding(slot, tensor));
     case "linear":
@@ -244,15 +242,16 @@ function plainRows(
 
 function packedRows(
   weight: PlannedWeight,
-  { activations, weightFormats }: FormOptions,
+  options: FormOptions,
   shape: ExpertsShape,
   add: (weights: ModelWeights, segments: readonly WeightSegment[]) => LinearWeight,
 ): FormedWeight {
+  const { activations } = options;
   const parts = weight.parts.filter(({ expert }) => expert === 0); // those of the others are alike
   const plan = parts.map((part): SegmentPlan => ({
     name: part.module,
     outputs: part.rows,
-    format: keptFormat(part, weightFormats) ?? {
+    format: keptFormat(part, options) ?? {
       format: "dense",
       dtype: matrixDtype(activations, part.dtype),
     },
@@ -260,7 +259,7 @@ function packedRows(
   const segments = planSegments(shape, plan);
   return {
     rooms: segments.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
-    keeps: (part) => keptFormat(part, weightFormats) !== undefined,
+    keeps: (part) => keptFormat(part, options) !== undefined,
     wants: (stored) => matrixDtype(activations, stored),
     place(tensors, weights) {
       const packed = segments.map(({ segment }, i) => new WeightSegment(segment, tensors[i]!));

@@ -70,7 +70,7 @@ describe.each(["gguf_q4_k_m", "gguf_q4_0", "gguf_mxfp4"])("the trusted file %s",
   });
 
   test("has the logits that its golden has", async () => {
-    const llm = await LLM.load(file, { dtype: "f32" });
+    const llm = await LLM.load(file, { dtype: "f32", activations: "float" });
     for (const { tokens, logits } of golden.sequences) {
       const actual = (await llm.logits(tokens)).slice(-logits.length);
       const { max, relative } = compareLogits(actual, Float32Array.from(logits), llm.shape.vocabSize);
@@ -82,7 +82,7 @@ describe.each(["gguf_q4_k_m", "gguf_q4_0", "gguf_mxfp4"])("the trusted file %s",
 });
 
 async function logitsOf(file: Uint8Array): Promise<Float32Array> {
-  const llm = await LLM.load(await fileOf(file), { dtype: "f32" });
+  const llm = await LLM.load(await fileOf(file), { dtype: "f32", activations: "float" });
   const logits = await llm.logits([1, 5, 90, 17, 3, 44]);
   await llm.close();
   return logits;
