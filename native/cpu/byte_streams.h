@@ -5,9 +5,6 @@
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
-/// Bytes of codes ahead of which a panel is fetched.
-inline constexpr int64_t kFetchAhead = 4096;
-
 /// Codes of `NT` panels, where each stands.
 template <Codes codes, int NT>
 struct PanelStreams {

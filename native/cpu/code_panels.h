@@ -131,6 +131,63 @@ WARPLOOP_INLINE void store_four(f16_t* out, int v, const vf (&numbers)[4]) {
   for (int i = 0; i < 4; i++) store(out + i * kPanel + v * kLanes, numbers[i]);
 }
 
+#if defined(__AVX512BW__)
+/// bf16 bits of codes: e4m3 without its sign, e2m1, and integers less 16.
+template <Codes codes>
+struct Bf16Table {
+  constexpr Bf16Table() {
+    for (int i = 0; i < 128; i++) {
+      const float value = codes == Codes::fp8   ? e4m3_value(static_cast<uint32_t>(i))
+                          : codes == Codes::fp4 ? e2m1_value(static_cast<uint32_t>(i))
+                                                : static_cast<float>(i - 16);
+      bits[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+    }
+  }
+  alignas(64) uint16_t bits[128]{};
+};
+
+/// Two pairs of inputs of 16 rows: four bytes in each lane, of int4 less `zeros`, by look-up instead of
+/// arithmetic.
+template <Codes codes>
+WARPLOOP_INLINE void store_looked_up(vu word, vu zeros, bf16_t* out) {
+  static constexpr Bf16Table<codes> kTable;
+  if constexpr (codes == Codes::int4) word = (word | 0x10101010u) - zeros;  // no byte borrows
+  for (uint32_t pair = 0; pair < 2; pair++) {
+    // Bytes 2 pair and 2 pair + 1 of each lane, 16 bits each.
+    const __m128i places = _mm_add_epi8(_mm_set_epi32(0x800d800c, 0x80098008, 0x80058004, 0x80018000),
+                                        _mm_set1_epi16(static_cast<short>(2 * pair)));
+    const __m512i wide = _mm512_shuffle_epi8(reinterpret_cast<__m512i>(word), _mm512_broadcast_i32x4(places));
+    const auto part = [&](int i) { return load_as<__m512i>(kTable.bits + 32 * i); };
+    __m512i bits;
+    if constexpr (codes == Codes::fp8) {
+      const __m512i low = _mm512_permutex2var_epi16(part(0), wide, part(1));
+      const __m512i high = _mm512_permutex2var_epi16(part(2), wide, part(3));
+      const __mmask32 is_high = _mm512_test_epi16_mask(wide, _mm512_set1_epi16(0x40));
+      const __m512i sign = _mm512_slli_epi16(_mm512_and_si512(wide, _mm512_set1_epi16(0x80)), 8);
+      bits = _mm512_or_si512(_mm512_mask_blend_epi16(is_high, low, high), sign);
+    } else {
+      bits = _mm512_permutexvar_epi16(wide, part(0));
+    }
+    std::memcpy(out + pair * 2 * kPanel, &bits, sizeof bits);
+  }
+}
+#endif
+
+/// Four inputs of a panel: the bytes of codes of vector v, a nibble in each of them.
+template <Codes codes, class W>
+WARPLOOP_INLINE void unpack_four(vu word, vi zeros, int v, W* out) {
+#if defined(__AVX512BW__)
+  if constexpr (codes != Codes::int8 && std::is_same_v<W, bf16_t>)
+    return store_looked_up<codes>(word, load_as<vu>(&zeros) * 0x01010101u, out);
+#endif
+  vf numbers[4];
+  for (int byte = 0; byte < 4; byte++) numbers[byte] = byte_number<codes>(word, byte, zeros);
+  store_four(out, v, numbers);
+}
+
+/// Bytes of codes ahead of which a panel is fetched.
+inline constexpr int64_t kFetchAhead = 4096;
+
 /// Inputs [first, end) of a panel as numbers of W, all exact; `first` is a multiple of 32, and as many follow
 /// as fill a block.
 template <Codes codes, class W>
@@ -139,19 +196,24 @@ void unpack_panel(const CodeWeight& w, const uint8_t* panel, int64_t first, int6
   const int64_t group = w.group();
   PanelInts zeros = panel_zeros<codes>(w, panel, first / group);
   int64_t zeros_end = (first / group + 1) * group;
-  for (int64_t k = first; k < end; k += 4, out += 4 * kPanel) {
+  const uint8_t* from = panel + w.at.codes + Quantised<codes>::code_at(0, first);
+  for (int64_t k = first; k < end; k += 16, out += 16 * kPanel) {
     if (k >= zeros_end) {  // groups are multiples of 16
       zeros = panel_zeros<codes>(w, panel, k / group);
       zeros_end += group;
     }
-    const uint8_t* at = panel + w.at.codes + Quantised<codes>::code_at(0, k);
-    for (int v = 0; v < kPanelVectors; v++) {
-      vu word = load_as<vu>(at + v * 4 * kLanes);
-      if constexpr (kIsNibble) word = (k % 32 >= 16 ? word >> 4 : word) & 0x0f0f0f0fu;
-      vf numbers[4];
-      for (int byte = 0; byte < 4; byte++) numbers[byte] = byte_number<codes>(word, byte, zeros.v[v]);
-      store_four(out, v, numbers);
+    const bool is_high = kIsNibble && k % 32 != 0;
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+      for (int v = 0; v < kPanelVectors; v++) {
+        const uint8_t* at = from + j * 4 * kPanel + v * 4 * kLanes;
+        if (v == 0) __builtin_prefetch(at + kFetchAhead, 0, 2);
+        vu word = load_as<vu>(at);
+        if constexpr (kIsNibble) word = word >> (is_high ? 4 : 0) & 0x0f0f0f0fu;
+        unpack_four<codes>(word, zeros.v[v], v, out + j * 4 * kPanel);
+      }
     }
+    if (!kIsNibble || is_high) from += 16 * kPanel;
   }
 }
 
