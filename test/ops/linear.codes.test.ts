@@ -9,7 +9,7 @@ import { linear as reference } from "../reference/linear.js";
 import { gated } from "../reference/siluMul.js";
 import { expectClose, expectSame } from "../support/compare.js";
 import { describeOp, type OpCase } from "../support/devices.js";
-import type { FloatDType } from "../support/dtype.js";
+import { roundTo, type FloatDType } from "../support/dtype.js";
 import { bytesOnCpu, codeKinds, randomCodes, roundedOn } from "../support/quantizedWeights.js";
 import { Random } from "../support/random.js";
 import type { StoredOptions } from "../support/storedRows.js";
@@ -28,8 +28,10 @@ interface CodesCase extends OpCase {
   readonly swiglu?: boolean;
   /** What x becomes first. Default "float". */
   readonly activation?: "int8";
-  /** Factors of some columns of x. */
+  /** Some elements of x are a hundred times larger. */
   readonly outliers?: boolean;
+  /** What the first rows of x are multiplied with. */
+  readonly factors?: readonly number[];
 }
 
 const kindOf = (name: string) => codeKinds.find((kind) => kind.name === name)!;
@@ -82,7 +84,12 @@ const cases: readonly CodesCase[] = [
 ];
 
 const bytesToo = (c: CodesCase): boolean => c.kinds.every((kind) => kindOf(kind).format !== "fp8");
+const bytes = { N: 17, x: "f32", activation: "int8", skip: bytesOnCpu } as const;
+const rowsOfAllSizes = { T: 6, factors: [0, 1e-30, 1e-20, 1e20, Infinity, NaN] };
 const int8Cases: readonly CodesCase[] = [
+  { name: "more rows of bytes than fit at once", T: 200, K: 16384, ...bytes, kinds: ["int8 by rows"] },
+  { name: "rows of all sizes, wide blocks", ...rowsOfAllSizes, K: 256, ...bytes, kinds: ["int4 by rows"] },
+  { name: "rows of all sizes, narrow blocks", ...rowsOfAllSizes, K: 256, ...bytes, kinds: ["q4_k"] },
   ...cases.filter(bytesToo).map((c) => ({ ...c, activation: "int8" as const, skip: bytesOnCpu })),
   ...names
     .filter((name) => bytesToo({ kinds: [name] } as unknown as CodesCase))
@@ -99,7 +106,13 @@ describeOp("linear with codes", [...cases, ...int8Cases], async (context, c) => 
   const parts = kinds.map((kind): StoredOptions => ({ ...kindOf(kind), N: N / kinds.length, K }));
   const { weight, values } = randomCodes(context, parts, { swiglu, seed: K, activation });
   const outliers = c.outliers ? { outliers: 0.01 } : {};
-  const x = random.normal(T * K, { dtype: xType, ...outliers });
+  const { factors = [] } = c;
+  const x = roundTo(
+    xType,
+    random
+      .normal(T * K, { dtype: xType, ...outliers })
+      .map((value, i) => value * (factors[Math.floor(i / K)] ?? 1)),
+  );
   const bias = c.bias ? random.normal(N, { dtype: "f32", std: 0.1 }) : undefined;
   const residual = c.residual ? random.normal(T * N, { dtype: c.residual }) : undefined;
   const optional = { ...(bias && { bias }), ...(residual && { residual }) };

@@ -267,11 +267,21 @@ describe("packStored: bad arguments", () => {
     ["two levels without groups", { format: "int4", group: 0, scale: "f16u8" }],
     ["two levels in groups of 48", { format: "int4", group: 48, scale: "f16u8" }],
     ["zero points of fp8", { format: "fp8", offset: "zero" }],
+    ["activations of bytes with fp8", { format: "fp8", activation: "int8" }],
     ["a minimum of fp4", { format: "fp4", group: 32, offset: "min" }],
   ])("a weight that there cannot be: %s", (_, format) => {
     expect(() => quantizedWeight(device, format, 2, 32)).toThrow(
       /cannot have such groups, scales or offsets/,
     );
+  });
+
+  onCodes("more inputs than a row of bytes can have", () => {
+    const weight = quantizedWeight(device, { format: "int8", activation: "int8" }, 1, 2 ** 20 + 1);
+    const x = device.empty("f32", [1, 2 ** 20 + 1]);
+    expect(() => linear(stream, x, weight)).toThrow(
+      "linear: weight: expected at most 1048576 inputs with activations of int8, got 1048577",
+    );
+    weight.dispose();
   });
 
   onCodes("an expert that there is not; packLinear into codes", () => {
