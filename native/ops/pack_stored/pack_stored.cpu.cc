@@ -60,21 +60,52 @@ struct CodeColumn {
     const int64_t row = stored_row(s, i), each = numbers.group == 0 ? inputs : numbers.group;
     for (int64_t g = 0; g < at.groups; g++) {
       const int64_t first = g * each, end = std::min(first + each, inputs);
-      int64_t stored_g = 0;
-      for (int64_t j = first; j < end; j++) {
-        const int64_t k = stored_input(s, j), of_k = stored_group_of(s, k);  // 1.
-        if (j == first) stored_g = of_k;
-        if (of_k != stored_g) {
-          fail_execution("inputs ", first, " to ", end - 1, " of stored row ", row,
-                         " have scales of several groups");
-        }
-        Weight::put_code(panel + at.codes, column, j, stored_code<Format>(s, row, k));  // 3.
-      }
-      if (first == end) continue;  // a weight without inputs
+      if (first == end) continue;                          // a weight without inputs
+      const int64_t stored_g = group_of(row, first, end);  // 1.
       require_numbers<Format>(s, row, stored_g);
       put_scale(row, g, stored_g);  // 2.
       put_offset(row, g, stored_g);
+      s.k_order ? put_ordered(row, first, end) : put_codes(row, first, end);  // 3.
       if (g + 1 == at.groups) fill_codes(inputs, Format::zero(s, row, stored_g));
+    }
+  }
+
+  /// The stored group of all inputs [first, end).
+  int64_t group_of(int64_t row, int64_t first, int64_t end) const {
+    const int64_t group = stored_group_of(s, stored_input(s, first));
+    const bool is_listed = s.k_order || s.g_idx;
+    for (int64_t j = is_listed ? first + 1 : end - 1; j < end; j++) {
+      if (stored_group_of(s, stored_input(s, j)) != group) {
+        fail_execution("inputs ", first, " to ", end - 1, " of stored row ", row,
+                       " have scales of several groups");
+      }
+    }
+    return group;
+  }
+
+  void put_ordered(int64_t row, int64_t first, int64_t end) const {
+    for (int64_t j = first; j < end; j++) {
+      Weight::put_code(panel + at.codes, column, j, stored_code<Format>(s, row, stored_input(s, j)));
+    }
+  }
+  void put_codes(int64_t row, int64_t first, int64_t end) const {
+    const StoredData source = s;  // of this function alone: bytes that are written could be anything else
+    uint8_t* const to = panel + at.codes;
+    const int64_t to_column = column;
+    int64_t j = first;
+    if constexpr (Weight::kIsNibble) {  // both nibbles of a byte at once
+      for (; j % 32 == 0 && j + 32 <= end; j += 32) {
+        for (int64_t i = j; i < j + 16; i++) {
+          const int64_t k = source.first_input + i;
+          const int32_t low = Format::code(source, row, k), high = Format::code(source, row, k + 16);
+          to[Weight::code_at(to_column, i)] = static_cast<uint8_t>(low | high << 4);
+        }
+      }
+    }
+    for (; j < end; j++) {
+      const int32_t code = Format::code(source, row, source.first_input + j);
+      if (is_nan_code<Format::kCodes>(code)) stored_code<Format>(s, row, s.first_input + j);  // says so
+      Weight::put_code(to, to_column, j, code);
     }
   }
 
