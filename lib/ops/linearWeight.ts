@@ -11,7 +11,15 @@ import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { formatNumbers, formatText, type WeightFormat } from "./weightFormat.js";
 
-export type { DenseFormat, QuantizedFormat, WeightFormat } from "./weightFormat.js";
+export type {
+  ActivationType,
+  DenseFormat,
+  OffsetType,
+  QuantizedFormat,
+  ScaleType,
+  WeightFormat,
+  WeightFormatName,
+} from "./weightFormat.js";
 
 /** Rows of a weight that lie in one format. */
 export class WeightSegment {

@@ -16,14 +16,18 @@ import { emptySegments, GroupedWeight, LinearWeight, packRows } from "./linearWe
 import { op, optionsOf } from "./op.js";
 
 export type {
+  ActivationType,
   DenseFormat,
   ExpertsShape,
   GroupedWeight,
   LinearWeight,
   MatrixShape,
+  OffsetType,
   QuantizedFormat,
+  ScaleType,
   SegmentShape,
   WeightFormat,
+  WeightFormatName,
   WeightSegment,
 } from "./linearWeight.js";
 
