@@ -19,12 +19,18 @@ float low_of(uint32_t pair);
 template <class T>
 float high_of(uint32_t pair);
 
+/// To odd: a further rounding, to fewer bits, is then as if there had been no other.
+inline float rounded_to_odd(double x) {
+  const float nearest = static_cast<float>(x);
+  if (double{nearest} == x) return nearest;
+  const auto bits = std::bit_cast<uint32_t>(nearest);
+  return std::bit_cast<float>((std::fabs(double{nearest}) > std::fabs(x) ? bits - 1 : bits) | 1u);
+}
+
 template <class T>
 uint32_t fma_pair(uint32_t a, uint32_t b, uint32_t c) {
-  // A product of 16-bit numbers is exact in f64. Its sum is rounded there first, which changes the second
-  // rounding only where that made a tie.
   const auto half = [](auto of, uint32_t x, uint32_t y, uint32_t z) {
-    return static_cast<float>(double{of(x)} * double{of(y)} + double{of(z)});
+    return rounded_to_odd(double{of(x)} * double{of(y)} + double{of(z)});
   };
   return pack_pair<T>(half(low_of<T>, a, b, c), half(high_of<T>, a, b, c));
 }
