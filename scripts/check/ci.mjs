@@ -42,7 +42,7 @@ const steps = [
     name: "test",
     command: "npm test --",
     env: isFull ? { WARPLOOP_TEST_WHOLE: "1" } : seeds,
-    limit: 1200,
+    limit: 1800,
     needs: "install",
     isTests: true,
   },
