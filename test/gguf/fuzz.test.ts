@@ -141,7 +141,6 @@ test("files on disk, as far as a model is described and its tokenizer read", asy
 test("files in blocks, as far as logits", async () => {
   vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
   await using device = openTestDevice();
-  const stream = device.createStream();
   const path = join(folder, "blocks.gguf");
   const file = files.at(-1)!;
   const numRuns = runsOf({ few: 40, whole: 3000 });
@@ -154,6 +153,7 @@ test("files in blocks, as far as logits", async () => {
     for (let rounds = random.integer(1, 9); rounds > 0; rounds--)
       where[random.integer(0, where.length)] = random.integer(0, 256);
     await writeFile(path, mutated);
+    await using stream = device.createStream(); // an error of execution stays with its stream
     try {
       const model = await loadModel(path, { stream, dtype: "f32", contextLength: 16 });
       await runModel(model, stream, [[1, 2, 3]]);
@@ -163,6 +163,6 @@ test("files in blocks, as far as logits", async () => {
       if (!(error instanceof WarploopError)) throw new Error(`seed ${seed}`, { cause: error });
     }
   }
-  expect(numRun).toBeGreaterThan(0);
+  expect(numRun).toBeGreaterThan(numRuns / 10);
   vi.restoreAllMocks();
 }, 300_000);
