@@ -8,10 +8,10 @@ import { loadModel } from "../../lib/llm/loadModel.js";
 import type { Shard } from "../../lib/weights/shard.js";
 import {
   codedCheckpoint,
+  codedGptOss,
   type CodedLayout,
   codedLayouts,
   floats,
-  scalesOf,
   words,
   writeFiles,
 } from "../support/codedCheckpoint.js";
@@ -23,7 +23,6 @@ import { loadRank, Meeting, runRanks } from "../support/ranks.js";
 import { runModel } from "../support/runModel.js";
 import type { TensorToWrite } from "../support/safetensors.js";
 import { firstSeed, someOf } from "../support/seed.js";
-import { randomStored } from "../support/storedRows.js";
 import {
   tinyConfig,
   type TinyConfig,
@@ -31,7 +30,6 @@ import {
   type TinyTensors,
   writeCheckpoint,
 } from "../support/tinyCheckpoint.js";
-import { dequantised } from "../reference/storedFormats.js";
 
 let device: Device;
 let stream: Stream;
@@ -121,41 +119,9 @@ describe("codes and the numbers that they stand for give the same bits", () => {
     },
   );
 
-  it.each(["f32"] as const)("gpt-oss as it is published, in %s", async (dtype) => {
-    const config = tinyConfig("GptOssForCausalLM", {
-      ...{
-        ...sizes,
-        num_local_experts: 3,
-        num_experts_per_tok: 2,
-        intermediate_size: 32,
-        swiglu_limit: 0.5,
-      },
-      ...{ sliding_window: 5, layer_types: ["full_attention"], attention_bias: true, rope_scaling: null },
-      quantization_config: {
-        quant_method: "mxfp4",
-        modules_to_not_convert: ["model.layers.*.self_attn", "lm_head"],
-      },
-    });
-    const random = new Random(firstSeed);
-    const files: Record<string, TensorToWrite> = {};
-    const twin: TinyTensors = new Map(tinyTensors(config));
-    for (const [name, { shape, dtype: stored, values }] of twin) {
-      if (!/experts\.(gate_up|down)_proj$/.test(name)) {
-        files[name] = floats(stored, shape, values);
-        continue;
-      }
-      const [E, K, N] = shape as [number, number, number];
-      const m = randomStored({ format: "mxfp4", N: E * N, K }, random);
-      files[`${name}_blocks`] = { dtype: "U8", shape: [E, N, K / 32, 16], data: m.codes };
-      files[`${name}_scales`] = scalesOf(m, [E, N, K / 32]);
-      const rows = dequantised(m);
-      const turned = rows.map((_, i) => {
-        const [e, k, n] = [Math.floor(i / (K * N)), Math.floor(i / N) % K, i % N];
-        return rows[(e * N + n) * K + k]!;
-      });
-      twin.set(name, { shape, dtype: "f32", values: turned });
-    }
-    await expectTwins(config, files, twin, dtype);
+  it("gpt-oss as it is published, in f32", async () => {
+    const { config, files, twin } = codedGptOss(sizes, new Random(firstSeed));
+    await expectTwins(config, files, twin, "f32");
   });
 });
 

@@ -11,7 +11,7 @@ import { toStorage, type FloatDType } from "./dtype.js";
 import type { Random } from "./random.js";
 import { encodeSafetensors, type TensorToWrite } from "./safetensors.js";
 import { randomStored, type RandomStored, type StoredOptions } from "./storedRows.js";
-import type { TinyConfig, TinyTensors } from "./tinyCheckpoint.js";
+import { tinyConfig, type TinyConfig, tinyTensors, type TinyTensors } from "./tinyCheckpoint.js";
 
 /** How a method stores the matrices of a checkpoint. */
 export interface CodedLayout {
@@ -32,7 +32,7 @@ export const words = (shape: readonly number[], values: Uint8Array | Int32Array)
   ...{ dtype: "I32", shape, data: bytesOf(values) },
 });
 /** Of scales, which are f32, f16 or bf16, or exponents. */
-export function scalesOf(m: RandomStored, shape: readonly number[]): TensorToWrite {
+function scalesOf(m: RandomStored, shape: readonly number[]): TensorToWrite {
   if (m.scaleDType === "u8")
     return { dtype: "U8", shape, data: Uint8Array.from(m.scales!, (scale) => Math.log2(scale) + 127) };
   return { dtype: m.scaleDType.toUpperCase(), shape, data: bytesOf(toStorage(m.scaleDType, m.scales!)) };
@@ -228,6 +228,37 @@ export function codedCheckpoint(
     twin.set(name, { shape, dtype: "f32", values: dequantised(m) });
   }
   return { config: { ...config, quantization_config: layout.config }, files, twin };
+}
+
+/** gpt-oss as it is published: stacks of experts in mxfp4, which its model has transposed. */
+export function codedGptOss(sizes: Readonly<Record<string, unknown>>, random: Random): CodedCheckpoint {
+  const config = tinyConfig("GptOssForCausalLM", {
+    ...{ ...sizes, num_local_experts: 3, num_experts_per_tok: 2, intermediate_size: 32, swiglu_limit: 0.5 },
+    ...{ sliding_window: 5, layer_types: ["full_attention"], attention_bias: true, rope_scaling: null },
+    quantization_config: {
+      quant_method: "mxfp4",
+      modules_to_not_convert: ["model.layers.*.self_attn", "lm_head"],
+    },
+  });
+  const files: Record<string, TensorToWrite> = {};
+  const twin: TinyTensors = new Map(tinyTensors(config));
+  for (const [name, { shape, dtype, values }] of twin) {
+    if (!/experts\.(gate_up|down)_proj$/.test(name)) {
+      files[name] = floats(dtype, shape, values);
+      continue;
+    }
+    const [E, K, N] = shape as [number, number, number];
+    const m = randomStored({ format: "mxfp4", N: E * N, K }, random);
+    files[`${name}_blocks`] = { dtype: "U8", shape: [E, N, K / 32, 16], data: m.codes };
+    files[`${name}_scales`] = scalesOf(m, [E, N, K / 32]);
+    const rows = dequantised(m);
+    const turned = rows.map((_, i) => {
+      const [e, k, n] = [Math.floor(i / (K * N)), Math.floor(i / N) % K, i % N];
+      return rows[(e * N + n) * K + k]!;
+    });
+    twin.set(name, { shape, dtype: "f32", values: turned });
+  }
+  return { config, files, twin };
 }
 
 export const floats = (dtype: FloatDType, shape: readonly number[], values: Float64Array): TensorToWrite => ({
