@@ -13,6 +13,7 @@ export const storedFormats = [
   "packed4",
   "packed8",
   "gptq4",
+  "gptq8",
   "awq4",
   "mxfp4",
   "q8_0",
@@ -56,14 +57,14 @@ export interface StoredShape {
   readonly firstInput?: number | undefined;
   /** How many inputs are meant. Default: those from `firstInput` on. */
   readonly numInputs?: number | undefined;
-  /** 1 of gptq4 in version 1, which stores zero points less 1. Default 0. */
+  /** 1 of gptq4 and gptq8 in version 1, which stores zero points less 1. Default 0. */
   readonly addToZeros?: number | undefined;
 }
 
 export interface StoredTensors {
   /** Bytes as in the file, contiguous, of stored rows from `firstRow` on; u8, i8, i32 or fp8e4m3 */
   readonly codes: Tensor;
-  /** [ceil(N / scaleRows), groups], of gptq4 and awq4 [groups, N]; f32 | f16 | bf16, of mxfp4 u8. None of GGUF formats. */
+  /** [ceil(N / scaleRows), groups], of gptq4, gptq8 and awq4 [groups, N]; f32 | f16 | bf16, of mxfp4 u8. None of GGUF formats. */
   readonly scales?: Tensor | undefined;
   /** i32 words as in the file; of int8 i8, one for each scale. Without it codes are symmetric. */
   readonly zeros?: Tensor | undefined;

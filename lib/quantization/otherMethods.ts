@@ -103,13 +103,18 @@ export function readGptq(reader: ConfigReader): Quantization {
 /** @param own the fields of some modules, which win over those of all */
 function readGptqScheme(reader: ConfigReader, own: ConfigReader): MatrixScheme {
   const from = (field: string) => (own.has(field) ? own : reader);
-  if (from("bits").positiveInt("bits") !== 4) from("bits").fail("bits", "4");
+  const bits = from("bits").positiveInt("bits");
+  if (bits !== 4 && bits !== 8) from("bits").fail("bits", "4 or 8");
   const format = ["checkpoint_format", "format"];
   const version = reader.oneOf(format, ["gptq", "gptq_v2"], "gptq");
   requireNothing(reader, "is_marlin_format", [false]);
   requireNothing(from("pack_dtype"), "pack_dtype", ["int32"]);
   return {
-    ...{ format: "gptq4", group: readGroup(from("group_size"), "group_size", 128), scaleRows: 1 },
+    ...{
+      format: bits === 4 ? "gptq4" : "gptq8",
+      group: readGroup(from("group_size"), "group_size", 128),
+      scaleRows: 1,
+    },
     tensors: {
       ...{ codes: ".qweight", scales: [".scales"], zeros: ".qzeros", groupOfInput: ".g_idx" },
       unread: [],

@@ -7,7 +7,7 @@ import { show } from "../checkpoint/json.js";
 import { warn } from "../warning.js";
 
 /** The stored formats that schemes of safetensors files have. */
-export type SchemeFormat = "int8" | "fp8" | "packed4" | "packed8" | "gptq4" | "awq4" | "mxfp4";
+export type SchemeFormat = "int8" | "fp8" | "packed4" | "packed8" | "gptq4" | "gptq8" | "awq4" | "mxfp4";
 
 /** How one matrix is stored. */
 export interface MatrixScheme {

@@ -71,6 +71,10 @@ const layouts: Readonly<Record<SchemeFormat, Layout>> = {
     ...{ dtype: "i32", codes: (N, K) => [[K / 8, N]], scales: floats, turned: true, zerosPerWord: 8 },
     units: [1, 8],
   },
+  gptq8: {
+    ...{ dtype: "i32", codes: (N, K) => [[K / 4, N]], scales: floats, turned: true, zerosPerWord: 4 },
+    units: [1, 4],
+  },
   awq4: {
     ...{ dtype: "i32", codes: (N, K) => [[K, N / 8]], scales: floats, turned: true, zerosPerWord: 8 },
     units: [8, 1],

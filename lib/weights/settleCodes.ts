@@ -7,11 +7,15 @@
 import type { Checkpoint } from "../checkpoint/tensorFiles.js";
 import { type FloatDType, hostArray, toFloat32 } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
+import type { StoredFormat } from "../ops/storedRows.js";
 import { type CodedMatrix, type CodedTensor, isBesideCodes, isFloat } from "./codedMatrix.js";
 import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
-/** Eight zero points of 8, the middle of 4 bits: as version 2 stores them; version 1 stores sevens. */
-const middleInVersion2 = 0x88888888;
+/** A word of zero points in the middle of the bits, as version 2 stores them; version 1 stores them less 1. */
+const middleInVersion2: Partial<Readonly<Record<StoredFormat, number>>> = {
+  gptq4: 0x88888888,
+  gptq8: 0x80808080,
+};
 
 /**
  * @returns the plan to load
@@ -23,7 +27,7 @@ export async function settleCodes(
   signal?: AbortSignal,
 ): Promise<readonly PlannedWeight[]> {
   const parts = plan.flatMap((weight) => weight.parts);
-  const gptq = parts.find(({ coded }) => coded?.format === "gptq4")?.coded;
+  const gptq = parts.find(({ coded }) => coded && middleInVersion2[coded.format])?.coded;
   if (gptq) await checkBiases(parts, checkpoint);
   const isVersion2 = gptq !== undefined && (await holdsVersion2(gptq, checkpoint));
   const inOrder = await neighbours(parts, checkpoint, signal);
@@ -63,11 +67,11 @@ async function neighbours(
 }
 
 /** Symmetric files that say version 1 and hold version 2 show it by their zero points. */
-async function holdsVersion2({ zeros }: CodedMatrix, checkpoint: Checkpoint): Promise<boolean> {
+async function holdsVersion2({ format, zeros }: CodedMatrix, checkpoint: Checkpoint): Promise<boolean> {
   const word = new Uint8Array(4);
   if (!zeros || zeros.bytes < word.length) return false;
   await checkpoint.read(zeros.entry, word, zeros.start);
-  return new DataView(word.buffer).getUint32(0, true) === middleInVersion2;
+  return new DataView(word.buffer).getUint32(0, true) === middleInVersion2[format];
 }
 
 async function checkBiases(parts: readonly PlannedPart[], checkpoint: Checkpoint): Promise<void> {

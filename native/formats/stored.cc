@@ -24,9 +24,11 @@ void check_numbers(const char* name, const StoredView& v, Check& c) {
   c.that(v.stored_rows <= kMaxAxis && v.stored_rows % Format::kRowUnit == 0, Name(name, "outputs"),
          Format::kRowUnit == 1 ? "an axis" : "a multiple of 8", v.stored_rows);
   c.that(v.stored_inputs <= kMaxAxis && v.stored_inputs % Format::kBlock == 0, inputs,
-         Format::kBlock == 1   ? "an axis"
-         : Format::kBlock == 8 ? "a multiple of 8"
-                               : (Format::kBlock == 32 ? "a multiple of 32" : "a multiple of 256"),
+         Format::kBlock == 1    ? "an axis"
+         : Format::kBlock == 4  ? "a multiple of 4"
+         : Format::kBlock == 8  ? "a multiple of 8"
+         : Format::kBlock == 32 ? "a multiple of 32"
+                                : "a multiple of 256",
          v.stored_inputs);
   if (Format::kGroup != 0) c.that(v.group == Format::kGroup, group, "that of the format", v.group);
   c.that(v.group <= kMaxAxis, group, "at most an axis", v.group);
@@ -38,8 +40,9 @@ void check_numbers(const char* name, const StoredView& v, Check& c) {
   c.that(v.inputs <= v.stored_inputs && v.first_input <= v.stored_inputs - v.inputs, Name(name, "firstInput"),
          "inputs inside the matrix", v.first_input);
   c.that(v.rows <= kMaxAxis, rows, "an axis", v.rows);
-  c.that(v.add_to_zeros == 0 || (v.format == StoredFormat::gptq4 && v.add_to_zeros == 1),
-         Name(name, "addToZeros"), "0, or 1 of gptq4", v.add_to_zeros);
+  const bool has_versions = v.format == StoredFormat::gptq4 || v.format == StoredFormat::gptq8;
+  c.that(v.add_to_zeros == 0 || (has_versions && v.add_to_zeros == 1), Name(name, "addToZeros"),
+         "0, or 1 of gptq4 and gptq8", v.add_to_zeros);
 }
 
 template <class Format>

@@ -182,6 +182,20 @@ struct StoredGptq4 : SeparateScales<true> {
   }
 };
 
+/// The same of bytes.
+struct StoredGptq8 : SeparateScales<true> {
+  static constexpr Codes kCodes = Codes::int8;
+  static constexpr int kBlock = 4, kRowUnit = 1, kZeroRows = 4;
+  WARPLOOP_STORED_FN int64_t code_bytes(int64_t rows, int64_t K) { return K / 4 * rows * 4; }
+  WARPLOOP_STORED_FN int32_t code(const StoredData& s, int64_t row, int64_t k) {
+    return s.codes[4 * (k / 4 * s.some_rows + row - s.first_row) + k % 4] - 128;
+  }
+  WARPLOOP_STORED_FN int32_t zero(const StoredData& s, int64_t row, int64_t g) {
+    const int64_t words = (s.stored_rows + 3) / 4;
+    return s.zeros ? ((s.zeros[4 * g * words + row] + s.add_to_zeros) & 255) - 128 : 0;
+  }
+};
+
 /// Words along N, whose nibbles are columns 0 2 4 6 1 3 5 7, of codes and of zero points.
 struct StoredAwq4 : SeparateScales<true> {
   static constexpr Codes kCodes = Codes::int4;

@@ -10,6 +10,7 @@
   FORMAT(packed4, StoredPacked4)        \
   FORMAT(packed8, StoredPacked8)        \
   FORMAT(gptq4, StoredGptq4)            \
+  FORMAT(gptq8, StoredGptq8)            \
   FORMAT(awq4, StoredAwq4)              \
   FORMAT(mxfp4, StoredMxfp4)            \
   FORMAT(q8_0, StoredQ8_0)              \
@@ -39,13 +40,13 @@ enum class Codes : uint8_t { int8, int4, fp4, fp8 };
 /// Some rows and some inputs of a stored matrix [N, K]. Rows and inputs have two numbers: where they are
 /// stored, and where the caller counts them.
 struct StoredView {
-  TensorView codes;      // bytes as in the file, contiguous, of stored rows [first_row, first_row + some)
-  TensorView scales;     // [ceil(N / scale_rows), groups], gptq4 and awq4 [groups, N]; absent in GGUF formats
-  TensorView zeros;      // optional: words as in the file, or i8 of int8
-  TensorView row_order;  // [rows] i32, optional: the stored row of each row
-  TensorView k_order;    // [K] i32, optional: the stored input of each input
-  TensorView g_idx;      // [K] i32, optional: the group of each stored input
-  int64_t stored_rows;   // N
+  TensorView codes;       // bytes as in the file, contiguous, of stored rows [first_row, first_row + some)
+  TensorView scales;      // [ceil(N / scale_rows), groups], gptq and awq [groups, N]; none in GGUF
+  TensorView zeros;       // optional: words as in the file, or i8 of int8
+  TensorView row_order;   // [rows] i32, optional: the stored row of each row
+  TensorView k_order;     // [K] i32, optional: the stored input of each input
+  TensorView g_idx;       // [K] i32, optional: the group of each stored input
+  int64_t stored_rows;    // N
   int64_t stored_inputs;  // K
   int64_t group;          // inputs that share a scale; 0: all of a row
   int64_t scale_rows;     // rows that share a scale
@@ -53,7 +54,7 @@ struct StoredView {
   int64_t rows;           // of the caller
   int64_t first_input;    // of the caller, counted behind k_order
   int64_t inputs;         // of the caller
-  int32_t add_to_zeros;   // to zero points of gptq4, modulo 16: 1 of version 1 files
+  int32_t add_to_zeros;   // to zero points of gptq4 and gptq8, modulo 16 and 256: 1 of version 1 files
   StoredFormat format;
 
   constexpr int64_t groups() const { return group == 0 ? 1 : (stored_inputs + group - 1) / group; }

@@ -50,7 +50,7 @@ const cases: readonly Case[] = [
     name: "a scheme that is missing",
     config: { ...llama, quantization_config: { quant_method: "gptq", bits: 3 } },
     code: "ERR_CHECKPOINT_CONFIG",
-    says: ["config.json: quantization_config.bits: expected 4, got 3", "in f32, bf16 or f16"],
+    says: ["config.json: quantization_config.bits: expected 4 or 8, got 3", "in f32, bf16 or f16"],
   },
   {
     name: "quantised weights that only another file tells of",

@@ -135,6 +135,7 @@ describe("codes stay codes where the device multiplies them", () => {
     ["compressed-tensors mxfp4", "fp4 in groups of 32"],
     ["AWQ", "int4 in groups of 16"],
     ["GPTQ of version 1", "int4 in groups of 32"],
+    ["GPTQ of 8 bits", "int8 in groups of 32"],
     // A group is no multiple of 16, or no neighbours: the numbers of the codes, as f32.
     ["compressed-tensors fp8 in blocks", undefined],
     ["GPTQ in the order of activations", undefined],
@@ -232,15 +233,17 @@ describe("files that say otherwise than their config", () => {
     words(shape, new Uint8Array(data.length).fill(byte));
 
   it.each([
-    ["version 1", 0x77],
-    ["version 2, which says that it is 1", 0x88],
-  ])("symmetric GPTQ of %s", async (_name, byte) => {
-    const { config, files } = make();
+    ["version 1", 0x77, 0x77, gptq],
+    ["version 2, which says that it is 1", 0x88, 0x77, gptq],
+    ["version 1 in 8 bits", 0x7f, 0x7f, layoutOf("GPTQ of 8 bits")],
+    ["version 2 in 8 bits, which says that it is 1", 0x80, 0x7f, layoutOf("GPTQ of 8 bits")],
+  ])("symmetric GPTQ of %s", async (_name, byte, ofVersion1, layout) => {
+    const { config, files } = make(layout);
     const symmetric = { ...(config["quantization_config"] as object), sym: true };
     for (const [name, tensor] of Object.entries(files)) if (isZeros(name)) files[name] = filled(tensor, byte);
     const expected = { ...files };
     for (const [name, tensor] of Object.entries(files))
-      if (isZeros(name)) expected[name] = filled(tensor, 0x77);
+      if (isZeros(name)) expected[name] = filled(tensor, ofVersion1);
     const [actual, same] = [
       await logitsOf(await writeFiles({ ...config, quantization_config: symmetric }, files), "f32"),
       await logitsOf(await writeFiles(config, expected), "f32"),

@@ -27,6 +27,7 @@ const fp8 = { format: "fp8", N: 7, K: 33 } as const;
 const packed4 = { format: "packed4", N: 13, K: 45, scale: "bf16" } as const;
 const packed8 = { format: "packed8", N: 13, K: 45, scale: "bf16" } as const;
 const gptq4 = { format: "gptq4", N: 13, K: 64, group: 16, scale: "f16" } as const;
+const gptq8 = { format: "gptq8", N: 13, K: 68, group: 16, scale: "f16" } as const;
 const awq4 = { format: "awq4", N: 24, K: 45, group: 16, scale: "f16" } as const;
 const mxfp4 = { format: "mxfp4", N: 7, K: 96 } as const;
 const blocks = storedFormats.slice(storedFormats.indexOf("q8_0"));
@@ -53,6 +54,10 @@ const cases: readonly StoredCase[] = [
   { name: "desc_act", ...gptq4, zeros: true, version1: true, gIdx: true },
   { name: "desc_act, inputs sorted", ...gptq4, zeros: true, gIdx: true, kOrder: true },
   { name: "one scale for each row", ...gptq4, group: 0, zeros: true },
+  { name: "symmetric", ...gptq8 },
+  { name: "version 1 stores zero points less 1", ...gptq8, zeros: true, version1: true },
+  { name: "version 2, one scale for each row", ...gptq8, group: 0, zeros: true },
+  { name: "desc_act, inputs sorted", ...gptq8, zeros: true, version1: true, gIdx: true, kOrder: true },
   { name: "symmetric", ...awq4 },
   { name: "zero points", ...awq4, zeros: true },
   { name: "neighbours in a byte", ...mxfp4 },
@@ -64,6 +69,7 @@ const cases: readonly StoredCase[] = [
   })),
   { name: "rows in another order", ...int8, N: 9, rowOrder: true, group: 16 },
   { name: "rows in another order", ...gptq4, rowOrder: true, zeros: true },
+  { name: "rows in another order", ...gptq8, rowOrder: true, zeros: true },
   { name: "rows in another order", ...awq4, rowOrder: true, zeros: true },
   { name: "rows in another order", format: "q4_k", N: 6, K: 256, rowOrder: true },
   { name: "some inputs", ...packed4, group: 16, someInputs: [16, 37] },
@@ -221,6 +227,10 @@ describe("stored formats", () => {
     expect(decode({ format: "packed4", K: 8, codes: words })).toEqual([-8, -7, -6, -5, -4, -3, -2, -1]);
     const awq = { format: "awq4", K: 1, N: 8, codes: words, scales: new Float64Array(8).fill(1) };
     expect(decode(awq)).toEqual([0, 4, 1, 5, 2, 6, 3, 7].map((code) => code - 8));
+    const gptq = { format: "gptq8", K: 4, codes: Uint8Array.of(0, 127, 128, 255) };
+    expect(decode(gptq)).toEqual([-128, -1, 0, 127]);
+    // 255 and 1 are 0.
+    expect(decode({ ...gptq, zeros: Int32Array.of(255), addToZeros: 1 })).toEqual([0, 127, 128, 255]);
   });
 });
 
@@ -253,6 +263,7 @@ describe("dequantize: bad arguments", () => {
     ["kOrder", shape, { scales, kOrder: device.empty("i32", [3]) }, /kOrder: expected \[K=16\]/],
     ["a K of q4_k", { format: "q4_k", outputs: 1, inputs: 128 }, {}, /inputs: expected a multiple of 256/],
     ["a K of q8_0", { format: "q8_0", outputs: 1, inputs: 48 }, {}, /inputs: expected a multiple of 32/],
+    ["a K of gptq8", { format: "gptq8", outputs: 1, inputs: 6 }, {}, /inputs: expected a multiple of 4/],
     [
       "an N of awq4",
       { format: "awq4", outputs: 4, inputs: 16 },

@@ -51,6 +51,12 @@ const cases: readonly PackCase[] = [
     ...{ name: "desc_act", format: "gptq4", N: 24, K: 96, group: 32, zeros: true },
     ...{ gIdx: true, kOrder: true },
   },
+  { name: "symmetric", format: "gptq8", N: 24, K: 68, group: 32, scale: "f16" },
+  { name: "version 1", format: "gptq8", N: 24, K: 64, group: 32, zeros: true, version1: true },
+  {
+    ...{ name: "desc_act", format: "gptq8", N: 21, K: 96, group: 32, zeros: true, version1: true },
+    ...{ gIdx: true, kOrder: true },
+  },
   { name: "zero points", format: "awq4", N: 24, K: 77, group: 32, zeros: true, scale: "f16" },
   { name: "neighbours in a byte", format: "mxfp4", N: 7, K: 96 },
   ...blocks.map((format) => ({ name: "blocks", format, N: 21, K: isBig(format) ? 512 : 96 })),

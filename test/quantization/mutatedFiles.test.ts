@@ -47,6 +47,7 @@ const bases: readonly (readonly [layout: string, config: TinyConfig])[] = [
   ["AWQ", mixture],
   ["GPTQ of version 1", llama],
   ["GPTQ in the order of activations", llama],
+  ["GPTQ of 8 bits and version 2 in the order of activations", mixture],
   ["fp8 of DeepSeek, blocks of 24 x 40", mixture],
 ];
 

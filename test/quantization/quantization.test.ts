@@ -92,6 +92,7 @@ describe("schemes", () => {
     ["AWQ", awq, "awq4 128 x 1 .qweight .scales zeros"],
     ["AWQ of whole rows", { ...awq, group_size: -1, version: "GEMM" }, "awq4 0 x 1 .qweight .scales zeros"],
     ["GPTQ", gptq, "gptq4 128 x 1 .qweight .scales zeros+1"],
+    ["GPTQ of 8 bits", { ...gptq, bits: 8 }, "gptq8 128 x 1 .qweight .scales zeros+1"],
     ["GPTQ of version 2", { ...gptq, checkpoint_format: "gptq_v2" }, "gptq4 128 x 1 .qweight .scales zeros"],
     [
       "GPTQ in order of activations",
@@ -185,6 +186,7 @@ describe("which modules", () => {
       "model.layers.0.self_attn.v_proj",
       "gptq4 128 x 1 .qweight .scales zeros+1 order .g_idx",
     ],
+    ["bits of its own", { ...gptq, dynamic: { ".*q_proj": { bits: 8 } } }, q, "gptq8 128 x 1"],
     ["those of all", { ...gptq, dynamic }, q, "gptq4 128 x 1"],
   ])("%s", async (_name, config, module, says) => {
     expect(await schemeOf(config, module)).toMatch(new RegExp(`^${says.replaceAll(/[.+|]/g, "\\$&")}`));
@@ -207,15 +209,14 @@ describe("refused", () => {
     [{ ...awq, group_size: 0 }, "group_size: expected a positive integer, got 0"],
     [{ ...awq, modules_to_not_convert: "lm_head" }, "modules_to_not_convert: expected a list of names"],
     [{ ...awq, modules_to_not_convert: ["(?<=a)"] }, "modules_to_not_convert: expected patterns of names"],
-    [{ ...gptq, bits: 3 }, "bits: expected 4, got 3"],
-    [{ ...gptq, bits: 8 }, "bits: expected 4, got 8"],
+    [{ ...gptq, bits: 3 }, "bits: expected 4 or 8, got 3"],
     [
       { ...gptq, checkpoint_format: "marlin" },
       'checkpoint_format: expected one of "gptq", "gptq_v2", got "marlin"',
     ],
     [{ ...gptq, is_marlin_format: true }, "is_marlin_format: expected nothing or false, got true"],
     [{ ...gptq, pack_dtype: "int16" }, 'pack_dtype: expected nothing or "int32"'],
-    [{ ...gptq, dynamic: { "+:x": { bits: 8 } } }, "dynamic.+:x.bits: expected 4, got 8"],
+    [{ ...gptq, dynamic: { "+:x": { bits: 2 } } }, "dynamic.+:x.bits: expected 4 or 8, got 2"],
     [{ ...gptq, dynamic: { "+:x": 1 } }, "dynamic.+:x: expected an object"],
     [{ ...fp8, fmt: "e5m2" }, 'fmt: expected one of "e4m3"'],
     [{ ...fp8, weight_block_size: [128] }, "weight_block_size: expected two positive integers"],
@@ -343,7 +344,7 @@ describe("files beside config.json", () => {
     );
     const file = path.join(folder, "quantize_config.json");
     expect(error).toMatchObject({ code: "ERR_CHECKPOINT_CONFIG", file });
-    expect((error as Error).message).toContain(`${file}: bits: expected 4, got 2`);
+    expect((error as Error).message).toContain(`${file}: bits: expected 4 or 8, got 2`);
   });
   test("that of ModelOpt is refused", async () => {
     await expect(inFile("hf_quant_config.json", {})).rejects.toThrow(

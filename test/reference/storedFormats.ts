@@ -61,7 +61,7 @@ type At = (n: number, k: number) => number;
 function separate(m: StoredMatrix): Float64Array {
   const { N, K, scales } = m;
   const groups = Math.ceil(K / m.group);
-  const isTurned = m.format === "gptq4" || m.format === "awq4";
+  const isTurned = /^(gptq|awq)/.test(m.format);
   const number = numbersOf(m);
   const zero = zerosOf(m, groups);
   const out = new Float64Array(N * K);
@@ -97,9 +97,12 @@ function numbersOf({ format, N, K, codes }: StoredMatrix): At {
       const all = unpacked(wordsOf(codes), bits);
       return (n, k) => all[n * pitch + k]! - 2 ** (bits - 1);
     }
-    case "gptq4": {
-      const all = unpacked(wordsOf(codes), 4);
-      return (n, k) => all[(Math.floor(k / 8) * N + n) * 8 + (k % 8)]!;
+    case "gptq4":
+    case "gptq8": {
+      const bits = format === "gptq4" ? 4 : 8;
+      const each = 32 / bits;
+      const all = unpacked(wordsOf(codes), bits);
+      return (n, k) => all[(Math.floor(k / each) * N + n) * each + (k % each)]!;
     }
     case "awq4":
       return awqColumns(wordsOf(codes), N);
@@ -112,13 +115,14 @@ function numbersOf({ format, N, K, codes }: StoredMatrix): At {
 
 /** By row and group. */
 function zerosOf({ format, N, zeros, scaleRows, addToZeros = 0 }: StoredMatrix, groups: number): At {
-  if (!zeros) return () => (format === "gptq4" || format === "awq4" ? 8 : 0);
+  if (!zeros) return () => (format === "gptq8" ? 128 : format === "gptq4" || format === "awq4" ? 8 : 0);
   if (format === "int8") return (n, g) => zeros[Math.floor(n / scaleRows) * groups + g]!;
   if (format === "awq4") return awqColumns(zeros as Int32Array, N);
-  const bits = format === "packed8" ? 8 : 4;
+  const bits = format.endsWith("8") ? 8 : 4;
   const all = unpacked(zeros, bits);
   const each = 32 / bits;
-  if (format === "gptq4") return (n, g) => (all[g * Math.ceil(N / 8) * 8 + n]! + addToZeros) % 16;
+  if (format.startsWith("gptq"))
+    return (n, g) => (all[g * Math.ceil(N / each) * each + n]! + addToZeros) % 2 ** bits;
   return (n, g) => all[(Math.floor(n / each) * groups + g) * each + (n % each)]! - 2 ** (bits - 1);
 }
 

@@ -74,12 +74,15 @@ const awqTensors = (m: RandomStored): Record<string, TensorToWrite> => ({
   qzeros: words([groupsOf(m), m.N / 8], m.zeros as Int32Array),
   scales: scalesOf(m, [groupsOf(m), m.N]),
 });
-const gptqTensors = (m: RandomStored): Record<string, TensorToWrite> => ({
-  qweight: words([m.K / 8, m.N], m.codes),
-  qzeros: words([groupsOf(m), Math.ceil(m.N / 8)], m.zeros as Int32Array),
-  scales: scalesOf(m, [groupsOf(m), m.N]),
-  g_idx: words([m.K], m.gIdx ?? Int32Array.from({ length: m.K }, (_, k) => Math.floor(k / m.group))),
-});
+function gptqTensors(m: RandomStored): Record<string, TensorToWrite> {
+  const each = m.format === "gptq4" ? 8 : 4;
+  return {
+    qweight: words([m.K / each, m.N], m.codes),
+    qzeros: words([groupsOf(m), Math.ceil(m.N / each)], m.zeros as Int32Array),
+    scales: scalesOf(m, [groupsOf(m), m.N]),
+    g_idx: words([m.K], m.gIdx ?? Int32Array.from({ length: m.K }, (_, k) => Math.floor(k / m.group))),
+  };
+}
 const gptq = { quant_method: "gptq", bits: 4, group_size: 32, desc_act: false, sym: false };
 
 export const codedLayouts: readonly CodedLayout[] = [
@@ -175,6 +178,18 @@ export const codedLayouts: readonly CodedLayout[] = [
     name: "GPTQ in the order of activations",
     config: { ...gptq, desc_act: true },
     stored: { format: "gptq4", group: 32, zeros: true, version1: true, gIdx: true, scale: "f16" },
+    tensors: gptqTensors,
+  },
+  {
+    name: "GPTQ of 8 bits",
+    config: { ...gptq, bits: 8 },
+    stored: { format: "gptq8", group: 32, zeros: true, version1: true, scale: "f16" },
+    tensors: gptqTensors,
+  },
+  {
+    name: "GPTQ of 8 bits and version 2 in the order of activations",
+    config: { ...gptq, bits: 8, desc_act: true, checkpoint_format: "gptq_v2" },
+    stored: { format: "gptq8", group: 32, zeros: true, gIdx: true, scale: "f16" },
     tensors: gptqTensors,
   },
   {

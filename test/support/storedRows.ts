@@ -17,7 +17,7 @@ export interface StoredOptions {
   /** Of scales beside the codes, but for mxfp4. Default "f32". */
   readonly scale?: FloatDType;
   readonly zeros?: boolean;
-  /** gptq4: zero points are stored less 1. */
+  /** gptq4, gptq8: zero points are stored less 1. */
   readonly version1?: boolean;
   /** Groups in random order, as desc_act has them. */
   readonly gIdx?: boolean;
@@ -64,6 +64,7 @@ const codeBytes = ({ format, N, K }: StoredOptions): number =>
     packed4: N * Math.ceil(K / 8) * 4,
     packed8: N * Math.ceil(K / 4) * 4,
     gptq4: (K / 8) * N * 4,
+    gptq8: K * N,
     awq4: (K * N) / 2,
     mxfp4: (N * K) / 2,
   })[format as "int8"];
@@ -73,7 +74,7 @@ function randomZeros(options: StoredOptions, groups: number, scales: number, ran
   const { format, N, zeros } = options;
   if (!zeros) return {};
   if (format === "int8") return { zeros: Int8Array.from(bytes(scales, random)) };
-  if (format === "packed8") return { zeros: int32(Math.ceil(N / 4) * groups, random) };
+  if (format === "packed8" || format === "gptq8") return { zeros: int32(Math.ceil(N / 4) * groups, random) };
   return { zeros: int32(Math.ceil(N / 8) * groups, random) };
 }
 
