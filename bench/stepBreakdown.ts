@@ -13,7 +13,7 @@ import { writeFileSync } from "node:fs";
 import type { DeviceName } from "../lib/device/device.js";
 import type { TraceRow } from "../lib/device/trace.js";
 import { benchArgs } from "./support/benchArgs.js";
-import { measureDotPeak } from "./support/dotPeak.js";
+import { type DotPeak, measureDotPeak } from "./support/dotPeak.js";
 import { ModelSteps } from "./support/modelSteps.js";
 import type { ModelShapeName } from "./support/modelShapes.js";
 import { randomCheckpoint } from "./support/randomCheckpoint.js";
@@ -91,7 +91,7 @@ function print(
   { sequences, tokens, context }: StepSize,
   steps: readonly (readonly TraceRow[])[],
   name: string,
-  peak: number | string,
+  peak: DotPeak | string,
 ): void {
   const costs = costsOf(steps);
   const least = (cost: Cost): number => Math.min(...cost.us);
@@ -137,8 +137,10 @@ function print(
   );
   console.log(`= ${((1e6 * sequences * tokens) / wall).toFixed(1)} tokens/s`);
   if (tokens === 1) return;
-  const share = typeof peak === "number" ? ((100 * flops) / wall / 1000 / peak).toFixed(1) : undefined;
-  console.log(share === undefined ? `peak: ${peak}` : `= ${share} % of the bf16 dot peak, ${peak} GFLOP/s`);
+  if (typeof peak === "string") return console.log(`peak: ${peak}`);
+  const most = 2 * peak.floats; // a multiply-add counts two
+  const share = ((100 * flops) / wall / 1000 / most).toFixed(1);
+  console.log(`= ${share} % of the peak of float dot products, ${most.toFixed(0)} GFLOP/s`);
 }
 
 /** By op and sizes, in the order in which they come. */

@@ -5,7 +5,7 @@
 import { linear } from "../../lib/ops/linear.js";
 import { packLinear, type QuantizedFormat } from "../../lib/ops/packLinear.js";
 import { siluMul } from "../../lib/ops/siluMul.js";
-import { quantizedWeight } from "../../test/support/quantizedWeights.js";
+import { codedKinds, filledCodes } from "../support/codedKinds.js";
 import { filled } from "../support/inputs.js";
 import { benchOp, type OpBenchCase } from "../support/opBench.js";
 
@@ -50,35 +50,19 @@ function gateUp(T: number, isFused: boolean): OpBenchCase {
   };
 }
 
-/** Weights of codes: how they are kept, and bits of a weight with its scales. */
-const codes: readonly (readonly [string, QuantizedFormat["format"], Partial<QuantizedFormat>, number])[] = [
-  ["int8", "int8", { scale: "bf16" }, 8],
-  ["int8 in 128", "int8", { group: 128, scale: "bf16" }, 8.125],
-  ["q8_0", "int8", { group: 32, scale: "f16" }, 8.5],
-  ["int4 in 128", "int4", { group: 128, scale: "bf16" }, 4.125],
-  ["q4_0", "int4", { group: 32, scale: "f16" }, 4.5],
-  ["q4_k", "int4", { group: 32, scale: "f16u8", offset: "f16u8" }, 4.625],
-  ["q6_k", "int8", { group: 16, scale: "f16s8" }, 8.5625],
-  ["mxfp4", "fp4", { group: 32, scale: "e8m0" }, 4.25],
-  ["fp8", "fp8", { scale: "bf16" }, 8],
-];
-
 function ofCodes(
   T: number,
   [K, N]: readonly [number, number],
-  row: (typeof codes)[number],
+  [name, format, bits]: (typeof codedKinds)[number],
   activation: QuantizedFormat["activation"],
 ): OpBenchCase {
-  const [name, format, numbers, bits] = row;
   return {
     shape: `T=${T} K=${K} N=${N}`,
     dtype: activation === "float" ? name : `${name} x int8`,
     bytes: 2 * (T * K + T * N) + (N * K * bits) / 8,
     flops: 2 * T * N * K,
     setup(stream) {
-      const weight = quantizedWeight(stream.device, { format, ...numbers, activation }, N, K);
-      const { data } = weight.segments[0]!;
-      data.write(stream, new Uint8Array(data.numel).fill(0x31)); // finite numbers, whatever they are
+      const weight = filledCodes(stream, { ...format, activation }, N, K);
       const x = filled(stream, "bf16", [T, K]);
       return () => linear(stream, x, weight);
     },
@@ -94,7 +78,7 @@ await benchOp("linear", [
   testCase(512, 1024, 6144, "f32"),
   ...[1, 4, 16, 512].flatMap((T) => [
     testCase(T, 2048, 8192, "bf16"),
-    ...codes.map((row) => ofCodes(T, [2048, 8192], row, "float")),
-    ...codes.slice(0, -1).map((row) => ofCodes(T, [2048, 8192], row, "int8")), // not fp8, the last
+    ...codedKinds.map((kind) => ofCodes(T, [2048, 8192], kind, "float")),
+    ...codedKinds.slice(0, -1).map((kind) => ofCodes(T, [2048, 8192], kind, "int8")), // not fp8, the last
   ]),
 ]);

@@ -3,13 +3,17 @@
  * the same number of threads, repetitions taking turns. The peer is not a dependency of this package.
  *
  *     npm run bench:peer -- [--family qwen3,mamba2] [--reps 3] [--threads 2] [--workloads 1x512+128,4x128+64] [--busy]
- *                           [--peer <folder>]
+ *                           [--format bf16,q8_0,q4_k] [--activations float] [--peer <folder>]
  *
- * --family  qwen3 (default), qwen2, gemma3, gpt-oss, deepseek2, mamba2; or "all"
- * --busy    another process keeps one core busy meanwhile
- * --peer    folder whose node_modules has the peer; default bench/output/peer
+ * --family       qwen3 (default), qwen2, gemma3, gpt-oss, deepseek2, mamba2; or "all"
+ * --format       both read the same GGUF file, one for each format of the list, whose matrices are random blocks: bf16, f16, q8_0, q6_k, q5_k,
+ *                q5_1, q5_0, q4_k, q4_1, q4_0, mxfp4. A table has them beside the peer and beside our own bf16, or f16 if that is not in the
+ *                list. The models of the whole list are in memory at the same time
+ * --activations  with --format: "float" keeps activations floats; default "auto", bytes where products have them
+ * --busy         another process keeps one core busy meanwhile
+ * --peer         folder whose node_modules has the peer; default bench/output/peer
  */
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { join, relative, resolve } from "node:path";
@@ -17,12 +21,17 @@ import { fileURLToPath } from "node:url";
 import { Device } from "../../lib/index.js";
 import { benchArgs } from "../support/benchArgs.js";
 import { measureReading } from "../support/ceilings.js";
-import type { GenerationTiming, Workload } from "../support/generationTiming.js";
+import type { GenerationTiming } from "../support/generationTiming.js";
 import { modelShapes, type ModelShapeName } from "../support/modelShapes.js";
 import { outputFolder, randomCheckpoint } from "../support/randomCheckpoint.js";
+import { compareFormats } from "./compareFormats.js";
+import { parseFormats } from "./fileFormats.js";
+import { Pair, type PairOptions } from "./pair.js";
+import { progress } from "./progress.js";
 import { randomGguf } from "./randomGguf.js";
 import { printComparison, printSpeed } from "./report.js";
 import { Side } from "./side.js";
+import { nameOf, parseWorkloads } from "./workloads.js";
 
 const testedVersion = "3.22.1";
 const tinyMoe = fileURLToPath(new URL("../../models/tiny-moe", import.meta.url));
@@ -38,15 +47,18 @@ const families: Readonly<Record<string, ModelShapeName>> = {
 
 const values = benchArgs(import.meta.url, {
   family: { type: "string", default: "qwen3" },
+  format: { type: "string" },
+  activations: { type: "string" },
   reps: { type: "string", default: "3" },
   threads: { type: "string", default: String(os.availableParallelism()) },
   workloads: { type: "string", default: "1x512+128,4x128+64,4x512+128" },
   busy: { type: "boolean", default: false },
   peer: { type: "string", default: join(outputFolder, "peer") },
 });
-const { threads } = values;
-const reps = Number(values.reps);
-const workloads = values.workloads.split(",").map(parseWorkload);
+const [reps, threads] = [Number(values.reps), Number(values.threads)];
+const workloads = parseWorkloads(values.workloads);
+const formats = values.format === undefined ? undefined : parseFormats(values.format);
+const activations = parseActivations(values.activations);
 const chosen = values.family === "all" ? Object.keys(families) : values.family.split(",");
 const shapes = chosen.map((family) => {
   const shape = families[family];
@@ -81,49 +93,51 @@ function findPeer(folder: string): Peer | undefined {
 }
 
 async function compareAll({ folder, version }: Peer): Promise<void> {
-  console.log(`warploop bf16 beside node-llama-cpp ${version} F16, random weights`);
-  console.log(`${os.cpus()[0]?.model}, ${threads} threads each, medians of ${reps} repetitions taking turns`);
-  const busy = values.busy ? fork(fileURLToPath(new URL("../support/spin.ts", import.meta.url))) : undefined;
-  if (busy) console.log("Another process keeps one core busy.");
-  for (const shape of shapes) await compare(shape, folder);
-  await timeTiny();
+  const device = Device.open("cpu", { threads });
+  const ours = formats ? `the same GGUF files, activations "${activations}"` : "bf16 beside F16";
+  console.log(`warploop beside node-llama-cpp ${version}, random weights: ${ours}`);
+  const machine = `${os.cpus()[0]?.model} (${device.isa})`;
+  console.log(`${machine}, ${threads} threads each, medians of ${reps} repetitions taking turns`);
+  const busy = values.busy ? keepBusy() : undefined;
+  for (const shape of shapes) {
+    const options = { peer: folder, shape, threads, workloads };
+    if (formats) await compareFormats(formats, { ...options, activations, reps }, device);
+    else await compare(options, device);
+  }
+  if (!formats) await timeTiny();
   busy?.kill();
 }
 
-async function compare(shape: ModelShapeName, peerFolder: string): Promise<void> {
-  const device = Device.open("cpu", { threads: Number(threads) });
+function keepBusy(): ChildProcess {
+  console.log("Another process keeps one core busy.");
+  return fork(fileURLToPath(new URL("../support/spin.ts", import.meta.url)));
+}
+
+async function compare(options: PairOptions, device: Device): Promise<void> {
+  const { shape } = options;
   progress(`${shape}: writing the model in both formats`);
-  const [checkpoint, gguf] = [randomCheckpoint(shape), randomGguf(shape)];
-  const context = String(Math.max(...workloads.map((each) => each.promptTokens + each.decodeTokens)) + 64);
-  const sequences = String(Math.max(...workloads.map((each) => each.sequences)));
+  const models = { ours: randomCheckpoint(shape), theirs: randomGguf(shape, "f16") };
   progress(`${shape}: loading`);
-  const { numLayers, hiddenSize, vocabSize } = modelShapes[shape];
-  const ours = new Side("warploop", "ours.ts", [checkpoint, threads, context, sequences]);
-  const theirs = new Side("node-llama-cpp", "theirs.ts", [
-    peerFolder,
-    gguf,
-    threads,
-    context,
-    String(vocabSize),
-  ]);
-  await Promise.all([ours, theirs].map((side) => side.ready()));
+  const { numLayers, hiddenSize } = modelShapes[shape];
+  const pair = await Pair.load(models, options);
   console.log(`\n${shape}: ${numLayers} layers of ${hiddenSize}\n`);
   for (const workload of workloads) {
     const timings: (readonly [GenerationTiming, GenerationTiming])[] = [];
     const readings: number[] = [];
     for (let rep = 1; rep <= reps; rep++) {
       progress(`${shape}, ${nameOf(workload)}, repetition ${rep} of ${reps}`);
-      timings.push([await ours.run(workload, rep), await theirs.run(workload, rep)]);
+      timings.push(await pair.run(workload, rep));
       readings.push(await measureReading(device));
     }
     progress("");
     printComparison(nameOf(workload), workload, timings, readings);
   }
-  for (const side of [ours, theirs]) side.stop();
+  pair.stop();
 }
 
 async function timeTiny(): Promise<void> {
-  const tiny = new Side("warploop, tiny-moe", "ours.ts", [tinyMoe, threads, "1024", "1"]);
+  const options = { threads, contextLength: 1024, maxSequences: 1 };
+  const tiny = new Side("warploop, tiny-moe", "ours.ts", [tinyMoe, JSON.stringify(options)]);
   await tiny.ready();
   const alone: GenerationTiming[] = [];
   for (let rep = 1; rep <= reps; rep++) alone.push(await tiny.run(tinyWorkload, rep));
@@ -131,20 +145,9 @@ async function timeTiny(): Promise<void> {
   tiny.stop();
 }
 
-/** "4x128+64": 4 sequences, prompts of 128 tokens, 64 decoded each. */
-function parseWorkload(text: string): Workload {
-  const match = /^(\d+)x(\d+)\+(\d+)$/.exec(text);
-  if (!match) throw new Error(`--workloads: expected a list of such as 4x128+64, got "${text}"`);
-  const [sequences, promptTokens, decodeTokens] = match.slice(1).map(Number) as [number, number, number];
-  return { sequences, promptTokens, decodeTokens };
-}
-
-function nameOf({ sequences, promptTokens, decodeTokens }: Workload): string {
-  return `${sequences}x${promptTokens}+${decodeTokens}`;
-}
-
-/** What is being done, on one line that the next one replaces. */
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-  else if (text) process.stderr.write(`${text}\n`);
+function parseActivations(text = "auto"): "auto" | "float" {
+  if (text !== "auto" && text !== "float")
+    throw new Error(`--activations: expected auto or float, got "${text}"`);
+  if (text === "float" && !formats) throw new Error("--activations float: it needs --format");
+  return text;
 }

@@ -1,19 +1,23 @@
-/** warploop's side of the comparison. Arguments: checkpoint folder, threads, context length, most sequences. */
-import { LLM } from "../../lib/index.js";
+/** warploop's side of the comparison. Arguments: folder or GGUF file, load options as JSON. */
+import { LLM, type LLMOptions } from "../../lib/index.js";
 import { type Engine, serve } from "./side.js";
 
-const [folder, threads, contextLength, maxSequences] = process.argv.slice(2);
+const [path, options] = process.argv.slice(2);
 
 await serve(async (): Promise<Engine> => {
-  const llm = await LLM.load(folder!, {
-    threads: Number(threads),
-    contextLength: Number(contextLength),
-    maxSequences: Number(maxSequences),
-    prefixCache: false, // the peer computes every prompt, too
+  const llm = await LLM.load(path!, {
+    ...(JSON.parse(options!) as LLMOptions),
+    ...{ device: "cpu", prefixCache: false }, // the peer computes every prompt, too
   });
   async function* generate(prompt: number[], count: number): AsyncGenerator<number> {
-    const options = { maxTokens: count, temperature: 0, ignoreEos: true };
-    for await (const { tokenIds } of llm.generate(prompt, options)) yield* tokenIds;
+    const greedy = { maxTokens: count, temperature: 0, ignoreEos: true };
+    for await (const { tokenIds } of llm.generate(prompt, greedy)) yield* tokenIds;
   }
-  return { vocabSize: llm.shape.vocabSize, prepare: () => Promise.resolve(generate) };
+  const { vocabSize, weights } = llm.shape;
+  const sum = (of: "parameters" | "bytes"): number => weights.reduce((total, each) => total + each[of], 0);
+  return {
+    vocabSize,
+    weights: { parameters: sum("parameters"), bytes: sum("bytes") },
+    prepare: () => Promise.resolve(generate),
+  };
 });

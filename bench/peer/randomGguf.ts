@@ -1,6 +1,10 @@
-/** The random checkpoints of support/randomCheckpoint.ts in the peer's format: the same values, other names. */
+/**
+ * The random checkpoints of support/randomCheckpoint.ts in the peer's format: other names, and in floats the same values. In blocks they have
+ * other values of the same size.
+ */
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import type { FloatDType } from "../../lib/device/dtype.js";
 import { ggufChunks, type GgufTensor, type GgufValue } from "../../test/support/gguf/format.js";
 import { modelShapes, type ModelShape, type ModelShapeName } from "../support/modelShapes.js";
 import { outputFolder, writeChunks } from "../support/randomCheckpoint.js";
@@ -11,27 +15,38 @@ import { gptOssGguf } from "./families/gptOss.js";
 import { mamba2Gguf } from "./families/mamba2.js";
 import { qwenGguf } from "./families/qwen.js";
 import { type GgufModel, type GgufSource, u32 } from "./families/sources.js";
+import { type FileFormatName, fileFormats, matrixType } from "./fileFormats.js";
+import { isBlockType, RandomBlocks } from "./randomBlocks.js";
 
 /**
  * Writes the file unless it is there.
  * @returns its path
  */
-export function randomGguf(name: ModelShapeName, seed = 1): string {
+export function randomGguf(name: ModelShapeName, format: FileFormatName, seed = 1): string {
   const folder = join(outputFolder, "checkpoints");
-  const path = join(folder, `${name}-f16-${seed}.gguf`);
+  const path = join(folder, `${name}-${format}-${seed}.gguf`);
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });
-  const shape: ModelShape = modelShapes[name];
-  const values = new RandomValues(seed);
-  const model = ggufModel(shape);
-  const tensors = model.tensors.map((source): GgufTensor => ({
-    ...source,
-    data: () => encode(values, source),
-  }));
-  const metadata = { ...metadataOf(name, shape, model), ...tokenizerMetadata(shape.vocabSize) };
-  writeChunks(`${path}.unfinished`, () => ggufChunks(metadata, tensors));
+  writeGguf(`${path}.unfinished`, modelShapes[name], format, seed);
   renameSync(`${path}.unfinished`, path);
   return path;
+}
+
+/** Writes a file of any shape. */
+export function writeGguf(path: string, shape: ModelShape, format: FileFormatName, seed: number): void {
+  const [values, blocks] = [new RandomValues(seed), new RandomBlocks(seed)];
+  const model = ggufModel(shape);
+  const isTied = !model.tensors.some(({ name }) => name === "output.weight");
+  const tensors = model.tensors.map((source): GgufTensor => {
+    const dtype = matrixType(source, fileFormats[format], isTied);
+    const { name, shape: sizes } = source;
+    const data = isBlockType(dtype)
+      ? () => blocks.chunks({ ...source.from[0]!, name }, sizes, dtype)
+      : () => encode(values, source, dtype);
+    return { name, shape: sizes, dtype, data };
+  });
+  const metadata = { ...metadataOf(shape, model, format), ...tokenizerMetadata(shape.vocabSize) };
+  writeChunks(path, () => ggufChunks(metadata, tensors));
 }
 
 function ggufModel(shape: ModelShape): GgufModel {
@@ -54,7 +69,8 @@ function ggufModel(shape: ModelShape): GgufModel {
 
 function* encode(
   values: RandomValues,
-  { dtype, shape, from, order, map }: GgufSource,
+  { shape, from, order, map }: GgufSource,
+  dtype: FloatDType,
 ): Generator<Uint8Array> {
   const pieces = function* (): Generator<Uint8Array> {
     for (const tensor of from) yield* values.chunks(tensor, dtype);
@@ -80,15 +96,16 @@ function* copies(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
 }
 
 function metadataOf(
-  name: string,
   shape: ModelShape,
   { architecture, metadata }: GgufModel,
+  format: FileFormatName,
 ): Record<string, GgufValue> {
   const own = Object.entries(metadata).map(([key, value]) => [`${architecture}.${key}`, value] as const);
   return {
     "general.architecture": { type: "string", value: architecture },
-    "general.name": { type: "string", value: `random ${name} shape` },
-    "general.file_type": u32(1), // mostly f16
+    "general.name": { type: "string", value: `random ${shape.family}, ${format}` },
+    "general.file_type": u32(fileFormats[format].fileType),
+    ...(isBlockType(fileFormats[format].matrices) && { "general.quantization_version": u32(2) }),
     [`${architecture}.vocab_size`]: u32(shape.vocabSize),
     [`${architecture}.block_count`]: u32(shape.numLayers),
     [`${architecture}.context_length`]: u32(shape.maxPositions),

@@ -3,7 +3,8 @@ import type { GenerationTiming, Phase, Workload } from "../support/generationTim
 import { median } from "../support/statistics.js";
 import { printTable } from "../support/table.js";
 
-type Timings = readonly (readonly [GenerationTiming, GenerationTiming])[];
+/** Of ours and of the peer, by repetition. */
+export type Timings = readonly (readonly [GenerationTiming, GenerationTiming])[];
 
 /** Ratios to reach: at least, and the goal. */
 const targets = { prompt: [3, 5], decode: [1.3, 1.8], severalSequences: [1.5, 1.8] } as const;
@@ -73,15 +74,17 @@ function row(
   ];
 }
 
-const speed = ({ tokens, seconds }: Phase): number => tokens / seconds;
+/** Tokens a second. */
+export const speed = ({ tokens, seconds }: Phase): number => tokens / seconds;
 const cpuMs = ({ tokens, cpuSeconds }: Phase): number => (1000 * cpuSeconds) / tokens;
 
-function range(values: readonly number[], digits: number): string {
+/** "3.1-3.4" */
+export function range(values: readonly number[], digits: number): string {
   return `${Math.min(...values).toFixed(digits)}-${Math.max(...values).toFixed(digits)}`;
 }
 
 /** How many sequences began with the same token on both sides, and how many there were. */
-function agreement(timings: Timings): [number, number] {
+export function agreement(timings: Timings): [number, number] {
   const pairs = timings.flatMap(([ours, theirs]) =>
     ours.firstTokens.map((token, sequence) => token === theirs.firstTokens[sequence]),
   );

@@ -13,11 +13,22 @@ interface Question {
   readonly seed: number;
 }
 
-type Answer = { readonly ready: true } | { readonly timing: GenerationTiming } | { readonly error: string };
+type Answer =
+  | { readonly ready: true; readonly weights?: WeightSize }
+  | { readonly timing: GenerationTiming }
+  | { readonly error: string };
+
+/** Weights in memory, what is shared counted once. */
+export interface WeightSize {
+  readonly parameters: number;
+  readonly bytes: number;
+}
 
 /** What a child process does: how it generates for a workload, and the vocabulary that prompts are drawn from. */
 export interface Engine {
   readonly vocabSize: number;
+  /** If the engine says it. */
+  readonly weights?: WeightSize;
   prepare(workload: Workload): Promise<Generate>;
 }
 
@@ -44,7 +55,7 @@ export async function serve(open: () => Promise<Engine>): Promise<void> {
       send({ timing: await timeGeneration(workload, generate, { vocabSize, seed }) });
     };
     process.on("message", (question: Question) => void run(question).catch(failed));
-    send({ ready: true });
+    send({ ready: true, ...(engine.weights && { weights: engine.weights }) });
   } catch (error) {
     failed(error);
   }
@@ -61,9 +72,10 @@ export class Side {
     this.#child = fork(fileURLToPath(new URL(script, import.meta.url)), args);
   }
 
-  /** Resolves when the model is loaded. To be called once, at once. */
-  async ready(): Promise<void> {
-    await this.#answer();
+  /** Resolves when the model is loaded, with what is known of its weights. To be called once, at once. */
+  async ready(): Promise<WeightSize | undefined> {
+    const answer = await this.#answer();
+    return "weights" in answer ? answer.weights : undefined;
   }
 
   /** Runs a workload. @param seed chooses the prompts */

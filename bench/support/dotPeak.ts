@@ -1,21 +1,33 @@
-/** The rate that the cores reach when they do nothing but bf16 dot products in registers: dotPeak.cc, compiled here. */
+/** The rates that the cores reach when they do nothing but dot products in registers: dotPeak.cc, compiled here. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { outputFolder } from "./randomCheckpoint.js";
 
 const source = fileURLToPath(new URL("dotPeak.cc", import.meta.url));
+const sources = fileURLToPath(new URL("../../native/sources.json", import.meta.url));
 
-/** GFLOP/s of so many threads together, or why there is no such figure. */
-export function measureDotPeak(threads: number, isa: string): number | string {
-  if (isa !== "avx512") return `the dot products of ${isa} are not measured`;
+/** Of all threads together, GMAC/s. */
+export interface DotPeak {
+  /** bf16, or f32 where there is no instruction for it. */
+  readonly floats: number;
+  readonly bytes: number;
+}
+
+/** The rates of so many threads with an instruction set, or why there are none. */
+export function measureDotPeak(threads: number, isa: string): DotPeak | string {
+  const { isas } = JSON.parse(readFileSync(sources, "utf8")) as { isas: { x64: Record<string, string[]> } };
+  const flags = isas.x64[isa];
+  if (!flags) return `the dot products of ${isa} are not measured`;
   mkdirSync(outputFolder, { recursive: true });
-  const program = join(outputFolder, "dotPeak");
+  const program = join(outputFolder, `dotPeak-${isa}`);
   try {
-    const flags = ["-O2", "-std=c++20", "-mavx512f", "-mavx512bf16", "-pthread"];
-    execFileSync(process.env["CXX"] ?? "g++", [...flags, source, "-o", program], { stdio: "pipe" });
-    return Number(execFileSync(program, [String(threads), "300"], { encoding: "utf8", stdio: "pipe" }));
+    const build = ["-O2", "-std=c++20", "-pthread", ...flags, source, "-o", program];
+    execFileSync(process.env["CXX"] ?? "g++", build, { stdio: "pipe" });
+    const text = execFileSync(program, [String(threads), "300"], { encoding: "utf8", stdio: "pipe" });
+    const [floats, bytes] = text.split(" ").map(Number) as [number, number];
+    return { floats, bytes };
   } catch (error) {
     return (error as Error).message.split("\n")[0]!;
   }

@@ -78,6 +78,9 @@ function nonZero(word: number): number {
   return word >>> 0 || 1;
 }
 
+/** 32 bits that depend on nothing but the text; never 0. */
+export const nameHash = (text: string): number => nonZero(hash(text));
+
 /** FNV-1a. */
 function hash(text: string): number {
   let word = 0x811c9dc5;
