@@ -92,6 +92,10 @@ const rows: Readonly<Record<string, () => Row>> = {
       ...{ causal: true, scale: 1, window: 0, blockMask: i32([2, 1, 1], 1, 1) },
     },
   }),
+  gatherInputs: () => ({
+    given: { x: f32(2, 3), inputOrder: i32([1, 3], 2, 0, 1) },
+    options: { offsets: i32([2], 0, 2), order: i32([2], 1, 0), topK: 1, out: f32(2, 3) },
+  }),
   gelu: () => ({ given: { x: f32(2, 4) }, options: { approximate: "tanh", dtype, out: f32(2, 4) } }),
   geluMul: () => ({ given: { x: f32(2, 4) }, options: { approximate: "none", dtype, out: f32(2, 2) } }),
   groupedLinear: () => ({

@@ -7,6 +7,7 @@ import { argmax } from "./reference/argmax.js";
 import { causalConv1d } from "./reference/causalConv1d.js";
 import { embedding } from "./reference/embedding.js";
 import { erfc } from "./reference/erfc.js";
+import { gatherInputs } from "./reference/gatherInputs.js";
 import { gelu } from "./reference/gelu.js";
 import { geluMul } from "./reference/geluMul.js";
 import { indexerTopK } from "./reference/indexerTopK.js";
@@ -329,6 +330,16 @@ describe("argmax, logprobs, tables", () => {
       samplePositions: [3, 3],
       lengths: [3, 3, 0],
     });
+  });
+
+  test("columns gathered in an order and then in its inverse are the columns", () => {
+    const [x, order, inverse] = [f64(1, 2, 3, 4, 5, 6), i32(2, 0, 1), i32(1, 2, 0)];
+    const moved = gatherInputs(x, order, null, null, { K: 3 });
+    expect(moved).toEqual(f64(3, 1, 2, 6, 4, 5));
+    expect(gatherInputs(moved, inverse, null, null, { K: 3 })).toEqual(x);
+    // The second row is of the second expert, the third of none.
+    const rows = gatherInputs(x, i32(0, 1, 2, 2, 0, 1), i32(0, 1, 2), i32(0, 1, 0), { K: 3 });
+    expect(rows).toEqual(f64(1, 2, 3, 6, 4, 5, NaN, NaN, NaN));
   });
 
   test("scatter then gather returns the values; row -1 skips and gives 0", () => {

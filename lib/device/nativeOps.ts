@@ -37,6 +37,16 @@ export interface NativeOps {
       alpha: "number",
     ]
   >;
+  readonly gatherInputs: NativeOp<
+    [
+      x: "tensor",
+      inputOrder: "tensor",
+      offsets: "tensor or null",
+      order: "tensor or null",
+      out: "tensor",
+      topK: "number",
+    ]
+  >;
   readonly kvStore: NativeOp<
     [
       k: "tensor",

@@ -4,7 +4,7 @@ import type { Stream } from "../device/stream.js";
 import { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import { floatDType, tensor, tensorOrWeight } from "./argumentKinds.js";
-import type { LinearWeight, WeightSegment } from "./linearWeight.js";
+import { type LinearWeight, requireInputsInOrder, type WeightSegment } from "./linearWeight.js";
 import { op, optionsOf } from "./op.js";
 
 export interface EmbeddingOptions {
@@ -48,7 +48,9 @@ export const embedding = op(
 const floatsOf = ({ format }: WeightSegment): FloatDType =>
   format.format === "dense" ? format.dtype : "f32";
 
-function onlySegment({ segments }: LinearWeight): WeightSegment {
+function onlySegment(table: LinearWeight): WeightSegment {
+  const { segments } = table;
+  requireInputsInOrder("embedding: table", table);
   if (segments.length > 1)
     throw new ArgumentRangeError(`embedding: table: expected one segment, got ${segments.length}`);
   return segments[0]!;

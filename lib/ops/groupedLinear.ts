@@ -10,6 +10,8 @@ import {
   swigluClamp,
   tensor,
 } from "./argumentKinds.js";
+import { gatherInputs } from "./gatherInputs.js";
+import { inputsOf } from "./inputsOf.js";
 import { op, optionsOf } from "./op.js";
 import type { GroupedWeight } from "./packLinear.js";
 import { swigluNumbers } from "./swigluNumbers.js";
@@ -63,13 +65,19 @@ export const groupedLinear = op(
     const { order = null, topK = 1, bias = null, clamp } = options;
     const rows = order ? order.size(0) : x.size(0);
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [rows, weight.columns]);
+    using _gathered = weight.isReordered ? stream.scope() : undefined;
+    const read = inputsOf(x, (inputOrder) => {
+      return gatherInputs(stream, x, inputOrder, { offsets, order: order ?? undefined, topK });
+    });
     const multiply = (products: Tensor, clamped: SwigluClamp | undefined): void => {
       for (let i = 0; i < weight.segments.length; i++) {
+        const segment = weight.segments[i]!;
+        const own = segment.inputOrder ? { order: null, topK: 1 } : { order, topK };
         const [columns, biases] = [weight.ofSegment(i, products, 1), weight.ofSegment(i, bias, 1)];
         stream.run(
           native.ops.groupedLinear,
-          ...[x, weight.segments[i]!, offsets, order, biases],
-          ...[columns, topK, ...swigluNumbers(clamped)],
+          ...[read(segment), segment, offsets, own.order, biases],
+          ...[columns, own.topK, ...swigluNumbers(clamped)],
         );
       }
     };

@@ -3,6 +3,7 @@ import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { floatDType, groupedWeight, tensor } from "./argumentKinds.js";
+import { requireInputsInOrder } from "./linearWeight.js";
 import { op, optionsOf } from "./op.js";
 import type { GroupedWeight } from "./packLinear.js";
 
@@ -32,6 +33,7 @@ export const headLinear = op(
   { x: tensor, weight: groupedWeight },
   optionsOf<HeadLinearOptions>({ dtype: floatDType, out: tensor }),
   (stream: Stream, x: Tensor, weight: GroupedWeight, options: HeadLinearOptions = {}): Tensor => {
+    requireInputsInOrder("headLinear: weight", weight);
     const out =
       options.out ?? stream.empty(options.dtype ?? x.dtype, [...x.shape.slice(0, 2), weight.columns]);
     for (let i = 0; i < weight.segments.length; i++)

@@ -9,6 +9,7 @@ export * from "./copy.js";
 export * from "./dequantize.js";
 export * from "./embedding.js";
 export * from "./flashAttention.js";
+export * from "./gatherInputs.js";
 export * from "./gelu.js";
 export * from "./geluMul.js";
 export * from "./groupedLinear.js";

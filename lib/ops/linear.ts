@@ -4,6 +4,8 @@ import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
 import { floatDType, linearWeight, tensor } from "./argumentKinds.js";
+import { gatherInputs } from "./gatherInputs.js";
+import { inputsOf } from "./inputsOf.js";
 import { op, optionsOf } from "./op.js";
 import type { LinearWeight } from "./packLinear.js";
 import { swigluNumbers } from "./swigluNumbers.js";
@@ -42,13 +44,16 @@ export const linear = op(
   optionsOf<LinearOptions>({ bias: tensor, residual: tensor, dtype: floatDType, out: tensor }),
   (stream: Stream, x: Tensor, weight: LinearWeight, options: LinearOptions = {}): Tensor => {
     const { bias = null, residual = null } = options;
-    if (weight.segments.length > 1) checkSizes(x, weight, options);
+    if (weight.segments.length > 1 || weight.isReordered) checkSizes(x, weight, options);
     const out = options.out ?? stream.empty(options.dtype ?? x.dtype, [x.size(0), weight.columns]);
+    using _gathered = weight.isReordered ? stream.scope() : undefined;
+    const read = inputsOf(x, (inputOrder) => gatherInputs(stream, x, inputOrder));
     const multiply = (products: Tensor): void => {
       for (let i = 0; i < weight.segments.length; i++) {
+        const segment = weight.segments[i]!;
         const columns = weight.ofSegment(i, products, 1);
         const [someBias, someResidual] = [weight.ofSegment(i, bias, 0), weight.ofSegment(i, residual, 1)];
-        stream.run(native.ops.linear, x, weight.segments[i]!, someBias, someResidual, columns);
+        stream.run(native.ops.linear, read(segment), segment, someBias, someResidual, columns);
       }
     };
     if (!weight.swiglu || weight.isFused) {

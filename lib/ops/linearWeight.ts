@@ -3,13 +3,14 @@
  * only the addon knows (native/formats/).
  */
 import { printsAsText } from "../construct.js";
-import { isDeepStrictEqual } from "node:util";
 import type { Device } from "../device/device.js";
 import { dtypeNumber } from "../device/dtype.js";
 import { native } from "../device/native.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
-import { formatNumbers, formatText, type WeightFormat } from "./weightFormat.js";
+import { ArgumentRangeError } from "../errors.js";
+import { formatNumbers, formatText } from "./weightFormat.js";
+import { fuseEqualNeighbours, type SegmentPlan, type SegmentShape, WeightSegment } from "./weightSegment.js";
 
 export type {
   ActivationType,
@@ -20,80 +21,14 @@ export type {
   WeightFormat,
   WeightFormatName,
 } from "./weightFormat.js";
-
-/** Rows of a weight that lie in one format. */
-export class WeightSegment {
-  /** The modules of the checkpoint whose rows these are, "q_proj+k_proj"; "weight" of one that has no name. */
-  readonly name: string;
-  /** Rows; of each expert in a stack. */
-  readonly outputs: number;
-  /** Inputs K. */
-  readonly inputs: number;
-  readonly format: WeightFormat;
-  /** Rows are gate, then up, and lie so that one launch gives silu(gate) * up. */
-  readonly swiglu: boolean;
-  /** [E, ...]: axis 0 are the experts, and what the rest means only the addon knows. */
-  readonly data: Tensor;
-  readonly #numbers: ReturnType<typeof formatNumbers>;
-
-  constructor({ name, outputs, inputs, format, swiglu }: SegmentShape, data: Tensor) {
-    this.name = name;
-    this.outputs = outputs;
-    this.inputs = inputs;
-    this.format = format;
-    this.swiglu = swiglu;
-    this.data = data;
-    this.#numbers = formatNumbers(format);
-  }
-
-  get device(): Device {
-    return this.data.device;
-  }
-
-  /** Writes the segment as op arguments (native/bind/arguments.h reads them); returns the next free index. @internal */
-  encode(out: Float64Array, at: number): number {
-    const [format, group, scale, offset, activation] = this.#numbers;
-    out[at] = format;
-    out[at + 1] = this.outputs;
-    out[at + 2] = this.inputs;
-    out[at + 3] = this.swiglu ? 1 : 0;
-    out[at + 4] = group;
-    out[at + 5] = scale;
-    out[at + 6] = offset;
-    out[at + 7] = activation;
-    return this.data.encode(out, at + 8);
-  }
-
-  /** The same of one expert. */
-  expert(index: number): WeightSegment {
-    return new WeightSegment(this, this.data.slice(0, index, index + 1));
-  }
-}
-
-/** A segment without its memory. */
-export type SegmentShape = Pick<WeightSegment, "name" | "outputs" | "inputs" | "format" | "swiglu">;
-
-/** Rows of one source: a part of a segment, or all of it. */
-export interface SegmentPlan {
-  readonly name: string;
-  readonly outputs: number;
-  readonly format: WeightFormat;
-}
-
-/** Makes one segment of neighbours of one format: one launch of `linear`. */
-export function fuseEqualNeighbours(parts: readonly SegmentPlan[]): SegmentPlan[] {
-  const fused: SegmentPlan[] = [];
-  for (const part of parts) {
-    const last = fused.at(-1);
-    if (last && isDeepStrictEqual(last.format, part.format)) {
-      const name = `${last.name}+${part.name}`;
-      fused[fused.length - 1] = { ...last, name, outputs: last.outputs + part.outputs };
-    } else {
-      fused.push(part);
-    }
-  }
-  return fused;
-}
+export {
+  fuseEqualNeighbours,
+  type InputOrders,
+  isSameOrders,
+  type SegmentPlan,
+  type SegmentShape,
+  WeightSegment,
+} from "./weightSegment.js";
 
 /** A matrix [N, K] as segments of its rows. That of `packLinear` owns their memory; those of a model end with it. */
 export class LinearWeight implements Disposable {
@@ -104,6 +39,8 @@ export class LinearWeight implements Disposable {
   readonly inputs: number;
   /** Rows are gate (N/2), then up (N/2), and a product gives silu(gate) * up. */
   readonly swiglu: boolean;
+  /** A segment has its inputs in another order than x. */
+  readonly isReordered: boolean;
 
   /** @param segments of one device, at least one */
   constructor({ inputs, swiglu }: MatrixShape, segments: readonly WeightSegment[]) {
@@ -111,6 +48,7 @@ export class LinearWeight implements Disposable {
     this.inputs = inputs;
     this.swiglu = swiglu;
     this.outputs = segments.reduce((sum, { outputs }) => sum + outputs, 0);
+    this.isReordered = segments.some(({ inputOrder }) => inputOrder !== undefined);
   }
 
   /** Whether gate and up lie in one segment: one launch gives silu(gate) * up. */
@@ -135,7 +73,10 @@ export class LinearWeight implements Disposable {
 
   #isOpen(): boolean {
     const { segments } = this; // by index: this is in the way of every op call
-    for (let i = 0; i < segments.length; i++) if (segments[i]!.data.memory.disposed) return false;
+    for (let i = 0; i < segments.length; i++) {
+      const { data, inputOrder } = segments[i]!;
+      if (data.memory.disposed || inputOrder?.memory.disposed) return false;
+    }
     return true;
   }
 
@@ -154,7 +95,10 @@ export class LinearWeight implements Disposable {
 
   /** Ends its memory once every stream has passed this point. Idempotent. */
   dispose(): void {
-    for (const { data } of this.segments) data.dispose();
+    for (const { data, inputOrder } of this.segments) {
+      data.dispose();
+      inputOrder?.dispose();
+    }
   }
 
   /** What console.log shows: never the numbers. */
@@ -183,7 +127,7 @@ export class GroupedWeight extends LinearWeight {
   /** Matrices [first, end), in the same memory. */
   slice(first: number, end: number): GroupedWeight {
     const { inputs, swiglu } = this;
-    const segments = this.segments.map((one) => new WeightSegment(one, one.data.slice(0, first, end)));
+    const segments = this.segments.map((one) => one.slice(first, end));
     return new GroupedWeight({ inputs, swiglu, experts: end - first }, segments);
   }
 
@@ -206,7 +150,7 @@ export interface ExpertsShape extends MatrixShape {
 
 /** A segment, and the shape of the tensor that it needs. */
 export interface SegmentRoom {
-  readonly segment: SegmentShape;
+  readonly segment: SegmentShape & Pick<SegmentPlan, "inputOrders">;
   readonly sizes: readonly number[];
 }
 
@@ -253,6 +197,16 @@ export interface PackedRows {
   readonly matrix: Tensor;
   /** Of a stack. */
   readonly expert?: number;
+}
+
+/**
+ * Of a weight that is read by rows, or by heads.
+ *
+ * @throws ArgumentRangeError if its inputs lie in another order than those of x
+ */
+export function requireInputsInOrder(argument: string, { isReordered }: LinearWeight): void {
+  if (isReordered)
+    throw new ArgumentRangeError(`${argument}: expected inputs in their order, got another one`);
 }
 
 /** Packs rows of a weight into their place. */

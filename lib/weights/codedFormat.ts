@@ -24,7 +24,9 @@ export function keptFormat(
   { coded, columns }: PlannedPart,
   { weightFormats, int8Activations }: KeptOptions,
 ): QuantizedFormat | undefined {
-  if (!coded || coded.groupOfInput) return undefined; // inputs of a group have to be neighbours
+  if (!coded) return undefined;
+  // Inputs of a group have to be neighbours, or become them: of some inputs in another order there is no whole group.
+  if (coded.groupOfInput && (!coded.inputOrder || columns)) return undefined;
   const { scales, zeros, inputs } = coded;
   const group = (coded.group ?? 0) < inputs ? (coded.group ?? 0) : 0;
   const scale = scales && scales.dtype !== "u8" ? (scales.dtype as FloatDType) : "f32";

@@ -30,6 +30,8 @@ export interface CodedMatrix {
   readonly scales: CodedTensor | undefined;
   readonly zeros: CodedTensor | undefined;
   readonly groupOfInput: CodedTensor | undefined;
+  /** Its inputs in an order in which groups are neighbours, as `settleCodes` finds it; equal ones are one object. */
+  readonly inputOrder: Int32Array | undefined;
 }
 
 /** The tensors of a coded matrix, or of those of all experts, as they were found. */
@@ -230,5 +232,6 @@ export function codedMatrix(found: FoundCodes, size: MatrixSize, expert: number)
     scales: part(found.scales),
     zeros: part(found.zeros),
     groupOfInput: part(found.groupOfInput),
+    inputOrder: undefined,
   };
 }

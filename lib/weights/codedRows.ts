@@ -39,6 +39,8 @@ export interface CodedPlan {
   readonly companions: readonly CodedRead[];
   /** Stored rows in the order of the part's, where they do not follow each other. */
   readonly order: { readonly rows: Int32Array; readonly at: number } | undefined;
+  /** Stored inputs in the order of the weight's, where it is another one. */
+  readonly inputOrder: { readonly inputs: Int32Array; readonly at: number } | undefined;
   readonly codesAt: number;
   readonly valuesAt: number;
   readonly strips: readonly CodedStrip[];
@@ -63,7 +65,7 @@ export interface CodedTarget {
 }
 
 export function planCoded(part: PlannedPart, { dtype, whole }: CodedTarget): CodedPlan {
-  const { codes, scales, zeros, groupOfInput, format, outputs, inputs } = part.coded!;
+  const { codes, scales, zeros, groupOfInput, inputOrder, format, outputs, inputs } = part.coded!;
   let at = 0;
   const take = (bytes: number): number => {
     const start = at;
@@ -73,6 +75,9 @@ export function planCoded(part: PlannedPart, { dtype, whole }: CodedTarget): Cod
   const companions = [scales, zeros, groupOfInput].flatMap((tensor) =>
     tensor ? [{ tensor, start: 0, bytes: tensor.bytes, to: take(tensor.bytes) }] : [],
   );
+  // Floats come to the places of their inputs.
+  const sorted =
+    inputOrder && !dtype ? { inputs: inputOrder, at: take(byteLength("i32", inputs)) } : undefined;
   const list = listRows(part.view, outputs);
   // What has its rows in another order, or across words, is read whole.
   const isScattered = list.order !== undefined || isTurned(format);
@@ -99,7 +104,7 @@ export function planCoded(part: PlannedPart, { dtype, whole }: CodedTarget): Cod
     strips.push({ first, count, ...own });
   }
   const valuesAt = take(each * valueBytes);
-  return { companions, order, codesAt, valuesAt, strips, bytes: at };
+  return { companions, order, inputOrder: sorted, codesAt, valuesAt, strips, bytes: at };
 }
 
 /** [lowest, highest + 1) */
@@ -157,12 +162,13 @@ function tensorsOf(staging: Memory, matrix: CodedMatrix, plan: CodedPlan, strip:
       read && Tensor.packed(staging, tensor!.dtype, [read.bytes / byteLength(tensor!.dtype, 1)], read.to)
     );
   };
-  const { order, codesAt } = plan;
+  const { order, inputOrder, codesAt } = plan;
   const { first, count } = strip;
   const { bytes } = (strip.read ?? plan.strips[0]!.read)!; // those of the first strip are all
   return {
     codes: Tensor.packed(staging, "u8", [bytes], codesAt),
     ...{ scales: find(matrix.scales), zeros: find(matrix.zeros), gIdx: find(matrix.groupOfInput) },
     rowOrder: order && Tensor.packed(staging, "i32", [count], order.at + byteLength("i32", first)),
+    kOrder: inputOrder && Tensor.packed(staging, "i32", [inputOrder.inputs.length], inputOrder.at),
   };
 }

@@ -131,7 +131,7 @@ class Loader implements Disposable {
   async run(): Promise<void> {
     for (const { weight, formed } of this.#works) {
       const tensors = formed.rooms.map((room) => this.#arena.take(room));
-      const placed = formed.place(tensors, this.weights);
+      const placed = formed.place(tensors, this.weights, this.#options.stream);
       for (const part of weight.parts) {
         this.#options.signal?.throwIfAborted();
         if (part.coded) await this.#readCoded(part, formed, placed);
@@ -202,8 +202,11 @@ class Loader implements Disposable {
       this.#queued += bytes;
     };
     plan.companions.forEach(copy);
-    const { order } = plan;
-    if (order) Tensor.packed(this.#staging, "i32", [order.rows.length], order.at).write(stream, order.rows);
+    const list = (indices: Int32Array, at: number) =>
+      Tensor.packed(this.#staging, "i32", [indices.length], at).write(stream, indices);
+    const { order, inputOrder } = plan;
+    if (order) list(order.rows, order.at);
+    if (inputOrder) list(inputOrder.inputs, inputOrder.at);
     const { dtype } = target;
     for (const strip of plan.strips) {
       if (strip.read) copy(strip.read);

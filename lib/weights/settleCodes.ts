@@ -1,9 +1,10 @@
 /**
- * What only the numbers of a file say of its codes, looked at before weights are loaded: whether groups of inputs are neighbours, which version of
+ * What only the numbers of a file say of its codes, looked at before weights are loaded: in which order groups of inputs are neighbours, which version of
  * zero points a file of GPTQ holds, and that biases which the model does not have are zero.
  *
  * Sources: AutoGPTQ pull request 640 (version 2), AutoGPTQ before 0.3 (biases of zeros for every matrix).
  */
+import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/tensorFiles.js";
 import { type FloatDType, hostArray, toFloat32 } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
@@ -30,40 +31,62 @@ export async function settleCodes(
   const gptq = parts.find(({ coded }) => coded && middleInVersion2[coded.format])?.coded;
   if (gptq) await checkBiases(parts, checkpoint);
   const isVersion2 = gptq !== undefined && (await holdsVersion2(gptq, checkpoint));
-  const inOrder = await neighbours(parts, checkpoint, signal);
+  const orders = await inputOrders(parts, checkpoint, signal);
   const settle = (part: PlannedPart): PlannedPart => {
     const { coded } = part;
     if (!coded) return part;
     const addToZeros = isVersion2 && coded.symmetric ? 0 : coded.addToZeros;
-    const groupOfInput = inOrder.has(keyOf(coded.groupOfInput)) ? undefined : coded.groupOfInput;
-    return { ...part, coded: { ...coded, addToZeros, groupOfInput } };
+    const inputOrder = orders.get(keyOf(coded.groupOfInput));
+    if (inputOrder === "as they lie")
+      return { ...part, coded: { ...coded, addToZeros, groupOfInput: undefined } };
+    return { ...part, coded: { ...coded, addToZeros, inputOrder } };
   };
   return plan.map((weight) => ({ ...weight, parts: weight.parts.map(settle) }));
 }
 
 const keyOf = (tensor: CodedTensor | undefined): string => `${tensor?.entry.name}@${tensor?.start}`;
 
-/** The orders of inputs that are none: the group of each input is that of its place, whatever the config says. */
-async function neighbours(
+/**
+ * Inputs in an order in which groups are neighbours, by `keyOf`, equal ones as one object. "as they lie": they are, whatever the config
+ * says; undefined: groups are of other sizes than their matrix has.
+ */
+async function inputOrders(
   parts: readonly PlannedPart[],
   checkpoint: Checkpoint,
   signal?: AbortSignal,
-): Promise<ReadonlySet<string>> {
-  const isNone = new Map<string, boolean>();
+): Promise<ReadonlyMap<string, Int32Array | "as they lie" | undefined>> {
+  const orders = new Map<string, Int32Array | "as they lie" | undefined>();
+  const known = new Map<string, Int32Array>();
   for (const { coded } of parts) {
     const tensor = coded?.groupOfInput;
     const key = keyOf(tensor);
-    if (!tensor || isNone.has(key)) continue;
+    if (!tensor || orders.has(key)) continue;
     signal?.throwIfAborted();
     const bytes = new Uint8Array(tensor.bytes);
     await checkpoint.read(tensor.entry, bytes, tensor.start);
-    const group = coded.group || coded.inputs;
-    isNone.set(
-      key,
-      new Int32Array(bytes.buffer).every((of, input) => of === Math.floor(input / group)),
-    );
+    const order = sortedByGroup(new Int32Array(bytes.buffer), coded.group || coded.inputs);
+    if (!order || order.every((from, to) => from === to)) {
+      orders.set(key, order && "as they lie");
+      continue;
+    }
+    const hash = createHash("sha256").update(order).digest("base64");
+    known.set(hash, known.get(hash) ?? order);
+    orders.set(key, known.get(hash));
   }
-  return new Set([...isNone].flatMap(([key, none]) => (none ? [key] : [])));
+  return orders;
+}
+
+/** The inputs group by group, as they lie within one; undefined: a group has more or fewer than `size`. */
+function sortedByGroup(groupOf: Int32Array, size: number): Int32Array | undefined {
+  const order = new Int32Array(groupOf.length);
+  const next = Array.from({ length: Math.ceil(order.length / size) }, (_, group) => group * size);
+  for (const [input, group] of groupOf.entries()) {
+    const at = next[group];
+    if (at === undefined || at >= Math.min((group + 1) * size, order.length)) return undefined;
+    order[at] = input;
+    next[group] = at + 1;
+  }
+  return order;
 }
 
 /** Symmetric files that say version 1 and hold version 2 show it by their zero points. */

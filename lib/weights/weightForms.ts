@@ -9,6 +9,7 @@ import { cast } from "../ops/cast.js";
 import {
   type ExpertsShape,
   GroupedWeight,
+  isSameOrders,
   LinearWeight,
   packRows,
   type SegmentPlan,
@@ -19,6 +20,7 @@ import { packStored } from "../ops/packStored.js";
 import type { StoredRows } from "../ops/storedRows.js";
 import { matrixDtype } from "./activationDtype.js";
 import { keptFormat, type KeptOptions } from "./codedFormat.js";
+import { distinctOrders, keptPlaces, orderIndices } from "./keptPlaces.js";
 import type { ModelWeights, WeightForm } from "./modelWeights.js";
 import { viewedSizes } from "./rowView.js";
 import type { Room } from "./weightArena.js";
@@ -49,7 +51,7 @@ export interface FormedWeight {
   /** The dtype in which rows of another part are put. */
   wants(stored: FloatDType): FloatDType;
   /** Gives the weight, whose tensors are those of `rooms`, to the model. */
-  place(tensors: readonly Tensor[], weights: ModelWeights): PlacedWeight;
+  place(tensors: readonly Tensor[], weights: ModelWeights, stream: Stream): PlacedWeight;
 }
 
 export interface PlacedWeight {
@@ -88,8 +90,9 @@ export function formPlan(
     forms.get(slot) === "embedding" &&
     heads.has(slot) &&
     more.length === 0 &&
-    (keptFormat(part!, options) !== undefined ||
-      matrixDtype(options.activations, part!.dtype) === part!.dtype);
+    (isKeptTable(part!, options) ||
+      (keptFormat(part!, options) === undefined &&
+        matrixDtype(options.activations, part!.dtype) === part!.dtype));
   return [
     ...own!.map((weight) => ({
       weight,
@@ -105,6 +108,11 @@ export function formPlan(
       return { weight: read, formed: formWeight(read, forms.get(weight.slot)!, options) };
     }),
   ];
+}
+
+/** Whether rows are looked up in codes: `embedding` reads inputs as they lie. */
+function isKeptTable(part: PlannedPart, options: KeptOptions): boolean {
+  return part.coded?.inputOrder === undefined && keptFormat(part, options) !== undefined;
 }
 
 function formWeight(weight: PlannedWeight, form: WeightForm, options: FormOptions): FormedWeight {
@@ -124,7 +132,7 @@ function formWeight(weight: PlannedWeight, form: WeightForm, options: FormOption
     case "table":
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addTable(slot, tensor));
     case "embedding":
-      if (parts.length === 1 && keptFormat(parts[0]!, options))
+      if (parts.length === 1 && isKeptTable(parts[0]!, options))
         return packedMatrix(weight, options, (weights, table) => weights.addEmbedding(slot, table));
       return plainRows(weight, parts[0]!.dtype, (weights, tensor) => weights.addEmbedding(slot, tensor));
     case "linear":
@@ -247,22 +255,28 @@ function packedRows(
   add: (weights: ModelWeights, segments: readonly WeightSegment[]) => LinearWeight,
 ): FormedWeight {
   const { activations } = options;
-  const parts = weight.parts.filter(({ expert }) => expert === 0); // those of the others are alike
-  const plan = parts.map((part): SegmentPlan => ({
-    name: part.module,
-    outputs: part.rows,
-    format: keptFormat(part, options) ?? {
-      format: "dense",
-      dtype: matrixDtype(activations, part.dtype),
-    },
+  const places = keptPlaces(weight, options);
+  const plan = [...places.values()].map(({ part, format, inputOrders }): SegmentPlan => ({
+    ...{ name: part.module, outputs: part.rows, inputOrders },
+    format: format ?? { format: "dense", dtype: matrixDtype(activations, part.dtype) },
   }));
   const segments = planSegments(shape, plan);
+  const orders = distinctOrders(segments);
+  const { experts, inputs } = shape;
   return {
-    rooms: segments.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
-    keeps: (part) => keptFormat(part, options) !== undefined,
+    rooms: [
+      ...segments.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
+      ...orders.map(() => ({ dtype: "i32", shape: [experts, inputs] }) as const),
+    ],
+    keeps: ({ firstRow }) => places.get(firstRow)!.format !== undefined,
     wants: (stored) => matrixDtype(activations, stored),
-    place(tensors, weights) {
-      const packed = segments.map(({ segment }, i) => new WeightSegment(segment, tensors[i]!));
+    place(tensors, weights, loader) {
+      const indices = tensors.slice(segments.length);
+      for (const [i, order] of orders.entries()) indices[i]!.write(loader, orderIndices(order, inputs));
+      const packed = segments.map(({ segment }, i) => {
+        const order = orders.findIndex((other) => isSameOrders(other, segment.inputOrders));
+        return new WeightSegment(segment, tensors[i]!, indices[order]);
+      });
       const whole = add(weights, packed);
       return {
         put: (stream, { values, first, expert }) =>

@@ -10,6 +10,7 @@
 #include "ops/dequantize/dequantize.h"
 #include "ops/embedding/embedding.h"
 #include "ops/flash_attention/flash_attention.h"
+#include "ops/gather_inputs/gather_inputs.h"
 #include "ops/gelu/gelu.h"
 #include "ops/gelu_mul/gelu_mul.h"
 #include "ops/grouped_linear/grouped_linear.h"

@@ -136,9 +136,11 @@ describe("codes stay codes where the device multiplies them", () => {
     ["AWQ", "int4 in groups of 16"],
     ["GPTQ of version 1", "int4 in groups of 32"],
     ["GPTQ of 8 bits", "int8 in groups of 32"],
-    // A group is no multiple of 16, or no neighbours: the numbers of the codes, as f32.
+    ["GPTQ in the order of activations", "int4 in groups of 32"],
+    ["GPTQ of 8 bits and version 2 in the order of activations", "int8 in groups of 32"],
+    ["compressed-tensors int4, inputs in groups by their activations", "int4 in groups of 16"],
+    // A group is no multiple of 16: the numbers of the codes, as f32.
     ["compressed-tensors fp8 in blocks", undefined],
-    ["GPTQ in the order of activations", undefined],
   ])("%s: %s", async (layout, format) => {
     const made = codedCheckpoint(llama, tinyTensors(llama), layoutOf(layout), new Random(firstSeed));
     const model = await loadModel(await writeFiles(made.config, made.files), {

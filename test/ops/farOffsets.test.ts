@@ -12,6 +12,7 @@ import { embedding } from "../../lib/ops/embedding.js";
 import { gelu } from "../../lib/ops/gelu.js";
 import { geluMul } from "../../lib/ops/geluMul.js";
 import { headLinear } from "../../lib/ops/headLinear.js";
+import { gatherInputs } from "../../lib/ops/gatherInputs.js";
 import { indexerTopK } from "../../lib/ops/indexerTopK.js";
 import { kvStore } from "../../lib/ops/kvStore.js";
 import { layerNorm } from "../../lib/ops/layerNorm.js";
@@ -137,6 +138,16 @@ const tables: readonly FarCase[] = [
   ...rows("embedding", (t) => {
     const table = t.normal("bf16", [T, D]);
     return [embedding(t.stream, t.integers([T], [1, 3, 2, 0]), table, { out: t.empty("f32", [T, D]) })];
+  }),
+  ...rows("gatherInputs", (t) => {
+    const order = t.integers(
+      [2, D],
+      Array.from({ length: 2 * D }, (_, i) => (i * 5 + 3) % D),
+    );
+    const offsets = t.stream.fromArray("i32", [3], Int32Array.of(0, 2, T));
+    return [
+      gatherInputs(t.stream, t.normal("bf16", [T, D]), order, { offsets, out: t.empty("bf16", [T, D]) }),
+    ];
   }),
   ...rows("tableGather", (t) => {
     const table = t.integers(

@@ -45,7 +45,7 @@ const bases: readonly (readonly [layout: string, config: TinyConfig])[] = [
   ["compressed-tensors fp8 in blocks", llama],
   ["compressed-tensors mxfp4", mixture],
   ["AWQ", mixture],
-  ["GPTQ of version 1", llama],
+  ["GPTQ of version 1", mixture],
   ["GPTQ in the order of activations", llama],
   ["GPTQ of 8 bits and version 2 in the order of activations", mixture],
   ["fp8 of DeepSeek, blocks of 24 x 40", mixture],

@@ -8,6 +8,8 @@ import type { Stream } from "../../lib/device/stream.js";
 import type { Memory } from "../../lib/device/tensor.js";
 import { dequantize } from "../../lib/ops/dequantize.js";
 import { embedding } from "../../lib/ops/embedding.js";
+import { linear } from "../../lib/ops/linear.js";
+import type { LinearWeight } from "../../lib/ops/linearWeight.js";
 import { readQuantization } from "../../lib/quantization/quantization.js";
 import { loadWeights, type LoadProgress } from "../../lib/weights/loadWeights.js";
 import { formsOf, type ModelWeightRow } from "../../lib/weights/modelWeights.js";
@@ -75,13 +77,7 @@ async function load(
   });
   spy.mockRestore();
   const matrix = weights.linear("m");
-  const ids = stream.fromArray(
-    "i32",
-    [matrix.outputs],
-    Int32Array.from({ length: matrix.outputs }, (_, i) => i),
-  );
-  const values = await embedding(stream, ids, matrix, { dtype: "f32" }).readFloat32(stream);
-  ids.dispose();
+  const values = await (matrix.isReordered ? productsOf(matrix) : rowsOf(matrix));
   const kept = weights.bytes;
   weights.dispose();
   const fileBytes = Object.entries(files).reduce(
@@ -89,6 +85,20 @@ async function load(
     0,
   );
   return { values, kept, peak, progress: seen.at(-1)!, fileBytes };
+}
+
+async function rowsOf(matrix: LinearWeight): Promise<Float32Array> {
+  using ids = stream.fromArray("i32", [matrix.outputs], Int32Array.from(range(matrix.outputs)));
+  return await embedding(stream, ids, matrix, { dtype: "f32" }).readFloat32(stream);
+}
+
+/** The rows: what ones among zeros give, which is exact. */
+async function productsOf(matrix: LinearWeight): Promise<Float32Array> {
+  const { inputs: K, outputs: N } = matrix;
+  const ones = Float32Array.from({ length: K * K }, (_, i) => (i % K === Math.floor(i / K) ? 1 : 0));
+  using x = stream.fromArray("f32", [K, K], ones);
+  const values = await linear(stream, x, matrix).readFloat32(stream); // [K, N]
+  return values.map((_, i) => values[(i % K) * N + Math.floor(i / K)]!);
 }
 
 function made(layout: CodedLayout, N: number, K: number): RandomStored {
