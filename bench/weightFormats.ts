@@ -9,7 +9,7 @@
  * --only     of bf16, f16, f32, int8, int8 in 128, q8_0, int4 in 128, q4_0, q4_k, q6_k, mxfp4, fp8; bf16 runs in any case
  */
 import { Device } from "../lib/device/device.js";
-import type { FloatDType } from "../lib/device/dtype.js";
+import { byteLength, type FloatDType } from "../lib/device/dtype.js";
 import type { Stream } from "../lib/device/stream.js";
 import { linear } from "../lib/ops/linear.js";
 import type { LinearWeight } from "../lib/ops/linearWeight.js";
@@ -33,6 +33,8 @@ const values = benchArgs(import.meta.url, {
 interface Kind {
   readonly name: string;
   readonly activation: "float" | "int8";
+  /** Of a weight and its scales. */
+  readonly bits: number;
   /** [N, K] */
   readonly make: (stream: Stream, N: number) => LinearWeight;
 }
@@ -49,8 +51,8 @@ const names = chosenNames();
 const device = Device.open("cpu", values.threads === undefined ? {} : { threads: Number(values.threads) });
 const x: FloatDType = device.fastDtypes.includes("bf16") ? "bf16" : "f32";
 const kinds = kindsOf(names);
-const [rows, one] = [await timed(sizes[0]), await timed(sizes[1])];
-report(rows, one, await measureReading(device), measureDotPeak(device.threads, device.isa));
+const [many, single] = [await timed(sizes[0]), await timed(sizes[1])];
+report(many, single, measureDotPeak(device.threads, device.isa));
 await device.dispose();
 
 /** Names of --only, all of them without it. Floats that `x` does not meet are left out later. */
@@ -67,14 +69,14 @@ function kindsOf(names: readonly string[]): Kind[] {
   const dense = floats.filter((dtype) => x === "f32" || dtype === x);
   const all = [
     ...dense.map((dtype): Kind => ({
-      ...{ name: dtype, activation: "float" },
+      ...{ name: dtype, activation: "float", bits: 8 * byteLength(dtype, 1) },
       make: (stream, N) => packLinear(stream, filled(stream, dtype, [N, K])),
     })),
-    ...codedKinds.flatMap(([name, format]) =>
+    ...codedKinds.flatMap(([name, format, bits]) =>
       (["float", "int8"] as const)
         .filter((activation) => activation === "float" || format.format !== "fp8")
         .map((activation): Kind => ({
-          ...{ name, activation },
+          ...{ name, activation, bits },
           make: (stream, N) => filledCodes(stream, { ...format, activation }, N, K),
         })),
     ),
@@ -83,38 +85,32 @@ function kindsOf(names: readonly string[]): Kind[] {
 }
 
 interface Measured {
-  /** Of the weight in memory. */
-  readonly bytes: number;
-  /** GMAC/s by turn. */
-  readonly rates: number[];
+  /** GMAC/s of each kind, by turn. */
+  readonly rates: readonly number[][];
+  /** GB/s of a plain read after each turn. */
+  readonly readings: readonly number[];
 }
 
 /** Every kind, in turns. */
-function timed({ T, N }: (typeof sizes)[number]): Promise<Measured[]> {
+function timed({ T, N }: (typeof sizes)[number]): Promise<Measured> {
   return onStream(device, async (stream) => {
     const input = filled(stream, x, [T, K]);
     const weights = kinds.map(({ make }) => make(stream, N));
-    const measured = weights.map((weight) => ({
-      bytes: weight.segments[0]!.data.memory.bytes,
-      rates: [] as number[],
-    }));
+    const rates: number[][] = kinds.map(() => []);
+    const readings: number[] = [];
     for (let turn = 0; turn < Number(values.turns); turn++) {
       for (const [i, weight] of weights.entries()) {
         const { leastUs } = await time(stream, () => void linear(stream, input, weight));
-        measured[i]!.rates.push((T * N * K) / leastUs / 1000);
+        rates[i]!.push((T * N * K) / leastUs / 1000);
       }
+      readings.push(await measureReading(device));
     }
     for (const weight of weights) weight.dispose();
-    return measured;
+    return { rates, readings };
   });
 }
 
-function report(
-  many: readonly Measured[],
-  single: readonly Measured[],
-  reading: number,
-  peak: ReturnType<typeof measureDotPeak>,
-): void {
+function report(many: Measured, single: Measured, peak: ReturnType<typeof measureDotPeak>): void {
   const { name, isa, threads } = device;
   console.log(
     `${name} (${isa}, ${threads} threads), activations ${x}, K=${K}, medians of ${values.turns} turns (range)`,
@@ -123,6 +119,7 @@ function report(
     typeof peak === "string"
       ? peak
       : `dot products alone: ${peak.floats.toFixed(0)} GMAC/s of floats, ${peak.bytes.toFixed(0)} of bytes`;
+  const reading = median([...many.readings, ...single.readings]);
   console.log(`${dots}; plain read: ${reading.toFixed(1)} GB/s\n`);
   const ofPeak = ({ activation }: Kind, rate: number): string => {
     if (typeof peak === "string") return "";
@@ -134,18 +131,12 @@ function report(
     [
       ["", "", "", "GMAC/s", `of ${base}`, "products", "GMAC/s", `of ${base}`, "GB/s", "read"],
       ...kinds.map((kind, i) => {
-        const [a, b] = [many[i]!, single[i]!];
-        const bandwidth = (median(b.rates) * b.bytes) / (sizes[1].N * K);
+        const [prompts, decodes] = [median(many.rates[i]!), median(single.rates[i]!)];
+        const bandwidth = (decodes * kind.bits) / 8;
         return [
-          ...[kind.name, kind.activation === "int8" ? "int8" : x],
-          ((8 * b.bytes) / (sizes[1].N * K)).toFixed(2),
-          ...[median(a.rates).toFixed(1), ofBase(many, i), ofPeak(kind, median(a.rates))],
-          ...[
-            median(b.rates).toFixed(1),
-            ofBase(single, i),
-            bandwidth.toFixed(1),
-            percent(bandwidth / reading),
-          ],
+          ...[kind.name, kind.activation === "int8" ? "int8" : x, kind.bits.toFixed(2)],
+          ...[prompts.toFixed(1), ofBase(many, i), ofPeak(kind, prompts)],
+          ...[decodes.toFixed(1), ofBase(single, i), bandwidth.toFixed(1), percent(bandwidth / reading)],
         ];
       }),
     ],
@@ -154,9 +145,9 @@ function report(
 }
 
 /** "1.42 (1.40-1.47)" */
-function ofBase(all: readonly Measured[], index: number): string {
-  const { rates } = all[kinds.findIndex(({ name }) => name === base)]!;
-  const ratios = all[index]!.rates.map((rate, turn) => rate / rates[turn]!);
+function ofBase({ rates }: Measured, index: number): string {
+  const ofFloats = rates[kinds.findIndex(({ name }) => name === base)]!;
+  const ratios = rates[index]!.map((rate, turn) => rate / ofFloats[turn]!);
   const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
   return `${median(ratios).toFixed(2)} (${least.toFixed(2)}-${most.toFixed(2)})`;
 }
