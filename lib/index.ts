@@ -49,4 +49,11 @@ export {
 } from "./device/dtype.js";
 export type { KvDTypeOption } from "./nn/kvDtype.js";
 export type { ActivationsOption } from "./weights/activationDtype.js";
+export type { QuantizeOption } from "./weights/quantizePlan.js";
+export {
+  quantizeCheckpoint,
+  type QuantizeCheckpointOptions,
+  type QuantizedCheckpoint,
+  type QuantizeProgress,
+} from "./export/quantizeCheckpoint.js";
 export * as ops from "./ops/index.js";

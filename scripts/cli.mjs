@@ -14,6 +14,9 @@ const usage = `Usage: warploop <command> [options]
            --tool <name>     cmake-js or node-gyp; without it: cmake-js when CMake is there
            --cuda            add the CUDA device for every GPU from Ampere on; needs nvcc, but no GPU
            --cpu             leave it out; without either: CUDA for the GPU of this machine, if it has one
+  quantize <model> <folder>   write a model, of a folder or the hub, with its matrices in codes, which
+           warploop, vLLM and transformers read (compressed-tensors)
+           --format <name>   int4, int8 or fp8; without it: int4
   doctor   say what was built, where it is, and which device, instruction set and threads this machine gets
 
   --version, --help   of warploop; also behind a command`;
@@ -26,6 +29,7 @@ const options = /** @type {const} */ ({
   tool: { type: "string" },
   cuda: { type: "boolean" },
   cpu: { type: "boolean" },
+  format: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 });
@@ -56,11 +60,23 @@ function readArguments(args) {
   }
 }
 
+/** @param {string[]} given @param {string | undefined} format @returns {Promise<number>} exit status */
+async function quantizeModel(given, format = "int4") {
+  const [from, to, ...more] = given;
+  if (from === undefined || to === undefined)
+    throw new UsageError("quantize: expected a model and a folder to write to");
+  if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
+  if (format !== "int4" && format !== "int8" && format !== "fp8")
+    throw unknown("format", format, ["int4", "int8", "fp8"]);
+  const { quantize } = await import("./modelCommands.mjs"); // the other commands run before anything is installed
+  return quantize(from, to, format);
+}
+
 /** @param {string[]} args @returns {Promise<number>} exit status */
 async function main(args) {
   const { values, positionals } = readArguments(args);
   const [command, ...rest] = positionals;
-  const { help, version, tool, force, verbose, cuda, cpu } = values;
+  const { help, version, tool, force, verbose, cuda, cpu, format } = values;
   if (version) {
     console.log(packageVersion());
     return 0;
@@ -69,12 +85,18 @@ async function main(args) {
     console.log(usage);
     return help ? 0 : 2;
   }
+  const ofBuild = force || verbose || cuda || cpu || tool !== undefined;
+  if (command === "quantize") {
+    if (ofBuild) throw new UsageError("quantize has one option, --format");
+    return quantizeModel(rest, format);
+  }
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
+  if (format !== undefined) throw new UsageError("--format is an option of quantize");
   if (command === "doctor") {
-    if (force || verbose || cuda || cpu || tool !== undefined) throw new UsageError("doctor has no options");
+    if (ofBuild) throw new UsageError("doctor has no options");
     return doctor();
   }
-  if (command !== "build") throw unknown("command", command, ["build", "doctor"]);
+  if (command !== "build") throw unknown("command", command, ["build", "doctor", "quantize"]);
   if (tool !== undefined && tool !== "cmake-js" && tool !== "node-gyp") {
     throw new UsageError(`unknown tool "${tool}": cmake-js or node-gyp`);
   }

@@ -85,6 +85,11 @@ const rows: Readonly<Record<string, () => Row>> = {
     object: "shape",
   }),
   emptyPermutation: () => ({ given: { numTokens: 2, topK: 1, numExperts: 4 } }),
+  emptyStoredRows: () => ({
+    given: {},
+    options: { format: "int8", outputs: 2, inputs: 32, group: 0, scale: "bf16" },
+    object: "shape",
+  }),
   flashAttention: () => ({
     given: { q: f32(2, 1, 16), k: f32(2, 1, 16), v: f32(2, 1, 16) },
     options: {
@@ -158,6 +163,7 @@ const rows: Readonly<Record<string, () => Row>> = {
       ...{ qWeight: f32(16), kWeight: f32(16), eps: 1e-6 },
     },
   }),
+  quantize: () => ({ given: { x: f32(2, 32), stored: stored() }, options: { positive: false } }),
   rmsNorm: () => ({
     given: { x: f32(2, 4), weight: f32(4) },
     options: { eps: 1e-6, weightOffset: 0, residual: f32(2, 4), gate: f32(2, 4), dtype, out: f32(2, 4) },

@@ -19,6 +19,7 @@ export interface NativeOps {
   readonly packLinear: NativeOp<[weight: "tensor", out: "weight", firstRow: "number"]>;
   readonly dequantize: NativeOp<[stored: "stored rows", out: "tensor"]>;
   readonly packStored: NativeOp<[stored: "stored rows", out: "weight", firstRow: "number"]>;
+  readonly quantize: NativeOp<[x: "tensor", stored: "stored rows", positive: "flag"]>;
   readonly linear: NativeOp<
     [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
   >;

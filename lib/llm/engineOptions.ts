@@ -8,6 +8,7 @@ import type { Model } from "../models/model.js";
 import { type KvDTypeOption, kvDtypeOptions } from "../nn/kvDtype.js";
 import { pageSizeOf, stateLayout } from "../nn/state.js";
 import { type ActivationsOption, activationsOptions } from "../weights/activationDtype.js";
+import { type QuantizeOption, quantizeOptions } from "../weights/quantizePlan.js";
 import { CacheGroup, longestSequence, peakBlocks } from "../schedule/cacheGroup.js";
 import type { SchedulerOptions } from "../schedule/schedulerOptions.js";
 import { checkChoice, checkNumber, checkSignal } from "./validate.js";
@@ -37,6 +38,11 @@ export interface LLMOptions {
    * integers; "float": they stay as they are. "auto": "int8" where the device has such products for the format. Default "auto".
    */
   readonly activations?: ActivationsOption | undefined;
+  /**
+   * Matrices of floats become codes while they are loaded: "int8" and "int4" with a scale for each 128 inputs, "fp8" (e4m3) with one for
+   * each row. Embeddings, routers and norms stay as they are; heads become int8 (not with "fp8"). Default: none.
+   */
+  readonly quantize?: QuantizeOption | undefined;
   /**
    * Dtype of the KV cache. "auto": as activations. "int8" and "fp8" (e4m3) keep 8 bits of each element and a factor for each head of
    * each token, or of a latent for each 128 numbers: half the memory of 16 bits. Default "auto".
@@ -89,6 +95,7 @@ export const loadOptionNames = [
   "dtype",
   "kvDtype",
   "activations",
+  "quantize",
   "contextLength",
   "maxSequences",
   "maxStepTokens",
@@ -108,10 +115,20 @@ export type ResolvedOptions = Readonly<
   Required<
     Omit<
       LLMOptions,
-      "threads" | "contextLength" | "kvCacheBytes" | "pageSize" | "revision" | "onProgress" | "signal"
+      | "quantize"
+      | "threads"
+      | "contextLength"
+      | "kvCacheBytes"
+      | "pageSize"
+      | "revision"
+      | "onProgress"
+      | "signal"
     >
   > &
-    Pick<LLMOptions, "threads" | "contextLength" | "kvCacheBytes" | "pageSize" | "revision" | "signal"> & {
+    Pick<
+      LLMOptions,
+      "quantize" | "threads" | "contextLength" | "kvCacheBytes" | "pageSize" | "revision" | "signal"
+    > & {
       readonly onProgress?: (progress: LoadProgress) => void;
     }
 >;
@@ -135,6 +152,9 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
     dtype: checkChoice("dtype", options.dtype, "auto", ["auto", "f32", "bf16", "f16"]),
     kvDtype: checkChoice("kvDtype", options.kvDtype, "auto", kvDtypeOptions),
     activations: checkChoice("activations", options.activations, "auto", activationsOptions),
+    ...(options.quantize !== undefined && {
+      quantize: checkChoice("quantize", options.quantize, "int8", quantizeOptions),
+    }),
     maxSequences,
     maxStepTokens: integer("maxStepTokens", Math.max(512, maxSequences), maxSequences),
     ...(options.pageSize !== undefined && { pageSize: integer("pageSize", 16, 1, 1024) }),

@@ -20,6 +20,7 @@ import {
 import { checkActivations } from "../weights/codedFormat.js";
 import { loadWeights, type LoadProgress } from "../weights/loadWeights.js";
 import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
+import { quantizePlan, type QuantizeOption } from "../weights/quantizePlan.js";
 import { settleCodes } from "../weights/settleCodes.js";
 import { wholeModel } from "../weights/shard.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
@@ -71,6 +72,8 @@ export interface LoadModelOptions {
   readonly dtype?: DTypeOption | undefined;
   /** What products with weights in codes make of activations first. Default "auto". */
   readonly activations?: ActivationsOption | undefined;
+  /** What the load makes of matrices of floats: codes, which take less memory. Default: nothing. See `quantizePlan`. */
+  readonly quantize?: QuantizeOption | undefined;
   /** Of the keys and values that are kept. Default "auto": that of activations. */
   readonly kvDtype?: KvDTypeOption | undefined;
   /** Longest context, in tokens. Default: `max_position_embeddings`, at most 32768. */
@@ -99,7 +102,9 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
   const table = tableOn(stream.device, definition.weights);
   const declared = resolveWeights(table, checkpoint, wholeModel, description.quantization);
   const settled = await settleCodes(declared, checkpoint, signal);
-  const plan = await untieDifferentCopies(settled, checkpoint, signal);
+  const untied = await untieDifferentCopies(settled, checkpoint, signal);
+  const { quantize: option } = options;
+  const plan = option ? quantizePlan(untied, table.rows, { option, device: stream.device }) : untied;
   const forms = formsOf(definition.weights);
   const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
   const kvDtype = kvDtypeOf(options.kvDtype ?? "auto", dtype);

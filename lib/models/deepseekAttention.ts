@@ -190,7 +190,7 @@ function indexRows(
     name: string,
     ...shape: number[]
   ): ModelWeightRow => ({
-    ...{ slot, form, from: [`${tensor}.${name}`], shapes: [shape] },
+    ...{ slot, form, from: [`${tensor}.${name}`], shapes: [shape], quantized: "never" },
   });
   return [
     row("indexQueries", "linear", "wq_b.weight", numHeads * headDim, queryRank),

@@ -124,7 +124,7 @@ function weightRows(config: Gpt2Config): ModelWeightRow[] {
   return [
     { slot: "embedding", form: "embedding", from: ["transformer.wte.weight"], ...table, ...first },
     { slot: "positions", form: "table", from: ["transformer.wpe.weight"], ...places, ...first },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], ...table, ...last, ...tied },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], quantized: "int8", ...table, ...last, ...tied },
     vector("finalNorm", "transformer.ln_f.weight", D, last),
     vector("finalNormBias", "transformer.ln_f.bias", D, last),
     vector("attentionNorm", `${h}.ln_1.weight`, D),

@@ -113,7 +113,7 @@ function weightRows(config: Mamba2Config): ModelWeightRow[] {
   const table = { shapes: [[V, D]], sizeFields: ["vocab_size", "hidden_size"] };
   return [
     { slot: "embedding", form: "embedding", from: ["backbone.embeddings.weight"], ...table, ...first },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], ...table, ...last, ...tied },
+    { slot: "head", form: "linear", from: ["lm_head.weight"], quantized: "int8", ...table, ...last, ...tied },
     { ...vector("finalNorm", "backbone.norm_f.weight", D), ...last },
     vector("norm", "backbone.layers.{layer}.norm.weight", D),
     matrix("input", "in_proj", [inner + convolved + H, D]),

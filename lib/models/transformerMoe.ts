@@ -101,7 +101,13 @@ function routerRows({ hiddenSize: D, numExperts: E, names, shared }: SparseMlpOp
   const { router, routerBias, correctionBias } = names;
   const [gates, shapes] = shared?.gate ? [[shared.gate], [[1, D]]] : [[], []];
   return [
-    { slot: "router", form: "linear", from: [router, ...gates], shapes: [[E, D], ...shapes] },
+    {
+      slot: "router",
+      form: "linear",
+      from: [router, ...gates],
+      shapes: [[E, D], ...shapes],
+      quantized: "never",
+    },
     ...vector("routerBias", routerBias),
     ...vector("correctionBias", correctionBias),
   ];

@@ -24,7 +24,15 @@ export function outerRows({
   const table = { shapes: [[V, D]], sizeFields: ["vocab_size", "hidden_size"] };
   return [
     { slot: "embedding", form: "embedding", from: ["model.embed_tokens.weight"], ...table, stage: "first" },
-    { slot: "head", form: "linear", from: ["lm_head.weight"], ...table, stage: "last", ...tied },
+    {
+      slot: "head",
+      form: "linear",
+      from: ["lm_head.weight"],
+      quantized: "int8",
+      ...table,
+      stage: "last",
+      ...tied,
+    },
     ...normRows(config, "finalNorm", "model.norm", D, config.factors.logits).map((row): ModelWeightRow => ({
       ...row,
       stage: "last",

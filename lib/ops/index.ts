@@ -28,6 +28,7 @@ export * from "./packLinear.js";
 export * from "./packStored.js";
 export * from "./pagedAttention.js";
 export * from "./qkNormRopeStore.js";
+export * from "./quantize.js";
 export * from "./rmsNorm.js";
 export * from "./rope.js";
 export * from "./rowStatus.js";

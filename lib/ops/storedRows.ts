@@ -99,7 +99,15 @@ export class StoredRows {
   }
 
   get device(): Device {
-    return this.#tensors[0]!.device;
+    return this.codes.device;
+  }
+
+  get codes(): Tensor {
+    return this.#tensors[0]!;
+  }
+
+  get scales(): Tensor | undefined {
+    return this.#tensors[1];
   }
 
   /** True for stored rows alone, and never runs code of `value`. @internal */

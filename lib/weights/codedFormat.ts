@@ -1,5 +1,5 @@
 /**
- * In which format a matrix in codes is kept: as codes where the device multiplies them, else as floats.
+ * In which format a matrix in codes is kept: as codes where the device multiplies them, else as floats. Codes that a load makes are kept.
  */
 import type { FloatDType } from "../device/dtype.js";
 import { ArgumentRangeError } from "../errors.js";
@@ -9,6 +9,8 @@ import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
 /** Inputs of a group have to be a multiple of it (native/formats/quantised.h). */
 const groupUnit = 16;
+/** Dtype of the scales that a load makes. */
+export const madeScale = "bf16";
 /** Inputs that share the outer scale of formats with two. */
 const outerGroup = 256;
 
@@ -19,11 +21,17 @@ export interface KeptOptions {
   readonly int8Activations: boolean;
 }
 
-/** @returns undefined: it has to become floats */
+/** @returns undefined: it has to become, or stays, floats */
 export function keptFormat(
-  { coded, columns }: PlannedPart,
+  { coded, made, columns }: PlannedPart,
   { weightFormats, int8Activations }: KeptOptions,
 ): QuantizedFormat | undefined {
+  const activation = (format: QuantizedFormat) =>
+    int8Activations && format.format !== "fp8" ? "int8" : "float";
+  if (made) {
+    const format = quantizedFormatOf(made.format, { group: made.group, scale: madeScale, zeros: false });
+    return { ...format, activation: activation(format) };
+  }
   if (!coded) return undefined;
   // Inputs of a group have to be neighbours, or become them: of some inputs in another order there is no whole group.
   if (coded.groupOfInput && (!coded.inputOrder || columns)) return undefined;
@@ -35,7 +43,7 @@ export function keptFormat(
   const unit = format.scale.startsWith("f16") && format.scale !== "f16" ? outerGroup : format.group;
   const isDivided = columns !== undefined && unit > 0;
   if (isDivided && (columns.start % unit !== 0 || columns.count % unit !== 0)) return undefined;
-  return { ...format, activation: int8Activations && format.format !== "fp8" ? "int8" : "float" };
+  return { ...format, activation: activation(format) };
 }
 
 /** @throws ArgumentRangeError if bytes are asked for and no product of the model would make any */

@@ -4,9 +4,17 @@
  */
 import type { TensorEntry } from "../checkpoint/tensorFiles.js";
 import type { DType } from "../device/dtype.js";
+import type { QuantizedTo } from "../ops/quantize.js";
 import { type StoredFormat, storedFormats } from "../ops/storedRows.js";
 import type { MatrixScheme, SchemeFormat } from "../quantization/quantization.js";
 import type { StoredBytes } from "./rowView.js";
+
+/** Codes that a load makes of a matrix of floats. */
+export interface MadeCodes {
+  readonly format: QuantizedTo;
+  /** Inputs that share a scale; 0: all. */
+  readonly group: number;
+}
 
 /** A tensor, or the share of it that one expert has. */
 export interface CodedTensor extends StoredBytes {

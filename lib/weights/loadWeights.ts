@@ -20,6 +20,7 @@ import {
   storedStrip,
   stripValues,
 } from "./codedRows.js";
+import { madeBytes, makeCodes } from "./madeRows.js";
 import { ModelWeights, type WeightForm } from "./modelWeights.js";
 import { viewRows } from "./rowView.js";
 import { roomBytes, WeightArena } from "./weightArena.js";
@@ -97,7 +98,7 @@ class Loader implements Disposable {
   readonly #total: number;
   #loaded = 0;
   #queued = 0;
-  /** What is on its way in codes. */
+  /** What is on its way in codes, or becomes codes. */
   readonly #coded = new Set<TensorEntry>();
 
   constructor(
@@ -148,7 +149,7 @@ class Loader implements Disposable {
   /** A problem of codes, with the tensors that it may be of: ops do not know what they are called. */
   where(problem: string): string {
     const [first, last] = [[...this.#coded][0], [...this.#coded].at(-1)];
-    if (!first || !/^(dequantize|packStored)/.test(problem)) return problem;
+    if (!first || !/^(dequantize|packStored|quantize)/.test(problem)) return problem;
     const names = first === last ? first.name : `one from ${first.name} to ${last!.name}`;
     return `${first.file}: tensor ${names}: ${problem}`;
   }
@@ -235,18 +236,20 @@ class Loader implements Disposable {
   /** @param at where the staging buffer is free */
   #put({ part, first }: Chunk, stored: Tensor, at: number, formed: FormedWeight, placed: PlacedWeight): void {
     const { stream } = this.#options;
-    const dtype = formed.wants(part.dtype);
+    const { transpose, view, columns, expert } = part;
+    const [dtype, place] = [formed.wants(part.dtype), { first: part.firstRow + first, expert }];
+    if (part.made && placed.putStored) {
+      this.#coded.add(part.entry);
+      const rows = viewRows(stored, transpose, view, columns);
+      const room = { staging: this.#staging, at };
+      return placed.putStored(stream, { stored: makeCodes(stream, rows, part.made, room), ...place });
+    }
     let values = stored;
     if (dtype !== stored.dtype) {
       values = Tensor.packed(this.#staging, dtype, stored.shape, at);
       cast(stream, stored, dtype, { out: values });
     }
-    const { transpose, view, columns, expert } = part;
-    placed.put(stream, {
-      values: viewRows(values, transpose, view, columns),
-      first: part.firstRow + first,
-      expert,
-    });
+    placed.put(stream, { values: viewRows(values, transpose, view, columns), ...place });
   }
 
   #file(name: string): WeightFile {
@@ -284,7 +287,8 @@ function stagingBytesOf({ weight, formed }: FormedWeights): number {
     if (part.coded) return [planCoded(part, targetOf(part, formed)).bytes];
     const [chunk] = chunksOf(part); // none is larger
     const dtypes = new Set([part.dtype, formed.wants(part.dtype)]);
-    return [[...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, chunk!.shape), 0)];
+    const floats = [...dtypes].reduce((sum, dtype) => sum + roomBytes(dtype, chunk!.shape), 0);
+    return [floats + (part.made ? madeBytes(part, part.made, chunk!.rows) : 0)];
   });
   return Math.max(0, ...bytes);
 }

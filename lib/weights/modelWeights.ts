@@ -39,6 +39,11 @@ const forms = {
 
 export interface ModelWeightRow extends WeightRow {
   readonly form: WeightForm;
+  /**
+   * Of a matrix whose errors cost more than others': what a load that quantises makes of it at most. "never": it chooses something, as
+   * routers do; "int8": a head.
+   */
+  readonly quantized?: "never" | "int8";
 }
 
 export interface ModelWeightTable extends WeightTable {

@@ -7,7 +7,7 @@ import type { Checkpoint, TensorEntry } from "../checkpoint/tensorFiles.js";
 import type { FloatDType } from "../device/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { Quantization } from "../quantization/quantization.js";
-import type { CodedMatrix } from "./codedMatrix.js";
+import type { CodedMatrix, MadeCodes } from "./codedMatrix.js";
 import { narrowed, type Range, type RowView, type StoredBytes } from "./rowView.js";
 import { checkShard, rangeOf, type Shard, shardColumns, wholeModel } from "./shard.js";
 import { type Problem, type Source, Sources } from "./sources.js";
@@ -45,6 +45,8 @@ export interface PlannedPart {
   readonly dtype: FloatDType;
   /** The matrix that `entry` has the codes of; undefined: floats. */
   readonly coded: CodedMatrix | undefined;
+  /** Of floats: the codes that the load is to make of them; undefined: none. */
+  readonly made?: MadeCodes | undefined;
   /** The module that it belongs to: "q_proj" of "model.layers.0.self_attn.q_proj.weight". */
   readonly module: string;
   /** Whose rows; 0 without experts. */

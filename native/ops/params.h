@@ -29,6 +29,7 @@
 #include "ops/pack_stored/pack_stored.h"
 #include "ops/paged_attention/paged_attention.h"
 #include "ops/qk_norm_rope_store/qk_norm_rope_store.h"
+#include "ops/quantize/quantize.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/rope/rope.h"
 #include "ops/sample/sample.h"

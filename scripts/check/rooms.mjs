@@ -33,6 +33,7 @@ export const rooms = {
     "schedule",
     "engine",
   ],
+  export: ["checkpoint", "device", "ops", "weights", "gguf", "llm"], // checkpoints that are written
 };
 
 const lib = fileURLToPath(new URL("../../lib", import.meta.url));

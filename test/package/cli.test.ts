@@ -1,7 +1,8 @@
 // Contract: the command `warploop` answers --help and --version, names what it does not know, and what it says of the version is
 // what package.json and the changelog say.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { root } from "../../scripts/build/nativeSources.mjs";
@@ -26,7 +27,7 @@ describe("warploop", () => {
   });
 
   it.each([
-    { args: ["nonsense"], says: 'unknown command "nonsense"; known are build, doctor' },
+    { args: ["nonsense"], says: 'unknown command "nonsense"; known are build, doctor, quantize' },
     { args: ["doctr"], says: 'unknown command "doctr"; did you mean "doctor"?' },
     { args: ["biuld"], says: 'unknown command "biuld"; did you mean "build"?' },
     { args: ["build", "now"], says: 'unexpected argument "now"' },
@@ -35,12 +36,43 @@ describe("warploop", () => {
     { args: ["build", "--tool"], says: "--tool" },
     { args: ["build", "--tool", "make"], says: 'unknown tool "make"' },
     { args: ["doctor", "--force"], says: "doctor has no options" },
+    { args: ["doctor", "--format", "int4"], says: "--format is an option of quantize" },
+    { args: ["quantize", "a"], says: "expected a model and a folder to write to" },
+    { args: ["quantize", "a", "b", "c"], says: 'unexpected argument "c"' },
+    { args: ["quantize", "a", "b", "--format", "int3"], says: 'unknown format "int3"; did you mean "int4"?' },
+    { args: ["quantize", "a", "b", "--force"], says: "quantize has one option, --format" },
   ])("$args is refused by name", ({ args, says }) => {
     const { status, stdout, stderr } = warploop(...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toContain(says);
     expect(stderr).toMatch(/^warploop: [^\n]*; see npx warploop --help\n$/);
   });
+
+  it("quantize writes a model, says how large it became, and what is wrong with another", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "warploop-cli-"));
+    const to = path.join(folder, "tiny");
+    const { status, stdout } = warploop(
+      "quantize",
+      path.join(root, "models/tiny-moe"),
+      to,
+      "--format",
+      "int8",
+    );
+    expect({ status, stdout }).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(
+        /tiny: \d+ matrices of [\d.]+ M weights as int8\n[\d.]+ MB became [\d.]+ MB\n$/,
+      ) as string,
+    });
+    expect(existsSync(path.join(to, "model.safetensors"))).toBe(true);
+    expect(warploop("quantize", to, path.join(folder, "again"))).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /^warploop: .*the weights are quantised already \(compressed-tensors\)\n$/,
+      ) as string,
+    });
+    rmSync(folder, { recursive: true });
+  }, 120_000);
 
   it("doctor, package.json and the changelog agree on the version", () => {
     expect(warploop("doctor").stdout).toMatch(new RegExp(`^warploop +${version.replaceAll(".", "\\.")}\n`));

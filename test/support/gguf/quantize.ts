@@ -89,7 +89,32 @@ const q6_k: Quantizer = {
   },
 };
 
-const quantizers = { q4_0, q4_k, q6_k };
+const q8_0: Quantizer = {
+  ...{ block: 32, bytes: 34 },
+  quantize(x, out) {
+    const d = putHalf(out, 0, Math.abs(extreme(x)) / 127);
+    for (let i = 0; i < 32; i++) out[2 + i] = d === 0 ? 0 : clamp(rounded(x[i]! / d), -127, 127) & 255;
+  },
+};
+
+const e2m1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
+/** The exponent of OCP Microscaling Formats 1.0, 6.3: that of the largest magnitude less that of 6. */
+const mxfp4_gguf: Quantizer = {
+  ...{ block: 32, bytes: 17 },
+  quantize(x, out) {
+    const most = Math.abs(extreme(x));
+    const exponent = most === 0 ? 0 : Math.floor(Math.log2(most)) - 2;
+    out[0] = exponent + 127;
+    const code = (value: number) => {
+      const size = Math.abs(value) / 2 ** exponent;
+      const nearest = e2m1.reduce((best, one) => (Math.abs(one - size) < Math.abs(best - size) ? one : best));
+      return e2m1.indexOf(nearest) | (value < 0 ? 8 : 0);
+    };
+    for (let i = 0; i < 16; i++) out[1 + i] = code(x[i]!) | (code(x[i + 16]!) << 4);
+  },
+};
+
+const quantizers = { q8_0, q4_0, q4_k, q6_k, mxfp4_gguf };
 
 /** The bytes of a tensor in blocks. */
 export function quantized(type: keyof typeof quantizers, values: Float32Array): Uint8Array {

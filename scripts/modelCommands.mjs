@@ -1,0 +1,59 @@
+// `warploop quantize`: the commands that need the library, compiled (of the package) or in TypeScript (of a clone).
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { root } from "./build/nativeSources.mjs";
+
+/** @returns {Promise<typeof import("../lib/index.js")>} */
+async function loadLibrary() {
+  const source = path.join(root, "lib/index.ts");
+  if (!existsSync(source)) return import(pathToFileURL(path.join(root, "dist/index.js")).href);
+  const { tsImport } = await import("tsx/esm/api");
+  return tsImport(pathToFileURL(source).href, import.meta.url);
+}
+
+/** @param {number} bytes */
+const gigabytes = (bytes) =>
+  bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+
+/**
+ * @param {string} from @param {string} to @param {"int4" | "int8" | "fp8"} format
+ * @returns {Promise<number>} exit status
+ */
+export async function quantize(from, to, format) {
+  const { quantizeCheckpoint, WarploopError } = await loadLibrary();
+  const { default: cliProgress } = await import("cli-progress");
+  /** @type {Map<string, import("cli-progress").SingleBar>} */
+  const bars = new Map();
+  const stop = () => bars.forEach((bar) => bar.stop());
+  /** @param {import("../lib/index.js").QuantizeProgress} progress */
+  const onProgress = ({ loaded, total, ...progress }) => {
+    const file = progress.file ?? progress.phase;
+    if (!process.stderr.isTTY) return;
+    if (!bars.has(file)) {
+      stop();
+      const bar = new cliProgress.SingleBar({
+        stream: process.stderr,
+        format: `${file} {bar} {percentage}% | {eta_formatted}`,
+      });
+      bar.start(total, 0);
+      bars.set(file, bar);
+    }
+    bars.get(file)?.update(loaded);
+  };
+  const abort = new AbortController();
+  process.once("SIGINT", () => abort.abort(new Error("interrupted: nothing was written")));
+  try {
+    const done = await quantizeCheckpoint(from, to, { format, onProgress, signal: abort.signal });
+    stop();
+    const { folder, matrices, parameters, bytesRead, bytesWritten } = done;
+    console.log(`${folder}: ${matrices} matrices of ${(parameters / 1e6).toFixed(1)} M weights as ${format}`);
+    console.log(`${gigabytes(bytesRead)} became ${gigabytes(bytesWritten)}`);
+    return 0;
+  } catch (error) {
+    stop();
+    if (!(error instanceof WarploopError) && !abort.signal.aborted) throw error;
+    console.error(`warploop: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+}
