@@ -18,6 +18,8 @@ const usage = `Usage: warploop <command> [options]
            warploop, vLLM and transformers read (compressed-tensors)
            --format <name>   int4, int8 or fp8; without it: int4
   doctor   say what was built, where it is, and which device, instruction set and threads this machine gets
+  doctor <model>   say how each part of a model would be kept here, and the memory of its weights
+           --quantize <name>   as a load with int4, int8 or fp8 would keep it
 
   --version, --help   of warploop; also behind a command`;
 
@@ -30,6 +32,7 @@ const options = /** @type {const} */ ({
   cuda: { type: "boolean" },
   cpu: { type: "boolean" },
   format: { type: "string" },
+  quantize: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 });
@@ -60,23 +63,37 @@ function readArguments(args) {
   }
 }
 
+/** @param {string[]} given @param {string | undefined} quantize @returns {Promise<number>} exit status */
+async function doctorOf(given, quantize) {
+  const [model, ...more] = given;
+  if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
+  if (model === undefined && quantize !== undefined) throw new UsageError("--quantize: expected a model");
+  if (model === undefined) return doctor();
+  const { describeModel } = await import("./modelCommands.mjs"); // the other commands run before anything is installed
+  return describeModel(model, quantize === undefined ? undefined : formatOf(quantize));
+}
+
+/** @param {string} format */
+function formatOf(format) {
+  if (format === "int4" || format === "int8" || format === "fp8") return format;
+  throw unknown("format", format, ["int4", "int8", "fp8"]);
+}
+
 /** @param {string[]} given @param {string | undefined} format @returns {Promise<number>} exit status */
 async function quantizeModel(given, format = "int4") {
   const [from, to, ...more] = given;
   if (from === undefined || to === undefined)
     throw new UsageError("quantize: expected a model and a folder to write to");
   if (more.length > 0) throw new UsageError(`unexpected argument "${more[0]}"`);
-  if (format !== "int4" && format !== "int8" && format !== "fp8")
-    throw unknown("format", format, ["int4", "int8", "fp8"]);
   const { quantize } = await import("./modelCommands.mjs"); // the other commands run before anything is installed
-  return quantize(from, to, format);
+  return quantize(from, to, formatOf(format));
 }
 
 /** @param {string[]} args @returns {Promise<number>} exit status */
 async function main(args) {
   const { values, positionals } = readArguments(args);
   const [command, ...rest] = positionals;
-  const { help, version, tool, force, verbose, cuda, cpu, format } = values;
+  const { help, version, tool, force, verbose, cuda, cpu, format, quantize } = values;
   if (version) {
     console.log(packageVersion());
     return 0;
@@ -86,16 +103,18 @@ async function main(args) {
     return help ? 0 : 2;
   }
   const ofBuild = force || verbose || cuda || cpu || tool !== undefined;
+  if (quantize !== undefined && command !== "doctor")
+    throw new UsageError("--quantize is an option of doctor");
   if (command === "quantize") {
     if (ofBuild) throw new UsageError("quantize has one option, --format");
     return quantizeModel(rest, format);
   }
+  if (command === "doctor") {
+    if (ofBuild || format !== undefined) throw new UsageError("doctor has one option, --quantize");
+    return doctorOf(rest, quantize);
+  }
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
   if (format !== undefined) throw new UsageError("--format is an option of quantize");
-  if (command === "doctor") {
-    if (ofBuild) throw new UsageError("doctor has no options");
-    return doctor();
-  }
   if (command !== "build") throw unknown("command", command, ["build", "doctor", "quantize"]);
   if (tool !== undefined && tool !== "cmake-js" && tool !== "node-gyp") {
     throw new UsageError(`unknown tool "${tool}": cmake-js or node-gyp`);

@@ -1,4 +1,4 @@
-// `warploop quantize`: the commands that need the library, compiled (of the package) or in TypeScript (of a clone).
+// `warploop quantize` and `warploop doctor <model>`: the commands that need the library, compiled (of the package) or in TypeScript (of a clone).
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -55,5 +55,52 @@ export async function quantize(from, to, format) {
     if (!(error instanceof WarploopError) && !abort.signal.aborted) throw error;
     console.error(`warploop: ${error instanceof Error ? error.message : String(error)}`);
     return 1;
+  }
+}
+
+/**
+ * What a model would be on this machine.
+ * @param {string} model @param {"int4" | "int8" | "fp8" | undefined} quantize
+ * @returns {Promise<number>} exit status
+ */
+export async function describeModel(model, quantize) {
+  const { inspectModel, WarploopError } = await loadLibrary();
+  try {
+    const found = await inspectModel(model, quantize === undefined ? {} : { quantize });
+    const { architecture, device, dtype, maxPositions, parameters, weightBytes, bitsPerWeight, parts } =
+      found;
+    console.log(
+      `${found.path}: ${architecture}, context ${maxPositions}; on ${device} with activations in ${dtype}`,
+    );
+    const rows = parts.map((part) => [
+      part.count === 1 ? part.part : `${part.part} x ${part.count}`,
+      part.format,
+      part.activations === "int8" ? "as bytes" : "",
+      millions(part.parameters),
+      gigabytes(part.bytes),
+      ((8 * part.bytes) / part.parameters).toFixed(2),
+    ]);
+    const heading = ["part", "kept as", "activations", "parameters", "memory", "bits"];
+    const total = ["all", "", "", millions(parameters), gigabytes(weightBytes), bitsPerWeight.toFixed(2)];
+    printRows([heading, ...rows, total]);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof WarploopError)) throw error;
+    console.error(`warploop: ${error.message}`);
+    return 1;
+  }
+}
+
+/** @param {number} count */
+const millions = (count) => (count < 1e5 ? String(count) : `${(count / 1e6).toFixed(1)} M`);
+
+/** Words to the left, numbers to the right. @param {readonly (readonly string[])[]} rows */
+function printRows(rows) {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  for (const row of rows) {
+    const cells = row.map((cell, column) =>
+      column < 3 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+    );
+    console.log(cells.join("  ").trimEnd());
   }
 }

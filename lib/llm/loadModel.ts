@@ -11,22 +11,14 @@ import { architectureOf, findFamily } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
 import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
 import type { Quantization } from "../quantization/quantization.js";
-import {
-  activationDtype,
-  type ActivationsOption,
-  type DTypeOption,
-  storedDtype,
-} from "../weights/activationDtype.js";
-import { checkActivations } from "../weights/codedFormat.js";
+import type { ActivationsOption, DTypeOption } from "../weights/activationDtype.js";
 import { loadWeights, type LoadProgress } from "../weights/loadWeights.js";
-import { formsOf, type ModelWeights } from "../weights/modelWeights.js";
-import { quantizePlan, type QuantizeOption } from "../weights/quantizePlan.js";
-import { settleCodes } from "../weights/settleCodes.js";
+import type { ModelWeights } from "../weights/modelWeights.js";
+import type { QuantizeOption } from "../weights/quantizePlan.js";
 import { wholeModel } from "../weights/shard.js";
-import { untieDifferentCopies } from "../weights/tiedWeights.js";
-import { type PlannedWeight, resolveWeights } from "../weights/weightMap.js";
-import { tableOn } from "../weights/weightTable.js";
+import type { PlannedWeight } from "../weights/weightMap.js";
 import { type ModelSource, openSource } from "./modelSource.js";
+import { planLoad } from "./planLoad.js";
 
 export type { DTypeOption } from "../weights/activationDtype.js";
 export type { LoadProgress } from "../weights/loadWeights.js";
@@ -99,19 +91,12 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
   const { source, definition, contextLength } = description;
 
   await using checkpoint = await source.openWeights();
-  const table = tableOn(stream.device, definition.weights);
-  const declared = resolveWeights(table, checkpoint, wholeModel, description.quantization);
-  const settled = await settleCodes(declared, checkpoint, signal);
-  const untied = await untieDifferentCopies(settled, checkpoint, signal);
-  const { quantize: option } = options;
-  const plan = option ? quantizePlan(untied, table.rows, { option, device: stream.device }) : untied;
-  const forms = formsOf(definition.weights);
-  const dtype = activationDtype(options.dtype ?? "auto", storedDtype(plan, forms), stream.device);
+  const { device } = stream;
+  const { plan, forms, dtype, int8Activations } = await planLoad(description, checkpoint, {
+    ...options,
+    device,
+  });
   const kvDtype = kvDtypeOf(options.kvDtype ?? "auto", dtype);
-  const { activations = "auto" } = options;
-  const { weightFormats, takesInt8 } = stream.device;
-  const int8Activations = activations !== "float" && takesInt8;
-  checkActivations(activations, plan, { weightFormats, int8Activations });
   const weights = await loadWeights(plan, forms, {
     ...{ checkpoint, stream, dtype, int8Activations, onProgress, signal },
   });

@@ -69,7 +69,7 @@ export interface FormOptions extends KeptOptions {
 
 /** A weight of the plan, with the parts whose values it gets. */
 export interface FormedWeights {
-  readonly weight: Pick<PlannedWeight, "parts">;
+  readonly weight: Pick<PlannedWeight, "slot" | "shape" | "parts">;
   readonly formed: FormedWeight;
 }
 
@@ -103,7 +103,7 @@ export function formPlan(
     ...tied!.map((weight) => {
       const values = plan.find(({ slot }) => slot === weight.tiedTo)!;
       if (isShared(values) && forms.get(weight.slot) === "linear")
-        return { weight: { parts: [] }, formed: sharedMatrix(weight) };
+        return { weight: { ...weight, parts: [] }, formed: sharedMatrix(weight) };
       const read = { ...weight, parts: values.parts };
       return { weight: read, formed: formWeight(read, forms.get(weight.slot)!, options) };
     }),

@@ -35,8 +35,12 @@ describe("warploop", () => {
     { args: ["build", "--forse"], says: 'unknown option "--forse"; did you mean "--force"?' },
     { args: ["build", "--tool"], says: "--tool" },
     { args: ["build", "--tool", "make"], says: 'unknown tool "make"' },
-    { args: ["doctor", "--force"], says: "doctor has no options" },
-    { args: ["doctor", "--format", "int4"], says: "--format is an option of quantize" },
+    { args: ["doctor", "--force"], says: "doctor has one option, --quantize" },
+    { args: ["doctor", "--format", "int4"], says: "doctor has one option, --quantize" },
+    { args: ["build", "--format", "int4"], says: "--format is an option of quantize" },
+    { args: ["build", "--quantize", "int4"], says: "--quantize is an option of doctor" },
+    { args: ["doctor", "--quantize", "int4"], says: "--quantize: expected a model" },
+    { args: ["doctor", "a", "b"], says: 'unexpected argument "b"' },
     { args: ["quantize", "a"], says: "expected a model and a folder to write to" },
     { args: ["quantize", "a", "b", "c"], says: 'unexpected argument "c"' },
     { args: ["quantize", "a", "b", "--format", "int3"], says: 'unknown format "int3"; did you mean "int4"?' },
@@ -73,6 +77,15 @@ describe("warploop", () => {
     });
     rmSync(folder, { recursive: true });
   }, 120_000);
+
+  it("doctor says how each part of a model would be kept", () => {
+    const { status, stdout } = warploop("doctor", path.join(root, "models/tiny-moe"), "--quantize", "int4");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/Qwen3MoeForCausalLM, context 2048; on \w+ with activations in/);
+    expect(stdout).toMatch(/^qkv x 4 +int4 in groups of 128 .*M +[\d.]+ MB +\d\.\d\d$/m);
+    expect(stdout).toMatch(/^router x 4 +bf16/m);
+    expect(warploop("doctor", "/nowhere/at/all")).toMatchObject({ status: 1, stdout: "" });
+  }, 60_000);
 
   it("doctor, package.json and the changelog agree on the version", () => {
     expect(warploop("doctor").stdout).toMatch(new RegExp(`^warploop +${version.replaceAll(".", "\\.")}\n`));

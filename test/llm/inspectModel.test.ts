@@ -1,0 +1,54 @@
+// Contract: inspectModel says of every family what a load then does, without reading weights: formats, numbers of parameters, bytes.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Device } from "../../lib/device/device.js";
+import type { Stream } from "../../lib/device/stream.js";
+import { inspectModel } from "../../lib/llm/inspectModel.js";
+import { loadModel } from "../../lib/llm/loadModel.js";
+import { openTestDevice } from "../support/devices.js";
+import { goldenFolder } from "../support/goldenFolder.js";
+import { goldenFamilies } from "../support/goldens.js";
+
+let device: Device;
+let stream: Stream;
+beforeAll(() => {
+  device = openTestDevice();
+  stream = device.createStream();
+});
+afterAll(() => device.dispose());
+
+/** Tensors begin at multiples of it. */
+const alignment = 256;
+const cases = goldenFamilies.flatMap((family) => [
+  { family, quantize: undefined },
+  { family, quantize: "int4" as const },
+]);
+
+describe("inspectModel", () => {
+  it.each(cases)("$family, quantize $quantize", async ({ family, quantize }) => {
+    const folder = goldenFolder(family);
+    const found = await inspectModel(folder, { device: device.name as "cpu", quantize });
+    const model = await loadModel(folder, { stream, quantize });
+    const { weights, architecture, dtype, maxPositions } = model.shape;
+    model.dispose();
+    expect(found).toMatchObject({ path: folder, architecture, dtype, maxPositions });
+    const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+    expect(found.parameters).toBe(sum(weights.map(({ parameters }) => parameters)));
+    expect(found.weightBytes).toBe(sum(found.parts.map(({ bytes }) => bytes)));
+    const kept = sum(weights.map(({ bytes }) => bytes));
+    const tensors = sum(found.parts.map(({ count, format }) => count * format.split(" + ").length));
+    expect(found.weightBytes).toBeGreaterThanOrEqual(kept);
+    expect(found.weightBytes).toBeLessThan(kept + tensors * alignment);
+    const formats = new Set(found.parts.flatMap(({ format }) => format.split(" + ")));
+    expect([...formats].sort()).toEqual([...new Set(weights.map(({ format }) => format))].sort());
+  });
+
+  it("refuses what a load refuses, and options that decide nothing here", async () => {
+    await expect(inspectModel("models/tiny-moe", { quantize: "int3" as "int4" })).rejects.toThrow(
+      'got "int3"',
+    );
+    await expect(inspectModel("models/tiny-moe", { threads: 2 } as object)).rejects.toThrow("threads");
+    await expect(inspectModel("models/tiny-moe", { device: "cpu", activations: "int8" })).rejects.toThrow(
+      'activations: expected "auto" or "float", got "int8"',
+    );
+  });
+});
