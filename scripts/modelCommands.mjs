@@ -21,7 +21,7 @@ const gigabytes = (bytes) =>
  * @returns {Promise<number>} exit status
  */
 export async function quantize(from, to, format) {
-  const { quantizeCheckpoint, WarploopError } = await loadLibrary();
+  const { quantizeCheckpoint } = await loadLibrary();
   const { default: cliProgress } = await import("cli-progress");
   /** @type {Map<string, import("cli-progress").SingleBar>} */
   const bars = new Map();
@@ -42,7 +42,8 @@ export async function quantize(from, to, format) {
     bars.get(file)?.update(loaded);
   };
   const abort = new AbortController();
-  process.once("SIGINT", () => abort.abort(new Error("interrupted: nothing was written")));
+  for (const name of ["SIGINT", "SIGTERM"])
+    process.once(name, () => abort.abort(new Error("interrupted: nothing was written")));
   try {
     const done = await quantizeCheckpoint(from, to, { format, onProgress, signal: abort.signal });
     stop();
@@ -52,7 +53,8 @@ export async function quantize(from, to, format) {
     return 0;
   } catch (error) {
     stop();
-    if (!(error instanceof WarploopError) && !abort.signal.aborted) throw error;
+    // What the library or the file system refuses has a code; anything else is a fault, and keeps its stack.
+    if (!(error instanceof Error && "code" in error) && error !== abort.signal.reason) throw error;
     console.error(`warploop: ${error instanceof Error ? error.message : String(error)}`);
     return 1;
   }

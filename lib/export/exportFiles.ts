@@ -1,7 +1,7 @@
 /** The weights of a checkpoint on their way to new files, of the same names: matrices as codes, strip by strip, the rest as it is. */
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { indexFileName } from "../checkpoint/safetensors.js";
+import { indexFileName, singleFileName } from "../checkpoint/safetensors.js";
 import type { Checkpoint, TensorEntry } from "../checkpoint/tensorFiles.js";
 import { Device } from "../device/device.js";
 import { byteLength, hostArray } from "../device/dtype.js";
@@ -37,7 +37,7 @@ export async function exportFiles(
   for (const file of files) {
     const own = entries.filter((entry) => entry.file === file);
     const written = own.flatMap((entry) => writtenAs(entry, plan));
-    const name = path.basename(file);
+    const name = files.length > 1 ? path.basename(file) : singleFileName; // a lone shard would need an index
     await writeSafetensors(path.join(options.folder, name), written, source.contents(own, plan));
     for (const tensor of written) weightMap[tensor.name] = name;
     bytesWritten += written.reduce((sum, { bytes }) => sum + bytes, 0);

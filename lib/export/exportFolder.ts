@@ -1,5 +1,5 @@
 /** The folder that is written: under another name until all of it is there, and with what a checkpoint has beside its weights. */
-import { copyFile, mkdir, readdir, rm, rmdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, realpath, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describeError, isNotFound, isSystemError, type JsonObject } from "../checkpoint/json.js";
 import { indexFileName, singleFileName } from "../checkpoint/safetensors.js";
@@ -9,41 +9,66 @@ export interface ClaimedFolder {
   readonly final: string;
   /** Where files are written until then. */
   readonly partial: string;
+  /** As an empty folder. */
+  readonly wasThere: boolean;
 }
 
-/** @throws ArgumentRangeError for a folder that has something in it, or a partial one that another run may be writing */
+/**
+ * An empty folder goes, since a rename replaces none on Windows; links to one are followed.
+ *
+ * @throws ArgumentRangeError for a folder that has something in it, or a partial one that another run may be writing
+ */
 export async function claimFolder(to: string): Promise<ClaimedFolder> {
-  const final = path.resolve(to);
-  const partial = `${final}.partial`;
-  const entries = await readdir(final).catch((error: unknown) => {
-    if (isNotFound(error)) return undefined;
-    throw new ArgumentRangeError(`to: expected a new folder, got ${final}: ${describeError(error)}`);
+  const given = path.resolve(to);
+  const entries = await readdir(given).catch((error: unknown) => {
+    if (isNotFound(error) && !(error as NodeJS.ErrnoException).code!.endsWith("DIR")) return undefined;
+    throw unusable(given, error);
   });
   if (entries && entries.length > 0)
     throw new ArgumentRangeError(
-      `to: expected a new or an empty folder, got ${final} with ${entries.length} files`,
+      `to: expected a new or an empty folder, got ${given} with ${entries.length} files`,
     );
-  if (entries) await rmdir(final);
-  await mkdir(path.dirname(final), { recursive: true });
+  const final = entries ? await realpath(given) : given;
+  const partial = `${final}.partial`;
   try {
+    await mkdir(path.dirname(final), { recursive: true });
     await mkdir(partial);
+    if (entries) await rmdir(final);
   } catch (error) {
     const isThere = isSystemError(error) && error.code === "EEXIST";
-    const why = isThere
-      ? "it is there already; remove it if no other run writes to it"
-      : describeError(error);
-    throw new ArgumentRangeError(`to: cannot make ${partial}: ${why}`);
+    if (isThere)
+      throw unusable(
+        given,
+        `cannot make ${partial}: it is there already; remove it if no other run writes to it`,
+      );
+    await rm(partial, { recursive: true, force: true });
+    throw unusable(given, error);
   }
-  return { final, partial };
+  return { final, partial, wasThere: entries !== undefined };
 }
 
-export async function releaseFolder(partial: string): Promise<void> {
+function unusable(to: string, why: unknown): ArgumentRangeError {
+  const problem = typeof why === "string" ? why : describeError(why);
+  return new ArgumentRangeError(`to: expected a new or an empty folder, got ${to}: ${problem}`);
+}
+
+/** After a run that failed: as it was. */
+export async function releaseFolder({ final, partial, wasThere }: ClaimedFolder): Promise<void> {
   await rm(partial, { recursive: true, force: true });
+  if (wasThere) await mkdir(final);
 }
 
 export async function writeConfig(config: JsonObject, folder: string, quantization: object): Promise<void> {
   const json = { ...config, quantization_config: quantization };
-  await writeFile(path.join(folder, "config.json"), `${JSON.stringify(json, undefined, 2)}\n`);
+  await writeFile(path.join(folder, "config.json"), `${jsonWithInfinity(json)}\n`);
+}
+
+/** As Python writes and reads it: JSON has no Infinity, and would have null in its place. */
+function jsonWithInfinity(value: unknown): string {
+  const mark = "\0";
+  const isInfinite = (item: unknown) => item === Infinity || item === -Infinity;
+  const marked = (_: string, item: unknown) => (isInfinite(item) ? `${mark}${String(item)}` : item);
+  return JSON.stringify(value, marked, 2).replace(/"\\u0000(-?Infinity)"/g, "$1");
 }
 
 /** Weights in any format, and what has been written. */
@@ -54,9 +79,14 @@ const isWeights = (name: string): boolean =>
 
 /** Tokenizer, templates, defaults of generation, licence: the files beside the weights. */
 export async function copyOthers(from: string, to: string): Promise<void> {
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    // The cache of the hub has links to its files.
-    if (isWeights(entry.name) || !(entry.isFile() || entry.isSymbolicLink())) continue;
-    await copyFile(path.join(from, entry.name), path.join(to, entry.name));
+  for (const name of await readdir(from)) {
+    if (isWeights(name)) continue;
+    const file = path.join(from, name);
+    // The cache of the hub has links to its files; a link may lead nowhere.
+    const isCopied = await stat(file).then(
+      (found) => found.isFile(),
+      () => false,
+    );
+    if (isCopied) await copyFile(file, path.join(to, name));
   }
 }

@@ -23,7 +23,7 @@ export interface ExportedMatrix {
 export interface ExportPlan {
   /** By the name of the tensor. */
   readonly matrices: ReadonlyMap<string, ExportedMatrix>;
-  /** Modules with a matrix that stays as it is. */
+  /** Modules with a matrix, or a stack of matrices, that stays as it is. */
   readonly ignored: readonly string[];
 }
 
@@ -57,10 +57,9 @@ export function planExport(
     }
   }
   const matrices = new Map([...candidates].flatMap(([name, matrix]) => (matrix ? [[name, matrix]] : [])));
+  // Of "mlp.experts.gate_up_proj", a stack, the module is "mlp.experts".
   const ignored = [...checkpoint.tensors.values()].flatMap(({ name, shape }) =>
-    shape.length >= 2 && name.endsWith(".weight") && !matrices.has(name) && !embeddings.has(name)
-      ? [name.replace(/\.weight$/, "")]
-      : [],
+    shape.length >= 2 && !matrices.has(name) && !embeddings.has(name) ? [name.replace(/\.[^.]+$/, "")] : [],
   );
   // A tied head has no tensor, and is a module all the same.
   return { matrices, ignored: [...new Set(["lm_head", ...ignored])] };

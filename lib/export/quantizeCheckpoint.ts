@@ -86,7 +86,8 @@ export async function quantizeCheckpoint(
     const why = "rows are no multiple of 32, or stored transposed, or as stacks of experts";
     throw refused(from, `no matrix of it can be written as ${format}: ${why}`);
   }
-  const { final, partial } = await claimFolder(to);
+  const claimed = await claimFolder(to);
+  const { final, partial } = claimed;
   try {
     const report = (progress: { loaded: number; total: number }) =>
       onProgress?.({ phase: "quantize", ...progress });
@@ -99,7 +100,7 @@ export async function quantizeCheckpoint(
     const parameters = matrices.reduce((sum, { outputs, inputs }) => sum + outputs * inputs, 0);
     return { folder: final, matrices: matrices.length, parameters, ...bytes };
   } catch (error) {
-    await releaseFolder(partial);
+    await releaseFolder(claimed);
     throw error;
   }
 }

@@ -75,6 +75,14 @@ describe("warploop", () => {
         /^warploop: .*the weights are quantised already \(compressed-tensors\)\n$/,
       ) as string,
     });
+    for (const place of [to, path.join(to, "config.json")]) {
+      expect(warploop("quantize", path.join(root, "models/tiny-moe"), place)).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(
+          /^warploop: to: expected a new or an empty folder, [^\n]*\n$/,
+        ) as string,
+      });
+    }
     rmSync(folder, { recursive: true });
   }, 120_000);
 
