@@ -1,5 +1,6 @@
 /** The folder that is written: under another name until all of it is there, and with what a checkpoint has beside its weights. */
-import { copyFile, mkdir, readdir, realpath, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { copyFile, lstat, mkdir, readdir, realpath, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import path from "node:path";
 import { describeError, isNotFound, isSystemError, type JsonObject } from "../checkpoint/json.js";
 import { indexFileName, singleFileName } from "../checkpoint/safetensors.js";
@@ -19,7 +20,7 @@ export interface ClaimedFolder {
  * @throws ArgumentRangeError for a folder that has something in it, or a partial one that another run may be writing
  */
 export async function claimFolder(to: string): Promise<ClaimedFolder> {
-  const given = path.resolve(to);
+  const given = path.resolve(to.replace(/^~(?=\/|$)/, homedir));
   const entries = await readdir(given).catch((error: unknown) => {
     if (isNotFound(error) && !(error as NodeJS.ErrnoException).code!.endsWith("DIR")) return undefined;
     throw unusable(given, error);
@@ -28,6 +29,11 @@ export async function claimFolder(to: string): Promise<ClaimedFolder> {
     throw new ArgumentRangeError(
       `to: expected a new or an empty folder, got ${given} with ${entries.length} files`,
     );
+  const isLink = await lstat(given).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  );
+  if (isLink && !entries) throw unusable(given, "a link that leads nowhere");
   const final = entries ? await realpath(given) : given;
   const partial = `${final}.partial`;
   try {

@@ -1,7 +1,7 @@
 /** Writes a checkpoint whose matrices are codes, in the format of compressed-tensors, which vLLM, transformers and warploop read. */
 import { rename } from "node:fs/promises";
 import path from "node:path";
-import { readOptions } from "../arguments.js";
+import { describe, readOptions } from "../arguments.js";
 import { resolveModel } from "../checkpoint/hub.js";
 import { openCheckpoint } from "../checkpoint/safetensors.js";
 import { ArgumentTypeError, CheckpointError } from "../errors.js";
@@ -47,7 +47,7 @@ export interface QuantizedCheckpoint {
  * none below 0. Embeddings, heads, routers, norms and stacked or transposed matrices stay as they are. Other files of the folder are copied.
  *
  * @param from a folder in Hugging Face layout with weights in floats, or "org/name" of the hub, which is fetched into its cache
- * @param to a folder that is not there yet, or is empty
+ * @param to a folder that is not there yet, or is empty; also "~/name"
  * @throws CheckpointError for a checkpoint that cannot be loaded, is quantised already or has no matrix to quantise; ArgumentTypeError,
  * ArgumentRangeError, HubError; `signal.reason`. Nothing stays of what was written then.
  */
@@ -56,6 +56,8 @@ export async function quantizeCheckpoint(
   to: string,
   options: QuantizeCheckpointOptions,
 ): Promise<QuantizedCheckpoint> {
+  if (typeof to !== "string" || to === "")
+    throw new ArgumentTypeError(`to: expected a folder, got ${describe(to)}`);
   const given = readOptions("quantizeCheckpoint", options, ["format", "onProgress", "signal"]);
   if (given.format === undefined)
     throw new ArgumentTypeError(`format: expected one of ${quantizeOptions.join(", ")}`);

@@ -4,9 +4,9 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { openCheckpoint } from "../../lib/checkpoint/safetensors.js";
 import { quantizeCheckpoint } from "../../lib/export/quantizeCheckpoint.js";
 import { goldenFolder } from "../support/goldenFolder.js";
@@ -88,11 +88,25 @@ describe("the folder to write to", () => {
     expect(readdirSync(to).sort()).toEqual(["config.json", "model.safetensors"]);
   });
 
-  it("is no file, and in none", async () => {
+  it("is a path, in the home folder with ~ as LLM.load takes it", async () => {
+    const from = await writeCheckpoint(config, tensors);
+    for (const to of [undefined, 3, ""] as readonly unknown[] as readonly string[])
+      await expect(quantizeCheckpoint(from, to, { format: "int8" })).rejects.toThrow(
+        "to: expected a folder, got",
+      );
+    vi.stubEnv("HOME", work);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { folder } = await quantizeCheckpoint(from, "~/home", { format: "int8" });
+    expect(folder).toBe(path.join(homedir(), "home"));
+  });
+
+  it("is no file, and in none, and no link that leads nowhere", async () => {
     const from = await writeCheckpoint(config, tensors);
     const file = newFolder();
     await writeFile(file, "text");
-    for (const to of [file, path.join(file, "in")]) {
+    const link = newFolder();
+    await symlink(path.join(work, "nowhere"), link);
+    for (const to of [file, path.join(file, "in"), link]) {
       const run = quantizeCheckpoint(from, to, { format: "int8" });
       await expect(run).rejects.toMatchObject({ code: "ERR_ARGUMENT_RANGE" });
       await expect(run).rejects.toThrow(to);
