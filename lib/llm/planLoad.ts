@@ -2,6 +2,7 @@
 import type { Checkpoint } from "../checkpoint/tensorFiles.js";
 import type { Device } from "../device/device.js";
 import type { FloatDType } from "../device/dtype.js";
+import type { Quantization } from "../quantization/quantization.js";
 import {
   activationDtype,
   type ActivationsOption,
@@ -16,7 +17,12 @@ import { wholeModel } from "../weights/shard.js";
 import { untieDifferentCopies } from "../weights/tiedWeights.js";
 import { type PlannedWeight, resolveWeights } from "../weights/weightMap.js";
 import { tableOn } from "../weights/weightTable.js";
-import type { ModelDescription } from "./loadModel.js";
+
+/** Of a `ModelDescription`. */
+export interface DescribedWeights {
+  readonly definition: { readonly weights: ModelWeightTable };
+  readonly quantization: Quantization | undefined;
+}
 
 export interface PlanLoadOptions {
   readonly device: Device;
@@ -40,12 +46,7 @@ export interface LoadPlan {
  * @throws CheckpointError naming tensors that are missing, wrong or unexpected; ArgumentTypeError, ArgumentRangeError; `signal.reason`
  */
 export async function planLoad(
-  {
-    definition,
-    quantization,
-  }: Pick<ModelDescription, "quantization"> & {
-    readonly definition: { readonly weights: ModelWeightTable };
-  },
+  { definition, quantization }: DescribedWeights,
   checkpoint: Checkpoint,
   options: PlanLoadOptions,
 ): Promise<LoadPlan> {
