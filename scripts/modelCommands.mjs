@@ -22,37 +22,16 @@ const gigabytes = (bytes) =>
  */
 export async function quantize(from, to, format) {
   const { quantizeCheckpoint } = await loadLibrary();
-  const { default: cliProgress } = await import("cli-progress");
-  /** @type {Map<string, import("cli-progress").SingleBar>} */
-  const bars = new Map();
-  const stop = () => bars.forEach((bar) => bar.stop());
-  /** @param {import("../lib/index.js").QuantizeProgress} progress */
-  const onProgress = ({ loaded, total, ...progress }) => {
-    const file = progress.file ?? progress.phase;
-    if (!process.stderr.isTTY) return;
-    if (!bars.has(file)) {
-      stop();
-      const bar = new cliProgress.SingleBar({
-        stream: process.stderr,
-        format: `${file} {bar} {percentage}% | {eta_formatted}`,
-      });
-      bar.start(total, 0);
-      bars.set(file, bar);
-    }
-    bars.get(file)?.update(loaded);
-  };
   const abort = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"])
     process.once(name, () => abort.abort(new Error("interrupted: nothing was written")));
   try {
-    const done = await quantizeCheckpoint(from, to, { format, onProgress, signal: abort.signal });
-    stop();
+    const done = await quantizeCheckpoint(from, to, { format, signal: abort.signal });
     const { folder, matrices, parameters, bytesRead, bytesWritten } = done;
     console.log(`${folder}: ${matrices} matrices of ${(parameters / 1e6).toFixed(1)} M weights as ${format}`);
     console.log(`${gigabytes(bytesRead)} became ${gigabytes(bytesWritten)}`);
     return 0;
   } catch (error) {
-    stop();
     // What the library or the file system refuses has a code; anything else is a fault, and keeps its stack.
     if (!(error instanceof Error && "code" in error) && error !== abort.signal.reason) throw error;
     console.error(`warploop: ${error instanceof Error ? error.message : String(error)}`);

@@ -3,13 +3,18 @@
  * tables have every export, every option by name and every method by class, so a new one without a row fails here; each
  * position gets each odd value. The functions of `ops`: oddValues.ops.test.ts; the tokenizer: oddValues.text.test.ts.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from "vitest";
 import { Device } from "../lib/device/device.js";
 import { toBfloat16, toFloat32 } from "../lib/device/dtype.js";
 import { loadOptionNames } from "../lib/llm/engineOptions.js";
+import { quantizeCheckpoint } from "../lib/export/quantizeCheckpoint.js";
 import { generate } from "../lib/llm/generate.js";
 import { generateOptionNames } from "../lib/llm/generateOptions.js";
+import { inspectModel, inspectOptionNames } from "../lib/llm/inspectModel.js";
 import { LLM } from "../lib/llm/llm.js";
 import { Graph } from "../lib/device/graph.js";
 import * as exported from "../lib/index.js";
@@ -133,9 +138,48 @@ describe("loading", () => {
   });
 });
 
+describe("models without a load", () => {
+  let work: string;
+  let count = 0;
+  beforeAll(async () => {
+    work = await mkdtemp(path.join(tmpdir(), "warploop-odd-"));
+  });
+  afterAll(() => rm(work, { recursive: true }));
+
+  test("inspectModel", async () => {
+    const valid = { pathOrId: tiny, "options|option": { device: "cpu" } };
+    expect(await faultsOf(inspectModel as Call, valid)).toEqual([]);
+    expect(await withoutArguments(inspectModel as Call)).toBe("typed");
+  });
+
+  it.each(inspectOptionNames)("option %s of inspectModel", async (name) => {
+    const call = (value: unknown) => inspectModel(tiny, { device: "cpu", [name]: value });
+    expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
+  });
+
+  /** Whatever text names a folder, it is a new one of this test. */
+  const folderOf = (to: unknown): unknown =>
+    typeof to === "string" && to !== "" ? path.join(work, `${count++}`, to) : to;
+
+  test("quantizeCheckpoint", async () => {
+    const call = (pathOrId: unknown, to: unknown, options: unknown) =>
+      quantizeCheckpoint(pathOrId as string, folderOf(to) as string, options as { format: "int8" });
+    const valid = { pathOrId: tiny, to: "x", "options|option|format": { format: "int8" } };
+    expect(await faultsOf(call as Call, valid)).toEqual([]);
+    expect(await withoutArguments(quantizeCheckpoint as Call)).toBe("typed");
+  });
+
+  it.each(["format", "onProgress", "signal"])("option %s of quantizeCheckpoint", async (name) => {
+    const call = (value: unknown) =>
+      quantizeCheckpoint(tiny, folderOf("x") as string, { format: "int8", [name]: value });
+    const valid = name === "format" ? "int8" : undefined;
+    expect(await faultsOf(call as Call, { [name]: valid })).toEqual([]);
+  });
+});
+
 it("has every export in a table", () => {
   const classes = ["LLM", "Device", "Stream", "Tensor", "Graph", "Trace", "Scope", "Tokenizer"];
-  const functions = ["generate", "ops", "toBfloat16", "toFloat32"];
+  const functions = ["generate", "inspectModel", "ops", "quantizeCheckpoint", "toBfloat16", "toFloat32"];
   const isError = ([, value]: [string, unknown]) =>
     typeof value === "function" && value.prototype instanceof Error;
   const errors = Object.entries(exported).filter(isError); // the package makes them, not the caller

@@ -5,63 +5,19 @@
 import type { NativeOp } from "./nativeOp.js";
 
 export interface NativeOps {
-  readonly rmsNorm: NativeOp<
-    [
-      x: "tensor",
-      weight: "tensor",
-      residual: "tensor or null",
-      gate: "tensor or null",
-      out: "tensor",
-      eps: "number",
-      weightOffset: "number",
-    ]
-  >;
+  readonly rmsNorm: NativeOp<[x: "tensor", weight: "tensor", residual: "tensor or null", gate: "tensor or null", out: "tensor", eps: "number", weightOffset: "number"]>;
   readonly packLinear: NativeOp<[weight: "tensor", out: "weight", firstRow: "number"]>;
   readonly dequantize: NativeOp<[stored: "stored rows", out: "tensor"]>;
   readonly packStored: NativeOp<[stored: "stored rows", out: "weight", firstRow: "number"]>;
   readonly quantize: NativeOp<[x: "tensor", stored: "stored rows", positive: "flag"]>;
-  readonly linear: NativeOp<
-    [x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]
-  >;
+  readonly linear: NativeOp<[x: "tensor", weight: "weight", bias: "tensor or null", residual: "tensor or null", out: "tensor"]>;
   readonly headLinear: NativeOp<[x: "tensor", weight: "weight", out: "tensor"]>;
   readonly groupedLinear: NativeOp<
-    [
-      x: "tensor",
-      weight: "weight",
-      offsets: "tensor",
-      order: "tensor or null",
-      bias: "tensor or null",
-      out: "tensor",
-      topK: "number",
-      clamped: "flag",
-      limit: "number",
-      alpha: "number",
-    ]
+    [x: "tensor", weight: "weight", offsets: "tensor", order: "tensor or null", bias: "tensor or null", out: "tensor", topK: "number", clamped: "flag", limit: "number", alpha: "number"]
   >;
-  readonly gatherInputs: NativeOp<
-    [
-      x: "tensor",
-      inputOrder: "tensor",
-      offsets: "tensor or null",
-      order: "tensor or null",
-      out: "tensor",
-      topK: "number",
-    ]
-  >;
-  readonly kvStore: NativeOp<
-    [
-      k: "tensor",
-      v: "tensor",
-      kPages: "tensor",
-      vPages: "tensor",
-      slots: "tensor",
-      kScales: "tensor or null",
-      vScales: "tensor or null",
-    ]
-  >;
-  readonly rope: NativeOp<
-    [q: "tensor", k: "tensor or null", positions: "tensor", table: "tensor", interleaved: "flag"]
-  >;
+  readonly gatherInputs: NativeOp<[x: "tensor", inputOrder: "tensor", offsets: "tensor or null", order: "tensor or null", out: "tensor", topK: "number"]>;
+  readonly kvStore: NativeOp<[k: "tensor", v: "tensor", kPages: "tensor", vPages: "tensor", slots: "tensor", kScales: "tensor or null", vScales: "tensor or null"]>;
+  readonly rope: NativeOp<[q: "tensor", k: "tensor or null", positions: "tensor", table: "tensor", interleaved: "flag"]>;
   readonly qkNormRopeStore: NativeOp<
     [
       q: "tensor",
@@ -97,21 +53,10 @@ export interface NativeOps {
     ]
   >;
   readonly moePermute: NativeOp<[experts: "tensor", order: "tensor", inverse: "tensor", offsets: "tensor"]>;
-  readonly moeCombine: NativeOp<
-    [
-      y: "tensor",
-      inverse: "tensor",
-      weights: "tensor",
-      residual: "tensor or null",
-      offsets: "tensor or null",
-      out: "tensor",
-    ]
-  >;
+  readonly moeCombine: NativeOp<[y: "tensor", inverse: "tensor", weights: "tensor", residual: "tensor or null", offsets: "tensor or null", out: "tensor"]>;
   readonly moeCount: NativeOp<[experts: "tensor", slots: "tensor or null", counts: "tensor"]>;
   readonly argmax: NativeOp<[logits: "tensor", out: "tensor", status: "tensor or null"]>;
-  readonly embedding: NativeOp<
-    [ids: "tensor", table: "tensor or null", weight: "weight or null", out: "tensor"]
-  >;
+  readonly embedding: NativeOp<[ids: "tensor", table: "tensor or null", weight: "weight or null", out: "tensor"]>;
   readonly siluMul: NativeOp<[x: "tensor", out: "tensor", clamped: "flag", limit: "number", alpha: "number"]>;
   readonly add: NativeOp<[a: "tensor", b: "tensor", out: "tensor", scale: "number"]>;
   readonly cast: NativeOp<[x: "tensor", out: "tensor", dtype: "number"]>;
@@ -136,17 +81,7 @@ export interface NativeOps {
     ]
   >;
   readonly causalConv1d: NativeOp<
-    [
-      x: "tensor",
-      weight: "tensor",
-      bias: "tensor or null",
-      cuSeqlensQ: "tensor",
-      contextLens: "tensor",
-      state: "tensor",
-      stateIndices: "tensor",
-      out: "tensor",
-      activation: "number",
-    ]
+    [x: "tensor", weight: "tensor", bias: "tensor or null", cuSeqlensQ: "tensor", contextLens: "tensor", state: "tensor", stateIndices: "tensor", out: "tensor", activation: "number"]
   >;
   readonly ssmScan: NativeOp<
     [
@@ -166,9 +101,7 @@ export interface NativeOps {
       dtMax: "number",
     ]
   >;
-  readonly layerNorm: NativeOp<
-    [x: "tensor", weight: "tensor", bias: "tensor or null", out: "tensor", eps: "number"]
-  >;
+  readonly layerNorm: NativeOp<[x: "tensor", weight: "tensor", bias: "tensor or null", out: "tensor", eps: "number"]>;
   readonly gelu: NativeOp<[x: "tensor", out: "tensor", approximate: "number"]>;
   readonly geluMul: NativeOp<[x: "tensor", out: "tensor", approximate: "number"]>;
   readonly softcap: NativeOp<[x: "tensor", out: "tensor", cap: "number"]>;
@@ -190,16 +123,7 @@ export interface NativeOps {
       status: "tensor or null",
     ]
   >;
-  readonly logprobs: NativeOp<
-    [
-      logits: "tensor",
-      ids: "tensor",
-      chosen: "tensor",
-      topIds: "tensor",
-      topValues: "tensor",
-      status: "tensor or null",
-    ]
-  >;
+  readonly logprobs: NativeOp<[logits: "tensor", ids: "tensor", chosen: "tensor", topIds: "tensor", topValues: "tensor", status: "tensor or null"]>;
   readonly softmax: NativeOp<[x: "tensor", out: "tensor", scale: "number", causal: "flag"]>;
   readonly attentionPlan: NativeOp<
     [
@@ -267,18 +191,7 @@ export interface NativeOps {
     ]
   >;
   readonly indexerTopK: NativeOp<
-    [
-      q: "tensor",
-      weights: "tensor",
-      keyPages: "tensor",
-      pageTable: "tensor",
-      rows: "tensor",
-      cuSeqlensQ: "tensor",
-      contextLens: "tensor",
-      out: "tensor",
-      topK: "number",
-      scale: "number",
-    ]
+    [q: "tensor", weights: "tensor", keyPages: "tensor", pageTable: "tensor", rows: "tensor", cuSeqlensQ: "tensor", contextLens: "tensor", out: "tensor", topK: "number", scale: "number"]
   >;
   readonly flashAttention: NativeOp<
     [

@@ -1,16 +1,16 @@
 /** What a model would be on this machine, without its weights: how each part is kept, and the memory that takes. */
 import { readOptions } from "../arguments.js";
-import { Device } from "../device/device.js";
 import type { FloatDType } from "../device/dtype.js";
 import { type PartSummary, summarizeParts } from "../weights/partSummary.js";
 import { type LLMOptions, resolveOptions } from "./engineOptions.js";
 import { fetchModel } from "./fetchModel.js";
+import { openDevice } from "./openDevice.js";
 import { planLoad } from "./planLoad.js";
 
 /** Those of `LLM.load` that decide what becomes of weights. */
 export type InspectOptions = Pick<LLMOptions, (typeof inspectOptionNames)[number]>;
 
-const inspectOptionNames = [
+export const inspectOptionNames = [
   "device",
   "dtype",
   "activations",
@@ -44,13 +44,13 @@ export interface ModelInspection {
  */
 export async function inspectModel(pathOrId: string, options: InspectOptions = {}): Promise<ModelInspection> {
   const resolved = resolveOptions(readOptions("inspectModel", options, inspectOptionNames));
-  const { signal } = resolved;
-  await using device = Device.open(resolved.device);
+  await using device = openDevice(resolved);
   const { path, description } = await fetchModel(pathOrId, resolved);
   const { source, architecture, contextLength } = description;
   await using checkpoint = await source.openWeights();
   const { plan, forms, dtype, int8Activations } = await planLoad(description, checkpoint, {
-    ...{ ...resolved, device, signal },
+    ...resolved,
+    device,
   });
   const { weightFormats } = device;
   const parts = summarizeParts(plan, forms, { activations: dtype, weightFormats, int8Activations });

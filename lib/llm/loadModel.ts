@@ -11,14 +11,12 @@ import { architectureOf, findFamily } from "../models/registry.js";
 import type { Decoder } from "../nn/decoder.js";
 import { checkKvDtype, kvDtypeOf, type KvDTypeOption } from "../nn/kvDtype.js";
 import type { Quantization } from "../quantization/quantization.js";
-import type { ActivationsOption, DTypeOption } from "../weights/activationDtype.js";
 import { loadWeights, type LoadProgress } from "../weights/loadWeights.js";
 import type { ModelWeights } from "../weights/modelWeights.js";
-import type { QuantizeOption } from "../weights/quantizePlan.js";
 import { wholeModel } from "../weights/shard.js";
 import type { PlannedWeight } from "../weights/weightMap.js";
 import { type ModelSource, openSource } from "./modelSource.js";
-import { planLoad } from "./planLoad.js";
+import { planLoad, type WeightOptions } from "./planLoad.js";
 
 export type { DTypeOption } from "../weights/activationDtype.js";
 export type { LoadProgress } from "../weights/loadWeights.js";
@@ -57,15 +55,9 @@ export async function describeModel(path: string, asked?: number): Promise<Model
   return { source, config, architecture, definition, quantization, contextLength };
 }
 
-export interface LoadModelOptions {
+export interface LoadModelOptions extends WeightOptions {
   /** Loads, and names the device. Other streams of that device may run the model. */
   readonly stream: Stream;
-  /** Dtype of activations. Default "auto": see `activationDtype`. */
-  readonly dtype?: DTypeOption | undefined;
-  /** What products with weights in codes make of activations first. Default "auto". */
-  readonly activations?: ActivationsOption | undefined;
-  /** What the load makes of matrices of floats: codes, which take less memory. Default: nothing. See `quantizePlan`. */
-  readonly quantize?: QuantizeOption | undefined;
   /** Of the keys and values that are kept. Default "auto": that of activations. */
   readonly kvDtype?: KvDTypeOption | undefined;
   /** Longest context, in tokens. Default: `max_position_embeddings`, at most 32768. */
@@ -73,8 +65,6 @@ export interface LoadModelOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Of this path and context length, where the caller has it already. */
   readonly description?: ModelDescription | undefined;
-  /** Stops between tensors; the load rejects with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**

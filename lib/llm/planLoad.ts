@@ -24,11 +24,15 @@ export interface DescribedWeights {
   readonly quantization: Quantization | undefined;
 }
 
-export interface PlanLoadOptions {
-  readonly device: Device;
+/** Options of a load that decide what becomes of weights. */
+export interface WeightOptions {
+  /** Dtype of activations. Default "auto": see `activationDtype`. */
   readonly dtype?: DTypeOption | undefined;
+  /** What products with weights in codes make of activations first. Default "auto". */
   readonly activations?: ActivationsOption | undefined;
+  /** What the load makes of matrices of floats: codes, which take less memory. Default: nothing. See `quantizePlan`. */
   readonly quantize?: QuantizeOption | undefined;
+  /** Stops between tensors; the load rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -48,7 +52,7 @@ export interface LoadPlan {
 export async function planLoad(
   { definition, quantization }: DescribedWeights,
   checkpoint: Checkpoint,
-  options: PlanLoadOptions,
+  options: WeightOptions & { readonly device: Device },
 ): Promise<LoadPlan> {
   const { device, quantize, activations = "auto", signal } = options;
   const table = tableOn(device, definition.weights);

@@ -9,15 +9,18 @@ export function printLine(text: string): void {
   if (isTerminal()) process.stderr.write(`warploop: ${text}\n`);
 }
 
+/** Bytes of something that has a name. */
+type FileProgress = Pick<DownloadProgress, "file" | "loaded" | "total">;
+
 export interface ProgressBar {
   /** Pass as `onProgress`. */
-  readonly onProgress: (progress: DownloadProgress) => void;
+  readonly onProgress: (progress: FileProgress) => void;
   /** Ends the current bar and gives the cursor back. Call it in a `finally`. */
   readonly stop: () => void;
 }
 
 /**
- * A bar per file that is downloaded; nothing where `stream` is no terminal.
+ * A bar per file; nothing where `stream` is no terminal.
  *
  * @param stream where it is drawn
  */
@@ -30,7 +33,7 @@ export function createProgressBar(stream: NodeJS.WriteStream = process.stderr): 
     bar = undefined;
     file = undefined;
   };
-  const onProgress = (progress: DownloadProgress): void => {
+  const onProgress = (progress: FileProgress): void => {
     if (progress.file !== file) {
       stop();
       bar = new cliProgress.SingleBar({ stream, format: barFormat, formatValue, hideCursor: true });

@@ -1,6 +1,5 @@
 /** What each part of a model will be kept as, and how many bytes that takes: from the plan of a load, before any weight is read. */
 import { formatText } from "../ops/weightFormat.js";
-import { keptFormat } from "./codedFormat.js";
 import type { WeightForm } from "./modelWeights.js";
 import { roomBytes } from "./weightArena.js";
 import { type FormedWeights, type FormOptions, formPlan } from "./weightForms.js";
@@ -30,7 +29,7 @@ export function summarizeParts(
   for (const { weight, formed } of formPlan(plan, forms, options)) {
     const { slot: part, shape } = weight;
     if (formed.rooms.length === 0) continue;
-    const way = waysOf(weight, formed, options);
+    const way = wayOf(formed.rooms);
     const key = [part, way.format, way.activations].join("|");
     const known = sums.get(key) ?? { count: 0, parameters: 0, bytes: 0 };
     sums.set(key, {
@@ -42,18 +41,11 @@ export function summarizeParts(
   return [...sums.values()];
 }
 
-/** Memory of codes is bytes; that of floats says their dtype. */
-function waysOf(
-  { parts }: FormedWeights["weight"],
-  { rooms }: FormedWeights["formed"],
-  options: FormOptions,
-): Pick<PartSummary, "format" | "activations"> {
-  const floats: string[] = rooms.map(({ dtype }) => dtype).filter((dtype) => dtype !== "u8");
-  const hasCodes = floats.length < rooms.length;
-  const codes = hasCodes ? parts.flatMap((part) => keptFormat(part, options) ?? []) : [];
-  const isBytes = codes.some(({ activation }) => activation === "int8");
+function wayOf(rooms: FormedWeights["formed"]["rooms"]): Pick<PartSummary, "format" | "activations"> {
+  const formats = rooms.flatMap(({ format }) => format ?? []);
+  const isBytes = formats.some((of) => of.format !== "dense" && of.activation === "int8");
   return {
-    format: [...new Set([...codes.map(formatText), ...floats])].join(" + "),
+    format: [...new Set(formats.map((of) => formatText(of).replace(/^dense /, "")))].join(" + "),
     activations: isBytes ? "int8" : "float",
   };
 }

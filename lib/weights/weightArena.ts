@@ -6,6 +6,7 @@ import type { DType } from "../device/dtype.js";
 import { bytesOf, type Device } from "../device/device.js";
 import { type Memory, Tensor } from "../device/tensor.js";
 import { ArgumentRangeError } from "../errors.js";
+import type { WeightFormat } from "../ops/weightFormat.js";
 
 /** Bytes between the starts of tensors: a CUDA transaction, four CPU cache lines. */
 const alignment = 256;
@@ -14,6 +15,12 @@ const alignment = 256;
 export interface Room {
   readonly dtype: DType;
   readonly shape: readonly number[];
+}
+
+/** Memory of a weight. */
+export interface WeightRoom extends Room {
+  /** What it is kept in; undefined: not numbers, but the order of their inputs. */
+  readonly format: WeightFormat | undefined;
 }
 
 /** Bytes that a tensor takes in an arena. */

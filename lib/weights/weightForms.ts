@@ -14,6 +14,7 @@ import {
   packRows,
   type SegmentPlan,
   planSegments,
+  type SegmentRoom,
   WeightSegment,
 } from "../ops/linearWeight.js";
 import { packStored } from "../ops/packStored.js";
@@ -23,7 +24,7 @@ import { keptFormat, type KeptOptions } from "./codedFormat.js";
 import { distinctOrders, keptPlaces, orderIndices } from "./keptPlaces.js";
 import type { ModelWeights, WeightForm } from "./modelWeights.js";
 import { viewedSizes } from "./rowView.js";
-import type { Room } from "./weightArena.js";
+import type { WeightRoom } from "./weightArena.js";
 import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 
 /** Rows [first, first + n) of a weight. */
@@ -43,7 +44,7 @@ export interface StoredRowsOf {
 
 /** A weight whose memory is planned. */
 export interface FormedWeight {
-  readonly rooms: readonly Room[];
+  readonly rooms: readonly WeightRoom[];
   /** All rows of a part have to be put at once, with the axes of its view. */
   readonly whole?: true;
   /** Whether rows of a part in codes are put as they are. */
@@ -154,6 +155,10 @@ function formWeight(weight: PlannedWeight, form: WeightForm, options: FormOption
   }
 }
 
+function roomOf({ segment: { format }, sizes }: SegmentRoom): WeightRoom {
+  return { dtype: format.dtype, shape: sizes, format };
+}
+
 /** One matrix, packed. */
 function packedMatrix(
   weight: PlannedWeight,
@@ -180,7 +185,7 @@ function headMatrices(
   const format = { format: "dense", dtype: matrixDtype(activations, part!.dtype) } as const;
   const plan = planSegments(stack, [{ name: part!.module, outputs: turned ? K : rows, format }]);
   return {
-    rooms: plan.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
+    rooms: plan.map(roomOf),
     whole: true,
     wants: (stored) => matrixDtype(activations, stored),
     place(tensors, weights) {
@@ -225,7 +230,7 @@ function plainRows(
   perExpert = 0,
 ): FormedWeight {
   return {
-    rooms: [{ dtype, shape }],
+    rooms: [{ dtype, shape, format: { format: "dense", dtype } }],
     wants: () => dtype,
     place([tensor], weights) {
       const whole = tensor!;
@@ -265,8 +270,8 @@ function packedRows(
   const { experts, inputs } = shape;
   return {
     rooms: [
-      ...segments.map(({ segment, sizes }) => ({ dtype: segment.format.dtype, shape: sizes })),
-      ...orders.map(() => ({ dtype: "i32", shape: [experts, inputs] }) as const),
+      ...segments.map(roomOf),
+      ...orders.map((): WeightRoom => ({ dtype: "i32", shape: [experts, inputs], format: undefined })),
     ],
     keeps: ({ firstRow }) => places.get(firstRow)!.format !== undefined,
     wants: (stored) => matrixDtype(activations, stored),

@@ -4,9 +4,12 @@ import type { Device } from "../../lib/device/device.js";
 import type { Stream } from "../../lib/device/stream.js";
 import { inspectModel } from "../../lib/llm/inspectModel.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
+import { codedCheckpoint, codedLayouts, writeFiles } from "../support/codedCheckpoint.js";
 import { openTestDevice } from "../support/devices.js";
 import { goldenFolder } from "../support/goldenFolder.js";
 import { goldenFamilies } from "../support/goldens.js";
+import { Random } from "../support/random.js";
+import { tinyConfig, tinyTensors } from "../support/tinyCheckpoint.js";
 
 let device: Device;
 let stream: Stream;
@@ -40,6 +43,16 @@ describe("inspectModel", () => {
     expect(found.weightBytes).toBeLessThan(kept + tensors * alignment);
     const formats = new Set(found.parts.flatMap(({ format }) => format.split(" + ")));
     expect([...formats].sort()).toEqual([...new Set(weights.map(({ format }) => format))].sort());
+  });
+
+  it("names the codes of a file in another order of inputs, and the bytes of that order", async () => {
+    const config = tinyConfig("LlamaForCausalLM", { hidden_size: 64, intermediate_size: 96 });
+    const layout = codedLayouts.find(({ name }) => name === "GPTQ in the order of activations")!;
+    const { config: written, files } = codedCheckpoint(config, tinyTensors(config), layout, new Random(3));
+    const { parts } = await inspectModel(await writeFiles(written, files), { device: device.name as "cpu" });
+    const formats = new Set(parts.flatMap(({ format }) => format.split(" + ")));
+    expect([...formats].filter((format) => format.startsWith("int4"))).toHaveLength(1);
+    expect(formats).not.toContain("i32");
   });
 
   it("refuses what a load refuses, and options that decide nothing here", async () => {
