@@ -5,8 +5,8 @@ export const borderMutants = [
   {
     name: "hopper-first-tile",
     bug: "attention on Hopper: a window that begins with the last key of a tile loses it",
-    file: "native/cuda/attention/item_ring.cuh",
-    edits: [["keys.first / kKeys * kKeys;", "(keys.first + 1) / kKeys * kKeys;"]],
+    file: "native/cuda/attention/queue.cuh",
+    edits: [["blocks, keys.first / kKeys * kKeys);", "blocks, (keys.first + 1) / kKeys * kKeys);"]],
     table: "test/ops/tileBorders.test.ts",
     cases: "flashAttention.*windows.*hopper, Dh: 64",
     kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],
@@ -14,8 +14,8 @@ export const borderMutants = [
   {
     name: "hopper-last-tile",
     bug: "attention on Hopper: a last tile of one key is left out",
-    file: "native/cuda/attention/item_ring.cuh",
-    edits: [["keys.last - first + kKeys - 1, 0)", "keys.last - first + kKeys - 2, 0)"]],
+    file: "native/cuda/attention/queue.cuh",
+    edits: [["tile >= keys.last) return tile;", "tile >= keys.last) return tile + (tile == keys.last - 1);"]],
     table: "test/ops/tileBorders.test.ts",
     cases: "flashAttention.* keys .*hopper, Dh: 64",
     kernels: ["native/cuda/attention/instances/bf16_64.sm90.cu"],

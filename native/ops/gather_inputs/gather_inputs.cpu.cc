@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "cpu/rows.h"
+#include "cpu/simd.h"
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
