@@ -50,6 +50,7 @@ const simt: TestProjectInlineConfiguration = {
 export default defineConfig({
   test: {
     pool: "forks",
+    setupFiles: process.env["WARPLOOP_UNTIL"] ? ["test/support/untilTime.ts"] : [],
     execArgv: ["--expose-gc"],
     maxWorkers: 2,
     testTimeout: 60_000,

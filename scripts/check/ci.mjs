@@ -31,6 +31,7 @@ const otherTurn = `it is the turn of ${plan.turn}`;
 const seeds = { WARPLOOP_TEST_SEED: String(plan.seed), WARPLOOP_SIMT_SEED: String(plan.seed) };
 /** Of a table that runs slowed down: random runs stay few. */
 const cases = isFull ? { WARPLOOP_TEST_WHOLE: "cases" } : seeds;
+const sampleSeconds = 3300; // of all steps: what is sampled takes the time that the others leave
 const gypTests = "test/ops/linear test/ops/pagedAttention test/ops/sample test/ops/rmsNorm test/native";
 
 /** @type {import("./steps.mjs").Step[]} limits are those of a sample; `ci:full` has three times as many seconds */
@@ -58,34 +59,6 @@ const steps = [
     needs: "build-cuda",
   },
   { name: "doctor", command: "npm run doctor", limit: 30, needs: "build-cuda" }, // it loads without a driver
-  // the emulated GPU
-  {
-    name: "mutants",
-    command: isFull
-      ? "npm run test:mutants"
-      : `npm run test:mutants -- --without-asan --table ${plan.mutants.join(" ")}`,
-    limit: 1500,
-    needs: "install",
-    skip: noSimt,
-  },
-  {
-    name: "race",
-    command: `npm run test:race -- ${plan.race.join(" ")}`,
-    env: cases,
-    limit: 2400,
-    needs: "install",
-    isTests: true,
-    skip: noSimt || (plan.race.length === 0 && otherTurn),
-  },
-  {
-    name: "asan",
-    command: `npm run test:asan -- ${plan.asan.join(" ")}`,
-    env: cases,
-    limit: 1200,
-    needs: "install",
-    isTests: true,
-    skip: noSimt || (plan.asan.length === 0 && otherTurn),
-  },
   // other builds
   {
     name: "build-without-cmake",
@@ -109,6 +82,37 @@ const steps = [
     needs: "install",
     skip: noCmake,
   },
+  // the emulated GPU
+  {
+    name: "mutants",
+    command: isFull
+      ? "npm run test:mutants"
+      : `npm run test:mutants -- --without-asan --table ${plan.mutants.join(" ")}`,
+    limit: 1500,
+    share: plan.race.length > 0 && plan.asan.length > 0 ? 0.4 : 0.5,
+    needs: "install",
+    skip: noSimt,
+  },
+  {
+    name: "race",
+    command: `npm run test:race -- ${plan.race.join(" ")}`,
+    env: cases,
+    limit: 2400,
+    share: plan.asan.length > 0 ? 0.6 : 1,
+    needs: "install",
+    isTests: true,
+    skip: noSimt || (plan.race.length === 0 && otherTurn),
+  },
+  {
+    name: "asan",
+    command: `npm run test:asan -- ${plan.asan.join(" ")}`,
+    env: cases,
+    limit: 1200,
+    share: 1,
+    needs: "install",
+    isTests: true,
+    skip: noSimt || (plan.asan.length === 0 && otherTurn),
+  },
 ];
 
 console.log(`commit ${history.commit}, changed files: ${history.changed.length} against ${history.base}`);
@@ -121,6 +125,7 @@ if (!values.plan) {
     steps
       .filter(({ name }) => wanted.length === 0 || wanted.includes(name))
       .map((step) => ({ ...step, limit: step.limit * (isFull ? 3 : 1) })),
+    isFull ? {} : { seconds: sampleSeconds },
   );
   const { passed, failed } = countResults(rows);
   console.log(`\n${passed} passed, ${failed} failed`);

@@ -17,7 +17,7 @@ import { createHash } from "node:crypto";
  * @param {number} options.share of the candidates, 0 to 1; rounded up
  * @param {readonly string[]} [options.changed] files relative to the repository: what they touch comes first, as the seed ranks it
  * @param {number} [options.room] seconds: once they are used up, the rest is left out
- * @returns {string[]} names, in the order of the candidates
+ * @returns {string[]} names, in the order in which they should be looked at
  */
 export function sample({ seed, candidates, share, changed = [], room = Infinity }) {
   const rank = (/** @type {Candidate} */ { name }) =>
@@ -25,6 +25,7 @@ export function sample({ seed, candidates, share, changed = [], room = Infinity 
   const ranked = [...candidates].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
   const touched = ranked.filter((candidate) => isTouched(candidate, changed));
   const wanted = new Set([...touched, ...ranked.slice(0, Math.ceil(share * candidates.length))]);
+  /** @type {Set<Candidate>} */
   const picked = new Set();
   let used = 0;
   for (const candidate of wanted) {
@@ -32,7 +33,7 @@ export function sample({ seed, candidates, share, changed = [], room = Infinity 
     picked.add(candidate);
     used += candidate.seconds ?? 1;
   }
-  return candidates.filter((candidate) => picked.has(candidate)).map(({ name }) => name);
+  return [...picked].map(({ name }) => name);
 }
 
 /** @param {Candidate} candidate @param {readonly string[]} changed */

@@ -6,6 +6,7 @@ import path from "node:path";
 import { countTests } from "./countTests.mjs";
 import { root } from "../build/nativeSources.mjs";
 
+const leastSeconds = 300; // of a sampled step, however long the others have taken
 const secondsToEnd = 10; // between the polite signal at the time limit and the other one
 const lastLines = 40; // of the output of a step that failed: they are said once more at the end
 const failuresShown = 20;
@@ -19,6 +20,7 @@ const failuresShown = 20;
  * @property {string} [needs] the step without which this one makes no sense
  * @property {string | false} [skip] why it is left out
  * @property {NodeJS.ProcessEnv} [env] beside that of this process
+ * @property {number} [share] of the time that is left; past it, WARPLOOP_UNTIL, the step begins nothing new
  *
  * @typedef {"ok" | "FAILED" | "TIME LIMIT"} Result
  * @typedef {{ name: string, result: string, seconds: number, limit: number, tests?: ReturnType<typeof countTests> }} Row
@@ -26,10 +28,12 @@ const failuresShown = 20;
 
 /**
  * @param {readonly Step[]} steps
- * @param {{ logs?: string }} [options] logs: a folder to keep each step's output in
+ * @param {{ logs?: string, seconds?: number }} [options] logs: a folder to keep each step's output in; seconds: that all steps
+ *   together should take, kept by those that have a share
  * @returns {Promise<Row[]>} a row for each step; already printed: what the failed ones said once more, and a table
  */
-export async function runSteps(steps, { logs } = {}) {
+export async function runSteps(steps, { logs, seconds: room = Infinity } = {}) {
+  const begin = Date.now();
   const scratch = mkdtempSync(path.join(os.tmpdir(), "warploop-steps-"));
   /** @type {Row[]} */
   const rows = [];
@@ -50,7 +54,11 @@ export async function runSteps(steps, { logs } = {}) {
     console.log(`\n== ${name}: ${step.command}`);
     const start = performance.now();
     const piped = `set -o pipefail; { ${command}\n} 2>&1 | tee ${log}`;
-    const result = await runWithin(piped, limit, step.env);
+    const left = room - (Date.now() - begin) / 1000;
+    const until = Date.now() + 1000 * Math.max(leastSeconds, (step.share ?? 1) * left);
+    const timed = step.share !== undefined && Number.isFinite(until);
+    const env = { ...step.env, ...(timed && { WARPLOOP_UNTIL: String(Math.round(until)) }) };
+    const result = await runWithin(piped, limit, env);
     const seconds = (performance.now() - start) / 1000;
     const tests = step.isTests ? countTests(report) : undefined;
     rows.push({ name, result, seconds, limit, ...(tests && { tests }) });

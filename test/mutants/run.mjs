@@ -6,6 +6,8 @@
 //
 //   --without-asan   leaves out the slowest mode: no mutant needs it
 //   --table          with names: the table alone, and the clean kernels of these mutants, as for all of them
+//
+// From WARPLOOP_UNTIL on (ms since 1970) nothing new is begun, and what is left is said.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
@@ -115,11 +117,21 @@ function report(ok, text) {
   if (!ok) console.log(`FAILED ${text}`);
 }
 
+/** Programs and op tables that the kernels as they are have been given to: each is, once, if not at a close look. */
+const clean = new Set();
+/** @param {string} name */
+function isClean(name) {
+  const is = isCloseLook || clean.has(name);
+  clean.add(name);
+  return is;
+}
+
 /**
  * The kernel as it is: has to pass in every mode, with many seeds.
  * @param {string} program
  */
 async function checkClean(program) {
+  if (isClean(program)) return;
   for (const build of builds) {
     const out = path.join(work, `clean.${program}.${build}`); // a dot: no mutant is called so
     await compile(`test/mutants/${program}.cu`, work, build, out);
@@ -134,6 +146,7 @@ async function checkClean(program) {
 
 /** @param {import("./mutants.mjs").ProgramMutant} mutant */
 async function checkProgramMutant(mutant) {
+  await checkClean(mutant.program);
   const overlay = path.join(work, mutant.name);
   const planted = plant(mutant, overlay);
   const source = `test/mutants/${mutant.program}.cu`;
@@ -163,6 +176,7 @@ async function checkProgramMutant(mutant) {
 
 /** The kernels as they are, under the tests that mutants name. @param {string} table */
 async function checkCleanTable(table) {
+  if (isClean(table)) return;
   const { failed, text } = await runCleanTable(
     table,
     tableMutants.filter((mutant) => mutant.table === table),
@@ -173,6 +187,7 @@ async function checkCleanTable(table) {
 
 /** @param {import("./mutants.mjs").TableMutant} mutant */
 async function checkTableMutant(mutant) {
+  await checkCleanTable(mutant.table);
   const overlay = path.join(work, mutant.name);
   const addon = await buildMutantAddon(mutant, overlay);
   const { failed, text } = await runTable(mutant.table, mutant.cases, addon, overlay);
@@ -181,20 +196,28 @@ async function checkTableMutant(mutant) {
   report(failed, `${mutant.name} is not noticed by ${mutant.table}, ${mutant.cases}`);
 }
 
-/** @template T @param {T[]} items @param {(item: T) => Promise<void>} visit */
-async function forEachParallel(items, visit) {
+const start = Date.now();
+const until = Number(process.env["WARPLOOP_UNTIL"] ?? Infinity);
+/** @type {unknown[]} */
+const unseen = []; // there was no time for them
+
+/** @template T @param {T[]} items @param {(item: T) => Promise<void>} visit @param {number} [end] begins none after it */
+async function forEachParallel(items, visit, end = until) {
   const left = [...items];
   const worker = async () => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) {
-      await visit(item).catch((/** @type {Error} */ error) => report(false, error.message));
-    }
+    while (left.length > 0 && Date.now() < end)
+      await visit(/** @type {T} */ (left.shift())).catch((/** @type {Error} */ error) =>
+        report(false, error.message),
+      );
   };
   await Promise.all(Array.from({ length: jobs }, worker));
+  unseen.push(...left);
 }
 
-const chosen = mutants.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
-if (wanted.length !== 0 && chosen.length !== wanted.length)
-  throw new Error("there is no mutant of that name");
+const byName = new Map(mutants.map((mutant) => [mutant.name, mutant]));
+const names = wanted.length === 0 ? [...byName.keys()] : wanted; // the order counts where time runs out
+const chosen = names.flatMap((name) => byName.get(name) ?? []);
+if (chosen.length !== names.length) throw new Error("there is no mutant of that name");
 const tableMutants = chosen.filter((mutant) => "table" in mutant);
 const programMutants = chosen.filter((mutant) => "program" in mutant);
 const missing = simtProblem();
@@ -202,21 +225,20 @@ if (missing) {
   console.log(`mutants: left out, ${missing}`);
   process.exit(0);
 }
-const start = performance.now();
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work);
 await prepare("plain", tableMutants.length > 0 ? ["warploop"] : []);
-if (!isCloseLook)
-  await forEachParallel([...new Set(tableMutants.map(({ table }) => table))], checkCleanTable);
-if (tableMutants.length > 0) console.log(`${"mutant".padEnd(30)}${"op table".padEnd(12)}bug`);
-await forEachParallel(tableMutants, checkTableMutant);
 if (programMutants.length > 0) {
   for (const build of builds) await prepare(build, ["mutant_base"]);
-  if (!isCloseLook)
-    await forEachParallel([...new Set(programMutants.map(({ program }) => program))], checkClean);
   console.log(`${"mutant".padEnd(30)}${modeNames.map((mode) => mode.padEnd(12)).join("")}bug`);
-  await forEachParallel(programMutants, checkProgramMutant);
+  const share = programMutants.length / chosen.length;
+  await forEachParallel(programMutants, checkProgramMutant, Date.now() + share * (until - Date.now()));
 }
-console.log(`${((performance.now() - start) / 1000).toFixed(0)} s`);
+if (tableMutants.length > 0) {
+  console.log(`${"mutant".padEnd(30)}${"op table".padEnd(12)}bug`);
+  await forEachParallel(tableMutants, checkTableMutant);
+}
+console.log(`${((Date.now() - start) / 1000).toFixed(0)} s`);
+if (unseen.length > 0) console.log(`no time was left for ${unseen.length} of ${chosen.length} mutants`);
 console.log(`${count.passed} passed, ${count.failed} failed`);
 process.exitCode = count.failed === 0 ? 0 : 1;
