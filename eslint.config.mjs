@@ -1,6 +1,6 @@
 // What the compiler cannot see: promises nobody waits for, and the few habits of CONTRIBUTING.md that a rule can check.
 import tseslint from "typescript-eslint";
-import { roomsPlugin } from "./scripts/check/rooms.mjs";
+import { roomsPlugin, upperRooms } from "./scripts/check/rooms.mjs";
 
 const bannedSyntax = [
   { selector: "TSEnumDeclaration", message: "Use a union of literals." },
@@ -42,6 +42,10 @@ export default tseslint.config(
     plugins: { "@typescript-eslint": tseslint.plugin },
     rules,
   },
-  { files: ["lib/**/*.ts"], plugins: { rooms: roomsPlugin }, rules: { "rooms/arrows": "error" } },
+  {
+    files: ["lib", ...Object.keys(upperRooms)].map((room) => `${room}/**/*.ts`),
+    plugins: { rooms: roomsPlugin },
+    rules: { "rooms/arrows": "error" },
+  },
   { files: configFiles, rules: { "no-restricted-syntax": "off" } },
 );

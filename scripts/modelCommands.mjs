@@ -7,7 +7,7 @@ import { root } from "./build/nativeSources.mjs";
 /** @returns {Promise<typeof import("../lib/index.js")>} */
 async function loadLibrary() {
   const source = path.join(root, "lib/index.ts");
-  if (!existsSync(source)) return import(pathToFileURL(path.join(root, "dist/index.js")).href);
+  if (!existsSync(source)) return import(pathToFileURL(path.join(root, "dist/lib/index.js")).href);
   const { tsImport } = await import("tsx/esm/api");
   return tsImport(pathToFileURL(source).href, import.meta.url);
 }

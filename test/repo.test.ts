@@ -13,7 +13,13 @@ import {
   root,
 } from "../scripts/build/nativeSources.mjs";
 import { repoFiles } from "../scripts/check/repoFiles.mjs";
-import { arrowProblem, rooms, tableProblems } from "../scripts/check/rooms.mjs";
+import {
+  arrowProblem,
+  rooms,
+  tableProblems,
+  upperArrowProblem,
+  upperRooms,
+} from "../scripts/check/rooms.mjs";
 import { mutants } from "./mutants/mutants.mjs";
 
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
@@ -211,6 +217,28 @@ describe("rooms", () => {
   });
 });
 
+describe("rooms above lib", () => {
+  it("the table names only what stands above", () => {
+    expect(tableProblems(upperRooms)).toEqual([]);
+  });
+
+  it.each([
+    ["server/app.ts", "../lib/index.js", undefined],
+    ["server/routes/chat.ts", "../../toolcalls/index.js", undefined],
+    ["server/routes/chat.ts", "../app.js", undefined],
+    ["server/app.ts", "hono", undefined],
+    [
+      "server/app.ts",
+      "../lib/llm/llm.js",
+      "server/ may import lib/index.js, toolcalls/index.js, not lib/llm/llm.js",
+    ],
+    ["toolcalls/machine.ts", "../server/index.js", "toolcalls/ may import lib/index.js, not server/index.js"],
+    ["cli/run.ts", "../test/support/random.js", expect.stringMatching("not test/support/random.js")],
+  ])("%s imports %s: %s", (file, specifier, problem) => {
+    expect(upperArrowProblem(file, specifier)).toEqual(problem);
+  });
+});
+
 describe("habits", () => {
   it("every file and function is within its budget", () => {
     expect(findExcesses()).toEqual([]);
@@ -254,7 +282,9 @@ describe("habits", () => {
   });
 
   it("WARPLOOP_ environment variables are read in lib/env.ts, and those that the addon reads are documented", () => {
-    const others = repoFiles(/^(lib|bench|examples)\/.*\.ts$/).filter((file) => file !== "lib/env.ts");
+    const others = repoFiles(/^(lib|toolcalls|server|providers|cli|bench|examples)\/.*\.ts$/).filter(
+      (file) => file !== "lib/env.ts",
+    );
     const set = /^[^:]+:\d+: (delete process\.env\b|process\.env\["\w+"\] = )/; // for the addon, which reads it
     const found = matches(others, /process\.env\b.*WARPLOOP_/);
     expect(found.filter((line) => !set.test(line))).toEqual([]);

@@ -14,5 +14,5 @@ export async function resolve(specifier, context, nextResolve) {
     ? (/^lib\/(.*)\.ts\b/.exec(resolved.url.slice(root.length)) ?? [])
     : [];
   if (path === undefined) return resolved;
-  return { ...resolved, url: `${root}dist/${path}.js`, format: "module" };
+  return { ...resolved, url: `${root}dist/lib/${path}.js`, format: "module" };
 }

@@ -15,7 +15,10 @@ interface LoadAttempt {
   readonly reason: string;
 }
 
-const packageRoot = fileURLToPath(new URL("../..", import.meta.url));
+/** The file is in lib/device of a clone, in dist/lib/device of the package. */
+const packageRoot = ["../../", "../../../"]
+  .map((up) => fileURLToPath(new URL(up, import.meta.url)))
+  .find((folder, i) => i > 0 || existsSync(path.join(folder, "package.json")))!;
 const builtBinaries = ["build-cuda", "build", "build-gyp"].map((folder) => `${folder}/Release/warploop.node`);
 const oldestNodeApi = 9;
 

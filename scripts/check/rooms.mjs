@@ -36,7 +36,19 @@ export const rooms = {
   export: ["checkpoint", "device", "ops", "weights", "gguf", "llm"], // checkpoints that are written
 };
 
-const lib = fileURLToPath(new URL("../../lib", import.meta.url));
+/**
+ * The rooms above lib/, each an entry point of the package (lib/ loads none of them), from bottom to top: which of each other
+ * they may import, by its index.js, as lib/ by its own.
+ * @type {Record<string, readonly string[]>}
+ */
+export const upperRooms = {
+  toolcalls: [], // tool calls and reasoning in what models write
+  server: ["toolcalls"], // HTTP
+  providers: ["toolcalls"], // of other libraries' interfaces
+  cli: ["toolcalls", "server"], // the command line
+};
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const nativeFiles = [
   "device/native.js",
   "device/nativeLoader.js",
@@ -78,14 +90,32 @@ export function arrowProblem(file, specifier, table = rooms) {
   return `lib/${room} may import ${allowed.join(", ") || "no other folder"}, not ${target}`;
 }
 
+/**
+ * @param {string} file relative to the repository, in a room above lib/
+ * @param {string} specifier what it imports, as written
+ * @returns {string | undefined} what is wrong
+ */
+export function upperArrowProblem(file, specifier) {
+  if (!specifier.startsWith(".")) return undefined;
+  const [room = ""] = file.split("/");
+  const target = path.posix.join(path.posix.dirname(file), specifier);
+  const faces = ["lib", ...(upperRooms[room] ?? [])].map((name) => `${name}/index.js`);
+  if (target.startsWith(`${room}/`) || faces.includes(target)) return undefined;
+  return `${room}/ may import ${faces.join(", ")}, not ${target}`;
+}
+
 /** @type {import("eslint").Rule.RuleModule} */
 const arrows = {
   create(context) {
-    const file = path.relative(lib, context.filename).replaceAll(path.sep, "/");
+    const file = path.relative(root, context.filename).replaceAll(path.sep, "/");
+    const problemOf = (/** @type {string} */ specifier) =>
+      file.startsWith("lib/")
+        ? arrowProblem(file.slice("lib/".length), specifier)
+        : upperArrowProblem(file, specifier);
     /** @param {any} node with a source that is perhaps a literal */
     const check = (node) => {
       const specifier = node.source?.value;
-      const message = typeof specifier === "string" ? arrowProblem(file, specifier) : undefined;
+      const message = typeof specifier === "string" ? problemOf(specifier) : undefined;
       if (message) context.report({ node: node.source, message });
     };
     return {

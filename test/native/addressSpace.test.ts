@@ -24,7 +24,7 @@ beforeAll(() => {
     symlinkSync(join(root, name), join(folder, name));
   for (const name of readdirSync(join(root, "lib"), { recursive: true, encoding: "utf8" })) {
     if (!name.endsWith(".ts")) continue;
-    const file = join(folder, "dist", name.replace(/\.ts$/, ".js"));
+    const file = join(folder, "dist/lib", name.replace(/\.ts$/, ".js"));
     const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(
@@ -39,7 +39,7 @@ afterAll(() => {
 
 /** Prints what each call comes to: "well", or the code of a typed error. */
 const code = `
-  import * as w from "FOLDER/dist/index.js";
+  import * as w from "FOLDER/dist/lib/index.js";
   const isTyped = (e) => Object.values(w).some((c) => typeof c === "function" && c.prototype instanceof Error && e instanceof c);
   const codeOf = (e) => (isTyped(e) ? e.code + ": " + e.message : "untyped: " + e.stack);
   const out = {};
