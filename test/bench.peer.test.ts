@@ -78,7 +78,7 @@ describe("types of matrices", () => {
   });
 
   it("lists of formats name what there is", () => {
-    expect(parseFormats("f16,q4_0")).toEqual(["f16", "q4_0"]);
+    expect(parseFormats("f16,q4_0,int4")).toEqual(["f16", "q4_0", "int4"]);
     expect(() => parseFormats("f16,q2_k")).toThrow(
       /^--format: expected a list of bf16, f16, .*, got "q2_k"$/,
     );
@@ -132,14 +132,15 @@ describe("the table of formats", () => {
   });
   const weights = { parameters: 1000, bytes: 2000 };
   const floats = {
-    ...{ format: "bf16", weights, fileBytes: 2010, readings: [10, 12] },
+    ...{ format: "bf16", isSameFile: true, weights, fileBytes: 2010, readings: [10, 12] },
     timings: [
       [timing(100, 10, 1), timing(50, 10, 1)],
       [timing(200, 20, 2), timing(50, 10, 2)],
     ],
   } as const;
   const codes = {
-    ...{ format: "q4_0", weights: { ...weights, bytes: 600 }, fileBytes: 570, readings: [11, 11] },
+    ...{ format: "q4_0", isSameFile: true, weights: { ...weights, bytes: 600 }, fileBytes: 570 },
+    readings: [11, 11],
     timings: [
       [timing(90, 30, 1, 2), timing(45, 20, 9)],
       [timing(180, 60, 2, 2), timing(60, 20, 2)],
@@ -162,6 +163,11 @@ describe("the table of formats", () => {
       ],
     ]);
     expect(formatHeading("bf16").map((line) => line.length)).toEqual([14, 14]);
+  });
+
+  it("says nothing of first tokens where the weights are others", () => {
+    const [row] = formatRows("1x9+9", [{ ...codes, format: "int4", isSameFile: false }]);
+    expect(row!.at(-2)).toBe("");
   });
 
   it("has the same by processor time, and no comparison where there are no floats", () => {

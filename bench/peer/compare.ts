@@ -7,8 +7,9 @@
  *
  * --family       qwen3 (default), qwen2, gemma3, gpt-oss, deepseek2, mamba2; or "all"
  * --format       both read the same GGUF file, one for each format of the list, whose matrices are random blocks: bf16, f16, q8_0, q6_k, q5_k,
- *                q5_1, q5_0, q4_k, q4_1, q4_0, mxfp4. A table has them beside the peer and beside our own bf16, or f16 if that is not in the
- *                list. The models of the whole list are in memory at the same time
+ *                q5_1, q5_0, q4_k, q4_1, q4_0, mxfp4. Or we quantise a file of bf16 while it is loaded: int8 beside the peer's q8_0, int4 beside
+ *                its q4_0. A table has them beside the peer and beside our own bf16, or f16 if that is not in the list. The models of the
+ *                whole list are in memory at the same time
  * --activations  with --format: "float" keeps activations floats; default "auto", bytes where products have them
  * --busy         another process keeps one core busy meanwhile
  * --peer         folder whose node_modules has the peer; default bench/output/peer
@@ -94,7 +95,7 @@ function findPeer(folder: string): Peer | undefined {
 
 async function compareAll({ folder, version }: Peer): Promise<void> {
   const device = Device.open("cpu", { threads });
-  const ours = formats ? `the same GGUF files, activations "${activations}"` : "bf16 beside F16";
+  const ours = formats ? `GGUF files, activations "${activations}"` : "bf16 beside F16";
   console.log(`warploop beside node-llama-cpp ${version}, random weights: ${ours}`);
   const machine = `${os.cpus()[0]?.model} (${device.isa})`;
   console.log(`${machine}, ${threads} threads each, medians of ${reps} repetitions taking turns`);

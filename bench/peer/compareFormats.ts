@@ -1,10 +1,10 @@
-/** The same model in several formats, ours beside the peer's, which reads the same file. */
+/** The same model in several formats, ours beside the peer's. */
 import { statSync } from "node:fs";
 import type { Device } from "../../lib/index.js";
 import { measureReading } from "../support/ceilings.js";
 import type { GenerationTiming, Workload } from "../support/generationTiming.js";
 import { printTable } from "../support/table.js";
-import type { FileFormatName } from "./fileFormats.js";
+import { comparedFiles } from "./fileFormats.js";
 import {
   baseOf,
   cpuHeading,
@@ -20,14 +20,15 @@ import { randomGguf } from "./randomGguf.js";
 import { nameOf } from "./workloads.js";
 
 interface LoadedFormat {
-  readonly format: FileFormatName;
+  readonly format: string;
+  readonly isSameFile: boolean;
   readonly fileBytes: number;
   readonly pair: Pair;
 }
 
 /** Loads all formats, runs them in turns and prints what they reached. @param device on which memory is read meanwhile */
 export async function compareFormats(
-  formats: readonly FileFormatName[],
+  formats: readonly string[],
   options: PairOptions & { readonly reps: number },
   device: Device,
 ): Promise<void> {
@@ -35,9 +36,10 @@ export async function compareFormats(
   const loaded: LoadedFormat[] = [];
   for (const format of formats) {
     progress(`${shape} ${format}: writing and loading the model`);
-    const path = randomGguf(shape, format);
-    const pair = await Pair.load({ ours: path, theirs: path }, options);
-    loaded.push({ format, fileBytes: statSync(path).size, pair });
+    const { ours, theirs, quantize } = comparedFiles.get(format)!;
+    const models = { ours: randomGguf(shape, ours), theirs: randomGguf(shape, theirs) };
+    const pair = await Pair.load(models, { ...options, ...(quantize && { quantize }) });
+    loaded.push({ format, isSameFile: ours === theirs, fileBytes: statSync(models.ours).size, pair });
   }
   const runs = new Map<string, FormatRun[]>();
   for (const workload of workloads)
@@ -68,8 +70,8 @@ async function runInTurns(
   device: Device,
   shape: string,
 ): Promise<FormatRun[]> {
-  const runs = loaded.map(({ format, fileBytes, pair }) => ({
-    ...{ format, fileBytes, weights: pair.weights },
+  const runs = loaded.map(({ format, isSameFile, fileBytes, pair }) => ({
+    ...{ format, isSameFile, fileBytes, weights: pair.weights },
     timings: [] as [GenerationTiming, GenerationTiming][],
     readings: [] as number[],
   }));

@@ -5,6 +5,7 @@
  * Source: llama.cpp's llama-quant.cpp, llama_tensor_get_type_impl and tensor_type_fallback; llama.h, llama_ftype.
  */
 import type { FloatDType } from "../../lib/device/dtype.js";
+import type { QuantizeOption } from "../../lib/index.js";
 import type { GgufSource } from "./families/sources.js";
 import { blockInputs, type BlockType, isBlockType } from "./randomBlocks.js";
 
@@ -34,14 +35,33 @@ export const fileFormats = {
 
 export type FileFormatName = keyof typeof fileFormats;
 
-/** The formats of "f16,q4_0", in that order. @throws Error for a name that there is not */
-export function parseFormats(text: string): FileFormatName[] {
+/** What both sides load, and as what we quantise what is in our file. */
+export interface ComparedFiles {
+  readonly ours: FileFormatName;
+  readonly theirs: FileFormatName;
+  readonly quantize?: QuantizeOption;
+}
+
+const sameFiles = Object.keys(fileFormats).map((name) => {
+  const format = name as FileFormatName;
+  return [format, { ours: format, theirs: format }] as const;
+});
+
+/** By the names that --format knows: the same file on both sides, or floats that we quantise beside the peer's type of as many bits. */
+export const comparedFiles: ReadonlyMap<string, ComparedFiles> = new Map<string, ComparedFiles>([
+  ...sameFiles,
+  ["int8", { ours: "bf16", theirs: "q8_0", quantize: "int8" }],
+  ["int4", { ours: "bf16", theirs: "q4_0", quantize: "int4" }],
+]);
+
+/** The formats of "f16,q4_0,int4", in that order. @throws Error for a name that there is not */
+export function parseFormats(text: string): string[] {
   return text.split(",").map((name) => {
-    if (!Object.hasOwn(fileFormats, name))
+    if (!comparedFiles.has(name))
       throw new Error(
-        `--format: expected a list of ${Object.keys(fileFormats).join(", ")}, got ${JSON.stringify(name)}`,
+        `--format: expected a list of ${[...comparedFiles.keys()].join(", ")}, got ${JSON.stringify(name)}`,
       );
-    return name as FileFormatName;
+    return name;
   });
 }
 

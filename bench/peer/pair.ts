@@ -1,5 +1,5 @@
 /** One model on both sides, each in a process of its own. */
-import type { ActivationsOption } from "../../lib/index.js";
+import type { ActivationsOption, QuantizeOption } from "../../lib/index.js";
 import type { GenerationTiming, Workload } from "../support/generationTiming.js";
 import { modelShapes, type ModelShapeName } from "../support/modelShapes.js";
 import { Side, type WeightSize } from "./side.js";
@@ -13,6 +13,8 @@ export interface PairOptions {
   readonly workloads: readonly Workload[];
   /** Default: what the engine chooses. */
   readonly activations?: ActivationsOption;
+  /** As what we keep floats; default: as they are. */
+  readonly quantize?: QuantizeOption;
 }
 
 export class Pair {
@@ -30,10 +32,10 @@ export class Pair {
     models: { readonly ours: string; readonly theirs: string },
     options: PairOptions,
   ): Promise<Pair> {
-    const { peer, shape, threads, workloads, activations } = options;
+    const { peer, shape, threads, workloads, activations, quantize } = options;
     const contextLength = Math.max(...workloads.map((each) => each.promptTokens + each.decodeTokens)) + 64;
     const maxSequences = Math.max(...workloads.map((each) => each.sequences));
-    const own = { threads, contextLength, maxSequences, activations };
+    const own = { threads, contextLength, maxSequences, activations, quantize };
     const { vocabSize } = modelShapes[shape];
     const ours = new Side("warploop", "ours.ts", [models.ours, JSON.stringify(own)]);
     const theirs = new Side("node-llama-cpp", "theirs.ts", [
