@@ -50,10 +50,52 @@ void for_pieces(const CodeWeight& w, int64_t first, int64_t count, const Body& b
   }
 }
 
+/// One row takes codes as they lie: to keep their numbers for the next row costs more than its product. Where
+/// sums are those of the dot-product unit, they would be others.
+inline constexpr bool kTakesCodes = kLanes < 16;
+
+/// As multiply_rows with one row, x of a piece, and codes instead of a strip: the same sums.
+template <Codes codes, class X, int NT>
+void multiply_codes_as_they_lie(const CodeWeight& w, int64_t panel, int64_t first, int64_t count, const X* x,
+                                float* out) {
+  constexpr bool kIsNibble = Quantised<codes>::kIsNibble;
+  constexpr int kVectors = NT * kPanelVectors;
+  vi zeros[kVectors];
+  const uint8_t* from[kVectors];
+  for (int n = 0; n < NT; n++) {
+    const PanelInts own = panel_zeros<codes>(w, w.panel(panel + n), first / w.group());
+    for (int v = 0; v < kPanelVectors; v++) {
+      zeros[n * kPanelVectors + v] = own.v[v];
+      from[n * kPanelVectors + v] = w.panel(panel + n) + w.at.codes + v * 4 * kLanes;
+    }
+  }
+  vf acc[kVectors] = {};
+  for (int64_t k = 0; k < count; k += 4) {
+    const int64_t at = Quantised<codes>::code_at(0, first + k);
+    const int shift = kIsNibble && (first + k) % 32 >= 16 ? 4 : 0;
+    vu words[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; v++) {
+      __builtin_prefetch(from[v] + at + kFetchAhead, 0, 2);
+      words[v] = load_as<vu>(from[v] + at);
+      if constexpr (kIsNibble) words[v] = words[v] >> shift & 0x0f0f0f0fu;
+    }
+#pragma GCC unroll 4
+    for (int byte = 0; byte < 4; byte++) {
+      if (k + byte >= count) break;
+      const vf a = splat(to_float(x[k + byte]));
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; v++) acc[v] += a * byte_number<codes>(words[v], byte, zeros[v]);
+    }
+  }
+  for (int v = 0; v < kVectors; v++) store(out + v * kLanes, acc[v]);
+}
+
 /// One piece of NT unpacked panels times all rows, added to their sums.
-template <class X, class W, int NT>
-void add_piece(const CodeWeight& w, const Piece& piece, int64_t index, int64_t panel, int64_t num_rows,
-               const X* const* rows, int64_t row_stride, CodeScratch<X, W>& scratch, float* sums) {
+template <Codes codes, class X, class W, int NT>
+void add_piece(const CodeWeight& w, int64_t first, const Piece& piece, int64_t index, int64_t panel,
+               int64_t num_rows, const X* const* rows, int64_t row_stride, CodeScratch<X, W>& scratch,
+               float* sums) {
   alignas(64) float scales[NT * kPanel], minima[NT * kPanel];
   for (int n = 0; n < NT; n++) {
     panel_scales(w, w.panel(panel + n), piece.group, scales + n * kPanel);
@@ -64,8 +106,12 @@ void add_piece(const CodeWeight& w, const Piece& piece, int64_t index, int64_t p
     const int count = static_cast<int>(std::min<int64_t>(kTileRows, num_rows - row));
     const X* at[kTileRows];
     for (int i = 0; i < kTileRows; i++) at[i] = rows[row + std::min(i, count - 1)] + piece.begin;
-    multiply_rows<X, W, NT>(count, at, scratch.strip + piece.begin * kPanel, kChunk * kPanel,
-                            piece.end - piece.begin, tile);
+    if (kTakesCodes && num_rows == 1)
+      multiply_codes_as_they_lie<codes, X, NT>(w, panel, first + piece.begin, piece.end - piece.begin, at[0],
+                                               tile);
+    else
+      multiply_rows<X, W, NT>(count, at, scratch.strip + piece.begin * kPanel, kChunk * kPanel,
+                              piece.end - piece.begin, tile);
     for (int i = 0; i < count; i++) {
       const float row_sum = scratch.row_sums[row + i][index];
       float* to = sums + (row + i) * row_stride;
@@ -91,13 +137,14 @@ void add_chunk(const CodeWeight& w, int64_t first, int64_t count, int64_t first_
   }
   for (int64_t panel = 0; panel < num_panels; panel += kTilePanels) {
     const int64_t some = std::min<int64_t>(kTilePanels, num_panels - panel), at = first_panel + panel;
-    for (int64_t n = 0; n < some; n++)
+    for (int64_t n = 0; n < some && !(kTakesCodes && num_rows == 1); n++)
       unpack_panel<codes>(w, w.panel(at + n), first, first + count, scratch.strip + n * kChunk * kPanel);
     float* sums = scratch.sums + panel * kPanel;
     for_pieces(w, first, count, [&](int64_t index, const Piece& piece) {
       const int64_t stride = num_panels * kPanel;
-      some == 1 ? add_piece<X, W, 1>(w, piece, index, at, num_rows, rows, stride, scratch, sums)
-                : add_piece<X, W, kTilePanels>(w, piece, index, at, num_rows, rows, stride, scratch, sums);
+      some == 1 ? add_piece<codes, X, W, 1>(w, first, piece, index, at, num_rows, rows, stride, scratch, sums)
+                : add_piece<codes, X, W, kTilePanels>(w, first, piece, index, at, num_rows, rows, stride,
+                                                      scratch, sums);
     });
   }
 }

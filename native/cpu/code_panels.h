@@ -111,12 +111,15 @@ WARPLOOP_INLINE vf byte_number(vu word, int byte, vi zero) {
     const vu top = word << (24 - 8 * byte);
     return __builtin_convertvector((load_as<vi>(&top) >> 24) - zero, vf);
   }
+  if constexpr (codes == Codes::fp8) {
+    const vu top = word << (24 - 8 * byte);
+    const vi wide = load_as<vi>(&top) >> 4 & splat(static_cast<int32_t>(0x87f00000));
+    return load_as<vf>(&wide) * 0x1p120f;
+  }
   const vu bits = word >> (8 * byte) & 0xffu;
   if constexpr (codes == Codes::int4) return __builtin_convertvector(load_as<vi>(&bits) - zero, vf);
-  constexpr bool kIsFp8 = codes == Codes::fp8;
-  const vu wide =
-      kIsFp8 ? (bits & 0x7fu) << 20 | (bits & 0x80u) << 24 : (bits & 7u) << 22 | (bits & 8u) << 28;
-  return load_as<vf>(&wide) * (kIsFp8 ? 0x1p120f : 0x1p126f);
+  const vu wide = (bits & 7u) << 22 | (bits & 8u) << 28;
+  return load_as<vf>(&wide) * 0x1p126f;
 }
 
 /// Four numbers of each row, inputs k to k + 3 of a panel of `W` (cpu/gemm.h) that begins at `out`.
