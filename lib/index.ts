@@ -22,6 +22,7 @@ export type { PrefixCacheStats } from "./schedule/prefixCache.js";
 export type { SchedulerStats } from "./schedule/scheduler.js";
 export type { ArchitectureShape, ModelShape } from "./models/model.js";
 export { inspectModel, type InspectOptions, type ModelInspection } from "./llm/inspectModel.js";
+export type { CacheSize } from "./llm/cacheSizes.js";
 export type { PartSummary } from "./weights/partSummary.js";
 export type { WeightSummary } from "./weights/modelWeights.js";
 export type { FinishReason } from "./schedule/request.js";

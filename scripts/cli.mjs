@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// The command `warploop`: builds the addon where install scripts are blocked, and says what was built. Plain JavaScript, so that it
-// runs before anything is compiled.
+// The command `warploop`: builds the addon where install scripts are blocked, says what was built, and writes models in codes. Plain
+// JavaScript, so that it runs before anything is compiled; what it does not do itself is cli/.
 import { parseArgs } from "node:util";
 import { closest, distance } from "fastest-levenshtein";
 import { buildAddon } from "./build/build.mjs";
 import { doctor, packageVersion } from "./doctor.mjs";
 
-const usage = `Usage: warploop <command> [options]
+const usage = `Usage: warploop build|quantize|doctor [options]
 
   build    compile the native addon, or bring it up to date
            --force           compile everything again
@@ -21,7 +21,10 @@ const usage = `Usage: warploop <command> [options]
   doctor <model>   say how each part of a model would be kept here, and the memory of its weights
            --quantize <name>   as a load with int4, int8 or fp8 would keep it
 
-  --version, --help   of warploop; also behind a command`;
+  --version, --help   of warploop; warploop --help lists the other commands`;
+
+/** What is done here. */
+const commands = ["build", "doctor", "quantize"];
 
 class UsageError extends Error {}
 
@@ -91,6 +94,10 @@ async function quantizeModel(given, format = "int4") {
 
 /** @param {string[]} args @returns {Promise<number>} exit status */
 async function main(args) {
+  if (!commands.includes(args[0] ?? "") && !/^(-v|--version)$/.test(args[0] ?? "")) {
+    const { loadModule } = await import("./loadModule.mjs");
+    return (await loadModule("cli/index")).main(args);
+  }
   const { values, positionals } = readArguments(args);
   const [command, ...rest] = positionals;
   const { help, version, tool, force, verbose, cuda, cpu, format, quantize } = values;
@@ -98,9 +105,9 @@ async function main(args) {
     console.log(packageVersion());
     return 0;
   }
-  if (help || !command) {
+  if (help) {
     console.log(usage);
-    return help ? 0 : 2;
+    return 0;
   }
   const ofBuild = force || verbose || cuda || cpu || tool !== undefined;
   if (quantize !== undefined && command !== "doctor")
@@ -115,7 +122,6 @@ async function main(args) {
   }
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
   if (format !== undefined) throw new UsageError("--format is an option of quantize");
-  if (command !== "build") throw unknown("command", command, ["build", "doctor", "quantize"]);
   if (tool !== undefined && tool !== "cmake-js" && tool !== "node-gyp") {
     throw new UsageError(`unknown tool "${tool}": cmake-js or node-gyp`);
   }

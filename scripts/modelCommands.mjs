@@ -1,16 +1,8 @@
 // `warploop quantize` and `warploop doctor <model>`: the commands that need the library, compiled (of the package) or in TypeScript (of a clone).
-import { existsSync } from "node:fs";
-import path from "node:path";
-import { pathToFileURL } from "node:url";
-import { root } from "./build/nativeSources.mjs";
+import { loadModule } from "./loadModule.mjs";
 
 /** @returns {Promise<typeof import("../lib/index.js")>} */
-async function loadLibrary() {
-  const source = path.join(root, "lib/index.ts");
-  if (!existsSync(source)) return import(pathToFileURL(path.join(root, "dist/lib/index.js")).href);
-  const { tsImport } = await import("tsx/esm/api");
-  return tsImport(pathToFileURL(source).href, import.meta.url);
-}
+const loadLibrary = () => loadModule("lib/index");
 
 /** @param {number} bytes */
 const gigabytes = (bytes) =>

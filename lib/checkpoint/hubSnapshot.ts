@@ -2,21 +2,24 @@
  * Fetches the files of one hub repository that warploop needs into the Hugging Face cache, or finds them there.
  * Requests about the repository go through @huggingface/hub; file contents through hubDownload.ts.
  *
- * Environment: HF_HUB_OFFLINE, HF_ENDPOINT, HF_TOKEN, and those of hubCache.ts.
+ * Environment: what hubConnection.ts and hubCache.ts read.
  */
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { HUB_URL, listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
+import { listFiles, modelInfo, type ListFileEntry } from "@huggingface/hub";
 import { HubError } from "../errors.js";
 import type { ResolveModelOptions } from "./hubOptions.js";
 import { boundedFetch } from "./hubBounds.js";
 import { cachedGguf, cachedSnapshot, isCommit, RepoCache } from "./hubCache.js";
+import { endpoint, type Hub, hubFetch, isOffline } from "./hubConnection.js";
 import { downloadBlob, type BlobDownload } from "./hubDownload.js";
 import { toCacheError, toHubError } from "./hubErrors.js";
+import { hubFiles } from "./hubFiles.js";
 import { chooseGguf, ggufModels, labelsOf, watchHead } from "./hubGguf.js";
 import { isFile } from "./json.js";
 import { otherFormatHint } from "./otherFormats.js";
 import { indexFileName, readShardIndex, shardFiles, singleFileName } from "./safetensors.js";
+import type { TensorFiles } from "./tensorFiles.js";
 
 /** A checked id and revision. */
 export interface SnapshotRequest extends ResolveModelOptions {
@@ -74,43 +77,19 @@ async function fetchOrFind(request: SnapshotRequest): Promise<string> {
   }
   const snapshot = new SnapshotDownload(hub, cache, request, commit, files);
   const path = await snapshot.run();
+  if (request.onlyHeaders) return path;
   // Last, so that offline use never finds a revision whose files are still on their way.
   await cache.writeRef(revision, commit);
   return path;
 }
 
-async function checked(path: string, { beforeWeights }: SnapshotRequest): Promise<string> {
-  await beforeWeights?.(path);
+async function checked(
+  path: string,
+  { beforeWeights }: SnapshotRequest,
+  files?: TensorFiles,
+): Promise<string> {
+  await beforeWeights?.(path, files);
   return path;
-}
-
-interface Hub {
-  /** Without a slash at the end. */
-  readonly endpoint: string;
-  /** For the contents of files, whose sizes are known. */
-  readonly fetch: typeof fetch;
-  /** For questions about the repository. */
-  readonly api: typeof fetch;
-}
-
-function isOffline(): boolean {
-  return ["1", "on", "yes", "true"].includes((process.env["HF_HUB_OFFLINE"] ?? "").toLowerCase());
-}
-
-function endpoint(): string {
-  return (process.env["HF_ENDPOINT"] || HUB_URL).replace(/\/+$/, "");
-}
-
-/** A fetch with the signal and, for the endpoint only, the token: links in answers may lead elsewhere. */
-function hubFetch({ token, signal }: SnapshotRequest): typeof fetch {
-  const accessToken = token ?? process.env["HF_TOKEN"];
-  const { origin } = new URL(endpoint());
-  return async (input, init) => {
-    const headers = new Headers(init?.headers);
-    const url = new URL(input instanceof Request ? input.url : input);
-    if (accessToken && url.origin === origin) headers.set("Authorization", `Bearer ${accessToken}`);
-    return fetch(input, { ...init, headers, signal: signal ?? null });
-  };
 }
 
 async function cachedPath(cache: RepoCache, request: SnapshotRequest): Promise<string> {
@@ -196,8 +175,10 @@ class SnapshotDownload {
     const { id, revision } = this.#request;
     const model = chooseGguf(this.#files.keys(), wanted);
     if (typeof model === "string") throw new HubError("ERR_HUB_NOT_FOUND", `${id}@${revision}: ${model}`);
+    const path = join(this.#cache.snapshotFolder(this.#commit), model.files[0]!);
+    if (this.#request.onlyHeaders) return checked(path, this.#request, this.#remoteFiles());
     for (const name of model.files) await this.#ensure(name);
-    return checked(join(this.#cache.snapshotFolder(this.#commit), model.files[0]!), this.#request);
+    return checked(path, this.#request);
   }
 
   async #fetchFolder(): Promise<string> {
@@ -207,14 +188,16 @@ class SnapshotDownload {
     const small = [...this.#files.keys()].filter((name) => smallFilePattern.test(name)).sort();
     for (const name of small) await this.#ensure(name);
     const folder = this.#cache.snapshotFolder(this.#commit);
-    await this.#request.beforeWeights?.(folder);
+    const { beforeWeights, onlyHeaders } = this.#request;
+    await beforeWeights?.(folder, onlyHeaders ? this.#remoteFiles() : undefined);
     if (!hasConfig) throw this.#lacks("config.json");
     if (this.#files.has(singleFileName)) {
-      await this.#ensure(singleFileName);
+      if (!onlyHeaders) await this.#ensure(singleFileName);
       return folder;
     }
     if (!this.#files.has(indexFileName)) throw this.#lacks("weights in safetensors format");
     await this.#ensure(indexFileName);
+    if (onlyHeaders) return folder;
     const index = await readShardIndex(join(folder, indexFileName));
     // One after another: the hub fills a line with one connection, and an abort leaves one partial file.
     for (const name of shardFiles(index!)) await this.#ensure(name);
@@ -230,17 +213,17 @@ class SnapshotDownload {
     if (!(await isFile(blobPath))) {
       await mkdir(dirname(blobPath), { recursive: true });
       await downloadBlob({
-        url: `${this.#hub.endpoint}/${this.#request.id}/resolve/${this.#commit}/${name.split("/").map(encodeURIComponent).join("/")}`,
+        url: this.#urlOf(name),
         what: `${this.#request.id}@${this.#request.revision}: ${name}`,
         blobPath,
-        sizeBytes: entry.lfs?.size ?? entry.size,
+        sizeBytes: sizeOf(entry),
         digest,
         onLoaded: (loaded) =>
           this.#request.onProgress?.({
             phase: "download",
             file: name,
             loaded,
-            total: entry.lfs?.size ?? entry.size,
+            total: sizeOf(entry),
           }),
         onHead: this.#watch(entry),
         signal: this.#request.signal,
@@ -250,16 +233,31 @@ class SnapshotDownload {
     await this.#cache.linkFile(this.#commit, name, etag);
   }
 
-  #watch({ path, lfs, size }: ListFileEntry): BlobDownload["onHead"] {
+  #urlOf(name: string): string {
+    const path = name.split("/").map(encodeURIComponent).join("/");
+    return `${this.#hub.endpoint}/${this.#request.id}/resolve/${this.#commit}/${path}`;
+  }
+
+  #remoteFiles(): TensorFiles {
+    const { id, revision, signal } = this.#request;
+    return hubFiles({
+      folder: this.#cache.snapshotFolder(this.#commit),
+      sizes: new Map([...this.#files].map(([name, entry]) => [name, sizeOf(entry)])),
+      urlOf: (name) => this.#urlOf(name),
+      ...{ what: `${id}@${revision}`, fetch: this.#hub.fetch, signal },
+    });
+  }
+
+  #watch(entry: ListFileEntry): BlobDownload["onHead"] {
     const { id, checkGguf } = this.#request;
-    if (!checkGguf || !/\.gguf$/i.test(path)) return undefined;
-    return watchHead(checkGguf, lfs?.size ?? size, `${id}: ${path}`);
+    if (!checkGguf || !/\.gguf$/i.test(entry.path)) return undefined;
+    return watchHead(checkGguf, sizeOf(entry), `${id}: ${entry.path}`);
   }
 
   /** The name of the blob, chosen as Python does, and what its content must hash to. */
   #identify(entry: ListFileEntry): { readonly etag: string; readonly digest: BlobDownload["digest"] } {
     const etag = entry.lfs?.oid ?? entry.xetHash ?? entry.oid ?? "";
-    const size = entry.lfs?.size ?? entry.size;
+    const size = sizeOf(entry);
     if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(etag) || !Number.isSafeInteger(size) || size < 0) {
       throw malformedAnswer(this.#request.id, entry.path);
     }
@@ -277,6 +275,10 @@ class SnapshotDownload {
         : otherFormatHint([...this.#files.keys()]);
     return new HubError("ERR_HUB_NOT_FOUND", `${id}@${revision}: the repository has no ${thing}${hint}`);
   }
+}
+
+function sizeOf({ lfs, size }: ListFileEntry): number {
+  return lfs?.size ?? size;
 }
 
 function malformedAnswer(id: string, part: string): HubError {

@@ -2,20 +2,20 @@
  * Opens a checkpoint folder: `model.safetensors`, or `model.safetensors.index.json` with its shards. Only headers are read.
  * The rules of one file are in safetensorsHeader.ts; which tensors a model needs is weightMap.ts.
  */
-import { stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { contentBytes, nameContent } from "./fileContent.js";
-import { isNotFound, isObject, readJsonObject, show } from "./json.js";
+import { isObject, readJsonObject, show } from "./json.js";
 import { folderHint } from "./otherFormats.js";
 import { lengthFieldBytes, maxHeaderBytes, parseHeader, parseHeaderLength } from "./safetensorsHeader.js";
 import {
   addTensors,
   Checkpoint,
-  missingError,
-  openFile,
+  localFiles,
   readFully,
   type TensorEntry,
+  type TensorFile,
+  type TensorFiles,
 } from "./tensorFiles.js";
 
 export const singleFileName = "model.safetensors";
@@ -26,13 +26,14 @@ export const indexFileName = "model.safetensors.index.json";
  * transformers.
  *
  * @param folder path of the folder that holds the weights
+ * @param files where those are; an index is in the folder in any case
  * @returns the open checkpoint; the caller closes it
  * @throws CheckpointError ERR_CHECKPOINT_MISSING (no weights, or a shard is not there), ERR_CHECKPOINT_FORMAT (malformed
  * file), ERR_CHECKPOINT_TENSOR (the index names a tensor that its shard lacks)
  */
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+export async function openCheckpoint(folder: string, files: TensorFiles = localFiles): Promise<Checkpoint> {
   const single = join(folder, singleFileName);
-  const hasSingle = await exists(single);
+  const hasSingle = await files.has(single);
   const index = hasSingle ? undefined : await readShardIndex(join(folder, indexFileName));
   if (!hasSingle && index === undefined) {
     throw new CheckpointError(
@@ -41,12 +42,12 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
       { file: single },
     );
   }
-  const files = index === undefined ? [single] : shardFiles(index).map((name) => join(folder, name));
+  const paths = index === undefined ? [single] : shardFiles(index).map((name) => join(folder, name));
   const tensors = new Map<string, TensorEntry>();
-  const handles = new Map<string, FileHandle>();
+  const handles = new Map<string, TensorFile>();
   try {
-    for (const file of files) {
-      const handle = await openFile(file);
+    for (const file of paths) {
+      const handle = await files.open(file);
       handles.set(file, handle);
       addTensors(tensors, await readHeader(handle, file));
     }
@@ -92,17 +93,7 @@ export function shardFiles(index: ReadonlyMap<string, string>): string[] {
   return [...new Set(index.values())].sort();
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw missingError(path, error);
-  }
-}
-
-async function readHeader(handle: FileHandle, file: string): Promise<TensorEntry[]> {
+async function readHeader(handle: TensorFile, file: string): Promise<TensorEntry[]> {
   const { size } = await handle.stat();
   const start = new Uint8Array(Math.min(contentBytes, size));
   await readFully(handle, start, { file, position: 0 });

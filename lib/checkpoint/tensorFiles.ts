@@ -2,8 +2,8 @@
  * The tensors of a checkpoint in files that are open: whoever knows a format fills it (safetensors.ts, lib/gguf). Tensor data stays on disk
  * until `read`, or until somebody reads `file` at `byteOffset` by other means.
  */
-import type { FileHandle } from "node:fs/promises";
-import { ArgumentRangeError, CheckpointError, ClosedError } from "../errors.js";
+import { type FileHandle, stat } from "node:fs/promises";
+import { ArgumentRangeError, CheckpointError, ClosedError, WarploopError } from "../errors.js";
 import { openRegularFile } from "./boundedFile.js";
 import { describeError, isNotFound, show } from "./json.js";
 import type { TensorEntry } from "./safetensorsHeader.js";
@@ -13,19 +13,58 @@ export type { CheckpointDtype, TensorEntry } from "./safetensorsHeader.js";
 /** One read call of Node takes at most 2^31 - 1 bytes. */
 const maxReadBytes = 2 ** 30;
 
+/** A file that is open: a `FileHandle`, or one that is elsewhere. */
+export interface TensorFile {
+  /** Reads up to `length` bytes from `position` on to where `offset` is in `into`; none behind the end. */
+  read(
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>;
+  stat(): Promise<{ readonly size: number }>;
+  close(): Promise<void>;
+  /** Its descriptor, if it is a file of this machine. */
+  readonly fd?: number;
+}
+
+/** Where files are. */
+export interface TensorFiles {
+  has(file: string): Promise<boolean>;
+  /** @throws CheckpointError ERR_CHECKPOINT_MISSING */
+  open(file: string): Promise<TensorFile>;
+}
+
+export const localFiles: TensorFiles = { has: exists, open: openFile };
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw missingError(file, error);
+  }
+}
+
 /** The tensors of a checkpoint. Holds its files open, so that replacing one does not mix two versions. */
 export class Checkpoint {
   /** By name; within a file in the order of the data. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** Or the file; named in errors. */
   readonly folder: string;
-  readonly #handles: Map<string, FileHandle>;
+  readonly #handles: Map<string, TensorFile>;
 
   /** Takes ownership of the handles, which are keyed by `TensorEntry.file`. */
-  constructor(folder: string, tensors: ReadonlyMap<string, TensorEntry>, handles: Map<string, FileHandle>) {
+  constructor(folder: string, tensors: ReadonlyMap<string, TensorEntry>, handles: Map<string, TensorFile>) {
     this.folder = folder;
     this.tensors = tensors;
     this.#handles = handles;
+  }
+
+  /** Whether all of its files are here. */
+  get isLocal(): boolean {
+    return [...this.#handles.values()].every(({ fd }) => fd !== undefined);
   }
 
   /**
@@ -56,7 +95,7 @@ export class Checkpoint {
    */
   descriptor(file: string): number {
     const handle = this.#handles.get(file);
-    if (handle === undefined) throw new ClosedError(`checkpoint ${this.folder}`);
+    if (handle?.fd === undefined) throw new ClosedError(`checkpoint ${this.folder}`);
     return handle.fd;
   }
 
@@ -83,7 +122,7 @@ export async function openFile(file: string): Promise<FileHandle> {
 
 /** @param position of the first byte in the file @throws CheckpointError ERR_CHECKPOINT_FORMAT if the file ends before */
 export async function readFully(
-  handle: FileHandle,
+  handle: TensorFile,
   into: Uint8Array,
   { file, position }: { readonly file: string; readonly position: number },
 ): Promise<void> {
@@ -91,7 +130,7 @@ export async function readFully(
   while (done < into.length) {
     const length = Math.min(into.length - done, maxReadBytes);
     const { bytesRead } = await handle.read(into, done, length, position + done).catch((cause: unknown) => {
-      throw missingError(file, cause);
+      throw cause instanceof WarploopError ? cause : missingError(file, cause);
     });
     if (bytesRead === 0) {
       const message = `${file}: truncated: expected ${into.length} bytes at ${position}, got ${done}`;

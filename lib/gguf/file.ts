@@ -2,10 +2,17 @@
  * Opens a GGUF file, or all files of one that is split. Only headers are read; tensor data stays on disk. The rules of one file are in
  * header.ts; what the metadata mean is elsewhere.
  */
-import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { contentBytes, nameContent } from "../checkpoint/fileContent.js";
-import { addTensors, Checkpoint, openFile, readFully, type TensorEntry } from "../checkpoint/tensorFiles.js";
+import {
+  addTensors,
+  Checkpoint,
+  localFiles,
+  readFully,
+  type TensorEntry,
+  type TensorFile,
+  type TensorFiles,
+} from "../checkpoint/tensorFiles.js";
 import { CheckpointError } from "../errors.js";
 import { formatError, type GgufHeader, maxHeaderBytes, parseHeader } from "./header.js";
 import { Metadata } from "./metadata.js";
@@ -24,13 +31,14 @@ const maxParts = 1024;
 
 /**
  * @param path of the file, or of the first part
+ * @param files where they are
  * @throws CheckpointError ERR_CHECKPOINT_MISSING, ERR_CHECKPOINT_FORMAT
  */
-export async function openGguf(path: string): Promise<GgufFile> {
-  const handles = new Map<string, FileHandle>();
+export async function openGguf(path: string, files: TensorFiles = localFiles): Promise<GgufFile> {
+  const handles = new Map<string, TensorFile>();
   const tensors = new Map<string, TensorEntry>();
   const open = async (file: string): Promise<Metadata> => {
-    const handle = await openFile(file);
+    const handle = await files.open(file);
     handles.set(file, handle);
     const header = await readHeader(handle, file);
     addTensors(tensors, header.tensors);
@@ -52,7 +60,7 @@ export async function openGguf(path: string): Promise<GgufFile> {
   }
 }
 
-async function readHeader(handle: FileHandle, file: string): Promise<GgufHeader> {
+async function readHeader(handle: TensorFile, file: string): Promise<GgufHeader> {
   const { size } = await handle.stat();
   for (let length = firstBytes; ; length *= 2) {
     const bytes = new Uint8Array(Math.min(length, size, maxHeaderBytes));

@@ -2,8 +2,12 @@
  * A GGUF file as the source of a model: what a checkpoint folder has in its files, from one. Lib/llm asks for the parts.
  */
 import type { ModelConfigJson } from "../checkpoint/config.js";
-import { isFile } from "../checkpoint/json.js";
-import type { Checkpoint, TensorEntry } from "../checkpoint/tensorFiles.js";
+import {
+  type Checkpoint,
+  localFiles,
+  type TensorEntry,
+  type TensorFiles,
+} from "../checkpoint/tensorFiles.js";
 import { CheckpointError } from "../errors.js";
 import { inTurns } from "../eventLoop.js";
 import type { PreparedTokenizer } from "../text/preparedTokenizer.js";
@@ -25,12 +29,14 @@ const mostSmall = 4096;
 export class GgufSource {
   readonly config: ModelConfigJson;
   readonly #path: string;
+  readonly #files: TensorFiles;
   readonly #contents: GgufContents;
   readonly #architecture: Architecture;
 
   /** Use {@link openGgufSource}. */
-  constructor(path: string, contents: GgufContents) {
+  constructor(path: string, files: TensorFiles, contents: GgufContents) {
     this.#path = path;
+    this.#files = files;
     this.#contents = contents;
     this.#architecture = findArchitecture(contents);
     this.config = ggufConfig(contents, this.#architecture);
@@ -48,7 +54,7 @@ export class GgufSource {
 
   /** The caller closes it. @throws CheckpointError */
   async openWeights(): Promise<Checkpoint> {
-    return (await openGguf(this.#path)).checkpoint;
+    return (await openGguf(this.#path, this.#files)).checkpoint;
   }
 
   /** @returns null if the file has none @throws TextError ERR_TOKENIZER */
@@ -62,18 +68,19 @@ export class GgufSource {
 }
 
 /** Whether a path is meant as a GGUF file, and there is one. */
-export async function isGguf(path: string): Promise<boolean> {
-  return /\.gguf$/i.test(path) && (await isFile(path));
+export async function isGguf(path: string, files = localFiles): Promise<boolean> {
+  return /\.gguf$/i.test(path) && (await files.has(path));
 }
 
 /**
  * Reads what a file says of its model; its weights are not read.
  *
  * @param path of the file, or of the first of its parts
+ * @param files where they are
  * @throws CheckpointError ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_CONFIG; ERR_UNSUPPORTED_ARCHITECTURE
  */
-export async function openGgufSource(path: string): Promise<GgufSource> {
-  const { metadata, checkpoint } = await openGguf(path);
+export async function openGgufSource(path: string, files: TensorFiles): Promise<GgufSource> {
+  const { metadata, checkpoint } = await openGguf(path, files);
   await using _files = checkpoint;
   const { tensors } = checkpoint;
   refuseOtherFiles(metadata, tensors);
@@ -87,7 +94,7 @@ export async function openGgufSource(path: string): Promise<GgufSource> {
     const entry = tensors.get(name);
     if (entry) small.set(name, await readSmall(checkpoint, entry, metadata));
   }
-  return new GgufSource(path, {
+  return new GgufSource(path, files, {
     ...{ architecture, metadata, tensors, small },
     own: (key) => metadata.value(`${architecture}.${key}`),
     has: (tensor) => tensors.has(tensor),

@@ -2,6 +2,7 @@
  * From a checkpoint, in a folder or a GGUF file, to a model on a device.
  */
 import type { ModelConfigJson } from "../checkpoint/config.js";
+import type { TensorFiles } from "../checkpoint/tensorFiles.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { inTurns, type Steps } from "../eventLoop.js";
@@ -40,11 +41,16 @@ export interface ModelDescription {
  *
  * @param path of a folder or a GGUF file
  * @param asked `contextLength` of the load options
+ * @param files where weights are; here, unless somebody says otherwise
  * @throws CheckpointError naming the file and the model type or the field; ERR_UNSUPPORTED_ARCHITECTURE
  * @throws ArgumentRangeError for a context that the positions of the model cannot express
  */
-export async function describeModel(path: string, asked?: number): Promise<ModelDescription> {
-  const source = await openSource(path);
+export async function describeModel(
+  path: string,
+  asked?: number,
+  files?: TensorFiles,
+): Promise<ModelDescription> {
+  const source = await openSource(path, files);
   const { config } = source;
   const architecture = architectureOf(config);
   const family = findFamily(architecture, config.file, config.reader.json["model_type"]);

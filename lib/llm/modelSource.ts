@@ -2,7 +2,7 @@
 import { type ModelConfigJson, readConfig } from "../checkpoint/config.js";
 import { refuseAdapter } from "../checkpoint/otherFormats.js";
 import { openCheckpoint } from "../checkpoint/safetensors.js";
-import type { Checkpoint } from "../checkpoint/tensorFiles.js";
+import { type Checkpoint, localFiles, type TensorFiles } from "../checkpoint/tensorFiles.js";
 import { inTurns } from "../eventLoop.js";
 import { isGguf, openGgufSource } from "../gguf/source.js";
 import { type Quantization, readQuantization } from "../quantization/quantization.js";
@@ -31,14 +31,15 @@ export interface ModelSource {
  * Reads what says of which kind a model is; weights need not be there, but for a GGUF file, which is all in one.
  *
  * @param path of a folder or a GGUF file
+ * @param files where weights are
  * @throws CheckpointError
  */
-export async function openSource(path: string): Promise<ModelSource> {
-  return (await isGguf(path)) ? openFile(path) : openFolder(path);
+export async function openSource(path: string, files: TensorFiles = localFiles): Promise<ModelSource> {
+  return (await isGguf(path, files)) ? openFile(path, files) : openFolder(path, files);
 }
 
-async function openFile(path: string): Promise<ModelSource> {
-  const source = await openGgufSource(path);
+async function openFile(path: string, files: TensorFiles): Promise<ModelSource> {
+  const source = await openGgufSource(path, files);
   return {
     config: source.config,
     weightsOf: (table, headDim) => source.weightsOf(table, headDim),
@@ -55,14 +56,14 @@ async function openFile(path: string): Promise<ModelSource> {
   };
 }
 
-async function openFolder(folder: string): Promise<ModelSource> {
+async function openFolder(folder: string, files: TensorFiles): Promise<ModelSource> {
   await refuseAdapter(folder);
   const config = await readConfig(folder);
   return {
     config,
     weightsOf: (table) => table,
     quantization: () => readQuantization(config.reader, folder),
-    openWeights: () => openCheckpoint(folder),
+    openWeights: () => openCheckpoint(folder, files),
     tokenizer: () => Tokenizer.load(folder),
     templates: () => readTemplateFiles(folder),
   };

@@ -10,7 +10,8 @@ import type { PlannedPart, PlannedWeight } from "./weightMap.js";
 const chunkBytes = 8 << 20;
 
 /**
- * Reads every stored copy of a tied weight and unties those that differ, with a warning.
+ * Reads every stored copy of a tied weight and unties those that differ, with a warning. Of a checkpoint that is elsewhere they are
+ * taken for equal: to compare them they would have to come here.
  *
  * @param plan of `resolveWeights`
  * @returns the plan to load
@@ -21,6 +22,7 @@ export async function untieDifferentCopies(
   checkpoint: Checkpoint,
   signal?: AbortSignal,
 ): Promise<PlannedWeight[]> {
+  if (!checkpoint.isLocal) return [...plan];
   const result: PlannedWeight[] = [];
   for (const weight of plan) {
     const { tiedTo, storedCopy } = weight;

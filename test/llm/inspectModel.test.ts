@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Device } from "../../lib/device/device.js";
 import type { Stream } from "../../lib/device/stream.js";
-import { inspectModel } from "../../lib/llm/inspectModel.js";
+import { cacheSizes } from "../../lib/llm/cacheSizes.js";
+import { inspectModel, type InspectOptions } from "../../lib/llm/inspectModel.js";
 import { loadModel } from "../../lib/llm/loadModel.js";
 import { codedCheckpoint, codedLayouts, writeFiles } from "../support/codedCheckpoint.js";
 import { openTestDevice } from "../support/devices.js";
@@ -32,6 +33,8 @@ describe("inspectModel", () => {
     const found = await inspectModel(folder, { device: device.name as "cpu", quantize });
     const model = await loadModel(folder, { stream, quantize });
     const { weights, architecture, dtype, maxPositions } = model.shape;
+    const sizes = { contextLength: maxPositions, chunkTokens: 512 };
+    expect(found).toMatchObject({ kvDtype: dtype, cache: cacheSizes(model.state, sizes) });
     model.dispose();
     expect(found).toMatchObject({ path: folder, architecture, dtype, maxPositions });
     const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
@@ -43,6 +46,21 @@ describe("inspectModel", () => {
     expect(found.weightBytes).toBeLessThan(kept + tensors * alignment);
     const formats = new Set(found.parts.flatMap(({ format }) => format.split(" + ")));
     expect([...formats].sort()).toEqual([...new Set(weights.map(({ format }) => format))].sort());
+  });
+
+  it("has the memory of a context by its length and by the dtype of what is kept", async () => {
+    const bytesOf = async (options: InspectOptions) => {
+      const { cache } = await inspectModel("models/tiny-moe", { device: device.name as "cpu", ...options });
+      return new Map(cache.map(({ tokens, bytes }) => [tokens, bytes]));
+    };
+    // 4 layers with 2 heads of keys and of values, 64 wide.
+    const numbers = 4 * 2 * 2 * 64;
+    const floats = await bytesOf({ kvDtype: "bf16" });
+    expect(floats).toEqual(new Map([1024, 2048].map((tokens) => [tokens, tokens * numbers * 2])));
+    expect([...(await bytesOf({ kvDtype: "bf16", contextLength: 100 }))]).toEqual([[100, 112 * numbers * 2]]);
+    const codes = (await bytesOf({ kvDtype: "int8" })).get(2048)!;
+    expect(codes).toBeGreaterThan(2048 * numbers);
+    expect(codes).toBeLessThan(2048 * numbers * 1.25);
   });
 
   it("names the codes of a file in another order of inputs, and the bytes of that order", async () => {

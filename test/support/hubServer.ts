@@ -127,14 +127,15 @@ export class HubServer {
       response.writeHead(302, { Location: `${faults.redirectTo}${path}` }).end();
       return;
     }
-    const start = range === undefined || faults.ignoreRanges ? 0 : Number(/^bytes=(\d+)-$/.exec(range)?.[1]);
     const isPart = range !== undefined && !faults.ignoreRanges;
-    const headers: Record<string, string | number> = { "Content-Length": content.length - start };
-    if (isPart) headers["Content-Range"] = `bytes ${start}-${content.length - 1}/${content.length}`;
+    const [, first = "0", last = ""] = (isPart && /^bytes=(\d+)-(\d*)$/.exec(range)) || [];
+    const [start, end] = [Number(first), last === "" ? content.length : Number(last) + 1];
+    const headers: Record<string, string | number> = { "Content-Length": end - start };
+    if (isPart) headers["Content-Range"] = `bytes ${start}-${end - 1}/${content.length}`;
     response.writeHead(isPart ? 206 : 200, headers);
     const { breakAfterBytes, breakTimes = Infinity } = faults;
     if (breakAfterBytes === undefined || breakTimes <= 0 || content.length < lfsAboveBytes) {
-      response.end(content.subarray(start));
+      response.end(content.subarray(start, end));
       return;
     }
     faults.breakTimes = breakTimes - 1;
