@@ -172,7 +172,10 @@ describe("TypeScript in README.md and docs", () => {
   it("compiles", () => {
     const config = ts.getParsedCommandLineOfConfigFile(
       path.join(root, "tsconfig.json"),
-      { noUnusedLocals: false, paths: { warploop: ["./lib/index.ts"] } },
+      {
+        noUnusedLocals: false,
+        paths: { warploop: ["./lib/index.ts"], "warploop/server": ["./server/index.ts"] },
+      },
       { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => undefined },
     )!;
     const host = ts.createCompilerHost(config.options);

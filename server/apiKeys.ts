@@ -1,0 +1,31 @@
+/** API keys. A key is compared by its hash, with all keys and in the same time whatever it is. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { HttpError } from "./errors.js";
+
+const hash = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+export class ApiKeys {
+  readonly #hashes: readonly Buffer[] | undefined;
+
+  /** @param keys undefined: none is asked for */
+  constructor(keys: readonly string[] | undefined) {
+    this.#hashes = keys?.map(hash);
+  }
+
+  /**
+   * @param authorization the header of the request
+   * @returns a name of the key that tells nothing about it; empty where none is asked for
+   * @throws HttpError 401
+   */
+  check(authorization: string | undefined): string {
+    if (!this.#hashes) return "";
+    const given = hash(/^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? "");
+    let isKnown = false;
+    for (const known of this.#hashes) isKnown = timingSafeEqual(known, given) || isKnown;
+    if (isKnown) return given.toString("hex", 0, 8);
+    const what = authorization === undefined ? "missing" : "wrong";
+    throw new HttpError(401, `API key ${what}: send Authorization: Bearer <key>`, {
+      code: "invalid_api_key",
+    });
+  }
+}

@@ -1,0 +1,104 @@
+/** The server without a socket: requests in, responses out. */
+import { randomUUID } from "node:crypto";
+import { type Context, Hono } from "hono";
+import { ApiKeys } from "./apiKeys.js";
+import { Calls } from "./calls.js";
+import { HttpError } from "./errors.js";
+import { asHttpError } from "./failures.js";
+import { Metrics } from "./metrics.js";
+import { Models, type ServedModels } from "./models.js";
+import { type AppOptions, resolveApp } from "./options.js";
+import { RequestLog } from "./requestLog.js";
+import { chatRoute } from "./routes/chat.js";
+import { completionsRoute } from "./routes/completions.js";
+import { embeddingsRoute } from "./routes/embeddings.js";
+import { healthRoutes } from "./routes/health.js";
+import { type AppEnv, answer, type Serving } from "./routes/answer.js";
+import { detokenizeRoute, tokenizeRoute } from "./routes/tokens.js";
+
+export interface App {
+  /** Answers a request; whoever listens calls it. */
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** From now on /ready says no, and requests are refused with 503. */
+  drain(): void;
+  /** Resolves when no request is open. */
+  idle(): Promise<void>;
+  /** Ends the open requests with an error. */
+  abortAll(): void;
+}
+
+/**
+ * The routes for models that are loaded. Whoever loaded them closes them, after `idle()`.
+ *
+ * @param models by the names that requests use
+ * @throws ArgumentTypeError, ArgumentRangeError
+ */
+export function createApp(models: ServedModels, options: AppOptions = {}): App {
+  const resolved = resolveApp(options);
+  const log = new RequestLog(resolved);
+  const served = new Models(models);
+  const metrics = new Metrics(served);
+  const calls = new Calls(resolved, [log, metrics]);
+  const { maxBodyBytes } = resolved;
+  const serving: Serving = { models: served, calls, log, maxBodyBytes };
+  const app = new Hono<AppEnv>();
+  addMiddleware(app, new ApiKeys(resolved.apiKeys), log, metrics);
+  healthRoutes(app, serving);
+  app.get("/metrics", async (c) =>
+    c.text(await metrics.text(), 200, { "content-type": metrics.contentType }),
+  );
+  app.get("/v1/models", (c) => {
+    const data = serving.models.all.map((model) => serving.models.describe(model));
+    return c.json({ object: "list", data });
+  });
+  app.get("/v1/models/:name{.+}", (c) =>
+    c.json(serving.models.describe(serving.models.find(c.req.param("name")))),
+  );
+  app.post("/v1/chat/completions", answer(serving, chatRoute));
+  app.post("/v1/completions", answer(serving, completionsRoute));
+  app.post("/v1/embeddings", answer(serving, embeddingsRoute));
+  app.post("/tokenize", answer(serving, tokenizeRoute));
+  app.post("/detokenize", answer(serving, detokenizeRoute));
+  return {
+    fetch: (request) => app.fetch(request),
+    drain: () => calls.drain(),
+    idle: () => calls.idle(),
+    abortAll: () => calls.abortAll(),
+  };
+}
+
+/** Ids of requests, keys, and failures; before all routes. */
+function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metrics: Metrics): void {
+  const fail = (error: unknown, c: Context<AppEnv>): Response => {
+    const failure = asHttpError(error);
+    log.failure(c.get("requestId"), failure);
+    return failure.response(c.get("requestId"));
+  };
+  app.onError(fail);
+  app.notFound((c) =>
+    fail(new HttpError(404, `no such route: ${c.req.method} ${c.req.path.slice(0, 80)}`), c),
+  );
+  app.use(async (c, next) => {
+    const given = c.req.header("x-request-id") ?? "";
+    c.set("requestId", /^[\w.-]{1,128}$/.test(given) ? given : randomUUID());
+    const start = performance.now();
+    await next();
+    c.res.headers.set("x-request-id", c.get("requestId"));
+    log.response(c, performance.now() - start);
+    metrics.onResponse(handlerOf(c.req.path), c.req.method, c.res.status);
+  });
+  app.use(async (c, next) => {
+    const isOpen = c.req.path === "/health" || c.req.path === "/ready";
+    c.set("tenant", isOpen ? "" : keys.check(c.req.header("authorization")));
+    await next();
+  });
+}
+
+const handlers =
+  /^\/(v1\/(chat\/completions|completions|embeddings|models)|(de)?tokenize|health|ready|metrics)$/;
+
+/** The path of a request as a label, of which there must be few. */
+function handlerOf(path: string): string {
+  if (path.startsWith("/v1/models/")) return "/v1/models/:name";
+  return handlers.test(path) ? path : "other";
+}

@@ -1,0 +1,201 @@
+/**
+ * The requests that are open: how many may wait, how long they may take, and how they end. A call has one signal, which is what its
+ * generations listen to: a client that leaves, a timeout and the end of the server all abort it.
+ */
+import type { Engine } from "./engine.js";
+import { clientGone, HttpError, unavailable } from "./errors.js";
+
+export interface CallLimits {
+  /** Most requests of an engine that have no token yet. */
+  readonly maxQueue: number;
+  readonly timeoutMs: number;
+}
+
+export interface CallStart {
+  readonly requestId: string;
+  /** Whose prefixes it shares. */
+  readonly tenant: string;
+  readonly engine: Engine;
+  /** As the request has it. */
+  readonly model: string;
+  /** Fires when the client leaves. */
+  readonly client: AbortSignal;
+}
+
+/** What a call has used so far. */
+export interface CallUsage {
+  promptTokens: number;
+  cachedTokens: number;
+  completionTokens: number;
+}
+
+/** How a call ended. */
+export interface CallEnd {
+  readonly call: Call;
+  readonly ms: number;
+  readonly error: HttpError | undefined;
+}
+
+/** Who is told of all calls. */
+export interface CallObserver {
+  /** @param ms since the call began */
+  onFirstToken?(call: Call, ms: number): void;
+  /** @param ms since the token before it of the same answer */
+  onNextToken?(call: Call, ms: number): void;
+  onEnd(end: CallEnd): void;
+}
+
+export class Calls {
+  readonly #limits: CallLimits;
+  readonly #observers: readonly CallObserver[];
+  readonly #open = new Set<Call>();
+  /** By engine: calls that have no token yet. */
+  readonly #waiting = new Map<Engine, number>();
+  /** How long calls have waited of late, in milliseconds: a running mean. */
+  #waitMs = 0;
+  #isDraining = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(limits: CallLimits, observers: readonly CallObserver[]) {
+    this.#limits = limits;
+    this.#observers = observers;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** @throws HttpError 503 while the server ends, 429 when too many wait */
+  begin(start: CallStart): Call {
+    if (this.#isDraining) throw unavailable("the server is shutting down");
+    const waiting = this.#waiting.get(start.engine) ?? 0;
+    if (waiting >= this.#limits.maxQueue) {
+      const retryAfterS = Math.min(60, Math.max(1, Math.ceil(this.#waitMs / 1000)));
+      const message = `too many requests: ${waiting} are waiting; try again in ${retryAfterS} s`;
+      throw new HttpError(429, message, { code: "queue_full", retryAfterS });
+    }
+    this.#waiting.set(start.engine, waiting + 1);
+    const call = new Call(start, this.#limits.timeoutMs, {
+      onLeaveQueue: (ms) => this.#leaveQueue(start.engine, ms),
+      onFirstToken: (of, ms) => this.#tell((observer) => observer.onFirstToken?.(of, ms)),
+      onNextToken: (of, ms) => this.#tell((observer) => observer.onNextToken?.(of, ms)),
+      onEnd: (end) => this.#end(end),
+    });
+    this.#open.add(call);
+    return call;
+  }
+
+  /** Takes no more. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Resolves when no call is open. */
+  async idle(): Promise<void> {
+    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Ends the calls that are open, in place of whoever waits for them. */
+  abortAll(): void {
+    for (const call of this.#open) call.abort(unavailable("the server is shutting down"));
+  }
+
+  #tell(what: (observer: CallObserver) => void): void {
+    for (const observer of this.#observers) what(observer);
+  }
+
+  #leaveQueue(engine: Engine, ms: number): void {
+    this.#waiting.set(engine, this.#waiting.get(engine)! - 1);
+    this.#waitMs += (ms - this.#waitMs) / 8;
+  }
+
+  #end(end: CallEnd): void {
+    this.#open.delete(end.call);
+    this.#tell((observer) => observer.onEnd(end));
+    if (this.#open.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+}
+
+interface CallOwner extends Required<CallObserver> {
+  /** @param ms that the call has waited */
+  readonly onLeaveQueue: (ms: number) => void;
+}
+
+export class Call {
+  readonly requestId: string;
+  readonly tenant: string;
+  readonly model: string;
+  readonly engine: Engine;
+  readonly usage: CallUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+  /** Of its answers. */
+  readonly finishReasons: string[] = [];
+  readonly #owner: CallOwner;
+  readonly #start = performance.now();
+  readonly #aborting = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #endWait: () => void;
+  /** By answer, when its last token came. */
+  readonly #lastTokens = new Map<string, number>();
+  #isWaiting = true;
+  #isOver = false;
+
+  constructor({ requestId, tenant, engine, model, client }: CallStart, timeoutMs: number, owner: CallOwner) {
+    this.requestId = requestId;
+    this.tenant = tenant;
+    this.engine = engine;
+    this.model = model;
+    this.#owner = owner;
+    const leave = (): void => this.abort(new HttpError(clientGone, "the client has gone"));
+    const timeout = `the request took longer than ${timeoutMs / 1000} s`;
+    this.#timer = setTimeout(() => this.abort(new HttpError(504, timeout, { code: "timeout" })), timeoutMs);
+    client.addEventListener("abort", leave);
+    this.#endWait = () => client.removeEventListener("abort", leave);
+    if (client.aborted) leave();
+  }
+
+  get signal(): AbortSignal {
+    return this.#aborting.signal;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Why it was aborted. */
+  get abortReason(): HttpError | undefined {
+    return this.signal.aborted ? (this.signal.reason as HttpError) : undefined;
+  }
+
+  /** Ends what runs for it. Legal at any time. */
+  abort(reason: HttpError): void {
+    this.#aborting.abort(reason);
+  }
+
+  /** A token has come. @param answer which of the call's answers has it */
+  token(answer: string): void {
+    const now = performance.now();
+    const before = this.#lastTokens.get(answer);
+    this.#lastTokens.set(answer, now);
+    if (before !== undefined) this.#owner.onNextToken(this, now - before);
+    if (this.#lastTokens.size === 1 && before === undefined)
+      this.#owner.onFirstToken(this, now - this.#start);
+    this.#leaveQueue();
+  }
+
+  /** It does not wait any more. */
+  #leaveQueue(): void {
+    if (!this.#isWaiting) return;
+    this.#isWaiting = false;
+    this.#owner.onLeaveQueue(performance.now() - this.#start);
+  }
+
+  /** The answer is complete, or has failed. Idempotent. */
+  end(error?: HttpError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#endWait();
+    this.#leaveQueue();
+    this.#owner.onEnd({ call: this, ms: performance.now() - this.#start, error });
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * What the server asks of a model. Every answer that is not known when the model is loaded is a promise, so that a model may as well
+ * live in another process; `engineOf` is the one for a model of this process.
+ */
+import {
+  type ChatMessage,
+  type ChatOptions,
+  type DecodeOptions,
+  type EmbedOptions,
+  type EncodeOptions,
+  type GenerateOptions,
+  type GenerationStream,
+  type LLM,
+  type LLMStats,
+  type Prompt,
+  TextError,
+  type Tokenizer,
+} from "../lib/index.js";
+
+/** Known from the load on. */
+export interface EngineInfo {
+  /** Tokens, prompt and generated. */
+  readonly contextLength: number;
+  /** Numbers of an embedding. */
+  readonly hiddenSize: number;
+}
+
+export interface Engine {
+  readonly info: EngineInfo;
+  /** @throws as `LLM.generate` */
+  generate(prompt: Prompt, options: GenerateOptions): GenerationStream;
+  /** @throws as `LLM.chat` */
+  chat(messages: readonly ChatMessage[], options: ChatOptions): GenerationStream;
+  /** Token ids of a text. @throws as `Tokenizer.encodeAsync`; TextError ERR_TOKENIZER without a tokenizer */
+  encode(text: string, options: EncodeOptions): Promise<Int32Array>;
+  /** @throws as `Tokenizer.decode`; TextError ERR_TOKENIZER without a tokenizer */
+  decode(ids: readonly number[] | Int32Array, options: DecodeOptions): Promise<string>;
+  /** @throws as `LLM.embed` */
+  embed(texts: readonly Prompt[], options: EmbedOptions): Promise<Float32Array[]>;
+  /** What it does now; `state` tells whether it can take requests. */
+  stats(): Promise<LLMStats>;
+}
+
+/** A model of this process as an engine. Whoever loaded the model closes it. */
+export function engineOf(llm: LLM): Engine {
+  const { hiddenSize } = llm.shape;
+  return {
+    info: { contextLength: llm.stats().contextLength, hiddenSize },
+    generate: (prompt, options) => llm.generate(prompt, options),
+    chat: (messages, options) => llm.chat(messages, options),
+    encode: async (text, options) => tokenizerOf(llm).encodeAsync(text, options),
+    decode: async (ids, options) => tokenizerOf(llm).decode(ids, options),
+    embed: (texts, options) => llm.embed(texts, options),
+    stats: async () => llm.stats(),
+  };
+}
+
+function tokenizerOf({ tokenizer }: LLM): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new TextError("ERR_TOKENIZER", "the checkpoint has no tokenizer.json: it takes and gives token ids");
+}

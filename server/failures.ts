@@ -1,0 +1,60 @@
+/**
+ * What went wrong in the engine as a failure that a client may see. Its own mistake is told with the field that it is about; of ours it
+ * learns no more than that there was one, since messages of files and kernels hold paths.
+ */
+import { ArgumentRangeError, ArgumentTypeError, TextError, WarploopError } from "../lib/index.js";
+import { HttpError, unavailable } from "./errors.js";
+import { chatFields } from "./fields/chat.js";
+import { completionFields } from "./fields/completions.js";
+
+/** Codes of failures that the request is to blame for, and what OpenAI calls them where it has a word. */
+const clientCodes: Readonly<Record<string, string | undefined>> = {
+  ERR_CONTEXT_LENGTH: "context_length_exceeded",
+  ERR_CAPACITY: "context_length_exceeded",
+  ERR_TOKENIZER: undefined,
+  ERR_CHAT_TEMPLATE: undefined,
+  ERR_ALL_BANNED: undefined,
+};
+/** Codes after which another server, or this one later, may answer. */
+const passingCodes = ["ERR_CLOSED", "ERR_ABORTED", "ERR_STALLED", "ERR_EXECUTION", "ERR_OUT_OF_MEMORY"];
+
+/**
+ * Whatever a handler threw. The cause of one of ours is kept for the log.
+ * @param promptField what the route calls what the model reads
+ */
+export function asHttpError(error: unknown, promptField = "prompt"): HttpError {
+  if (error instanceof HttpError) return error;
+  const isArgument = error instanceof ArgumentTypeError || error instanceof ArgumentRangeError;
+  if (isArgument || (error instanceof WarploopError && error.code in clientCodes)) {
+    const message = inFieldNames(withoutFolders(error), promptField);
+    const param = isArgument ? /^[\w.[\]]+(?=: )/.exec(message)?.[0] : undefined;
+    return new HttpError(400, message, { param, code: clientCodes[error.code], cause: error });
+  }
+  if (error instanceof WarploopError && passingCodes.includes(error.code))
+    return unavailable("the model does not answer requests now", error);
+  return new HttpError(500, "internal error; the server's log has more under the request's id", {
+    cause: error,
+  });
+}
+
+/** The message of a client's mistake, where the checkpoint's file is named without the folder that it is in. */
+function withoutFolders(error: Error): string {
+  const { message } = error;
+  if (!(error instanceof TextError) || error.file === undefined) return message;
+  return message.replaceAll(error.file, error.file.slice(error.file.lastIndexOf("/") + 1));
+}
+
+const options = [...Object.entries(chatFields), ...Object.entries(completionFields)].flatMap(
+  ([name, field]) =>
+    field.status === "supported" && field.option !== undefined
+      ? [[field.option as string, name] as const]
+      : [],
+);
+const fieldOfOption = new Map(options.reverse()); // of two the first
+
+/** A message of the engine with the names that a request has for its options. */
+function inFieldNames(message: string, promptField: string): string {
+  return message
+    .replace(/^(prompt|texts)\b/, promptField)
+    .replaceAll(/\b[a-z]+[A-Z]\w*/g, (name) => fieldOfOption.get(name) ?? name);
+}

@@ -1,0 +1,11 @@
+/**
+ * An HTTP server with OpenAI's routes for models that are loaded.
+ *
+ *     const llm = await LLM.load("./your-model");
+ *     const server = await serve({ "your-model": llm });
+ */
+export { type App, createApp } from "./app.js";
+export type { Engine, EngineInfo } from "./engine.js";
+export type { ServedModels } from "./models.js";
+export type { AppOptions, ServeOptions } from "./options.js";
+export { serve, type Server } from "./serve.js";

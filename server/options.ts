@@ -1,0 +1,69 @@
+/** Options of the server, and their checks. */
+import type { Logger } from "pino";
+import { z } from "zod";
+import { ArgumentTypeError } from "../lib/index.js";
+
+export interface AppOptions {
+  /** Keys of which a request must have one (`Authorization: Bearer <key>`); /health and /ready need none. Default: no key is asked for. */
+  readonly apiKeys?: readonly string[] | undefined;
+  /** Most requests of a model that wait for their first token; more are answered with 429. Default 256. */
+  readonly maxQueue?: number | undefined;
+  /** A request that takes longer is aborted and answered with 504, in milliseconds. Default 600000. */
+  readonly timeoutMs?: number | undefined;
+  /** Longest body of a request; longer ones are answered with 413. Default 8388608. */
+  readonly maxBodyBytes?: number | undefined;
+  /** Where requests are logged. Default: nowhere (`createApp`), JSON on stdout (`serve`). */
+  readonly logger?: Pick<Logger, "info" | "error"> | false | undefined;
+  /** Also what was asked. Default false. */
+  readonly logPrompts?: boolean | undefined;
+}
+
+export interface ServeOptions extends AppOptions {
+  /** Where to listen. Default "127.0.0.1": this machine alone. */
+  readonly host?: string | undefined;
+  /** 0: one that is free. Default 8000. */
+  readonly port?: number | undefined;
+}
+
+const logger = z.custom<Pick<Logger, "info" | "error"> | false>(
+  (value) => value === false || typeof (value as Partial<Logger> | null)?.info === "function",
+  "expected a logger of pino, or false",
+);
+const appOptions = z.strictObject({
+  apiKeys: z
+    .array(z.string().min(1))
+    .min(1, "expected at least one key; without the option none is asked for")
+    .optional(),
+  maxQueue: z.int().min(1).default(256),
+  timeoutMs: z.int().min(1).max(0x7fffffff).default(600_000),
+  maxBodyBytes: z
+    .int()
+    .min(1)
+    .default(8 * 2 ** 20),
+  logger: logger.optional(),
+  logPrompts: z.boolean().default(false),
+});
+const serveOptions = appOptions.extend({
+  host: z.string().min(1).default("127.0.0.1"),
+  port: z.int().min(0).max(65535).default(8000),
+});
+
+export type ResolvedApp = Readonly<z.output<typeof appOptions>>;
+export type ResolvedServe = Readonly<z.output<typeof serveOptions>>;
+
+/** @throws ArgumentTypeError naming the option */
+export function resolveApp(options: AppOptions): ResolvedApp {
+  return resolve("createApp", appOptions, options);
+}
+
+/** @throws ArgumentTypeError naming the option */
+export function resolveServe(options: ServeOptions): ResolvedServe {
+  return resolve("serve", serveOptions, options);
+}
+
+function resolve<T>(what: string, schema: z.ZodType<T>, options: unknown): T {
+  const { success, data, error } = schema.safeParse(options);
+  if (success) return data;
+  const { path, message } = error.issues[0]!;
+  throw new ArgumentTypeError(`${what}: ${["options", ...path].join(".")}: ${message}`);
+}

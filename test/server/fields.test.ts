@@ -1,0 +1,88 @@
+// Contract: every field of the table does what its row says. A supported one reaches the engine, and a wrong value of it is a 400 that
+// names it; a refused one is a 400 with its message, but for values that ask for nothing; an ignored one changes no answer.
+import { describe, expect, it } from "vitest";
+import { chatFields } from "../../server/fields/chat.js";
+import { completionFields } from "../../server/fields/completions.js";
+import type { Fields } from "../../server/fields/field.js";
+import { detokenizeFields, embeddingFields, tokenizeFields } from "../../server/fields/others.js";
+import { cases, type FieldCase } from "./fieldCases.js";
+import { errorOf, scriptedApp } from "./support.js";
+
+const routes: { readonly path: string; readonly fields: Fields; readonly body: object }[] = [
+  { path: "/v1/chat/completions", fields: chatFields, body: { messages: [{ role: "user", content: "Hi" }] } },
+  { path: "/v1/completions", fields: completionFields, body: { prompt: "Hi" } },
+  { path: "/v1/embeddings", fields: embeddingFields, body: { input: "Hi" } },
+  { path: "/tokenize", fields: tokenizeFields, body: { prompt: "Hi" } },
+  { path: "/detokenize", fields: detokenizeFields, body: { tokens: [72, 105] } },
+];
+
+/** An answer without what differs from request to request. */
+function plain(text: string): string {
+  return text.replaceAll(/"(id|created)":("[^"]*"|\d+)/g, "");
+}
+
+describe.each(routes)("$path", ({ path, fields, body }) => {
+  const own = cases[path]!;
+  const rows = Object.entries(fields).map(([name, field]) => ({ name, field, tried: own[name] }));
+
+  it("has a case for every row of its table and no other", () => {
+    expect(Object.keys(own).sort()).toEqual(Object.keys(fields).sort());
+    for (const { field, tried } of rows) {
+      if (field.status === "supported") expect(tried).toHaveProperty("wrong");
+      if (field.status === "refused") expect(tried).toHaveProperty("asks");
+    }
+  });
+
+  it.each(rows.filter(({ field }) => field.status === "supported"))("$name is supported", async (row) => {
+    const { good, wrong, does, also = {} } = row.tried as Extract<FieldCase, { good: unknown }>;
+    const { engine, post } = scriptedApp();
+    const response = await post(path, { ...body, ...also, [row.name]: good });
+    const text = await response.text();
+    expect(response.status, text).toBe(200);
+    const before = scriptedApp();
+    const usual = await (await before.post(path, { ...body, ...also })).text();
+    does({ options: { ...engine.asked.at(-1)?.options }, asked: engine.asked.at(-1), text, usual });
+    for (const value of wrong) {
+      const { status, error } = await errorOf(await post(path, { ...body, ...also, [row.name]: value }));
+      expect([400, 404], JSON.stringify(value)).toContain(status);
+      expect(error.type).toBe("invalid_request_error");
+      expect(error.param?.split(/[.[]/)[0], error.message).toBe(row.name);
+      expect(error.message.startsWith(`${error.param}: `), error.message).toBe(true);
+    }
+  });
+
+  it.each(rows.filter(({ field }) => field.status === "refused"))("$name is refused", async (row) => {
+    const { asks, neutral = [] } = row.tried as Extract<FieldCase, { asks: unknown }>;
+    const { post } = scriptedApp();
+    expect(await errorOf(await post(path, { ...body, [row.name]: asks }))).toMatchObject({
+      status: 400,
+      error: { param: row.name, message: `${row.name}: ${row.field.says}` },
+    });
+    for (const value of [...neutral, null])
+      expect((await post(path, { ...body, [row.name]: value })).status, JSON.stringify(value)).toBe(200);
+  });
+
+  it.each(rows.filter(({ field }) => field.status === "ignored"))("$name is ignored", async (row) => {
+    const { sent } = row.tried as Extract<FieldCase, { sent: unknown }>;
+    const { engine, post } = scriptedApp();
+    const usual = await (await post(path, body)).text();
+    const response = await post(path, { ...body, [row.name]: sent });
+    expect(response.status).toBe(200);
+    expect(plain(await response.text())).toBe(plain(usual));
+    const [first, second] = engine.asked.map(({ options }) => ({ ...options, signal: undefined }));
+    expect(second).toEqual(first);
+  });
+
+  it("refuses a field that is in no row, a missing one, and what is no object", async () => {
+    const { post } = scriptedApp();
+    const unknown = await errorOf(await post(path, { ...body, colour: "red" }));
+    expect(unknown).toMatchObject({ status: 400, error: { param: "colour", code: "unknown_parameter" } });
+    const needed = Object.entries(fields).find(([, { required }]) => required)![0];
+    const missing = await errorOf(await post(path, { ...body, [needed]: null }));
+    expect(missing).toMatchObject({ status: 400, error: { param: needed, message: `${needed}: missing` } });
+    for (const wrong of ["[]", "3", "null", "{", ""]) {
+      const answer = await errorOf(await post(path, wrong));
+      expect(answer, wrong).toMatchObject({ status: 400, error: { param: null } });
+    }
+  });
+});
