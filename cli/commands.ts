@@ -11,6 +11,7 @@ export interface CommandRow {
 export const commands: readonly CommandRow[] = [
   { name: "run", summary: "answer a prompt, or go on with a text", load: () => import("./run.js") },
   { name: "chat", summary: "talk with a model", load: () => import("./chat.js") },
+  { name: "serve", summary: "answer OpenAI's HTTP routes", load: () => import("./serve.js") },
   { name: "info", summary: "what a model is, and what it takes here", load: () => import("./info.js") },
   { name: "quantize", summary: "write a model with its matrices in codes" },
   { name: "doctor", summary: "what was built, and which devices answer" },

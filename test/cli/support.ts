@@ -34,17 +34,25 @@ interface Given extends SpawnOptionsWithoutStdio {
   readonly input?: string;
   /** Called with what stdout has so far, and how to send a signal. */
   readonly onText?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+  /** The same for stderr. */
+  readonly onError?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
 
 /** In a process. */
-export function ran(args: readonly string[], { input = "", onText, ...options }: Given = {}): Promise<Ran> {
+export function ran(
+  args: readonly string[],
+  { input = "", onText, onError, ...options }: Given = {},
+): Promise<Ran> {
   const child = spawn(process.execPath, [path.join(root, "scripts/cli.mjs"), ...args], options);
   const texts = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     texts.stdout += text;
     onText?.(texts.stdout, (signal) => child.kill(signal));
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (texts.stderr += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    texts.stderr += text;
+    onError?.(texts.stderr, (signal) => child.kill(signal));
+  });
   child.stdin.end(input);
   return new Promise((resolve, reject) => {
     child.on("error", reject);

@@ -27,7 +27,7 @@ describe("warploop", () => {
   });
 
   it.each([
-    { args: ["nonsense"], says: 'unknown command "nonsense"; known are run, chat, info, ' },
+    { args: ["nonsense"], says: 'unknown command "nonsense"; known are run, chat, serve, info, ' },
     { args: ["doctr"], says: 'unknown command "doctr"; did you mean "doctor"?' },
     { args: ["biuld"], says: 'unknown command "biuld"; did you mean "build"?' },
     { args: ["build", "now"], says: 'unexpected argument "now"' },

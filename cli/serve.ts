@@ -1,0 +1,131 @@
+/** `warploop serve`: models behind OpenAI's HTTP routes, until Ctrl-C or SIGTERM. */
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import type { LLM } from "../lib/index.js";
+import { resolveServe, serve, type ServeOptions, type Server } from "../server/index.js";
+import { type CommandDefinition, exit } from "./command.js";
+import { CommandError, UsageError } from "./failure.js";
+import { onInterrupt } from "./interrupt.js";
+import { loadLlm } from "./loadLlm.js";
+import { loadFlags, loadOptionsOf } from "./loadOptions.js";
+import { collect, number, option, whole } from "./optionValues.js";
+import { note } from "./terminal.js";
+
+interface ServeFlags {
+  readonly host?: string;
+  readonly port?: number;
+  readonly apiKey?: readonly string[];
+  readonly maxQueue?: number;
+  readonly maxSequences?: number;
+  readonly timeout?: number;
+  readonly drain?: number;
+  readonly logPrompts?: boolean;
+  readonly quiet?: boolean;
+}
+
+const defaultDrainS = 30;
+
+export const command: CommandDefinition = {
+  usage: "<model...>",
+  about:
+    "Answers OpenAI's HTTP routes (docs/server.md) with one or more models, and logs JSON on stdout. Requests name a model as it is given " +
+    "here, a folder by its last part, or by the name in name=model; the same model under two names is loaded once. Ctrl-C and SIGTERM let " +
+    "what runs finish, a second one ends at once.",
+  options: [
+    option("--host <address>", "where to listen; default: 127.0.0.1, this machine alone"),
+    option("--port <n>", "default: 8000; 0 is one that is free", whole),
+    option("--api-key <key>", "that requests must have; may be given several times", collect),
+    option("--max-queue <n>", "requests of a model that may wait, default: 256; more get status 429", whole),
+    option("--max-sequences <n>", "answers that a model works at together, default: 32", whole),
+    option("--timeout <seconds>", "of a request, default: 600", number),
+    option("--drain <seconds>", `for what runs at the end, default: ${defaultDrainS}`, number),
+    option("--log-prompts", "also log what was asked"),
+    option("-q, --quiet", "log nothing"),
+    ...loadFlags,
+  ],
+  examples: [
+    "serve Qwen/Qwen3-0.6B",
+    "serve small=Qwen/Qwen3-0.6B large=org/name:Q4_K_M --port 8080 --api-key a-secret",
+    "serve models/tiny-moe default=models/tiny-moe --max-queue 64 | npx pino-pretty",
+  ],
+  async run(args, parsed) {
+    const flags = parsed as ServeFlags;
+    const names = namesOf(args);
+    const serveOptions = serveOptionsOf(flags);
+    using interrupt = onInterrupt();
+    const { signal } = interrupt;
+    const loaded = new Map<string, LLM>();
+    try {
+      for (const model of new Set(names.values())) {
+        const options = { ...loadOptionsOf(parsed), maxSequences: flags.maxSequences, signal };
+        loaded.set(model, (await loadLlm(model, options)).llm);
+      }
+      const models = Object.fromEntries(Array.from(names, ([name, model]) => [name, loaded.get(model)!]));
+      const server = await listen(models, serveOptions);
+      note(`${server.url}/v1 serves ${[...names.keys()].join(", ")}`);
+      if (!signal.aborted) await once(signal, "abort");
+      note("letting what runs finish; again to end it at once");
+      await server.close({ drainMs: (flags.drain ?? defaultDrainS) * 1000 });
+    } finally {
+      for (const llm of loaded.values()) await llm.close();
+    }
+    return exit.fine;
+  },
+};
+
+/** By the name that requests use, the model. @throws UsageError */
+function namesOf(args: readonly string[]): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const arg of args) {
+    const [, given, behind] = /^([\w.:-]+)=(.+)$/.exec(arg) ?? [];
+    const model = behind ?? arg;
+    const name = given ?? (existsSync(model) ? path.parse(path.resolve(model)).base : model);
+    if (names.has(name)) throw new UsageError(`two models have the name "${name}": give one as name=model`);
+    names.set(name, model);
+  }
+  return names;
+}
+
+/** Names of the server's options here. */
+const flagOf: Readonly<Record<string, string>> = {
+  host: "--host",
+  port: "--port",
+  apiKeys: "--api-key",
+  maxQueue: "--max-queue",
+  timeoutMs: "--timeout",
+};
+
+/** Checked, before a model is loaded. @throws UsageError */
+function serveOptionsOf(flags: ServeFlags): ServeOptions {
+  const { host, port, apiKey: apiKeys, maxQueue, timeout, logPrompts, quiet } = flags;
+  const timeoutMs = timeout === undefined ? undefined : Math.round(timeout * 1000);
+  const limits = { host, port, apiKeys, maxQueue, timeoutMs, logPrompts };
+  const options = quiet ? { ...limits, logger: false as const } : limits;
+  try {
+    resolveServe(options);
+    return options;
+  } catch (error) {
+    const [, name = "", problem = ""] = /options\.(\w+)[^:]*: ([\s\S]*)/.exec((error as Error).message) ?? [];
+    const flag = flagOf[name];
+    throw flag === undefined
+      ? error
+      : new UsageError(`${flag}: ${problem.charAt(0).toLowerCase()}${problem.slice(1)}`);
+  }
+}
+
+async function listen(models: Readonly<Record<string, LLM>>, options: ServeOptions): Promise<Server> {
+  const { host, port = 8000, apiKeys } = options;
+  if (host !== undefined && !/^(127\.|localhost$|::1$)/.test(host) && !apiKeys)
+    note(`whoever reaches ${host} may use the models: --api-key asks for a key`);
+  try {
+    return await serve(models, options);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EADDRINUSE")
+      throw new CommandError(`port ${port} is in use; --port 0 takes one that is free`);
+    if (code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+      throw new CommandError(`cannot listen there: ${message}`);
+    throw error;
+  }
+}
