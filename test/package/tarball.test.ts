@@ -95,6 +95,7 @@ describe("the tarball", () => {
 /** What a user writes: values, types of options and results, single operations. */
 const program = `
 import { type ChatMessage, Device, type EngineStats, type GenerateResult, LLM, type ModelShape, ops, Tensor, Tokenizer } from "warploop";
+import { type App, createApp, serve, type Server, type ServeOptions } from "warploop/server";
 export const options: ops.FlashAttentionOptions & ops.RmsNormOptions = { causal: true };
 export async function main(folder: string): Promise<string> {
   await using llm: LLM = await LLM.load(folder, { device: "cpu", threads: 1, contextLength: 64 });
@@ -105,11 +106,16 @@ export async function main(folder: string): Promise<string> {
   void [shape, stats, tokenizer, messages];
   const settled = await llm.generateAll([[1, 2]], { maxTokens: 2, onError: "settle" });
   const results: GenerateResult[] = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const serveOptions: ServeOptions = { port: 0, logger: false };
+  const server: Server = await serve({ mine: llm }, serveOptions);
+  const app: App = createApp({ mine: llm });
+  const { status }: Response = await app.fetch(new Request("http://host/ready"));
+  await server.close();
   await using device = Device.open("cpu", { threads: 1 });
   const stream = device.createStream();
   const x: Tensor = stream.fromArray("f32", [1, 2], Float32Array.of(3, 4));
   const [sum] = await ops.add(stream, x, x).readFloat32(stream);
-  return \`\${results.length} \${sum}\`;
+  return \`\${results.length} \${sum} \${status}\`;
 }
 `;
 const { ModuleKind, ModuleResolutionKind } = ts;
@@ -158,10 +164,14 @@ describe("Node", () => {
   const body = (load: string) => `
     (async () => {
       const { LLM, GenerateAllError } = ${load};
+      const { serve } = ${load.replace("warploop", "warploop/server")};
       const llm = await LLM.load(process.argv[2], { device: "cpu", threads: 1, contextLength: 64 });
       const result = await llm.generate([1, 2], { maxTokens: 2, ignoreEos: true }).result();
+      const server = await serve({ mine: llm }, { port: 0, logger: false });
+      const { status } = await fetch(server.url + "/ready");
+      await server.close();
       await llm.close();
-      console.log(result.tokenIds.length, typeof GenerateAllError);
+      console.log(result.tokenIds.length, typeof GenerateAllError, status);
     })();`;
   it.each([
     { file: "run.mjs", load: 'await import("warploop")' },
@@ -172,7 +182,9 @@ describe("Node", () => {
     const binary = process.env["WARPLOOP_BINARY"] ?? path.join(root, "build/Release/warploop.node");
     const model = path.join(root, "models/tiny-draft");
     const env = { ...process.env, WARPLOOP_BINARY: path.resolve(root, binary) };
-    expect(execFileSync(process.execPath, [script, model], { env, encoding: "utf8" })).toBe("2 function\n");
+    expect(execFileSync(process.execPath, [script, model], { env, encoding: "utf8" })).toBe(
+      "2 function 200\n",
+    );
   });
 
   it("the command says what it can do", () => {
