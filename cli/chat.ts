@@ -59,10 +59,11 @@ async function talk(state: ChatState, generation: GenerateOptions): Promise<numb
   let wasWarned = false;
   const interrupt = (): void => {
     if (answering) return answering.abort();
-    if (input.isTerminal && (input.drop() || !wasWarned)) {
-      if (!wasWarned) note("Ctrl-C again ends the chat; so does Ctrl-D");
+    if (input.isTerminal && input.drop()) return;
+    if (input.isTerminal && !wasWarned) {
       wasWarned = true;
-      return;
+      note("Ctrl-C again ends the chat; so does Ctrl-D");
+      return input.prompt();
     }
     status = exit.interrupted;
     input.end();

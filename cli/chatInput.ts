@@ -78,21 +78,27 @@ export class ChatInput implements Disposable {
   /** @returns undefined at the end */
   async next(): Promise<string | undefined> {
     while (this.#messages.length === 0 && !this.#hasEnded) {
-      if (this.isTerminal) this.#prompt();
+      if (this.isTerminal) this.prompt();
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     return this.#messages.shift();
   }
 
-  /** What is typed and not sent goes. @returns whether there was any */
+  /** Begins a new line; what is typed and not sent goes. @returns whether there was any */
   drop(): boolean {
     const hasText = this.#readline.line !== "" || this.#lines.isOpen;
-    this.#lines.rest();
     process.stdout.write("\n");
+    if (!hasText) return false;
+    this.#lines.rest();
     this.#readline.write(null, { ctrl: true, name: "e" });
     this.#readline.write(null, { ctrl: true, name: "u" });
-    this.#prompt();
-    return hasText;
+    this.prompt();
+    return true;
+  }
+
+  prompt(): void {
+    this.#readline.setPrompt(this.#mark());
+    this.#readline.prompt(true);
   }
 
   /** As if the input ended here. */
@@ -122,11 +128,6 @@ export class ChatInput implements Disposable {
     const message = this.#lines.push(line);
     if (message !== undefined) this.#messages.push(message);
     this.#wake?.();
-  }
-
-  #prompt(): void {
-    this.#readline.setPrompt(this.#mark());
-    this.#readline.prompt(true);
   }
 
   #mark(): string {

@@ -12,6 +12,12 @@ export function parameters(count: number): string {
   return count < 1e9 ? `${(count / 1e6).toFixed(1)} M` : `${(count / 1e9).toFixed(2)} B`;
 }
 
+/** "4.48 MFLOP", "1.19 GFLOP", "790 TFLOP" */
+export function flops(count: number): string {
+  const [unit, name] = count < 1e9 ? [1e6, "M"] : count < 1e12 ? [1e9, "G"] : [1e12, "T"];
+  return `${digits(count / unit)} ${name}FLOP`;
+}
+
 /** Three digits that count. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return "-";

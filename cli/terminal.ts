@@ -85,9 +85,10 @@ export function loadBar(): LoadBar {
     const key = `${phase} ${file ?? ""}`;
     if (key !== shownKey) {
       stop();
-      const name = phase === "download" ? (file ?? "download") : "loading weights";
-      const clearOnComplete = phase !== "download";
-      bar = new cliProgress.SingleBar({ stream, format: barFormat, hideCursor: true, clearOnComplete });
+      const isDownload = phase === "download";
+      const name = isDownload ? (file ?? "download") : "loading weights";
+      const format = isDownload ? `${barFormat}  {eta_formatted} left` : barFormat;
+      bar = new cliProgress.SingleBar({ stream, format, hideCursor: true, clearOnComplete: !isDownload });
       bar.start(total, loaded, { name, done: size(loaded), all: size(total) });
       shownKey = key;
     }
@@ -97,4 +98,4 @@ export function loadBar(): LoadBar {
   return { onProgress, stop };
 }
 
-const barFormat = "{name} {bar} {percentage}%  {done} of {all}  {eta_formatted} left";
+const barFormat = "{name} {bar} {percentage}%  {done} of {all}";

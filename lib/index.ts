@@ -22,6 +22,14 @@ export type { PrefixCacheStats } from "./schedule/prefixCache.js";
 export type { SchedulerStats } from "./schedule/scheduler.js";
 export type { ArchitectureShape, ModelShape } from "./models/model.js";
 export { inspectModel, type InspectOptions, type ModelInspection } from "./llm/inspectModel.js";
+export { pullModel, type PullOptions } from "./llm/pullModel.js";
+export {
+  type CachedModel,
+  type CachedModels,
+  listCachedModels,
+  removeCachedModel,
+  type RemovedModel,
+} from "./checkpoint/cachedModels.js";
 export type { CacheSize } from "./llm/cacheSizes.js";
 export type { PartSummary } from "./weights/partSummary.js";
 export type { WeightSummary } from "./weights/modelWeights.js";

@@ -7,7 +7,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { runInNewContext } from "node:vm";
-import { afterAll, afterEach, beforeAll, describe, expect, it, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, test, vi } from "vitest";
+import { listCachedModels, removeCachedModel } from "../lib/checkpoint/cachedModels.js";
 import { Device } from "../lib/device/device.js";
 import { toBfloat16, toFloat32 } from "../lib/device/dtype.js";
 import { loadOptionNames } from "../lib/llm/engineOptions.js";
@@ -16,6 +17,7 @@ import { generate } from "../lib/llm/generate.js";
 import { generateOptionNames } from "../lib/llm/generateOptions.js";
 import { inspectModel, inspectOptionNames } from "../lib/llm/inspectModel.js";
 import { LLM } from "../lib/llm/llm.js";
+import { pullModel, pullOptionNames } from "../lib/llm/pullModel.js";
 import { Graph } from "../lib/device/graph.js";
 import * as exported from "../lib/index.js";
 import { Scope } from "../lib/device/scope.js";
@@ -157,6 +159,28 @@ describe("models without a load", () => {
     expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
   });
 
+  test("pullModel", async () => {
+    const valid = { pathOrId: tiny, "options|option": {} };
+    expect(await faultsOf(pullModel as Call, valid)).toEqual([]);
+    expect(await withoutArguments(pullModel as Call)).toBe("typed");
+  });
+
+  it.each(pullOptionNames)("option %s of pullModel", async (name) => {
+    const call = (value: unknown) => pullModel(tiny, { [name]: value });
+    expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
+  });
+
+  test("the cache", async () => {
+    vi.stubEnv("HF_HUB_CACHE", path.join(work, "cache"));
+    const valid = { id: "org/nothing", "options|option": {} };
+    expect(await faultsOf(removeCachedModel as Call, valid)).toEqual([]);
+    const call = (dryRun: unknown) => removeCachedModel("org/nothing", { dryRun: dryRun as boolean });
+    expect(await faultsOf(call as Call, { dryRun: true })).toEqual([]);
+    expect(await withoutArguments(removeCachedModel as Call)).toBe("typed");
+    expect((await listCachedModels()).models).toEqual([]);
+    vi.unstubAllEnvs();
+  });
+
   /** Whatever text names a folder, it is a new one of this test. */
   const folderOf = (to: unknown): unknown =>
     typeof to === "string" && to !== "" ? path.join(work, `${count++}`, to) : to;
@@ -179,7 +203,10 @@ describe("models without a load", () => {
 
 it("has every export in a table", () => {
   const classes = ["LLM", "Device", "Stream", "Tensor", "Graph", "Trace", "Scope", "Tokenizer"];
-  const functions = ["generate", "inspectModel", "ops", "quantizeCheckpoint", "toBfloat16", "toFloat32"];
+  const functions = [
+    ...["generate", "inspectModel", "listCachedModels", "ops", "pullModel", "quantizeCheckpoint"],
+    ...["removeCachedModel", "toBfloat16", "toFloat32"],
+  ];
   const isError = ([, value]: [string, unknown]) =>
     typeof value === "function" && value.prototype instanceof Error;
   const errors = Object.entries(exported).filter(isError); // the package makes them, not the caller

@@ -49,7 +49,7 @@ async function resolvePlace(pathOrId: string, options: ResolveModelOptions): Pro
   }
   const { id, revisionOfId, gguf } = parseId(pathOrId);
   const noFolder = `there is no folder ${resolve(pathOrId)}`;
-  if (kind === "file" || !idPattern.test(id)) {
+  if (kind === "file" || !isHubId(id)) {
     const got = kind === "file" ? `it is a file${fileHint(pathOrId)}` : noFolder;
     throw new CheckpointError(
       "ERR_CHECKPOINT_MISSING",
@@ -73,7 +73,7 @@ async function resolvePlace(pathOrId: string, options: ResolveModelOptions): Pro
   return fetchSnapshot({ ...options, id, revision: wanted, noFolder, ...(gguf !== undefined && { gguf }) });
 }
 
-interface HubId {
+export interface HubId {
   readonly id: string;
   readonly revisionOfId: string | undefined;
   /** Behind ":". */
@@ -84,7 +84,7 @@ interface HubId {
  * "org/name", "org/name@revision", both with ":Q4_K_M" behind it or not, also behind "hf:" or with a slash at the end, or the address of a
  * page of the hub: of a model, of its branch, of one of its files, of which a GGUF file is meant itself.
  */
-function parseId(text: string): HubId {
+export function parseId(text: string): HubId {
   const page = hubPage(text);
   if (page) {
     const [org = "", ofName = "", kind = "", revision, ...path] = page;
@@ -97,6 +97,11 @@ function parseId(text: string): HubId {
   const [name, gguf] = parted(text.replace(/^hf:(\/\/)?/, "").replace(/\/+$/, ""), ":");
   const [id, revisionOfId] = parted(name, "@");
   return { id, revisionOfId, gguf };
+}
+
+/** Whether a text is "org/name". */
+export function isHubId(text: string): boolean {
+  return idPattern.test(text);
 }
 
 /** What is before and behind the first of a mark. */

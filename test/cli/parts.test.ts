@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MessageLines } from "../../cli/chatInput.js";
 import { Conversation } from "../../cli/conversation.js";
-import { count, digits, duration, parameters, size } from "../../cli/format.js";
+import { count, digits, duration, flops, parameters, size } from "../../cli/format.js";
 import { bytes, number, whole, wholes } from "../../cli/optionValues.js";
 import { loadChat, saveChat } from "../../cli/savedChat.js";
 import { shown, styled, table } from "../../cli/terminal.js";
@@ -175,6 +175,7 @@ describe("what a terminal is shown", () => {
       "1.53 GB",
     ]);
     expect([parameters(1024), parameters(5.8e6), parameters(7.62e9)]).toEqual(["1024", "5.8 M", "7.62 B"]);
+    expect([flops(4.48e6), flops(1.19e9), flops(7.9e14)]).toEqual(["4.48 MFLOP", "1.19 GFLOP", "790 TFLOP"]);
     expect([digits(0.123), digits(12.34), digits(1234.5), digits(NaN)]).toEqual([
       "0.12",
       "12.3",

@@ -193,4 +193,22 @@ describe("Node", () => {
     });
     expect(help).toMatch(/^Usage: warploop/);
   });
+
+  it("the command answers", () => {
+    const binary = process.env["WARPLOOP_BINARY"] ?? path.join(root, "build/Release/warploop.node");
+    const env = { ...process.env, WARPLOOP_BINARY: path.resolve(root, binary) };
+    const run = [
+      "run",
+      path.join(root, "models/tiny-moe"),
+      "Hello",
+      "--max-tokens",
+      "4",
+      "--ignore-eos",
+      "--json",
+    ];
+    const answer = execFileSync(process.execPath, [path.join(installed, "scripts/cli.mjs"), ...run], {
+      ...{ env, encoding: "utf8" },
+    });
+    expect(JSON.parse(answer)).toMatchObject({ finishReason: "length", usage: { completionTokens: 4 } });
+  });
 });
