@@ -48,7 +48,7 @@ export async function follow(stream: GenerationStream, onText: (text: string) =>
   return { text, finishReason, stopReason, usage, timings };
 }
 
-/** "64 tokens at 93.1 tokens/s; first after 0.12 s (18 tokens of prompt, 150 tokens/s); cut off at the limit" */
+/** "64 tokens at 93.1 tokens/s; first after 0.12 s (18 tokens of prompt, 150 tokens/s); cut off" */
 export function describeAnswer({ finishReason, usage, timings }: Answer): string {
   const { promptTokens, completionTokens, cachedTokens } = usage;
   const { firstTokenMs, tokensPerSecond, promptTokensPerSecond } = timings;
@@ -61,7 +61,7 @@ export function describeAnswer({ finishReason, usage, timings }: Answer): string
 
 const endings: Readonly<Record<FinishReason, string>> = {
   stop: "",
-  length: "; cut off at the limit of tokens",
+  length: "; cut off",
   abort: "; stopped",
   error: "; failed",
 };

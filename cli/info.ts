@@ -66,6 +66,7 @@ function show(model: string, found: ModelInspection, memory: DeviceMemory): void
   const rows = [
     ["family", architecture],
     ["shape", shapeText(found)],
+    ["vocabulary", `${found.shape.vocabSize} tokens`],
     ["parameters", parameters(found.parameters)],
     ["context", `${maxPositions} tokens (trained for ${trainedContext}${longest})`],
     ["runs on", `${device}, with activations in ${dtype}`],
@@ -78,15 +79,11 @@ function show(model: string, found: ModelInspection, memory: DeviceMemory): void
 }
 
 function shapeText({ shape }: ModelInspection): string {
-  const { numLayers, hiddenSize, numHeads, numKvHeads, headDim, numExperts, expertsPerToken, vocabSize } =
-    shape;
+  const { numLayers, hiddenSize, numHeads, numKvHeads, headDim, numExperts, expertsPerToken } = shape;
   const heads =
     numHeads > 0 ? [`${count(numHeads, "head")} of ${headDim} (${numKvHeads} of keys and values)`] : [];
   const experts = numExperts > 0 ? [`${numExperts} experts, ${expertsPerToken} for a token`] : [];
-  return [
-    ...[`${count(numLayers, "layer")} of width ${hiddenSize}`, ...heads, ...experts],
-    `${vocabSize} tokens of vocabulary`,
-  ].join(", ");
+  return [`${count(numLayers, "layer")} of width ${hiddenSize}`, ...heads, ...experts].join(", ");
 }
 
 function partLines({ parts, ...all }: ModelInspection): string[] {
