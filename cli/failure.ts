@@ -18,7 +18,7 @@ export class Interrupted extends Error {
 /** What to do about errors of the library whose messages do not say it in words of the command line. */
 const advice: Readonly<Record<string, string>> = {
   ERR_NATIVE_LOAD: "npx warploop build compiles the addon, npx warploop doctor says what there is",
-  ERR_CAPACITY: "try a shorter --context, or --kv-dtype int8",
+  ERR_CAPACITY: "try a shorter --context, a larger --kv-cache, or --kv-dtype int8",
   ERR_OUT_OF_MEMORY: "try --quantize int4, a shorter --context, or --device cpu",
   ERR_HUB_NETWORK: "the same command goes on with what has arrived",
   ERR_HUB_UNAUTHORIZED: "set HF_TOKEN to a token that may read it (https://huggingface.co/settings/tokens)",
@@ -46,9 +46,10 @@ export function report(
   }
   const [, name = "", problem = ""] = /^(\w+): ([\s\S]*)$/.exec(error.message) ?? [];
   const flag = flagOf(name);
-  if (flag !== undefined && /^ERR_ARGUMENT/.test(error.code)) return refuse(`${flag}: ${problem}`, command);
+  const message = flag === undefined ? error.message : `${flag}: ${problem}`;
+  if (flag !== undefined && /^ERR_ARGUMENT/.test(error.code)) return refuse(message, command);
   const hint = advice[error.code];
-  return fail(hint === undefined ? error.message : `${error.message}; ${hint}`);
+  return fail(hint === undefined ? message : `${message}; ${hint}`);
 }
 
 function refuse(message: string, command: string | undefined): number {

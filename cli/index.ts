@@ -9,7 +9,7 @@ import { print, styled, table } from "./terminal.js";
 
 /** @param args behind `warploop` @returns the exit status */
 export async function main(args: readonly string[]): Promise<number> {
-  if (process.stdout.listenerCount("error") === 0) endQuietlyWithoutReader();
+  if (!process.stdout.listeners("error").includes(endQuietly)) process.stdout.on("error", endQuietly);
   const [first, ...rest] = args[0] === "help" ? [...args.slice(1), "--help"] : args;
   const row = commands.find(({ name }) => name === first);
   try {
@@ -26,12 +26,10 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** `warploop run ... | head` is no failure. */
-function endQuietlyWithoutReader(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(exit.fine);
-  });
+/** When nobody reads on: `warploop run ... | head` is no failure. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(exit.fine);
 }
 
 function unknownCommand(name: string): UsageError {

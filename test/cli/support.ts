@@ -1,5 +1,9 @@
 /** Runs the command line: in this process, where nothing is loaded, or as a user does. */
-import { spawn, type SpawnOptionsWithoutStdio } from "node:child_process";
+import {
+  type ChildProcessWithoutNullStreams,
+  spawn,
+  type SpawnOptionsWithoutStdio,
+} from "node:child_process";
 import path from "node:path";
 import { vi } from "vitest";
 import { main } from "../../cli/index.js";
@@ -32,8 +36,8 @@ export async function ranHere(...args: readonly string[]): Promise<Ran> {
 
 interface Given extends SpawnOptionsWithoutStdio {
   readonly input?: string;
-  /** Called with what stdout has so far, and how to send a signal. */
-  readonly onText?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+  /** Called with what stdout has so far. */
+  readonly onText?: (text: string, child: ChildProcessWithoutNullStreams) => void;
   /** The same for stderr. */
   readonly onError?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -47,7 +51,7 @@ export function ran(
   const texts = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     texts.stdout += text;
-    onText?.(texts.stdout, (signal) => child.kill(signal));
+    onText?.(texts.stdout, child);
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     texts.stderr += text;

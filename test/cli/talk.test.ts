@@ -74,11 +74,21 @@ describe("run", () => {
     async () => {
       const endless = ["run", tiny, "Once upon a time", "--raw", "--ignore-eos"];
       const { status, stdout, stderr } = await ran(endless, {
-        onText: (text, kill) => text.length > 20 && kill("SIGINT"),
+        onText: (text, child) => text.length > 20 && child.kill("SIGINT"),
       });
       expect(status).toBe(130);
       expect(stdout.length).toBeGreaterThan(20);
       expect(stderr).toMatch(/tokens.*; stopped\n$/);
+    },
+    timeout,
+  );
+
+  it(
+    "ends quietly when nobody reads on",
+    async () => {
+      const endless = ["run", tiny, "Once upon a time", "--raw", "--ignore-eos"];
+      const { status, stderr } = await ran(endless, { onText: (_, child) => child.stdout.destroy() });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     },
     timeout,
   );

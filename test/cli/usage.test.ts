@@ -61,6 +61,10 @@ describe("what cannot be done", () => {
         /^warploop: \/nowhere\/at\/all: expected a folder or a hub id[^\n]*\n$/,
       ) as string,
     });
+    const cache = await ranHere("run", tiny, "x", "--device", "cpu", "--kv-cache", "1KB");
+    expect(cache.stderr).toMatch(
+      /^warploop: --kv-cache: 1000 bytes do not hold [^\n]*; try a shorter --context/,
+    );
     expect((await ranHere("info", tiny, "--device", "cuda:7")).stderr).toMatch(/^warploop: .*`?npx warploop/);
   });
 
