@@ -174,7 +174,11 @@ describe("TypeScript in README.md and docs", () => {
       path.join(root, "tsconfig.json"),
       {
         noUnusedLocals: false,
-        paths: { warploop: ["./lib/index.ts"], "warploop/server": ["./server/index.ts"] },
+        paths: {
+          warploop: ["./lib/index.ts"],
+          "warploop/server": ["./server/index.ts"],
+          "warploop/toolcalls": ["./toolcalls/index.ts"],
+        },
       },
       { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => undefined },
     )!;

@@ -50,6 +50,10 @@ describe("LLM", () => {
   > = {
     generate: (l) => ({ call: l.generate.bind(l), valid: { prompt, "options|option": { maxTokens: 1 } } }),
     chat: (l) => ({ call: l.chat.bind(l), valid: { messages: chat, "options|option": { maxTokens: 1 } } }),
+    renderChat: (l) => ({
+      call: l.renderChat.bind(l),
+      valid: { messages: chat, "options|option": { templateName: "default" } },
+    }),
     generateAll: (l) => ({
       call: l.generateAll.bind(l),
       valid: { prompts: [prompt], "options|option": { maxTokens: 1 } },

@@ -1,7 +1,7 @@
 /** What `chat` takes: options of the generation, of the template, and what special tokens in messages mean. */
 import { checkBoolean, copyOptions, readArguments, readOptions } from "../arguments.js";
 import type { ChatRenderer } from "../text/chatRenderer.js";
-import type { ChatMessage } from "../text/chatTemplate.js";
+import type { ChatMessage, ChatTemplateOptions } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import {
@@ -27,13 +27,11 @@ export interface ChatOptions extends GenerateOptions {
   readonly templateOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
-const chatOptionNames = [
-  ...generateOptionNames,
-  "tools",
-  "templateName",
-  "parseSpecial",
-  "templateOptions",
-] as const;
+/** Options of `renderChat`. */
+export type RenderChatOptions = Pick<ChatOptions, "tools" | "templateName" | "templateOptions">;
+
+const renderOptionNames = ["tools", "templateName", "templateOptions"] as const;
+const chatOptionNames = [...generateOptionNames, ...renderOptionNames, "parseSpecial"] as const;
 
 /**
  * Checks a chat.
@@ -57,11 +55,27 @@ export function prepareChat(
   const controlTexts = checkBoolean("parseSpecial", parseSpecial, false)
     ? []
     : (tokenizer?.controlTexts ?? []);
-  const template = {
+  const template = templateVariables({ tools, templateName, templateOptions });
+  const prepare = () => chats.prepare(messages, template, controlTexts);
+  return { generation, render: readArguments("chat: messages, tools, templateOptions", prepare) };
+}
+
+/** Checks a chat that is only rendered. @returns starts the rendering. @throws as prepareChat */
+export function prepareText(
+  messages: readonly ChatMessage[],
+  options: RenderChatOptions,
+  chats: ChatRenderer,
+): () => Promise<RenderedText> {
+  const template = templateVariables(readOptions("renderChat", options, renderOptionNames));
+  return readArguments("renderChat: messages, tools, templateOptions", () =>
+    chats.prepare(messages, template, []),
+  );
+}
+
+function templateVariables({ tools, templateName, templateOptions }: RenderChatOptions): ChatTemplateOptions {
+  return {
     ...copyOptions("templateOptions", templateOptions ?? {}),
     ...(tools !== undefined && tools !== null && { tools }),
     ...(templateName !== undefined && { templateName }),
   };
-  const prepare = () => chats.prepare(messages, template, controlTexts);
-  return { generation, render: readArguments("chat: messages, tools, templateOptions", prepare) };
 }

@@ -38,6 +38,11 @@ export interface GenerationStream extends AsyncIterable<GenerateChunk> {
    * be encoded, empty, too long). A server awaits it before it sends the first byte.
    */
   readonly started: Promise<void>;
+  /**
+   * Resolves when `started` does: the token ids of the prompt, which no one must change. Empty where the generation was aborted
+   * before they were known. @throws as started
+   */
+  promptTokenIds(): Promise<ArrayLike<number>>;
   /** Ends the generation early; it finishes with reason "abort". Legal at any time. */
   abort(): void;
   /** Resolves at the end, the same promise each time. @throws whatever made the generation fail */
@@ -53,6 +58,7 @@ export class GenerationChannel implements GenerationStream {
   readonly #abort: () => void;
   readonly #chunks: GenerateChunk[] = [];
   readonly #ended: Promise<void>;
+  #promptIds: ArrayLike<number> = [];
   #promptLogprobs: readonly (TokenLogprob | null)[] | undefined;
   #open: number;
   #error: Error | undefined;
@@ -73,9 +79,15 @@ export class GenerationChannel implements GenerationStream {
     [this.#ended, this.#settleEnd] = deferred();
   }
 
-  /** Engine side: all continuations wait or run. */
-  start(): void {
+  /** Engine side: all continuations wait or run. @param promptIds of all of them, if they are known */
+  start(promptIds: ArrayLike<number> = []): void {
+    if (this.#promptIds.length === 0) this.#promptIds = promptIds;
     this.#settleStart.resolve();
+  }
+
+  async promptTokenIds(): Promise<ArrayLike<number>> {
+    await this.started;
+    return this.#promptIds;
   }
 
   /** Engine side: the next chunk. */

@@ -194,7 +194,7 @@ class Arrival {
         listenerOf(request, output, stream, tokenizer, () => this.#onEnd()),
       );
       this.#numAdded++;
-      stream.start();
+      stream.start(prompt);
       // A prompt of one token has no position to wait for.
       if (spec.report.promptLogprobs !== undefined && prompt.length === 1) stream.setPromptLogprobs([null]);
       yield;

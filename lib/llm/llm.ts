@@ -1,52 +1,33 @@
 /** The public class: a loaded model that generates text for many requests at once. */
 import { readOptions } from "../arguments.js";
 import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
-import type { Device } from "../device/device.js";
-import type { Stream } from "../device/stream.js";
 import { Engine } from "../engine/engine.js";
 import type { ExpertLoad } from "../engine/expertCounts.js";
 import { traceRouting } from "../engine/routing.js";
 import { ModelRunner } from "../engine/runner.js";
 import { ArgumentRangeError, ClosedError, TextError } from "../errors.js";
-import type { Model, ModelShape } from "../models/model.js";
+import type { ModelShape } from "../models/model.js";
 import { Scheduler } from "../schedule/scheduler.js";
 import { ChatRenderer } from "../text/chatRenderer.js";
 import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
 import type { Tokenizer } from "../text/tokenizer.js";
-import { type ChatOptions, prepareChat } from "./chatOptions.js";
+import { type ChatOptions, prepareChat, prepareText, type RenderChatOptions } from "./chatOptions.js";
 import { embed, type EmbedOptions } from "./embed.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
 import { fetchModel } from "./fetchModel.js";
 import { generateAll, type GenerateAllOptions } from "./generateAll.js";
-import {
-  type GenerateContext,
-  type GenerateOptions,
-  type Generation,
-  resolveGeneration,
-  withNewSeed,
-} from "./generateOptions.js";
+import { type GenerateOptions, type Generation, resolveGeneration, withNewSeed } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
 import { loadModel } from "./loadModel.js";
 import { openDevice } from "./openDevice.js";
+import type { Parts } from "./parts.js";
 import { checkPrompt, longerContext, type Prompt } from "./prompt.js";
 import { reportCache } from "./reportCache.js";
 import { computeLogits } from "./requests.js";
 import { type LLMStats, statsOf } from "./stats.js";
 import { checkNumber, checkTokenIds } from "./validate.js";
-
-interface Parts {
-  readonly device: Device;
-  readonly stream: Stream;
-  readonly model: Model;
-  readonly runner: ModelRunner;
-  readonly engine: Engine;
-  readonly tokenizer: Tokenizer | null;
-  readonly chats: ChatRenderer;
-  readonly context: GenerateContext;
-  readonly kvPages: number;
-}
 
 export class LLM {
   readonly #parts: Parts;
@@ -137,6 +118,17 @@ export class LLM {
     const { generation, render } = prepareChat(messages, options, chats, tokenizer, context);
     // The template writes the special tokens itself.
     return this.#beginText(render, false, generation);
+  }
+
+  /**
+   * The prompt of a chat as text, with its special tokens, as `chat` would write it; rendered on another thread. It does not tell
+   * special tokens from the same characters in what users write: generate from messages, with `chat`.
+   *
+   * @throws as chat
+   */
+  async renderChat(messages: readonly ChatMessage[], options: RenderChatOptions = {}): Promise<string> {
+    this.#requireOpen();
+    return (await prepareText(messages, options, this.#parts.chats)()).text;
   }
 
   /**

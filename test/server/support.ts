@@ -146,6 +146,7 @@ export class ScriptedEngine implements Engine {
     return {
       id: "scripted",
       started: Promise.resolve(),
+      promptTokenIds: async () => [7],
       abort: () => undefined,
       result: async () => ({ ...choices[0]!, choices, usage, ...ofPrompt }),
       text: async () => "ab",

@@ -1,0 +1,17 @@
+/** What a parser is made for. */
+import type { ToolDefinition } from "./events.js";
+import type { ReasoningSyntax, ToolSyntax } from "./syntax.js";
+import type { Vocabulary } from "./tokenPieces.js";
+
+export interface ParserOptions {
+  /** The family's row; undefined: nothing is a call. */
+  readonly syntax: ToolSyntax | undefined;
+  /** Markers of thoughts; undefined: all is answer. */
+  readonly reasoning: ReasoningSyntax | undefined;
+  /** The tools of the request; without any nothing is a call. */
+  readonly tools: readonly ToolDefinition[];
+  /** With it, markers that are tokens count as tokens only, and chunks must have token ids. */
+  readonly vocabulary?: Vocabulary | undefined;
+  /** The prompt ends within thoughts. */
+  readonly startsInReasoning: boolean;
+}
