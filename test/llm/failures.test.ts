@@ -23,17 +23,23 @@ function add(engine: Engine, count: number, recorder = () => new Recorder()): Re
   });
 }
 
-/** Settles every step as it comes until no request is left. */
-async function finish(engine: Engine, runner: StubRunner, from = 0): Promise<void> {
+/** Settles every step as it comes until no request is left, and waits until all are told, which takes turns of its own. */
+async function finish(
+  engine: Engine,
+  runner: StubRunner,
+  recorders: readonly Recorder[],
+  from = 0,
+): Promise<void> {
   const isOver = (): boolean => {
     const { running, waiting, stepsInFlight } = engine.stats;
     return running + waiting + stepsInFlight === 0;
   };
   for (let i = from; ; i++) {
     await until(() => runner.steps.length > i || isOver());
-    if (isOver()) return;
+    if (isOver()) break;
     runner.settle(i);
   }
+  await until(() => recorders.every(({ ends }) => ends.length > 0));
 }
 
 test("results of one step for many requests are handed out in turns of the event loop, in order", async () => {
@@ -87,7 +93,7 @@ test("steps that take long to submit are submitted in turns of their own", async
   await until(() => runner.steps.length === 2);
   isOver = true;
   expect(turns[1]).toBeGreaterThan(turns[0]!);
-  await finish(engine, runner);
+  await finish(engine, runner, recorders);
   expect(recorders.map(({ ends }) => ends)).toEqual([["length"], ["length"]]);
   await engine.close();
 });
@@ -102,7 +108,7 @@ describe("steps that settle out of order", () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(recorders.map(({ tokens }) => tokens)).toEqual([[], []]);
     runner.settle(0);
-    await finish(engine, runner, 2);
+    await finish(engine, runner, recorders, 2);
     expect(recorders.map(({ tokens, ends }) => [tokens, ends])).toEqual([
       [[7, 7, 7], ["length"]],
       [[7, 7, 7], ["length"]],
@@ -182,7 +188,7 @@ describe("a step that fails", () => {
     runner.refusal = undefined;
     const later = add(engine, 3);
     runner.settle(1);
-    await finish(engine, runner, 2);
+    await finish(engine, runner, later, 2);
     expect(later.map(({ tokens, ends }) => [tokens, ends])).toEqual(
       Array.from(later, () => [[7, 7, 7], ["length"]]),
     );
@@ -283,7 +289,7 @@ describe("a request whose output fails", () => {
     const engine = runner.engine();
     let made = 0;
     const recorders = add(engine, 3, () => new Recorder(made++ === 1 ? failAt : undefined));
-    await finish(engine, runner);
+    await finish(engine, runner, recorders);
     const planned = expect.objectContaining({ message: "planned" }) as Error;
     expect(recorders.map(({ ends }) => ends)).toEqual([["length"], [planned], ["length"]]);
     expect(engine.stats).toMatchObject({ state: "running", usedPages: 0 });
@@ -309,7 +315,7 @@ describe("draining", () => {
     const refused = () => engine.add(makeRequest("x", [1], one), one, new Recorder());
     const drained = engine.drain(60_000);
     expect(refused).toThrow(expect.objectContaining({ code: "ERR_CLOSED" }));
-    await finish(engine, runner);
+    await finish(engine, runner, recorders);
     await drained;
     expect(recorders.map(({ ends }) => ends)).toEqual([["length"], ["length"]]);
     expect(engine.stats.state).toBe("draining");
