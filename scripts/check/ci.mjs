@@ -43,7 +43,7 @@ const steps = [
     name: "test",
     command: "npm test --",
     env: isFull ? { WARPLOOP_TEST_WHOLE: "1" } : seeds,
-    limit: 1800,
+    limit: 2400, // two cores without AVX-512 take nearly half an hour
     needs: "install",
     isTests: true,
   },
