@@ -10,6 +10,12 @@ export interface OptionRow {
   readonly key: string;
 }
 
+/** Of a command that answers many at once. */
+export const sequencesRow: OptionRow = {
+  option: option("--max-sequences <n>", "answers that a model works at together, default: 32", whole),
+  key: "maxSequences",
+};
+
 const rows = {
   revision: option("--revision <name>", "branch, tag or commit of a hub id"),
   device: option("--device <name>", 'auto, cpu, cuda or cuda:1; default: a GPU, if there is one ("auto")'),
@@ -55,5 +61,5 @@ export function valuesOf(table: readonly OptionRow[], parsed: Readonly<Record<st
 
 /** "--top-p" of "topP" */
 export function flagOfLibraryName(name: string): string | undefined {
-  return [...loadRows, ...sampleRows].find(({ key }) => key === name)?.option.long ?? undefined;
+  return [...loadRows, sequencesRow, ...sampleRows].find(({ key }) => key === name)?.option.long ?? undefined;
 }

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { LLM } from "../lib/index.js";
-import { resolveServe, serve, type ServeOptions, type Server } from "../server/index.js";
+import { resolveClose, resolveServe, serve, type ServeOptions, type Server } from "../server/index.js";
 import { type CommandDefinition, exit } from "./command.js";
 import { CommandError, UsageError } from "./failure.js";
 import { onInterrupt } from "./interrupt.js";
 import { loadLlm } from "./loadLlm.js";
-import { loadFlags, loadOptionsOf } from "./loadOptions.js";
+import { loadFlags, loadOptionsOf, sequencesRow } from "./loadOptions.js";
 import { collect, number, option, whole } from "./optionValues.js";
 import { note } from "./terminal.js";
 
@@ -37,7 +37,7 @@ export const command: CommandDefinition = {
     option("--port <n>", "default: 8000; 0 is one that is free", whole),
     option("--api-key <key>", "that requests must have; may be given several times", collect),
     option("--max-queue <n>", "requests of a model that may wait, default: 256; more get status 429", whole),
-    option("--max-sequences <n>", "answers that a model works at together, default: 32", whole),
+    sequencesRow.option,
     option("--timeout <seconds>", "of a request, default: 600", number),
     option("--drain <seconds>", `for what runs at the end, default: ${defaultDrainS}`, number),
     option("--log-prompts", "also log what was asked"),
@@ -53,6 +53,8 @@ export const command: CommandDefinition = {
     const flags = parsed as ServeFlags;
     const names = namesOf(args);
     const serveOptions = serveOptionsOf(flags);
+    const closeOptions = { drainMs: (flags.drain ?? defaultDrainS) * 1000 };
+    checkServer(() => resolveClose(closeOptions));
     using interrupt = onInterrupt();
     const { signal } = interrupt;
     const loaded = new Map<string, LLM>();
@@ -66,7 +68,7 @@ export const command: CommandDefinition = {
       note(`${server.url}/v1 serves ${[...names.keys()].join(", ")}`);
       if (!signal.aborted) await once(signal, "abort");
       note("letting what runs finish; again to end it at once");
-      await server.close({ drainMs: (flags.drain ?? defaultDrainS) * 1000 });
+      await server.close(closeOptions);
     } finally {
       for (const llm of loaded.values()) await llm.close();
     }
@@ -94,6 +96,7 @@ const flagOf: Readonly<Record<string, string>> = {
   apiKeys: "--api-key",
   maxQueue: "--max-queue",
   timeoutMs: "--timeout",
+  drainMs: "--drain",
 };
 
 /** Checked, before a model is loaded. @throws UsageError */
@@ -102,9 +105,14 @@ function serveOptionsOf(flags: ServeFlags): ServeOptions {
   const timeoutMs = timeout === undefined ? undefined : Math.round(timeout * 1000);
   const limits = { host, port, apiKeys, maxQueue, timeoutMs, logPrompts };
   const options = quiet ? { ...limits, logger: false as const } : limits;
+  checkServer(() => resolveServe(options));
+  return options;
+}
+
+/** @throws UsageError, for what the server says of its options */
+function checkServer(check: () => unknown): void {
   try {
-    resolveServe(options);
-    return options;
+    check();
   } catch (error) {
     const [, name = "", problem = ""] = /options\.(\w+)[^:]*: ([\s\S]*)/.exec((error as Error).message) ?? [];
     const flag = flagOf[name];

@@ -4,23 +4,27 @@ import { loadModule } from "./loadModule.mjs";
 /** @returns {Promise<typeof import("../lib/index.js")>} */
 const loadLibrary = () => loadModule("lib/index");
 
-/** @param {number} bytes */
+/** The same unit in all rows, so that they compare. @param {number} bytes */
 const gigabytes = (bytes) =>
   bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 
+/** @returns {Promise<typeof import("../cli/format.js")>} */
+const loadFormat = () => loadModule("cli/format");
+
 /**
- * @param {string} from @param {string} to @param {"int4" | "int8" | "fp8"} format
+ * @param {string} from @param {string} to @param {"int4" | "int8" | "fp8"} as
  * @returns {Promise<number>} exit status
  */
-export async function quantize(from, to, format) {
+export async function quantize(from, to, as) {
   const { quantizeCheckpoint } = await loadLibrary();
+  const format = await loadFormat();
   const abort = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"])
     process.once(name, () => abort.abort(new Error("interrupted: nothing was written")));
   try {
-    const done = await quantizeCheckpoint(from, to, { format, signal: abort.signal });
+    const done = await quantizeCheckpoint(from, to, { format: as, signal: abort.signal });
     const { folder, matrices, parameters, bytesRead, bytesWritten } = done;
-    console.log(`${folder}: ${matrices} matrices of ${(parameters / 1e6).toFixed(1)} M weights as ${format}`);
+    console.log(`${folder}: ${matrices} matrices of ${format.parameters(parameters)} weights as ${as}`);
     console.log(`${gigabytes(bytesRead)} became ${gigabytes(bytesWritten)}`);
     return 0;
   } catch (error) {
@@ -38,6 +42,9 @@ export async function quantize(from, to, format) {
  */
 export async function describeModel(model, quantize) {
   const { inspectModel, WarploopError } = await loadLibrary();
+  const format = await loadFormat();
+  /** @type {typeof import("../cli/terminal.js")} */
+  const { table } = await loadModule("cli/terminal");
   try {
     const found = await inspectModel(model, quantize === undefined ? {} : { quantize });
     const { architecture, device, dtype, maxPositions, parameters, weightBytes, bitsPerWeight, parts } =
@@ -49,31 +56,24 @@ export async function describeModel(model, quantize) {
       part.count === 1 ? part.part : `${part.part} x ${part.count}`,
       part.format,
       part.activations === "int8" ? "as bytes" : "",
-      millions(part.parameters),
+      format.parameters(part.parameters),
       gigabytes(part.bytes),
       ((8 * part.bytes) / part.parameters).toFixed(2),
     ]);
     const heading = ["part", "kept as", "activations", "parameters", "memory", "bits"];
-    const total = ["all", "", "", millions(parameters), gigabytes(weightBytes), bitsPerWeight.toFixed(2)];
-    printRows([heading, ...rows, total]);
+    const total = [
+      "all",
+      "",
+      "",
+      format.parameters(parameters),
+      gigabytes(weightBytes),
+      bitsPerWeight.toFixed(2),
+    ];
+    console.log(table([heading, ...rows, total], 3).join("\n"));
     return 0;
   } catch (error) {
     if (!(error instanceof WarploopError)) throw error;
     console.error(`warploop: ${error.message}`);
     return 1;
-  }
-}
-
-/** @param {number} count */
-const millions = (count) => (count < 1e5 ? String(count) : `${(count / 1e6).toFixed(1)} M`);
-
-/** Words to the left, numbers to the right. @param {readonly (readonly string[])[]} rows */
-function printRows(rows) {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  for (const row of rows) {
-    const cells = row.map((cell, column) =>
-      column < 3 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-    );
-    console.log(cells.join("  ").trimEnd());
   }
 }

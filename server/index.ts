@@ -7,5 +7,11 @@
 export { type App, createApp } from "./app.js";
 export type { Engine, EngineInfo } from "./engine.js";
 export type { ServedModels } from "./models.js";
-export { type AppOptions, resolveServe, type ServeOptions } from "./options.js";
+export {
+  type AppOptions,
+  type CloseOptions,
+  resolveClose,
+  resolveServe,
+  type ServeOptions,
+} from "./options.js";
 export { serve, type Server } from "./serve.js";

@@ -25,17 +25,23 @@ export interface ServeOptions extends AppOptions {
   readonly port?: number | undefined;
 }
 
+export interface CloseOptions {
+  /** What those that run have to finish, in milliseconds. Default 30000. */
+  readonly drainMs?: number | undefined;
+}
+
 const logger = z.custom<Pick<Logger, "info" | "error"> | false>(
   (value) => value === false || typeof (value as Partial<Logger> | null)?.info === "function",
   "expected a logger of pino, or false",
 );
+const longestTimer = 0x7fffffff; // milliseconds: what is longer fires at once
 const appOptions = z.strictObject({
   apiKeys: z
     .array(z.string().min(1))
     .min(1, "expected at least one key; without the option none is asked for")
     .optional(),
   maxQueue: z.int().min(1).default(256),
-  timeoutMs: z.int().min(1).max(0x7fffffff).default(600_000),
+  timeoutMs: z.int().min(1).max(longestTimer).default(600_000),
   maxBodyBytes: z
     .int()
     .min(1)
@@ -43,6 +49,7 @@ const appOptions = z.strictObject({
   logger: logger.optional(),
   logPrompts: z.boolean().default(false),
 });
+const closeOptions = z.strictObject({ drainMs: z.number().min(0).max(longestTimer).default(30_000) });
 const serveOptions = appOptions.extend({
   host: z.string().min(1).default("127.0.0.1"),
   port: z.int().min(0).max(65535).default(8000),
@@ -59,6 +66,11 @@ export function resolveApp(options: AppOptions): ResolvedApp {
 /** @throws ArgumentTypeError naming the option */
 export function resolveServe(options: ServeOptions): ResolvedServe {
   return resolve("serve", serveOptions, options);
+}
+
+/** @throws ArgumentTypeError naming the option */
+export function resolveClose(options: CloseOptions): Readonly<z.output<typeof closeOptions>> {
+  return resolve("close", closeOptions, options);
 }
 
 function resolve<T>(what: string, schema: z.ZodType<T>, options: unknown): T {

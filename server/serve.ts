@@ -6,17 +6,19 @@ import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { createApp } from "./app.js";
 import type { ServedModels } from "./models.js";
-import { resolveServe, type ServeOptions } from "./options.js";
+import { type CloseOptions, resolveClose, resolveServe, type ServeOptions } from "./options.js";
 
 export interface Server {
   /** Such as "http://127.0.0.1:8000". */
   readonly url: string;
   readonly port: number;
   /**
-   * /ready says no and requests are refused at once; those that run have `drainMs` (milliseconds, default 30000) to finish, and are
-   * ended with an error after it. Resolves when nothing listens any more. Idempotent. The models stay open.
+   * /ready says no and requests are refused at once; those that run have `drainMs` to finish, and are ended with an error after it.
+   * Resolves when nothing listens any more. Idempotent. The models stay open.
+   *
+   * @throws ArgumentTypeError
    */
-  close(options?: { readonly drainMs?: number | undefined }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /**
@@ -48,5 +50,9 @@ export async function serve(models: ServedModels, options: ServeOptions = {}): P
     await closed;
     clearTimeout(lastBytes);
   };
-  return { url, port, close: ({ drainMs = 30_000 } = {}) => (closing ??= end(drainMs)) };
+  const close = async (closeOptions: CloseOptions = {}): Promise<void> => {
+    const { drainMs } = resolveClose(closeOptions);
+    await (closing ??= end(drainMs));
+  };
+  return { url, port, close };
 }

@@ -178,13 +178,13 @@ describe("steps", () => {
     expect(countResults(rows)).toEqual({ passed: 1, failed: 2 });
   });
 
-  it("tell a step that has a share of the time when it is up, where the run has its time", async () => {
+  it("tell those that are sampled when their part of the time is up, where the run has its time", async () => {
     const folder = mkdtempSync(path.join(os.tmpdir(), "warploop-"));
     const steps = [0.5, 1].map((share) => ({
       name: `share-${share}`,
       command: `echo $WARPLOOP_UNTIL > ${folder}/${share}`,
       limit: 10,
-      share,
+      isSampled: true,
     }));
     const said = (share: number) => Number(readFileSync(path.join(folder, String(share)), "utf8"));
     const start = Date.now();

@@ -56,7 +56,7 @@ export interface RemovedModel {
 
 /**
  * Removes a model from the cache: "org/name" with all that there is of it, "org/name@revision", or of either a GGUF file with ":Q4_K_M". What
- * another revision has, too, stays.
+ * another revision has, too, stays, and so does what links lead to outside of the repository.
  *
  * @param options.dryRun only says what would go
  * @throws HubError ERR_HUB_NOT_FOUND if it is not there; ArgumentTypeError, ArgumentRangeError for what is no id
@@ -80,7 +80,8 @@ export async function removeCachedModel(
   const going = new Set(files);
   const isAll = isWhole || snapshots.every((one) => one.files.every((file) => going.has(file)));
   const kept = new Set(snapshots.flatMap((one) => one.files.filter((file) => !going.has(file))).map(keyOf));
-  const freed = new Map(files.filter((file) => !kept.has(keyOf(file))).map((file) => [keyOf(file), file]));
+  const owned = files.filter((file) => isIn(folder, file.blob) && !kept.has(keyOf(file)));
+  const freed = new Map(owned.map((file) => [keyOf(file), file]));
   const bytes = isAll ? repo.bytes : [...freed.values()].reduce((sum, file) => sum + file.bytes, 0);
   if (!dryRun) {
     if (isAll) await rm(folder, { recursive: true, force: true });
@@ -93,7 +94,7 @@ interface SnapshotFile {
   /** In the repository. */
   readonly name: string;
   readonly path: string;
-  /** What holds the content. */
+  /** What holds the content; where somebody has made links of his own, outside of the repository. */
   readonly blob: string;
   readonly bytes: number;
   readonly modified: Date;
@@ -115,6 +116,7 @@ interface Repo {
 }
 
 const keyOf = ({ blob }: SnapshotFile): string => blob;
+const isIn = (folder: string, path: string): boolean => path.startsWith(folder + sep);
 
 async function readRepo(id: string): Promise<Repo> {
   const { folder } = new RepoCache(id);
@@ -135,7 +137,8 @@ async function readRepo(id: string): Promise<Repo> {
     }),
   );
   const blobs = (await entriesOf(join(folder, "blobs"))).map((name) => join(folder, "blobs", name));
-  const all = new Set([...blobs, ...snapshots.flatMap(({ files }) => files.map(keyOf))]);
+  const linked = snapshots.flatMap(({ files }) => files.map(keyOf)).filter((path) => isIn(folder, path));
+  const all = new Set([...blobs, ...linked]);
   const sizes = await Promise.all([...all].map((path) => stat(path).catch(() => ({ size: 0 }))));
   return { id, folder, snapshots, bytes: sizes.reduce((sum, { size }) => sum + size, 0) };
 }

@@ -50,9 +50,9 @@ void for_pieces(const CodeWeight& w, int64_t first, int64_t count, const Body& b
   }
 }
 
-/// One row takes codes as they lie: to keep their numbers for the next row costs more than its product. Where
-/// sums are those of the dot-product unit, they would be others.
-inline constexpr bool kTakesCodes = kLanes < 16;
+/// Whether rows take codes as they lie: one alone, for which writing their numbers down costs more than its
+/// product. Not where sums are those of the dot-product unit: they would be others.
+constexpr bool take_codes_as_they_lie(int64_t num_rows) { return kLanes < 16 && num_rows == 1; }
 
 /// As multiply_rows with one row, x of a piece, and codes instead of a strip: the same sums.
 template <Codes codes, class X, int NT>
@@ -76,7 +76,8 @@ void multiply_codes_as_they_lie(const CodeWeight& w, int64_t panel, int64_t firs
     vu words[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) {
-      __builtin_prefetch(from[v] + at + kFetchAhead, 0, 2);
+      const bool begins_line = v * 4 * kLanes % 64 == 0;
+      if (begins_line) __builtin_prefetch(from[v] + at + kFetchAhead, 0, 2);
       words[v] = load_as<vu>(from[v] + at);
       if constexpr (kIsNibble) words[v] = words[v] >> shift & 0x0f0f0f0fu;
     }
@@ -106,7 +107,7 @@ void add_piece(const CodeWeight& w, int64_t first, const Piece& piece, int64_t i
     const int count = static_cast<int>(std::min<int64_t>(kTileRows, num_rows - row));
     const X* at[kTileRows];
     for (int i = 0; i < kTileRows; i++) at[i] = rows[row + std::min(i, count - 1)] + piece.begin;
-    if (kTakesCodes && num_rows == 1)
+    if (take_codes_as_they_lie(num_rows))
       multiply_codes_as_they_lie<codes, X, NT>(w, panel, first + piece.begin, piece.end - piece.begin, at[0],
                                                tile);
     else
@@ -137,7 +138,7 @@ void add_chunk(const CodeWeight& w, int64_t first, int64_t count, int64_t first_
   }
   for (int64_t panel = 0; panel < num_panels; panel += kTilePanels) {
     const int64_t some = std::min<int64_t>(kTilePanels, num_panels - panel), at = first_panel + panel;
-    for (int64_t n = 0; n < some && !(kTakesCodes && num_rows == 1); n++)
+    for (int64_t n = 0; n < some && !take_codes_as_they_lie(num_rows); n++)
       unpack_panel<codes>(w, w.panel(at + n), first, first + count, scratch.strip + n * kChunk * kPanel);
     float* sums = scratch.sums + panel * kPanel;
     for_pieces(w, first, count, [&](int64_t index, const Piece& piece) {

@@ -20,7 +20,7 @@ const failuresShown = 20;
  * @property {string} [needs] the step without which this one makes no sense
  * @property {string | false} [skip] why it is left out
  * @property {NodeJS.ProcessEnv} [env] beside that of this process
- * @property {number} [share] of the time that is left; past it, WARPLOOP_UNTIL, the step begins nothing new
+ * @property {boolean} [isSampled] takes its part of the time that is left; past it, WARPLOOP_UNTIL, it begins nothing new
  *
  * @typedef {"ok" | "FAILED" | "TIME LIMIT"} Result
  * @typedef {{ name: string, result: string, seconds: number, limit: number, tests?: ReturnType<typeof countTests> }} Row
@@ -29,7 +29,7 @@ const failuresShown = 20;
 /**
  * @param {readonly Step[]} steps
  * @param {{ logs?: string, seconds?: number }} [options] logs: a folder to keep each step's output in; seconds: that all steps
- *   together should take, kept by those that have a share
+ *   together should take, kept by those that are sampled
  * @returns {Promise<Row[]>} a row for each step; already printed: what the failed ones said once more, and a table
  */
 export async function runSteps(steps, { logs, seconds: room = Infinity } = {}) {
@@ -39,7 +39,7 @@ export async function runSteps(steps, { logs, seconds: room = Infinity } = {}) {
   const rows = [];
   /** @type {string[]} */
   const said = [];
-  for (const step of steps) {
+  for (const [i, step] of steps.entries()) {
     const { name, limit } = step;
     const before = rows.find((row) => row.name === step.needs)?.result ?? "ok";
     const reason = step.skip || (before !== "ok" && `${step.needs}: ${before}`);
@@ -55,9 +55,10 @@ export async function runSteps(steps, { logs, seconds: room = Infinity } = {}) {
     const start = performance.now();
     const piped = `set -o pipefail; { ${command}\n} 2>&1 | tee ${log}`;
     const left = room - (Date.now() - begin) / 1000;
-    const until = Date.now() + 1000 * Math.max(leastSeconds, (step.share ?? 1) * left);
-    const timed = step.share !== undefined && Number.isFinite(until);
-    const env = { ...step.env, ...(timed && { WARPLOOP_UNTIL: String(Math.round(until)) }) };
+    const sampled = steps.slice(i).filter(({ isSampled, skip }) => isSampled && !skip);
+    const until = Date.now() + 1000 * Math.max(leastSeconds, left / sampled.length);
+    const timed = step.isSampled && Number.isFinite(until) && { WARPLOOP_UNTIL: String(Math.round(until)) };
+    const env = { ...step.env, ...timed };
     const result = await runWithin(piped, limit, env);
     const seconds = (performance.now() - start) / 1000;
     const tests = step.isTests ? countTests(report) : undefined;

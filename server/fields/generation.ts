@@ -96,13 +96,14 @@ const output = {
   prompt_logprobs: refused("use `echo` with `logprobs` of /v1/completions"),
 };
 
+const noConstraints = "answers cannot be constrained yet";
 const constraints = {
-  response_format: refused("answers cannot be constrained yet", z.strictObject({ type: z.literal("text") })),
-  structured_outputs: refused("answers cannot be constrained yet"),
-  guided_json: refused("answers cannot be constrained yet"),
-  guided_regex: refused("answers cannot be constrained yet"),
-  guided_choice: refused("answers cannot be constrained yet"),
-  guided_grammar: refused("answers cannot be constrained yet"),
+  response_format: refused(noConstraints, z.strictObject({ type: z.literal("text") })),
+  structured_outputs: refused(noConstraints),
+  guided_json: refused(noConstraints),
+  guided_regex: refused(noConstraints),
+  guided_choice: refused(noConstraints),
+  guided_grammar: refused(noConstraints),
 };
 
 const control = {

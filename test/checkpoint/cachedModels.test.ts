@@ -118,6 +118,18 @@ describe("removeCachedModel", () => {
     expect(existsSync(folderOf("org/g"))).toBe(false);
   });
 
+  it.each(["org/a", "org/a@b"])("%s: leaves what a link leads to outside of the repository", async (id) => {
+    const own = join(cache, "somebody's.safetensors");
+    await writeFile(own, "0123456789");
+    await put("org/a", commits[0], "main", small);
+    await put("org/a", commits[1], "b", { "config.json": "{ b }" });
+    await symlink(own, join(folderOf("org/a"), "snapshots", commits[1], "model.safetensors"));
+    const { bytes } = await removeCachedModel(id);
+    expect(existsSync(own)).toBe(true);
+    expect(bytes).toBe(id === "org/a" ? 10 : 5);
+    expect((await names()).some((name) => name.startsWith("org/a@b"))).toBe(false);
+  });
+
   it("refuses what is not there, and what is no id", async () => {
     await put("org/g", commits[0], "main", { "g-Q4_K_M.gguf": "0123" });
     for (const id of ["org/a", "org/g:Q8_0", "org/g@b"])

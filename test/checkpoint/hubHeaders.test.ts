@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { inspectModel } from "../../lib/llm/inspectModel.js";
-import { HubServer, repoId } from "../support/hubServer.js";
+import { type HubServer, repoId, serveFolder } from "../support/hubServer.js";
 
 const folder = "models/tiny-moe";
 const options = { device: "cpu", onProgress: false } as const;
@@ -16,13 +16,7 @@ let weights: Buffer;
 beforeEach(async () => {
   cache = await mkdtemp(join(tmpdir(), "warploop-headers-"));
   weights = await readFile(join(folder, "model.safetensors"));
-  const names = (await readdir(folder)).filter((name) => name !== "golden.json");
-  const files = names.map(async (name) => [name, await readFile(join(folder, name))] as const);
-  server = new HubServer(Object.fromEntries(await Promise.all(files)));
-  vi.stubEnv("HF_HUB_CACHE", cache);
-  vi.stubEnv("HF_HUB_OFFLINE", undefined);
-  vi.stubEnv("HF_TOKEN", undefined);
-  vi.stubEnv("HF_ENDPOINT", await server.start());
+  server = await serveFolder(folder, cache);
 });
 afterEach(async () => {
   await server.stop();

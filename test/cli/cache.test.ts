@@ -1,24 +1,18 @@
 // Contract: `pull`, `list`, `rm` and `info` with a hub: what was broken off goes on, models are listed by the names that other commands take,
 // and nothing is removed unasked.
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { ago } from "../../cli/list.js";
-import { commit, HubServer, repoId } from "../support/hubServer.js";
+import { commit, type HubServer, repoId, serveFolder } from "../support/hubServer.js";
 import { ranHere, tiny } from "./support.js";
 
 let server: HubServer;
 let cache: string;
 beforeEach(async () => {
   cache = await mkdtemp(path.join(tmpdir(), "warploop-pull-"));
-  const names = (await readdir(tiny)).filter((name) => name !== "golden.json");
-  const files = names.map(async (name) => [name, await readFile(path.join(tiny, name))] as const);
-  server = new HubServer(Object.fromEntries(await Promise.all(files)));
-  vi.stubEnv("HF_HUB_CACHE", cache);
-  vi.stubEnv("HF_HUB_OFFLINE", undefined);
-  vi.stubEnv("HF_TOKEN", undefined);
-  vi.stubEnv("HF_ENDPOINT", await server.start());
+  server = await serveFolder(tiny, cache);
 });
 afterEach(async () => {
   await server.stop();

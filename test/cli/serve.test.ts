@@ -80,6 +80,9 @@ describe("a command line that is wrong", () => {
     { args: [tiny, "--port", "99999"], status: 2, says: "--port: too big" },
     { args: [tiny, "--max-queue", "0"], status: 2, says: "--max-queue: too small" },
     { args: [tiny, "--timeout", "0"], status: 2, says: "--timeout: too small" },
+    { args: [tiny, "--drain", "-1"], status: 2, says: "--drain: too small" },
+    { args: [tiny, "--drain", "1e9"], status: 2, says: "--drain: too big" },
+    { args: [tiny, "--max-sequences", "0"], status: 2, says: "--max-sequences: " },
     { args: [], status: 2, says: "expected a model" },
   ])("$says", async ({ args, status, says }) => {
     const run = await ranHere("serve", ...args);

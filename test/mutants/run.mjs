@@ -117,21 +117,16 @@ function report(ok, text) {
   if (!ok) console.log(`FAILED ${text}`);
 }
 
-/** Programs and op tables that the kernels as they are have been given to: each is, once, if not at a close look. */
-const clean = new Set();
-/** @param {string} name */
-function isClean(name) {
-  const is = isCloseLook || clean.has(name);
-  clean.add(name);
-  return is;
-}
+/** Programs and op tables that the kernels as they are have been given to: at a close look none, else each once. */
+const given = new Set();
 
 /**
  * The kernel as it is: has to pass in every mode, with many seeds.
  * @param {string} program
  */
 async function checkClean(program) {
-  if (isClean(program)) return;
+  if (isCloseLook || given.has(program)) return;
+  given.add(program);
   for (const build of builds) {
     const out = path.join(work, `clean.${program}.${build}`); // a dot: no mutant is called so
     await compile(`test/mutants/${program}.cu`, work, build, out);
@@ -176,7 +171,8 @@ async function checkProgramMutant(mutant) {
 
 /** The kernels as they are, under the tests that mutants name. @param {string} table */
 async function checkCleanTable(table) {
-  if (isClean(table)) return;
+  if (isCloseLook || given.has(table)) return;
+  given.add(table);
   const { failed, text } = await runCleanTable(
     table,
     tableMutants.filter((mutant) => mutant.table === table),

@@ -42,6 +42,15 @@ it("ends what takes longer with an error", async () => {
   await until(() => tiny.llm.stats().running === 0);
 });
 
+it.each([-1, Number.NaN, 2 ** 31, "5"])("does not wait for %s ms", async (drainMs) => {
+  const server = await serve({ m: new ScriptedEngine() }, { port: 0, logger: false });
+  await expect(server.close({ drainMs: drainMs as number })).rejects.toMatchObject({
+    name: "ArgumentTypeError",
+    message: expect.stringMatching(/^close: options\.drainMs: /) as string,
+  });
+  await server.close();
+});
+
 it("listens on this machine alone unless told, and says where a port is taken", async () => {
   const models = { m: new ScriptedEngine() };
   const globals = [globalThis.Request, globalThis.Response];

@@ -1,7 +1,10 @@
 /** A Hugging Face hub for tests on 127.0.0.1: one repository, the three routes that warploop calls, faults on demand. */
 import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { vi } from "vitest";
 
 export interface SeenRequest {
   readonly path: string;
@@ -157,4 +160,16 @@ function treeEntry(path: string, content: Uint8Array): object {
 function sendJson(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { "Content-Type": "application/json" });
   response.end(JSON.stringify(body));
+}
+
+/** Starts a hub with the files of a folder, which this process then asks, with its cache in another folder. The caller stops it. */
+export async function serveFolder(folder: string, cache: string): Promise<HubServer> {
+  const names = (await readdir(folder)).filter((name) => name !== "golden.json");
+  const files = names.map(async (name) => [name, await readFile(path.join(folder, name))] as const);
+  const server = new HubServer(Object.fromEntries(await Promise.all(files)));
+  vi.stubEnv("HF_HUB_CACHE", cache);
+  vi.stubEnv("HF_HUB_OFFLINE", undefined);
+  vi.stubEnv("HF_TOKEN", undefined);
+  vi.stubEnv("HF_ENDPOINT", await server.start());
+  return server;
 }
