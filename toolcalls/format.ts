@@ -1,16 +1,9 @@
-/** The format of a loaded model, and the parser of a stream of it. */
-import {
-  ArgumentRangeError,
-  type GenerateChunk,
-  type GenerationStream,
-  type LLM,
-  type Tokenizer,
-} from "../lib/index.js";
+/** The format of a loaded model, and its streams. */
+import { ArgumentRangeError, type GenerationStream, type LLM, type Tokenizer } from "../lib/index.js";
 import { type ChatFormat, detectFormat } from "./detect.js";
-import type { ToolDefinition, ToolEvent } from "./events.js";
+import type { ToolDefinition } from "./events.js";
 import { families, reasonings } from "./families.js";
-import { OutputParser } from "./parser.js";
-import type { ReasoningSyntax } from "./syntax.js";
+import { type ParsedChunk, readerFor } from "./outputReader.js";
 
 /** Names instead of what is found; null: none, all is text. */
 export interface FormatChoice {
@@ -29,7 +22,10 @@ export const reasoningFormatNames: readonly string[] = reasonings.map(({ name })
  *
  * @throws ArgumentRangeError for a name that is none
  */
-export async function formatOf(llm: LLM, { tools, reasoning }: FormatChoice = {}): Promise<ChatFormat> {
+export async function formatOf(
+  llm: Pick<LLM, "renderChat" | "tokenizer">,
+  { tools, reasoning }: FormatChoice = {},
+): Promise<ChatFormat> {
   const known = {
     syntax: named("tools", tools, families, ({ name, aliases }) => [name, ...aliases]),
     reasoning: named("reasoning", reasoning, reasonings, ({ name }) => [name]),
@@ -52,22 +48,8 @@ function named<T>(
   );
 }
 
-/** Whether a prompt ends in thoughts that are open: then the output begins with them. Line breaks behind the marker do not count. */
-export function endsInReasoning(prompt: string, reasoning: ReasoningSyntax | undefined): boolean {
-  return reasoning !== undefined && prompt.trimEnd().endsWith(reasoning.open);
-}
-
-/** What a chunk of a generation says. The last chunk of a continuation comes with all that was held back. */
-export interface ParsedChunk {
-  readonly chunk: GenerateChunk;
-  readonly events: readonly ToolEvent[];
-}
-
-/** Tokens that a marker and line breaks behind it have at most. */
-const numPromptTokens = 16;
-
 /**
- * Reads a generation: one parser for each of its continuations.
+ * Reads a generation.
  *
  * @param stream of `chat` or `generate` with `skipSpecialTokens: false`
  * @param tools of the request; none: nothing is a call
@@ -78,19 +60,6 @@ export async function* parseStream(
   format: ChatFormat,
   { tools, tokenizer }: { readonly tools: readonly ToolDefinition[]; readonly tokenizer: Tokenizer },
 ): AsyncGenerator<ParsedChunk, void, void> {
-  const ids = Array.from(await stream.promptTokenIds()).slice(-numPromptTokens);
-  const prompt = tokenizer.decode(ids, { skipSpecialTokens: false });
-  const { syntax, reasoning } = format;
-  const startsInReasoning = endsInReasoning(prompt, reasoning);
-  const parsers = new Map<number, OutputParser>();
-  for await (const chunk of stream) {
-    const { index, finishReason } = chunk;
-    let parser = parsers.get(index);
-    if (!parser) {
-      parser = new OutputParser({ syntax, reasoning, tools, vocabulary: tokenizer, startsInReasoning });
-      parsers.set(index, parser);
-    }
-    const events = parser.push(chunk);
-    yield { chunk, events: finishReason === null ? events : [...events, ...parser.finish()] };
-  }
+  const reader = await readerFor(stream, format, { tools, vocabulary: tokenizer });
+  for await (const chunk of stream) yield { chunk, events: reader.read(chunk) };
 }

@@ -45,16 +45,28 @@ export class OutputParser {
   #id: string | undefined;
   #reader: Reader | undefined;
 
-  constructor({ syntax, reasoning, tools, vocabulary, startsInReasoning }: ParserOptions) {
+  constructor(options: ParserOptions) {
+    const { syntax, reasoning, tools, vocabulary, keepsSpecialTokens, startsInReasoning } = options;
     // Harmony's messages are read without tools, too: they say what is thought and what is answer.
     this.#syntax = tools.length > 0 || syntax?.initial !== undefined ? syntax : undefined;
     this.#calls = new CallWriter(this.#sink, new ToolTypes(tools), this.#syntax);
     const all = states(this.#syntax, reasoning);
     const markers = markersOf(all);
-    this.#pieces = new TokenPieces(vocabulary, markers, tokenMarkers(markers, this.#syntax));
+    this.#pieces = new TokenPieces(
+      vocabulary,
+      markers,
+      tokenMarkers(markers, this.#syntax),
+      keepsSpecialTokens,
+    );
     this.#machine = compile(all, this.#pieces.tokens);
     const initial = this.#syntax?.initial ?? (startsInReasoning && reasoning ? "opening" : "start");
     this.#state = this.#machine.get(initial)!;
+  }
+
+  /** What comes next is thought, unless a marker says otherwise. */
+  get isInReasoning(): boolean {
+    const { name } = this.#state;
+    return name === "reasoning" || name === "opening";
   }
 
   /** Takes the next piece of the output. @returns what is certain now */

@@ -12,6 +12,8 @@ export interface ParserOptions {
   readonly tools: readonly ToolDefinition[];
   /** With it, markers that are tokens count as tokens only, and chunks must have token ids. */
   readonly vocabulary?: Vocabulary | undefined;
+  /** Special tokens that are no markers stay in the text. Default false. */
+  readonly keepsSpecialTokens?: boolean | undefined;
   /** The prompt ends within thoughts. */
   readonly startsInReasoning: boolean;
 }

@@ -28,6 +28,7 @@ const maxExpected = 16;
 export class TokenPieces {
   readonly #vocabulary: Vocabulary | undefined;
   readonly #markers: readonly string[];
+  readonly #keepsSpecial: boolean;
   readonly #markerIds: ReadonlyMap<number, string>;
   /** Texts of special tokens, empty for those that stand in a marker. */
   readonly #specialTexts = new Map<number, string>();
@@ -38,10 +39,17 @@ export class TokenPieces {
   /**
    * @param markers all of them
    * @param tokens those that count as tokens where the vocabulary has them
+   * @param keepsSpecial special tokens that are no markers are not left out
    */
-  constructor(vocabulary: Vocabulary | undefined, markers: readonly string[], tokens: readonly string[]) {
+  constructor(
+    vocabulary: Vocabulary | undefined,
+    markers: readonly string[],
+    tokens: readonly string[],
+    keepsSpecial = false,
+  ) {
     this.#vocabulary = vocabulary;
     this.#markers = markers;
+    this.#keepsSpecial = keepsSpecial;
     const ids = tokens.map((text) => [vocabulary?.tokenId(text), text] as const);
     this.#markerIds = new Map(ids.filter((entry): entry is [number, string] => entry[0] !== undefined));
   }
@@ -73,7 +81,7 @@ export class TokenPieces {
   }
 
   #specialText(vocabulary: Vocabulary, id: number): string {
-    if (!vocabulary.isSpecial(id)) return "";
+    if (this.#keepsSpecial || !vocabulary.isSpecial(id)) return "";
     const known = this.#specialTexts.get(id);
     if (known !== undefined) return known;
     const decoded = vocabulary.decode([id], { skipSpecialTokens: false });

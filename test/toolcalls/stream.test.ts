@@ -8,7 +8,8 @@ import {
   TextError,
 } from "../../lib/index.js";
 import { families, reasonings } from "../../toolcalls/families.js";
-import { endsInReasoning, formatOf, parseStream, toolFormatNames } from "../../toolcalls/format.js";
+import { formatOf, parseStream, toolFormatNames } from "../../toolcalls/format.js";
+import { endsInReasoning } from "../../toolcalls/outputReader.js";
 import { plainHistory } from "../../toolcalls/history.js";
 import { tools } from "./sample.js";
 import { join } from "./parse.js";

@@ -1,0 +1,100 @@
+/**
+ * A chat with tools: messages and tools as OpenAI's API has them become a prompt, and what the model writes becomes events. Servers
+ * and providers of other interfaces are made of this.
+ */
+import {
+  ArgumentRangeError,
+  type ChatMessage,
+  type ChatOptions,
+  type GenerationStream,
+} from "../lib/index.js";
+import type { ChatFormat } from "./detect.js";
+import { functionOf, type ToolDefinition } from "./events.js";
+import { toTemplateMessages } from "./history.js";
+import { hasMarkup, type OutputReader, type ParsedChunk, readerFor } from "./outputReader.js";
+import type { Vocabulary } from "./tokenPieces.js";
+
+/** A model, and how it writes calls and thoughts. */
+export interface ChatSource {
+  /** An LLM, or what answers chats like one. */
+  readonly model: { chat(messages: readonly ChatMessage[], options: ChatOptions): GenerationStream };
+  /** `await formatOf(llm)` */
+  readonly format: ChatFormat;
+  /** `llm.tokenizer` */
+  readonly vocabulary: Vocabulary | null | undefined;
+}
+
+/** Options of `LLM.chat`, and what of the calls is wanted. */
+export interface StartChatOptions extends Omit<ChatOptions, "tools"> {
+  readonly tools?: readonly ToolDefinition[] | undefined;
+  /** False: of several calls the first is handed out. Default true. */
+  readonly parallelToolCalls?: boolean | undefined;
+}
+
+export interface StartedChat {
+  /** Its `started` says what is wrong with the prompt. Iterate this or `events`, not both. */
+  readonly stream: GenerationStream;
+  /** For those who iterate `stream` themselves: reads its chunks. */
+  reader(): Promise<OutputReader>;
+  /** The chunks with what they say. */
+  events(): AsyncGenerator<ParsedChunk, void, void>;
+}
+
+/**
+ * Starts a chat.
+ *
+ * @param messages as OpenAI's API has them, with `tool_calls`, `tool_call_id` and `reasoning` (or `reasoning_content`)
+ * @throws as LLM.chat; ArgumentRangeError about `tools`, which this model cannot call
+ */
+export function startChat(
+  { model, format, vocabulary }: ChatSource,
+  messages: readonly ChatMessage[],
+  { tools = [], parallelToolCalls, skipSpecialTokens, ...options }: StartChatOptions = {},
+): StartedChat {
+  if (tools.length > 0) requireTools(format);
+  const stream = model.chat(toTemplateMessages(messages, format.history), {
+    ...options,
+    ...(tools.length > 0 && { tools: tools.map(templateTool) }),
+    ...(skipSpecialTokens !== undefined && { skipSpecialTokens }),
+    ...(hasMarkup(format, tools) && { skipSpecialTokens: false }), // markers are special tokens in many vocabularies
+  });
+  const reader = (): Promise<OutputReader> =>
+    readerFor(stream, format, {
+      tools,
+      vocabulary: vocabulary ?? undefined,
+      keepsSpecialTokens: skipSpecialTokens === false,
+      parallelCalls: parallelToolCalls,
+    });
+  return {
+    stream,
+    reader,
+    async *events() {
+      const chunks = await reader();
+      for await (const chunk of stream) yield { chunk, events: chunks.read(chunk) };
+    },
+  };
+}
+
+function requireTools({ syntax, takesTools }: ChatFormat): void {
+  if (!takesTools)
+    throw new ArgumentRangeError("tools: the chat template of this model does not tell it of tools");
+  if (syntax === undefined) {
+    const remedy = "name its format (toolFormat of a server, --tool-format, formatOf)";
+    throw new ArgumentRangeError(`tools: how this model writes calls is not known: ${remedy}`);
+  }
+}
+
+/** As templates expect a tool: some look into the parameters without asking whether there are any. */
+function templateTool(tool: ToolDefinition, index: number): object {
+  const found = functionOf(tool);
+  if (!found) throw new ArgumentRangeError(`tools[${index}]: expected a function with a name`);
+  const { name, description, parameters } = found;
+  return {
+    type: "function",
+    function: {
+      name,
+      ...(description !== undefined && { description }),
+      parameters: parameters ?? { type: "object", properties: {} },
+    },
+  };
+}
