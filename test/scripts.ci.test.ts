@@ -4,12 +4,13 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { mutantCandidates, planRun, tableCandidates } from "../scripts/check/ciPlan.mjs";
 import { countTests } from "../scripts/check/countTests.mjs";
 import { root } from "../scripts/build/nativeSources.mjs";
 import { sample } from "../scripts/check/sample.mjs";
 import { countResults, runSteps, runWithin } from "../scripts/check/steps.mjs";
+import { execute } from "./mutants/execute.mjs";
 import { mutants } from "./mutants/mutants.mjs";
 
 const numbered = (prefix: string, count: number) =>
@@ -92,6 +93,14 @@ describe("the plan of a run", () => {
     expect(plan(odd)).toMatchObject({ seed: 11, turn: "asan", race: [] });
     const { mutants: chosen, race } = plan(even);
     expect([chosen.length, race.length, plan(odd).asan.length]).toEqual([10, 10, 10]);
+  });
+
+  it("compiles kernels for one kind of GPU at a time, for all when one of them has changed", () => {
+    const architectures = (changed: string[], whole = false) =>
+      [0, 1, 2, 3].map((i) => plan(`000000${i + 4}`.padEnd(40, "0"), changed, whole).cudaArchitectures);
+    expect(architectures(["lib/index.ts"])).toEqual(["90a-real", "90a-real", "90a-real", "80"]);
+    expect(architectures(["native/ops/add/add.cu"])).toEqual(["", "", "", ""]);
+    expect(architectures([], true)).toEqual(["", "", "", ""]);
   });
 
   it("has 900 seconds when everything is touched, and 300 for the other build", () => {
@@ -254,6 +263,12 @@ describe("steps", () => {
     expect(countTests(file)).toEqual({ passed: 1, failed: 2, failures });
     rmSync(folder, { recursive: true });
   });
+});
+
+it("a planted bug that has begun is seen to its end, whatever time the run has", async () => {
+  vi.stubEnv("WARPLOOP_UNTIL", "1");
+  const { text } = await execute(process.execPath, ["-p", "process.env.WARPLOOP_UNTIL"]);
+  expect(text).toBe("undefined\n");
 });
 
 it("the planted bugs are left out where the emulator cannot be built", () => {

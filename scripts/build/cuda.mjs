@@ -82,7 +82,8 @@ export function planForThisMachine() {
 }
 
 /**
- * What `npm run build:cuda` builds: an addon for every GPU; needs nvcc only.
+ * What `npm run build:cuda` builds: an addon for every GPU, or for those that CUDAARCHS names, as CMake would read it; needs
+ * nvcc only.
  * @returns {CudaPlan | NoCuda}
  */
 export function planForEveryGpu() {
@@ -90,5 +91,7 @@ export function planForEveryGpu() {
     return {
       problem: "there is no nvcc: install the CUDA toolkit 13, put its nvcc on PATH or set CUDA_HOME",
     };
+  const chosen = process.env["CUDAARCHS"];
+  if (chosen) return { architectures: chosen, reason: `for ${chosen}, as CUDAARCHS says` };
   return { architectures: everyArchitecture, reason: "for Ampere, Hopper and, through PTX, newer GPUs" };
 }

@@ -48,10 +48,16 @@ const steps = [
     isTests: true,
   },
   { name: "check", command: "npm run check", limit: 240, needs: "install" },
-  // `test` has compared the bits of the best instruction set
-  { name: "bits", command: "npm run bits -- x86_64_v3", limit: 480, needs: "install" },
+  { name: "bits", command: "npm run bits -- --others", limit: 480, needs: "install" },
   // the CUDA device
-  { name: "build-cuda", command: "npm run build:cuda", limit: 900, needs: "install", skip: noNvcc },
+  {
+    name: "build-cuda",
+    command: "npm run build:cuda",
+    env: plan.cudaArchitectures ? { CUDAARCHS: plan.cudaArchitectures } : {},
+    limit: 1500,
+    needs: "install",
+    skip: noNvcc,
+  },
   {
     name: "ptxas",
     command: "npm run check:ptxas -- --log build-cuda/build.log",

@@ -16,9 +16,15 @@ const unknownSeconds = 55; // a table that is not in the record yet
 const underEveryKernel =
   /^native\/(simt|cuda)\/|^test\/mutants\/((run|addon|execute)\.mjs|(program|product_problem)\.h)$/;
 
+const cudaSource = /^native\/.*\.(cu|cuh)$|^CMakeLists\.txt$|^scripts\/build\//;
+
+/** Where no kernel has changed, one kind of GPU at a time: most of the kernels' kinds are for Hopper. @param {number} seed */
+const architectureOf = (seed) => (seed % 4 === 3 ? "80" : "90a-real");
+
 /**
  * @typedef {object} Plan
  * @property {number} seed
+ * @property {string} cudaArchitectures of CMake, that CUDA sources are compiled for; "": all
  * @property {Mode} turn which of the two checking builds has its turn; a touched op table runs in the other, too
  * @property {string[]} mutants names
  * @property {string[]} race test files
@@ -48,6 +54,7 @@ export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tab
   };
   return {
     seed,
+    cudaArchitectures: whole || changed.some((file) => cudaSource.test(file)) ? "" : architectureOf(seed),
     turn,
     mutants: sample({
       seed,
