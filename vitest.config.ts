@@ -3,6 +3,7 @@
 //
 // Projects: "cpu" runs everything on the addon that was built; "simt" runs the op tables and the tests below on the test
 // build whose device is an emulated GPU (`npm run build:simt`), if it is there. With WARPLOOP_BINARY set, that addon alone.
+// `npm test` has the mode "sample": of op tables "simt" takes a part of the cases (test/support/sampleCases.ts).
 import { existsSync } from "node:fs";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
@@ -38,24 +39,29 @@ const simtTests = [
 ];
 
 const chosen = process.env["WARPLOOP_BINARY"];
+const untilTime = process.env["WARPLOOP_UNTIL"] ? ["test/support/untilTime.ts"] : [];
 const cpu: TestProjectInlineConfiguration = {
   extends: true,
-  test: { name: chosen ? "chosen" : "cpu", include: ["test/**/*.test.ts"] },
+  test: { name: chosen ? "chosen" : "cpu", include: ["test/**/*.test.ts"], setupFiles: untilTime },
 };
-const simt: TestProjectInlineConfiguration = {
+const simt = (mode: string): TestProjectInlineConfiguration => ({
   extends: true,
-  test: { name: "simt", include: simtTests, env: { WARPLOOP_BINARY: simtBinary } },
-};
+  test: {
+    name: "simt",
+    include: simtTests,
+    env: { WARPLOOP_BINARY: simtBinary },
+    setupFiles: mode === "sample" ? [...untilTime, "test/support/sampleCases.ts"] : untilTime,
+  },
+});
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   test: {
     pool: "forks",
-    setupFiles: process.env["WARPLOOP_UNTIL"] ? ["test/support/untilTime.ts"] : [],
     execArgv: ["--expose-gc"],
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 20_000,
-    projects: !chosen && existsSync(simtBinary) ? [cpu, simt] : [cpu],
+    projects: !chosen && existsSync(simtBinary) ? [cpu, simt(mode)] : [cpu],
   },
-});
+}));

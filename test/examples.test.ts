@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { root } from "../scripts/build/nativeSources.mjs";
 import { goldenFolder } from "./support/goldenFolder.js";
+import { someOf, touched } from "./support/seed.js";
 
 const helpers = ["arguments.ts", "plot.ts"];
 const examples = readdirSync(path.join(root, "examples")).filter(
@@ -28,19 +29,24 @@ async function run(name: string, ...args: string[]): Promise<End> {
   }
 }
 
-describe.each(examples)("%s", (name) => {
-  it("prints its usage", async () => {
-    const { status, stdout, stderr } = await run(name, "--help");
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(stdout).toMatch(/^npm (start|run example:)/);
-  });
+const wanted = new Set(someOf(examples, 10));
 
-  it("refuses what it does not know", async () => {
-    const { status, stdout, stderr } = await run(name, "--nonsense");
-    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
-    expect(stderr).toMatch(/^Unknown option '--nonsense'[^\n]*--help[^\n]*\n$/);
-  });
-});
+describe.each(examples.filter((name) => wanted.has(name) || touched.has(`examples/${name}`)))(
+  "%s",
+  (name) => {
+    it("prints its usage", async () => {
+      const { status, stdout, stderr } = await run(name, "--help");
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).toMatch(/^npm (start|run example:)/);
+    });
+
+    it("refuses what it does not know", async () => {
+      const { status, stdout, stderr } = await run(name, "--nonsense");
+      expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+      expect(stderr).toMatch(/^Unknown option '--nonsense'[^\n]*--help[^\n]*\n$/);
+    });
+  },
+);
 
 describe("generate.ts", () => {
   it.each([

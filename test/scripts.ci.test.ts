@@ -269,6 +269,7 @@ it("a planted bug that has begun is seen to its end, whatever time the run has",
   vi.stubEnv("WARPLOOP_UNTIL", "1");
   const { text } = await execute(process.execPath, ["-p", "process.env.WARPLOOP_UNTIL"]);
   expect(text).toBe("undefined\n");
+  vi.unstubAllEnvs();
 });
 
 it("the planted bugs are left out where the emulator cannot be built", () => {

@@ -1,12 +1,24 @@
 // Contract: the test tools themselves: dtype conversions round as IEEE 754 says, and comparisons accept rounding and nothing else.
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { cast } from "./reference/cast.js";
 import { f64 } from "./support/arrays.js";
 import { cosineDistance, expectClose, expectSame, normalizedError } from "./support/compare.js";
 import { fromStorage, roundValue, toStorage } from "./support/dtype.js";
 import { Random } from "./support/random.js";
+import { isPicked } from "./support/seed.js";
 
 const random = new Random(7);
+
+test("a part of the cases is picked by the seed and the name: about its share of them", () => {
+  vi.stubEnv("WARPLOOP_TEST_WHOLE", undefined);
+  const names = Array.from({ length: 3000 }, (_, i) => `case ${i}`);
+  const picked = names.filter((name) => isPicked(name, 1 / 3));
+  expect(Math.abs(picked.length - 1000)).toBeLessThan(130); // five standard deviations
+  expect(names.filter((name) => isPicked(name, 1 / 3))).toEqual(picked);
+  vi.stubEnv("WARPLOOP_TEST_WHOLE", "cases");
+  expect(names.every((name) => isPicked(name, 1 / 3))).toBe(true);
+  vi.unstubAllEnvs();
+});
 
 describe("dtype conversions", () => {
   test.each([

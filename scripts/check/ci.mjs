@@ -29,6 +29,8 @@ const noCmake = !which("cmake") && "there is no CMake here";
 const otherTurn = `it is the turn of ${plan.turn}`;
 /** Random schedules, fuzz inputs and the emulator's choices: others with each commit. */
 const seeds = { WARPLOOP_TEST_SEED: String(plan.seed), WARPLOOP_SIMT_SEED: String(plan.seed) };
+/** Examples that have changed run whole, too. */
+const touched = [...plan.touched, ...history.changed.filter((file) => file.startsWith("examples/"))];
 /** Of a table that runs slowed down: random runs stay few. */
 const cases = isFull ? { WARPLOOP_TEST_WHOLE: "cases" } : seeds;
 const sampleSeconds = 3300; // of all steps: what is sampled takes the time that the others leave
@@ -42,8 +44,8 @@ const steps = [
   {
     name: "test",
     command: "npm test --",
-    env: isFull ? { WARPLOOP_TEST_WHOLE: "1" } : seeds,
-    limit: 2400, // two cores without AVX-512 take nearly half an hour
+    env: isFull ? { WARPLOOP_TEST_WHOLE: "1" } : { ...seeds, WARPLOOP_TEST_TOUCHED: touched.join(" ") },
+    limit: 1800,
     needs: "install",
     isTests: true,
   },
@@ -123,7 +125,12 @@ const steps = [
 
 console.log(`commit ${history.commit}, changed files: ${history.changed.length} against ${history.base}`);
 console.log(isFull ? "everything runs, whatever the seed" : `seed ${plan.seed}`);
-for (const [name, chosen] of Object.entries({ mutants: plan.mutants, race: plan.race, asan: plan.asan }))
+for (const [name, chosen] of Object.entries({
+  mutants: plan.mutants,
+  touched,
+  race: plan.race,
+  asan: plan.asan,
+}))
   console.log(`${name}: ${chosen.length}  ${chosen.join(" ")}`.trimEnd());
 
 if (!values.plan) {

@@ -12,6 +12,7 @@ const kernelShare = 1 / 2; // what every kernel is made of, or runs on, has chan
 /** Of tables, in the build that has its turn and in the other: the change of a long branch touches nearly all of them. */
 const turnSeconds = 900;
 const otherSeconds = 300;
+const touchedSeconds = 1500; // as the race checker counts, which takes several times as long as the plain build
 const unknownSeconds = 55; // a table that is not in the record yet
 const underEveryKernel =
   /^native\/(simt|cuda)\/|^test\/mutants\/((run|addon|execute)\.mjs|(program|product_problem)\.h)$/;
@@ -27,6 +28,7 @@ const architectureOf = (seed) => (seed % 4 === 3 ? "80" : "90a-real");
  * @property {string} cudaArchitectures of CMake, that CUDA sources are compiled for; "": all
  * @property {Mode} turn which of the two checking builds has its turn; a touched op table runs in the other, too
  * @property {string[]} mutants names
+ * @property {string[]} touched test files whose op the change touches: `npm test` runs them whole
  * @property {string[]} race test files
  * @property {string[]} asan test files
  *
@@ -63,6 +65,7 @@ export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tab
       changed,
       room: Math.ceil(Math.max(share, kernelShare) * bugs.length),
     }),
+    touched: sample({ seed, candidates: tables("race"), share: 0, changed, room: touchedSeconds }),
     race: tablesIn("race"),
     asan: tablesIn("asan"),
   };
