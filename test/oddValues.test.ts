@@ -54,6 +54,14 @@ describe("LLM", () => {
       call: l.renderChat.bind(l),
       valid: { messages: chat, "options|option": { templateName: "default" } },
     }),
+    countTokens: (l) => ({
+      call: l.countTokens.bind(l),
+      valid: { "textOrMessages|messages|countTokens": chat, "options|option": { templateName: "default" } },
+    }),
+    perplexity: (l) => ({
+      call: l.perplexity.bind(l),
+      valid: { text: prompt, "options|option": { window: 3 } },
+    }),
     generateAll: (l) => ({
       call: l.generateAll.bind(l),
       valid: { prompts: [prompt], "options|option": { maxTokens: 1 } },
@@ -91,6 +99,11 @@ describe("LLM", () => {
 
   it.each(["pooling", "normalize", "dimensions", "signal"])("option %s of embed", async (name) => {
     const call = (value: unknown) => llm.embed([prompt], { [name]: value });
+    expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
+  });
+
+  it.each(["window", "stride", "signal"])("option %s of perplexity", async (name) => {
+    const call = (value: unknown) => llm.perplexity(prompt, { [name]: value });
     expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
   });
 

@@ -30,8 +30,12 @@ export interface ChatOptions extends GenerateOptions {
 /** Options of `renderChat`. */
 export type RenderChatOptions = Pick<ChatOptions, "tools" | "templateName" | "templateOptions">;
 
+/** What makes the prompt of a chat. */
+export type ChatPromptOptions = RenderChatOptions & Pick<ChatOptions, "parseSpecial">;
+
 const renderOptionNames = ["tools", "templateName", "templateOptions"] as const;
-const chatOptionNames = [...generateOptionNames, ...renderOptionNames, "parseSpecial"] as const;
+export const chatPromptOptionNames = [...renderOptionNames, "parseSpecial"] as const;
+const chatOptionNames = [...generateOptionNames, ...chatPromptOptionNames] as const;
 
 /**
  * Checks a chat.
@@ -52,12 +56,30 @@ export function prepareChat(
     chatOptionNames,
   );
   const generation = resolveGeneration(rest, context);
+  const prompt = { tools, templateName, templateOptions, parseSpecial };
+  return { generation, render: preparePrompt("chat", messages, prompt, chats, tokenizer) };
+}
+
+/**
+ * Checks the prompt of a chat.
+ *
+ * @param caller named in errors
+ * @returns starts the rendering
+ * @throws as prepareChat
+ */
+export function preparePrompt(
+  caller: string,
+  messages: readonly ChatMessage[],
+  { parseSpecial, ...options }: ChatPromptOptions,
+  chats: ChatRenderer,
+  tokenizer: Tokenizer | null,
+): () => Promise<RenderedText> {
   const controlTexts = checkBoolean("parseSpecial", parseSpecial, false)
     ? []
     : (tokenizer?.controlTexts ?? []);
-  const template = templateVariables({ tools, templateName, templateOptions });
+  const template = templateVariables(options);
   const prepare = () => chats.prepare(messages, template, controlTexts);
-  return { generation, render: readArguments("chat: messages, tools, templateOptions", prepare) };
+  return readArguments(`${caller}: messages, tools, templateOptions`, prepare);
 }
 
 /** Checks a chat that is only rendered. @returns starts the rendering. @throws as prepareChat */

@@ -104,7 +104,7 @@ class Batch {
       for (const [i, prompt] of prompts.entries()) {
         const name = `texts[${i}]`;
         const source = { text: prompt as string, addSpecialTokens: true };
-        const ids = typeof prompt === "string" ? yield* intake.encode(source, signal, name) : prompt;
+        const ids = typeof prompt === "string" ? yield* intake.encode(source, signal, { name }) : prompt;
         if (signal.aborted) return;
         checkPromptLength(name, ids.length, context);
         const spec = greedySpec(1, { promptHidden: this.#pooling.pooling === "mean" ? "all" : "last" });

@@ -95,19 +95,27 @@ export class Intake {
    * The token ids of a text.
    *
    * @param name of the text, for errors
+   * @param limit tokens that are too many; Infinity: none are
    * @throws ArgumentRangeError ERR_CONTEXT_LENGTH as soon as it is certain that the text has too many tokens
    */
-  *encode(source: TextSource, signal: AbortSignal, name = "prompt"): Steps<Int32Array> {
+  *encode(
+    source: TextSource,
+    signal?: AbortSignal,
+    { name = "prompt", limit = this.#context.contextLength } = {},
+  ): Steps<Int32Array> {
     const { addSpecialTokens } = source;
     const rendered = typeof source.text === "string" ? { text: source.text } : yield* waitFor(source.text());
     const { text, marker }: RenderedText = rendered;
-    const { contextLength: limit, vocabSize } = this.#context;
+    const { vocabSize } = this.#context;
     const tokenizer = this.#tokenizer!;
     // Nothing is certain of a shorter text.
     const least =
       text.length < limit ? 0 : tokenizer.leastTokens(marker ? text.replaceAll(marker, "") : text);
     if (least >= limit) throw promptTooLong(`at least ${least}`, this.#context, name);
-    const ids = yield* tokenizer.encodeSteps(text, { addSpecialTokens, marker, limit, signal });
+    const ids = yield* tokenizer.encodeSteps(text, {
+      ...{ addSpecialTokens, marker, limit },
+      ...(signal && { signal }),
+    });
     if (ids.length >= limit) throw promptTooLong(`at least ${ids.length}`, this.#context, name);
     return checkTokenIds(name, ids, vocabSize);
   }

@@ -1,30 +1,25 @@
 /** The public class: a loaded model that generates text for many requests at once. */
 import { readOptions } from "../arguments.js";
 import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
-import { Engine } from "../engine/engine.js";
 import type { ExpertLoad } from "../engine/expertCounts.js";
 import { traceRouting } from "../engine/routing.js";
-import { ModelRunner } from "../engine/runner.js";
 import { ArgumentRangeError, ClosedError, TextError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
-import { Scheduler } from "../schedule/scheduler.js";
-import { ChatRenderer } from "../text/chatRenderer.js";
-import { type ChatMessage, ChatTemplate } from "../text/chatTemplate.js";
+import type { ChatMessage } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import { type ChatOptions, prepareChat, prepareText, type RenderChatOptions } from "./chatOptions.js";
+import { countTokens, type CountTokensOptions } from "./countTokens.js";
 import { embed, type EmbedOptions } from "./embed.js";
-import { type LLMOptions, planCapacity, resolveOptions } from "./engineOptions.js";
-import { fetchModel } from "./fetchModel.js";
+import type { LLMOptions } from "./engineOptions.js";
 import { generateAll, type GenerateAllOptions } from "./generateAll.js";
 import { type GenerateOptions, type Generation, resolveGeneration, withNewSeed } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
-import { loadModel } from "./loadModel.js";
-import { openDevice } from "./openDevice.js";
+import { loadParts } from "./loadParts.js";
 import type { Parts } from "./parts.js";
-import { checkPrompt, longerContext, type Prompt } from "./prompt.js";
-import { reportCache } from "./reportCache.js";
+import { perplexity, type Perplexity, type PerplexityOptions } from "./perplexity.js";
+import { checkPrompt, type Prompt } from "./prompt.js";
 import { computeLogits } from "./requests.js";
 import { type LLMStats, statsOf } from "./stats.js";
 import { checkNumber, checkTokenIds } from "./validate.js";
@@ -47,40 +42,7 @@ export class LLM {
    * @throws ArgumentTypeError, ArgumentRangeError, CheckpointError, TextError, HubError, OutOfMemoryError, CapacityError
    */
   static async load(pathOrId: string, options: LLMOptions = {}): Promise<LLM> {
-    const resolved = resolveOptions(options);
-    const { onProgress, signal } = resolved;
-    const device = openDevice(resolved); // before anything is fetched for it
-    try {
-      const { path, description } = await fetchModel(pathOrId, resolved);
-      const { config, source } = description;
-      const tokenizer = await source.tokenizer();
-      const template = ChatTemplate.of(await source.templates());
-      const stream = device.createStream();
-      const model = await loadModel(path, { ...resolved, stream, description });
-      signal?.throwIfAborted(); // the last report of progress may have aborted
-      const capacity = planCapacity(resolved, model, device);
-      reportCache(capacity, onProgress);
-      const runner = new ModelRunner(model, stream, capacity);
-      const engine = new Engine(new Scheduler(capacity), runner, { stepTimeoutMs: resolved.stepTimeoutMs });
-      const context = {
-        vocabSize: model.shape.vocabSize,
-        contextLength: capacity.maxModelLen,
-        longer: longerContext(capacity.maxModelLen, model.shape.maxPositions, description.definition),
-        eosTokenIds: [...new Set([...config.eosTokenIds, ...(tokenizer?.eosIds ?? [])])],
-        sampling: config.sampling,
-        hasTokenizer: tokenizer !== null,
-        hasHead: model.shape.hasHead,
-      };
-      const kvPages = capacity.numBlocks;
-      const chats = new ChatRenderer(template);
-      return new LLM(constructKey, {
-        ...{ device, stream, model, runner, engine },
-        ...{ tokenizer, chats, context, kvPages },
-      });
-    } catch (error) {
-      await device.dispose();
-      throw error;
-    }
+    return new LLM(constructKey, await loadParts(pathOrId, options));
   }
 
   /** The tokenizer of the checkpoint; null when it has none and prompts must be token ids. */
@@ -132,6 +94,20 @@ export class LLM {
   }
 
   /**
+   * Tokens of a prompt, whether it fits the context or not: of a text as `generate` takes it, or of messages as `chat` writes them with
+   * the same `tools`, `templateName`, `templateOptions` and `parseSpecial`.
+   *
+   * @throws ArgumentTypeError; TextError ERR_TOKENIZER, ERR_CHAT_TEMPLATE; as chat for messages
+   */
+  async countTokens(
+    textOrMessages: string | readonly ChatMessage[],
+    options: CountTokensOptions = {},
+  ): Promise<number> {
+    this.#requireOpen();
+    return countTokens(textOrMessages, options, { ...this.#parts, intake: this.#intake });
+  }
+
+  /**
    * Generates for many prompts together. Results come in the order of the prompts.
    *
    * @throws ArgumentTypeError, ArgumentRangeError for bad options; GenerateAllError, which names the prompt, for the first
@@ -175,6 +151,18 @@ export class LLM {
   async logits(tokenIds: readonly number[] | Int32Array): Promise<Float32Array> {
     this.#requireOpen();
     return computeLogits(this.#parts.engine, tokenIds, this.#parts.context);
+  }
+
+  /**
+   * How well the model predicts a text: `nll`, the mean negative log likelihood of its tokens in nats, and `perplexity`, e^nll. A text
+   * beyond the context is read in windows of `window` tokens, `stride` apart; each token is predicted once.
+   *
+   * @param text or token ids, two tokens at least
+   * @throws ArgumentTypeError, ArgumentRangeError; TextError; SamplingError ERR_NON_FINITE; CapacityError; the reason of the signal
+   */
+  async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    this.#requireOpen();
+    return perplexity(text, options, { ...this.#parts, intake: this.#intake });
   }
 
   /**
