@@ -1,5 +1,5 @@
 /** `warploop chat`: a talk on the terminal, or with what is piped into it, a message a line. */
-import type { GenerateOptions } from "../lib/index.js";
+import type { ChatOptions } from "../lib/index.js";
 import { follow } from "./answer.js";
 import { type ChatState, runChatCommand } from "./chatCommands.js";
 import { ChatInput } from "./chatInput.js";
@@ -33,13 +33,7 @@ export const command: CommandDefinition = {
       await llm
         .chat([{ role: "user", content: "Hello" }], { ...generation, maxTokens: 1, minTokens: 0 })
         .result();
-      const { contextLength } = llm.stats();
-      const sizes = {
-        tokensOf: (text: string) => llm.tokenizer?.encode(text).length ?? 0,
-        contextLength,
-        room: Math.min(generation.maxTokens ?? Infinity, Math.ceil(contextLength / 4)),
-      };
-      const conversation = new Conversation(sizes, parsed["system"] as string | undefined);
+      const conversation = new Conversation(parsed["system"] as string | undefined);
       return await talk({ llm, model, conversation, last: undefined, file: undefined }, generation);
     } finally {
       await llm.close();
@@ -53,7 +47,7 @@ async function loadInterruptibly(model: string, parsed: Readonly<Record<string, 
 }
 
 /** @returns the exit status */
-async function talk(state: ChatState, generation: GenerateOptions): Promise<number> {
+async function talk(state: ChatState, generation: ChatOptions): Promise<number> {
   let answering: AbortController | undefined;
   let status: number = exit.fine;
   let wasWarned = false;
@@ -106,34 +100,34 @@ async function commanded(state: ChatState, line: string): Promise<string> {
 }
 
 /** Answers the last message. An answer that is stopped stays as it is; a message that cannot be answered is taken back. */
-async function answer(state: ChatState, generation: GenerateOptions): Promise<void> {
+async function answer(state: ChatState, generation: ChatOptions): Promise<void> {
   const { llm, conversation } = state;
-  sayForgotten(conversation.shift(), llm.stats().contextLength);
-  for (;;) {
-    try {
-      const stream = llm.chat(conversation.prompt, generation);
-      state.last = await follow(stream, (text) => process.stdout.write(shown(text)));
-      conversation.answer(state.last.text);
-      if (!state.last.text.endsWith("\n")) print("");
-      const { finishReason, usage } = state.last;
-      const isFull = usage.promptTokens + usage.completionTokens >= llm.stats().contextLength;
-      if (finishReason === "length" && isFull) note("the context is full: the answer ends here");
-      return;
-    } catch (error) {
-      const { code, message } = error as { readonly code?: unknown; readonly message: string };
-      if (code === "ERR_CONTEXT_LENGTH" && conversation.forgetOldest()) {
-        sayForgotten(1, llm.stats().contextLength);
-        continue;
-      }
-      conversation.undo();
-      if (llm.stats().state !== "running" || typeof code !== "string") throw error;
-      printError(`${message}; the message is taken back`);
-      return;
-    }
+  const { contextLength } = llm.stats();
+  try {
+    await makeRoom(state, generation);
+    const stream = llm.chat(conversation.prompt, generation);
+    state.last = await follow(stream, (text) => process.stdout.write(shown(text)));
+    conversation.answer(state.last.text);
+    if (!state.last.text.endsWith("\n")) print("");
+    const { finishReason, usage } = state.last;
+    const isFull = usage.promptTokens + usage.completionTokens >= contextLength;
+    if (finishReason === "length" && isFull) note("the context is full: the answer ends here");
+  } catch (error) {
+    const { code, message } = error as { readonly code?: unknown; readonly message: string };
+    conversation.undo();
+    if (llm.stats().state !== "running" || typeof code !== "string") throw error;
+    printError(`${message}; the message is taken back`);
   }
 }
 
-function sayForgotten(turns: number, contextLength: number): void {
+/** The oldest turns are not shown to the model any more when the context is full, which is said. */
+async function makeRoom({ llm, conversation }: ChatState, generation: ChatOptions): Promise<void> {
+  const { templateOptions, maxTokens = Infinity } = generation;
+  const { contextLength } = llm.stats();
+  const room = Math.min(maxTokens, Math.ceil(contextLength / 4));
+  const { dropped } = await llm.fitChat(conversation.prompt, { templateOptions, room });
+  const turns = dropped.filter(({ role }) => role === "user").length;
+  conversation.forget(turns);
   if (turns === 0) return;
   note(
     `the context of ${contextLength} tokens is full: the model no longer sees the oldest ${count(turns, "turn")}`,

@@ -33,8 +33,9 @@ const rows: readonly ChatCommand[] = [
   {
     name: "clear",
     about: "forget all turns; the system message stays",
-    run: ({ conversation }) => {
-      conversation.clear();
+    run(state) {
+      state.conversation.clear();
+      state.last = undefined;
       return "all turns are forgotten";
     },
   },
@@ -102,11 +103,17 @@ async function load(state: ChatState, argument: string): Promise<Outcome> {
 
 function stats({ llm, conversation, last }: ChatState): Outcome {
   const { contextLength, device, isa, generatedTokens } = llm.stats();
-  const { tokens, turns, forgotten } = conversation;
+  const { turns, forgotten } = conversation;
   const seen = forgotten === 0 ? "" : `, of which the model does not see the first ${forgotten}`;
   return [
     ...(last ? [`last answer: ${describeAnswer(last)}`] : []),
-    `talk: ${count(turns, "turn")}${seen}, about ${tokens} of ${contextLength} tokens (${digits((100 * tokens) / contextLength)} %)`,
+    `talk: ${count(turns, "turn")}${seen}${last ? `; ${fullness(last, contextLength)}` : ""}`,
     `since the start: ${count(generatedTokens, "token")} on ${device} (${isa})`,
   ].join("\n");
+}
+
+/** Of the context with the last answer. */
+function fullness({ usage: { promptTokens, completionTokens } }: Answer, contextLength: number): string {
+  const tokens = promptTokens + completionTokens;
+  return `${tokens} of ${contextLength} tokens with the last answer (${digits((100 * tokens) / contextLength)} %)`;
 }

@@ -1,37 +1,20 @@
 /**
- * A talk: its turns, and which of them the model still sees when the context is full. Knows no model: whoever has one says how many
- * tokens a text has.
+ * A talk: its turns, and which of them the model is still shown. Knows no model: which turns fit is said from outside (`llm.fitChat`).
  */
 import type { ChatMessage } from "../lib/index.js";
 
 interface Turn {
   readonly user: string;
   readonly answer: string | undefined;
-  /** Of both, about. */
-  readonly tokens: number;
 }
-
-export interface ConversationSizes {
-  /** Of a text, in tokens. */
-  readonly tokensOf: (text: string) => number;
-  /** Tokens that fit, prompt and answer. */
-  readonly contextLength: number;
-  /** Tokens that an answer is to have room for. */
-  readonly room: number;
-}
-
-/** What a template writes around a message, about. */
-const tokensAround = 8;
 
 export class Conversation {
   system: string | undefined;
-  readonly #sizes: ConversationSizes;
   #turns: Turn[] = [];
   /** Turns from the first on that the model is not shown any more. */
   #forgotten = 0;
 
-  constructor(sizes: ConversationSizes, system?: string) {
-    this.#sizes = sizes;
+  constructor(system?: string) {
     this.system = system;
   }
 
@@ -43,15 +26,9 @@ export class Conversation {
     return this.#forgotten;
   }
 
-  /** What the model would be shown, in tokens, about. */
-  get tokens(): number {
-    const system = this.system === undefined ? 0 : this.#tokensOf(this.system);
-    return this.#seen.reduce((sum, { tokens }) => sum + tokens, system);
-  }
-
   /** What the model is shown. */
   get prompt(): ChatMessage[] {
-    return messagesOf(this.system, this.#seen);
+    return messagesOf(this.system, this.#turns.slice(this.#forgotten));
   }
 
   /** All of it, also what the model is not shown any more. */
@@ -59,17 +36,13 @@ export class Conversation {
     return messagesOf(this.system, this.#turns);
   }
 
-  get #seen(): readonly Turn[] {
-    return this.#turns.slice(this.#forgotten);
-  }
-
   ask(user: string): void {
-    this.#turns.push({ user, answer: undefined, tokens: this.#tokensOf(user) });
+    this.#turns.push({ user, answer: undefined });
   }
 
   answer(text: string): void {
     const last = this.#turns.pop()!;
-    this.#turns.push({ ...last, answer: text, tokens: last.tokens + this.#tokensOf(text) });
+    this.#turns.push({ ...last, answer: text });
   }
 
   /** Takes the last answer back, so that there can be another. @returns whether there was one */
@@ -103,29 +76,9 @@ export class Conversation {
     }
   }
 
-  /**
-   * Makes room for an answer: the oldest turns go until half of the context is free, lest it happen again at the next turn. The last one
-   * and the system message stay.
-   *
-   * @returns how many turns have gone
-   */
-  shift(): number {
-    const { contextLength, room } = this.#sizes;
-    if (this.tokens + room <= contextLength) return 0;
-    const before = this.#forgotten;
-    while (this.tokens > contextLength / 2 && this.forgetOldest());
-    return this.#forgotten - before;
-  }
-
-  /** @returns false if only the last turn is left */
-  forgetOldest(): boolean {
-    if (this.#forgotten + 1 >= this.#turns.length) return false;
-    this.#forgotten++;
-    return true;
-  }
-
-  #tokensOf(text: string): number {
-    return this.#sizes.tokensOf(text) + tokensAround;
+  /** The model is not shown the next oldest turns any more. @param turns fewer than it is shown */
+  forget(turns: number): void {
+    this.#forgotten += turns;
   }
 }
 

@@ -34,7 +34,10 @@ for await (const line of terminal) {
     answering = new AbortController();
     let answer = "";
     const options = { maxTokens, temperature, signal: answering.signal };
-    for await (const chunk of llm.chat(messages, options)) {
+    const { messages: seen, dropped } = await llm.fitChat(messages);
+    if (dropped.length > 0)
+      console.log(`(the context is full: the oldest ${dropped.length} messages are not shown)`);
+    for await (const chunk of llm.chat(seen, options)) {
       process.stdout.write(chunk.text);
       answer += chunk.text;
     }

@@ -9,6 +9,7 @@ export { LLM } from "./llm/llm.js";
 export type { LLMStats } from "./llm/stats.js";
 export type { ChatOptions, ChatPromptOptions, RenderChatOptions } from "./llm/chatOptions.js";
 export type { CountTokensOptions } from "./llm/countTokens.js";
+export type { FitChatOptions, FittedChat } from "./llm/fitChat.js";
 export type { Perplexity, PerplexityOptions } from "./llm/perplexity.js";
 export type { EmbedOptions } from "./llm/embed.js";
 export type { GenerateAllOptions } from "./llm/generateAll.js";

@@ -58,6 +58,10 @@ describe("LLM", () => {
       call: l.countTokens.bind(l),
       valid: { "textOrMessages|messages|countTokens": chat, "options|option": { templateName: "default" } },
     }),
+    fitChat: (l) => ({
+      call: l.fitChat.bind(l),
+      valid: { "messages|fitChat": chat, "options|option": { room: 3 } },
+    }),
     perplexity: (l) => ({
       call: l.perplexity.bind(l),
       valid: { text: prompt, "options|option": { window: 3 } },
@@ -105,6 +109,11 @@ describe("LLM", () => {
   it.each(["window", "stride", "signal"])("option %s of perplexity", async (name) => {
     const call = (value: unknown) => llm.perplexity(prompt, { [name]: value });
     expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
+  });
+
+  it("option room of fitChat", async () => {
+    const call = (room: unknown) => llm.fitChat(chat, { room: room as number });
+    expect(await faultsOf(call as Call, { room: undefined })).toEqual([]);
   });
 
   it("entries of lists and fields of messages", async () => {

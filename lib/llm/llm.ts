@@ -13,6 +13,7 @@ import { countTokens, type CountTokensOptions } from "./countTokens.js";
 import { embed, type EmbedOptions } from "./embed.js";
 import type { LLMOptions } from "./engineOptions.js";
 import { generateAll, type GenerateAllOptions } from "./generateAll.js";
+import { fitChat, type FitChatOptions, type FittedChat } from "./fitChat.js";
 import { type GenerateOptions, type Generation, resolveGeneration, withNewSeed } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
@@ -91,6 +92,17 @@ export class LLM {
   async renderChat(messages: readonly ChatMessage[], options: RenderChatOptions = {}): Promise<string> {
     this.#requireOpen();
     return (await prepareText(messages, options, this.#parts.chats)()).text;
+  }
+
+  /**
+   * What of a talk fits the context with room for an answer: the oldest turns are dropped until half of the context is free; the last turn
+   * and the system message stay. Hand its `messages` to `chat`.
+   *
+   * @throws as chat for messages and options; ArgumentRangeError ERR_CONTEXT_LENGTH if the last turn does not fit alone
+   */
+  async fitChat(messages: readonly ChatMessage[], options: FitChatOptions = {}): Promise<FittedChat> {
+    this.#requireOpen();
+    return fitChat(messages, options, { ...this.#parts, intake: this.#intake });
   }
 
   /**

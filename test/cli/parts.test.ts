@@ -12,39 +12,37 @@ import { loadChat, saveChat } from "../../cli/savedChat.js";
 import { shown, styled, table } from "../../cli/terminal.js";
 
 describe("Conversation", () => {
-  /** A token a character, of which a message has 8 more. */
-  const talk = (contextLength: number, room: number, system?: string) =>
-    new Conversation({ tokensOf: (text) => text.length, contextLength, room }, system);
   const turn = (conversation: Conversation, user: string, answer: string) => {
     conversation.ask(user);
     conversation.answer(answer);
   };
 
-  it("keeps the system message and the latest turns when there is no room for an answer", () => {
-    const conversation = talk(100, 20, "s");
+  it("shows the model the system message and what is not forgotten", () => {
+    const conversation = new Conversation("s");
     turn(conversation, "1", "a");
     turn(conversation, "2", "b");
-    expect(conversation.tokens).toBe(9 + 4 * 9);
-    conversation.ask("3".repeat(26));
-    expect(conversation.shift()).toBe(0);
-    conversation.undo();
-    conversation.ask("3".repeat(28)); // 9 + 36 + 36 of 80
-    expect(conversation.shift()).toBe(2); // both, to half of the context
+    conversation.ask("3");
+    conversation.forget(0);
+    expect(conversation.prompt).toHaveLength(6);
+    conversation.forget(1);
+    conversation.forget(1);
     expect(conversation.prompt).toEqual([
       { role: "system", content: "s" },
-      { role: "user", content: "3".repeat(28) },
+      { role: "user", content: "3" },
     ]);
+    expect(conversation.forgotten).toBe(2);
     expect(conversation.messages).toHaveLength(6);
-    expect(conversation.shift()).toBe(0);
-    expect(conversation.forgetOldest()).toBe(false);
+    conversation.undo();
+    conversation.undo();
+    expect(conversation.forgotten).toBe(1);
   });
 
   it("takes answers and turns back, and is what it was when it is restored", () => {
-    const conversation = talk(1000, 10, "s");
+    const conversation = new Conversation("s");
     expect(conversation.unanswer()).toBe(false);
     turn(conversation, "1", "a");
     turn(conversation, "2", "b");
-    const { messages, tokens } = conversation;
+    const { messages } = conversation;
     expect(conversation.unanswer()).toBe(true);
     expect(conversation.prompt.at(-1)).toEqual({ role: "user", content: "2" });
     conversation.undo();
@@ -52,7 +50,7 @@ describe("Conversation", () => {
     conversation.clear();
     expect(conversation.prompt).toEqual([{ role: "system", content: "s" }]);
     conversation.restore(messages);
-    expect(conversation).toMatchObject({ messages, tokens });
+    expect(conversation).toMatchObject({ messages, turns: 2, forgotten: 0 });
   });
 });
 

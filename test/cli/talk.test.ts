@@ -124,7 +124,7 @@ describe("chat", () => {
         /^2 turns of .*talk\.json$/m,
         /^warploop: .*no such file.*\/nowhere/m,
         /^the context of 128 tokens is full: the model no longer sees the oldest \d turns?$/m,
-        /^talk: 4 turns, of which the model does not see the first \d, about \d+ of 128 tokens/m,
+        /^talk: 4 turns, of which the model does not see the first \d; \d+ of 128 tokens with the last answer/m,
       ])
         expect(stderr).toMatch(said);
       expect(stderr).not.toContain("never");
