@@ -20,6 +20,7 @@ import { codeMutants } from "./mutants.codes.mjs";
 import { fusedMutants } from "./mutants.fused.mjs";
 import { stateMutants } from "./mutants.state.mjs";
 import { codedMutants } from "./mutants.coded.mjs";
+import { quantizeMutants } from "./mutants.quantize.mjs";
 import { storedMutants } from "./mutants.stored.mjs";
 
 /**
@@ -64,6 +65,7 @@ export const mutants = [
   ...behindMutants,
   ...stateMutants,
   ...codedMutants,
+  ...quantizeMutants,
   ...storedMutants,
   ...fusedMutants,
   ...indexerMutants,

@@ -120,8 +120,6 @@ __global__ void __launch_bounds__(kWarps* kWarpSize) quantize_kernel(const __gri
   group.template put_codes<Format>(base == 0 ? 0.0f : 1.0f / scale, p.codes + row * Format::code_bytes(1, K));
 }
 
-constexpr const char* kNotFinite = "x[{index}, {column}] is not finite: no code stands for it";
-
 }  // namespace
 
 void quantize(const QuantizeParams& p, CudaContext& context) {
