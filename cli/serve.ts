@@ -3,11 +3,20 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { LLM } from "../lib/index.js";
-import { resolveClose, resolveServe, serve, type ServeOptions, type Server } from "../server/index.js";
+import {
+  type ChildEngine,
+  resolveClose,
+  resolveServe,
+  serve,
+  type ServedModels,
+  type ServeOptions,
+  type Server,
+  startEngine,
+} from "../server/index.js";
 import { type CommandDefinition, exit } from "./command.js";
 import { CommandError, UsageError } from "./failure.js";
 import { onInterrupt } from "./interrupt.js";
-import { loadLlm } from "./loadLlm.js";
+import { loadLlm, withBar } from "./loadLlm.js";
 import { loadFlags, loadOptionsOf, sequencesRow } from "./loadOptions.js";
 import { collect, number, option, whole } from "./optionValues.js";
 import { note } from "./terminal.js";
@@ -20,6 +29,7 @@ interface ServeFlags {
   readonly maxSequences?: number;
   readonly timeout?: number;
   readonly drain?: number;
+  readonly inProcess?: boolean;
   readonly logPrompts?: boolean;
   readonly quiet?: boolean;
 }
@@ -40,6 +50,10 @@ export const command: CommandDefinition = {
     sequencesRow.option,
     option("--timeout <seconds>", "of a request, default: 600", number),
     option("--drain <seconds>", `for what runs at the end, default: ${defaultDrainS}`, number),
+    option(
+      "--in-process",
+      "run models in the server's own process; by default each has one, and a new one when it crashes",
+    ),
     option("--log-prompts", "also log what was asked"),
     option("-q, --quiet", "log nothing"),
     ...loadFlags,
@@ -57,11 +71,12 @@ export const command: CommandDefinition = {
     checkServer(() => resolveClose(closeOptions));
     using interrupt = onInterrupt();
     const { signal } = interrupt;
-    const loaded = new Map<string, LLM>();
+    const loaded = new Map<string, Loaded>();
+    const load = flags.inProcess ? loadHere : startProcess;
     try {
       for (const model of new Set(names.values())) {
         const options = { ...loadOptionsOf(parsed), maxSequences: flags.maxSequences, signal };
-        loaded.set(model, (await loadLlm(model, options)).llm);
+        loaded.set(model, await load(model, options));
       }
       const models = Object.fromEntries(Array.from(names, ([name, model]) => [name, loaded.get(model)!]));
       const server = await listen(models, serveOptions);
@@ -70,11 +85,23 @@ export const command: CommandDefinition = {
       note("letting what runs finish; again to end it at once");
       await server.close(closeOptions);
     } finally {
-      for (const llm of loaded.values()) await llm.close();
+      for (const model of loaded.values()) await model.close();
     }
     return exit.fine;
   },
 };
+
+type Loaded = LLM | ChildEngine;
+type LoadOptions = Parameters<typeof loadLlm>[1];
+
+async function loadHere(model: string, options: LoadOptions): Promise<Loaded> {
+  return (await loadLlm(model, options)).llm;
+}
+
+async function startProcess(model: string, options: LoadOptions): Promise<Loaded> {
+  const onExit = (error: Error): void => note(`${model}: ${error.message}`);
+  return withBar((onProgress) => startEngine(model, { ...options, onProgress, onExit }));
+}
 
 /** By the name that requests use, the model. @throws UsageError */
 function namesOf(args: readonly string[]): Map<string, string> {
@@ -122,7 +149,7 @@ function checkServer(check: () => unknown): void {
   }
 }
 
-async function listen(models: Readonly<Record<string, LLM>>, options: ServeOptions): Promise<Server> {
+async function listen(models: ServedModels, options: ServeOptions): Promise<Server> {
   const { host, port = 8000, apiKeys } = options;
   if (host !== undefined && !/^(127\.|localhost$|::1$)/.test(host) && !apiKeys)
     note(`whoever reaches ${host} may use the models: --api-key asks for a key`);

@@ -25,6 +25,12 @@ export interface EngineInfo {
   readonly hiddenSize: number;
 }
 
+/** What an engine does now. */
+export interface EngineStats extends Omit<LLMStats, "state"> {
+  /** As of `LLM.stats`; "starting": its process has ended, and another one loads the model. */
+  readonly state: LLMStats["state"] | "starting";
+}
+
 export interface Engine {
   readonly info: EngineInfo;
   /** @throws as `LLM.generate` */
@@ -37,8 +43,10 @@ export interface Engine {
   decode(ids: readonly number[] | Int32Array, options: DecodeOptions): Promise<string>;
   /** @throws as `LLM.embed` */
   embed(texts: readonly Prompt[], options: EmbedOptions): Promise<Float32Array[]>;
+  /** Processes of its own that were started in place of one that had ended; without one: undefined. */
+  readonly restarts?: number | undefined;
   /** What it does now; `state` tells whether it can take requests. */
-  stats(): Promise<LLMStats>;
+  stats(): Promise<EngineStats>;
 }
 
 /** A model of this process as an engine. Whoever loaded the model closes it. */

@@ -16,7 +16,14 @@ const clientCodes: Readonly<Record<string, string | undefined>> = {
   ERR_ALL_BANNED: undefined,
 };
 /** Codes after which another server, or this one later, may answer. */
-const passingCodes = ["ERR_CLOSED", "ERR_ABORTED", "ERR_STALLED", "ERR_EXECUTION", "ERR_OUT_OF_MEMORY"];
+const passingCodes = [
+  "ERR_CLOSED",
+  "ERR_ABORTED",
+  "ERR_STALLED",
+  "ERR_EXECUTION",
+  "ERR_OUT_OF_MEMORY",
+  "ERR_ENGINE_EXIT",
+];
 
 /**
  * Whatever a handler threw. The cause of one of ours is kept for the log.

@@ -5,7 +5,9 @@
  *     const server = await serve({ "your-model": llm });
  */
 export { type App, createApp } from "./app.js";
-export type { Engine, EngineInfo } from "./engine.js";
+export { ChildEngine, startEngine, type StartEngineOptions } from "./child/childEngine.js";
+export { EngineExitError } from "./child/link.js";
+export type { Engine, EngineInfo, EngineStats } from "./engine.js";
 export type { ServedModels } from "./models.js";
 export {
   type AppOptions,

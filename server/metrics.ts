@@ -57,6 +57,12 @@ export class Metrics implements CallObserver {
   readonly #waiting = this.#gauge("num_requests_waiting", "Continuations that wait for a place in it");
   readonly #use = this.#gauge("kv_cache_usage_perc", "Share of the KV cache that is in use, 0 to 1");
   readonly #preemptions = this.#counter("num_preemptions_total", "Continuations that gave their memory up");
+  readonly #restarts = new Counter({
+    name: "warploop:engine_restarts_total",
+    help: "Processes of an engine that were started in place of one that had ended",
+    labelNames,
+    registers: [this.#registry],
+  });
   readonly #queries = this.#counter("prefix_cache_queries_total", "Tokens that were looked up");
   readonly #hits = this.#counter("prefix_cache_hits_total", "Tokens that were found");
 
@@ -105,11 +111,14 @@ export class Metrics implements CallObserver {
 
   async #askEngines(): Promise<void> {
     const asked = this.#models.engines.map(
-      async ({ name, engine }) => [labelsOf(name), await engine.stats()] as const,
+      async ({ name, engine }) => [labelsOf(name), await engine.stats(), engine.restarts] as const,
     );
     const answers = await Promise.all(asked);
-    for (const counter of [this.#preemptions, this.#queries, this.#hits]) counter.reset(); // an engine's counts are whole
-    for (const [labels, { running, waiting, usedPages, kvPages, preemptions, prefix }] of answers) {
+    const counters = [this.#preemptions, this.#queries, this.#hits, this.#restarts];
+    for (const counter of counters) counter.reset(); // an engine's counts are whole
+    for (const [labels, stats, restarts] of answers) {
+      const { running, waiting, usedPages, kvPages, preemptions, prefix } = stats;
+      if (restarts !== undefined) this.#restarts.inc(labels, restarts);
       this.#running.set(labels, running);
       this.#waiting.set(labels, waiting);
       this.#use.set(labels, usedPages / Math.max(1, kvPages));

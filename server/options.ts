@@ -1,7 +1,7 @@
 /** Options of the server, and their checks. */
 import type { Logger } from "pino";
 import { z } from "zod";
-import { ArgumentTypeError } from "../lib/index.js";
+import { resolve } from "./resolve.js";
 
 export interface AppOptions {
   /** Keys of which a request must have one (`Authorization: Bearer <key>`); /health and /ready need none. Default: no key is asked for. */
@@ -71,11 +71,4 @@ export function resolveServe(options: ServeOptions): ResolvedServe {
 /** @throws ArgumentTypeError naming the option */
 export function resolveClose(options: CloseOptions): Readonly<z.output<typeof closeOptions>> {
   return resolve("close", closeOptions, options);
-}
-
-function resolve<T>(what: string, schema: z.ZodType<T>, options: unknown): T {
-  const { success, data, error } = schema.safeParse(options);
-  if (success) return data;
-  const { path, message } = error.issues[0]!;
-  throw new ArgumentTypeError(`${what}: ${["options", ...path].join(".")}: ${message}`);
 }

@@ -227,10 +227,11 @@ describe("rooms above lib", () => {
     ["server/routes/chat.ts", "../../toolcalls/index.js", undefined],
     ["server/routes/chat.ts", "../app.js", undefined],
     ["server/app.ts", "hono", undefined],
+    ["server/child/receivers.ts", "../../lib/llm/generationStream.js", undefined],
     [
       "server/app.ts",
       "../lib/llm/llm.js",
-      "server/ may import lib/index.js, toolcalls/index.js, not lib/llm/llm.js",
+      "server/ may import lib/index.js, toolcalls/index.js, lib/llm/generationStream.js, not lib/llm/llm.js",
     ],
     ["toolcalls/machine.ts", "../server/index.js", "toolcalls/ may import lib/index.js, not server/index.js"],
     ["cli/run.ts", "../test/support/random.js", expect.stringMatching("not test/support/random.js")],
