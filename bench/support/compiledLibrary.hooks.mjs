@@ -11,8 +11,8 @@ export function initialize(data) {
 export async function resolve(specifier, context, nextResolve) {
   const resolved = await nextResolve(specifier, context);
   const [, path] = resolved.url.startsWith(root)
-    ? (/^lib\/(.*)\.ts\b/.exec(resolved.url.slice(root.length)) ?? [])
+    ? (/^((?:lib|toolcalls|server)\/.*)\.ts\b/.exec(resolved.url.slice(root.length)) ?? [])
     : [];
   if (path === undefined) return resolved;
-  return { ...resolved, url: `${root}dist/lib/${path}.js`, format: "module" };
+  return { ...resolved, url: `${root}dist/${path}.js`, format: "module" };
 }
