@@ -144,6 +144,26 @@ export class CapacityError extends WarploopError {
   }
 }
 
+/** As many requests are open as may run and wait (`maxWaiting`): try again when some have ended. Code: ERR_QUEUE_FULL. */
+export class QueueFullError extends WarploopError {
+  /**
+   * @param asked continuations of the request
+   * @param open continuations that run or wait
+   * @param most of them at once: maxSequences + maxWaiting
+   */
+  constructor(
+    readonly asked: number,
+    readonly open: number,
+    readonly most: number,
+  ) {
+    const what = asked === 1 ? "a request" : `a request of ${asked} continuations`;
+    super(
+      "ERR_QUEUE_FULL",
+      `${what} is refused: ${open} of ${most} places (maxSequences + maxWaiting) are taken`,
+    );
+  }
+}
+
 /**
  * One prompt of `generateAll` failed. `code` and `cause` are those of the failure.
  */

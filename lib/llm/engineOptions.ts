@@ -55,6 +55,11 @@ export interface LLMOptions {
   readonly contextLength?: number | undefined;
   /** Most requests that run at once; others wait. Default 32. */
   readonly maxSequences?: number | undefined;
+  /**
+   * Most continuations that wait beside the maxSequences that may run: `generate` and `chat` refuse one more (QueueFullError), and
+   * `generateAll` begins it when there is room. Default: any number.
+   */
+  readonly maxWaiting?: number | undefined;
   /** Most tokens in one step: what a long prompt may delay the others by. Default 512. */
   readonly maxStepTokens?: number | undefined;
   /**
@@ -98,6 +103,7 @@ export const loadOptionNames = [
   "quantize",
   "contextLength",
   "maxSequences",
+  "maxWaiting",
   "maxStepTokens",
   "kvCacheBytes",
   "pageSize",
@@ -116,6 +122,7 @@ export type ResolvedOptions = Readonly<
     Omit<
       LLMOptions,
       | "quantize"
+      | "maxWaiting"
       | "threads"
       | "contextLength"
       | "kvCacheBytes"
@@ -127,7 +134,14 @@ export type ResolvedOptions = Readonly<
   > &
     Pick<
       LLMOptions,
-      "quantize" | "threads" | "contextLength" | "kvCacheBytes" | "pageSize" | "revision" | "signal"
+      | "quantize"
+      | "maxWaiting"
+      | "threads"
+      | "contextLength"
+      | "kvCacheBytes"
+      | "pageSize"
+      | "revision"
+      | "signal"
     > & {
       readonly onProgress?: (progress: LoadProgress) => void;
     }
@@ -163,6 +177,7 @@ export function resolveOptions(given: LLMOptions): ResolvedOptions {
     graphs: checkBoolean("graphs", options.graphs, true),
     expertCounts: checkBoolean("expertCounts", options.expertCounts, false),
     stepTimeoutMs: integer("stepTimeoutMs", 300_000, 1000),
+    ...(options.maxWaiting !== undefined && { maxWaiting: integer("maxWaiting", 0, 0) }),
     ...(options.threads !== undefined && { threads: options.threads }),
     ...(options.contextLength !== undefined && { contextLength: options.contextLength }),
     ...(options.kvCacheBytes !== undefined && { kvCacheBytes: options.kvCacheBytes }),

@@ -24,14 +24,20 @@ const generateAllOptionNames = [...generateOptionNames, "progress", "onError"] a
 /** Prompts that are begun before those are waited for that are on their way to the engine. */
 const promptsAtOnce = 64;
 
+interface Beginning {
+  /** Begins the generation of a prompt. */
+  readonly begin: (prompt: Prompt) => GenerationStream;
+  /** What to wait for while there is no room for another; undefined when there is. */
+  readonly whenFree: () => Promise<void> | undefined;
+}
+
 /** What the model does for generateAll. */
 export interface Generator {
   /**
    * Checks the options, once for all prompts.
-   * @returns begins the generation of a prompt
    * @throws for options that are wrong whatever the prompt
    */
-  readonly prepare: (options: GenerateOptions) => (prompt: Prompt) => GenerationStream;
+  readonly prepare: (options: GenerateOptions) => Beginning;
   /** Begins generations in turns of the event loop; `close` waits for them. */
   readonly beginAll: (steps: Steps<void>) => Promise<void>;
 }
@@ -53,7 +59,7 @@ export async function generateAll(
     ...generateOptions
   } = readOptions("generateAll", options, generateAllOptionNames);
   const onError = checkChoice("onError", mode, "throw", ["throw", "settle"]);
-  const begin = generator.prepare(generateOptions);
+  const { begin, whenFree } = generator.prepare(generateOptions);
   const bar = createPromptBar(list.length, checkBoolean("progress", wanted, isTerminal()));
   const streams: (GenerationStream | undefined)[] = [];
   const outcomes = new Outcomes(list.length, onError === "throw");
@@ -70,7 +76,9 @@ export async function generateAll(
   };
   void generator.beginAll(
     (function* () {
-      for (let index = 0; index < list.length && !outcomes.hasFailed; index++) {
+      for (let index = 0; index < list.length; index++) {
+        for (let room = whenFree(); room && !outcomes.hasFailed; room = whenFree()) yield* waitFor(room);
+        if (outcomes.hasFailed) return;
         void run(list[index]!, index);
         yield;
         const isOnItsWay = streams[index]?.started.catch(() => undefined);

@@ -53,6 +53,11 @@ export interface GenerateOptions {
   readonly promptLogprobs?: number | undefined;
   /** Independent continuations of the same prompt. Default 1. */
   readonly n?: number | undefined;
+  /**
+   * Requests of a lower number are served first, and lose their place last when memory runs out; those of equal ones in order of arrival.
+   * A 32-bit integer. Default 0.
+   */
+  readonly priority?: number | undefined;
   /** Cached prefixes are shared only between requests of equal salt: one per tenant. */
   readonly cacheSalt?: string | undefined;
   /** Leave special tokens out of the text. Default true. */
@@ -74,6 +79,7 @@ export const generateOptionNames = [
   "logprobs",
   "promptLogprobs",
   "n",
+  "priority",
   "cacheSalt",
   "skipSpecialTokens",
   "signal",
@@ -102,6 +108,7 @@ export interface Generation {
   /** Most likely alternatives to report per token; undefined: no log probabilities. */
   readonly logprobs: number | undefined;
   readonly promptLogprobs: number | undefined;
+  readonly priority: number;
   readonly cacheSalt: string;
   readonly skipSpecialTokens: boolean;
   readonly signal: AbortSignal | undefined;
@@ -153,6 +160,7 @@ function resolve(options: GenerateOptions, context: GenerateContext): Generation
     stopTokenIds,
     logprobs: optionalCount("logprobs"),
     promptLogprobs: optionalCount("promptLogprobs"),
+    priority: checkNumber("priority", options.priority, 0, int32),
     cacheSalt: options.cacheSalt ?? "",
     skipSpecialTokens: checkBoolean("skipSpecialTokens", options.skipSpecialTokens, true),
     signal: checkSignal(options.signal),
@@ -168,6 +176,7 @@ function randomSeed(): number {
   return randomInt(2 ** 47);
 }
 
+const int32 = { min: -0x80000000, max: 0x7fffffff, integer: true };
 const positive = { min: 1, max: 0x7fffffff, integer: true };
 const maxChoices = 256;
 const leastTemperature = 1e-5; // logits divided by less leave the range of f32

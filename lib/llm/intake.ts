@@ -13,6 +13,7 @@ import type { Tokenizer } from "../text/tokenizer.js";
 import type { GenerateContext, Generation } from "./generateOptions.js";
 import { GenerationChannel, type GenerationStream } from "./generationStream.js";
 import { ChoiceOutput } from "./output.js";
+import { Places } from "./places.js";
 import { checkPromptLength, promptTooLong } from "./prompt.js";
 import { listenerOf } from "./requests.js";
 import { HashList } from "../schedule/tokenList.js";
@@ -40,15 +41,28 @@ export class Intake {
   /** Nothing more goes to the engine. */
   #isOver = false;
 
-  constructor(engine: Engine, tokenizer: Tokenizer | null, context: GenerateContext) {
+  readonly #places: Places;
+
+  /** @param places of the generations that begin here. Default: any number */
+  constructor(
+    engine: Engine,
+    tokenizer: Tokenizer | null,
+    context: GenerateContext,
+    places = new Places(Infinity),
+  ) {
     this.#engine = engine;
     this.#tokenizer = tokenizer;
     this.#context = context;
+    this.#places = places;
   }
 
-  /** Starts a generation; what is wrong with the prompt makes it fail. A text needs the tokenizer. */
+  /**
+   * Starts a generation; what is wrong with the prompt makes it fail. A text needs the tokenizer.
+   * @throws QueueFullError
+   */
   begin(source: PromptSource, generation: Generation): GenerationStream {
-    const arrival = new Arrival(this.#engine, generation);
+    this.#places.take(generation.n);
+    const arrival = new Arrival(this.#engine, generation, () => this.#places.giveBack());
     const { signal } = generation;
     if ("ids" in source) arrival.promptLength = source.ids.length;
     if (signal?.aborted || this.#isOver) arrival.abort();
@@ -133,12 +147,15 @@ class Arrival {
   #isAborted = false;
   /** Stops listening to the caller's signal. */
   readonly #endWait: (() => void) | undefined;
+  /** Tells that a continuation has ended. */
+  readonly #tellEnd: () => void;
   #numAdded = 0;
   #numOpen: number;
 
-  constructor(engine: Engine, generation: Generation) {
+  constructor(engine: Engine, generation: Generation, tellEnd: () => void) {
     const { n, signal } = generation;
     this.generation = generation;
+    this.#tellEnd = tellEnd;
     this.#engine = engine;
     this.#requestIds = Array.from({ length: n }, () => `request-${nextRequest++}`);
     this.#numOpen = n;
@@ -178,7 +195,7 @@ class Arrival {
   fail(error: unknown): void {
     if (this.isAborted) return;
     for (const id of this.#requestIds.slice(0, this.#numAdded)) this.#engine.abort(id);
-    this.#endWait?.();
+    while (this.#numOpen > 0) this.#onEnd(); // those that the engine does not have
     this.stream.fail(error instanceof Error ? error : new WarploopError("ERR_INTERNAL", String(error)));
   }
 
@@ -211,9 +228,10 @@ class Arrival {
 
   /** Of a continuation: each has a seed of its own, and the first reports what is said of the prompt. */
   #specOf(index: number): RequestSpec {
-    const { sampling, logprobs, promptLogprobs, maxTokens, stopTokenIds, cacheSalt } = this.generation;
+    const { sampling, logprobs, promptLogprobs, maxTokens, stopTokenIds, cacheSalt, priority } =
+      this.generation;
     return {
-      schedule: { maxTokens, stopTokenIds, cacheSalt },
+      schedule: { maxTokens, stopTokenIds, cacheSalt, priority },
       sampling: { ...sampling, seed: sampling.seed + index },
       report: {
         ...{ logprobs, promptLogprobs: index === 0 ? promptLogprobs : undefined },
@@ -223,6 +241,7 @@ class Arrival {
   }
 
   #onEnd(): void {
+    this.#tellEnd();
     if (--this.#numOpen === 0) this.#endWait?.();
   }
 }

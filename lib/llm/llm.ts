@@ -33,7 +33,7 @@ export class LLM {
   private constructor(key: ConstructKey, parts: Parts) {
     requireKey(key, "LLM", "await LLM.load(pathOrId)");
     this.#parts = parts;
-    this.#intake = new Intake(parts.engine, parts.tokenizer, parts.context);
+    this.#intake = new Intake(parts.engine, parts.tokenizer, parts.context, parts.places);
   }
 
   /**
@@ -59,7 +59,7 @@ export class LLM {
   /**
    * Starts a generation. Iterate the result for chunks, or await its `result()` or `text()`.
    *
-   * @throws ArgumentTypeError, ArgumentRangeError at once for bad options; what only the tokenized prompt can tell
+   * @throws ArgumentTypeError, ArgumentRangeError, QueueFullError at once for bad options, or with `maxWaiting`; what only the tokenized prompt can tell
    * (empty, too long: ERR_CONTEXT_LENGTH; never fits: CapacityError) when the stream is read
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
@@ -146,7 +146,10 @@ export class LLM {
       prepare: (generateOptions) => {
         const generation = resolveGeneration(generateOptions, this.#parts.context);
         const isSeeded = generateOptions.seed !== undefined;
-        return (prompt) => this.#begin(prompt, isSeeded ? generation : withNewSeed(generation));
+        return {
+          begin: (prompt) => this.#begin(prompt, isSeeded ? generation : withNewSeed(generation)),
+          whenFree: () => this.#parts.places.whenFree(generation.n),
+        };
       },
       beginAll: (steps) => this.#intake.beginAll(steps),
     });

@@ -9,6 +9,7 @@ import { fetchModel } from "./fetchModel.js";
 import { loadModel } from "./loadModel.js";
 import { openDevice } from "./openDevice.js";
 import type { Parts } from "./parts.js";
+import { Places } from "./places.js";
 import { longerContext } from "./prompt.js";
 import { reportCache } from "./reportCache.js";
 
@@ -40,9 +41,10 @@ export async function loadParts(pathOrId: string, options: LLMOptions): Promise<
     };
     const kvPages = capacity.numBlocks;
     const chats = new ChatRenderer(template);
+    const places = new Places(resolved.maxSequences + (resolved.maxWaiting ?? Infinity));
     return {
       ...{ device, stream, model, runner, engine },
-      ...{ tokenizer, chats, context, kvPages },
+      ...{ tokenizer, chats, context, kvPages, places },
     };
   } catch (error) {
     await device.dispose();

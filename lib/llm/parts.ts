@@ -7,6 +7,7 @@ import type { Model } from "../models/model.js";
 import type { ChatRenderer } from "../text/chatRenderer.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { GenerateContext } from "./generateOptions.js";
+import type { Places } from "./places.js";
 
 export interface Parts {
   readonly device: Device;
@@ -18,4 +19,6 @@ export interface Parts {
   readonly chats: ChatRenderer;
   readonly context: GenerateContext;
   readonly kvPages: number;
+  /** Of generations. */
+  readonly places: Places;
 }

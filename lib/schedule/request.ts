@@ -27,6 +27,8 @@ export interface RequestParams {
   readonly cacheSalt?: string;
   /** Adapter whose weights made the KV; part of the cache key. Default "". */
   readonly adapterId?: string;
+  /** Requests of a lower number come first, those of equal ones in order of arrival. Default 0. */
+  readonly priority?: number;
   /** Compute every prompt position, whose logits or hidden states are asked for, not only where a token is sampled. */
   readonly promptLogits?: boolean;
 }
@@ -105,6 +107,11 @@ export class Request {
     this.tokens = new TokenList(ids);
     this.promptLength = prompt.length;
     this.pageHashes = new HashList(pageHashes);
+  }
+
+  /** The lower, the more urgent. */
+  get priority(): number {
+    return this.params.priority ?? 0;
   }
 
   /** Tokens that are on the device and not yet enqueued. 0 once the last token that may be sampled is in flight. */

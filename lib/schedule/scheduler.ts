@@ -1,12 +1,12 @@
 /**
- * Decides what each step runs: decodes first, then unfinished prefills, then waiting requests in order of arrival, all
- * mixed under one token budget. Steps may be planned before the results of earlier ones are known; lengths are exact
+ * Decides what each step runs: what runs already, then waiting requests, the most urgent first and of equal priority decodes, unfinished
+ * prefills, arrivals in their order, all mixed under one token budget that leaves every decode its token. Steps may be planned before the results of earlier ones are known; lengths are exact
  * nevertheless, and a stop token is seen late, which costs one discarded result per step in flight.
  * Pure: no tensors, no clock, no I/O. Not responsible for running steps, nor for text (stop strings end a request through
  * `finish`).
  *
- * Progress: a preemption lets another request run, or takes the blocks of one that has sampled since it was admitted,
- * and a lone request always fits. So every cycle of preemptions yields tokens, and `schedule` returns null only when
+ * Progress: a preemption lets another request run that is no less urgent, or takes the blocks of one that has sampled since it was
+ * admitted, and a lone request always fits. So every cycle of preemptions yields tokens, and `schedule` returns null only when
  * nothing is left to do before the next commit.
  */
 import { ArgumentRangeError, CapacityError, WarploopError } from "../errors.js";
@@ -14,6 +14,7 @@ import type { Steps } from "../eventLoop.js";
 import { KvPages, type KvStats } from "./kvPages.js";
 import type { FinishReason, Request } from "./request.js";
 import { RequestQueue } from "./requestQueue.js";
+import { addRunning, byPriority } from "./running.js";
 import { type ScheduledStep, StepBuilder } from "./scheduledStep.js";
 import { maxAdmittedTokens, resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
 import { chooseVictim } from "./victim.js";
@@ -43,7 +44,7 @@ export class Scheduler {
   readonly #kv: KvPages;
   readonly #live = new Map<string, Request>();
   readonly #waiting = new RequestQueue();
-  /** In order of admission. */
+  /** In the order of running.ts. */
   readonly #running: Request[] = [];
   readonly #freeRows: number[] = [];
   #arrivals = 0;
@@ -113,8 +114,7 @@ export class Scheduler {
    */
   schedule(): ScheduledStep | null {
     const step = new StepBuilder(this.#kv.groups);
-    this.#planDecodes(step);
-    this.#planPrefills(step);
+    for (const requests of byPriority(this.#running)) this.#planRunning(step, requests);
     this.#admitWaiting(step);
     // Only now, so that no other request of this same step reads blocks that the step itself fills.
     const copies = this.#kv.endStep();
@@ -219,18 +219,18 @@ export class Scheduler {
     if (problems.length > 0) throw new WarploopError("ERR_INTEGRITY", `scheduler: ${problems.join("; ")}`);
   }
 
-  #planDecodes(step: StepBuilder): void {
-    for (const request of [...this.#running]) {
+  /** @param requests of one priority that run */
+  #planRunning(step: StepBuilder, requests: readonly Request[]): void {
+    for (const request of requests) {
       // Prefilling, waiting for its last token, or preempted for a request before it (then nothing remains).
-      if (request.remaining !== 1) continue;
-      this.#planTokens(step, request, 1);
+      if (request.remaining === 1) this.#planTokens(step, request, 1);
     }
-  }
-
-  #planPrefills(step: StepBuilder): void {
-    for (const request of [...this.#running]) {
-      if (step.numTokens === this.#options.maxStepTokens) return;
-      if (request.remaining > 0 && !step.includes(request)) this.#planChunk(step, request);
+    const { priority } = requests[0]!;
+    const isLater = (one: Request): boolean => one.priority > priority && one.remaining === 1;
+    const budget = this.#options.maxStepTokens - this.#running.filter(isLater).length;
+    for (const request of requests) {
+      if (step.numTokens >= budget) return;
+      if (request.remaining > 0 && !step.includes(request)) this.#planChunk(step, request, budget);
     }
   }
 
@@ -245,18 +245,18 @@ export class Scheduler {
       this.#waiting.remove(request);
       request.status = "running";
       request.row = this.#freeRows.pop()!;
-      this.#running.push(request);
+      addRunning(this.#running, request);
       step.addAdmission(request);
-      this.#planChunk(step, request);
+      this.#planChunk(step, request, this.#options.maxStepTokens);
       numKnown += request.tokens.length;
       if (numKnown >= maxAdmittedTokens) return;
     }
   }
 
-  #planChunk(step: StepBuilder, request: Request): void {
-    const budget = this.#options.maxStepTokens - step.numTokens;
+  /** @param budget tokens of the step when it is full, more than it has */
+  #planChunk(step: StepBuilder, request: Request, budget: number): void {
     const most = Math.min(this.#options.chunkTokens, this.#kv.tokensToSnapshot(request));
-    this.#planTokens(step, request, Math.min(request.remaining, budget, most));
+    this.#planTokens(step, request, Math.min(request.remaining, budget - step.numTokens, most));
   }
 
   /** The next `count` tokens of a running request, at the expense of others if need be, unless the request itself has to go. */

@@ -111,7 +111,14 @@ const control = {
     z.string().min(1).max(1024),
     "prefixes are shared among requests of equal salt, and of the same API key",
   ),
-  priority: refused("requests are served in their order", z.literal(0)),
+  priority: supported(
+    z
+      .int()
+      .min(-(2 ** 31))
+      .max(2 ** 31 - 1),
+    "requests of a lower number are served first; default 0",
+    "priority",
+  ),
   request_id: refused("send it as the header `X-Request-Id`"),
   session_id: ignored("there is one engine"),
   kv_transfer_params: refused("prompts are not computed elsewhere"),

@@ -43,8 +43,9 @@ function randomPrompt(random: Random, families: readonly number[][], maxModelLen
   return prompt;
 }
 
-function randomParams(random: Random): RequestParams {
+function randomParams(random: Random, priorities: readonly number[]): RequestParams {
   return {
+    priority: random.pick(priorities),
     maxTokens: random.chance(0.1) ? 1 : random.between(1, 40),
     ...(random.chance(0.7) ? { stopTokenIds: new Set([3, 17]) } : {}),
     ...(random.chance(0.2) ? { adapterId: random.pick(["a", "b"]) } : {}),
@@ -65,12 +66,13 @@ export function runRandomSchedule(
     Array.from({ length: 60 }, () => random.below(vocabulary)),
   );
   const depth = random.between(1, 3);
+  const priorities = random.pick([[0], [0, 1], [-5, 0, 0, 9]]);
   const requests = [];
   const total = random.between(5, 30);
   while (requests.length < total || simulation.stepsInFlight > 0) {
     if (requests.length < total && random.chance(0.4)) {
       const prompt = randomPrompt(random, families, options.maxModelLen);
-      requests.push(simulation.submit(`r${requests.length}`, prompt, randomParams(random)));
+      requests.push(simulation.submit(`r${requests.length}`, prompt, randomParams(random, priorities)));
     }
     if (requests.length > 0 && random.chance(0.03)) {
       simulation.finish(random.pick(requests), random.pick(["abort", "stop", "error"] as const));

@@ -1,13 +1,14 @@
-// Contract: the queue is in order of arrival whatever is pushed, put back or removed.
+// Contract: the queue is in order of priority and then of arrival whatever is pushed, put back or removed.
 import { expect, test } from "vitest";
 import { Request } from "../../lib/schedule/request.js";
 import { RequestQueue } from "../../lib/schedule/requestQueue.js";
 import { Random } from "./random.js";
 
-function makeRequests(count: number): Request[] {
-  return Array.from({ length: count }, (_, arrivalIndex) =>
-    Object.assign(new Request(`r${arrivalIndex}`, [1], { maxTokens: 1 }), { arrivalIndex }),
-  );
+function makeRequests(count: number, priorityOf: (i: number) => number = () => 0): Request[] {
+  return Array.from({ length: count }, (_, arrivalIndex) => {
+    const params = { maxTokens: 1, priority: priorityOf(arrivalIndex) };
+    return Object.assign(new Request(`r${arrivalIndex}`, [1], params), { arrivalIndex });
+  });
 }
 
 const order = (queue: RequestQueue) => [...queue].map((request) => request.arrivalIndex);
@@ -38,9 +39,13 @@ test("removing a request that is not queued has no effect", () => {
   expect(order(queue)).toEqual([1]);
 });
 
-test("random operations keep the order of arrival", () => {
+test.each([
+  ["one priority", [0]],
+  ["some priorities", [0, -3, 7, 2 ** 31 - 1, -(2 ** 31)]],
+  ["a priority each", Array.from({ length: 400 }, (_, i) => i)],
+])("random operations of %s keep the order", (_, priorities) => {
   const random = new Random(1);
-  const requests = makeRequests(400);
+  const requests = makeRequests(400, () => random.pick(priorities));
   const queue = new RequestQueue();
   const queued = new Set<number>();
   const taken: Request[] = [];
@@ -58,6 +63,9 @@ test("random operations keep the order of arrival", () => {
       queue.reinsert(back);
       queued.add(back.arrivalIndex);
     }
-    expect(order(queue)).toEqual([...queued].sort((a, b) => a - b));
+    const expected = [...queued].map((i) => requests[i]!);
+    expected.sort((a, b) => a.priority - b.priority || a.arrivalIndex - b.arrivalIndex);
+    expect([...queue]).toEqual(expected);
+    expect([queue.head, queue.size]).toEqual([expected[0], expected.length]);
   }
 });

@@ -104,7 +104,7 @@ const generation: Cases = {
   guided_choice: { asks: ["a"] },
   guided_grammar: { asks: "root ::= x" },
   cache_salt: option("cacheSalt", "mine", ["", "x".repeat(1025), 5], JSON.stringify(["", "mine"])),
-  priority: { asks: 1, neutral: [0] },
+  priority: option("priority", -3, [1.5, "1", 2 ** 31]),
   request_id: { asks: "x" },
   session_id: { sent: "x" },
   kv_transfer_params: { asks: {} },
