@@ -178,6 +178,7 @@ describe("TypeScript in README.md and docs", () => {
           warploop: ["./lib/index.ts"],
           "warploop/server": ["./server/index.ts"],
           "warploop/toolcalls": ["./toolcalls/index.ts"],
+          "warploop/ai-sdk": ["./providers/aiSdk/index.ts"],
         },
       },
       { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => undefined },
