@@ -1,5 +1,13 @@
 /** `warploop info`: what a model is and what it takes here, from its config and the headers of its weights. */
-import { Device, type DeviceName, inspectModel, type ModelInspection, WarploopError } from "../lib/index.js";
+import {
+  Device,
+  type DeviceName,
+  inspectModel,
+  loadText,
+  type ModelInspection,
+  WarploopError,
+} from "../lib/index.js";
+import { type ChatFormat, formatOf } from "../toolcalls/index.js";
 import { type CommandDefinition, exit } from "./command.js";
 import { count, parameters, size } from "./format.js";
 import { onInterrupt } from "./interrupt.js";
@@ -25,10 +33,12 @@ export const command: CommandDefinition = {
   async run([model = ""], parsed) {
     const isJson = parsed["json"] === true;
     try {
-      const found = await inspected(model, parsed);
+      const { found, format } = await inspected(model, parsed);
       const memory = await memoryOf(found.device as DeviceName);
-      if (isJson) printJson({ model, runs: true, ...found, memory });
-      else show(model, found, memory);
+      const toolFormat = format.syntax?.name ?? null;
+      const reasoningFormat = format.reasoning?.name ?? null;
+      if (isJson) printJson({ model, runs: true, ...found, toolFormat, reasoningFormat, memory });
+      else show(model, found, format, memory);
       return exit.fine;
     } catch (error) {
       if (!isJson || !(error instanceof WarploopError)) throw error;
@@ -38,12 +48,20 @@ export const command: CommandDefinition = {
   },
 };
 
-async function inspected(model: string, parsed: Readonly<Record<string, unknown>>): Promise<ModelInspection> {
+interface Inspected {
+  readonly found: ModelInspection;
+  readonly format: ChatFormat;
+}
+
+async function inspected(model: string, parsed: Readonly<Record<string, unknown>>): Promise<Inspected> {
   using interrupt = onInterrupt();
   const bar = loadBar();
   try {
     const options = { ...loadOptionsOf(parsed), onProgress: bar.onProgress, signal: interrupt.signal };
-    return await inspectModel(model, options);
+    const found = await inspectModel(model, options);
+    const { revision, onProgress, signal } = options;
+    await using text = await loadText(model, { revision, onProgress, signal });
+    return { found, format: await formatOf(text) };
   } finally {
     bar.stop();
   }
@@ -59,7 +77,7 @@ async function memoryOf(name: DeviceName): Promise<DeviceMemory> {
   return device.memory;
 }
 
-function show(model: string, found: ModelInspection, memory: DeviceMemory): void {
+function show(model: string, found: ModelInspection, format: ChatFormat, memory: DeviceMemory): void {
   const { architecture, device, dtype, maxPositions, trainedContext, longestContext } = found;
   const longest = longestContext > maxPositions ? `; --context up to ${longestContext}` : "";
   print(styled("bold", model));
@@ -70,12 +88,20 @@ function show(model: string, found: ModelInspection, memory: DeviceMemory): void
     ["parameters", parameters(found.parameters)],
     ["context", `${maxPositions} tokens (trained for ${trainedContext}${longest})`],
     ["runs on", `${device}, with activations in ${dtype}`],
+    ["tool calls", callsText(format)],
   ] as const;
   for (const line of facts(rows)) print(line);
   print("");
   for (const [i, line] of partLines(found).entries()) print(i === 0 ? styled("dim", line) : line);
   print("");
   for (const [i, line] of cacheLines(found, memory).entries()) print(i === 0 ? styled("dim", line) : line);
+}
+
+/** How it writes calls, and thoughts beside them. */
+function callsText({ syntax, reasoning, takesTools }: ChatFormat): string {
+  if (!syntax) return "none: its chat template says nothing of them";
+  const untold = takesTools ? "" : "; its chat template does not tell it of tools";
+  return `${syntax.name}${reasoning ? `, thoughts as ${reasoning.name}` : ""}${untold}`;
 }
 
 function shapeText({ shape }: ModelInspection): string {

@@ -30,6 +30,7 @@ interface ServeFlags {
   readonly timeout?: number;
   readonly drain?: number;
   readonly inProcess?: boolean;
+  readonly toolFormat?: string;
   readonly logPrompts?: boolean;
   readonly quiet?: boolean;
 }
@@ -53,6 +54,10 @@ export const command: CommandDefinition = {
     option(
       "--in-process",
       "run models in the server's own process; by default each has one, and a new one when it crashes",
+    ),
+    option(
+      "--tool-format <name>",
+      'how the models write calls of tools (docs/tool-calls.md), or "none"; default: found out',
     ),
     option("--log-prompts", "also log what was asked"),
     option("-q, --quiet", "log nothing"),
@@ -123,14 +128,15 @@ const flagOf: Readonly<Record<string, string>> = {
   apiKeys: "--api-key",
   maxQueue: "--max-queue",
   timeoutMs: "--timeout",
+  toolFormat: "--tool-format",
   drainMs: "--drain",
 };
 
 /** Checked, before a model is loaded. @throws UsageError */
 function serveOptionsOf(flags: ServeFlags): ServeOptions {
-  const { host, port, apiKey: apiKeys, maxQueue, timeout, logPrompts, quiet } = flags;
+  const { host, port, apiKey: apiKeys, maxQueue, timeout, toolFormat, logPrompts, quiet } = flags;
   const timeoutMs = timeout === undefined ? undefined : Math.round(timeout * 1000);
-  const limits = { host, port, apiKeys, maxQueue, timeoutMs, logPrompts };
+  const limits = { host, port, apiKeys, maxQueue, timeoutMs, toolFormat, logPrompts };
   const options = quiet ? { ...limits, logger: false as const } : limits;
   checkServer(() => resolveServe(options));
   return options;

@@ -25,6 +25,7 @@ export type { PrefixCacheStats } from "./schedule/prefixCache.js";
 export type { SchedulerStats } from "./schedule/scheduler.js";
 export type { ArchitectureShape, ModelShape } from "./models/model.js";
 export { inspectModel, type InspectOptions, type ModelInspection } from "./llm/inspectModel.js";
+export { loadText, type LoadTextOptions, type ModelText } from "./llm/loadText.js";
 export { pullModel, type PullOptions } from "./llm/pullModel.js";
 export {
   type CachedModel,

@@ -7,7 +7,7 @@ import { HttpError } from "./errors.js";
 import { asHttpError } from "./failures.js";
 import { Metrics } from "./metrics.js";
 import { Models, type ServedModels } from "./models.js";
-import { type AppOptions, resolveApp } from "./options.js";
+import { type AppOptions, formatChoice, resolveApp } from "./options.js";
 import { RequestLog } from "./requestLog.js";
 import { chatRoute } from "./routes/chat.js";
 import { completionsRoute } from "./routes/completions.js";
@@ -36,7 +36,7 @@ export interface App {
 export function createApp(models: ServedModels, options: AppOptions = {}): App {
   const resolved = resolveApp(options);
   const log = new RequestLog(resolved);
-  const served = new Models(models);
+  const served = new Models(models, formatChoice(resolved));
   const metrics = new Metrics(served);
   const calls = new Calls(resolved, [log, metrics]);
   const { maxBodyBytes } = resolved;

@@ -2,7 +2,7 @@
  * The requests that are open: how many may wait, how long they may take, and how they end. A call has one signal, which is what its
  * generations listen to: a client that leaves, a timeout and the end of the server all abort it.
  */
-import type { Engine } from "./engine.js";
+import type { Engine, EngineFormat } from "./engine.js";
 import { clientGone, HttpError, unavailable } from "./errors.js";
 
 export interface CallLimits {
@@ -16,6 +16,8 @@ export interface CallStart {
   /** Whose prefixes it shares. */
   readonly tenant: string;
   readonly engine: Engine;
+  /** How the model writes calls and thoughts. */
+  readonly format: () => Promise<EngineFormat>;
   /** As the request has it. */
   readonly model: string;
   /** Fires when the client leaves. */
@@ -27,6 +29,8 @@ export interface CallUsage {
   promptTokens: number;
   cachedTokens: number;
   completionTokens: number;
+  /** Of these, thoughts. */
+  reasoningTokens: number;
 }
 
 /** How a call ended. */
@@ -126,7 +130,8 @@ export class Call {
   readonly tenant: string;
   readonly model: string;
   readonly engine: Engine;
-  readonly usage: CallUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+  readonly format: () => Promise<EngineFormat>;
+  readonly usage: CallUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, reasoningTokens: 0 };
   /** Of its answers. */
   readonly finishReasons: string[] = [];
   readonly #owner: CallOwner;
@@ -139,10 +144,12 @@ export class Call {
   #isWaiting = true;
   #isOver = false;
 
-  constructor({ requestId, tenant, engine, model, client }: CallStart, timeoutMs: number, owner: CallOwner) {
+  constructor(start: CallStart, timeoutMs: number, owner: CallOwner) {
+    const { requestId, tenant, engine, format, model, client } = start;
     this.requestId = requestId;
     this.tenant = tenant;
     this.engine = engine;
+    this.format = format;
     this.model = model;
     this.#owner = owner;
     const leave = (): void => this.abort(new HttpError(clientGone, "the client has gone"));

@@ -16,6 +16,13 @@ import {
   TextError,
   type Tokenizer,
 } from "../lib/index.js";
+import {
+  type ChatFormat,
+  type FormatChoice,
+  formatOf,
+  type TokenTable,
+  tokenTableOf,
+} from "../toolcalls/index.js";
 
 /** Known from the load on. */
 export interface EngineInfo {
@@ -29,6 +36,12 @@ export interface EngineInfo {
 export interface EngineStats extends Omit<LLMStats, "state"> {
   /** As of `LLM.stats`; "starting": its process has ended, and another one loads the model. */
   readonly state: LLMStats["state"] | "starting";
+}
+
+/** How a model writes calls of tools and thoughts: data, which may be sent to another process. */
+export interface EngineFormat extends ChatFormat {
+  /** Undefined without a tokenizer. */
+  readonly tokens: TokenTable | undefined;
 }
 
 export interface Engine {
@@ -45,6 +58,8 @@ export interface Engine {
   embed(texts: readonly Prompt[], options: EmbedOptions): Promise<Float32Array[]>;
   /** Processes of its own that were started in place of one that had ended; without one: undefined. */
   readonly restarts?: number | undefined;
+  /** @throws as `formatOf` */
+  format(choice: FormatChoice): Promise<EngineFormat>;
   /** What it does now; `state` tells whether it can take requests. */
   stats(): Promise<EngineStats>;
 }
@@ -59,6 +74,10 @@ export function engineOf(llm: LLM): Engine {
     encode: async (text, options) => tokenizerOf(llm).encodeAsync(text, options),
     decode: async (ids, options) => tokenizerOf(llm).decode(ids, options),
     embed: (texts, options) => llm.embed(texts, options),
+    async format(choice) {
+      const format = await formatOf(llm, choice);
+      return { ...format, tokens: llm.tokenizer ? tokenTableOf(llm.tokenizer, format) : undefined };
+    },
     stats: async () => llm.stats(),
   };
 }

@@ -1,6 +1,7 @@
 /** The models that are served, by the names that requests use. A name is never a path: what is not in the list does not exist. */
 import { ArgumentRangeError, ArgumentTypeError, LLM } from "../lib/index.js";
-import { type Engine, engineOf } from "./engine.js";
+import type { FormatChoice } from "../toolcalls/index.js";
+import { type Engine, type EngineFormat, engineOf } from "./engine.js";
 import { badField, HttpError } from "./errors.js";
 
 /** By name; a model under several names has aliases. */
@@ -9,6 +10,8 @@ export type ServedModels = Readonly<Record<string, LLM | Engine>>;
 export interface Model {
   readonly name: string;
   readonly engine: Engine;
+  /** How it writes calls and thoughts. */
+  readonly format: () => Promise<EngineFormat>;
 }
 
 export class Models {
@@ -16,18 +19,25 @@ export class Models {
   /** Seconds since 1970, as `created` of /v1/models. */
   readonly #created = Math.floor(Date.now() / 1000);
 
-  /** @throws ArgumentTypeError, ArgumentRangeError */
-  constructor(models: ServedModels) {
+  /**
+   * @param choice formats by name, instead of those that are found
+   * @throws ArgumentTypeError, ArgumentRangeError
+   */
+  constructor(models: ServedModels, choice: FormatChoice = {}) {
     if (typeof models !== "object" || models === null)
       throw new ArgumentTypeError("models: expected an object of name to LLM");
     const engines = new Map<LLM, Engine>();
+    const formats = new Map<Engine, Model["format"]>();
     for (const [name, model] of Object.entries(models)) {
       if (name === "") throw new ArgumentRangeError("models: expected names that are not empty");
       if (!(model instanceof LLM) && typeof (model as Partial<Engine> | null)?.generate !== "function")
         throw new ArgumentTypeError(`models.${name}: expected an LLM, or an engine`);
       const engine = model instanceof LLM ? (engines.get(model) ?? engineOf(model)) : model;
       if (model instanceof LLM) engines.set(model, engine);
-      this.#byName.set(name, { name, engine });
+      const format = formats.get(engine) ?? remembered(() => engine.format(choice));
+      format().catch(() => undefined); // told to the requests that need it
+      formats.set(engine, format);
+      this.#byName.set(name, { name, engine, format });
     }
     if (this.#byName.size === 0) throw new ArgumentRangeError("models: expected at least one model");
   }
@@ -63,4 +73,14 @@ export class Models {
     const owner = { created: this.#created, owned_by: "warploop" };
     return { id: name, object: "model", ...owner, max_model_len: contextLength };
   }
+}
+
+/** What is asked until it is answered: an engine's process may end meanwhile. */
+function remembered<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () =>
+    (answer ??= ask().catch((error: unknown) => {
+      answer = undefined;
+      throw error;
+    }));
 }

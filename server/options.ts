@@ -1,6 +1,7 @@
 /** Options of the server, and their checks. */
 import type { Logger } from "pino";
 import { z } from "zod";
+import { type FormatChoice, toolFormatNames } from "../toolcalls/index.js";
 import { resolve } from "./resolve.js";
 
 export interface AppOptions {
@@ -12,6 +13,11 @@ export interface AppOptions {
   readonly timeoutMs?: number | undefined;
   /** Longest body of a request; longer ones are answered with 413. Default 8388608. */
   readonly maxBodyBytes?: number | undefined;
+  /**
+   * How the models write calls of tools: a name of docs/tool-calls.md, or "none": what they write is text. Default "auto": as each one's
+   * chat template says.
+   */
+  readonly toolFormat?: string | undefined;
   /** Where requests are logged. Default: nowhere (`createApp`), JSON on stdout (`serve`). */
   readonly logger?: Pick<Logger, "info" | "error"> | false | undefined;
   /** Also what was asked. Default false. */
@@ -35,6 +41,7 @@ const logger = z.custom<Pick<Logger, "info" | "error"> | false>(
   "expected a logger of pino, or false",
 );
 const longestTimer = 0x7fffffff; // milliseconds: what is longer fires at once
+const formats = ["auto", "none", ...toolFormatNames];
 const appOptions = z.strictObject({
   apiKeys: z
     .array(z.string().min(1))
@@ -46,6 +53,10 @@ const appOptions = z.strictObject({
     .int()
     .min(1)
     .default(8 * 2 ** 20),
+  toolFormat: z
+    .string()
+    .refine((name) => formats.includes(name), `expected one of ${formats.join(", ")}`)
+    .default("auto"),
   logger: logger.optional(),
   logPrompts: z.boolean().default(false),
 });
@@ -61,6 +72,11 @@ export type ResolvedServe = Readonly<z.output<typeof serveOptions>>;
 /** @throws ArgumentTypeError naming the option */
 export function resolveApp(options: AppOptions): ResolvedApp {
   return resolve("createApp", appOptions, options);
+}
+
+/** What `toolFormat` means. */
+export function formatChoice({ toolFormat }: Pick<ResolvedApp, "toolFormat">): FormatChoice {
+  return toolFormat === "auto" ? {} : { tools: toolFormat === "none" ? null : toolFormat };
 }
 
 /** @throws ArgumentTypeError naming the option */

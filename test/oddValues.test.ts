@@ -15,6 +15,7 @@ import { loadOptionNames } from "../lib/llm/engineOptions.js";
 import { quantizeCheckpoint } from "../lib/export/quantizeCheckpoint.js";
 import { generate } from "../lib/llm/generate.js";
 import { generateOptionNames } from "../lib/llm/generateOptions.js";
+import { loadText, textOptionNames } from "../lib/llm/loadText.js";
 import { inspectModel, inspectOptionNames } from "../lib/llm/inspectModel.js";
 import { LLM } from "../lib/llm/llm.js";
 import { pullModel, pullOptionNames } from "../lib/llm/pullModel.js";
@@ -185,15 +186,16 @@ describe("models without a load", () => {
     expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
   });
 
-  test("pullModel", async () => {
-    const valid = { pathOrId: tiny, "options|option": {} };
-    expect(await faultsOf(pullModel as Call, valid)).toEqual([]);
-    expect(await withoutArguments(pullModel as Call)).toBe("typed");
-  });
-
-  it.each(pullOptionNames)("option %s of pullModel", async (name) => {
-    const call = (value: unknown) => pullModel(tiny, { [name]: value });
-    expect(await faultsOf(call as Call, { [name]: undefined })).toEqual([]);
+  test.each([
+    ["pullModel", pullModel, pullOptionNames],
+    ["loadText", loadText, textOptionNames],
+  ] as const)("%s and its options", async (_, call, options) => {
+    expect(await faultsOf(call as Call, { pathOrId: tiny, "options|option": {} })).toEqual([]);
+    expect(await withoutArguments(call as Call)).toBe("typed");
+    for (const name of options) {
+      const withOption = (value: unknown) => call(tiny, { [name]: value });
+      expect(await faultsOf(withOption as Call, { [name]: undefined })).toEqual([]);
+    }
   });
 
   test("the cache", async () => {
@@ -230,7 +232,7 @@ describe("models without a load", () => {
 it("has every export in a table", () => {
   const classes = ["LLM", "Device", "Stream", "Tensor", "Graph", "Trace", "Scope", "Tokenizer"];
   const functions = [
-    ...["generate", "inspectModel", "listCachedModels", "ops", "pullModel", "quantizeCheckpoint"],
+    ...["generate", "inspectModel", "listCachedModels", "loadText", "ops", "pullModel", "quantizeCheckpoint"],
     ...["removeCachedModel", "toBfloat16", "toFloat32"],
   ];
   const isError = ([, value]: [string, unknown]) =>

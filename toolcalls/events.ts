@@ -23,7 +23,7 @@ export interface ToolDefinition {
 
 export interface FunctionDefinition {
   readonly name: string;
-  readonly description?: string | undefined;
+  readonly description?: string | null | undefined;
   /** JSON schema of the arguments. */
   readonly parameters?: object | null | undefined;
 }

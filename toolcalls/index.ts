@@ -11,9 +11,16 @@ export { families, reasonings } from "./families.js";
 export { type Block, type BlockEvent, BlockReader } from "./blocks.js";
 export { type FormatChoice, formatOf, parseStream, reasoningFormatNames, toolFormatNames } from "./format.js";
 export { type HistoryForm, plainHistory, toTemplateMessages } from "./history.js";
-export { endsInReasoning, OutputReader, type OutputReaderOptions, type ParsedChunk } from "./outputReader.js";
+export {
+  type DecodeIds,
+  endsInReasoning,
+  OutputReader,
+  type OutputReaderOptions,
+  type ParsedChunk,
+} from "./outputReader.js";
 export { OutputParser } from "./parser.js";
 export type { ParserOptions } from "./parserOptions.js";
 export { type ChatSource, startChat, type StartChatOptions, type StartedChat } from "./startChat.js";
 export type { ReasoningSyntax, ToolSyntax } from "./syntax.js";
 export type { OutputChunk, Vocabulary } from "./tokenPieces.js";
+export { TableVocabulary, type TokenTable, tokenTableOf } from "./tokenTable.js";

@@ -40,14 +40,23 @@ export function endsInReasoning(prompt: string, reasoning: ReasoningSyntax | und
 /** Tokens that a marker and line breaks behind it have at most. */
 const numPromptTokens = 16;
 
-/** The reader of a generation, when its prompt is known. @throws as the stream */
+/** Text of token ids, with special tokens. */
+export type DecodeIds = (ids: readonly number[]) => string | Promise<string>;
+
+/**
+ * The reader of a generation, when its prompt is known.
+ *
+ * @param decode default: as the vocabulary does
+ * @throws as the stream
+ */
 export async function readerFor(
   stream: GenerationStream,
   format: ChatFormat,
   options: Omit<OutputReaderOptions, "prompt">,
+  decode: DecodeIds = (ids) => options.vocabulary?.decode(ids, { skipSpecialTokens: false }) ?? "",
 ): Promise<OutputReader> {
   const ids = Array.from(await stream.promptTokenIds()).slice(-numPromptTokens);
-  const prompt = options.vocabulary?.decode(ids, { skipSpecialTokens: false }) ?? "";
+  const prompt = format.reasoning ? await decode(ids) : ""; // which tells whether thoughts are open
   return new OutputReader(format, { ...options, prompt });
 }
 

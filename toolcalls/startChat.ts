@@ -11,7 +11,7 @@ import {
 import type { ChatFormat } from "./detect.js";
 import { functionOf, type ToolDefinition } from "./events.js";
 import { toTemplateMessages } from "./history.js";
-import { hasMarkup, type OutputReader, type ParsedChunk, readerFor } from "./outputReader.js";
+import { type DecodeIds, hasMarkup, type OutputReader, type ParsedChunk, readerFor } from "./outputReader.js";
 import type { Vocabulary } from "./tokenPieces.js";
 
 /** A model, and how it writes calls and thoughts. */
@@ -22,6 +22,8 @@ export interface ChatSource {
   readonly format: ChatFormat;
   /** `llm.tokenizer` */
   readonly vocabulary: Vocabulary | null | undefined;
+  /** Where the vocabulary does not decode all tokens. */
+  readonly decode?: DecodeIds | undefined;
 }
 
 /** Options of `LLM.chat`, and what of the calls is wanted. */
@@ -47,7 +49,7 @@ export interface StartedChat {
  * @throws as LLM.chat; ArgumentRangeError about `tools`, which this model cannot call
  */
 export function startChat(
-  { model, format, vocabulary }: ChatSource,
+  { model, format, vocabulary, decode }: ChatSource,
   messages: readonly ChatMessage[],
   { tools = [], parallelToolCalls, skipSpecialTokens, ...options }: StartChatOptions = {},
 ): StartedChat {
@@ -58,13 +60,11 @@ export function startChat(
     ...(skipSpecialTokens !== undefined && { skipSpecialTokens }),
     ...(hasMarkup(format, tools) && { skipSpecialTokens: false }), // markers are special tokens in many vocabularies
   });
-  const reader = (): Promise<OutputReader> =>
-    readerFor(stream, format, {
-      tools,
-      vocabulary: vocabulary ?? undefined,
-      keepsSpecialTokens: skipSpecialTokens === false,
-      parallelCalls: parallelToolCalls,
-    });
+  const reader = (): Promise<OutputReader> => {
+    const keepsSpecialTokens = skipSpecialTokens === false;
+    const wanted = { tools, keepsSpecialTokens, parallelCalls: parallelToolCalls };
+    return readerFor(stream, format, { ...wanted, vocabulary: vocabulary ?? undefined }, decode);
+  };
   return {
     stream,
     reader,
@@ -93,7 +93,7 @@ function templateTool(tool: ToolDefinition, index: number): object {
     type: "function",
     function: {
       name,
-      ...(description !== undefined && { description }),
+      ...(description && { description }),
       parameters: parameters ?? { type: "object", properties: {} },
     },
   };

@@ -17,7 +17,8 @@ import {
   type LLMOptions,
   type Prompt,
 } from "../../lib/index.js";
-import type { Engine, EngineInfo, EngineStats } from "../engine.js";
+import type { FormatChoice } from "../../toolcalls/index.js";
+import type { Engine, EngineFormat, EngineInfo, EngineStats } from "../engine.js";
 import { resolve } from "../resolve.js";
 import { EngineExitError, Link, type LinkStart } from "./link.js";
 import type { CallKind, StreamKind } from "./messages.js";
@@ -109,6 +110,10 @@ export class ChildEngine implements Engine {
 
   async embed(texts: readonly Prompt[], { signal, ...options }: EmbedOptions): Promise<Float32Array[]> {
     return (await this.#call("embed", texts, options, signal)) as Float32Array[];
+  }
+
+  async format(choice: FormatChoice): Promise<EngineFormat> {
+    return (await this.#call("format", undefined, choice)) as EngineFormat;
   }
 
   /** While no process answers: what the last one said, of which nothing runs. */

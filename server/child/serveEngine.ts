@@ -68,6 +68,9 @@ function load(
   return LLM.load(model, { ...options, onProgress, signal });
 }
 
+/** Calls that are short. */
+const unsignalled: ReadonlySet<Call["kind"]> = new Set(["encode", "decode", "format", "stats"] as const);
+
 /** The calls that are open. */
 class Calls {
   readonly #engine: Engine;
@@ -91,7 +94,7 @@ class Calls {
   }
 
   async #answer({ kind, id, subject, options }: Call, signal: AbortSignal): Promise<void> {
-    const all = kind === "encode" || kind === "decode" || kind === "stats" ? options : { ...options, signal };
+    const all = unsignalled.has(kind) ? options : { ...options, signal };
     if (kind === "generate") return this.#stream(id, this.#engine.generate(subject as Prompt, all), all);
     if (kind === "chat") return this.#stream(id, this.#engine.chat(subject as ChatMessage[], all), all);
     const value = await this.#value(kind, subject, all);
@@ -106,6 +109,8 @@ class Calls {
         return this.#engine.decode(subject as Int32Array, options);
       case "embed":
         return this.#engine.embed(subject as Prompt[], options);
+      case "format":
+        return this.#engine.format(options);
       case "stats":
         return this.#engine.stats();
     }

@@ -11,7 +11,17 @@ const part = z.looseObject({
 const content = chosen<unknown>((value) =>
   Array.isArray(value) ? z.array(part) : z.string().nullable().optional(),
 );
-const message = z.looseObject({ role: z.string().min(1), content });
+const toolCall = z.looseObject({
+  id: z.string(),
+  type: z.literal("function").optional(),
+  function: z.looseObject({ name: z.string().min(1), arguments: z.string() }),
+});
+const message = z.looseObject({
+  role: z.string().min(1),
+  content,
+  tool_calls: z.array(toolCall).nullish(),
+  tool_call_id: z.string().nullish(),
+});
 
 /** Options of the renderer, which a request may not set as if they were variables of the template. */
 const reserved = ["tools", "templateName", "addGenerationPrompt", "messages"];
@@ -22,32 +32,52 @@ const variables = z
     `expected none of ${reserved.join(", ")}`,
   );
 
-const noTools = "tool calls are not parsed yet";
+const schemaOfArguments = z.looseObject({}, "expected a JSON schema");
+const tool = z.looseObject({
+  type: z.literal("function", 'expected "function": there are no others'),
+  function: z.looseObject({
+    name: z.string().min(1),
+    description: z.string().nullish(),
+    parameters: schemaOfArguments.nullish(),
+  }),
+});
+/** What calls for output that is constrained. @param choices that do not */
+export const toolChoice = (...choices: readonly string[]) =>
+  z.custom<string>(
+    (value) => choices.includes(value as string),
+    `expected ${choices.map((one) => JSON.stringify(one)).join(" or ")}: answers cannot be constrained to a call yet`,
+  );
 
 export const chatFields = {
   messages: required(
     z.array(message).min(1) as unknown as z.ZodType<readonly ChatMessage[]>,
-    "`{ role, content }`, oldest first; content is a text or parts of it",
+    "`{ role, content }`, oldest first; content is a text or parts of it; with `tool_calls`, `tool_call_id`, `reasoning`",
   ),
   ...generationFields,
   max_completion_tokens: supported(z.int().min(1), "the newer name of `max_tokens`; wins over it"),
   logprobs: supported(z.boolean(), "log probabilities of the tokens of the answer"),
   top_logprobs: supported(z.int().min(0).max(20), "and of so many of the likeliest ones; needs `logprobs`"),
   chat_template_kwargs: supported(variables, "variables of the template, such as `enable_thinking`"),
-  tools: refused(noTools, z.array(z.unknown()).max(0)),
-  tool_choice: refused(noTools, z.literal("none")),
-  parallel_tool_calls: ignored("without tools there are no calls"),
-  functions: refused(noTools),
-  function_call: refused(noTools, z.literal("none")),
+  tools: supported(
+    z.array(tool).max(1024),
+    "functions that the model may call; `strict` is not enforced: arguments are what the model writes",
+  ),
+  tool_choice: supported(
+    toolChoice("auto", "none"),
+    "`auto` (default), or `none`: the model is not told of the tools. Others need constrained output, which is not there yet",
+  ),
+  parallel_tool_calls: supported(z.boolean(), "false: of several calls the first is kept; default true"),
+  functions: refused("use `tools`", z.array(z.unknown()).max(0)),
+  function_call: refused("use `tool_choice`", z.literal("none")),
   chat_template: refused("the template is that of the checkpoint"),
   documents: refused("give them in `chat_template_kwargs`, if the template reads them"),
   add_generation_prompt: refused("an answer begins a message of its own", z.literal(true)),
   continue_final_message: refused("an answer begins a message of its own", z.literal(false)),
   add_special_tokens: refused("the template writes the special tokens", z.literal(false)),
   echo: refused("/v1/completions has it", z.literal(false)),
-  reasoning_effort: refused("give it in `chat_template_kwargs`, if the template reads it"),
-  thinking_token_budget: refused("thoughts are not told from answers yet"),
-  include_reasoning: refused("thoughts are not told from answers yet", z.literal(true)),
+  reasoning_effort: supported(z.string().min(1), "a variable of the template, if it reads it"),
+  thinking_token_budget: refused("thoughts have no limit of their own"),
+  include_reasoning: supported(z.boolean(), "false: the answer comes without the thoughts; default true"),
   modalities: refused("answers are text", z.tuple([z.literal("text")])),
   audio: refused("answers are text"),
   prediction: ignored("it only makes OpenAI's answers faster"),

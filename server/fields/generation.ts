@@ -85,7 +85,11 @@ const output = {
     "`include_usage`: a last chunk with the usage and no choices",
   ),
   stream_interval: ignored("tokens are sent as they come"),
-  skip_special_tokens: supported(z.boolean(), "default true", "skipSpecialTokens"),
+  skip_special_tokens: supported(
+    z.boolean(),
+    "default true; markers of calls and thoughts are never text",
+    "skipSpecialTokens",
+  ),
   spaces_between_special_tokens: ignored("texts are what the tokenizer decodes"),
   return_tokens_as_token_ids: supported(
     z.boolean(),

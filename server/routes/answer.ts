@@ -39,9 +39,9 @@ export function answer<F extends Fields>(serving: Serving, route: Route<F>): Han
   return async (c) => {
     const client = c.req.raw.signal;
     const body = parseBody(fields, await readJson(c.req.raw, maxBodyBytes));
-    const { name, engine } = models.find(body["model"] as string | undefined);
+    const { name, engine, format } = models.find(body["model"] as string | undefined);
     const { requestId, tenant } = c.var;
-    const call = calls.begin({ requestId, tenant, engine, model: name, client });
+    const call = calls.begin({ requestId, tenant, engine, format, model: name, client });
     log.prompt(call, body[promptField]);
     const asError = (error: unknown): HttpError => call.abortReason ?? asHttpError(error, promptField);
     try {

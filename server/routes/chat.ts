@@ -1,13 +1,14 @@
 /** /v1/chat/completions. */
-import type { ChatOptions, Choice, GenerateChunk, GenerationStream } from "../../lib/index.js";
+import type { Choice, TokenLogprob } from "../../lib/index.js";
+import type { Block, StartChatOptions, ToolEvent } from "../../toolcalls/index.js";
 import type { Call } from "../calls.js";
-import { chunksOf } from "../chunks.js";
 import { badField } from "../errors.js";
 import { chatFields } from "../fields/chat.js";
 import { type Body, optionsOf } from "../fields/field.js";
 import type { Route } from "./answer.js";
-import { chatLogprobs, now, tokenName, usageOf } from "./format.js";
+import { chatLogprobs, chatUsageOf, now, tokenName } from "./format.js";
 import { saltOf } from "./salt.js";
+import { readTurn, startTurn, type Turn, wholeTurn } from "./turn.js";
 
 type ChatBody = Body<typeof chatFields>;
 
@@ -15,56 +16,73 @@ export const chatRoute: Route<typeof chatFields> = {
   fields: chatFields,
   promptField: "messages",
   async reply(body, call) {
-    const generation = call.engine.chat(body.messages, chatOptions(body, call));
-    await generation.started;
-    if (body.stream) return { events: chatEvents(body, call, generation) };
-    for await (const _ of chunksOf(call, [generation])); // which counts them, and throws what went wrong
-    const { choices } = await generation.result();
+    const turn = await startTurn(call, body.messages, chatOptions(body, call));
+    if (body.stream) return { events: chatEvents(body, call, turn) };
+    const blocksOf = await wholeTurn(call, turn);
+    const { choices } = await turn.stream.result();
     const head = {
       id: `chatcmpl-${call.requestId}`,
       object: "chat.completion",
       created: now(),
       model: call.model,
     };
-    return {
-      json: { ...head, choices: choices.map((one) => choiceOf(one, body)), usage: usageOf(call.usage) },
-    };
+    const answers = choices.map((one) => choiceOf(one, blocksOf(one.index), body));
+    return { json: { ...head, choices: answers, usage: chatUsageOf(call.usage) } };
   },
 };
 
-function chatOptions(body: ChatBody, { signal, tenant }: Call): ChatOptions {
+function chatOptions(body: ChatBody, { tenant }: Call): StartChatOptions {
   const { max_completion_tokens: newer, max_tokens: older, top_logprobs: top } = body;
   if (top !== undefined && !body.logprobs) throw badField("top_logprobs", "needs logprobs: true");
   if (newer === undefined && older === 0) throw badField("max_tokens", "expected at least 1");
+  const { reasoning_effort: effort, chat_template_kwargs: variables } = body;
   return {
     ...optionsOf(chatFields, body),
     ...(newer !== undefined && { maxTokens: newer }),
     ...(body.logprobs && { logprobs: top ?? 0 }),
-    ...(body.chat_template_kwargs && { templateOptions: body.chat_template_kwargs }),
+    ...((variables ?? effort !== undefined) && {
+      templateOptions: { ...(effort !== undefined && { reasoning_effort: effort }), ...variables },
+    }),
+    tools: body.tool_choice === "none" ? [] : body.tools,
+    parallelToolCalls: body.parallel_tool_calls,
     cacheSalt: saltOf(tenant, body.cache_salt),
-    signal,
   };
 }
 
-function choiceOf(choice: Choice, body: ChatBody): object {
-  const { index, text, finishReason, stopReason, logprobs = [] } = choice;
+function choiceOf(choice: Choice, blocks: readonly Block[], body: ChatBody): object {
+  const { index, finishReason, stopReason, logprobs = [] } = choice;
+  const textOf = (type: Block["type"]) =>
+    blocks.flatMap((block) => (block.type === type ? [block.text] : [])).join("");
+  const reasoning = body.include_reasoning === false ? "" : textOf("reasoning");
+  const calls = blocks.flatMap((block) =>
+    block.type === "call"
+      ? [{ id: block.id, type: "function", function: { name: block.name, arguments: block.text } }]
+      : [],
+  );
+  const content = textOf("content");
   return {
     index,
-    message: { role: "assistant", content: text, refusal: null },
+    message: {
+      role: "assistant",
+      content: content === "" && calls.length > 0 ? null : content,
+      refusal: null,
+      ...(reasoning !== "" && { reasoning, reasoning_content: reasoning }),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    },
     logprobs: body.logprobs ? chatLogprobs(logprobs, nameOf(body)) : null,
-    finish_reason: finishReason,
+    finish_reason: reasonOf(finishReason, calls.length > 0),
     stop_reason: stopReason,
   };
 }
 
 const nameOf = (body: ChatBody) => tokenName(body.return_tokens_as_token_ids ?? false);
 
+/** A call that is cut off by the length is no reason to run it. */
+const reasonOf = (finishReason: string, hasCalls: boolean): string =>
+  hasCalls && finishReason === "stop" ? "tool_calls" : finishReason;
+
 /** Each answer begins with its role and ends with its finish reason. */
-async function* chatEvents(
-  body: ChatBody,
-  call: Call,
-  generation: GenerationStream,
-): AsyncGenerator<object, void, void> {
+async function* chatEvents(body: ChatBody, call: Call, turn: Turn): AsyncGenerator<object, void, void> {
   const hasUsage = body.stream_options?.include_usage === true;
   const head = {
     ...{
@@ -76,27 +94,49 @@ async function* chatEvents(
     ...(hasUsage && { usage: null }),
   };
   const begun = new Set<number>();
-  for await (const { chunk } of chunksOf(call, [generation])) {
-    const event = (choice: object) => ({
-      ...head,
-      choices: [{ index: chunk.index, logprobs: null, ...choice }],
-    });
-    if (!begun.has(chunk.index)) {
-      begun.add(chunk.index);
-      yield event({ delta: { role: "assistant", content: "" }, finish_reason: null });
+  const calling = new Set<number>();
+  for await (const { chunk, events } of readTurn(call, turn)) {
+    const { index, finishReason, stopReason } = chunk;
+    const event = (choice: object) => ({ ...head, choices: [{ index, logprobs: null, ...choice }] });
+    if (!begun.has(index)) yield event({ delta: { role: "assistant", content: "" }, finish_reason: null });
+    begun.add(index);
+    if (events.some(({ type }) => type === "callStart")) calling.add(index);
+    for (const choice of choicesOf(events, chunk.logprobs, body))
+      yield event({ ...choice, finish_reason: null });
+    if (finishReason !== null) {
+      const finish_reason = reasonOf(finishReason, calling.has(index));
+      yield event({ delta: {}, finish_reason, stop_reason: stopReason });
     }
-    if (chunk.text !== "" || chunk.logprobs) yield event(deltaOf(chunk, body));
-    const { finishReason, stopReason } = chunk;
-    if (finishReason !== null)
-      yield event({ delta: {}, finish_reason: finishReason, stop_reason: stopReason });
   }
-  if (hasUsage) yield { ...head, choices: [], usage: usageOf(call.usage) };
+  if (hasUsage) yield { ...head, choices: [], usage: chatUsageOf(call.usage) };
 }
 
-function deltaOf({ text, logprobs }: GenerateChunk, body: ChatBody): object {
-  return {
-    delta: { content: text },
-    ...(logprobs && { logprobs: chatLogprobs(logprobs, nameOf(body)) }),
-    finish_reason: null,
-  };
+/** The deltas of a chunk. Log probabilities of its tokens are in the first one: their texts may come later. */
+function choicesOf(
+  events: readonly ToolEvent[],
+  logprobs: readonly TokenLogprob[] | undefined,
+  body: ChatBody,
+): object[] {
+  const deltas = events.flatMap((event) => deltaOf(event, body.include_reasoning ?? true) ?? []);
+  if (!logprobs) return deltas.map((delta) => ({ delta }));
+  const [first = { content: "" }, ...others] = deltas;
+  const withLogprobs = { delta: first, logprobs: chatLogprobs(logprobs, nameOf(body)) };
+  return [withLogprobs, ...others.map((delta) => ({ delta }))];
+}
+
+function deltaOf(event: ToolEvent, includesReasoning: boolean): object | undefined {
+  switch (event.type) {
+    case "content":
+      return { content: event.text };
+    case "reasoning":
+      return includesReasoning ? { reasoning: event.text, reasoning_content: event.text } : undefined;
+    case "callStart": {
+      const { index, id, name } = event;
+      return { tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] };
+    }
+    case "arguments":
+      return { tool_calls: [{ index: event.index, function: { arguments: event.text } }] };
+    case "callEnd":
+      return undefined;
+  }
 }

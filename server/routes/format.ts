@@ -11,6 +11,12 @@ export function usageOf({ promptTokens, cachedTokens, completionTokens }: CallUs
   };
 }
 
+/** The usage of an answer in which thoughts may be. */
+export function chatUsageOf(usage: CallUsage): object {
+  const { reasoningTokens: reasoning_tokens } = usage;
+  return { ...usageOf(usage), completion_tokens_details: { reasoning_tokens } };
+}
+
 /** What a token is called in log probabilities. */
 export type TokenName = (token: { readonly tokenId: number; readonly text: string | undefined }) => string;
 

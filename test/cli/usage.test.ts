@@ -43,6 +43,10 @@ describe("a command line that is wrong", () => {
     { args: ["run", tiny, "x", "--quantize", "int3"], says: '--quantize: expected "int8"' },
     { args: ["run", tiny, "x", "--device", "gpu"], says: '--device: expected "auto"' },
     { args: ["chat", tiny, "more"], says: "too many arguments" },
+    {
+      args: ["serve", tiny, "--tool-format", "x"],
+      says: "--tool-format: expected one of auto, none, hermes, ",
+    },
     { args: ["info", tiny, "--context", "1"], says: "--context: expected an integer from 2" },
   ])("$args", async ({ args, says }) => {
     const { status, stdout, stderr } = await ranHere(...args);
@@ -86,6 +90,7 @@ describe("info", () => {
     expect(stdout).toMatch(
       /^shape +4 layers of width 256, 4 heads of 64 \(2 of keys and values\), 8 experts, 2 for a/m,
     );
+    expect(stdout).toMatch(/^tool calls +none: /m);
     expect(stdout).toMatch(/^context +2048 tokens \(trained for 2048/m);
     expect(stdout).toMatch(/^qkv x 4 +int4 in groups of 128.* +[\d.]+ M +[\d.]+ [kM]B +\d\.\d\d$/m);
     expect(stdout).toMatch(/^ +2048 +[\d.]+ MB +[\d.]+ MB +yes$/m);
@@ -102,6 +107,7 @@ describe("info", () => {
         trainedContext: 2048,
       },
       cache: [{ tokens: 1024 }, { tokens: 2048 }],
+      ...{ toolFormat: null, reasoningFormat: null },
       memory: { total: expect.any(Number) as number },
     });
   });

@@ -44,6 +44,10 @@ describe("beside an engine in this process", () => {
     expect(ids).toEqual(await llm.tokenizer!.encodeAsync("a fox"));
     expect(await engine.decode(ids, {})).toBe("a fox");
     expect(await engine.embed([ids], {})).toEqual(await llm.embed([ids]));
+    const format = await engine.format({ tools: "hermes" });
+    expect(format).toMatchObject({ syntax: { name: "hermes" }, takesTools: false });
+    expect(format.tokens!.special.get(1023)).toBe("<|im_end|>");
+    await expect(engine.format({ tools: "x" })).rejects.toMatchObject({ name: "ArgumentRangeError" });
     expect(engine.info).toEqual({
       contextLength: llm.stats().contextLength,
       hiddenSize: llm.shape.hiddenSize,

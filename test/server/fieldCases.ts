@@ -34,6 +34,13 @@ const option = (name: string, good: unknown, wrong: readonly unknown[], expected
   does: ({ options }) => expect(options[name]).toEqual(expected),
 });
 
+const tool = (fields: object) => ({ type: "function", function: { name: "f", ...fields } });
+
+/** An answer without what differs from request to request. */
+export function plain(text: string): string {
+  return text.replaceAll(/"(id|created)":("[^"]*"|\d+)/g, "");
+}
+
 const model: Supported = {
   good: "m",
   wrong: ["x", "../models/tiny-moe", "/etc/passwd", 3, ["m"]],
@@ -134,6 +141,15 @@ const chat: Cases = {
       "Hi",
       [{ content: "Hi" }],
       [{ role: "user", content: 5 }],
+      [{ role: "assistant", content: null, tool_calls: [{ id: "x" }] }],
+      [
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ id: "x", function: { name: "f", arguments: {} } }],
+        },
+      ],
+      [{ role: "tool", content: "x", tool_call_id: 5 }],
       [{ role: "user", content: [{ type: "image_url", image_url: { url: "http://x" } }] }],
     ],
     does: ({ asked }) => expect(asked!.messages).toHaveLength(2),
@@ -173,10 +189,24 @@ const chat: Cases = {
     { addGenerationPrompt: false },
     { messages: [] },
   ]),
-  tools: { asks: [{ type: "function", function: { name: "f" } }], neutral: [[]] },
-  tool_choice: { asks: "auto", neutral: ["none"] },
-  parallel_tool_calls: { sent: true },
-  functions: { asks: [{ name: "f" }] },
+  tools: option(
+    "tools",
+    [{ type: "function", function: { name: "f", strict: true } }],
+    [5, [{}], [{ type: "web_search" }], [{ type: "function", function: {} }], [tool({ parameters: 5 })]],
+    [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }],
+  ),
+  tool_choice: {
+    good: "none",
+    wrong: ["required", { type: "function", function: { name: "f" } }, "any", 1],
+    also: { tools: [tool({})] },
+    does: ({ options }) => expect(options["tools"]).toBeUndefined(),
+  },
+  parallel_tool_calls: {
+    good: false,
+    wrong: ["no", 1],
+    does: ({ text, usual }) => expect(plain(text)).toBe(plain(usual)), // there is one answer of text
+  },
+  functions: { asks: [{ name: "f" }], neutral: [[]] },
   function_call: { asks: "auto", neutral: ["none"] },
   chat_template: { asks: "{{ messages }}" },
   documents: { asks: [{}] },
@@ -184,9 +214,13 @@ const chat: Cases = {
   continue_final_message: { asks: true, neutral: [false] },
   add_special_tokens: { asks: true, neutral: [false] },
   echo: { asks: true, neutral: [false] },
-  reasoning_effort: { asks: "low" },
+  reasoning_effort: option("templateOptions", "low", [5, ""], { reasoning_effort: "low" } as never),
   thinking_token_budget: { asks: 100 },
-  include_reasoning: { asks: false, neutral: [true] },
+  include_reasoning: {
+    good: false,
+    wrong: ["no", 0],
+    does: ({ text, usual }) => expect(plain(text)).toBe(plain(usual)), // this answer has no thoughts
+  },
   modalities: { asks: ["text", "audio"], neutral: [["text"]] },
   audio: { asks: { voice: "x" } },
   prediction: { sent: { type: "content", content: "x" } },

@@ -5,7 +5,7 @@ import { chatFields } from "../../server/fields/chat.js";
 import { completionFields } from "../../server/fields/completions.js";
 import type { Fields } from "../../server/fields/field.js";
 import { detokenizeFields, embeddingFields, tokenizeFields } from "../../server/fields/others.js";
-import { cases, type FieldCase } from "./fieldCases.js";
+import { cases, type FieldCase, plain } from "./fieldCases.js";
 import { errorOf, scriptedApp } from "./support.js";
 
 const routes: { readonly path: string; readonly fields: Fields; readonly body: object }[] = [
@@ -15,11 +15,6 @@ const routes: { readonly path: string; readonly fields: Fields; readonly body: o
   { path: "/tokenize", fields: tokenizeFields, body: { prompt: "Hi" } },
   { path: "/detokenize", fields: detokenizeFields, body: { tokens: [72, 105] } },
 ];
-
-/** An answer without what differs from request to request. */
-function plain(text: string): string {
-  return text.replaceAll(/"(id|created)":("[^"]*"|\d+)/g, "");
-}
 
 describe.each(routes)("$path", ({ path, fields, body }) => {
   const own = cases[path]!;

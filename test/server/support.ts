@@ -8,9 +8,10 @@ import type {
   LLMStats,
 } from "../../lib/index.js";
 import { LLM } from "../../lib/index.js";
-import type { Engine } from "../../server/engine.js";
-import { createApp, serve, type Server } from "../../server/index.js";
+import type { Engine, EngineFormat } from "../../server/engine.js";
+import { type App, createApp, serve, type Server } from "../../server/index.js";
 import type { ServeOptions } from "../../server/options.js";
+import { families, plainHistory } from "../../toolcalls/index.js";
 
 /** A model and a server for it, both closed at the end of a block. */
 export class TinyServer {
@@ -120,6 +121,11 @@ export class ScriptedEngine implements Engine {
     return texts.map(() => Float32Array.of(0.5, 0.25));
   }
 
+  async format(): Promise<EngineFormat> {
+    const syntax = families.find(({ name }) => name === "hermes");
+    return { syntax, reasoning: undefined, history: plainHistory, takesTools: true, tokens: undefined };
+  }
+
   async stats(): Promise<LLMStats> {
     return { state: this.state } as LLMStats;
   }
@@ -158,6 +164,29 @@ export class ScriptedEngine implements Engine {
       },
     };
   }
+}
+
+/** `fetch` of a client that asks an app, without a port. */
+export const fetchOf =
+  (app: App): typeof globalThis.fetch =>
+  async (input, init) =>
+    app.fetch(new Request(input, init));
+
+/** A response with these bytes, as a client gets them: in these pieces. */
+export function responseOf(pieces: readonly Uint8Array[]): Response {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const piece of pieces) controller.enqueue(piece);
+      controller.close();
+    },
+  });
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
+/** All ways to cut bytes in two, and all single ones. */
+export function cutsOf(bytes: Uint8Array): Uint8Array[][] {
+  const pairs = Array.from(bytes, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)]);
+  return [...pairs, Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))];
 }
 
 /** An app with a scripted engine under the name "m", without a port. */
