@@ -14,18 +14,24 @@ export class ApiKeys {
 
   /**
    * @param authorization the header of the request
+   * @param apiKey another one with the key alone
    * @returns a name of the key that tells nothing about it; empty where none is asked for
    * @throws HttpError 401
    */
-  check(authorization: string | undefined): string {
+  check(authorization: string | undefined, apiKey?: string): string {
     if (!this.#hashes) return "";
-    const given = hash(/^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? "");
-    let isKnown = false;
-    for (const known of this.#hashes) isKnown = timingSafeEqual(known, given) || isKnown;
-    if (isKnown) return given.toString("hex", 0, 8);
-    const what = authorization === undefined ? "missing" : "wrong";
+    const bearer = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? "";
+    for (const given of [hash(bearer), hash(apiKey ?? "")])
+      if (this.#isKnown(given)) return given.toString("hex", 0, 8);
+    const what = (authorization ?? apiKey) === undefined ? "missing" : "wrong";
     throw new HttpError(401, `API key ${what}: send Authorization: Bearer <key>`, {
       code: "invalid_api_key",
     });
+  }
+
+  #isKnown(given: Buffer): boolean {
+    let isKnown = false;
+    for (const known of this.#hashes ?? []) isKnown = timingSafeEqual(known, given) || isKnown;
+    return isKnown;
   }
 }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { ApiKeys } from "./apiKeys.js";
 import { Calls } from "./calls.js";
+import { dialectOf, isAnthropic } from "./dialect.js";
 import { HttpError } from "./errors.js";
 import { asHttpError } from "./failures.js";
 import { Metrics } from "./metrics.js";
@@ -13,6 +14,7 @@ import { chatRoute } from "./routes/chat.js";
 import { completionsRoute } from "./routes/completions.js";
 import { embeddingsRoute } from "./routes/embeddings.js";
 import { healthRoutes } from "./routes/health.js";
+import { countTokensRoute, messagesRoute } from "./routes/messages.js";
 import { type AppEnv, answer, type Serving } from "./routes/answer.js";
 import { detokenizeRoute, tokenizeRoute } from "./routes/tokens.js";
 
@@ -56,6 +58,8 @@ export function createApp(models: ServedModels, options: AppOptions = {}): App {
   );
   app.post("/v1/chat/completions", answer(serving, chatRoute));
   app.post("/v1/completions", answer(serving, completionsRoute));
+  app.post("/v1/messages", answer(serving, messagesRoute));
+  app.post("/v1/messages/count_tokens", answer(serving, countTokensRoute));
   app.post("/v1/embeddings", answer(serving, embeddingsRoute));
   app.post("/tokenize", answer(serving, tokenizeRoute));
   app.post("/detokenize", answer(serving, detokenizeRoute));
@@ -72,7 +76,8 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
   const fail = (error: unknown, c: Context<AppEnv>): Response => {
     const failure = asHttpError(error);
     log.failure(c.get("requestId"), failure);
-    return failure.response(c.get("requestId"));
+    const requestId = c.get("requestId");
+    return failure.response(requestId, dialectOf(c.req.path).body(failure, requestId));
   };
   app.onError(fail);
   app.notFound((c) =>
@@ -84,18 +89,20 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
     const start = performance.now();
     await next();
     c.res.headers.set("x-request-id", c.get("requestId"));
+    if (isAnthropic(c.req.path)) c.res.headers.set("request-id", c.get("requestId"));
     log.response(c, performance.now() - start);
     metrics.onResponse(handlerOf(c.req.path), c.req.method, c.res.status);
   });
   app.use(async (c, next) => {
     const isOpen = c.req.path === "/health" || c.req.path === "/ready";
-    c.set("tenant", isOpen ? "" : keys.check(c.req.header("authorization")));
+    const apiKey = isAnthropic(c.req.path) ? c.req.header("x-api-key") : undefined;
+    c.set("tenant", isOpen ? "" : keys.check(c.req.header("authorization"), apiKey));
     await next();
   });
 }
 
 const handlers =
-  /^\/(v1\/(chat\/completions|completions|embeddings|models)|(de)?tokenize|health|ready|metrics)$/;
+  /^\/(v1\/(chat\/completions|completions|messages|messages\/count_tokens|embeddings|models)|(de)?tokenize|health|ready|metrics)$/;
 
 /** The path of a request as a label, of which there must be few. */
 function handlerOf(path: string): string {

@@ -49,9 +49,12 @@ export class HttpError extends Error {
     return { error: { message: this.message, type, param: this.param ?? null, code: this.code ?? null } };
   }
 
-  /** @param requestId that the log has, too */
-  response(requestId: string): Response {
-    return Response.json(this.body, {
+  /**
+   * @param requestId that the log has, too
+   * @param body as the route's API has it
+   */
+  response(requestId: string, body: object = this.body): Response {
+    return Response.json(body, {
       status: this.status,
       headers: {
         "x-request-id": requestId,

@@ -4,8 +4,7 @@
  */
 import { ArgumentRangeError, ArgumentTypeError, TextError, WarploopError } from "../lib/index.js";
 import { HttpError, unavailable } from "./errors.js";
-import { chatFields } from "./fields/chat.js";
-import { completionFields } from "./fields/completions.js";
+import type { Fields } from "./fields/field.js";
 
 /** Codes of failures that the request is to blame for, and what OpenAI calls them where it has a word. */
 const clientCodes: Readonly<Record<string, string | undefined>> = {
@@ -28,12 +27,13 @@ const passingCodes = [
 /**
  * Whatever a handler threw. The cause of one of ours is kept for the log.
  * @param promptField what the route calls what the model reads
+ * @param fields of the route
  */
-export function asHttpError(error: unknown, promptField = "prompt"): HttpError {
+export function asHttpError(error: unknown, promptField = "prompt", fields: Fields = {}): HttpError {
   if (error instanceof HttpError) return error;
   const isArgument = error instanceof ArgumentTypeError || error instanceof ArgumentRangeError;
   if (isArgument || (error instanceof WarploopError && error.code in clientCodes)) {
-    const message = inFieldNames(withoutFolders(error), promptField);
+    const message = inFieldNames(withoutFolders(error), promptField, fields);
     const param = isArgument ? /^[\w.[\]]+(?=: )/.exec(message)?.[0] : undefined;
     return new HttpError(400, message, { param, code: clientCodes[error.code], cause: error });
   }
@@ -51,16 +51,14 @@ function withoutFolders(error: Error): string {
   return message.replaceAll(error.file, error.file.slice(error.file.lastIndexOf("/") + 1));
 }
 
-const options = [...Object.entries(chatFields), ...Object.entries(completionFields)].flatMap(
-  ([name, field]) =>
+/** A message of the engine with the names that a request has for its options. */
+function inFieldNames(message: string, promptField: string, fields: Fields): string {
+  const names = Object.entries(fields).flatMap(([name, field]) =>
     field.status === "supported" && field.option !== undefined
       ? [[field.option as string, name] as const]
       : [],
-);
-const fieldOfOption = new Map(options.reverse()); // of two the first
-
-/** A message of the engine with the names that a request has for its options. */
-function inFieldNames(message: string, promptField: string): string {
+  );
+  const fieldOfOption = new Map(names.reverse()); // of two the first
   return message
     .replace(/^(prompt|texts)\b/, promptField)
     .replaceAll(/\b[a-z]+[A-Z]\w*/g, (name) => fieldOfOption.get(name) ?? name);

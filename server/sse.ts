@@ -1,5 +1,6 @@
-/** Answers as server-sent events: one `data:` line of JSON each, and `[DONE]`. */
+/** Answers as server-sent events. */
 import type { Call } from "./calls.js";
+import type { Dialect } from "./dialect.js";
 import { clientGone, HttpError } from "./errors.js";
 
 const headers = {
@@ -9,7 +10,7 @@ const headers = {
 };
 
 /**
- * What fails after the status is sent is an event with an error, which clients of OpenAI throw, and no `[DONE]`.
+ * What fails after the status is sent is an event with an error, which clients throw, and the last one.
  *
  * @param events read as fast as the client takes them; ended when it leaves
  * @param asError what is said of a failure
@@ -18,29 +19,29 @@ export function eventResponse(
   call: Call,
   events: AsyncGenerator<object, void, void>,
   asError: (error: unknown) => HttpError,
+  dialect: Dialect,
 ): Response {
   const encoder = new TextEncoder();
-  const frame = (data: string): Uint8Array => encoder.encode(`data: ${data}\n\n`);
   let hasLeft = false;
   const finish = (
     controller: ReadableStreamDefaultController<Uint8Array>,
-    data: string,
+    text: string,
     error?: HttpError,
   ): void => {
     call.end(error);
     if (hasLeft) return;
-    controller.enqueue(frame(data));
+    if (text !== "") controller.enqueue(encoder.encode(text));
     controller.close();
   };
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { done, value } = await events.next();
-        if (done) finish(controller, "[DONE]");
-        else if (!hasLeft) controller.enqueue(frame(JSON.stringify(value)));
+        if (done) finish(controller, dialect.end);
+        else if (!hasLeft) controller.enqueue(encoder.encode(dialect.frame(value)));
       } catch (cause) {
         const error = asError(cause);
-        finish(controller, JSON.stringify(error.body), error);
+        finish(controller, dialect.failure(error, call.requestId), error);
       }
     },
     async cancel() {

@@ -9,6 +9,7 @@ import { families, reasonings } from "./families.js";
 import { type HistoryForm, plainHistory, toTemplateMessages } from "./history.js";
 import { OutputParser } from "./parser.js";
 import type { ReasoningSyntax, ToolSyntax } from "./syntax.js";
+import { findThinkingSwitch } from "./thinkingSwitch.js";
 import type { Vocabulary } from "./tokenPieces.js";
 
 /** Renders a chat with the checkpoint's template. Throws, or rejects, what the template does not take. */
@@ -28,6 +29,8 @@ export interface ChatFormat {
   readonly history: HistoryForm;
   /** Whether the template tells the model of `tools`. Where it does not, a chat with tools is an error. */
   readonly takesTools: boolean;
+  /** The variable of the template that turns thoughts on and off. */
+  readonly thinkingSwitch?: string | undefined;
 }
 
 const question = "probe question";
@@ -190,12 +193,12 @@ export async function detectFormat(
   const { syntax, form } = found ?? { syntax: undefined, form: plainHistory };
   const history = await refine(prober, syntax, form);
   const { takesTools } = prober;
-  if (known.reasoning !== undefined)
-    return { syntax, reasoning: known.reasoning ?? undefined, history, takesTools };
+  const thinkingSwitch = await findThinkingSwitch(render);
   // Harmony's messages say themselves what is thought.
-  const isImplied = syntax?.initial !== undefined;
-  const reasoning = isImplied ? undefined : await findReasoning(prober, vocabulary ?? undefined);
-  return { syntax, reasoning, history, takesTools };
+  const isImplied = known.reasoning === null || syntax?.initial !== undefined;
+  const reasoning =
+    known.reasoning ?? (isImplied ? undefined : await findReasoning(prober, vocabulary ?? undefined));
+  return { syntax, reasoning, history, takesTools, thinkingSwitch };
 }
 
 interface Found {

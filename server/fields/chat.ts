@@ -32,7 +32,7 @@ const variables = z
     `expected none of ${reserved.join(", ")}`,
   );
 
-const schemaOfArguments = z.looseObject({}, "expected a JSON schema");
+export const schemaOfArguments = z.looseObject({}, "expected a JSON schema");
 const tool = z.looseObject({
   type: z.literal("function", 'expected "function": there are no others'),
   function: z.looseObject({

@@ -1,6 +1,7 @@
 /** What all routes with a body have in common: reading and checking it, a call with a signal, and both forms of an answer. */
 import type { Handler } from "hono";
 import type { Call, Calls } from "../calls.js";
+import { dialectOf } from "../dialect.js";
 import { clientGone, HttpError } from "../errors.js";
 import { asHttpError } from "../failures.js";
 import { type Body, type Fields, parseBody } from "../fields/field.js";
@@ -43,10 +44,11 @@ export function answer<F extends Fields>(serving: Serving, route: Route<F>): Han
     const { requestId, tenant } = c.var;
     const call = calls.begin({ requestId, tenant, engine, format, model: name, client });
     log.prompt(call, body[promptField]);
-    const asError = (error: unknown): HttpError => call.abortReason ?? asHttpError(error, promptField);
+    const asError = (error: unknown): HttpError =>
+      call.abortReason ?? asHttpError(error, promptField, fields);
     try {
       const { json, events } = await reply(body, call);
-      if (events) return eventResponse(call, events, logged);
+      if (events) return eventResponse(call, events, logged, dialectOf(c.req.path));
       call.end();
       return c.json(json);
     } catch (cause) {

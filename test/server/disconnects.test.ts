@@ -14,10 +14,23 @@ function isQuiet({ llm }: TinyServer): boolean {
   return running === 0 && waiting === 0 && usedPages === 0;
 }
 
-it.each([true, false])("a single one, stream: %s", async (stream) => {
+const message = { role: "user", content: "Tell me about a fox." };
+const routes = [
+  { path: "/v1/chat/completions", body: chat(1500, true) },
+  {
+    path: "/v1/messages",
+    body: { messages: [message], max_tokens: 1500, stream: true, stop_sequences: ["@"] },
+  },
+].flatMap(({ path, body }) => [
+  { path, body },
+  { path, body: { ...body, stream: false } },
+]);
+
+it.each(routes)("a single one: $path, stream: $body.stream", async ({ path, body }) => {
   await using tiny = await TinyServer.start();
+  const { stream } = body;
   const gone = new AbortController();
-  const answer = tiny.post("/v1/chat/completions", chat(1500, stream), { signal: gone.signal });
+  const answer = tiny.post(path, body, { signal: gone.signal });
   if (stream) await (await answer).body!.getReader().read();
   await until(() => tiny.llm.stats().running === 1);
   gone.abort();

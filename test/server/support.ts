@@ -123,7 +123,8 @@ export class ScriptedEngine implements Engine {
 
   async format(): Promise<EngineFormat> {
     const syntax = families.find(({ name }) => name === "hermes");
-    return { syntax, reasoning: undefined, history: plainHistory, takesTools: true, tokens: undefined };
+    const reads = { takesTools: true, thinkingSwitch: "enable_thinking" };
+    return { syntax, reasoning: undefined, history: plainHistory, ...reads, tokens: undefined };
   }
 
   async stats(): Promise<LLMStats> {

@@ -194,4 +194,4 @@ it("a stream of calls is the same wherever it is cut", async () => {
   const whole = await read([bytes]);
   expect(whole).toContain("get_weather");
   for (const [at, pieces] of cutsOf(bytes).entries()) expect(await read(pieces), `cut ${at}`).toBe(whole);
-});
+}, 300_000);
