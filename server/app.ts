@@ -16,6 +16,7 @@ import { embeddingsRoute } from "./routes/embeddings.js";
 import { healthRoutes } from "./routes/health.js";
 import { countTokensRoute, messagesRoute } from "./routes/messages.js";
 import { type AppEnv, answer, type Serving } from "./routes/answer.js";
+import { responsesRoute } from "./routes/responses.js";
 import { detokenizeRoute, tokenizeRoute } from "./routes/tokens.js";
 
 export interface App {
@@ -58,6 +59,7 @@ export function createApp(models: ServedModels, options: AppOptions = {}): App {
   );
   app.post("/v1/chat/completions", answer(serving, chatRoute));
   app.post("/v1/completions", answer(serving, completionsRoute));
+  app.post("/v1/responses", answer(serving, responsesRoute));
   app.post("/v1/messages", answer(serving, messagesRoute));
   app.post("/v1/messages/count_tokens", answer(serving, countTokensRoute));
   app.post("/v1/embeddings", answer(serving, embeddingsRoute));
@@ -102,7 +104,7 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
 }
 
 const handlers =
-  /^\/(v1\/(chat\/completions|completions|messages|messages\/count_tokens|embeddings|models)|(de)?tokenize|health|ready|metrics)$/;
+  /^\/(v1\/(chat\/completions|completions|responses|messages|messages\/count_tokens|embeddings|models)|(de)?tokenize|health|ready|metrics)$/;
 
 /** The path of a request as a label, of which there must be few. */
 function handlerOf(path: string): string {

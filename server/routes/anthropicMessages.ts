@@ -55,7 +55,7 @@ function otherMessages(role: string, blocks: readonly Block[]): ChatMessage[] {
     if (block.type === "text") said.push(block.text);
     if (block.type !== "tool_result") continue;
     flush();
-    const text = textOf(block.content as Texts, "\n");
+    const text = textOf(block.content, "\n");
     const content = text === "" && block.is_error ? "error" : text;
     messages.push({ role: "tool", tool_call_id: block.tool_use_id, content });
   }

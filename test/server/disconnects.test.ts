@@ -21,6 +21,10 @@ const routes = [
     path: "/v1/messages",
     body: { messages: [message], max_tokens: 1500, stream: true, stop_sequences: ["@"] },
   },
+  {
+    path: "/v1/responses",
+    body: { input: [message], max_output_tokens: 1500, ignore_eos: true, stream: true },
+  },
 ].flatMap(({ path, body }) => [
   { path, body },
   { path, body: { ...body, stream: false } },

@@ -5,6 +5,7 @@ import { chatFields } from "../../server/fields/chat.js";
 import { completionFields } from "../../server/fields/completions.js";
 import type { Fields } from "../../server/fields/field.js";
 import { countFields, messageFields } from "../../server/fields/messages.js";
+import { responseFields } from "../../server/fields/responses.js";
 import { detokenizeFields, embeddingFields, tokenizeFields } from "../../server/fields/others.js";
 import { resolveServe } from "../../server/options.js";
 
@@ -25,6 +26,7 @@ function table(heading: string): string[][] {
 const tables: readonly (readonly [string, Fields])[] = [
   ["/v1/chat/completions", chatFields],
   ["/v1/completions", completionFields],
+  ["/v1/responses", responseFields],
   ["/v1/messages", messageFields],
   ["/v1/messages/count_tokens", countFields],
   ["/v1/embeddings", embeddingFields],

@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { type Cases, model, option, plain, tool } from "./fieldCase.js";
 import { generation } from "./generationCases.js";
 import { messages, ofPrompt } from "./messageCases.js";
+import { responses } from "./responseCases.js";
 
 const firstLogprobs = (text: string): Record<string, unknown> =>
   (JSON.parse(text) as { choices: { logprobs: Record<string, unknown> }[] }).choices[0]!.logprobs;
@@ -91,7 +92,9 @@ const chat: Cases = {
   continue_final_message: { asks: true, neutral: [false] },
   add_special_tokens: { asks: true, neutral: [false] },
   echo: { asks: true, neutral: [false] },
-  reasoning_effort: option("templateOptions", "low", [5, ""], { reasoning_effort: "low" } as never),
+  reasoning_effort: option("templateOptions", "low", [5, ""], {
+    reasoning_effort: "low",
+  }),
   thinking_token_budget: { asks: 100 },
   include_reasoning: {
     good: false,
@@ -191,6 +194,7 @@ export const cases: Readonly<Record<string, Cases>> = {
   "/v1/chat/completions": chat,
   "/v1/completions": completions,
   "/v1/embeddings": embeddings,
+  "/v1/responses": responses,
   "/v1/messages": messages,
   "/v1/messages/count_tokens": ofPrompt,
   "/tokenize": tokenize,

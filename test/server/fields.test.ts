@@ -5,6 +5,7 @@ import { chatFields } from "../../server/fields/chat.js";
 import { completionFields } from "../../server/fields/completions.js";
 import type { Fields } from "../../server/fields/field.js";
 import { countFields, messageFields } from "../../server/fields/messages.js";
+import { responseFields } from "../../server/fields/responses.js";
 import { detokenizeFields, embeddingFields, tokenizeFields } from "../../server/fields/others.js";
 import { type FieldCase, plain } from "./fieldCase.js";
 import { cases } from "./fieldCases.js";
@@ -13,6 +14,7 @@ import { type ErrorAnswer, errorOf, scriptedApp } from "./support.js";
 const routes: { readonly path: string; readonly fields: Fields; readonly body: object }[] = [
   { path: "/v1/chat/completions", fields: chatFields, body: { messages: [{ role: "user", content: "Hi" }] } },
   { path: "/v1/completions", fields: completionFields, body: { prompt: "Hi" } },
+  { path: "/v1/responses", fields: responseFields, body: { input: "Hi" } },
   {
     path: "/v1/messages",
     fields: messageFields,
