@@ -5,6 +5,7 @@
 import {
   type ChatMessage,
   type ChatOptions,
+  type CountTokensOptions,
   type DecodeOptions,
   type EmbedOptions,
   type EncodeOptions,
@@ -58,6 +59,8 @@ export interface Engine {
   embed(texts: readonly Prompt[], options: EmbedOptions): Promise<Float32Array[]>;
   /** Processes of its own that were started in place of one that had ended; without one: undefined. */
   readonly restarts?: number | undefined;
+  /** Tokens of a chat as a prompt, whether it fits the context or not. @throws as `LLM.countTokens` */
+  countTokens(messages: readonly ChatMessage[], options: CountTokensOptions): Promise<number>;
   /** @throws as `formatOf` */
   format(choice: FormatChoice): Promise<EngineFormat>;
   /** What it does now; `state` tells whether it can take requests. */
@@ -74,6 +77,7 @@ export function engineOf(llm: LLM): Engine {
     encode: async (text, options) => tokenizerOf(llm).encodeAsync(text, options),
     decode: async (ids, options) => tokenizerOf(llm).decode(ids, options),
     embed: (texts, options) => llm.embed(texts, options),
+    countTokens: (messages, options) => llm.countTokens(messages, options),
     async format(choice) {
       const format = await formatOf(llm, choice);
       return { ...format, tokens: llm.tokenizer ? tokenTableOf(llm.tokenizer, format) : undefined };

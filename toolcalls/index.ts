@@ -20,7 +20,14 @@ export {
 } from "./outputReader.js";
 export { OutputParser } from "./parser.js";
 export type { ParserOptions } from "./parserOptions.js";
-export { type ChatSource, startChat, type StartChatOptions, type StartedChat } from "./startChat.js";
+export {
+  type ChatPrompt,
+  type ChatSource,
+  promptOf,
+  startChat,
+  type StartChatOptions,
+  type StartedChat,
+} from "./startChat.js";
 export type { ReasoningSyntax, ToolSyntax } from "./syntax.js";
 export type { OutputChunk, Vocabulary } from "./tokenPieces.js";
 export { TableVocabulary, type TokenTable, tokenTableOf } from "./tokenTable.js";

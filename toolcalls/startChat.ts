@@ -53,10 +53,10 @@ export function startChat(
   messages: readonly ChatMessage[],
   { tools = [], parallelToolCalls, skipSpecialTokens, ...options }: StartChatOptions = {},
 ): StartedChat {
-  if (tools.length > 0) requireTools(format);
-  const stream = model.chat(toTemplateMessages(messages, format.history), {
+  const prompt = promptOf(format, messages, tools);
+  const stream = model.chat(prompt.messages, {
     ...options,
-    ...(tools.length > 0 && { tools: tools.map(templateTool) }),
+    ...(prompt.tools && { tools: prompt.tools }),
     ...(skipSpecialTokens !== undefined && { skipSpecialTokens }),
     ...(hasMarkup(format, tools) && { skipSpecialTokens: false }), // markers are special tokens in many vocabularies
   });
@@ -72,6 +72,26 @@ export function startChat(
       const chunks = await reader();
       for await (const chunk of stream) yield { chunk, events: chunks.read(chunk) };
     },
+  };
+}
+
+/** What the template gets. */
+export interface ChatPrompt {
+  readonly messages: ChatMessage[];
+  /** Undefined: none. */
+  readonly tools: object[] | undefined;
+}
+
+/** Messages and tools in the form of the template, as `startChat` hands them over. @throws ArgumentRangeError as that */
+export function promptOf(
+  format: ChatFormat,
+  messages: readonly ChatMessage[],
+  tools: readonly ToolDefinition[] = [],
+): ChatPrompt {
+  if (tools.length > 0) requireTools(format);
+  return {
+    messages: toTemplateMessages(messages, format.history),
+    tools: tools.length > 0 ? tools.map(templateTool) : undefined,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type ChatMessage,
   type ChatOptions,
   ClosedError,
+  type CountTokensOptions,
   type DecodeOptions,
   type EmbedOptions,
   type EncodeOptions,
@@ -110,6 +111,10 @@ export class ChildEngine implements Engine {
 
   async embed(texts: readonly Prompt[], { signal, ...options }: EmbedOptions): Promise<Float32Array[]> {
     return (await this.#call("embed", texts, options, signal)) as Float32Array[];
+  }
+
+  async countTokens(messages: readonly ChatMessage[], options: CountTokensOptions): Promise<number> {
+    return (await this.#call("countTokens", messages, options)) as number;
   }
 
   async format(choice: FormatChoice): Promise<EngineFormat> {

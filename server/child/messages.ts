@@ -10,7 +10,7 @@ import type { SentError } from "./sentErrors.js";
 export type SentLoadOptions = Omit<LLMOptions, "onProgress" | "signal">;
 
 export type StreamKind = "generate" | "chat";
-export type CallKind = "encode" | "decode" | "embed" | "format" | "stats";
+export type CallKind = "countTokens" | "encode" | "decode" | "embed" | "format" | "stats";
 
 /** A method of the engine; its `id` is taken until the last answer has come. */
 export interface Call {

@@ -69,7 +69,13 @@ function load(
 }
 
 /** Calls that are short. */
-const unsignalled: ReadonlySet<Call["kind"]> = new Set(["encode", "decode", "format", "stats"] as const);
+const unsignalled: ReadonlySet<Call["kind"]> = new Set([
+  "countTokens",
+  "encode",
+  "decode",
+  "format",
+  "stats",
+] as const);
 
 /** The calls that are open. */
 class Calls {
@@ -103,6 +109,8 @@ class Calls {
 
   #value(kind: CallKind, subject: unknown, options: object): Promise<unknown> {
     switch (kind) {
+      case "countTokens":
+        return this.#engine.countTokens(subject as ChatMessage[], options);
       case "encode":
         return this.#engine.encode(subject as string, options);
       case "decode":

@@ -50,7 +50,7 @@ const tool = z.looseObject({
 
 const { model, seed, stop, stop_token_ids, min_tokens, ignore_eos } = generationFields;
 const { temperature, top_p, top_k, min_p, presence_penalty, frequency_penalty } = generationFields;
-const { repetition_penalty, logit_bias, cache_salt, skip_special_tokens } = generationFields;
+const { repetition_penalty, logit_bias, cache_salt, priority, skip_special_tokens } = generationFields;
 const { user, safety_identifier, service_tier } = generationFields;
 const { prompt_cache_key, prompt_cache_retention, include_stop_str_in_output } = generationFields;
 const notStored = "nothing is stored: send the conversation in `input`";
@@ -116,6 +116,6 @@ export const responseFields = {
   top_logprobs: refused("/v1/chat/completions has log probabilities", z.literal(0)),
   ...{ top_k, min_p, presence_penalty, frequency_penalty, repetition_penalty, logit_bias, seed },
   ...{ min_tokens, stop, stop_token_ids, include_stop_str_in_output, ignore_eos, skip_special_tokens },
-  ...{ cache_salt, user, safety_identifier, service_tier, prompt_cache_key },
+  ...{ cache_salt, priority, user, safety_identifier, service_tier, prompt_cache_key },
   ...{ prompt_cache_retention, prompt_cache_options: ignored("prefixes are found by their tokens") },
 } as const;

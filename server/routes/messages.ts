@@ -1,6 +1,12 @@
 /** Anthropic's /v1/messages and /v1/messages/count_tokens. */
-import type { GenerateChunk } from "../../lib/index.js";
-import { type Block, type BlockEvent, BlockReader, type StartChatOptions } from "../../toolcalls/index.js";
+import type { ChatMessage, GenerateChunk } from "../../lib/index.js";
+import {
+  type Block,
+  type BlockEvent,
+  BlockReader,
+  promptOf,
+  type StartChatOptions,
+} from "../../toolcalls/index.js";
 import type { Call, CallUsage } from "../calls.js";
 import { badField } from "../errors.js";
 import { type Body, optionsOf } from "../fields/field.js";
@@ -19,7 +25,13 @@ export const messagesRoute: Route<typeof messageFields> = {
   promptField: "messages",
   async reply(body, call) {
     const options = optionsOf(messageFields, body);
-    const turn = await start(body, call, { ...options, maxTokens: body.max_tokens });
+    const turn = await startTurn(call, conversationOf(body), {
+      ...options,
+      ...(await promptOptions(body, call)),
+      maxTokens: body.max_tokens,
+      parallelToolCalls: body.tool_choice?.disable_parallel_tool_use !== true,
+      cacheSalt: saltOf(call.tenant, undefined),
+    });
     if (body.stream) return { events: messageEvents(body, call, turn) };
     const reader = new BlockReader();
     let last: LastChunk | undefined;
@@ -43,26 +55,32 @@ export const countTokensRoute: Route<typeof countFields> = {
   fields: countFields,
   promptField: "messages",
   async reply(body, call) {
-    const { stream } = await start(body, call, { maxTokens: 1 });
-    stream.abort(); // its prompt is all that is asked for
-    return { json: { input_tokens: (await stream.promptTokenIds()).length } };
+    const { tools, templateOptions } = await promptOptions(body, call);
+    const prompt = promptOf(await call.format(), conversationOf(body), tools);
+    const counted = { tools: prompt.tools, templateOptions };
+    return { json: { input_tokens: await call.engine.countTokens(prompt.messages, counted) } };
   },
 };
 
-async function start(body: PromptBody, call: Call, options: StartChatOptions): Promise<Turn> {
-  const { messages, system, tools, tool_choice: choice, thinking } = body;
+/** @throws HttpError 400 */
+function conversationOf({ messages, system }: PromptBody): ChatMessage[] {
   const last = messages.length - 1;
   if (messages[last]!.role === "assistant")
     throw badField(`messages[${last}].role`, "expected user: an answer begins a message of its own");
+  return chatMessages(system, messages);
+}
+
+/** What the template gets beside the messages. */
+async function promptOptions(
+  { tools, tool_choice: choice, thinking }: PromptBody,
+  call: Call,
+): Promise<Pick<StartChatOptions, "tools" | "templateOptions">> {
   const { thinkingSwitch } = await call.format();
   const doesThink = thinking && thinking.type !== "disabled";
-  return startTurn(call, chatMessages(system, messages), {
-    ...options,
+  return {
     ...(thinking && thinkingSwitch && { templateOptions: { [thinkingSwitch]: doesThink } }),
     tools: choice?.type === "none" ? [] : functionTools(tools),
-    parallelToolCalls: choice?.disable_parallel_tool_use !== true,
-    cacheSalt: saltOf(call.tenant, undefined),
-  });
+  };
 }
 
 /** Which events the answer has. */

@@ -89,6 +89,15 @@ describe("a conversation", () => {
     expect(writer.prompts.at(-1)!.slice(-history.length)).toBe(history);
   });
 
+  it("is counted where it is longer than the context, too", async () => {
+    const long = [{ role: "user" as const, content: "fox ".repeat(4000) }];
+    const { input_tokens } = await client.messages.countTokens({ model: "writer", messages: long });
+    expect(input_tokens).toBeGreaterThan(4000);
+    await expect(client.messages.create({ ...request, messages: long })).rejects.toBeInstanceOf(
+      Anthropic.BadRequestError,
+    );
+  });
+
   it("keeps the first of several calls on request, and reads none where none may be", async () => {
     writer.script = [`${weatherCall("Oslo")}\n${weatherCall("Bergen")}`];
     const one = await answer({ tool_choice: { type: "auto", disable_parallel_tool_use: true } });

@@ -44,6 +44,7 @@ describe("beside an engine in this process", () => {
     expect(ids).toEqual(await llm.tokenizer!.encodeAsync("a fox"));
     expect(await engine.decode(ids, {})).toBe("a fox");
     expect(await engine.embed([ids], {})).toEqual(await llm.embed([ids]));
+    expect(await engine.countTokens(messages, {})).toBe(await llm.countTokens(messages));
     const format = await engine.format({ tools: "hermes" });
     expect(format).toMatchObject({ syntax: { name: "hermes" }, takesTools: false });
     expect(format.tokens!.special.get(1023)).toBe("<|im_end|>");

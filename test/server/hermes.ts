@@ -71,6 +71,7 @@ export class ScriptedWriter implements Engine {
   encode: Engine["encode"] = async (...args) => this.#engine.encode(...args);
   decode: Engine["decode"] = async (...args) => this.#engine.decode(...args);
   embed: Engine["embed"] = async (...args) => this.#engine.embed(...args);
+  countTokens: Engine["countTokens"] = async (...args) => this.#engine.countTokens(...args);
   format: Engine["format"] = async (choice) => this.#engine.format(choice);
   stats: Engine["stats"] = async () => this.#engine.stats();
 

@@ -22,7 +22,15 @@ const generationNames = [
     "include_stop_str_in_output",
     "ignore_eos",
   ],
-  ...["skip_special_tokens", "cache_salt", "user", "safety_identifier", "service_tier", "prompt_cache_key"],
+  ...[
+    "skip_special_tokens",
+    "cache_salt",
+    "priority",
+    "user",
+    "safety_identifier",
+    "service_tier",
+    "prompt_cache_key",
+  ],
   ...["prompt_cache_retention", "store", "model"],
 ];
 export const responses: Cases = {

@@ -2,6 +2,7 @@
 import OpenAI from "openai";
 import type {
   ChatOptions,
+  CountTokensOptions,
   GenerateChunk,
   GenerateOptions,
   GenerationStream,
@@ -119,6 +120,11 @@ export class ScriptedEngine implements Engine {
   async embed(texts: readonly unknown[], options: object): Promise<Float32Array[]> {
     this.asked.push({ prompt: texts, options });
     return texts.map(() => Float32Array.of(0.5, 0.25));
+  }
+
+  async countTokens(messages: unknown, options: CountTokensOptions): Promise<number> {
+    this.asked.push({ messages, options });
+    return 3;
   }
 
   async format(): Promise<EngineFormat> {
