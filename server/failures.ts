@@ -39,6 +39,11 @@ export function asHttpError(error: unknown, promptField = "prompt", fields: Fiel
   }
   if (error instanceof WarploopError && passingCodes.includes(error.code))
     return unavailable("the model does not answer requests now", error);
+  if (error instanceof WarploopError && error.code === "ERR_QUEUE_FULL")
+    // of a model with the option maxWaiting
+    return new HttpError(429, "too many requests wait; try again later", {
+      ...{ code: "queue_full", retryAfterS: 1, cause: error },
+    });
   return new HttpError(500, "internal error; the server's log has more under the request's id", {
     cause: error,
   });

@@ -1,7 +1,14 @@
 // Contract: limits and what guards them. Keys, sizes, types and times; errors tell a client nothing of the machine.
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { ArgumentTypeError, ClosedError, SamplingError, TextError, WarploopError } from "../../lib/index.js";
+import {
+  ArgumentTypeError,
+  ClosedError,
+  QueueFullError,
+  SamplingError,
+  TextError,
+  WarploopError,
+} from "../../lib/index.js";
 import { createApp } from "../../server/index.js";
 import { errorOf, ScriptedEngine, scriptedApp, TinyServer, until } from "./support.js";
 
@@ -122,6 +129,7 @@ describe("failures", () => {
     { failure: new SamplingError("ERR_NON_FINITE", folder, "r", 3), status: 500 },
     { failure: new SamplingError("ERR_ALL_BANNED", "no token is left", "r", 3), status: 400 },
     { failure: new ClosedError("LLM"), status: 503 },
+    { failure: new QueueFullError(1, 4, 4), status: 429 },
     { failure: new TextError("ERR_CHAT_TEMPLATE", `${file}: no such role`, file), status: 400 },
     { failure: new ArgumentTypeError("messages[0].role: expected a text"), status: 400 },
   ];
@@ -134,7 +142,9 @@ describe("failures", () => {
       const response = await post(chat, body);
       const text = await response.text();
       expect(response.status).toBe(status);
-      expect(JSON.parse(text).error.type).toBe(status < 500 ? "invalid_request_error" : "server_error");
+      const { type } = (JSON.parse(text) as { error: { type: string } }).error;
+      const of4xx = status === 429 ? "rate_limit_error" : "invalid_request_error";
+      expect(type).toBe(status < 500 ? of4xx : "server_error");
       expect(text).not.toMatch(/srv|mine|node_modules|at \w+ \(|undefined/);
       if (failure instanceof TextError) expect(text).toContain("tokenizer_config.json: no such role");
     },
