@@ -1,4 +1,5 @@
 // Contract: /metrics has what gateways and dashboards read, by vLLM's names, with numbers that move as they should.
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { TinyServer } from "./support.js";
 
@@ -92,4 +93,22 @@ it("shows what runs, and a client that leaves as an abort", async () => {
   while (aborted === undefined)
     aborted = (await metrics()).get('vllm:request_success_total{finished_reason="abort"}');
   expect(aborted).toBe(1);
+});
+
+it("the dashboard of the docs asks for metrics and labels that there are", async () => {
+  const page = JSON.parse(readFileSync("docs/grafana.json", "utf8")) as {
+    panels: { id: number; targets: { expr: string }[] }[];
+  };
+  const text = await (await fetch(`${tiny.url}/metrics`)).text();
+  const kinds = new Map([...text.matchAll(/^# TYPE (\S+) (\w+)$/gm)].map(([, name, kind]) => [name, kind]));
+  const expressions = page.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  const names = expressions.flatMap((expr) => expr.match(/\b(vllm|warploop):\w+|\bhttp_\w+/g) ?? []);
+  expect(new Set(page.panels.map(({ id }) => id)).size).toBe(page.panels.length);
+  expect(names.length).toBeGreaterThanOrEqual(expressions.length);
+  for (const name of names) {
+    const kind = name.endsWith("_bucket") ? "histogram" : name.endsWith("_total") ? "counter" : "gauge";
+    expect([name, kinds.get(name.replace(/_bucket$/, ""))]).toEqual([name, kind]);
+  }
+  const labels = expressions.flatMap((expr) => /\bby \(([^)]*)\)/.exec(expr)?.[1]?.split(", ") ?? []);
+  for (const label of new Set(labels)) expect(text).toMatch(new RegExp(`[{,]${label}="`));
 });
