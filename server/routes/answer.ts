@@ -1,6 +1,7 @@
 /** What all routes with a body have in common: reading and checking it, a call with a signal, and both forms of an answer. */
 import type { Handler } from "hono";
 import type { Call, Calls } from "../calls.js";
+import type { CallSpans, Operation } from "../callSpans.js";
 import { dialectOf } from "../dialect.js";
 import { clientGone, HttpError } from "../errors.js";
 import { asHttpError } from "../failures.js";
@@ -18,6 +19,7 @@ export interface Serving {
   readonly models: Models;
   readonly calls: Calls;
   readonly log: RequestLog;
+  readonly spans: CallSpans;
   readonly maxBodyBytes: number;
 }
 
@@ -28,6 +30,8 @@ export type Reply =
 
 export interface Route<F extends Fields> {
   readonly fields: F;
+  /** What its span is called; without it there is none. */
+  readonly operation?: Operation;
   /** The field with what the model reads. */
   readonly promptField: keyof F & string;
   /** What fails before the reply is there has a status of its own. @throws as the engine; HttpError */
@@ -35,8 +39,8 @@ export interface Route<F extends Fields> {
 }
 
 export function answer<F extends Fields>(serving: Serving, route: Route<F>): Handler<AppEnv> {
-  const { fields, promptField, reply } = route;
-  const { calls, models, log, maxBodyBytes } = serving;
+  const { fields, operation, promptField, reply } = route;
+  const { calls, models, log, spans, maxBodyBytes } = serving;
   return async (c) => {
     const client = c.req.raw.signal;
     const body = parseBody(fields, await readJson(c.req.raw, maxBodyBytes));
@@ -44,6 +48,7 @@ export function answer<F extends Fields>(serving: Serving, route: Route<F>): Han
     const { requestId, tenant } = c.var;
     const call = calls.begin({ requestId, tenant, engine, format, model: name, client });
     log.prompt(call, body[promptField]);
+    if (operation) spans.begin(call, operation, c.req.raw.headers, body);
     const asError = (error: unknown): HttpError =>
       call.abortReason ?? asHttpError(error, promptField, fields);
     try {

@@ -14,6 +14,7 @@ type ChatBody = Body<typeof chatFields>;
 
 export const chatRoute: Route<typeof chatFields> = {
   fields: chatFields,
+  operation: "chat",
   promptField: "messages",
   async reply(body, call) {
     const turn = await startTurn(call, body.messages, chatOptions(body, call));

@@ -28,6 +28,7 @@ interface Running {
 
 export const completionsRoute: Route<typeof completionFields> = {
   fields: completionFields,
+  operation: "text_completion",
   promptField: "prompt",
   async reply(body, call) {
     const options = completionOptions(body, call);

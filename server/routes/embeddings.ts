@@ -6,6 +6,7 @@ import type { Route } from "./answer.js";
 
 export const embeddingsRoute: Route<typeof embeddingFields> = {
   fields: embeddingFields,
+  operation: "embeddings",
   promptField: "input",
   async reply(body, call) {
     const { engine, signal, usage } = call;

@@ -22,6 +22,7 @@ type LastChunk = Extract<GenerateChunk, { readonly usage: object }>;
 
 export const messagesRoute: Route<typeof messageFields> = {
   fields: messageFields,
+  operation: "chat",
   promptField: "messages",
   async reply(body, call) {
     const options = optionsOf(messageFields, body);

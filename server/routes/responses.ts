@@ -15,6 +15,7 @@ type FinishReason = GenerateChunk["finishReason"];
 
 export const responsesRoute: Route<typeof responseFields> = {
   fields: responseFields,
+  operation: "chat",
   promptField: "input",
   async reply(body, call) {
     const messages = chatMessages(body.instructions, body.input);
