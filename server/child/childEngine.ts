@@ -149,9 +149,9 @@ export class ChildEngine implements Engine {
   #watch(link: Link): void {
     void link.exited.then((error) => {
       if (this.#state === "closed") return;
-      this.#budget.onExit?.(error);
       this.#link = this.#restart(error);
       this.#link.catch(() => undefined); // told to the calls that wait for it
+      this.#budget.onExit?.(error);
     });
   }
 
@@ -179,6 +179,12 @@ export class ChildEngine implements Engine {
     }
   }
 
+  /** @throws ClosedError; when the engine is dead, why */
+  async #open(): Promise<Link> {
+    if (this.#state === "closed") throw new ClosedError("engine");
+    return this.#link;
+  }
+
   #stream(kind: StreamKind, subject: unknown, given: GenerateOptions): GenerationStream {
     const { signal, ...options } = given;
     let abort = (): void => receiver.endUnasked();
@@ -189,7 +195,7 @@ export class ChildEngine implements Engine {
     signal?.addEventListener("abort", onAbort);
     const free = (): void => signal?.removeEventListener("abort", onAbort);
     channel.result().then(free, free);
-    this.#link
+    this.#open()
       .then((link) => {
         if (receiver.isOpen) abort = link.call({ kind, subject, options }, receiver);
       })
@@ -199,6 +205,6 @@ export class ChildEngine implements Engine {
 
   async #call(kind: CallKind, subject: unknown, options: object, signal?: AbortSignal): Promise<unknown> {
     signal?.throwIfAborted();
-    return (await this.#link).ask(kind, subject, options, signal);
+    return (await this.#open()).ask(kind, subject, options, signal);
   }
 }

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { ArgumentTypeError, type LoadProgress, WarploopError } from "../../lib/index.js";
 import type { EngineInfo } from "../engine.js";
-import type { Answer, Ask, Call, CallKind, SentLoadOptions, Told } from "./messages.js";
-import { type Receiver, ValueReceiver } from "./receivers.js";
+import type { Ask, Call, CallKind, SentLoadOptions, Told } from "./messages.js";
+import { type Receiver, Receivers, ValueReceiver } from "./receivers.js";
 import { unpackError } from "./sentErrors.js";
 
 /** The process of an engine has ended; another one may be on its way. Code: ERR_ENGINE_EXIT. */
@@ -31,14 +31,14 @@ export class Link {
   /** Of its engine. */
   readonly info: EngineInfo;
   readonly #child: ChildProcess;
-  readonly #receivers: Map<number, Receiver>;
+  readonly #receivers: Receivers;
   #lastId = 0;
 
   private constructor(
     child: ChildProcess,
     info: EngineInfo,
     exited: Promise<EngineExitError>,
-    receivers: Map<number, Receiver>,
+    receivers: Receivers,
   ) {
     this.#child = child;
     this.info = info;
@@ -50,10 +50,9 @@ export class Link {
   static async open({ model, options, onProgress, signal }: LinkStart): Promise<Link> {
     signal?.throwIfAborted();
     const child = forkEngine();
-    const receivers = new Map<number, Receiver>();
+    const receivers = new Receivers();
     const exited = endOf(child).then((error) => {
-      for (const receiver of receivers.values()) receiver.lose(error);
-      receivers.clear();
+      receivers.lose(error);
       return error;
     });
     const abort = (): void => void child.kill("SIGKILL");
@@ -63,7 +62,7 @@ export class Link {
         void exited.then(reject);
         child.on("message", (message) => {
           const told = message as Told;
-          if ("answers" in told) return give(told.answers, receivers);
+          if ("answers" in told) return receivers.give(told.answers);
           if ("ready" in told) return resolve(told.ready);
           if ("failed" in told) return reject(unpackError(told.failed));
           try {
@@ -86,14 +85,14 @@ export class Link {
     }
   }
 
-  /** @returns aborts the call. @throws ArgumentTypeError for what cannot be sent */
+  /** @returns aborts the call. @throws ArgumentTypeError for what cannot be sent; EngineExitError */
   call(ask: Omit<Call, "id">, receiver: Receiver): () => void {
     const id = ++this.#lastId;
-    this.#receivers.set(id, receiver);
+    this.#receivers.add(id, receiver);
     try {
       send(this.#child, { ...ask, id });
     } catch (error) {
-      this.#receivers.delete(id);
+      this.#receivers.remove(id);
       throw new ArgumentTypeError(`${ask.kind}: ${(error as Error).message}`, undefined, { cause: error });
     }
     return () => {
@@ -143,10 +142,4 @@ async function endOf(child: ChildProcess): Promise<EngineExitError> {
 /** What is sent to a process that has gone is lost: its receivers are told of the end. @throws what cannot be cloned */
 function send(child: ChildProcess, ask: Ask): void {
   if (child.connected) child.send(ask, () => undefined);
-}
-
-function give(answers: readonly Answer[], receivers: Map<number, Receiver>): void {
-  for (const answer of answers) {
-    if (receivers.get(answer.id)?.take(answer)) receivers.delete(answer.id);
-  }
 }

@@ -11,6 +11,37 @@ export interface Receiver {
   lose(error: Error): void;
 }
 
+/** Whoever waits for the answers of one process. */
+export class Receivers {
+  readonly #byId = new Map<number, Receiver>();
+  #loss: Error | undefined;
+
+  /** @throws why the process has ended, if it has: it would answer nobody */
+  add(id: number, receiver: Receiver): void {
+    if (this.#loss) throw this.#loss;
+    this.#byId.set(id, receiver);
+  }
+
+  has(id: number): boolean {
+    return this.#byId.has(id);
+  }
+
+  remove(id: number): void {
+    this.#byId.delete(id);
+  }
+
+  give(answers: readonly Answer[]): void {
+    for (const answer of answers) if (this.#byId.get(answer.id)?.take(answer)) this.remove(answer.id);
+  }
+
+  /** The process has ended. */
+  lose(error: Error): void {
+    this.#loss = error;
+    for (const receiver of this.#byId.values()) receiver.lose(error);
+    this.#byId.clear();
+  }
+}
+
 /** Feeds the stream that the caller has. */
 export class StreamReceiver implements Receiver {
   readonly channel: GenerationChannel;

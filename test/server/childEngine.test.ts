@@ -98,6 +98,17 @@ describe("beside an engine in this process", () => {
   });
 });
 
+it("answers nothing when it is closed", async () => {
+  const engine = await startEngine(model, options);
+  const open = engine.generate("a", { maxTokens: 500, ignoreEos: true });
+  await open.started;
+  await Promise.all([engine.close(), engine.close()]);
+  expect(await open.result()).toMatchObject({ finishReason: "abort" }); // as where LLM closes
+  await expect(engine.generate("a", {}).started).rejects.toMatchObject({ code: "ERR_CLOSED" });
+  await expect(engine.encode("a", {})).rejects.toMatchObject({ code: "ERR_CLOSED" });
+  expect((await engine.stats()).state).toBe("closed");
+});
+
 describe("behind a server", () => {
   let engine: ChildEngine;
   let server: Server;
