@@ -56,7 +56,7 @@ const steps = [
     name: "build-cuda",
     command: "npm run build:cuda",
     env: plan.cudaArchitectures ? { CUDAARCHS: plan.cudaArchitectures } : {},
-    limit: 1500,
+    limit: 2100, // one kind of GPU took 872 s on two slow cores, beside other work
     needs: "install",
     skip: noNvcc,
   },
