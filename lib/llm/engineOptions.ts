@@ -117,32 +117,20 @@ export const loadOptionNames = [
   "signal",
 ] as const;
 
+/** Those whose default depends on the model, or is none. */
+type OpenOption =
+  | "quantize"
+  | "maxWaiting"
+  | "threads"
+  | "contextLength"
+  | "kvCacheBytes"
+  | "pageSize"
+  | "revision"
+  | "signal";
+
 export type ResolvedOptions = Readonly<
-  Required<
-    Omit<
-      LLMOptions,
-      | "quantize"
-      | "maxWaiting"
-      | "threads"
-      | "contextLength"
-      | "kvCacheBytes"
-      | "pageSize"
-      | "revision"
-      | "onProgress"
-      | "signal"
-    >
-  > &
-    Pick<
-      LLMOptions,
-      | "quantize"
-      | "maxWaiting"
-      | "threads"
-      | "contextLength"
-      | "kvCacheBytes"
-      | "pageSize"
-      | "revision"
-      | "signal"
-    > & {
+  Required<Omit<LLMOptions, OpenOption | "onProgress">> &
+    Pick<LLMOptions, OpenOption> & {
       readonly onProgress?: (progress: LoadProgress) => void;
     }
 >;

@@ -68,14 +68,8 @@ function load(
   return LLM.load(model, { ...options, onProgress, signal });
 }
 
-/** Calls that are short. */
-const unsignalled: ReadonlySet<Call["kind"]> = new Set([
-  "countTokens",
-  "encode",
-  "decode",
-  "format",
-  "stats",
-] as const);
+/** Calls that may be aborted; the others are short. */
+const abortable: ReadonlySet<Call["kind"]> = new Set(["generate", "chat", "embed"] as const);
 
 /** The calls that are open. */
 class Calls {
@@ -100,7 +94,7 @@ class Calls {
   }
 
   async #answer({ kind, id, subject, options }: Call, signal: AbortSignal): Promise<void> {
-    const all = unsignalled.has(kind) ? options : { ...options, signal };
+    const all = abortable.has(kind) ? { ...options, signal } : options;
     if (kind === "generate") return this.#stream(id, this.#engine.generate(subject as Prompt, all), all);
     if (kind === "chat") return this.#stream(id, this.#engine.chat(subject as ChatMessage[], all), all);
     const value = await this.#value(kind, subject, all);

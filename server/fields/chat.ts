@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ChatMessage } from "../../lib/index.js";
 import { chosen, ignored, refused, required, supported } from "./field.js";
 import { generationFields } from "./generation.js";
+import { schemaOfArguments, toolFields } from "./tools.js";
 
 const part = z.looseObject({
   type: z.literal("text", 'expected "text": there are no images, sounds or files'),
@@ -32,7 +33,6 @@ const variables = z
     `expected none of ${reserved.join(", ")}`,
   );
 
-export const schemaOfArguments = z.looseObject({}, "expected a JSON schema");
 const tool = z.looseObject({
   type: z.literal("function", 'expected "function": there are no others'),
   function: z.looseObject({
@@ -41,12 +41,6 @@ const tool = z.looseObject({
     parameters: schemaOfArguments.nullish(),
   }),
 });
-/** What calls for output that is constrained. @param choices that do not */
-export const toolChoice = (...choices: readonly string[]) =>
-  z.custom<string>(
-    (value) => choices.includes(value as string),
-    `expected ${choices.map((one) => JSON.stringify(one)).join(" or ")}: answers cannot be constrained to a call yet`,
-  );
 
 export const chatFields = {
   messages: required(
@@ -58,15 +52,7 @@ export const chatFields = {
   logprobs: supported(z.boolean(), "log probabilities of the tokens of the answer"),
   top_logprobs: supported(z.int().min(0).max(20), "and of so many of the likeliest ones; needs `logprobs`"),
   chat_template_kwargs: supported(variables, "variables of the template, such as `enable_thinking`"),
-  tools: supported(
-    z.array(tool).max(1024),
-    "functions that the model may call; `strict` is not enforced: arguments are what the model writes",
-  ),
-  tool_choice: supported(
-    toolChoice("auto", "none"),
-    "`auto` (default), or `none`: the model is not told of the tools. Others need constrained output, which is not there yet",
-  ),
-  parallel_tool_calls: supported(z.boolean(), "false: of several calls the first is kept; default true"),
+  ...toolFields(tool),
   functions: refused("use `tools`", z.array(z.unknown()).max(0)),
   function_call: refused("use `tool_choice`", z.literal("none")),
   chat_template: refused("the template is that of the checkpoint"),

@@ -1,8 +1,8 @@
 /** Fields of OpenAI's /v1/responses. */
 import { z } from "zod";
-import { schemaOfArguments, toolChoice } from "./chat.js";
 import { chosen, ignored, refused, required, supported } from "./field.js";
 import { generationFields } from "./generation.js";
+import { schemaOfArguments, toolFields } from "./tools.js";
 
 const text = z.looseObject({
   type: z.enum(["input_text", "output_text", "text"], "expected a text: there are no images or files"),
@@ -69,15 +69,7 @@ export const responseFields = {
   ),
   temperature,
   top_p,
-  tools: supported(
-    z.array(tool).max(1024),
-    "functions that the model may call; `strict` is not enforced: arguments are what the model writes",
-  ),
-  tool_choice: supported(
-    toolChoice("auto", "none"),
-    "`auto` (default), or `none`: the model is not told of the tools. Others need constrained output, which is not there yet",
-  ),
-  parallel_tool_calls: supported(z.boolean(), "false: of several calls the first is kept; default true"),
+  ...toolFields(tool),
   reasoning: supported(
     z.looseObject({
       effort: z.string().nullish(),

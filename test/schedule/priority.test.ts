@@ -6,17 +6,9 @@ import { Scheduler } from "../../lib/schedule/scheduler.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
 import { firstSeed, runsOf } from "../support/seed.js";
 import { Random } from "./random.js";
+import { smallPool } from "./smallPool.js";
 
-const defaults: SchedulerOptions = {
-  maxSequences: 4,
-  maxStepTokens: 16,
-  maxModelLen: 64,
-  pageSize: 4,
-  numBlocks: 41,
-  admission: "optimistic",
-  prefixCache: false,
-};
-const make = (options: Partial<SchedulerOptions> = {}) => new Scheduler({ ...defaults, ...options });
+const make = (options: Partial<SchedulerOptions> = {}) => new Scheduler({ ...smallPool, ...options });
 
 function add(scheduler: Scheduler, id: string, length: number, priority = 0, maxTokens = 20): Request {
   const prompt = Array.from({ length }, (_, i) => i + 1);

@@ -5,18 +5,11 @@ import { Request, type RequestParams } from "../../lib/schedule/request.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
+import { smallPool } from "./smallPool.js";
 
-const defaults: SchedulerOptions = {
-  maxSequences: 4,
-  maxStepTokens: 16,
-  maxModelLen: 64,
-  pageSize: 4,
-  numBlocks: 41,
-  admission: "optimistic",
-  prefixCache: false,
-};
 const range = (length: number, from = 0) => Array.from({ length }, (_, i) => from + i);
-const makeScheduler = (options: Partial<SchedulerOptions> = {}) => new Scheduler({ ...defaults, ...options });
+const makeScheduler = (options: Partial<SchedulerOptions> = {}) =>
+  new Scheduler({ ...smallPool, ...options });
 
 function add(scheduler: Scheduler, id: string, length: number, params: Partial<RequestParams> = {}): Request {
   const request = new Request(id, range(length, 1), { maxTokens: 20, ...params });
