@@ -19,6 +19,7 @@ import { countTokensRoute, messagesRoute } from "./routes/messages.js";
 import { type AppEnv, answer, type Serving } from "./routes/answer.js";
 import { responsesRoute } from "./routes/responses.js";
 import { detokenizeRoute, tokenizeRoute } from "./routes/tokens.js";
+import { Turns } from "./turns.js";
 
 export interface App {
   /** Answers a request; whoever listens calls it. */
@@ -75,6 +76,9 @@ export function createApp(models: ServedModels, options: AppOptions = {}): App {
   };
 }
 
+/** A request costs about 1 ms until it waits for the model; a heap of them comes when a client starts. */
+const requestsPerTurn = 4;
+
 /** Ids of requests, keys, and failures; before all routes. */
 function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metrics: Metrics): void {
   const fail = (error: unknown, c: Context<AppEnv>): Response => {
@@ -83,6 +87,7 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
     const requestId = c.get("requestId");
     return failure.response(requestId, dialectOf(c.req.path).body(failure, requestId));
   };
+  const turns = new Turns<() => void>(requestsPerTurn, (begin) => begin());
   app.onError(fail);
   app.notFound((c) =>
     fail(new HttpError(404, `no such route: ${c.req.method} ${c.req.path.slice(0, 80)}`), c),
@@ -91,6 +96,7 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
     const given = c.req.header("x-request-id") ?? "";
     c.set("requestId", /^[\w.-]{1,128}$/.test(given) ? given : randomUUID());
     const start = performance.now();
+    await new Promise<void>((resolve) => turns.add([resolve]));
     await next();
     c.res.headers.set("x-request-id", c.get("requestId"));
     if (isAnthropic(c.req.path)) c.res.headers.set("request-id", c.get("requestId"));

@@ -32,6 +32,10 @@ export async function* chunksOf(
 }
 
 async function* merged(generations: readonly GenerationStream[]): AsyncGenerator<PromptChunk, void, void> {
+  if (generations.length === 1) {
+    for await (const chunk of generations[0]!) yield { prompt: 0, chunk };
+    return;
+  }
   const ready: PromptChunk[] = [];
   let numOpen = generations.length;
   let failure: { readonly error: unknown } | undefined;

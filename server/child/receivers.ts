@@ -1,6 +1,7 @@
 /** What waits for the answers of a call in the server: a stream like that of `LLM`, or a promise. */
 import type { GenerateOptions } from "../../lib/index.js";
 import { GenerationChannel } from "../../lib/llm/generationStream.js";
+import { Turns } from "../turns.js";
 import type { Answer } from "./messages.js";
 import { unpackError } from "./sentErrors.js";
 
@@ -11,9 +12,15 @@ export interface Receiver {
   lose(error: Error): void;
 }
 
+/** An event of a stream costs 0.1 to 0.3 ms; a message has up to one for each sequence of the batch. */
+const answersPerTurn = 4;
+
 /** Whoever waits for the answers of one process. */
 export class Receivers {
   readonly #byId = new Map<number, Receiver>();
+  readonly #turns = new Turns<Answer>(answersPerTurn, (answer) => {
+    if (this.#byId.get(answer.id)?.take(answer)) this.remove(answer.id);
+  });
   #loss: Error | undefined;
 
   /** @throws why the process has ended, if it has: it would answer nobody */
@@ -31,11 +38,12 @@ export class Receivers {
   }
 
   give(answers: readonly Answer[]): void {
-    for (const answer of answers) if (this.#byId.get(answer.id)?.take(answer)) this.remove(answer.id);
+    this.#turns.add(answers);
   }
 
-  /** The process has ended. */
+  /** The process has ended. What it had answered before is still given. */
   lose(error: Error): void {
+    this.#turns.flush();
     this.#loss = error;
     for (const receiver of this.#byId.values()) receiver.lose(error);
     this.#byId.clear();
