@@ -11,6 +11,7 @@ import {
   type ServedModels,
   type ServeOptions,
   type Server,
+  type Splits,
   startEngine,
 } from "../server/index.js";
 import { type CommandDefinition, exit } from "./command.js";
@@ -25,6 +26,7 @@ interface ServeFlags {
   readonly host?: string;
   readonly port?: number;
   readonly apiKey?: readonly string[];
+  readonly split?: readonly string[];
   readonly maxQueue?: number;
   readonly maxSequences?: number;
   readonly timeout?: number;
@@ -47,6 +49,11 @@ export const command: CommandDefinition = {
     option("--host <address>", "where to listen; default: 127.0.0.1, this machine alone"),
     option("--port <n>", "default: 8000; 0 is one that is free", whole),
     option("--api-key <key>", "that requests must have; may be given several times", collect),
+    option(
+      "--split <name=a:90,b:10>",
+      "one more name, which models of these names answer by weights; may be given several times",
+      collect,
+    ),
     option("--max-queue <n>", "requests of a model that may wait, default: 256; more get status 429", whole),
     sequencesRow.option,
     option("--timeout <seconds>", "of a request, default: 600", number),
@@ -66,6 +73,7 @@ export const command: CommandDefinition = {
   examples: [
     "serve Qwen/Qwen3-0.6B",
     "serve small=Qwen/Qwen3-0.6B large=org/name:Q4_K_M --port 8080 --api-key a-secret",
+    "serve small=Qwen/Qwen3-0.6B large=org/name:Q4_K_M --split chat=small:90,large:10",
     "serve models/tiny-moe default=models/tiny-moe --max-queue 64 | npx pino-pretty",
   ],
   async run(args, parsed) {
@@ -126,17 +134,40 @@ const flagOf: Readonly<Record<string, string>> = {
   host: "--host",
   port: "--port",
   apiKeys: "--api-key",
+  splits: "--split",
   maxQueue: "--max-queue",
   timeoutMs: "--timeout",
   toolFormat: "--tool-format",
   drainMs: "--drain",
 };
 
+/** Weights stand behind the last colon: a name may have some, too. @throws UsageError */
+function splitsOf(flags: readonly string[] = []): Splits {
+  const splits = new Map<string, Record<string, number>>();
+  for (const flag of flags) {
+    const [, name, list = ""] = /^([^=]+)=(.+)$/.exec(flag) ?? [];
+    const parts = list.split(",").map((part) => /^(.+):([\d.]+)$/.exec(part.trim()));
+    if (name === undefined || parts.includes(null) || splits.has(name))
+      throw new UsageError(`--split: expected name=a:90,b:10 with each name once, got "${flag}"`);
+    splits.set(name, Object.fromEntries(parts.map((part) => [part![1]!, Number(part![2])])));
+  }
+  return Object.fromEntries(splits);
+}
+
 /** Checked, before a model is loaded. @throws UsageError */
 function serveOptionsOf(flags: ServeFlags): ServeOptions {
-  const { host, port, apiKey: apiKeys, maxQueue, timeout, toolFormat, logPrompts, quiet } = flags;
+  const { host, port, apiKey: apiKeys, split, maxQueue, timeout, toolFormat, logPrompts, quiet } = flags;
   const timeoutMs = timeout === undefined ? undefined : Math.round(timeout * 1000);
-  const limits = { host, port, apiKeys, maxQueue, timeoutMs, toolFormat, logPrompts };
+  const limits = {
+    host,
+    port,
+    apiKeys,
+    splits: splitsOf(split),
+    maxQueue,
+    timeoutMs,
+    toolFormat,
+    logPrompts,
+  };
   const options = quiet ? { ...limits, logger: false as const } : limits;
   checkServer(() => resolveServe(options));
   return options;

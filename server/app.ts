@@ -8,8 +8,8 @@ import { dialectOf, isAnthropic } from "./dialect.js";
 import { HttpError } from "./errors.js";
 import { asHttpError } from "./failures.js";
 import { Metrics } from "./metrics.js";
-import { Models, type ServedModels } from "./models.js";
 import { type AppOptions, formatChoice, resolveApp } from "./options.js";
+import { Registry, type ServedModels } from "./registry/registry.js";
 import { RequestLog } from "./requestLog.js";
 import { chatRoute } from "./routes/chat.js";
 import { completionsRoute } from "./routes/completions.js";
@@ -41,12 +41,12 @@ export interface App {
 export function createApp(models: ServedModels, options: AppOptions = {}): App {
   const resolved = resolveApp(options);
   const log = new RequestLog(resolved);
-  const served = new Models(models, formatChoice(resolved));
-  const metrics = new Metrics(served);
+  const registry = new Registry(models, resolved.splits, formatChoice(resolved));
+  const metrics = new Metrics(registry);
   const spans = new CallSpans();
   const calls = new Calls(resolved, [log, metrics, spans]);
   const { maxBodyBytes } = resolved;
-  const serving: Serving = { models: served, calls, log, spans, maxBodyBytes };
+  const serving: Serving = { registry, calls, log, spans, maxBodyBytes };
   const app = new Hono<AppEnv>();
   addMiddleware(app, new ApiKeys(resolved.apiKeys), log, metrics);
   healthRoutes(app, serving);
@@ -54,12 +54,10 @@ export function createApp(models: ServedModels, options: AppOptions = {}): App {
     c.text(await metrics.text(), 200, { "content-type": metrics.contentType }),
   );
   app.get("/v1/models", (c) => {
-    const data = serving.models.all.map((model) => serving.models.describe(model));
+    const data = registry.names.map((name) => registry.describe(name));
     return c.json({ object: "list", data });
   });
-  app.get("/v1/models/:name{.+}", (c) =>
-    c.json(serving.models.describe(serving.models.find(c.req.param("name")))),
-  );
+  app.get("/v1/models/:name{.+}", (c) => c.json(registry.describe(registry.find(c.req.param("name")))));
   app.post("/v1/chat/completions", answer(serving, chatRoute));
   app.post("/v1/completions", answer(serving, completionsRoute));
   app.post("/v1/responses", answer(serving, responsesRoute));
@@ -99,6 +97,8 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
     await new Promise<void>((resolve) => turns.add([resolve]));
     await next();
     c.res.headers.set("x-request-id", c.get("requestId"));
+    const variant = c.get("variant");
+    if (variant !== undefined) c.res.headers.set("x-warploop-variant", encodeURI(variant));
     if (isAnthropic(c.req.path)) c.res.headers.set("request-id", c.get("requestId"));
     log.response(c, performance.now() - start);
     metrics.onResponse(handlerOf(c.req.path), c.req.method, c.res.status);

@@ -66,7 +66,7 @@ export class CallSpans implements CallObserver {
     if (!span) return;
     const { promptTokens, completionTokens } = call.usage;
     span.setAttributes({
-      "gen_ai.response.model": call.model,
+      "gen_ai.response.model": call.variant,
       "gen_ai.usage.input_tokens": promptTokens,
       "gen_ai.usage.output_tokens": completionTokens,
       ...(call.finishReasons.length > 0 && { "gen_ai.response.finish_reasons": [...call.finishReasons] }),

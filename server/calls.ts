@@ -4,6 +4,7 @@
  */
 import type { Engine, EngineFormat } from "./engine.js";
 import { clientGone, HttpError, unavailable } from "./errors.js";
+import type { Version } from "./registry/registry.js";
 
 export interface CallLimits {
   /** Most requests of an engine that have no token yet. */
@@ -15,9 +16,8 @@ export interface CallStart {
   readonly requestId: string;
   /** Whose prefixes it shares. */
   readonly tenant: string;
-  readonly engine: Engine;
-  /** How the model writes calls and thoughts. */
-  readonly format: () => Promise<EngineFormat>;
+  /** That answers. */
+  readonly version: Version;
   /** As the request has it. */
   readonly model: string;
   /** Fires when the client leaves. */
@@ -72,15 +72,16 @@ export class Calls {
   /** @throws HttpError 503 while the server ends, 429 when too many wait */
   begin(start: CallStart): Call {
     if (this.#isDraining) throw unavailable("the server is shutting down");
-    const waiting = this.#waiting.get(start.engine) ?? 0;
+    const { engine } = start.version;
+    const waiting = this.#waiting.get(engine) ?? 0;
     if (waiting >= this.#limits.maxQueue) {
       const retryAfterS = Math.min(60, Math.max(1, Math.ceil(this.#waitMs / 1000)));
       const message = `too many requests: ${waiting} are waiting; try again in ${retryAfterS} s`;
       throw new HttpError(429, message, { code: "queue_full", retryAfterS });
     }
-    this.#waiting.set(start.engine, waiting + 1);
+    this.#waiting.set(engine, waiting + 1);
     const call = new Call(start, this.#limits.timeoutMs, {
-      onLeaveQueue: (ms) => this.#leaveQueue(start.engine, ms),
+      onLeaveQueue: (ms) => this.#leaveQueue(engine, ms),
       onFirstToken: (of, ms) => this.#tell((observer) => observer.onFirstToken?.(of, ms)),
       onNextToken: (of, ms) => this.#tell((observer) => observer.onNextToken?.(of, ms)),
       onEnd: (end) => this.#end(end),
@@ -129,7 +130,10 @@ export class Call {
   readonly requestId: string;
   readonly tenant: string;
   readonly model: string;
+  /** The version of the model that answers. */
+  readonly variant: string;
   readonly engine: Engine;
+  /** How it writes calls and thoughts. */
   readonly format: () => Promise<EngineFormat>;
   readonly usage: CallUsage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, reasoningTokens: 0 };
   /** Of its answers. */
@@ -145,11 +149,12 @@ export class Call {
   #isOver = false;
 
   constructor(start: CallStart, timeoutMs: number, owner: CallOwner) {
-    const { requestId, tenant, engine, format, model, client } = start;
+    const { requestId, tenant, version, model, client } = start;
     this.requestId = requestId;
     this.tenant = tenant;
-    this.engine = engine;
-    this.format = format;
+    this.variant = version.id;
+    this.engine = version.engine;
+    this.format = version.format;
     this.model = model;
     this.#owner = owner;
     const leave = (): void => this.abort(new HttpError(clientGone, "the client has gone"));

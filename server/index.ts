@@ -8,7 +8,6 @@ export { type App, createApp } from "./app.js";
 export { ChildEngine, startEngine, type StartEngineOptions } from "./child/childEngine.js";
 export { EngineExitError } from "./child/link.js";
 export type { Engine, EngineInfo, EngineStats } from "./engine.js";
-export type { ServedModels } from "./models.js";
 export {
   type AppOptions,
   type CloseOptions,
@@ -16,4 +15,6 @@ export {
   resolveServe,
   type ServeOptions,
 } from "./options.js";
+export type { ServedModels, Splits } from "./registry/registry.js";
+export type { Split } from "./registry/split.js";
 export { serve, type Server } from "./serve.js";

@@ -5,10 +5,10 @@
 import { Counter, Gauge, Histogram, type MetricConfiguration, Registry } from "prom-client";
 import type { Call, CallEnd, CallObserver } from "./calls.js";
 import { clientGone } from "./errors.js";
-import type { Models } from "./models.js";
+import type { Registry as ModelRegistry } from "./registry/registry.js";
 
-type Labels = "model_name" | "engine";
-const labelNames = ["model_name", "engine"] as const;
+type Labels = "model_name" | "engine" | "variant";
+const labelNames = ["model_name", "engine", "variant"] as const;
 const latencies = [
   0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680,
 ];
@@ -23,7 +23,7 @@ const counts = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20
 
 export class Metrics implements CallObserver {
   readonly #registry = new Registry();
-  readonly #models: Models;
+  readonly #models: ModelRegistry;
   readonly #promptTokens = this.#counter("prompt_tokens_total", "Tokens of prompts");
   readonly #generationTokens = this.#counter("generation_tokens_total", "Tokens that were generated");
   readonly #success = new Counter({
@@ -66,7 +66,7 @@ export class Metrics implements CallObserver {
   readonly #queries = this.#counter("prefix_cache_queries_total", "Tokens that were looked up");
   readonly #hits = this.#counter("prefix_cache_hits_total", "Tokens that were found");
 
-  constructor(models: Models) {
+  constructor(models: ModelRegistry) {
     this.#models = models;
   }
 
@@ -80,16 +80,16 @@ export class Metrics implements CallObserver {
     return this.#registry.metrics();
   }
 
-  onFirstToken({ model }: Call, ms: number): void {
-    this.#firstToken.observe(labelsOf(model), ms / 1000);
+  onFirstToken(call: Call, ms: number): void {
+    this.#firstToken.observe(labelsOf(call), ms / 1000);
   }
 
-  onNextToken({ model }: Call, ms: number): void {
-    this.#nextToken.observe(labelsOf(model), ms / 1000);
+  onNextToken(call: Call, ms: number): void {
+    this.#nextToken.observe(labelsOf(call), ms / 1000);
   }
 
   onEnd({ call, ms, error }: CallEnd): void {
-    const labels = labelsOf(call.model);
+    const labels = labelsOf(call);
     const { promptTokens, completionTokens } = call.usage;
     this.#latency.observe(labels, ms / 1000);
     this.#promptTokens.inc(labels, promptTokens);
@@ -110,9 +110,11 @@ export class Metrics implements CallObserver {
   }
 
   async #askEngines(): Promise<void> {
-    const asked = this.#models.engines.map(
-      async ({ name, engine }) => [labelsOf(name), await engine.stats(), engine.restarts] as const,
-    );
+    const asked = this.#models.versions.map(async (version) => {
+      const { id: variant, engine } = version;
+      const labels = labelsOf({ model: this.#models.nameOf(version), variant });
+      return [labels, await engine.stats(), engine.restarts] as const;
+    });
     const answers = await Promise.all(asked);
     const counters = [this.#preemptions, this.#queries, this.#hits, this.#restarts];
     for (const counter of counters) counter.reset(); // an engine's counts are whole
@@ -145,4 +147,7 @@ export class Metrics implements CallObserver {
   }
 }
 
-const labelsOf = (model_name: string) => ({ model_name, engine: "0" });
+/** By the names of vLLM, and the version that answers. */
+const labelsOf = ({ model, variant }: Pick<Call, "model" | "variant">) => ({
+  ...{ model_name: model, engine: "0", variant },
+});

@@ -2,11 +2,18 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import { type FormatChoice, toolFormatNames } from "../toolcalls/index.js";
+import type { Splits } from "./registry/registry.js";
+import { splitSchema } from "./registry/split.js";
 import { resolve } from "./resolve.js";
 
 export interface AppOptions {
   /** Keys of which a request must have one (`Authorization: Bearer <key>`); /health and /ready need none. Default: no key is asked for. */
   readonly apiKeys?: readonly string[] | undefined;
+  /**
+   * More names, each with the weights of the models that answer it: `{ chat: { small: 90, large: 10 } }`. All requests of a user or a
+   * session get the same model of them. Default: none.
+   */
+  readonly splits?: Splits | undefined;
   /** Most requests of a model that wait for their first token; more are answered with 429. Default 256. */
   readonly maxQueue?: number | undefined;
   /** A request that takes longer is aborted and answered with 504, in milliseconds. Default 600000. */
@@ -47,6 +54,7 @@ const appOptions = z.strictObject({
     .array(z.string().min(1))
     .min(1, "expected at least one key; without the option none is asked for")
     .optional(),
+  splits: z.record(z.string().min(1), splitSchema).default({}),
   maxQueue: z.int().min(1).default(256),
   timeoutMs: z.int().min(1).max(longestTimer).default(600_000),
   maxBodyBytes: z

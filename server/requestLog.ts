@@ -25,9 +25,9 @@ export class RequestLog implements CallObserver {
 
   /** A model's answer has ended. */
   onEnd({ call, ms, error }: CallEnd): void {
-    const { requestId, model, usage, finishReasons } = call;
+    const { requestId, model, variant, usage, finishReasons } = call;
     const prompt = this.#prompts.get(call);
-    const line = { requestId, model, ms: round(ms), ...usage, finishReasons };
+    const line = { requestId, model, variant, ms: round(ms), ...usage, finishReasons };
     const failure = error && { status: error.status, code: error.code };
     this.#logger?.info({ ...line, ...failure, ...(prompt !== undefined && { prompt }) }, "call ended");
   }

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { createApp } from "./app.js";
-import type { ServedModels } from "./models.js";
 import { type CloseOptions, resolveClose, resolveServe, type ServeOptions } from "./options.js";
+import type { ServedModels } from "./registry/registry.js";
 
 export interface Server {
   /** Such as "http://127.0.0.1:8000". */

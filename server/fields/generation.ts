@@ -16,14 +16,17 @@ export const model = supported(
   "a name of `/v1/models`; may be left out where one model is served",
 );
 
+/** Whose a request is. */
+const owner = supported(z.string(), "all requests that have it in common get the same version of a split");
+
 /** OpenAI's own bookkeeping. */
 const bookkeeping = {
-  user: ignored("a name for OpenAI's own checks"),
-  safety_identifier: ignored("a name for OpenAI's own checks"),
+  user: owner,
+  safety_identifier: owner,
   metadata: ignored("notes for OpenAI's dashboard"),
   store: refused("nothing is stored", z.literal(false)),
   service_tier: ignored("there is one tier"),
-  prompt_cache_key: ignored("prefixes are found by their tokens"),
+  prompt_cache_key: owner,
   prompt_cache_retention: ignored("pages stay as long as there is room"),
 };
 
@@ -124,7 +127,7 @@ const control = {
     "priority",
   ),
   request_id: refused("send it as the header `X-Request-Id`"),
-  session_id: ignored("there is one engine"),
+  session_id: owner,
   kv_transfer_params: refused("prompts are not computed elsewhere"),
   truncate_prompt_tokens: refused("a prompt that is too long is refused"),
   truncation_side: refused("a prompt that is too long is refused"),

@@ -99,7 +99,10 @@ export const messageFields = {
   top_k: supported(z.int().min(0), "sample from so many tokens; 0 is off", "topK"),
   stop_sequences: supported(z.array(z.string().min(1)).max(256), "texts that end the answer", "stop"),
   stream: supported(z.boolean(), "server-sent events with names, the last of them `message_stop`"),
-  metadata: ignored("a name for Anthropic's own checks"),
+  metadata: supported(
+    z.looseObject({ user_id: z.string().nullish() }),
+    "all requests with the same `user_id` get the same version of a split",
+  ),
   service_tier: ignored("there is one tier"),
   inference_geo: ignored("there is one place"),
   diagnostics: ignored("nothing is kept to compare with"),

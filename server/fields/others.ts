@@ -1,8 +1,8 @@
 /** Fields of /v1/embeddings, /tokenize and /detokenize. */
 import { z } from "zod";
 import { textsOf } from "./completions.js";
-import { ignored, refused, required, supported } from "./field.js";
-import { model } from "./generation.js";
+import { refused, required, supported } from "./field.js";
+import { generationFields, model } from "./generation.js";
 
 export const embeddingFields = {
   input: required(textsOf(2048), "a text, token ids, or up to 2048 of them"),
@@ -11,7 +11,7 @@ export const embeddingFields = {
   dimensions: supported(z.int().min(1), "the first so many numbers, for models that are trained for it"),
   pooling: supported(z.enum(["last", "mean"]), "the state of the last token (default), or the mean over all"),
   normalize: supported(z.boolean(), "vectors of length 1; default true"),
-  user: ignored("a name for OpenAI's own checks"),
+  user: generationFields.user,
   truncate_prompt_tokens: refused("a text that is too long is refused"),
 } as const;
 

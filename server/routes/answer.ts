@@ -6,17 +6,23 @@ import { dialectOf } from "../dialect.js";
 import { clientGone, HttpError } from "../errors.js";
 import { asHttpError } from "../failures.js";
 import { type Body, type Fields, parseBody } from "../fields/field.js";
-import type { Models } from "../models.js";
+import type { Registry } from "../registry/registry.js";
+import { stickyKey } from "../registry/stickyKey.js";
 import type { RequestLog } from "../requestLog.js";
 import { eventResponse } from "../sse.js";
 
 /** What a request carries along. */
 export interface AppEnv {
-  Variables: { requestId: string; tenant: string };
+  Variables: {
+    requestId: string;
+    tenant: string;
+    /** The version that answers. */
+    variant?: string;
+  };
 }
 
 export interface Serving {
-  readonly models: Models;
+  readonly registry: Registry;
   readonly calls: Calls;
   readonly log: RequestLog;
   readonly spans: CallSpans;
@@ -40,13 +46,15 @@ export interface Route<F extends Fields> {
 
 export function answer<F extends Fields>(serving: Serving, route: Route<F>): Handler<AppEnv> {
   const { fields, operation, promptField, reply } = route;
-  const { calls, models, log, spans, maxBodyBytes } = serving;
+  const { calls, registry, log, spans, maxBodyBytes } = serving;
   return async (c) => {
     const client = c.req.raw.signal;
     const body = parseBody(fields, await readJson(c.req.raw, maxBodyBytes));
-    const { name, engine, format } = models.find(body["model"] as string | undefined);
+    const key = stickyKey(c.req.raw.headers, body);
+    const { name, version } = registry.draw(body["model"] as string | undefined, key);
+    c.set("variant", version.id);
     const { requestId, tenant } = c.var;
-    const call = calls.begin({ requestId, tenant, engine, format, model: name, client });
+    const call = calls.begin({ requestId, tenant, version, model: name, client });
     log.prompt(call, body[promptField]);
     if (operation) spans.begin(call, operation, c.req.raw.headers, body);
     const asError = (error: unknown): HttpError =>

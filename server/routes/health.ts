@@ -2,11 +2,11 @@
 import type { Hono } from "hono";
 import type { AppEnv, Serving } from "./answer.js";
 
-export function healthRoutes(app: Hono<AppEnv>, { models, calls }: Serving): void {
+export function healthRoutes(app: Hono<AppEnv>, { registry, calls }: Serving): void {
   const states = async (): Promise<Record<string, string>> =>
     Object.fromEntries(
       await Promise.all(
-        models.all.map(async ({ name, engine }) => [name, (await engine.stats()).state] as const),
+        registry.active.map(async ({ id, engine }) => [id, (await engine.stats()).state] as const),
       ),
     );
   // An engine whose device finishes nothing while requests wait is "dead" (stepTimeoutMs), and does not come back.

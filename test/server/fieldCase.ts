@@ -52,5 +52,12 @@ export const model: Supported = {
   does: ({ text, usual }) => expect(text.length).toBe(usual.length),
 };
 
+/** Whose the request is: chooses among versions, of which there is one here. */
+export const owner = (good: unknown, wrong: readonly unknown[]): Supported => ({
+  good,
+  wrong,
+  does: ({ text, usual }) => expect(plain(text)).toBe(plain(usual)),
+});
+
 /** Of the arguments of a tool. */
 export const schema = { type: "object", properties: {} };

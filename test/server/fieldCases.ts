@@ -1,6 +1,6 @@
 // A case for each row of the tables of request fields, which fails without the row.
 import { expect } from "vitest";
-import { type Cases, model, option, plain, tool } from "./fieldCase.js";
+import { type Cases, model, option, owner, plain, tool } from "./fieldCase.js";
 import { generation } from "./generationCases.js";
 import { messages, ofPrompt } from "./messageCases.js";
 import { responses } from "./responseCases.js";
@@ -166,7 +166,7 @@ const embeddings: Cases = {
   dimensions: option("dimensions", 2, [0, 5, "2"]),
   pooling: option("pooling", "mean", ["max", 1]),
   normalize: option("normalize", false, ["no"]),
-  user: { sent: "somebody" },
+  user: owner("somebody", [5]),
   truncate_prompt_tokens: { asks: 5 },
 };
 

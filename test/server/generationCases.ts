@@ -1,6 +1,6 @@
 // Cases of the fields that routes of generations share.
 import { expect } from "vitest";
-import { type Cases, model, option } from "./fieldCase.js";
+import { type Cases, model, option, owner } from "./fieldCase.js";
 
 export const generation: Cases = {
   model,
@@ -68,16 +68,16 @@ export const generation: Cases = {
   cache_salt: option("cacheSalt", "mine", ["", "x".repeat(1025), 5], JSON.stringify(["", "mine"])),
   priority: option("priority", -3, [1.5, "1", 2 ** 31]),
   request_id: { asks: "x" },
-  session_id: { sent: "x" },
+  session_id: owner("x", [5]),
   kv_transfer_params: { asks: {} },
   truncate_prompt_tokens: { asks: 5 },
   truncation_side: { asks: "left" },
   mm_processor_kwargs: { asks: {} },
-  user: { sent: "somebody" },
-  safety_identifier: { sent: "somebody" },
+  user: owner("somebody", [5, ["a"]]),
+  safety_identifier: owner("somebody", [{}]),
   metadata: { sent: { a: "b" } },
   store: { asks: true, neutral: [false] },
   service_tier: { sent: "auto" },
-  prompt_cache_key: { sent: "x" },
+  prompt_cache_key: owner("x", [true]),
   prompt_cache_retention: { sent: "24h" },
 };

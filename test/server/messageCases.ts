@@ -1,6 +1,6 @@
 // Cases of the fields of Anthropic's routes.
 import { expect } from "vitest";
-import { type Cases, model, option, schema } from "./fieldCase.js";
+import { type Cases, model, option, owner, schema } from "./fieldCase.js";
 
 const says = (text: string) => ({ type: "text", text });
 const customTool = { name: "f", input_schema: schema };
@@ -85,7 +85,7 @@ export const messages: Cases = {
     does: ({ text }) =>
       expect(text).toMatch(/^event: message_start\ndata: .*event: message_stop\ndata: .*\n\n$/s),
   },
-  metadata: { sent: { user_id: "somebody" } },
+  metadata: owner({ user_id: "somebody" }, ["x", { user_id: 5 }]),
   service_tier: { sent: "auto" },
   inference_geo: { sent: "us" },
   diagnostics: { sent: {} },

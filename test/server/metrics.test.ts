@@ -22,6 +22,7 @@ async function metrics(): Promise<Map<string, number>> {
       const name = line
         .slice(0, at)
         .replace(`model_name="${TinyServer.model}"`, "")
+        .replace(`variant="${TinyServer.model}"`, "")
         .replace(`engine="0"`, "");
       return [
         name

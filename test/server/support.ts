@@ -134,7 +134,8 @@ export class ScriptedEngine implements Engine {
   }
 
   async stats(): Promise<LLMStats> {
-    return { state: this.state } as LLMStats;
+    const idle = { running: 0, waiting: 0, usedPages: 0, kvPages: 1, preemptions: 0 };
+    return { state: this.state, ...idle, prefix: { queries: 0, hits: 0 } } as LLMStats;
   }
 
   #answer({ n = 1, logprobs: top, promptLogprobs }: GenerateOptions): GenerationStream {
