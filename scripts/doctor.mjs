@@ -12,6 +12,7 @@ function row(label, text) {
 
 /** @param {string} file */
 function shown(file) {
+  if (!path.isAbsolute(file)) return file; // the name of a package
   const relative = path.relative(root, file);
   return relative.startsWith("..") ? file : relative;
 }
@@ -40,10 +41,9 @@ export function doctor() {
   }
   const { mtime, size } = statSync(found.path);
   const { info } = found;
-  row(
-    "addon",
-    `${shown(found.path)} (${(size / 2 ** 20).toFixed(1)} MiB, built ${mtime.toISOString().slice(0, 16)} UTC)`,
-  );
+  const isPrebuilt = found.path.includes(`${path.sep}@warploop${path.sep}`); // npm gives its files a date of its own
+  const when = isPrebuilt ? "prebuilt" : `built ${mtime.toISOString().slice(0, 16)} UTC`;
+  row("addon", `${shown(found.path)} (${(size / 2 ** 20).toFixed(1)} MiB, ${when})`);
   row("compiled by", /^\d/.test(info.compiler) ? `GCC ${info.compiler}` : info.compiler);
   row(
     "compiled for",

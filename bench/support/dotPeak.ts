@@ -17,8 +17,10 @@ export interface DotPeak {
 
 /** The rates of so many threads with an instruction set, or why there are none. */
 export function measureDotPeak(threads: number, isa: string): DotPeak | string {
-  const { isas } = JSON.parse(readFileSync(sources, "utf8")) as { isas: { x64: Record<string, string[]> } };
-  const flags = isas.x64[isa];
+  const { isas } = JSON.parse(readFileSync(sources, "utf8")) as {
+    isas: { x64: { name: string; flags: string[] }[] };
+  };
+  const flags = isas.x64.find(({ name }) => name === isa)?.flags;
   if (!flags) return `the dot products of ${isa} are not measured`;
   mkdirSync(outputFolder, { recursive: true });
   const program = join(outputFolder, `dotPeak-${isa}`);

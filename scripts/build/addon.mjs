@@ -1,9 +1,10 @@
 // Finds the built addon and asks it what it is, in a child process, so that a broken binary cannot take the caller down.
-// Places and order are those of lib/device/nativeLoader.ts: the addon that was built last comes first.
+// Places and order are those of lib/device/nativeLoader.ts: the addon that was built last comes first, then prebuilt ones.
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { root } from "./nativeSources.mjs";
+import { prebuiltHere } from "./prebuilt.mjs";
 
 /** Where each kind of build leaves the addon, relative to the package. */
 export const binaries = {
@@ -41,13 +42,18 @@ function builtAt(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+/** @returns {Probe[]} of the packages with a prebuilt addon that fit this system, in order */
+export function probePrebuilt() {
+  return prebuiltHere().map(({ path: file, problem }) =>
+    problem === undefined ? probeAddon(file) : { path: file, error: problem },
+  );
+}
+
 /** @returns {Probe[]} every place that is looked at, in order; the first with `info` is the one that is used */
 export function probeAll() {
   const chosen = process.env["WARPLOOP_BINARY"];
-  const files = chosen
-    ? [path.resolve(chosen)]
-    : Object.values(binaries)
-        .map((file) => path.join(root, file))
-        .sort((a, b) => builtAt(b) - builtAt(a));
-  return files.map(probeAddon);
+  if (chosen) return [probeAddon(path.resolve(chosen))];
+  const built = Object.values(binaries).map((file) => path.join(root, file));
+  built.sort((a, b) => builtAt(b) - builtAt(a));
+  return [...built.map(probeAddon), ...probePrebuilt()];
 }

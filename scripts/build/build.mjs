@@ -1,10 +1,9 @@
-// Builds the addon from source with cmake-js, or with node-gyp where CMake is missing. Downloads nothing: the headers
-// come from the packages node-api-headers and node-addon-api. A second call compiles only what has changed. Each kind of
+// Builds the addon from source with cmake-js, or with node-gyp where CMake is missing. Downloads nothing but npm packages: the headers
+// come from node-api-headers and node-addon-api (tools.mjs). A second call compiles only what has changed. Each kind of
 // build has a folder of its own, and the addon that was built last is the one that is loaded (lib/device/nativeLoader.ts). Below
 // node_modules nothing but the addon stays of a build; in a checkout all of it.
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { binaries, probeAddon } from "./addon.mjs";
@@ -13,8 +12,8 @@ import { estimate } from "./estimate.mjs";
 import { isaNames, root } from "./nativeSources.mjs";
 import { Progress, say, sayToTerminal } from "./progress.mjs";
 import { findToolchain } from "./toolchain.mjs";
+import { findTools } from "./tools.mjs";
 
-const require = createRequire(import.meta.url);
 const bytesPerJob = 1.5 * 2 ** 30;
 const shownLines = 60;
 /** Whether this is an installed package, not a checkout. */
@@ -35,6 +34,7 @@ export const isInstalled = root.split(path.sep).includes("node_modules");
  * @property {boolean} [verbose] show its output
  * @property {boolean} [isBrief] no progress where there is no terminal
  * @property {string} [log] a file to keep its output in
+ * @property {string} [modules] a folder of packages that Node shall look into
  */
 
 /**
@@ -58,12 +58,14 @@ export async function buildAddon({
   const cuda = planCuda(devices, toolchain.tool);
   if ("problem" in cuda && devices === "cuda")
     return `the CUDA device cannot be built because ${cuda.problem}.`;
+  const tools = findTools(toolchain.tool, { isBrief: brief });
+  if ("problem" in tools) return `the native addon cannot be built because ${tools.problem}.`;
 
   const start = performance.now();
   const kind = "problem" in cuda ? toolchain.tool : "cuda";
   if (force) clean(kind);
   announce(toolchain, cuda, { isBrief: brief, isNew: !existsSync(path.join(root, planFiles[kind])) });
-  const status = await runTool(toolchain, cuda, { verbose, isBrief: brief });
+  const status = await runTool(toolchain, cuda, tools, { verbose, isBrief: brief });
   if (status !== 0) return "the native addon did not compile; the compiler's messages are above.";
   const binary = binaries[kind];
   const { error } = probeAddon(path.join(root, binary));
@@ -173,30 +175,36 @@ function jobs() {
  * Builds into a folder with cmake-js.
  * @param {string} folder relative to the package
  * @param {Record<string, string>} options of CMakeLists.txt
- * @param {RunOptions} [how]
+ * @param {RunOptions & { tools?: import("./tools.mjs").Tools }} [how] tools: as found before
  * @returns {Promise<number>} exit status
  */
-export function runCmake(folder, options, how = {}) {
+export function runCmake(folder, options, { tools: found, ...how } = {}) {
   dropStaleCache(folder, options);
-  const script = path.join(path.dirname(require.resolve("cmake-js/package.json")), "bin/cmake-js");
+  const tools = found ?? findTools("cmake-js");
+  if ("problem" in tools) throw new Error(tools.problem);
+  const { script, modules } = tools;
   const defines = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`);
   const command = existsSync(path.join(root, folder, "CMakeCache.txt")) ? "build" : "compile";
-  return run([script, command, "-O", folder, "-p", String(jobs()), ...defines], how);
+  return run([script, command, "-O", folder, "-p", String(jobs()), ...defines], {
+    ...how,
+    ...(modules && { modules }),
+  });
 }
 
 /**
  * @param {import("./toolchain.mjs").Toolchain} toolchain
  * @param {import("./cuda.mjs").CudaPlan | import("./cuda.mjs").NoCuda} cuda
+ * @param {import("./tools.mjs").Tools} tools
  * @param {RunOptions} how
  * @returns {Promise<number>} exit status
  */
-function runTool({ tool, compiler }, cuda, how) {
+function runTool({ tool, compiler }, cuda, tools, how) {
   if (!("problem" in cuda)) {
     const options = { WARPLOOP_CUDA: "ON", WARPLOOP_CUDA_ARCHITECTURES: cuda.architectures };
-    return runCmake("build-cuda", options, { ...how, compiler, log: "build-cuda/build.log" });
+    return runCmake("build-cuda", options, { ...how, tools, compiler, log: "build-cuda/build.log" });
   }
-  if (tool === "cmake-js") return runCmake("build", {}, { ...how, compiler });
-  const script = require.resolve("node-gyp/bin/node-gyp.js");
+  if (tool === "cmake-js") return runCmake("build", {}, { ...how, tools, compiler });
+  const { script, modules } = tools;
   const options = [
     "-C",
     path.join(root, "native"),
@@ -206,7 +214,7 @@ function runTool({ tool, compiler }, cuda, how) {
     "-j",
     String(jobs()),
   ];
-  return run([script, "configure", "build", ...options], { ...how, compiler });
+  return run([script, "configure", "build", ...options], { ...how, compiler, ...(modules && { modules }) });
 }
 
 /**
@@ -227,12 +235,17 @@ export function buildEnvironment(environment) {
  * @param {RunOptions} how
  * @returns {Promise<number>}
  */
-function run(args, { compiler, verbose = false, isBrief = false, log }) {
+function run(args, { compiler, verbose = false, isBrief = false, log, modules }) {
   // gyp asks `node` on PATH for the list of sources: let it be this one.
   const PATH = `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"] ?? ""}`;
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...buildEnvironment(process.env), ...(compiler && { CXX: compiler }), PATH },
+    env: {
+      ...buildEnvironment(process.env),
+      ...(compiler && { CXX: compiler }),
+      ...(modules && { NODE_PATH: modules }),
+      PATH,
+    },
     stdio: verbose ? "inherit" : ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -11,7 +11,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
  * @typedef {{ readonly name: string, readonly type: string, readonly js: string }} Op
  *   rms_norm (C++ and folder), RmsNorm (types), rmsNorm (JavaScript)
  * @typedef {{
- *   defines: string[], flags: string[], isas: Record<string, Record<string, string[]>>,
+ *   defines: string[], flags: string[], isas: Record<string, { name: string, flags: string[] }[]>,
  *   core: string[], cpu: string[], cpuIsa: string[], bind: string[],
  *   cuda: string[], simt: string[], simtRace: string[],
  * }} Sources
@@ -47,19 +47,28 @@ export function gpuSources() {
   return [...cuda, ...simt, ...simtRace];
 }
 
-/** The instruction sets compiled for this processor architecture; none: it is not supported. */
+/** The instruction sets compiled for this processor architecture, from narrow to wide; none: it is not supported. */
 export function isaNames(arch = process.arch) {
-  return Object.keys(readSources().isas[arch] ?? {});
+  return (readSources().isas[arch] ?? []).map(({ name }) => name);
+}
+
+/** @param {string} isa @returns {string[]} what the compiler is given for the kernels of an instruction set */
+export function flagsOf(isa) {
+  const found = Object.values(readSources().isas)
+    .flat()
+    .find(({ name }) => name === isa);
+  if (!found) throw new Error(`nativeSources: unknown instruction set "${isa}"`);
+  return found.flags;
 }
 
 /** @param {string} question */
 function answer(question) {
   const require = createRequire(import.meta.url);
-  const { defines, flags, isas } = readSources();
+  const { defines, flags } = readSources();
   const [topic = "", isa = ""] = question.split(":");
   if (topic === "common") return commonSources();
   if (topic === "isa") return isaSources();
-  if (topic === "flags") return isa ? Object.assign({}, ...Object.values(isas))[isa] : flags;
+  if (topic === "flags") return isa ? flagsOf(isa) : flags;
   if (topic === "defines") return defines;
   if (topic === "headers") {
     const folders = [require("node-api-headers").include_dir, require("node-addon-api").include_dir];

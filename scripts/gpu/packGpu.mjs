@@ -26,6 +26,7 @@ const packages = [
   "@huggingface/jinja",
   "@huggingface/tokenizers",
   "cli-progress",
+  "detect-libc",
 ];
 const unused = ["node_modules/lightningcss-"]; // vite's minifier of style sheets
 const addons = {

@@ -1,7 +1,13 @@
-/** Contract: products whose activations are bytes have the same bits with every instruction set. */
+/**
+ * Contract: products whose activations are bytes have the same bits with every instruction set, and what the linker keeps once of an
+ * inline function runs on every processor that calls it.
+ */
 import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { isaNames, root } from "../../scripts/build/nativeSources.mjs";
 import { loadAddon } from "../../lib/device/nativeLoader.js";
 
 const { isas = [] } = (loadAddon() as { info(): { readonly isas?: readonly string[] } }).info();
@@ -31,4 +37,13 @@ test.skipIf(isas.length < 2)("products of bytes", { timeout: 200_000 }, () => {
     expect(other.isa).not.toBe(first!.isa);
     expect(other.hashes).toEqual(first!.hashes);
   }
+});
+
+const plan = path.join(root, "build/build.ninja");
+test.skipIf(!existsSync(plan))("the addon is linked from what every processor runs to the widest set", () => {
+  const [, objects = ""] =
+    /^build Release\/warploop\.node: \w+ ([^|\n]*)/m.exec(readFileSync(plan, "utf8")) ?? [];
+  const groups = [...objects.matchAll(/CMakeFiles\/(\w+)\.dir\//g)].map(([, group]) => group);
+  expect([...new Set(groups)]).toEqual(["host", "bindings", ...isaNames().map((isa) => `cpu_${isa}`)]);
+  expect(groups).toEqual([...new Set(groups)].flatMap((group) => groups.filter((one) => one === group)));
 });

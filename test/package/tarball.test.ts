@@ -3,7 +3,9 @@
 // source maps hold the sources.
 import { execFileSync } from "node:child_process";
 import {
+  copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -17,6 +19,7 @@ import path from "node:path";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root } from "../../scripts/build/nativeSources.mjs";
+import { targetsHere } from "../../scripts/build/prebuilt.mjs";
 import { repoFiles } from "../../scripts/check/repoFiles.mjs";
 import { someOf } from "../support/seed.js";
 
@@ -221,5 +224,74 @@ describe("Node", () => {
       ...{ env, encoding: "utf8" },
     });
     expect(JSON.parse(answer)).toMatchObject({ finishReason: "length", usage: { completionTokens: 4 } });
+  });
+});
+
+describe("the addon of a package with a prebuilt one", () => {
+  const target = targetsHere().at(-1)!; // without CUDA
+  const name = `@warploop/${target}`;
+  const folder = path.join(app, "node_modules", name);
+  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+    version: string;
+  };
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  delete env["WARPLOOP_BINARY"];
+  const run = (...args: string[]) =>
+    execFileSync(process.execPath, args, { cwd: app, env, encoding: "utf8", stdio: "pipe" });
+  const open = () =>
+    run(
+      "-e",
+      'import("warploop").then((w) => w.Device.open("cpu").name).catch((e) => e.message).then(console.log)',
+    );
+
+  function setUp(packageVersion: string, optionalDependencies?: Record<string, string>): void {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name, version: packageVersion }));
+    copyFileSync(path.join(root, "build/Release/warploop.node"), path.join(folder, "warploop.node"));
+    const file = path.join(installed, "package.json");
+    const manifest = JSON.parse(readFileSync(file, "utf8")) as object;
+    writeFileSync(file, JSON.stringify({ ...manifest, optionalDependencies }));
+  }
+
+  it("is loaded where nothing was built, and named by doctor; an install compiles nothing then", () => {
+    setUp(version);
+    expect(open()).toBe("cpu\n");
+    expect(run(path.join(installed, "scripts/cli.mjs"), "doctor")).toMatch(
+      new RegExp(`^addon .*${name}/warploop\\.node \\([\\d.]+ MiB, prebuilt\\)$`, "m"),
+    );
+    expect(run(path.join(installed, "scripts/install.mjs"))).toMatch(/ fits: nothing is compiled\.\n$/);
+    expect(existsSync(path.join(installed, "build"))).toBe(false);
+  });
+
+  it("is refused in another version, with both and the way out", () => {
+    setUp("0.0.1");
+    const message = open();
+    expect(message).toContain(`${name} has version 0.0.1, warploop has version ${version}`);
+    expect(message).toContain(`npm install ${name}@${version}`);
+  });
+
+  it("was left out by an option or a lock file, when it is one of the optional dependencies", () => {
+    setUp(version, { [name]: version });
+    rmSync(folder, { recursive: true });
+    expect(open()).toMatch(
+      new RegExp(`${name}: not installed\n.*${name} has it.*--omit=optional.*lock file`),
+    );
+  });
+
+  it("does not exist, when it is none of them", () => {
+    setUp(version);
+    rmSync(folder, { recursive: true });
+    expect(open()).toMatch(/has no prebuilt one for this system: run `npx warploop build`/);
+  });
+
+  it("and nothing else is found from a bundle: that is said", () => {
+    setUp(version);
+    const place = path.join(app, "bundle/lib/device");
+    mkdirSync(place, { recursive: true });
+    cpSync(path.join(installed, "dist/lib"), path.join(app, "bundle/lib"), { recursive: true });
+    const loader = path.join(place, "nativeLoader.js");
+    const script = `import(${JSON.stringify(loader)}).then((l) => l.loadAddon()).catch((e) => console.log(e.message))`;
+    expect(run("-e", script)).toMatch(/cannot be found from a bundle.*esbuild --external:warploop/);
   });
 });
