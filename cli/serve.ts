@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { LLM } from "../lib/index.js";
 import {
-  type ChildEngine,
+  type LoadedModel,
+  type LoadModel,
   resolveClose,
   resolveServe,
   serve,
@@ -27,6 +27,10 @@ interface ServeFlags {
   readonly port?: number;
   readonly apiKey?: readonly string[];
   readonly split?: readonly string[];
+  readonly state?: string;
+  readonly adminPort?: number;
+  readonly adminHost?: string;
+  readonly adminKey?: readonly string[];
   readonly maxQueue?: number;
   readonly maxSequences?: number;
   readonly timeout?: number;
@@ -54,6 +58,14 @@ export const command: CommandDefinition = {
       "one more name, which models of these names answer by weights; may be given several times",
       collect,
     ),
+    option(
+      "--admin-port <n>",
+      "where models are swapped and splits changed meanwhile, on this machine alone",
+      whole,
+    ),
+    option("--admin-host <address>", "where that listens instead"),
+    option("--admin-key <key>", "that it asks for; may be given several times", collect),
+    option("--state <file>", "keeps what was changed there, for the next start"),
     option("--max-queue <n>", "requests of a model that may wait, default: 256; more get status 429", whole),
     sequencesRow.option,
     option("--timeout <seconds>", "of a request, default: 600", number),
@@ -84,34 +96,29 @@ export const command: CommandDefinition = {
     checkServer(() => resolveClose(closeOptions));
     using interrupt = onInterrupt();
     const { signal } = interrupt;
-    const loaded = new Map<string, Loaded>();
-    const load = flags.inProcess ? loadHere : startProcess;
-    try {
-      for (const model of new Set(names.values())) {
-        const options = { ...loadOptionsOf(parsed), maxSequences: flags.maxSequences, signal };
-        loaded.set(model, await load(model, options));
-      }
-      const models = Object.fromEntries(Array.from(names, ([name, model]) => [name, loaded.get(model)!]));
-      const server = await listen(models, serveOptions);
-      note(`${server.url}/v1 serves ${[...names.keys()].join(", ")}`);
-      if (!signal.aborted) await once(signal, "abort");
-      note("letting what runs finish; again to end it at once");
-      await server.close(closeOptions);
-    } finally {
-      for (const model of loaded.values()) await model.close();
-    }
+    const options = { ...loadOptionsOf(parsed), maxSequences: flags.maxSequences };
+    const start = flags.inProcess ? loadHere : startProcess;
+    const load: LoadModel = (model, ending) =>
+      start(model, { ...options, signal: AbortSignal.any([signal, ending]) });
+    const server = await listen(Object.fromEntries(names), { ...serveOptions, load });
+    note(
+      `${server.url}/v1 serves ${[...names.keys(), ...Object.keys(serveOptions.splits ?? {})].join(", ")}`,
+    );
+    if (server.adminUrl !== undefined) note(`${server.adminUrl} is the admin plane`);
+    if (!signal.aborted) await once(signal, "abort");
+    note("letting what runs finish; again to end it at once");
+    await server.close(closeOptions);
     return exit.fine;
   },
 };
 
-type Loaded = LLM | ChildEngine;
 type LoadOptions = Parameters<typeof loadLlm>[1];
 
-async function loadHere(model: string, options: LoadOptions): Promise<Loaded> {
+async function loadHere(model: string, options: LoadOptions): Promise<LoadedModel> {
   return (await loadLlm(model, options)).llm;
 }
 
-async function startProcess(model: string, options: LoadOptions): Promise<Loaded> {
+async function startProcess(model: string, options: LoadOptions): Promise<LoadedModel> {
   const onExit = (error: Error): void => note(`${model}: ${error.message}`);
   return withBar((onProgress) => startEngine(model, { ...options, onProgress, onExit }));
 }
@@ -135,6 +142,10 @@ const flagOf: Readonly<Record<string, string>> = {
   port: "--port",
   apiKeys: "--api-key",
   splits: "--split",
+  adminPort: "--admin-port",
+  adminHost: "--admin-host",
+  adminKeys: "--admin-key",
+  stateFile: "--state",
   maxQueue: "--max-queue",
   timeoutMs: "--timeout",
   toolFormat: "--tool-format",
@@ -157,18 +168,13 @@ function splitsOf(flags: readonly string[] = []): Splits {
 /** Checked, before a model is loaded. @throws UsageError */
 function serveOptionsOf(flags: ServeFlags): ServeOptions {
   const { host, port, apiKey: apiKeys, split, maxQueue, timeout, toolFormat, logPrompts, quiet } = flags;
+  const { adminPort, adminHost, adminKey: adminKeys, state: stateFile } = flags;
   const timeoutMs = timeout === undefined ? undefined : Math.round(timeout * 1000);
-  const limits = {
-    host,
-    port,
-    apiKeys,
-    splits: splitsOf(split),
-    maxQueue,
-    timeoutMs,
-    toolFormat,
-    logPrompts,
+  const options = {
+    ...{ host, port, apiKeys, splits: splitsOf(split), maxQueue, timeoutMs, toolFormat, logPrompts },
+    ...{ adminPort, adminHost, adminKeys, stateFile },
+    ...(quiet && { logger: false as const }),
   };
-  const options = quiet ? { ...limits, logger: false as const } : limits;
   checkServer(() => resolveServe(options));
   return options;
 }
@@ -178,26 +184,32 @@ function checkServer(check: () => unknown): void {
   try {
     check();
   } catch (error) {
-    const [, name = "", problem = ""] = /options\.(\w+)[^:]*: ([\s\S]*)/.exec((error as Error).message) ?? [];
-    const flag = flagOf[name];
-    throw flag === undefined
-      ? error
-      : new UsageError(`${flag}: ${problem.charAt(0).toLowerCase()}${problem.slice(1)}`);
+    throw inFlags(error);
   }
 }
 
+/** With the flag in place of the option that it is about. */
+function inFlags(error: unknown): unknown {
+  const [, name = "", problem = ""] = /options\.(\w+)[^:]*: ([\s\S]*)/.exec((error as Error).message) ?? [];
+  const flag = flagOf[name];
+  if (flag === undefined) return error;
+  return new UsageError(`${flag}: ${problem.charAt(0).toLowerCase()}${problem.slice(1)}`);
+}
+
 async function listen(models: ServedModels, options: ServeOptions): Promise<Server> {
-  const { host, port = 8000, apiKeys } = options;
+  const { host, apiKeys, adminPort } = options;
   if (host !== undefined && !/^(127\.|localhost$|::1$)/.test(host) && !apiKeys)
     note(`whoever reaches ${host} may use the models: --api-key asks for a key`);
   try {
     return await serve(models, options);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE")
-      throw new CommandError(`port ${port} is in use; --port 0 takes one that is free`);
+    const { code, message, port } = error as NodeJS.ErrnoException & { readonly port?: number };
+    if (code === "EADDRINUSE") {
+      const flag = port === adminPort ? "--admin-port" : "--port";
+      throw new CommandError(`port ${port} is in use; ${flag} 0 takes one that is free`);
+    }
     if (code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
       throw new CommandError(`cannot listen there: ${message}`);
-    throw error;
+    throw inFlags(error);
   }
 }

@@ -1,15 +1,19 @@
 /** The server without a socket: requests in, responses out. */
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
+import { ArgumentTypeError, type LLM } from "../lib/index.js";
 import { ApiKeys } from "./apiKeys.js";
 import { Calls } from "./calls.js";
 import { CallSpans } from "./callSpans.js";
 import { dialectOf, isAnthropic } from "./dialect.js";
+import type { Engine } from "./engine.js";
 import { HttpError } from "./errors.js";
 import { asHttpError } from "./failures.js";
 import { Metrics } from "./metrics.js";
-import { type AppOptions, formatChoice, resolveApp } from "./options.js";
-import { Registry, type ServedModels } from "./registry/registry.js";
+import { type AppOptions, formatChoice, type ResolvedApp, resolveApp } from "./options.js";
+import { givenOf } from "./registry/given.js";
+import { Registry } from "./registry/registry.js";
+import { versionOf } from "./registry/version.js";
 import { RequestLog } from "./requestLog.js";
 import { chatRoute } from "./routes/chat.js";
 import { completionsRoute } from "./routes/completions.js";
@@ -32,16 +36,29 @@ export interface App {
   abortAll(): void;
 }
 
+/** What runs the app reads and stops, too. */
+export interface ServedApp extends App {
+  readonly calls: Calls;
+  readonly metrics: Metrics;
+}
+
 /**
  * The routes for models that are loaded. Whoever loaded them closes them, after `idle()`.
  *
  * @param models by the names that requests use
  * @throws ArgumentTypeError, ArgumentRangeError
  */
-export function createApp(models: ServedModels, options: AppOptions = {}): App {
+export function createApp(models: Readonly<Record<string, LLM | Engine>>, options: AppOptions = {}): App {
   const resolved = resolveApp(options);
-  const log = new RequestLog(resolved);
-  const registry = new Registry(models, resolved.splits, formatChoice(resolved));
+  const given = givenOf(models, resolved.splits);
+  const versions = Array.from(given.models, ([id, model]) => {
+    if (typeof model !== "string") return versionOf(id, model, formatChoice(resolved));
+    throw new ArgumentTypeError(`models.${id}: expected an LLM or an engine, got ${JSON.stringify(model)}`);
+  });
+  return appOf(new Registry(given.names, versions), resolved, new RequestLog(resolved));
+}
+
+export function appOf(registry: Registry, resolved: ResolvedApp, log: RequestLog): ServedApp {
   const metrics = new Metrics(registry);
   const spans = new CallSpans();
   const calls = new Calls(resolved, [log, metrics, spans]);
@@ -67,6 +84,7 @@ export function createApp(models: ServedModels, options: AppOptions = {}): App {
   app.post("/tokenize", answer(serving, tokenizeRoute));
   app.post("/detokenize", answer(serving, detokenizeRoute));
   return {
+    ...{ calls, metrics },
     fetch: (request) => app.fetch(request),
     drain: () => calls.drain(),
     idle: () => calls.idle(),

@@ -4,7 +4,7 @@
  */
 import type { Engine, EngineFormat } from "./engine.js";
 import { clientGone, HttpError, unavailable } from "./errors.js";
-import type { Version } from "./registry/registry.js";
+import type { Version } from "./registry/version.js";
 
 export interface CallLimits {
   /** Most requests of an engine that have no token yet. */
@@ -58,7 +58,8 @@ export class Calls {
   /** How long calls have waited of late, in milliseconds: a running mean. */
   #waitMs = 0;
   #isDraining = false;
-  #idleWaiters: (() => void)[] = [];
+  /** Told when a call ends. */
+  #endWaiters: (() => void)[] = [];
 
   constructor(limits: CallLimits, observers: readonly CallObserver[]) {
     this.#limits = limits;
@@ -95,14 +96,23 @@ export class Calls {
     this.#isDraining = true;
   }
 
-  /** Resolves when no call is open. */
-  async idle(): Promise<void> {
-    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  /** How many are open, of an engine if one is named. */
+  numOpen(engine?: Engine): number {
+    return this.#openOf(engine).length;
+  }
+
+  /** Resolves when no call is open, of an engine if one is named. */
+  async idle(engine?: Engine): Promise<void> {
+    while (this.numOpen(engine) > 0) await new Promise<void>((resolve) => this.#endWaiters.push(resolve));
   }
 
   /** Ends the calls that are open, in place of whoever waits for them. */
-  abortAll(): void {
-    for (const call of this.#open) call.abort(unavailable("the server is shutting down"));
+  abortAll(reason = unavailable("the server is shutting down"), engine?: Engine): void {
+    for (const call of this.#openOf(engine)) call.abort(reason);
+  }
+
+  #openOf(engine: Engine | undefined): readonly Call[] {
+    return [...this.#open].filter((call) => engine === undefined || call.engine === engine);
   }
 
   #tell(what: (observer: CallObserver) => void): void {
@@ -110,14 +120,16 @@ export class Calls {
   }
 
   #leaveQueue(engine: Engine, ms: number): void {
-    this.#waiting.set(engine, this.#waiting.get(engine)! - 1);
+    const waiting = this.#waiting.get(engine)! - 1;
+    if (waiting > 0) this.#waiting.set(engine, waiting);
+    else this.#waiting.delete(engine); // which may be closed
     this.#waitMs += (ms - this.#waitMs) / 8;
   }
 
   #end(end: CallEnd): void {
     this.#open.delete(end.call);
     this.#tell((observer) => observer.onEnd(end));
-    if (this.#open.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
+    for (const resolve of this.#endWaiters.splice(0)) resolve();
   }
 }
 

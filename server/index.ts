@@ -15,6 +15,7 @@ export {
   resolveServe,
   type ServeOptions,
 } from "./options.js";
-export type { ServedModels, Splits } from "./registry/registry.js";
+export type { ServedModels, Splits } from "./registry/given.js";
 export type { Split } from "./registry/split.js";
+export type { LoadedModel, LoadModel } from "./registry/version.js";
 export { serve, type Server } from "./serve.js";

@@ -117,7 +117,7 @@ export class Metrics implements CallObserver {
     });
     const answers = await Promise.all(asked);
     const counters = [this.#preemptions, this.#queries, this.#hits, this.#restarts];
-    for (const counter of counters) counter.reset(); // an engine's counts are whole
+    for (const one of [...counters, this.#running, this.#waiting, this.#use]) one.reset(); // an engine's counts are whole
     for (const [labels, stats, restarts] of answers) {
       const { running, waiting, usedPages, kvPages, preemptions, prefix } = stats;
       if (restarts !== undefined) this.#restarts.inc(labels, restarts);

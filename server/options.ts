@@ -2,8 +2,9 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import { type FormatChoice, toolFormatNames } from "../toolcalls/index.js";
-import type { Splits } from "./registry/registry.js";
+import type { Splits } from "./registry/given.js";
 import { splitSchema } from "./registry/split.js";
+import type { LoadModel } from "./registry/version.js";
 import { resolve } from "./resolve.js";
 
 export interface AppOptions {
@@ -36,6 +37,16 @@ export interface ServeOptions extends AppOptions {
   readonly host?: string | undefined;
   /** 0: one that is free. Default 8000. */
   readonly port?: number | undefined;
+  /** How models are loaded that are given as texts, or by the admin plane. Default: `startEngine` without options. */
+  readonly load?: LoadModel | undefined;
+  /** Where changes of the admin plane are kept, so that the next start goes on with them; `<file>.audit.jsonl` lists them. Default: nowhere. */
+  readonly stateFile?: string | undefined;
+  /** Where the admin plane listens; 0: a port that is free. Default: there is none. */
+  readonly adminPort?: number | undefined;
+  /** Default "127.0.0.1": this machine alone. */
+  readonly adminHost?: string | undefined;
+  /** Keys of which a request to the admin plane must have one; it needs some. */
+  readonly adminKeys?: readonly string[] | undefined;
 }
 
 export interface CloseOptions {
@@ -69,10 +80,21 @@ const appOptions = z.strictObject({
   logPrompts: z.boolean().default(false),
 });
 const closeOptions = z.strictObject({ drainMs: z.number().min(0).max(longestTimer).default(30_000) });
-const serveOptions = appOptions.extend({
-  host: z.string().min(1).default("127.0.0.1"),
-  port: z.int().min(0).max(65535).default(8000),
-});
+const port = z.int().min(0).max(65535);
+const serveOptions = appOptions
+  .extend({
+    host: z.string().min(1).default("127.0.0.1"),
+    port: port.default(8000),
+    load: z.custom<LoadModel>((value) => typeof value === "function", "expected a function").optional(),
+    stateFile: z.string().min(1).optional(),
+    adminPort: port.optional(),
+    adminHost: z.string().min(1).default("127.0.0.1"),
+    adminKeys: z.array(z.string().min(1)).min(1).optional(),
+  })
+  .refine(({ adminPort, adminKeys }) => adminPort === undefined || adminKeys !== undefined, {
+    path: ["adminKeys"],
+    error: "expected at least one key: whoever reaches adminPort could change what is served",
+  });
 
 export type ResolvedApp = Readonly<z.output<typeof appOptions>>;
 export type ResolvedServe = Readonly<z.output<typeof serveOptions>>;

@@ -32,6 +32,11 @@ export class RequestLog implements CallObserver {
     this.#logger?.info({ ...line, ...failure, ...(prompt !== undefined && { prompt }) }, "call ended");
   }
 
+  /** What an operator should know. */
+  note(what: string): void {
+    this.#logger?.info(what);
+  }
+
   /** The head of a response is known. */
   response(c: Context<AppEnv>, ms: number): void {
     const { method, path } = c.req;

@@ -83,7 +83,7 @@ export function answer<F extends Fields>(serving: Serving, route: Route<F>): Han
  * The body as JSON. Other types are refused: a page of another site may send those to this machine without asking first.
  * @throws HttpError 400, 413, 415
  */
-async function readJson({ headers, body }: Request, maxBytes: number): Promise<unknown> {
+export async function readJson({ headers, body }: Request, maxBytes: number): Promise<unknown> {
   if (!/^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? ""))
     throw new HttpError(415, "expected Content-Type: application/json");
   const tooLarge = new HttpError(413, `the body is larger than ${maxBytes} bytes`);

@@ -1,6 +1,9 @@
 // Contract: `serve`, as a user starts it, answers requests for the names it was given, and lets what runs finish when it is told to end.
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { ran, ranHere, tiny } from "./support.js";
 
@@ -60,6 +63,50 @@ it(
 );
 
 it(
+  "swaps a model by its admin plane, and goes on with it at the next start",
+  async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "warploop-serve-"));
+    const flags = ["--in-process", "--port", "0", "--admin-port", "0", "--admin-key", "k"];
+    const args = [
+      "serve",
+      `a=${tiny}`,
+      "--split",
+      "chat=a:1",
+      ...flags,
+      "--state",
+      path.join(folder, "s.json"),
+    ];
+    const variantOf = async (url: string): Promise<string | null> => {
+      const body = JSON.stringify({ model: "chat", prompt: "Once", max_tokens: 1 });
+      const answer = await fetch(`${url}/completions`, { method: "POST", headers: json, body });
+      await answer.text();
+      return answer.headers.get("x-warploop-variant");
+    };
+    const run = async (between: (admin: string) => Promise<unknown>) => {
+      let variants: Promise<unknown[]> | undefined;
+      const { status } = await ran(args, {
+        onError(text, kill) {
+          const url = /^(http:\S+) serves a, chat$/m.exec(text)?.[1];
+          const admin = /^(http:\S+) is the admin plane$/m.exec(text)?.[1];
+          if (url === undefined || admin === undefined) return;
+          const all = async () => [await variantOf(url), await between(admin), await variantOf(url)];
+          variants ??= all().finally(() => kill("SIGTERM"));
+        },
+      });
+      return [...(await variants!), status];
+    };
+    const swap = async (admin: string): Promise<number> => {
+      const body = JSON.stringify({ version: "v2", model: tiny });
+      return (await fetch(`${admin}/names/chat/swap`, { method: "POST", headers: json, body })).status;
+    };
+    expect(await run(swap)).toEqual(["a", 200, "v2", 0]);
+    expect(await run(async () => undefined)).toEqual(["v2", undefined, "v2", 0]);
+    await rm(folder, { recursive: true });
+  },
+  timeout,
+);
+
+it(
   "says where a port is taken",
   async () => {
     const taken = createServer().listen(0, "127.0.0.1");
@@ -79,6 +126,15 @@ describe("a command line that is wrong", () => {
     { args: [tiny, "--port", "eighty"], status: 2, says: '--port: expected a whole number, got "eighty"' },
     { args: [tiny, "--port", "99999"], status: 2, says: "--port: too big" },
     { args: [tiny, "--max-queue", "0"], status: 2, says: "--max-queue: too small" },
+    {
+      args: [tiny, "--split", "chat=x:1"],
+      status: 2,
+      says: '--split: expected names of models (tiny-moe), got "x"',
+    },
+    { args: [tiny, "--split", "chat=tiny-moe"], status: 2, says: "--split: expected name=a:90,b:10" },
+    { args: [tiny, "--split", "chat=tiny-moe:0"], status: 2, says: "--split: expected a weight above 0" },
+    { args: [tiny, "--admin-port", "0"], status: 2, says: "--admin-key: expected at least one key" },
+    { args: [tiny, "--state", "/nowhere/x"], status: 2, says: "--state: cannot be used: ENOENT" },
     { args: [tiny, "--timeout", "0"], status: 2, says: "--timeout: too small" },
     { args: [tiny, "--drain", "-1"], status: 2, says: "--drain: too small" },
     { args: [tiny, "--drain", "1e9"], status: 2, says: "--drain: too big" },

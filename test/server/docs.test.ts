@@ -47,20 +47,24 @@ describe("docs/server.md", () => {
   it("has the options and their defaults", () => {
     const defaults: Readonly<Record<string, unknown>> = resolveServe({});
     const rows = table("Options");
-    const names = [...Object.keys(defaults), "apiKeys", "logger"].map((name) => `\`${name}\``).sort();
+    const unset = ["apiKeys", "logger", "load", "stateFile", "adminPort", "adminKeys"];
+    const names = [...Object.keys(defaults), ...unset].map((name) => `\`${name}\``).sort();
     expect(rows.map(([name]) => name).sort()).toEqual(names);
     for (const [name = "", value = ""] of rows)
       if (value.startsWith("`"))
         expect(JSON.parse(value.slice(1, -1)), name).toEqual(defaults[name.slice(1, -1)]);
   });
 
-  it("has the routes of the app and no others", () => {
-    const app = ["app.ts", "routes/health.ts"].map((file) => readFileSync(`server/${file}`, "utf8")).join("");
-    const routes = [...app.matchAll(/app\.(get|post)\("([^"{]+)/g)].map(
+  it.each([
+    { heading: "Routes", files: ["app.ts", "routes/health.ts"] },
+    { heading: "Change what is served", files: ["admin/adminApp.ts"] },
+  ])("has the routes of $files and no others", ({ heading, files }) => {
+    const app = files.map((file) => readFileSync(`server/${file}`, "utf8")).join("");
+    const routes = [...app.matchAll(/app\.(get|post|put|delete)\("([^"{]+)/g)].map(
       ([, method, path]) => `${method!.toUpperCase()} ${path!}`,
     );
     expect(
-      table("Routes")
+      table(heading)
         .map(([route = ""]) => route.replaceAll("`", ""))
         .sort(),
     ).toEqual(routes.sort());

@@ -1,0 +1,169 @@
+/**
+ * Changes of what is served while it is served. Each is made whole or not at all: it is written first, and then all requests that begin
+ * go by it; those that run stay where they are.
+ */
+import type { Calls } from "../calls.js";
+import { badField, HttpError, unavailable } from "../errors.js";
+import type { Registry } from "./registry.js";
+import type { Split } from "./split.js";
+import {
+  conflict,
+  type Current,
+  type RegistryState,
+  rolledBack,
+  withoutVersion,
+  withSplit,
+} from "./state.js";
+import type { StateStore } from "./store.js";
+import { loadedVersion, type Loading, smoke, type Version } from "./version.js";
+
+export interface Changing {
+  readonly registry: Registry;
+  readonly calls: Calls;
+  readonly loading: Loading;
+  /** Undefined: nothing outlives the server. */
+  readonly store: StateStore | undefined;
+}
+
+/** Who asks for a change, and what the audit calls it. */
+export interface Reason {
+  readonly who: string;
+  readonly what: string;
+}
+
+export interface Swap {
+  readonly version: string;
+  /** What to load; undefined: the version is loaded already. */
+  readonly model?: string | undefined;
+  /** Whether versions that it replaces stay loaded, for a roll-back. */
+  readonly keep: boolean;
+  readonly drainMs: number;
+}
+
+export class Changes {
+  readonly #with: Changing;
+  /** Changes are made one by one. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** Ids of versions that load. */
+  readonly #loading = new Set<string>();
+
+  constructor(changing: Changing) {
+    this.#with = changing;
+  }
+
+  /** @throws HttpError as withSplit, and 507 */
+  async split(reason: Reason, name: string, split: Split): Promise<void> {
+    await this.#make(reason, (current) => withSplit(current, name, split));
+  }
+
+  /** @throws HttpError as rolledBack, and 507 */
+  async rollBack(reason: Reason, name: string): Promise<void> {
+    await this.#make(reason, (current) => rolledBack(current, name));
+  }
+
+  /** Loads a version that no name uses yet. @throws HttpError 409, 422 when it does not load or answer, 507 */
+  async load(reason: Reason, id: string, model: string): Promise<void> {
+    await this.#load(reason, id, model, ({ state }) => state);
+  }
+
+  /**
+   * Gives all requests of a name to a version, which is loaded first and has shown that it answers: until then, and if it does not,
+   * nothing changes.
+   *
+   * @throws HttpError as `load` and `split`
+   */
+  async swap(reason: Reason, name: string, { version: id, model, keep, drainMs }: Swap): Promise<void> {
+    const { registry } = this.#with;
+    const before = registry.current.names.get(name)?.split ?? {};
+    const to = (current: Current) => withSplit(current, name, { [id]: 1 });
+    if (model === undefined) await this.#make(reason, to);
+    else {
+      if (!registry.current.names.has(name)) to(registry.current); // says so before it loads
+      await this.#load(reason, id, model, to);
+    }
+    if (keep) return;
+    const active = new Set(registry.active.map((version) => version.id));
+    for (const old of Object.keys(before)) if (!active.has(old)) await this.remove(reason, old, drainMs);
+  }
+
+  /**
+   * Closes a version that answers no requests any more, when its last one has ended; a roll-back to it is no longer possible.
+   *
+   * @param drainMs for those that run; what takes longer is ended with 503
+   * @throws HttpError as withoutVersion, and 507
+   */
+  async remove(reason: Reason, id: string, drainMs: number): Promise<void> {
+    const { registry, calls } = this.#with;
+    const version = registry.versions.find((one) => one.id === id);
+    await this.#make(
+      reason,
+      (current) => withoutVersion(current, id),
+      () => registry.remove(version!),
+    );
+    const { engine } = version!;
+    const timer = setTimeout(() => calls.abortAll(unavailable("the model was replaced"), engine), drainMs);
+    await calls.idle(engine);
+    clearTimeout(timer);
+    await version!.close?.();
+  }
+
+  /** Closes all that the server has loaded, when nothing runs any more. */
+  async close(): Promise<void> {
+    await this.#last.catch(() => undefined);
+    await Promise.all(this.#with.registry.versions.map(async (version) => version.close?.()));
+  }
+
+  /** @param change what else is changed when the version is there */
+  async #load(
+    reason: Reason,
+    id: string,
+    model: string,
+    change: (current: Current) => RegistryState,
+  ): Promise<void> {
+    const { registry, loading } = this.#with;
+    if (this.#loading.has(id) || registry.versions.some((version) => version.id === id))
+      throw conflict(`there is a version ${id} already`);
+    this.#loading.add(id);
+    let version: Version | undefined;
+    try {
+      const loaded = (version = await loadedVersion(id, model, loading));
+      await smoke(loaded);
+      loading.signal.throwIfAborted();
+      const both = (current: Current) => change(withVersion(current, id, model));
+      await this.#make(reason, both, () => registry.add(loaded));
+    } catch (cause) {
+      await version?.close?.();
+      if (cause instanceof HttpError) throw cause;
+      const message = badField("model", `${model} is not served: ${(cause as Error).message}`).message;
+      throw new HttpError(422, message, { param: "model", code: "model_not_loaded", cause });
+    } finally {
+      this.#loading.delete(id);
+    }
+  }
+
+  /** @param versions adds or removes one, in the same turn as the switch */
+  async #make(
+    { who, what }: Reason,
+    change: (current: Current) => RegistryState,
+    versions?: () => void,
+  ): Promise<void> {
+    const { registry, store, loading } = this.#with;
+    const make = async (): Promise<void> => {
+      const before = registry.current.state;
+      const after = { ...change(registry.current), revision: before.revision + 1 };
+      await store?.commit({ time: new Date().toISOString(), who, what, before, after });
+      versions?.();
+      registry.apply(after);
+      loading.tell(`${who}: ${what}`);
+    };
+    const made = this.#last.then(make, make);
+    this.#last = made.catch(() => undefined);
+    await made;
+  }
+}
+
+/** As if it were loaded. */
+function withVersion({ state, names, versions }: Current, id: string, model: string): Current {
+  const known = { ...state.versions, [id]: { model } };
+  return { state: { ...state, versions: known }, names, versions: [...versions, id] };
+}

@@ -1,0 +1,63 @@
+/** Loads what the server serves: what it was given, as the admin plane has changed it. */
+import { ArgumentRangeError, type LLM } from "../../lib/index.js";
+import type { Engine } from "../engine.js";
+import type { Given } from "./given.js";
+import { namesOf, Registry } from "./registry.js";
+import type { NameState, RegistryState } from "./state.js";
+import { loadedVersion, type Loading, type Version, versionOf } from "./version.js";
+
+/**
+ * Models that nothing uses any more are not loaded.
+ * @throws ArgumentRangeError for a version that nobody gives; as `load`
+ */
+export async function openRegistry(given: Given, kept: RegistryState, loading: Loading): Promise<Registry> {
+  const { tell } = loading;
+  const sources = new Map<string, LLM | Engine | string>(given.models);
+  for (const [id, { model }] of Object.entries(kept.versions)) sources.set(id, model);
+  const state = { ...kept, names: usable(given, kept, sources, tell) };
+  const names = namesOf(given.names, state);
+  const used = new Set(
+    [...names.values()].flatMap(({ split, previous }) => [split, previous].flatMap(keysOf)),
+  );
+  const versions: Version[] = [];
+  try {
+    for (const [id, source] of sources) {
+      if (typeof source !== "string") versions.push(versionOf(id, source, loading.choice));
+      else if (used.has(id) || Object.hasOwn(kept.versions, id))
+        versions.push(await loadedVersion(id, source, loading));
+      else
+        tell(`${source} is not loaded: requests for ${id} go to ${keysOf(names.get(id)?.split).join(", ")}`);
+    }
+  } catch (error) {
+    await Promise.all(versions.map(async ({ close }) => close?.()));
+    throw error;
+  }
+  const registry = new Registry(given.names, versions);
+  registry.apply(state);
+  return registry;
+}
+
+const keysOf = (record: object | undefined): string[] => Object.keys(record ?? {});
+
+/** Names as they were changed, where they are still served, each with the way back that is still there. */
+function usable(
+  { names }: Given,
+  kept: RegistryState,
+  sources: ReadonlyMap<string, unknown>,
+  tell: (what: string) => void,
+): Record<string, NameState> {
+  const usable = Object.entries(kept.names).flatMap(([name, state]) => {
+    if (!names.has(name)) {
+      tell(`${name} is not served any more: what it was changed to is left out`);
+      return [];
+    }
+    const { previous, ...others } = state;
+    const missing = keysOf(state.split).find((id) => !sources.has(id));
+    if (missing !== undefined)
+      throw new ArgumentRangeError(
+        `models: ${name} was changed to use ${missing}, which is not given: give it, or remove the file of the state`,
+      );
+    return [[name, keysOf(previous).every((id) => sources.has(id)) ? state : others] as const];
+  });
+  return Object.fromEntries(usable);
+}
