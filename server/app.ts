@@ -9,10 +9,11 @@ import { dialectOf, isAnthropic } from "./dialect.js";
 import type { Engine } from "./engine.js";
 import { HttpError } from "./errors.js";
 import { asHttpError } from "./failures.js";
-import { Metrics } from "./metrics.js";
+import { firstToken, latencies, Metrics } from "./metrics.js";
 import { type AppOptions, formatChoice, type ResolvedApp, resolveApp } from "./options.js";
 import { givenOf } from "./registry/given.js";
 import { Registry } from "./registry/registry.js";
+import { Shadows } from "./registry/shadows.js";
 import { versionOf } from "./registry/version.js";
 import { RequestLog } from "./requestLog.js";
 import { chatRoute } from "./routes/chat.js";
@@ -39,6 +40,7 @@ export interface App {
 /** What runs the app reads and stops, too. */
 export interface ServedApp extends App {
   readonly calls: Calls;
+  readonly shadows: Shadows;
   readonly metrics: Metrics;
 }
 
@@ -62,8 +64,10 @@ export function appOf(registry: Registry, resolved: ResolvedApp, log: RequestLog
   const metrics = new Metrics(registry);
   const spans = new CallSpans();
   const calls = new Calls(resolved, [log, metrics, spans]);
-  const { maxBodyBytes } = resolved;
-  const serving: Serving = { registry, calls, log, spans, maxBodyBytes };
+  const { maxBodyBytes, timeoutMs } = resolved;
+  const buckets = { firstToken, latencies };
+  const shadows = new Shadows({ registry, log, timeoutMs, metrics: metrics.registry, buckets });
+  const serving: Serving = { registry, calls, shadows, log, spans, maxBodyBytes };
   const app = new Hono<AppEnv>();
   addMiddleware(app, new ApiKeys(resolved.apiKeys), log, metrics);
   healthRoutes(app, serving);
@@ -84,10 +88,15 @@ export function appOf(registry: Registry, resolved: ResolvedApp, log: RequestLog
   app.post("/tokenize", answer(serving, tokenizeRoute));
   app.post("/detokenize", answer(serving, detokenizeRoute));
   return {
-    ...{ calls, metrics },
+    ...{ calls, shadows, metrics },
     fetch: (request) => app.fetch(request),
-    drain: () => calls.drain(),
-    idle: () => calls.idle(),
+    drain() {
+      calls.drain();
+      void shadows.stop();
+    },
+    async idle() {
+      await Promise.all([calls.idle(), shadows.idle()]);
+    },
     abortAll: () => calls.abortAll(),
   };
 }

@@ -9,10 +9,10 @@ import type { Registry as ModelRegistry } from "./registry/registry.js";
 
 type Labels = "model_name" | "engine" | "variant";
 const labelNames = ["model_name", "engine", "variant"] as const;
-const latencies = [
+export const latencies = [
   0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680,
 ];
-const firstToken = [
+export const firstToken = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640,
   2560,
 ];
@@ -68,6 +68,11 @@ export class Metrics implements CallObserver {
 
   constructor(models: ModelRegistry) {
     this.#models = models;
+  }
+
+  /** Where others add theirs. */
+  get registry(): Registry {
+    return this.#registry;
   }
 
   get contentType(): string {

@@ -55,7 +55,7 @@ export async function serve(models: ServedModels, options: ServeOptions = {}): P
   const loading = { choice: formatChoice(resolved), load, signal: ending.signal, tell };
   const registry = await openRegistry(served, store?.state ?? unchanged, loading);
   const app = appOf(registry, resolved, log);
-  const changes = new Changes({ registry, calls: app.calls, loading, store });
+  const changes = new Changes({ registry, ...app, loading, store });
   const admin = adminApp({ registry, changes, log, ...app }, new ApiKeys(resolved.adminKeys));
   const listeners = await listenTo(resolved, app.fetch, (request) => admin.fetch(request)).catch(
     async (error: unknown) => {

@@ -11,7 +11,7 @@ import type { Changes, Reason } from "../registry/changes.js";
 import type { Registry } from "../registry/registry.js";
 import type { RequestLog } from "../requestLog.js";
 import { readJson } from "../routes/answer.js";
-import { loadBody, parse, removeQuery, splitBody, swapBody } from "./bodies.js";
+import { loadBody, nameBody, parse, removeQuery, swapBody } from "./bodies.js";
 
 export interface Administered {
   readonly registry: Registry;
@@ -50,8 +50,8 @@ export function adminApp(administered: Administered, keys: ApiKeys): Hono<AdminE
   );
   app.put("/names/:name", async (c) => {
     const name = c.req.param("name");
-    const { split } = parse(splitBody, await body(c));
-    await changes.split(reason(c, `split ${name} ${JSON.stringify(split)}`), name, split);
+    const change = parse(nameBody, await body(c));
+    await changes.change(reason(c, `change ${name}: ${JSON.stringify(change)}`), name, change);
     return changed(c);
   });
   app.post("/names/:name/swap", async (c) => {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { badField } from "../errors.js";
 import { splitSchema } from "../registry/split.js";
+import { shadowSchema } from "../registry/state.js";
 
 /** Ids of versions are in headers and labels. */
 const versionId = z
@@ -10,7 +11,9 @@ const versionId = z
 const model = z.string().min(1);
 const drainMs = z.number().min(0).max(0x7fffffff);
 
-export const splitBody = z.strictObject({ split: splitSchema });
+export const nameBody = z
+  .strictObject({ split: splitSchema.optional(), shadow: shadowSchema.nullable().optional() })
+  .refine(({ split, shadow }) => split !== undefined || shadow !== undefined, "expected split or shadow");
 export const loadBody = z.strictObject({ version: versionId, model });
 export const swapBody = z.strictObject({
   version: versionId,

@@ -5,14 +5,15 @@
 import type { Calls } from "../calls.js";
 import { badField, HttpError, unavailable } from "../errors.js";
 import type { Registry } from "./registry.js";
-import type { Split } from "./split.js";
+import type { Shadows } from "./shadows.js";
 import {
+  changed,
   conflict,
   type Current,
+  type NameChange,
   type RegistryState,
   rolledBack,
   withoutVersion,
-  withSplit,
 } from "./state.js";
 import type { StateStore } from "./store.js";
 import { loadedVersion, type Loading, smoke, type Version } from "./version.js";
@@ -20,6 +21,7 @@ import { loadedVersion, type Loading, smoke, type Version } from "./version.js";
 export interface Changing {
   readonly registry: Registry;
   readonly calls: Calls;
+  readonly shadows: Shadows;
   readonly loading: Loading;
   /** Undefined: nothing outlives the server. */
   readonly store: StateStore | undefined;
@@ -51,9 +53,9 @@ export class Changes {
     this.#with = changing;
   }
 
-  /** @throws HttpError as withSplit, and 507 */
-  async split(reason: Reason, name: string, split: Split): Promise<void> {
-    await this.#make(reason, (current) => withSplit(current, name, split));
+  /** Split and shadow. @throws HttpError as `changed`, and 507 */
+  async change(reason: Reason, name: string, change: NameChange): Promise<void> {
+    await this.#make(reason, (current) => changed(current, name, change));
   }
 
   /** @throws HttpError as rolledBack, and 507 */
@@ -70,12 +72,12 @@ export class Changes {
    * Gives all requests of a name to a version, which is loaded first and has shown that it answers: until then, and if it does not,
    * nothing changes.
    *
-   * @throws HttpError as `load` and `split`
+   * @throws HttpError as `load` and `change`
    */
   async swap(reason: Reason, name: string, { version: id, model, keep, drainMs }: Swap): Promise<void> {
     const { registry } = this.#with;
     const before = registry.current.names.get(name)?.split ?? {};
-    const to = (current: Current) => withSplit(current, name, { [id]: 1 });
+    const to = (current: Current) => changed(current, name, { split: { [id]: 1 } });
     if (model === undefined) await this.#make(reason, to);
     else {
       if (!registry.current.names.has(name)) to(registry.current); // says so before it loads
@@ -93,7 +95,7 @@ export class Changes {
    * @throws HttpError as withoutVersion, and 507
    */
   async remove(reason: Reason, id: string, drainMs: number): Promise<void> {
-    const { registry, calls } = this.#with;
+    const { registry, calls, shadows } = this.#with;
     const version = registry.versions.find((one) => one.id === id);
     await this.#make(
       reason,
@@ -102,7 +104,7 @@ export class Changes {
     );
     const { engine } = version!;
     const timer = setTimeout(() => calls.abortAll(unavailable("the model was replaced"), engine), drainMs);
-    await calls.idle(engine);
+    await Promise.all([calls.idle(engine), shadows.stop(engine)]);
     clearTimeout(timer);
     await version!.close?.();
   }

@@ -16,9 +16,7 @@ export async function openRegistry(given: Given, kept: RegistryState, loading: L
   for (const [id, { model }] of Object.entries(kept.versions)) sources.set(id, model);
   const state = { ...kept, names: usable(given, kept, sources, tell) };
   const names = namesOf(given.names, state);
-  const used = new Set(
-    [...names.values()].flatMap(({ split, previous }) => [split, previous].flatMap(keysOf)),
-  );
+  const used = new Set([...names.values()].flatMap(idsOf));
   const versions: Version[] = [];
   try {
     for (const [id, source] of sources) {
@@ -37,9 +35,12 @@ export async function openRegistry(given: Given, kept: RegistryState, loading: L
   return registry;
 }
 
+const idsOf = ({ split, previous, shadow }: NameState): string[] =>
+  [...[split, previous].flatMap(keysOf), shadow?.version ?? []].flat();
+
 const keysOf = (record: object | undefined): string[] => Object.keys(record ?? {});
 
-/** Names as they were changed, where they are still served, each with the way back that is still there. */
+/** Names as they were changed, where they are still served, each with the way back and the shadow that are still there. */
 function usable(
   { names }: Given,
   kept: RegistryState,
@@ -51,13 +52,15 @@ function usable(
       tell(`${name} is not served any more: what it was changed to is left out`);
       return [];
     }
-    const { previous, ...others } = state;
+    const { previous, shadow, ...others } = state;
     const missing = keysOf(state.split).find((id) => !sources.has(id));
     if (missing !== undefined)
       throw new ArgumentRangeError(
         `models: ${name} was changed to use ${missing}, which is not given: give it, or remove the file of the state`,
       );
-    return [[name, keysOf(previous).every((id) => sources.has(id)) ? state : others] as const];
+    const back = keysOf(previous).every((id) => sources.has(id)) ? { previous } : {};
+    const beside = shadow && sources.has(shadow.version) ? { shadow } : {};
+    return [[name, { ...others, ...back, ...beside }] as const];
   });
   return Object.fromEntries(usable);
 }

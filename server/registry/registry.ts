@@ -79,6 +79,12 @@ export class Registry {
     return { name: found, version: this.#versions.get(id)! };
   }
 
+  /** The version that answers a share of a name's requests, too. */
+  shadowOf(name: string): { readonly version: Version; readonly share: number } | undefined {
+    const { shadow } = this.#names.get(name)!;
+    return shadow && { version: this.#versions.get(shadow.version)!, share: shadow.share };
+  }
+
   /** The name that is meant. @throws HttpError as `draw` */
   find(name: string | undefined): string {
     const { names } = this;

@@ -6,9 +6,17 @@ import { z } from "zod";
 import { badField, HttpError } from "../errors.js";
 import { type Split, splitSchema } from "./split.js";
 
+/** A version that answers requests, too, for nobody. */
+export interface Shadow {
+  readonly version: string;
+  /** Of the requests, above 0, up to 1. */
+  readonly share: number;
+}
+
 /** What a name stands for. */
 export interface NameState {
   readonly split: Split;
+  readonly shadow?: Shadow | undefined;
   /** What a roll-back goes to: the split before the last change of it. */
   readonly previous?: Split | undefined;
 }
@@ -22,10 +30,15 @@ export interface RegistryState {
   readonly names: Readonly<Record<string, NameState>>;
 }
 
+export const shadowSchema = z.strictObject({ version: z.string().min(1), share: z.number().gt(0).max(1) });
+
 export const stateSchema: z.ZodType<RegistryState> = z.strictObject({
   revision: z.int().min(0),
   versions: z.record(z.string(), z.strictObject({ model: z.string() })),
-  names: z.record(z.string(), z.strictObject({ split: splitSchema, previous: splitSchema.optional() })),
+  names: z.record(
+    z.string(),
+    z.strictObject({ split: splitSchema, previous: splitSchema.optional(), shadow: shadowSchema.optional() }),
+  ),
 });
 
 export const unchanged: RegistryState = { revision: 0, versions: {}, names: {} };
@@ -39,13 +52,27 @@ export interface Current {
   readonly versions: readonly string[];
 }
 
+export interface NameChange {
+  readonly split?: Split | undefined;
+  /** null: none. */
+  readonly shadow?: Shadow | null | undefined;
+}
+
 /** @throws HttpError 404, 400 for a version that is not loaded */
-export function withSplit(current: Current, name: string, split: Split): RegistryState {
+export function changed(current: Current, name: string, { split, shadow }: NameChange): RegistryState {
   const before = nameOf(current, name);
-  for (const id of Object.keys(split))
-    if (!current.versions.includes(id))
-      throw badField(`split.${id}`, `is not loaded; loaded are ${current.versions.join(", ")}`);
-  return withName(current, name, { ...before, split, previous: before.split });
+  const check = (id: string, field: string): void => {
+    if (current.versions.includes(id)) return;
+    throw badField(field, `is not loaded; loaded are ${current.versions.join(", ")}`);
+  };
+  for (const id of Object.keys(split ?? {})) check(id, `split.${id}`);
+  if (shadow) check(shadow.version, "shadow.version");
+  const after = {
+    ...before,
+    ...(split && { split, previous: before.split }),
+    ...(shadow !== undefined && { shadow: shadow ?? undefined }),
+  };
+  return withName(current, name, after);
 }
 
 /** The split before the last change; once more: back again. @throws HttpError 404; 409 when there is none */
@@ -63,6 +90,9 @@ export function withoutVersion(current: Current, id: string): RegistryState {
   const users = [...names].filter(([, { split }]) => split[id]! > 0).map(([name]) => name);
   if (users.length > 0)
     throw conflict(`${id} answers requests of ${users.join(", ")}: change their split first`);
+  const shadowed = [...names].filter(([, { shadow }]) => shadow?.version === id).map(([name]) => name);
+  if (shadowed.length > 0)
+    throw conflict(`${id} is the shadow of ${shadowed.join(", ")}: take it away first`);
   const touched = [...names].filter(([, { split, previous }]) => id in split || (previous && id in previous));
   const cleaned = touched.map(([name, one]) => {
     const { previous, ...others } = one;

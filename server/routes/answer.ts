@@ -7,6 +7,7 @@ import { clientGone, HttpError } from "../errors.js";
 import { asHttpError } from "../failures.js";
 import { type Body, type Fields, parseBody } from "../fields/field.js";
 import type { Registry } from "../registry/registry.js";
+import type { Shadows } from "../registry/shadows.js";
 import { stickyKey } from "../registry/stickyKey.js";
 import type { RequestLog } from "../requestLog.js";
 import { eventResponse } from "../sse.js";
@@ -24,6 +25,7 @@ export interface AppEnv {
 export interface Serving {
   readonly registry: Registry;
   readonly calls: Calls;
+  readonly shadows: Shadows;
   readonly log: RequestLog;
   readonly spans: CallSpans;
   readonly maxBodyBytes: number;
@@ -46,7 +48,7 @@ export interface Route<F extends Fields> {
 
 export function answer<F extends Fields>(serving: Serving, route: Route<F>): Handler<AppEnv> {
   const { fields, operation, promptField, reply } = route;
-  const { calls, registry, log, spans, maxBodyBytes } = serving;
+  const { calls, shadows, registry, log, spans, maxBodyBytes } = serving;
   return async (c) => {
     const client = c.req.raw.signal;
     const body = parseBody(fields, await readJson(c.req.raw, maxBodyBytes));
@@ -56,7 +58,10 @@ export function answer<F extends Fields>(serving: Serving, route: Route<F>): Han
     const { requestId, tenant } = c.var;
     const call = calls.begin({ requestId, tenant, version, model: name, client });
     log.prompt(call, body[promptField]);
-    if (operation) spans.begin(call, operation, c.req.raw.headers, body);
+    if (operation) {
+      spans.begin(call, operation, c.req.raw.headers, body);
+      shadows.send(call, (shadow) => reply(body, shadow));
+    }
     const asError = (error: unknown): HttpError =>
       call.abortReason ?? asHttpError(error, promptField, fields);
     try {

@@ -4,47 +4,9 @@ import fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { GenerateOptions, GenerationStream } from "../../lib/index.js";
 import { serve, type ServedModels, type ServeOptions, type Server } from "../../server/index.js";
+import { HeldEngine } from "./heldEngine.js";
 import { errorOf, postOf, ScriptedEngine, until } from "./support.js";
-
-/** An engine that can be closed, and that waits behind its first token until it is let go. */
-class HeldEngine extends ScriptedEngine {
-  isClosed = false;
-  #held: Promise<void> | undefined;
-  #release = (): void => undefined;
-
-  hold(): void {
-    this.#held = new Promise((resolve) => (this.#release = resolve));
-  }
-
-  release(): void {
-    this.#release();
-  }
-
-  async close(): Promise<void> {
-    this.isClosed = true;
-  }
-
-  override generate(prompt: unknown, options: GenerateOptions): GenerationStream {
-    const stream = super.generate(prompt, options);
-    const held = this.#held;
-    const aborted = new Promise<void>((resolve) =>
-      options.signal?.addEventListener("abort", () => resolve()),
-    );
-    return {
-      ...stream,
-      async *[Symbol.asyncIterator]() {
-        for await (const chunk of stream) {
-          yield chunk;
-          if (held && chunk.finishReason === null) await Promise.race([held, aborted]);
-          if (options.signal?.aborted)
-            yield { ...chunk, tokenIds: [], text: "", finishReason: "abort" } as unknown as typeof chunk;
-        }
-      },
-    };
-  }
-}
 
 let folder: string;
 let stateFile: string;
@@ -206,6 +168,29 @@ it("gives versions their shares of requests", async () => {
   expect(names["org/chat"]).toEqual({ split: { "org/chat": 1 } });
 });
 
+it("gives a share of the requests to a shadow, too", async () => {
+  await start();
+  await change("POST", "/versions", { version: "v2", model: "second" });
+  const shadow = { version: "v2", share: 1 };
+  expect((await change("PUT", chat, { shadow })).names["org/chat"]).toEqual({
+    split: { "org/chat": 1 },
+    shadow,
+  });
+  const second = engines.get("second")!;
+  second.hold();
+  expect(await variant()).toBe("org/chat");
+  await until(() => second.asked.length === 2);
+  expect((await errorOf(await send("DELETE", "/versions/v2"))).error.message).toBe(
+    "v2 is the shadow of org/chat: take it away first",
+  );
+  expect((await change("PUT", chat, { shadow: null })).names["org/chat"]).toEqual({
+    split: { "org/chat": 1 },
+  });
+  await change("DELETE", "/versions/v2"); // which ends what the shadow still does
+  expect(second.isClosed).toBe(true);
+  expect(await variant()).toBe("org/chat");
+});
+
 describe("refuses, and changes nothing:", () => {
   const swapTo = (fields: object) => ["POST", `${chat}/swap`, fields] as const;
   const splitTo = (split: unknown) => ["PUT", chat, { split }] as const;
@@ -241,7 +226,17 @@ describe("refuses, and changes nothing:", () => {
     { send: splitTo({ "org/chat": -1 }), status: 400, says: "split.org/chat: too small" },
     { send: splitTo({ "org/chat": 0 }), status: 400, says: "split: expected a weight above 0" },
     { send: splitTo([1]), status: 400, says: "split: expected record, received array" },
-    { send: ["PUT", chat, {}], status: 400, says: "split: expected record, received undefined" },
+    {
+      send: ["PUT", chat, { shadow: { version: "v2", share: 0.5 } }],
+      status: 400,
+      says: "shadow.version: is not loaded",
+    },
+    {
+      send: ["PUT", chat, { shadow: { version: "org/chat", share: 2 } }],
+      status: 400,
+      says: "shadow.share: too big",
+    },
+    { send: ["PUT", chat, {}], status: 400, says: "body: expected split or shadow" },
     { send: ["POST", "/versions", { version: "v2" }], status: 400, says: "model: expected string" },
     { send: ["DELETE", "/versions/v2"], status: 404, says: 'no version "v2" is loaded' },
     { send: ["DELETE", "/versions/org%2Fchat"], status: 409, says: "org/chat answers requests of org/chat" },
@@ -290,16 +285,21 @@ describe("the next start", () => {
     await restart();
     expect([[...engines.keys()], await variant()]).toEqual([["second"], "v2"]);
     await swap("v3", "third");
+    await change("PUT", chat, { shadow: { version: "v2", share: 0.5 } });
     await restart({ "org/chat": "first", other: "fourth" });
     expect([[...engines.keys()], await variant()]).toEqual([["fourth", "second", "third"], "v3"]);
-    await change("POST", `${chat}/rollback`);
-    expect(await variant()).toBe("v2");
+    const { names } = await change("POST", `${chat}/rollback`);
+    expect([await variant(), names["org/chat"]]).toEqual([
+      "v2",
+      { split: { v2: 1 }, previous: { v3: 1 }, shadow: { version: "v2", share: 0.5 } },
+    ]);
     const lines = (await fs.readFile(`${stateFile}.audit.jsonl`, "utf8")).trimEnd().split("\n");
     const entries = lines.map((line) => JSON.parse(line) as { who: string; what: string; time: string });
     expect(entries.map(({ what }) => what)).toEqual([
       "swap org/chat to v2",
       "remove org/chat",
       "swap org/chat to v3",
+      'change org/chat: {"shadow":{"version":"v2","share":0.5}}',
       "roll back org/chat",
     ]);
     for (const { who, time } of entries)
