@@ -34,7 +34,7 @@ const rules = {
 const configFiles = ["*.config.ts", "*.config.mjs"];
 
 export default tseslint.config(
-  { ignores: ["dist", "build*", "native", "bench/output", "examples/output"] },
+  { ignores: ["dist", "build*", "native", "packages", "bench/output", "examples/output"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
     files: ["**/*.ts", "**/*.mjs"],

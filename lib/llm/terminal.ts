@@ -1,8 +1,16 @@
 /** What a terminal shows, all of it on stderr: bars of downloads and of many prompts, and lines. The only file of lib/ that prints. */
-import cliProgress from "cli-progress";
+import { createRequire } from "node:module";
+import type cliProgress from "cli-progress";
 import type { DownloadProgress } from "../checkpoint/hub.js";
 
 export const isTerminal = (): boolean => process.stderr.isTTY === true;
+
+/** Not by an import: a bundle of ES modules that had taken it in would not load, and so not say what is wrong with bundles. */
+function newBar(options: cliProgress.Options): cliProgress.SingleBar {
+  const require = createRequire(import.meta.url);
+  const { SingleBar } = require("cli-progress") as typeof cliProgress;
+  return new SingleBar(options);
+}
 
 /** One line, where stderr is a terminal. */
 export function printLine(text: string): void {
@@ -36,7 +44,7 @@ export function createProgressBar(stream: NodeJS.WriteStream = process.stderr): 
   const onProgress = (progress: FileProgress): void => {
     if (progress.file !== file) {
       stop();
-      bar = new cliProgress.SingleBar({ stream, format: barFormat, formatValue, hideCursor: true });
+      bar = newBar({ stream, format: barFormat, formatValue, hideCursor: true });
       file = progress.file;
       bar.start(progress.total, progress.loaded, { file });
     }
@@ -62,7 +70,7 @@ export interface PromptBar {
 export function createPromptBar(total: number, isShown: boolean): PromptBar {
   if (!isShown) return { add: () => undefined, stop: () => undefined };
   const format = "{bar} {value}/{total} prompts | {rate} tokens/s | {eta_formatted} left";
-  const bar = new cliProgress.SingleBar({ format, stream: process.stderr, hideCursor: true });
+  const bar = newBar({ format, stream: process.stderr, hideCursor: true });
   const start = performance.now();
   let tokens = 0;
   bar.start(total, 0, { rate: "0" });

@@ -31,7 +31,7 @@ export function targetsHere(platform = process.platform, arch = process.arch, fa
   return /** @type {Target[]} */ ([`${system}-cuda`, system].filter((one) => one in targets));
 }
 
-/** @returns {{ version: string, optionalDependencies?: Record<string, string>, devDependencies: Record<string, string> }} */
+/** @returns {{ version: string, license: string, engines: object, devDependencies: Record<string, string> }} package.json */
 export function readManifest() {
   return JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
 }

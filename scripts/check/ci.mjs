@@ -50,6 +50,7 @@ const steps = [
     isTests: true,
   },
   { name: "check", command: "npm run check", limit: 240, needs: "install" },
+  { name: "packed", command: "npm run check:packed", limit: 480, needs: "install" },
   { name: "bits", command: "npm run bits -- --others", limit: 480, needs: "install" },
   // the CUDA device
   {

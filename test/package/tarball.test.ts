@@ -3,7 +3,6 @@
 // source maps hold the sources.
 import { execFileSync } from "node:child_process";
 import {
-  copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -16,10 +15,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { buildSync } from "esbuild";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { root } from "../../scripts/build/nativeSources.mjs";
-import { targetsHere } from "../../scripts/build/prebuilt.mjs";
+import { targets, targetsHere } from "../../scripts/build/prebuilt.mjs";
+import { packMain } from "../../scripts/packages/packMain.mjs";
+import { packPrebuilt } from "../../scripts/packages/packPrebuilt.mjs";
 import { repoFiles } from "../../scripts/check/repoFiles.mjs";
 import { someOf } from "../support/seed.js";
 
@@ -27,14 +29,17 @@ const app = mkdtempSync(path.join(tmpdir(), "warploop-package-"));
 const installed = path.join(app, "node_modules/warploop");
 let files: readonly string[];
 
+const target = targetsHere().at(-1)!; // without CUDA
+const prebuilt = `@warploop/${target}`;
+let prebuiltTarball: string;
+
 beforeAll(() => {
-  const run = (command: string, args: string[]) =>
-    execFileSync(command, args, { cwd: root, encoding: "utf8" });
-  const [packed] = JSON.parse(run("npm", ["pack", "--json", "--silent", "--pack-destination", app])) as [
-    { filename: string; files: { path: string }[] },
-  ];
-  files = packed.files.map((file) => file.path);
-  run("tar", ["-xzf", path.join(app, packed.filename), "-C", app]);
+  const tar = (...args: string[]) => execFileSync("tar", args, { cwd: app, encoding: "utf8" });
+  prebuiltTarball = packPrebuilt(target, { addon: path.join(root, "build/Release/warploop.node"), out: app });
+  const tarball = packMain(app);
+  tar("-xzf", tarball);
+  const names = tar("-tzf", tarball).trimEnd().split("\n");
+  files = names.map((name) => name.replace(/^package\//, ""));
   mkdirSync(path.dirname(installed));
   cpSync(path.join(app, "package"), installed, { recursive: true });
   for (const name of readdirSync(path.join(root, "node_modules")))
@@ -228,70 +233,81 @@ describe("Node", () => {
 });
 
 describe("the addon of a package with a prebuilt one", () => {
-  const target = targetsHere().at(-1)!; // without CUDA
-  const name = `@warploop/${target}`;
-  const folder = path.join(app, "node_modules", name);
-  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
-    version: string;
-  };
+  const folder = path.join(app, "node_modules", prebuilt);
+  const manifestFile = path.join(installed, "package.json");
+  const readJson = (file: string) => JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  const { version } = readJson(path.join(root, "package.json")) as { version: string };
   const env: NodeJS.ProcessEnv = { ...process.env };
   delete env["WARPLOOP_BINARY"];
   const run = (...args: string[]) =>
     execFileSync(process.execPath, args, { cwd: app, env, encoding: "utf8", stdio: "pipe" });
-  const open = () =>
-    run(
-      "-e",
-      'import("warploop").then((w) => w.Device.open("cpu").name).catch((e) => e.message).then(console.log)',
-    );
+  const opening =
+    'import("warploop").then((w) => w.Device.open("cpu").name).catch((e) => e.message).then(console.log)';
+  const open = () => run("-e", opening);
+  const write = (file: string, changes: object) =>
+    writeFileSync(file, JSON.stringify({ ...readJson(file), ...changes }));
 
-  function setUp(packageVersion: string, optionalDependencies?: Record<string, string>): void {
-    rmSync(folder, { recursive: true, force: true });
+  beforeEach(() => {
     mkdirSync(folder, { recursive: true });
-    writeFileSync(path.join(folder, "package.json"), JSON.stringify({ name, version: packageVersion }));
-    copyFileSync(path.join(root, "build/Release/warploop.node"), path.join(folder, "warploop.node"));
-    const file = path.join(installed, "package.json");
-    const manifest = JSON.parse(readFileSync(file, "utf8")) as object;
-    writeFileSync(file, JSON.stringify({ ...manifest, optionalDependencies }));
-  }
+    execFileSync("tar", ["-xzf", prebuiltTarball, "-C", folder, "--strip-components=1"]);
+  });
+
+  it("comes with an optional dependency at this very version, for the systems that it fits", () => {
+    expect(readJson(manifestFile)["optionalDependencies"]).toEqual({ [prebuilt]: version });
+    expect(readdirSync(folder).sort()).toEqual(["LICENSE", "README.md", "package.json", "warploop.node"]);
+    const { os, cpu, ...other } = targets[target];
+    expect(readJson(path.join(folder, "package.json"))).toMatchObject({
+      ...{ name: prebuilt, version, os: [os], cpu: [cpu], main: "warploop.node" },
+      ...("libc" in other && { libc: [other.libc] }),
+    });
+    expect(readFileSync(path.join(folder, "README.md"), "utf8")).toMatch(/It needs (glibc 2\.\d+|macOS)/);
+  });
 
   it("is loaded where nothing was built, and named by doctor; an install compiles nothing then", () => {
-    setUp(version);
     expect(open()).toBe("cpu\n");
     expect(run(path.join(installed, "scripts/cli.mjs"), "doctor")).toMatch(
-      new RegExp(`^addon .*${name}/warploop\\.node \\([\\d.]+ MiB, prebuilt\\)$`, "m"),
+      new RegExp(`^addon .*${prebuilt}/warploop\\.node \\([\\d.]+ MiB, prebuilt\\)$`, "m"),
     );
     expect(run(path.join(installed, "scripts/install.mjs"))).toMatch(/ fits: nothing is compiled\.\n$/);
     expect(existsSync(path.join(installed, "build"))).toBe(false);
   });
 
   it("is refused in another version, with both and the way out", () => {
-    setUp("0.0.1");
+    write(path.join(folder, "package.json"), { version: "0.0.1" });
     const message = open();
-    expect(message).toContain(`${name} has version 0.0.1, warploop has version ${version}`);
-    expect(message).toContain(`npm install ${name}@${version}`);
+    expect(message).toContain(`${prebuilt} has version 0.0.1, warploop has version ${version}`);
+    expect(message).toContain(`npm install ${prebuilt}@${version}`);
   });
 
   it("was left out by an option or a lock file, when it is one of the optional dependencies", () => {
-    setUp(version, { [name]: version });
     rmSync(folder, { recursive: true });
     expect(open()).toMatch(
-      new RegExp(`${name}: not installed\n.*${name} has it.*--omit=optional.*lock file`),
+      new RegExp(`${prebuilt}: not installed\n.*${prebuilt} has it.*--omit=optional.*lock file`),
     );
   });
 
   it("does not exist, when it is none of them", () => {
-    setUp(version);
     rmSync(folder, { recursive: true });
-    expect(open()).toMatch(/has no prebuilt one for this system: run `npx warploop build`/);
+    const listed = readJson(manifestFile)["optionalDependencies"];
+    write(manifestFile, { optionalDependencies: {} });
+    const message = open();
+    write(manifestFile, { optionalDependencies: listed });
+    expect(message).toMatch(/has no prebuilt one for this system: run `npx warploop build`/);
   });
 
-  it("and nothing else is found from a bundle: that is said", () => {
-    setUp(version);
-    const place = path.join(app, "bundle/lib/device");
-    mkdirSync(place, { recursive: true });
-    cpSync(path.join(installed, "dist/lib"), path.join(app, "bundle/lib"), { recursive: true });
-    const loader = path.join(place, "nativeLoader.js");
-    const script = `import(${JSON.stringify(loader)}).then((l) => l.loadAddon()).catch((e) => console.log(e.message))`;
-    expect(run("-e", script)).toMatch(/cannot be found from a bundle.*esbuild --external:warploop/);
-  });
+  it.each([["esm"], ["cjs"]] as const)(
+    "is found from a bundle (%s) that leaves warploop external",
+    (format) => {
+      const bundle = (external: string[]): string => {
+        const outfile = path.join(app, `bundle.${format === "esm" ? "mjs" : "cjs"}`);
+        buildSync({
+          stdin: { contents: opening, resolveDir: app },
+          ...{ bundle: true, platform: "node", format, external, outfile, logLevel: "silent" },
+        });
+        return run(outfile);
+      };
+      expect(bundle(["warploop"])).toBe("cpu\n");
+      expect(bundle([])).toMatch(/cannot be found from a bundle.*esbuild --external:warploop/);
+    },
+  );
 });
