@@ -144,6 +144,17 @@ export class CapacityError extends WarploopError {
   }
 }
 
+/** A file of `LLM.saveSession` that cannot be restored: damaged, or of another model. Code: ERR_SESSION. */
+export class SessionError extends WarploopError {
+  constructor(
+    readonly file: string,
+    problem: string,
+    options?: ErrorOptions,
+  ) {
+    super("ERR_SESSION", `${file}: ${problem}`, options);
+  }
+}
+
 /** As many requests are open as may run and wait (`maxWaiting`): try again when some have ended. Code: ERR_QUEUE_FULL. */
 export class QueueFullError extends WarploopError {
   /**

@@ -11,6 +11,7 @@ export type { ChatOptions, ChatPromptOptions, RenderChatOptions } from "./llm/ch
 export type { CountTokensOptions } from "./llm/countTokens.js";
 export type { FitChatOptions, FittedChat } from "./llm/fitChat.js";
 export type { Perplexity, PerplexityOptions } from "./llm/perplexity.js";
+export type { RestoreSessionOptions, SaveSessionOptions, Session } from "./llm/session.js";
 export type { EmbedOptions } from "./llm/embed.js";
 export type { GenerateAllOptions } from "./llm/generateAll.js";
 export type { Prompt } from "./llm/prompt.js";

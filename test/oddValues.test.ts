@@ -27,6 +27,7 @@ import { Tensor } from "../lib/device/tensor.js";
 import { Trace } from "../lib/device/trace.js";
 import { goldenFolder, loadLLM, modelFolder } from "./llm/checkpoints.js";
 import { openTestDevice } from "./support/devices.js";
+import { llmMethods, sessionFile } from "./support/llmMethods.js";
 import { type Call, faultOf, faultsOf, methodsOf } from "./support/oddValues.js";
 
 const withoutArguments = async (call: Call) => (await faultOf(call)) ?? "typed";
@@ -34,6 +35,7 @@ const withoutArguments = async (call: Call) => (await faultOf(call)) ?? "typed";
 const tiny = goldenFolder("qwen3");
 const prompt = [1, 2, 3];
 const chat = [{ role: "user", content: "x" }];
+afterAll(() => rm(sessionFile, { force: true }));
 
 describe("LLM", () => {
   let llm: LLM;
@@ -46,46 +48,13 @@ describe("LLM", () => {
   });
   afterAll(() => llm.close());
 
-  const open: Readonly<
-    Record<string, (llm: LLM) => { call: Call; valid: Readonly<Record<string, unknown>> }>
-  > = {
-    generate: (l) => ({ call: l.generate.bind(l), valid: { prompt, "options|option": { maxTokens: 1 } } }),
-    chat: (l) => ({ call: l.chat.bind(l), valid: { messages: chat, "options|option": { maxTokens: 1 } } }),
-    renderChat: (l) => ({
-      call: l.renderChat.bind(l),
-      valid: { messages: chat, "options|option": { templateName: "default" } },
-    }),
-    countTokens: (l) => ({
-      call: l.countTokens.bind(l),
-      valid: { "textOrMessages|messages|countTokens": chat, "options|option": { templateName: "default" } },
-    }),
-    fitChat: (l) => ({
-      call: l.fitChat.bind(l),
-      valid: { "messages|fitChat": chat, "options|option": { room: 3 } },
-    }),
-    perplexity: (l) => ({
-      call: l.perplexity.bind(l),
-      valid: { text: prompt, "options|option": { window: 3 } },
-    }),
-    generateAll: (l) => ({
-      call: l.generateAll.bind(l),
-      valid: { prompts: [prompt], "options|option": { maxTokens: 1 } },
-    }),
-    embed: (l) => ({
-      call: l.embed.bind(l),
-      valid: { texts: [prompt], "options|option": { pooling: "mean" } },
-    }),
-    logits: (l) => ({ call: l.logits.bind(l), valid: { tokenIds: prompt } }),
-    routing: (l) => ({ call: l.routing.bind(l), valid: { tokenIds: prompt } }),
-  };
-
   it("has no method without a row", () => {
     const others = ["stats", "checkIntegrity", "close", "expertLoad", "toString"];
-    expect(methodsOf(LLM)).toEqual([...Object.keys(open), ...others].sort());
+    expect(methodsOf(LLM)).toEqual([...Object.keys(llmMethods), ...others].sort());
   });
 
-  it.each(Object.keys(open))("%s", async (name) => {
-    const { call, valid } = open[name]!(llm);
+  it.each(Object.keys(llmMethods))("%s", async (name) => {
+    const { call, valid } = llmMethods[name]!(llm);
     expect(await faultsOf(call, valid)).toEqual([]);
     expect(await withoutArguments(call)).toBe("typed");
   });

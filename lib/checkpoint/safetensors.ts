@@ -59,6 +59,19 @@ export async function openCheckpoint(folder: string, files: TensorFiles = localF
   }
 }
 
+/** One file, whatever it is called. The caller closes it. @throws as openCheckpoint, for a file */
+export async function openSafetensors(file: string): Promise<Checkpoint> {
+  const handle = await localFiles.open(file);
+  try {
+    const tensors = new Map<string, TensorEntry>();
+    addTensors(tensors, await readHeader(handle, file));
+    return new Checkpoint(file, tensors, new Map([[file, handle]]));
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
 /**
  * Reads the index of a sharded checkpoint.
  *

@@ -20,9 +20,10 @@ import type { PositionLogprobs, StepResult, StepRunner } from "./deviceStep.js";
 import { packStep, type PromptPosition, promptPositions } from "./packStep.js";
 import type { RequestSpec } from "./requestSpec.js";
 import { samplingFailure } from "./samplingFailure.js";
+import { asError } from "../thrown.js";
 import { Watchdog } from "./watchdog.js";
 
-/** What the engine tells the owner of a request. Called on the JavaScript thread, never after the end. */
+/** What the owner of a request is told. Called on the JavaScript thread, never after the end. */
 export interface RequestListener {
   /** @returns "stop" to end the request here (a stop string) */
   onToken(tokenId: number, logprobs: PositionLogprobs | null): "stop" | undefined;
@@ -49,12 +50,14 @@ interface Active {
 const stepsAhead = 2;
 
 export class Engine {
+  /** Prefixes that others read and fill. */
+  readonly loans: Scheduler["loans"];
   readonly #scheduler: Scheduler;
   readonly #runner: StepRunner;
   readonly #watchdog: Watchdog;
   readonly #checkIntegrity: boolean;
   readonly #active = new Map<string, Active>();
-  /** Needs of requests that have ended but are still part of a step in flight. */
+  /** Also of requests that have ended but are part of a step in flight. */
   readonly #specs = new WeakMap<Request, RequestSpec>();
   #inFlight = 0;
   /** Ends when the results of the last step that was queued have been taken. Never rejects. */
@@ -83,6 +86,8 @@ export class Engine {
       (error) => this.#die(error),
     );
     this.#checkIntegrity = options.checkIntegrity ?? false;
+    this.loans = scheduler.loans;
+    if (this.loans) this.loans.onReturn = () => this.#queuePump();
   }
 
   get stats(): EngineStats {
@@ -159,7 +164,7 @@ export class Engine {
         this.#lastStep = this.#run(step, this.#lastStep);
         if (performance.now() - start >= turnMs) return void setImmediate(() => this.#pump());
       }
-      if (this.#inFlight > 0 || this.#failure) return;
+      if (this.#inFlight > 0 || this.#failure || this.loans?.isLending) return; // onReturn goes on
       if (this.#active.size > 0)
         throw new WarploopError("ERR_INTERNAL", "engine: requests are left but none can run");
       this.#scheduler.checkIntegrity();
@@ -291,8 +296,4 @@ export class Engine {
     this.#computedTokens += step.numTokens;
     this.#stepMs = this.#steps === 1 ? ms : this.#stepMs + (ms - this.#stepMs) / 16;
   }
-}
-
-function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new WarploopError("ERR_INTERNAL", String(cause));
 }

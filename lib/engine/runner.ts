@@ -65,6 +65,8 @@ interface ForwardTensors {
 
 export class ModelRunner implements StepRunner {
   readonly batchSizes: readonly number[];
+  /** Of what it keeps. */
+  readonly layout: StateLayout;
   readonly #model: Model;
   readonly #stream: Stream;
   readonly #state: ModelState;
@@ -85,6 +87,7 @@ export class ModelRunner implements StepRunner {
     const { maxSequences, maxModelLen, layout, numBlocks } = options;
     this.#model = model;
     this.#stream = stream;
+    this.layout = layout;
     this.batchSizes = options.graphs ? paddedBatchSizes(maxSequences) : [];
     try {
       this.#state = allocateState(stream.device, model.state, { layout, numBlocks });

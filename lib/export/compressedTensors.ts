@@ -7,7 +7,7 @@
  */
 import type { QuantizeOption } from "../weights/quantizePlan.js";
 import type { ExportedMatrix, ExportPlan } from "./exportPlan.js";
-import type { TensorToWrite } from "./safetensorsWriter.js";
+import type { TensorToWrite } from "../checkpoint/safetensorsWriter.js";
 
 /** Of what a matrix becomes: codes, scales and, of packed ones, the shape. */
 export function tensorsOf({ module, outputs: N, inputs: K, made }: ExportedMatrix): readonly TensorToWrite[] {

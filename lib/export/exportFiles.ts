@@ -11,7 +11,7 @@ import { emptyStoredRows, quantize } from "../ops/quantize.js";
 import { madeScale } from "../weights/codedFormat.js";
 import { tensorsOf, toFile } from "./compressedTensors.js";
 import type { ExportedMatrix, ExportPlan } from "./exportPlan.js";
-import { type TensorToWrite, writeSafetensors } from "./safetensorsWriter.js";
+import { type TensorToWrite, writeSafetensors } from "../checkpoint/safetensorsWriter.js";
 
 /** Bytes that are read together. */
 const stripBytes = 8 << 20;

@@ -1,9 +1,16 @@
 /** Many prompts with one call: begun in turns of the event loop, results in their order, a failure with its prompt's index. */
 import { checkBoolean, readOptions, describe, readArguments } from "../arguments.js";
 import { ArgumentTypeError, GenerateAllError } from "../errors.js";
-import { type Steps, waitFor } from "../eventLoop.js";
-import { type GenerateOptions, generateOptionNames } from "./generateOptions.js";
+import { waitFor } from "../eventLoop.js";
+import {
+  type GenerateOptions,
+  generateOptionNames,
+  resolveGeneration,
+  withNewSeed,
+} from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
+import type { Intake } from "./intake.js";
+import type { Parts } from "./parts.js";
 import type { Prompt } from "./prompt.js";
 import { createPromptBar, isTerminal } from "./terminal.js";
 import { checkChoice } from "./validate.js";
@@ -24,29 +31,16 @@ const generateAllOptionNames = [...generateOptionNames, "progress", "onError"] a
 /** Prompts that are begun before those are waited for that are on their way to the engine. */
 const promptsAtOnce = 64;
 
-interface Beginning {
-  /** Begins the generation of a prompt. */
-  readonly begin: (prompt: Prompt) => GenerationStream;
-  /** What to wait for while there is no room for another; undefined when there is. */
-  readonly whenFree: () => Promise<void> | undefined;
-}
-
-/** What the model does for generateAll. */
-export interface Generator {
-  /**
-   * Checks the options, once for all prompts.
-   * @throws for options that are wrong whatever the prompt
-   */
-  readonly prepare: (options: GenerateOptions) => Beginning;
-  /** Begins generations in turns of the event loop; `close` waits for them. */
-  readonly beginAll: (steps: Steps<void>) => Promise<void>;
+/** What it needs of a loaded model. */
+export interface Generator extends Pick<Parts, "context" | "places"> {
+  readonly intake: Intake;
 }
 
 /** @throws ArgumentTypeError, ArgumentRangeError for bad options; GenerateAllError */
 export async function generateAll(
   prompts: readonly Prompt[],
   options: GenerateAllOptions,
-  generator: Generator,
+  { context, places, intake }: Generator,
 ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
   // Array.from, unlike map, visits the holes of a sparse array.
   const list = readArguments("prompts", () => {
@@ -59,13 +53,18 @@ export async function generateAll(
     ...generateOptions
   } = readOptions("generateAll", options, generateAllOptionNames);
   const onError = checkChoice("onError", mode, "throw", ["throw", "settle"]);
-  const { begin, whenFree } = generator.prepare(generateOptions);
+  const generation = resolveGeneration(generateOptions, context);
+  const isSeeded = generateOptions.seed !== undefined;
+  const whenFree = (): Promise<void> | undefined => places.whenFree(generation.n);
   const bar = createPromptBar(list.length, checkBoolean("progress", wanted, isTerminal()));
   const streams: (GenerationStream | undefined)[] = [];
   const outcomes = new Outcomes(list.length, onError === "throw");
   const run = async (prompt: Prompt, index: number): Promise<void> => {
     try {
-      const stream = (streams[index] = begin(prompt));
+      const stream = (streams[index] = intake.beginPrompt(
+        prompt,
+        isSeeded ? generation : withNewSeed(generation),
+      ));
       const value = await stream.result();
       bar.add(value.usage.completionTokens);
       outcomes.add(index, { status: "fulfilled", value });
@@ -74,7 +73,7 @@ export async function generateAll(
       outcomes.add(index, { status: "rejected", reason });
     }
   };
-  void generator.beginAll(
+  void intake.beginAll(
     (function* () {
       for (let index = 0; index < list.length; index++) {
         for (let room = whenFree(); room && !outcomes.hasFailed; room = whenFree()) yield* waitFor(room);

@@ -11,7 +11,7 @@ import {
   type SamplingParameter,
 } from "../samplingParameters.js";
 import type { ContextLimit } from "./prompt.js";
-import { checkNumber, checkSignal, checkTokenIds } from "./validate.js";
+import { checkNumber, checkSignal, checkText, checkTokenIds } from "./validate.js";
 
 export interface GenerateOptions {
   /** Most tokens to generate. Default: up to the end of the context. */
@@ -144,9 +144,6 @@ function resolve(options: GenerateOptions, context: GenerateContext): Generation
   const ids = checkTokenIds("stopTokenIds", options.stopTokenIds ?? [], context.vocabSize);
   const eos = checkBoolean("ignoreEos", options.ignoreEos, false) ? [] : context.eosTokenIds;
   const stopTokenIds = new Set([...ids, ...eos.filter((id) => id < context.vocabSize)]);
-  if (options.cacheSalt !== undefined && typeof options.cacheSalt !== "string") {
-    throw new ArgumentTypeError(`cacheSalt: expected a string, got ${describe(options.cacheSalt)}`);
-  }
   const count = { min: 0, max: Math.min(100, context.vocabSize), integer: true };
   const optionalCount = (name: "logprobs" | "promptLogprobs") =>
     options[name] === undefined ? undefined : checkNumber(name, options[name], 0, count);
@@ -161,7 +158,7 @@ function resolve(options: GenerateOptions, context: GenerateContext): Generation
     logprobs: optionalCount("logprobs"),
     promptLogprobs: optionalCount("promptLogprobs"),
     priority: checkNumber("priority", options.priority, 0, int32),
-    cacheSalt: options.cacheSalt ?? "",
+    cacheSalt: checkText("cacheSalt", options.cacheSalt, ""),
     skipSpecialTokens: checkBoolean("skipSpecialTokens", options.skipSpecialTokens, true),
     signal: checkSignal(options.signal),
   };

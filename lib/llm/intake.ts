@@ -5,16 +5,17 @@
 import { onAbort } from "../abortSignals.js";
 import type { Engine } from "../engine/engine.js";
 import { makeRequest, type RequestSpec } from "../engine/requestSpec.js";
-import { WarploopError } from "../errors.js";
+import { TextError } from "../errors.js";
 import { inTurns, type Steps, waitFor } from "../eventLoop.js";
 import type { RenderedText } from "../text/renderJob.js";
+import { asError } from "../thrown.js";
 import { prepareStops, type StopSearch } from "../text/stopFinder.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { GenerateContext, Generation } from "./generateOptions.js";
 import { GenerationChannel, type GenerationStream } from "./generationStream.js";
 import { ChoiceOutput } from "./output.js";
 import { Places } from "./places.js";
-import { checkPromptLength, promptTooLong } from "./prompt.js";
+import { checkPrompt, checkPromptLength, type Prompt, promptTooLong } from "./prompt.js";
 import { listenerOf } from "./requests.js";
 import { HashList } from "../schedule/tokenList.js";
 import { checkTokenIds } from "./validate.js";
@@ -56,11 +57,22 @@ export class Intake {
     this.#places = places;
   }
 
+  /** Starts a generation. @throws as begin; ArgumentTypeError, ArgumentRangeError for what is no prompt */
+  beginPrompt(prompt: Prompt, generation: Generation): GenerationStream {
+    const checked = checkPrompt(prompt, this.#context.vocabSize);
+    const source = typeof checked === "string" ? { text: checked, addSpecialTokens: true } : { ids: checked };
+    return this.begin(source, generation);
+  }
+
   /**
-   * Starts a generation; what is wrong with the prompt makes it fail. A text needs the tokenizer.
-   * @throws QueueFullError
+   * Starts a generation; what is wrong with the prompt makes it fail.
+   * @throws QueueFullError; TextError ERR_TOKENIZER for a text without a tokenizer
    */
   begin(source: PromptSource, generation: Generation): GenerationStream {
+    if (!("ids" in source) && !this.#tokenizer) {
+      const message = "the checkpoint has no tokenizer.json: give the prompt as token ids";
+      throw new TextError("ERR_TOKENIZER", message);
+    }
     this.#places.take(generation.n);
     const arrival = new Arrival(this.#engine, generation, () => this.#places.giveBack());
     const { signal } = generation;
@@ -196,7 +208,7 @@ class Arrival {
     if (this.isAborted) return;
     for (const id of this.#requestIds.slice(0, this.#numAdded)) this.#engine.abort(id);
     while (this.#numOpen > 0) this.#onEnd(); // those that the engine does not have
-    this.stream.fail(error instanceof Error ? error : new WarploopError("ERR_INTERNAL", String(error)));
+    this.stream.fail(asError(error));
   }
 
   /** Hands the continuations to the engine, one after another. They share the hashes of the prompt's pages. */

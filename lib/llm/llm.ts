@@ -3,10 +3,9 @@ import { readOptions } from "../arguments.js";
 import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
 import type { ExpertLoad } from "../engine/expertCounts.js";
 import { traceRouting } from "../engine/routing.js";
-import { ArgumentRangeError, ClosedError, TextError } from "../errors.js";
+import { ArgumentRangeError, ClosedError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
 import type { ChatMessage } from "../text/chatTemplate.js";
-import type { RenderedText } from "../text/renderJob.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import { type ChatOptions, prepareChat, prepareText, type RenderChatOptions } from "./chatOptions.js";
 import { countTokens, type CountTokensOptions } from "./countTokens.js";
@@ -14,14 +13,21 @@ import { embed, type EmbedOptions } from "./embed.js";
 import type { LLMOptions } from "./engineOptions.js";
 import { generateAll, type GenerateAllOptions } from "./generateAll.js";
 import { fitChat, type FitChatOptions, type FittedChat } from "./fitChat.js";
-import { type GenerateOptions, type Generation, resolveGeneration, withNewSeed } from "./generateOptions.js";
+import { type GenerateOptions, resolveGeneration } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
 import { loadParts } from "./loadParts.js";
 import type { Parts } from "./parts.js";
 import { perplexity, type Perplexity, type PerplexityOptions } from "./perplexity.js";
-import { checkPrompt, type Prompt } from "./prompt.js";
+import type { Prompt } from "./prompt.js";
 import { computeLogits } from "./requests.js";
+import {
+  restoreSession,
+  type RestoreSessionOptions,
+  saveSession,
+  type SaveSessionOptions,
+  type Session,
+} from "./session.js";
 import { type LLMStats, statsOf } from "./stats.js";
 import { checkNumber, checkTokenIds } from "./validate.js";
 
@@ -64,7 +70,7 @@ export class LLM {
    */
   generate(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
     this.#requireOpen();
-    return this.#begin(prompt, resolveGeneration(options, this.#parts.context));
+    return this.#intake.beginPrompt(prompt, resolveGeneration(options, this.#parts.context));
   }
 
   /**
@@ -80,7 +86,7 @@ export class LLM {
     const { tokenizer, context, chats } = this.#parts;
     const { generation, render } = prepareChat(messages, options, chats, tokenizer, context);
     // The template writes the special tokens itself.
-    return this.#beginText(render, false, generation);
+    return this.#intake.begin({ text: render, addSpecialTokens: false }, generation);
   }
 
   /**
@@ -142,17 +148,7 @@ export class LLM {
     options: GenerateAllOptions = {},
   ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
     this.#requireOpen();
-    return generateAll(prompts, options, {
-      prepare: (generateOptions) => {
-        const generation = resolveGeneration(generateOptions, this.#parts.context);
-        const isSeeded = generateOptions.seed !== undefined;
-        return {
-          begin: (prompt) => this.#begin(prompt, isSeeded ? generation : withNewSeed(generation)),
-          whenFree: () => this.#parts.places.whenFree(generation.n),
-        };
-      },
-      beginAll: (steps) => this.#intake.beginAll(steps),
-    });
+    return generateAll(prompts, options, { ...this.#parts, intake: this.#intake });
   }
 
   /**
@@ -223,6 +219,34 @@ export class LLM {
     return expertCounts.read();
   }
 
+  /**
+   * Writes what the cache has of a prompt to a file, and runs the prompt first if it is not there: another process, of the same model with
+   * the same options, restores it and need not compute it again.
+   *
+   * @param prompt of more than a page of tokens; messages as `chat` writes them, which the options of `chat` are for
+   * @throws as generate, and as chat for messages; ArgumentRangeError without a prefix cache; CapacityError if there is no room in it; the
+   * reason of the signal; what writing throws
+   */
+  async saveSession(
+    file: string,
+    prompt: Prompt | readonly ChatMessage[],
+    options: SaveSessionOptions = {},
+  ): Promise<Session> {
+    this.#requireOpen();
+    return saveSession(file, prompt, options, { ...this.#parts, intake: this.#intake });
+  }
+
+  /**
+   * Puts what `saveSession` wrote into the prefix cache: prompts that begin with it find it, until others need the room.
+   *
+   * @throws SessionError for a damaged file and for one of another model, other options or another context length; CapacityError if there
+   * is no room for it; CheckpointError ERR_CHECKPOINT_MISSING; the reason of the signal
+   */
+  async restoreSession(file: string, options: RestoreSessionOptions = {}): Promise<Session> {
+    this.#requireOpen();
+    return restoreSession(file, options, { ...this.#parts, intake: this.#intake });
+  }
+
   stats(): LLMStats {
     return statsOf(this.#parts, !this.#closing);
   }
@@ -269,27 +293,6 @@ export class LLM {
 
   #requireOpen(): void {
     if (this.#closing) throw new ClosedError("LLM");
-  }
-
-  #begin(prompt: Prompt, generation: Generation): GenerationStream {
-    const checked = checkPrompt(prompt, this.#parts.context.vocabSize);
-    if (typeof checked === "string") return this.#beginText(checked, true, generation);
-    return this.#intake.begin({ ids: checked }, generation);
-  }
-
-  /** @param text or a function that starts to make it */
-  #beginText(
-    text: string | (() => Promise<RenderedText>),
-    addSpecialTokens: boolean,
-    generation: Generation,
-  ): GenerationStream {
-    if (!this.#parts.tokenizer) {
-      throw new TextError(
-        "ERR_TOKENIZER",
-        "the checkpoint has no tokenizer.json: give the prompt as token ids",
-      );
-    }
-    return this.#intake.begin({ text, addSpecialTokens }, generation);
   }
 }
 printsAsText(LLM);

@@ -16,6 +16,7 @@ import { loadWeights, type LoadProgress } from "../weights/loadWeights.js";
 import type { ModelWeights } from "../weights/modelWeights.js";
 import { wholeModel } from "../weights/shard.js";
 import type { PlannedWeight } from "../weights/weightMap.js";
+import { fingerprintOf } from "./fingerprint.js";
 import { type ModelSource, openSource } from "./modelSource.js";
 import { planLoad, type WeightOptions } from "./planLoad.js";
 
@@ -93,6 +94,9 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
     device,
   });
   const kvDtype = kvDtypeOf(options.kvDtype ?? "auto", dtype);
+  const { quantize } = options;
+  const settings = { dtype, int8Activations, kvDtype, quantize };
+  const fingerprint = await fingerprintOf(checkpoint, description, settings);
   const weights = await loadWeights(plan, forms, {
     ...{ checkpoint, stream, dtype, int8Activations, onProgress, signal },
   });
@@ -106,7 +110,9 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
     const built = await definition.build(weights, { dtype, kvDtype, contextLength, shard, constant });
     checkKvDtype(options.kvDtype ?? "auto", built.state);
     await stream.synchronize(); // another stream may run the model: everything must be there
-    return makeModel(description, built, { weights, dtype, hasHead: hasHead(definition, plan) });
+    return makeModel(description, built, {
+      ...{ weights, dtype, fingerprint, hasHead: hasHead(definition, plan) },
+    });
   } catch (error) {
     weights.dispose();
     throw error;
@@ -137,7 +143,10 @@ function hasHead({ weights: { rows } }: ModelDefinition, plan: readonly PlannedW
 function makeModel(
   { architecture, definition, contextLength }: ModelDescription,
   { state, taps, forward, logits }: Decoder,
-  { weights, ...loaded }: { readonly weights: ModelWeights } & Pick<ModelShape, "dtype" | "hasHead">,
+  {
+    weights,
+    ...loaded
+  }: { readonly weights: ModelWeights } & Pick<ModelShape, "dtype" | "hasHead" | "fingerprint">,
 ): Model {
   const shape = {
     ...definition.shape,

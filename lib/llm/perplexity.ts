@@ -7,12 +7,11 @@ import { onAbort } from "../abortSignals.js";
 import { readOptions } from "../arguments.js";
 import type { Engine } from "../engine/engine.js";
 import { greedySpec, makeRequest } from "../engine/requestSpec.js";
-import { ArgumentRangeError, TextError, WarploopError } from "../errors.js";
+import { ArgumentRangeError, WarploopError } from "../errors.js";
 import { inTurns } from "../eventLoop.js";
-import type { Tokenizer } from "../text/tokenizer.js";
-import { type GenerateContext, requireHead } from "./generateOptions.js";
-import type { Intake } from "./intake.js";
-import { checkPrompt, type Prompt } from "./prompt.js";
+import { requireHead } from "./generateOptions.js";
+import type { Prompt } from "./prompt.js";
+import { promptIds, type PromptReader } from "./promptIds.js";
 import { checkNumber, checkSignal } from "./validate.js";
 
 export interface PerplexityOptions {
@@ -37,11 +36,8 @@ export interface Perplexity {
 }
 
 /** What it needs of a loaded model. */
-export interface Predictor {
+export interface Predictor extends PromptReader {
   readonly engine: Engine;
-  readonly intake: Intake;
-  readonly context: GenerateContext;
-  readonly tokenizer: Tokenizer | null;
 }
 
 let nextWindow = 1;
@@ -61,7 +57,7 @@ export async function perplexity(
   const window = checkNumber("window", wanted.window, longest, { min: least, max: longest, integer: true });
   const strides = { min: 1, max: Math.max(1, window - 1), integer: true };
   const stride = checkNumber("stride", wanted.stride, Math.ceil(window / 2), strides);
-  const ids = await idsOf(text, predictor, signal);
+  const ids = await promptIds(text, predictor, { name: "text", signal, limit: Infinity });
   if (ids.length < 2 || window < 2) {
     const what = window < 2 ? "a context of at least 3 tokens" : "a text of at least two tokens";
     throw new ArgumentRangeError(
@@ -77,22 +73,6 @@ export async function perplexity(
   }
   const tokens = ids.length - 1;
   return { nll: sum / tokens, perplexity: Math.exp(sum / tokens), tokens };
-}
-
-async function idsOf(
-  prompt: Prompt,
-  { intake, tokenizer, context }: Predictor,
-  signal: AbortSignal | undefined,
-): Promise<Int32Array> {
-  const text = checkPrompt(prompt, context.vocabSize, "text");
-  if (typeof text !== "string") return text;
-  if (!tokenizer)
-    throw new TextError("ERR_TOKENIZER", "the checkpoint has no tokenizer.json: give the text as token ids");
-  const ids = await inTurns(
-    intake.encode({ text, addSpecialTokens: true }, signal, { name: "text", limit: Infinity }),
-  );
-  signal?.throwIfAborted(); // else it may be a part of them
-  return ids;
 }
 
 /** Log probabilities of a window's tokens, [T]; that of the first is no number. */

@@ -47,6 +47,14 @@ export function checkChoice<T extends string>(
   return value as T;
 }
 
+/** @returns value, or `fallback` when it is undefined. @throws ArgumentTypeError */
+export function checkText(name: string, value: unknown, fallback: string): string {
+  if (value === undefined) return fallback;
+  if (typeof value !== "string")
+    throw new ArgumentTypeError(`${name}: expected a string, got ${describe(value)}`);
+  return value;
+}
+
 /** @throws ArgumentTypeError */
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;

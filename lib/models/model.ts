@@ -46,6 +46,8 @@ export interface ModelShape extends ArchitectureShape {
   readonly weightBytes: number;
   /** What is kept in which format, the largest first: bytes, and bits for each weight. */
   readonly weights: readonly WeightSummary[];
+  /** SHA-256 of config, options of the load, and samples of the weights, in hexadecimal: sessions are of one model. */
+  readonly fingerprint: string;
   /** False: the checkpoint has no output matrix, nor does its config tie one to the embeddings. Its logits mean nothing. */
   readonly hasHead: boolean;
 }

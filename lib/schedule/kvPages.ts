@@ -12,6 +12,7 @@ import type { Steps } from "../eventLoop.js";
 import { BlockPool } from "./blockPool.js";
 import { CacheGroup, type HeldBlocks, peakBlocks } from "./cacheGroup.js";
 import { PrefixCache, type PrefixCacheStats, type PrefixHit } from "./prefixCache.js";
+import { PrefixLoans } from "./prefixLoans.js";
 import type { Request } from "./request.js";
 import type { ResolvedSchedulerOptions } from "./schedulerOptions.js";
 
@@ -36,6 +37,8 @@ export interface StepCopies {
 
 export class KvPages {
   readonly groups: readonly CacheGroup[];
+  /** Undefined without a prefix cache. */
+  readonly loans: PrefixLoans | undefined;
   readonly #slotLayers: number;
   readonly #reserves: boolean;
   readonly #pool: BlockPool;
@@ -58,7 +61,11 @@ export class KvPages {
     this.#reserves = options.admission === "reserve";
     this.#pool = new BlockPool(options.numBlocks, (block) => this.#cache?.evict(block));
     const sizes = { pageSize, groups: this.groups, slotLayers };
-    this.#cache = options.prefixCache ? new PrefixCache(this.#pool, sizes) : undefined;
+    if (!options.prefixCache) return;
+    const lent = { pool: this.#pool, cache: new PrefixCache(this.#pool, sizes) };
+    this.#cache = lent.cache;
+    const spare = (): number => this.#pool.available - this.#promised;
+    this.loans = new PrefixLoans({ ...sizes, ...lent, spare });
   }
 
   /** Blocks that one request alone can have. */
@@ -228,6 +235,7 @@ export class KvPages {
 
   /** Forgets all cached content. Only while no request holds blocks. */
   forget(): void {
+    this.loans?.forget();
     const blocks: number[] = [];
     while (this.#pool.available > 0) blocks.push(this.#pool.allocate());
     this.#pool.release(blocks);
@@ -253,7 +261,8 @@ export class KvPages {
   checkIntegrity(running: readonly Request[]): void {
     const tables = (groups: readonly CacheGroup[]) =>
       running.flatMap(({ held }) => groups.map(({ index }) => held[index]!.blocks));
-    this.#pool.checkIntegrity([...tables(this.groups), ...running.map(({ slot }) => slot)]);
+    const slots = running.map(({ slot }) => slot);
+    this.#pool.checkIntegrity([...tables(this.groups), ...slots, ...(this.loans?.tables ?? [])]);
     const problems = this.#cache?.findProblems() ?? [];
     const count = (blocks: readonly (readonly number[])[]) =>
       blocks.reduce((sum, { length }) => sum + length, 0);

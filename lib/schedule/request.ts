@@ -141,6 +141,12 @@ export class Request {
     return true;
   }
 
+  /** Why the id that was just added ends it; null: it does not. */
+  reasonToEnd(tokenId: number): FinishReason | null {
+    if (this.params.stopTokenIds?.has(tokenId)) return "stop";
+    return this.tokens.length >= this.maxLength ? "length" : null;
+  }
+
   /** What is wrong with a live request; empty when all is well. */
   findProblems(groups: readonly CacheGroup[]): string[] {
     const { id, tokens, inFlight, cachedLen, deviceLen, held } = this;

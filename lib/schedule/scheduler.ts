@@ -64,6 +64,11 @@ export class Scheduler {
     return this.#live.values();
   }
 
+  /** Prefixes that others read and fill; undefined without a prefix cache. */
+  get loans(): KvPages["loans"] {
+    return this.#kv.loans;
+  }
+
   get stats(): SchedulerStats {
     return {
       ...this.#kv.stats,
@@ -149,7 +154,7 @@ export class Scheduler {
       if (isDiscarded || request.status === "finished") continue;
       const tokenId = sampledIds[sampleIndex]!;
       const position = request.tokens.push(tokenId) - 1;
-      const finishReason = this.#finishReasonOf(request, tokenId);
+      const finishReason = request.reasonToEnd(tokenId);
       this.#kv.seal(request);
       if (finishReason !== null) this.#end(request, finishReason);
       committed.push({ request, tokenId, position, sampleIndex, finishReason });
@@ -291,10 +296,5 @@ export class Scheduler {
     this.#running.splice(this.#running.indexOf(request), 1);
     this.#freeRows.push(request.row);
     request.row = -1;
-  }
-
-  #finishReasonOf(request: Request, tokenId: number): FinishReason | null {
-    if (request.params.stopTokenIds?.has(tokenId)) return "stop";
-    return request.tokens.length >= request.maxLength ? "length" : null;
   }
 }

@@ -58,6 +58,7 @@ export async function loadRank(
     weightBytes,
     weights: weights.summarize(),
     hasHead: true,
+    fingerprint: "",
   };
   return { ...built, shape, dispose: () => weights.dispose() };
 }

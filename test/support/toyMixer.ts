@@ -66,6 +66,7 @@ export function toyModel(context: OpContext, options: ToyOptions): Model {
       weightBytes: 0,
       weights: [],
       hasHead: true,
+      fingerprint: "",
       vocabSize: V,
       numLayers: layers.length,
     },
