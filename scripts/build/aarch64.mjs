@@ -1,29 +1,32 @@
-// `npm run check:aarch64`: whether the CPU device compiles for aarch64, with a cross compiler. Nothing is run.
+// `npm run check:aarch64`: whether the CPU device compiles for aarch64, with a cross compiler, and whether its products with bytes
+// have the bits of x86-64's, in an emulator. Nothing else is run.
 //
-//   --install   where the compiler is missing, try to install it with apt-get (CI does)
+//   --install   where the compiler or the emulator is missing, try to install them with apt-get (CI does)
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "./nativeSources.mjs";
+import { compareBits, emulator } from "./isaBits.mjs";
 import { which } from "./toolchain.mjs";
 
 const compiler = "aarch64-linux-gnu-g++";
 const { values } = parseArgs({ options: { install: { type: "boolean", default: false } } });
 
 if (process.arch === "arm64") console.log("aarch64: left out, this machine is one: its own build was for it");
-else if (!which(compiler) && !(values.install && install()))
-  console.log(`aarch64: left out, there is no ${compiler} here`);
-else process.exitCode = build();
+else {
+  if (values.install && !(which(compiler) && which(emulator))) install();
+  if (!which(compiler)) console.log(`aarch64: left out, there is no ${compiler} here`);
+  else process.exitCode = build() === 0 && compareBits(compiler) ? 0 : 1;
+}
 
-/** @returns {boolean} whether the compiler is there now */
 function install() {
-  if (process.getuid?.() !== 0 || !which("apt-get")) return false;
+  if (process.getuid?.() !== 0 || !which("apt-get")) return;
   const quiet = /** @type {const} */ ({ stdio: "ignore", timeout: 120_000 });
   spawnSync("apt-get", ["update"], quiet);
-  spawnSync("apt-get", ["install", "-y", "--no-install-recommends", "g++-aarch64-linux-gnu"], quiet);
-  return which(compiler) !== undefined;
+  const packages = ["g++-aarch64-linux-gnu", "qemu-user-static"];
+  for (const one of packages) spawnSync("apt-get", ["install", "-y", "--no-install-recommends", one], quiet);
 }
 
 /** @returns {number} exit status */
