@@ -26,7 +26,8 @@ export function activeOf(split: Split): string[] {
 export function drawVersion(name: string, split: Split, key: string = randomUUID()): string {
   const active = activeOf(split);
   if (active.length === 1) return active[0]!;
-  const times = active.map((id) => -Math.log(uniform([name, id, key])) / split[id]!);
+  const most = Math.max(...active.map((id) => split[id]!)); // times stay numbers, however small the weights are
+  const times = active.map((id) => -Math.log(uniform([name, id, key])) / (split[id]! / most));
   return active[times.indexOf(Math.min(...times))]!;
 }
 

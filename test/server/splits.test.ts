@@ -15,15 +15,19 @@ describe("10,000 draws", () => {
     { split: { a: 0.5, b: 0.3, c: 0, d: 0.2 } },
     { split: { a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1 } },
     { split: { a: 1e-9, b: 3e-9 } },
+    { split: { a: 5e-324, b: 5e-324 } },
+    { split: { a: 1e308, b: 5e307 } },
   ])("fall as the weights say: $split", ({ split }) => {
     const ids = Object.keys(split);
     const weights = Object.values(split);
-    const sum = weights.reduce((a, b) => a + b);
+    const most = Math.max(...weights); // their sum may be too large for a number
+    const shares = weights.map((weight) => weight / most);
+    const sum = shares.reduce((a, b) => a + b);
     const drawn = users.map((user) => drawVersion("chat", split, user));
     const counts = ids.map((id) => drawn.filter((one) => one === id).length);
     expectDistribution(
       counts,
-      weights.map((weight) => weight / sum),
+      shares.map((share) => share / sum),
     );
   });
 
