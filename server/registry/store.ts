@@ -67,7 +67,7 @@ export class StateStore {
       await store.#replace(unchanged);
       return store;
     }
-    const state = bytes && parsed(stateSchema, bytes);
+    const state = bytes && stateIn(file, bytes);
     if (!state)
       tell(`${file} is ${bytes ? "torn" : "missing"}: the last whole line of its audit has the state`);
     const known = state ?? last;
@@ -168,6 +168,17 @@ async function readAudit(file: string, tell: (what: string) => void, files: File
     start = end > 0 ? end : bytes.length;
   }
   return { entries, bytes: bytes.length };
+}
+
+/** Undefined: it is torn. @throws Error for one that is whole, but not understood */
+function stateIn(file: string, bytes: Buffer): RegistryState | undefined {
+  const json = parsed(z.unknown(), bytes);
+  if (json === undefined) return undefined;
+  const { success, data, error } = stateSchema.safeParse(json);
+  if (success) return data;
+  const { path: at, message } = error.issues[0]!;
+  const where = at.length > 0 ? `${at.join(".")}: ` : "";
+  throw new Error(`${file} is no state of this version: ${where}${message}`);
 }
 
 function parsed<T>(schema: z.ZodType<T>, json: Buffer): T | undefined {

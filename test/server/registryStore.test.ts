@@ -140,6 +140,17 @@ describe("torn", () => {
   );
 });
 
+it("what is whole and no state of this version is not taken for torn", async () => {
+  const { snapshot } = await written(2);
+  const later = { ...(JSON.parse(snapshot.toString()) as RegistryState), pins: {} };
+  await fs.writeFile(file, JSON.stringify(later));
+  await expect(open()).rejects.toThrow(`${file} is no state of this version: Unrecognized key: "pins"`);
+  const mistyped = snapshot.toString().replace('"v2": 1', '"v2": "1"');
+  await fs.writeFile(file, mistyped);
+  await expect(open()).rejects.toThrow("names.chat.split.v2: Invalid input: expected number");
+  expect(await fs.readFile(file, "utf8")).toBe(mistyped);
+});
+
 /** Files of which the operation `at` fails as on a full disk, a write in its middle; `stays`: and all behind it. */
 function full(at: number, stays: boolean): { files: Files; failed: () => string | undefined } {
   let count = 0;
