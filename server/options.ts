@@ -58,11 +58,15 @@ const logger = z.custom<Pick<Logger, "info" | "error"> | false>(
   (value) => value === false || typeof (value as Partial<Logger> | null)?.info === "function",
   "expected a logger of pino, or false",
 );
+/** Others could not be sent: what a header has behind "Bearer" ends at a blank, and its letters are bytes. */
+const apiKey = z
+  .string()
+  .regex(/^[!-~]+$/, "expected letters, digits and signs of ASCII, without blanks, at least one");
 const longestTimer = 0x7fffffff; // milliseconds: what is longer fires at once
 const formats = ["auto", "none", ...toolFormatNames];
 const appOptions = z.strictObject({
   apiKeys: z
-    .array(z.string().min(1))
+    .array(apiKey)
     .min(1, "expected at least one key; without the option none is asked for")
     .optional(),
   splits: z.record(z.string().min(1), splitSchema).default({}),
@@ -89,7 +93,7 @@ const serveOptions = appOptions
     stateFile: z.string().min(1).optional(),
     adminPort: port.optional(),
     adminHost: z.string().min(1).default("127.0.0.1"),
-    adminKeys: z.array(z.string().min(1)).min(1).optional(),
+    adminKeys: z.array(apiKey).min(1).optional(),
   })
   .refine(({ adminPort, adminKeys }) => adminPort === undefined || adminKeys !== undefined, {
     path: ["adminKeys"],

@@ -4,10 +4,15 @@ import { badField } from "../errors.js";
 import { splitSchema } from "../registry/split.js";
 import { shadowSchema } from "../registry/state.js";
 
+/** Ids that no URL can end with, and one that objects lose. */
+const unusable = [".", "..", "__proto__"];
 /** Ids of versions are in headers and labels. */
 const versionId = z
   .string()
-  .regex(/^[\w.:/@+-]{1,128}$/, "expected 1 to 128 letters, digits and characters of . : / @ + - _");
+  .regex(/^[\w.:/@+-]{1,128}$/, "expected 1 to 128 letters, digits and characters of . : / @ + - _")
+  .refine((id) => !unusable.includes(id), {
+    error: ({ input }) => `expected another id than ${String(input)}`,
+  });
 const model = z.string().min(1);
 const drainMs = z.number().min(0).max(0x7fffffff);
 
@@ -21,7 +26,9 @@ export const swapBody = z.strictObject({
   keep: z.boolean().default(true),
   drainMs: drainMs.default(30_000),
 });
-export const removeQuery = z.strictObject({ drainMs: z.coerce.number().pipe(drainMs).optional() });
+export const removeQuery = z.strictObject({
+  drainMs: z.string().regex(/^\d+$/, "expected milliseconds").transform(Number).pipe(drainMs).optional(),
+});
 
 /** @throws HttpError 400 naming the field */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {

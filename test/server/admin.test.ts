@@ -213,6 +213,16 @@ describe("refuses, and changes nothing:", () => {
     },
     { send: swapTo({}), status: 400, says: "version: expected string, received undefined" },
     { send: swapTo({ version: "a b" }), status: 400, says: "version: expected 1 to 128 letters" },
+    {
+      send: swapTo({ version: "__proto__", model: "x" }),
+      status: 400,
+      says: "version: expected another id than __proto__",
+    },
+    {
+      send: swapTo({ version: "..", model: "x" }),
+      status: 400,
+      says: "version: expected another id than ..",
+    },
     { send: swapTo({ version: "v2", model: "x", keeps: true }), status: 400, says: "keeps: unknown field" },
     { send: swapTo({ version: "v2", drainMs: -1 }), status: 400, says: "drainMs: too small" },
     {
@@ -241,6 +251,7 @@ describe("refuses, and changes nothing:", () => {
     { send: ["DELETE", "/versions/v2"], status: 404, says: 'no version "v2" is loaded' },
     { send: ["DELETE", "/versions/org%2Fchat"], status: 409, says: "org/chat answers requests of org/chat" },
     { send: ["DELETE", "/versions/v2?drainMs=x"], status: 400, says: "drainMs: " },
+    { send: ["DELETE", "/versions/v2?drainMs="], status: 400, says: "drainMs: " },
     { send: ["GET", "/nowhere"], status: 404, says: "no such route" },
   ])("$says", async ({ send: [method, route, body], status, says }) => {
     await start();
@@ -263,8 +274,14 @@ describe("refuses, and changes nothing:", () => {
     expect((await swap("v2", "second")).revision).toBe(1);
   });
 
-  it("keys that are missing", async () => {
+  it("keys that are missing, and such as no header can have", async () => {
     await start();
+    for (const keys of [{ adminKeys: ["a b"] }, { adminKeys: ["k"], apiKeys: ["schlüssel"] }])
+      await expect(
+        serve({ m: "first" }, { port: 0, adminPort: 0, load, logger: false, ...keys }),
+      ).rejects.toThrow(
+        /options\.(adminKeys|apiKeys)\.0: expected letters, digits and signs of ASCII, without blanks/,
+      );
     await expect(serve({ m: "first" }, { adminPort: 0, logger: false })).rejects.toThrow(
       "options.adminKeys: ",
     );
