@@ -46,6 +46,8 @@ export class Changes {
   readonly #with: Changing;
   /** Changes are made one by one. */
   #last: Promise<unknown> = Promise.resolve();
+  /** What has not ended; `close` waits for it. */
+  readonly #open = new Set<Promise<void>>();
   /** Ids of versions that load. */
   readonly #loading = new Set<string>();
 
@@ -63,9 +65,9 @@ export class Changes {
     await this.#make(reason, (current) => rolledBack(current, name));
   }
 
-  /** Loads a version that no name uses yet. @throws HttpError 409, 422 when it does not load or answer, 507 */
+  /** Loads a version that no name uses yet. @throws HttpError 409, 422 when it does not load or answer, 503, 507 */
   async load(reason: Reason, id: string, model: string): Promise<void> {
-    await this.#load(reason, id, model, ({ state }) => state);
+    await this.#tracked(this.#load(reason, id, model, ({ state }) => state));
   }
 
   /**
@@ -74,18 +76,8 @@ export class Changes {
    *
    * @throws HttpError as `load` and `change`
    */
-  async swap(reason: Reason, name: string, { version: id, model, keep, drainMs }: Swap): Promise<void> {
-    const { registry } = this.#with;
-    const before = registry.current.names.get(name)?.split ?? {};
-    const to = (current: Current) => changed(current, name, { split: { [id]: 1 } });
-    if (model === undefined) await this.#make(reason, to);
-    else {
-      if (!registry.current.names.has(name)) to(registry.current); // says so before it loads
-      await this.#load(reason, id, model, to);
-    }
-    if (keep) return;
-    const active = new Set(registry.active.map((version) => version.id));
-    for (const old of Object.keys(before)) if (!active.has(old)) await this.remove(reason, old, drainMs);
+  async swap(reason: Reason, name: string, swap: Swap): Promise<void> {
+    await this.#tracked(this.#swap(reason, name, swap));
   }
 
   /**
@@ -95,24 +87,48 @@ export class Changes {
    * @throws HttpError as withoutVersion, and 507
    */
   async remove(reason: Reason, id: string, drainMs: number): Promise<void> {
-    const { registry, calls, shadows } = this.#with;
-    const version = registry.versions.find((one) => one.id === id);
-    await this.#make(
-      reason,
-      (current) => withoutVersion(current, id),
-      () => registry.remove(version!),
-    );
-    const { engine } = version!;
-    const timer = setTimeout(() => calls.abortAll(unavailable("the model was replaced"), engine), drainMs);
-    await Promise.all([calls.idle(engine), shadows.stop(engine)]);
-    clearTimeout(timer);
-    await version!.close?.();
+    await this.#tracked(this.#remove(reason, id, drainMs));
   }
 
   /** Closes all that the server has loaded, when nothing runs any more. */
   async close(): Promise<void> {
-    await this.#last.catch(() => undefined);
+    await Promise.allSettled([...this.#open, this.#last]);
     await Promise.all(this.#with.registry.versions.map(async (version) => version.close?.()));
+  }
+
+  async #tracked(work: Promise<void>): Promise<void> {
+    this.#open.add(work);
+    await work.finally(() => this.#open.delete(work));
+  }
+
+  async #swap(reason: Reason, name: string, { version: id, model, keep, drainMs }: Swap): Promise<void> {
+    const { registry } = this.#with;
+    let before: readonly string[] = [];
+    const to = (current: Current): RegistryState => {
+      before = Object.keys(current.names.get(name)?.split ?? {}); // as the swap finds it: others may come first
+      return changed(current, name, { split: { [id]: 1 } });
+    };
+    if (model === undefined) await this.#make(reason, to);
+    else {
+      if (!registry.current.names.has(name)) to(registry.current); // says so before it loads
+      await this.#load(reason, id, model, to);
+    }
+    if (keep) return;
+    for (const old of before)
+      await this.#remove(reason, old, drainMs).catch((error: unknown) => {
+        const isTaken = error instanceof HttpError && [404, 409].includes(error.status);
+        if (!isTaken) throw error; // else it is used elsewhere, or somebody else closes it
+      });
+  }
+
+  async #remove(reason: Reason, id: string, drainMs: number): Promise<void> {
+    const { registry, calls, shadows } = this.#with;
+    const without = (current: Current) => withoutVersion(current, id);
+    const { engine, close } = await this.#make(reason, without, () => registry.remove(id));
+    const timer = setTimeout(() => calls.abortAll(unavailable("the model was replaced"), engine), drainMs);
+    await Promise.all([calls.idle(engine), shadows.stop(engine)]);
+    clearTimeout(timer);
+    await close?.();
   }
 
   /** @param change what else is changed when the version is there */
@@ -129,13 +145,14 @@ export class Changes {
     let version: Version | undefined;
     try {
       const loaded = (version = await loadedVersion(id, model, loading));
-      await smoke(loaded);
+      await smoke(loaded, loading.signal);
       loading.signal.throwIfAborted();
       const both = (current: Current) => change(withVersion(current, id, model));
       await this.#make(reason, both, () => registry.add(loaded));
     } catch (cause) {
       await version?.close?.();
       if (cause instanceof HttpError) throw cause;
+      if (loading.signal.aborted) throw unavailable("the server is shutting down", cause);
       const message = badField("model", `${model} is not served: ${(cause as Error).message}`).message;
       throw new HttpError(422, message, { param: "model", code: "model_not_loaded", cause });
     } finally {
@@ -144,23 +161,24 @@ export class Changes {
   }
 
   /** @param versions adds or removes one, in the same turn as the switch */
-  async #make(
+  async #make<T = void>(
     { who, what }: Reason,
     change: (current: Current) => RegistryState,
-    versions?: () => void,
-  ): Promise<void> {
+    versions?: () => T,
+  ): Promise<T> {
     const { registry, store, loading } = this.#with;
-    const make = async (): Promise<void> => {
+    const make = async (): Promise<T> => {
       const before = registry.current.state;
       const after = { ...change(registry.current), revision: before.revision + 1 };
       await store?.commit({ time: new Date().toISOString(), who, what, before, after });
-      versions?.();
+      const made = versions?.() as T;
       registry.apply(after);
       loading.tell(`${who}: ${what}`);
+      return made;
     };
     const made = this.#last.then(make, make);
     this.#last = made.catch(() => undefined);
-    await made;
+    return made;
   }
 }
 

@@ -57,8 +57,11 @@ export class Registry {
     this.#versions.set(version.id, version);
   }
 
-  remove({ id }: Version): void {
+  /** @param id of one that is there */
+  remove(id: string): Version {
+    const version = this.#versions.get(id)!;
     this.#versions.delete(id);
+    return version;
   }
 
   /** A name that a version answers by, or what it is called itself. */

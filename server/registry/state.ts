@@ -2,6 +2,7 @@
  * What the admin plane has changed: versions that it has loaded, and what it has made of names. Data that is replaced as a whole, never
  * changed; all else follows from the models that the server was given.
  */
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { badField, HttpError } from "../errors.js";
 import { type Split, splitSchema } from "./split.js";
@@ -67,9 +68,10 @@ export function changed(current: Current, name: string, { split, shadow }: NameC
   };
   for (const id of Object.keys(split ?? {})) check(id, `split.${id}`);
   if (shadow) check(shadow.version, "shadow.version");
+  const isSame = isDeepStrictEqual(split, before.split); // a change that is sent again leaves the way back
   const after = {
     ...before,
-    ...(split && { split, previous: before.split }),
+    ...(split && { split, previous: isSame ? before.previous : before.split }),
     ...(shadow !== undefined && { shadow: shadow ?? undefined }),
   };
   return withName(current, name, after);

@@ -55,8 +55,9 @@ export async function loadedVersion(
 const smokeMs = 60_000;
 
 /** Generates a token, which shows that the model answers. @throws what went wrong */
-export async function smoke({ engine }: Version): Promise<void> {
-  const options = { maxTokens: 1, ignoreEos: true, signal: AbortSignal.timeout(smokeMs) };
+export async function smoke({ engine }: Version, ending: AbortSignal): Promise<void> {
+  const signal = AbortSignal.any([ending, AbortSignal.timeout(smokeMs)]);
+  const options = { maxTokens: 1, ignoreEos: true, signal };
   const { finishReason } = await engine.generate([1], options).result();
   if (finishReason === "abort") throw new Error(`no token within ${smokeMs / 1000} s`);
 }

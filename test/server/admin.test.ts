@@ -151,6 +151,14 @@ it.each([
   expect(first.isClosed).toBe(true);
 });
 
+it("keeps the way back when a swap is sent again", async () => {
+  await start();
+  await swap("v2", "second");
+  expect((await swap("v2")).names["org/chat"]).toEqual({ split: { v2: 1 }, previous: { "org/chat": 1 } });
+  await change("POST", `${chat}/rollback`);
+  expect(await variant()).toBe("org/chat");
+});
+
 it("gives versions their shares of requests", async () => {
   await start();
   await change("POST", "/versions", { version: "v2", model: "second" });
