@@ -1,5 +1,6 @@
 /** What `chat` takes: options of the generation, of the template, and what special tokens in messages mean. */
-import { checkBoolean, copyOptions, readArguments, readOptions } from "../arguments.js";
+import { checkBoolean, copyOptions, describe, readArguments, readOptions } from "../arguments.js";
+import { ArgumentTypeError } from "../errors.js";
 import type { ChatRenderer } from "../text/chatRenderer.js";
 import type { ChatMessage, ChatTemplateOptions } from "../text/chatTemplate.js";
 import type { RenderedText } from "../text/renderJob.js";
@@ -35,6 +36,14 @@ export type ChatPromptOptions = RenderChatOptions & Pick<ChatOptions, "parseSpec
 
 const renderOptionNames = ["tools", "templateName", "templateOptions"] as const;
 export const chatPromptOptionNames = [...renderOptionNames, "parseSpecial"] as const;
+/** For a prompt that is none of messages. @throws ArgumentTypeError naming an option that would do nothing */
+export function requireNoChatOptions(caller: string, prompt: unknown, options: ChatPromptOptions): void {
+  const name = chatPromptOptionNames.find((one) => options[one] !== undefined);
+  if (name === undefined) return;
+  const got = describe(prompt);
+  throw new ArgumentTypeError(`${caller}: ${name} is for messages, got ${got}: no template writes a text`);
+}
+
 const chatOptionNames = [...generateOptionNames, ...chatPromptOptionNames] as const;
 
 /**

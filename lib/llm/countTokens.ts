@@ -1,9 +1,14 @@
 /** How many tokens a text or a chat has as a prompt, whether it fits the context or not. */
-import { describe, readOptions } from "../arguments.js";
-import { ArgumentTypeError, TextError } from "../errors.js";
+import { readOptions } from "../arguments.js";
+import { TextError } from "../errors.js";
 import { inTurns } from "../eventLoop.js";
 import type { ChatMessage } from "../text/chatTemplate.js";
-import { chatPromptOptionNames, type ChatPromptOptions, preparePrompt } from "./chatOptions.js";
+import {
+  chatPromptOptionNames,
+  type ChatPromptOptions,
+  preparePrompt,
+  requireNoChatOptions,
+} from "./chatOptions.js";
 import type { Intake, TextSource } from "./intake.js";
 import type { Parts } from "./parts.js";
 
@@ -23,13 +28,7 @@ export async function countTokens(
 ): Promise<number> {
   const options = readOptions("countTokens", given, chatPromptOptionNames);
   if (typeof textOrMessages !== "string") return countChat("countTokens", textOrMessages, options, counter);
-  const name = chatPromptOptionNames.find((one) => options[one] !== undefined);
-  if (name !== undefined) {
-    const got = describe(textOrMessages);
-    throw new ArgumentTypeError(
-      `countTokens: ${name} is for messages, got ${got}: no template writes a text`,
-    );
-  }
+  requireNoChatOptions("countTokens", textOrMessages, options);
   return count({ text: textOrMessages, addSpecialTokens: true }, counter);
 }
 

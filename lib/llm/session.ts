@@ -13,7 +13,12 @@ import { CacheGroup } from "../schedule/cacheGroup.js";
 import type { PrefixLoan, PrefixLoans } from "../schedule/prefixLoans.js";
 import type { Request } from "../schedule/request.js";
 import type { ChatMessage } from "../text/chatTemplate.js";
-import { chatPromptOptionNames, type ChatPromptOptions, preparePrompt } from "./chatOptions.js";
+import {
+  chatPromptOptionNames,
+  type ChatPromptOptions,
+  preparePrompt,
+  requireNoChatOptions,
+} from "./chatOptions.js";
 import { requireHead } from "./generateOptions.js";
 import type { Intake } from "./intake.js";
 import type { Parts } from "./parts.js";
@@ -151,8 +156,10 @@ async function idsOf(
   keeper: SessionKeeper,
   signal: AbortSignal | undefined,
 ): Promise<Int32Array> {
-  if (!readArguments("prompt", () => isChat(prompt)))
+  if (!readArguments("prompt", () => isChat(prompt))) {
+    requireNoChatOptions("saveSession", prompt, options);
     return promptIds(prompt as Prompt, keeper, { name: "prompt", signal });
+  }
   const messages = prompt as readonly ChatMessage[];
   const text = preparePrompt("saveSession", messages, options, keeper.chats, keeper.tokenizer);
   const ids = await inTurns(keeper.intake.encode({ text, addSpecialTokens: false }, signal));

@@ -8,8 +8,8 @@
  *     slots     [layers, bytes of a block] of layers that keep a slot
  *     sha256    [32] of the contents of all before
  */
-import { createHash, type Hash } from "node:crypto";
-import { rename, rm } from "node:fs/promises";
+import { createHash, type Hash, randomUUID } from "node:crypto";
+import { rename, rm, stat } from "node:fs/promises";
 import { z } from "zod";
 import { openSafetensors } from "../checkpoint/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../checkpoint/safetensorsWriter.js";
@@ -63,15 +63,16 @@ export async function writeSession(
     for await (const block of blocks) yield hashed(hash, block);
     yield hash.digest();
   }
-  const partial = `${file}.${process.pid}.partial`;
+  const partial = `${file}.${randomUUID()}.partial`; // others may write the same file, also in this process
   try {
     await writeSafetensors(partial, tensors, contents());
+    const { size } = await stat(partial);
     await rename(partial, file);
+    return size;
   } catch (error) {
     await rm(partial, { force: true });
     throw error;
   }
-  return tensors.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function tensorsOf(
@@ -121,7 +122,10 @@ export class SessionFile {
     this.#checkpoint = checkpoint;
     this.#blockBytes = blockBytes;
     this.#hash = hash;
-    this.bytes = [...checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const ends = [...checkpoint.tensors.values()].map(
+      ({ byteOffset, byteLength }) => byteOffset + byteLength,
+    );
+    this.bytes = Math.max(...ends); // tensors fill the file
   }
 
   /** @throws SessionError for one that is damaged, or of another model; CheckpointError ERR_CHECKPOINT_MISSING */

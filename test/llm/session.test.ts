@@ -1,6 +1,6 @@
 // Contract: what saveSession writes, restoreSession of the same model gives to another process: prompts find it, and go on bit for bit as
 // where it was computed. A file of another model, other options, or one that is damaged is refused, and nothing of it is found.
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
@@ -18,6 +18,7 @@ const file = (name: string): string => path.join(folder, name);
 
 const prompt = randomPrompt(new Random(3), 90).map((id) => id % 280);
 const more = [...prompt, 5, 6, 7, 8];
+const long = randomPrompt(new Random(5), 100).map((id) => id % 280);
 const greedy = { maxTokens: 12, ignoreEos: true, logprobs: 1 };
 
 /** Pages for everything; windows that let go of keys; slots; latents; codes with a factor for each head. */
@@ -140,6 +141,17 @@ describe("of one model", () => {
     });
   });
 
+  test("saves of one file at once, and beside what a process left that has ended, leave a whole file", async () => {
+    const one = file("many.session");
+    await writeFile(`${one}.${process.pid}.partial`, "of another process that had this id");
+    const sessions = await Promise.all(Array.from({ length: 4 }, () => llm.saveSession(one, prompt)));
+    expect(await readFile(one)).toEqual(await readFile(saved));
+    const { size } = await stat(one);
+    expect(sessions.map(({ bytes }) => bytes)).toEqual([size, size, size, size]);
+    expect(await llm.restoreSession(one)).toMatchObject({ bytes: size });
+    await rm(`${one}.${process.pid}.partial`);
+  });
+
   test("says what is wrong with the call", async () => {
     await expect(llm.saveSession("", prompt)).rejects.toThrow(/file: expected a path, got ""/);
     await expect(llm.saveSession(saved, [1, 2, 3])).rejects.toThrow(
@@ -148,6 +160,10 @@ describe("of one model", () => {
     await expect(llm.restoreSession(saved, { cacheSalt: 3 as unknown as string })).rejects.toThrow(
       /cacheSalt/,
     );
+    for (const name of ["tools", "templateName", "templateOptions", "parseSpecial"] as const)
+      await expect(llm.saveSession(file("x"), prompt, { [name]: [] })).rejects.toThrow(
+        `saveSession: ${name} is for messages, got an array`,
+      );
     await expect(llm.saveSession(file("no/such/folder"), prompt)).rejects.toMatchObject({ code: "ENOENT" });
     await expect(llm.saveSession(file("x"), prompt, { signal: AbortSignal.abort() })).rejects.toThrow(
       /abort/,
@@ -160,16 +176,19 @@ describe("of one model", () => {
   });
 
   test("what finds no room beside requests is refused, and restored when they have ended", async () => {
+    const reserve = { admission: "reserve", kvCacheBytes: bytesOfPages(llm, 28) } as const;
+    await using full = await loadLLM(model, reserve); // whose pages one request has for its 440 tokens
+    const running = full.generate(long, { maxTokens: 340, ignoreEos: true });
+    await running.started;
+    await expect(full.restoreSession(saved)).rejects.toThrow(CapacityError);
+    running.abort();
+    await running.result();
+    expect(await full.restoreSession(saved)).toMatchObject({ cachedTokens: 80 });
+    full.checkIntegrity();
+  });
+
+  test("one waits for the pages of the other, and neither is refused", async () => {
     await using small = await loadLLM(model, { kvCacheBytes: bytesOfPages(llm, 8) });
-    const long = randomPrompt(new Random(5), 100).map((id) => id % 280);
-    const running = small.generate(long, { maxTokens: 20, ignoreEos: true });
-    let refused: unknown;
-    for await (const { finishReason } of running)
-      if (finishReason === null)
-        refused ??= await small.restoreSession(saved).catch((error: unknown) => error);
-    expect(refused).toBeInstanceOf(CapacityError);
-    expect(await small.restoreSession(saved)).toMatchObject({ cachedTokens: 80 });
-    // One waits for the other's pages; neither is refused.
     const [{ usage }] = await Promise.all([
       small.generate(long, { maxTokens: 20, ignoreEos: true }).result(),
       small.saveSession(file("small.session"), prompt),
