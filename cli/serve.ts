@@ -20,6 +20,8 @@ import { onInterrupt } from "./interrupt.js";
 import { loadLlm, withBar } from "./loadLlm.js";
 import { loadFlags, loadOptionsOf, sequencesRow } from "./loadOptions.js";
 import { collect, number, option, whole } from "./optionValues.js";
+import { fallbackOf } from "./serveFallback.js";
+import { keysOf } from "./serveKeys.js";
 import { note } from "./terminal.js";
 
 interface ServeFlags {
@@ -27,11 +29,18 @@ interface ServeFlags {
   readonly port?: number;
   readonly apiKey?: readonly string[];
   readonly split?: readonly string[];
+  readonly apiKeys?: string;
+  readonly fallback?: readonly string[];
+  readonly firstToken?: number;
+  readonly retries?: number;
   readonly state?: string;
   readonly adminPort?: number;
   readonly adminHost?: string;
   readonly adminKey?: readonly string[];
   readonly maxQueue?: number;
+  readonly maxOpen?: number;
+  readonly requestsPerMinute?: number;
+  readonly tokensPerMinute?: number;
   readonly maxSequences?: number;
   readonly timeout?: number;
   readonly drain?: number;
@@ -58,6 +67,18 @@ export const command: CommandDefinition = {
       "one more name, which models of these names answer by weights; may be given several times",
       collect,
     ),
+    option("--api-keys <file>", 'JSON, a list of keys or of { "key": ..., "limits": { "maxOpen": ... } }'),
+    option("--max-open <n>", "requests of an API key that are open at once; more get status 429", whole),
+    option("--requests-per-minute <n>", "of an API key", whole),
+    option("--tokens-per-minute <n>", "of an API key, prompts and answers together", whole),
+    option(
+      "--fallback <name=target>",
+      "who answers when a model is overloaded, fails or is late: another name, or URL#MODEL, or URL#MODEL,VARIABLE with the key in a variable " +
+        "of the environment; may be given several times",
+      collect,
+    ),
+    option("--first-token <seconds>", "that a model with a fallback has for its first token", number),
+    option("--retries <n>", "of a request whose model fails before the first token, default: 0", whole),
     option(
       "--admin-port <n>",
       "where models are swapped and splits changed meanwhile, on this machine alone",
@@ -140,8 +161,14 @@ function namesOf(args: readonly string[]): Map<string, string> {
 const flagOf: Readonly<Record<string, string>> = {
   host: "--host",
   port: "--port",
-  apiKeys: "--api-key",
+  apiKeys: "--api-key, --api-keys",
+  "limits.maxOpen": "--max-open",
+  "limits.requestsPerMinute": "--requests-per-minute",
+  "limits.tokensPerMinute": "--tokens-per-minute",
   splits: "--split",
+  fallback: "--fallback",
+  firstTokenMs: "--first-token",
+  retry: "--retries",
   adminPort: "--admin-port",
   adminHost: "--admin-host",
   adminKeys: "--admin-key",
@@ -167,11 +194,25 @@ function splitsOf(flags: readonly string[] = []): Splits {
 
 /** Checked, before a model is loaded. @throws UsageError */
 function serveOptionsOf(flags: ServeFlags): ServeOptions {
-  const { host, port, apiKey: apiKeys, split, maxQueue, timeout, toolFormat, logPrompts, quiet } = flags;
+  const { host, port, apiKey, apiKeys, split, maxQueue, timeout, toolFormat, logPrompts, quiet } = flags;
+  const { maxOpen, requestsPerMinute, tokensPerMinute, fallback, firstToken, retries } = flags;
   const { adminPort, adminHost, adminKey: adminKeys, state: stateFile } = flags;
-  const timeoutMs = timeout === undefined ? undefined : Math.round(timeout * 1000);
+  const inMs = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : Math.round(seconds * 1000);
   const options = {
-    ...{ host, port, apiKeys, splits: splitsOf(split), maxQueue, timeoutMs, toolFormat, logPrompts },
+    ...{
+      host,
+      port,
+      apiKeys: keysOf(apiKey, apiKeys),
+      splits: splitsOf(split),
+      maxQueue,
+      toolFormat,
+      logPrompts,
+    },
+    limits: { maxOpen, requestsPerMinute, tokensPerMinute },
+    fallback: fallbackOf(fallback, process.env),
+    retry: retries ? { max: retries } : undefined,
+    ...{ timeoutMs: inMs(timeout), firstTokenMs: inMs(firstToken) },
     ...{ adminPort, adminHost, adminKeys, stateFile },
     ...(quiet && { logger: false as const }),
   };
@@ -190,10 +231,14 @@ function checkServer(check: () => unknown): void {
 
 /** With the flag in place of the option that it is about. */
 function inFlags(error: unknown): unknown {
-  const [, name = "", problem = ""] = /options\.(\w+)[^:]*: ([\s\S]*)/.exec((error as Error).message) ?? [];
-  const flag = flagOf[name];
+  const [, at = "", said = ""] = /options\.([\w.]+)[^:]*: ([\s\S]*)/.exec((error as Error).message) ?? [];
+  const [name = "", ...rest] = at.split(".");
+  const flag = flagOf[at] ?? flagOf[name];
   if (flag === undefined) return error;
-  return new UsageError(`${flag}: ${problem.charAt(0).toLowerCase()}${problem.slice(1)}`);
+  const problem = `${said.charAt(0).toLowerCase()}${said.slice(1)}`;
+  return new UsageError(
+    `${flag}: ${name === "apiKeys" && rest.length > 0 ? `${rest.join(".")}: ` : ""}${problem}`,
+  );
 }
 
 async function listen(models: ServedModels, options: ServeOptions): Promise<Server> {

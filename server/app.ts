@@ -9,6 +9,10 @@ import { dialectOf, isAnthropic } from "./dialect.js";
 import type { Engine } from "./engine.js";
 import { HttpError } from "./errors.js";
 import { asHttpError } from "./failures.js";
+import { checkTargets, Fallbacks } from "./fallback/fallbacks.js";
+import { addCallerMetrics } from "./limits/callerMetrics.js";
+import { Callers } from "./limits/callers.js";
+import { keyOf } from "./limits/keyLimits.js";
 import { firstToken, latencies, Metrics } from "./metrics.js";
 import { type AppOptions, formatChoice, type ResolvedApp, resolveApp } from "./options.js";
 import { givenOf } from "./registry/given.js";
@@ -29,12 +33,16 @@ import { Turns } from "./turns.js";
 export interface App {
   /** Answers a request; whoever listens calls it. */
   readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Whether a path is one of its routes. */
+  hasRoute(path: string): boolean;
   /** From now on /ready says no, and requests are refused with 503. */
   drain(): void;
   /** Resolves when no request is open. */
   idle(): Promise<void>;
   /** Ends the open requests with an error. */
   abortAll(): void;
+  /** Drains; requests that are open have `drainMs` to finish, and are ended with an error after it. Resolves when none is open. */
+  close(drainMs: number): Promise<void>;
 }
 
 /** What runs the app reads and stops, too. */
@@ -53,6 +61,7 @@ export interface ServedApp extends App {
 export function createApp(models: Readonly<Record<string, LLM | Engine>>, options: AppOptions = {}): App {
   const resolved = resolveApp(options);
   const given = givenOf(models, resolved.splits);
+  checkTargets(resolved, [...given.names.keys()]);
   const versions = Array.from(given.models, ([id, model]) => {
     if (typeof model !== "string") return versionOf(id, model, formatChoice(resolved));
     throw new ArgumentTypeError(`models.${id}: expected an LLM or an engine, got ${JSON.stringify(model)}`);
@@ -63,13 +72,17 @@ export function createApp(models: Readonly<Record<string, LLM | Engine>>, option
 export function appOf(registry: Registry, resolved: ResolvedApp, log: RequestLog): ServedApp {
   const metrics = new Metrics(registry);
   const spans = new CallSpans();
-  const calls = new Calls(resolved, [log, metrics, spans]);
-  const { maxBodyBytes, timeoutMs } = resolved;
+  const callers = new Callers(resolved);
+  addCallerMetrics(metrics.registry, callers);
+  const calls = new Calls(resolved, [log, metrics, spans, callers]);
+  const fallbacks = new Fallbacks(resolved, metrics.registry);
+  const { maxBodyBytes, timeoutMs, firstTokenMs } = resolved;
   const buckets = { firstToken, latencies };
   const shadows = new Shadows({ registry, log, timeoutMs, metrics: metrics.registry, buckets });
-  const serving: Serving = { registry, calls, shadows, log, spans, maxBodyBytes };
+  const answering = { calls, callers, fallbacks, shadows, log, spans };
+  const serving: Serving = { registry, ...answering, maxBodyBytes, times: { timeoutMs, firstTokenMs } };
   const app = new Hono<AppEnv>();
-  addMiddleware(app, new ApiKeys(resolved.apiKeys), log, metrics);
+  addMiddleware(app, new ApiKeys(resolved.apiKeys?.map(keyOf)), log, metrics);
   healthRoutes(app, serving);
   app.get("/metrics", async (c) =>
     c.text(await metrics.text(), 200, { "content-type": metrics.contentType }),
@@ -87,17 +100,24 @@ export function appOf(registry: Registry, resolved: ResolvedApp, log: RequestLog
   app.post("/v1/embeddings", answer(serving, embeddingsRoute));
   app.post("/tokenize", answer(serving, tokenizeRoute));
   app.post("/detokenize", answer(serving, detokenizeRoute));
+  const drain = (): void => {
+    calls.drain();
+    void shadows.stop();
+  };
+  const idle = async (): Promise<void> => void (await Promise.all([calls.idle(), shadows.idle()]));
   return {
     ...{ calls, shadows, metrics },
     fetch: (request) => app.fetch(request),
-    drain() {
-      calls.drain();
-      void shadows.stop();
-    },
-    async idle() {
-      await Promise.all([calls.idle(), shadows.idle()]);
-    },
+    hasRoute: (path) => handlerOf(path) !== other,
+    drain,
+    idle,
     abortAll: () => calls.abortAll(),
+    async close(drainMs) {
+      drain();
+      const timer = setTimeout(() => calls.abortAll(), drainMs);
+      await idle();
+      clearTimeout(timer);
+    },
   };
 }
 
@@ -126,6 +146,10 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
     c.res.headers.set("x-request-id", c.get("requestId"));
     const variant = c.get("variant");
     if (variant !== undefined) c.res.headers.set("x-warploop-variant", encodeURI(variant));
+    const fallback = c.get("fallback");
+    if (fallback !== undefined) c.res.headers.set("x-warploop-fallback", encodeURI(fallback));
+    for (const [name, value] of Object.entries(c.get("caller")?.headers() ?? {}))
+      c.res.headers.set(name, value);
     if (isAnthropic(c.req.path)) c.res.headers.set("request-id", c.get("requestId"));
     log.response(c, performance.now() - start);
     metrics.onResponse(handlerOf(c.req.path), c.req.method, c.res.status);
@@ -138,11 +162,12 @@ function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metric
   });
 }
 
+const other = "other";
 const handlers =
   /^\/(v1\/(chat\/completions|completions|responses|messages|messages\/count_tokens|embeddings|models)|(de)?tokenize|health|ready|metrics)$/;
 
 /** The path of a request as a label, of which there must be few. */
 function handlerOf(path: string): string {
   if (path.startsWith("/v1/models/")) return "/v1/models/:name";
-  return handlers.test(path) ? path : "other";
+  return handlers.test(path) ? path : other;
 }

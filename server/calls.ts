@@ -46,13 +46,21 @@ export interface CallObserver {
   onFirstToken?(call: Call, ms: number): void;
   /** @param ms since the token before it of the same answer */
   onNextToken?(call: Call, ms: number): void;
-  onEnd(end: CallEnd): void;
+  /** So many tokens more of its prompts or answers are known. */
+  onTokens?(call: Call, numTokens: number): void;
+  onEnd?(end: CallEnd): void;
+}
+
+/** A call, or something else that is waited for. */
+interface Open {
+  readonly engine: Engine | undefined;
+  abort(reason: HttpError): void;
 }
 
 export class Calls {
   readonly #limits: CallLimits;
   readonly #observers: readonly CallObserver[];
-  readonly #open = new Set<Call>();
+  readonly #open = new Set<Open>();
   /** By engine: calls that have no token yet. */
   readonly #waiting = new Map<Engine, number>();
   /** How long calls have waited of late, in milliseconds: a running mean. */
@@ -85,10 +93,25 @@ export class Calls {
       onLeaveQueue: (ms) => this.#leaveQueue(engine, ms),
       onFirstToken: (of, ms) => this.#tell((observer) => observer.onFirstToken?.(of, ms)),
       onNextToken: (of, ms) => this.#tell((observer) => observer.onNextToken?.(of, ms)),
+      onTokens: (of, numTokens) => this.#tell((observer) => observer.onTokens?.(of, numTokens)),
       onEnd: (end) => this.#end(end),
     });
     this.#open.add(call);
     return call;
+  }
+
+  /**
+   * Something else that is open: it is waited for and ended as calls are.
+   *
+   * @param abort ends it
+   * @returns to be called when it has ended, once or more often
+   * @throws HttpError 503 while the server ends
+   */
+  hold(abort: (reason: HttpError) => void): () => void {
+    if (this.#isDraining) throw unavailable("the server is shutting down");
+    const held = { abort, engine: undefined };
+    this.#open.add(held);
+    return () => this.#close(held);
   }
 
   /** Takes no more. */
@@ -111,7 +134,7 @@ export class Calls {
     for (const call of this.#openOf(engine)) call.abort(reason);
   }
 
-  #openOf(engine: Engine | undefined): readonly Call[] {
+  #openOf(engine: Engine | undefined): readonly Open[] {
     return [...this.#open].filter((call) => engine === undefined || call.engine === engine);
   }
 
@@ -127,8 +150,12 @@ export class Calls {
   }
 
   #end(end: CallEnd): void {
-    this.#open.delete(end.call);
-    this.#tell((observer) => observer.onEnd(end));
+    this.#tell((observer) => observer.onEnd?.(end));
+    this.#close(end.call);
+  }
+
+  #close(open: Open): void {
+    this.#open.delete(open);
     for (const resolve of this.#endWaiters.splice(0)) resolve();
   }
 }
@@ -181,6 +208,11 @@ export class Call {
     return this.#aborting.signal;
   }
 
+  /** Whether a token of an answer has come. */
+  get hasToken(): boolean {
+    return this.#lastTokens.size > 0;
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -204,6 +236,18 @@ export class Call {
     if (this.#lastTokens.size === 1 && before === undefined)
       this.#owner.onFirstToken(this, now - this.#start);
     this.#leaveQueue();
+  }
+
+  /** The length of a prompt is known. */
+  countPrompt(numTokens: number): void {
+    this.usage.promptTokens += numTokens;
+    this.#owner.onTokens(this, numTokens);
+  }
+
+  /** Tokens of an answer have come. */
+  countAnswer(numTokens: number): void {
+    this.usage.completionTokens += numTokens;
+    this.#owner.onTokens(this, numTokens);
   }
 
   /** It does not wait any more. */

@@ -11,21 +11,20 @@ export interface PromptChunk {
 
 /**
  * Whoever stops reading aborts the generations. Counts the tokens for the call.
+ * @param generations that have started
  * @throws what made a generation fail; why the call was aborted
  */
 export async function* chunksOf(
   call: Call,
   generations: readonly GenerationStream[],
 ): AsyncGenerator<PromptChunk, void, void> {
+  for (const generation of generations) call.countPrompt((await generation.promptTokenIds()).length);
   for await (const next of merged(generations)) {
     const { tokenIds, usage, finishReason, index } = next.chunk;
     if (finishReason === "abort") throw call.abortReason ?? unavailable("the model was closed");
     if (tokenIds.length > 0) call.token(`${next.prompt}/${index}`);
-    call.usage.completionTokens += tokenIds.length;
-    if (usage && index === 0) {
-      call.usage.promptTokens += usage.promptTokens;
-      call.usage.cachedTokens += usage.cachedTokens;
-    }
+    call.countAnswer(tokenIds.length);
+    if (usage && index === 0) call.usage.cachedTokens += usage.cachedTokens;
     if (finishReason !== null) call.finishReasons.push(finishReason);
     yield next;
   }
@@ -55,9 +54,8 @@ async function* merged(generations: readonly GenerationStream[]): AsyncGenerator
   const readers = generations.map(read);
   try {
     for (;;) {
-      const batch = ready.splice(0);
-      yield* batch;
-      if (batch.length > 0) continue;
+      yield* ready.splice(0);
+      if (ready.length > 0) continue; // yield* takes turns of the loop, also for none: more may have come, and woken nobody
       if (failure) throw failure.error;
       if (numOpen === 0) return;
       await new Promise<void>((resolve) => (wake = resolve));

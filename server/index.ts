@@ -8,6 +8,8 @@ export { type App, createApp } from "./app.js";
 export { ChildEngine, startEngine, type StartEngineOptions } from "./child/childEngine.js";
 export { EngineExitError } from "./child/link.js";
 export type { Engine, EngineInfo, EngineStats } from "./engine.js";
+export type { Fallback, FallbackServer, RetryOptions } from "./fallback/options.js";
+export type { KeyLimits, LimitedKey } from "./limits/keyLimits.js";
 export {
   type AppOptions,
   type CloseOptions,

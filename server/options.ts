@@ -2,14 +2,21 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import { type FormatChoice, toolFormatNames } from "../toolcalls/index.js";
+import { type Fallback, fallbackSchema, type RetryOptions, retrySchema } from "./fallback/options.js";
+import { apiKey, apiKeys, type KeyLimits, keyLimits, type LimitedKey } from "./limits/keyLimits.js";
 import type { Splits } from "./registry/given.js";
 import { splitSchema } from "./registry/split.js";
 import type { LoadModel } from "./registry/version.js";
 import { resolve } from "./resolve.js";
 
 export interface AppOptions {
-  /** Keys of which a request must have one (`Authorization: Bearer <key>`); /health and /ready need none. Default: no key is asked for. */
-  readonly apiKeys?: readonly string[] | undefined;
+  /**
+   * Keys of which a request must have one (`Authorization: Bearer <key>`), with limits of their own where they are objects; /health and
+   * /ready need none. Default: no key is asked for.
+   */
+  readonly apiKeys?: readonly (string | LimitedKey)[] | undefined;
+  /** What each key may ask, or all callers together without keys; more is answered with 429. Default: no limits. */
+  readonly limits?: KeyLimits | undefined;
   /**
    * More names, each with the weights of the models that answer it: `{ chat: { small: 90, large: 10 } }`. All requests of a user or a
    * session get the same model of them. Default: none.
@@ -19,6 +26,15 @@ export interface AppOptions {
   readonly maxQueue?: number | undefined;
   /** A request that takes longer is aborted and answered with 504, in milliseconds. Default 600000. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * By name, who answers in its place while nothing of the answer has been sent and the model is overloaded (429), does not answer (503)
+   * or takes too long (504): other names, or other servers. Default: nobody.
+   */
+  readonly fallback?: Fallback | undefined;
+  /** A model with a fallback has so many milliseconds for the first token. Default: `timeoutMs`. */
+  readonly firstTokenMs?: number | undefined;
+  /** Tries a request that has no token yet again with the same model when that does not answer (503). Default: never. */
+  readonly retry?: RetryOptions | undefined;
   /** Longest body of a request; longer ones are answered with 413. Default 8388608. */
   readonly maxBodyBytes?: number | undefined;
   /**
@@ -49,6 +65,11 @@ export interface ServeOptions extends AppOptions {
   readonly adminKeys?: readonly string[] | undefined;
 }
 
+export interface HandlerOptions extends AppOptions {
+  /** What the paths of requests begin with, such as "/ai", where whoever calls has not taken it off. Default "". */
+  readonly basePath?: string | undefined;
+}
+
 export interface CloseOptions {
   /** What those that run have to finish, in milliseconds. Default 30000. */
   readonly drainMs?: number | undefined;
@@ -58,20 +79,17 @@ const logger = z.custom<Pick<Logger, "info" | "error"> | false>(
   (value) => value === false || typeof (value as Partial<Logger> | null)?.info === "function",
   "expected a logger of pino, or false",
 );
-/** Others could not be sent: what a header has behind "Bearer" ends at a blank, and its letters are bytes. */
-const apiKey = z
-  .string()
-  .regex(/^[!-~]+$/, "expected letters, digits and signs of ASCII, without blanks, at least one");
 const longestTimer = 0x7fffffff; // milliseconds: what is longer fires at once
 const formats = ["auto", "none", ...toolFormatNames];
 const appOptions = z.strictObject({
-  apiKeys: z
-    .array(apiKey)
-    .min(1, "expected at least one key; without the option none is asked for")
-    .optional(),
+  apiKeys: apiKeys.optional(),
+  limits: keyLimits.default({}),
   splits: z.record(z.string().min(1), splitSchema).default({}),
   maxQueue: z.int().min(1).default(256),
   timeoutMs: z.int().min(1).max(longestTimer).default(600_000),
+  fallback: fallbackSchema.default({}),
+  firstTokenMs: z.int().min(1).max(longestTimer).optional(),
+  retry: retrySchema.optional(),
   maxBodyBytes: z
     .int()
     .min(1)
@@ -100,8 +118,16 @@ const serveOptions = appOptions
     error: "expected at least one key: whoever reaches adminPort could change what is served",
   });
 
+const handlerOptions = appOptions.extend({
+  basePath: z
+    .string()
+    .regex(/^(\/[^/?#]+)*$/, 'expected a path such as "/ai", which does not end in a slash')
+    .default(""),
+});
+
 export type ResolvedApp = Readonly<z.output<typeof appOptions>>;
 export type ResolvedServe = Readonly<z.output<typeof serveOptions>>;
+export type ResolvedHandler = Readonly<z.output<typeof handlerOptions>>;
 
 /** @throws ArgumentTypeError naming the option */
 export function resolveApp(options: AppOptions): ResolvedApp {
@@ -116,6 +142,11 @@ export function formatChoice({ toolFormat }: Pick<ResolvedApp, "toolFormat">): F
 /** @throws ArgumentTypeError naming the option */
 export function resolveServe(options: ServeOptions): ResolvedServe {
   return resolve("serve", serveOptions, options);
+}
+
+/** @throws ArgumentTypeError naming the option */
+export function resolveHandler(options: HandlerOptions): ResolvedHandler {
+  return resolve("createHandler", handlerOptions, options);
 }
 
 /** @throws ArgumentTypeError naming the option */

@@ -14,6 +14,7 @@ import {
   type ServeOptions,
 } from "./options.js";
 import { Changes } from "./registry/changes.js";
+import { checkTargets } from "./fallback/fallbacks.js";
 import { givenOf, type ServedModels } from "./registry/given.js";
 import { openRegistry } from "./registry/open.js";
 import { unchanged } from "./registry/state.js";
@@ -49,6 +50,7 @@ export async function serve(models: ServedModels, options: ServeOptions = {}): P
   const log = new RequestLog(resolved);
   const tell = (what: string): void => log.note(what);
   const served = givenOf(models, resolved.splits);
+  checkTargets(resolved, [...served.names.keys()]);
   const { stateFile, load = inOwnProcess } = resolved;
   const store = stateFile === undefined ? undefined : await StateStore.open(stateFile, tell);
   const ending = new AbortController();
@@ -66,10 +68,7 @@ export async function serve(models: ServedModels, options: ServeOptions = {}): P
   let closing: Promise<void> | undefined;
   const end = async (drainMs: number): Promise<void> => {
     ending.abort();
-    app.drain();
-    const timer = setTimeout(() => app.abortAll(), drainMs);
-    await app.idle();
-    clearTimeout(timer);
+    await app.close(drainMs);
     await Promise.all(listeners.map((listener) => listener.close()));
     await changes.close();
   };

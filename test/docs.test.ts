@@ -177,6 +177,7 @@ describe("TypeScript in README.md and docs", () => {
         paths: {
           warploop: ["./lib/index.ts"],
           "warploop/server": ["./server/index.ts"],
+          "warploop/openai": ["./server/openai/index.ts"],
           "warploop/toolcalls": ["./toolcalls/index.ts"],
           "warploop/ai-sdk": ["./providers/aiSdk/index.ts"],
         },

@@ -1,34 +1,47 @@
-/** What all routes with a body have in common: reading and checking it, a call with a signal, and both forms of an answer. */
+/** What all routes with a body have in common: reading and checking it, and whoever answers. */
 import type { Handler } from "hono";
 import type { Call, Calls } from "../calls.js";
 import type { CallSpans, Operation } from "../callSpans.js";
-import { dialectOf } from "../dialect.js";
 import { clientGone, HttpError } from "../errors.js";
-import { asHttpError } from "../failures.js";
+import type { Fallbacks } from "../fallback/fallbacks.js";
+import { isRelayed } from "../fallback/relay.js";
 import { type Body, type Fields, parseBody } from "../fields/field.js";
+import type { Caller, Callers } from "../limits/callers.js";
 import type { Registry } from "../registry/registry.js";
 import type { Shadows } from "../registry/shadows.js";
 import { stickyKey } from "../registry/stickyKey.js";
 import type { RequestLog } from "../requestLog.js";
-import { eventResponse } from "../sse.js";
+import { askModel, askServer } from "./ask.js";
 
 /** What a request carries along. */
 export interface AppEnv {
   Variables: {
     requestId: string;
     tenant: string;
+    /** Who asks. */
+    caller?: Caller;
     /** The version that answers. */
-    variant?: string;
+    variant?: string | undefined;
+    /** The name that answers in place of the one that was asked. */
+    fallback?: string | undefined;
   };
 }
 
 export interface Serving {
   readonly registry: Registry;
   readonly calls: Calls;
+  readonly callers: Callers;
+  readonly fallbacks: Fallbacks;
   readonly shadows: Shadows;
   readonly log: RequestLog;
   readonly spans: CallSpans;
   readonly maxBodyBytes: number;
+  readonly times: Times;
+}
+
+interface Times {
+  readonly timeoutMs: number;
+  readonly firstTokenMs: number | undefined;
 }
 
 /** The answer as one object, or as events. */
@@ -47,39 +60,43 @@ export interface Route<F extends Fields> {
 }
 
 export function answer<F extends Fields>(serving: Serving, route: Route<F>): Handler<AppEnv> {
-  const { fields, operation, promptField, reply } = route;
-  const { calls, shadows, registry, log, spans, maxBodyBytes } = serving;
+  const { callers, calls, fallbacks, registry } = serving;
   return async (c) => {
-    const client = c.req.raw.signal;
-    const body = parseBody(fields, await readJson(c.req.raw, maxBodyBytes));
-    const key = stickyKey(c.req.raw.headers, body);
-    const { name, version } = registry.draw(body["model"] as string | undefined, key);
-    c.set("variant", version.id);
-    const { requestId, tenant } = c.var;
-    const call = calls.begin({ requestId, tenant, version, model: name, client });
-    log.prompt(call, body[promptField]);
-    if (operation) {
-      spans.begin(call, operation, c.req.raw.headers, body);
-      shadows.send(call, (shadow) => reply(body, shadow));
-    }
-    const asError = (error: unknown): HttpError =>
-      call.abortReason ?? asHttpError(error, promptField, fields);
+    const { path } = c.req;
+    const { signal, headers } = c.req.raw;
+    const caller = callers.of(c.var.tenant);
+    c.set("caller", caller);
+    const leave = caller.enter(); // before the body is read, which may take long
+    let isStream = false;
     try {
-      const { json, events } = await reply(body, call);
-      if (events) return eventResponse(call, events, logged, dialectOf(c.req.path));
-      call.end();
-      return c.json(json);
-    } catch (cause) {
-      const error = asError(cause);
-      call.end(error);
-      if (error.status === clientGone) return new Response(null, { status: clientGone });
+      const raw = await readJson(c.req.raw, serving.maxBodyBytes);
+      const body = parseBody(route.fields, raw);
+      const name = registry.find(body["model"] as string | undefined);
+      const key = stickyKey(headers, body);
+      const asked = { ...{ c, body, raw: raw as object, key, leave }, isGuarded: fallbacks.guards(name) };
+      let call: Call | undefined;
+      const answered = await fallbacks.answer(
+        name,
+        (target) => typeof target === "string" || isRelayed(path),
+        {
+          ask(target) {
+            if (target !== name) c.set("fallback", typeof target === "string" ? target : target.model);
+            if (typeof target !== "string") return askServer(serving, target, asked);
+            return askModel(serving, route, target, asked, (begun) => (call = begun));
+          },
+          hadToken: () => call?.hasToken ?? false,
+          goesOn: () => !calls.isDraining && !signal.aborted,
+        },
+      );
+      isStream = answered.isStream;
+      return answered.response;
+    } catch (error) {
+      c.set("fallback", undefined);
+      if (error instanceof HttpError && error.status === clientGone)
+        return new Response(null, { status: clientGone });
       throw error;
-    }
-
-    function logged(cause: unknown): HttpError {
-      const error = asError(cause);
-      log.failure(requestId, error);
-      return error;
+    } finally {
+      if (!isStream) leave();
     }
   };
 }

@@ -9,7 +9,7 @@ export const embeddingsRoute: Route<typeof embeddingFields> = {
   operation: "embeddings",
   promptField: "input",
   async reply(body, call) {
-    const { engine, signal, usage } = call;
+    const { engine, signal } = call;
     const { dimensions, pooling, normalize, encoding_format: format = "float" } = body;
     const { hiddenSize } = engine.info;
     if (dimensions !== undefined && dimensions > hiddenSize)
@@ -20,13 +20,13 @@ export const embeddingsRoute: Route<typeof embeddingFields> = {
       texts.push(typeof text === "string" ? await engine.encode(text, {}) : text);
       signal.throwIfAborted();
     }
+    const promptTokens = texts.reduce((sum, ids) => sum + ids.length, 0);
+    call.countPrompt(promptTokens);
     const vectors = await engine.embed(texts, { dimensions, pooling, normalize, signal });
-    usage.promptTokens = texts.reduce((sum, ids) => sum + ids.length, 0);
     const data = vectors.map((vector, index) => {
       const embedding = format === "float" ? [...vector] : base64(vector);
       return { object: "embedding", index, embedding };
     });
-    const { promptTokens } = usage;
     const counts = { prompt_tokens: promptTokens, total_tokens: promptTokens };
     return { json: { object: "list", data, model: call.model, usage: counts } };
   },

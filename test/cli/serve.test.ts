@@ -1,10 +1,11 @@
 // Contract: `serve`, as a user starts it, answers requests for the names it was given, and lets what runs finish when it is told to end.
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { ran, ranHere, tiny } from "./support.js";
 
 const timeout = 300_000; // of processes that load a model, on a machine that does other things
@@ -121,11 +122,44 @@ it(
 );
 
 describe("a command line that is wrong", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "warploop-keys-"));
+  const keys = path.join(folder, "keys.json");
+  writeFileSync(keys, '["a-secret", { "key": "b-secret", "limits": { "maxOpen": 0 } }]');
+  afterAll(() => rmSync(folder, { recursive: true }));
+
   it.each([
     { args: [tiny, tiny], status: 2, says: 'two models have the name "tiny-moe": give one as name=model' },
     { args: [tiny, "--port", "eighty"], status: 2, says: '--port: expected a whole number, got "eighty"' },
     { args: [tiny, "--port", "99999"], status: 2, says: "--port: too big" },
     { args: [tiny, "--max-queue", "0"], status: 2, says: "--max-queue: too small" },
+    { args: [tiny, "--max-open", "0"], status: 2, says: "--max-open: too small" },
+    { args: [tiny, "--tokens-per-minute", "x"], status: 2, says: "--tokens-per-minute: expected a whole" },
+    {
+      args: [tiny, "--api-keys", "/nowhere"],
+      status: 2,
+      says: "--api-keys /nowhere: cannot be read: ENOENT",
+    },
+    {
+      args: [tiny, "--api-keys", tiny + "/config.json"],
+      status: 2,
+      says: "expected a file with a JSON list",
+    },
+    { args: [tiny, "--api-keys", keys], status: 2, says: "--api-keys: 1.limits.maxOpen: too small" },
+    { args: [tiny, "--fallback", "x"], status: 2, says: "--fallback: expected name=target" },
+    {
+      args: [tiny, "--fallback", "tiny-moe=http://x/v1"],
+      status: 2,
+      says: "--fallback: expected a URL with",
+    },
+    {
+      args: [tiny, "--fallback", "tiny-moe=http://x/v1#m,NO_SUCH_KEY"],
+      ...{ status: 2, says: "--fallback: NO_SUCH_KEY is not set" },
+    },
+    {
+      args: [tiny, "--fallback", "tiny-moe=large"],
+      ...{ status: 2, says: '--fallback: expected names that are served (tiny-moe), got "large"' },
+    },
+    { args: [tiny, "--retries", "9"], status: 2, says: "--retries: too big" },
     {
       args: [tiny, "--split", "chat=x:1"],
       status: 2,
@@ -144,5 +178,6 @@ describe("a command line that is wrong", () => {
     const run = await ranHere("serve", ...args);
     expect([run.status, run.stdout]).toEqual([status, ""]);
     expect(run.stderr).toContain(says);
+    expect(run.stderr).not.toContain("secret");
   });
 });

@@ -47,7 +47,8 @@ describe("docs/server.md", () => {
   it("has the options and their defaults", () => {
     const defaults: Readonly<Record<string, unknown>> = resolveServe({});
     const rows = table("Options");
-    const unset = ["apiKeys", "logger", "load", "stateFile", "adminPort", "adminKeys"];
+    const ofModels = ["firstTokenMs", "retry", "load", "stateFile"];
+    const unset = ["apiKeys", "logger", ...ofModels, "adminPort", "adminKeys"];
     const names = [...Object.keys(defaults), ...unset].map((name) => `\`${name}\``).sort();
     expect(rows.map(([name]) => name).sort()).toEqual(names);
     for (const [name = "", value = ""] of rows)

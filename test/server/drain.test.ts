@@ -1,7 +1,7 @@
 // Contract: a server that closes lets what runs finish, takes nothing new meanwhile, and ends with an error what takes too long.
 import { expect, it } from "vitest";
-import { serve } from "../../server/index.js";
-import { ScriptedEngine, TinyServer, until } from "./support.js";
+import { createApp, serve } from "../../server/index.js";
+import { postOf, ScriptedEngine, TinyServer, until } from "./support.js";
 
 const request = (length: number) => ({
   model: TinyServer.model,
@@ -40,6 +40,17 @@ it("ends what takes longer with an error", async () => {
   await expect(read()).rejects.toMatchObject({ error: { code: "unavailable" } });
   await closed;
   await until(() => tiny.llm.stats().running === 0);
+});
+
+it("ends what a client does not read on", async () => {
+  await using tiny = await TinyServer.start();
+  const app = createApp({ m: tiny.llm });
+  const init = postOf({ ...request(2000), model: "m" });
+  const response = await app.fetch(new Request("http://host/v1/chat/completions", init));
+  await until(() => tiny.llm.stats().generatedTokens > 10);
+  await app.close(10);
+  await until(() => tiny.llm.stats().running === 0);
+  expect(await response.text()).toContain('"code":"unavailable"');
 });
 
 it.each([-1, Number.NaN, 2 ** 31, "5"])("does not wait for %s ms", async (drainMs) => {

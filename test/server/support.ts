@@ -160,7 +160,7 @@ export class ScriptedEngine implements Engine {
     return {
       id: "scripted",
       started: Promise.resolve(),
-      promptTokenIds: async () => [7],
+      promptTokenIds: async () => [7, 7, 7],
       abort: () => undefined,
       result: async () => ({ ...choices[0]!, choices, usage, ...ofPrompt }),
       text: async () => "ab",
