@@ -105,6 +105,7 @@ describe("the tarball", () => {
 const program = `
 import { type ChatMessage, Device, type EngineStats, type GenerateResult, LLM, type ModelShape, ops, Tensor, Tokenizer } from "warploop";
 import { createWarploop, languageModel, type LanguageModelSettings } from "warploop/ai-sdk";
+import { createHandler, type Handler } from "warploop/openai";
 import { type App, createApp, serve, type Server, type ServeOptions } from "warploop/server";
 export const options: ops.FlashAttentionOptions & ops.RmsNormOptions = { causal: true };
 export async function main(folder: string): Promise<string> {
@@ -121,6 +122,9 @@ export async function main(folder: string): Promise<string> {
   const app: App = createApp({ mine: llm });
   const { status }: Response = await app.fetch(new Request("http://host/ready"));
   await server.close();
+  const handler: Handler = createHandler({ mine: llm }, { basePath: "/ai" });
+  const route: (request: Request) => Promise<Response> = handler.fetch;
+  void route;
   const settings: LanguageModelSettings = { modelId: "mine" };
   const chat = languageModel(llm, settings);
   const content = await chat.doGenerate({ prompt: [{ role: "user", content: [{ type: "text", text: "x" }] }] });
