@@ -2,8 +2,14 @@
  * What went wrong in the engine as a failure that a client may see. Its own mistake is told with the field that it is about; of ours it
  * learns no more than that there was one, since messages of files and kernels hold paths.
  */
-import { ArgumentRangeError, ArgumentTypeError, TextError, WarploopError } from "../lib/index.js";
-import { HttpError, unavailable } from "./errors.js";
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  CheckpointError,
+  TextError,
+  WarploopError,
+} from "../lib/index.js";
+import { badField, HttpError, unavailable } from "./errors.js";
 import type { Fields } from "./fields/field.js";
 
 /** Codes of failures that the request is to blame for, and what OpenAI calls them where it has a word. */
@@ -24,6 +30,11 @@ const passingCodes = [
   "ERR_ENGINE_EXIT",
 ];
 
+/** Whether a model that makes vectors was asked for text. */
+export function isWithoutHead(error: unknown): boolean {
+  return error instanceof CheckpointError && error.tensor === "lm_head.weight";
+}
+
 /**
  * Whatever a handler threw. The cause of one of ours is kept for the log.
  * @param promptField what the route calls what the model reads
@@ -31,6 +42,7 @@ const passingCodes = [
  */
 export function asHttpError(error: unknown, promptField = "prompt", fields: Fields = {}): HttpError {
   if (error instanceof HttpError) return error;
+  if (isWithoutHead(error)) return badField("model", "makes vectors (/v1/embeddings), and no text");
   const isArgument = error instanceof ArgumentTypeError || error instanceof ArgumentRangeError;
   if (isArgument || (error instanceof WarploopError && error.code in clientCodes)) {
     const message = inFieldNames(withoutFolders(error), promptField, fields);

@@ -2,6 +2,7 @@
 import { LLM } from "../../lib/index.js";
 import type { FormatChoice } from "../../toolcalls/index.js";
 import { type Engine, type EngineFormat, engineOf } from "../engine.js";
+import { isWithoutHead } from "../failures.js";
 
 /** What a loader gives: a model of this process, or an engine that can be closed. */
 export type LoadedModel = LLM | (Engine & { close(): Promise<void> });
@@ -54,12 +55,16 @@ export async function loadedVersion(
 
 const smokeMs = 60_000;
 
-/** Generates a token, which shows that the model answers. @throws what went wrong */
+/** Generates a token, or a vector where a model makes no text, which shows that it answers. @throws what went wrong */
 export async function smoke({ engine }: Version, ending: AbortSignal): Promise<void> {
   const signal = AbortSignal.any([ending, AbortSignal.timeout(smokeMs)]);
-  const options = { maxTokens: 1, ignoreEos: true, signal };
-  const { finishReason } = await engine.generate([1], options).result();
-  if (finishReason === "abort") throw new Error(`no token within ${smokeMs / 1000} s`);
+  try {
+    const { finishReason } = await engine.generate([1], { maxTokens: 1, ignoreEos: true, signal }).result();
+    if (finishReason === "abort") throw new Error(`no token within ${smokeMs / 1000} s`);
+  } catch (error) {
+    if (!isWithoutHead(error)) throw error;
+    await engine.embed([[1]], { signal });
+  }
 }
 
 /** What is asked until it is answered: an engine's process may end meanwhile. */

@@ -10,7 +10,7 @@ import {
   WarploopError,
 } from "../../lib/index.js";
 import { createApp } from "../../server/index.js";
-import { errorOf, ScriptedEngine, scriptedApp, TinyServer, until } from "./support.js";
+import { errorOf, scriptedApp, ScriptedEngine, TinyServer, until, withoutHead } from "./support.js";
 
 const chat = "/v1/chat/completions";
 const body = { messages: [{ role: "user", content: "a secret" }] };
@@ -128,6 +128,7 @@ describe("failures", () => {
     { failure: new WarploopError("ERR_INTERNAL", folder), status: 500 },
     { failure: new SamplingError("ERR_NON_FINITE", folder, "r", 3), status: 500 },
     { failure: new SamplingError("ERR_ALL_BANNED", "no token is left", "r", 3), status: 400 },
+    { failure: withoutHead(), status: 400 },
     { failure: new ClosedError("LLM"), status: 503 },
     { failure: new QueueFullError(1, 4, 4), status: 429 },
     { failure: new TextError("ERR_CHAT_TEMPLATE", `${file}: no such role`, file), status: 400 },

@@ -9,6 +9,7 @@ import type {
   LLMStats,
 } from "../../lib/index.js";
 import { LLM } from "../../lib/index.js";
+import { requireHead } from "../../lib/llm/generateOptions.js";
 import type { Engine, EngineFormat } from "../../server/engine.js";
 import { type App, createApp, serve, type Server } from "../../server/index.js";
 import type { ServeOptions } from "../../server/options.js";
@@ -83,6 +84,16 @@ const usage = { promptTokens: 3, completionTokens: 2, cachedTokens: 1 };
 const logprobs = [
   { tokenId: 7, text: " x", logprob: -0.5, top: [{ tokenId: 8, text: " y", logprob: -0.25 }] },
 ];
+
+/** What a model says that makes vectors when it is asked for text. */
+export function withoutHead(): Error {
+  try {
+    requireHead({ hasHead: false });
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("requireHead: expected an error");
+}
 
 /** Two tokens for each continuation, at once. */
 export class ScriptedEngine implements Engine {
