@@ -152,7 +152,7 @@ export class Changes {
     } catch (cause) {
       await version?.close?.();
       if (cause instanceof HttpError) throw cause;
-      if (loading.signal.aborted) throw unavailable("the server is shutting down", cause);
+      if (loading.signal.aborted) throw ending(cause);
       const message = badField("model", `${model} is not served: ${(cause as Error).message}`).message;
       throw new HttpError(422, message, { param: "model", code: "model_not_loaded", cause });
     } finally {
@@ -168,6 +168,7 @@ export class Changes {
   ): Promise<T> {
     const { registry, store, loading } = this.#with;
     const make = async (): Promise<T> => {
+      if (loading.signal.aborted) throw ending(); // the file may be the next server's
       const before = registry.current.state;
       const after = { ...change(registry.current), revision: before.revision + 1 };
       await store?.commit({ time: new Date().toISOString(), who, what, before, after });
@@ -181,6 +182,8 @@ export class Changes {
     return made;
   }
 }
+
+const ending = (cause?: unknown): HttpError => unavailable("the server is shutting down", cause);
 
 /** As if it were loaded. */
 function withVersion({ state, names, versions }: Current, id: string, model: string): Current {

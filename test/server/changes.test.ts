@@ -10,7 +10,7 @@ import { unchanged } from "../../server/registry/state.js";
 import type { StateStore } from "../../server/registry/store.js";
 import { RequestLog } from "../../server/requestLog.js";
 import { HeldEngine } from "./heldEngine.js";
-import { until } from "./support.js";
+import { until, withoutHead } from "./support.js";
 
 /** Opened and closed by the tests. */
 class Gate {
@@ -31,7 +31,10 @@ let ending: AbortController;
 let loads: Map<string, Gate>;
 let closes: Map<string, Gate>;
 let commits: Gate | undefined;
+/** Of what is asked, by model. */
+let failures: Map<string, Error>;
 beforeEach(() => {
+  failures = new Map();
   engines = new Map();
   ending = new AbortController();
   loads = new Map();
@@ -46,6 +49,7 @@ async function load(model: string): Promise<HeldEngine> {
     await closes.get(model)?.pass();
     engine.isClosed = true;
   };
+  engine.failure = failures.get(model);
   engines.set(model, engine);
   return engine;
 }
@@ -97,6 +101,27 @@ it("a version that is removed while its load is written is closed", async () => 
   await Promise.all([loaded, removed]);
   expect([ids(), registry.current.state.revision]).toEqual([["chat", "other"], 2]);
   expect(engines.get("second")!.isClosed).toBe(true);
+});
+
+it("a model that makes vectors and no text shows that it answers with one", async () => {
+  const { changes, ids } = await open();
+  failures.set("vectors", withoutHead());
+  await changes.load(reason, "v2", "vectors");
+  expect(ids()).toEqual(["chat", "other", "v2"]);
+  expect(engines.get("vectors")!.asked.map(({ prompt }) => prompt)).toEqual([[1], [[1]]]);
+});
+
+it("nothing is changed, and written, once the server ends: the next one may have the file", async () => {
+  const { changes, registry } = await open();
+  await changes.load(reason, "v2", "second");
+  ending.abort();
+  commits = new Gate();
+  const ended = { status: 503, message: "the server is shutting down" };
+  await expect(changes.change(reason, "chat", { split: { v2: 1 } })).rejects.toMatchObject(ended);
+  await expect(changes.rollBack(reason, "chat")).rejects.toMatchObject(ended);
+  await expect(changes.remove(reason, "v2", 0)).rejects.toMatchObject(ended);
+  await expect(changes.load(reason, "v3", "third")).rejects.toMatchObject(ended);
+  expect([commits.isAwaited, registry.current.state.revision]).toEqual([false, 1]);
 });
 
 it("the end waits for what is loaded and for what is removed meanwhile", async () => {
