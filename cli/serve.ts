@@ -184,10 +184,12 @@ function splitsOf(flags: readonly string[] = []): Splits {
   const splits = new Map<string, Record<string, number>>();
   for (const flag of flags) {
     const [, name, list = ""] = /^([^=]+)=(.+)$/.exec(flag) ?? [];
-    const parts = list.split(",").map((part) => /^(.+):([\d.]+)$/.exec(part.trim()));
-    if (name === undefined || parts.includes(null) || splits.has(name))
+    const parts = list.split(",").map((part) => /^(.+):(\d*\.?\d+)$/.exec(part.trim()));
+    const weights = new Map(parts.map((part) => [part?.[1] ?? "", Number(part?.[2])]));
+    const isWhole = !parts.includes(null) && weights.size === parts.length;
+    if (name === undefined || !isWhole || splits.has(name))
       throw new UsageError(`--split: expected name=a:90,b:10 with each name once, got "${flag}"`);
-    splits.set(name, Object.fromEntries(parts.map((part) => [part![1]!, Number(part![2])])));
+    splits.set(name, Object.fromEntries(weights));
   }
   return Object.fromEntries(splits);
 }

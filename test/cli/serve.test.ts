@@ -165,6 +165,11 @@ describe("a command line that is wrong", () => {
       status: 2,
       says: '--split: expected names of models (tiny-moe), got "x"',
     },
+    { args: [tiny, "--split", "chat=tiny-moe:1.2.3"], status: 2, says: "--split: expected name=a:90,b:10" },
+    {
+      args: [tiny, "--split", "chat=tiny-moe:90,tiny-moe:10"],
+      ...{ status: 2, says: "--split: expected name=a:90,b:10 with each name once" },
+    },
     { args: [tiny, "--split", "chat=tiny-moe"], status: 2, says: "--split: expected name=a:90,b:10" },
     { args: [tiny, "--split", "chat=tiny-moe:0"], status: 2, says: "--split: expected a weight above 0" },
     { args: [tiny, "--admin-port", "0"], status: 2, says: "--admin-key: expected at least one key" },
