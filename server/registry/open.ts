@@ -1,5 +1,5 @@
 /** Loads what the server serves: what it was given, as the admin plane has changed it. */
-import { ArgumentRangeError, type LLM } from "../../lib/index.js";
+import { ArgumentRangeError, ArgumentTypeError, type LLM, WarploopError } from "../../lib/index.js";
 import type { Engine } from "../engine.js";
 import type { Given } from "./given.js";
 import { namesOf, Registry } from "./registry.js";
@@ -17,12 +17,20 @@ export async function openRegistry(given: Given, kept: RegistryState, loading: L
   const state = { ...kept, names: usable(given, kept, sources, tell) };
   const names = namesOf(given.names, state);
   const used = new Set([...names.values()].flatMap(idsOf));
+  const answering = new Set([...names.values()].flatMap(({ split }) => keysOf(split)));
   const versions: Version[] = [];
   try {
     for (const [id, source] of sources) {
       if (typeof source !== "string") versions.push(versionOf(id, source, loading.choice));
-      else if (used.has(id) || Object.hasOwn(kept.versions, id))
-        versions.push(await loadedVersion(id, source, loading));
+      else if (Object.hasOwn(kept.versions, id)) {
+        const version = await loadedVersion(id, source, loading).catch((error: unknown) => {
+          const message = lost(id, source, error);
+          if (answering.has(id)) throw new ArgumentRangeError(`options.stateFile: ${message}`);
+          tell(`${message}; nothing goes to it, so it is left out`);
+          sources.delete(id);
+        });
+        if (version) versions.push(version);
+      } else if (used.has(id)) versions.push(await loadedVersion(id, source, loading));
       else
         tell(`${source} is not loaded: requests for ${id} go to ${keysOf(names.get(id)?.split).join(", ")}`);
     }
@@ -31,8 +39,20 @@ export async function openRegistry(given: Given, kept: RegistryState, loading: L
     throw error;
   }
   const registry = new Registry(given.names, versions);
-  registry.apply(state);
+  const loaded = Object.entries(kept.versions).filter(([id]) => sources.has(id));
+  const left = { ...kept, versions: Object.fromEntries(loaded) };
+  registry.apply({ ...left, names: usable(given, left, sources, () => undefined) });
   return registry;
+}
+
+/** What to say of a version that was loaded once. @throws what is no failure of the model, such as the end of the command */
+function lost(id: string, model: string, error: unknown): string {
+  const isOfModel =
+    error instanceof WarploopError ||
+    error instanceof ArgumentRangeError ||
+    error instanceof ArgumentTypeError;
+  if (!isOfModel) throw error;
+  return `${id}, which was loaded from ${model}, does not load: ${error.message}`;
 }
 
 const idsOf = ({ split, previous, shadow }: NameState): string[] =>

@@ -4,6 +4,7 @@ import fs from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ArgumentRangeError } from "../../lib/index.js";
 import { serve, type ServedModels, type ServeOptions, type Server } from "../../server/index.js";
 import { HeldEngine } from "./heldEngine.js";
 import { errorOf, postOf, ScriptedEngine, until } from "./support.js";
@@ -332,6 +333,29 @@ describe("the next start", () => {
         expect.stringMatching(/^key [0-9a-f]{16}$/),
         time,
       ]);
+  });
+
+  it("leaves a version out that does not load any more, unless it is to answer", async () => {
+    await start();
+    await swap("v2", "second");
+    await swap("v3", "third");
+    await change("PUT", chat, { shadow: { version: "v2", share: 0.5 } });
+    await server.close();
+    const gone = (what: string) => async (model: string) => {
+      if (model === what) throw new ArgumentRangeError(`there is no folder ${model}`);
+      return load(model);
+    };
+    const models = { "org/chat": "first" };
+    const says =
+      "options.stateFile: v3, which was loaded from third, does not load: there is no folder third";
+    const options = { port: 0, logger: false, stateFile } as const;
+    await expect(serve(models, { ...options, load: gone("third") })).rejects.toThrow(says);
+    await start(models, { load: gone("second") });
+    const { names, versions } = await stateNow();
+    expect([names["org/chat"], Object.keys(versions)]).toEqual([{ split: { v3: 1 } }, ["v3"]]);
+    expect(await variant()).toBe("v3");
+    await swap("v2", "fourth");
+    expect((await change("POST", `${chat}/rollback`)).names["org/chat"]!.split).toEqual({ v3: 1 });
   });
 
   it("says which version nobody gives any more; and leaves names out that are gone", async () => {
