@@ -113,6 +113,7 @@ export const command: CommandDefinition = {
     const flags = parsed as ServeFlags;
     const names = namesOf(args);
     const serveOptions = serveOptionsOf(flags);
+    requireSeveral(serveOptions.splits, names);
     const closeOptions = { drainMs: (flags.drain ?? defaultDrainS) * 1000 };
     checkServer(() => resolveClose(closeOptions));
     using interrupt = onInterrupt();
@@ -192,6 +193,16 @@ function splitsOf(flags: readonly string[] = []): Splits {
     splits.set(name, Object.fromEntries(weights));
   }
   return Object.fromEntries(splits);
+}
+
+/** Names of one model are one version of it, of which a split would be none. @throws UsageError */
+function requireSeveral(splits: Splits = {}, names: ReadonlyMap<string, string>): void {
+  for (const [name, weights] of Object.entries(splits)) {
+    const models = Object.keys(weights).map((part) => names.get(part));
+    const twice = models.find((model, i) => model !== undefined && models.indexOf(model) !== i);
+    if (twice === undefined) continue;
+    throw new UsageError(`--split: ${name}: two of its names are ${twice}, which is loaded once for both`);
+  }
 }
 
 /** Checked, before a model is loaded. @throws UsageError */

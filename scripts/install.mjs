@@ -1,13 +1,16 @@
-// What `npm install` runs. In a checkout it builds the addon. As a dependency it compiles nothing where a package with a prebuilt addon
+// What `npm install` runs. In a checkout it builds the addon, and nothing at `npx warploop`: for that npm installs a link to the checkout in
+// a folder of its own, without a word, and runs this again. As a dependency it compiles nothing where a package with a prebuilt addon
 // fits, and else says why there is none and builds it. A failure ends the install of a checkout, but not of a project that merely
 // depends on warploop: there the loader explains, and `npx warploop build` tries again.
 import { probePrebuilt } from "./build/addon.mjs";
 import { buildAddon, isInstalled } from "./build/build.mjs";
 import { say, sayToTerminal } from "./build/progress.mjs";
 
+const isCommand = !isInstalled && process.env["npm_command"] === "exec";
 const prebuilt = isInstalled ? probePrebuilt() : [];
 const found = prebuilt.find(({ info }) => info);
-if (found) say(`${found.path} fits: nothing is compiled.`);
+if (isCommand) process.exitCode = 0;
+else if (found) say(`${found.path} fits: nothing is compiled.`);
 else await build();
 
 async function build() {

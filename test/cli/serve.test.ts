@@ -170,6 +170,10 @@ describe("a command line that is wrong", () => {
       args: [tiny, "--split", "chat=tiny-moe:90,tiny-moe:10"],
       ...{ status: 2, says: "--split: expected name=a:90,b:10 with each name once" },
     },
+    {
+      args: [`a=${tiny}`, `b=${tiny}`, "--split", "chat=a:50,b:50"],
+      ...{ status: 2, says: "--split: chat: two of its names are " },
+    },
     { args: [tiny, "--split", "chat=tiny-moe"], status: 2, says: "--split: expected name=a:90,b:10" },
     { args: [tiny, "--split", "chat=tiny-moe:0"], status: 2, says: "--split: expected a weight above 0" },
     { args: [tiny, "--admin-port", "0"], status: 2, says: "--admin-key: expected at least one key" },

@@ -1,10 +1,12 @@
 // Contract: an installed package keeps the addon and nothing else of its build, whichever tool has built it, and npm's
 // settings do not reach the build.
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { buildEnvironment, dropIntermediates } from "../../scripts/build/build.mjs";
+import { root } from "../../scripts/build/nativeSources.mjs";
 
 let folder: string;
 beforeEach(() => {
@@ -69,4 +71,15 @@ it("npm's settings do not reach the build, except which python runs gyp", () => 
     npm_config_force_process_config: "",
   };
   expect(buildEnvironment({ ...others, ...kept })).toEqual(kept);
+});
+
+it("`npx warploop` in a checkout, for which npm runs the install script again, compiles nothing and says nothing", () => {
+  const env = { ...process.env, npm_command: "exec" };
+  const script = path.join(root, "scripts/install.mjs");
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script], {
+    env,
+    encoding: "utf8",
+    timeout: 30_000,
+  });
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
 });
