@@ -139,8 +139,9 @@ export class Changes {
     change: (current: Current) => RegistryState,
   ): Promise<void> {
     const { registry, loading } = this.#with;
-    if (this.#loading.has(id) || registry.versions.some((version) => version.id === id))
-      throw conflict(`there is a version ${id} already`);
+    if (this.#loading.has(id)) throw conflict(`version: ${id} is being loaded`);
+    const there = registry.versions.find((version) => version.id === id);
+    if (there) throw conflict(takenMessage(there));
     this.#loading.add(id);
     let version: Version | undefined;
     try {
@@ -181,6 +182,11 @@ export class Changes {
     this.#last = made.catch(() => undefined);
     return made;
   }
+}
+
+function takenMessage({ id, model }: Version): string {
+  const from = model === undefined ? "" : `, loaded from ${model}`;
+  return `version: there is a ${id} already${from}; a swap without model takes it`;
 }
 
 const ending = (cause?: unknown): HttpError => unavailable("the server is shutting down", cause);

@@ -218,7 +218,7 @@ describe("refuses, and changes nothing:", () => {
     {
       send: swapTo({ version: "org/chat", model: "x" }),
       status: 409,
-      says: "there is a version org/chat already",
+      says: "version: there is a org/chat already, loaded from first; a swap",
     },
     { send: swapTo({}), status: 400, says: "version: expected string, received undefined" },
     { send: swapTo({ version: "a b" }), status: 400, says: "version: expected 1 to 128 letters" },

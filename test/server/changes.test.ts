@@ -103,6 +103,19 @@ it("a version that is removed while its load is written is closed", async () => 
   expect(engines.get("second")!.isClosed).toBe(true);
 });
 
+it("a version that still loads is not said to be there", async () => {
+  const { changes } = await open();
+  const gate = new Gate();
+  loads.set("v2", gate);
+  const first = changes.swap(reason, "chat", swapTo("v2"));
+  await expect(changes.swap(reason, "chat", swapTo("v2"))).rejects.toThrow("version: v2 is being loaded");
+  gate.open();
+  await first;
+  await expect(changes.swap(reason, "chat", swapTo("v2"))).rejects.toThrow(
+    "version: there is a v2 already, loaded from v2; a swap without model takes it",
+  );
+});
+
 it("a model that makes vectors and no text shows that it answers with one", async () => {
   const { changes, ids } = await open();
   failures.set("vectors", withoutHead());
