@@ -122,7 +122,7 @@ export function appOf(registry: Registry, resolved: ResolvedApp, log: RequestLog
 }
 
 /** A request costs about 1 ms until it waits for the model; a heap of them comes when a client starts. */
-const requestsPerTurn = 4;
+const requestsPerTurn = 2;
 
 /** Ids of requests, keys, and failures; before all routes. */
 function addMiddleware(app: Hono<AppEnv>, keys: ApiKeys, log: RequestLog, metrics: Metrics): void {

@@ -13,7 +13,7 @@ export interface Receiver {
 }
 
 /** An event of a stream costs 0.1 to 0.3 ms; a message has up to one for each sequence of the batch. */
-const answersPerTurn = 4;
+const answersPerTurn = 2;
 
 /** Whoever waits for the answers of one process. */
 export class Receivers {
