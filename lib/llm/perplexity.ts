@@ -3,15 +3,15 @@
  * windows that overlap, one request after another, and every token is predicted once: in the first window that it is in, from all that
  * stands before it there.
  */
-import { onAbort } from "../abortSignals.js";
 import { readOptions } from "../arguments.js";
 import type { Engine } from "../engine/engine.js";
 import { greedySpec, makeRequest } from "../engine/requestSpec.js";
-import { ArgumentRangeError, WarploopError } from "../errors.js";
+import { ArgumentRangeError } from "../errors.js";
 import { inTurns } from "../eventLoop.js";
 import { requireHead } from "./generateOptions.js";
 import type { Prompt } from "./prompt.js";
 import { promptIds, type PromptReader } from "./promptIds.js";
+import { runRequest } from "./requests.js";
 import { checkNumber, checkSignal } from "./validate.js";
 
 export interface PerplexityOptions {
@@ -85,20 +85,11 @@ async function predict(
   const request = makeRequest(`perplexity-${nextWindow++}`, ids, spec);
   await inTurns(engine.hashPrompt(request));
   const logprobs = new Float64Array(ids.length).fill(NaN);
-  let endWait: (() => void) | undefined;
-  return new Promise<Float64Array>((resolve, reject) => {
-    engine.add(request, spec, {
-      onToken: () => undefined,
-      onPrompt: ({ position, logprobs: row }) => {
-        if (row) logprobs[position + 1] = row.chosen; // one that had to be computed again comes twice
-      },
-      onFinish: (reason) => {
-        if (reason !== "abort") resolve(logprobs);
-        else if (signal?.aborted) reject(signal.reason as Error);
-        else reject(new WarploopError("ERR_ABORTED", "perplexity: the model was closed"));
-      },
-      onError: reject,
-    });
-    endWait = signal && onAbort(signal, () => engine.abort(request.id));
-  }).finally(() => endWait?.());
+  await runRequest(engine, request, spec, {
+    ...{ caller: "perplexity", signal },
+    onPrompt: ({ position, logprobs: row }) => {
+      if (row) logprobs[position + 1] = row.chosen; // one that had to be computed again comes twice
+    },
+  });
+  return logprobs;
 }

@@ -1,7 +1,7 @@
 /** Connects one call of the public API with the engine: engine events to chunks, and logits for evaluation. */
+import { onAbort } from "../abortSignals.js";
 import type { Engine, RequestListener } from "../engine/engine.js";
-import type { PromptPosition } from "../engine/packStep.js";
-import { greedySpec, makeRequest } from "../engine/requestSpec.js";
+import { greedySpec, makeRequest, type RequestSpec } from "../engine/requestSpec.js";
 import { WarploopError } from "../errors.js";
 import type { Request } from "../schedule/request.js";
 import type { Tokenizer } from "../text/tokenizer.js";
@@ -47,8 +47,44 @@ export function listenerOf(
   };
 }
 
+/**
+ * Runs a request of which no text is wanted, and settles with its end.
+ *
+ * @param caller of the public API, for errors
+ * @throws as Engine.add; what makes the request fail; WarploopError ERR_ABORTED when the model is closed; the reason of the signal
+ */
+export async function runRequest(
+  engine: Engine,
+  request: Request,
+  spec: RequestSpec,
+  {
+    caller,
+    signal,
+    onPrompt = () => undefined,
+  }: {
+    readonly caller: string;
+    readonly signal?: AbortSignal | undefined;
+    readonly onPrompt?: RequestListener["onPrompt"];
+  },
+): Promise<void> {
+  let endWait: (() => void) | undefined;
+  await new Promise<void>((resolve, reject) => {
+    engine.add(request, spec, {
+      onToken: () => undefined,
+      onPrompt,
+      onFinish: (reason) => {
+        if (reason !== "abort") resolve();
+        else if (signal?.aborted) reject(signal.reason as Error);
+        else reject(new WarploopError("ERR_ABORTED", `${caller}: the model was closed`));
+      },
+      onError: reject,
+    });
+    endWait = signal && onAbort(signal, () => engine.abort(request.id));
+  }).finally(() => endWait?.());
+}
+
 /** Logits [T, V] of every position of a token sequence. */
-export function computeLogits(
+export async function computeLogits(
   engine: Engine,
   tokenIds: unknown,
   context: Pick<GenerateContext, "vocabSize" | "contextLength" | "longer" | "hasHead">,
@@ -57,19 +93,13 @@ export function computeLogits(
   const { vocabSize } = context;
   const ids = checkTokenIds("tokenIds", tokenIds, vocabSize);
   checkPromptLength("tokenIds", ids.length, context);
-  return new Promise((resolve, reject) => {
-    const logits = new Float32Array(ids.length * vocabSize);
-    const spec = greedySpec(1, { promptLogits: true });
-    engine.add(makeRequest(`logits-${nextLogits++}`, ids, spec), spec, {
-      onToken: () => undefined,
-      onPrompt: ({ position, logits: row }: PromptPosition) => {
-        if (row) logits.set(row, position * vocabSize);
-      },
-      onFinish: (reason) => {
-        if (reason === "abort") reject(new WarploopError("ERR_ABORTED", "logits: the engine was closed"));
-        else resolve(logits);
-      },
-      onError: reject,
-    });
+  const logits = new Float32Array(ids.length * vocabSize);
+  const spec = greedySpec(1, { promptLogits: true });
+  await runRequest(engine, makeRequest(`logits-${nextLogits++}`, ids, spec), spec, {
+    caller: "logits",
+    onPrompt: ({ position, logits: row }) => {
+      if (row) logits.set(row, position * vocabSize);
+    },
   });
+  return logits;
 }

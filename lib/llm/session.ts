@@ -3,10 +3,9 @@
  * again. What is restored is in the prefix cache: prompts that begin alike find it.
  */
 import { createHash } from "node:crypto";
-import { onAbort } from "../abortSignals.js";
 import { describe, readArguments, readOptions } from "../arguments.js";
 import { greedySpec, makeRequest, type RequestSpec } from "../engine/requestSpec.js";
-import { ArgumentRangeError, ArgumentTypeError, CapacityError, WarploopError } from "../errors.js";
+import { ArgumentRangeError, ArgumentTypeError, CapacityError } from "../errors.js";
 import { inTurns } from "../eventLoop.js";
 import type { StateLayout, StateSpec } from "../nn/state.js";
 import { CacheGroup } from "../schedule/cacheGroup.js";
@@ -24,6 +23,7 @@ import type { Intake } from "./intake.js";
 import type { Parts } from "./parts.js";
 import { checkPromptLength, type Prompt } from "./prompt.js";
 import { promptIds } from "./promptIds.js";
+import { runRequest } from "./requests.js";
 import { SessionFile, type SessionPlace, writeSession } from "./sessionFile.js";
 import { usedRanges } from "./sessionLayout.js";
 import { checkSignal, checkText } from "./validate.js";
@@ -194,30 +194,15 @@ async function computed(
   await inTurns(engine.hashPrompt(probe));
   const wanted = Math.floor((tokenIds.length - 1) / loans.unit) * loans.unit;
   if (loans.lengthOf(probe) < wanted)
-    await run(makeRequest(`${probe.id}-prompt`, tokenIds, spec, probe.pageHashes));
+    await runRequest(engine, makeRequest(`${probe.id}-prompt`, tokenIds, spec, probe.pageHashes), spec, {
+      ...{ caller: "saveSession", signal },
+    });
   const loan = loans.lend(probe);
   if (loan.length >= wanted) return loan;
   loans.giveBack(loan);
   throw new CapacityError(
     "saveSession: the cache had no room to keep the prompt; try again when fewer requests run",
   );
-
-  async function run(request: Request): Promise<void> {
-    let endWait: (() => void) | undefined;
-    await new Promise<void>((resolve, reject) => {
-      engine.add(request, spec, {
-        onToken: () => undefined,
-        onPrompt: () => undefined,
-        onFinish: (reason) => {
-          if (reason !== "abort") resolve();
-          else if (signal?.aborted) reject(signal.reason as Error);
-          else reject(new WarploopError("ERR_ABORTED", "saveSession: the model was closed"));
-        },
-        onError: reject,
-      });
-      endWait = signal && onAbort(signal, () => engine.abort(request.id));
-    }).finally(() => endWait?.());
-  }
 }
 
 /** What of each block its pages have; the rest, which may be of others, is zero. */
