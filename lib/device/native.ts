@@ -117,6 +117,18 @@ interface Native {
   endCapture(stream: Handle): Handle;
   replay(stream: Handle, graph: Handle): void;
   disposeGraph(graph: Handle): void;
+  /** Grammars (lib/grammar/matcher.ts). */
+  createVocabulary(bytes: Uint8Array, ends: Int32Array): Handle;
+  createGrammar(program: Int32Array, terminals: Int32Array, rules: Int32Array, start: number): Handle;
+  createMatcher(grammar: Handle, vocabulary: Handle): Handle;
+  fillMask(matcher: Handle, words: Int32Array): boolean;
+  acceptToken(matcher: Handle, token: number): boolean;
+  rollbackTokens(matcher: Handle, count: number): void;
+  isAccepting(matcher: Handle): boolean;
+  forcedBytes(matcher: Handle, most: number): Uint8Array;
+  disposeVocabulary(vocabulary: Handle): void;
+  disposeGrammar(grammar: Handle): void;
+  disposeMatcher(matcher: Handle): void;
   onSettled(callback: (settled: readonly Settled[]) => void): void;
   onError(make: (code: string, message: string, neededBytes: number, freeBytes: number) => Error): void;
 }

@@ -79,6 +79,13 @@ export interface StepResult extends StepLogprobs {
   readonly statuses: Int32Array;
 }
 
+/** Tokens that may be sampled in a step. */
+export interface StepMasks {
+  readonly words: Promise<Int32Array>;
+  /** Called when sampling is queued. */
+  readonly onSampling: () => void;
+}
+
 /** Runs steps. */
 export interface StepRunner {
   /** Batch sizes that decode steps are padded to, ascending; empty: to none. */
@@ -87,9 +94,12 @@ export interface StepRunner {
   readonly progress: number;
   /**
    * Queues a step. Steps must be submitted in the order in which they were scheduled.
+   *
+   * @param masks [samples, ceil(V / 32)] of tokens that may be sampled, for a step that has to wait for them: the model is queued at once,
+   *   sampling when they are there, and until `onSampling` no other step may be submitted
    * @throws WarploopError ERR_INTERNAL for a step that is not behind the one before
    * @throws OutOfMemoryError at once: later steps that follow this one must not be queued, since the device does not stand
    *   where they begin
    */
-  submit(step: DeviceStep): Promise<StepResult>;
+  submit(step: DeviceStep, masks?: StepMasks): Promise<StepResult>;
 }

@@ -16,11 +16,13 @@ import { RowStatus } from "../ops/rowStatus.js";
 import type { FinishReason, Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import type { Scheduler, SchedulerStats } from "../schedule/scheduler.js";
-import type { PositionLogprobs, StepResult, StepRunner } from "./deviceStep.js";
+import type { PositionLogprobs, StepMasks, StepResult, StepRunner } from "./deviceStep.js";
+import { constraintMasks, isConstrained, unexpectedToken } from "./constraintMasks.js";
 import { packStep, type PromptPosition, promptPositions } from "./packStep.js";
 import type { RequestSpec } from "./requestSpec.js";
 import { samplingFailure } from "./samplingFailure.js";
 import { asError } from "../thrown.js";
+import { StepCounters, type StepCounts } from "./stepCounters.js";
 import { Watchdog } from "./watchdog.js";
 
 /** What the owner of a request is told. Called on the JavaScript thread, never after the end. */
@@ -32,13 +34,7 @@ export interface RequestListener {
   onError(error: Error): void;
 }
 
-export interface EngineStats extends SchedulerStats {
-  /** Since the start: steps run, tokens run through the model (of prompts and generated), tokens handed out. */
-  readonly steps: number;
-  readonly computedTokens: number;
-  readonly generatedTokens: number;
-  /** Mean time from planning a step to its results over the last steps, in milliseconds. */
-  readonly stepMs: number;
+export interface EngineStats extends SchedulerStats, StepCounts {
   readonly state: "running" | "draining" | "dead" | "closed";
 }
 
@@ -68,10 +64,9 @@ export class Engine {
   /** Waits for the last request, and for the last step in flight. */
   #idleWaiters: (() => void)[] = [];
   #quietWaiters: (() => void)[] = [];
-  #steps = 0;
-  #computedTokens = 0;
-  #generatedTokens = 0;
-  #stepMs = 0;
+  readonly #counters = new StepCounters();
+  /** Until the last step samples, which waits for the tokens before it. */
+  #isHeld = false;
 
   constructor(
     scheduler: Scheduler,
@@ -91,14 +86,7 @@ export class Engine {
   }
 
   get stats(): EngineStats {
-    return {
-      ...this.#scheduler.stats,
-      steps: this.#steps,
-      computedTokens: this.#computedTokens,
-      generatedTokens: this.#generatedTokens,
-      stepMs: this.#stepMs,
-      state: this.#state,
-    };
+    return { ...this.#scheduler.stats, ...this.#counters.counts, state: this.#state };
   }
 
   /** @throws ClosedError; the failure of a dead engine; ArgumentRangeError ERR_CONTEXT_LENGTH; CapacityError */
@@ -157,7 +145,7 @@ export class Engine {
   #pump(): void {
     const start = performance.now();
     try {
-      while (this.#inFlight < stepsAhead && !this.#failure) {
+      while (this.#inFlight < stepsAhead && !this.#isHeld && !this.#failure) {
         const step = this.#scheduler.schedule();
         if (this.#checkIntegrity) this.#scheduler.checkIntegrity();
         if (!step) break;
@@ -177,12 +165,13 @@ export class Engine {
     const start = performance.now();
     if (this.#inFlight++ === 0) this.#watchdog.start();
     try {
-      const result = await this.#runner.submit(packStep(step, this.#runner.batchSizes, this.#specs));
+      const masks = isConstrained(step, this.#specs) ? this.#masksOf(step, previous) : undefined;
+      const result = await this.#runner.submit(packStep(step, this.#runner.batchSizes, this.#specs), masks);
       // Steps that settle in one callback come in any order: one with log probabilities awaits more reads than the next.
       await previous;
       if (!this.#failure) {
         await inTurns(this.#commit(step, result), { isUrgent: true });
-        this.#record(step, performance.now() - start);
+        this.#counters.addStep(step.numTokens, performance.now() - start);
       }
     } catch (error) {
       if (error instanceof OutOfMemoryError && !this.#failure) await this.#giveUp(step, error, previous);
@@ -191,6 +180,19 @@ export class Engine {
     this.#inFlight--;
     if (!this.#failure) this.#pump();
     if (this.#inFlight === 0) this.#quiet();
+  }
+
+  /** Of a step that is to be submitted, and what holds up the next one until this one samples. */
+  #masksOf(step: ScheduledStep, previous: Promise<void>): StepMasks {
+    this.#isHeld = true;
+    const fail = ({ id }: Request, error: Error) => this.#remove(id, "error")?.listener.onError(error);
+    return {
+      words: previous.then(() => constraintMasks(step, this.#specs, fail)),
+      onSampling: () => {
+        this.#isHeld = false;
+        this.#queuePump();
+      },
+    };
   }
 
   /** Hands out the results of a step: in turns, because hundreds of requests may have some. */
@@ -205,8 +207,13 @@ export class Engine {
       if (statuses[i] !== RowStatus.ok) this.#failSample(sequence.request, statuses[i]!, position + 1);
     }
     for (const { request, tokenId, sampleIndex, finishReason } of this.#scheduler.commit(step, ids)) {
-      this.#generatedTokens++;
+      this.#counters.addToken();
       const logprobs = sampled[sampleIndex] ?? null;
+      const isEnd = finishReason === "stop"; // no token of the text
+      if (!isEnd && this.#specs.get(request)!.constraint?.accept(tokenId) === false) {
+        this.#remove(request.id, "error")?.listener.onError(unexpectedToken(request, tokenId));
+        continue;
+      }
       const verdict = this.#tell(request.id, (listener) => listener.onToken(tokenId, logprobs));
       const reason = verdict ?? finishReason; // a stop string says more than "length"
       if (reason !== null) this.#end(request.id, reason);
@@ -216,10 +223,10 @@ export class Engine {
 
   /** Ends a request whose token at `position` has no usable logits, unless it can be computed once more. */
   #failSample(request: Request, status: number, position: number): void {
-    const { sampling, report } = this.#specs.get(request)!;
-    const error = samplingFailure(request, sampling, status, position);
+    const spec = this.#specs.get(request)!;
+    const error = samplingFailure(request, spec, status, position);
     if (error.code === "ERR_NON_FINITE" && this.#scheduler.startOver(request)) return;
-    if (report.promptLogits) return; // who asks for logits gets them as they are
+    if (spec.report.promptLogits) return; // who asks for logits gets them as they are
     this.#remove(request.id, "error")?.listener.onError(error);
   }
 
@@ -289,11 +296,5 @@ export class Engine {
     } catch {
       // The scheduler may be what failed. Nothing is planned any more.
     }
-  }
-
-  #record(step: ScheduledStep, ms: number): void {
-    this.#steps++;
-    this.#computedTokens += step.numTokens;
-    this.#stepMs = this.#steps === 1 ? ms : this.#stepMs + (ms - this.#stepMs) / 16;
   }
 }

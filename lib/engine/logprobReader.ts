@@ -28,10 +28,9 @@ interface PositionTensors {
   readonly logits: () => Tensor;
 }
 
-interface StepTensors {
+interface PromptTensors {
   readonly logits: Tensor;
   readonly hidden: Tensor | null;
-  readonly ids: Tensor;
   readonly field: FieldOf;
 }
 
@@ -44,22 +43,25 @@ export class LogprobReader {
     this.#stream = stream;
   }
 
-  /** Queues what the step needs at once; the promise settles with the stream. */
-  read(step: DeviceStep, tensors: StepTensors): Promise<StepLogprobs> {
-    const sampled = step.sampleLogprobs && this.#readSampled(step.sampleLogprobs, tensors);
-    const prompt = step.prompt && this.#readPrompt(step, step.prompt, tensors);
-    return Promise.all([sampled, prompt]).then(([s, p]) => ({ sampled: s ?? [], prompt: p?.flat() ?? [] }));
-  }
-
-  async #readSampled(counts: Int32Array, { logits, ids }: StepTensors): Promise<(PositionLogprobs | null)[]> {
+  /** Of the samples. Queues what is needed at once; the promise settles with the stream. */
+  async readSampled(
+    { sampleLogprobs: counts }: DeviceStep,
+    { logits, ids }: { readonly logits: Tensor; readonly ids: Tensor },
+  ): Promise<StepLogprobs["sampled"]> {
+    if (!counts) return [];
     const rows = await this.#logprobs(logits, ids, Math.max(...counts));
     return Array.from(counts, (count, i) => (count < 0 ? null : shorten(rows[i]!, count)));
+  }
+
+  /** Of prompts, likewise. */
+  async readPrompt(step: DeviceStep, tensors: PromptTensors): Promise<StepLogprobs["prompt"]> {
+    return step.prompt ? (await this.#readPrompt(step, step.prompt, tensors)).flat() : [];
   }
 
   async #readPrompt(
     { layout: { numSamples, numLogits } }: DeviceStep,
     prompt: PromptReads,
-    { hidden, logits, field }: StepTensors,
+    { hidden, logits, field }: PromptTensors,
   ): Promise<PromptResult[][]> {
     const reads: Promise<PromptResult[]>[] = [];
     const numBetween = numLogits - numSamples;

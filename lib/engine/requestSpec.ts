@@ -1,6 +1,7 @@
 /** All that a request asks for beside its prompt, as plain data: what the scheduler has to know, how tokens are drawn, what to report. */
 import { Request, type RequestParams } from "../schedule/request.js";
 import type { HashList } from "../schedule/tokenList.js";
+import type { Constraint } from "./constraint.js";
 import { greedySampling, type Sampling } from "./sampling.js";
 
 export interface RequestReport {
@@ -18,6 +19,8 @@ export interface RequestSpec {
   /** Whether logits of the prompt are computed follows from the report. */
   readonly schedule: Omit<RequestParams, "promptLogits">;
   readonly sampling: Sampling;
+  /** What its tokens have to obey. It is the request's own: it takes its tokens. */
+  readonly constraint?: Constraint | undefined;
   readonly report: RequestReport;
 }
 

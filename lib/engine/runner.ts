@@ -10,25 +10,23 @@
  *  3. sampling; the sampled ids go to the pool, where the next step finds them
  *  4. ids and log probabilities are read; the promise settles when the device got that far
  */
-import type { DType, HostArray } from "../device/dtype.js";
+import type { DType } from "../device/dtype.js";
 import type { Graph } from "../device/graph.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import { WarploopError } from "../errors.js";
 import type { Model, ModelState } from "../models/model.js";
 import { allocateState, type StateLayout } from "../nn/state.js";
-import { argmax } from "../ops/argmax.js";
 import { copy } from "../ops/copy.js";
 import { embedding } from "../ops/embedding.js";
-import { sample, sampleColumns } from "../ops/sample.js";
-import { tableScatter } from "../ops/tableScatter.js";
 import { updatesPerToken } from "../schedule/cacheGroup.js";
 import type { BlockCopy } from "../schedule/kvPages.js";
 import { decodeLayout, paddedBatchSizes, type PlanLayout } from "../schedule/stepPlan.js";
-import type { DeviceStep, StepLogprobs, StepResult, StepRunner } from "./deviceStep.js";
+import type { DeviceStep, StepMasks, StepResult, StepRunner } from "./deviceStep.js";
 import { ExpertCounts } from "./expertCounts.js";
 import { type FieldOf, LogprobReader } from "./logprobReader.js";
 import { SequenceTables, type StepSequences } from "./sequenceTables.js";
+import { StepSampler } from "./stepSampler.js";
 
 export interface RunnerOptions {
   readonly maxSequences: number;
@@ -42,16 +40,6 @@ export interface RunnerOptions {
   readonly graphs: boolean;
   /** Count the tokens of each expert. */
   readonly expertCounts?: boolean;
-}
-
-interface SampleTensors {
-  readonly field: FieldOf;
-  readonly logits: Tensor;
-  /** Of the ids in their sequences, [S]. */
-  readonly positions: Tensor;
-  /** Where the result goes, [S]. What is written for a row without a choice is a legal id, since the next step runs it. */
-  readonly ids: Tensor;
-  readonly status: Tensor;
 }
 
 interface ForwardTensors {
@@ -77,6 +65,7 @@ export class ModelRunner implements StepRunner {
   readonly #decodeLogits: Tensor;
   readonly #graphs = new Map<number, Graph>();
   readonly #logprobs: LogprobReader;
+  readonly #sampler: StepSampler;
   /** Null: nobody asked for them. */
   readonly expertCounts: ExpertCounts | null = null;
   readonly #owned: { dispose(): void }[] = [];
@@ -110,6 +99,15 @@ export class ModelRunner implements StepRunner {
       throw error;
     }
     this.#logprobs = new LogprobReader(model, stream);
+    this.#sampler = new StepSampler({
+      ...{
+        stream,
+        vocabSize: model.shape.vocabSize,
+        maxSamples: Math.max(maxSequences, this.batchSizes.at(-1) ?? 1),
+      },
+      ...{ tokenPool: this.#tables.tokenPool, logprobs: this.#logprobs },
+    });
+    this.#owned.push(this.#sampler);
   }
 
   /** What the steps keep, by layer; the runner owns it. */
@@ -121,9 +119,8 @@ export class ModelRunner implements StepRunner {
     return this.#stream.progress;
   }
 
-  submit(step: DeviceStep): Promise<StepResult> {
+  submit(step: DeviceStep, masks?: StepMasks): Promise<StepResult> {
     const stream = this.#stream;
-    const { layout } = step;
     if (step.index <= this.#lastIndex)
       throw new WarploopError(
         "ERR_INTERNAL",
@@ -131,27 +128,16 @@ export class ModelRunner implements StepRunner {
       );
     this.#lastIndex = step.index;
     for (const { row, tokens } of step.admissions) this.#tables.writeTokens(row, tokens);
-    const scope = stream.scope();
-    let reads: [Promise<HostArray>, Promise<StepLogprobs>];
-    try {
-      const field = this.#upload(step);
-      this.#copyBlocks(step.copies.beforeModel);
-      const { logits, hidden, positions } = this.#forward(step, field);
-      this.#copyBlocks(step.copies.afterModel);
-      const samples = stream.empty("i32", [2, layout.numSamples]); // ids and statuses: one read brings both
-      const [ids, status] = [0, 1].map((row) => samples.slice(0, row, row + 1).reshape([-1])) as [
-        Tensor,
-        Tensor,
-      ];
-      this.#sample(step, { field, logits, positions, ids, status });
-      reads = [samples.read(stream), this.#logprobs.read(step, { logits, hidden, ids, field })];
-    } finally {
-      scope.close();
-    }
-    return Promise.all(reads).then(([samples, logprobs]) => {
-      const [ids, statuses] = [samples.subarray(0, layout.numSamples), samples.subarray(layout.numSamples)];
-      return { ids: ids as Int32Array, statuses: statuses as Int32Array, ...logprobs };
-    });
+    using _scope = stream.scope();
+    const field = this.#upload(step);
+    this.#copyBlocks(step.copies.beforeModel);
+    const { logits, hidden, positions } = this.#forward(step, field, masks !== undefined);
+    this.#copyBlocks(step.copies.afterModel);
+    const sampling = masks
+      ? this.#sampler.sampleMasked(step, masks)
+      : this.#sampler.sample(step, { logits, positions }, field("sampleRows"));
+    const reads = [sampling, this.#logprobs.readPrompt(step, { logits, hidden, field })] as const;
+    return Promise.all(reads).then(([sampled, prompt]) => ({ ...sampled, prompt }));
   }
 
   /** Ends graphs, KV pages and tables. The model stays. */
@@ -177,15 +163,18 @@ export class ModelRunner implements StepRunner {
     for (const { from, to } of copies) copy(this.#stream, block(from), block(to));
   }
 
-  #forward({ layout, sequences }: DeviceStep, field: FieldOf): ForwardTensors {
+  /** @param keeps leaves logits and positions where the sampler finds them later */
+  #forward({ layout, sequences }: DeviceStep, field: FieldOf, keeps: boolean): ForwardTensors {
     const stream = this.#stream;
+    const held = keeps ? this.#sampler.held(layout.numSamples) : undefined;
     if (layout.kind === "mixed") {
       const sampled = field("logitIndices").slice(0, 0, layout.numSamples);
       const { hidden, positions } = this.#runModel(layout, field, {
-        sampled,
-        sequences: sequences ?? undefined,
+        ...{ sampled, sequences: sequences ?? undefined },
+        ...(held && { samplePositions: held.positions }),
       });
-      return { logits: this.#model.logits(stream, embedding(stream, sampled, hidden)), hidden, positions };
+      const logits = this.#model.logits(stream, embedding(stream, sampled, hidden), held?.logits);
+      return { logits, hidden, positions };
     }
     const logits = this.#decodeLogits.slice(0, 0, layout.numSequences);
     const positions = this.#decodePositions.slice(0, 0, layout.numSequences);
@@ -198,6 +187,10 @@ export class ModelRunner implements StepRunner {
       this.#graphs.set(layout.numSequences, graph);
     }
     graph.replay(stream);
+    if (held) {
+      copy(stream, logits, held.logits);
+      copy(stream, positions, held.positions);
+    }
     return { logits, hidden: null, positions };
   }
 
@@ -215,32 +208,6 @@ export class ModelRunner implements StepRunner {
     });
     const hidden = this.#model.forward(this.#stream, step.inputs, this.#state, this.expertCounts?.taps);
     return { hidden, positions: step.samplePositions };
-  }
-
-  #sample(
-    { layout: { numSamples: size }, sampling: batch }: DeviceStep,
-    { field, logits, positions, ids: out, status }: SampleTensors,
-  ): void {
-    const stream = this.#stream;
-    if (batch === null) {
-      argmax(stream, logits, { out, status });
-    } else {
-      const { bias, suppressed } = batch;
-      sample(stream, logits, {
-        ...{ positions, out, status },
-        floats: stream.fromArray("f32", [size, sampleColumns.floats.length], batch.floats),
-        ints: stream.fromArray("i32", [size, sampleColumns.ints.length], batch.ints),
-        ...(batch.hasPenalties && { tokenPool: this.#tables.tokenPool }),
-        ...(bias && {
-          biasIds: stream.fromArray("i32", [size, bias.width], bias.ids),
-          biasValues: stream.fromArray("f32", [size, bias.width], bias.values),
-        }),
-        ...(suppressed && {
-          suppressedIds: stream.fromArray("i32", [size, suppressed.width], suppressed.ids),
-        }),
-      });
-    }
-    tableScatter(stream, this.#tables.tokenPool, field("sampleRows"), positions, out);
   }
 
   #own(dtype: DType, shape: readonly number[]): Tensor {

@@ -97,11 +97,11 @@ const sequencePlaces = placesOf(Object.keys(padding) as readonly SequenceColumn[
  */
 export function packSampling(
   samples: readonly Pick<LogitRow, "sequence">[],
-  needs: readonly { readonly sampling: Sampling }[],
+  needs: readonly { readonly sampling: Sampling; readonly constraint?: unknown }[],
   size: number,
 ): SamplingBatch | null {
   const rows = needs.map(({ sampling }) => sampling);
-  if (rows.every(isPlain)) return null;
+  if (rows.every(isPlain) && !needs.some(({ constraint }) => constraint)) return null;
 
   const arrays = {
     floats: new Float32Array(size * sampleColumns.floats.length),

@@ -2,6 +2,7 @@
 import { SamplingError } from "../errors.js";
 import { RowStatus } from "../ops/rowStatus.js";
 import type { Request } from "../schedule/request.js";
+import type { RequestSpec } from "./requestSpec.js";
 import type { Sampling } from "./sampling.js";
 
 /**
@@ -10,13 +11,17 @@ import type { Sampling } from "./sampling.js";
  */
 export function samplingFailure(
   { id, promptLength }: Request,
-  sampling: Sampling,
+  { sampling, constraint }: Pick<RequestSpec, "sampling" | "constraint">,
   status: number,
   position: number,
 ): SamplingError {
   const where = `${id}: token ${position}, where the prompt has ${promptLength}`;
   if (status === RowStatus.noChoice && bansTokens(sampling, position - promptLength)) {
     const message = `${where}: logitBias, or minTokens and the stop ids, leave no token to choose from`;
+    return new SamplingError("ERR_ALL_BANNED", message, id, position);
+  }
+  if (status === RowStatus.noChoice && constraint) {
+    const message = `${where}: format: no token of the vocabulary goes on with it`;
     return new SamplingError("ERR_ALL_BANNED", message, id, position);
   }
   const what = status === RowStatus.noChoice ? "are all -Infinity" : "contain NaN or Infinity";

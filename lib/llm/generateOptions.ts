@@ -10,6 +10,8 @@ import {
   type SamplingName,
   type SamplingParameter,
 } from "../samplingParameters.js";
+import type { OutputFormat } from "../grammar/format.js";
+import { resolveFormat } from "./formatOption.js";
 import type { ContextLimit } from "./prompt.js";
 import { checkNumber, checkSignal, checkText, checkTokenIds } from "./validate.js";
 
@@ -43,6 +45,8 @@ export interface GenerateOptions {
   readonly stop?: string | readonly string[] | undefined;
   /** Whether the text ends with the stop string, special tokens in it included. Default false. */
   readonly includeStop?: boolean | undefined;
+  /** What form the text has: its tokens are sampled among those that go on with it. Default: any. */
+  readonly format?: OutputFormat | undefined;
   /** Token ids that end the generation, besides those of the checkpoint. */
   readonly stopTokenIds?: readonly number[] | undefined;
   /** Go on after the checkpoint's end-of-text tokens: those that its config, generation config or tokenizer name. Default false. */
@@ -74,6 +78,7 @@ export const generateOptionNames = [
   "seed",
   "stop",
   "includeStop",
+  "format",
   "stopTokenIds",
   "ignoreEos",
   "logprobs",
@@ -104,6 +109,8 @@ export interface Generation {
   readonly sampling: Sampling;
   readonly stop: readonly string[];
   readonly includeStop: boolean;
+  /** As `checkFormat` gives it. */
+  readonly format: string | undefined;
   readonly stopTokenIds: ReadonlySet<number>;
   /** Most likely alternatives to report per token; undefined: no log probabilities. */
   readonly logprobs: number | undefined;
@@ -154,6 +161,7 @@ function resolve(options: GenerateOptions, context: GenerateContext): Generation
     sampling: resolveSampling(options, context, minTokens > 0 ? stopTokenIds : new Set(), minTokens),
     stop: resolveStop(options.stop, context.hasTokenizer),
     includeStop: checkBoolean("includeStop", options.includeStop, false),
+    format: resolveFormat(options.format, stopTokenIds, context.hasTokenizer),
     stopTokenIds,
     logprobs: optionalCount("logprobs"),
     promptLogprobs: optionalCount("promptLogprobs"),

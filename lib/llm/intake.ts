@@ -11,6 +11,7 @@ import type { RenderedText } from "../text/renderJob.js";
 import { asError } from "../thrown.js";
 import { prepareStops, type StopSearch } from "../text/stopFinder.js";
 import type { Tokenizer } from "../text/tokenizer.js";
+import { Grammars } from "../grammar/grammars.js";
 import type { GenerateContext, Generation } from "./generateOptions.js";
 import { GenerationChannel, type GenerationStream } from "./generationStream.js";
 import { ChoiceOutput } from "./output.js";
@@ -43,6 +44,7 @@ export class Intake {
   #isOver = false;
 
   readonly #places: Places;
+  readonly #grammars: Grammars | undefined;
 
   /** @param places of the generations that begin here. Default: any number */
   constructor(
@@ -51,6 +53,7 @@ export class Intake {
     context: GenerateContext,
     places = new Places(Infinity),
   ) {
+    this.#grammars = tokenizer ? new Grammars(tokenizer, context.vocabSize) : undefined;
     this.#engine = engine;
     this.#tokenizer = tokenizer;
     this.#context = context;
@@ -104,6 +107,7 @@ export class Intake {
     }
     this.#isOver = true;
     for (const arrival of this.#arrivals.keys()) arrival.abort();
+    await this.#grammars?.close();
   }
 
   *#steps(source: PromptSource, arrival: Arrival): Steps<void> {
@@ -114,7 +118,7 @@ export class Intake {
     checkPromptLength("prompt", prompt.length, this.#context);
     const { stop, skipSpecialTokens } = arrival.generation;
     const stops = yield* prepareStops(stop, skipSpecialTokens ? this.#tokenizer : null);
-    yield* arrival.enter(prompt, stops, this.#tokenizer);
+    yield* arrival.enter(prompt, stops, this.#tokenizer, this.#grammars);
   }
 
   /**
@@ -212,24 +216,32 @@ class Arrival {
   }
 
   /** Hands the continuations to the engine, one after another. They share the hashes of the prompt's pages. */
-  *enter(prompt: Int32Array, stops: StopSearch, tokenizer: Tokenizer | null): Steps<void> {
+  *enter(
+    prompt: Int32Array,
+    stops: StopSearch,
+    tokenizer: Tokenizer | null,
+    grammars: Grammars | undefined,
+  ): Steps<void> {
     const { generation, stream } = this;
+    const { format } = generation;
     let hashes: HashList | undefined;
     for (const [index, id] of this.#requestIds.entries()) {
       if (this.isAborted) return;
-      const spec = this.#specOf(index);
+      const constraint =
+        format === undefined ? undefined : yield* waitFor(grammars!.constraint(format, this.signal));
+      const spec: RequestSpec = { ...this.#specOf(index), constraint };
+      const onEnd = (): void => {
+        constraint?.[Symbol.dispose]();
+        this.#onEnd();
+      };
       const request = makeRequest(id, prompt, spec, hashes);
       if (hashes === undefined) {
         yield* this.#engine.hashPrompt(request);
         hashes = new HashList(request.pageHashes);
-        if (this.isAborted) return;
       }
+      if (this.isAborted) return constraint?.[Symbol.dispose]();
       const output = new ChoiceOutput(index, prompt, generation, tokenizer, stops);
-      this.#engine.add(
-        request,
-        spec,
-        listenerOf(request, output, stream, tokenizer, () => this.#onEnd()),
-      );
+      this.#engine.add(request, spec, listenerOf(request, output, stream, tokenizer, onEnd));
       this.#numAdded++;
       stream.start(prompt);
       // A prompt of one token has no position to wait for.

@@ -98,6 +98,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_devices(env, exports);
   register_streams(env, exports);
   register_traces(env, exports);
+  register_grammars(env, exports);
   register_ops(env, exports);
   return exports;
 }

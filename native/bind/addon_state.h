@@ -13,6 +13,12 @@
 #include "core/stream.h"
 #include "core/weight_file.h"
 
+namespace warploop::grammar {
+class Grammar;
+class Matcher;
+class Vocabulary;
+}  // namespace warploop::grammar
+
 namespace warploop::bind {
 
 /// Numbers that one op call may pass (lib/device/stream.ts owns the writing side).
@@ -29,6 +35,9 @@ struct AddonState {
   HandleTable<Stream> streams{"stream"};
   HandleTable<Graph> graphs{"graph"};
   HandleTable<WeightFile> files{"file"};
+  HandleTable<grammar::Vocabulary> vocabularies{"vocabulary"};
+  HandleTable<grammar::Grammar> grammars{"grammar"};
+  HandleTable<grammar::Matcher> matchers{"matcher"};
   Settler settler;
   Napi::FunctionReference make_error;  // empty until lib/device/native.ts has loaded
   Napi::Reference<Napi::Float64Array> arguments;
@@ -53,6 +62,7 @@ Napi::Value guard(Napi::Env env, const Body& body) {
 void register_devices(Napi::Env env, Napi::Object exports);
 void register_streams(Napi::Env env, Napi::Object exports);
 void register_traces(Napi::Env env, Napi::Object exports);
+void register_grammars(Napi::Env env, Napi::Object exports);
 void register_ops(Napi::Env env, Napi::Object exports);
 
 /// A method `fn(info)` under `name`, guarded.

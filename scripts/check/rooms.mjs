@@ -21,6 +21,10 @@ export const rooms = {
   gguf: ["checkpoint", "weights", "text"],
   schedule: [], // pure: no device
   engine: ["device", "ops", "nn", "models", "schedule"],
+  "grammar/syntax": [], // grammars and expressions, as the addon reads them
+  "grammar/schema": ["grammar/syntax"],
+  // forms of texts, as constraints of the engine
+  grammar: ["checkpoint", "device", "device/native.js", "text", "engine", "grammar/syntax", "grammar/schema"],
   llm: [
     "checkpoint",
     "device",
@@ -32,6 +36,7 @@ export const rooms = {
     "gguf",
     "schedule",
     "engine",
+    "grammar",
   ],
   export: ["checkpoint", "device", "ops", "weights", "gguf", "llm"], // checkpoints that are written
 };

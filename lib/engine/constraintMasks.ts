@@ -1,0 +1,50 @@
+/**
+ * The masks of a step: of samples whose request has a constraint, the tokens that may come; of the others, all. Made when all tokens
+ * before are known, while the device runs the model.
+ */
+import { WarploopError } from "../errors.js";
+import type { Request } from "../schedule/request.js";
+import type { ScheduledStep } from "../schedule/scheduledStep.js";
+import { asError } from "../thrown.js";
+import type { SpecMap } from "./packStep.js";
+
+/** Whether a sample of the step has to wait for the tokens before it. */
+export function isConstrained(step: ScheduledStep, specs: SpecMap): boolean {
+  return step.samples.some(({ sequence }) => specs.get(sequence.request)!.constraint !== undefined);
+}
+
+/**
+ * @param fail told of requests whose constraint throws
+ * @returns [samples, ceil(V / 32)]; a row without a token is for the sampler to report
+ */
+export function constraintMasks(
+  step: ScheduledStep,
+  specs: SpecMap,
+  fail: (request: Request, error: Error) => void,
+): Int32Array {
+  const constraints = step.samples.map(({ sequence }) => specs.get(sequence.request)!.constraint);
+  const { vocabSize } = constraints.find((one) => one !== undefined)!;
+  const width = Math.ceil(vocabSize / 32);
+  const words = new Int32Array(step.samples.length * width).fill(-1);
+  for (const [i, constraint] of constraints.entries()) {
+    const { request } = step.samples[i]!.sequence;
+    if (!constraint || request.status === "finished" || request.discarded > 0) continue;
+    const row = words.subarray(i * width, (i + 1) * width);
+    try {
+      constraint.fillMask(row);
+    } catch (error) {
+      row.fill(-1);
+      fail(request, asError(error));
+      continue;
+    }
+    if (!constraint.isAccepting) continue;
+    for (const id of request.params.stopTokenIds ?? []) if (id < vocabSize) row[id >>> 5]! |= 1 << (id & 31);
+  }
+  return words;
+}
+
+/** Of a token that was sampled although it may not come. */
+export function unexpectedToken({ id, tokens }: Request, tokenId: number): WarploopError {
+  const message = `${id}: token ${tokens.length - 1}: its format does not allow ${tokenId}, which was sampled`;
+  return new WarploopError("ERR_INTERNAL", message);
+}

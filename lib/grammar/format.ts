@@ -1,0 +1,78 @@
+/** What a caller may ask of the form of a text, and the grammar of it. */
+import { describe } from "../arguments.js";
+import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
+import { foundIn } from "./syntax/pattern.js";
+import { GrammarWriter, type WrittenGrammar } from "./syntax/rules.js";
+import { compileSchema } from "./schema/compile.js";
+import type { Schema } from "./schema/refs.js";
+
+/** The form of a text. */
+export type OutputFormat =
+  /** Any object of JSON. */
+  | "json"
+  /** A value of JSON that is valid for a schema (2020-12; draft-07 where that differs), as JSON.stringify writes it. */
+  | { readonly schema: object | boolean }
+  /** A text that the pattern matches as a whole. JavaScript's, with the flag "u"; no looking around, no references. */
+  | { readonly regex: string }
+  /** One of these texts. */
+  | { readonly choice: readonly string[] };
+
+const kinds = ["schema", "regex", "choice"] as const;
+/** Of what is copied to another thread, as JSON. */
+const maxFormatChars = 2 ** 22;
+
+/**
+ * A format as plain data that nobody changes any more.
+ *
+ * @returns its JSON, by which equal formats are known
+ * @throws ArgumentTypeError, ArgumentRangeError
+ */
+export function checkFormat(format: unknown): string {
+  if (format === "json") return JSON.stringify({ schema: { type: "object" } });
+  const given = format as Readonly<Record<string, unknown>>;
+  const names = typeof format === "object" && format !== null ? Object.keys(format) : [];
+  const [kind] = names;
+  if (names.length !== 1 || !kinds.includes(kind as (typeof kinds)[number])) {
+    const expected = `"json" or an object with one of ${kinds.join(", ")}`;
+    throw new ArgumentTypeError(`format: expected ${expected}, got ${describe(format)}`);
+  }
+  const value = given[kind!];
+  if (kind === "regex" && typeof value !== "string")
+    throw new ArgumentTypeError(`format.regex: expected a string, got ${describe(value)}`);
+  if (kind === "choice") {
+    if (
+      !Array.isArray(value) ||
+      value.length === 0 ||
+      !value.every((one) => typeof one === "string" && one !== "")
+    )
+      throw new ArgumentTypeError(
+        `format.choice: expected texts, at least one and none of them empty, got ${describe(value)}`,
+      );
+  }
+  if (kind === "schema" && typeof value !== "boolean" && (typeof value !== "object" || value === null))
+    throw new ArgumentTypeError(`format.schema: expected an object or a boolean, got ${describe(value)}`);
+  let json: string;
+  try {
+    json = JSON.stringify({ [kind!]: value });
+  } catch (cause) {
+    throw new ArgumentTypeError(`format.${kind}: expected plain data: ${String(cause)}`);
+  }
+  if (json.length <= maxFormatChars) return json;
+  throw new ArgumentRangeError(
+    `format.${kind}: expected at most ${maxFormatChars} characters as JSON, got ${json.length}`,
+  );
+}
+
+/** @param json of checkFormat @throws ArgumentRangeError for what is not supported, naming it and where it stands */
+export function writeFormat(json: string): WrittenGrammar {
+  const format = JSON.parse(json) as Exclude<OutputFormat, "json">;
+  if ("schema" in format) return compileSchema(format.schema as Schema);
+  const grammar = new GrammarWriter();
+  const write = grammar.expressions;
+  if ("choice" in format) {
+    const texts = format.choice.map((text) => write.text(text));
+    return grammar.finish(grammar.terminal(write.either(texts)));
+  }
+  const whole = foundIn({ source: `^(?:${format.regex})$` }, write, write, "format.regex");
+  return grammar.finish(grammar.terminal(whole));
+}

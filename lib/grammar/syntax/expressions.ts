@@ -1,0 +1,87 @@
+/**
+ * Regular expressions over bytes, written for the addon: a program whose nodes refer to those before them (native/grammar/program.h reads
+ * it). Equal expressions are one there.
+ */
+import { type Range, utf8Sequences } from "./utf8.js";
+
+/** A node of the program. */
+export type Expression = number & { readonly __brand: "Expression" };
+
+/** What each node begins with; the order is that of native/grammar/program.h. */
+const ops = { bytes: 0, text: 1, concat: 2, either: 3, both: 4, complement: 5, repeat: 6 } as const;
+const unbounded = -1;
+
+export class ExpressionWriter {
+  /** Matches no text. */
+  readonly nothing = 0 as Expression;
+  /** Matches the empty text. */
+  readonly empty = 1 as Expression;
+  /** Matches every sequence of bytes. */
+  readonly anything = 2 as Expression;
+  readonly #program: number[] = [];
+  readonly #known = new Map<string, Expression>();
+  #count = 3;
+
+  /** The program of all that was written. */
+  get program(): Int32Array {
+    return Int32Array.from(this.#program);
+  }
+
+  /** One byte of these ranges. */
+  bytes(ranges: readonly Range[]): Expression {
+    const words = new Uint32Array(8);
+    for (const [first, last] of ranges)
+      for (let byte = first; byte <= last; byte++) words[byte >> 5]! |= 1 << (byte & 31);
+    return this.#add([ops.bytes, ...new Int32Array(words.buffer)]);
+  }
+
+  /** A text, or bytes, as they are. */
+  text(text: string | Uint8Array): Expression {
+    const bytes = typeof text === "string" ? Buffer.from(text) : text;
+    return bytes.length === 0 ? this.empty : this.#add([ops.text, bytes.length, ...bytes]);
+  }
+
+  /** One character of these ranges of code points, in UTF-8. */
+  characters(ranges: readonly Range[]): Expression {
+    const sequences = ranges.flatMap((range) => [...utf8Sequences(range)]);
+    return this.either(sequences.map((bytes) => this.concat(bytes.map((range) => this.bytes([range])))));
+  }
+
+  concat(parts: readonly Expression[]): Expression {
+    if (parts.length === 1) return parts[0]!;
+    return parts.length === 0 ? this.empty : this.#add([ops.concat, parts.length, ...parts]);
+  }
+
+  either(parts: readonly Expression[]): Expression {
+    if (parts.length === 1) return parts[0]!;
+    return parts.length === 0 ? this.nothing : this.#add([ops.either, parts.length, ...parts]);
+  }
+
+  both(parts: readonly Expression[]): Expression {
+    if (parts.length === 1) return parts[0]!;
+    return parts.length === 0 ? this.anything : this.#add([ops.both, parts.length, ...parts]);
+  }
+
+  complement(of: Expression): Expression {
+    return this.#add([ops.complement, of]);
+  }
+
+  /** At least `min` times and at most `max` times. */
+  repeat(of: Expression, min = 0, max = Infinity): Expression {
+    return this.#add([ops.repeat, of, min, max === Infinity ? unbounded : max]);
+  }
+
+  optional(of: Expression): Expression {
+    return this.repeat(of, 0, 1);
+  }
+
+  #add(node: readonly number[]): Expression {
+    const key = node.join();
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    for (const word of node) this.#program.push(word);
+    const expression = this.#count++ as Expression;
+    this.#known.set(key, expression);
+    return expression;
+  }
+}

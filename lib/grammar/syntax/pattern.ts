@@ -1,0 +1,133 @@
+/**
+ * Patterns of JavaScript as expressions. What no regular language has (references to groups) and what derivatives here do not know (looking
+ * around, borders of words) is refused by name.
+ */
+import { JS, type NoParent, type Element, type Concatenation } from "refa";
+import { ArgumentRangeError } from "../../errors.js";
+import type { Expression, ExpressionWriter } from "./expressions.js";
+import { lastCodePoint, type Range } from "./utf8.js";
+
+type Node = NoParent<Element>;
+type Alternatives = readonly NoParent<Concatenation>[];
+
+/** How characters of a text are written. */
+export interface Spelling {
+  /** One character of these ranges. */
+  characters(ranges: readonly Range[]): Expression;
+}
+
+/** @param flags of a RegExp: "i", "s", "u" and "v" have a meaning */
+export interface Pattern {
+  readonly source: string;
+  readonly flags?: string | undefined;
+}
+
+const everything: readonly Range[] = [[0, lastCodePoint]];
+
+/**
+ * All texts in which the pattern is found, as `RegExp.test` finds it: anywhere, unless ^ and $ say where.
+ *
+ * @param name of the pattern, for errors
+ * @throws ArgumentRangeError for what is no pattern, and for what is not supported
+ */
+export function foundIn(
+  { source, flags = "u" }: Pattern,
+  write: ExpressionWriter,
+  spelling: Spelling = write,
+  name = "regex",
+): Expression {
+  const fail = (problem: string): never => {
+    throw new ArgumentRangeError(`${name}: ${problem} in /${source}/`);
+  };
+  const unicode = flags.includes("u") || flags.includes("v") ? flags : `${flags}u`;
+  let alternatives: Alternatives;
+  try {
+    const parser = JS.Parser.fromLiteral({ source, flags: unicode });
+    alternatives = parser.parse({ assertions: "parse", backreferences: "throw" }).expression.alternatives;
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+  return new PatternWriter(write, spelling, fail).found(alternatives);
+}
+
+class PatternWriter {
+  readonly #write: ExpressionWriter;
+  readonly #spelling: Spelling;
+  readonly #fail: (problem: string) => never;
+  /** What may stand before a pattern without ^, and behind one without $. */
+  readonly #rest: Expression;
+
+  constructor(write: ExpressionWriter, spelling: Spelling, fail: (problem: string) => never) {
+    this.#write = write;
+    this.#spelling = spelling;
+    this.#fail = fail;
+    this.#rest = write.repeat(spelling.characters(everything));
+  }
+
+  found(alternatives: Alternatives): Expression {
+    return this.#write.either(alternatives.map(({ elements }) => this.#anchored(elements)));
+  }
+
+  /** A whole alternative: what may stand before it and behind it unless it begins and ends with anchors. */
+  #anchored(elements: readonly Node[]): Expression {
+    const inner = [...elements];
+    const first = inner.length > 0 && isAnchor(inner[0]!, "behind");
+    while (inner.length > 0 && isAnchor(inner[0]!, "behind")) inner.shift();
+    const last = inner.length > 0 && isAnchor(inner.at(-1)!, "ahead");
+    while (inner.length > 0 && isAnchor(inner.at(-1)!, "ahead")) inner.pop();
+    // ^(?:a|b)$ and (?:^a|b$): anchors may stand within.
+    const only = inner.length === 1 ? inner[0]! : undefined;
+    if (only?.type === "Alternation" && !(first && last)) {
+      const before = first ? [anchor("behind")] : [];
+      const behind = last ? [anchor("ahead")] : [];
+      const whole = only.alternatives.map(({ elements: own }) => [...before, ...own, ...behind]);
+      return this.#write.either(whole.map((one) => this.#anchored(one)));
+    }
+    const parts = inner.map((one) => this.#written(one));
+    return this.#write.concat([...(first ? [] : [this.#rest]), ...parts, ...(last ? [] : [this.#rest])]);
+  }
+
+  #written(node: Node): Expression {
+    switch (node.type) {
+      case "CharacterClass":
+        return this.#spelling.characters(node.characters.ranges.map(({ min, max }) => [min, max] as const));
+      case "Alternation":
+        return this.#inside(node.alternatives);
+      case "Quantifier":
+        return this.#write.repeat(this.#inside(node.alternatives), node.min, node.max);
+      case "Assertion":
+        return this.#fail(
+          isAnchor(node, "behind") || isAnchor(node, "ahead")
+            ? "expected ^ and $ at the beginning and the end of an alternative only"
+            : "looking around and borders of words are not supported",
+        );
+      case "Unknown":
+        return this.#fail("not supported");
+    }
+  }
+
+  #inside(alternatives: Alternatives): Expression {
+    return this.#write.either(
+      alternatives.map(({ elements }) => this.#write.concat(elements.map((one) => this.#written(one)))),
+    );
+  }
+}
+
+/** How refa tells ^ and $: nothing stands before, or behind. */
+function isAnchor(node: Node, kind: "ahead" | "behind"): boolean {
+  if (node.type !== "Assertion" || !node.negate || node.kind !== kind) return false;
+  const [only] = node.alternatives;
+  const [element] = only?.elements ?? [];
+  return (
+    node.alternatives.length === 1 &&
+    only!.elements.length === 1 &&
+    element?.type === "CharacterClass" &&
+    element.characters.isAll
+  );
+}
+
+function anchor(kind: "ahead" | "behind"): Node {
+  const literal = { source: kind === "behind" ? "^" : "$", flags: "u" };
+  const { expression } = JS.Parser.fromLiteral(literal).parse({ assertions: "parse" });
+  return expression.alternatives[0]!.elements[0]!;
+}

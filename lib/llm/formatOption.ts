@@ -1,0 +1,27 @@
+/** The option `format` of a generation. */
+import { readArguments } from "../arguments.js";
+import { ArgumentRangeError, TextError } from "../errors.js";
+import { checkFormat } from "../grammar/format.js";
+
+/**
+ * @param ends token ids that end the text
+ * @returns the format as text, by which equal ones are known
+ * @throws ArgumentTypeError, ArgumentRangeError; TextError ERR_TOKENIZER
+ */
+export function resolveFormat(
+  format: unknown,
+  ends: ReadonlySet<number>,
+  hasTokenizer: boolean,
+): string | undefined {
+  if (format === undefined) return undefined;
+  const checked = readArguments("format", () => checkFormat(format));
+  if (!hasTokenizer)
+    throw new TextError(
+      "ERR_TOKENIZER",
+      "format: the checkpoint has no tokenizer.json, which says what its tokens write",
+    );
+  if (ends.size > 0) return checked;
+  throw new ArgumentRangeError(
+    "format: no token may end the text: expected ignoreEos: false, or stopTokenIds",
+  );
+}

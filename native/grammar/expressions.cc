@@ -1,0 +1,259 @@
+#include "grammar/expressions.h"
+
+#include <algorithm>
+
+namespace warploop::grammar {
+
+namespace {
+
+constexpr Expr kUnknown = -1;
+
+uint64_t mix(uint64_t hash, uint64_t value) {
+  hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
+  return hash * 0xbf58476d1ce4e5b9u;
+}
+
+}  // namespace
+
+Expressions::Expressions(const Limits& limits) : limits_(limits) {
+  const auto constant = [&](Kind kind, bool nullable) {
+    nodes_.push_back({kind, nullable, false, 0, 0, 0, 0, -1});
+  };
+  constant(Kind::nothing, false);
+  constant(Kind::empty, true);
+  parts_.push_back(kNothing);
+  nodes_.push_back({Kind::complement, true, false, 0, 1, 0, 0, -1});  // kAnything
+}
+
+Expr Expressions::add(Node node, std::span<const Expr> parts) {
+  uint64_t hash = mix(static_cast<uint64_t>(node.kind),
+                      static_cast<uint64_t>(node.min) << 32 ^ static_cast<uint32_t>(node.max));
+  if (node.kind == Kind::bytes) {
+    for (uint64_t word : sets_[node.first].words) hash = mix(hash, word);
+  }
+  for (Expr part : parts) hash = mix(hash, static_cast<uint64_t>(part));
+  const auto [begin, end] = by_hash_.equal_range(hash);
+  for (auto it = begin; it != end; ++it) {
+    const Node& other = nodes_[it->second];
+    if (other.kind != node.kind || other.min != node.min || other.max != node.max) continue;
+    if (node.kind == Kind::bytes ? sets_[other.first] == sets_[node.first]
+                                 : std::ranges::equal(parts_of(it->second), parts)) {
+      return it->second;
+    }
+  }
+  if (node.kind != Kind::bytes) {
+    node.first = static_cast<int32_t>(parts_.size());
+    node.count = static_cast<int32_t>(parts.size());
+    for (Expr part : parts) node.is_logical = node.is_logical || nodes_[part].is_logical;
+    const std::vector<Expr> copy(parts.begin(), parts.end());  // which may be a view of parts_
+    parts_.insert(parts_.end(), copy.begin(), copy.end());
+  }
+  const Expr expr = static_cast<Expr>(nodes_.size());
+  nodes_.push_back(node);
+  by_hash_.emplace(hash, expr);
+  require_simple(static_cast<int64_t>(nodes_.size()), limits_.expressions, "regular expressions");
+  require_simple(static_cast<int64_t>(parts_.size()), limits_.parts, "parts of regular expressions");
+  return expr;
+}
+
+Expr Expressions::bytes(const ByteSet& set) {
+  if (set.is_empty()) return kNothing;
+  sets_.push_back(set);
+  const int32_t index = static_cast<int32_t>(sets_.size()) - 1;
+  const size_t before = nodes_.size();
+  const Expr expr = add({Kind::bytes, false, false, index, 0, 0, 0, -1}, {});
+  if (nodes_.size() == before) sets_.pop_back();
+  return expr;
+}
+
+Expr Expressions::concat(Expr first, Expr then) {
+  if (first == kNothing || then == kNothing) return kNothing;
+  if (first == kEmpty) return then;
+  if (then == kEmpty) return first;
+  if (first == kAnything && then == kAnything) return kAnything;
+  if (nodes_[first].kind == Kind::concat) {
+    // To the right, so that equal sequences are equal expressions.
+    const Expr head = parts_of(first)[0], tail = parts_of(first)[1];
+    return concat(head, concat(tail, then));
+  }
+  const bool nullable = is_nullable(first) && is_nullable(then);
+  const Expr parts[] = {first, then};
+  return add({Kind::concat, nullable, false, 0, 0, 0, 0, -1}, parts);
+}
+
+void Expressions::flatten(Kind kind, std::vector<Expr>& parts) const {
+  std::vector<Expr> flat;
+  for (Expr part : parts) {
+    if (nodes_[part].kind == kind) {
+      const auto inner = parts_of(part);  // flat by itself
+      flat.insert(flat.end(), inner.begin(), inner.end());
+    } else {
+      flat.push_back(part);
+    }
+  }
+  std::ranges::sort(flat);
+  flat.erase(std::unique(flat.begin(), flat.end()), flat.end());
+  parts = std::move(flat);
+}
+
+Expr Expressions::either(std::vector<Expr> parts) {
+  flatten(Kind::either, parts);
+  std::erase(parts, kNothing);
+  if (std::ranges::find(parts, kAnything) != parts.end()) return kAnything;
+  ByteSet all;
+  for (Expr part : parts) {
+    if (nodes_[part].kind == Kind::bytes) all = all | sets_[nodes_[part].first];
+  }
+  if (!all.is_empty()) {
+    std::erase_if(parts, [&](Expr part) { return nodes_[part].kind == Kind::bytes; });
+    parts.push_back(bytes(all));
+    std::ranges::sort(parts);
+  }
+  if (parts.empty()) return kNothing;
+  if (parts.size() == 1) return parts[0];
+  const bool nullable = std::ranges::any_of(parts, [&](Expr part) { return is_nullable(part); });
+  if (std::ranges::any_of(parts, [&](Expr part) { return part != kEmpty && is_nullable(part); })) {
+    std::erase(parts, kEmpty);
+    if (parts.size() == 1) return parts[0];
+  }
+  return add({Kind::either, nullable, false, 0, 0, 0, 0, -1}, parts);
+}
+
+Expr Expressions::both(std::vector<Expr> parts) {
+  flatten(Kind::both, parts);
+  std::erase(parts, kAnything);
+  if (std::ranges::find(parts, kNothing) != parts.end()) return kNothing;
+  for (Expr part : parts) {
+    const bool is_complement = nodes_[part].kind == Kind::complement;
+    if (is_complement && std::ranges::binary_search(parts, parts_of(part)[0])) return kNothing;
+  }
+  if (parts.empty()) return kAnything;
+  if (parts.size() == 1) return parts[0];
+  const bool nullable = std::ranges::all_of(parts, [&](Expr part) { return is_nullable(part); });
+  if (std::ranges::find(parts, kEmpty) != parts.end()) return nullable ? kEmpty : kNothing;
+  return add({Kind::both, nullable, true, 0, 0, 0, 0, -1}, parts);
+}
+
+Expr Expressions::complement(Expr of) {
+  if (of == kNothing) return kAnything;
+  if (of == kAnything) return kNothing;
+  if (nodes_[of].kind == Kind::complement) return parts_of(of)[0];
+  const Expr parts[] = {of};
+  return add({Kind::complement, !is_nullable(of), true, 0, 0, 0, 0, -1}, parts);
+}
+
+Expr Expressions::repeat(Expr of, int32_t min, int32_t max) {
+  if (max == 0 || of == kEmpty) return kEmpty;
+  if (of == kNothing) return min == 0 ? kEmpty : kNothing;
+  if (is_nullable(of)) min = 0;
+  if (min == 1 && max == 1) return of;
+  if (of == kAnything) return of;
+  const Node& inner = nodes_[of];
+  if (inner.kind == Kind::repeat && inner.min == 0 && inner.max == kUnbounded) return of;
+  const Expr parts[] = {of};
+  return add({Kind::repeat, min == 0, false, 0, 0, min, max, -1}, parts);
+}
+
+bool Expressions::is_void(Expr of) {
+  if (of == kNothing) return true;
+  if (!nodes_[of].is_logical || is_nullable(of)) return false;
+  if (const auto known = voids_.find(of); known != voids_.end()) return known->second;
+  // All that it may become, until something matches the empty text.
+  std::vector<Expr> seen{of};
+  std::unordered_map<Expr, bool> met{{of, true}};
+  bool matches = false;
+  for (size_t i = 0; i < seen.size() && !matches; i++) {
+    for (int c = 0; c < num_classes() && !matches; c++) {
+      const Expr next = derivative(seen[i], c);
+      if (next == kNothing || !met.emplace(next, true).second) continue;
+      const auto known = voids_.find(next);
+      if (known != voids_.end() && known->second) continue;
+      matches = is_nullable(next) || !nodes_[next].is_logical || (known != voids_.end() && !known->second);
+      seen.push_back(next);
+    }
+  }
+  if (matches) {
+    voids_[of] = false;
+  } else {
+    for (Expr each : seen) voids_[each] = true;
+  }
+  return !matches;
+}
+
+void Expressions::close_classes() {
+  std::array<int, 256> group{};
+  int count = 1;
+  for (const ByteSet& set : sets_) {
+    std::unordered_map<int, int> inside;  // by group: that of its bytes in the set
+    std::array<int, 256> sizes{}, hits{};
+    for (int byte = 0; byte < 256; byte++) {
+      sizes[group[byte]]++;
+      if (set.has(byte)) hits[group[byte]]++;
+    }
+    for (int byte = 0; byte < 256; byte++) {
+      const int own = group[byte];
+      if (!set.has(byte) || hits[own] == sizes[own]) continue;
+      const auto [it, is_new] = inside.emplace(own, count);
+      if (is_new) count++;
+      group[byte] = it->second;
+    }
+  }
+  representatives_.assign(static_cast<size_t>(count), 0);
+  for (int byte = 255; byte >= 0; byte--) {
+    class_of_[byte] = static_cast<uint8_t>(group[byte]);
+    representatives_[group[byte]] = static_cast<uint8_t>(byte);
+  }
+}
+
+Expr Expressions::derivative(Expr of, int byte_class) {
+  if (of == kNothing || of == kEmpty) return kNothing;
+  if (of == kAnything) return kAnything;
+  if (nodes_[of].derivatives < 0) {
+    nodes_[of].derivatives = static_cast<int32_t>(derivatives_.size());
+    derivatives_.resize(derivatives_.size() + num_classes(), kUnknown);
+    require_simple(static_cast<int64_t>(derivatives_.size()), 16 * limits_.parts, "derivatives");
+  }
+  const int32_t at = nodes_[of].derivatives + byte_class;
+  if (derivatives_[at] == kUnknown) {
+    const Expr result = compute_derivative(of, byte_class);
+    derivatives_[at] = result;
+  }
+  return derivatives_[at];
+}
+
+Expr Expressions::compute_derivative(Expr of, int byte_class) {
+  const Node node = nodes_[of];
+  // Parts may move while derivatives are made.
+  const std::vector<Expr> parts(parts_of(of).begin(), parts_of(of).end());
+  const auto derive_all = [&] {
+    std::vector<Expr> derived;
+    for (Expr part : parts) derived.push_back(derivative(part, byte_class));
+    return derived;
+  };
+  switch (node.kind) {
+    case Kind::nothing:
+    case Kind::empty:
+      return kNothing;
+    case Kind::bytes:
+      return sets_[node.first].has(representatives_[byte_class]) ? kEmpty : kNothing;
+    case Kind::concat: {
+      const Expr head = concat(derivative(parts[0], byte_class), parts[1]);
+      if (!is_nullable(parts[0])) return head;
+      return either({head, derivative(parts[1], byte_class)});
+    }
+    case Kind::either:
+      return either(derive_all());
+    case Kind::both:
+      return both(derive_all());
+    case Kind::complement:
+      return complement(derivative(parts[0], byte_class));
+    case Kind::repeat: {
+      const int32_t max = node.max == kUnbounded ? kUnbounded : node.max - 1;
+      const Expr rest = repeat(parts[0], std::max(node.min - 1, 0), max);
+      return concat(derivative(parts[0], byte_class), rest);
+    }
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace warploop::grammar

@@ -1,0 +1,130 @@
+#include "grammar/matcher.h"
+
+#include <algorithm>
+
+namespace warploop::grammar {
+
+Matcher::Matcher(std::shared_ptr<Grammar> grammar, std::shared_ptr<const Vocabulary> vocabulary)
+    : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), rows_(*grammar_) {
+  if (rows_.start_at(0) != kDead) threads_.push_back({rows_.start_at(0), 0});
+  marks_.push_back({0, static_cast<int32_t>(threads_.size()), 1, true});
+}
+
+bool Matcher::is_accepting() const { return is_accepting(marks_.back()); }
+
+bool Matcher::step(const Mark& from, uint8_t byte, Mark* to) {
+  Terminals& terminals = grammar_->terminals();
+  const auto first = static_cast<int32_t>(threads_.size());
+  endings_.clear();
+  for (int32_t i = 0; i < from.count; i++) {
+    const Thread thread = threads_[from.first + i];
+    const TerminalState next = terminals.next(thread.state, byte);
+    if (next == kDead) continue;
+    for (Terminal terminal : terminals.ending(next)) endings_.push_back({thread.row, terminal});
+    if (terminals.goes_on(next)) threads_.push_back({next, thread.row});
+  }
+  const bool has_row = !endings_.empty();
+  if (has_row) {
+    rows_.make(from.rows, endings_);
+    const TerminalState start = rows_.start_at(from.rows);
+    if (start != kDead) threads_.push_back({start, from.rows});
+  }
+  *to = {first, static_cast<int32_t>(threads_.size()) - first, from.rows + has_row, has_row};
+  return to->count > 0 || has_row;
+}
+
+void Matcher::walk(const Trie& trie, uint32_t* mask) {
+  path_.resize(static_cast<size_t>(trie.depth) + 1);
+  path_[0] = marks_.back();
+  const TrieNode* const nodes = trie.nodes.data();
+  const auto count = static_cast<int32_t>(trie.nodes.size());
+  for (int32_t i = 0; i < count;) {
+    const TrieNode& node = nodes[i];
+    const Mark& from = path_[node.depth];
+    threads_.resize(static_cast<size_t>(from.first + from.count));
+    if (!step(from, node.byte, &path_[node.depth + 1])) {
+      i += node.size;
+      continue;
+    }
+    if (node.token >= 0) vocabulary_->allow(node.token, mask);
+    i++;
+  }
+}
+
+bool Matcher::fill_mask(uint32_t* mask) {
+  const Mark here = marks_.back();
+  std::fill_n(mask, vocabulary_->words(), 0u);
+  const std::vector<Expr>& plain = grammar_->plain();
+  for (size_t p = 0; p < vocabulary_->parts().size(); p++) {
+    const Vocabulary::Part& part = vocabulary_->parts()[p];
+    const auto takes_all = [&](const Thread& thread) {
+      return grammar_->terminals().covers(thread.state, plain[p]);
+    };
+    const std::span threads = std::span(threads_).subspan(here.first, here.count);
+    if (p < plain.size() && std::ranges::any_of(threads, takes_all)) {
+      for (size_t w = 0; w < part.mask.size(); w++) mask[w] |= part.mask[w];
+    } else {
+      walk(part.trie, mask);
+    }
+  }
+  threads_.resize(static_cast<size_t>(here.first + here.count));
+  rows_.truncate(here.rows);
+  return std::any_of(mask, mask + vocabulary_->words(), [](uint32_t word) { return word != 0; });
+}
+
+bool Matcher::accept(int32_t token) {
+  const Mark here = marks_.back();
+  Mark at = here;
+  const auto bytes =
+      token >= 0 && token < vocabulary_->size() ? vocabulary_->bytes_of(token) : std::span<const uint8_t>{};
+  bool comes = !bytes.empty();
+  for (size_t i = 0; i < bytes.size() && comes; i++) comes = step(at, bytes[i], &at);
+  if (!comes) {
+    threads_.resize(static_cast<size_t>(here.first + here.count));
+    rows_.truncate(here.rows);
+    return false;
+  }
+  // Only the threads behind the whole token stay.
+  const int32_t first = here.first + here.count;
+  std::copy_n(threads_.begin() + at.first, at.count, threads_.begin() + first);
+  threads_.resize(static_cast<size_t>(first + at.count));
+  at.first = first;
+  marks_.push_back(at);
+  return true;
+}
+
+void Matcher::rollback(int32_t count) {
+  if (count < 0 || count > length()) {
+    fail(ErrorKind::range, "rollback: expected 0 to ", length(), " tokens, got ", count);
+  }
+  marks_.resize(marks_.size() - static_cast<size_t>(count));
+  const Mark& here = marks_.back();
+  threads_.resize(static_cast<size_t>(here.first + here.count));
+  rows_.truncate(here.rows);
+}
+
+std::vector<uint8_t> Matcher::forced_bytes(size_t most) {
+  const Mark here = marks_.back();
+  Mark at = here;
+  std::vector<uint8_t> forced;
+  while (forced.size() < most && !is_accepting(at)) {
+    int possible = 0;
+    uint8_t only = 0;
+    const std::vector<Thread> threads(threads_.begin() + at.first, threads_.begin() + at.first + at.count);
+    for (int byte = 0; byte < 256 && possible < 2; byte++) {
+      const auto goes_on = [&](const Thread& thread) {
+        return grammar_->terminals().next(thread.state, static_cast<uint8_t>(byte)) != kDead;
+      };
+      if (!std::ranges::any_of(threads, goes_on)) continue;
+      possible++;
+      only = static_cast<uint8_t>(byte);
+    }
+    if (possible != 1 || !step(at, only, &at)) break;
+    forced.push_back(only);
+  }
+  threads_.resize(static_cast<size_t>(here.first + here.count));
+  rows_.truncate(here.rows);
+  return forced;
+}
+
+}  // namespace warploop::grammar

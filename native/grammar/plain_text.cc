@@ -1,0 +1,45 @@
+#include "grammar/plain_text.h"
+
+#include <initializer_list>
+
+namespace warploop::grammar {
+
+namespace {
+
+using ByteRange = std::pair<int, int>;
+
+/// A byte of each range, one after another.
+Expr sequence(Expressions& to, std::initializer_list<ByteRange> ranges) {
+  Expr whole = kEmpty;
+  for (auto range = std::rbegin(ranges); range != std::rend(ranges); ++range) {
+    ByteSet set;
+    for (int byte = range->first; byte <= range->second; byte++) set.add(byte);
+    whole = to.concat(to.bytes(set), whole);
+  }
+  return whole;
+}
+
+}  // namespace
+
+std::vector<Expr> plain_texts(Expressions& to) {
+  constexpr ByteRange kRest{0x80, 0xbf};
+  // Without controls, the quote (22) and the backslash (5c); well-formed UTF-8 (Unicode 15, table 3-7).
+  const Expr character = to.either({
+      sequence(to, {{0x20, 0x21}}),
+      sequence(to, {{0x23, 0x5b}}),
+      sequence(to, {{0x5d, 0x7e}}),
+      sequence(to, {{0xc2, 0xdf}, kRest}),
+      sequence(to, {{0xe0, 0xe0}, {0xa0, 0xbf}, kRest}),
+      sequence(to, {{0xe1, 0xec}, kRest, kRest}),
+      sequence(to, {{0xed, 0xed}, {0x80, 0x9f}, kRest}),
+      sequence(to, {{0xee, 0xef}, kRest, kRest}),
+      sequence(to, {{0xf0, 0xf0}, {0x90, 0xbf}, kRest, kRest}),
+      sequence(to, {{0xf1, 0xf3}, kRest, kRest, kRest}),
+      sequence(to, {{0xf4, 0xf4}, {0x80, 0x8f}, kRest, kRest}),
+  });
+  std::vector<Expr> texts;
+  for (int32_t most : {10, 30, kUnbounded}) texts.push_back(to.repeat(character, 1, most));
+  return texts;
+}
+
+}  // namespace warploop::grammar
