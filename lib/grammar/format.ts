@@ -1,7 +1,8 @@
 /** What a caller may ask of the form of a text, and the grammar of it. */
 import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
-import { foundIn } from "./syntax/pattern.js";
+import { compileGrammar } from "./ebnf/compile.js";
+import { matchedBy } from "./syntax/pattern.js";
 import { GrammarWriter, type WrittenGrammar } from "./syntax/rules.js";
 import { compileSchema } from "./schema/compile.js";
 import type { Schema } from "./schema/refs.js";
@@ -15,9 +16,11 @@ export type OutputFormat =
   /** A text that the pattern matches as a whole. JavaScript's, with the flag "u"; no looking around, no references. */
   | { readonly regex: string }
   /** One of these texts. */
-  | { readonly choice: readonly string[] };
+  | { readonly choice: readonly string[] }
+  /** A text of a grammar: GBNF as llama.cpp has it (`root ::= ...`), or as Lark's (`start: ...`). */
+  | { readonly grammar: string };
 
-const kinds = ["schema", "regex", "choice"] as const;
+const kinds = ["schema", "regex", "choice", "grammar"] as const;
 /** Of what is copied to another thread, as JSON. */
 const maxFormatChars = 2 ** 22;
 
@@ -37,8 +40,8 @@ export function checkFormat(format: unknown): string {
     throw new ArgumentTypeError(`format: expected ${expected}, got ${describe(format)}`);
   }
   const value = given[kind!];
-  if (kind === "regex" && typeof value !== "string")
-    throw new ArgumentTypeError(`format.regex: expected a string, got ${describe(value)}`);
+  if ((kind === "regex" || kind === "grammar") && typeof value !== "string")
+    throw new ArgumentTypeError(`format.${kind}: expected a string, got ${describe(value)}`);
   if (kind === "choice") {
     if (
       !Array.isArray(value) ||
@@ -67,12 +70,13 @@ export function checkFormat(format: unknown): string {
 export function writeFormat(json: string): WrittenGrammar {
   const format = JSON.parse(json) as Exclude<OutputFormat, "json">;
   if ("schema" in format) return compileSchema(format.schema as Schema);
+  if ("grammar" in format) return compileGrammar(format.grammar);
   const grammar = new GrammarWriter();
   const write = grammar.expressions;
   if ("choice" in format) {
     const texts = format.choice.map((text) => write.text(text));
     return grammar.finish(grammar.terminal(write.either(texts)));
   }
-  const whole = foundIn({ source: `^(?:${format.regex})$` }, write, write, "format.regex");
+  const whole = matchedBy({ source: format.regex }, write, write, "format.regex");
   return grammar.finish(grammar.terminal(whole));
 }

@@ -25,6 +25,12 @@ std::span<const int32_t> ints(const Napi::CallbackInfo& info, size_t index) {
   return elements<Napi::Int32Array, int32_t>(info, index, napi_int32_array);
 }
 
+/// -1: no index.
+int32_t index(const Napi::CallbackInfo& info, size_t argument) {
+  const double value = number(info, argument);
+  return value >= 0 && value <= INT32_MAX ? static_cast<int32_t>(value) : -1;
+}
+
 /// createVocabulary(bytes, ends): handle; token i has the bytes [ends[i - 1], ends[i])
 Napi::Value create_vocabulary(const Napi::CallbackInfo& info) {
   const auto bytes = elements<Napi::Uint8Array, uint8_t>(info, 0, napi_uint8_array);
@@ -41,8 +47,7 @@ Napi::Value create_vocabulary(const Napi::CallbackInfo& info) {
 
 /// createGrammar(program, terminals, rules, start): handle
 Napi::Value create_grammar(const Napi::CallbackInfo& info) {
-  const grammar::Program program{ints(info, 0), ints(info, 1), ints(info, 2),
-                                 static_cast<int32_t>(number(info, 3))};
+  const grammar::Program program{ints(info, 0), ints(info, 1), ints(info, 2), index(info, 3)};
   return Napi::Number::New(info.Env(), state_of(info.Env()).grammars.add(grammar::read_grammar(program, {})));
 }
 
@@ -71,12 +76,12 @@ Napi::Value fill_mask(const Napi::CallbackInfo& info) {
 
 /// acceptToken(matcher, token): whether it may come, and has
 Napi::Value accept_token(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), matcher_of(info).accept(static_cast<int32_t>(number(info, 1))));
+  return Napi::Boolean::New(info.Env(), matcher_of(info).accept(index(info, 1)));
 }
 
 /// rollbackTokens(matcher, count)
 Napi::Value rollback_tokens(const Napi::CallbackInfo& info) {
-  matcher_of(info).rollback(static_cast<int32_t>(number(info, 1)));
+  matcher_of(info).rollback(index(info, 1));
   return info.Env().Undefined();
 }
 

@@ -15,7 +15,7 @@ uint64_t mix(uint64_t hash, uint64_t value) {
 
 }  // namespace
 
-Expressions::Expressions(const Limits& limits) : limits_(limits) {
+Expressions::Expressions(const Limits& limits) : limits_(limits), fuel_(limits.work) {
   const auto constant = [&](Kind kind, bool nullable) {
     nodes_.push_back({kind, nullable, false, 0, 0, 0, 0, -1});
   };
@@ -26,6 +26,7 @@ Expressions::Expressions(const Limits& limits) : limits_(limits) {
 }
 
 Expr Expressions::add(Node node, std::span<const Expr> parts) {
+  fuel_.spend(8 + 2 * static_cast<int64_t>(parts.size()));
   uint64_t hash = mix(static_cast<uint64_t>(node.kind),
                       static_cast<uint64_t>(node.min) << 32 ^ static_cast<uint32_t>(node.max));
   if (node.kind == Kind::bytes) {
@@ -44,7 +45,12 @@ Expr Expressions::add(Node node, std::span<const Expr> parts) {
   if (node.kind != Kind::bytes) {
     node.first = static_cast<int32_t>(parts_.size());
     node.count = static_cast<int32_t>(parts.size());
-    for (Expr part : parts) node.is_logical = node.is_logical || nodes_[part].is_logical;
+    for (const Expr& part : parts) {
+      const bool is_tail = node.kind == Kind::concat && &part == &parts.back();
+      node.is_logical = node.is_logical || nodes_[part].is_logical;
+      node.depth = std::max(node.depth, nodes_[part].depth + (is_tail ? 0 : 1));
+    }
+    require_simple(node.depth, limits_.depth, "levels of regular expressions");
     const std::vector<Expr> copy(parts.begin(), parts.end());  // which may be a view of parts_
     parts_.insert(parts_.end(), copy.begin(), copy.end());
   }
@@ -68,20 +74,25 @@ Expr Expressions::bytes(const ByteSet& set) {
 
 Expr Expressions::concat(Expr first, Expr then) {
   if (first == kNothing || then == kNothing) return kNothing;
-  if (first == kEmpty) return then;
   if (then == kEmpty) return first;
-  if (first == kAnything && then == kAnything) return kAnything;
-  if (nodes_[first].kind == Kind::concat) {
-    // To the right, so that equal sequences are equal expressions.
-    const Expr head = parts_of(first)[0], tail = parts_of(first)[1];
-    return concat(head, concat(tail, then));
-  }
-  const bool nullable = is_nullable(first) && is_nullable(then);
-  const Expr parts[] = {first, then};
+  // To the right, so that equal sequences are equal expressions.
+  std::vector<Expr> heads;
+  for (; nodes_[first].kind == Kind::concat; first = parts_of(first)[1]) heads.push_back(parts_of(first)[0]);
+  Expr whole = prepend(first, then);
+  for (size_t i = heads.size(); i-- > 0;) whole = prepend(heads[i], whole);
+  return whole;
+}
+
+Expr Expressions::prepend(Expr head, Expr then) {
+  if (head == kEmpty) return then;
+  if (then == kEmpty) return head;
+  if (head == kAnything && then == kAnything) return kAnything;
+  const bool nullable = is_nullable(head) && is_nullable(then);
+  const Expr parts[] = {head, then};
   return add({Kind::concat, nullable, false, 0, 0, 0, 0, -1}, parts);
 }
 
-void Expressions::flatten(Kind kind, std::vector<Expr>& parts) const {
+void Expressions::flatten(Kind kind, std::vector<Expr>& parts) {
   std::vector<Expr> flat;
   for (Expr part : parts) {
     if (nodes_[part].kind == kind) {
@@ -91,6 +102,7 @@ void Expressions::flatten(Kind kind, std::vector<Expr>& parts) const {
       flat.push_back(part);
     }
   }
+  fuel_.spend(8 * static_cast<int64_t>(flat.size()));
   std::ranges::sort(flat);
   flat.erase(std::unique(flat.begin(), flat.end()), flat.end());
   parts = std::move(flat);
@@ -163,6 +175,7 @@ bool Expressions::is_void(Expr of) {
   std::unordered_map<Expr, bool> met{{of, true}};
   bool matches = false;
   for (size_t i = 0; i < seen.size() && !matches; i++) {
+    fuel_.spend(8 * num_classes());
     for (int c = 0; c < num_classes() && !matches; c++) {
       const Expr next = derivative(seen[i], c);
       if (next == kNothing || !met.emplace(next, true).second) continue;
@@ -184,6 +197,8 @@ void Expressions::close_classes() {
   std::array<int, 256> group{};
   int count = 1;
   for (const ByteSet& set : sets_) {
+    if (count == 256) break;  // each byte is told from all others
+    fuel_.spend(256);
     std::unordered_map<int, int> inside;  // by group: that of its bytes in the set
     std::array<int, 256> sizes{}, hits{};
     for (int byte = 0; byte < 256; byte++) {
@@ -211,7 +226,8 @@ Expr Expressions::derivative(Expr of, int byte_class) {
   if (nodes_[of].derivatives < 0) {
     nodes_[of].derivatives = static_cast<int32_t>(derivatives_.size());
     derivatives_.resize(derivatives_.size() + num_classes(), kUnknown);
-    require_simple(static_cast<int64_t>(derivatives_.size()), 16 * limits_.parts, "derivatives");
+    fuel_.spend(num_classes());
+    require_simple(static_cast<int64_t>(derivatives_.size()), limits_.transitions, "derivatives");
   }
   const int32_t at = nodes_[of].derivatives + byte_class;
   if (derivatives_[at] == kUnknown) {
@@ -221,8 +237,23 @@ Expr Expressions::derivative(Expr of, int byte_class) {
   return derivatives_[at];
 }
 
+Expr Expressions::derive_sequence(Expr of, int byte_class) {
+  std::vector<Expr> ways;
+  while (nodes_[of].kind == Kind::concat) {
+    fuel_.spend(8);
+    const Expr head = parts_of(of)[0], tail = parts_of(of)[1];
+    ways.push_back(concat(derivative(head, byte_class), tail));
+    if (!is_nullable(head)) return either(std::move(ways));
+    of = tail;
+  }
+  ways.push_back(derivative(of, byte_class));
+  return either(std::move(ways));
+}
+
 Expr Expressions::compute_derivative(Expr of, int byte_class) {
   const Node node = nodes_[of];
+  if (node.kind == Kind::concat) return derive_sequence(of, byte_class);
+  fuel_.spend(8 + 4 * node.count);
   // Parts may move while derivatives are made.
   const std::vector<Expr> parts(parts_of(of).begin(), parts_of(of).end());
   const auto derive_all = [&] {
@@ -236,11 +267,8 @@ Expr Expressions::compute_derivative(Expr of, int byte_class) {
       return kNothing;
     case Kind::bytes:
       return sets_[node.first].has(representatives_[byte_class]) ? kEmpty : kNothing;
-    case Kind::concat: {
-      const Expr head = concat(derivative(parts[0], byte_class), parts[1]);
-      if (!is_nullable(parts[0])) return head;
-      return either({head, derivative(parts[1], byte_class)});
-    }
+    case Kind::concat:
+      break;
     case Kind::either:
       return either(derive_all());
     case Kind::both:

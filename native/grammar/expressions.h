@@ -26,6 +26,9 @@ class Expressions {
  public:
   explicit Expressions(const Limits& limits);
 
+  /// What everything that reads or makes expressions may still do.
+  Fuel& fuel() { return fuel_; }
+
   Expr bytes(const ByteSet& set);
   Expr concat(Expr first, Expr then);
   Expr either(std::vector<Expr> parts);
@@ -54,19 +57,24 @@ class Expressions {
     int32_t first, count;  // of its parts, or its byte set
     int32_t min, max;      // of repeat
     int32_t derivatives;   // where its row begins; -1: there is none yet
+    int32_t depth = 0;     // of what it consists of; in sequences of the parts, however many
   };
 
   Expr add(Node node, std::span<const Expr> parts);
+  /// concat where `head` is no sequence.
+  Expr prepend(Expr head, Expr then);
   std::span<const Expr> parts_of(Expr of) const {
     const Node& node = nodes_[of];
     if (node.count == 0) return {};  // `first` is no part
     return {parts_.data() + node.first, static_cast<size_t>(node.count)};
   }
   /// Parts of parts of the same kind, sorted, each once.
-  void flatten(Kind kind, std::vector<Expr>& parts) const;
+  void flatten(Kind kind, std::vector<Expr>& parts);
   Expr compute_derivative(Expr of, int byte_class);
+  Expr derive_sequence(Expr of, int byte_class);
 
   Limits limits_;
+  Fuel fuel_;
   std::vector<Node> nodes_;
   std::vector<Expr> parts_;
   std::vector<ByteSet> sets_;

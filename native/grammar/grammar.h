@@ -27,6 +27,7 @@ class Grammar {
           const std::vector<Rule>& rules, int32_t start, std::vector<Expr> plain, const Limits& limits);
 
   Terminals& terminals() { return *terminals_; }
+  Fuel& fuel() { return expressions_->fuel(); }
   const std::vector<Expr>& plain() const { return plain_; }
   const Limits& limits() const { return limits_; }
   int32_t start() const { return start_; }

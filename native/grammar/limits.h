@@ -8,11 +8,17 @@ namespace warploop::grammar {
 
 struct Limits {
   /// Regular expressions, derivatives included, and what they consist of.
-  int64_t expressions = 400'000, parts = 4'000'000;
+  int64_t expressions = 400'000, parts = 2'000'000;
+  /// Of an expression: derivatives are made by recursion, on the stack of a thread.
+  int64_t depth = 500;
   /// States of terminals.
   int64_t states = 100'000;
-  /// Parse items of one text.
+  /// Of expressions by class of bytes, and of states.
+  int64_t transitions = 8'000'000;
+  /// Parse items of one text, and threads of it.
   int64_t items = 4'000'000;
+  /// Of one call, in Fuel's units.
+  int64_t work = 10'000'000;
 };
 
 /// Throws when `count` is more than there may be.
@@ -20,5 +26,20 @@ inline void require_simple(int64_t count, int64_t limit, const char* what) {
   if (count <= limit) return;
   fail(ErrorKind::range, "the grammar is too complex: it needs more than ", limit, " ", what);
 }
+
+/// Work that one call may still do: the thread that it runs on has others to serve. A unit is about what is
+/// done for a node of a trie, some nanoseconds; what a call takes depends on what calls before it have found.
+class Fuel {
+ public:
+  explicit Fuel(int64_t units) : left_(units) {}
+  void refill(int64_t units) { left_ = units; }
+  void spend(int64_t units) {
+    left_ -= units;
+    if (left_ < 0) fail(ErrorKind::range, "the grammar is too complex: a step takes too much time");
+  }
+
+ private:
+  int64_t left_;
+};
 
 }  // namespace warploop::grammar

@@ -4,8 +4,24 @@
 
 namespace warploop::grammar {
 
+namespace {
+
+/// Does something when it goes, also by an error.
+template <class Action>
+struct Finally {
+  Action action;
+  ~Finally() { action(); }
+};
+
+std::shared_ptr<Grammar> refuelled(std::shared_ptr<Grammar> grammar) {
+  grammar->fuel().refill(grammar->limits().work);
+  return grammar;
+}
+
+}  // namespace
+
 Matcher::Matcher(std::shared_ptr<Grammar> grammar, std::shared_ptr<const Vocabulary> vocabulary)
-    : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), rows_(*grammar_) {
+    : grammar_(refuelled(std::move(grammar))), vocabulary_(std::move(vocabulary)), rows_(*grammar_) {
   if (rows_.start_at(0) != kDead) threads_.push_back({rows_.start_at(0), 0});
   marks_.push_back({0, static_cast<int32_t>(threads_.size()), 1, true});
 }
@@ -15,6 +31,7 @@ bool Matcher::is_accepting() const { return is_accepting(marks_.back()); }
 bool Matcher::step(const Mark& from, uint8_t byte, Mark* to) {
   Terminals& terminals = grammar_->terminals();
   const auto first = static_cast<int32_t>(threads_.size());
+  grammar_->fuel().spend(1 + from.count);
   endings_.clear();
   for (int32_t i = 0; i < from.count; i++) {
     const Thread thread = threads_[from.first + i];
@@ -29,6 +46,7 @@ bool Matcher::step(const Mark& from, uint8_t byte, Mark* to) {
     const TerminalState start = rows_.start_at(from.rows);
     if (start != kDead) threads_.push_back({start, from.rows});
   }
+  require_simple(static_cast<int64_t>(threads_.size()), grammar_->limits().items, "threads");
   *to = {first, static_cast<int32_t>(threads_.size()) - first, from.rows + has_row, has_row};
   return to->count > 0 || has_row;
 }
@@ -51,8 +69,15 @@ void Matcher::walk(const Trie& trie, uint32_t* mask) {
   }
 }
 
+void Matcher::return_to(const Mark& place) {
+  threads_.resize(static_cast<size_t>(place.first + place.count));
+  rows_.truncate(place.rows);
+}
+
 bool Matcher::fill_mask(uint32_t* mask) {
   const Mark here = marks_.back();
+  const Finally back{[&] { return_to(here); }};
+  refuelled(grammar_);
   std::fill_n(mask, vocabulary_->words(), 0u);
   const std::vector<Expr>& plain = grammar_->plain();
   for (size_t p = 0; p < vocabulary_->parts().size(); p++) {
@@ -60,15 +85,13 @@ bool Matcher::fill_mask(uint32_t* mask) {
     const auto takes_all = [&](const Thread& thread) {
       return grammar_->terminals().covers(thread.state, plain[p]);
     };
-    const std::span threads = std::span(threads_).subspan(here.first, here.count);
+    const std::span<const Thread> threads = std::span(threads_).subspan(here.first, here.count);
     if (p < plain.size() && std::ranges::any_of(threads, takes_all)) {
       for (size_t w = 0; w < part.mask.size(); w++) mask[w] |= part.mask[w];
     } else {
       walk(part.trie, mask);
     }
   }
-  threads_.resize(static_cast<size_t>(here.first + here.count));
-  rows_.truncate(here.rows);
   return std::any_of(mask, mask + vocabulary_->words(), [](uint32_t word) { return word != 0; });
 }
 
@@ -77,13 +100,14 @@ bool Matcher::accept(int32_t token) {
   Mark at = here;
   const auto bytes =
       token >= 0 && token < vocabulary_->size() ? vocabulary_->bytes_of(token) : std::span<const uint8_t>{};
-  bool comes = !bytes.empty();
+  bool comes = !bytes.empty(), is_kept = false;
+  const Finally back{[&] {
+    if (!is_kept) return_to(here);
+  }};
+  refuelled(grammar_);
   for (size_t i = 0; i < bytes.size() && comes; i++) comes = step(at, bytes[i], &at);
-  if (!comes) {
-    threads_.resize(static_cast<size_t>(here.first + here.count));
-    rows_.truncate(here.rows);
-    return false;
-  }
+  if (!comes) return false;
+  is_kept = true;
   // Only the threads behind the whole token stay.
   const int32_t first = here.first + here.count;
   std::copy_n(threads_.begin() + at.first, at.count, threads_.begin() + first);
@@ -98,19 +122,20 @@ void Matcher::rollback(int32_t count) {
     fail(ErrorKind::range, "rollback: expected 0 to ", length(), " tokens, got ", count);
   }
   marks_.resize(marks_.size() - static_cast<size_t>(count));
-  const Mark& here = marks_.back();
-  threads_.resize(static_cast<size_t>(here.first + here.count));
-  rows_.truncate(here.rows);
+  return_to(marks_.back());
 }
 
 std::vector<uint8_t> Matcher::forced_bytes(size_t most) {
   const Mark here = marks_.back();
+  const Finally back{[&] { return_to(here); }};
+  refuelled(grammar_);
   Mark at = here;
   std::vector<uint8_t> forced;
   while (forced.size() < most && !is_accepting(at)) {
     int possible = 0;
     uint8_t only = 0;
-    const std::vector<Thread> threads(threads_.begin() + at.first, threads_.begin() + at.first + at.count);
+    const std::span<const Thread> threads = std::span(threads_).subspan(at.first, at.count);
+    grammar_->fuel().spend(256 * static_cast<int64_t>(threads.size()));
     for (int byte = 0; byte < 256 && possible < 2; byte++) {
       const auto goes_on = [&](const Thread& thread) {
         return grammar_->terminals().next(thread.state, static_cast<uint8_t>(byte)) != kDead;
@@ -122,8 +147,6 @@ std::vector<uint8_t> Matcher::forced_bytes(size_t most) {
     if (possible != 1 || !step(at, only, &at)) break;
     forced.push_back(only);
   }
-  threads_.resize(static_cast<size_t>(here.first + here.count));
-  rows_.truncate(here.rows);
   return forced;
 }
 

@@ -46,6 +46,8 @@ class Matcher {
   /// The place behind one more byte; its threads are put behind all others. False: it may not come.
   bool step(const Mark& from, uint8_t byte, Mark* to);
   void walk(const Trie& trie, uint32_t* mask);
+  /// Forgets what was tried behind a place.
+  void return_to(const Mark& place);
   bool is_accepting(const Mark& mark) const { return mark.has_row && rows_.accepts(mark.rows - 1); }
 
   std::shared_ptr<Grammar> grammar_;

@@ -103,18 +103,20 @@ std::shared_ptr<Grammar> read_grammar(const Program& program, const Limits& limi
     }
     terminals.push_back(reader.nodes()[node]);
   }
-  constexpr int32_t kMostNonterminals = 1 << 22;
+  const auto most_nonterminals = static_cast<int64_t>(program.rules.size());  // each has rules
   const auto count = static_cast<int64_t>(terminals.size());
   std::vector<Rule> rules;
   Reader read(program.rules);
   while (!read.is_at_end()) {
-    Rule rule{read.next_in(0, kMostNonterminals, "a left side"), {}};
+    Rule rule{read.next_in(0, most_nonterminals, "a left side"), {}};
     for (int32_t n = read.next_in(0, INT32_MAX, "a count"); n > 0; n--) {
-      rule.right.push_back(read.next_in(static_cast<int32_t>(-count), kMostNonterminals, "a symbol"));
+      rule.right.push_back(read.next_in(static_cast<int32_t>(-count), most_nonterminals, "a symbol"));
     }
     rules.push_back(std::move(rule));
   }
-  if (program.start < 0 || program.start >= kMostNonterminals) fail(ErrorKind::range, "grammar: start");
+  if (program.start < 0 || program.start >= most_nonterminals) {
+    fail(ErrorKind::range, "grammar: the start: got ", program.start);
+  }
   std::vector<Expr> plain = plain_texts(*expressions);
   return std::make_shared<Grammar>(std::move(expressions), std::move(terminals), rules, program.start,
                                    std::move(plain), limits);

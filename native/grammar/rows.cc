@@ -53,11 +53,13 @@ void Rows::add(int32_t place, int32_t origin) {
   }
   seen_[at] = {round_, static_cast<int32_t>(items_.size())};
   items_.push_back({place, origin});
+  grammar_.fuel().spend(4);
   require_simple(static_cast<int64_t>(items_.size()), grammar_.limits().items, "parse items");
 }
 
 void Rows::advance(int32_t row, Symbol over) {
   const int32_t end = row + 1 < count() ? rows_[row + 1].first : static_cast<int32_t>(items_.size());
+  grammar_.fuel().spend(4 + end - rows_[row].first);
   for (int32_t i = rows_[row].first; i < end; i++) {
     const auto [place, origin] = items_[i];
     if (!grammar_.is_end(place) && grammar_.symbol_at(place) == over) add(place + 1, origin);
@@ -73,6 +75,7 @@ void Rows::make(int32_t index, std::span<const Ending> endings) {
   truncate(index);
   open();
   endings_.insert(endings_.end(), endings.begin(), endings.end());
+  require_simple(static_cast<int64_t>(endings_.size()), grammar_.limits().items, "ends of terminals");
   for (const auto& [row, terminal] : endings) advance(row, symbol_of(terminal));
   close();
 }

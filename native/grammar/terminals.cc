@@ -20,6 +20,7 @@ TerminalState Terminals::start(std::span<const Terminal> which) {
 }
 
 TerminalState Terminals::intern(const std::vector<Part>& parts) {
+  expressions_.fuel().spend(16 + 4 * static_cast<int64_t>(parts.size()));
   uint64_t hash = parts.size();
   for (const Part& part : parts) {
     const auto both = static_cast<uint64_t>(part.terminal) << 32 ^ static_cast<uint32_t>(part.rest);
@@ -46,6 +47,7 @@ TerminalState Terminals::intern(const std::vector<Part>& parts) {
   next_.resize(next_.size() + classes_, -1);
   by_hash_.emplace(hash, state);
   require_simple(static_cast<int64_t>(states_.size()), limits_.states, "states");
+  require_simple(static_cast<int64_t>(next_.size()), limits_.transitions, "transitions of states");
   require_simple(static_cast<int64_t>(parts_.size()), limits_.parts, "parts of states");
   return state;
 }
@@ -72,6 +74,7 @@ bool Terminals::covers(TerminalState state, Expr text) {
   bool all = state != kDead;
   for (size_t i = 0; i < pairs.size() && all; i++) {
     const auto [from, rest] = pairs[i];
+    expressions_.fuel().spend(8 * classes_);
     for (int c = 0; c < classes_ && all; c++) {
       const Expr left = expressions_.derivative(rest, c);
       if (expressions_.is_void(left)) continue;

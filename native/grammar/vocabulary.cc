@@ -6,9 +6,20 @@
 
 namespace warploop::grammar {
 
+namespace {
+
+constexpr size_t kMostBytes = UINT16_MAX;  // the depth of a trie
+
+}  // namespace
+
 Vocabulary::Vocabulary(std::vector<uint8_t> bytes, std::vector<int32_t> ends)
     : bytes_(std::move(bytes)), ends_(std::move(ends)), twins_(ends_.size(), -1) {
   for (int32_t token = 0; token < size(); token++) {
+    const size_t length = bytes_of(token).size();
+    if (length > kMostBytes) {
+      fail(ErrorKind::range, "vocabulary: token ", token, ": expected at most ", kMostBytes, " bytes, got ",
+           length);
+    }
     if (!bytes_of(token).empty()) sorted_.push_back(token);
   }
   std::ranges::stable_sort(sorted_, [&](int32_t a, int32_t b) {
@@ -20,7 +31,8 @@ Vocabulary::Vocabulary(std::vector<uint8_t> bytes, std::vector<int32_t> ends)
   }
   sorted_.erase(std::unique(sorted_.begin(), sorted_.end(), is_twin), sorted_.end());
 
-  Expressions expressions{Limits{}};
+  // Few states, however many tokens: these are no text of a request.
+  Expressions expressions{Limits{.work = INT64_MAX}};
   const std::vector<Expr> kinds = plain_texts(expressions);
   expressions.close_classes();
   const auto is_of = [&](Expr kind, std::span<const uint8_t> text) {

@@ -23,8 +23,18 @@ export const rooms = {
   engine: ["device", "ops", "nn", "models", "schedule"],
   "grammar/syntax": [], // grammars and expressions, as the addon reads them
   "grammar/schema": ["grammar/syntax"],
+  "grammar/ebnf": ["grammar/syntax"],
   // forms of texts, as constraints of the engine
-  grammar: ["checkpoint", "device", "device/native.js", "text", "engine", "grammar/syntax", "grammar/schema"],
+  grammar: [
+    "checkpoint",
+    "device",
+    "device/native.js",
+    "text",
+    "engine",
+    "grammar/syntax",
+    "grammar/schema",
+    "grammar/ebnf",
+  ],
   llm: [
     "checkpoint",
     "device",

@@ -90,7 +90,7 @@ describe("format", () => {
     [
       { format: "xml" as "json" },
       "TypeError",
-      /format: expected "json" or an object with one of schema, regex, choice/,
+      /format: expected "json" or an object with one of schema, regex, choice, grammar/,
     ],
     [{ format: {} as "json" }, "TypeError", /format: expected/],
     [{ format: { regex: "a", choice: ["a"] } as unknown as OutputFormat }, "TypeError", /format: expected/],

@@ -31,23 +31,43 @@ const everything: readonly Range[] = [[0, lastCodePoint]];
  * @throws ArgumentRangeError for what is no pattern, and for what is not supported
  */
 export function foundIn(
-  { source, flags = "u" }: Pattern,
+  pattern: Pattern,
   write: ExpressionWriter,
   spelling: Spelling = write,
   name = "regex",
 ): Expression {
+  const { alternatives, fail } = parsed(pattern, name);
+  return new PatternWriter(write, spelling, fail).found(alternatives);
+}
+
+/** All texts that the pattern matches from the first to the last character, as if it stood between ^ and $. */
+export function matchedBy(
+  pattern: Pattern,
+  write: ExpressionWriter,
+  spelling: Spelling = write,
+  name = "regex",
+): Expression {
+  const { alternatives, fail } = parsed(pattern, name);
+  return new PatternWriter(write, spelling, fail).matched(alternatives);
+}
+
+interface Parsed {
+  readonly alternatives: Alternatives;
+  readonly fail: (problem: string) => never;
+}
+
+function parsed({ source, flags = "u" }: Pattern, name: string): Parsed {
   const fail = (problem: string): never => {
     throw new ArgumentRangeError(`${name}: ${problem} in /${source}/`);
   };
   const unicode = flags.includes("u") || flags.includes("v") ? flags : `${flags}u`;
-  let alternatives: Alternatives;
   try {
     const parser = JS.Parser.fromLiteral({ source, flags: unicode });
-    alternatives = parser.parse({ assertions: "parse", backreferences: "throw" }).expression.alternatives;
+    const { expression } = parser.parse({ assertions: "parse", backreferences: "throw" });
+    return { alternatives: expression.alternatives, fail };
   } catch (error) {
     return fail((error as Error).message);
   }
-  return new PatternWriter(write, spelling, fail).found(alternatives);
 }
 
 class PatternWriter {
@@ -68,6 +88,11 @@ class PatternWriter {
     return this.#write.either(alternatives.map(({ elements }) => this.#anchored(elements)));
   }
 
+  matched(alternatives: Alternatives): Expression {
+    const whole = alternatives.map(({ elements }) => [anchor("behind"), ...elements, anchor("ahead")]);
+    return this.#write.either(whole.map((elements) => this.#anchored(elements)));
+  }
+
   /** A whole alternative: what may stand before it and behind it unless it begins and ends with anchors. */
   #anchored(elements: readonly Node[]): Expression {
     const inner = [...elements];
@@ -77,7 +102,7 @@ class PatternWriter {
     while (inner.length > 0 && isAnchor(inner.at(-1)!, "ahead")) inner.pop();
     // ^(?:a|b)$ and (?:^a|b$): anchors may stand within.
     const only = inner.length === 1 ? inner[0]! : undefined;
-    if (only?.type === "Alternation" && !(first && last)) {
+    if (only?.type === "Alternation") {
       const before = first ? [anchor("behind")] : [];
       const behind = last ? [anchor("ahead")] : [];
       const whole = only.alternatives.map(({ elements: own }) => [...before, ...own, ...behind]);
