@@ -155,6 +155,22 @@ export class SessionError extends WarploopError {
   }
 }
 
+/**
+ * A text that was to have a form does not have it: it ended early, or a check of the schema that no JSON Schema can say refuses its value
+ * (`cause`). Code: ERR_FORMAT.
+ */
+export class FormatError extends WarploopError {
+  /** @param text as far as it came @param finishReason why it ended */
+  constructor(
+    problem: string,
+    readonly text: string,
+    readonly finishReason: string,
+    options?: ErrorOptions,
+  ) {
+    super("ERR_FORMAT", `object: ${problem}`, options);
+  }
+}
+
 /** As many requests are open as may run and wait (`maxWaiting`): try again when some have ended. Code: ERR_QUEUE_FULL. */
 export class QueueFullError extends WarploopError {
   /**

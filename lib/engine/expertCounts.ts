@@ -2,6 +2,7 @@
  * How many tokens go to each expert of a model while it runs. The device counts (a tap of each layer with experts, part
  * of captured graphs like any op), and nobody waits: the numbers are read when somebody asks for them.
  */
+import { ArgumentRangeError } from "../errors.js";
 import type { Stream } from "../device/stream.js";
 import type { Tensor } from "../device/tensor.js";
 import type { CountTap, Model } from "../models/model.js";
@@ -83,4 +84,12 @@ function spreadOf(counts: readonly number[]): Pick<ExpertLoad, "entropy" | "busi
   const shares = counts.map((count) => count / total);
   const bits = shares.map((share) => (share === 0 ? 0 : -share * Math.log2(share)));
   return { entropy: bits.reduce((sum, part) => sum + part, 0), busiestShare: Math.max(...shares) };
+}
+
+/** @throws ArgumentRangeError if the model was loaded without counts; ExecutionError, ClosedError */
+export async function readExpertLoad(runner: {
+  readonly expertCounts: ExpertCounts | null;
+}): Promise<readonly ExpertLoad[]> {
+  if (runner.expertCounts) return runner.expertCounts.read();
+  throw new ArgumentRangeError("expertLoad: expected a model that is loaded with expertCounts: true");
 }

@@ -31,6 +31,11 @@ export interface ChatOptions extends GenerateOptions {
 /** Options of `renderChat`. */
 export type RenderChatOptions = Pick<ChatOptions, "tools" | "templateName" | "templateOptions">;
 
+/** Whether a prompt is one of messages. */
+export function isChat(prompt: unknown): prompt is readonly ChatMessage[] {
+  return Array.isArray(prompt) && typeof prompt[0] === "object" && prompt[0] !== null;
+}
+
 /** What makes the prompt of a chat. */
 export type ChatPromptOptions = RenderChatOptions & Pick<ChatOptions, "parseSpecial">;
 
@@ -44,7 +49,7 @@ export function requireNoChatOptions(caller: string, prompt: unknown, options: C
   throw new ArgumentTypeError(`${caller}: ${name} is for messages, got ${got}: no template writes a text`);
 }
 
-const chatOptionNames = [...generateOptionNames, ...chatPromptOptionNames] as const;
+export const chatOptionNames = [...generateOptionNames, ...chatPromptOptionNames] as const;
 
 /**
  * Checks a chat.

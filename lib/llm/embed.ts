@@ -4,12 +4,12 @@
  */
 import { onAbort } from "../abortSignals.js";
 import { checkBoolean, describe, readArguments, readOptions } from "../arguments.js";
-import type { Engine } from "../engine/engine.js";
-import { greedySpec, makeRequest } from "../engine/requestSpec.js";
+import { greedySpec, makeRequest, type RequestSpec } from "../engine/requestSpec.js";
 import { ArgumentTypeError, SamplingError, TextError, WarploopError } from "../errors.js";
 import type { Steps } from "../eventLoop.js";
 import type { GenerateContext } from "./generateOptions.js";
 import type { Intake } from "./intake.js";
+import type { Parts } from "./parts.js";
 import { checkPrompt, checkPromptLength, type Prompt } from "./prompt.js";
 import { checkChoice, checkNumber, checkSignal } from "./validate.js";
 
@@ -25,12 +25,8 @@ export interface EmbedOptions {
 }
 
 /** What embeddings need of a loaded model. */
-export interface Embedder {
-  readonly engine: Engine;
+export interface Embedder extends Pick<Parts, "engine" | "context" | "model"> {
   readonly intake: Intake;
-  readonly context: GenerateContext;
-  /** D */
-  readonly hiddenSize: number;
 }
 
 type Pooling = Required<{
@@ -48,7 +44,7 @@ export async function embed(
   const names = ["pooling", "normalize", "dimensions", "signal"] as const;
   const wanted = readOptions("embed", options, names);
   const signal = checkSignal(wanted.signal);
-  const { hiddenSize: D } = embedder;
+  const { hiddenSize: D } = embedder.model.shape;
   const pooling: Pooling = {
     pooling: checkChoice("pooling", wanted.pooling, "last", ["last", "mean"]),
     normalize: checkBoolean("normalize", wanted.normalize, true),
@@ -137,9 +133,9 @@ class Batch {
     row.catch((error: unknown) => this.end(error));
   }
 
-  #embed(request: ReturnType<typeof makeRequest>, spec: Parameters<Engine["add"]>[1]): Promise<Float32Array> {
-    const { engine, hiddenSize } = this.#embedder;
-    const sum = new Float64Array(hiddenSize);
+  #embed(request: ReturnType<typeof makeRequest>, spec: RequestSpec): Promise<Float32Array> {
+    const { engine, model } = this.#embedder;
+    const sum = new Float64Array(model.shape.hiddenSize);
     return new Promise<Float32Array>((resolve, reject) => {
       engine.add(request, spec, {
         onToken: () => undefined,

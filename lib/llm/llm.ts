@@ -1,9 +1,9 @@
 /** The public class: a loaded model that generates text for many requests at once. */
 import { readOptions } from "../arguments.js";
 import { type ConstructKey, constructKey, printsAsText, requireKey } from "../construct.js";
-import type { ExpertLoad } from "../engine/expertCounts.js";
+import { type ExpertLoad, readExpertLoad } from "../engine/expertCounts.js";
 import { traceRouting } from "../engine/routing.js";
-import { ArgumentRangeError, ClosedError } from "../errors.js";
+import { ClosedError } from "../errors.js";
 import type { ModelShape } from "../models/model.js";
 import type { ChatMessage } from "../text/chatTemplate.js";
 import type { Tokenizer } from "../text/tokenizer.js";
@@ -16,7 +16,15 @@ import { fitChat, type FitChatOptions, type FittedChat } from "./fitChat.js";
 import { type GenerateOptions, resolveGeneration } from "./generateOptions.js";
 import type { GenerateResult, GenerationStream } from "./generationStream.js";
 import { Intake } from "./intake.js";
+import { closeParts } from "./closeParts.js";
 import { loadParts } from "./loadParts.js";
+import {
+  generateObject,
+  type ObjectOptions,
+  type ObjectResult,
+  type ObjectSchema,
+  type ValueOf,
+} from "./object.js";
 import type { Parts } from "./parts.js";
 import { perplexity, type Perplexity, type PerplexityOptions } from "./perplexity.js";
 import type { Prompt } from "./prompt.js";
@@ -90,6 +98,21 @@ export class LLM {
   }
 
   /**
+   * A value that is valid for a schema: its JSON is generated after a prompt, or as the answer to messages.
+   *
+   * @param schema of zod 4, which types the value, or a JSON Schema ([which](docs/constrained.md))
+   * @throws as generate, and as chat for messages; FormatError ERR_FORMAT when the text ends early, or zod refuses the value
+   */
+  async object<const S extends ObjectSchema>(
+    prompt: Prompt | readonly ChatMessage[],
+    schema: S,
+    options: ObjectOptions = {},
+  ): Promise<ObjectResult<ValueOf<S>>> {
+    this.#requireOpen();
+    return generateObject(prompt, schema, options, this);
+  }
+
+  /**
    * The prompt of a chat as text, with its special tokens, as `chat` would write it; rendered on another thread. It does not tell
    * special tokens from the same characters in what users write: generate from messages, with `chat`.
    *
@@ -143,10 +166,7 @@ export class LLM {
     prompts: readonly Prompt[],
     options: GenerateAllOptions,
   ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]>;
-  async generateAll(
-    prompts: readonly Prompt[],
-    options: GenerateAllOptions = {},
-  ): Promise<GenerateResult[] | PromiseSettledResult<GenerateResult>[]> {
+  async generateAll(prompts: readonly Prompt[], options: GenerateAllOptions = {}): Promise<unknown> {
     this.#requireOpen();
     return generateAll(prompts, options, { ...this.#parts, intake: this.#intake });
   }
@@ -187,9 +207,7 @@ export class LLM {
    */
   async embed(texts: readonly Prompt[], options: EmbedOptions = {}): Promise<Float32Array[]> {
     this.#requireOpen();
-    const { engine, context, model } = this.#parts;
-    const { hiddenSize } = model.shape;
-    return embed(texts, options, { engine, intake: this.#intake, context, hiddenSize });
+    return embed(texts, options, { ...this.#parts, intake: this.#intake });
   }
 
   /**
@@ -213,10 +231,7 @@ export class LLM {
    */
   async expertLoad(): Promise<readonly ExpertLoad[]> {
     this.#requireOpen();
-    const { expertCounts } = this.#parts.runner;
-    if (!expertCounts)
-      throw new ArgumentRangeError("expertLoad: expected a model that is loaded with expertCounts: true");
-    return expertCounts.read();
+    return readExpertLoad(this.#parts.runner);
   }
 
   /**
@@ -265,7 +280,7 @@ export class LLM {
   close(options: { readonly drainMs?: number | undefined } = {}): Promise<void> {
     const { drainMs: wanted } = readOptions("close", options, ["drainMs"]);
     const drainMs = checkNumber("drainMs", wanted, 0, { min: 0, max: 0x7fffffff });
-    return (this.#closing ??= this.#close(drainMs));
+    return (this.#closing ??= closeParts(this.#parts, this.#intake, drainMs));
   }
 
   /** What console.log shows. */
@@ -276,19 +291,6 @@ export class LLM {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  async #close(drainMs: number): Promise<void> {
-    const { engine, runner, model, device, chats, tokenizer } = this.#parts;
-    const start = performance.now();
-    await this.#intake.drain(drainMs);
-    await engine.drain(drainMs - (performance.now() - start));
-    await engine.close();
-    await chats.close();
-    await tokenizer?.endThread();
-    runner.dispose();
-    model.dispose();
-    await device.dispose();
   }
 
   #requireOpen(): void {

@@ -15,6 +15,7 @@ import type { ChatMessage } from "../text/chatTemplate.js";
 import {
   chatPromptOptionNames,
   type ChatPromptOptions,
+  isChat,
   preparePrompt,
   requireNoChatOptions,
 } from "./chatOptions.js";
@@ -165,10 +166,6 @@ async function idsOf(
   const ids = await inTurns(keeper.intake.encode({ text, addSpecialTokens: false }, signal));
   signal?.throwIfAborted();
   return ids;
-}
-
-function isChat(prompt: Prompt | readonly ChatMessage[]): boolean {
-  return Array.isArray(prompt) && typeof prompt[0] === "object" && prompt[0] !== null;
 }
 
 function sessionSpec(cacheSalt: string): RequestSpec {

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LLM } from "../../lib/index.js";
 import type { OutputFormat } from "../../lib/index.js";
+import { checkFormat, writeFormat } from "../../lib/grammar/format.js";
+import { CompiledGrammar, GrammarVocabulary, Matcher } from "../../lib/grammar/matcher.js";
 import { firstSeed } from "../support/seed.js";
 
 let llm: LLM;
@@ -50,6 +52,14 @@ describe("format", () => {
         );
       }
     }
+  });
+
+  it("json has values of every type", () => {
+    const text = '{"a":[1,null,{"b":"c"}],"d":-1.5e3,"e":{},"f":true}';
+    const vocabulary = new GrammarVocabulary(Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)));
+    const matcher = new Matcher(new CompiledGrammar(writeFormat(checkFormat("json"))), vocabulary);
+    for (const byte of Buffer.from(text)) expect(matcher.accept(byte)).toBe(true);
+    expect(matcher.isAccepting).toBe(true);
   });
 
   it("of a schema is valid, with properties in its order", async () => {

@@ -19,6 +19,10 @@ interface Method {
 export const llmMethods: Readonly<Record<string, (llm: LLM) => Method>> = {
   generate: (l) => ({ call: l.generate.bind(l), valid: { prompt, "options|option": { maxTokens: 1 } } }),
   chat: (l) => ({ call: l.chat.bind(l), valid: { messages: chat, "options|option": { maxTokens: 1 } } }),
+  object: (l) => ({
+    call: l.object.bind(l),
+    valid: { prompt, schema: { enum: [1] }, "options|option": { maxTokens: 9 } },
+  }),
   renderChat: (l) => ({
     call: l.renderChat.bind(l),
     valid: { messages: chat, "options|option": { templateName: "default" } },

@@ -43,6 +43,7 @@ class SchemaCompiler {
 
   /** Values that are valid for all of these. */
   #symbolOf(conjunction: readonly SchemaAt[]): GrammarSymbol {
+    if (conjunction.length === 0) return this.any; // its key would be that of the root, whose pointer is empty
     const key = conjunction
       .map(({ pointer }) => pointer)
       .sort()

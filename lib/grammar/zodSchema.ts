@@ -1,0 +1,48 @@
+/** Schemas of zod 4, which is loaded when the first one comes. */
+import type { $ZodType, output } from "zod/v4/core";
+import { ArgumentRangeError } from "../errors.js";
+import { formats } from "./schema/formats.js";
+
+export type ZodSchema = $ZodType;
+export type ZodOutput<S extends ZodSchema> = output<S>;
+
+export function isZodSchema(schema: unknown): schema is ZodSchema {
+  return typeof schema === "object" && schema !== null && "_zod" in schema;
+}
+
+/**
+ * What JSON has to be for `schema` to take it. Objects have no other properties than those that are named, unless `catchall` or `loose`
+ * says so: zod would drop them.
+ *
+ * @throws ArgumentRangeError for types that JSON does not have
+ */
+export async function jsonSchemaOf(schema: ZodSchema): Promise<object> {
+  const { toJSONSchema } = await import("zod/v4/core");
+  try {
+    return toJSONSchema(schema, {
+      io: "input",
+      override: ({ zodSchema: { _zod: one }, jsonSchema }) => {
+        if (one.def.type === "object" && !("catchall" in one.def && one.def.catchall))
+          jsonSchema.additionalProperties = false;
+        // Of a format that has no name here zod gives the pattern as well.
+        const { format, pattern } = jsonSchema;
+        if (format !== undefined && pattern !== undefined && !Object.hasOwn(formats, format))
+          delete jsonSchema.format;
+      },
+    });
+  } catch (cause) {
+    throw new ArgumentRangeError(`schema: ${(cause as Error).message}`);
+  }
+}
+
+/** @returns the value as the schema gives it, or what is wrong with it */
+export async function parseWithZod(
+  schema: ZodSchema,
+  value: unknown,
+): Promise<{ readonly value: unknown } | { readonly error: Error }> {
+  const { prettifyError, safeParseAsync } = await import("zod/v4/core");
+  const parsed = await safeParseAsync(schema, value);
+  if (parsed.success) return { value: parsed.data };
+  const { error } = parsed;
+  return { error: new Error(prettifyError(error), { cause: error }) };
+}
