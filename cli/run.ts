@@ -11,6 +11,7 @@ import { type Answer, describeAnswer, follow } from "./answer.js";
 import { type CommandDefinition, exit } from "./command.js";
 import type { Interrupted } from "./failure.js";
 import { UsageError } from "./failure.js";
+import { formatFlags, formatOf } from "./formatOptions.js";
 import { onInterrupt } from "./interrupt.js";
 import { type LoadedModel, loadLlm } from "./loadLlm.js";
 import { loadFlags, loadOptionsOf } from "./loadOptions.js";
@@ -34,6 +35,7 @@ export const command: CommandDefinition = {
     option("--raw", "no chat template: the model goes on with the text"),
     ...templateFlags,
     ...sampleFlags,
+    ...formatFlags,
     ...loadFlags,
     option("--json", "one JSON object: text, finishReason, usage, timings"),
     option("-q, --quiet", "nothing on stderr but errors"),
@@ -43,17 +45,19 @@ export const command: CommandDefinition = {
     'run models/tiny-moe "Once upon a time" --raw --max-tokens 64 --temperature 0.8 --seed 1',
     'run org/name:Q4_K_M --system "Answer in one sentence." < question.txt',
     'run Qwen/Qwen3-0.6B "Three colours" --json | jq .usage',
+    'run Qwen/Qwen3-0.6B "Is rain wet?" --choice yes --choice no',
   ],
   async run([model = "", ...words], parsed) {
     const options = parsed as RunOptions;
     if (options.raw && options.system !== undefined)
       throw new UsageError("--system needs the chat template, and --raw is without it");
     const prompt = await promptOf(words);
+    const format = await formatOf(parsed);
     using interrupt = onInterrupt();
     const { signal } = interrupt;
     const loaded = await loadLlm(model, { ...loadOptionsOf(parsed), signal });
     try {
-      const generation = { ...sampleOptionsOf(parsed), signal };
+      const generation = { ...sampleOptionsOf(parsed), ...format, signal };
       const stream = begin(loaded.llm, prompt, {
         ...options,
         generation,

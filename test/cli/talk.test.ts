@@ -1,5 +1,5 @@
 // Contract: `run` and `chat`, as a user starts them, write answers to stdout and all else to stderr, and end as they should.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -65,6 +65,36 @@ describe("run", () => {
       const { text, finishReason, usage } = expected;
       expect(answer).toMatchObject({ model: tiny, device: llm.stats().device, text, finishReason, usage });
       expect(answer).toHaveProperty("timings.firstTokenMs", expect.any(Number));
+    },
+    timeout,
+  );
+
+  it(
+    "has the form that is asked for",
+    async () => {
+      const hot = ["--temperature", "1.5", "--max-tokens", "300", "-q"];
+      const schema = path.join(folder, "schema.json");
+      await writeFile(
+        schema,
+        JSON.stringify({ type: "array", items: { enum: ["a", 1] }, minItems: 1, maxItems: 3 }),
+      );
+      const choice = await ran(["run", tiny, "Is rain wet?", ...hot, "--choice", "yes", "--choice", "no"]);
+      expect(choice).toEqual({
+        status: 0,
+        stdout: expect.stringMatching(/^(yes|no)\n$/) as string,
+        stderr: "",
+      });
+      const list = await ran(["run", tiny, "A list", "--raw", ...hot, "--schema", schema]);
+      expect(JSON.parse(list.stdout)).toSatisfy((items: unknown[]) =>
+        items.every((one) => one === "a" || one === 1),
+      );
+      const grammar = path.join(folder, "grammar.gbnf");
+      await writeFile(grammar, 'root ::= "x" ("y" | "z")+ "."');
+      const derived = await ran(["run", tiny, "Letters", ...hot, "--grammar", grammar]);
+      expect(derived.stdout).toMatch(/^x[yz]+\.\n$/);
+      const refused = await ran(["run", tiny, "x", "--regex", "(?=a)"]);
+      expect(refused).toMatchObject({ status: 1, stdout: "" });
+      expect(refused.stderr).toMatch(/^warploop: [^\n]*regex: looking around[^\n]*\n$/);
     },
     timeout,
   );

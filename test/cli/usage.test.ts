@@ -40,6 +40,11 @@ describe("a command line that is wrong", () => {
       says: "--template-option: expected a name and a value",
     },
     { args: ["run", tiny, "x", "--raw", "--system", "y"], says: "--system needs the chat template" },
+    {
+      args: ["run", tiny, "x", "--regex", "a", "--json-object"],
+      says: "--json-object and --regex are two forms",
+    },
+    { args: ["run", tiny, "x", "--schema", "/nowhere.json"], says: "--schema: /nowhere.json: ENOENT" },
     { args: ["run", tiny, "x", "--quantize", "int3"], says: '--quantize: expected "int8"' },
     { args: ["run", tiny, "x", "--device", "gpu"], says: '--device: expected "auto"' },
     { args: ["chat", tiny, "more"], says: "too many arguments" },
