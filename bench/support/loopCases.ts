@@ -11,6 +11,7 @@ import { pieceTokenizer } from "./pieceTokenizers.js";
 import { randomCheckpoint } from "./randomCheckpoint.js";
 import { randomIds } from "./randomValues.js";
 import { realTokenizer } from "./realTokenizers.js";
+import { wideVocabularyModel } from "./wideVocabulary.js";
 
 export interface LoopCase {
   readonly name: string;
@@ -96,6 +97,17 @@ export const loopCases: readonly LoopCase[] = [
     }));
     return all(1, () => llm.chat(messages, { maxTokens: 1 }));
   }),
+  requestCase(
+    "100 schemas, 151,936 tokens",
+    2048,
+    (llm) =>
+      all(100, (i) => {
+        const names = Array.from({ length: 20 }, (_, property) => `field_${i}_${property}`);
+        const properties = Object.fromEntries(names.map((name) => [name, { type: "string", maxLength: 40 }]));
+        return llm.generate("Hello", { format: { schema: { properties, required: names } }, maxTokens: 8 });
+      }),
+    wideVocabularyModel(),
+  ),
   tokenizerCase("the llama3 tokenizer", realTokenizer("llama3")),
   tokenizerCase("the o200k tokenizer", realTokenizer("o200k")),
   tokenizerCase("250,000 pieces, Unigram", pieceTokenizer("Unigram")),
@@ -119,9 +131,14 @@ function textCase(kind: string, length: number, contextLength: number): LoopCase
 }
 
 /** @param make what is prepared before the measurement starts, and returns what is measured */
-function requestCase(name: string, contextLength: number, make: (llm: LLM) => Work["run"]): LoopCase {
+function requestCase(
+  name: string,
+  contextLength: number,
+  make: (llm: LLM) => Work["run"],
+  folder = tinyMoe,
+): LoopCase {
   const prepare = async (): Promise<Work> => {
-    const llm = await LLM.load(tinyMoe, { contextLength, kvCacheBytes: 64 << 20 });
+    const llm = await LLM.load(folder, { contextLength, kvCacheBytes: 64 << 20 });
     await llm.generate("warm up", { maxTokens: 2 } satisfies GenerateOptions).result();
     return { run: make(llm), [Symbol.asyncDispose]: () => llm.close() };
   };

@@ -19,13 +19,16 @@ interface Vocabulary {
   readonly ignoreMerges: boolean;
 }
 
-/** @returns a folder with tokenizer.json */
-export function realTokenizer(name: RealTokenizer): string {
-  const folder = join(outputFolder, "tokenizers", name);
+/**
+ * @param size of o200k: the tokens of lowest rank and one that ends a text. Default: all
+ * @returns a folder with tokenizer.json
+ */
+export function realTokenizer(name: RealTokenizer, size?: number): string {
+  const folder = join(outputFolder, "tokenizers", size === undefined ? name : `${name}-${size}`);
   const file = join(folder, "tokenizer.json");
   if (existsSync(file)) return folder;
   mkdirSync(folder, { recursive: true });
-  const vocabulary = name === "llama3" ? readLlama3() : readO200k();
+  const vocabulary = name === "llama3" ? readLlama3() : readO200k(size);
   writeFileSync(file, JSON.stringify(definition(vocabulary, boundaryPatterns.get(name)!), null, 2));
   return folder;
 }
@@ -66,8 +69,8 @@ function readLlama3(): Vocabulary {
 }
 
 /** OpenAI publishes tokens by rank; the pair that makes a token is what lower ranks leave of its bytes. */
-function readO200k(): Vocabulary {
-  const tokens: string[] = [];
+function readO200k(size?: number): Vocabulary {
+  let tokens: string[] = [];
   for (const line of o200kRanks.bpe_ranks.split("\n")) {
     const [, start, ...list] = line.split(" ");
     for (const [i, base64] of list.entries()) {
@@ -76,9 +79,11 @@ function readO200k(): Vocabulary {
       );
     }
   }
+  if (size !== undefined) tokens = tokens.slice(0, size - 1);
   const rankOf = new Map(tokens.map((token, rank) => [token, rank]));
   const merges = tokens.flatMap((token, rank) => (token.length > 1 ? [pairOf(token, rank, rankOf)] : []));
-  const special = new Map(Object.entries(o200kRanks.special_tokens));
+  const all = Object.entries(o200kRanks.special_tokens);
+  const special = new Map(size === undefined ? all : [["<|endoftext|>", size - 1]]);
   return { tokens, merges, special, ignoreMerges: false };
 }
 

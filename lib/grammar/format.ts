@@ -74,8 +74,7 @@ export function writeFormat(json: string): WrittenGrammar {
   const grammar = new GrammarWriter();
   const write = grammar.expressions;
   if ("choice" in format) {
-    const texts = format.choice.map((text) => write.text(text));
-    return grammar.finish(grammar.terminal(write.either(texts)));
+    return grammar.finish(grammar.terminal(write.oneOf(format.choice)));
   }
   const whole = matchedBy({ source: format.regex }, write, write, "format.regex");
   return grammar.finish(grammar.terminal(whole));

@@ -52,21 +52,40 @@ bool Matcher::step(const Mark& from, uint8_t byte, Mark* to) {
 }
 
 void Matcher::walk(const Trie& trie, uint32_t* mask) {
+  Terminals& terminals = grammar_->terminals();
+  const Mark here = marks_.back();
+  const int32_t end = here.first + here.count;
   path_.resize(static_cast<size_t>(trie.depth) + 1);
-  path_[0] = marks_.back();
+  path_[0] = {here, here.count == 1 ? threads_[here.first].state : kDead};
   const TrieNode* const nodes = trie.nodes.data();
   const auto count = static_cast<int32_t>(trie.nodes.size());
+  int64_t alone = 0;
   for (int32_t i = 0; i < count;) {
     const TrieNode& node = nodes[i];
-    const Mark& from = path_[node.depth];
-    threads_.resize(static_cast<size_t>(from.first + from.count));
-    if (!step(from, node.byte, &path_[node.depth + 1])) {
-      i += node.size;
-      continue;
+    Place& from = path_[node.depth];
+    Place& to = path_[node.depth + 1];
+    to.lone = kDead;
+    bool comes;
+    if (from.lone != kDead) {
+      alone++;
+      const TerminalState next = terminals.next(from.lone, node.byte);
+      comes = next != kDead;
+      if (comes && terminals.ending(next).empty()) {
+        to.lone = next;
+      } else if (comes) {  // a row is made
+        threads_.resize(static_cast<size_t>(end));
+        threads_.push_back({from.lone, threads_[here.first].row});
+        from.mark = {end, 1, here.rows, false};
+        comes = step(from.mark, node.byte, &to.mark);
+      }
+    } else {
+      threads_.resize(static_cast<size_t>(from.mark.first + from.mark.count));
+      comes = step(from.mark, node.byte, &to.mark);
     }
-    if (node.token >= 0) vocabulary_->allow(node.token, mask);
-    i++;
+    if (comes && node.token >= 0) vocabulary_->allow(node.token, mask);
+    i += comes ? 1 : node.size;
   }
+  grammar_->fuel().spend(alone);
 }
 
 void Matcher::return_to(const Mark& place) {
@@ -78,20 +97,23 @@ bool Matcher::fill_mask(uint32_t* mask) {
   const Mark here = marks_.back();
   const Finally back{[&] { return_to(here); }};
   refuelled(grammar_);
-  std::fill_n(mask, vocabulary_->words(), 0u);
   const std::vector<Expr>& plain = grammar_->plain();
-  for (size_t p = 0; p < vocabulary_->parts().size(); p++) {
-    const Vocabulary::Part& part = vocabulary_->parts()[p];
-    const auto takes_all = [&](const Thread& thread) {
-      return grammar_->terminals().covers(thread.state, plain[p]);
+  const std::vector<Vocabulary::Part>& parts = vocabulary_->parts();
+  const auto is_covered = [&](Expr text) {
+    const auto covers = [&](const Thread& thread) {
+      return grammar_->terminals().covers(thread.state, text);
     };
-    const std::span<const Thread> threads = std::span(threads_).subspan(here.first, here.count);
-    if (p < plain.size() && std::ranges::any_of(threads, takes_all)) {
-      for (size_t w = 0; w < part.mask.size(); w++) mask[w] |= part.mask[w];
-    } else {
-      walk(part.trie, mask);
-    }
+    return std::any_of(threads_.begin() + here.first, threads_.begin() + here.first + here.count, covers);
+  };
+  // Each kind of plain text is part of the next.
+  size_t p = 0;
+  while (p < plain.size() && is_covered(plain[p])) p++;
+  if (p == 0) {
+    std::fill_n(mask, vocabulary_->words(), 0u);
+  } else {
+    std::ranges::copy(parts[p - 1].mask, mask);
   }
+  for (; p < parts.size(); p++) walk(parts[p].trie, mask);
   return std::any_of(mask, mask + vocabulary_->words(), [](uint32_t word) { return word != 0; });
 }
 

@@ -43,6 +43,14 @@ class Matcher {
     bool has_row;          // the last of them is here
   };
 
+  /// A place of a walk.
+  struct Place {
+    Mark mark;
+    /// The state of its only thread, while none of its terminals has ended on the way: `mark` is not made
+    /// then. kDead: there are others.
+    TerminalState lone;
+  };
+
   /// The place behind one more byte; its threads are put behind all others. False: it may not come.
   bool step(const Mark& from, uint8_t byte, Mark* to);
   void walk(const Trie& trie, uint32_t* mask);
@@ -55,7 +63,7 @@ class Matcher {
   Rows rows_;
   std::vector<Thread> threads_;
   std::vector<Mark> marks_;            // before the first token, and behind each
-  std::vector<Mark> path_;             // of a walk, by depth
+  std::vector<Place> path_;            // of a walk, by depth
   std::vector<Rows::Ending> endings_;  // of a step
 };
 

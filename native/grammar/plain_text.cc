@@ -8,6 +8,9 @@ namespace {
 
 using ByteRange = std::pair<int, int>;
 
+/// Characters of most tokens, and of nearly all others.
+constexpr int32_t kFew = 10, kMany = 30;
+
 /// A byte of each range, one after another.
 Expr sequence(Expressions& to, std::initializer_list<ByteRange> ranges) {
   Expr whole = kEmpty;
@@ -37,8 +40,12 @@ std::vector<Expr> plain_texts(Expressions& to) {
       sequence(to, {{0xf1, 0xf3}, kRest, kRest, kRest}),
       sequence(to, {{0xf4, 0xf4}, {0x80, 0x8f}, kRest, kRest}),
   });
+  const Expr lower = sequence(to, {{'a', 'z'}});
+  const Expr alphanumeric = to.either({lower, sequence(to, {{'A', 'Z'}}), sequence(to, {{'0', '9'}})});
+  const Expr spaced = to.either({alphanumeric, sequence(to, {{' ', ' '}})});
   std::vector<Expr> texts;
-  for (int32_t most : {10, 30, kUnbounded}) texts.push_back(to.repeat(character, 1, most));
+  for (Expr of : {lower, alphanumeric, spaced, character}) texts.push_back(to.repeat(of, 1, kFew));
+  for (int32_t most : {kMany, kUnbounded}) texts.push_back(to.repeat(character, 1, most));
   return texts;
 }
 

@@ -1,6 +1,7 @@
 #include "grammar/terminals.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace warploop::grammar {
 
@@ -64,25 +65,43 @@ TerminalState Terminals::compute_next(TerminalState state, int byte_class) {
   return next;
 }
 
+namespace {
+
+/// Bytes of a path from which on a terminal counts as one that does not take all of a text: bounded texts are
+/// long.
+constexpr size_t kDeepest = 150;
+
+}  // namespace
+
 bool Terminals::covers(TerminalState state, Expr text) {
   const auto key = [](TerminalState s, Expr e) {
     return static_cast<uint64_t>(s) << 32 ^ static_cast<uint32_t>(e);
   };
   if (const auto known = covered_.find(key(state, text)); known != covered_.end()) return known->second;
-  std::vector<std::pair<TerminalState, Expr>> pairs{{state, text}};
-  std::unordered_map<uint64_t, bool> met{{key(state, text), true}};
+  // Into the depth first: what is too long is found on one path.
+  struct Pair {
+    TerminalState state;
+    Expr text;
+    int next_class;
+  };
+  std::vector<Pair> path{{state, text, 0}};
+  std::unordered_set<uint64_t> met{key(state, text)};
   bool all = state != kDead;
-  for (size_t i = 0; i < pairs.size() && all; i++) {
-    const auto [from, rest] = pairs[i];
-    expressions_.fuel().spend(8 * classes_);
-    for (int c = 0; c < classes_ && all; c++) {
-      const Expr left = expressions_.derivative(rest, c);
-      if (expressions_.is_void(left)) continue;
-      const TerminalState known = next_[static_cast<size_t>(from) * classes_ + c];
-      const TerminalState next = known >= 0 ? known : compute_next(from, c);
-      all = next != kDead;
-      if (all && met.emplace(key(next, left), true).second) pairs.emplace_back(next, left);
+  while (all && !path.empty()) {
+    Pair& at = path.back();
+    if (at.next_class == classes_) {
+      path.pop_back();
+      continue;
     }
+    expressions_.fuel().spend(8);
+    const int byte_class = at.next_class++;
+    const Expr left = expressions_.derivative(at.text, byte_class);
+    if (expressions_.is_void(left)) continue;
+    const TerminalState known = next_[static_cast<size_t>(at.state) * classes_ + byte_class];
+    const TerminalState next = known >= 0 ? known : compute_next(at.state, byte_class);
+    all = next != kDead;
+    if (all && met.insert(key(next, left)).second) path.push_back({next, left, 0});
+    all = all && path.size() <= kDeepest;
   }
   covered_.emplace(key(state, text), all);
   return all;

@@ -45,7 +45,11 @@ Vocabulary::Vocabulary(std::vector<uint8_t> bytes, std::vector<int32_t> ends)
     while (kind < kinds.size() && !is_of(kinds[kind], bytes_of(token))) kind++;
     members[kind].push_back(token);
   }
-  for (const auto& each : members) parts_.push_back(build(each));
+  for (const auto& each : members) {
+    Part part = build(each);
+    for (size_t w = 0; w < part.mask.size() && !parts_.empty(); w++) part.mask[w] |= parts_.back().mask[w];
+    parts_.push_back(std::move(part));
+  }
 }
 
 Vocabulary::Part Vocabulary::build(std::span<const int32_t> tokens) const {

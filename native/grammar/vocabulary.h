@@ -40,7 +40,7 @@ class Vocabulary {
   /// The tokens that are plain text of a kind (grammar/plain_text.h), kind by kind, each once, and the rest.
   struct Part {
     Trie trie;
-    std::vector<uint32_t> mask;  // of all of them
+    std::vector<uint32_t> mask;  // of all of them, and of the kinds before
   };
   const std::vector<Part>& parts() const { return parts_; }
   /// Sets the bits of a token, and of those with the same bytes.

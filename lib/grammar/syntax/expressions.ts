@@ -10,6 +10,7 @@ export type Expression = number & { readonly __brand: "Expression" };
 /** What each node begins with; the order is that of native/grammar/program.h. */
 const ops = { bytes: 0, text: 1, concat: 2, either: 3, both: 4, complement: 5, repeat: 6 } as const;
 const unbounded = -1;
+const maxTreeDepth = 100; // of branches
 
 export class ExpressionWriter {
   /** Matches no text. */
@@ -39,6 +40,36 @@ export class ExpressionWriter {
   text(text: string | Uint8Array): Expression {
     const bytes = typeof text === "string" ? Buffer.from(text) : text;
     return bytes.length === 0 ? this.empty : this.#add([ops.text, bytes.length, ...bytes]);
+  }
+
+  /** One of several texts: what they begin with alike stands once, so that derivatives stay small. */
+  oneOf(texts: readonly string[]): Expression {
+    const sorted = [...new Set(texts)].map((text) => Buffer.from(text)).sort((a, b) => a.compare(b));
+    return this.#tree(sorted, 0);
+  }
+
+  /** @param texts sorted, different, the same before `at` */
+  #tree(texts: readonly Buffer[], at: number, depth = 0): Expression {
+    if (texts.length === 1 || depth === maxTreeDepth)
+      return this.either(texts.map((text) => this.text(text.subarray(at))));
+    const alternatives: Expression[] = [];
+    for (let i = 0; i < texts.length;) {
+      const first = texts[i]!;
+      if (first.length === at) {
+        alternatives.push(this.empty);
+        i++;
+        continue;
+      }
+      let end = i + 1;
+      while (end < texts.length && texts[end]![at] === first[at]) end++;
+      const last = texts[end - 1]!; // sorted: what it has in common with the first, all have
+      let common = at + 1;
+      while (common < first.length && first[common] === last[common]) common++;
+      const rest = this.#tree(texts.slice(i, end), common, depth + 1);
+      alternatives.push(this.concat([this.text(first.subarray(at, common)), rest]));
+      i = end;
+    }
+    return this.either(alternatives);
   }
 
   /** One character of these ranges of code points, in UTF-8. */
