@@ -54,6 +54,7 @@ Expr Expressions::add(Node node, std::span<const Expr> parts) {
     const std::vector<Expr> copy(parts.begin(), parts.end());  // which may be a view of parts_
     parts_.insert(parts_.end(), copy.begin(), copy.end());
   }
+  fuel_.spend(32);
   const Expr expr = static_cast<Expr>(nodes_.size());
   nodes_.push_back(node);
   by_hash_.emplace(hash, expr);
@@ -240,7 +241,7 @@ Expr Expressions::derivative(Expr of, int byte_class) {
 Expr Expressions::derive_sequence(Expr of, int byte_class) {
   std::vector<Expr> ways;
   while (nodes_[of].kind == Kind::concat) {
-    fuel_.spend(8);
+    fuel_.spend(16);
     const Expr head = parts_of(of)[0], tail = parts_of(of)[1];
     ways.push_back(concat(derivative(head, byte_class), tail));
     if (!is_nullable(head)) return either(std::move(ways));
@@ -253,7 +254,7 @@ Expr Expressions::derive_sequence(Expr of, int byte_class) {
 Expr Expressions::compute_derivative(Expr of, int byte_class) {
   const Node node = nodes_[of];
   if (node.kind == Kind::concat) return derive_sequence(of, byte_class);
-  fuel_.spend(8 + 4 * node.count);
+  fuel_.spend(32 + 4 * node.count);
   // Parts may move while derivatives are made.
   const std::vector<Expr> parts(parts_of(of).begin(), parts_of(of).end());
   const auto derive_all = [&] {

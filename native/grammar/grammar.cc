@@ -80,6 +80,9 @@ Grammar::Grammar(std::unique_ptr<Expressions> expressions, std::vector<Expr> ter
     left_of_.push_back(rule->left);
   }
   for (int32_t n = 0; n < nonterminals; n++) first_rules_[n + 1] += first_rules_[n];
+  const std::span<const int32_t> whole = rules_of(start);
+  is_regular_ =
+      whole.size() == 1 && !is_end(whole[0]) && is_terminal(symbols_[whole[0]]) && is_end(whole[0] + 1);
   terminals_ = std::make_unique<Terminals>(*expressions_, std::move(terminals), limits);
 }
 

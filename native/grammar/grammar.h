@@ -31,6 +31,14 @@ class Grammar {
   const std::vector<Expr>& plain() const { return plain_; }
   const Limits& limits() const { return limits_; }
   int32_t start() const { return start_; }
+  /// Whether it is a single terminal.
+  bool is_regular() const { return is_regular_; }
+  /// What matchers of such a grammar share: masks of states of the terminal, for one vocabulary.
+  struct Masks {
+    std::shared_ptr<const void> vocabulary;
+    std::unordered_map<TerminalState, std::vector<uint32_t>> by_state;
+  };
+  Masks& masks() { return masks_; }
   int32_t num_nonterminals() const { return static_cast<int32_t>(first_rules_.size()) - 1; }
 
   /// A place in a rule: in front of a symbol, or at the end.
@@ -54,6 +62,8 @@ class Grammar {
   std::vector<Expr> plain_;
   Limits limits_;
   int32_t start_;
+  bool is_regular_;
+  Masks masks_;
   std::vector<Symbol> symbols_;   // of all rules, with one more for the end of each
   std::vector<int32_t> left_of_;  // by place; -1: no end
   std::vector<int32_t> starts_, first_rules_;

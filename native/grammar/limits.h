@@ -18,7 +18,7 @@ struct Limits {
   /// Parse items of one text, and threads of it.
   int64_t items = 4'000'000;
   /// Of one call, in Fuel's units.
-  int64_t work = 10'000'000;
+  int64_t work = 20'000'000;
 };
 
 /// Throws when `count` is more than there may be.

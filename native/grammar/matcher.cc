@@ -70,7 +70,7 @@ void Matcher::walk(const Trie& trie, uint32_t* mask) {
       alone++;
       const TerminalState next = terminals.next(from.lone, node.byte);
       comes = next != kDead;
-      if (comes && terminals.ending(next).empty()) {
+      if (comes && (terminals.ending(next).empty() || grammar_->is_regular())) {
         to.lone = next;
       } else if (comes) {  // a row is made
         threads_.resize(static_cast<size_t>(end));
@@ -97,6 +97,30 @@ bool Matcher::fill_mask(uint32_t* mask) {
   const Mark here = marks_.back();
   const Finally back{[&] { return_to(here); }};
   refuelled(grammar_);
+  if (grammar_->is_regular()) {
+    allow_known(here, mask);
+  } else {
+    allow_from(here, mask);
+  }
+  return std::any_of(mask, mask + vocabulary_->words(), [](uint32_t word) { return word != 0; });
+}
+
+void Matcher::allow_known(const Mark& here, uint32_t* mask) {
+  constexpr size_t kMostMasks = 64;
+  // There is one thread at most: nothing begins where the terminal ends.
+  const TerminalState state = here.count > 0 ? threads_[here.first].state : kDead;
+  Grammar::Masks& masks = grammar_->masks();
+  if (masks.vocabulary != vocabulary_) masks = {vocabulary_, {}};
+  if (const auto known = masks.by_state.find(state); known != masks.by_state.end()) {
+    std::ranges::copy(known->second, mask);
+    return;
+  }
+  allow_from(here, mask);
+  if (masks.by_state.size() == kMostMasks) masks.by_state.clear();
+  masks.by_state.emplace(state, std::vector(mask, mask + vocabulary_->words()));
+}
+
+void Matcher::allow_from(const Mark& here, uint32_t* mask) {
   const std::vector<Expr>& plain = grammar_->plain();
   const std::vector<Vocabulary::Part>& parts = vocabulary_->parts();
   const auto is_covered = [&](Expr text) {
@@ -114,7 +138,6 @@ bool Matcher::fill_mask(uint32_t* mask) {
     std::ranges::copy(parts[p - 1].mask, mask);
   }
   for (; p < parts.size(); p++) walk(parts[p].trie, mask);
-  return std::any_of(mask, mask + vocabulary_->words(), [](uint32_t word) { return word != 0; });
 }
 
 bool Matcher::accept(int32_t token) {

@@ -54,6 +54,10 @@ class Matcher {
   /// The place behind one more byte; its threads are put behind all others. False: it may not come.
   bool step(const Mark& from, uint8_t byte, Mark* to);
   void walk(const Trie& trie, uint32_t* mask);
+  /// Sets the bits of the tokens that may come at a place, and clears the others.
+  void allow_from(const Mark& here, uint32_t* mask);
+  /// The same in a grammar of a single terminal, where the mask of a state may be known.
+  void allow_known(const Mark& here, uint32_t* mask);
   /// Forgets what was tried behind a place.
   void return_to(const Mark& place);
   bool is_accepting(const Mark& mark) const { return mark.has_row && rows_.accepts(mark.rows - 1); }

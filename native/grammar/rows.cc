@@ -10,7 +10,7 @@ constexpr size_t kLeastSeen = 256;  // a power of two
 
 size_t hash_of(int32_t place, int32_t origin) {
   const uint64_t both = static_cast<uint64_t>(place) << 32 ^ static_cast<uint32_t>(origin);
-  return (both * 0x9e3779b97f4a7c15u) >> 20;
+  return (both * 0x9e3779b97f4a7c15u) >> 40;  // bits that depend on both; more than a table has
 }
 
 }  // namespace
@@ -99,6 +99,7 @@ void Rows::close() {
     }
     if (grammar_.may_be_empty(symbol)) add(place + 1, origin);
   }
+  grammar_.fuel().spend(8 * static_cast<int64_t>(allowed_.size()));
   std::ranges::sort(allowed_);
   allowed_.erase(std::unique(allowed_.begin(), allowed_.end()), allowed_.end());
   rows_[row].start = grammar_.terminals().start(allowed_);

@@ -14,6 +14,7 @@ Terminals::Terminals(Expressions& expressions, std::vector<Expr> terminals, cons
 }
 
 TerminalState Terminals::start(std::span<const Terminal> which) {
+  expressions_.fuel().spend(8 * static_cast<int64_t>(which.size()));
   std::vector<Part> parts;
   for (Terminal terminal : which) parts.push_back({terminal, terminals_[terminal]});
   std::ranges::sort(parts, {}, &Part::terminal);
@@ -55,6 +56,7 @@ TerminalState Terminals::intern(const std::vector<Part>& parts) {
 
 TerminalState Terminals::compute_next(TerminalState state, int byte_class) {
   std::vector<Part> parts;
+  expressions_.fuel().spend(16 * static_cast<int64_t>(states_[state].count));
   for (int32_t i = 0; i < states_[state].count; i++) {
     const auto [terminal, rest] = parts_[states_[state].first + i];
     const Expr left = expressions_.derivative(rest, byte_class);

@@ -17,7 +17,6 @@ import { failIn, parse } from "./notation.js";
 const ruleOfGbnf = /^[ \t]*[\w-]+\s*::=/m;
 /** A regular rule that would take more than this, written out, stays a rule. */
 const maxRegularSize = 4000;
-const maxRules = 100_000;
 /** Of what is not regular. */
 const maxRepeat = 10_000;
 
@@ -120,8 +119,15 @@ class GrammarCompiler {
         return write.repeat(this.#expression(node.of), node.min, node.max);
       case "sequence":
         return write.concat(node.parts.map((part) => this.#expression(part)));
-      case "choice":
-        return write.either(node.parts.map((part) => this.#expression(part)));
+      case "choice": {
+        const texts = node.parts.flatMap((part) => (part.kind === "text" ? [part.text] : []));
+        const others = node.parts.filter(({ kind }) => kind !== "text");
+        const all = [
+          ...(texts.length > 0 ? [write.oneOf(texts)] : []),
+          ...others.map((part) => this.#expression(part)),
+        ];
+        return write.either(all);
+      }
     }
   }
 
@@ -145,8 +151,6 @@ class GrammarCompiler {
       const again = this.#grammar.list(this.#symbol(choice(loop.again)), { min: 1 });
       for (const right of rights) this.#grammar.rule(left, [again, ...right]);
     }
-    if (this.#grammar.numRules > maxRules)
-      this.#fail(rule.at, `the grammar is too large: more than ${maxRules} rules`);
   }
 
   /** Those that are regular as one. */

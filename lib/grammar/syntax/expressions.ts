@@ -2,6 +2,7 @@
  * Regular expressions over bytes, written for the addon: a program whose nodes refer to those before them (native/grammar/program.h reads
  * it). Equal expressions are one there.
  */
+import { ArgumentRangeError } from "../../errors.js";
 import { type Range, utf8Sequences } from "./utf8.js";
 
 /** A node of the program. */
@@ -11,6 +12,8 @@ export type Expression = number & { readonly __brand: "Expression" };
 const ops = { bytes: 0, text: 1, concat: 2, either: 3, both: 4, complement: 5, repeat: 6 } as const;
 const unbounded = -1;
 const maxTreeDepth = 100; // of branches
+/** What the expressions of one grammar may take. */
+const maxProgram = 4_000_000;
 
 export class ExpressionWriter {
   /** Matches no text. */
@@ -74,8 +77,28 @@ export class ExpressionWriter {
 
   /** One character of these ranges of code points, in UTF-8. */
   characters(ranges: readonly Range[]): Expression {
-    const sequences = ranges.flatMap((range) => [...utf8Sequences(range)]);
-    return this.either(sequences.map((bytes) => this.concat(bytes.map((range) => this.bytes([range])))));
+    return this.#sequences(
+      ranges.flatMap((range) => [...utf8Sequences(range)]),
+      0,
+    );
+  }
+
+  /** Any of some sequences of bytes; those that begin alike stand once, as in a tree of texts. */
+  #sequences(sequences: readonly (readonly Range[])[], at: number): Expression {
+    const byFirst = new Map<string, (readonly Range[])[]>();
+    for (const one of sequences) {
+      const key = one[at]!.join();
+      const alike = byFirst.get(key);
+      if (alike) alike.push(one);
+      else byFirst.set(key, [one]);
+    }
+    const parts = [...byFirst.values()].map((alike) => {
+      const [first] = alike as [readonly Range[]];
+      if (alike.length === 1 || first.length === at + 1)
+        return this.concat(first.slice(at).map((range) => this.bytes([range])));
+      return this.concat([this.bytes([first[at]!]), this.#sequences(alike, at + 1)]);
+    });
+    return this.either(parts);
   }
 
   concat(parts: readonly Expression[]): Expression {
@@ -107,6 +130,10 @@ export class ExpressionWriter {
   }
 
   #add(node: readonly number[]): Expression {
+    if (this.#program.length + node.length > maxProgram)
+      throw new ArgumentRangeError(
+        `format: its regular expressions are too large: more than ${maxProgram} numbers`,
+      );
     const key = node.join();
     const known = this.#known.get(key);
     if (known !== undefined) return known;

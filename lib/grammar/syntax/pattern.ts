@@ -22,6 +22,8 @@ export interface Pattern {
   readonly flags?: string | undefined;
 }
 
+/** Characters of a pattern in an error. */
+const maxShown = 200;
 const everything: readonly Range[] = [[0, lastCodePoint]];
 
 /**
@@ -58,7 +60,8 @@ interface Parsed {
 
 function parsed({ source, flags = "u" }: Pattern, name: string): Parsed {
   const fail = (problem: string): never => {
-    throw new ArgumentRangeError(`${name}: ${problem} in /${source}/`);
+    const shown = source.length > maxShown ? `${source.slice(0, maxShown)}...` : source;
+    throw new ArgumentRangeError(`${name}: ${problem.replace(source, shown)} in /${shown}/`);
   };
   const unicode = flags.includes("u") || flags.includes("v") ? flags : `${flags}u`;
   try {
@@ -66,7 +69,7 @@ function parsed({ source, flags = "u" }: Pattern, name: string): Parsed {
     const { expression } = parser.parse({ assertions: "parse", backreferences: "throw" });
     return { alternatives: expression.alternatives, fail };
   } catch (error) {
-    return fail((error as Error).message);
+    return fail(error instanceof RangeError ? "it is nested too deeply" : (error as Error).message);
   }
 }
 

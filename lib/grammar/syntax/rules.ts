@@ -1,4 +1,5 @@
 /** A context-free grammar over expressions, written for the addon. */
+import { ArgumentRangeError } from "../../errors.js";
 import { type Expression, ExpressionWriter } from "./expressions.js";
 
 /** A nonterminal (0 and more), or a terminal (below 0). */
@@ -13,6 +14,10 @@ export interface WrittenGrammar {
   readonly rules: Int32Array;
   readonly start: number;
 }
+
+/** What one grammar may have: who passes more is told before it takes the memory. */
+const maxRules = 200_000;
+const maxSymbols = 2_000_000;
 
 export class GrammarWriter {
   readonly expressions = new ExpressionWriter();
@@ -43,8 +48,18 @@ export class GrammarWriter {
 
   /** `left` may become `right`. */
   rule(left: GrammarSymbol, right: readonly GrammarSymbol[]): void {
-    this.#rules.push(left, right.length, ...right);
+    this.#requireRoom(1, right.length);
+    this.#rules.push(left, right.length);
+    for (const symbol of right) this.#rules.push(symbol);
     this.#numRules++;
+  }
+
+  /** @throws ArgumentRangeError if so many more are too many */
+  #requireRoom(rules: number, symbols: number): void {
+    if (this.#numRules + rules > maxRules)
+      throw new ArgumentRangeError(`format: the grammar is too large: more than ${maxRules} rules`);
+    if (this.#rules.length + symbols > maxSymbols)
+      throw new ArgumentRangeError(`format: the grammar is too large: more than ${maxSymbols} symbols`);
   }
 
   /** One of several sequences. */
@@ -60,6 +75,7 @@ export class GrammarWriter {
   list(of: GrammarSymbol, { min = 0, max = Infinity, between }: ListBounds = {}): GrammarSymbol {
     const next = between === undefined ? [of] : [between, of];
     if (max === 0) return this.choice([[]]);
+    this.#requireRoom(max === Infinity ? 0 : 2 * (max - min), next.length * min);
     // The longest may end after each that is not required: to the left, so that a row has one more item and no more.
     let all: GrammarSymbol;
     if (max === Infinity) {
