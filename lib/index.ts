@@ -13,6 +13,15 @@ export type { FitChatOptions, FittedChat } from "./llm/fitChat.js";
 export type { OutputFormat } from "./grammar/format.js";
 export type { ObjectOptions, ObjectResult, ObjectSchema, ValueOf } from "./llm/object.js";
 export type { ZodOutput, ZodSchema } from "./grammar/zodSchema.js";
+export type {
+  FreeText,
+  Members,
+  PartsFormat,
+  StructuralTags,
+  Tag,
+  TextPart,
+  Thoughts,
+} from "./grammar/tags/part.js";
 export type { Perplexity, PerplexityOptions } from "./llm/perplexity.js";
 export type { RestoreSessionOptions, SaveSessionOptions, Session } from "./llm/session.js";
 export type { EmbedOptions } from "./llm/embed.js";

@@ -43,6 +43,12 @@ function types(value: unknown, root: Schema, depth: number): ReadonlySet<JsonTyp
   if (found.length > 0) return new Set(found);
   const { const: constant, enum: values = constant === undefined ? undefined : [constant] } = schema;
   if (Array.isArray(values)) return new Set(values.map(jsonType));
+  if (Array.isArray(schema["allOf"])) {
+    const all = schema["allOf"]
+      .map((part) => types(part, root, depth - 1))
+      .filter((set) => set !== undefined);
+    if (all.length > 0) return all.reduce((both, set) => new Set([...both].filter((type) => set.has(type))));
+  }
   const parts = [schema["anyOf"], schema["oneOf"]].find(Array.isArray) as readonly unknown[] | undefined;
   const inner = parts?.map((part) => types(part, root, depth - 1));
   if (!inner || inner.includes(undefined)) return undefined;

@@ -1,5 +1,6 @@
 /** Rows of DeepSeek: V3 and V3.1 with tokens of their own (full-width bars, U+2581 for spaces), V3.2 and V4 with tags. */
 import { blank, collect, gap, reads, type ToolSyntax, value } from "./syntax.js";
+import { json, name } from "./written.js";
 
 const ends = [
   { on: "<｜tool▁call▁end｜>", to: "section", closes: true },
@@ -13,6 +14,8 @@ const entries = [
   { on: "<｜tool▁calls▁begin｜>", to: "section" },
   { on: "<｜tool▁call▁begin｜>", to: "call" },
 ] as const;
+
+const whole = { open: "<｜tool▁calls▁begin｜>", close: "<｜tool▁calls▁end｜>" };
 
 /** DeepSeek V3-0324, R1-0528: a type, the name and fenced JSON. */
 export const deepseekV3: ToolSyntax = {
@@ -31,6 +34,16 @@ export const deepseekV3: ToolSyntax = {
     arguments: reads("json", "after"),
     after: blank([{ on: "```", to: "after", closes: true }, ...ends], "content"),
   },
+  writes: [
+    {
+      ...whole,
+      call: [
+        ...["<｜tool▁call▁begin｜>function<｜tool▁sep｜>", name, "\n```json\n"],
+        ...[json, "\n```<｜tool▁call▁end｜>"],
+      ],
+      between: "\n",
+    },
+  ],
   ids: "openai",
   hint: /<｜tool▁sep｜>[^\n]*\n```json/,
 };
@@ -46,6 +59,9 @@ export const deepseekV31: ToolSyntax = {
     arguments: reads("json", "after"),
     after: blank(ends, "content"),
   },
+  writes: [
+    { ...whole, call: ["<｜tool▁call▁begin｜>", name, "<｜tool▁sep｜>", json, "<｜tool▁call▁end｜>"] },
+  ],
   ids: "openai",
   hint: /<｜tool▁sep｜>/,
 };
@@ -82,6 +98,22 @@ export const deepseekV32: ToolSyntax = {
     flag: collect([{ on: '">', to: "value", do: ["flag"] }]),
     value: value([{ on: "</｜DSML｜parameter>", to: "between", do: ["value"] }]),
   },
+  writes: [
+    {
+      open: "<｜DSML｜function_calls>\n",
+      call: [
+        ...['<｜DSML｜invoke name="', name, '">\n'],
+        {
+          slot: "members",
+          around: ['<｜DSML｜parameter name="', "", "</｜DSML｜parameter>\n"],
+          flagged: ['" string="true">', '" string="false">'],
+          ...{ values: "raw", names: '^[^"<>\\n]+$', never: ["</｜DSML｜parameter>"] },
+        },
+        "</｜DSML｜invoke>\n",
+      ],
+      close: "</｜DSML｜function_calls>",
+    },
+  ],
   ids: "openai",
   values: { trimsLineBreaks: false, untyped: "json" },
   hint: /<｜DSML｜/,

@@ -19,6 +19,7 @@ export interface ToolDefinition {
   readonly function?: FunctionDefinition | undefined;
   readonly name?: string | undefined;
   readonly parameters?: object | null | undefined;
+  readonly strict?: boolean | null | undefined;
 }
 
 export interface FunctionDefinition {
@@ -26,6 +27,8 @@ export interface FunctionDefinition {
   readonly description?: string | null | undefined;
   /** JSON schema of the arguments. */
   readonly parameters?: object | null | undefined;
+  /** Whether calls are held to the schema, also where the model may answer without one. */
+  readonly strict?: boolean | null | undefined;
 }
 
 /** The function that a tool definition describes; undefined if it describes none. */

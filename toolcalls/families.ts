@@ -4,7 +4,9 @@
  */
 import { deepseekV3, deepseekV31, deepseekV32 } from "./deepseek.js";
 import { harmony } from "./harmony.js";
+import { olmo3, pythonic } from "./pythonCalls.js";
 import { blank, collect, gap, reads, type ReasoningSyntax, type ToolSyntax, value } from "./syntax.js";
+import { json, name, quotedName } from "./written.js";
 
 /** Hermes 2 and 3, Qwen2.5, Qwen3: a JSON object in a pair of tags. */
 const hermes: ToolSyntax = {
@@ -22,6 +24,12 @@ const hermes: ToolSyntax = {
       "content",
     ),
   },
+  writes: [
+    {
+      call: ['<tool_call>\n{"name": ', quotedName, ', "arguments": ', json, "}\n</tool_call>"],
+      between: "\n",
+    },
+  ],
   ids: "openai",
   hint: /<tool_call>\s*\{"name":/,
 };
@@ -58,6 +66,20 @@ const qwen3Coder: ToolSyntax = {
       "content",
     ),
   },
+  writes: [
+    {
+      call: [
+        ...["<tool_call>\n<function=", name, ">\n"],
+        {
+          slot: "members",
+          ...{ around: ["<parameter=", ">\n", "\n</parameter>\n"], values: "raw", names: "^[^<>\\n]+$" },
+          never: ["</parameter>", "\n<parameter=", "\n</function>"],
+        },
+        "</function>\n</tool_call>",
+      ],
+      between: "\n",
+    },
+  ],
   ids: "openai",
   values: { trimsLineBreaks: true, untyped: "string" },
   hint: /<tool_call>\s*<function=/,
@@ -90,6 +112,20 @@ const glm45: ToolSyntax = {
       { on: "</tool_call>", to: "start", do: ["value", "end"], tokenOnly: true },
     ]),
   },
+  writes: [
+    {
+      call: [
+        ...["<tool_call>", name, "\n"],
+        {
+          slot: "members",
+          around: ["<arg_key>", "</arg_key>\n<arg_value>", "</arg_value>\n"],
+          ...{ values: "raw", names: "^[^<>\\n]+$", never: ["</arg_value>"] },
+        },
+        "</tool_call>",
+      ],
+      between: "\n",
+    },
+  ],
   ids: "openai",
   values: { trimsLineBreaks: false, untyped: "json" },
   hint: /<tool_call>[^<]*\s*<arg_key>/,
@@ -112,57 +148,9 @@ const llama3Json: ToolSyntax = {
       { on: "<|python_tag|>", to: "tagged" },
     ]),
   },
+  writes: [{ call: ['{"name": ', quotedName, ', "parameters": ', json, "}"], most: 1 }],
   ids: "openai",
   hint: /\{"name": function name, "parameters":/,
-};
-
-/** States of calls in Python's form, of a list in brackets or of lines. */
-const pythonCalls = {
-  name: collect([{ on: "(", to: "arguments", do: ["name"] }], /^[\w.]*\s*$/),
-  arguments: blank(
-    [
-      { on: ")", to: "called", do: ["start", "end"] },
-      { on: ",", to: "arguments" },
-    ],
-    "key",
-  ),
-  key: collect([{ on: "=", to: "value", do: ["key"] }], /^\w*\s*$/),
-  value: reads("python", "arguments"),
-} as const;
-
-/** Llama 3.2, Llama 4, ToolACE: a list of Python calls, in Llama 4 perhaps between markers. */
-const pythonic: ToolSyntax = {
-  name: "pythonic",
-  aliases: ["llama4_pythonic", "toolace"],
-  entries: [
-    { on: "<|python_start|>", to: "tagged" },
-    { on: "[", to: "list", bare: "start" },
-  ],
-  states: {
-    ...pythonCalls,
-    tagged: blank([{ on: "[", to: "list" }]),
-    list: blank([], "name"),
-    called: blank([
-      { on: ",", to: "list", closes: true },
-      { on: "]", to: "after", closes: true },
-    ]),
-    after: blank([{ on: "<|python_end|>", to: "start" }], "content"),
-  },
-  ids: "openai",
-  hint: /\[\s*\w+\(\w+=[^)]*\),?[^\]]*\]/,
-};
-
-/** Olmo 3: a Python call on each line between tags. */
-const olmo3: ToolSyntax = {
-  name: "olmo3",
-  aliases: [],
-  entries: [{ on: "<function_calls>", to: "called" }],
-  states: {
-    ...pythonCalls,
-    called: blank([{ on: "</function_calls>", to: "start" }], "name"),
-  },
-  ids: "openai",
-  hint: /<function_calls>/,
 };
 
 /** Mistral: a list of objects (tokenizers before v11), or name and arguments; between them perhaps the id. */
@@ -192,6 +180,13 @@ const mistral: ToolSyntax = {
     id: collect([{ on: "[ARGS]", to: "arguments", do: ["id", "start"] }]),
     arguments: reads("json", "start"),
   },
+  writes: [
+    { token: "[ARGS]", call: ["[TOOL_CALLS]", name, "[ARGS]", json] },
+    {
+      ...{ open: "[TOOL_CALLS][", between: ", ", close: "]" },
+      call: ['{"name": ', quotedName, ', "arguments": ', json, "}"],
+    },
+  ],
   ids: "mistral",
   hint: /\[TOOL_CALLS\]/,
   token: "[TOOL_CALLS]",
@@ -221,6 +216,17 @@ const kimiK2: ToolSyntax = {
       "content",
     ),
   },
+  writes: [
+    {
+      open: "<|tool_calls_section_begin|>",
+      call: [
+        ...["<|tool_call_begin|>functions.", name, ":", { slot: "index" } as const],
+        ...["<|tool_call_argument_begin|>", json, "<|tool_call_end|>"],
+      ],
+      close: "<|tool_calls_section_end|>",
+      ...{ most: 16, names: /^[\w.-]+$/ },
+    },
+  ],
   ids: "kimi",
   hint: /<\|tool_call_begin\|>/,
   token: "<|tool_calls_section_begin|>",

@@ -3,6 +3,7 @@
  * The header says what a message is: thoughts, the answer, or the arguments of a call. Source: OpenAI, Harmony response format.
  */
 import { blank, collect, reads, type State, type ToolSyntax } from "./syntax.js";
+import { json, name } from "./written.js";
 
 const ends = [
   { on: "<|end|>", to: "ended", closes: true },
@@ -40,6 +41,20 @@ export const harmony: ToolSyntax = {
     ended: blank([...ends, { on: "<|channel|>", to: "header", collects: true }], "content"),
   },
   initial: "header",
+  writes: [
+    {
+      call: [
+        ...["<|channel|>commentary to=functions.", name, " <|constrain|>json<|message|>"],
+        ...[json, "<|call|>"],
+      ],
+      ...{ most: 1, names: /^[\w.-]+$/ },
+    },
+  ],
+  answer: {
+    open: "<|channel|>final<|message|>",
+    thoughts: { open: "<|channel|>analysis<|message|>", close: "<|end|><|start|>assistant", inPrompt: false },
+    never: ["<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>"],
+  },
   ids: "openai",
   hint: /<\|channel\|>/,
   token: "<|channel|>",

@@ -18,6 +18,7 @@ export {
   type OutputReaderOptions,
   type ParsedChunk,
 } from "./outputReader.js";
+export { constraintOf, type ToolChoice, type WantedOutput } from "./constraint.js";
 export { OutputParser } from "./parser.js";
 export type { ParserOptions } from "./parserOptions.js";
 export {
@@ -29,5 +30,6 @@ export {
   type StartedChat,
 } from "./startChat.js";
 export type { ReasoningSyntax, ToolSyntax } from "./syntax.js";
+export type { Slot, WrittenAnswer, WrittenCalls } from "./written.js";
 export type { OutputChunk, Vocabulary } from "./tokenPieces.js";
 export { TableVocabulary, type TokenTable, tokenTableOf } from "./tokenTable.js";

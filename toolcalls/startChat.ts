@@ -8,6 +8,7 @@ import {
   type ChatOptions,
   type GenerationStream,
 } from "../lib/index.js";
+import { constraintOf, type ToolChoice } from "./constraint.js";
 import type { ChatFormat } from "./detect.js";
 import { functionOf, type ToolDefinition } from "./events.js";
 import { toTemplateMessages } from "./history.js";
@@ -29,7 +30,9 @@ export interface ChatSource {
 /** Options of `LLM.chat`, and what of the calls is wanted. */
 export interface StartChatOptions extends Omit<ChatOptions, "tools"> {
   readonly tools?: readonly ToolDefinition[] | undefined;
-  /** False: of several calls the first is handed out. Default true. */
+  /** Whether the model has to call a tool, or this one. Default "auto": as it likes; calls of tools that are `strict` obey their schema. */
+  readonly toolChoice?: ToolChoice | undefined;
+  /** False: there is one call, or of several the first is handed out. Default true. */
   readonly parallelToolCalls?: boolean | undefined;
 }
 
@@ -46,16 +49,26 @@ export interface StartedChat {
  * Starts a chat.
  *
  * @param messages as OpenAI's API has them, with `tool_calls`, `tool_call_id` and `reasoning` (or `reasoning_content`)
- * @throws as LLM.chat; ArgumentRangeError about `tools`, which this model cannot call
+ * @throws as LLM.chat; ArgumentRangeError about `tools`, which this model cannot call, and `toolChoice`
  */
 export function startChat(
   { model, format, vocabulary, decode }: ChatSource,
   messages: readonly ChatMessage[],
-  { tools = [], parallelToolCalls, skipSpecialTokens, ...options }: StartChatOptions = {},
+  {
+    tools = [],
+    toolChoice = "auto",
+    parallelToolCalls = true,
+    skipSpecialTokens,
+    format: wanted,
+    ...options
+  }: StartChatOptions = {},
 ): StartedChat {
   const prompt = promptOf(format, messages, tools);
+  const output = { tools, toolChoice, parallelToolCalls, format: wanted };
+  const constraint = constraintOf(format, output, vocabulary);
   const stream = model.chat(prompt.messages, {
     ...options,
+    ...(constraint && { format: constraint }),
     ...(prompt.tools && { tools: prompt.tools }),
     ...(skipSpecialTokens !== undefined && { skipSpecialTokens }),
     ...(hasMarkup(format, tools) && { skipSpecialTokens: false }), // markers are special tokens in many vocabularies

@@ -3,6 +3,7 @@
  * something (`rule`), and a marker leads to the next state. The engine that runs it is parser.ts.
  */
 import type { ValueRule } from "./rawValue.js";
+import type { WrittenAnswer, WrittenCalls } from "./written.js";
 
 /** What the text in a state is. */
 export type TextRule =
@@ -87,6 +88,10 @@ export interface ToolSyntax {
   readonly states: Readonly<Record<string, State>>;
   /** The state at the beginning of the output, if not "start". */
   readonly initial?: string;
+  /** How the calls are written that the states read: in the first of these forms whose token the vocabulary has. */
+  readonly writes: readonly WrittenCalls[];
+  /** How an answer is written, where it is not the text itself. */
+  readonly answer?: WrittenAnswer;
   /** The id that a call gets. */
   readonly ids: "openai" | "mistral" | "kimi";
   readonly values?: ValueRule;

@@ -4,7 +4,10 @@ import { Dice } from "./dice.js";
 
 export interface GrammarCase {
   readonly name: string;
-  readonly format: Exclude<OutputFormat, "json" | { readonly grammar: string }>;
+  readonly format: Extract<
+    OutputFormat,
+    { readonly schema: unknown } | { readonly regex: unknown } | { readonly choice: unknown }
+  >;
   /** A text that has the form. */
   readonly text: (dice: Dice) => string;
 }

@@ -6,6 +6,9 @@ import { matchedBy } from "./syntax/pattern.js";
 import { GrammarWriter, type WrittenGrammar } from "./syntax/rules.js";
 import { compileSchema } from "./schema/compile.js";
 import type { Schema } from "./schema/refs.js";
+import type { PartsFormat, StructuralTags, Thoughts, ThoughtState } from "./tags/part.js";
+import { writeParts } from "./tags/partWriter.js";
+import type { ControlToken } from "./syntax/controlTokens.js";
 
 /** The form of a text. */
 export type OutputFormat =
@@ -18,9 +21,14 @@ export type OutputFormat =
   /** One of these texts. */
   | { readonly choice: readonly string[] }
   /** A text of a grammar: GBNF as llama.cpp has it (`root ::= ...`), or as Lark's (`start: ...`). */
-  | { readonly grammar: string };
+  | { readonly grammar: string }
+  /** Free text, and tags in it whose content has a form. */
+  | { readonly tags: StructuralTags }
+  /** Parts one after another, and what a model may think before them. */
+  | PartsFormat;
 
-const kinds = ["schema", "regex", "choice", "grammar"] as const;
+const kinds = ["schema", "regex", "choice", "grammar", "tags", "parts"] as const;
+const besideParts = ["rules", "spelled", "thoughts"];
 /** Of what is copied to another thread, as JSON. */
 const maxFormatChars = 2 ** 22;
 
@@ -34,12 +42,13 @@ export function checkFormat(format: unknown): string {
   if (format === "json") return JSON.stringify({ schema: { type: "object" } });
   const given = format as Readonly<Record<string, unknown>>;
   const names = typeof format === "object" && format !== null ? Object.keys(format) : [];
-  const [kind] = names;
-  if (names.length !== 1 || !kinds.includes(kind as (typeof kinds)[number])) {
+  const kind = names.find((name) => kinds.includes(name as (typeof kinds)[number]));
+  const others = names.filter((name) => name !== kind);
+  if (kind === undefined || others.some((name) => kind !== "parts" || !besideParts.includes(name))) {
     const expected = `"json" or an object with one of ${kinds.join(", ")}`;
     throw new ArgumentTypeError(`format: expected ${expected}, got ${describe(format)}`);
   }
-  const value = given[kind!];
+  const value = given[kind];
   if ((kind === "regex" || kind === "grammar") && typeof value !== "string")
     throw new ArgumentTypeError(`format.${kind}: expected a string, got ${describe(value)}`);
   if (kind === "choice") {
@@ -52,11 +61,13 @@ export function checkFormat(format: unknown): string {
         `format.choice: expected texts, at least one and none of them empty, got ${describe(value)}`,
       );
   }
+  if (kind === "tags" && (typeof value !== "object" || value === null))
+    throw new ArgumentTypeError(`format.tags: expected an object, got ${describe(value)}`);
   if (kind === "schema" && typeof value !== "boolean" && (typeof value !== "object" || value === null))
     throw new ArgumentTypeError(`format.schema: expected an object or a boolean, got ${describe(value)}`);
   let json: string;
   try {
-    json = JSON.stringify({ [kind!]: value });
+    json = JSON.stringify(kind === "parts" ? given : { [kind]: value });
   } catch (cause) {
     throw new ArgumentTypeError(`format.${kind}: expected plain data: ${String(cause)}`);
   }
@@ -66,11 +77,36 @@ export function checkFormat(format: unknown): string {
   );
 }
 
+/** What may come before a text of a format. @throws ArgumentTypeError */
+export function thoughtsOf(format: unknown): Thoughts | undefined {
+  const given = (format as Partial<PartsFormat>).thoughts as unknown;
+  if (given === undefined) return undefined;
+  const { open, close, inPrompt = true } = (given ?? {}) as Partial<Record<keyof Thoughts, unknown>>;
+  if (typeof open === "string" && open !== "" && typeof close === "string" && close !== "")
+    return { open, close, inPrompt: inPrompt === true };
+  throw new ArgumentTypeError(
+    `format.thoughts: expected an object with the texts open and close, got ${describe(given)}`,
+  );
+}
+
+/** What a grammar is written for. */
+export interface GrammarPlace {
+  /** Of the vocabulary. */
+  readonly tokens: readonly ControlToken[];
+  /** Where the text begins. */
+  readonly state: ThoughtState;
+}
+
 /** @param json of checkFormat @throws ArgumentRangeError for what is not supported, naming it and where it stands */
-export function writeFormat(json: string): WrittenGrammar {
+export function writeFormat(
+  json: string,
+  { tokens, state }: GrammarPlace = { tokens: [], state: "before" },
+): WrittenGrammar {
   const format = JSON.parse(json) as Exclude<OutputFormat, "json">;
   if ("schema" in format) return compileSchema(format.schema as Schema);
   if ("grammar" in format) return compileGrammar(format.grammar);
+  if ("parts" in format) return writeParts(format, tokens, state);
+  if ("tags" in format) return writeParts({ parts: format.tags }, tokens, state);
   const grammar = new GrammarWriter();
   const write = grammar.expressions;
   if ("choice" in format) {

@@ -1,15 +1,20 @@
 /** The thread that writes grammars (grammars.ts): whoever sends a schema may have made it to take long. */
 import { describeError } from "../checkpoint/json.js";
 import { serveJobs } from "../text/jobServer.js";
-import { writeFormat } from "./format.js";
+import { type GrammarPlace, writeFormat } from "./format.js";
 import type { WrittenGrammar } from "./syntax/rules.js";
+
+export interface GrammarJob extends GrammarPlace {
+  /** Of checkFormat. */
+  readonly format: string;
+}
 
 /** What is wrong with a format is an answer. */
 export type GrammarReply = { readonly grammar: WrittenGrammar } | { readonly problem: string };
 
-serveJobs((format: string): GrammarReply => {
+serveJobs(({ format, ...place }: GrammarJob): GrammarReply => {
   try {
-    return { grammar: writeFormat(format) };
+    return { grammar: writeFormat(format, place) };
   } catch (error) {
     return { problem: describeError(error) };
   }

@@ -2,10 +2,11 @@
 import type { Steps } from "../eventLoop.js";
 import { byteChars, byteTokens } from "../text/byteChars.js";
 import type { Tokenizer } from "../text/tokenizer.js";
+import { controlBytes, type ControlToken, markerByte, specialByte } from "./syntax/controlTokens.js";
 import { textInside } from "../text/tokenText.js";
 
-/** Begins the bytes of a special token: none of UTF-8, so that no text satisfies a grammar that asks for the token, nor the other way round. */
-export const specialByte = 0xff;
+/** In brackets of their own. Added tokens of another form, runs of blanks for one, are text like others. */
+const markerForm = /^(?:<[^<>\s]+>|\[\/?[A-Z_]+\])$/;
 
 const replacementCharacter = "\ufffd";
 const tokensPerStep = 64; // about 0.5 ms
@@ -13,9 +14,16 @@ const nothing = new Uint8Array();
 const byteOfChar = new Map(byteChars.map((character, byte) => [character, byte]));
 const byteOfToken = new Map(byteTokens.map((token, byte) => [token, byte]));
 
-/** The bytes of a special token in a grammar. */
-export function specialBytes(text: string): Uint8Array {
-  return Uint8Array.of(specialByte, ...Buffer.from(text));
+/** All tokens that are no text: special ones and markers. */
+export function controlTokens(tokenizer: Tokenizer): ControlToken[] {
+  const ids = new Set([...tokenizer.specialIds, ...tokenizer.addedIds]);
+  return [...ids].map((id) => controlToken(tokenizer, id)).filter((token) => token !== undefined);
+}
+
+function controlToken(tokenizer: Tokenizer, id: number): ControlToken | undefined {
+  const text = tokenizer.tokenText(id) ?? "";
+  if (tokenizer.isSpecial(id)) return [text, specialByte];
+  return markerForm.test(text) ? [text, markerByte] : undefined;
 }
 
 /**
@@ -24,17 +32,22 @@ export function specialBytes(text: string): Uint8Array {
  */
 export function* tokenBytes(tokenizer: Tokenizer, vocabSize: number): Steps<Uint8Array[]> {
   const all: Uint8Array[] = [];
+  const added = new Set([...tokenizer.specialIds, ...tokenizer.addedIds]);
   for (let id = 0; id < vocabSize; id++) {
-    all.push(bytesOf(tokenizer, id));
+    const control = added.has(id) ? controlToken(tokenizer, id) : undefined;
+    const bytes = control ? controlBytes(control) : bytesOf(tokenizer, id);
+    all.push(control || isPartOfText(bytes) ? bytes : nothing);
     if (id % tokensPerStep === 0) yield;
   }
   return all;
 }
 
+/** Vocabularies have tokens for single bytes, also for those that begin control tokens here: with these, text could spell one. */
+const isPartOfText = (bytes: Uint8Array): boolean => !bytes.some((byte) => byte >= markerByte);
+
 function bytesOf(tokenizer: Tokenizer, id: number): Uint8Array {
   const token = tokenizer.tokenText(id);
   if (token === undefined) return nothing;
-  if (tokenizer.isSpecial(id)) return specialBytes(token);
   const byte = byteOfToken.get(token);
   const text = textInside(tokenizer, id);
   if (byte !== undefined && text !== token) return Uint8Array.of(byte);

@@ -1,20 +1,23 @@
 /** The option `format` of a generation. */
 import { readArguments } from "../arguments.js";
 import { ArgumentRangeError, TextError } from "../errors.js";
-import { checkFormat } from "../grammar/format.js";
+import { checkFormat, thoughtsOf } from "../grammar/format.js";
+import type { CheckedFormat } from "../grammar/grammars.js";
 
 /**
  * @param ends token ids that end the text
- * @returns the format as text, by which equal ones are known
  * @throws ArgumentTypeError, ArgumentRangeError; TextError ERR_TOKENIZER
  */
 export function resolveFormat(
   format: unknown,
   ends: ReadonlySet<number>,
   hasTokenizer: boolean,
-): string | undefined {
+): CheckedFormat | undefined {
   if (format === undefined) return undefined;
-  const checked = readArguments("format", () => checkFormat(format));
+  const checked = readArguments("format", () => ({
+    json: checkFormat(format),
+    thoughts: thoughtsOf(format),
+  }));
   if (!hasTokenizer)
     throw new TextError(
       "ERR_TOKENIZER",

@@ -11,6 +11,7 @@ import {
   type SamplingParameter,
 } from "../samplingParameters.js";
 import type { OutputFormat } from "../grammar/format.js";
+import type { CheckedFormat } from "../grammar/grammars.js";
 import { resolveFormat } from "./formatOption.js";
 import type { ContextLimit } from "./prompt.js";
 import { checkNumber, checkSignal, checkText, checkTokenIds } from "./validate.js";
@@ -110,7 +111,7 @@ export interface Generation {
   readonly stop: readonly string[];
   readonly includeStop: boolean;
   /** As `checkFormat` gives it. */
-  readonly format: string | undefined;
+  readonly format: CheckedFormat | undefined;
   readonly stopTokenIds: ReadonlySet<number>;
   /** Most likely alternatives to report per token; undefined: no log probabilities. */
   readonly logprobs: number | undefined;

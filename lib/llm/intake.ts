@@ -228,7 +228,7 @@ class Arrival {
     for (const [index, id] of this.#requestIds.entries()) {
       if (this.isAborted) return;
       const constraint =
-        format === undefined ? undefined : yield* waitFor(grammars!.constraint(format, this.signal));
+        format === undefined ? undefined : yield* waitFor(grammars!.constraint(format, prompt, this.signal));
       const spec: RequestSpec = { ...this.#specOf(index), constraint };
       const onEnd = (): void => {
         constraint?.[Symbol.dispose]();

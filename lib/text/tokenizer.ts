@@ -54,8 +54,9 @@ export class Tokenizer {
   readonly eosId: number | undefined;
   /** That id, and the other one where the files disagree. config.json and generation_config.json may name more. */
   readonly eosIds: readonly number[];
-  /** Ids that `decode` leaves out by default. */
+  /** Ids that `decode` leaves out by default; and of all tokens that are added to the model's vocabulary, such as "<tool_call>". */
   readonly specialIds: ReadonlySet<number>;
+  readonly addedIds: readonly number[];
   /** Texts that act on the model where they are found, such as "<|im_start|>": see plainText.ts. @internal */
   readonly controlTexts: readonly string[];
   /** Whether text can be decoded while tokens arrive. If not, the detokenizer hands it out at the end. */
@@ -92,6 +93,7 @@ export class Tokenizer {
     this.eosId = this.#idOf(this.eosToken);
     this.eosIds = eos.map((token) => this.tokenId(token)).filter((id) => id !== undefined);
     const named = Array.from(all.keys(), (token) => this.#idOf(token));
+    this.addedIds = definition.addedTokens.map(({ id }) => id);
     const flagged = definition.addedTokens.filter((token) => token.special).map((token) => token.id);
     this.specialIds = new Set([...flagged, ...named.filter((id) => id !== undefined)]);
     const specials = Array.from(this.specialIds, (id) => this.tokenText(id) ?? "");

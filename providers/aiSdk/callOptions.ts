@@ -9,7 +9,7 @@ import {
   UnsupportedFunctionalityError,
 } from "@ai-sdk/provider";
 import { ArgumentTypeError, type EmbedOptions } from "../../lib/index.js";
-import type { StartChatOptions, ToolDefinition } from "../../toolcalls/index.js";
+import type { StartChatOptions, ToolChoice, ToolDefinition } from "../../toolcalls/index.js";
 
 const chatNames = [
   "minTokens",
@@ -42,20 +42,28 @@ export interface ChatCall {
 
 /** @throws UnsupportedFunctionalityError, ArgumentTypeError */
 export function chatCallOf(call: LanguageModelV3CallOptions): ChatCall {
-  const { responseFormat, toolChoice, maxOutputTokens, stopSequences, abortSignal } = call;
-  if (responseFormat?.type === "json")
-    throw unsupported("responseFormat json", "answers cannot be constrained yet");
-  if (toolChoice?.type === "required" || toolChoice?.type === "tool")
-    throw unsupported(`toolChoice ${toolChoice.type}`, 'calls cannot be forced yet; use "auto" or "none"');
+  const { toolChoice, maxOutputTokens, stopSequences, abortSignal } = call;
   const { temperature, topP, topK, presencePenalty, frequencyPenalty, seed } = call;
   const warnings: SharedV3Warning[] = [];
   const tools = toolChoice?.type === "none" ? [] : toolsOf(call, warnings);
   const options: StartChatOptions = {
     ...{ temperature, topP, topK, presencePenalty, frequencyPenalty, seed, tools },
     ...{ maxTokens: maxOutputTokens, stop: stopSequences, signal: abortSignal },
+    ...{ toolChoice: choiceOf(toolChoice), format: formatOf(call) },
     ...ownOptions<WarploopChatOptions>(call.providerOptions, chatNames),
   };
   return { options, warnings };
+}
+
+function choiceOf(choice: LanguageModelV3CallOptions["toolChoice"]): ToolChoice {
+  if (choice?.type === "tool") return { name: choice.toolName };
+  return choice?.type === "required" ? "required" : "auto";
+}
+
+function formatOf({ responseFormat }: LanguageModelV3CallOptions): StartChatOptions["format"] {
+  if (responseFormat?.type !== "json") return undefined;
+  const { schema } = responseFormat;
+  return schema === undefined ? "json" : { parts: { schema, name: "responseFormat.schema" } };
 }
 
 /** @throws ArgumentTypeError */
@@ -83,9 +91,8 @@ function toolsOf({ tools = [] }: LanguageModelV3CallOptions, warnings: SharedV3W
       return [];
     }
     const { name, description, inputSchema, strict, inputExamples = [] } = tool;
-    if (strict) warn("strict of tool", "arguments cannot be constrained yet");
     if (inputExamples.length > 0) warn("inputExamples of tool", "templates have no place for them");
-    return [{ type: "function", function: { name, description, parameters: inputSchema } }];
+    return [{ type: "function", function: { name, description, parameters: inputSchema, strict } }];
   });
 }
 

@@ -24,6 +24,7 @@ export const rooms = {
   "grammar/syntax": [], // grammars and expressions, as the addon reads them
   "grammar/schema": ["grammar/syntax"],
   "grammar/ebnf": ["grammar/syntax"],
+  "grammar/tags": ["grammar/syntax", "grammar/schema", "grammar/ebnf"], // texts in parts: tool calls
   // forms of texts, as constraints of the engine
   grammar: [
     "checkpoint",
@@ -34,6 +35,7 @@ export const rooms = {
     "grammar/syntax",
     "grammar/schema",
     "grammar/ebnf",
+    "grammar/tags",
   ],
   llm: [
     "checkpoint",

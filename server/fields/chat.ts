@@ -39,6 +39,7 @@ const tool = z.looseObject({
     name: z.string().min(1),
     description: z.string().nullish(),
     parameters: schemaOfArguments.nullish(),
+    strict: z.boolean().nullish(),
   }),
 });
 
@@ -52,7 +53,7 @@ export const chatFields = {
   logprobs: supported(z.boolean(), "log probabilities of the tokens of the answer"),
   top_logprobs: supported(z.int().min(0).max(20), "and of so many of the likeliest ones; needs `logprobs`"),
   chat_template_kwargs: supported(variables, "variables of the template, such as `enable_thinking`"),
-  ...toolFields(tool),
+  ...toolFields(tool, ({ function: chosenOne }) => (chosenOne as { name?: unknown } | undefined)?.name),
   functions: refused("use `tools`", z.array(z.unknown()).max(0)),
   function_call: refused("use `tool_choice`", z.literal("none")),
   chat_template: refused("the template is that of the checkpoint"),

@@ -1,6 +1,7 @@
 /** Fields that chats and completions have in common. */
 import { z } from "zod";
 import { chosen, ignored, refused, supported } from "./field.js";
+import { constraintFields } from "./outputFormat.js";
 
 const tokenIds = z.array(z.int().min(0));
 const stopTexts = chosen<string | string[]>((value) =>
@@ -103,16 +104,6 @@ const output = {
   prompt_logprobs: refused("use `echo` with `logprobs` of /v1/completions"),
 };
 
-const noConstraints = "answers cannot be constrained yet";
-const constraints = {
-  response_format: refused(noConstraints, z.strictObject({ type: z.literal("text") })),
-  structured_outputs: refused(noConstraints),
-  guided_json: refused(noConstraints),
-  guided_regex: refused(noConstraints),
-  guided_choice: refused(noConstraints),
-  guided_grammar: refused(noConstraints),
-};
-
 const control = {
   cache_salt: supported(
     z.string().min(1).max(1024),
@@ -139,7 +130,7 @@ export const generationFields = {
   ...sampling,
   ...ends,
   ...output,
-  ...constraints,
+  ...constraintFields,
   ...control,
   ...bookkeeping,
 };

@@ -45,16 +45,32 @@ const tool = z.looseObject({
   name: z.string().min(1),
   description: z.string().nullish(),
   input_schema: z.looseObject({}, "expected a JSON schema"),
+  strict: z.boolean().nullish(),
 });
-const toolChoice = z.looseObject({
-  type: z.enum(["auto", "none"], 'expected "auto" or "none": answers cannot be constrained to a call yet'),
-  disable_parallel_tool_use: z.boolean().optional(),
-});
+const toolChoice = z.discriminatedUnion(
+  "type",
+  [
+    z.looseObject({
+      type: z.enum(["auto", "none", "any"]),
+      disable_parallel_tool_use: z.boolean().optional(),
+    }),
+    z.looseObject({
+      type: z.literal("tool"),
+      ...{ name: z.string().min(1), disable_parallel_tool_use: z.boolean().optional() },
+    }),
+  ],
+  'expected "auto", "none", "any" or "tool"',
+);
 const thinking = z.looseObject({
   type: z.enum(["enabled", "adaptive", "between_tools", "disabled"]),
   display: z.string().nullish(),
 });
-const noFormat = z.looseObject({ format: z.null().optional() });
+const outputConfig = z.looseObject({
+  format: z
+    .strictObject({ type: z.literal("json_schema"), schema: z.looseObject({}, "expected a JSON schema") })
+    .nullish(),
+  effort: z.null("expected null: it is the template's").optional(),
+});
 
 /** What becomes the prompt. */
 const prompt = {
@@ -64,10 +80,13 @@ const prompt = {
   ),
   model,
   system: supported(textOrParts, "a text or parts of it, before all messages"),
-  tools: supported(z.array(tool).max(1024), "functions that the model may call; `strict` is not enforced"),
+  tools: supported(
+    z.array(tool).max(1024),
+    "functions that the model may call; `strict: true`: its calls obey the schema, whether they have to come or not",
+  ),
   tool_choice: supported(
     toolChoice,
-    "`auto` (default; `disable_parallel_tool_use`: of several calls the first is kept), or `none`: the model is not told of the tools",
+    "`auto` (default); `none`: the model is not told of the tools; `any`, or `tool` with a `name`: the answer is calls that obey the schemas of the tools, but for those with `strict: false`; `disable_parallel_tool_use`: one call",
   ),
   thinking: supported(
     thinking,
@@ -77,7 +96,10 @@ const prompt = {
 
 const billing = {
   cache_control: ignored("prefixes are found by their tokens"),
-  output_config: refused("answers cannot be constrained yet; effort is the template's", noFormat),
+  output_config: supported(
+    outputConfig,
+    "`format` of the type `json_schema` with a `schema`: the answer is valid for it",
+  ),
   speed: ignored("there is one"),
   user_profile_id: ignored("a name for Anthropic's own checks"),
   workspace_id: ignored("a name for Anthropic's own checks"),

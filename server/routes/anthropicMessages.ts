@@ -67,11 +67,12 @@ interface Tool {
   readonly name: string;
   readonly description?: string | null | undefined;
   readonly input_schema: object;
+  readonly strict?: boolean | null | undefined;
 }
 
 export function functionTools(tools: readonly Tool[] = []): ToolDefinition[] {
-  return tools.map(({ name, description, input_schema: parameters }) => ({
+  return tools.map(({ name, description, input_schema: parameters, strict }) => ({
     type: "function",
-    function: { name, description, parameters },
+    function: { name, description, parameters, strict },
   }));
 }

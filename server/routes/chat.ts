@@ -5,6 +5,8 @@ import type { Call } from "../calls.js";
 import { badField } from "../errors.js";
 import { chatFields } from "../fields/chat.js";
 import { type Body, optionsOf } from "../fields/field.js";
+import { wantedFormat } from "../fields/outputFormat.js";
+import { choiceOptions } from "../fields/tools.js";
 import type { Route } from "./answer.js";
 import { chatLogprobs, chatUsageOf, now, tokenName } from "./format.js";
 import { saltOf } from "./salt.js";
@@ -17,7 +19,7 @@ export const chatRoute: Route<typeof chatFields> = {
   operation: "chat",
   promptField: "messages",
   async reply(body, call) {
-    const turn = await startTurn(call, body.messages, chatOptions(body, call));
+    const turn = await startTurn(call, body.messages, chatOptions(body, call), wantedFormat(body));
     if (body.stream) return { events: chatEvents(body, call, turn) };
     const blocksOf = await wholeTurn(call, turn);
     const { choices } = await turn.stream.result();
@@ -44,7 +46,7 @@ function chatOptions(body: ChatBody, { tenant }: Call): StartChatOptions {
     ...((variables ?? effort !== undefined) && {
       templateOptions: { ...(effort !== undefined && { reasoning_effort: effort }), ...variables },
     }),
-    tools: body.tool_choice === "none" ? [] : body.tools,
+    ...choiceOptions(body),
     parallelToolCalls: body.parallel_tool_calls,
     cacheSalt: saltOf(tenant, body.cache_salt),
   };

@@ -11,7 +11,9 @@ import { chunksOf } from "../chunks.js";
 import { badField } from "../errors.js";
 import { completionFields, listOf } from "../fields/completions.js";
 import { type Body, optionsOf } from "../fields/field.js";
+import { wantedFormat } from "../fields/outputFormat.js";
 import type { Route } from "./answer.js";
+import { namingFormat } from "./formatErrors.js";
 import { CompletionLogprobs, now, tokenName, usageOf } from "./format.js";
 import { saltOf } from "./salt.js";
 
@@ -31,10 +33,13 @@ export const completionsRoute: Route<typeof completionFields> = {
   operation: "text_completion",
   promptField: "prompt",
   async reply(body, call) {
-    const options = completionOptions(body, call);
+    const wanted = wantedFormat(body);
+    const options = { ...completionOptions(body, call), ...(wanted && { format: wanted.format }) };
     const runs: Running[] = [];
-    for (const prompt of listOf(body.prompt)) runs.push(await begin(prompt, body, options, call));
-    await Promise.all(runs.map(({ generation }) => generation.started));
+    await namingFormat(wanted, async () => {
+      for (const prompt of listOf(body.prompt)) runs.push(await begin(prompt, body, options, call));
+      await Promise.all(runs.map(({ generation }) => generation.started));
+    });
     const id = `cmpl-${call.requestId}`;
     const head = { id, object: "text_completion", created: now(), model: call.model };
     if (body.stream) return { events: completionEvents(body, call, runs, head) };

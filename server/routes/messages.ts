@@ -6,11 +6,13 @@ import {
   BlockReader,
   promptOf,
   type StartChatOptions,
+  type ToolChoice,
 } from "../../toolcalls/index.js";
 import type { Call, CallUsage } from "../calls.js";
 import { badField } from "../errors.js";
 import { type Body, optionsOf } from "../fields/field.js";
 import { countFields, messageFields } from "../fields/messages.js";
+import { ofSchema, type WantedFormat } from "../fields/outputFormat.js";
 import type { Route } from "./answer.js";
 import { chatMessages, functionTools } from "./anthropicMessages.js";
 import { saltOf } from "./salt.js";
@@ -26,13 +28,15 @@ export const messagesRoute: Route<typeof messageFields> = {
   promptField: "messages",
   async reply(body, call) {
     const options = optionsOf(messageFields, body);
-    const turn = await startTurn(call, conversationOf(body), {
+    const asked = {
       ...options,
       ...(await promptOptions(body, call)),
       maxTokens: body.max_tokens,
+      toolChoice: choiceOf(body),
       parallelToolCalls: body.tool_choice?.disable_parallel_tool_use !== true,
       cacheSalt: saltOf(call.tenant, undefined),
-    });
+    };
+    const turn = await startTurn(call, conversationOf(body), asked, formatOf(body));
     if (body.stream) return { events: messageEvents(body, call, turn) };
     const reader = new BlockReader();
     let last: LastChunk | undefined;
@@ -83,6 +87,14 @@ async function promptOptions(
     tools: choice?.type === "none" ? [] : functionTools(tools),
   };
 }
+
+function choiceOf({ tool_choice: choice }: PromptBody): ToolChoice {
+  if (choice?.type === "tool") return { name: choice.name };
+  return choice?.type === "any" ? "required" : "auto";
+}
+
+const formatOf = ({ output_config: config }: PromptBody): WantedFormat | undefined =>
+  ofSchema("output_config.format.schema", config?.format?.schema);
 
 /** Which events the answer has. */
 function shown({ thinking }: PromptBody): (event: { readonly type: string }) => boolean {

@@ -3,7 +3,9 @@ import type { GenerateChunk } from "../../lib/index.js";
 import { type Block, type BlockEvent, BlockReader, type StartChatOptions } from "../../toolcalls/index.js";
 import type { Call } from "../calls.js";
 import { type Body, optionsOf } from "../fields/field.js";
+import { ofSchema, type WantedFormat } from "../fields/outputFormat.js";
 import { responseFields } from "../fields/responses.js";
+import { choiceOptions } from "../fields/tools.js";
 import type { Route } from "./answer.js";
 import { now } from "./format.js";
 import { chatMessages, itemId, itemOf, type ItemStatus, partOf } from "./responseItems.js";
@@ -19,7 +21,7 @@ export const responsesRoute: Route<typeof responseFields> = {
   promptField: "input",
   async reply(body, call) {
     const messages = chatMessages(body.instructions, body.input);
-    const turn = await startTurn(call, messages, await responseOptions(body, call));
+    const turn = await startTurn(call, messages, await responseOptions(body, call), formatOf(body));
     const response = new Response(body, call);
     if (body.stream) return { events: response.events(turn) };
     for await (const _ of response.events(turn)); // of which the last has it all
@@ -35,10 +37,17 @@ async function responseOptions(body: ResponseBody, call: Call): Promise<StartCha
   return {
     ...optionsOf(responseFields, body),
     ...(Object.keys(variables).length > 0 && { templateOptions: variables }),
-    tools: body.tool_choice === "none" ? [] : body.tools,
+    ...choiceOptions(body),
     parallelToolCalls: body.parallel_tool_calls,
     cacheSalt: saltOf(call.tenant, body.cache_salt),
   };
+}
+
+function formatOf({ text }: ResponseBody): WantedFormat | undefined {
+  const format = text?.format;
+  if (format === undefined || format.type === "text") return undefined;
+  if (format.type === "json_object") return { field: "text.format", format: "json" };
+  return ofSchema("text.format.schema", format.schema ?? { type: "object" });
 }
 
 /** An answer as it grows. */
@@ -157,6 +166,7 @@ class Response {
 
 /** What was asked, which a response repeats. */
 function askedOf(body: ResponseBody): object {
+  const choice = body.tool_choice ?? "auto";
   return {
     instructions: body.instructions ?? null,
     max_output_tokens: body.max_output_tokens ?? null,
@@ -166,8 +176,8 @@ function askedOf(body: ResponseBody): object {
     reasoning: { effort: body.reasoning?.effort ?? null, summary: null },
     store: false,
     temperature: body.temperature ?? null,
-    text: { format: { type: "text" } },
-    tool_choice: body.tool_choice ?? "auto",
+    text: { format: body.text?.format ?? { type: "text" } },
+    tool_choice: typeof choice === "string" ? choice : { type: "function", ...choice },
     tools: (body.tools ?? []).map((tool) => ({ strict: false, ...tool })),
     top_p: body.top_p ?? null,
     truncation: "disabled",

@@ -12,23 +12,31 @@ import {
 } from "../../toolcalls/index.js";
 import type { Call } from "../calls.js";
 import { chunksOf } from "../chunks.js";
+import type { WantedFormat } from "../fields/outputFormat.js";
+import { namingFormat } from "./formatErrors.js";
 
 export interface Turn {
   readonly stream: StartedChat["stream"];
   readonly reader: OutputReader;
 }
 
-/** Begins it; what is wrong with the prompt is known then. @throws as startChat, and as the stream's `started` */
+/** Begins it; what is wrong with prompt and format is known then. @throws HttpError 400; as startChat, and as the stream's `started` */
 export async function startTurn(
   { engine, format: known, signal }: Call,
   messages: readonly ChatMessage[],
   options: StartChatOptions,
+  wanted?: WantedFormat,
 ): Promise<Turn> {
   const { tokens, ...format } = await known();
   const vocabulary = tokens && new TableVocabulary(tokens);
   const decode = (ids: readonly number[]) => engine.decode(ids, { skipSpecialTokens: false });
-  const chat = startChat({ model: engine, format, vocabulary, decode }, messages, { ...options, signal });
-  await chat.stream.started;
+  const source = { model: engine, format, vocabulary, decode };
+  const all = { ...options, ...(wanted && { format: wanted.format }), signal };
+  const chat = await namingFormat(wanted, async () => {
+    const begun = startChat(source, messages, all);
+    await begun.stream.started;
+    return begun;
+  });
   return { stream: chat.stream, reader: await chat.reader() };
 }
 

@@ -1,6 +1,16 @@
 // Contract: a loaded model answers the AI SDK as it answers its own API: texts, streams, usage, aborts, vectors, names.
-import { createProviderRegistry, embed, embedMany, generateText, streamText } from "ai";
+import {
+  createProviderRegistry,
+  embed,
+  embedMany,
+  generateObject,
+  generateText,
+  Output,
+  streamObject,
+  streamText,
+} from "ai";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { LLM } from "../../lib/index.js";
 import { createWarploop, embeddingModel, languageModel } from "../../providers/aiSdk/index.js";
 import { until } from "../llm/checkpoints.js";
@@ -21,6 +31,42 @@ const messages = [
   { role: "system", content: system },
   { role: "user", content: prompt },
 ];
+
+describe("objects", () => {
+  const schema = z.strictObject({
+    name: z.string().max(6),
+    age: z.int().min(0).max(99),
+    is: z.enum(["a", "b"]),
+  });
+  const hot = { prompt, temperature: 1.5, seed: 3, maxOutputTokens: 100, maxRetries: 0 };
+
+  it("are valid: generateObject, streamObject, Output.object, and without a schema", async () => {
+    const request = { ...hot, model: languageModel(llm), schema };
+    const { object, finishReason } = await generateObject(request);
+    expect([schema.parse(object), finishReason]).toEqual([object, "stop"]);
+    const streamed = streamObject(request);
+    const partial: unknown[] = [];
+    for await (const one of streamed.partialObjectStream) partial.push(one);
+    expect(partial.length).toBeGreaterThan(2);
+    expect(await streamed.object).toEqual(object);
+    const { output } = await generateText({
+      ...hot,
+      model: request.model,
+      output: Output.object({ schema }),
+    });
+    expect(output).toEqual(object);
+    const any = { ...hot, model: request.model, output: "no-schema" as const, temperature: 0 };
+    expect((await generateObject(any)).object).toBeTypeOf("object");
+  });
+
+  it("of a schema that is not supported are refused by its place", async () => {
+    const strange = z.object({ a: z.record(z.string(), z.string()).meta({ minProperties: 2 }) });
+    const refused = generateObject({ ...hot, model: languageModel(llm), schema: strange });
+    await expect(refused).rejects.toThrow(
+      "responseFormat.schema: /properties/a/minProperties: this keyword is not supported",
+    );
+  });
+});
 
 describe("languageModel", () => {
   it("generates and streams what chat does", async () => {

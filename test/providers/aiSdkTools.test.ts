@@ -1,7 +1,7 @@
 // Contract: through the AI SDK a model calls tools in several steps, thinks, and hears of their results in its template's form; the parts of
 // its stream are those of LanguageModelV3; what cannot be done is refused by name or warned of, and malformed calls are not run.
 import type { LanguageModelV3CallOptions, LanguageModelV3StreamPart } from "@ai-sdk/provider";
-import { generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { describe, expect, it, vi } from "vitest";
 import { languageModel } from "../../providers/aiSdk/index.js";
 import { ScriptedLlm } from "./scriptedLlm.js";
@@ -120,18 +120,16 @@ describe("tools", () => {
     expect(result.steps[1]).toMatchObject({ toolCalls: [], finishReason: "length" });
   });
 
-  it("are not offered with toolChoice none, and cannot be forced", async () => {
+  it("are not offered with toolChoice none, and else have to come as it says", async () => {
     const { llm, asked } = ScriptedLlm.of("Yes.");
     const model = languageModel(llm);
     const { text } = await generateText({ model, tools: weather(), toolChoice: "none", prompt });
     expect([text, asked[0]!.options.tools]).toEqual(["Yes.", undefined]);
-    for (const toolChoice of ["required", { type: "tool", toolName: "get_weather" }] as const)
-      await expect(generateText({ model, tools: weather(), toolChoice, prompt })).rejects.toMatchObject({
-        name: "AI_UnsupportedFunctionalityError",
-        message: expect.stringMatching(
-          /^warploop: toolChoice (required|tool): calls cannot be forced yet/,
-        ) as string,
-      });
+    for (const toolChoice of ["required", { type: "tool", toolName: "get_weather" }] as const) {
+      const forced = ScriptedLlm.of(call("Oslo"));
+      await generateText({ model: languageModel(forced.llm), tools: weather(), toolChoice, prompt });
+      expect(JSON.stringify(forced.asked[0]!.options.format)).toContain("get_weather");
+    }
   });
 });
 
@@ -249,20 +247,16 @@ describe("options", () => {
   });
 
   it("that are not supported are refused by name, or warned of", async () => {
-    const schema = jsonSchema<object>({ type: "object" });
-    const json = generateObject({ model: languageModel(ScriptedLlm.of("{}").llm), schema, prompt });
-    await expect(json).rejects.toThrow("warploop: responseFormat json: answers cannot be constrained yet");
     const { warnings } = await languageModel(ScriptedLlm.of("a").llm).doGenerate(
       ask({
         tools: [
           { type: "provider", id: "openai.web_search", name: "web_search", args: {} },
-          { ...functionTool, strict: true, inputExamples: [{ input: { city: "Oslo" } }] },
+          { ...functionTool, inputExamples: [{ input: { city: "Oslo" } }] },
         ],
       }),
     );
     expect(warnings).toMatchObject([
       { type: "unsupported", feature: "provider tool web_search" },
-      { type: "unsupported", feature: "strict of tool get_weather" },
       { type: "unsupported", feature: "inputExamples of tool get_weather" },
     ]);
   });

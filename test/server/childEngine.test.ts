@@ -24,6 +24,7 @@ describe("beside an engine in this process", () => {
     { maxTokens: 8, n: 3, temperature: 1, seed: 5, logprobs: 2 },
     { maxTokens: 4, promptLogprobs: 1 },
     { maxTokens: 40, stop: ["fox"] },
+    { maxTokens: 40, n: 2, temperature: 1, seed: 5, format: { regex: "[a-z]{6}" } },
   ])("%o", async (asked) => {
     const prompt = "Once upon a time, a small";
     const stream = engine.generate(prompt, asked);
@@ -61,6 +62,11 @@ describe("beside an engine in this process", () => {
       name: "ArgumentRangeError",
       code: "ERR_ARGUMENT_RANGE",
       message: expect.stringMatching(/^maxTokens: /) as string,
+    });
+    const format = { parts: { schema: { not: {} }, name: "guided_json" } };
+    await expect(engine.generate("a", { format }).started).rejects.toMatchObject({
+      name: "ArgumentRangeError",
+      message: "guided_json: /not: this keyword is not supported",
     });
     const long = Array.from({ length: 40_000 }, () => 5);
     const failure = await llm.generate(long).started.then(

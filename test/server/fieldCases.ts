@@ -69,13 +69,13 @@ const chat: Cases = {
   ]),
   tools: option(
     "tools",
-    [{ type: "function", function: { name: "f", strict: true } }],
+    [{ type: "function", function: { name: "f", strict: false } }],
     [5, [{}], [{ type: "web_search" }], [{ type: "function", function: {} }], [tool({ parameters: 5 })]],
     [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }],
   ),
   tool_choice: {
     good: "none",
-    wrong: ["required", { type: "function", function: { name: "f" } }, "any", 1],
+    wrong: [{ type: "function", function: { name: "g" } }, { type: "function", name: "f" }, "any", 1],
     also: { tools: [tool({})] },
     does: ({ options }) => expect(options["tools"]).toBeUndefined(),
   },

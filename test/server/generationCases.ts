@@ -2,6 +2,12 @@
 import { expect } from "vitest";
 import { type Cases, model, option, owner } from "./fieldCase.js";
 
+/** More levels than anybody needs. */
+const deepTag = Array.from({ length: 300 }).reduce<object>(
+  (inner) => ({ type: "sequence", elements: [inner] }),
+  { type: "any_text" },
+);
+
 export const generation: Cases = {
   model,
   temperature: option("temperature", 0.5, ["hot", -1, 101, true]),
@@ -56,15 +62,51 @@ export const generation: Cases = {
   return_token_ids: { asks: true, neutral: [false] },
   logprob_token_ids: { asks: [1] },
   prompt_logprobs: { asks: 1 },
-  response_format: {
-    asks: { type: "json_schema", json_schema: { name: "x", schema: {} } },
-    neutral: [{ type: "text" }],
-  },
-  structured_outputs: { asks: { json: {} } },
-  guided_json: { asks: {} },
-  guided_regex: { asks: "a+" },
-  guided_choice: { asks: ["a"] },
-  guided_grammar: { asks: "root ::= x" },
+  response_format: option(
+    "format",
+    { type: "json_schema", json_schema: { name: "x", schema: { type: "object" }, strict: true } },
+    [
+      "json",
+      {},
+      { type: "yaml" },
+      { type: "json_schema" },
+      { type: "json_schema", json_schema: { schema: {} } },
+      { type: "json_schema", json_schema: { name: "x", schema: "{}" } },
+      { type: "json_schema", json_schema: { name: "x", schema: {}, scheme: {} } },
+      { type: "structural_tag", format: { type: "xml" } },
+      { type: "structural_tag", triggers: [], structures: [] },
+      deepTag,
+    ],
+    { parts: { schema: { type: "object" }, name: "response_format.json_schema.schema" } },
+  ),
+  structured_outputs: option(
+    "format",
+    { regex: "a+" },
+    [
+      5,
+      { json: 5 },
+      { json: "{" },
+      { choice: [] },
+      { json_object: false },
+      { whitespace_pattern: " " },
+      { grammar: "" },
+      { disable_additional_properties: true },
+      { yaml: {} },
+      { structural_tag: { type: "text" } },
+      { json: {}, regex: "a" },
+    ],
+    { parts: { regex: "a+", name: "structured_outputs.regex" } },
+  ),
+  guided_json: option("format", '{"type":"integer"}', [5, "{", ["a"]], {
+    parts: { schema: { type: "integer" }, name: "guided_json" },
+  }),
+  guided_regex: option("format", "a+", ["", 5], { parts: { regex: "a+", name: "guided_regex" } }),
+  guided_choice: option("format", ["a", "b"], [[], "a", [""], [5]], { choice: ["a", "b"] }),
+  guided_grammar: option("format", 'root ::= "x"', ["", 5], {
+    parts: { grammar: 'root ::= "x"', name: "guided_grammar" },
+  }),
+  guided_whitespace_pattern: { asks: " " },
+  guided_decoding_backend: { asks: "xgrammar" },
   cache_salt: option("cacheSalt", "mine", ["", "x".repeat(1025), 5], JSON.stringify(["", "mine"])),
   priority: option("priority", -3, [1.5, "1", 2 ** 31]),
   request_id: { asks: "x" },

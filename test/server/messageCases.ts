@@ -1,6 +1,6 @@
 // Cases of the fields of Anthropic's routes.
 import { expect } from "vitest";
-import { type Cases, model, option, owner, schema } from "./fieldCase.js";
+import { type Cases, model, option, owner, plain, schema } from "./fieldCase.js";
 
 const says = (text: string) => ({ type: "text", text });
 const customTool = { name: "f", input_schema: schema };
@@ -46,12 +46,7 @@ export const ofPrompt: Cases = {
   ),
   tool_choice: {
     good: { type: "none" },
-    wrong: [
-      { type: "any" },
-      { type: "tool", name: "f" },
-      "auto",
-      { type: "auto", disable_parallel_tool_use: 1 },
-    ],
+    wrong: [{ type: "tool" }, { type: "required" }, "auto", { type: "auto", disable_parallel_tool_use: 1 }],
     also: { tools: [customTool] },
     does: ({ options }) => expect(options["tools"]).toBeUndefined(),
   },
@@ -62,8 +57,9 @@ export const ofPrompt: Cases = {
   },
   cache_control: { sent: { type: "ephemeral" } },
   output_config: {
-    asks: { format: { type: "json_schema", schema } },
-    neutral: [{ effort: null, format: null }],
+    good: { format: null, effort: null },
+    wrong: [{ format: { type: "text" } }, { format: { type: "json_schema" } }, { effort: "low" }, 5],
+    does: ({ text, usual }) => expect(plain(text)).toBe(plain(usual)),
   },
   speed: { sent: "fast" },
   user_profile_id: { sent: "x" },

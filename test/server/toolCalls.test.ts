@@ -143,14 +143,19 @@ describe("what cannot be called is refused", () => {
       await fetchOf(createApp(models as never, options))("http://host/v1/chat/completions", postOf(body)),
     );
 
-  it("a choice that needs constrained output", async () => {
-    for (const tool_choice of ["required", { type: "function", function: { name: "get_weather" } }])
-      expect(await post({ ...request, tool_choice })).toMatchObject({
+  it("a choice of no tool", async () => {
+    const { tools: _, ...without } = request;
+    for (const [body, tool_choice, message] of [
+      [without, "required", "tool_choice: expected tools to choose from"],
+      [
+        request,
+        { type: "function", function: { name: "f" } },
+        'tool_choice: expected one of get_weather, got {"name":"f"}',
+      ],
+    ] as const)
+      expect(await post({ ...body, tool_choice })).toMatchObject({
         status: 400,
-        error: {
-          param: "tool_choice",
-          message: 'tool_choice: expected "auto" or "none": answers cannot be constrained to a call yet',
-        },
+        error: { param: "tool_choice", message },
       });
   });
 

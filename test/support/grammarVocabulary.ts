@@ -1,5 +1,5 @@
 /** A vocabulary with all that tokens may be: bytes, overlapping words, parts of characters, one text twice, none, special ones. */
-import { specialBytes } from "../../lib/grammar/tokenBytes.js";
+import { controlBytes, specialByte } from "../../lib/grammar/syntax/controlTokens.js";
 
 const words = [
   ...["a", "ab", "abc", "abcd", "b", "ba", "bb", "aa", "aaa", "aaaa", "c", "ca", "x", "xy", "xyz", "y", "z"],
@@ -39,7 +39,7 @@ export const testVocabulary: readonly Uint8Array[] = [
   new Uint8Array(),
   ...words.map((word) => Buffer.from(word)),
   ...[...parts, ...more].map((bytes) => Uint8Array.from(bytes)),
-  ...special.map(specialBytes),
+  ...special.map((text) => controlBytes([text, specialByte])),
   ...Array.from({ length: 127 - 32 }, (_, i) => Buffer.of(32 + i)), // most of them a second time
   new Uint8Array(),
   Buffer.from("a".repeat(40)),

@@ -5,7 +5,7 @@
 import { ArgumentRangeError } from "../../errors.js";
 import type { GrammarSymbol, WrittenGrammar } from "../syntax/rules.js";
 import { GrammarWriter } from "../syntax/rules.js";
-import type { Expression } from "../syntax/expressions.js";
+import type { Expression, ExpressionWriter } from "../syntax/expressions.js";
 import { matchedBy } from "../syntax/pattern.js";
 import { checkRules } from "./checkRules.js";
 import { choice, type FailAt, type GrammarNode, type GrammarRule, namesIn, sequence } from "./grammarText.js";
@@ -22,10 +22,16 @@ const maxRepeat = 10_000;
 
 /** @throws ArgumentRangeError that names what is wrong, and line and column */
 export function compileGrammar(text: string): WrittenGrammar {
+  const grammar = new GrammarWriter();
+  return grammar.finish(grammarSymbol(text, grammar));
+}
+
+/** The texts of a grammar as a part of another one. @throws as compileGrammar */
+export function grammarSymbol(text: string, grammar: GrammarWriter): GrammarSymbol {
   const fail = failIn(text);
   try {
     const { rules, start } = parse(text, ruleOfGbnf.test(text) ? gbnf : lark, fail);
-    return new GrammarCompiler(checkRules(rules, start, fail), fail).compile(start);
+    return new GrammarCompiler(grammar, checkRules(rules, start, fail), fail).compile(start);
   } catch (error) {
     if (!(error instanceof RangeError) || error instanceof ArgumentRangeError) throw error;
     throw new ArgumentRangeError("format.grammar: it is nested too deeply"); // the stack ended
@@ -35,23 +41,25 @@ export function compileGrammar(text: string): WrittenGrammar {
 class GrammarCompiler {
   readonly #rules: ReadonlyMap<string, GrammarRule>;
   readonly #fail: FailAt;
-  readonly #grammar = new GrammarWriter();
-  readonly #write = this.#grammar.expressions;
+  readonly #grammar: GrammarWriter;
+  readonly #write: ExpressionWriter;
   readonly #regular = new Map<string, { readonly expression: Expression; readonly size: number }>();
   readonly #nonterminals = new Map<string, GrammarSymbol>();
   /** Rules with a nonterminal that are not written yet. */
   readonly #open: GrammarRule[] = [];
 
-  constructor(rules: ReadonlyMap<string, GrammarRule>, fail: FailAt) {
+  constructor(grammar: GrammarWriter, rules: ReadonlyMap<string, GrammarRule>, fail: FailAt) {
+    this.#grammar = grammar;
+    this.#write = grammar.expressions;
     this.#rules = rules;
     this.#fail = fail;
   }
 
-  compile(start: string): WrittenGrammar {
+  compile(start: string): GrammarSymbol {
     this.#findRegular();
     const [whole, ...more] = this.#symbols({ kind: "name", name: start, at: 0 });
     for (let rule = this.#open.pop(); rule; rule = this.#open.pop()) this.#writeRule(rule);
-    return this.#grammar.finish(more.length > 0 || whole === undefined ? this.#grammar.choice([[]]) : whole);
+    return more.length > 0 || whole === undefined ? this.#grammar.choice([[]]) : whole;
   }
 
   /** Rules are regular if all are that they refer to; of itself a rule may be the end, or the beginning. */

@@ -22,27 +22,31 @@ export function compileSchema(schema: Schema): WrittenGrammar {
   return compiler.finish();
 }
 
-class SchemaCompiler {
-  readonly #grammar = new GrammarWriter();
-  readonly #write: ExpressionWriter = this.#grammar.expressions;
-  readonly #scalars = new Scalars(this.#write);
-  readonly #refs: SchemaRefs;
-  readonly #root: SchemaAt;
+/** A schema whose values are a part of a grammar. */
+export class SchemaCompiler {
+  readonly #grammar: GrammarWriter;
+  readonly #write: ExpressionWriter;
+  readonly #scalars: Scalars;
+  readonly refs: SchemaRefs;
+  readonly root: SchemaAt;
   /** By the pointers of a conjunction. */
   readonly #known = new Map<string, GrammarSymbol>();
   #any: GrammarSymbol | undefined;
 
-  constructor(schema: Schema) {
-    this.#refs = new SchemaRefs(schema, maxAlternatives, areDisjoint);
-    this.#root = this.#refs.at(schema, "");
+  constructor(schema: Schema, grammar = new GrammarWriter()) {
+    this.#grammar = grammar;
+    this.#write = grammar.expressions;
+    this.#scalars = new Scalars(this.#write);
+    this.refs = new SchemaRefs(schema, maxAlternatives, areDisjoint);
+    this.root = this.refs.at(schema, "");
   }
 
   finish(): WrittenGrammar {
-    return this.#grammar.finish(this.#symbolOf([this.#root]));
+    return this.#grammar.finish(this.symbolOf([this.root]));
   }
 
   /** Values that are valid for all of these. */
-  #symbolOf(conjunction: readonly SchemaAt[]): GrammarSymbol {
+  symbolOf(conjunction: readonly SchemaAt[]): GrammarSymbol {
     if (conjunction.length === 0) return this.any; // its key would be that of the root, whose pointer is empty
     const key = conjunction
       .map(({ pointer }) => pointer)
@@ -52,7 +56,7 @@ class SchemaCompiler {
     if (known !== undefined) return known;
     const symbol = this.#grammar.nonterminal();
     this.#known.set(key, symbol); // before its parts, which may be it again
-    for (const list of this.#refs.alternatives(conjunction))
+    for (const list of this.refs.alternatives(conjunction))
       for (const right of this.#values(list)) this.#grammar.rule(symbol, right);
     if (this.#grammar.numRules > maxRules)
       throw new ArgumentRangeError(`schema: it is too large: more than ${maxRules} rules`);
@@ -139,7 +143,7 @@ class SchemaCompiler {
   }
 
   #array(list: readonly SchemaAt[]): GrammarSymbol {
-    const { prefix, rest, min, max } = arrayShape(list, this.#refs);
+    const { prefix, rest, min, max } = arrayShape(list, this.refs);
     const [open, close, comma] = ["[", "]", ","].map((text) => this.#grammar.text(text)) as [
       GrammarSymbol,
       GrammarSymbol,
@@ -148,7 +152,7 @@ class SchemaCompiler {
     if (min > max) return this.#nothing();
     const alternatives: GrammarSymbol[][] = [];
     // Those that end within the prefix.
-    const items = prefix.map((one) => this.#symbolOf(one));
+    const items = prefix.map((one) => this.symbolOf(one));
     const first = (count: number): GrammarSymbol[] =>
       items.slice(0, count).flatMap((item, i) => (i === 0 ? [item] : [comma, item]));
     for (let count = min; count < Math.min(items.length, max + 1); count++)
@@ -157,8 +161,8 @@ class SchemaCompiler {
       const bounds = { min: Math.max(0, min - items.length), max: max - items.length };
       const more =
         items.length === 0
-          ? this.#grammar.list(this.#symbolOf(rest), { ...bounds, between: comma })
-          : this.#grammar.list(this.#grammar.choice([[comma, this.#symbolOf(rest)]]), bounds);
+          ? this.#grammar.list(this.symbolOf(rest), { ...bounds, between: comma })
+          : this.#grammar.list(this.#grammar.choice([[comma, this.symbolOf(rest)]]), bounds);
       alternatives.push([open, ...first(items.length), more, close]);
     }
     return this.#grammar.choice(alternatives);
@@ -169,7 +173,7 @@ class SchemaCompiler {
    * none yet.
    */
   #object(list: readonly SchemaAt[]): GrammarSymbol {
-    const shape = objectShape(list, this.#refs);
+    const shape = objectShape(list, this.refs);
     const { text, choice } = {
       text: (of: string) => this.#grammar.text(of),
       choice: this.#grammar.choice.bind(this.#grammar),
@@ -186,7 +190,7 @@ class SchemaCompiler {
       const member = [
         this.#grammar.terminal(key),
         text(":"),
-        isPossible ? this.#symbolOf(value) : this.#nothing(),
+        isPossible ? this.symbolOf(value) : this.#nothing(),
       ];
       const [isFirst, isLater] = [
         [...member, some],
@@ -208,7 +212,7 @@ class SchemaCompiler {
     const alternatives = shape.patterns.map(({ value }, i) => {
       const others = patterns.filter((_, other) => other !== i);
       const name = write.both([patterns[i]!, ...[...others, named].map((one) => write.complement(one))]);
-      return [this.#grammar.terminal(this.#key(name, shape)), colon, this.#symbolOf(value)];
+      return [this.#grammar.terminal(this.#key(name, shape)), colon, this.symbolOf(value)];
     });
     if (shape.additional !== undefined) {
       const name = write.both([
@@ -218,7 +222,7 @@ class SchemaCompiler {
       alternatives.push([
         this.#grammar.terminal(this.#key(name, shape)),
         colon,
-        this.#symbolOf(shape.additional),
+        this.symbolOf(shape.additional),
       ]);
     }
     return alternatives.length === 0 ? undefined : this.#grammar.choice(alternatives);

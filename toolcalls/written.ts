@@ -1,0 +1,39 @@
+/** How a row of the table of families says what calls look like: the texts that its states read, as the models were trained to write them. */
+import type { Members, Thoughts } from "../lib/index.js";
+
+/** What stands in a call besides its markers. */
+export type Slot =
+  /** The name of the function, as it is, or as a string of JSON. */
+  | { readonly slot: "name" | "quotedName" }
+  /** Which call of the answer it is, from 0. */
+  | { readonly slot: "index" }
+  /** The arguments: as an object of JSON, or one by one. */
+  | { readonly slot: "json" }
+  | ({ readonly slot: "members" } & Omit<Members, "members" | "name" | "types" | "untyped">);
+
+export interface WrittenCalls {
+  /** The vocabulary has it as a token: a family may have written otherwise before. */
+  readonly token?: string;
+  /** Before the first call, between two, and behind the last one. */
+  readonly open?: string;
+  readonly between?: string;
+  readonly close?: string;
+  readonly call: readonly (string | Slot)[];
+  /** Names that can be written. */
+  readonly names?: RegExp;
+  /** Calls of one answer. */
+  readonly most?: number;
+}
+
+/** An answer that stands between markers. */
+export interface WrittenAnswer {
+  readonly open: string;
+  /** What may come before an answer, or a call. */
+  readonly thoughts: Thoughts;
+  /** What stands in none of these texts. */
+  readonly never: readonly string[];
+}
+
+export const name = { slot: "name" } as const;
+export const quotedName = { slot: "quotedName" } as const;
+export const json = { slot: "json" } as const;
