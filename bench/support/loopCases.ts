@@ -99,12 +99,22 @@ export const loopCases: readonly LoopCase[] = [
   }),
   requestCase(
     "100 schemas, 151,936 tokens",
-    2048,
+    512,
     (llm) =>
       all(100, (i) => {
         const names = Array.from({ length: 20 }, (_, property) => `field_${i}_${property}`);
         const properties = Object.fromEntries(names.map((name) => [name, { type: "string", maxLength: 40 }]));
         return llm.generate("Hello", { format: { schema: { properties, required: names } }, maxTokens: 8 });
+      }),
+    wideVocabularyModel(),
+  ),
+  requestCase(
+    "128 sequences of a schema, 151,936 tokens",
+    512,
+    (llm) =>
+      all(128, (i) => {
+        const schema = { type: "array", items: { properties: { name: { type: "string" } } }, minItems: 99 };
+        return llm.generate("Hello", { format: { schema }, temperature: 1, seed: i, maxTokens: 12 });
       }),
     wideVocabularyModel(),
   ),

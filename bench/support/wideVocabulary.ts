@@ -9,7 +9,11 @@ export const wideVocabulary = 151_936;
 
 /** @returns a folder: four layers of the Qwen3-0.6B shape, random weights, the tokens of lowest rank of o200k */
 export function wideVocabularyModel(): string {
-  const folder = randomCheckpoint("qwen3-0.6b", { numLayers: 4, maxPositions: 2048 });
+  const folder = randomCheckpoint("qwen3-0.6b", {
+    numLayers: 4,
+    maxPositions: 2048,
+    vocabSize: wideVocabulary,
+  });
   const file = join(folder, "tokenizer.json");
   if (existsSync(file)) return folder;
   writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify({ eos_token: "<|endoftext|>" }));

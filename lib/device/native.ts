@@ -120,6 +120,13 @@ interface Native {
   /** Grammars (lib/grammar/matcher.ts). */
   createVocabulary(bytes: Uint8Array, ends: Int32Array): Handle;
   createGrammar(program: Int32Array, terminals: Int32Array, rules: Int32Array, start: number): Handle;
+  createVocabularyInBackground(bytes: Uint8Array, ends: Int32Array): Promise<Handle>;
+  createGrammarInBackground(
+    program: Int32Array,
+    terminals: Int32Array,
+    rules: Int32Array,
+    start: number,
+  ): Promise<Handle>;
   createMatcher(grammar: Handle, vocabulary: Handle): Handle;
   fillMask(matcher: Handle, words: Int32Array): boolean;
   acceptToken(matcher: Handle, token: number): boolean;

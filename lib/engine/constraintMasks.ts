@@ -1,8 +1,9 @@
 /**
  * The masks of a step: of samples whose request has a constraint, the tokens that may come; of the others, all. Made when all tokens
- * before are known, while the device runs the model.
+ * before are known, while the device runs the model, in turns, since one may take a large part of a millisecond and there may be hundreds.
  */
 import { WarploopError } from "../errors.js";
+import type { Steps } from "../eventLoop.js";
 import type { Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import { asError } from "../thrown.js";
@@ -17,17 +18,18 @@ export function isConstrained(step: ScheduledStep, specs: SpecMap): boolean {
  * @param fail told of requests whose constraint throws
  * @returns [samples, ceil(V / 32)]; a row without a token is for the sampler to report
  */
-export function constraintMasks(
+export function* constraintMasks(
   step: ScheduledStep,
   specs: SpecMap,
   fail: (request: Request, error: Error) => void,
-): Int32Array {
+): Steps<Int32Array> {
   const constraints = step.samples.map(({ sequence }) => specs.get(sequence.request)!.constraint);
   const { vocabSize } = constraints.find((one) => one !== undefined)!;
   const width = Math.ceil(vocabSize / 32);
   const words = new Int32Array(step.samples.length * width).fill(-1);
   for (const [i, constraint] of constraints.entries()) {
     const { request } = step.samples[i]!.sequence;
+    if (constraint) yield; // what ends its request in the meantime is seen to
     if (!constraint || request.status === "finished" || request.discarded > 0) continue;
     const row = words.subarray(i * width, (i + 1) * width);
     try {

@@ -187,7 +187,7 @@ export class Engine {
     this.#isHeld = true;
     const fail = ({ id }: Request, error: Error) => this.#remove(id, "error")?.listener.onError(error);
     return {
-      words: previous.then(() => constraintMasks(step, this.#specs, fail)),
+      words: previous.then(() => inTurns(constraintMasks(step, this.#specs, fail), { isUrgent: true })),
       onSampling: () => {
         this.#isHeld = false;
         this.#queuePump();

@@ -68,7 +68,7 @@ export class Grammars {
   }
 
   async #readVocabulary(): Promise<GrammarVocabulary> {
-    return new GrammarVocabulary(await inTurns(tokenBytes(this.#tokenizer, this.#vocabSize)));
+    return GrammarVocabulary.inBackground(await inTurns(tokenBytes(this.#tokenizer, this.#vocabSize)));
   }
 
   /** Line breaks behind a marker do not count. */
@@ -107,7 +107,7 @@ export class Grammars {
       throw new ArgumentRangeError(`format: it takes too much ${error.reason} to compile`);
     }
     if ("problem" in reply) throw new ArgumentRangeError(reply.problem);
-    return new CompiledGrammar(reply.grammar);
+    return CompiledGrammar.inBackground(reply.grammar);
   }
 }
 

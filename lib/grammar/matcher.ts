@@ -1,6 +1,9 @@
 /** Which tokens may come next in a text of a grammar: the addon's matcher (native/grammar/matcher.h), as objects that own their handles. */
 import { type Handle, native } from "../device/native.js";
+import { inTurns, runNow, type Steps } from "../eventLoop.js";
 import type { WrittenGrammar } from "./syntax/rules.js";
+
+const tokensPerStep = 4096;
 
 /** The tokens of a tokenizer by their bytes. */
 export class GrammarVocabulary implements Disposable {
@@ -8,12 +11,16 @@ export class GrammarVocabulary implements Disposable {
   readonly size: number;
   readonly handle: Handle;
 
-  /** @param tokens the bytes of each; none for one that no grammar has, such as those that end a text */
-  constructor(tokens: readonly Uint8Array[]) {
-    let end = 0;
-    const ends = Int32Array.from(tokens, ({ length }) => (end += length));
-    this.size = tokens.length;
-    this.handle = native.createVocabulary(Buffer.concat(tokens), ends);
+  /** @param tokens the bytes of each; none for one that no grammar has, such as those that end a text. Or their number, and a handle */
+  constructor(tokens: readonly Uint8Array[] | number, handle?: Handle) {
+    this.size = typeof tokens === "number" ? tokens : tokens.length;
+    this.handle = handle ?? native.createVocabulary(...runNow(joined(tokens as readonly Uint8Array[])));
+  }
+
+  /** Made on another thread: hundreds of thousands of tokens take a tenth of a second. */
+  static async inBackground(tokens: readonly Uint8Array[]): Promise<GrammarVocabulary> {
+    const [bytes, ends] = await inTurns(joined(tokens));
+    return new GrammarVocabulary(tokens.length, await native.createVocabularyInBackground(bytes, ends));
   }
 
   /** Words of a mask. */
@@ -26,18 +33,43 @@ export class GrammarVocabulary implements Disposable {
   }
 }
 
+/** All bytes, and where those of each token end. */
+function* joined(tokens: readonly Uint8Array[]): Steps<readonly [Uint8Array, Int32Array]> {
+  const ends = new Int32Array(tokens.length);
+  let end = 0;
+  for (const [i, { length }] of tokens.entries()) {
+    ends[i] = end += length;
+    if (i % tokensPerStep === 0) yield;
+  }
+  const bytes = new Uint8Array(end);
+  for (const [i, token] of tokens.entries()) {
+    bytes.set(token, ends[i]! - token.length);
+    if (i % tokensPerStep === 0) yield;
+  }
+  return [bytes, ends];
+}
+
 /** A grammar; matchers of it may outlive it. */
 export class CompiledGrammar implements Disposable {
   readonly handle: Handle;
 
   /** @throws ArgumentRangeError for one that matches no text, or is too complex */
-  constructor({ program, terminals, rules, start }: WrittenGrammar) {
-    this.handle = native.createGrammar(program, terminals, rules, start);
+  constructor(grammar: WrittenGrammar | Handle) {
+    this.handle = typeof grammar === "number" ? grammar : native.createGrammar(...partsOf(grammar));
+  }
+
+  /** Made on another thread: whoever asks for it may have made it to take long. @throws as the constructor */
+  static async inBackground(grammar: WrittenGrammar): Promise<CompiledGrammar> {
+    return new CompiledGrammar(await native.createGrammarInBackground(...partsOf(grammar)));
   }
 
   [Symbol.dispose](): void {
     native.disposeGrammar(this.handle);
   }
+}
+
+function partsOf({ program, terminals, rules, start }: WrittenGrammar) {
+  return [program, terminals, rules, start] as const;
 }
 
 /** One text, token by token. */

@@ -1,5 +1,8 @@
 // Vocabularies, grammars and matchers for JavaScript (native/grammar). Everything runs on the thread of its
 // environment.
+#include <exception>
+#include <functional>
+
 #include "bind/addon_state.h"
 #include "grammar/matcher.h"
 #include "grammar/program.h"
@@ -31,8 +34,64 @@ int32_t index(const Napi::CallbackInfo& info, size_t argument) {
   return value >= 0 && value <= INT32_MAX ? static_cast<int32_t>(value) : -1;
 }
 
-/// createVocabulary(bytes, ends): handle; token i has the bytes [ends[i - 1], ends[i])
-Napi::Value create_vocabulary(const Napi::CallbackInfo& info) {
+/// Makes something on a thread of Node's pool; the promise has its handle, or the error.
+template <class T>
+class InBackground : public Napi::AsyncWorker {
+ public:
+  using Make = std::function<std::shared_ptr<T>()>;
+  using Table = HandleTable<T> AddonState::*;
+
+  static Napi::Value start(Napi::Env env, Table table, Make make) {
+    auto* worker = new InBackground(env, table, std::move(make));  // deletes itself
+    const Napi::Promise promise = worker->deferred_.Promise();
+    worker->Queue();
+    return promise;
+  }
+
+ protected:
+  void Execute() override {
+    try {
+      made_ = make_();
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+  }
+
+  void OnOK() override {
+    const Napi::HandleScope scope(Env());
+    try {
+      if (error_) std::rethrow_exception(error_);
+      deferred_.Resolve(Napi::Number::New(Env(), (state_of(Env()).*table_).add(std::move(made_))));
+    } catch (const std::exception& error) {
+      reject(error);
+    }
+  }
+
+ private:
+  InBackground(Napi::Env env, Table table, Make make)
+      : AsyncWorker(env), deferred_(env), table_(table), make_(std::move(make)) {}
+
+  void reject(const std::exception& error) {
+    try {
+      throw_js(Env(), error);
+    } catch (const Napi::Error& thrown) {
+      deferred_.Reject(thrown.Value());
+    }
+  }
+
+  Napi::Promise::Deferred deferred_;
+  Table table_;
+  Make make_;
+  std::shared_ptr<T> made_;
+  std::exception_ptr error_;
+};
+
+using Ints = std::vector<int32_t>;
+
+Ints copy(std::span<const int32_t> from) { return {from.begin(), from.end()}; }
+
+/// What makes a vocabulary of bytes and ends: token i has the bytes [ends[i - 1], ends[i]).
+InBackground<Vocabulary>::Make vocabulary_of(const Napi::CallbackInfo& info) {
   const auto bytes = elements<Napi::Uint8Array, uint8_t>(info, 0, napi_uint8_array);
   const auto ends = ints(info, 1);
   int32_t before = 0;
@@ -40,15 +99,37 @@ Napi::Value create_vocabulary(const Napi::CallbackInfo& info) {
     if (end < before || static_cast<size_t>(end) > bytes.size()) fail(ErrorKind::range, "vocabulary: ends");
     before = end;
   }
-  auto vocabulary = std::make_shared<Vocabulary>(std::vector(bytes.begin(), bytes.end()),
-                                                 std::vector(ends.begin(), ends.end()));
-  return Napi::Number::New(info.Env(), state_of(info.Env()).vocabularies.add(std::move(vocabulary)));
+  return [bytes = std::vector(bytes.begin(), bytes.end()), ends = copy(ends)]() mutable {
+    return std::make_shared<Vocabulary>(std::move(bytes), std::move(ends));
+  };
+}
+
+/// What makes a grammar of a program, its terminals, rules and start.
+InBackground<Grammar>::Make grammar_of(const Napi::CallbackInfo& info) {
+  return [program = copy(ints(info, 0)), terminals = copy(ints(info, 1)), rules = copy(ints(info, 2)),
+          start = index(info, 3)] {
+    return grammar::read_grammar(grammar::Program{program, terminals, rules, start}, {});
+  };
+}
+
+/// createVocabulary(bytes, ends): handle
+Napi::Value create_vocabulary(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), state_of(info.Env()).vocabularies.add(vocabulary_of(info)()));
+}
+
+/// createVocabularyInBackground(bytes, ends): promise of a handle
+Napi::Value create_vocabulary_in_background(const Napi::CallbackInfo& info) {
+  return InBackground<Vocabulary>::start(info.Env(), &AddonState::vocabularies, vocabulary_of(info));
 }
 
 /// createGrammar(program, terminals, rules, start): handle
 Napi::Value create_grammar(const Napi::CallbackInfo& info) {
-  const grammar::Program program{ints(info, 0), ints(info, 1), ints(info, 2), index(info, 3)};
-  return Napi::Number::New(info.Env(), state_of(info.Env()).grammars.add(grammar::read_grammar(program, {})));
+  return Napi::Number::New(info.Env(), state_of(info.Env()).grammars.add(grammar_of(info)()));
+}
+
+/// createGrammarInBackground(program, terminals, rules, start): promise of a handle
+Napi::Value create_grammar_in_background(const Napi::CallbackInfo& info) {
+  return InBackground<Grammar>::start(info.Env(), &AddonState::grammars, grammar_of(info));
 }
 
 /// createMatcher(grammar, vocabulary): handle
@@ -109,6 +190,8 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
 void register_grammars(Napi::Env env, Napi::Object exports) {
   method<create_vocabulary>(env, exports, "createVocabulary");
   method<create_grammar>(env, exports, "createGrammar");
+  method<create_vocabulary_in_background>(env, exports, "createVocabularyInBackground");
+  method<create_grammar_in_background>(env, exports, "createGrammarInBackground");
   method<create_matcher>(env, exports, "createMatcher");
   method<fill_mask>(env, exports, "fillMask");
   method<accept_token>(env, exports, "acceptToken");
