@@ -102,10 +102,19 @@ bool Terminals::covers(TerminalState state, Expr text) {
     const TerminalState known = next_[static_cast<size_t>(at.state) * classes_ + byte_class];
     const TerminalState next = known >= 0 ? known : compute_next(at.state, byte_class);
     all = next != kDead;
-    if (all && met.insert(key(next, left)).second) path.push_back({next, left, 0});
-    all = all && path.size() <= kDeepest;
+    if (!all || !met.insert(key(next, left)).second) continue;
+    if (const auto known_pair = covered_.find(key(next, left)); known_pair != covered_.end()) {
+      all = known_pair->second;
+    } else {
+      path.push_back({next, left, 0});
+      all = path.size() <= kDeepest;
+    }
   }
-  covered_.emplace(key(state, text), all);
+  if (all) {
+    for (uint64_t pair : met) covered_.emplace(pair, true);
+  } else {  // nor is any text whose way led here
+    for (const Pair& pair : path) covered_.emplace(key(pair.state, pair.text), false);
+  }
   return all;
 }
 
