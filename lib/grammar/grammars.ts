@@ -27,6 +27,14 @@ export interface CheckedFormat {
 /** A constraint that ends with its request. */
 export interface GrammarConstraint extends Constraint, Disposable {}
 
+/** A grammar that is kept for the next request that asks for it, or has been. */
+interface Kept {
+  readonly key: string;
+  readonly grammar: Promise<CompiledGrammar>;
+  /** Requests that wait for it: it is not given back before they have their matchers, which keep what they need. */
+  waiting: number;
+}
+
 export class Grammars {
   readonly #tokenizer: Tokenizer;
   readonly #vocabSize: number;
@@ -34,7 +42,7 @@ export class Grammars {
     ...{ name: "warploop grammars", heapMiB },
   });
   /** By format, the one that was used last at the end. */
-  readonly #byFormat = new Map<string, Promise<CompiledGrammar>>();
+  readonly #byFormat = new Map<string, Kept>();
   #vocabulary: Promise<GrammarVocabulary> | undefined;
   #tokens: readonly ControlToken[] | undefined;
 
@@ -54,16 +62,23 @@ export class Grammars {
     signal?: AbortSignal,
   ): Promise<GrammarConstraint> {
     this.#vocabulary ??= this.#readVocabulary();
-    const compiled = this.#grammarOf(format.json, this.#stateBehind(prompt, format));
-    const [grammar, vocabulary] = await Promise.all([compiled, this.#vocabulary]);
-    signal?.throwIfAborted();
-    return new MatcherConstraint(new Matcher(grammar, vocabulary), this.#vocabSize);
+    const kept = this.#keptOf(format.json, this.#stateBehind(prompt, format));
+    kept.waiting++;
+    try {
+      const [grammar, vocabulary] = await Promise.all([kept.grammar, this.#vocabulary]);
+      signal?.throwIfAborted();
+      // One that has proved too complex has automata as large as they may be, which would not do for the next request either.
+      const forget = (): void => this.#forget(kept);
+      return new MatcherConstraint(new Matcher(grammar, vocabulary), this.#vocabSize, forget);
+    } finally {
+      kept.waiting--;
+      this.#giveBack(kept);
+    }
   }
 
   async close(): Promise<void> {
     await this.#thread.close();
-    for (const grammar of this.#byFormat.values()) grammar.then(dispose, () => undefined);
-    this.#byFormat.clear();
+    for (const kept of this.#byFormat.values()) this.#forget(kept);
     this.#vocabulary?.then(dispose, () => undefined);
   }
 
@@ -81,19 +96,29 @@ export class Grammars {
     return end.endsWith(thoughts.close) ? "over" : "before";
   }
 
-  #grammarOf(format: string, state: ThoughtState): Promise<CompiledGrammar> {
+  #keptOf(format: string, state: ThoughtState): Kept {
     const key = `${state} ${format}`;
-    const known = this.#byFormat.get(key);
+    let kept = this.#byFormat.get(key);
     this.#byFormat.delete(key);
-    const grammar = known ?? this.#compile(format, state);
-    this.#byFormat.set(key, grammar);
-    grammar.catch(() => this.#byFormat.delete(key)); // a limit of time may be another one later
-    if (this.#byFormat.size > maxGrammars) {
-      const [oldest, unused] = this.#byFormat.entries().next().value!;
-      this.#byFormat.delete(oldest);
-      unused.then(dispose, () => undefined); // its matchers keep what they need
+    if (!kept) {
+      const made: Kept = { key, grammar: this.#compile(format, state), waiting: 0 };
+      made.grammar.catch(() => this.#forget(made)); // a limit of time may be another one later
+      kept = made;
     }
-    return grammar;
+    this.#byFormat.set(key, kept);
+    if (this.#byFormat.size > maxGrammars) this.#forget(this.#byFormat.values().next().value!);
+    return kept;
+  }
+
+  #forget(kept: Kept): void {
+    if (this.#byFormat.get(kept.key) !== kept) return; // it is already
+    this.#byFormat.delete(kept.key);
+    this.#giveBack(kept);
+  }
+
+  #giveBack(kept: Kept): void {
+    if (kept.waiting > 0 || this.#byFormat.get(kept.key) === kept) return;
+    kept.grammar.then(dispose, () => undefined);
   }
 
   async #compile(format: string, state: ThoughtState): Promise<CompiledGrammar> {
@@ -115,9 +140,13 @@ class MatcherConstraint implements GrammarConstraint {
   readonly vocabSize: number;
   readonly #matcher: Matcher;
 
-  constructor(matcher: Matcher, vocabSize: number) {
+  readonly #forget: () => void;
+
+  /** @param forget called when the grammar proves too complex */
+  constructor(matcher: Matcher, vocabSize: number, forget: () => void) {
     this.#matcher = matcher;
     this.vocabSize = vocabSize;
+    this.#forget = forget;
   }
 
   get isAccepting(): boolean {
@@ -125,11 +154,11 @@ class MatcherConstraint implements GrammarConstraint {
   }
 
   fillMask(words: Int32Array): boolean {
-    return this.#matcher.fillMask(words);
+    return this.#within(() => this.#matcher.fillMask(words));
   }
 
   accept(token: number): boolean {
-    return this.#matcher.accept(token);
+    return this.#within(() => this.#matcher.accept(token));
   }
 
   rollback(count: number): void {
@@ -138,6 +167,15 @@ class MatcherConstraint implements GrammarConstraint {
 
   [Symbol.dispose](): void {
     this.#matcher[Symbol.dispose]();
+  }
+
+  #within(step: () => boolean): boolean {
+    try {
+      return step();
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
   }
 }
 

@@ -17,8 +17,10 @@ struct Limits {
   int64_t transitions = 8'000'000;
   /// Parse items of one text, and threads of it.
   int64_t items = 4'000'000;
-  /// Of one call, in Fuel's units.
+  /// Of one call at most, in Fuel's units.
   int64_t work = 20'000'000;
+  /// What a text has more of it with each call, up to `work`: so many calls in a row cost no more than this.
+  int64_t work_per_call = 2'000'000;
 };
 
 /// Throws when `count` is more than there may be.
@@ -33,6 +35,7 @@ class Fuel {
  public:
   explicit Fuel(int64_t units) : left_(units) {}
   void refill(int64_t units) { left_ = units; }
+  int64_t left() const { return left_; }
   void spend(int64_t units) {
     left_ -= units;
     if (left_ < 0) fail(ErrorKind::range, "the grammar is too complex: a step takes too much time");

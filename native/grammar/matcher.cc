@@ -13,17 +13,24 @@ struct Finally {
   ~Finally() { action(); }
 };
 
-std::shared_ptr<Grammar> refuelled(std::shared_ptr<Grammar> grammar) {
-  grammar->fuel().refill(grammar->limits().work);
-  return grammar;
-}
-
 }  // namespace
 
 Matcher::Matcher(std::shared_ptr<Grammar> grammar, std::shared_ptr<const Vocabulary> vocabulary)
-    : grammar_(refuelled(std::move(grammar))), vocabulary_(std::move(vocabulary)), rows_(*grammar_) {
+    : grammar_(std::move(grammar)),
+      vocabulary_(std::move(vocabulary)),
+      tank_(grammar_->limits().work),
+      rows_((grammar_->fuel().refill(tank_), *grammar_)) {
   if (rows_.start_at(0) != kDead) threads_.push_back({rows_.start_at(0), 0});
   marks_.push_back({0, static_cast<int32_t>(threads_.size()), 1, true});
+}
+
+auto Matcher::refuelled() {
+  Fuel& fuel = grammar_->fuel();
+  fuel.refill(tank_);
+  return Finally{[this, &fuel] {
+    const Limits& limits = grammar_->limits();
+    tank_ = std::min(limits.work, std::max<int64_t>(fuel.left(), 0) + limits.work_per_call);
+  }};
 }
 
 bool Matcher::is_accepting() const { return is_accepting(marks_.back()); }
@@ -96,7 +103,7 @@ void Matcher::return_to(const Mark& place) {
 bool Matcher::fill_mask(uint32_t* mask) {
   const Mark here = marks_.back();
   const Finally back{[&] { return_to(here); }};
-  refuelled(grammar_);
+  const auto fuel = refuelled();
   if (grammar_->is_regular()) {
     allow_known(here, mask);
   } else {
@@ -149,7 +156,7 @@ bool Matcher::accept(int32_t token) {
   const Finally back{[&] {
     if (!is_kept) return_to(here);
   }};
-  refuelled(grammar_);
+  const auto fuel = refuelled();
   for (size_t i = 0; i < bytes.size() && comes; i++) comes = step(at, bytes[i], &at);
   if (!comes) return false;
   is_kept = true;
@@ -173,7 +180,7 @@ void Matcher::rollback(int32_t count) {
 std::vector<uint8_t> Matcher::forced_bytes(size_t most) {
   const Mark here = marks_.back();
   const Finally back{[&] { return_to(here); }};
-  refuelled(grammar_);
+  const auto fuel = refuelled();
   Mark at = here;
   std::vector<uint8_t> forced;
   while (forced.size() < most && !is_accepting(at)) {

@@ -58,12 +58,15 @@ class Matcher {
   void allow_from(const Mark& here, uint32_t* mask);
   /// The same in a grammar of a single terminal, where the mask of a state may be known.
   void allow_known(const Mark& here, uint32_t* mask);
+  /// Gives the grammar the fuel that the text has; what is left comes back with the end of the call.
+  auto refuelled();
   /// Forgets what was tried behind a place.
   void return_to(const Mark& place);
   bool is_accepting(const Mark& mark) const { return mark.has_row && rows_.accepts(mark.rows - 1); }
 
   std::shared_ptr<Grammar> grammar_;
   std::shared_ptr<const Vocabulary> vocabulary_;
+  int64_t tank_;
   Rows rows_;
   std::vector<Thread> threads_;
   std::vector<Mark> marks_;            // before the first token, and behind each

@@ -150,6 +150,31 @@ describe("a matcher", () => {
     ]);
   });
 
+  it("is refused when every step takes long, not only the longest one", () => {
+    const grammar = new GrammarWriter();
+    const [root, rest] = [grammar.nonterminal(), grammar.nonterminal()];
+    grammar.rule(root, [rest, root]);
+    for (let i = 0; i < 150; i++) {
+      const one = grammar.nonterminal();
+      grammar.rule(one, [grammar.text(`${String.fromCharCode(97 + (i % 26))}`), grammar.text(`${i}`), one]);
+      grammar.rule(one, [grammar.text("a")]);
+      grammar.rule(rest, [one]);
+    }
+    grammar.rule(root, []);
+    using compiled = new CompiledGrammar(grammar.finish(root));
+    using matcher = new Matcher(compiled, vocabulary);
+    const a = testVocabulary.findIndex((bytes) => Buffer.from(bytes).toString() === "a");
+    const walk = (steps: number): void => {
+      for (let step = 0; step < steps; step++) {
+        maskOf(matcher);
+        matcher.accept(a);
+        matcher.rollback(1);
+      }
+    };
+    walk(1);
+    expect(() => walk(60)).toThrow(/too complex: a step takes too much time/);
+  });
+
   it("shares its grammar with others that stand elsewhere", () => {
     using grammar = new CompiledGrammar(grammarCases.find(([name]) => name === "an ambiguous sum")![1]);
     const matchers = Array.from({ length: 5 }, () => new Matcher(grammar, vocabulary));
