@@ -42,7 +42,8 @@ export function constraintOf(
   const isStrict = isForced || callable.some(({ strict }) => strict);
   if (!isStrict && format === undefined) return undefined;
   const never = neverIn(syntax, tools);
-  const answer = format === undefined ? { free: never, ...notFirst(syntax) } : partOf(format);
+  const bare = notFirst(syntax);
+  const answer = format === undefined ? { free: never, ...bare } : partOf(format);
   const framed: TextPart = syntax?.answer ? { sequence: [syntax.answer.open, answer] } : answer;
   const thoughts = thoughtsOf(syntax, reasoning, never);
   const calls =
@@ -53,14 +54,14 @@ export function constraintOf(
     if (framed === answer && !thoughts.thoughts) return format;
     return { ...rest(format), parts: framed, ...thoughts };
   }
-  // Free text goes on to a call; an answer of a form is one or the other.
-  const isFree = format === undefined && !syntax!.answer;
-  const either: TextPart = {
-    either: [framed, isFree ? { sequence: [framed, calls.parts] } : calls.parts],
-  };
+  // Free text goes on to a call, but for families whose calls begin with the answer; an answer of a form is one or the other.
+  const goesOn = format === undefined && !syntax!.answer && bare.notFirst === undefined;
+  const called: TextPart = { sequence: [calls.begin, calls.parts] };
+  const free: TextPart = { sequence: [{ free: never, end: calls.begin }, calls.parts] };
+  const either: TextPart = { either: [framed, goesOn ? free : called] };
   const { rules, spelled } = rest(format);
   return {
-    parts: isForced ? calls.parts : either,
+    parts: isForced ? called : either,
     rules: { ...rules, ...calls.rules },
     spelled: [...(spelled ?? []), ...(calls.spelled ?? [])],
     ...thoughts,
@@ -98,6 +99,10 @@ interface CallRules {
   readonly vocabulary: Pick<Vocabulary, "tokenId"> | null | undefined;
 }
 
+interface WrittenParts extends Pick<PartsFormat, "parts" | "rules" | "spelled"> {
+  readonly begin: string;
+}
+
 class CallWriter {
   readonly #syntax: ToolSyntax;
   readonly #tools: readonly CallableTool[];
@@ -121,31 +126,39 @@ class CallWriter {
       );
   }
 
-  calls(): Pick<PartsFormat, "parts" | "rules" | "spelled"> {
-    const { open = "", close = "", between, most = Infinity } = this.#form;
+  /** Calls: the text that they begin with, and the rest. */
+  calls(): WrittenParts {
+    const { open = "", close, between = "", most = Infinity } = this.#form;
     const max = this.#rules.isParallel ? most : 1;
     const isNumbered = this.#form.call.some((part) => typeof part !== "string" && part.slot === "index");
-    const calls: TextPart = isNumbered
+    const further: TextPart = isNumbered
       ? this.#numbered(max)
       : {
-          repeat: this.#call(0),
-          ...{ min: 1, between },
-          ...(max < Infinity && { max }),
+          repeat: { sequence: [between, this.#call(0)] },
+          ...(max < Infinity && { max: max - 1 }),
         };
     const rules = Object.fromEntries(this.#tools.map((tool, i) => [`arguments${i}`, this.#arguments(tool)]));
     const { spelled } = this.#syntax;
-    return { parts: { sequence: [open, calls, close] }, rules, ...(spelled && { spelled }) };
+    const [first] = this.#form.call;
+    const begin = open + (typeof first === "string" ? first : "");
+    const parts = [
+      this.#call(0, typeof first === "string" ? 1 : 0),
+      ...(max > 1 ? [further] : []),
+      ...(close === undefined ? [] : [close]),
+    ];
+    return { begin, parts: { sequence: parts }, rules, ...(spelled && { spelled }) };
   }
 
-  /** Calls that have their number in them. */
+  /** Further calls, which have their number in them. */
   #numbered(most: number): TextPart {
     let further: TextPart = "";
     for (let index = most - 1; index > 0; index--)
       further = { either: ["", { sequence: [this.#form.between ?? "", this.#call(index), further] }] };
-    return { sequence: [this.#call(0), further] };
+    return further;
   }
 
-  #call(index: number): TextPart {
+  /** @param from which of its parts it begins with */
+  #call(index: number, from = 0): TextPart {
     const slot = (tool: CallableTool, i: number, part: string | Slot): TextPart => {
       if (typeof part === "string") return part;
       if (part.slot === "name") return tool.name;
@@ -154,7 +167,7 @@ class CallWriter {
     };
     return {
       either: this.#tools.map((tool, i) => ({
-        sequence: joined(this.#form.call.map((part) => slot(tool, i, part))),
+        sequence: joined(this.#form.call.slice(from).map((part) => slot(tool, i, part))),
       })),
     };
   }

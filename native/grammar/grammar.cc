@@ -84,6 +84,34 @@ Grammar::Grammar(std::unique_ptr<Expressions> expressions, std::vector<Expr> ter
   is_regular_ =
       whole.size() == 1 && !is_end(whole[0]) && is_terminal(symbols_[whole[0]]) && is_end(whole[0] + 1);
   terminals_ = std::make_unique<Terminals>(*expressions_, std::move(terminals), limits);
+  find_followed();
+}
+
+void Grammar::find_followed() {
+  followed_.assign(empty_terminals_.size(), 0);
+  std::vector<uint8_t> met(static_cast<size_t>(num_nonterminals()));
+  std::vector<int32_t> open;
+  const auto follow = [&](Symbol symbol) {
+    if (is_terminal(symbol)) {
+      followed_[terminal_of(symbol)] = 1;
+    } else if (!met[symbol]) {
+      met[symbol] = 1;
+      open.push_back(symbol);
+    }
+  };
+  for (int32_t place = 0; place < static_cast<int32_t>(symbols_.size()); place++) {
+    if (!is_end(place) && !is_end(place + 1)) follow(symbols_[place]);
+  }
+  // What a rule ends with is followed where its left side is.
+  while (!open.empty()) {
+    const int32_t left = open.back();
+    open.pop_back();
+    for (int32_t rule : rules_of(left)) {
+      int32_t end = rule;
+      while (!is_end(end)) end++;
+      if (end > rule) follow(symbols_[end - 1]);
+    }
+  }
 }
 
 }  // namespace warploop::grammar

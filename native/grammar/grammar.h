@@ -31,6 +31,8 @@ class Grammar {
   const std::vector<Expr>& plain() const { return plain_; }
   const Limits& limits() const { return limits_; }
   int32_t start() const { return start_; }
+  /// Whether anything may stand behind it.
+  bool is_followed(Terminal terminal) const { return followed_[terminal] != 0; }
   /// Whether it is a single terminal.
   bool is_regular() const { return is_regular_; }
   /// What matchers of such a grammar share: masks of states of the terminal, for one vocabulary.
@@ -57,6 +59,8 @@ class Grammar {
   }
 
  private:
+  void find_followed();
+
   std::unique_ptr<Expressions> expressions_;
   std::unique_ptr<Terminals> terminals_;
   std::vector<Expr> plain_;
@@ -67,7 +71,7 @@ class Grammar {
   std::vector<Symbol> symbols_;   // of all rules, with one more for the end of each
   std::vector<int32_t> left_of_;  // by place; -1: no end
   std::vector<int32_t> starts_, first_rules_;
-  std::vector<uint8_t> empty_terminals_, empty_nonterminals_;
+  std::vector<uint8_t> empty_terminals_, empty_nonterminals_, followed_;
 };
 
 }  // namespace warploop::grammar

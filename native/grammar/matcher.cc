@@ -66,6 +66,10 @@ void Matcher::walk(const Trie& trie, uint32_t* mask) {
   path_[0] = {here, here.count == 1 ? threads_[here.first].state : kDead};
   const TrieNode* const nodes = trie.nodes.data();
   const auto count = static_cast<int32_t>(trie.nodes.size());
+  // Behind what ends the text nothing begins.
+  const auto needs_row = [&](std::span<const Terminal> ending) {
+    return std::ranges::any_of(ending, [&](Terminal terminal) { return grammar_->is_followed(terminal); });
+  };
   int64_t alone = 0;
   for (int32_t i = 0; i < count;) {
     const TrieNode& node = nodes[i];
@@ -77,7 +81,7 @@ void Matcher::walk(const Trie& trie, uint32_t* mask) {
       alone++;
       const TerminalState next = terminals.next(from.lone, node.byte);
       comes = next != kDead;
-      if (comes && (terminals.ending(next).empty() || grammar_->is_regular())) {
+      if (comes && !needs_row(terminals.ending(next))) {
         to.lone = next;
       } else if (comes) {  // a row is made
         threads_.resize(static_cast<size_t>(end));

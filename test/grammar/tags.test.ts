@@ -1,10 +1,13 @@
 // Contract: texts in parts and structural tags: what is free is free of what begins a tag, what has a form has it, markers are tokens where
 // the vocabulary has them and else their characters.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkFormat, writeFormat } from "../../lib/grammar/format.js";
+import { CompiledGrammar, GrammarVocabulary, Matcher } from "../../lib/grammar/matcher.js";
 import { controlBytes } from "../../lib/grammar/syntax/controlTokens.js";
 import { tokenBytes } from "../../lib/grammar/tokenBytes.js";
 import { runNow } from "../../lib/eventLoop.js";
 import { LLM, type OutputFormat } from "../../lib/index.js";
+import { testVocabulary } from "../support/grammarVocabulary.js";
 import { Random } from "../support/random.js";
 import { firstSeed } from "../support/seed.js";
 import { ByteVocabulary, RandomTexts } from "./randomTexts.js";
@@ -110,6 +113,28 @@ describe("parts", () => {
     for (let i = 0; i < 10; i++) {
       const text = vocabulary.decode(texts.draw(random, 20_000)!);
       expect(text).toMatch(/^(?:[^a]*<n>-?\d+<\/n>)+[^a]*$/);
+    }
+  });
+
+  it("a mask has what may come, and nothing else", () => {
+    using vocabulary = new GrammarVocabulary(testVocabulary);
+    const random = new Random(firstSeed);
+    const format: OutputFormat = { tags: { triggers: ["a", "<"], tags: [tag, { ...tag, begin: "ab" }] } };
+    const thoughts = { open: "<think>", close: "x" };
+    for (const one of [format, { parts: format.tags, thoughts }] as const) {
+      using grammar = new CompiledGrammar(writeFormat(checkFormat(one), { tokens: [], state: "open" }));
+      using matcher = new Matcher(grammar, vocabulary);
+      const mask = new Int32Array(vocabulary.words);
+      for (let i = 0; i < 40 && matcher.fillMask(mask); i++) {
+        const allowed = testVocabulary.flatMap((_, id) => {
+          if (!matcher.accept(id)) return [];
+          matcher.rollback(1);
+          return [id];
+        });
+        const masked = testVocabulary.flatMap((_, id) => ((mask[id >> 5]! >>> (id & 31)) & 1 ? [id] : []));
+        expect(masked).toEqual(allowed);
+        matcher.accept(allowed[random.integer(0, allowed.length)]!);
+      }
     }
   });
 

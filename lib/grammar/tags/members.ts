@@ -78,12 +78,14 @@ class MemberWriter {
     const [before, behind, end] = this.#members.around;
     const { flagged } = this.#members;
     const { strings, others } = this.#values(name, value);
-    const forms: GrammarSymbol[][] = [];
-    const add = (mark: string, symbol: GrammarSymbol): void => {
-      forms.push([this.#terminal(before + name + mark), symbol, this.#terminal(end)]);
-    };
-    if (strings !== undefined) add(flagged?.[0] ?? behind, this.#grammar.terminal(strings));
-    for (const other of others) add(flagged?.[1] ?? behind, other);
+    const begin = (mark: string | undefined): GrammarSymbol =>
+      this.#terminal(before + name + (mark ?? behind));
+    const forms = others.map((other) => [begin(flagged?.[1]), other, this.#terminal(end)]);
+    // With what is behind it a text is one terminal: a mask needs no parser within the text then.
+    if (strings !== undefined) {
+      const whole = this.#grammar.expressions.concat([strings, this.#literals.of(end)]);
+      forms.push([begin(flagged?.[0]), this.#grammar.terminal(whole)]);
+    }
     return this.#grammar.choice(forms);
   }
 

@@ -29,6 +29,8 @@ export interface FreeText {
   readonly free: readonly string[];
   /** Nor does it begin, behind white space, with one of these characters. */
   readonly notFirst?: string | undefined;
+  /** This text comes behind it: better than as a part of its own, since a mask needs no parser within free text then. */
+  readonly end?: string | undefined;
 }
 
 /** Free text until a trigger, which begins a tag: from there on the text is what one of the tags says. */

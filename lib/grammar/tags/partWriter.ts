@@ -31,7 +31,7 @@ function withThoughts(
   isOpen: boolean,
 ): TextPart {
   const gap: TextPart = { regex: inPrompt ? "\\n{0,2}" : "" };
-  const thought: TextPart[] = [{ free: [close, ...never] }, close, gap];
+  const thought: TextPart[] = [{ free: [close, ...never], end: close }, gap];
   if (isOpen) return { sequence: [...thought, then] };
   return { sequence: [{ either: [{ sequence: [open, ...thought] }, ""] }, then] };
 }
@@ -72,7 +72,10 @@ class PartWriter {
         ...(between !== undefined && { between: this.symbolOf(between) }),
       });
     }
-    if ("free" in part) return terminal(this.#literals.free(part.free, part.notFirst));
+    if ("free" in part) {
+      const free = this.#literals.free(part.free, part.notFirst);
+      return terminal(part.end === undefined ? free : write.concat([free, this.#literals.of(part.end)]));
+    }
     if ("members" in part) return named(part.name, () => memberSymbol(part, grammar, this.#literals));
     if ("triggers" in part) return this.#tags(part);
     if ("rule" in part) return this.#rule(part.rule);
@@ -95,13 +98,16 @@ class PartWriter {
         const expected = `a text that begins with one of triggers (${triggers.join(", ")})`;
         throw new ArgumentRangeError(`format.tags[${i}].begin: expected ${expected}, got ${describe(begin)}`);
       }
-    const free: TextPart = { free: triggers };
-    const tag: TextPart = {
-      either: tags.map(({ begin, content, end }) => ({ sequence: [begin, content, end] })),
-    };
-    const next: TextPart = stopAfterFirst ? tag : { sequence: [tag, free] };
-    const bounds = { min: atLeastOne ? 1 : 0, ...(stopAfterFirst && { max: 1 }) };
-    return this.symbolOf({ sequence: [free, { repeat: next, ...bounds }] });
+    // Without a part behind the last free text, which the text may end in anywhere.
+    const grammar = this.grammar;
+    const [begin, more] = [grammar.nonterminal(), grammar.nonterminal()];
+    const free = this.symbolOf({ free: triggers });
+    for (const { begin: end, content, end: close } of tags) {
+      const tag = [this.symbolOf({ free: triggers, end }), this.symbolOf({ sequence: [content, close] })];
+      grammar.rule(begin, stopAfterFirst ? tag : [...tag, more]);
+    }
+    if (!stopAfterFirst) for (const right of [[free], [begin]]) grammar.rule(more, right);
+    return atLeastOne ? begin : grammar.choice([[free], [begin]]);
   }
 
   #unknown(part: unknown): never {
