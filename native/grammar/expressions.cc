@@ -26,7 +26,7 @@ Expressions::Expressions(const Limits& limits) : limits_(limits), fuel_(limits.w
 }
 
 Expr Expressions::add(Node node, std::span<const Expr> parts) {
-  fuel_.spend(8 + 2 * static_cast<int64_t>(parts.size()));
+  fuel_.spend(24 + 2 * static_cast<int64_t>(parts.size()));  // it is looked for, mostly far from the last one
   uint64_t hash = mix(static_cast<uint64_t>(node.kind),
                       static_cast<uint64_t>(node.min) << 32 ^ static_cast<uint32_t>(node.max));
   if (node.kind == Kind::bytes) {

@@ -42,6 +42,7 @@ describe("what is made to take long", () => {
     ["states without end", { regex: "(?:a|b)*a(?:a|b){40}" }],
     ["states without end in all texts", { regex: "[^]*a[^]{40}" }],
     ["bounded repeats of bounded repeats", { regex: "(?:[^]{0,100}){0,100}x" }],
+    ["repeats within repeats", { regex: `${"(?:".repeat(36)}[ab]+${"){0,9}".repeat(36)}x` }],
     ["many that may be empty", { regex: `${".?".repeat(300)}.{300}` }],
     ["levels", { regex: levels(400) }],
     ["more levels", { regex: levels(20_000) }],
