@@ -97,12 +97,25 @@ describe("a chat with tools", () => {
     await answer(model, { tools: given, temperature: 0.5 });
     expect(model.asked!.options).toEqual({
       temperature: 0.5,
+      format: expect.objectContaining({ rules: expect.any(Object) as object }) as object, // since one is strict
       skipSpecialTokens: false,
       tools: [
         { type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } },
         { type: "function", function: { name: "g", parameters: {} } },
       ],
     });
+  });
+
+  test("asks for no form where none is wanted and no tool is strict, and else for that which holds the model to it", async () => {
+    const asked = async (options: StartChatOptions) => {
+      const model = new Writer([""]);
+      await answer(model, { tools: [{ name: "g" }], ...options });
+      return model.asked!.options.format;
+    };
+    expect(await asked({})).toBeUndefined();
+    expect(JSON.stringify(await asked({ toolChoice: "required" }))).toContain('"g\\"');
+    expect(JSON.stringify(await asked({ format: { choice: ["yes"] } }))).toContain('"yes"');
+    await expect(asked({ toolChoice: { name: "h" } })).rejects.toThrow("toolChoice: expected one of g, got");
   });
 
   test("begins in thoughts where the prompt ends in their marker", async () => {
