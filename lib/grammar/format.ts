@@ -5,7 +5,7 @@ import { compileGrammar } from "./ebnf/compile.js";
 import { matchedBy } from "./syntax/pattern.js";
 import { GrammarWriter, type WrittenGrammar } from "./syntax/rules.js";
 import { compileSchema } from "./schema/compile.js";
-import type { Schema } from "./schema/refs.js";
+import type { Schema } from "./schema/schemaAt.js";
 import type { PartsFormat, StructuralTags, Thoughts, ThoughtState } from "./tags/part.js";
 import { writeParts } from "./tags/partWriter.js";
 import type { ControlToken } from "./syntax/controlTokens.js";
@@ -14,8 +14,11 @@ import type { ControlToken } from "./syntax/controlTokens.js";
 export type OutputFormat =
   /** Any object of JSON. */
   | "json"
-  /** A value of JSON that is valid for a schema (2020-12; draft-07 where that differs), as JSON.stringify writes it. */
-  | { readonly schema: object | boolean }
+  /**
+   * A value of JSON that is valid for a schema (2020-12; draft-07 where that differs), as JSON.stringify writes it. `whitespace`: how many
+   * spaces, line feeds and tabs may stand behind each of { [ , : and before each of ] }; default 0, at most 100.
+   */
+  | { readonly schema: object | boolean; readonly whitespace?: number }
   /** A text that the pattern matches as a whole. JavaScript's, with the flag "u"; no looking around, no references. */
   | { readonly regex: string }
   /** One of these texts. */
@@ -28,7 +31,12 @@ export type OutputFormat =
   | PartsFormat;
 
 const kinds = ["schema", "regex", "choice", "grammar", "tags", "parts"] as const;
-const besideParts = ["rules", "spelled", "thoughts"];
+/** What may stand beside a kind. */
+const beside: Readonly<Record<string, readonly string[]>> = {
+  schema: ["whitespace"],
+  parts: ["rules", "spelled", "thoughts"],
+};
+const maxWhitespace = 100;
 /** Of what is copied to another thread, as JSON. */
 const maxFormatChars = 2 ** 22;
 
@@ -44,7 +52,7 @@ export function checkFormat(format: unknown): string {
   const names = typeof format === "object" && format !== null ? Object.keys(format) : [];
   const kind = names.find((name) => kinds.includes(name as (typeof kinds)[number]));
   const others = names.filter((name) => name !== kind);
-  if (kind === undefined || others.some((name) => kind !== "parts" || !besideParts.includes(name))) {
+  if (kind === undefined || others.some((name) => !beside[kind]?.includes(name))) {
     const expected = `"json" or an object with one of ${kinds.join(", ")}`;
     throw new ArgumentTypeError(`format: expected ${expected}, got ${describe(format)}`);
   }
@@ -65,9 +73,10 @@ export function checkFormat(format: unknown): string {
     throw new ArgumentTypeError(`format.tags: expected an object, got ${describe(value)}`);
   if (kind === "schema" && typeof value !== "boolean" && (typeof value !== "object" || value === null))
     throw new ArgumentTypeError(`format.schema: expected an object or a boolean, got ${describe(value)}`);
+  const whitespace = checkWhitespace(given);
   let json: string;
   try {
-    json = JSON.stringify(kind === "parts" ? given : { [kind]: value });
+    json = JSON.stringify(kind === "parts" ? given : { [kind]: value, ...whitespace });
   } catch (cause) {
     throw new ArgumentTypeError(`format.${kind}: expected plain data: ${String(cause)}`);
   }
@@ -75,6 +84,17 @@ export function checkFormat(format: unknown): string {
   throw new ArgumentRangeError(
     `format.${kind}: expected at most ${maxFormatChars} characters as JSON, got ${json.length}`,
   );
+}
+
+/** Nothing for none, so that equal formats have equal JSON. */
+function checkWhitespace({ whitespace = 0 }: Readonly<Record<string, unknown>>): object {
+  if (typeof whitespace !== "number")
+    throw new ArgumentTypeError(`format.whitespace: expected a number, got ${describe(whitespace)}`);
+  if (!Number.isInteger(whitespace) || whitespace < 0 || whitespace > maxWhitespace)
+    throw new ArgumentRangeError(
+      `format.whitespace: expected an integer from 0 to ${maxWhitespace}, got ${whitespace}`,
+    );
+  return whitespace === 0 ? {} : { whitespace };
 }
 
 /** What may come before a text of a format. @throws ArgumentTypeError */
@@ -103,7 +123,7 @@ export function writeFormat(
   { tokens, state }: GrammarPlace = { tokens: [], state: "before" },
 ): WrittenGrammar {
   const format = JSON.parse(json) as Exclude<OutputFormat, "json">;
-  if ("schema" in format) return compileSchema(format.schema as Schema);
+  if ("schema" in format) return compileSchema(format.schema as Schema, format);
   if ("grammar" in format) return compileGrammar(format.grammar);
   if ("parts" in format) return writeParts(format, tokens, state);
   if ("tags" in format) return writeParts({ parts: format.tags }, tokens, state);

@@ -82,6 +82,14 @@ describe("format", () => {
     }
   });
 
+  it("of a schema has the whitespace that is allowed, and no more", async () => {
+    const schema = { type: "array", items: { type: "boolean" }, minItems: 2, maxItems: 3 };
+    const texts = await textsOf({ schema, whitespace: 2 });
+    for (const text of texts)
+      expect(text).toMatch(/^\[\s{0,2}(?:true|false)(?:,\s{0,2}(?:true|false)){1,2}\s{0,2}\]$/);
+    expect(texts.some((text) => /\s/.test(text))).toBe(true);
+  });
+
   it("changes nothing of those that run beside it, and is the same in a batch as alone", async () => {
     const format = { regex: "(?:[a-z]+ )+[a-z]+\\." };
     const constrained = { ...hot, maxTokens: 24, format };
@@ -104,6 +112,17 @@ describe("format", () => {
     ],
     [{ format: {} as "json" }, "TypeError", /format: expected/],
     [{ format: { regex: "a", choice: ["a"] } as unknown as OutputFormat }, "TypeError", /format: expected/],
+    [{ format: { regex: "a", whitespace: 1 } as OutputFormat }, "TypeError", /format: expected/],
+    [
+      { format: { schema: {}, whitespace: "1" } as unknown as OutputFormat },
+      "TypeError",
+      /format\.whitespace: expected a number/,
+    ],
+    [
+      { format: { schema: {}, whitespace: 101 } },
+      "RangeError",
+      /format\.whitespace: expected an integer from 0 to 100/,
+    ],
     [{ format: { choice: [] } }, "TypeError", /format\.choice: expected texts, at least one/],
     [{ format: "json" as const, ignoreEos: true }, "RangeError", /format: no token may end the text/],
   ])("refuses %j at once", (options, name, message) => {

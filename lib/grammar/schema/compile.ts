@@ -1,242 +1,178 @@
 /**
  * JSON Schema as a grammar of the texts that JSON.stringify writes for valid values: properties in the order of the schema, nothing
- * between tokens. A keyword that is not known is an error, which names it and where it stands.
+ * between tokens unless it is asked for. A keyword that is not known is an error, which names it and where it stands.
  */
 import { ArgumentRangeError } from "../../errors.js";
-import type { Expression, ExpressionWriter } from "../syntax/expressions.js";
+import type { Expression } from "../syntax/expressions.js";
 import { type GrammarSymbol, GrammarWriter, type WrittenGrammar } from "../syntax/rules.js";
-import { arrayShape, type ObjectShape, objectShape } from "./containers.js";
-import { areDisjoint } from "./disjoint.js";
-import { annotations, combining, type JsonType, jsonTypes, keywordTypes } from "./keywords.js";
-import { type Schema, type SchemaAt, schemaError, SchemaRefs } from "./refs.js";
+import { Alternatives } from "./alternatives.js";
+import { arrayRules } from "./arrays.js";
+import type { JsonType } from "./keywords.js";
+import { allowsNumber } from "./literals.js";
+import { objectRule } from "./objects.js";
+import { Punctuation } from "./punctuation.js";
 import { Scalars } from "./scalars.js";
-import { isFree, isOfType, literalsOf, typesOf } from "./values.js";
+import { type Conjunction, made, type Schema, schemaAt, type SchemaAt } from "./schemaAt.js";
+import { Sequences } from "./sequences.js";
+import type { ValueWriter } from "./valueWriter.js";
+import { identityOf, isRecord, literalsOf, typeOf, typesOf } from "./values.js";
 
 /** What a schema may cost whoever sends it. */
-const maxAlternatives = 1000;
-const maxRules = 100_000;
+const maxRules = 200_000;
+
+type Rules = readonly (readonly GrammarSymbol[])[];
+
+export interface SchemaOptions {
+  /** How many spaces, line feeds and tabs may stand behind { [ , and :, and before ] and }. */
+  readonly whitespace?: number | undefined;
+}
 
 /** @throws ArgumentRangeError */
-export function compileSchema(schema: Schema): WrittenGrammar {
-  const compiler = new SchemaCompiler(schema);
-  return compiler.finish();
+export function compileSchema(schema: Schema, { whitespace = 0 }: SchemaOptions = {}): WrittenGrammar {
+  try {
+    const compiler = new SchemaCompiler(schema, new GrammarWriter(), whitespace);
+    return compiler.grammar.finish(compiler.symbolOf([compiler.root]));
+  } catch (error) {
+    if (!(error instanceof RangeError) || error instanceof ArgumentRangeError) throw error;
+    throw new ArgumentRangeError(`schema: it is nested too deeply: ${error.message}`);
+  }
 }
 
 /** A schema whose values are a part of a grammar. */
-export class SchemaCompiler {
-  readonly #grammar: GrammarWriter;
-  readonly #write: ExpressionWriter;
-  readonly #scalars: Scalars;
-  readonly refs: SchemaRefs;
+export class SchemaCompiler implements ValueWriter {
+  readonly grammar: GrammarWriter;
+  readonly scalars: Scalars;
+  readonly sequences: Sequences;
+  readonly punctuation: Punctuation;
+  readonly alternatives: Alternatives;
   readonly root: SchemaAt;
-  /** By the pointers of a conjunction. */
+  readonly #hasWhitespace: boolean;
+  /** By how many schemas a conjunction has, and their keys. */
   readonly #known = new Map<string, GrammarSymbol>();
-  #any: GrammarSymbol | undefined;
 
-  constructor(schema: Schema, grammar = new GrammarWriter()) {
-    this.#grammar = grammar;
-    this.#write = grammar.expressions;
-    this.#scalars = new Scalars(this.#write);
-    this.refs = new SchemaRefs(schema, maxAlternatives, areDisjoint);
-    this.root = this.refs.at(schema, "");
+  constructor(schema: Schema, grammar: GrammarWriter, whitespace = 0) {
+    this.grammar = grammar;
+    this.scalars = new Scalars(grammar.expressions);
+    this.sequences = new Sequences(grammar);
+    this.punctuation = new Punctuation(grammar, whitespace);
+    this.alternatives = new Alternatives(schema);
+    this.root = schemaAt(schema, "");
+    this.#hasWhitespace = whitespace > 0;
   }
 
-  finish(): WrittenGrammar {
-    return this.#grammar.finish(this.symbolOf([this.root]));
-  }
-
-  /** Values that are valid for all of these. */
-  symbolOf(conjunction: readonly SchemaAt[]): GrammarSymbol {
-    if (conjunction.length === 0) return this.any; // its key would be that of the root, whose pointer is empty
-    const key = conjunction
-      .map(({ pointer }) => pointer)
-      .sort()
-      .join("\n");
+  symbolOf(conjunction: Conjunction): GrammarSymbol {
+    const byKey = new Map(conjunction.map((at) => [at.key, at]));
+    const key = [byKey.size, ...[...byKey.keys()].sort()].join("\n"); // the key of the root is empty, too
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const symbol = this.#grammar.nonterminal();
+    const symbol = this.grammar.nonterminal();
     this.#known.set(key, symbol); // before its parts, which may be it again
-    for (const list of this.refs.alternatives(conjunction))
-      for (const right of this.#values(list)) this.#grammar.rule(symbol, right);
-    if (this.#grammar.numRules > maxRules)
+    for (const list of this.alternatives.of([...byKey.values()]))
+      for (const right of list.length === 0 ? this.#any(symbol) : this.#values(list))
+        this.grammar.rule(symbol, right);
+    if (this.grammar.numRules > maxRules)
       throw new ArgumentRangeError(`schema: it is too large: more than ${maxRules} rules`);
     return symbol;
   }
 
+  namesOf(conjunction: Conjunction): Expression {
+    const write = this.grammar.expressions;
+    const lists = this.alternatives.of(conjunction).filter((list) => typesOf(list).includes("string"));
+    return write.either(
+      lists.map((list) => {
+        const literals = literalsOf(list);
+        const names = [...(literals?.values() ?? [])].filter((one) => typeof one === "string");
+        const spelled = names.map((name) => this.scalars.spelled(name));
+        return write.both([...(literals ? [write.either(spelled)] : []), this.scalars.text(list)]);
+      }),
+    );
+  }
+
+  /** Any value, whose parts are any value. */
+  #any(any: GrammarSymbol): Rules {
+    const { grammar, punctuation, scalars, sequences } = this;
+    const string = grammar.terminal(scalars.anyString);
+    const member = grammar.choice([[string, punctuation.colon, any]]);
+    const words = grammar.expressions.either(
+      ["null", "true", "false"].map((word) => grammar.expressions.text(word)),
+    );
+    const list = (of: GrammarSymbol): GrammarSymbol =>
+      sequences.separated(of, punctuation.comma, 0, Infinity);
+    return [
+      [string],
+      [grammar.terminal(scalars.anyNumber)],
+      [grammar.terminal(words)],
+      punctuation.enclosed("{}", [list(member)]),
+      punctuation.enclosed("[]", [list(any)]),
+    ];
+  }
+
   /** The forms of values that are valid for all of these, which have no combinations. */
-  #values(list: readonly SchemaAt[]): readonly (readonly GrammarSymbol[])[] {
-    for (const { schema, pointer } of list) {
-      const strange = Object.keys(schema).find(
-        (key) => !(key in keywordTypes) && !annotations.has(key) && !combining.has(key),
-      );
-      if (strange !== undefined) throw schemaError(pointer, strange, "this keyword is not supported");
-    }
-    const types = list
-      .map(typesOf)
-      .reduce((all, own) => all.filter((type) => own.includes(type)), [...jsonTypes]);
+  #values(list: Conjunction): Rules {
+    const types = typesOf(list);
     const literals = literalsOf(list);
     if (literals)
-      return literals.filter((value) => isOfType(value, types)).map((value) => this.#literal(value, list));
-    if (types.length === jsonTypes.length - 1 && list.every(({ schema }) => isFree(schema)))
-      return [[this.any]];
-    return types.flatMap((type) => {
-      // Every integer is a number.
-      if (type === "integer" && types.includes("number")) return [];
-      return [[this.#ofType(type, list)]];
-    });
+      return this.#literals(
+        [...literals.values()].filter((one) => types.includes(typeOf(one))),
+        list,
+      );
+    // Every integer is a number.
+    const own = types.filter((type) => type !== "integer" || !types.includes("number"));
+    return own.flatMap((type) => this.#ofType(type, list));
   }
 
-  /** Any value. */
-  get any(): GrammarSymbol {
-    if (this.#any !== undefined) return this.#any;
-    const { text, terminal, list } = {
-      text: (of: string) => this.#grammar.text(of),
-      terminal: (of: Expression) => this.#grammar.terminal(of),
-      list: (of: GrammarSymbol) => this.#grammar.list(of, { between: this.#grammar.text(",") }),
-    };
-    const any = (this.#any = this.#grammar.nonterminal());
-    const string = terminal(this.#scalars.anyString);
-    const member = this.#grammar.choice([[string, text(":"), any]]);
-    const words = this.#write.either(["null", "true", "false"].map((word) => this.#write.text(word)));
-    for (const right of [
-      [string],
-      [terminal(this.#scalars.anyNumber)],
-      [terminal(words)],
-      [text("{"), list(member), text("}")],
-      [text("["), list(any), text("]")],
-    ])
-      this.#grammar.rule(any, right);
-    return any;
-  }
-
-  #literal(value: unknown, list: readonly SchemaAt[]): readonly GrammarSymbol[] {
-    const told = list.find(({ schema }) => Object.keys(schema).some((key) => key in keywordTypes));
-    if (told !== undefined && typeof value !== "boolean" && value !== null) {
-      if (typeof value !== "string" && typeof value !== "number")
-        throw schemaError(
-          told.pointer,
-          "enum",
-          "objects and arrays beside keywords of their type are not supported",
-        );
-      const type = typeof value === "string" ? "string" : "number";
-      const both = [this.#write.text(JSON.stringify(value)), this.#scalars.of(type, list)];
-      return [this.#grammar.terminal(this.#write.both(both))];
+  #literals(values: readonly unknown[], list: Conjunction): Rules {
+    const write = this.grammar.expressions;
+    const isPlain = list.every(({ schema }) =>
+      Object.keys(schema).every((key) => plainBesideLiterals.has(key)),
+    );
+    const texts: Expression[] = [];
+    const rules: (readonly GrammarSymbol[])[] = [];
+    for (const value of values) {
+      const text = write.text(JSON.stringify(value));
+      if (typeof value === "string")
+        texts.push(isPlain ? text : write.both([text, this.scalars.string(list)]));
+      else if (typeof value === "number") texts.push(...(allowsNumber(list, value) ? [text] : []));
+      else if (typeof value !== "object" || value === null) texts.push(text);
+      else if (isPlain && !this.#hasWhitespace) texts.push(text);
+      else rules.push(...this.#ofType(typeOf(value), [literalSchema(list[0]!, value), ...list]));
     }
-    return [this.#grammar.text(JSON.stringify(value))];
+    return texts.length === 0 ? rules : [...rules, [this.grammar.terminal(write.either(texts))]];
   }
 
-  #ofType(type: JsonType, list: readonly SchemaAt[]): GrammarSymbol {
+  #ofType(type: JsonType, list: Conjunction): Rules {
+    const { grammar } = this;
     switch (type) {
       case "null":
-        return this.#grammar.text("null");
+        return [[grammar.text("null")]];
       case "boolean":
-        return this.#grammar.choice([[this.#grammar.text("true")], [this.#grammar.text("false")]]);
+        return [[grammar.text("true")], [grammar.text("false")]];
       case "array":
-        return this.#array(list);
+        return arrayRules(list, this);
       case "object":
-        return this.#object(list);
+        return [objectRule(list, this)];
       case "string":
+        return [[grammar.terminal(this.scalars.string(list))]];
       case "integer":
       case "number":
-        return this.#grammar.terminal(this.#scalars.of(type, list));
+        return [[grammar.terminal(this.scalars.number(type, list))]];
     }
   }
+}
 
-  #array(list: readonly SchemaAt[]): GrammarSymbol {
-    const { prefix, rest, min, max } = arrayShape(list, this.refs);
-    const [open, close, comma] = ["[", "]", ","].map((text) => this.#grammar.text(text)) as [
-      GrammarSymbol,
-      GrammarSymbol,
-      GrammarSymbol,
-    ];
-    if (min > max) return this.#nothing();
-    const alternatives: GrammarSymbol[][] = [];
-    // Those that end within the prefix.
-    const items = prefix.map((one) => this.symbolOf(one));
-    const first = (count: number): GrammarSymbol[] =>
-      items.slice(0, count).flatMap((item, i) => (i === 0 ? [item] : [comma, item]));
-    for (let count = min; count < Math.min(items.length, max + 1); count++)
-      alternatives.push([open, ...first(count), close]);
-    if (max >= items.length) {
-      const bounds = { min: Math.max(0, min - items.length), max: max - items.length };
-      const more =
-        items.length === 0
-          ? this.#grammar.list(this.symbolOf(rest), { ...bounds, between: comma })
-          : this.#grammar.list(this.#grammar.choice([[comma, this.symbolOf(rest)]]), bounds);
-      alternatives.push([open, ...first(items.length), more, close]);
-    }
-    return this.#grammar.choice(alternatives);
-  }
+const plainBesideLiterals: ReadonlySet<string> = new Set(["type", "enum", "const"]);
 
-  /**
-   * Properties come in the order of the schema, and others behind them. `some` is what may follow when one is there, `none` when there is
-   * none yet.
-   */
-  #object(list: readonly SchemaAt[]): GrammarSymbol {
-    const shape = objectShape(list, this.refs);
-    const { text, choice } = {
-      text: (of: string) => this.#grammar.text(of),
-      choice: this.#grammar.choice.bind(this.#grammar),
-    };
-    const members = this.#furtherMembers(shape);
-    let none = members ? this.#grammar.list(members, { between: text(",") }) : choice([[]]);
-    let some = members ? this.#grammar.list(choice([[text(","), members]])) : choice([[]]);
-    for (const [name, value] of [...shape.properties].reverse()) {
-      const isPossible = !value.some(
-        ({ schema }) => Array.isArray(schema["enum"]) && schema["enum"].length === 0,
-      );
-      if (!isPossible && !shape.required.has(name)) continue;
-      const key = this.#key(this.#scalars.spelled(name), shape);
-      const member = [
-        this.#grammar.terminal(key),
-        text(":"),
-        isPossible ? this.symbolOf(value) : this.#nothing(),
-      ];
-      const [isFirst, isLater] = [
-        [...member, some],
-        [text(","), ...member, some],
-      ];
-      [none, some] = shape.required.has(name)
-        ? [choice([isFirst]), choice([isLater])]
-        : [choice([isFirst, [none]]), choice([isLater, [some]])];
-    }
-    return choice([[text("{"), none, text("}")]]);
+/** An array or object as a schema that is valid for nothing else. */
+function literalSchema(at: SchemaAt, value: unknown): SchemaAt {
+  const name = `literal ${identityOf(value)}`;
+  if (Array.isArray(value)) {
+    const prefixItems = value.map((one: unknown) => ({ const: one }));
+    return made(at, name, { prefixItems, minItems: value.length, maxItems: value.length });
   }
-
-  /** Members whose names are not in the schema; undefined: there may be none. */
-  #furtherMembers(shape: ObjectShape): GrammarSymbol | undefined {
-    const write = this.#write;
-    const colon = this.#grammar.text(":");
-    const named = write.either([...shape.properties.keys()].map((name) => this.#scalars.spelled(name)));
-    const patterns = shape.patterns.map((one) => this.#scalars.pattern(one, "patternProperties", one.source));
-    const alternatives = shape.patterns.map(({ value }, i) => {
-      const others = patterns.filter((_, other) => other !== i);
-      const name = write.both([patterns[i]!, ...[...others, named].map((one) => write.complement(one))]);
-      return [this.#grammar.terminal(this.#key(name, shape)), colon, this.symbolOf(value)];
-    });
-    if (shape.additional !== undefined) {
-      const name = write.both([
-        this.#scalars.anyName,
-        ...[...patterns, named].map((one) => write.complement(one)),
-      ]);
-      alternatives.push([
-        this.#grammar.terminal(this.#key(name, shape)),
-        colon,
-        this.symbolOf(shape.additional),
-      ]);
-    }
-    return alternatives.length === 0 ? undefined : this.#grammar.choice(alternatives);
-  }
-
-  /** A name in quotes. */
-  #key(name: Expression, { names }: ObjectShape): Expression {
-    const quote = this.#write.text('"');
-    const quoted = this.#write.concat([quote, name, quote]);
-    return names.length === 0 ? quoted : this.#write.both([quoted, this.#scalars.string(names)]);
-  }
-
-  /** What no text matches. */
-  #nothing(): GrammarSymbol {
-    return this.#grammar.terminal(this.#write.nothing);
-  }
+  const entries = isRecord(value) ? Object.entries(value) : [];
+  return made(at, name, {
+    properties: Object.fromEntries(entries.map(([key, one]) => [key, { const: one }])),
+    required: entries.map(([key]) => key),
+    additionalProperties: false,
+  });
 }

@@ -1,23 +1,31 @@
 /** What schemas say of objects and arrays, gathered over all that hold for a value. */
-import { type SchemaAt, schemaError, type SchemaRefs } from "./refs.js";
+import { NamePattern } from "./namePattern.js";
+import { child, type Conjunction, isEmpty, type SchemaAt, schemaError } from "./schemaAt.js";
+import { patternSource } from "./patterns.js";
+import { countOf, countsOf, isRecord, namesOf } from "./values.js";
 
-/** A property, or an item: the schemas that hold for it. */
-export type Conjunction = readonly SchemaAt[];
+/** Further names, all alike: those that are found by some patterns and not by others. */
+export interface NameClass {
+  readonly found: readonly PatternAt[];
+  readonly others: readonly PatternAt[];
+  readonly value: Conjunction;
+}
+
+export interface PatternAt {
+  readonly source: string;
+  readonly pointer: string;
+}
 
 export interface ObjectShape {
   /** By name, in the order of the schemas; each with what holds for it. */
   readonly properties: ReadonlyMap<string, Conjunction>;
   readonly required: ReadonlySet<string>;
-  /** Patterns of further names, and what holds for them. */
-  readonly patterns: readonly {
-    readonly source: string;
-    readonly pointer: string;
-    readonly value: Conjunction;
-  }[];
-  /** Of names that are neither; undefined: there are none. */
-  readonly additional: Conjunction | undefined;
+  /** Of names that are no property; a name is in one of them. */
+  readonly further: readonly NameClass[];
   /** Of all names. */
   readonly names: Conjunction;
+  readonly min: number;
+  readonly max: number;
 }
 
 export interface ArrayShape {
@@ -26,122 +34,147 @@ export interface ArrayShape {
   readonly rest: Conjunction;
   readonly min: number;
   readonly max: number;
+  readonly contains: Contained | undefined;
 }
 
-const isEmpty = ({ schema }: SchemaAt): boolean =>
-  Array.isArray(schema["enum"]) && schema["enum"].length === 0;
+/** Items of a kind, and how many of them there are. */
+export interface Contained {
+  readonly value: SchemaAt;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Names may be found by some and not by others: twice as many classes of them with each. */
+const maxPatterns = 6;
 
 /** @throws ArgumentRangeError */
-export function objectShape(list: readonly SchemaAt[], refs: SchemaRefs): ObjectShape {
-  const own = list.map((at) => readObject(at, refs));
+export function objectShape(list: Conjunction): ObjectShape {
+  const own = list.map(readObject);
   const names = new Set([
     ...own.flatMap(({ properties }) => [...properties.keys()]),
     ...own.flatMap(({ required }) => required),
   ]);
-  const patterned = own.filter(({ patterns }) => patterns.length > 0);
-  const properties = new Map(
-    [...names].map((name) => [name, own.flatMap((one) => valuesOf(one, name))] as const),
-  );
-  if (patterned.length > 1)
-    throw schemaError(
-      patterned[1]!.pointer,
-      "patternProperties",
-      "of several schemas that hold together: not supported",
-    );
-  const patterns = (patterned[0]?.patterns ?? []).map(({ source, pointer, value }) => {
-    const others = own.filter((one) => one !== patterned[0]).flatMap(({ additional }) => additional ?? []);
-    return { source, pointer, value: [value, ...others] };
-  });
-  const additional = own.flatMap((one) => one.additional ?? []);
   return {
-    ...{ properties, patterns, required: new Set(own.flatMap(({ required }) => required)) },
-    additional: additional.some(isEmpty) ? undefined : additional,
+    properties: new Map([...names].map((name) => [name, own.flatMap((one) => one.valuesOf(name))] as const)),
+    required: new Set(own.flatMap(({ required }) => required)),
+    further: nameClasses(own),
     names: own.flatMap((one) => one.names ?? []),
+    ...countsOf(list, "Properties"),
   };
+}
+
+interface Pattern extends PatternAt {
+  readonly value: SchemaAt;
+  readonly isFoundIn: (name: string) => boolean;
 }
 
 interface OwnObject {
-  readonly pointer: string;
   readonly properties: ReadonlyMap<string, SchemaAt>;
   readonly required: readonly string[];
-  readonly patterns: readonly {
-    readonly source: string;
-    readonly pointer: string;
-    readonly value: SchemaAt;
-  }[];
+  readonly patterns: readonly Pattern[];
   readonly additional: SchemaAt | undefined;
   readonly names: SchemaAt | undefined;
+  /** What it says of a property: additionalProperties is about those that are neither its own nor found by its own patterns. */
+  valuesOf(name: string): Conjunction;
 }
 
-function readObject(at: SchemaAt, refs: SchemaRefs): OwnObject {
+function readObject(at: SchemaAt): OwnObject {
   const { pointer, schema } = at;
-  const { properties = {}, patternProperties = {}, required = [] } = schema;
+  const { properties = {}, patternProperties = {} } = schema;
   if (!isRecord(properties)) throw schemaError(pointer, "properties", "expected an object of schemas");
   if (!isRecord(patternProperties))
     throw schemaError(pointer, "patternProperties", "expected an object of schemas");
-  if (!Array.isArray(required) || !required.every((one) => typeof one === "string"))
-    throw schemaError(pointer, "required", "expected a list of names");
+  const named = new Map(Object.keys(properties).map((name) => [name, child(at, "properties", name)]));
+  const patterns = Object.keys(patternProperties).map((source) => readPattern(at, source));
+  const additional = Object.hasOwn(schema, "additionalProperties")
+    ? child(at, "additionalProperties")
+    : undefined;
   return {
-    pointer,
-    properties: new Map(Object.keys(properties).map((name) => [name, refs.child(at, "properties", name)])),
-    required: required,
-    patterns: Object.keys(patternProperties).map((source) => {
-      return { source, pointer, value: refs.child(at, "patternProperties", source) };
-    }),
-    additional: "additionalProperties" in schema ? refs.child(at, "additionalProperties") : undefined,
-    names: "propertyNames" in schema ? refs.child(at, "propertyNames") : undefined,
+    ...{ properties: named, patterns, additional, required: namesOf(at) },
+    names: Object.hasOwn(schema, "propertyNames") ? child(at, "propertyNames") : undefined,
+    valuesOf(name) {
+      const found = patterns.filter(({ isFoundIn }) => isFoundIn(name)).map(({ value }) => value);
+      const own = named.get(name);
+      if (own) return [own, ...found];
+      return found.length > 0 || !additional ? found : [additional];
+    },
   };
 }
 
-/** What one schema says of a property. */
-function valuesOf({ properties, patterns, additional }: OwnObject, name: string): readonly SchemaAt[] {
-  const matching = patterns
-    .filter(({ source }) => new RegExp(source, "u").test(name))
-    .map(({ value }) => value);
-  const named = properties.get(name);
-  if (named) return [named, ...matching];
-  return matching.length > 0 || !additional ? matching : [additional];
+function readPattern(at: SchemaAt, source: string): Pattern {
+  const pointer = `${at.pointer}/patternProperties`;
+  let matcher: NamePattern | undefined;
+  return {
+    ...{ source, pointer, value: child(at, "patternProperties", source) },
+    isFoundIn: (name) =>
+      (matcher ??= new NamePattern(patternSource(source), `schema: ${pointer}`)).isFoundIn(name),
+  };
+}
+
+/** Each set of patterns that a name may be found by. */
+function nameClasses(own: readonly OwnObject[]): readonly NameClass[] {
+  const all = own.flatMap(({ patterns }) => patterns);
+  if (all.length > maxPatterns)
+    throw schemaError(
+      all[0]!.pointer.replace(/\/patternProperties$/, ""),
+      "patternProperties",
+      `more than ${maxPatterns} patterns for one object are not supported`,
+    );
+  return Array.from({ length: 2 ** all.length }, (_, bits) => {
+    const found = all.filter((_pattern, i) => bits & (1 << i));
+    const others = all.filter((one) => !found.includes(one));
+    const additional = own
+      .filter(({ patterns }) => !patterns.some((one) => found.includes(one)))
+      .flatMap((one) => one.additional ?? []);
+    return { found, others, value: [...found.map(({ value }) => value), ...additional] };
+  }).filter(({ value }) => !value.some(isEmpty));
 }
 
 /** @throws ArgumentRangeError */
-export function arrayShape(list: readonly SchemaAt[], refs: SchemaRefs): ArrayShape {
-  const own = list.map((at) => readArray(at, refs));
+export function arrayShape(list: Conjunction): ArrayShape {
+  const own = list.map(readArray);
   const length = Math.max(0, ...own.map(({ prefix }) => prefix.length));
   const rest = own.flatMap(({ rest: one }) => one ?? []);
   const prefix = Array.from({ length }, (_, i) => own.flatMap((one) => one.prefix[i] ?? one.rest ?? []));
   const impossible = prefix.findIndex((one) => one.some(isEmpty));
   const longest = impossible >= 0 ? impossible : rest.some(isEmpty) ? length : Infinity;
-  const counts = list.map(({ schema, pointer }) => {
-    const count = (keyword: string, otherwise: number): number => {
-      const value = schema[keyword] ?? otherwise;
-      if (typeof value === "number" && value >= 0 && (Number.isInteger(value) || value === otherwise))
-        return value;
-      throw schemaError(pointer, keyword, `expected a number of 0 or more, got ${JSON.stringify(value)}`);
-    };
-    return { min: count("minItems", 0), max: count("maxItems", Infinity) };
-  });
-  return {
-    ...{ prefix, rest },
-    min: Math.max(0, ...counts.map(({ min }) => min)),
-    max: Math.min(longest, ...counts.map(({ max }) => max)),
-  };
+  const { min, max: most } = countsOf(list, "Items");
+  const max = Math.min(longest, most);
+  const unique = list.find(({ schema }) => (schema["uniqueItems"] ?? false) !== false);
+  if (unique && max > 1)
+    throw schemaError(unique.pointer, "uniqueItems", "not supported where there may be more than one item");
+  const [contains, second] = list.flatMap(containedOf);
+  if (second) {
+    const { pointer } = second.value;
+    throw schemaError(
+      pointer.slice(0, pointer.lastIndexOf("/")),
+      "contains",
+      "a second one for an array is not supported",
+    );
+  }
+  return { prefix, rest, min, max, contains };
 }
 
-function readArray(
-  at: SchemaAt,
-  refs: SchemaRefs,
-): { readonly prefix: readonly SchemaAt[]; readonly rest: SchemaAt | undefined } {
+function readArray(at: SchemaAt): {
+  readonly prefix: readonly SchemaAt[];
+  readonly rest: SchemaAt | undefined;
+} {
   const { pointer, schema } = at;
   // Draft 7 has the prefix in "items", and the others in "additionalItems".
   const isOld = Array.isArray(schema["items"]);
+  if (isOld && Object.hasOwn(schema, "prefixItems"))
+    throw schemaError(pointer, "prefixItems", "not supported beside a list of items, which is the same");
   const [first, rest] = isOld ? ["items", "additionalItems"] : ["prefixItems", "items"];
   const prefix = schema[first] ?? [];
   if (!Array.isArray(prefix)) throw schemaError(pointer, first, "expected a list of schemas");
   return {
-    prefix: prefix.map((_, i) => refs.child(at, first, i)),
-    rest: rest in schema ? refs.child(at, rest) : undefined,
+    prefix: prefix.map((_, i) => child(at, first, i)),
+    rest: Object.hasOwn(schema, rest) ? child(at, rest) : undefined,
   };
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+function containedOf(at: SchemaAt): readonly Contained[] {
+  if (!Object.hasOwn(at.schema, "contains")) return [];
+  const [min, max] = [countOf(at, "minContains") ?? 1, countOf(at, "maxContains") ?? Infinity];
+  return min === 0 && max === Infinity ? [] : [{ value: child(at, "contains"), min, max }];
+}

@@ -27,7 +27,9 @@ const leapYear = "(?:\\d\\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13
 const date = `(?:\\d{4}-(?:${days})|${leapYear}-02-29)`;
 const offset = "(?:[zZ]|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)";
 const time = `(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d+)?${offset}`;
-const label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
+// Not two hyphens in the third and the fourth place: those are other alphabets written in this one, which have rules of their own.
+const [alnum, inner] = ["[a-zA-Z0-9]", "[a-zA-Z0-9-]"];
+const label = `${alnum}(?:${inner}?${alnum}|${inner}{2}${alnum}|${inner}(?:${alnum}${inner}|-${alnum})${inner}{0,58}${alnum})?`;
 const hostname = `${label}(?:\\.${label})*`;
 const atom = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+";
 const percent = "%[0-9a-fA-F]{2}";
@@ -49,7 +51,23 @@ const sources: Readonly<Record<string, string>> = {
   uri: `[a-zA-Z][a-zA-Z0-9+.-]*:${path}(?:\\?(?:${pchar}|[/?])*)?(?:#(?:${pchar}|[/?])*)?`,
 };
 
-/** By name: a pattern of the whole text. */
-export const formats: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(sources).map(([name, source]) => [name, `^(?:${source})$`]),
+export interface StringFormat {
+  /** Of the whole text. */
+  readonly pattern: string;
+  readonly maxLength?: number;
+}
+
+/** By name. */
+export const formats: Readonly<Record<string, StringFormat>> = Object.fromEntries(
+  Object.entries(sources).map(([name, source]) => {
+    return [name, { pattern: `^(?:${source})$`, ...(name === "hostname" ? { maxLength: 253 } : {}) }];
+  }),
 );
+
+/** Formats of numbers, as OpenAPI names them: bounds of integers; undefined: any number. */
+export const numberFormats: ReadonlyMap<string, number | undefined> = new Map([
+  ["int32", 2 ** 31],
+  ["int64", 2 ** 63],
+  ["float", undefined],
+  ["double", undefined],
+]);

@@ -43,20 +43,9 @@ export class JsonSpelling implements Spelling {
   }
 }
 
-/** Plain text within a string: what most of a vocabulary consists of. */
-export function plainText(write: ExpressionWriter, most: number): Expression {
-  const ranges: readonly Range[] = [
-    [0x20, 0x21],
-    [0x23, 0x5b],
-    [0x5d, 0x7e],
-    [0x80, lastCodePoint],
-  ];
-  return write.repeat(write.characters(ranges), 1, most);
-}
-
 /** Any string, with all escapes that JSON has; those of surrogates only in pairs. */
 export function anyString(write: ExpressionWriter): Expression {
-  const { text } = { text: (of: string) => write.text(of) };
+  const text = (of: string): Expression => write.text(of);
   const oneOf = (characters: string): Expression =>
     write.bytes([...characters].map((one) => [one.charCodeAt(0), one.charCodeAt(0)] as const));
   const hex = oneOf("0123456789abcdefABCDEF");

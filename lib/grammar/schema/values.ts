@@ -1,9 +1,13 @@
-/** Which values a schema names, and of which types. */
-import { annotations, type JsonType, jsonTypes } from "./keywords.js";
-import { type SchemaAt, schemaError } from "./refs.js";
+/** Which values schemas name, and of which types. */
+import { type JsonType, jsonTypes } from "./keywords.js";
+import { type Conjunction, type SchemaAt, schemaError } from "./schemaAt.js";
 
-/** Types that a schema allows; an integer is a number. @throws ArgumentRangeError */
-export function typesOf({ schema, pointer }: SchemaAt): readonly JsonType[] {
+/** Types that all of them allow; an integer is a number. @throws ArgumentRangeError */
+export function typesOf(list: Conjunction): readonly JsonType[] {
+  return list.map(ownTypes).reduce((all, own) => all.filter((type) => own.includes(type)), jsonTypes);
+}
+
+function ownTypes({ schema, pointer }: SchemaAt): readonly JsonType[] {
   const { type = jsonTypes } = schema;
   const list = (Array.isArray(type) ? type : [type]) as readonly JsonType[];
   const strange = list.find((one) => !jsonTypes.includes(one));
@@ -11,33 +15,87 @@ export function typesOf({ schema, pointer }: SchemaAt): readonly JsonType[] {
     throw schemaError(
       pointer,
       "type",
-      `expected one of ${jsonTypes.join(", ")}, got ${JSON.stringify(type)}`,
+      `expected some of ${jsonTypes.join(", ")}, got ${JSON.stringify(type)}`,
     );
-  return list.includes("number") ? [...new Set<JsonType>([...list, "integer"])] : list;
+  return list.includes("number") ? [...list, "integer"] : list;
 }
 
-/** Values of enum and const that all have; undefined: there is none of these. @throws ArgumentRangeError */
-export function literalsOf(list: readonly SchemaAt[]): readonly unknown[] | undefined {
+/** A text that equal values have in common: the order of properties is none of a value. */
+export function identityOf(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(identityOf).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}:${identityOf(one)}`);
+  return `{${members.sort().join()}}`;
+}
+
+/**
+ * Values of `enum` and `const` that all have.
+ *
+ * @returns by their identity; undefined: there is none of these keywords
+ * @throws ArgumentRangeError
+ */
+export function literalsOf(list: Conjunction): ReadonlyMap<string, unknown> | undefined {
   let all: ReadonlyMap<string, unknown> | undefined;
-  for (const { schema, pointer } of list) {
+  for (const at of list) {
     for (const keyword of ["enum", "const"] as const) {
-      if (!(keyword in schema)) continue;
-      const values = keyword === "const" ? [schema["const"]] : schema["enum"];
-      if (!Array.isArray(values)) throw schemaError(pointer, keyword, "expected a list of values");
-      const own = new Map(values.map((value: unknown) => [JSON.stringify(value), value]));
+      if (!Object.hasOwn(at.schema, keyword)) continue;
+      const own = new Map(valuesOf(at, keyword).map((value) => [identityOf(value), value]));
       all = all === undefined ? own : new Map([...all].filter(([text]) => own.has(text)));
     }
   }
-  return all && [...all.values()];
+  return all;
 }
 
-export function isOfType(value: unknown, types: readonly JsonType[]): boolean {
-  if (value === null) return types.includes("null");
-  if (Array.isArray(value)) return types.includes("array");
-  if (typeof value === "number") return types.includes(Number.isInteger(value) ? "integer" : "number");
-  return types.includes(typeof value as JsonType);
+/** @throws ArgumentRangeError */
+export function valuesOf({ schema, pointer }: SchemaAt, keyword: "enum" | "const"): readonly unknown[] {
+  const values = keyword === "const" ? [schema["const"]] : schema["enum"];
+  if (!Array.isArray(values)) throw schemaError(pointer, keyword, "expected a list of values");
+  return values;
 }
 
-/** Whether a schema says nothing of its values. */
-export const isFree = (schema: SchemaAt["schema"]): boolean =>
-  Object.keys(schema).every((key) => annotations.has(key));
+export function typeOf(value: unknown): JsonType {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
+  return typeof value as JsonType;
+}
+
+/** @throws ArgumentRangeError for what is no number */
+export function numberOf({ schema, pointer }: SchemaAt, keyword: string): number | undefined {
+  const value = schema[keyword];
+  if (value === undefined || (typeof value === "number" && Number.isFinite(value))) return value;
+  throw schemaError(pointer, keyword, `expected a number, got ${JSON.stringify(value)}`);
+}
+
+/** Counts beyond any text are no bound. */
+const mostCounted = 2 ** 30;
+
+/** A number of characters, items or properties. @throws ArgumentRangeError */
+export function countOf(at: SchemaAt, keyword: string): number | undefined {
+  const value = numberOf(at, keyword);
+  if (value === undefined) return undefined;
+  if (!Number.isInteger(value) || value < 0)
+    throw schemaError(at.pointer, keyword, `expected an integer of 0 or more, got ${value}`);
+  if (value <= mostCounted) return value;
+  if (keyword.startsWith("max")) return undefined;
+  throw schemaError(at.pointer, keyword, `expected at most ${mostCounted}, got ${value}`);
+}
+
+/** The bounds that all of them leave. @throws ArgumentRangeError */
+export function countsOf(list: Conjunction, what: string): { readonly min: number; readonly max: number } {
+  return {
+    min: Math.max(0, ...list.map((at) => countOf(at, `min${what}`) ?? 0)),
+    max: Math.min(Infinity, ...list.map((at) => countOf(at, `max${what}`) ?? Infinity)),
+  };
+}
+
+/** @throws ArgumentRangeError */
+export function namesOf({ schema, pointer }: SchemaAt): readonly string[] {
+  const { required = [] } = schema;
+  if (!Array.isArray(required) || !required.every((one) => typeof one === "string"))
+    throw schemaError(pointer, "required", "expected a list of names");
+  return required;
+}
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -9,8 +9,8 @@ import { type Range, utf8Sequences } from "./utf8.js";
 export type Expression = number & { readonly __brand: "Expression" };
 
 /** What each node begins with; the order is that of native/grammar/program.h. */
-const ops = { bytes: 0, text: 1, concat: 2, either: 3, both: 4, complement: 5, repeat: 6 } as const;
-const unbounded = -1;
+export const ops = { bytes: 0, text: 1, concat: 2, either: 3, both: 4, complement: 5, repeat: 6 } as const;
+export const unbounded = -1;
 const maxTreeDepth = 100; // of branches
 /** What the expressions of one grammar may take. */
 const maxProgram = 4_000_000;

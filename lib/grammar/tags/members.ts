@@ -7,10 +7,10 @@ import type { Expression } from "../syntax/expressions.js";
 import { foundIn } from "../syntax/pattern.js";
 import { type GrammarSymbol, GrammarWriter } from "../syntax/rules.js";
 import { SchemaCompiler } from "../schema/compile.js";
-import { type Conjunction, objectShape } from "../schema/containers.js";
+import { objectShape } from "../schema/containers.js";
 import { type JsonType, jsonTypes } from "../schema/keywords.js";
-import { type Schema, type SchemaAt, schemaError } from "../schema/refs.js";
-import { isOfType, literalsOf, typesOf } from "../schema/values.js";
+import { type Conjunction, made, type Schema, type SchemaAt, schemaError } from "../schema/schemaAt.js";
+import { identityOf, literalsOf, typeOf, typesOf } from "../schema/values.js";
 import type { Literals } from "./literals.js";
 import type { Members } from "./part.js";
 import { rawStrings } from "./rawStrings.js";
@@ -58,15 +58,20 @@ class MemberWriter {
   }
 
   #shape(): ReturnType<typeof objectShape> {
-    const { refs, root } = this.#schema;
-    const lists = refs.alternatives([root]);
+    const { alternatives, root } = this.#schema;
+    const lists = alternatives.of([root]);
     const [list] = lists;
-    if (lists.length !== 1 || list!.some((at) => !typesOf(at).includes("object") || "enum" in at.schema))
+    if (lists.length !== 1 || list!.some((at) => !typesOf([at]).includes("object") || "enum" in at.schema))
       throw new ArgumentRangeError(
         "schema: expected one object: alternatives of objects are not supported where arguments are written one by one",
       );
-    const shape = objectShape(list!, refs);
-    this.#schema.symbolOf([...list!, ofTypes(list!, ["object"])]); // says what is not supported
+    const shape = objectShape(list!);
+    const { properties, required, names, min, max } = shape;
+    if (names.length > 0 || min > required.size || max < properties.size)
+      throw new ArgumentRangeError(
+        "schema: propertyNames, minProperties and maxProperties are not supported where arguments are written one by one",
+      );
+    this.#schema.symbolOf([...list!, this.#typed(list!, ["object"])]); // says what is not supported
     const allowed = this.#members.names === undefined ? undefined : new RegExp(this.#members.names, "u");
     for (const name of shape.properties.keys())
       if (allowed?.test(name) === false)
@@ -94,7 +99,7 @@ class MemberWriter {
     name: string,
     value: Conjunction,
   ): { readonly strings: Expression | undefined; readonly others: readonly GrammarSymbol[] } {
-    const lists = this.#schema.refs.alternatives(value);
+    const lists = this.#schema.alternatives.of(value);
     if (this.#members.values === "python")
       return { strings: undefined, others: lists.flatMap((list) => this.#python(list)) };
     const { untyped, flagged, types = {} } = this.#members;
@@ -123,9 +128,15 @@ class MemberWriter {
   /** JSON of these types, as far as the schema has them. */
   #ofTypes(list: readonly SchemaAt[], types: readonly JsonType[]): GrammarSymbol[] {
     const literals = literalsOf(list);
-    const own = types.filter((type) => list.every((at) => typesOf(at).includes(type)));
-    const isPossible = literals ? literals.some((value) => isOfType(value, own)) : own.length > 0;
-    return isPossible ? [this.#schema.symbolOf([...list, ofTypes(list, own)])] : [];
+    const own = types.filter((type) => typesOf(list).includes(type));
+    const values = [...(literals?.values() ?? [])];
+    const isPossible = literals ? values.some((value) => own.includes(typeOf(value))) : own.length > 0;
+    return isPossible ? [this.#schema.symbolOf([...list, this.#typed(list, own)])] : [];
+  }
+
+  /** One more schema that has to hold: the types. */
+  #typed(list: Conjunction, types: readonly JsonType[]): SchemaAt {
+    return made(list[0] ?? this.#schema.root, `of ${types.join()}`, { type: types });
   }
 
   #python(list: readonly SchemaAt[]): GrammarSymbol[] {
@@ -136,7 +147,7 @@ class MemberWriter {
     ]);
     const literals = literalsOf(list);
     const isAllowed = (value: unknown): boolean =>
-      (!literals || literals.includes(value)) && list.every((at) => isOfType(value, typesOf(at)));
+      (!literals || literals.has(identityOf(value))) && typesOf(list).includes(typeOf(value));
     const own = [...words].flatMap(([value, word]) => (isAllowed(value) ? [this.#grammar.text(word)] : []));
     return [
       ...own,
@@ -181,11 +192,6 @@ class WithinWriter extends GrammarWriter {
   override rule(left: GrammarSymbol, right: readonly GrammarSymbol[]): void {
     this.#to.rule(left, right);
   }
-}
-
-/** One more schema that has to hold: the types, which an equal list has only with them. */
-function ofTypes(list: readonly SchemaAt[], types: readonly JsonType[]): SchemaAt {
-  return { schema: { type: types }, pointer: `${list[0]?.pointer ?? ""}#${types.join()}` };
 }
 
 /** Names of types as the reader has them: an integer is a number. */

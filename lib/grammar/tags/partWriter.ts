@@ -5,7 +5,7 @@ import { grammarSymbol } from "../ebnf/compile.js";
 import { matchedBy } from "../syntax/pattern.js";
 import { type GrammarSymbol, GrammarWriter, type WrittenGrammar } from "../syntax/rules.js";
 import { SchemaCompiler } from "../schema/compile.js";
-import type { Schema } from "../schema/refs.js";
+import type { Schema } from "../schema/schemaAt.js";
 import type { ControlToken } from "../syntax/controlTokens.js";
 import { Literals } from "./literals.js";
 import { memberSymbol } from "./members.js";
