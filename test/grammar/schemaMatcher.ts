@@ -51,31 +51,36 @@ export class TextGrammar implements Disposable {
 
 const isSet = (mask: Int32Array, bit: number): boolean => ((mask[bit >> 5]! >>> (bit & 31)) & 1) === 1;
 
-/** A value as JSON.stringify writes it, with properties in each order; at most so many texts. */
-export function textsOf(value: unknown, most = 300): readonly string[] {
+/** A value as JSON.stringify writes it, with properties in each order; at most so many texts, the given order first. */
+export function textsOf(value: unknown, most = 100): readonly string[] {
+  const texts: string[] = [];
+  for (const text of written(value)) if (texts.push(text) === most) break;
+  return texts;
+}
+
+function* written(value: unknown): Generator<string, void, void> {
+  if (typeof value !== "object" || value === null) return yield JSON.stringify(value);
   if (Array.isArray(value)) {
-    const items = value.map((one) => textsOf(one, most));
-    const lists = items.reduce<readonly string[]>(
-      (heads, next, i) =>
-        heads.flatMap((head) => next.map((text) => (i === 0 ? text : `${head},${text}`))).slice(0, most),
-      [""],
-    );
-    return lists.map((list) => `[${list}]`);
+    for (const items of sequences(value.map((one: unknown) => () => written(one)))) yield `[${items.join()}]`;
+    return;
   }
-  if (typeof value !== "object" || value === null) return [JSON.stringify(value)];
-  const members = Object.entries(value).map(([name, one]) => ({
-    name: JSON.stringify(name),
-    texts: textsOf(one, 6),
-  }));
-  const orders = (rest: typeof members): readonly string[] => {
-    if (rest.length === 0) return [""];
-    const each = rest.flatMap((member) => {
-      const tails = orders(rest.filter((other) => other !== member));
-      return member.texts.flatMap((text) =>
-        tails.map((tail) => `${member.name}:${text}${tail === "" ? "" : `,${tail}`}`),
-      );
-    });
-    return each.slice(0, most);
-  };
-  return orders(members).map((list) => `{${list}}`);
+  const members = Object.entries(value).map(([name, one]) => {
+    return function* (): Generator<string, void, void> {
+      for (const text of written(one)) yield `${JSON.stringify(name)}:${text}`;
+    };
+  });
+  for (const order of permutations(members)) for (const list of sequences(order)) yield `{${list.join()}}`;
+}
+
+/** One text of each. */
+function* sequences(parts: readonly (() => Iterable<string>)[]): Generator<readonly string[], void, void> {
+  const [first, ...rest] = parts;
+  if (!first) return yield [];
+  for (const text of first()) for (const more of sequences(rest)) yield [text, ...more];
+}
+
+function* permutations<T>(list: readonly T[]): Generator<readonly T[], void, void> {
+  if (list.length === 0) yield [];
+  for (const [i, one] of list.entries())
+    for (const rest of permutations([...list.slice(0, i), ...list.slice(i + 1)])) yield [one, ...rest];
 }

@@ -156,7 +156,7 @@ describe("parts", () => {
     ],
     [{ parts: { rule: "x" } }, "format: expected a part of a text, got an object"],
     [{ parts: 5 as never }, "format: expected a part of a text, got number 5"],
-    [{ parts: { schema: { not: {} }, name: "a.b" } }, "a.b: /not: this keyword is not supported"],
+    [{ parts: { schema: { nope: {} }, name: "a.b" } }, "a.b: /nope: this keyword is not supported"],
     [
       { parts: "a", thoughts: { open: "", close: "x" } },
       /^format\.thoughts: expected an object with the texts open and close/,

@@ -63,10 +63,10 @@ describe("beside an engine in this process", () => {
       code: "ERR_ARGUMENT_RANGE",
       message: expect.stringMatching(/^maxTokens: /) as string,
     });
-    const format = { parts: { schema: { not: {} }, name: "guided_json" } };
+    const format = { parts: { schema: { nope: {} }, name: "guided_json" } };
     await expect(engine.generate("a", { format }).started).rejects.toMatchObject({
       name: "ArgumentRangeError",
-      message: "guided_json: /not: this keyword is not supported",
+      message: "guided_json: /nope: this keyword is not supported",
     });
     const long = Array.from({ length: 40_000 }, () => 5);
     const failure = await llm.generate(long).started.then(

@@ -125,7 +125,7 @@ it("a tool that is strict may be called or not", async () => {
 it("a schema that cannot be enforced is refused, and is free where calls need not obey", async () => {
   const tool = (strict?: boolean) => ({
     type: "function",
-    function: { name: "f", parameters: { properties: { a: { not: {} } } }, strict },
+    function: { name: "f", parameters: { properties: { a: { nope: {} } } }, strict },
   });
   const post = async (fields: object) =>
     errorOf(await ask("/v1/chat/completions", { ...request, max_tokens: 4, ...fields }));
@@ -137,7 +137,7 @@ it("a schema that cannot be enforced is refused, and is free where calls need no
       status: 400,
       error: {
         param: "tools[0].function.parameters",
-        message: "tools[0].function.parameters: /properties/a/not: this keyword is not supported",
+        message: "tools[0].function.parameters: /properties/a/nope: this keyword is not supported",
       },
     });
   for (const fields of [{ tools: [tool()] }, { tools: [tool(false)], tool_choice: "required" }])

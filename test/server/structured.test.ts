@@ -133,17 +133,17 @@ describe("what is refused", () => {
     [
       { response_format: schemaOf({ properties: { "a/b": { uniqueItems: true } } }) },
       place,
-      `${place}: /properties/a~1b/uniqueItems: this keyword is not supported`,
+      `${place}: /properties/a~1b/uniqueItems: not supported where there may be more than one item`,
     ],
     [
       { response_format: schemaOf({ $ref: "#/nowhere" }), stream: true },
       place,
-      `${place}: /$ref: nothing is at #/nowhere`,
+      `${place}: /$ref: nothing within this schema is named "#/nowhere"`,
     ],
     [{ guided_regex: "(?=a)b" }, "guided_regex", /^guided_regex: looking around/],
     [{ guided_regex: "(" }, "guided_regex", /^guided_regex: .*\(/],
     [{ guided_grammar: "root ::= x" }, "guided_grammar", /^guided_grammar: .*x/],
-    [{ guided_json: { not: {} } }, "guided_json", "guided_json: /not: this keyword is not supported"],
+    [{ guided_json: { nope: {} } }, "guided_json", "guided_json: /nope: this keyword is not supported"],
     [
       {
         structured_outputs: {

@@ -208,13 +208,13 @@ describe("constraintOf", () => {
     ],
     [
       "hermes",
-      { tools: [{ function: { name: "f", parameters: { properties: { a: { not: {} } } } } }] },
-      "tools[0].function.parameters: /properties/a/not: this keyword is not supported",
+      { tools: [{ function: { name: "f", parameters: { properties: { a: { nope: {} } } } } }] },
+      "tools[0].function.parameters: /properties/a/nope: this keyword is not supported",
     ],
     [
       "qwen3_coder",
-      { tools: [{ name: "f", parameters: { properties: { a: { type: "string", contains: {} } } } }] },
-      "tools[0].parameters: /properties/a/contains: this keyword is not supported",
+      { tools: [{ name: "f", parameters: { properties: { a: { type: "string", nope: {} } } } }] },
+      "tools[0].parameters: /properties/a/nope: this keyword is not supported",
     ],
     [
       "glm45",
