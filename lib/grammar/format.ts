@@ -18,7 +18,7 @@ export type OutputFormat =
    * A value of JSON that is valid for a schema (2020-12; draft-07 where that differs), as JSON.stringify writes it. `whitespace`: how many
    * spaces, line feeds and tabs may stand behind each of { [ , : and before each of ] }; default 0, at most 100.
    */
-  | { readonly schema: object | boolean; readonly whitespace?: number }
+  | { readonly schema: object | boolean; readonly whitespace?: number | undefined }
   /** A text that the pattern matches as a whole. JavaScript's, with the flag "u"; no looking around, no references. */
   | { readonly regex: string }
   /** One of these texts. */
