@@ -61,7 +61,10 @@ export class Grammars {
     prompt: Int32Array,
     signal?: AbortSignal,
   ): Promise<GrammarConstraint> {
-    this.#vocabulary ??= this.#readVocabulary();
+    this.#vocabulary ??= this.#readVocabulary().catch((error: unknown) => {
+      this.#vocabulary = undefined; // the next request tries once more
+      throw error;
+    });
     const kept = this.#keptOf(format.json, this.#stateBehind(prompt, format));
     kept.waiting++;
     try {

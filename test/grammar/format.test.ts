@@ -1,8 +1,9 @@
 /** `generate({ format })` from end to end: hot sampling keeps to the form, and what cannot be kept to is refused. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { LLM } from "../../lib/index.js";
 import type { OutputFormat } from "../../lib/index.js";
 import { checkFormat, writeFormat } from "../../lib/grammar/format.js";
+import { Grammars } from "../../lib/grammar/grammars.js";
 import { CompiledGrammar, GrammarVocabulary, Matcher } from "../../lib/grammar/matcher.js";
 import { firstSeed } from "../support/seed.js";
 
@@ -151,6 +152,20 @@ describe("format", () => {
     const dead = llm.generate(prompt, { format: { choice: ["a"] }, minTokens: 4, maxTokens: 8 }).text();
     await expect(dead).rejects.toMatchObject({ code: "ERR_ALL_BANNED" });
     await expect(other).resolves.toBeTypeOf("string");
+  });
+
+  it("is read again when reading the vocabulary has failed", async () => {
+    const grammars = new Grammars(llm.tokenizer!, llm.shape.vocabSize);
+    const format = { json: checkFormat({ choice: ["a"] }), thoughts: undefined };
+    const reading = vi.spyOn(llm.tokenizer!, "tokenText").mockImplementation(() => {
+      throw new Error("no token this time");
+    });
+    await expect(grammars.constraint(format, new Int32Array())).rejects.toThrow("no token this time");
+    await new Promise(setImmediate); // of the vocabulary, too
+    reading.mockRestore();
+    using constraint = await grammars.constraint(format, new Int32Array());
+    expect(constraint.isAccepting).toBe(false);
+    await grammars.close();
   });
 
   it("leaves nothing behind when its request is aborted", async () => {
