@@ -94,13 +94,13 @@ describe("masks are those that bytes tried one by one give", () => {
   });
 });
 
-/** Masks of each place, from the last to the first. */
+/** Masks of each place that the walk has seen, from the last to the first: it may have ended on one that it had not. */
 function expectRolledBack({ matcher, masks }: Walk, length: number): void {
   for (let place = length; place > 0; place--) {
     if (masks[place]) expect(maskOf(matcher)).toEqual(masks[place]);
     matcher.rollback(1);
   }
-  expect(maskOf(matcher)).toEqual(masks[0]);
+  if (masks[0]) expect(maskOf(matcher)).toEqual(masks[0]);
   expect(() => matcher.rollback(1)).toThrow(/rollback: expected 0 to 0 tokens, got 1/);
 }
 
