@@ -103,6 +103,16 @@ describe("the plan of a run", () => {
     expect(architectures([], true)).toEqual(["", "", "", ""]);
   });
 
+  it("builds without CMake or for aarch64 in turns, both where what they are made from has changed", () => {
+    const builds = (changed: string[], whole = false) =>
+      [0, 1, 2, 3].map((i) => plan(`000000${i + 4}`.padEnd(40, "0"), changed, whole).builds.join());
+    const both = "without-cmake,aarch64";
+    expect(builds(["lib/index.ts"])).toEqual(["without-cmake", "without-cmake", "aarch64", "aarch64"]);
+    for (const file of ["native/host/shape.h", "package.json", "scripts/build/aarch64.mjs"])
+      expect(builds([file])).toEqual([both, both, both, both]);
+    expect(builds([], true)).toEqual([both, both, both, both]);
+  });
+
   it("has 900 seconds when everything is touched, and 300 for the other build", () => {
     const everything = [...bugs, ...tables("race")].map(({ name }) => name.replace(/(\d+)$/, "/$1/x.cu"));
     const { mutants: chosen, race, asan } = plan(even, everything);

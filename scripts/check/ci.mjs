@@ -26,6 +26,8 @@ const plan = planRun({ ...history, whole: isFull });
 const noNvcc = !findNvcc() && "there is no nvcc here";
 const noSimt = simtProblem() ?? false;
 const noCmake = !which("cmake") && "there is no CMake here";
+const noTurn = (/** @type {import("./ciPlan.mjs").Build} */ build) =>
+  !plan.builds.includes(build) && `it is the turn of ${plan.builds.join()}`;
 const otherTurn = `it is the turn of ${plan.turn}`;
 /** Random schedules, fuzz inputs and the emulator's choices: others with each commit. */
 const seeds = { WARPLOOP_TEST_SEED: String(plan.seed), WARPLOOP_SIMT_SEED: String(plan.seed) };
@@ -75,6 +77,7 @@ const steps = [
     env: { npm_config_nodedir: "/nowhere" }, // somebody's .npmrc must not reach the build
     limit: 540,
     needs: "install",
+    skip: noTurn("without-cmake"),
   },
   {
     name: "test-without-cmake",
@@ -83,13 +86,14 @@ const steps = [
     limit: 240,
     needs: "build-without-cmake",
     isTests: true,
+    skip: noTurn("without-cmake"),
   },
   {
     name: "aarch64",
     command: "npm run check:aarch64 -- --install",
     limit: 480,
     needs: "install",
-    skip: noCmake,
+    skip: noCmake || noTurn("aarch64"),
   },
   // the emulated GPU
   {

@@ -17,6 +17,8 @@ const unknownSeconds = 55; // a table that is not in the record yet
 const underEveryKernel =
   /^native\/(simt|cuda)\/|^test\/mutants\/((run|addon|execute)\.mjs|(program|product_problem)\.h)$/;
 
+/** What both builds beside the usual one are made from: without CMake, and for aarch64. */
+const buildSource = /^native\/|^CMakeLists\.txt$|^scripts\/(build|check)\/|^package(-lock)?\.json$/;
 const cudaSource = /^native\/.*\.(cu|cuh)$|^CMakeLists\.txt$|^scripts\/build\//;
 
 /** Where no kernel has changed, one kind of GPU at a time: most of the kernels' kinds are for Hopper. @param {number} seed */
@@ -27,6 +29,7 @@ const architectureOf = (seed) => (seed % 4 === 3 ? "80" : "90a-real");
  * @property {number} seed
  * @property {string} cudaArchitectures of CMake, that CUDA sources are compiled for; "": all
  * @property {Mode} turn which of the two checking builds has its turn; a touched op table runs in the other, too
+ * @property {Build[]} builds beside the usual one: one has its turn, both run where what they are made from is touched
  * @property {string[]} mutants names
  * @property {string[]} touched test files whose op the change touches: `npm test` runs them whole
  * @property {string[]} race test files
@@ -34,7 +37,11 @@ const architectureOf = (seed) => (seed % 4 === 3 ? "80" : "90a-real");
  *
  * @typedef {import("./sample.mjs").Candidate} Candidate
  * @typedef {"race" | "asan"} Mode
+ * @typedef {"without-cmake" | "aarch64"} Build
  */
+
+/** @type {Build[]} */
+const otherBuilds = ["without-cmake", "aarch64"];
 
 /**
  * @param {object} options
@@ -58,6 +65,9 @@ export function planRun({ commit, changed, whole, bugs = mutantCandidates(), tab
     seed,
     cudaArchitectures: whole || changed.some((file) => cudaSource.test(file)) ? "" : architectureOf(seed),
     turn,
+    builds: otherBuilds.filter(
+      (_, i) => whole || (seed >> 1) % 2 === i || changed.some((file) => buildSource.test(file)),
+    ),
     mutants: sample({
       seed,
       candidates: bugs,

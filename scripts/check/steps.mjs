@@ -6,7 +6,7 @@ import path from "node:path";
 import { countTests } from "./countTests.mjs";
 import { root } from "../build/nativeSources.mjs";
 
-const leastSeconds = 300; // of a sampled step, however long the others have taken
+const leastSeconds = 240; // of a sampled step, however long the others have taken
 const secondsToEnd = 10; // between the polite signal at the time limit and the other one
 const lastLines = 40; // of the output of a step that failed: they are said once more at the end
 const failuresShown = 20;
