@@ -10,6 +10,8 @@ export interface Constraint {
    * @returns whether there is any
    */
   fillMask(words: Int32Array): boolean;
+  /** The tokens that come next whatever is sampled, as the model would write them; none where there is a choice, or none is known. */
+  forcedTokens(): readonly number[];
   /** A token has come. @returns false if it may not */
   accept(token: number): boolean;
   /** The last tokens have not come. */

@@ -15,8 +15,12 @@ export interface DeviceStep {
   readonly ints: Int32Array;
   /** The sequences in the order of the arrays, in a mixed step; null: a graph runs them, which does not look at any. */
   readonly sequences: readonly HostSequence[] | null;
-  /** Ids that go to the start of token pool rows before the step runs. */
-  readonly admissions: readonly { readonly row: number; readonly tokens: Int32Array }[];
+  /** Ids that go to token pool rows before the step runs, to columns from `first` on. */
+  readonly tokenWrites: readonly {
+    readonly row: number;
+    readonly first: number;
+    readonly tokens: Int32Array;
+  }[];
   /** Blocks of the state that are copied before and after the model runs. */
   readonly copies: StepCopies;
   /** null: every row takes the most likely token. */

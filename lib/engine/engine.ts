@@ -17,22 +17,15 @@ import type { FinishReason, Request } from "../schedule/request.js";
 import type { ScheduledStep } from "../schedule/scheduledStep.js";
 import type { Scheduler, SchedulerStats } from "../schedule/scheduler.js";
 import type { PositionLogprobs, StepMasks, StepResult, StepRunner } from "./deviceStep.js";
-import { constraintMasks, isConstrained, unexpectedToken } from "./constraintMasks.js";
-import { packStep, type PromptPosition, promptPositions } from "./packStep.js";
+import { constraintMasks, isConstrained, type MaskListener, unexpectedToken } from "./constraintMasks.js";
+import { packStep, promptPositions } from "./packStep.js";
+import type { RequestListener } from "./requestListener.js";
 import type { RequestSpec } from "./requestSpec.js";
 import { samplingFailure } from "./samplingFailure.js";
 import { asError } from "../thrown.js";
 import { StepCounters, type StepCounts } from "./stepCounters.js";
+import { Waiters } from "./waiters.js";
 import { Watchdog } from "./watchdog.js";
-
-/** What the owner of a request is told. Called on the JavaScript thread, never after the end. */
-export interface RequestListener {
-  /** @returns "stop" to end the request here (a stop string) */
-  onToken(tokenId: number, logprobs: PositionLogprobs | null): "stop" | undefined;
-  onPrompt(position: PromptPosition): void;
-  onFinish(reason: FinishReason): void;
-  onError(error: Error): void;
-}
 
 export interface EngineStats extends SchedulerStats, StepCounts {
   readonly state: "running" | "draining" | "dead" | "closed";
@@ -62,8 +55,8 @@ export class Engine {
   #state: EngineStats["state"] = "running";
   #failure: Error | undefined;
   /** Waits for the last request, and for the last step in flight. */
-  #idleWaiters: (() => void)[] = [];
-  #quietWaiters: (() => void)[] = [];
+  readonly #idleWaiters = new Waiters();
+  readonly #quietWaiters = new Waiters();
   readonly #counters = new StepCounters();
   /** Until the last step samples, which waits for the tokens before it. */
   #isHeld = false;
@@ -113,10 +106,7 @@ export class Engine {
   async drain(timeoutMs: number): Promise<void> {
     if (this.#state === "running") this.#state = "draining";
     if (this.#active.size === 0 || timeoutMs <= 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-    await Promise.race([new Promise<void>((resolve) => this.#idleWaiters.push(resolve)), timeout]);
-    clearTimeout(timer);
+    await this.#idleWaiters.wait(timeoutMs);
   }
 
   /** Aborts what is left and waits for the steps in flight. */
@@ -124,7 +114,7 @@ export class Engine {
     for (const id of [...this.#active.keys()]) this.abort(id);
     if (this.#state !== "dead") this.#state = "closed";
     this.#watchdog.stop();
-    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#quietWaiters.push(resolve));
+    if (this.#inFlight > 0) await this.#quietWaiters.wait();
   }
 
   /** @throws WarploopError ERR_INTEGRITY when pages or rows are lost */
@@ -179,15 +169,20 @@ export class Engine {
     }
     this.#inFlight--;
     if (!this.#failure) this.#pump();
-    if (this.#inFlight === 0) this.#quiet();
+    if (this.#inFlight > 0) return;
+    this.#watchdog.stop();
+    this.#quietWaiters.wake();
   }
 
   /** Of a step that is to be submitted, and what holds up the next one until this one samples. */
   #masksOf(step: ScheduledStep, previous: Promise<void>): StepMasks {
     this.#isHeld = true;
-    const fail = ({ id }: Request, error: Error) => this.#remove(id, "error")?.listener.onError(error);
+    const listener: MaskListener = {
+      fail: ({ id }, error) => this.#remove(id, "error")?.listener.onError(error),
+      jump: (request, tokens) => this.#append(request, tokens),
+    };
     return {
-      words: previous.then(() => inTurns(constraintMasks(step, this.#specs, fail), { isUrgent: true })),
+      words: previous.then(() => inTurns(constraintMasks(step, this.#specs, listener), { isUrgent: true })),
       onSampling: () => {
         this.#isHeld = false;
         this.#queuePump();
@@ -207,18 +202,29 @@ export class Engine {
       if (statuses[i] !== RowStatus.ok) this.#failSample(sequence.request, statuses[i]!, position + 1);
     }
     for (const { request, tokenId, sampleIndex, finishReason } of this.#scheduler.commit(step, ids)) {
-      this.#counters.addToken();
-      const logprobs = sampled[sampleIndex] ?? null;
-      const isEnd = finishReason === "stop"; // no token of the text
-      if (!isEnd && this.#specs.get(request)!.constraint?.accept(tokenId) === false) {
-        this.#remove(request.id, "error")?.listener.onError(unexpectedToken(request, tokenId));
-        continue;
-      }
-      const verdict = this.#tell(request.id, (listener) => listener.onToken(tokenId, logprobs));
-      const reason = verdict ?? finishReason; // a stop string says more than "length"
-      if (reason !== null) this.#end(request.id, reason);
+      this.#hand(request, tokenId, finishReason, sampled[sampleIndex] ?? null);
       yield;
     }
+  }
+
+  /** Tokens that come without sampling. */
+  #append(request: Request, tokens: readonly number[]): void {
+    const reason = this.#scheduler.append(request, tokens);
+    for (const [i, token] of tokens.entries()) {
+      if (!this.#active.has(request.id)) return; // a stop string was among them
+      this.#hand(request, token, i + 1 < tokens.length ? null : reason, null);
+    }
+  }
+
+  /** Hands out a token that the scheduler has. */
+  #hand(request: Request, token: number, end: FinishReason | null, logprobs: PositionLogprobs | null): void {
+    this.#counters.addToken();
+    const isEnd = end === "stop"; // no token of the text
+    if (!isEnd && this.#specs.get(request)!.constraint?.accept(token) === false)
+      return this.#remove(request.id, "error")?.listener.onError(unexpectedToken(request, token));
+    const verdict = this.#tell(request.id, (listener) => listener.onToken(token, logprobs));
+    const reason = verdict ?? end; // a stop string says more than "length"
+    if (reason !== null) this.#end(request.id, reason);
   }
 
   /** Ends a request whose token at `position` has no usable logits, unless it can be computed once more. */
@@ -257,17 +263,8 @@ export class Engine {
     if (!active) return undefined;
     this.#scheduler.finish(id, reason);
     this.#active.delete(id);
-    if (this.#active.size === 0) this.#wake(this.#idleWaiters);
+    if (this.#active.size === 0) this.#idleWaiters.wake();
     return active;
-  }
-
-  #quiet(): void {
-    this.#watchdog.stop();
-    this.#wake(this.#quietWaiters);
-  }
-
-  #wake(waiters: (() => void)[]): void {
-    for (const resolve of waiters.splice(0)) resolve();
   }
 
   /** Every request fails; the step, which was not run, takes its place in the order of commits. */
@@ -278,7 +275,7 @@ export class Engine {
     for (const { listener } of failed) listener.onError(error);
     await previous;
     if (!this.#failure) this.#scheduler.commit(step, new Int32Array(step.samples.length));
-    if (this.#active.size === 0) this.#wake(this.#idleWaiters);
+    if (this.#active.size === 0) this.#idleWaiters.wake();
   }
 
   /** Every request fails, exactly once. */
@@ -290,7 +287,7 @@ export class Engine {
     const failed = [...this.#active.values()];
     this.#active.clear();
     for (const { listener } of failed) listener.onError(this.#failure);
-    this.#wake(this.#idleWaiters);
+    this.#idleWaiters.wake();
     try {
       for (const { request } of failed) this.#scheduler.finish(request.id, "error");
     } catch {

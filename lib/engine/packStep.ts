@@ -35,7 +35,7 @@ export function packStep(step: ScheduledStep, batchSizes: readonly number[], spe
     layout,
     ints,
     sequences: layout.kind === "mixed" ? step.sequences.map(hostSequence) : null,
-    admissions: step.admissions.map(({ row, tokens }) => ({ row, tokens })),
+    tokenWrites: [...step.admissions.map(({ row, tokens }) => ({ row, first: 0, tokens })), ...step.appended],
     copies: step.copies,
     sampling: packSampling(step.samples, asked, layout.numSamples),
     sampleLogprobs: wantsLogprobs ? Int32Array.from(asked, ({ report }) => report.logprobs ?? -1) : null,

@@ -3,7 +3,7 @@
  * and the decode graphs. It knows no requests: a step is plain data, and its results are by row.
  *
  * Life of a step
- *  1. ids of admitted requests go to their token pool rows; the step's arrays go up in one write
+ *  1. ids of admitted requests, and those that come without sampling, go to their token pool rows; the step's arrays go up in one write
  *  2. page table updates, tokens and lengths from the tables, the model, logits of the rows that need them
  *     (for a decode step: one replay of the graph captured for the padded batch size); before it slots that were found in the
  *     prefix cache, and behind it slots that are left there, are copied
@@ -127,7 +127,7 @@ export class ModelRunner implements StepRunner {
         `step ${step.index} was submitted behind step ${this.#lastIndex}`,
       );
     this.#lastIndex = step.index;
-    for (const { row, tokens } of step.admissions) this.#tables.writeTokens(row, tokens);
+    for (const { row, first, tokens } of step.tokenWrites) this.#tables.writeTokens(row, tokens, first);
     using _scope = stream.scope();
     const field = this.#upload(step);
     this.#copyBlocks(step.copies.beforeModel);

@@ -83,12 +83,12 @@ export class SequenceTables implements Disposable {
     );
   }
 
-  /** Puts ids at the start of a row. */
-  writeTokens(row: number, ids: Int32Array): void {
+  /** Puts ids into a row, from a column on. */
+  writeTokens(row: number, ids: Int32Array, first = 0): void {
     const { tokenPool } = this;
     tokenPool
       .slice(0, row, row + 1)
-      .slice(1, 0, ids.length)
+      .slice(1, first, first + ids.length)
       .write(this.#stream, ids);
   }
 

@@ -5,6 +5,7 @@ import { inTurns } from "../eventLoop.js";
 import { JobFailure, JobThread } from "../text/jobThread.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { GrammarJob, GrammarReply } from "./grammarWorker.js";
+import { forcedTokens } from "./forcedTokens.js";
 import { CompiledGrammar, GrammarVocabulary, Matcher } from "./matcher.js";
 import type { Thoughts, ThoughtState } from "./tags/part.js";
 import type { ControlToken } from "./syntax/controlTokens.js";
@@ -13,6 +14,13 @@ import { controlTokens, tokenBytes } from "./tokenBytes.js";
 const maxGrammars = 64;
 const compileLimitMs = 5000;
 const heapMiB = 512;
+/** Of one jump, which is one sequence's part of a step. */
+const mostForcedBytes = 256;
+/** A step of its own brings one, so that a jump of one saves nothing; and the last token is left to sampling. */
+const fewestForced = 2;
+const fewestForcedBytes = fewestForced + 1;
+/** Tokens that decide how the next ones are written. */
+const numRecent = 4;
 /** Tokens that a marker at the end of a prompt and line breaks behind it have at most. */
 const numMarkerTokens = 16;
 
@@ -72,7 +80,12 @@ export class Grammars {
       signal?.throwIfAborted();
       // One that has proved too complex has automata as large as they may be, which would not do for the next request either.
       const forget = (): void => this.#forget(kept);
-      return new MatcherConstraint(new Matcher(grammar, vocabulary), this.#vocabSize, forget);
+      const write = (before: readonly number[], bytes: Uint8Array): readonly number[] =>
+        forcedTokens(this.#tokenizer, vocabulary, { before, bytes });
+      return new MatcherConstraint(new Matcher(grammar, vocabulary), {
+        vocabSize: this.#vocabSize,
+        ...{ forget, write },
+      });
     } finally {
       kept.waiting--;
       this.#giveBack(kept);
@@ -139,17 +152,27 @@ export class Grammars {
   }
 }
 
+interface ConstraintParts {
+  readonly vocabSize: number;
+  /** Called when the grammar proves too complex. */
+  forget(): void;
+  /** Bytes as tokens, behind others (forcedTokens). */
+  write(before: readonly number[], bytes: Uint8Array): readonly number[];
+}
+
 class MatcherConstraint implements GrammarConstraint {
   readonly vocabSize: number;
   readonly #matcher: Matcher;
+  readonly #parts: ConstraintParts;
+  /** The last tokens of the text. */
+  readonly #recent: number[] = [];
+  /** Those that come next, as far as that is known. */
+  #forced: readonly number[] = [];
 
-  readonly #forget: () => void;
-
-  /** @param forget called when the grammar proves too complex */
-  constructor(matcher: Matcher, vocabSize: number, forget: () => void) {
+  constructor(matcher: Matcher, parts: ConstraintParts) {
     this.#matcher = matcher;
-    this.vocabSize = vocabSize;
-    this.#forget = forget;
+    this.vocabSize = parts.vocabSize;
+    this.#parts = parts;
   }
 
   get isAccepting(): boolean {
@@ -160,23 +183,37 @@ class MatcherConstraint implements GrammarConstraint {
     return this.#within(() => this.#matcher.fillMask(words));
   }
 
+  forcedTokens(): readonly number[] {
+    if (this.#forced.length > 0) return this.#forced;
+    const bytes = this.#within(() => this.#matcher.forcedBytes(mostForcedBytes));
+    if (bytes.length < fewestForcedBytes) return [];
+    const tokens = this.#parts.write(this.#recent, bytes);
+    return (this.#forced = tokens.length < fewestForced ? [] : tokens);
+  }
+
   accept(token: number): boolean {
-    return this.#within(() => this.#matcher.accept(token));
+    const comes = this.#within(() => this.#matcher.accept(token));
+    this.#forced = comes && token === this.#forced[0] ? this.#forced.slice(1) : [];
+    if (comes) this.#recent.push(token);
+    if (this.#recent.length > numRecent) this.#recent.shift();
+    return comes;
   }
 
   rollback(count: number): void {
     this.#matcher.rollback(count);
+    this.#forced = [];
+    this.#recent.splice(Math.max(0, this.#recent.length - count));
   }
 
   [Symbol.dispose](): void {
     this.#matcher[Symbol.dispose]();
   }
 
-  #within(step: () => boolean): boolean {
+  #within<T>(step: () => T): T {
     try {
       return step();
     } catch (error) {
-      this.#forget();
+      this.#parts.forget();
       throw error;
     }
   }

@@ -10,17 +10,25 @@ export class GrammarVocabulary implements Disposable {
   /** Tokens. */
   readonly size: number;
   readonly handle: Handle;
+  readonly #tokens: JoinedTokens;
 
-  /** @param tokens the bytes of each; none for one that no grammar has, such as those that end a text. Or their number, and a handle */
-  constructor(tokens: readonly Uint8Array[] | number, handle?: Handle) {
-    this.size = typeof tokens === "number" ? tokens : tokens.length;
-    this.handle = handle ?? native.createVocabulary(...runNow(joined(tokens as readonly Uint8Array[])));
+  /** @param tokens the bytes of each; none for one that no grammar has, such as those that end a text */
+  constructor(tokens: readonly Uint8Array[] | JoinedTokens, handle?: Handle) {
+    this.#tokens = "ends" in tokens ? tokens : runNow(joined(tokens));
+    this.size = this.#tokens.ends.length;
+    this.handle = handle ?? native.createVocabulary(this.#tokens.bytes, this.#tokens.ends);
   }
 
   /** Made on another thread: hundreds of thousands of tokens take a tenth of a second. */
   static async inBackground(tokens: readonly Uint8Array[]): Promise<GrammarVocabulary> {
-    const [bytes, ends] = await inTurns(joined(tokens));
-    return new GrammarVocabulary(tokens.length, await native.createVocabularyInBackground(bytes, ends));
+    const all = await inTurns(joined(tokens));
+    return new GrammarVocabulary(all, await native.createVocabularyInBackground(all.bytes, all.ends));
+  }
+
+  /** The bytes of a token; none where a grammar does not have it. */
+  bytesOf(id: number): Uint8Array {
+    const { bytes, ends } = this.#tokens;
+    return bytes.subarray(id === 0 ? 0 : ends[id - 1], ends[id]);
   }
 
   /** Words of a mask. */
@@ -34,7 +42,12 @@ export class GrammarVocabulary implements Disposable {
 }
 
 /** All bytes, and where those of each token end. */
-function* joined(tokens: readonly Uint8Array[]): Steps<readonly [Uint8Array, Int32Array]> {
+interface JoinedTokens {
+  readonly bytes: Uint8Array;
+  readonly ends: Int32Array;
+}
+
+function* joined(tokens: readonly Uint8Array[]): Steps<JoinedTokens> {
   const ends = new Int32Array(tokens.length);
   let end = 0;
   for (const [i, { length }] of tokens.entries()) {
@@ -46,7 +59,7 @@ function* joined(tokens: readonly Uint8Array[]): Steps<readonly [Uint8Array, Int
     bytes.set(token, ends[i]! - token.length);
     if (i % tokensPerStep === 0) yield;
   }
-  return [bytes, ends];
+  return { bytes, ends };
 }
 
 /** A grammar; matchers of it may outlive it. */

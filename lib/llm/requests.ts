@@ -1,6 +1,7 @@
 /** Connects one call of the public API with the engine: engine events to chunks, and logits for evaluation. */
 import { onAbort } from "../abortSignals.js";
-import type { Engine, RequestListener } from "../engine/engine.js";
+import type { Engine } from "../engine/engine.js";
+import type { RequestListener } from "../engine/requestListener.js";
 import { greedySpec, makeRequest, type RequestSpec } from "../engine/requestSpec.js";
 import { WarploopError } from "../errors.js";
 import type { Request } from "../schedule/request.js";

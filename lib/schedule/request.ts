@@ -5,7 +5,7 @@
  *
  *     tokens on the device   [0 ........ cachedLen ........ deviceLen)
  *                             KV enqueued         to run
- *     ids known to the host  [0 ................ tokens.length)   deviceLen == tokens.length + inFlight while running
+ *     ids known to the host  [0 ................ tokens.length)   deviceLen == tokens.length + inFlight - discarded while running
  */
 import { ArgumentRangeError, ArgumentTypeError, WarploopError } from "../errors.js";
 import type { CacheGroup, HeldBlocks } from "./cacheGroup.js";
@@ -63,8 +63,10 @@ export class Request {
   /** Prompt tokens found in the prefix cache at the first admission; undefined before it. */
   hitLen: number | undefined;
 
-  /** Sampled ids in flight that do not count, because they follow from one that could not be sampled. */
+  /** Sampled ids in flight that do not count: they follow from one that could not be sampled, or something else has come in their place. */
   discarded = 0;
+  /** The first of the tokens that were appended and that its row has not got yet; Infinity: there is none. */
+  appendedFrom = Infinity;
   /** Set when pages from the prefix cache may have been at fault: from then on everything is computed. */
   skipsCache = false;
 
@@ -141,6 +143,23 @@ export class Request {
     return true;
   }
 
+  /**
+   * Adds ids that come next, whatever the sample in flight is: that one does not count.
+   * @throws WarploopError ERR_INTERNAL when the sample in flight is not the next token, or there is no room
+   */
+  append(ids: readonly number[]): void {
+    const first = this.tokens.length;
+    if (this.inFlight - this.discarded !== 1 || first + ids.length > this.maxLength) {
+      const message = `${this.id}: cannot append ${ids.length} tokens to ${first} of ${this.maxLength}`;
+      throw new WarploopError("ERR_INTERNAL", message);
+    }
+    this.discarded += 1;
+    for (const id of ids) this.tokens.push(id);
+    if (this.status !== "running") return; // its row will get all of them at once
+    this.deviceLen = this.tokens.length;
+    this.appendedFrom = Math.min(this.appendedFrom, first);
+  }
+
   /** Why the id that was just added ends it; null: it does not. */
   reasonToEnd(tokenId: number): FinishReason | null {
     if (this.params.stopTokenIds?.has(tokenId)) return "stop";
@@ -149,7 +168,8 @@ export class Request {
 
   /** What is wrong with a live request; empty when all is well. */
   findProblems(groups: readonly CacheGroup[]): string[] {
-    const { id, tokens, inFlight, cachedLen, deviceLen, held } = this;
+    const { id, tokens, cachedLen, deviceLen, held } = this;
+    const inFlight = this.inFlight - this.discarded;
     if (this.status === "finished") return [`request ${id} has ended but is live`];
     if (this.status === "waiting") {
       const holds = this.row >= 0 || held.length + cachedLen + deviceLen > 0;

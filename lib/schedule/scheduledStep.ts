@@ -5,7 +5,7 @@
  */
 import { type CacheGroup, updatesPerToken } from "./cacheGroup.js";
 import type { StepCopies } from "./kvPages.js";
-import type { Request } from "./request.js";
+import type { FinishReason, Request } from "./request.js";
 
 /** Tokens [start, start + count) of one request. */
 export interface ScheduledSequence {
@@ -30,6 +30,13 @@ export interface Admission {
   readonly request: Request;
   readonly row: number;
   /** Prompt ids, and after a preemption the generated ids so far. They go to columns [0, tokens.length). */
+  readonly tokens: Int32Array;
+}
+
+/** Ids that a running request has got without sampling them, to be written before the step runs. They go to columns from `first` on. */
+export interface AppendedIds {
+  readonly row: number;
+  readonly first: number;
   readonly tokens: Int32Array;
 }
 
@@ -61,6 +68,7 @@ export interface ScheduledStep {
   readonly kind: "decode" | "mixed";
   readonly sequences: readonly ScheduledSequence[];
   readonly admissions: readonly Admission[];
+  readonly appended: readonly AppendedIds[];
   readonly pageUpdates: readonly PageUpdate[];
   /** Blocks to be copied before and after the model runs. */
   readonly copies: StepCopies;
@@ -76,6 +84,18 @@ export interface ScheduledStep {
   readonly dummyRow: number;
 }
 
+/** A sampled token that has reached its request. */
+export interface CommittedToken {
+  readonly request: Request;
+  readonly tokenId: number;
+  /** Index of the token in the sequence. */
+  readonly position: number;
+  /** Row of the sampled ids, log probabilities and so on that belong to it. */
+  readonly sampleIndex: number;
+  /** Set when this token ended the request. */
+  readonly finishReason: FinishReason | null;
+}
+
 /** The tokens that ids are sampled behind. */
 export function sampledRows(sequences: readonly ScheduledSequence[]): LogitRow[] {
   return sequences.flatMap((sequence) => {
@@ -89,6 +109,7 @@ export function sampledRows(sequences: readonly ScheduledSequence[]): LogitRow[]
 export class StepBuilder {
   readonly #sequences: ScheduledSequence[] = [];
   readonly #admissions: Admission[] = [];
+  readonly #appended: AppendedIds[] = [];
   readonly #pageUpdates: PageUpdate[] = [];
   readonly #promptLogits: LogitRow[] = [];
   readonly #planned = new Set<Request>();
@@ -114,14 +135,13 @@ export class StepBuilder {
 
   /** The next `count` tokens of a running request. */
   addChunk(request: Request, count: number): void {
-    const start = request.cachedLen;
+    const { row, cachedLen: start, appendedFrom: first } = request;
+    if (first < Infinity) this.#appended.push({ row, first, tokens: request.tokens.view(first) });
+    request.appendedFrom = Infinity;
     const firstLogit = request.needsPromptLogits ? Math.max(start, request.logitsPlanned) : Infinity;
     const numSamples = request.advance(count) ? 1 : 0;
     const sequence: ScheduledSequence = {
-      request,
-      row: request.row,
-      start,
-      count,
+      ...{ request, row, start, count },
       firstToken: this.#numTokens,
       numSamples,
       continues: this.#admissions.at(-1)?.request !== request,
@@ -137,6 +157,7 @@ export class StepBuilder {
   /** Upload of the ids and the slot of a request that has just got its row. */
   addAdmission(request: Request): void {
     const { row, slot } = request;
+    request.appendedFrom = Infinity;
     this.#admissions.push({ request, row, tokens: request.tokens.view() });
     const group = this.#groups.length;
     for (const [col, page] of slot.entries()) this.#pageUpdates.push({ group, row, col, page });
@@ -168,7 +189,7 @@ export class StepBuilder {
       kind,
       sequences,
       samples,
-      admissions: this.#admissions,
+      ...{ admissions: this.#admissions, appended: this.#appended },
       pageUpdates: this.#pageUpdates,
       ...{ copies, updatesPerDecode },
       promptLogits: this.#promptLogits,

@@ -15,21 +15,9 @@ import { KvPages, type KvStats } from "./kvPages.js";
 import type { FinishReason, Request } from "./request.js";
 import { RequestQueue } from "./requestQueue.js";
 import { addRunning, byPriority } from "./running.js";
-import { type ScheduledStep, StepBuilder } from "./scheduledStep.js";
+import { type CommittedToken, type ScheduledStep, StepBuilder } from "./scheduledStep.js";
 import { maxAdmittedTokens, resolveSchedulerOptions, type SchedulerOptions } from "./schedulerOptions.js";
 import { chooseVictim } from "./victim.js";
-
-/** A sampled token that has reached its request. */
-export interface CommittedToken {
-  readonly request: Request;
-  readonly tokenId: number;
-  /** Index of the token in the sequence. */
-  readonly position: number;
-  /** Row of the sampled ids, log probabilities and so on that belong to it. */
-  readonly sampleIndex: number;
-  /** Set when this token ended the request. */
-  readonly finishReason: FinishReason | null;
-}
 
 export interface SchedulerStats extends KvStats {
   readonly running: number;
@@ -160,6 +148,15 @@ export class Scheduler {
       committed.push({ request, tokenId, position, sampleIndex, finishReason });
     }
     return committed;
+  }
+
+  /** Ids that come next, whatever is sampled (Request.append). @returns why the last of them ended it; null: it did not */
+  append(request: Request, ids: readonly number[]): FinishReason | null {
+    request.append(ids);
+    this.#kv.seal(request);
+    const reason = request.reasonToEnd(ids.at(-1)!);
+    if (reason !== null) this.#end(request, reason);
+    return reason;
   }
 
   /**

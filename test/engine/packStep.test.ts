@@ -78,7 +78,7 @@ test("steps and results are plain, and their copies give what they give", { time
   const kinds: Readonly<Record<string, (step: DeviceStep) => unknown>> = {
     mixed: ({ layout }) => layout.kind === "mixed",
     "padded decode": ({ layout, sampling }) => layout.kind === "decode" && sampling !== null,
-    admission: ({ admissions }) => admissions.length > 0,
+    admission: ({ tokenWrites }) => tokenWrites.length > 0,
     penalties: ({ sampling }) => sampling?.hasPenalties,
     bias: ({ sampling }) => sampling?.bias,
     "log probabilities": ({ sampleLogprobs }) => sampleLogprobs,

@@ -15,6 +15,7 @@ const formats: readonly (OutputFormat | undefined)[] = [
   { schema },
   { choice: ["yes", "no, never", "perhaps"] },
   { regex: "[^\\n]*是?" },
+  { regex: "(?:There was once a fox who said (?:yes|no)\\. )+" },
 ];
 const styles: readonly GenerateOptions[] = [
   { temperature: 0 },
@@ -27,7 +28,7 @@ const styles: readonly GenerateOptions[] = [
 /** More than a page of tokens, so that others find it. */
 const beginning =
   "Once upon a time there was a fox who lived in a wood, and a wolf, and an old bear. ".repeat(2);
-const asks: readonly Ask[] = Array.from({ length: 12 }, (_, i) => {
+const asks: readonly Ask[] = Array.from({ length: 14 }, (_, i) => {
   const format = formats[i % formats.length];
   const style = styles[(i + Math.floor(i / formats.length)) % styles.length]!;
   return {
@@ -38,7 +39,7 @@ const asks: readonly Ask[] = Array.from({ length: 12 }, (_, i) => {
 
 const engines: readonly { readonly name: string; readonly options: LLMOptions; readonly pages?: number }[] = [
   { name: "all at once, prefixes found", options: {} },
-  { name: "preempted, in small steps", options: { maxStepTokens: 33, maxSequences: 8 }, pages: 9 },
+  { name: "preempted, in small steps", options: { maxStepTokens: 33, maxSequences: 8 }, pages: 6 },
 ];
 
 /** Errors are results as well: minTokens with a short choice leaves no token. */

@@ -4,7 +4,8 @@
  */
 import type { Device } from "../../lib/device/device.js";
 import type { Model } from "../../lib/models/model.js";
-import { Engine, type RequestListener } from "../../lib/engine/engine.js";
+import { Engine } from "../../lib/engine/engine.js";
+import type { RequestListener } from "../../lib/engine/requestListener.js";
 import { type LLMOptions, planCapacity, resolveOptions } from "../../lib/llm/engineOptions.js";
 import {
   type GenerateContext,

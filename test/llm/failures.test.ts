@@ -1,7 +1,8 @@
 // Contract: results are taken in the order of the steps; a step that fails or stalls ends the engine, and with it every
 // request exactly once; what goes wrong with the output of one request ends that request only.
 import { describe, expect, it, test } from "vitest";
-import type { Engine, RequestListener } from "../../lib/engine/engine.js";
+import type { Engine } from "../../lib/engine/engine.js";
+import type { RequestListener } from "../../lib/engine/requestListener.js";
 import { OutOfMemoryError, WarploopError } from "../../lib/errors.js";
 import { embedding } from "../../lib/ops/embedding.js";
 import { greedySpec, makeRequest } from "../../lib/engine/requestSpec.js";

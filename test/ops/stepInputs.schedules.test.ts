@@ -59,6 +59,7 @@ function runStep(stream: Stream, tables: SequenceTables, ran: RanStep): Promise<
   const field = (name: PlanField): Tensor =>
     i32(data.slice(layout.offsets[name], layout.offsets[name] + layout.sizes[name]));
   for (const { row, tokens } of step.admissions) tables.writeTokens(row, tokens);
+  for (const { row, first, tokens } of step.appended) tables.writeTokens(row, tokens, first);
   tables.writePages(field("updateRows"), field("updateCols"), field("updatePages"));
   const { inputs, samplePositions } = tables.makeStep({
     numTokens: layout.numTokens,

@@ -105,10 +105,23 @@ export class Alone {
   }
 }
 
+/** Of a request some of whose tokens come without sampling: which ones, and where, is by chance. */
+export interface JumpingParams extends RequestParams {
+  readonly jumps?: number;
+}
+
+/** The ids that come next at a position whatever is sampled, at most `room`; none where it is sampled. */
+export function idsToJump({ jumps, stopTokenIds }: JumpingParams, position: number, room: number): number[] {
+  if (jumps === undefined) return [];
+  const hash = mix(mix(7, jumps), position) >>> 0;
+  const ids = Array.from({ length: hash % 7 }, (_, i) => nextToken(mix(hash, i)));
+  return ids.filter((id) => !stopTokenIds?.has(id)).slice(0, room);
+}
+
 /** Tokens that the request generates when it runs alone, and why it ends. */
 export function generateAlone(
   prompt: readonly number[],
-  params: RequestParams,
+  params: JumpingParams,
   options: Pick<SchedulerOptions, "maxModelLen" | "groups" | "slotLayers">,
 ) {
   const { maxModelLen, groups = oneGroup, slotLayers = 0 } = options;
@@ -117,10 +130,12 @@ export function generateAlone(
   const tokens = [...prompt];
   const limit = Math.min(prompt.length + params.maxTokens, maxModelLen);
   for (;;) {
-    const token = nextToken(alone.logit(tokens.length - 1));
-    tokens.push(token);
-    alone.push(token);
-    if (params.stopTokenIds?.has(token)) return { tokens, alone, reason: "stop" as const };
+    const jump = idsToJump(params, tokens.length, limit - tokens.length);
+    for (const token of jump.length > 0 ? jump : [nextToken(alone.logit(tokens.length - 1))]) {
+      tokens.push(token);
+      alone.push(token);
+    }
+    if (params.stopTokenIds?.has(tokens.at(-1)!)) return { tokens, alone, reason: "stop" as const };
     if (tokens.length === limit) return { tokens, alone, reason: "length" as const };
   }
 }
@@ -214,6 +229,7 @@ export class FakeDevice {
       this.#tokenPool[row]!.fill(poison);
       this.#tokenPool[row]!.set(tokens);
     }
+    for (const { row, first, tokens } of step.appended) this.#tokenPool[row]!.set(tokens, first);
   }
 
   /** In random order, as threads would: two updates of one entry are a race. */

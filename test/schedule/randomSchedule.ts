@@ -1,8 +1,7 @@
 /** Schedules by chance: options, requests with prefixes in common, aborts, late stops, several steps in flight. */
 import { CacheGroup, type CacheGroupOptions, peakBlocks } from "../../lib/schedule/cacheGroup.js";
-import type { RequestParams } from "../../lib/schedule/request.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
-import { type RanStep, vocabulary } from "./fakeDevice.js";
+import { type JumpingParams, type RanStep, vocabulary } from "./fakeDevice.js";
 import { Random } from "./random.js";
 import { Simulation } from "./simulation.js";
 
@@ -43,7 +42,7 @@ function randomPrompt(random: Random, families: readonly number[][], maxModelLen
   return prompt;
 }
 
-function randomParams(random: Random, priorities: readonly number[]): RequestParams {
+function randomParams(random: Random, priorities: readonly number[]): JumpingParams {
   return {
     priority: random.pick(priorities),
     maxTokens: random.chance(0.1) ? 1 : random.between(1, 40),
@@ -51,6 +50,7 @@ function randomParams(random: Random, priorities: readonly number[]): RequestPar
     ...(random.chance(0.2) ? { adapterId: random.pick(["a", "b"]) } : {}),
     ...(random.chance(0.2) ? { cacheSalt: random.pick(["s", "t"]) } : {}),
     ...(random.chance(0.15) ? { promptLogits: true } : {}),
+    ...(random.chance(0.2) ? { jumps: random.below(1000) } : {}),
   };
 }
 

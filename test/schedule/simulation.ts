@@ -2,15 +2,23 @@
  * Drives a Scheduler and a FakeDevice together and compares every request with the same request run alone. After every
  * call it checks integrity, that each request ends exactly once, and that the scheduler never stops with work left.
  */
-import { type FinishReason, Request, type RequestParams } from "../../lib/schedule/request.js";
+import { type FinishReason, Request } from "../../lib/schedule/request.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
 import type { SchedulerOptions } from "../../lib/schedule/schedulerOptions.js";
-import { FakeDevice, generateAlone, type RanStep, type StepResult } from "./fakeDevice.js";
+import {
+  FakeDevice,
+  generateAlone,
+  idsToJump,
+  type JumpingParams,
+  type RanStep,
+  type StepResult,
+} from "./fakeDevice.js";
 import type { Random } from "./random.js";
 
 interface Tracked {
   readonly request: Request;
+  readonly params: JumpingParams;
   readonly output: number[];
   readonly promptLogits: Map<number, number>;
   ends: number;
@@ -26,12 +34,15 @@ export interface Coverage {
   /** Steps that begin with slots from the prefix cache, and that leave some there. */
   restores: number;
   snapshots: number;
+  /** Ids that came without sampling, and requests that ended with them. */
+  jumped: number;
+  jumpEnds: number;
 }
 
 export function noCoverage(): Coverage {
   return {
     ...{ steps: 0, decodeSteps: 0, chunks: 0, discarded: 0, readmissions: 0 },
-    ...{ restores: 0, snapshots: 0 },
+    ...{ restores: 0, snapshots: 0, jumped: 0, jumpEnds: 0 },
   };
 }
 
@@ -53,10 +64,10 @@ export class Simulation {
     return this.#inFlight.length;
   }
 
-  submit(id: string, prompt: readonly number[], params: RequestParams): Request {
+  submit(id: string, prompt: readonly number[], params: JumpingParams): Request {
     const request = new Request(id, prompt, params);
     this.scheduler.add(request);
-    this.#tracked.set(request, { request, output: [], promptLogits: new Map(), ends: 0 });
+    this.#tracked.set(request, { request, params, output: [], promptLogits: new Map(), ends: 0 });
     this.scheduler.checkIntegrity();
     return request;
   }
@@ -88,7 +99,23 @@ export class Simulation {
     this.coverage.readmissions += step.admissions.filter(
       ({ request, tokens }) => tokens.length > request.promptLength,
     ).length;
+    for (const { sequence } of step.samples) this.#jump(this.#tracked.get(sequence.request)!);
     return step;
+  }
+
+  /** As an engine does, which waits with such requests for the ids before: something else comes in place of what was sampled. */
+  #jump({ request, params, output }: Tracked): void {
+    if (params.jumps === undefined) return;
+    while (this.#inFlight.length > 1) this.commit();
+    if (request.status === "finished") return;
+    const ids = idsToJump(params, request.tokens.length, request.maxLength - request.tokens.length);
+    if (ids.length === 0) return;
+    const reason = this.scheduler.append(request, ids);
+    output.push(...ids);
+    this.coverage.jumped += ids.length;
+    if (reason !== null) this.coverage.jumpEnds += 1;
+    if (reason !== null) this.#tracked.get(request)!.ends += 1;
+    this.scheduler.checkIntegrity();
   }
 
   /** Takes the results of the oldest step. */
@@ -131,8 +158,8 @@ export class Simulation {
     }
   }
 
-  #verifyRequest({ request, output, promptLogits, ends }: Tracked): void {
-    const { id, params, promptLength, finishReason } = request;
+  #verifyRequest({ request, params, output, promptLogits, ends }: Tracked): void {
+    const { id, promptLength, finishReason } = request;
     if (ends !== 1 || finishReason === null)
       throw new Error(`request ${id} ended ${ends} times (${finishReason})`);
     const prompt = [...request.tokens].slice(0, promptLength);
