@@ -14,9 +14,10 @@ using Clock = std::vector<uint32_t>;  // per agent; what is missing is 0
 /// Never changed once it is here, so that the threads that leave a barrier share one. Null: nothing is known.
 using ClockPtr = std::shared_ptr<const Clock>;
 
-inline uint32_t entry(const ClockPtr& clock, size_t agent) {
+inline uint32_t entry(const Clock* clock, size_t agent) {
   return clock && agent < clock->size() ? (*clock)[agent] : 0;
 }
+inline uint32_t entry(const ClockPtr& clock, size_t agent) { return entry(clock.get(), agent); }
 
 /// The larger of both, entry by entry.
 ClockPtr joined(const ClockPtr& a, const ClockPtr& b);

@@ -1,17 +1,18 @@
 #include "simt/race_memory.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace warploop::simt::race {
 namespace {
 
-/// What `me` knows of the cluster of `earlier`.
-ClockPtr clock_of(const Access& earlier, const View& me) {
-  if (earlier.cluster == me.cluster) return me.known;
+/// What `me` knows of the cluster of `earlier`: no pointer of its own, which would count at every access.
+const Clock* clock_of(const Access& earlier, const View& me) {
+  if (earlier.cluster == me.cluster) return me.known.get();
   if (!me.others) return nullptr;
   const auto found = std::lower_bound(me.others->begin(), me.others->end(), earlier.cluster,
                                       [](const auto& a, uint32_t cluster) { return a.first < cluster; });
-  return found != me.others->end() && found->first == earlier.cluster ? found->second : nullptr;
+  return found != me.others->end() && found->first == earlier.cluster ? found->second.get() : nullptr;
 }
 
 bool same_agent(const Access& earlier, const View& me) {
@@ -44,14 +45,34 @@ void Memory::note_read(Cell& cell, const View& me, const Access& now) {
     cell.read = now;
     return;
   }
-  if (!cell.more) cell.more = std::make_unique<std::vector<Access>>();
-  for (Access& old : *cell.more) {
-    if (gives_way(old)) {
-      old = now;
-      return;
-    }
+  if (!cell.more) cell.more = std::make_unique<Reads>();
+  Reads& reads = *cell.more;
+  if (reads.next >= reads.all.size()) reads.next = 0;
+  if (!reads.all.empty() && gives_way(reads.all[reads.next])) {
+    reads.all[reads.next++] = now;
+    return;
   }
-  cell.more->push_back(now);
+  if (reads.all.size() >= reads.room) {
+    std::erase_if(reads.all, gives_way);
+    thin(reads.all);
+    reads.room = std::max<size_t>(16, 2 * reads.all.size());
+  }
+  reads.all.push_back(now);
+}
+
+/// Drops those reads of each agent that its next one stands for.
+void Memory::thin(std::vector<Access>& all) {
+  const auto is_of_less = [](const Access& a, const Access& b) {
+    return std::tie(a.cluster, a.agent) < std::tie(b.cluster, b.agent);
+  };
+  std::ranges::stable_sort(all, is_of_less);
+  size_t kept = 0;
+  for (size_t i = 0; i < all.size(); i++) {
+    const bool is_covered =
+        i + 1 < all.size() && !is_of_less(all[i], all[i + 1]) && (all[i].bytes & ~all[i + 1].bytes) == 0;
+    if (!is_covered) all[kept++] = all[i];
+  }
+  all.resize(kept);
 }
 
 const char* Memory::touch_for_write(Cell& cell, const View& me, const Access& now, Access& earlier) {
@@ -64,14 +85,14 @@ const char* Memory::touch_for_write(Cell& cell, const View& me, const Access& no
   // A plain write after an atomic of the same thread, with none since: that one has come after all before it.
   const bool own_atomic = cell.write.atomic && same_agent(cell.write, me) && !now.atomic;
   if (!own_atomic &&
-      (conflicts(cell.read) || (cell.more && std::any_of(cell.more->begin(), cell.more->end(), conflicts)))) {
+      (conflicts(cell.read) || (cell.more && std::ranges::any_of(cell.more->all, conflicts)))) {
     text = "is not ordered after an earlier read";
   }
   if (now.atomic) {
     note_read(cell, me, now);  // a plain write has to come after all of them
   } else {
     cell.read = {};
-    if (cell.more) cell.more->clear();
+    if (cell.more) cell.more->all.clear();
   }
   cell.write = now;
   cell.initialised |= now.bytes;

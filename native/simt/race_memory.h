@@ -54,17 +54,26 @@ class Memory {
  private:
   static constexpr size_t kCellBytes = 2;
 
+  /// Reads of several agents. Some may be kept that a later one stands for: looking for them at each read is
+  /// what a check would mostly do.
+  struct Reads {
+    std::vector<Access> all;
+    size_t next = 0;   // the one that probably gives way to the next read: threads read in turns
+    size_t room = 16;  // when there are so many, those that give way go
+  };
+
   struct Cell {
-    Access write;                               // the last one
-    Access read;                                // since then
-    std::unique_ptr<std::vector<Access>> more;  // reads of others
-    uint8_t initialised = 0;                    // bytes, as bits
-    bool copying = false;                       // `write` is a copy under way
+    Access write;                 // the last one
+    Access read;                  // since then
+    std::unique_ptr<Reads> more;  // of others
+    uint8_t initialised = 0;      // bytes, as bits
+    bool copying = false;         // `write` is a copy under way
   };
 
   static const char* touch(Cell& cell, const View& me, const Access& now, Access& earlier);
   static const char* touch_for_write(Cell& cell, const View& me, const Access& now, Access& earlier);
   static void note_read(Cell& cell, const View& me, const Access& now);
+  static void thin(std::vector<Access>& reads);
 
   std::vector<Cell> cells_;
 };
