@@ -61,7 +61,7 @@ export interface ServedApp extends App {
 export function createApp(models: Readonly<Record<string, LLM | Engine>>, options: AppOptions = {}): App {
   const resolved = resolveApp(options);
   const given = givenOf(models, resolved.splits);
-  checkTargets(resolved, [...given.names.keys()]);
+  checkTargets(resolved, given.names);
   const versions = Array.from(given.models, ([id, model]) => {
     if (typeof model !== "string") return versionOf(id, model, formatChoice(resolved));
     throw new ArgumentTypeError(`models.${id}: expected an LLM or an engine, got ${JSON.stringify(model)}`);

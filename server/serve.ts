@@ -50,7 +50,7 @@ export async function serve(models: ServedModels, options: ServeOptions = {}): P
   const log = new RequestLog(resolved);
   const tell = (what: string): void => log.note(what);
   const served = givenOf(models, resolved.splits);
-  checkTargets(resolved, [...served.names.keys()]);
+  checkTargets(resolved, served.names);
   const { stateFile, load = inOwnProcess } = resolved;
   const store = stateFile === undefined ? undefined : await StateStore.open(stateFile, tell);
   const ending = new AbortController();

@@ -4,6 +4,7 @@ import { Counter, type Registry as MetricRegistry } from "prom-client";
 import { ArgumentRangeError } from "../../lib/index.js";
 import { HttpError } from "../errors.js";
 import type { ResolvedApp } from "../options.js";
+import type { NameState } from "../registry/state.js";
 import type { FallbackServer } from "./options.js";
 import { RetryBudget, retryDelayMs } from "./retryBudget.js";
 
@@ -23,14 +24,24 @@ export interface Tries<T> {
 /** Statuses of failures that another model may not have. */
 const passing: readonly number[] = [429, 503, 504];
 
-/** @param names that are served @throws ArgumentRangeError for others */
-export function checkTargets({ fallback }: Pick<ResolvedApp, "fallback">, names: readonly string[]): void {
-  for (const [name, chain] of Object.entries(fallback))
-    for (const of of [name, ...chain])
-      if (typeof of === "string" && !names.includes(of)) {
-        const message = `expected names that are served (${names.join(", ")}), got ${JSON.stringify(of)}`;
-        throw new ArgumentRangeError(`options.fallback.${name}: ${message}`);
-      }
+/** @param names that are served @throws ArgumentRangeError for others, and for what stands in for itself */
+export function checkTargets(
+  { fallback }: Pick<ResolvedApp, "fallback">,
+  names: ReadonlyMap<string, NameState>,
+): void {
+  const modelsOf = (name: string): string => JSON.stringify(Object.keys(names.get(name)!.split).sort());
+  for (const [name, chain] of Object.entries(fallback)) {
+    const refused = (message: string) => new ArgumentRangeError(`options.fallback.${name}: ${message}`);
+    const targets = chain.filter((target) => typeof target === "string");
+    for (const of of [name, ...targets]) {
+      if (names.has(of)) continue;
+      const known = [...names.keys()].join(", ");
+      throw refused(`expected names that are served (${known}), got ${JSON.stringify(of)}`);
+    }
+    const same = targets.find((target) => modelsOf(target) === modelsOf(name));
+    if (same === undefined) continue;
+    throw refused(`expected another model than that of ${name}, which ${JSON.stringify(same)} is, too`);
+  }
 }
 
 export class Fallbacks {

@@ -309,6 +309,10 @@ it.each([
     says: "options.fallback.near: expected names that are served",
   },
   { options: { fallback: { nobody: ["near"] } }, says: 'got "nobody"' },
+  {
+    options: { fallback: { near: ["near"] } },
+    says: 'expected another model than that of near, which "near"',
+  },
   { options: { fallback: { near: [] } }, says: "options.fallback.near" },
   {
     options: { fallback: { near: [{ url: "ftp://x/v1", model: "m" }] } },
