@@ -1,8 +1,12 @@
 /** The thread that writes grammars (grammars.ts): whoever sends a schema may have made it to take long. */
 import { describeError } from "../checkpoint/json.js";
+import { ArgumentRangeError } from "../errors.js";
 import { serveJobs } from "../text/jobServer.js";
 import { type GrammarPlace, writeFormat } from "./format.js";
 import type { WrittenGrammar } from "./syntax/rules.js";
+
+/** Errors have their place first, and names and values of others in them. */
+const maxProblemChars = 4000;
 
 export interface GrammarJob extends GrammarPlace {
   /** Of checkFormat. */
@@ -16,6 +20,7 @@ serveJobs(({ format, ...place }: GrammarJob): GrammarReply => {
   try {
     return { grammar: writeFormat(format, place) };
   } catch (error) {
-    return { problem: describeError(error) };
+    if (!(error instanceof ArgumentRangeError)) return { problem: describeError(error) };
+    return { problem: error.message.slice(0, maxProblemChars) };
   }
 });

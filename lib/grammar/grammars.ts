@@ -1,4 +1,5 @@
 /** The grammars that the requests of a model ask for: compiled once, on another thread and within limits, and kept while there is room. */
+import { onAbort } from "../abortSignals.js";
 import type { Constraint } from "../engine/constraint.js";
 import { ArgumentRangeError } from "../errors.js";
 import { inTurns } from "../eventLoop.js";
@@ -39,6 +40,9 @@ export interface GrammarConstraint extends Constraint, Disposable {}
 interface Kept {
   readonly key: string;
   readonly grammar: Promise<CompiledGrammar>;
+  /** Ends its compilation: nobody waits for it any more. */
+  readonly compiling: AbortController;
+  isReady: boolean;
   /** Requests that wait for it: it is not given back before they have their matchers, which keep what they need. */
   waiting: number;
 }
@@ -76,8 +80,10 @@ export class Grammars {
     const kept = this.#keptOf(format.json, this.#stateBehind(prompt, format));
     kept.waiting++;
     try {
-      const [grammar, vocabulary] = await Promise.all([kept.grammar, this.#vocabulary]);
-      signal?.throwIfAborted();
+      const [grammar, vocabulary] = await unlessAborted(
+        Promise.all([kept.grammar, this.#vocabulary]),
+        signal,
+      );
       // One that has proved too complex has automata as large as they may be, which would not do for the next request either.
       const forget = (): void => this.#forget(kept);
       const write = (before: readonly number[], bytes: Uint8Array): readonly number[] =>
@@ -88,6 +94,7 @@ export class Grammars {
       });
     } finally {
       kept.waiting--;
+      this.#endIdle(kept);
       this.#giveBack(kept);
     }
   }
@@ -117,13 +124,25 @@ export class Grammars {
     let kept = this.#byFormat.get(key);
     this.#byFormat.delete(key);
     if (!kept) {
-      const made: Kept = { key, grammar: this.#compile(format, state), waiting: 0 };
-      made.grammar.catch(() => this.#forget(made)); // a limit of time may be another one later
+      const compiling = new AbortController();
+      const grammar = this.#compile(format, state, compiling.signal);
+      const made: Kept = { key, grammar, compiling, waiting: 0, isReady: false };
+      grammar.then(
+        () => (made.isReady = true),
+        () => this.#forget(made), // a limit of time may be another one later
+      );
       kept = made;
     }
     this.#byFormat.set(key, kept);
     if (this.#byFormat.size > maxGrammars) this.#forget(this.#byFormat.values().next().value!);
     return kept;
+  }
+
+  /** Others would wait for what nobody needs: there is one thread. */
+  #endIdle(kept: Kept): void {
+    if (kept.waiting > 0 || kept.isReady) return;
+    this.#forget(kept);
+    kept.compiling.abort();
   }
 
   #forget(kept: Kept): void {
@@ -137,11 +156,11 @@ export class Grammars {
     kept.grammar.then(dispose, () => undefined);
   }
 
-  async #compile(format: string, state: ThoughtState): Promise<CompiledGrammar> {
+  async #compile(format: string, state: ThoughtState, signal: AbortSignal): Promise<CompiledGrammar> {
     this.#tokens ??= controlTokens(this.#tokenizer);
     let reply: GrammarReply;
     try {
-      reply = await this.#thread.run({ format, tokens: this.#tokens, state }, compileLimitMs);
+      reply = await this.#thread.run({ format, tokens: this.#tokens, state }, compileLimitMs, { signal });
     } catch (error) {
       if (!(error instanceof JobFailure) || (error.reason !== "time" && error.reason !== "memory"))
         throw error;
@@ -217,6 +236,17 @@ class MatcherConstraint implements GrammarConstraint {
       throw error;
     }
   }
+}
+
+/** @throws what the signal says, as soon as it fires */
+function unlessAborted<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return result;
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(signal.reason as Error);
+    if (signal.aborted) fail();
+    const endWait = onAbort(signal, fail);
+    result.then(resolve, reject).finally(endWait);
+  });
 }
 
 const dispose = (one: Disposable): void => one[Symbol.dispose]();

@@ -17,7 +17,15 @@ export function isZodSchema(schema: unknown): schema is ZodSchema {
  * @throws ArgumentRangeError for types that JSON does not have
  */
 export async function jsonSchemaOf(schema: ZodSchema): Promise<object> {
-  const { toJSONSchema } = await import("zod/v4/core");
+  const { regexes, toJSONSchema } = await import("zod/v4/core");
+  const named = new Map(["duration", "hostname"].map((name) => [regexes[name as "duration"].source, name]));
+  /** What its pattern looks around for, the format of that name says. */
+  const unlooking = <T extends { pattern?: string; format?: string }>(one: T): void => {
+    const name = named.get(one.pattern ?? "");
+    if (name === undefined) return;
+    delete one.pattern;
+    one.format = name;
+  };
   try {
     return toJSONSchema(schema, {
       io: "input",
@@ -25,9 +33,10 @@ export async function jsonSchemaOf(schema: ZodSchema): Promise<object> {
         if (one.def.type === "object" && !("catchall" in one.def && one.def.catchall))
           jsonSchema.additionalProperties = false;
         // Of a format that has no name here zod gives the pattern as well.
-        const { format, pattern } = jsonSchema;
-        if (format !== undefined && pattern !== undefined && !Object.hasOwn(formats, format))
-          delete jsonSchema.format;
+        const { format, pattern, allOf = [] } = jsonSchema;
+        const hasPattern = pattern !== undefined || allOf.some((part) => part.pattern !== undefined);
+        if (format !== undefined && hasPattern && !Object.hasOwn(formats, format)) delete jsonSchema.format;
+        for (const part of [jsonSchema, ...allOf]) unlooking(part);
       },
     });
   } catch (cause) {

@@ -57,18 +57,15 @@ export async function generateObject<S extends ObjectSchema>(
   const stream = readArguments("prompt", () => isChat(prompt))
     ? writer.chat(prompt as readonly ChatMessage[], all)
     : writer.generate(prompt as Prompt, withoutChatOptions(prompt, all));
-  const { text, usage, finishReason } = await stream.result();
+  const { text, usage, finishReason, stopReason } = await stream.result();
   if (finishReason !== "stop") {
     const reason = { length: "maxTokens or the context", abort: "an abort" }[finishReason as string];
     throw new FormatError(`the text is not complete: ${reason ?? finishReason} ended it`, text, finishReason);
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    // A stop string, or an id of stopTokenIds, ended it.
-    throw new FormatError("the text is not complete: a stop string ended it", text, finishReason, { cause });
-  }
+  // What is before it may be JSON all the same: a number that is cut. Ids of stopTokenIds come only where the text is complete.
+  if (typeof stopReason === "string")
+    throw new FormatError("the text is not complete: a stop string ended it", text, finishReason);
+  let value: unknown = JSON.parse(text);
   if (zod) {
     const parsed = await parseWithZod(zod, value);
     if ("error" in parsed) {

@@ -101,6 +101,9 @@ it.each([
   ["(a+)\\1", /format\.regex: /],
   ["a{3,2}", /format\.regex: /],
   ["\\-", /format\.regex: /],
+  ["a{4294967297}", /format\.regex: expected counts of at most 2147483646, got 4294967297/],
+  ["b(?:a{0,4294967296})", /format\.regex: expected counts of at most 2147483646/],
+  ["a{2147483647,}", /format\.regex: expected counts of at most 2147483646/],
   ["a^b", /expected \^ and \$ at the beginning/],
 ])("/%s/ is refused", (regex, message) => {
   const call = (): unknown => writeFormat(JSON.stringify({ regex }));

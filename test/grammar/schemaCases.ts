@@ -37,6 +37,13 @@ export const schemaCases: readonly SchemaCase[] = [
     ["0", "-7", "9007199254740993"],
     ["1.0", "-0", "1e3", "0.5"],
   ),
+  case_(
+    "names that look like pointers",
+    { dependentRequired: { a: ["zz"], "a/properties/a": ["yy"] } },
+    ['{"a":1,"zz":1}', "{}", "[]"],
+    ['{"a":1}', '{"a/properties/a":1}'],
+  ),
+  case_("signs that need no backslash", { type: "string", pattern: "^\\é\\-$" }, ['"é-"'], ['"é"']),
   case_("bounds", { type: "integer", minimum: -2, maximum: 10 }, ["-2", "0", "10"], ["-3", "11", "100"]),
   case_(
     "a bound that is not allowed itself",
@@ -301,6 +308,9 @@ export const schemaCases: readonly SchemaCase[] = [
 ];
 
 /** By what an error has to say. */
+const many = Object.fromEntries(Array.from({ length: 20_001 }, (_, i) => [`p${i}`, {}]));
+const long = "p".repeat(600);
+
 export const refusedSchemas: readonly (readonly [schema: object, message: RegExp])[] = [
   [
     { properties: { "a/b": { unknown: 1 } } },
@@ -321,7 +331,7 @@ export const refusedSchemas: readonly (readonly [schema: object, message: RegExp
   ],
   [{ $ref: "#/%E0%A4%A" }, /\/\$ref: nothing within this schema/],
   [{ items: { $dynamicRef: "#a" } }, /^schema: \/items\/\$dynamicRef: this keyword is not supported/],
-  [{ type: "integer", multipleOf: 7 }, /^schema: \/multipleOf: only numbers that divide a power of ten/],
+  [{ type: "integer", multipleOf: 7 }, /^schema: \/multipleOf: only 1, 0\.1, .* is supported, got 7/],
   [{ type: "integer", multipleOf: 0 }, /^schema: \/multipleOf: expected a number above 0/],
   [{ type: "string", minLength: -1 }, /^schema: \/minLength: expected an integer of 0 or more/],
   [{ type: "string", minLength: 1e12 }, /^schema: \/minLength: expected at most/],
@@ -335,4 +345,31 @@ export const refusedSchemas: readonly (readonly [schema: object, message: RegExp
   [{ type: "array", prefixItems: [{}], items: [{}] }, /^schema: \/prefixItems: not supported beside/],
   [{ type: "object", required: "a" }, /^schema: \/required: expected a list of names/],
   [{ type: "text" }, /^schema: \/type: expected some of null/],
+  [
+    { properties: { a: { type: "string", pattern: "^a{4294967297}$" } } },
+    /^schema: \/properties\/a\/pattern: expected counts of at most 2147483646, got 4294967297 in \//,
+  ],
+  [
+    { type: "object", properties: many, additionalProperties: false },
+    /^schema: \/properties: expected fewer than 20000, got 20001$/,
+  ],
+  [
+    { type: "object", allOf: [{ maxProperties: 9 }, { minProperties: 5 }] },
+    /^schema: \/allOf\/1\/minProperties: two properties/,
+  ],
+  [{ dependentRequired: { a: [1] } }, /^schema: \/dependentRequired: expected lists of names$/],
+  [{ dependencies: { a: [1] } }, /^schema: \/dependencies: expected lists of names$/],
+  [
+    { contains: { items: { minimum: 1 } }, maxContains: 1 },
+    /^schema: \/contains\/items: not supported in not/,
+  ],
+  [
+    { not: { properties: { a: { items: { minimum: 1 } } } } },
+    /^schema: \/not\/properties\/a\/items: not supported in not/,
+  ],
+  [
+    { properties: { [long]: { properties: { a: { nullable: true } } } } },
+    /^schema: \/properties\/p{188}\.\.\.p{187}\/properties\/a\/nullable: this keyword is not supported$/,
+  ],
+  [{ type: "number", multipleOf: 2.5 }, /^schema: \/multipleOf: only 1, 0\.1.* is supported, got 2\.5$/],
 ];

@@ -1,6 +1,5 @@
 /** Values as our texts have them: properties in the order in which a schema names them. */
-import { Resources } from "../../lib/grammar/schema/resources.js";
-import { isRecord } from "../../lib/grammar/schema/values.js";
+import { isRecord, Resources } from "../../lib/grammar/schema/resources.js";
 
 interface At {
   readonly schema: Readonly<Record<string, unknown>>;

@@ -48,6 +48,10 @@ describe("object", () => {
     ["cuid", z.cuid().max(20)],
     ["base64", z.base64().max(20)],
     ["ipv4", z.ipv4()],
+    ["duration", z.iso.duration().max(20)],
+    ["host name", z.hostname().max(20)],
+    ["beginning and end", z.string().startsWith("a").endsWith("b").max(20)],
+    ["text within", z.string().max(20).includes("b")],
     ["tuple", z.tuple([z.boolean(), z.literal(3)])],
     ["union", z.union([z.literal("x"), z.int().min(1).max(3), z.null()])],
     [
@@ -80,6 +84,11 @@ describe("object", () => {
     expect((error as FormatError).text).toMatch(/^\{"text":/);
     const stopped = llm.object("Once", schema, { ...hot, stop: '"text' });
     await expect(stopped).rejects.toMatchObject({ code: "ERR_FORMAT", finishReason: "stop" });
+  });
+
+  it("that a stop string ends is none, also where what is before it is JSON", async () => {
+    const cut = llm.object("Once", { const: 1234567 }, { stop: "45" });
+    await expect(cut).rejects.toMatchObject({ code: "ERR_FORMAT", text: "123", finishReason: "stop" });
   });
 
   it("that a check of zod's refuses is a FormatError that says why", async () => {

@@ -57,9 +57,9 @@ class GrammarCompiler {
 
   compile(start: string): GrammarSymbol {
     this.#findRegular();
-    const [whole, ...more] = this.#symbols({ kind: "name", name: start, at: 0 });
+    const [whole] = this.#symbols({ kind: "name", name: start, at: 0 });
     for (let rule = this.#open.pop(); rule; rule = this.#open.pop()) this.#writeRule(rule);
-    return more.length > 0 || whole === undefined ? this.#grammar.choice([[]]) : whole;
+    return whole ?? this.#grammar.choice([[]]); // none: the text is empty
   }
 
   /** Rules are regular if all are that they refer to; of itself a rule may be the end, or the beginning. */

@@ -6,6 +6,7 @@
  * @see https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
  */
 import type { Node } from "ohm-js";
+import { patternSource } from "../syntax/pattern.js";
 import { commonTerminals } from "./commonTerminals.js";
 import { choice, type FailAt, type GrammarNode, type GrammarRule, sequence } from "./grammarText.js";
 import {
@@ -63,9 +64,6 @@ ${escapeSyntax}
 /** The name of what is ignored. */
 const ignored = "%ignore";
 const isTerminal = (name: string): boolean => /^_?\p{Lu}/u.test(name);
-/** What a regular expression of Unicode may not escape, although others may: the sign itself. */
-const needlessEscapes = /\\([^])/gu;
-const needed = /[\^$\\.*+?()[\]{}|/\-\p{L}\p{N}]/u;
 
 class LarkReader {
   readonly rules: GrammarRule[] = [];
@@ -123,8 +121,8 @@ class LarkReader {
   }
 
   #importOne(name: Node, as = name): void {
-    const pattern = commonTerminals[textOf(name)];
     const at = placeOf(name);
+    const pattern = Object.hasOwn(commonTerminals, textOf(name)) ? commonTerminals[textOf(name)] : undefined;
     if (pattern === undefined) return this.fail(at, `common has no terminal ${textOf(name)}`);
     this.rules.push({ name: textOf(as), body: { kind: "pattern", pattern: { source: pattern }, at }, at });
   }
@@ -184,8 +182,8 @@ class LarkReader {
     const [, source, , flags] = node.children.map(textOf) as [string, string, string, string];
     const at = placeOf(node);
     if (/[^isu]/.test(flags)) return this.fail(at, `expected flags of i, s and u, got ${flags}`);
-    const plain = source.replace(needlessEscapes, (pair, sign: string) => (needed.test(sign) ? pair : sign));
-    return { kind: "pattern", pattern: { source: plain, flags: [...new Set(`${flags}u`)].join("") }, at };
+    const unicode = [...new Set(`${flags}u`)].join("");
+    return { kind: "pattern", pattern: { source: patternSource(source), flags: unicode }, at };
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the ways to write grammars have in common: the parser, the reading of its tree, and errors that name line and column. */
 import { grammar as makeGrammar, type Grammar, type Node } from "ohm-js";
 import { ArgumentRangeError } from "../../errors.js";
+import { maxCount } from "../syntax/expressions.js";
 import type { FailAt, GrammarNode, GrammarText } from "./grammarText.js";
 
 /** A way to write grammars. */
@@ -12,8 +13,6 @@ export interface Notation {
 }
 
 const parsers = new Map<Notation, Grammar>();
-/** Of the addon's numbers. */
-const maxCount = 2 ** 31 - 2;
 
 /** @throws ArgumentRangeError */
 export function failIn(text: string): FailAt {
@@ -65,6 +64,7 @@ export function quantified(of: GrammarNode, quantifier: Node, fail: FailAt): Gra
   const known = quantities[text];
   if (known) return { kind: "repeat", of, min: known[0], max: known[1], at };
   const [least, most] = text.replace(/[{}~\s]/g, "").split(/,|\.\./) as [string, string?];
+  if (least === "" && !most) return fail(at, `expected how many times, got ${text}`);
   const min = Number(least);
   const max = most === undefined ? min : most === "" ? Infinity : Number(most);
   if (min > maxCount || (max !== Infinity && max > maxCount))

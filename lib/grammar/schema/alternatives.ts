@@ -4,7 +4,7 @@ import { areDisjoint, isImpossible } from "./disjoint.js";
 import { formats, numberFormats } from "./formats.js";
 import { combining, isAnnotation, leaves } from "./keywords.js";
 import { madeKeywords, negatedLeaf, saysNothing } from "./negation.js";
-import { Resources } from "./resources.js";
+import { isRecord, Resources } from "./resources.js";
 import {
   child,
   type Conjunction,
@@ -14,7 +14,6 @@ import {
   schemaError,
   type SchemaObject,
 } from "./schemaAt.js";
-import { isRecord } from "./values.js";
 
 /** One of these, each of which holds as a whole. */
 type Lists = readonly Conjunction[];
@@ -177,7 +176,7 @@ export class Alternatives {
         for (const more of own) {
           const both = merged(list, more);
           if (list.length > 0 && more.length > 0 && isImpossible(both)) continue;
-          met.set(both.map(({ key }) => key).join("\n"), both);
+          met.set(JSON.stringify(both.map(({ key }) => key)), both);
           if (met.size > maxLists) throw tooMany(at!);
         }
       done = [...met.values()];
@@ -279,15 +278,14 @@ function dependencies(at: SchemaAt, keyword: string): readonly Dependency[] {
   if (!isRecord(all)) throw schemaError(at.pointer, keyword, "expected an object");
   return Object.keys(all).map((name) => {
     const needs = all[name];
-    if (keyword === "dependentRequired" && !Array.isArray(needs))
+    const isNames = Array.isArray(needs) && needs.every((one) => typeof one === "string");
+    if (!isNames && (keyword === "dependentRequired" || Array.isArray(needs)))
       throw schemaError(at.pointer, keyword, "expected lists of names");
     const label = `${keyword} ${name}`;
     return {
       absent: made(at, `without ${label}`, { properties: { [name]: false } }),
       present: made(at, `with ${label}`, { type: "object", required: [name] }),
-      needed: Array.isArray(needs)
-        ? made(at, label, { required: needs as unknown[] })
-        : child(at, keyword, name),
+      needed: isNames ? made(at, label, { required: needs }) : child(at, keyword, name),
     };
   });
 }

@@ -1,7 +1,7 @@
 /** Arrays as rules. */
 import type { GrammarSymbol } from "../syntax/rules.js";
 import { type ArrayShape, arrayShape, type Contained } from "./containers.js";
-import { type Conjunction, made, schemaError } from "./schemaAt.js";
+import { type Conjunction, made, oppositeOf, schemaError } from "./schemaAt.js";
 import type { ValueWriter } from "./valueWriter.js";
 
 /** Of items, times how many of those that are contained. */
@@ -55,7 +55,7 @@ function containing(
       "too many items are counted",
     );
   // With a limit items that are not contained have to be so; without one it is the same to count too few.
-  const other = most === Infinity ? [] : [made(value, "not contained", { not: value.schema })];
+  const other = most === Infinity ? [] : [made(value, "not contained", oppositeOf(value.schema))];
   // By how many items there are, and how many of them were counted: what comes before.
   const places = Array.from({ length: length + 1 }, () =>
     Array.from({ length: hits + 1 }, () => grammar.nonterminal()),

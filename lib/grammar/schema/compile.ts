@@ -12,13 +12,11 @@ import { allowsNumber } from "./literals.js";
 import { objectRule } from "./objects.js";
 import { Punctuation } from "./punctuation.js";
 import { Scalars } from "./scalars.js";
+import { isRecord } from "./resources.js";
 import { type Conjunction, made, type Schema, schemaAt, type SchemaAt } from "./schemaAt.js";
 import { Sequences } from "./sequences.js";
 import type { ValueWriter } from "./valueWriter.js";
-import { identityOf, isRecord, literalsOf, typeOf, typesOf } from "./values.js";
-
-/** What a schema may cost whoever sends it. */
-const maxRules = 200_000;
+import { identityOf, literalsOf, typeOf, typesOf } from "./values.js";
 
 type Rules = readonly (readonly GrammarSymbol[])[];
 
@@ -47,7 +45,7 @@ export class SchemaCompiler implements ValueWriter {
   readonly alternatives: Alternatives;
   readonly root: SchemaAt;
   readonly #hasWhitespace: boolean;
-  /** By how many schemas a conjunction has, and their keys. */
+  /** By the keys of the schemas of a conjunction. */
   readonly #known = new Map<string, GrammarSymbol>();
 
   constructor(schema: Schema, grammar: GrammarWriter, whitespace = 0) {
@@ -62,7 +60,7 @@ export class SchemaCompiler implements ValueWriter {
 
   symbolOf(conjunction: Conjunction): GrammarSymbol {
     const byKey = new Map(conjunction.map((at) => [at.key, at]));
-    const key = [byKey.size, ...[...byKey.keys()].sort()].join("\n"); // the key of the root is empty, too
+    const key = JSON.stringify([...byKey.keys()].sort());
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const symbol = this.grammar.nonterminal();
@@ -70,8 +68,6 @@ export class SchemaCompiler implements ValueWriter {
     for (const list of this.alternatives.of([...byKey.values()]))
       for (const right of list.length === 0 ? this.#any(symbol) : this.#values(list))
         this.grammar.rule(symbol, right);
-    if (this.grammar.numRules > maxRules)
-      throw new ArgumentRangeError(`schema: it is too large: more than ${maxRules} rules`);
     return symbol;
   }
 

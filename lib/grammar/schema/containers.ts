@@ -1,8 +1,9 @@
 /** What schemas say of objects and arrays, gathered over all that hold for a value. */
+import { patternSource } from "../syntax/pattern.js";
 import { NamePattern } from "./namePattern.js";
-import { child, type Conjunction, isEmpty, type SchemaAt, schemaError } from "./schemaAt.js";
-import { patternSource } from "./patterns.js";
-import { countOf, countsOf, isRecord, namesOf } from "./values.js";
+import { isRecord } from "./resources.js";
+import { child, type Conjunction, isEmpty, type SchemaAt, schemaError, shown } from "./schemaAt.js";
+import { countOf, countsOf, namesOf } from "./values.js";
 
 /** Further names, all alike: those that are found by some patterns and not by others. */
 export interface NameClass {
@@ -107,7 +108,7 @@ function readPattern(at: SchemaAt, source: string): Pattern {
   return {
     ...{ source, pointer, value: child(at, "patternProperties", source) },
     isFoundIn: (name) =>
-      (matcher ??= new NamePattern(patternSource(source), `schema: ${pointer}`)).isFoundIn(name),
+      (matcher ??= new NamePattern(patternSource(source), `schema: ${shown(pointer)}`)).isFoundIn(name),
   };
 }
 

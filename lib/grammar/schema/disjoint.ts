@@ -1,6 +1,7 @@
 /** Whether no value can be valid for schemas, or for both of two: what `oneOf` needs to be the same as `anyOf`. */
+import { isRecord } from "./resources.js";
 import { child, type Conjunction, isEmpty } from "./schemaAt.js";
-import { isRecord, literalsOf, namesOf, typeOf, typesOf } from "./values.js";
+import { literalsOf, namesOf, typeOf, typesOf } from "./values.js";
 
 /** Of properties within properties. */
 const maxDepth = 4;

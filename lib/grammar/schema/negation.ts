@@ -1,7 +1,8 @@
 /** The opposite of a single keyword: what `not`, `if` and overlapping `oneOf` are made of. */
 import { type JsonType, jsonTypes } from "./keywords.js";
-import { made, type Schema, type SchemaAt, type SchemaObject, schemaError } from "./schemaAt.js";
-import { countOf, isRecord, namesOf, numberOf, typeOf, typesOf, valuesOf } from "./values.js";
+import { isRecord } from "./resources.js";
+import { made, oppositeOf, type Schema, type SchemaAt, type SchemaObject, schemaError } from "./schemaAt.js";
+import { countOf, namesOf, numberOf, typeOf, typesOf, valuesOf } from "./values.js";
 
 /**
  * Keywords that only schemas made here have: numbers and strings that a value is none of, a string that is not valid for a schema, and a
@@ -40,7 +41,7 @@ function oppositesOf(at: SchemaAt, keyword: string): readonly Schema[] {
     case "properties":
       if (!isRecord(value)) throw schemaError(at.pointer, keyword, "expected an object of schemas");
       return Object.entries(value).map(([name, one]) => {
-        return { type: "object", required: [name], properties: { [name]: { not: one } } };
+        return { type: "object", required: [name], properties: { [name]: oppositeOf(one) } };
       });
     case "minLength":
     case "maxLength":

@@ -111,7 +111,7 @@ export class Numbers {
     });
   }
 
-  /** @param isInteger whether numbers are integers anyway @returns undefined for what divides no small power of ten */
+  /** @param isInteger whether numbers are integers anyway @returns undefined for what is not supported: what divides neither 10,000 nor, with four decimals at most, 1 */
   multiples({ whole, fraction }: Decimal, isInteger: boolean): Expression | undefined {
     const { both, concat, either, optional, repeat, text } = bound(this.#write);
     const [of, decimals] = [BigInt(whole + fraction), fraction.length];

@@ -32,19 +32,16 @@ class ObjectWriter {
     this.#member = this.#furtherMember();
     this.#min = min <= required.size ? 0 : min;
     this.#most = Math.max(1, max === Infinity ? this.#min : max);
-    const where = list.find(({ schema }) => "minProperties" in schema || "maxProperties" in schema);
+    if (properties.size >= maxCounted)
+      throw errorAt(list, "properties", `expected fewer than ${maxCounted}, got ${properties.size}`);
     if (this.#most * (properties.size + 1) > maxCounted)
-      throw schemaError(
-        where!.pointer,
-        max === Infinity ? "minProperties" : "maxProperties",
-        "it is too large",
-      );
-    if (this.#member !== undefined && this.#min > properties.size + 1)
-      throw schemaError(
-        where!.pointer,
-        "minProperties",
-        `two properties of names that are not in the schema may be one: not supported from ${properties.size + 2} on`,
-      );
+      throw max === Infinity
+        ? errorAt(list, "minProperties", "it is too large", min)
+        : errorAt(list, "maxProperties", "it is too large", max);
+    if (this.#member !== undefined && this.#min > properties.size + 1) {
+      const problem = `two properties of names that are not in the schema may be one: not supported from ${properties.size + 2} on`;
+      throw errorAt(list, "minProperties", problem, min);
+    }
   }
 
   written(): readonly GrammarSymbol[] {
@@ -108,4 +105,12 @@ class ObjectWriter {
     const inner = this.#names === undefined ? name : this.#to.grammar.expressions.both([name, this.#names]);
     return this.#to.scalars.quoted(inner);
   }
+}
+
+/** @param value of the keyword, where several have it */
+function errorAt(list: Conjunction, keyword: string, problem: string, value?: number): Error {
+  const where = list.find(
+    ({ schema }) => keyword in schema && (value ?? schema[keyword]) === schema[keyword],
+  );
+  return schemaError((where ?? list[0]!).pointer, keyword, problem);
 }

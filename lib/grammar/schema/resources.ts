@@ -11,7 +11,7 @@ export interface Found {
 
 export const escapePointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1");
 const unescapePointer = (key: string): string => key.replaceAll("~1", "/").replaceAll("~0", "~");
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 export class Resources {
@@ -25,7 +25,7 @@ export class Resources {
     this.#places.set(unnamed, { value: root, pointer: "" });
     const open: (Found & { readonly base: string })[] = [{ value: root, pointer: "", base: unnamed }];
     for (let at = open.pop(); at; at = open.pop()) {
-      if (!isObject(at.value)) continue;
+      if (!isRecord(at.value)) continue;
       const base = this.#read(at.value, at.pointer, at.base);
       for (const below of partsOf(at.value))
         open.push({ ...below, pointer: at.pointer + below.pointer, base });
@@ -96,12 +96,12 @@ function urlOf(reference: string, base: string): URL | undefined {
 function partsOf(schema: Readonly<Record<string, unknown>>): Found[] {
   const parts: Found[] = [];
   for (const key of subschemas.one)
-    if (isObject(schema[key])) parts.push({ value: schema[key], pointer: `/${key}` });
+    if (isRecord(schema[key])) parts.push({ value: schema[key], pointer: `/${key}` });
   for (const key of subschemas.list)
     if (Array.isArray(schema[key]))
       for (const [i, value] of schema[key].entries()) parts.push({ value, pointer: `/${key}/${i}` });
   for (const key of subschemas.map)
-    if (isObject(schema[key]))
+    if (isRecord(schema[key]))
       for (const [name, value] of Object.entries(schema[key]))
         parts.push({ value, pointer: `/${key}/${escapePointer(name)}` });
   return parts;

@@ -85,8 +85,8 @@ export class Scalars {
     if (value <= 0) throw schemaError(at.pointer, "multipleOf", `expected a number above 0, got ${value}`);
     const multiples = this.#numbers.multiples(decimalOf(value), isInteger);
     if (multiples !== undefined) return multiples;
-    const problem = "only numbers that divide a power of ten are supported, such as 5, 0.25 and 0.01";
-    throw schemaError(at.pointer, "multipleOf", `${problem}, got ${value}`);
+    const supported = "1, 0.1, 0.01 and so on, and what divides 10000, or, with up to four decimals, 1";
+    throw schemaError(at.pointer, "multipleOf", `only ${supported}, is supported, got ${value}`);
   }
 }
 

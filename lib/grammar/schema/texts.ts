@@ -1,11 +1,10 @@
 /** What schemas say of strings, as expressions over their characters, however these are written. */
 import type { Expression, ExpressionWriter } from "../syntax/expressions.js";
-import { foundIn, type Spelling } from "../syntax/pattern.js";
+import { foundIn, patternSource, type Spelling } from "../syntax/pattern.js";
 import { lastCodePoint } from "../syntax/utf8.js";
 import { formats } from "./formats.js";
 import { notString, otherThan } from "./negation.js";
-import { patternSource } from "./patterns.js";
-import { type Conjunction, type SchemaAt, schemaError, type SchemaObject } from "./schemaAt.js";
+import { type Conjunction, type SchemaAt, schemaError, type SchemaObject, shown } from "./schemaAt.js";
 import { countOf } from "./values.js";
 
 export class Texts {
@@ -33,7 +32,12 @@ export class Texts {
 
   /** @throws ArgumentRangeError */
   pattern(pointer: string, source: string): Expression {
-    return foundIn({ source: patternSource(source) }, this.#write, this.#spelling, `schema: ${pointer}`);
+    return foundIn(
+      { source: patternSource(source) },
+      this.#write,
+      this.#spelling,
+      `schema: ${shown(pointer)}`,
+    );
   }
 
   #parts(at: SchemaAt): readonly Expression[] {

@@ -96,6 +96,3 @@ export function namesOf({ schema, pointer }: SchemaAt): readonly string[] {
     throw schemaError(pointer, "required", "expected a list of names");
   return required;
 }
-
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -11,6 +11,8 @@ export type Expression = number & { readonly __brand: "Expression" };
 /** What each node begins with; the order is that of native/grammar/program.h. */
 export const ops = { bytes: 0, text: 1, concat: 2, either: 3, both: 4, complement: 5, repeat: 6 } as const;
 export const unbounded = -1;
+/** How often an expression is repeated at most: counts are 32-bit integers in the addon, and -1 is none. */
+export const maxCount = 2 ** 31 - 2;
 const maxTreeDepth = 100; // of branches
 /** What the expressions of one grammar may take. */
 const maxProgram = 4_000_000;

@@ -4,7 +4,7 @@
  */
 import { JS, type NoParent, type Element, type Concatenation } from "refa";
 import { ArgumentRangeError } from "../../errors.js";
-import type { Expression, ExpressionWriter } from "./expressions.js";
+import { type Expression, type ExpressionWriter, maxCount } from "./expressions.js";
 import { lastCodePoint, type Range } from "./utf8.js";
 
 type Node = NoParent<Element>;
@@ -22,6 +22,8 @@ export interface Pattern {
   readonly flags?: string | undefined;
 }
 
+/** Characters that a regular expression with the flag "u" may have a backslash before. */
+const escapable = "^$\\.*+?()[]{}|/";
 /** Characters of a pattern in an error. */
 const maxShown = 200;
 const everything: readonly Range[] = [[0, lastCodePoint]];
@@ -51,6 +53,18 @@ export function matchedBy(
 ): Expression {
   const { alternatives, fail } = parsed(pattern, name);
   return new PatternWriter(write, spelling, fail).matched(alternatives);
+}
+
+/**
+ * A pattern as schemas and grammars in the wild write them, with the same meaning with the flag "u": without it a backslash before any other
+ * sign is that sign, with it an error.
+ */
+export function patternSource(source: string): string {
+  return source.replace(/\\([\s\S])/g, (whole, character: string) => {
+    if (/[A-Za-z0-9]/.test(character) || escapable.includes(character)) return whole;
+    const code = character.charCodeAt(0);
+    return code > 0x7f ? character : `\\x${code.toString(16).padStart(2, "0")}`;
+  });
 }
 
 interface Parsed {
@@ -122,7 +136,7 @@ class PatternWriter {
       case "Alternation":
         return this.#inside(node.alternatives);
       case "Quantifier":
-        return this.#write.repeat(this.#inside(node.alternatives), node.min, node.max);
+        return this.#repeated(node);
       case "Assertion":
         return this.#fail(
           isAnchor(node, "behind") || isAnchor(node, "ahead")
@@ -132,6 +146,12 @@ class PatternWriter {
       case "Unknown":
         return this.#fail("not supported");
     }
+  }
+
+  #repeated({ alternatives, min, max }: Node & { type: "Quantifier" }): Expression {
+    const most = max === Infinity ? min : max;
+    if (most > maxCount) return this.#fail(`expected counts of at most ${maxCount}, got ${most}`);
+    return this.#write.repeat(this.#inside(alternatives), min, max);
   }
 
   #inside(alternatives: Alternatives): Expression {

@@ -26,10 +26,6 @@ export class GrammarWriter {
   #nonterminals = 0;
   #numRules = 0;
 
-  get numRules(): number {
-    return this.#numRules;
-  }
-
   terminal(expression: Expression): GrammarSymbol {
     const known = this.#terminals.get(expression);
     if (known !== undefined) return known;

@@ -176,10 +176,6 @@ class WithinWriter extends GrammarWriter {
     this.expressions = to.expressions;
   }
 
-  override get numRules(): number {
-    return this.#to.numRules;
-  }
-
   override terminal(expression: Expression): GrammarSymbol {
     const isFree = this.#whole === this.expressions.anything;
     return this.#to.terminal(isFree ? expression : this.expressions.both([expression, this.#whole]));
