@@ -2,11 +2,11 @@
 import { describe } from "../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../errors.js";
 import { compileGrammar } from "./ebnf/compile.js";
-import { matchedBy } from "./syntax/pattern.js";
-import { GrammarWriter, type WrittenGrammar } from "./syntax/rules.js";
+import type { WrittenGrammar } from "./syntax/rules.js";
 import { compileSchema } from "./schema/compile.js";
 import type { Schema } from "./schema/schemaAt.js";
 import type { PartsFormat, StructuralTags, Thoughts, ThoughtState } from "./tags/part.js";
+import { checkParts, checkWhole } from "./tags/checkParts.js";
 import { writeParts } from "./tags/partWriter.js";
 import type { ControlToken } from "./syntax/controlTokens.js";
 
@@ -36,7 +36,6 @@ const beside: Readonly<Record<string, readonly string[]>> = {
   schema: ["whitespace"],
   parts: ["rules", "spelled", "thoughts"],
 };
-const maxWhitespace = 100;
 /** Of what is copied to another thread, as JSON. */
 const maxFormatChars = 2 ** 22;
 
@@ -50,63 +49,27 @@ export function checkFormat(format: unknown): string {
   if (format === "json") return JSON.stringify({ schema: { type: "object" } });
   const given = format as Readonly<Record<string, unknown>>;
   const names = typeof format === "object" && format !== null ? Object.keys(format) : [];
-  const kind = names.find((name) => kinds.includes(name as (typeof kinds)[number]));
+  const kind = kinds.find((name) => names.includes(name));
   const others = names.filter((name) => name !== kind);
   if (kind === undefined || others.some((name) => !beside[kind]?.includes(name))) {
     const expected = `"json" or an object with one of ${kinds.join(", ")}`;
     throw new ArgumentTypeError(`format: expected ${expected}, got ${describe(format)}`);
   }
-  const value = given[kind];
-  if ((kind === "regex" || kind === "grammar") && typeof value !== "string")
-    throw new ArgumentTypeError(`format.${kind}: expected a string, got ${describe(value)}`);
-  if (kind === "choice") {
-    if (
-      !Array.isArray(value) ||
-      value.length === 0 ||
-      !value.every((one) => typeof one === "string" && one !== "")
-    )
-      throw new ArgumentTypeError(
-        `format.choice: expected texts, at least one and none of them empty, got ${describe(value)}`,
-      );
-  }
-  if (kind === "tags" && (typeof value !== "object" || value === null))
-    throw new ArgumentTypeError(`format.tags: expected an object, got ${describe(value)}`);
-  if (kind === "schema" && typeof value !== "boolean" && (typeof value !== "object" || value === null))
-    throw new ArgumentTypeError(`format.schema: expected an object or a boolean, got ${describe(value)}`);
-  const whitespace = checkWhitespace(given);
-  let json: string;
-  try {
-    json = JSON.stringify(kind === "parts" ? given : { [kind]: value, ...whitespace });
-  } catch (cause) {
-    throw new ArgumentTypeError(`format.${kind}: expected plain data: ${String(cause)}`);
-  }
+  if (kind === "parts") checkParts(given);
+  else checkWhole(given, kind);
+  // Equal formats have equal JSON.
+  const { whitespace, ...rest } = given;
+  const json = JSON.stringify(whitespace === 0 ? rest : given);
   if (json.length <= maxFormatChars) return json;
   throw new ArgumentRangeError(
     `format.${kind}: expected at most ${maxFormatChars} characters as JSON, got ${json.length}`,
   );
 }
 
-/** Nothing for none, so that equal formats have equal JSON. */
-function checkWhitespace({ whitespace = 0 }: Readonly<Record<string, unknown>>): object {
-  if (typeof whitespace !== "number")
-    throw new ArgumentTypeError(`format.whitespace: expected a number, got ${describe(whitespace)}`);
-  if (!Number.isInteger(whitespace) || whitespace < 0 || whitespace > maxWhitespace)
-    throw new ArgumentRangeError(
-      `format.whitespace: expected an integer from 0 to ${maxWhitespace}, got ${whitespace}`,
-    );
-  return whitespace === 0 ? {} : { whitespace };
-}
-
-/** What may come before a text of a format. @throws ArgumentTypeError */
+/** @param format of checkFormat @returns what may come before a text of it */
 export function thoughtsOf(format: unknown): Thoughts | undefined {
-  const given = (format as Partial<PartsFormat>).thoughts as unknown;
-  if (given === undefined) return undefined;
-  const { open, close, inPrompt = true } = (given ?? {}) as Partial<Record<keyof Thoughts, unknown>>;
-  if (typeof open === "string" && open !== "" && typeof close === "string" && close !== "")
-    return { open, close, inPrompt: inPrompt === true };
-  throw new ArgumentTypeError(
-    `format.thoughts: expected an object with the texts open and close, got ${describe(given)}`,
-  );
+  const { thoughts } = format as Partial<PartsFormat>;
+  return thoughts && { open: thoughts.open, close: thoughts.close, inPrompt: thoughts.inPrompt ?? true };
 }
 
 /** What a grammar is written for. */
@@ -126,12 +89,5 @@ export function writeFormat(
   if ("schema" in format) return compileSchema(format.schema as Schema, format);
   if ("grammar" in format) return compileGrammar(format.grammar);
   if ("parts" in format) return writeParts(format, tokens, state);
-  if ("tags" in format) return writeParts({ parts: format.tags }, tokens, state);
-  const grammar = new GrammarWriter();
-  const write = grammar.expressions;
-  if ("choice" in format) {
-    return grammar.finish(grammar.terminal(write.oneOf(format.choice)));
-  }
-  const whole = matchedBy({ source: format.regex }, write, write, "format.regex");
-  return grammar.finish(grammar.terminal(whole));
+  return writeParts({ parts: "tags" in format ? format.tags : format }, tokens, state);
 }

@@ -38,6 +38,11 @@ const cases: readonly { format: OutputFormat; takes: readonly string[]; refuses:
     refuses: ["ab", "abcde", "e"],
   },
   {
+    format: { parts: { sequence: [{ schema: { type: "array" }, whitespace: 1 }, "!"] } },
+    takes: ["[]!", "[ ]!", "[1, 2]!"],
+    refuses: ["[   ]!", "[] !"],
+  },
+  {
     format: { parts: { repeat: integer, min: 1, max: 3, between: ", " } },
     takes: ["1", "1, 2", "1, 2, 3"],
     refuses: ["", "1,2", "1, 2, 3, 4"],
@@ -152,14 +157,15 @@ describe("parts", () => {
   it.each<[OutputFormat, string | RegExp]>([
     [
       { tags: { triggers: ["<m"], tags: [tag] } },
-      /^format\.tags\[0\]\.begin: expected .* \(<m\), got "<n>"$/,
+      /^format\.tags\.tags\[0\]\.begin: expected .* \(<m\), got "<n>"$/,
     ],
-    [{ parts: { rule: "x" } }, "format: expected a part of a text, got an object"],
-    [{ parts: 5 as never }, "format: expected a part of a text, got number 5"],
+    [{ parts: { rule: "x" } }, 'format.parts.rule: expected the name of one of rules (none), got "x"'],
+    [{ parts: { rule: "toString" }, rules: { a: "b" } }, /rules \(a\), got "toString"$/],
+    [{ parts: 5 as never }, /^format\.parts: expected a part of a text: a string, .*, got number 5$/],
     [{ parts: { schema: { nope: {} }, name: "a.b" } }, "a.b: /nope: this keyword is not supported"],
     [
       { parts: "a", thoughts: { open: "", close: "x" } },
-      /^format\.thoughts: expected an object with the texts open and close/,
+      /^format\.thoughts\.open: expected a text that is not empty, got ""$/,
     ],
     [{ parts: "a", colour: 1 } as never, /^format: expected "json" or an object with one of/],
   ])("%o is refused", (format, message) => {

@@ -5,7 +5,11 @@ export type TextPart =
   /** As it is. What a model has a token of its own for, such as a marker, is that token and not the same characters. */
   | string
   /** JSON, as `format: { schema }` has it. `name`: what errors call it. */
-  | { readonly schema: object | boolean; readonly name?: string | undefined }
+  | {
+      readonly schema: object | boolean;
+      readonly whitespace?: number | undefined;
+      readonly name?: string | undefined;
+    }
   | { readonly regex: string; readonly name?: string | undefined }
   | { readonly choice: readonly string[] }
   /** As `format: { grammar }` has it. */

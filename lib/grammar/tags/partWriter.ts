@@ -1,5 +1,4 @@
 /** Texts in parts (part.ts) as a grammar. */
-import { describe } from "../../arguments.js";
 import { ArgumentRangeError } from "../../errors.js";
 import { grammarSymbol } from "../ebnf/compile.js";
 import { matchedBy } from "../syntax/pattern.js";
@@ -11,7 +10,7 @@ import { Literals } from "./literals.js";
 import { memberSymbol } from "./members.js";
 import type { PartsFormat, StructuralTags, TextPart, Thoughts, ThoughtState } from "./part.js";
 
-/** @param state where the text begins @throws ArgumentRangeError for what is not supported, and what is no part */
+/** @param state where the text begins @throws ArgumentRangeError for what is not supported */
 export function writeParts(
   { parts, rules = {}, spelled = [], thoughts }: PartsFormat,
   tokens: readonly ControlToken[],
@@ -52,15 +51,14 @@ class PartWriter {
     const write = grammar.expressions;
     const terminal = grammar.terminal.bind(grammar);
     if (typeof part === "string") return terminal(this.#literals.of(part));
-    if (typeof part !== "object" || part === null) return this.#unknown(part);
     if ("schema" in part)
       return named(part.name, () => {
-        const schema = new SchemaCompiler(part.schema as Schema, grammar);
+        const schema = new SchemaCompiler(part.schema as Schema, grammar, part.whitespace);
         return schema.symbolOf([schema.root]);
       });
     if ("regex" in part)
       return terminal(matchedBy({ source: part.regex }, write, write, part.name ?? "format.regex"));
-    if ("choice" in part) return terminal(write.either(part.choice.map((text) => write.text(text))));
+    if ("choice" in part) return terminal(write.oneOf(part.choice));
     if ("grammar" in part) return named(part.name, () => grammarSymbol(part.grammar, grammar));
     if ("sequence" in part) return grammar.choice([part.sequence.map((one) => this.symbolOf(one))]);
     if ("either" in part) return grammar.choice(part.either.map((one) => [this.symbolOf(one)]));
@@ -78,26 +76,19 @@ class PartWriter {
     }
     if ("members" in part) return named(part.name, () => memberSymbol(part, grammar, this.#literals));
     if ("triggers" in part) return this.#tags(part);
-    if ("rule" in part) return this.#rule(part.rule);
-    return this.#unknown(part);
+    return this.#rule(part.rule);
   }
 
   #rule(name: string): GrammarSymbol {
     const known = this.#known.get(name);
     if (known !== undefined) return known;
-    const part = Object.hasOwn(this.#rules, name) ? this.#rules[name]! : this.#unknown({ rule: name });
     const symbol = this.grammar.nonterminal();
     this.#known.set(name, symbol); // before the part, which may be it again
-    this.grammar.rule(symbol, [this.symbolOf(part)]);
+    this.grammar.rule(symbol, [this.symbolOf(this.#rules[name]!)]);
     return symbol;
   }
 
   #tags({ triggers, tags, atLeastOne = false, stopAfterFirst = false }: StructuralTags): GrammarSymbol {
-    for (const [i, { begin }] of tags.entries())
-      if (!triggers.some((trigger) => trigger !== "" && begin.startsWith(trigger))) {
-        const expected = `a text that begins with one of triggers (${triggers.join(", ")})`;
-        throw new ArgumentRangeError(`format.tags[${i}].begin: expected ${expected}, got ${describe(begin)}`);
-      }
     // Without a part behind the last free text, which the text may end in anywhere.
     const grammar = this.grammar;
     const [begin, more] = [grammar.nonterminal(), grammar.nonterminal()];
@@ -108,10 +99,6 @@ class PartWriter {
     }
     if (!stopAfterFirst) for (const right of [[free], [begin]]) grammar.rule(more, right);
     return atLeastOne ? begin : grammar.choice([[free], [begin]]);
-  }
-
-  #unknown(part: unknown): never {
-    throw new ArgumentRangeError(`format: expected a part of a text, got ${describe(part)}`);
   }
 }
 
