@@ -22,6 +22,8 @@ export interface CallStart {
   readonly model: string;
   /** Fires when the client leaves. */
   readonly client: AbortSignal;
+  /** An earlier try of the request: what it has told of the prompt's tokens is not told again. */
+  readonly before?: Call | undefined;
 }
 
 /** What a call has used so far. */
@@ -182,13 +184,16 @@ export class Call {
   readonly #aborting = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #endWait: () => void;
+  /** Tokens of prompts that observers know of, by this try or an earlier one. */
+  #numTold: number;
   /** By answer, when its last token came. */
   readonly #lastTokens = new Map<string, number>();
   #isWaiting = true;
   #isOver = false;
 
   constructor(start: CallStart, timeoutMs: number, owner: CallOwner) {
-    const { requestId, tenant, version, model, client } = start;
+    const { requestId, tenant, version, model, client, before } = start;
+    this.#numTold = before ? before.#numTold : 0;
     this.requestId = requestId;
     this.tenant = tenant;
     this.variant = version.id;
@@ -241,7 +246,10 @@ export class Call {
   /** The length of a prompt is known. */
   countPrompt(numTokens: number): void {
     this.usage.promptTokens += numTokens;
-    this.#owner.onTokens(this, numTokens);
+    const untold = this.usage.promptTokens - this.#numTold;
+    if (untold <= 0) return;
+    this.#numTold += untold;
+    this.#owner.onTokens(this, untold);
   }
 
   /** Tokens of an answer have come. */
@@ -257,7 +265,7 @@ export class Call {
     this.#owner.onLeaveQueue(performance.now() - this.#start);
   }
 
-  /** The answer is complete, or has failed. Idempotent. */
+  /** The answer is complete, or has failed, which ends what still runs for it. Idempotent. */
   end(error?: HttpError): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -265,5 +273,6 @@ export class Call {
     this.#endWait();
     this.#leaveQueue();
     this.#owner.onEnd({ call: this, ms: performance.now() - this.#start, error });
+    if (error) this.abort(error);
   }
 }

@@ -22,6 +22,12 @@ export type BlockEvent =
   /** The block is whole. */
   | { readonly type: "end"; readonly index: number; readonly block: Block };
 
+/** Whether an answer that has ended is calls to run: the last of them is whole, which one is not that a stop or the length cut off. */
+export function endsInCalls(blocks: readonly Block[]): boolean {
+  const last = blocks.filter(({ type }) => type === "call").at(-1);
+  return last?.type === "call" && last.complete;
+}
+
 export class BlockReader {
   readonly #blocks: Block[] = [];
   #isOpen = false;

@@ -12,9 +12,10 @@ import {
 import { ToolTypes } from "./argumentTypes.js";
 import type { ChatFormat } from "./detect.js";
 import { functionOf, type ToolDefinition } from "./events.js";
+import { objectSchema } from "./objectSchema.js";
 import type { ToolSyntax } from "./syntax.js";
 import type { Vocabulary } from "./tokenPieces.js";
-import type { Slot, WrittenCalls } from "./written.js";
+import { isReadable, type Slot, type WrittenCalls } from "./written.js";
 
 /** Whether the model has to call a tool, and which: "auto" leaves it to the model. */
 export type ToolChoice = "auto" | "required" | { readonly name: string };
@@ -119,7 +120,7 @@ class CallWriter {
     )!;
     const { names = /^[^\s<>{}"'()[\],;=]+$/, call } = this.#form;
     const isQuoted = call.some((part) => typeof part !== "string" && part.slot === "quotedName");
-    const strange = tools.find(({ name }) => !isQuoted && !names.test(name));
+    const strange = tools.find(({ name }) => !(isReadable(name) && (isQuoted || names.test(name))));
     if (strange)
       throw new ArgumentRangeError(
         `${strange.field}.name: the form of this model's calls (${syntax.name}) has no place for ${JSON.stringify(strange.name)}`,
@@ -178,12 +179,12 @@ class CallWriter {
     const name = `${field}.parameters`;
     const members = this.#form.call.find((part) => typeof part !== "string" && part.slot === "members");
     if (members === undefined)
-      return { schema: isHeld ? objectSchema(parameters) : { type: "object" }, name };
+      return { schema: isHeld ? objectSchema(parameters, name) : { type: "object" }, name };
     const { slot: _, ...form } = members;
     const types = typesOf(tool);
     return {
       ...form,
-      ...{ members: isHeld ? objectSchema(parameters) : typedSchema(parameters, types), name, types },
+      ...{ members: isHeld ? objectSchema(parameters, name) : typedSchema(parameters, types), name, types },
       untyped: this.#syntax.values?.untyped,
     };
   }
@@ -219,13 +220,6 @@ function typedSchema(parameters: object, types: Types): object {
   const entries = Object.entries(types).map(([key, type]) => [key, type ? { type } : {}] as const);
   const { required = [] } = parameters as { readonly required?: unknown };
   return { type: "object", properties: Object.fromEntries(entries), required };
-}
-
-/** Arguments are an object, whether the schema says it or not. */
-function objectSchema(parameters: object): object {
-  return ["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"].some((key) => key in parameters)
-    ? parameters
-    : { type: "object", ...parameters };
 }
 
 /** What begins a call, and stands in no text that is none. */

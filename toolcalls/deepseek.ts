@@ -1,6 +1,6 @@
 /** Rows of DeepSeek: V3 and V3.1 with tokens of their own (full-width bars, U+2581 for spaces), V3.2 and V4 with tags. */
 import { blank, collect, gap, reads, type ToolSyntax, value } from "./syntax.js";
-import { json, name } from "./written.js";
+import { argumentNames, json, name } from "./written.js";
 
 const ends = [
   { on: "<｜tool▁call▁end｜>", to: "section", closes: true },
@@ -107,7 +107,7 @@ export const deepseekV32: ToolSyntax = {
           slot: "members",
           around: ['<｜DSML｜parameter name="', "", "</｜DSML｜parameter>\n"],
           flagged: ['" string="true">', '" string="false">'],
-          ...{ values: "raw", names: '^[^"<>\\n]+$', never: ["</｜DSML｜parameter>"] },
+          ...{ values: "raw", names: argumentNames('"<>\\n'), never: ["</｜DSML｜parameter>"] },
         },
         "</｜DSML｜invoke>\n",
       ],

@@ -6,7 +6,7 @@ import { deepseekV3, deepseekV31, deepseekV32 } from "./deepseek.js";
 import { harmony } from "./harmony.js";
 import { olmo3, pythonic } from "./pythonCalls.js";
 import { blank, collect, gap, reads, type ReasoningSyntax, type ToolSyntax, value } from "./syntax.js";
-import { json, name, quotedName } from "./written.js";
+import { argumentNames, json, name, quotedName } from "./written.js";
 
 /** Hermes 2 and 3, Qwen2.5, Qwen3: a JSON object in a pair of tags. */
 const hermes: ToolSyntax = {
@@ -72,7 +72,11 @@ const qwen3Coder: ToolSyntax = {
         ...["<tool_call>\n<function=", name, ">\n"],
         {
           slot: "members",
-          ...{ around: ["<parameter=", ">\n", "\n</parameter>\n"], values: "raw", names: "^[^<>\\n]+$" },
+          ...{
+            around: ["<parameter=", ">\n", "\n</parameter>\n"],
+            values: "raw",
+            names: argumentNames("<>\\n"),
+          },
           never: ["</parameter>", "\n<parameter=", "\n</function>"],
         },
         "</function>\n</tool_call>",
@@ -119,7 +123,7 @@ const glm45: ToolSyntax = {
         {
           slot: "members",
           around: ["<arg_key>", "</arg_key>\n<arg_value>", "</arg_value>\n"],
-          ...{ values: "raw", names: "^[^<>\\n]+$", never: ["</arg_value>"] },
+          ...{ values: "raw", names: argumentNames("<>\\n"), never: ["</arg_value>"] },
         },
         "</tool_call>",
       ],

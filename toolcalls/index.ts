@@ -8,7 +8,7 @@
 export { type ChatFormat, detectFormat, type KnownFormat, type RenderChat } from "./detect.js";
 export type { FunctionDefinition, ToolDefinition, ToolEvent } from "./events.js";
 export { families, reasonings } from "./families.js";
-export { type Block, type BlockEvent, BlockReader } from "./blocks.js";
+export { type Block, type BlockEvent, BlockReader, endsInCalls } from "./blocks.js";
 export { type FormatChoice, formatOf, parseStream, reasoningFormatNames, toolFormatNames } from "./format.js";
 export { type HistoryForm, plainHistory, toTemplateMessages } from "./history.js";
 export {

@@ -21,10 +21,10 @@ import { type Reader, readerOf } from "./readers.js";
 import type { Action, EntryEdge, ToolSyntax } from "./syntax.js";
 import { type TextKind, TextSink } from "./textSink.js";
 import { heldBack, type OutputChunk, slices, TokenPieces } from "./tokenPieces.js";
+import { maxNameChars } from "./written.js";
 
-/** Markup that may become a call waits this long for its name, and names, keys and headers may have this length. */
+/** Markup that may become a call waits this long for its name. */
 const maxAttemptChars = 65_536;
-const maxCollectedChars = 512;
 
 export class OutputParser {
   readonly #syntax: ToolSyntax | undefined;
@@ -176,7 +176,7 @@ export class OutputParser {
   #collect(state: CompiledState, text: string): string {
     const isAllowed = (length: number): boolean => {
       const collected = this.#collected + text.slice(0, length);
-      return collected.length <= maxCollectedChars && state.allowed!.test(collected);
+      return collected.length <= maxNameChars && state.allowed!.test(collected);
     };
     // Up to the character that is not allowed, however the text is cut: what follows it is read once more.
     let length = text.length;

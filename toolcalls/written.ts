@@ -37,3 +37,10 @@ export interface WrittenAnswer {
 export const name = { slot: "name" } as const;
 export const quotedName = { slot: "quotedName" } as const;
 export const json = { slot: "json" } as const;
+
+/** Longer names of functions and arguments are no names for the readers, which take the blanks around them away. */
+export const maxNameChars = 512;
+export const isReadable = (text: string): boolean => text.trim() === text && text.length <= maxNameChars;
+
+/** The pattern of names of arguments that can be written and are read. @param not characters of a class that are in none */
+export const argumentNames = (not: string): string => `^(?!\\s)[^${not}]{1,${maxNameChars}}(?<!\\s)$`;

@@ -5,7 +5,7 @@ import type {
   LanguageModelV3Usage,
 } from "@ai-sdk/provider";
 import { type GenerateChunk, type Usage, WarploopError } from "../../lib/index.js";
-import { type BlockEvent, BlockReader, type StartedChat } from "../../toolcalls/index.js";
+import { type BlockEvent, BlockReader, endsInCalls, type StartedChat } from "../../toolcalls/index.js";
 
 type Part = LanguageModelV3StreamPart;
 type LastChunk = Extract<GenerateChunk, { usage: Usage }>;
@@ -39,7 +39,7 @@ export async function* partsOf(
     throw new WarploopError("ERR_ABORTED", "the model was closed before the answer had ended");
   }
   for (const event of blocks.finish()) yield* partsOfEvent(event);
-  const hasCalls = blocks.blocks.some(({ type }) => type === "call");
+  const hasCalls = endsInCalls(blocks.blocks);
   const usage = usageOf(last!.usage, reader.reasoningTokens);
   yield { type: "finish", finishReason: finishReasonOf(last!, hasCalls), usage };
 }

@@ -38,6 +38,8 @@ export function checkTargets(
       const known = [...names.keys()].join(", ");
       throw refused(`expected names that are served (${known}), got ${JSON.stringify(of)}`);
     }
+    const again = chain.find((target, i) => chain.findIndex((one) => isEqual(one, target)) < i);
+    if (again !== undefined) throw refused(`expected each once, got ${labelOf(again)} twice`);
     const same = targets.find((target) => modelsOf(target) === modelsOf(name));
     if (same === undefined) continue;
     throw refused(`expected another model than that of ${name}, which ${JSON.stringify(same)} is, too`);
@@ -119,6 +121,13 @@ export class Fallbacks {
       }
     }
   }
+}
+
+/** Whether asking both is asking the same twice. */
+function isEqual(one: Target, other: Target): boolean {
+  if (typeof one === "string" || typeof other === "string") return one === other;
+  const base = ({ url }: FallbackServer): string => new URL(url).href.replace(/\/+$/, "");
+  return one.model === other.model && base(one) === base(other);
 }
 
 const reasonOf = ({ code, status }: HttpError): string => code ?? String(status);

@@ -23,9 +23,18 @@ export interface RetryOptions {
   readonly share?: number | undefined;
 }
 
+/** Whether a path can be put behind it, and a request be made of it. */
+function isBare(url: string): boolean {
+  if (!URL.canParse(url)) return true; // which is told of already
+  const { username, password } = new URL(url);
+  return username === "" && password === "" && !/[?#]/.test(url);
+}
+
 const name = z.string().min(1);
 const server = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .refine(isBare, "expected a URL without user, query and fragment: paths are put behind it"),
   model: name,
   apiKey: apiKey.optional(),
 });

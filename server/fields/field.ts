@@ -62,15 +62,29 @@ export function ignored(says: string, schema: z.ZodType = z.unknown()): Ignored 
   return { status: "ignored", required: false, schema, says };
 }
 
+/** Keys that are too many are a place, too. */
+const placed = (issue: z.core.$ZodIssue): Pick<z.core.$ZodIssue, "path" | "message"> =>
+  issue.code === "unrecognized_keys"
+    ? { path: [...issue.path, issue.keys[0]!.slice(0, 80)], message: "unknown field" }
+    : issue;
+
 /** A schema that is chosen by the value, so that errors name the place inside it, which those of a union do not. */
 export function chosen<T>(choose: (value: unknown) => z.ZodType<T>): z.ZodType<T> {
   const schema = z.unknown().superRefine((value, context) => {
     const { error } = choose(value).safeParse(value);
-    for (const { path, message } of error?.issues ?? [])
+    for (const { path, message } of (error?.issues ?? []).map(placed))
       context.addIssue({ code: "custom", path: [...path], message });
   });
   return schema as unknown as z.ZodType<T>;
 }
+
+/** JSON.parse takes any depth, and what reads a field does not: schemas, templates, and checks themselves. */
+const maxDepth = 200;
+const isShallow = (value: unknown, depth = 0): boolean => {
+  if (typeof value !== "object" || value === null) return true;
+  const values: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return depth < maxDepth && values.every((one) => isShallow(one, depth + 1));
+};
 
 /**
  * The checked fields of a request. null is as if the field were not there, which is how clients leave optional ones out.
@@ -80,8 +94,10 @@ export function parseBody<F extends Fields>(fields: F, value: unknown): Body<F> 
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new HttpError(400, "expected a JSON object as body");
   const given = new Map(Object.entries(value).filter(([, one]) => one !== null));
-  for (const name of given.keys())
+  for (const [name, one] of given) {
     if (!Object.hasOwn(fields, name)) throw badField(name.slice(0, 80), "unknown field", "unknown_parameter");
+    if (!isShallow(one)) throw badField(name, `expected at most ${maxDepth} levels`);
+  }
   const body: Record<string, unknown> = {};
   for (const [name, { schema, required: isRequired }] of Object.entries(fields)) {
     const one: unknown = given.get(name);
@@ -94,7 +110,7 @@ export function parseBody<F extends Fields>(fields: F, value: unknown): Body<F> 
 function checkField(name: string, schema: z.ZodType, value: unknown): unknown {
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;
-  const { path, message } = error.issues[0]!;
+  const { path, message } = placed(error.issues[0]!);
   const place = path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
   throw badField(`${name}${place}`, message.replace(/^Invalid input: /, "").replace(/^[A-Z]/, lower));
 }

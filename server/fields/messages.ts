@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { chosen, ignored, refused, required, supported } from "./field.js";
 import { model } from "./generation.js";
+import { toolList } from "./tools.js";
 
 const text = z.looseObject({ type: z.literal("text"), text: z.string() });
 const texts = z.array(text);
@@ -81,7 +82,7 @@ const prompt = {
   model,
   system: supported(textOrParts, "a text or parts of it, before all messages"),
   tools: supported(
-    z.array(tool).max(1024),
+    toolList(tool, ["name"]),
     "functions that the model may call; `strict: true`: its calls obey the schema, whether they have to come or not",
   ),
   tool_choice: supported(

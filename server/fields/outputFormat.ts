@@ -36,25 +36,31 @@ export const namedSchema = {
 
 type ResponseFormat =
   | { readonly type: "text" }
-  | { readonly type: "json_object" }
+  | { readonly type: "json_object"; readonly schema?: Schema | null | undefined }
   | { readonly type: "json_schema"; readonly json_schema: { readonly schema?: Schema | null | undefined } }
   | StructuralTag;
 
-const responseFormats: Readonly<Record<string, z.ZodType>> = {
-  text: z.looseObject({ type: z.literal("text") }),
-  json_object: z.looseObject({ type: z.literal("json_object") }),
-  json_schema: z.looseObject({ type: z.literal("json_schema"), json_schema: z.strictObject(namedSchema) }),
+/** Forms by their types: those that all routes have, of which llama.cpp has the schema of an object, and those of one. */
+export function formats<T>(own: Readonly<Record<string, z.ZodType>>): z.ZodType<T> {
+  const known: Readonly<Record<string, z.ZodType>> = {
+    text: z.strictObject({ type: z.literal("text") }),
+    json_object: z.strictObject({ type: z.literal("json_object"), schema: schema.nullish() }),
+    ...own,
+  };
+  const types = Object.keys(known);
+  const none = z.looseObject({
+    type: z.enum(types, `expected one of ${types.map((type) => JSON.stringify(type)).join(", ")}`),
+  });
+  return chosen<T>((value) => {
+    const type = (value as { readonly type?: unknown } | null)?.type;
+    const found = typeof type === "string" && Object.hasOwn(known, type) ? known[type]! : none;
+    return found as z.ZodType<T>;
+  });
+}
+
+const responseFormat = formats<ResponseFormat>({
+  json_schema: z.strictObject({ type: z.literal("json_schema"), json_schema: z.strictObject(namedSchema) }),
   structural_tag: structuralTag,
-};
-const knownTypes = Object.keys(responseFormats);
-const noFormat = z.looseObject({
-  type: z.enum(knownTypes, `expected one of ${knownTypes.map((type) => JSON.stringify(type)).join(", ")}`),
-});
-const responseFormat = chosen<ResponseFormat>((value) => {
-  const type = (value as { readonly type?: unknown } | null)?.type;
-  const known =
-    typeof type === "string" && Object.hasOwn(responseFormats, type) ? responseFormats[type]! : noFormat;
-  return known as z.ZodType<ResponseFormat>;
 });
 
 const structuredOutputs = z.strictObject({
@@ -73,7 +79,7 @@ const structuredOutputs = z.strictObject({
 export const constraintFields = {
   response_format: supported(
     responseFormat,
-    "`text`, `json_object`, `json_schema` with `json_schema: { name, schema }`, or vLLM's `structural_tag`: every answer has the form ([constrained.md](constrained.md)); `strict` changes nothing",
+    "`text`, `json_object` (with `schema`, if you like), `json_schema` with `json_schema: { name, schema }`, or vLLM's `structural_tag`: every answer has the form ([constrained.md](constrained.md)); `strict` changes nothing",
   ),
   structured_outputs: supported(
     structuredOutputs,
@@ -132,10 +138,14 @@ export function wantedFormat(body: ConstraintBody): WantedFormat | undefined {
 
 function ofResponse(field: string, format: ResponseFormat | undefined): WantedFormat | undefined {
   if (format === undefined || format.type === "text") return undefined;
-  if (format.type === "json_object") return { field, format: "json" };
+  if (format.type === "json_object") return ofObject(field, format.schema);
   if (format.type === "structural_tag") return ofTags(field, format);
   return ofSchema(`${field}.json_schema.schema`, format.json_schema.schema ?? { type: "object" });
 }
+
+/** An object, or what the schema says. */
+export const ofObject = (field: string, value: Schema | null | undefined): WantedFormat =>
+  ofSchema(`${field}.schema`, value) ?? { field, format: "json" };
 
 /** Errors of the schema have the field's name. */
 export function ofSchema(field: string, value: Schema | null | undefined): WantedFormat | undefined {

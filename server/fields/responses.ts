@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { chosen, ignored, refused, required, supported } from "./field.js";
 import { generationFields } from "./generation.js";
-import { namedSchema } from "./outputFormat.js";
-import { schemaOfArguments, toolFields } from "./tools.js";
+import { formats, namedSchema, type Schema } from "./outputFormat.js";
+import { schemaOfArguments, toolFields, toolList } from "./tools.js";
 
 const text = z.looseObject({
   type: z.enum(["input_text", "output_text", "text"], "expected a text: there are no images or files"),
@@ -55,19 +55,12 @@ const { temperature, top_p, top_k, min_p, presence_penalty, frequency_penalty } 
 const { repetition_penalty, logit_bias, cache_salt, priority, skip_special_tokens } = generationFields;
 const { user, safety_identifier, service_tier } = generationFields;
 const { prompt_cache_key, prompt_cache_retention, include_stop_str_in_output } = generationFields;
-const textFormats = {
-  text: z.looseObject({ type: z.literal("text") }),
-  json_object: z.looseObject({ type: z.literal("json_object") }),
-  json_schema: z.strictObject({ type: z.literal("json_schema"), ...namedSchema }),
-};
-const unknownFormat = z.looseObject({
-  type: z.enum(["text", "json_object", "json_schema"], 'expected "text", "json_object" or "json_schema"'),
-});
-export type TextFormat = z.output<(typeof textFormats)[keyof typeof textFormats]>;
-const textFormat = chosen<TextFormat>((value) => {
-  const type = (value as { readonly type?: unknown } | null)?.type as keyof typeof textFormats;
-  return (Object.hasOwn(textFormats, type) ? textFormats[type] : unknownFormat) as z.ZodType<TextFormat>;
-});
+const json_schema = z.strictObject({ type: z.literal("json_schema"), ...namedSchema });
+export type TextFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json_object"; readonly schema?: Schema | null | undefined }
+  | z.output<typeof json_schema>;
+const textFormat = formats<TextFormat>({ json_schema });
 const notStored = "nothing is stored: send the conversation in `input`";
 
 export const responseFields = {
@@ -84,7 +77,7 @@ export const responseFields = {
   ),
   temperature,
   top_p,
-  ...toolFields(tool, ({ name }) => name),
+  ...toolFields(toolList(tool, ["name"]), ({ name }) => name),
   reasoning: supported(
     z.looseObject({
       effort: z.string().nullish(),
@@ -97,7 +90,7 @@ export const responseFields = {
       format: textFormat.optional(),
       verbosity: z.null("expected null: say it in a message").optional(),
     }),
-    "of `format` the types `text`, `json_object`, and `json_schema` with `name` and `schema`: the answer has the form; `strict` changes nothing",
+    "of `format` the types `text`, `json_object` (with `schema`, if you like), and `json_schema` with `name` and `schema`: the answer has the form; `strict` changes nothing",
   ),
   stream: supported(z.boolean(), "server-sent events with names, the last of them `response.completed`"),
   stream_options: supported(

@@ -72,26 +72,14 @@ interface TagList {
 
 const structure = z.strictObject({ begin: z.string().min(1), schema: schema.optional(), end: z.string() });
 
-/** Formats within formats, and schemas in them; JSON.parse takes any depth, and checks do not. */
-const maxDepth = 200;
-const isShallow = (value: unknown, depth = 0): boolean =>
-  depth < maxDepth &&
-  (typeof value !== "object" ||
-    value === null ||
-    Object.values(value).every((one) => isShallow(one, depth + 1)));
-
-const anyForm = z.union([
+export const structuralTag = z.union([
   z.strictObject({ type: z.literal("structural_tag"), format }),
   z.strictObject({
     type: z.literal("structural_tag"),
     structures: z.array(structure).min(1).max(1024),
     triggers: texts,
   }),
-]);
-export const structuralTag = z
-  .unknown()
-  .refine((value) => isShallow(value), `expected at most ${maxDepth} levels`)
-  .pipe(anyForm) as z.ZodType<StructuralTag>;
+]) as z.ZodType<StructuralTag>;
 
 export type StructuralTag =
   | { readonly type: "structural_tag"; readonly format: Format }

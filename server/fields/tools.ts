@@ -4,6 +4,23 @@ import { supported } from "./field.js";
 
 export const schemaOfArguments = z.looseObject({}, "expected a JSON schema");
 
+/** Functions that the model may call, each by a name of its own. @param nameAt where a tool has it */
+export const toolList = <Tool extends z.ZodType>(tool: Tool, nameAt: readonly string[]) =>
+  z
+    .array(tool)
+    .max(1024)
+    .superRefine((tools, context) => {
+      const seen = new Set<unknown>();
+      for (const [i, one] of tools.entries()) {
+        const name = nameAt.reduce<unknown>((at, key) => (at as Readonly<Record<string, unknown>>)[key], one);
+        if (seen.has(name)) {
+          const message = `expected a name of its own: ${JSON.stringify(name)} is another tool's`;
+          context.addIssue({ code: "custom", path: [i, ...nameAt], message });
+        }
+        seen.add(name);
+      }
+    });
+
 /** Which tools the model may call, or has to. */
 export type AskedChoice = "auto" | "none" | "required" | { readonly name: string };
 
@@ -32,10 +49,13 @@ export function choiceOptions<Tool>({ tools, tool_choice: choice = "auto" }: Cho
   return choice === "none" ? { tools: [], toolChoice: "auto" } : { tools, toolChoice: choice };
 }
 
-/** @param tool one of the route's @param nameOf where the route has the name of a function that is chosen */
-export const toolFields = <Tool extends z.ZodType>(tool: Tool, nameOf: NameOf) => ({
+/** @param list of the route's tools @param nameOf where the route has the name of a function that is chosen */
+export const toolFields = <Tool extends z.ZodType>(
+  list: ReturnType<typeof toolList<Tool>>,
+  nameOf: NameOf,
+) => ({
   tools: supported(
-    z.array(tool).max(1024),
+    list,
     "functions that the model may call; `strict: true`: its calls obey the schema, whether they have to come or not",
   ),
   tool_choice: supported(

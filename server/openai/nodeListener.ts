@@ -25,10 +25,16 @@ export function nodeListener(app: App, below: (path: string) => string | undefin
     const isOurs = target !== undefined && app.hasRoute(/^[^?]*/.exec(target)![0]);
     if (!isOurs && next) return next();
     request.url = target ?? "/"; // which is no route
-    if (request.readableDidRead && body !== undefined) request.rawBody ??= Buffer.from(JSON.stringify(body));
+    if (request.readableDidRead && body !== undefined) request.rawBody ??= bytesOf(body);
     answer(request, response).catch((error: unknown) => {
       if (next) next(error);
       else response.destroy(error as Error);
     });
   };
+}
+
+/** What a parser made of a body: bytes (express.raw), text (express.text), or a value (express.json). */
+function bytesOf(body: unknown): Buffer {
+  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
 }

@@ -82,7 +82,7 @@ export function answer<F extends Fields>(serving: Serving, route: Route<F>): Han
           ask(target) {
             if (target !== name) c.set("fallback", typeof target === "string" ? target : target.model);
             if (typeof target !== "string") return askServer(serving, target, asked);
-            return askModel(serving, route, target, asked, (begun) => (call = begun));
+            return askModel(serving, route, target, { ...asked, before: call }, (begun) => (call = begun));
           },
           hadToken: () => call?.hasToken ?? false,
           goesOn: () => !calls.isDraining && !signal.aborted,
@@ -103,7 +103,7 @@ export function answer<F extends Fields>(serving: Serving, route: Route<F>): Han
 
 /**
  * The body as JSON. Other types are refused: a page of another site may send those to this machine without asking first.
- * @throws HttpError 400, 413, 415
+ * @throws HttpError 400, 413, 415; 499 where its client leaves
  */
 export async function readJson({ headers, body }: Request, maxBytes: number): Promise<unknown> {
   if (!/^application\/json\s*(;|$)/i.test(headers.get("content-type") ?? ""))
@@ -113,7 +113,11 @@ export async function readJson({ headers, body }: Request, maxBytes: number): Pr
   const parts: Uint8Array[] = [];
   let numBytes = 0;
   const reader = body?.getReader();
-  for (let next = await reader?.read(); next?.value; next = await reader?.read()) {
+  const read = async () =>
+    reader?.read().catch((cause: unknown) => {
+      throw new HttpError(clientGone, "the client has gone", { cause });
+    });
+  for (let next = await read(); next?.value; next = await read()) {
     numBytes += next.value.length;
     if (numBytes > maxBytes) throw tooLarge;
     parts.push(next.value);

@@ -20,6 +20,8 @@ export interface Asked<F extends Fields> {
   readonly key: string | undefined;
   /** Whether it may be tried again: a stream begins with its first token then. */
   readonly isGuarded: boolean;
+  /** The try before this one. */
+  readonly before?: Call | undefined;
   /** To be called when a stream has ended. */
   readonly leave: () => void;
 }
@@ -33,13 +35,14 @@ export async function askModel<F extends Fields>(
   { registry, calls, shadows, log, spans, times }: Serving,
   { fields, operation, promptField, reply }: Route<F>,
   model: string,
-  { c, body, key, isGuarded, leave }: Asked<F>,
+  { c, body, key, isGuarded, before, leave }: Asked<F>,
   onBegin: (call: Call) => void,
 ): Promise<RelayAnswer> {
   const { requestId, tenant } = c.var;
   const { name, version } = registry.draw(model, key);
   c.set("variant", version.id);
-  const call = calls.begin({ requestId, tenant, version, model: name, client: c.req.raw.signal });
+  const client = c.req.raw.signal;
+  const call = calls.begin({ requestId, tenant, version, model: name, client, before });
   onBegin(call);
   log.prompt(call, body[promptField]);
   if (operation) {
@@ -82,6 +85,7 @@ export async function askServer<F extends Fields>(
   const { requestId } = c.var;
   const client = c.req.raw.signal;
   const { path } = c.req;
+  const isStream = (raw as { readonly stream?: unknown }).stream === true;
   c.set("variant", undefined);
   const ending = new AbortController();
   const release = calls.hold((reason) => ending.abort(reason));
@@ -102,7 +106,8 @@ export async function askServer<F extends Fields>(
   const asked = { path, body: raw, requestId, signal: ending.signal };
   try {
     const answered = await relay(server, {
-      ...{ ...asked, beginMs: times.firstTokenMs ?? times.timeoutMs },
+      // What is no stream begins when all of it is there.
+      ...{ ...asked, beginMs: (isStream && times.firstTokenMs) || times.timeoutMs },
       failure: (error) => dialectOf(path).failure(error, requestId),
       onEnd: (error) => (onEnd(error), leave()),
     });

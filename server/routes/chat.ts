@@ -1,6 +1,12 @@
 /** /v1/chat/completions. */
 import type { Choice, TokenLogprob } from "../../lib/index.js";
-import type { Block, StartChatOptions, ToolEvent } from "../../toolcalls/index.js";
+import {
+  type Block,
+  BlockReader,
+  endsInCalls,
+  type StartChatOptions,
+  type ToolEvent,
+} from "../../toolcalls/index.js";
 import type { Call } from "../calls.js";
 import { badField } from "../errors.js";
 import { chatFields } from "../fields/chat.js";
@@ -73,16 +79,16 @@ function choiceOf(choice: Choice, blocks: readonly Block[], body: ChatBody): obj
       ...(calls.length > 0 && { tool_calls: calls }),
     },
     logprobs: body.logprobs ? chatLogprobs(logprobs, nameOf(body)) : null,
-    finish_reason: reasonOf(finishReason, calls.length > 0),
+    finish_reason: reasonOf(finishReason, blocks),
     stop_reason: stopReason,
   };
 }
 
 const nameOf = (body: ChatBody) => tokenName(body.return_tokens_as_token_ids ?? false);
 
-/** A call that is cut off by the length is no reason to run it. */
-const reasonOf = (finishReason: string, hasCalls: boolean): string =>
-  hasCalls && finishReason === "stop" ? "tool_calls" : finishReason;
+/** A call that is cut off is no reason to run it. */
+const reasonOf = (finishReason: string, blocks: readonly Block[]): string =>
+  finishReason === "stop" && endsInCalls(blocks) ? "tool_calls" : finishReason;
 
 /** Each answer begins with its role and ends with its finish reason. */
 async function* chatEvents(body: ChatBody, call: Call, turn: Turn): AsyncGenerator<object, void, void> {
@@ -97,17 +103,19 @@ async function* chatEvents(body: ChatBody, call: Call, turn: Turn): AsyncGenerat
     ...(hasUsage && { usage: null }),
   };
   const begun = new Set<number>();
-  const calling = new Set<number>();
+  const readers = new Map<number, BlockReader>();
   for await (const { chunk, events } of readTurn(call, turn)) {
     const { index, finishReason, stopReason } = chunk;
     const event = (choice: object) => ({ ...head, choices: [{ index, logprobs: null, ...choice }] });
     if (!begun.has(index)) yield event({ delta: { role: "assistant", content: "" }, finish_reason: null });
     begun.add(index);
-    if (events.some(({ type }) => type === "callStart")) calling.add(index);
+    const reader = readers.get(index) ?? new BlockReader();
+    readers.set(index, reader);
+    reader.push(events);
     for (const choice of choicesOf(events, chunk.logprobs, body))
       yield event({ ...choice, finish_reason: null });
     if (finishReason !== null) {
-      const finish_reason = reasonOf(finishReason, calling.has(index));
+      const finish_reason = reasonOf(finishReason, reader.blocks);
       yield event({ delta: {}, finish_reason, stop_reason: stopReason });
     }
   }

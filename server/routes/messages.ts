@@ -4,6 +4,7 @@ import {
   type Block,
   type BlockEvent,
   BlockReader,
+  endsInCalls,
   promptOf,
   type StartChatOptions,
   type ToolChoice,
@@ -114,7 +115,7 @@ function endOf(body: MessageBody, { usage }: Call, blocks: readonly Block[], las
   const isAtLimit = usage.completionTokens >= body.max_tokens;
   let reason = isStopped ? "stop_sequence" : "end_turn";
   if (finishReason === "length") reason = isAtLimit ? "max_tokens" : "model_context_window_exceeded";
-  else if (!isStopped && blocks.some(({ type }) => type === "call")) reason = "tool_use";
+  else if (!isStopped && endsInCalls(blocks)) reason = "tool_use";
   return { stop_reason: reason, stop_sequence: isStopped ? stopReason : null, stop_details: null };
 }
 

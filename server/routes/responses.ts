@@ -3,7 +3,7 @@ import type { GenerateChunk } from "../../lib/index.js";
 import { type Block, type BlockEvent, BlockReader, type StartChatOptions } from "../../toolcalls/index.js";
 import type { Call } from "../calls.js";
 import { type Body, optionsOf } from "../fields/field.js";
-import { ofSchema, type WantedFormat } from "../fields/outputFormat.js";
+import { ofObject, ofSchema, type WantedFormat } from "../fields/outputFormat.js";
 import { responseFields } from "../fields/responses.js";
 import { choiceOptions } from "../fields/tools.js";
 import type { Route } from "./answer.js";
@@ -46,7 +46,7 @@ async function responseOptions(body: ResponseBody, call: Call): Promise<StartCha
 function formatOf({ text }: ResponseBody): WantedFormat | undefined {
   const format = text?.format;
   if (format === undefined || format.type === "text") return undefined;
-  if (format.type === "json_object") return { field: "text.format", format: "json" };
+  if (format.type === "json_object") return ofObject("text.format", format.schema);
   return ofSchema("text.format.schema", format.schema ?? { type: "object" });
 }
 

@@ -1,6 +1,7 @@
 // Contract: what each API key may ask. Open requests, requests and tokens of a minute, each key by itself; over them 429 with the time
 // to wait, which is true; what is left is in OpenAI's headers; keys are in no metric.
 import { describe, expect, it } from "vitest";
+import { ClosedError } from "../../lib/index.js";
 import { Caller, Callers } from "../../server/limits/callers.js";
 import type { KeyLimits } from "../../server/limits/keyLimits.js";
 import { createApp } from "../../server/index.js";
@@ -130,7 +131,10 @@ describe("keys", () => {
     { options: { limits: { tokensPerMinute: 0.5 } }, says: "options.limits.tokensPerMinute" },
     { options: { limits: { requests: 5 } }, says: "options.limits" },
     { options: { apiKeys: ["secret", "secret"] }, says: "options.apiKeys: two are the same key" },
-    { options: { apiKeys: ["x", { key: "secret", limit: {} }] }, says: "options.apiKeys.1: " },
+    {
+      options: { apiKeys: ["x", { key: "secret", limit: {} }] },
+      says: "options.apiKeys.1.limit: unknown field",
+    },
     {
       options: { apiKeys: [{ key: "secret", limits: { maxOpen: -1 } }] },
       says: "options.apiKeys.0.limits.maxOpen",
@@ -207,6 +211,26 @@ describe("the server", () => {
     const short = { ...body, max_tokens: 1 };
     const answer = await tiny.post(chat, short, bearer("a-secret"));
     expect([answer.status, (await answer.text()).length > 0]).toEqual([200, true]);
+  });
+
+  it("pays the prompt once, however often it is tried", async () => {
+    const limits = { tokensPerMinute: 1000 };
+    const options = { apiKeys: ["a-secret"], limits, retry: { max: 2, share: 1 } };
+    const { engine, post, request } = scriptedApp(options);
+    const { chat: answer } = engine;
+    let numFailures = 0;
+    engine.chat = (...args) => {
+      const stream = answer.apply(engine, args);
+      const never = async function* () {
+        throw new ClosedError("LLM");
+      };
+      return numFailures++ < 2 ? { ...stream, [Symbol.asyncIterator]: never } : stream;
+    };
+    const answered = await post(chat, body, bearer("a-secret"));
+    expect([answered.status, numFailures]).toEqual([200, 3]);
+    expect(await answered.json()).toMatchObject({ usage: { prompt_tokens: 3, completion_tokens: 2 } });
+    const metrics = await (await request("/metrics", bearer("a-secret"))).text();
+    expect(/api_key_tokens_total\{[^}]*\} (\d+)/.exec(metrics)?.[1]).toBe("5");
   });
 
   it("takes a request that fails as over", async () => {

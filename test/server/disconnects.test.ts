@@ -1,4 +1,5 @@
 // Contract: a client that leaves frees its place, its pages and its turn in the queue, whenever it leaves.
+import { connect } from "node:net";
 import { expect, it } from "vitest";
 import { Random } from "../support/random.js";
 import { createApp } from "../../server/index.js";
@@ -54,6 +55,37 @@ it("one that cancels the body of a response, without a socket", async () => {
   await app.idle();
   await until(() => isQuiet(tiny));
   expect(tiny.llm.stats().generatedTokens).toBeLessThan(1000);
+});
+
+it.each([false, true])(
+  "a request with a prompt that is refused leaves nothing of its others, stream: %s",
+  async (stream) => {
+    await using tiny = await TinyServer.start();
+    const prompt = [...Array.from({ length: 7 }, () => [1, 2, 3]), Array.from({ length: 5000 }, () => 5)];
+    const answer = await tiny.post("/v1/completions", { prompt, max_tokens: 1500, ignore_eos: true, stream });
+    expect(answer.status).toBe(400);
+    await until(() => isQuiet(tiny));
+    expect(tiny.llm.stats().generatedTokens).toBeLessThan(1000);
+  },
+);
+
+it("one that sends half of its body is no failure of ours", async () => {
+  await using tiny = await TinyServer.start();
+  const socket = connect(Number(new URL(tiny.url).port), "127.0.0.1");
+  const head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+  socket.write(`${head}content-length: 100\r\n\r\n{"mess`);
+  const counted = async (): Promise<string> => {
+    const metrics = await (await fetch(`${tiny.url}/metrics`)).text();
+    return /^http_requests_total.*chat.*$/m.exec(metrics)?.[0] ?? "";
+  };
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.destroy();
+  let line = "";
+  for (let i = 0; i < 400 && line === ""; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    line = await counted();
+  }
+  expect(line).toContain("499");
 });
 
 it("50 streams at once, of which some leave at random times", async () => {

@@ -152,12 +152,20 @@ describe("a request goes on", () => {
       () => undefined,
     ]) {
       answers = answerer;
-      const response = await ask(app);
-      expect(await response.json()).toMatchObject({ model: "other" });
+      const response = await ask(app, { stream: true });
+      expect(await response.text()).toContain('"model":"other"');
     }
     const before = received.length;
     const messages = await ask(app, { max_tokens: 5, top_k: undefined }, "/v1/messages");
     expect([messages.status, received.length]).toEqual([200, before]); // other servers have no such route
+  });
+
+  it("to a server that takes longer for a whole answer than for a first token", async () => {
+    const app = start({ fallback: { near: [far] }, firstTokenMs: 50 });
+    near.failure = new ClosedError("LLM");
+    answers = (response) => void setTimeout(() => whole(response), 200);
+    expect(await (await ask(app)).json()).toMatchObject({ model: "far" });
+    expect((await ask(app, { stream: true })).status).toBe(503);
   });
 
   it("a token of an answer that is sent whole does not hold it", async () => {
@@ -313,6 +321,22 @@ it.each([
     options: { fallback: { near: ["near"] } },
     says: 'expected another model than that of near, which "near"',
   },
+  { options: { fallback: { near: ["other", "other"] } }, says: "expected each once, got other twice" },
+  {
+    options: {
+      fallback: {
+        near: [
+          { url: "http://x/v1", model: "m" },
+          { url: "http://x/v1/", model: "m", apiKey: "k" },
+        ],
+      },
+    },
+    says: "options.fallback.near: expected each once, got m at x twice",
+  },
+  ...["http://u:p@x/v1", "http://x/v1?a=1", "http://x/v1#a"].map((url) => ({
+    options: { fallback: { near: [{ url, model: "m" }] } },
+    says: "options.fallback.near.0.url: expected a URL without user, query and fragment",
+  })),
   { options: { fallback: { near: [] } }, says: "options.fallback.near" },
   {
     options: { fallback: { near: [{ url: "ftp://x/v1", model: "m" }] } },

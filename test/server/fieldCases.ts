@@ -66,11 +66,22 @@ const chat: Cases = {
     { templateName: "x" },
     { addGenerationPrompt: false },
     { messages: [] },
+    { chat_template: "x" },
+    { add_generation_prompt: false },
+    { continue_final_message: true },
+    { a: Array.from({ length: 300 }).reduce<object>((inner) => [inner], []) },
   ]),
   tools: option(
     "tools",
     [{ type: "function", function: { name: "f", strict: false } }],
-    [5, [{}], [{ type: "web_search" }], [{ type: "function", function: {} }], [tool({ parameters: 5 })]],
+    [
+      5,
+      [{}],
+      [{ type: "web_search" }],
+      [{ type: "function", function: {} }],
+      [tool({ parameters: 5 })],
+      [tool({}), tool({})],
+    ],
     [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }],
   ),
   tool_choice: {

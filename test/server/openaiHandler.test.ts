@@ -80,6 +80,8 @@ function honoApp(openai: Handler): Promise<http.Server> {
 const hosts: Readonly<Record<string, Host>> = {
   Express: { listen: expressApp(), hasPage: true },
   "Express behind its parser of bodies": { listen: expressApp(express.json()), hasPage: true },
+  "Express behind its reader of bytes": { listen: expressApp(express.raw({ type: "*/*" })), hasPage: true },
+  "Express behind its reader of texts": { listen: expressApp(express.text({ type: "*/*" })), hasPage: true },
   Fastify: { listen: fastifyApp, basePath: "/ai", hasPage: true },
   Hono: { listen: honoApp, hasPage: true },
   "node:http": {

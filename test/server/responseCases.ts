@@ -102,6 +102,8 @@ export const responses: Cases = {
       "text",
       { format: { type: "structural_tag" } },
       { format: { type: "json_schema", schema: {} } },
+      { format: { type: "json_object", schem: {} } },
+      { format: { type: "text", schema: {} } },
       { verbosity: "low" },
     ],
     { parts: { schema: { type: "object" }, name: "text.format.schema" } },

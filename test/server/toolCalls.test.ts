@@ -105,6 +105,23 @@ describe("calls", () => {
     expect(finish_reason).toBe("stop");
   });
 
+  it("that are cut off by a stop string are none to run; those before an incomplete one neither", async () => {
+    const cut = '<tool_call>\n{"name": "get_weather", "arguments": {"';
+    writer.end = { finishReason: "stop", stopReason: "city" };
+    for (const text of [cut, `${weatherCall("Oslo")}\n${cut}`]) {
+      writer.script = [text];
+      expect((await answers()).finish_reason).toBe("stop");
+      const anthropic = await ask(
+        "http://host/v1/messages",
+        postOf({ messages: [question], max_tokens: 9, tools: [{ name: "get_weather", input_schema: {} }] }),
+      );
+      expect(await anthropic.json()).toMatchObject({ stop_reason: "stop_sequence" });
+    }
+    writer.end = { finishReason: "stop", stopReason: "</tool_call>" };
+    writer.script = [weatherCall("Oslo").replace("\n</tool_call>", "")];
+    expect((await answers()).finish_reason).toBe("tool_calls");
+  });
+
   it("that are cut off by the length are told, with the reason", async () => {
     writer.script = ['<tool_call>\n{"name": "get_weather", "arguments": {"city": "Os'];
     writer.end = { finishReason: "length", stopReason: null };

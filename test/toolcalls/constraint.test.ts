@@ -194,6 +194,33 @@ describe("constraintOf", () => {
     expect(takes({ tools: loose }, "over", text.replace('{"a":1}', "[]"))).toBe(false);
   });
 
+  it("has an object as arguments, whatever else a schema allows", () => {
+    const text = (json: string) => `<tool_call>\n{"name": "f", "arguments": ${json}}\n</tool_call>`;
+    const object = {
+      type: "object",
+      properties: { a: { const: 5 } },
+      required: ["a"],
+      additionalProperties: false,
+    };
+    for (const schema of [
+      { anyOf: [{ type: "integer" }, object] },
+      {
+        type: ["object", "null"],
+        properties: object.properties,
+        required: ["a"],
+        additionalProperties: false,
+      },
+      { $ref: "#/$defs/a", $defs: { a: { anyOf: [{ type: "integer" }, object] } } },
+      { enum: ["a", { a: 5 }] },
+      { allOf: [{ type: ["object", "string"] }, object] },
+    ]) {
+      const output = { tools: [{ type: "function", function: { name: "f", parameters: schema } }] };
+      expect(takes(output, "over", text('{"a":5}')), JSON.stringify(schema)).toBe(true);
+      for (const other of ["5", "null", '"a"', "{}"])
+        expect(takes(output, "over", text(other)), `${JSON.stringify(schema)} ${other}`).toBe(false);
+    }
+  });
+
   it.each<[string, Partial<WantedOutput>, string | RegExp]>([
     ["hermes", { tools: [] }, "toolChoice: expected tools to choose from"],
     [
@@ -226,6 +253,33 @@ describe("constraintOf", () => {
       { tools: [{ name: "f", parameters: { anyOf: [{ type: "object" }, { type: "object" }] } }] },
       /^tools\[0\]\.parameters: expected one object: alternatives/,
     ],
+    [
+      "hermes",
+      { tools: [{ name: "f", parameters: { type: "integer" } }] },
+      /^tools\[0\]\.parameters: \/type: /,
+    ],
+    [
+      "hermes",
+      { tools: [{ name: "f", parameters: { type: ["null"] } }] },
+      /^tools\[0\]\.parameters: \/type: /,
+    ],
+    ["hermes", { tools: [{ name: "f", parameters: { enum: ["a"] } }] }, /^tools\[0\]\.parameters: \/enum: /],
+    [
+      "hermes",
+      { tools: [{ name: "f", parameters: { anyOf: [{ const: 1 }] } }] },
+      /^tools\[0\]\.parameters: /,
+    ],
+    ["qwen3_coder", { tools: [{ name: "f", parameters: { type: "integer" } }] }, /^tools\[0\]\.parameters: /],
+    ["hermes", { tools: [{ name: " " }] }, /^tools\[0\]\.name: .* " "$/],
+    ["llama3_json", { tools: [{ name: "f " }] }, /^tools\[0\]\.name: .* "f "$/],
+    ["qwen3_coder", { tools: [{ name: "n".repeat(513) }] }, /^tools\[0\]\.name: /],
+    ...["qwen3_coder", "glm45", "deepseek_v32"].flatMap((family) =>
+      [" a", "a ", "k".repeat(513)].map((key): [string, Partial<WantedOutput>, string] => [
+        family,
+        { tools: [{ name: "f", parameters: { properties: { [key]: {} } } }] },
+        `tools[0].parameters: /properties/${key}: this name cannot be written`,
+      ]),
+    ),
   ])("%s refuses %o", (name, output, message) => {
     const format = { syntax: families.find((one) => one.name === name)!, reasoning: undefined };
     const make = () =>
