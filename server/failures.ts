@@ -46,6 +46,8 @@ export function asHttpError(error: unknown, promptField = "prompt", fields: Fiel
   const isArgument = error instanceof ArgumentTypeError || error instanceof ArgumentRangeError;
   if (isArgument || (error instanceof WarploopError && error.code in clientCodes)) {
     const message = inFieldNames(withoutFolders(error), promptField, fields);
+    const unread = unreadField(error, fields);
+    if (unread !== undefined) return badField(unread, message);
     const param = isArgument ? /^[\w.[\]]+(?=: )/.exec(message)?.[0] : undefined;
     return new HttpError(400, message, { param, code: clientCodes[error.code], cause: error });
   }
@@ -68,8 +70,17 @@ function withoutFolders(error: Error): string {
   return message.replaceAll(error.file, error.file.slice(error.file.lastIndexOf("/") + 1));
 }
 
+/** The field that gives a template a variable that it does not read. */
+function unreadField({ code, message }: WarploopError, fields: Fields): string | undefined {
+  const name = code === "ERR_CHAT_TEMPLATE" ? /: it does not read (\w+)/.exec(message)?.[1] : undefined;
+  if (name === undefined) return undefined;
+  if (Object.hasOwn(fields, name)) return name;
+  if (Object.hasOwn(fields, "chat_template_kwargs")) return `chat_template_kwargs.${name}`;
+  return name === "reasoning_effort" && Object.hasOwn(fields, "reasoning") ? "reasoning.effort" : undefined;
+}
+
 /** A message of the engine with the names that a request has for its options. */
-function inFieldNames(message: string, promptField: string, fields: Fields): string {
+export function inFieldNames(message: string, promptField: string, fields: Fields): string {
   const names = Object.entries(fields).flatMap(([name, field]) =>
     field.status === "supported" && field.option !== undefined
       ? [[field.option as string, name] as const]
@@ -77,6 +88,7 @@ function inFieldNames(message: string, promptField: string, fields: Fields): str
   );
   const fieldOfOption = new Map(names.reverse()); // of two the first
   return message
-    .replace(/^(prompt|texts)\b/, promptField)
-    .replaceAll(/\b[a-z]+[A-Z]\w*/g, (name) => fieldOfOption.get(name) ?? name);
+    .replace(/^(prompt|texts|decode: ids)\b/, promptField)
+    .replace(/^messages\b(\[\d+\])?/, (said) => (promptField === "messages" ? said : promptField)) // of which it is made
+    .replaceAll(/(?<![\w/"~])[a-z]+[A-Z]\w*/g, (name) => fieldOfOption.get(name) ?? name); // those of a schema stay
 }

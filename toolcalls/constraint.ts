@@ -62,12 +62,16 @@ export function constraintOf(
   const either: TextPart = { either: [framed, goesOn ? free : called] };
   const { rules, spelled } = rest(format);
   return {
-    parts: isForced ? called : either,
+    // Calls that have to come stand in place of an answer, whose form has to be one all the same: it is read, and goes nowhere.
+    parts: isForced ? (format ? { either: [called, { sequence: [answer, nothing] }] } : called) : either,
     rules: { ...rules, ...calls.rules },
     spelled: [...(spelled ?? []), ...(calls.spelled ?? [])],
     ...thoughts,
   };
 }
+
+/** Matches no text. */
+const nothing: TextPart = { regex: "[]" };
 
 /** A tool that may be called. */
 interface CallableTool {

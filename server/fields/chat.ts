@@ -76,7 +76,7 @@ export const chatFields = {
   continue_final_message: refused(answersBegin, z.literal(false)),
   add_special_tokens: refused("the template writes the special tokens", z.literal(false)),
   echo: refused("/v1/completions has it", z.literal(false)),
-  reasoning_effort: supported(z.string().min(1), "a variable of the template, if it reads it"),
+  reasoning_effort: supported(z.string().min(1), "a variable of the template, if it reads it; else refused"),
   thinking_token_budget: refused("thoughts have no limit of their own"),
   include_reasoning: supported(z.boolean(), "false: the answer comes without the thoughts; default true"),
   modalities: refused("answers are text", z.tuple([z.literal("text")])),

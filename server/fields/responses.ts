@@ -83,7 +83,7 @@ export const responseFields = {
       effort: z.string().nullish(),
       summary: z.null("expected null: thoughts are not summed up").optional(),
     }),
-    "`effort`: `none` turns thoughts off, where the template can; others are its variable `reasoning_effort`, if it reads one",
+    "`effort`: `none` turns thoughts off, where the template can; others are its variable `reasoning_effort`, if it reads one; else refused",
   ),
   text: supported(
     z.looseObject({

@@ -25,7 +25,8 @@ export const chatRoute: Route<typeof chatFields> = {
   operation: "chat",
   promptField: "messages",
   async reply(body, call) {
-    const turn = await startTurn(call, body.messages, chatOptions(body, call), wantedFormat(body));
+    const asked = { fields: chatFields, wanted: wantedFormat(body) };
+    const turn = await startTurn(call, body.messages, chatOptions(body, call), asked);
     if (body.stream) return { events: chatEvents(body, call, turn) };
     const blocksOf = await wholeTurn(call, turn);
     const { choices } = await turn.stream.result();

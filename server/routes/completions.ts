@@ -9,6 +9,7 @@ import type {
 import type { Call } from "../calls.js";
 import { chunksOf } from "../chunks.js";
 import { badField } from "../errors.js";
+import { asHttpError } from "../failures.js";
 import { completionFields, listOf } from "../fields/completions.js";
 import { type Body, optionsOf } from "../fields/field.js";
 import { wantedFormat } from "../fields/outputFormat.js";
@@ -36,9 +37,12 @@ export const completionsRoute: Route<typeof completionFields> = {
     const wanted = wantedFormat(body);
     const options = { ...completionOptions(body, call), ...(wanted && { format: wanted.format }) };
     const runs: Running[] = [];
-    await namingFormat(wanted, async () => {
-      for (const prompt of listOf(body.prompt)) runs.push(await begin(prompt, body, options, call));
-      await Promise.all(runs.map(({ generation }) => generation.started));
+    await namingFormat(wanted, completionFields, async () => {
+      const prompts = listOf(body.prompt);
+      const isMany = prompts.length > 1;
+      for (const [i, prompt] of prompts.entries())
+        runs.push(await numbered(isMany, i, begin(prompt, body, options, call)));
+      await Promise.all(runs.map(({ generation }, i) => numbered(isMany, i, generation.started)));
     });
     const id = `cmpl-${call.requestId}`;
     const head = { id, object: "text_completion", created: now(), model: call.model };
@@ -65,6 +69,14 @@ function completionOptions(body: CompletionBody, { signal, tenant }: Call): Gene
     cacheSalt: saltOf(tenant, body.cache_salt),
     signal,
   };
+}
+
+/** Errors about a prompt of many say which. @throws HttpError in place of them */
+async function numbered<T>(isMany: boolean, index: number, run: Promise<T>): Promise<T> {
+  return run.catch((error: unknown) => {
+    const isOfPrompt = error instanceof Error && /^(prompt|decode: ids)\b/.test(error.message);
+    throw isMany && isOfPrompt ? asHttpError(error, `prompt[${index}]`, completionFields) : error;
+  });
 }
 
 async function begin(

@@ -21,7 +21,8 @@ export const responsesRoute: Route<typeof responseFields> = {
   promptField: "input",
   async reply(body, call) {
     const messages = chatMessages(body.instructions, body.input);
-    const turn = await startTurn(call, messages, await responseOptions(body, call), formatOf(body));
+    const asked = { fields: responseFields, wanted: formatOf(body) };
+    const turn = await startTurn(call, messages, await responseOptions(body, call), asked);
     const response = new Response(body, call);
     if (body.stream) return { events: response.events(turn) };
     for await (const _ of response.events(turn)); // of which the last has it all

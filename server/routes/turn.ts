@@ -12,6 +12,7 @@ import {
 } from "../../toolcalls/index.js";
 import type { Call } from "../calls.js";
 import { chunksOf } from "../chunks.js";
+import type { Fields } from "../fields/field.js";
 import type { WantedFormat } from "../fields/outputFormat.js";
 import { namingFormat } from "./formatErrors.js";
 
@@ -20,19 +21,25 @@ export interface Turn {
   readonly reader: OutputReader;
 }
 
+/** What the route says of it. */
+export interface AskedTurn {
+  readonly fields: Fields;
+  readonly wanted: WantedFormat | undefined;
+}
+
 /** Begins it; what is wrong with prompt and format is known then. @throws HttpError 400; as startChat, and as the stream's `started` */
 export async function startTurn(
   { engine, format: known, signal }: Call,
   messages: readonly ChatMessage[],
   options: StartChatOptions,
-  wanted?: WantedFormat,
+  { fields, wanted }: AskedTurn,
 ): Promise<Turn> {
   const { tokens, ...format } = await known();
   const vocabulary = tokens && new TableVocabulary(tokens);
   const decode = (ids: readonly number[]) => engine.decode(ids, { skipSpecialTokens: false });
   const source = { model: engine, format, vocabulary, decode };
   const all = { ...options, ...(wanted && { format: wanted.format }), signal };
-  const chat = await namingFormat(wanted, async () => {
+  const chat = await namingFormat(wanted, fields, async () => {
     const begun = startChat(source, messages, all);
     await begun.stream.started;
     return begun;

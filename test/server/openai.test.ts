@@ -112,7 +112,9 @@ describe("chat", () => {
     const variables = { ...request, chat_template_kwargs: { enable_thinking: false } };
     const refused = await errorOf(await tiny.post("/v1/chat/completions", variables));
     expect(refused.status).toBe(400);
-    expect(refused.error.message).toMatch(/^tokenizer_config\.json: .*enable_thinking/); // which this template does not read
+    expect(refused.error.message).toMatch(
+      /^chat_template_kwargs\.enable_thinking: tokenizer_config\.json: .*enable_thinking/,
+    ); // which this template does not read
   });
 
   it("names fields, not options, where the engine refuses", async () => {
