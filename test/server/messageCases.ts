@@ -41,7 +41,13 @@ export const ofPrompt: Cases = {
   tools: option(
     "tools",
     [customTool],
-    [5, [{ name: "f" }], [{ type: "bash_20250124", name: "bash" }], [{ input_schema: schema }]],
+    [
+      5,
+      [{ name: "f" }],
+      [{ type: "bash_20250124", name: "bash" }],
+      [{ input_schema: schema }],
+      [customTool, customTool],
+    ],
     [{ type: "function", function: { name: "f", parameters: schema } }],
   ),
   tool_choice: {

@@ -78,6 +78,7 @@ export const responses: Cases = {
       [{ type: "web_search" }],
       [{ type: "function" }],
       [{ type: "function", name: "f", parameters: 5 }],
+      Array(2).fill({ type: "function", name: "f" }),
     ],
     [{ type: "function", function: { name: "f", parameters: schema } }],
   ),

@@ -94,6 +94,7 @@ describe("vLLM's fields", () => {
   it.each<[object, RegExp]>([
     [{ guided_json: { type: "boolean" } }, /^(?:true|false)$/],
     [{ guided_json: '{"const":5}' }, /^5$/],
+    [{ response_format: { type: "json_object", schema: { const: { a: 5 } } } }, /^\{"a":5\}$/],
     [{ guided_regex: "[A-C]{3}-\\d" }, /^[A-C]{3}-\d$/],
     [{ guided_choice: ["left", "right"] }, /^(?:left|right)$/],
     [{ guided_grammar: 'root ::= "(" root ")" | [xy]', logit_bias: {} }, /^\(*[xy]\)*$/],
