@@ -1,6 +1,7 @@
 #include "grammar/expressions.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace warploop::grammar {
 
@@ -173,20 +174,23 @@ bool Expressions::is_void(Expr of) {
   if (const auto known = voids_.find(of); known != voids_.end()) return known->second;
   // All that it may become, until something matches the empty text.
   std::vector<Expr> seen{of};
-  std::unordered_map<Expr, bool> met{{of, true}};
+  std::vector<size_t> from{0};  // by place in `seen`: what each is derived from
+  std::unordered_set<Expr> met{of};
   bool matches = false;
   for (size_t i = 0; i < seen.size() && !matches; i++) {
     fuel_.spend(8 * num_classes());
     for (int c = 0; c < num_classes() && !matches; c++) {
       const Expr next = derivative(seen[i], c);
-      if (next == kNothing || !met.emplace(next, true).second) continue;
+      if (next == kNothing || !met.insert(next).second) continue;
       const auto known = voids_.find(next);
       if (known != voids_.end() && known->second) continue;
       matches = is_nullable(next) || !nodes_[next].is_logical || (known != voids_.end() && !known->second);
       seen.push_back(next);
+      from.push_back(i);
     }
   }
-  if (matches) {
+  if (matches) {  // as does all that led there: else each step of a long text would look as far once more
+    for (size_t i = seen.size() - 1; i > 0; i = from[i]) voids_[seen[i]] = false;
     voids_[of] = false;
   } else {
     for (Expr each : seen) voids_[each] = true;

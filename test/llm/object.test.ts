@@ -77,7 +77,7 @@ describe("object", () => {
   it("that ends early is a FormatError with what there is of it", async () => {
     const schema = z.object({ text: z.string().min(200) });
     const error: unknown = await llm
-      .object("Once", schema, { ...hot, maxTokens: 8 })
+      .object("Once", schema, { ...hot, maxTokens: 24 })
       .catch((e: unknown) => e);
     expect(error).toBeInstanceOf(FormatError);
     expect(error).toMatchObject({ code: "ERR_FORMAT", finishReason: "length" });
