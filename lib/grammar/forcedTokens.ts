@@ -23,12 +23,14 @@ export function forcedTokens(
   if (text === undefined) return [];
   const ids = tokenizer.encode(text, { addSpecialTokens: false });
   // Some tokenizers put a space in front of a text.
-  const written = Buffer.concat(Array.from(ids, (id) => vocabulary.bytesOf(id)));
+  const pieces = Array.from(ids, (id) => vocabulary.bytesOf(id));
+  const written = Buffer.concat(pieces);
   const added = written.length - Buffer.byteLength(text);
   if (added < 0 || added > 1 || written.toString("utf8", added) !== text) return [];
-  const ends = endsOf(ids, vocabulary);
+  let end = 0;
+  const ends = pieces.map(({ length }) => (end += length));
   const first = known.length === 0 ? 0 : ends.indexOf(known.length + added) + 1;
-  if ((first === 0 && known.length > 0) || (first === 0 && added > 0)) return [];
+  if (first === 0 && known.length + added > 0) return []; // no token begins where the text goes on
   let last = ids.length - 1;
   while (last > first && isInsideWord(written, ends[last - 1]!)) last--;
   return Array.from(ids.subarray(first, Math.max(first, last)));
@@ -40,11 +42,6 @@ function lastText(bytes: Buffer): Buffer {
   while (start > 0 && bytes[start - 1]! < firstControlByte) start--;
   while ((bytes[start]! & 0xc0) === 0x80) start++; // of a character that began before
   return bytes.subarray(start);
-}
-
-function endsOf(ids: Int32Array, vocabulary: GrammarVocabulary): readonly number[] {
-  let end = 0;
-  return Array.from(ids, (id) => (end += vocabulary.bytesOf(id).length));
 }
 
 function untilControl(bytes: Uint8Array): Uint8Array {

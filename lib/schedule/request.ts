@@ -157,7 +157,7 @@ export class Request {
     for (const id of ids) this.tokens.push(id);
     if (this.status !== "running") return; // its row will get all of them at once
     this.deviceLen = this.tokens.length;
-    this.appendedFrom = Math.min(this.appendedFrom, first);
+    this.appendedFrom = first; // those before are there: a sample is in flight behind them
   }
 
   /** Why the id that was just added ends it; null: it does not. */

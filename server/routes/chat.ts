@@ -1,12 +1,6 @@
 /** /v1/chat/completions. */
 import type { Choice, TokenLogprob } from "../../lib/index.js";
-import {
-  type Block,
-  BlockReader,
-  endsInCalls,
-  type StartChatOptions,
-  type ToolEvent,
-} from "../../toolcalls/index.js";
+import { type Block, endsInCalls, type StartChatOptions, type ToolEvent } from "../../toolcalls/index.js";
 import type { Call } from "../calls.js";
 import { badField } from "../errors.js";
 import { chatFields } from "../fields/chat.js";
@@ -80,7 +74,7 @@ function choiceOf(choice: Choice, blocks: readonly Block[], body: ChatBody): obj
       ...(calls.length > 0 && { tool_calls: calls }),
     },
     logprobs: body.logprobs ? chatLogprobs(logprobs, nameOf(body)) : null,
-    finish_reason: reasonOf(finishReason, blocks),
+    finish_reason: reasonOf(finishReason, endsInCalls(blocks)),
     stop_reason: stopReason,
   };
 }
@@ -88,8 +82,8 @@ function choiceOf(choice: Choice, blocks: readonly Block[], body: ChatBody): obj
 const nameOf = (body: ChatBody) => tokenName(body.return_tokens_as_token_ids ?? false);
 
 /** A call that is cut off is no reason to run it. */
-const reasonOf = (finishReason: string, blocks: readonly Block[]): string =>
-  finishReason === "stop" && endsInCalls(blocks) ? "tool_calls" : finishReason;
+const reasonOf = (finishReason: string, isCalls: boolean): string =>
+  finishReason === "stop" && isCalls ? "tool_calls" : finishReason;
 
 /** Each answer begins with its role and ends with its finish reason. */
 async function* chatEvents(body: ChatBody, call: Call, turn: Turn): AsyncGenerator<object, void, void> {
@@ -104,19 +98,21 @@ async function* chatEvents(body: ChatBody, call: Call, turn: Turn): AsyncGenerat
     ...(hasUsage && { usage: null }),
   };
   const begun = new Set<number>();
-  const readers = new Map<number, BlockReader>();
+  /** Whether the last call of an answer is whole, as endsInCalls: a stream keeps no texts. */
+  const isLastWhole = new Map<number, boolean>();
   for await (const { chunk, events } of readTurn(call, turn)) {
     const { index, finishReason, stopReason } = chunk;
     const event = (choice: object) => ({ ...head, choices: [{ index, logprobs: null, ...choice }] });
     if (!begun.has(index)) yield event({ delta: { role: "assistant", content: "" }, finish_reason: null });
     begun.add(index);
-    const reader = readers.get(index) ?? new BlockReader();
-    readers.set(index, reader);
-    reader.push(events);
+    for (const one of events) {
+      if (one.type === "callStart") isLastWhole.set(index, false);
+      if (one.type === "callEnd") isLastWhole.set(index, one.complete);
+    }
     for (const choice of choicesOf(events, chunk.logprobs, body))
       yield event({ ...choice, finish_reason: null });
     if (finishReason !== null) {
-      const finish_reason = reasonOf(finishReason, reader.blocks);
+      const finish_reason = reasonOf(finishReason, isLastWhole.get(index) ?? false);
       yield event({ delta: {}, finish_reason, stop_reason: stopReason });
     }
   }

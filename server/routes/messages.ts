@@ -37,9 +37,8 @@ export const messagesRoute: Route<typeof messageFields> = {
       parallelToolCalls: body.tool_choice?.disable_parallel_tool_use !== true,
       cacheSalt: saltOf(call.tenant, undefined),
     };
-    const turn = await startTurn(call, conversationOf(body), asked, {
-      ...{ fields: messageFields, wanted: formatOf(body) },
-    });
+    const said = { fields: messageFields, wanted: formatOf(body) };
+    const turn = await startTurn(call, conversationOf(body), asked, said);
     if (body.stream) return { events: messageEvents(body, call, turn) };
     const reader = new BlockReader();
     let last: LastChunk | undefined;

@@ -113,8 +113,10 @@ export class Simulation {
     const reason = this.scheduler.append(request, ids);
     output.push(...ids);
     this.coverage.jumped += ids.length;
-    if (reason !== null) this.coverage.jumpEnds += 1;
-    if (reason !== null) this.#tracked.get(request)!.ends += 1;
+    if (reason !== null) {
+      this.coverage.jumpEnds += 1;
+      this.#tracked.get(request)!.ends += 1;
+    }
     this.scheduler.checkIntegrity();
   }
 

@@ -8,13 +8,12 @@ import { escapePointer } from "./resources.js";
  * @throws ArgumentTypeError, ArgumentRangeError
  */
 export function requirePlain(data: unknown, at: string): void {
-  const pointers = new Map<unknown, string>();
+  const places = new Map<unknown, Place>();
   try {
     JSON.stringify(data, function (this: unknown, key: string, value: unknown) {
-      const above = pointers.get(this);
-      const pointer = above === undefined ? "" : `${above}/${escapePointer(key)}`;
-      requireHeld(value, `${at}: ${pointer || "/"}`);
-      if (typeof value === "object" && value !== null) pointers.set(value, pointer);
+      const place = { above: places.get(this), key };
+      requireHeld(value, () => `${at}: ${pointerOf(place) || "/"}`);
+      if (typeof value === "object" && value !== null) places.set(value, place);
       return value;
     });
   } catch (cause) {
@@ -23,12 +22,23 @@ export function requirePlain(data: unknown, at: string): void {
   }
 }
 
-function requireHeld(value: unknown, at: string): void {
+/** Schemas have hundreds of thousands of values: a pointer is made of the one that is wrong. */
+interface Place {
+  /** None of the whole. */
+  readonly above: Place | undefined;
+  readonly key: string;
+}
+
+function pointerOf({ above, key }: Place): string {
+  return above === undefined ? "" : `${pointerOf(above)}/${escapePointer(key)}`;
+}
+
+function requireHeld(value: unknown, at: () => string): void {
   if (typeof value === "number" && !Number.isFinite(value))
-    throw new ArgumentRangeError(`${at}: expected a finite number, got ${value}`);
-  const isKnown =
+    throw new ArgumentRangeError(`${at()}: expected a finite number, got ${value}`);
+  const isHeld =
     value === null || ["boolean", "number", "string"].includes(typeof value) || isPlainObject(value);
-  if (!isKnown) throw new ArgumentTypeError(`${at}: expected what JSON can hold, got ${describe(value)}`);
+  if (!isHeld) throw new ArgumentTypeError(`${at()}: expected what JSON can hold, got ${describe(value)}`);
 }
 
 /** Of any realm; not such as Map, of which nothing would be left. */
