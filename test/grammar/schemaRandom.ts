@@ -103,7 +103,7 @@ export class RandomSchemas {
       { minimum: this.#pick(bounds) },
       { exclusiveMaximum: this.#pick(bounds) },
       { minItems: 1 },
-      { maxProperties: 1 },
+      { maxProperties: 0 }, // the opposite of 1 is narrower than it may be where further names are allowed (docs/constrained.md)
     ]);
   }
 
