@@ -128,6 +128,8 @@ interface Native {
     start: number,
   ): Promise<Handle>;
   createMatcher(grammar: Handle, vocabulary: Handle): Handle;
+  prepareNext(matcher: Handle, most: number): boolean;
+  prepareNextInBackground(matcher: Handle, most: number): Promise<void>;
   fillMask(matcher: Handle, words: Int32Array): boolean;
   acceptToken(matcher: Handle, token: number): boolean;
   rollbackTokens(matcher: Handle, count: number): void;

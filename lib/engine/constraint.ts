@@ -5,6 +5,12 @@ export interface Constraint {
   /** Whether the text may end here: then ids that end the request may come, and else they may not. */
   readonly isAccepting: boolean;
   /**
+   * Finds what the next calls of `fillMask` and `forcedTokens` say.
+   *
+   * @returns a promise where it takes long; until it settles nothing but its end may come
+   */
+  prepare(): Promise<void> | undefined;
+  /**
    * Sets the bit of each token that may come next and clears all others: token v has bit v mod 32 of word floor(v / 32).
    *
    * @returns whether there is any

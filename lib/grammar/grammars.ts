@@ -198,6 +198,15 @@ class MatcherConstraint implements GrammarConstraint {
     return this.#matcher.isAccepting;
   }
 
+  prepare(): Promise<void> | undefined {
+    if (this.#forced.length > 0) return undefined;
+    const late = this.#within(() => this.#matcher.prepare(mostForcedBytes));
+    return late?.catch((error: unknown) => {
+      this.#parts.forget();
+      throw error;
+    });
+  }
+
   fillMask(words: Int32Array): boolean {
     return this.#within(() => this.#matcher.fillMask(words));
   }

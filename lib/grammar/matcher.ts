@@ -99,6 +99,18 @@ export class Matcher implements Disposable {
   }
 
   /**
+   * Finds what the two below are going to say, so that they do not take long.
+   *
+   * @param most as of forcedBytes
+   * @returns a promise where another thread does it; until it settles nothing but Symbol.dispose may be called
+   * @throws ArgumentRangeError when the grammar proves too complex; the promise, too
+   */
+  prepare(most: number): Promise<void> | undefined {
+    if (native.prepareNext(this.#handle, most)) return undefined;
+    return native.prepareNextInBackground(this.#handle, most);
+  }
+
+  /**
    * Sets the bit of each token that may come next and clears all others: token v has bit v mod 32 of word floor(v / 32).
    *
    * @param words of `vocabulary.words` elements

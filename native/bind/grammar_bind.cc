@@ -1,5 +1,4 @@
-// Vocabularies, grammars and matchers for JavaScript (native/grammar). Everything runs on the thread of its
-// environment.
+// Vocabularies, grammars and matchers for JavaScript (native/grammar). What takes long runs on Node's pool.
 #include <exception>
 #include <functional>
 
@@ -34,15 +33,14 @@ int32_t index(const Napi::CallbackInfo& info, size_t argument) {
   return value >= 0 && value <= INT32_MAX ? static_cast<int32_t>(value) : -1;
 }
 
-/// Makes something on a thread of Node's pool; the promise has its handle, or the error.
-template <class T>
+/// Work on a thread of Node's pool; the promise has what comes of it, or the error.
 class InBackground : public Napi::AsyncWorker {
  public:
-  using Make = std::function<std::shared_ptr<T>()>;
-  using Table = HandleTable<T> AddonState::*;
+  /// Runs there. What it returns runs on the thread of the environment, and gives the value.
+  using Work = std::function<std::function<Napi::Value(Napi::Env)>()>;
 
-  static Napi::Value start(Napi::Env env, Table table, Make make) {
-    auto* worker = new InBackground(env, table, std::move(make));  // deletes itself
+  static Napi::Value start(Napi::Env env, Work work) {
+    auto* worker = new InBackground(env, std::move(work));  // deletes itself
     const Napi::Promise promise = worker->deferred_.Promise();
     worker->Queue();
     return promise;
@@ -51,7 +49,7 @@ class InBackground : public Napi::AsyncWorker {
  protected:
   void Execute() override {
     try {
-      made_ = make_();
+      finish_ = work_();
     } catch (...) {
       error_ = std::current_exception();
     }
@@ -61,15 +59,14 @@ class InBackground : public Napi::AsyncWorker {
     const Napi::HandleScope scope(Env());
     try {
       if (error_) std::rethrow_exception(error_);
-      deferred_.Resolve(Napi::Number::New(Env(), (state_of(Env()).*table_).add(std::move(made_))));
+      deferred_.Resolve(finish_(Env()));
     } catch (const std::exception& error) {
       reject(error);
     }
   }
 
  private:
-  InBackground(Napi::Env env, Table table, Make make)
-      : AsyncWorker(env), deferred_(env), table_(table), make_(std::move(make)) {}
+  InBackground(Napi::Env env, Work work) : AsyncWorker(env), deferred_(env), work_(std::move(work)) {}
 
   void reject(const std::exception& error) {
     try {
@@ -80,18 +77,30 @@ class InBackground : public Napi::AsyncWorker {
   }
 
   Napi::Promise::Deferred deferred_;
-  Table table_;
-  Make make_;
-  std::shared_ptr<T> made_;
+  Work work_;
+  std::function<Napi::Value(Napi::Env)> finish_;
   std::exception_ptr error_;
 };
+
+template <class T>
+using Make = std::function<std::shared_ptr<T>()>;
+
+/// Makes something there; the promise has its handle.
+template <auto Table, class T>
+Napi::Value make_in_background(Napi::Env env, Make<T> make) {
+  return InBackground::start(env, [make = std::move(make)] {
+    return [made = make()](Napi::Env env) -> Napi::Value {
+      return Napi::Number::New(env, (state_of(env).*Table).add(made));
+    };
+  });
+}
 
 using Ints = std::vector<int32_t>;
 
 Ints copy(std::span<const int32_t> from) { return {from.begin(), from.end()}; }
 
 /// What makes a vocabulary of bytes and ends: token i has the bytes [ends[i - 1], ends[i]).
-InBackground<Vocabulary>::Make vocabulary_of(const Napi::CallbackInfo& info) {
+Make<Vocabulary> vocabulary_of(const Napi::CallbackInfo& info) {
   const auto bytes = elements<Napi::Uint8Array, uint8_t>(info, 0, napi_uint8_array);
   const auto ends = ints(info, 1);
   int32_t before = 0;
@@ -105,7 +114,7 @@ InBackground<Vocabulary>::Make vocabulary_of(const Napi::CallbackInfo& info) {
 }
 
 /// What makes a grammar of a program, its terminals, rules and start.
-InBackground<Grammar>::Make grammar_of(const Napi::CallbackInfo& info) {
+Make<Grammar> grammar_of(const Napi::CallbackInfo& info) {
   return [program = copy(ints(info, 0)), terminals = copy(ints(info, 1)), rules = copy(ints(info, 2)),
           start = index(info, 3)] {
     return grammar::read_grammar(grammar::Program{program, terminals, rules, start}, {});
@@ -119,7 +128,7 @@ Napi::Value create_vocabulary(const Napi::CallbackInfo& info) {
 
 /// createVocabularyInBackground(bytes, ends): promise of a handle
 Napi::Value create_vocabulary_in_background(const Napi::CallbackInfo& info) {
-  return InBackground<Vocabulary>::start(info.Env(), &AddonState::vocabularies, vocabulary_of(info));
+  return make_in_background<&AddonState::vocabularies>(info.Env(), vocabulary_of(info));
 }
 
 /// createGrammar(program, terminals, rules, start): handle
@@ -129,7 +138,7 @@ Napi::Value create_grammar(const Napi::CallbackInfo& info) {
 
 /// createGrammarInBackground(program, terminals, rules, start): promise of a handle
 Napi::Value create_grammar_in_background(const Napi::CallbackInfo& info) {
-  return InBackground<Grammar>::start(info.Env(), &AddonState::grammars, grammar_of(info));
+  return make_in_background<&AddonState::grammars>(info.Env(), grammar_of(info));
 }
 
 /// createMatcher(grammar, vocabulary): handle
@@ -142,6 +151,20 @@ Napi::Value create_matcher(const Napi::CallbackInfo& info) {
 
 Matcher& matcher_of(const Napi::CallbackInfo& info) {
   return *state_of(info.Env()).matchers.get(number(info, 0));
+}
+
+/// prepareNext(matcher, most): whether it is; false: it takes long
+Napi::Value prepare_next(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), matcher_of(info).prepare_quickly(byte_count(info, 1)));
+}
+
+/// prepareNextInBackground(matcher, most): promise of undefined
+Napi::Value prepare_next_in_background(const Napi::CallbackInfo& info) {
+  return InBackground::start(
+      info.Env(), [matcher = state_of(info.Env()).matchers.get(number(info, 0)), most = byte_count(info, 1)] {
+        matcher->prepare(most);
+        return [](Napi::Env env) { return env.Undefined(); };
+      });
 }
 
 /// fillMask(matcher, words): whether any token may come
@@ -193,6 +216,8 @@ void register_grammars(Napi::Env env, Napi::Object exports) {
   method<create_vocabulary_in_background>(env, exports, "createVocabularyInBackground");
   method<create_grammar_in_background>(env, exports, "createGrammarInBackground");
   method<create_matcher>(env, exports, "createMatcher");
+  method<prepare_next>(env, exports, "prepareNext");
+  method<prepare_next_in_background>(env, exports, "prepareNextInBackground");
   method<fill_mask>(env, exports, "fillMask");
   method<accept_token>(env, exports, "acceptToken");
   method<rollback_tokens>(env, exports, "rollbackTokens");

@@ -1,6 +1,7 @@
 // A context-free grammar over terminals, which are regular expressions over bytes.
 #pragma once
 #include <memory>
+#include <mutex>
 
 #include "grammar/terminals.h"
 
@@ -19,6 +20,7 @@ struct Rule {
   std::vector<Symbol> right;
 };
 
+/// Its automata grow as texts lead into them, by matchers on several threads: `mutex` is held meanwhile.
 class Grammar {
  public:
   /// Takes over `expressions`, whose classes it closes. `plain`: see grammar/plain_text.h. Rules that derive
@@ -26,6 +28,7 @@ class Grammar {
   Grammar(std::unique_ptr<Expressions> expressions, std::vector<Expr> terminals,
           const std::vector<Rule>& rules, int32_t start, std::vector<Expr> plain, const Limits& limits);
 
+  std::mutex& mutex() { return mutex_; }
   Terminals& terminals() { return *terminals_; }
   Fuel& fuel() { return expressions_->fuel(); }
   const std::vector<Expr>& plain() const { return plain_; }
@@ -61,6 +64,7 @@ class Grammar {
  private:
   void find_followed();
 
+  std::mutex mutex_;
   std::unique_ptr<Expressions> expressions_;
   std::unique_ptr<Terminals> terminals_;
   std::vector<Expr> plain_;

@@ -16,12 +16,15 @@ struct Finally {
 }  // namespace
 
 Matcher::Matcher(std::shared_ptr<Grammar> grammar, std::shared_ptr<const Vocabulary> vocabulary)
-    : grammar_(std::move(grammar)),
-      vocabulary_(std::move(vocabulary)),
-      tank_(grammar_->limits().work),
-      rows_((grammar_->fuel().refill(tank_), *grammar_)) {
-  if (rows_.start_at(0) != kDead) threads_.push_back({rows_.start_at(0), 0});
-  marks_.push_back({0, static_cast<int32_t>(threads_.size()), 1, true});
+    : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), tank_(grammar_->limits().work) {}
+
+Matcher::Mark Matcher::here() {
+  if (!rows_) {
+    rows_.emplace(*grammar_);
+    if (rows_->start_at(0) != kDead) threads_.push_back({rows_->start_at(0), 0});
+    marks_.push_back({0, static_cast<int32_t>(threads_.size()), 1, true});
+  }
+  return marks_.back();
 }
 
 auto Matcher::refuelled() {
@@ -33,7 +36,14 @@ auto Matcher::refuelled() {
   }};
 }
 
-bool Matcher::is_accepting() const { return is_accepting(marks_.back()); }
+bool Matcher::is_accepting() {
+  const std::lock_guard lock(grammar_->mutex());
+  if (!rows_) {
+    const auto fuel = refuelled();
+    here();
+  }
+  return is_accepting(marks_.back());
+}
 
 bool Matcher::step(const Mark& from, uint8_t byte, Mark* to) {
   Terminals& terminals = grammar_->terminals();
@@ -49,8 +59,8 @@ bool Matcher::step(const Mark& from, uint8_t byte, Mark* to) {
   }
   const bool has_row = !endings_.empty();
   if (has_row) {
-    rows_.make(from.rows, endings_);
-    const TerminalState start = rows_.start_at(from.rows);
+    rows_->make(from.rows, endings_);
+    const TerminalState start = rows_->start_at(from.rows);
     if (start != kDead) threads_.push_back({start, from.rows});
   }
   require_simple(static_cast<int64_t>(threads_.size()), grammar_->limits().items, "threads");
@@ -101,19 +111,58 @@ void Matcher::walk(const Trie& trie, uint32_t* mask) {
 
 void Matcher::return_to(const Mark& place) {
   threads_.resize(static_cast<size_t>(place.first + place.count));
-  rows_.truncate(place.rows);
+  rows_->truncate(place.rows);
+}
+
+void Matcher::find_next(size_t most_forced) {
+  if (next_ && next_->most_forced == most_forced) return;
+  const auto fuel = refuelled();
+  Next next{most_forced, find_forced(most_forced), std::vector<uint32_t>(vocabulary_->words())};
+  find_mask(next.mask.data());
+  next_ = std::move(next);
+}
+
+void Matcher::prepare(size_t most_forced) {
+  const std::lock_guard lock(grammar_->mutex());
+  find_next(most_forced);
+}
+
+bool Matcher::prepare_quickly(size_t most_forced) {
+  const std::unique_lock lock(grammar_->mutex(), std::try_to_lock);
+  if (!lock) return false;  // another text of the grammar takes long
+  const int64_t kept = tank_ - grammar_->limits().quick_work;
+  if (kept > 0) tank_ -= kept;
+  try {
+    find_next(most_forced);
+  } catch (const Error&) {
+    // What was found until then stays: what goes on is not as long.
+    if (kept <= 0 || grammar_->fuel().left() >= 0) throw;
+    tank_ = kept;
+    return false;
+  }
+  if (kept > 0) tank_ = std::min(tank_ + kept, grammar_->limits().work);
+  return true;
 }
 
 bool Matcher::fill_mask(uint32_t* mask) {
-  const Mark here = marks_.back();
-  const Finally back{[&] { return_to(here); }};
-  const auto fuel = refuelled();
-  if (grammar_->is_regular()) {
-    allow_known(here, mask);
+  const std::lock_guard lock(grammar_->mutex());
+  if (next_) {
+    std::ranges::copy(next_->mask, mask);
   } else {
-    allow_from(here, mask);
+    const auto fuel = refuelled();
+    find_mask(mask);
   }
   return std::any_of(mask, mask + vocabulary_->words(), [](uint32_t word) { return word != 0; });
+}
+
+void Matcher::find_mask(uint32_t* mask) {
+  const Mark at = here();
+  const Finally back{[&] { return_to(at); }};
+  if (grammar_->is_regular()) {
+    allow_known(at, mask);
+  } else {
+    allow_from(at, mask);
+  }
 }
 
 void Matcher::allow_known(const Mark& here, uint32_t* mask) {
@@ -152,7 +201,9 @@ void Matcher::allow_from(const Mark& here, uint32_t* mask) {
 }
 
 bool Matcher::accept(int32_t token) {
-  const Mark here = marks_.back();
+  const std::lock_guard lock(grammar_->mutex());
+  const auto fuel = refuelled();
+  const Mark here = this->here();
   Mark at = here;
   const auto bytes =
       token >= 0 && token < vocabulary_->size() ? vocabulary_->bytes_of(token) : std::span<const uint8_t>{};
@@ -160,10 +211,10 @@ bool Matcher::accept(int32_t token) {
   const Finally back{[&] {
     if (!is_kept) return_to(here);
   }};
-  const auto fuel = refuelled();
   for (size_t i = 0; i < bytes.size() && comes; i++) comes = step(at, bytes[i], &at);
   if (!comes) return false;
   is_kept = true;
+  next_.reset();
   // Only the threads behind the whole token stay.
   const int32_t first = here.first + here.count;
   std::copy_n(threads_.begin() + at.first, at.count, threads_.begin() + first);
@@ -174,17 +225,27 @@ bool Matcher::accept(int32_t token) {
 }
 
 void Matcher::rollback(int32_t count) {
-  if (count < 0 || count > length()) {
-    fail(ErrorKind::range, "rollback: expected 0 to ", length(), " tokens, got ", count);
+  const std::lock_guard lock(grammar_->mutex());
+  const auto length = static_cast<int32_t>(std::max<size_t>(marks_.size(), 1)) - 1;
+  if (count < 0 || count > length) {
+    fail(ErrorKind::range, "rollback: expected 0 to ", length, " tokens, got ", count);
   }
+  if (count == 0) return;
+  next_.reset();
   marks_.resize(marks_.size() - static_cast<size_t>(count));
   return_to(marks_.back());
 }
 
 std::vector<uint8_t> Matcher::forced_bytes(size_t most) {
-  const Mark here = marks_.back();
-  const Finally back{[&] { return_to(here); }};
+  const std::lock_guard lock(grammar_->mutex());
+  if (next_ && next_->most_forced == most) return next_->forced;
   const auto fuel = refuelled();
+  return find_forced(most);
+}
+
+std::vector<uint8_t> Matcher::find_forced(size_t most) {
+  const Mark here = this->here();
+  const Finally back{[&] { return_to(here); }};
   Mark at = here;
   std::vector<uint8_t> forced;
   while (forced.size() < most && !is_accepting(at)) {

@@ -7,6 +7,8 @@
 // A mask is a walk through the tries of the vocabulary. Tokens that are plain text are not walked through
 // where a terminal takes all such text: their masks are ready (slices; llguidance, docs/optimizations.md).
 #pragma once
+#include <optional>
+
 #include "grammar/rows.h"
 #include "grammar/vocabulary.h"
 
@@ -17,6 +19,10 @@ class Matcher {
   Matcher(std::shared_ptr<Grammar> grammar, std::shared_ptr<const Vocabulary> vocabulary);
 
   const Vocabulary& vocabulary() const { return *vocabulary_; }
+  /// Finds what fill_mask and forced_bytes are going to say. May run on any thread, alone of this matcher.
+  void prepare(size_t most_forced);
+  /// The same, unless it takes long: false, then.
+  bool prepare_quickly(size_t most_forced);
   /// Sets the bit of each token that may come next and clears the others; `mask` has vocabulary.words()
   /// words. Ends of the text are not among them: see is_accepting. Returns whether there is any.
   bool fill_mask(uint32_t* mask);
@@ -25,9 +31,7 @@ class Matcher {
   /// Takes back the last `count` tokens.
   void rollback(int32_t count);
   /// Whether the text is complete.
-  bool is_accepting() const;
-  /// Tokens that were accepted.
-  int32_t length() const { return static_cast<int32_t>(marks_.size()) - 1; }
+  bool is_accepting();
   /// The bytes that must come next, at most `most`: none where there is a choice, and the end is one.
   std::vector<uint8_t> forced_bytes(size_t most);
 
@@ -51,6 +55,19 @@ class Matcher {
     TerminalState lone;
   };
 
+  /// What comes behind the last token.
+  struct Next {
+    size_t most_forced;
+    std::vector<uint8_t> forced;
+    std::vector<uint32_t> mask;
+  };
+
+  /// The place behind the last token, and before the first, which is found when it is asked for: it may take
+  /// long. Like all below, with the grammar's mutex and fuel at hand.
+  Mark here();
+  void find_next(size_t most_forced);
+  std::vector<uint8_t> find_forced(size_t most);
+  void find_mask(uint32_t* mask);
   /// The place behind one more byte; its threads are put behind all others. False: it may not come.
   bool step(const Mark& from, uint8_t byte, Mark* to);
   void walk(const Trie& trie, uint32_t* mask);
@@ -62,12 +79,13 @@ class Matcher {
   auto refuelled();
   /// Forgets what was tried behind a place.
   void return_to(const Mark& place);
-  bool is_accepting(const Mark& mark) const { return mark.has_row && rows_.accepts(mark.rows - 1); }
+  bool is_accepting(const Mark& mark) const { return mark.has_row && rows_->accepts(mark.rows - 1); }
 
   std::shared_ptr<Grammar> grammar_;
   std::shared_ptr<const Vocabulary> vocabulary_;
   int64_t tank_;
-  Rows rows_;
+  std::optional<Rows> rows_;  // once the text has begun
+  std::optional<Next> next_;  // if it is prepared
   std::vector<Thread> threads_;
   std::vector<Mark> marks_;            // before the first token, and behind each
   std::vector<Place> path_;            // of a walk, by depth

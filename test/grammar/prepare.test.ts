@@ -1,0 +1,91 @@
+// Contract: what comes next is found by another thread where it takes long, and is what it would have been; several texts of one grammar may wait
+// at once, one that ends meanwhile is no longer heard of, and one that proves too complex says so where it is waited for.
+import { afterAll, describe, expect, it } from "vitest";
+import { checkFormat, writeFormat } from "../../lib/grammar/format.js";
+import { CompiledGrammar, GrammarVocabulary, Matcher } from "../../lib/grammar/matcher.js";
+import { testVocabulary } from "../support/grammarVocabulary.js";
+import { Random } from "../support/random.js";
+import { firstSeed } from "../support/seed.js";
+
+const vocabulary = new GrammarVocabulary(testVocabulary);
+afterAll(() => vocabulary[Symbol.dispose]());
+
+const mostForced = 256;
+const compiled = (format: object): CompiledGrammar => new CompiledGrammar(writeFormat(checkFormat(format)));
+/** Ever more ways to read a text the longer it is. */
+const ambiguous = { grammar: 'root ::= any "!"\nany ::= any any | [a-z] | "(" any ")"' };
+const letter = testVocabulary.findIndex((bytes) => Buffer.from(bytes).toString() === "a");
+
+interface Next {
+  readonly mask: readonly number[];
+  readonly forced: readonly number[];
+}
+
+function nextOf(matcher: Matcher): Next {
+  const words = new Int32Array(vocabulary.words);
+  matcher.fillMask(words);
+  return { mask: [...words], forced: [...matcher.forcedBytes(mostForced)] };
+}
+
+/** A text that is as long as what comes behind it takes long. */
+function longText(grammar: CompiledGrammar): Matcher {
+  const matcher = new Matcher(grammar, vocabulary);
+  for (let i = 0; i < 60; i++) expect(matcher.accept(letter)).toBe(true);
+  return matcher;
+}
+
+describe("what comes next", () => {
+  it("is the same, prepared at once, by another thread, or not at all", async () => {
+    const random = new Random(firstSeed);
+    const counts = { quick: 0, late: 0 };
+    for (const format of [ambiguous, { regex: "(?:a|b)*a(?:a|b){9}!" }, { schema: { type: "object" } }]) {
+      using grammar = compiled(format);
+      using other = compiled(format);
+      using matcher = new Matcher(grammar, vocabulary);
+      using plain = new Matcher(other, vocabulary);
+      for (let step = 0; step < 40; step++) {
+        const late = matcher.prepare(mostForced);
+        counts[late ? "late" : "quick"]++;
+        await late;
+        const next = nextOf(plain);
+        expect(nextOf(matcher)).toEqual(next);
+        const allowed = testVocabulary.flatMap((_, id) =>
+          (next.mask[id >> 5]! >>> (id & 31)) & 1 ? [id] : [],
+        );
+        if (allowed.length === 0) break;
+        const token = allowed[random.integer(0, allowed.length)]!;
+        for (const one of [matcher, plain]) expect(one.accept(token)).toBe(true);
+        if (random.integer(0, 4) > 0) continue;
+        await matcher.prepare(mostForced);
+        // What was prepared is forgotten with the token.
+        for (const one of [matcher, plain]) one.rollback(1);
+        expect(nextOf(matcher)).toEqual(next);
+      }
+    }
+    expect(counts.quick).toBeGreaterThan(30);
+    expect(counts.late).toBeGreaterThan(3);
+  });
+
+  it("is found for several texts of a grammar at once, some of which end meanwhile", async () => {
+    using grammar = compiled(ambiguous);
+    using alone = compiled(ambiguous);
+    using expected = longText(alone);
+    const texts = Array.from({ length: 6 }, () => longText(grammar));
+    const late = texts.map((text) => text.prepare(mostForced));
+    expect(late[0]).toBeInstanceOf(Promise);
+    for (const text of texts.splice(3)) text[Symbol.dispose]();
+    for (const each of late) await each;
+    for (const text of texts) expect(nextOf(text)).toEqual(nextOf(expected));
+    for (const text of texts) text[Symbol.dispose]();
+  });
+
+  it("is an error where it proves too complex, and of this text alone", async () => {
+    using grammar = compiled({ regex: `${".?".repeat(300)}.{300}` });
+    using text = new Matcher(grammar, vocabulary);
+    await expect(text.prepare(mostForced)).rejects.toMatchObject({ code: "ERR_ARGUMENT_RANGE" });
+    using other = compiled({ regex: "[ab]+" });
+    using simple = new Matcher(other, vocabulary);
+    expect(simple.prepare(mostForced)).toBeUndefined();
+    expect(simple.accept(letter)).toBe(true);
+  });
+});
