@@ -20,7 +20,7 @@ struct Limits {
   /// Of one call at most, in Fuel's units.
   int64_t work = 20'000'000;
   /// Of a call that others wait for: what takes more is done on another thread.
-  int64_t quick_work = 100'000;
+  int64_t quick_work = 200'000;
   /// What a text has more of it with each call, up to `work`: so many calls in a row cost no more than this.
   int64_t work_per_call = 2'000'000;
 };

@@ -35,7 +35,6 @@ interface Walk {
 
 /** Compares what may come next with all that the reference knows. @returns the tokens */
 function expectSame({ matcher, reference, text, masks }: Walk): readonly number[] {
-  if (masks.length % 2 === 1) expect(matcher.prepare(6)).toBeUndefined();
   const mask = maskOf(matcher);
   const allowed = tokensOf(mask);
   const expected = testVocabulary.flatMap((bytes, id) =>
@@ -66,7 +65,7 @@ function expectForced({ matcher, reference, text }: Walk): void {
 }
 
 describe("masks are those that bytes tried one by one give", () => {
-  it.each(grammarCases)("%s", (_name, written) => {
+  it.each(grammarCases)("%s", async (_name, written) => {
     using grammar = new CompiledGrammar(written);
     const reference = new ReferenceGrammar(written);
     for (let seed = firstSeed; seed < firstSeed + runsOf({ few: 2, whole: 40 }); seed++) {
@@ -75,6 +74,7 @@ describe("masks are those that bytes tried one by one give", () => {
       let walk: Walk = { matcher, reference, text: Buffer.alloc(0), masks: [] };
       const lengths = [0];
       for (let step = 0; step < 10 && walk.text.length < maxBytes; step++) {
+        if (step % 2 === 1) await matcher.prepare(6);
         const allowed = expectSame(walk);
         const refused = random.integer(0, testVocabulary.length);
         if (!allowed.includes(refused)) expect(matcher.accept(refused)).toBe(false);
