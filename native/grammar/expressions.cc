@@ -141,11 +141,26 @@ Expr Expressions::both(std::vector<Expr> parts) {
     const bool is_complement = nodes_[part].kind == Kind::complement;
     if (is_complement && std::ranges::binary_search(parts, parts_of(part)[0])) return kNothing;
   }
+  drop_wider_repeats(parts);
   if (parts.empty()) return kAnything;
   if (parts.size() == 1) return parts[0];
   const bool nullable = std::ranges::all_of(parts, [&](Expr part) { return is_nullable(part); });
   if (std::ranges::find(parts, kEmpty) != parts.end()) return nullable ? kEmpty : kNothing;
   return add({Kind::both, nullable, true, 0, 0, 0, 0, -1}, parts);
+}
+
+void Expressions::drop_wider_repeats(std::vector<Expr>& parts) {
+  const auto is_star = [&](const Node& node) { return node.min == 0 && node.max == kUnbounded; };
+  std::unordered_set<Expr> repeated;  // otherwise than so
+  for (Expr part : parts) {
+    const Node& node = nodes_[part];
+    if (node.kind == Kind::repeat && !is_star(node)) repeated.insert(parts_of(part)[0]);
+  }
+  if (repeated.empty()) return;
+  std::erase_if(parts, [&](Expr part) {
+    const Node& node = nodes_[part];
+    return node.kind == Kind::repeat && is_star(node) && repeated.contains(parts_of(part)[0]);
+  });
 }
 
 Expr Expressions::complement(Expr of) {
@@ -172,28 +187,34 @@ bool Expressions::is_void(Expr of) {
   if (of == kNothing) return true;
   if (!nodes_[of].is_logical || is_nullable(of)) return false;
   if (const auto known = voids_.find(of); known != voids_.end()) return known->second;
-  // All that it may become, until something matches the empty text.
-  std::vector<Expr> seen{of};
-  std::vector<size_t> from{0};  // by place in `seen`: what each is derived from
+  // Into the depth until something matches the empty text: long texts have one path, and many places beside it.
+  struct Place {
+    Expr at;
+    int next_class;
+  };
+  std::vector<Place> path{{of, 0}};
   std::unordered_set<Expr> met{of};
   bool matches = false;
-  for (size_t i = 0; i < seen.size() && !matches; i++) {
-    fuel_.spend(8 * num_classes());
-    for (int c = 0; c < num_classes() && !matches; c++) {
-      const Expr next = derivative(seen[i], c);
-      if (next == kNothing || !met.insert(next).second) continue;
-      const auto known = voids_.find(next);
-      if (known != voids_.end() && known->second) continue;
-      matches = is_nullable(next) || !nodes_[next].is_logical || (known != voids_.end() && !known->second);
-      seen.push_back(next);
-      from.push_back(i);
+  while (!matches && !path.empty()) {
+    Place& place = path.back();
+    if (place.next_class == num_classes()) {
+      path.pop_back();
+      continue;
+    }
+    fuel_.spend(8);
+    const Expr next = derivative(place.at, place.next_class++);
+    if (next == kNothing || !met.insert(next).second) continue;
+    matches = is_nullable(next) || !nodes_[next].is_logical;
+    if (const auto known = voids_.find(next); !matches && known != voids_.end()) {
+      matches = !known->second;
+    } else {
+      path.push_back({next, 0});
     }
   }
   if (matches) {  // as does all that led there: else each step of a long text would look as far once more
-    for (size_t i = seen.size() - 1; i > 0; i = from[i]) voids_[seen[i]] = false;
-    voids_[of] = false;
+    for (const Place& place : path) voids_[place.at] = false;
   } else {
-    for (Expr each : seen) voids_[each] = true;
+    for (Expr each : met) voids_[each] = true;
   }
   return !matches;
 }

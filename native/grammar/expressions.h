@@ -70,6 +70,8 @@ class Expressions {
   }
   /// Parts of parts of the same kind, sorted, each once.
   void flatten(Kind kind, std::vector<Expr>& parts);
+  /// r* from among parts that all have to match where r{a,b} is one of them.
+  void drop_wider_repeats(std::vector<Expr>& parts);
   Expr compute_derivative(Expr of, int byte_class);
   Expr derive_sequence(Expr of, int byte_class);
 

@@ -9,6 +9,8 @@ export interface SchemaCase {
 
 const deep = (depth: number, inner: unknown): unknown =>
   depth === 0 ? inner : { not: deep(depth - 1, inner) };
+/** A string as JSON. */
+const longText = (characters: number, end = ""): string => `"${"c".repeat(characters)}${end}"`;
 const case_ = (
   name: string,
   schema: object | boolean,
@@ -82,6 +84,18 @@ export const schemaCases: readonly SchemaCase[] = [
     { type: "string", minLength: 2, maxLength: 2 },
     ['"ab"', '"😀é"', '"\\n\\""', '"\\u0001x"'],
     ['"😀"', '"\\n"', '"abc"'],
+  ),
+  case_(
+    "thousands of characters at least",
+    { type: "string", minLength: 2000, maxLength: 2001 },
+    [longText(2000), longText(2001)],
+    [longText(1999), longText(2002)],
+  ),
+  case_(
+    "thousands of characters at least, with a pattern",
+    { type: "string", minLength: 2000, pattern: "[b-d]+d$" },
+    [longText(1998, "bd"), longText(5000, "d")],
+    [longText(1997, "bd"), longText(3000)],
   ),
   case_(
     "a pattern on what is escaped",
