@@ -98,6 +98,12 @@ export const schemaCases: readonly SchemaCase[] = [
     [longText(1997, "bd"), longText(3000)],
   ),
   case_(
+    "half of a surrogate pair beside keywords of other types",
+    { const: "a\ud800", properties: { a: {} } },
+    ['"a\\ud800"'],
+    ['"a"'],
+  ),
+  case_(
     "a pattern on what is escaped",
     { type: "string", pattern: '^[\\n"]+$' },
     ['"\\n\\""'],
@@ -347,6 +353,11 @@ export const refusedSchemas: readonly (readonly [schema: object, message: RegExp
   [{ items: { $dynamicRef: "#a" } }, /^schema: \/items\/\$dynamicRef: this keyword is not supported/],
   [{ type: "integer", multipleOf: 7 }, /^schema: \/multipleOf: only 1, 0\.1, .* is supported, got 7/],
   [{ type: "integer", multipleOf: 0 }, /^schema: \/multipleOf: expected a number above 0/],
+  [{ const: "a\ud800", minLength: 2 }, /^schema: \/const: half of a surrogate pair/],
+  [
+    { enum: ["a", "\udc00"], allOf: [{ pattern: "a" }] },
+    /^schema: \/enum: half of a surrogate pair, with keywords of strings: not supported/,
+  ],
   [{ type: "string", minLength: -1 }, /^schema: \/minLength: expected an integer of 0 or more/],
   [{ type: "string", minLength: 1e12 }, /^schema: \/minLength: expected at most/],
   [{ type: "string", format: "colour" }, /^schema: \/format: "colour" is not supported/],

@@ -13,7 +13,7 @@ import { objectRule } from "./objects.js";
 import { Punctuation } from "./punctuation.js";
 import { Scalars } from "./scalars.js";
 import { isRecord } from "./resources.js";
-import { type Conjunction, made, type Schema, schemaAt, type SchemaAt } from "./schemaAt.js";
+import { type Conjunction, made, type Schema, schemaAt, type SchemaAt, schemaError } from "./schemaAt.js";
 import { Sequences } from "./sequences.js";
 import type { ValueWriter } from "./valueWriter.js";
 import { identityOf, literalsOf, typeOf, typesOf } from "./values.js";
@@ -126,14 +126,24 @@ export class SchemaCompiler implements ValueWriter {
     const rules: (readonly GrammarSymbol[])[] = [];
     for (const value of values) {
       const text = write.text(JSON.stringify(value));
-      if (typeof value === "string")
-        texts.push(isPlain ? text : write.both([text, this.scalars.string(list)]));
+      if (typeof value === "string") texts.push(this.#literalString(value, list));
       else if (typeof value === "number") texts.push(...(allowsNumber(list, value) ? [text] : []));
       else if (typeof value !== "object" || value === null) texts.push(text);
       else if (isPlain && !this.#hasWhitespace) texts.push(text);
       else rules.push(...this.#ofType(typeOf(value), [literalSchema(list[0]!, value), ...list]));
     }
     return texts.length === 0 ? rules : [...rules, [this.grammar.terminal(write.either(texts))]];
+  }
+
+  /** If it is valid for what is said of strings besides. */
+  #literalString(value: string, list: Conjunction): Expression {
+    const text = this.grammar.expressions.text(JSON.stringify(value));
+    if (this.scalars.texts.of(list) === undefined) return text;
+    if (!/\p{Surrogate}/u.test(value))
+      return this.grammar.expressions.both([text, this.scalars.string(list)]);
+    const { schema, pointer } = list.find(({ schema }) => ["const", "enum"].some((key) => key in schema))!;
+    const keyword = "const" in schema ? "const" : "enum";
+    throw schemaError(pointer, keyword, "half of a surrogate pair, with keywords of strings: not supported");
   }
 
   #ofType(type: JsonType, list: Conjunction): Rules {
