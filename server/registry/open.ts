@@ -76,7 +76,7 @@ function usable(
     const missing = keysOf(state.split).find((id) => !sources.has(id));
     if (missing !== undefined)
       throw new ArgumentRangeError(
-        `models: ${name} was changed to use ${missing}, which is not given: give it, or remove the file of the state and its audit, <stateFile>.audit.jsonl, which it would be read from`,
+        `models: ${name} was changed to use ${missing}, which is not given: give it, or remove the file of options.stateFile and the one beside it whose name goes on with .audit.jsonl, from which it would be read again`,
       );
     const back = keysOf(previous).every((id) => sources.has(id)) ? { previous } : {};
     const beside = shadow && sources.has(shadow.version) ? { shadow } : {};

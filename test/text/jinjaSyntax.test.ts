@@ -107,6 +107,11 @@ test("what a test's argument reads counts as read, what stands in a raw block do
   expect([...variablesRead(body)].sort()).toEqual(["b", "c", "d", "e"]);
 });
 
+test("operators are no variables", () => {
+  const body = parseTemplate("{{ a and not b or c in d and e not in f }}{{ -g + h }}");
+  expect([...variablesRead(body)].sort()).toEqual(["a", "b", "c", "d", "e", "f", "g", "h"]);
+});
+
 test("long sources are rewritten in time", () => {
   const long = `{% raw %}${"{{ '".repeat(50_000)}{% endraw %}{{ 1 }}${'{# " #}'.repeat(10_000)}`;
   expect(run(long)).toHaveLength(4 * 50_000 + 1);

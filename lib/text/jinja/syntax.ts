@@ -222,12 +222,15 @@ function visit(body: Block, childrenOf: (node: Node) => Iterable<unknown>, see: 
   }
 }
 
-/** The parts of a node that are evaluated: no names of attributes, filters, tests, keywords and assigned variables. */
+/** The parts of a node that are evaluated: no names of attributes, filters, tests, keywords, operators and assigned variables. */
 function childrenOf(node: Node): Iterable<unknown> {
   const defaults = (list: readonly Parameter[] | null): readonly Node[] =>
     (list ?? []).filter(({ type }) => type !== "Identifier");
   if (node.type === "MemberExpression") return node.computed ? [node.object, node.property] : [node.object];
   if (node.type === "KeywordArgumentExpression") return [node.value];
+  // Operators are words, and tokens look like nodes.
+  if (node.type === "BinaryExpression") return [node.left, node.right];
+  if (node.type === "UnaryExpression") return [node.argument];
   if (node.type === "TestExpression") return [node.operand];
   if (node.type === "FilterExpression" || node.type === "FilterStatement") {
     const operand = node.type === "FilterExpression" ? node.operand : node.body;
