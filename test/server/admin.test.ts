@@ -365,7 +365,7 @@ describe("the next start", () => {
     const models = { "org/chat": "first" };
     await server.close();
     await expect(serve(models, { port: 0, logger: false, load, stateFile })).rejects.toThrow(
-      "models: org/chat was changed to use small, which is not given: give it, or remove the file of the state and its audit, <stateFile>.audit.jsonl",
+      "models: org/chat was changed to use small, which is not given: give it, or remove the file of options.stateFile and the one beside it",
     );
     await start({ small });
     expect((await stateNow()).names).toEqual({ small: { split: { small: 1 } } });
