@@ -19,6 +19,9 @@ struct PanelStreams {
   template <int MR>
   WARPLOOP_INLINE void add(const int8_t* const (&x)[MR], int64_t k, const vu (&zeros)[kVectors],
                            vi (&acc)[MR][kVectors]) {
+    constexpr int kPairs = kPairSteps<codes>;
+    vi pairs[MR][kVectors]{};
+    vi(&to)[MR][kVectors] = kPairs ? pairs : acc;
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
       vi low[kVectors], high[kVectors];
@@ -30,15 +33,16 @@ struct PanelStreams {
         low[v] = reinterpret_cast<vi>(signed_bytes<codes>(kIsNibble ? word & 0x0f0f0f0fu : word, zeros[v]));
         if (kIsNibble) high[v] = reinterpret_cast<vi>(signed_bytes<codes>(word >> 4 & 0x0f0f0f0fu, zeros[v]));
       }
-      add_four(low, x, k + 4 * j, acc);
-      if constexpr (kIsNibble) add_four(high, x, k + 16 + 4 * j, acc);
+      add_four<kPairs != 0>(low, x, k + 4 * j, to);
+      if constexpr (kIsNibble) add_four<kPairs != 0>(high, x, k + 16 + 4 * j, to);
+      if (kPairs && (2 * j + 2) % kPairs == 0) widen(pairs, acc);
     }
     for (int n = 0; n < NT; n++) from[n] += 16 * kPanel;
   }
 
   /// What signed_bytes takes off in the group of input k.
   WARPLOOP_INLINE void zeros_of(int64_t k, vu (&zeros)[kVectors]) const {
-    if constexpr (codes == Codes::int4) {
+    if constexpr (codes == Codes::int4 && !kIsRaw<codes>) {
       for (int n = 0; n < NT; n++) byte_zeros<codes>(w, w.panel(panel + n), k, zeros + n * kPanelVectors);
     }
   }
@@ -47,7 +51,7 @@ struct PanelStreams {
   template <int MR>
   WARPLOOP_INLINE void finish(const Int8Row* const* rows, int64_t dot, int64_t g, vi (&acc)[MR][kVectors],
                               vf (&total)[MR][kVectors]) const {
-    const bool has_zeros = codes == Codes::int8 && w.numbers.offset == OffsetType::zero;
+    const bool has_zeros = has_sum_zeros<codes>(w);
     for (int n = 0; n < NT; n++) {
       alignas(64) float scales[kPanel], minima[kPanel];
       const uint8_t* at = w.panel(panel + n);
@@ -89,7 +93,7 @@ void multiply_streamed(const CodeWeight& w, const Int8Shape& shape, const Int8Ro
     vu zeros[Streams::kVectors]{};
     streams.zeros_of(k, zeros);
     vi acc[MR][Streams::kVectors];
-    begin_sums(rows, dot, acc);
+    begin_sums(rows, dot, raw_offset<codes>(w), acc);
     for (const int64_t last = std::min(k + shape.dot, end); k < last; k += Streams::kIsNibble ? 32 : 16)
       streams.add(x, k, zeros, acc);
     streams.finish(rows, dot, g, acc, total);

@@ -24,7 +24,8 @@ void unpack_bytes(const CodeWeight& w, const uint8_t* panel, int64_t first, int6
   } else {
     vu low_zeros[kPanelVectors], high_zeros[kPanelVectors];
     for (int64_t k = first; k < first + count; k += 32, out += 8 * pitch) {
-      if (codes == Codes::int4 && (k == first || w.numbers.group % 32 != 0 || k % w.group() == 0)) {
+      if (codes == Codes::int4 && !kIsRaw<codes> &&
+          (k == first || w.numbers.group % 32 != 0 || k % w.group() == 0)) {
         byte_zeros<codes>(w, panel, k, low_zeros);
         byte_zeros<codes>(w, panel, k + 16, high_zeros);
       }
@@ -56,7 +57,7 @@ void unpack_numbers(const CodeWeight& w, const uint8_t* panel, const Int8Shape& 
       for (int i = 0; i < kPanel; i++) scales[i] *= 0.5f;
     }
     if (w.has_minima()) panel_minima(w, panel, g, strip.minima[dot] + n * kPanel);
-    if (codes != Codes::int8 || w.numbers.offset != OffsetType::zero) continue;
+    if (!has_sum_zeros<codes>(w)) continue;
     const PanelInts zeros = panel_zeros<codes>(w, panel, g);
     std::memcpy(strip.zeros[dot] + n * kPanel, &zeros, sizeof zeros);
   }
@@ -68,7 +69,6 @@ void multiply_strips(const CodeWeight& w, const Int8Shape& shape, const Int8Row*
                      int64_t first, int64_t panels, ByteStrip& strip, float* sums) {
   const int64_t stride = panels * kPanel;
   std::fill_n(sums, count * stride, 0.0f);
-  const bool has_zeros = codes == Codes::int8 && w.numbers.offset == OffsetType::zero;
   for (int64_t panel = 0; panel < panels; panel += 2) {
     const int num = static_cast<int>(std::min<int64_t>(2, panels - panel));
     for (int64_t k = 0; k < w.inputs; k += kByteChunk) {
@@ -78,12 +78,17 @@ void multiply_strips(const CodeWeight& w, const Int8Shape& shape, const Int8Row*
         unpack_bytes<codes>(w, w.panel(first + panel + n), k, some, n, num, strip);
         unpack_numbers<codes>(w, w.panel(first + panel + n), shape, k, dots, n, strip);
       }
-      const ByteTile tile{&strip,         k / shape.dot, dots, (some - (dots - 1) * shape.dot) / 4,
-                          w.has_minima(), has_zeros};
+      const ByteTile tile{&strip,
+                          k / shape.dot,
+                          dots,
+                          (some - (dots - 1) * shape.dot) / 4,
+                          w.has_minima(),
+                          has_sum_zeros<codes>(w),
+                          raw_offset<codes>(w)};
       float* to = sums + panel * kPanel;
-      if (shape.dot == 16) multiply_strip<16>(tile, num, rows, count, k, to, stride);
-      if (shape.dot == 32) multiply_strip<32>(tile, num, rows, count, k, to, stride);
-      if (shape.dot == 128) multiply_strip<128>(tile, num, rows, count, k, to, stride);
+      if (shape.dot == 16) multiply_strip<16, kPairSteps<codes>>(tile, num, rows, count, k, to, stride);
+      if (shape.dot == 32) multiply_strip<32, kPairSteps<codes>>(tile, num, rows, count, k, to, stride);
+      if (shape.dot == 128) multiply_strip<128, kPairSteps<codes>>(tile, num, rows, count, k, to, stride);
     }
   }
 }

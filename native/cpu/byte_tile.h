@@ -26,28 +26,44 @@ struct ByteTile {
   int64_t first_dot, dots;  // integer sums of the chunk
   int64_t last_steps;       // of four inputs in the last of them
   bool has_minima, has_zeros;
+  int32_t offset;  // raw_offset
 };
 
 /// Integer sums of one dot begin.
 template <int MR, int V>
-WARPLOOP_INLINE void begin_sums(const Int8Row* const* rows, int64_t dot, vi (&acc)[MR][V]) {
+WARPLOOP_INLINE void begin_sums(const Int8Row* const* rows, int64_t dot, int32_t offset, vi (&acc)[MR][V]) {
 #pragma GCC unroll 12
   for (int m = 0; m < MR; m++) {
-    const vi start = splat(rows[m]->numbers[dot].start);
+    const DotNumbers& numbers = rows[m]->numbers[dot];
+    const vi start = splat(numbers.start - offset * numbers.sum);
 #pragma GCC unroll 8
     for (int v = 0; v < V; v++) acc[m][v] = start;
   }
 }
 
-/// Four inputs of V vectors of weights times MR rows.
-template <int MR, int V>
+/// Four inputs of V vectors of weights times MR rows, added to integer sums, or to pairs of them.
+template <bool kPairs, int MR, int V>
 WARPLOOP_INLINE void add_four(const vi (&weights)[V], const int8_t* const (&x)[MR], int64_t at,
                               vi (&acc)[MR][V]) {
 #pragma GCC unroll 12
   for (int m = 0; m < MR; m++) {
     const vi four = splat_four(x[m] + at);
 #pragma GCC unroll 8
-    for (int v = 0; v < V; v++) acc[m][v] = add_dot(acc[m][v], weights[v], four);
+    for (int v = 0; v < V; v++)
+      acc[m][v] = kPairs ? add_pairs(acc[m][v], weights[v], four) : add_dot(acc[m][v], weights[v], four);
+  }
+}
+
+/// The pairs go into integer sums, and begin anew.
+template <int MR, int V>
+WARPLOOP_INLINE void widen(vi (&pairs)[MR][V], vi (&acc)[MR][V]) {
+#pragma GCC unroll 12
+  for (int m = 0; m < MR; m++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; v++) {
+      acc[m][v] = add_widened(acc[m][v], pairs[m][v]);
+      pairs[m][v] = vi{};
+    }
   }
 }
 
@@ -76,8 +92,8 @@ WARPLOOP_INLINE void store_sums(float* sums, const vf (&total)[V]) {
 }
 
 /// sums[MR][NT * 16], rows `stride` apart, += MR rows times NT panels of a chunk. kDot: inputs of an integer
-/// sum.
-template <int MR, int NT, int kDot>
+/// sum; kPairs: kPairSteps of the codes.
+template <int MR, int NT, int kDot, int kPairs>
 void multiply_bytes(const ByteTile& t, const Int8Row* const* rows, int64_t first_input, float* sums,
                     int64_t stride) {
   constexpr int kVectors = NT * kPanelVectors;
@@ -89,19 +105,27 @@ void multiply_bytes(const ByteTile& t, const Int8Row* const* rows, int64_t first
   for (int m = 0; kKeep && m < MR; m++) load_sums(sums + m * stride, total[m]);
   for (int64_t dot = 0; dot < t.dots; dot++, weights += kDot * NT * kPanel) {
     vi acc[MR][kVectors];
-    begin_sums(rows, t.first_dot + dot, acc);
-    const auto step = [&](int64_t i) __attribute__((always_inline)) {
+    begin_sums(rows, t.first_dot + dot, t.offset, acc);
+    const auto step = [&](int64_t i, vi(&to)[MR][kVectors]) __attribute__((always_inline)) {
       vi w[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; v++) w[v] = load_as<vi>(weights + i * 4 * NT * kPanel + v * 4 * kLanes);
-      add_four(w, x, 4 * i, acc);
+      add_four<kPairs != 0>(w, x, 4 * i, to);
     };
-    if constexpr (kDot == kWideBlock) {
-      const int64_t steps = dot + 1 == t.dots ? t.last_steps : kDot / 4;
-      for (int64_t i = 0; i < steps; i++) step(i);
+    const int64_t steps = kDot == kWideBlock && dot + 1 == t.dots ? t.last_steps : kDot / 4;
+    if constexpr (kPairs != 0) {
+      constexpr int kTogether = std::min(kPairs, kDot / 4);  // inputs of nibbles are multiples of 32
+      for (int64_t i = 0; i < steps; i += kTogether) {
+        vi pairs[MR][kVectors]{};
+#pragma GCC unroll 8
+        for (int j = 0; j < kTogether; j++) step(i + j, pairs);
+        widen(pairs, acc);
+      }
+    } else if constexpr (kDot == kWideBlock) {
+      for (int64_t i = 0; i < steps; i++) step(i, acc);
     } else {
 #pragma GCC unroll 8
-      for (int64_t i = 0; i < kDot / 4; i++) step(i);
+      for (int64_t i = 0; i < kDot / 4; i++) step(i, acc);
     }
 #pragma GCC unroll 12
     for (int m = 0; m < MR; m++) {
@@ -115,23 +139,24 @@ void multiply_bytes(const ByteTile& t, const Int8Row* const* rows, int64_t first
   for (int m = 0; kKeep && m < MR; m++) store_sums(sums + m * stride, total[m]);
 }
 
-template <int NT, int kDot>
+template <int NT, int kDot, int kPairs>
 void multiply_byte_rows(int count, const ByteTile& t, const Int8Row* const* rows, int64_t first_input,
                         float* sums, int64_t stride) {
-  if (count == 1) return multiply_bytes<1, NT, kDot>(t, rows, first_input, sums, stride);
+  if (count == 1) return multiply_bytes<1, NT, kDot, kPairs>(t, rows, first_input, sums, stride);
   if constexpr (kByteTileRows<kDot> == 2) {
-    multiply_bytes<2, NT, kDot>(t, rows, first_input, sums, stride);
+    multiply_bytes<2, NT, kDot, kPairs>(t, rows, first_input, sums, stride);
   } else {
-    if (count == 2) return multiply_bytes<2, NT, kDot>(t, rows, first_input, sums, stride);
-    if (count <= 4) return multiply_bytes<4, NT, kDot>(t, rows, first_input, sums, stride);
+    if (count == 2) return multiply_bytes<2, NT, kDot, kPairs>(t, rows, first_input, sums, stride);
+    if (count <= 4) return multiply_bytes<4, NT, kDot, kPairs>(t, rows, first_input, sums, stride);
     if (count <= 6 || kByteTileRows<kDot> == 6)
-      return multiply_bytes<6, NT, kDot>(t, rows, first_input, sums, stride);
-    if constexpr (kByteTileRows<kDot> == 12) multiply_bytes<12, NT, kDot>(t, rows, first_input, sums, stride);
+      return multiply_bytes<6, NT, kDot, kPairs>(t, rows, first_input, sums, stride);
+    if constexpr (kByteTileRows<kDot> == 12)
+      multiply_bytes<12, NT, kDot, kPairs>(t, rows, first_input, sums, stride);
   }
 }
 
 /// One chunk of `num` panels times all rows of a piece.
-template <int kDot>
+template <int kDot, int kPairs>
 void multiply_strip(const ByteTile& tile, int num, const Int8Row* rows, int64_t count, int64_t first_input,
                     float* sums, int64_t stride) {
   constexpr int kRows = kByteTileRows<kDot>;
@@ -140,8 +165,8 @@ void multiply_strip(const ByteTile& tile, int num, const Int8Row* rows, int64_t 
     const Int8Row* at[kRows];  // those that only fill the tile add to sums of rows that are not there
     for (int i = 0; i < kRows; i++) at[i] = rows + row + std::min(i, some - 1);
     float* to = sums + row * stride;
-    num == 1 ? multiply_byte_rows<1, kDot>(some, tile, at, first_input, to, stride)
-             : multiply_byte_rows<2, kDot>(some, tile, at, first_input, to, stride);
+    num == 1 ? multiply_byte_rows<1, kDot, kPairs>(some, tile, at, first_input, to, stride)
+             : multiply_byte_rows<2, kDot, kPairs>(some, tile, at, first_input, to, stride);
   }
 }
 

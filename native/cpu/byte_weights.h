@@ -7,9 +7,34 @@
 
 namespace warploop::cpu::WARPLOOP_ISA {
 
+/// Whether codes meet x without a sign (kHasRawNibbles).
+template <Codes codes>
+inline constexpr bool kIsRaw = kHasRawNibbles && Quantised<codes>::kIsNibble;
+/// Calls of add_pairs that fit 16 bits, each of four inputs. 0: codes are not raw.
+template <Codes codes>
+inline constexpr int kPairSteps = !kIsRaw<codes>        ? 0
+                                  : codes == Codes::fp4 ? 4
+                                                        : 8;
+
+/// What all raw codes have too much.
+inline constexpr int8_t kFp4Offset = kHasRawNibbles ? 12 : 0;
+template <Codes codes>
+int32_t raw_offset(const CodeWeight& w) {
+  if (!kIsRaw<codes>) return 0;
+  if (codes == Codes::fp4) return kFp4Offset;
+  return w.numbers.offset == OffsetType::none ? 8 : 0;  // as panel_zeros
+}
+/// Whether there are zero points that are taken off integer sums.
+template <Codes codes>
+bool has_sum_zeros(const CodeWeight& w) {
+  return (codes == Codes::int8 || kIsRaw<codes>)&&w.numbers.offset == OffsetType::zero;
+}
+
 /// e2m1 codes, a byte each, as twice their value: 0 1 2 3 4 6 8 12 and their negatives, with the bias.
 WARPLOOP_INLINE vu fp4_bytes(vu codes) {
-  alignas(16) static constexpr int8_t kTwice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+  constexpr int8_t o = kFp4Offset;
+  alignas(16) static constexpr int8_t kTwice[16] = {o, 1 + o, 2 + o, 3 + o, 4 + o, 6 + o, 8 + o, 12 + o,
+                                                    o, o - 1, o - 2, o - 3, o - 4, o - 6, o - 8, o - 12};
   const uint32_t kBias = kByteBias ? 0x80808080u : 0;
 #if defined(__AVX512F__)
   const __m512i table = _mm512_broadcast_i32x4(load_as<__m128i>(kTwice));
@@ -29,6 +54,7 @@ WARPLOOP_INLINE vu signed_bytes(vu word, vu zero) {
   constexpr uint32_t kSigns = 0x80808080u;
   if constexpr (codes == Codes::int8) return kByteBias ? word ^ kSigns : word;
   if constexpr (codes == Codes::fp4) return fp4_bytes(word);
+  if constexpr (kIsRaw<codes>) return word;
   // Bytes of 0 to 15 less 0 to 15, without a borrow from their neighbours.
   const vu biased = (word | kSigns) - zero;
   return kByteBias ? biased : biased ^ kSigns;

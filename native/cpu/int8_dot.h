@@ -13,6 +13,28 @@ inline constexpr int32_t kByteBias = 128;
 inline constexpr int32_t kByteBias = 0;
 #endif
 
+// AVX2's instruction, too, takes one side without a sign: nibbles meet x as they are, and their zero points
+// are taken off the sums. Some products fit 16 bits together before they have to be widened.
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+inline constexpr bool kHasRawNibbles = true;
+
+/// pairs[lane][half] + the products of two bytes. Weights from 0 to w in n calls: 2 n w 127 < 2^15.
+WARPLOOP_INLINE vi add_pairs(vi pairs, vi weights, vi x) {
+  const __m256i products =
+      _mm256_maddubs_epi16(reinterpret_cast<__m256i>(weights), reinterpret_cast<__m256i>(x));
+  return reinterpret_cast<vi>(_mm256_add_epi16(reinterpret_cast<__m256i>(pairs), products));
+}
+/// sums[lane] + pairs[lane][0] + pairs[lane][1].
+WARPLOOP_INLINE vi add_widened(vi sums, vi pairs) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  return sums + reinterpret_cast<vi>(_mm256_madd_epi16(reinterpret_cast<__m256i>(pairs), ones));
+}
+#else
+inline constexpr bool kHasRawNibbles = false;
+WARPLOOP_INLINE vi add_pairs(vi pairs, vi, vi) { return pairs; }
+WARPLOOP_INLINE vi add_widened(vi sums, vi) { return sums; }
+#endif
+
 /// Four bytes of x, the same for all lanes.
 WARPLOOP_INLINE vi splat_four(const int8_t* x) {
   int32_t four;
