@@ -64,8 +64,8 @@ export function* constraintMasks(
       listener.fail(request, asError(error));
       continue;
     }
-    if (!constraint.isAccepting) continue;
-    for (const id of request.params.stopTokenIds ?? []) if (id < vocabSize) allow(row, id);
+    const setEnd = constraint.isAccepting ? allow : forbid; // also of those that are text
+    for (const id of request.params.stopTokenIds ?? []) if (id < vocabSize) setEnd(row, id);
   }
   return words;
 }
@@ -91,6 +91,10 @@ const isOver = ({ status, discarded }: Request): boolean => status === "finished
 
 function allow(row: Int32Array, id: number): void {
   row[id >>> 5]! |= 1 << (id & 31);
+}
+
+function forbid(row: Int32Array, id: number): void {
+  row[id >>> 5]! &= ~(1 << (id & 31));
 }
 
 /** Of a token that was sampled although it may not come. */

@@ -182,7 +182,9 @@ export class Engine {
       jump: (request, tokens) => this.#append(request, tokens),
     };
     return {
-      words: previous.then(() => inTurns(constraintMasks(step, this.#specs, listener), { isUrgent: true })),
+      words: previous.then(() =>
+        this.#watchdog.except(inTurns(constraintMasks(step, this.#specs, listener), { isUrgent: true })),
+      ),
       onSampling: () => {
         this.#isHeld = false;
         this.#queuePump();

@@ -15,6 +15,7 @@ export class Watchdog {
   readonly #onStall: (error: WarploopError) => void;
   #timer: NodeJS.Timeout | undefined;
   #lastProgress = 0;
+  #numExceptions = 0;
   /** Since the last progress. */
   #looks = 0;
 
@@ -43,9 +44,20 @@ export class Watchdog {
     clearInterval(this.#timer);
   }
 
+  /** What the device waits for takes the time that it takes: counting begins behind it. */
+  async except<T>(work: Promise<T>): Promise<T> {
+    this.#numExceptions++;
+    try {
+      return await work;
+    } finally {
+      this.#numExceptions--;
+      this.#looks = 0;
+    }
+  }
+
   #look(): void {
     const progress = this.#progress();
-    if (progress !== this.#lastProgress) {
+    if (progress !== this.#lastProgress || this.#numExceptions > 0) {
       this.#lastProgress = progress;
       this.#looks = 0;
       return;

@@ -37,7 +37,7 @@ const beside: Readonly<Record<string, readonly string[]>> = {
   parts: ["rules", "spelled", "thoughts"],
 };
 /** Of what is copied to another thread, as JSON. */
-const maxFormatChars = 2 ** 22;
+const maxFormatChars = 2 ** 20;
 
 /**
  * A format as plain data that nobody changes any more.

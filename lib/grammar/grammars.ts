@@ -167,7 +167,9 @@ export class Grammars {
       throw new ArgumentRangeError(`format: it takes too much ${error.reason} to compile`);
     }
     if ("problem" in reply) throw new ArgumentRangeError(reply.problem);
-    return CompiledGrammar.inBackground(reply.grammar);
+    return CompiledGrammar.inBackground(reply.grammar).catch((error: unknown) => {
+      throw ofFormat(error);
+    });
   }
 }
 
@@ -201,10 +203,7 @@ class MatcherConstraint implements GrammarConstraint {
   prepare(): Promise<void> | undefined {
     if (this.#forced.length > 0) return undefined;
     const late = this.#within(() => this.#matcher.prepare(mostForcedBytes));
-    return late?.catch((error: unknown) => {
-      this.#parts.forget();
-      throw error;
-    });
+    return late?.catch((error: unknown) => this.#fail(error));
   }
 
   fillMask(words: Int32Array): boolean {
@@ -241,10 +240,20 @@ class MatcherConstraint implements GrammarConstraint {
     try {
       return step();
     } catch (error) {
-      this.#parts.forget();
-      throw error;
+      return this.#fail(error);
     }
   }
+
+  #fail(error: unknown): never {
+    this.#parts.forget();
+    throw ofFormat(error);
+  }
+}
+
+/** What the addon says of a grammar. */
+function ofFormat(error: unknown): unknown {
+  if (!(error instanceof ArgumentRangeError)) return error;
+  return new ArgumentRangeError(`format: ${error.message}`);
 }
 
 /** @throws what the signal says, as soon as it fires */

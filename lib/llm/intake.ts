@@ -234,14 +234,19 @@ class Arrival {
         constraint?.[Symbol.dispose]();
         this.#onEnd();
       };
-      const request = makeRequest(id, prompt, spec, hashes);
-      if (hashes === undefined) {
-        yield* this.#engine.hashPrompt(request);
-        hashes = new HashList(request.pageHashes);
+      try {
+        const request = makeRequest(id, prompt, spec, hashes);
+        if (hashes === undefined) {
+          yield* this.#engine.hashPrompt(request);
+          hashes = new HashList(request.pageHashes);
+        }
+        if (this.isAborted) return constraint?.[Symbol.dispose]();
+        const output = new ChoiceOutput(index, prompt, generation, tokenizer, stops);
+        this.#engine.add(request, spec, listenerOf(request, output, stream, tokenizer, onEnd));
+      } catch (error) {
+        constraint?.[Symbol.dispose](); // the engine, which would end it, does not have it
+        throw error;
       }
-      if (this.isAborted) return constraint?.[Symbol.dispose]();
-      const output = new ChoiceOutput(index, prompt, generation, tokenizer, stops);
-      this.#engine.add(request, spec, listenerOf(request, output, stream, tokenizer, onEnd));
       this.#numAdded++;
       stream.start(prompt);
       // A prompt of one token has no position to wait for.

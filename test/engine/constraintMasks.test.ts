@@ -16,7 +16,7 @@ interface Asked {
   readonly id: string;
   status: string;
   readonly discarded: number;
-  readonly params: object;
+  readonly params: { readonly stopTokenIds?: ReadonlySet<number> };
   readonly tokens: readonly number[];
   readonly maxLength: number;
 }
@@ -28,12 +28,12 @@ class Step {
   readonly #specs = new Map<Asked, Partial<RequestSpec>>();
 
   /** @param prepare what the constraint's does; none: a request without a constraint */
-  add(prepare?: () => Promise<void> | undefined): Asked {
+  add(prepare?: () => Promise<void> | undefined, params: Asked["params"] = {}, isAccepting = false): Asked {
     const id = `r${this.requests.length}`;
-    const request: Asked = { id, status: "running", discarded: 0, params: {}, tokens: [], maxLength: 9 };
+    const request: Asked = { id, status: "running", discarded: 0, params, tokens: [], maxLength: 9 };
     const constraint: Constraint = {
       vocabSize,
-      isAccepting: false,
+      isAccepting,
       prepare: () => {
         this.log.push(`prepare ${id}`);
         return prepare!();
@@ -91,6 +91,14 @@ it("makes no mask before what takes long is through, whoever it belongs to", asy
   expect([...(await masks)]).toEqual([1, 0, 2, 0, -1, -1, 8, 0]);
   expect(step.log.slice(3)).toEqual(["fill r0", "fill r1", "fill r3"]);
   expect(step.failed).toEqual([]);
+});
+
+it("lets what ends a text come where it may end, and nowhere else, though it be text", async () => {
+  const step = new Step();
+  const stopTokenIds = new Set([0, 1, 39, 99]);
+  step.add(() => undefined, { stopTokenIds }, false); // whose mask has token 0
+  step.add(() => undefined, { stopTokenIds }, true);
+  expect([...(await step.masks())]).toEqual([0, 0, 3, 1 << 7]);
 });
 
 it("tells a request alone that its constraint fails, at once or later", async () => {

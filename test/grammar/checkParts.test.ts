@@ -6,6 +6,11 @@ const tag = { begin: "<n", content: "x", end: ">" };
 const cyclic: { sequence: unknown[] } = { sequence: [] };
 cyclic.sequence.push(cyclic);
 
+function insideItself(): object {
+  const schema: Record<string, unknown> = {};
+  return Object.assign(schema, { not: schema });
+}
+
 it.each<[parts: unknown, message: string | RegExp]>([
   [undefined, /^format\.parts: expected a part of a text/],
   [{}, /^format\.parts: expected a part of a text: .*, got an object$/],
@@ -98,6 +103,13 @@ it.each<[format: unknown, message: string | RegExp]>([
     /^format\.schema: \/const: expected what JSON can hold, got an object of class Map$/,
   ],
   [{ parts: { schema: { const: undefined }, name: "a.b" } }, /^a\.b: \/const: expected what JSON can hold/],
+  [{ schema: { const: { toJSON: () => 1 } } }, /^format\.schema: \/const: expected what JSON can hold/],
+  [{ schema: insideItself() }, /^format\.schema: expected plain data: it is nested too deeply, or contains/],
+  [{ schema: { enum: Array(1.2e6).fill(1) } }, "format.schema: expected at most 1048576 values"],
+  [
+    { schema: { const: "x".repeat(2 ** 20) } },
+    /^format\.schema: expected at most 1048576 characters as JSON/,
+  ],
 ])("%o", (format, message) => {
   expect(() => checkFormat(format)).toThrow(message);
 });

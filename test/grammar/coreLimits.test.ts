@@ -3,7 +3,9 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { checkFormat } from "../../lib/grammar/format.js";
 import { type CheckedFormat, Grammars } from "../../lib/grammar/grammars.js";
-import { CompiledGrammar } from "../../lib/grammar/matcher.js";
+import { Engine } from "../../lib/engine/engine.js";
+import { WarploopError } from "../../lib/errors.js";
+import { CompiledGrammar, Matcher } from "../../lib/grammar/matcher.js";
 import { Tokenizer } from "../../lib/text/tokenizer.js";
 import { ask, modelFolder, withLLM } from "../llm/checkpoints.js";
 
@@ -32,7 +34,7 @@ it("is not kept", async () => {
     }
     return 400;
   };
-  await expect(run()).rejects.toThrow(/too complex/);
+  await expect(run()).rejects.toThrow(/^format: the grammar is too complex/);
   await expect(run()).rejects.toMatchObject({ code: "ERR_ARGUMENT_RANGE" });
   expect(given).toHaveBeenCalledTimes(2);
   using _one = await grammars.constraint(checkedFormat({ regex: "a" }), noPrompt);
@@ -55,6 +57,18 @@ it("is there for each of a hundred requests at once that ask for different ones"
   await grammars.close();
   await new Promise((resolve) => setImmediate(resolve));
   expect(given).toHaveBeenCalledTimes(100);
+});
+
+it("leaves no matcher of a request that the engine does not take", async () => {
+  await withLLM(folder, {}, async (llm) => {
+    const given = vi.spyOn(Matcher.prototype, Symbol.dispose);
+    vi.spyOn(Engine.prototype, "add").mockImplementationOnce(() => {
+      throw new WarploopError("ERR_STALLED", "planned");
+    });
+    const text = llm.generate("x", { format: { regex: "ab" }, maxTokens: 4 }).text();
+    await expect(text).rejects.toThrow("planned");
+    expect(given).toHaveBeenCalledTimes(1);
+  });
 });
 
 it("ends its request alone, when it is compiled or between two tokens", async () => {

@@ -83,6 +83,16 @@ describe("what comes next", () => {
     for (const text of texts) text[Symbol.dispose]();
   });
 
+  it("is not what a token itself takes, for which there is no other thread", () => {
+    const dashes = [1, 2, 4, 8, 16, 32, 64, 128].map((count) => Buffer.from("-".repeat(count)));
+    using long = new GrammarVocabulary(dashes);
+    using grammar = compiled({ grammar: 'root ::= any "!"\nany ::= any any | "-" | "(" any ")"' });
+    using text = new Matcher(grammar, long);
+    for (let i = 0; i < 50; i++) expect(text.accept(0)).toBe(true);
+    expect(() => text.accept(7)).toThrow(/too complex/);
+    expect(text.accept(0)).toBe(true); // nothing has changed
+  });
+
   it("is an error where it proves too complex, and of this text alone", async () => {
     using grammar = compiled({ regex: `${".?".repeat(300)}.{300}` });
     using text = new Matcher(grammar, vocabulary);

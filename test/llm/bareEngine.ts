@@ -15,7 +15,7 @@ import {
 import type { GenerationStream } from "../../lib/llm/generationStream.js";
 import { Intake } from "../../lib/llm/intake.js";
 import type { FinishReason } from "../../lib/schedule/request.js";
-import type { DeviceStep, StepResult, StepRunner } from "../../lib/engine/deviceStep.js";
+import type { DeviceStep, StepMasks, StepResult, StepRunner } from "../../lib/engine/deviceStep.js";
 import { ModelRunner } from "../../lib/engine/runner.js";
 import type { ScheduledStep } from "../../lib/schedule/scheduledStep.js";
 import { Scheduler } from "../../lib/schedule/scheduler.js";
@@ -152,7 +152,8 @@ export class StubRunner implements StepRunner {
   /** Thrown by the next submit. */
   refusal: Error | undefined;
 
-  submit(step: DeviceStep): Promise<StepResult> {
+  submit(step: DeviceStep, masks?: StepMasks): Promise<StepResult> {
+    void masks?.words.finally(() => masks.onSampling());
     if (this.refusal) throw this.refusal;
     return new Promise((resolve, reject) => this.steps.push({ step, resolve, reject }));
   }

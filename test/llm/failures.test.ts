@@ -1,6 +1,7 @@
 // Contract: results are taken in the order of the steps; a step that fails or stalls ends the engine, and with it every
 // request exactly once; what goes wrong with the output of one request ends that request only.
 import { describe, expect, it, test } from "vitest";
+import type { Constraint } from "../../lib/engine/constraint.js";
 import type { Engine } from "../../lib/engine/engine.js";
 import type { RequestListener } from "../../lib/engine/requestListener.js";
 import { OutOfMemoryError, WarploopError } from "../../lib/errors.js";
@@ -238,6 +239,25 @@ describe("a step that fails", () => {
     expect(recorders[0]!.ends).toEqual([expect.objectContaining({ code: "ERR_STALLED" })]);
     for (const index of runner.steps.keys()) runner.settle(index);
     await engine.close();
+  });
+
+  it("but not because a mask takes long that the device waits for", async () => {
+    const runner = new StubRunner();
+    const engine = runner.engine(100);
+    const listener = new Recorder();
+    const constraint: Constraint = {
+      ...{ vocabSize: 32, isAccepting: true, accept: () => true, rollback: () => undefined },
+      ...{ forcedTokens: () => [], fillMask: () => true },
+      prepare: () => new Promise((resolve) => setTimeout(resolve, 500)),
+    };
+    const spec = { ...one, constraint };
+    engine.add(makeRequest("r0", [1, 2], spec), spec, listener);
+    await new Promise((resolve) => setTimeout(resolve, 400)); // four times the limit
+    expect(engine.stats.state).toBe("running");
+    await until(() => engine.stats.state === "dead"); // the device itself takes longer than it may
+    for (const index of runner.steps.keys()) runner.settle(index);
+    await engine.close();
+    expect(listener.ends).toEqual([expect.objectContaining({ code: "ERR_STALLED" })]);
   });
 
   it("but not because this thread was busy or the process stopped", async () => {

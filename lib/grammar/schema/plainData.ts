@@ -3,44 +3,79 @@ import { describe } from "../../arguments.js";
 import { ArgumentRangeError, ArgumentTypeError } from "../../errors.js";
 import { escapePointer } from "./resources.js";
 
+/** Less than JSON.stringify takes, which goes into the depth on the stack. */
+const mostLevels = 2000;
+/** Of values, each of which has a character at least, and one beside it: whoever writes them out refuses so many. */
+const mostValues = 2 ** 20;
+
 /**
  * @param at what errors begin with; behind it comes the pointer of what is wrong
  * @throws ArgumentTypeError, ArgumentRangeError
  */
 export function requirePlain(data: unknown, at: string): void {
-  const places = new Map<unknown, Place>();
-  try {
-    JSON.stringify(data, function (this: unknown, key: string, value: unknown) {
-      const place = { above: places.get(this), key };
-      requireHeld(value, () => `${at}: ${pointerOf(place) || "/"}`);
-      if (typeof value === "object" && value !== null) places.set(value, place);
-      return value;
-    });
-  } catch (cause) {
-    if (cause instanceof ArgumentTypeError || cause instanceof ArgumentRangeError) throw cause;
-    throw new ArgumentTypeError(`${at}: expected plain data: ${String(cause)}`, undefined, { cause });
-  }
+  new PlainData(at).require(data, undefined, "", 0);
 }
 
-/** Schemas have hundreds of thousands of values: a pointer is made of the one that is wrong. */
+/** An array or object on the way to a value: a pointer is made of the value that is wrong, and there may be a million. */
 interface Place {
   /** None of the whole. */
   readonly above: Place | undefined;
-  readonly key: string;
+  readonly key: string | number;
+}
+
+class PlainData {
+  readonly #at: string;
+  #numValues = 0;
+
+  constructor(at: string) {
+    this.#at = at;
+  }
+
+  require(value: unknown, above: Place | undefined, key: string | number, level: number): void {
+    if (typeof value === "string" || typeof value === "boolean" || value === null) return;
+    if (typeof value === "number") {
+      if (Number.isFinite(value)) return;
+      throw new ArgumentRangeError(`${this.#pointer(above, key)}: expected a finite number, got ${value}`);
+    }
+    if (typeof value !== "object" || !isPlainObject(value))
+      throw new ArgumentTypeError(
+        `${this.#pointer(above, key)}: expected what JSON can hold, got ${describe(value)}`,
+      );
+    this.#requireParts(value, { above, key }, level + 1);
+  }
+
+  #requireParts(value: object, place: Place, level: number): void {
+    if (level > mostLevels)
+      throw new ArgumentRangeError(
+        `${this.#at}: expected plain data: it is nested too deeply, or contains itself`,
+      );
+    if (Array.isArray(value)) {
+      this.#count(value.length);
+      for (let i = 0; i < value.length; i++) this.require(value[i], place, i, level);
+      return;
+    }
+    const keys = Object.keys(value);
+    this.#count(keys.length);
+    for (const key of keys) this.require((value as Record<string, unknown>)[key], place, key, level);
+  }
+
+  #count(more: number): void {
+    this.#numValues += more;
+    if (this.#numValues > mostValues)
+      throw new ArgumentRangeError(`${this.#at}: expected at most ${mostValues} values`);
+  }
+
+  #pointer(above: Place | undefined, key: string | number): string {
+    return `${this.#at}: ${above === undefined ? "/" : pointerOf({ above, key })}`;
+  }
 }
 
 function pointerOf({ above, key }: Place): string {
-  return above === undefined ? "" : `${pointerOf(above)}/${escapePointer(key)}`;
+  return above === undefined ? "" : `${pointerOf(above)}/${escapePointer(String(key))}`;
 }
 
-function requireHeld(value: unknown, at: () => string): void {
-  if (typeof value === "number" && !Number.isFinite(value))
-    throw new ArgumentRangeError(`${at()}: expected a finite number, got ${value}`);
-  const isHeld =
-    value === null || ["boolean", "number", "string"].includes(typeof value) || isPlainObject(value);
-  if (!isHeld) throw new ArgumentTypeError(`${at()}: expected what JSON can hold, got ${describe(value)}`);
+/** Of any realm; not such as Map, of which nothing would be left, and not what JSON is told another value of. */
+function isPlainObject(value: object): boolean {
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function") return false;
+  return ["[object Object]", "[object Array]"].includes(Object.prototype.toString.call(value));
 }
-
-/** Of any realm; not such as Map, of which nothing would be left. */
-const isPlainObject = (value: unknown): boolean =>
-  ["[object Object]", "[object Array]"].includes(Object.prototype.toString.call(value));
