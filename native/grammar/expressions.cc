@@ -187,7 +187,7 @@ bool Expressions::is_void(Expr of) {
   if (of == kNothing) return true;
   if (!nodes_[of].is_logical || is_nullable(of)) return false;
   if (const auto known = voids_.find(of); known != voids_.end()) return known->second;
-  // Into the depth until something matches the empty text: long texts have one path, and many places beside it.
+  // Into the depth until something matches the empty text: long texts have one path, and much beside it.
   struct Place {
     Expr at;
     int next_class;

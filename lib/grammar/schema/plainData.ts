@@ -13,7 +13,12 @@ const mostValues = 2 ** 20;
  * @throws ArgumentTypeError, ArgumentRangeError
  */
 export function requirePlain(data: unknown, at: string): void {
-  new PlainData(at).require(data, undefined, "", 0);
+  try {
+    new PlainData(at).require(data, undefined, "", 0);
+  } catch (cause) {
+    if (cause instanceof ArgumentTypeError || cause instanceof ArgumentRangeError) throw cause;
+    throw new ArgumentTypeError(`${at}: expected plain data: ${String(cause)}`, undefined, { cause });
+  }
 }
 
 /** An array or object on the way to a value: a pointer is made of the value that is wrong, and there may be a million. */
