@@ -17,17 +17,14 @@ struct Limits {
   int64_t transitions = 8'000'000;
   /// Parse items of one text, and threads of it.
   int64_t items = 4'000'000;
-  /// Of making a grammar, in Fuel's units.
+  /// Of one call at most, in Fuel's units.
   int64_t work = 20'000'000;
-  /// Of one call of a text at most: a step of the model waits for it, and with it whoever shares the step.
-  int64_t text_work = 6'000'000;
   /// Of a call that others wait for: what takes more is done on another thread.
   int64_t quick_work = 200'000;
   /// Of adding a token, which nothing can put off: a few rows, and most of what it needs a mask has made.
   int64_t accept_work = 1'000'000;
-  /// What a text has more of it with each call, up to `text_work`: so many calls in a row cost no more than
-  /// this.
-  int64_t work_per_call = 400'000;
+  /// What a text has more of it with each call, up to `work`: so many calls in a row cost no more than this.
+  int64_t work_per_call = 4'000'000;
 };
 
 /// Throws when `count` is more than there may be.

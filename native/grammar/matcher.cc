@@ -16,7 +16,7 @@ struct Finally {
 }  // namespace
 
 Matcher::Matcher(std::shared_ptr<Grammar> grammar, std::shared_ptr<const Vocabulary> vocabulary)
-    : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), tank_(grammar_->limits().text_work) {}
+    : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), tank_(grammar_->limits().work) {}
 
 Matcher::Mark Matcher::here() {
   if (!rows_) {
@@ -32,7 +32,7 @@ auto Matcher::refuelled() {
   fuel.refill(tank_);
   return Finally{[this, &fuel] {
     const Limits& limits = grammar_->limits();
-    tank_ = std::min(limits.text_work, std::max<int64_t>(fuel.left(), 0) + limits.work_per_call);
+    tank_ = std::min(limits.work, std::max<int64_t>(fuel.left(), 0) + limits.work_per_call);
   }};
 }
 
@@ -140,7 +140,7 @@ bool Matcher::prepare_quickly(size_t most_forced) {
     tank_ = kept;
     return false;
   }
-  if (kept > 0) tank_ = std::min(tank_ + kept, grammar_->limits().text_work);
+  if (kept > 0) tank_ = std::min(tank_ + kept, grammar_->limits().work);
   return true;
 }
 
@@ -203,7 +203,7 @@ void Matcher::allow_from(const Mark& here, uint32_t* mask) {
 bool Matcher::accept(int32_t token) {
   const std::lock_guard lock(grammar_->mutex());
   const Limits& limits = grammar_->limits();
-  grammar_->fuel().refill(rows_ ? limits.accept_work : limits.text_work);
+  grammar_->fuel().refill(rows_ ? limits.accept_work : limits.work);
   const Mark here = this->here();
   Mark at = here;
   const auto bytes =

@@ -155,7 +155,7 @@ describe("a matcher", () => {
     const grammar = new GrammarWriter();
     const [root, rest] = [grammar.nonterminal(), grammar.nonterminal()];
     grammar.rule(root, [rest, root]);
-    for (let i = 0; i < 70; i++) {
+    for (let i = 0; i < 150; i++) {
       const one = grammar.nonterminal();
       grammar.rule(one, [grammar.text(`${String.fromCharCode(97 + (i % 26))}`), grammar.text(`${i}`), one]);
       grammar.rule(one, [grammar.text("a")]);

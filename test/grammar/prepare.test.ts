@@ -93,6 +93,22 @@ describe("what comes next", () => {
     expect(text.accept(0)).toBe(true); // nothing has changed
   });
 
+  it("is found for statements whose expressions are ambiguous, as people write them", async () => {
+    const rules = [
+      "root ::= statement*",
+      'statement ::= name "=" sum ";"',
+      "name ::= [a-z]+",
+      'sum ::= sum " "? ("+" | "*") " "? sum | [0-9]+ | name | "(" sum ")"',
+    ];
+    using grammar = compiled({ grammar: rules.join("\n") });
+    using text = new Matcher(grammar, vocabulary);
+    for (const byte of Buffer.from("abc=1+2*3+x;y=(4+5)*z;".repeat(20))) {
+      await text.prepare(mostForced);
+      const token = testVocabulary.findIndex((bytes) => bytes.length === 1 && bytes[0] === byte);
+      expect(text.accept(token)).toBe(true);
+    }
+  });
+
   it("is an error where it proves too complex, and of this text alone", async () => {
     using grammar = compiled({ regex: `${".?".repeat(300)}.{300}` });
     using text = new Matcher(grammar, vocabulary);
