@@ -15,6 +15,8 @@ import { controlTokens, tokenBytes } from "./tokenBytes.js";
 const maxGrammars = 64;
 const compileLimitMs = 5000;
 const heapMiB = 512;
+/** Of a format that is read with others of its size; schemas of tools are shorter. */
+const mostShortChars = 8192;
 /** Of one jump, which is one sequence's part of a step. */
 const mostForcedBytes = 256;
 /** A step of its own brings one, so that a jump of one saves nothing; and the last token is left to sampling. */
@@ -50,9 +52,11 @@ interface Kept {
 export class Grammars {
   readonly #tokenizer: Tokenizer;
   readonly #vocabSize: number;
-  readonly #thread = new JobThread<GrammarJob, GrammarReply>(new URL("./grammarWorker.js", import.meta.url), {
-    ...{ name: "warploop grammars", heapMiB },
-  });
+  /** Short formats do not wait for long ones, which may take seconds. */
+  readonly #threads = {
+    short: grammarThread("warploop grammars"),
+    long: grammarThread("warploop long grammars"),
+  };
   /** By format, the one that was used last at the end. */
   readonly #byFormat = new Map<string, Kept>();
   #vocabulary: Promise<GrammarVocabulary> | undefined;
@@ -100,7 +104,7 @@ export class Grammars {
   }
 
   async close(): Promise<void> {
-    await this.#thread.close();
+    await Promise.all(Object.values(this.#threads).map((thread) => thread.close()));
     for (const kept of this.#byFormat.values()) this.#forget(kept);
     this.#vocabulary?.then(dispose, () => undefined);
   }
@@ -160,7 +164,8 @@ export class Grammars {
     this.#tokens ??= controlTokens(this.#tokenizer);
     let reply: GrammarReply;
     try {
-      reply = await this.#thread.run({ format, tokens: this.#tokens, state }, compileLimitMs, { signal });
+      const thread = this.#threads[format.length > mostShortChars ? "long" : "short"];
+      reply = await thread.run({ format, tokens: this.#tokens, state }, compileLimitMs, { signal });
     } catch (error) {
       if (!(error instanceof JobFailure) || (error.reason !== "time" && error.reason !== "memory"))
         throw error;
@@ -171,6 +176,10 @@ export class Grammars {
       throw ofFormat(error);
     });
   }
+}
+
+function grammarThread(name: string): JobThread<GrammarJob, GrammarReply> {
+  return new JobThread(new URL("./grammarWorker.js", import.meta.url), { name, heapMiB });
 }
 
 interface ConstraintParts {

@@ -13,6 +13,8 @@ const tokenizer = {
 } as unknown as Tokenizer;
 const formatOf = (format: object) => ({ json: JSON.stringify(format), thoughts: undefined });
 const words = Array.from({ length: 60_000 }, (_, i) => `"w${i}"`);
+/** Of a format that is read behind it. */
+const description = "x".repeat(10_000);
 /** It takes seconds. */
 const long = formatOf({ grammar: `start: ${words.join(" | ")}` });
 const prompt = new Int32Array();
@@ -27,11 +29,21 @@ it("a grammar whose requests are aborted ends at once, and the next one comes", 
   setTimeout(() => abort.abort(new Error("no longer")), 20);
   await expect(aborted).rejects.toThrow("no longer");
   using constraint = await ours
-    .constraint(formatOf({ schema: { type: "integer" } }), prompt)
+    .constraint(formatOf({ schema: { type: "integer", description } }), prompt)
     .finally(note("next"));
   expect(constraint.isAccepting).toBe(false);
   expect(ends).toEqual(["aborted", "next"]);
   await Promise.all([expect(whole).rejects.toThrow("closed"), ours.close(), beside.close()]);
+});
+
+it("a short one does not wait for a long one", async () => {
+  const grammars = new Grammars(tokenizer, 128);
+  let isRead = false;
+  const slow = grammars.constraint(long, prompt).finally(() => (isRead = true));
+  const ended = expect(slow).rejects.toThrow("closed");
+  using constraint = await grammars.constraint(formatOf({ choice: ["a"] }), prompt);
+  expect([constraint.isAccepting, isRead]).toEqual([false, false]);
+  await Promise.all([ended, grammars.close()]);
 });
 
 it("one that another request still waits for goes on", async () => {
