@@ -66,6 +66,12 @@ export function checkFormat(format: unknown): string {
   );
 }
 
+/** @param json of checkFormat @returns what errors of the whole call it */
+export function nameOf(json: string): string {
+  const { parts } = JSON.parse(json) as { readonly parts?: { readonly name?: string } | string };
+  return (typeof parts === "object" ? parts.name : undefined) ?? "format";
+}
+
 /** @param format of checkFormat @returns what may come before a text of it */
 export function thoughtsOf(format: unknown): Thoughts | undefined {
   const { thoughts } = format as Partial<PartsFormat>;

@@ -7,6 +7,7 @@ import { JobFailure, JobThread } from "../text/jobThread.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { GrammarJob, GrammarReply } from "./grammarWorker.js";
 import { forcedTokens } from "./forcedTokens.js";
+import { nameOf } from "./format.js";
 import { CompiledGrammar, GrammarVocabulary, Matcher } from "./matcher.js";
 import type { Thoughts, ThoughtState } from "./tags/part.js";
 import type { ControlToken } from "./syntax/controlTokens.js";
@@ -89,12 +90,15 @@ export class Grammars {
         signal,
       );
       // One that has proved too complex has automata as large as they may be, which would not do for the next request either.
-      const forget = (): void => this.#forget(kept);
+      const fail = (error: unknown): never => {
+        this.#forget(kept);
+        throw named(error, format.json);
+      };
       const write = (before: readonly number[], bytes: Uint8Array): readonly number[] =>
         forcedTokens(this.#tokenizer, vocabulary, { before, bytes });
       return new MatcherConstraint(new Matcher(grammar, vocabulary), {
         vocabSize: this.#vocabSize,
-        ...{ forget, write },
+        ...{ fail, write },
       });
     } finally {
       kept.waiting--;
@@ -169,11 +173,11 @@ export class Grammars {
     } catch (error) {
       if (!(error instanceof JobFailure) || (error.reason !== "time" && error.reason !== "memory"))
         throw error;
-      throw new ArgumentRangeError(`format: it takes too much ${error.reason} to compile`);
+      throw new ArgumentRangeError(`${nameOf(format)}: it takes too much ${error.reason} to compile`);
     }
     if ("problem" in reply) throw new ArgumentRangeError(reply.problem);
     return CompiledGrammar.inBackground(reply.grammar).catch((error: unknown) => {
-      throw ofFormat(error);
+      throw named(error, format);
     });
   }
 }
@@ -184,8 +188,8 @@ function grammarThread(name: string): JobThread<GrammarJob, GrammarReply> {
 
 interface ConstraintParts {
   readonly vocabSize: number;
-  /** Called when the grammar proves too complex. */
-  forget(): void;
+  /** Called when the grammar proves too complex. @throws what is to be thrown instead */
+  fail(error: unknown): never;
   /** Bytes as tokens, behind others (forcedTokens). */
   write(before: readonly number[], bytes: Uint8Array): readonly number[];
 }
@@ -212,7 +216,7 @@ class MatcherConstraint implements GrammarConstraint {
   prepare(): Promise<void> | undefined {
     if (this.#forced.length > 0) return undefined;
     const late = this.#within(() => this.#matcher.prepare(mostForcedBytes));
-    return late?.catch((error: unknown) => this.#fail(error));
+    return late?.catch((error: unknown) => this.#parts.fail(error));
   }
 
   fillMask(words: Int32Array): boolean {
@@ -249,20 +253,16 @@ class MatcherConstraint implements GrammarConstraint {
     try {
       return step();
     } catch (error) {
-      return this.#fail(error);
+      return this.#parts.fail(error);
     }
-  }
-
-  #fail(error: unknown): never {
-    this.#parts.forget();
-    throw ofFormat(error);
   }
 }
 
-/** What the addon says of a grammar. */
-function ofFormat(error: unknown): unknown {
-  if (!(error instanceof ArgumentRangeError)) return error;
-  return new ArgumentRangeError(`format: ${error.message}`);
+/** What the addon says of a grammar. @param json of the format */
+function named(error: unknown, json: string): unknown {
+  return error instanceof ArgumentRangeError
+    ? new ArgumentRangeError(`${nameOf(json)}: ${error.message}`)
+    : error;
 }
 
 /** @throws what the signal says, as soon as it fires */

@@ -59,6 +59,20 @@ it("is there for each of a hundred requests at once that ask for different ones"
   expect(given).toHaveBeenCalledTimes(100);
 });
 
+it("is called what whoever asked for it calls it", async () => {
+  const grammars = new Grammars((await Tokenizer.load(folder))!, 1024);
+  const regex = `${".?".repeat(300)}.{300}`;
+  const format = checkedFormat({ parts: { regex, name: "guided_regex" } });
+  using constraint = await grammars.constraint(format, noPrompt);
+  const prepared = (async () => constraint.prepare())();
+  await expect(prepared).rejects.toThrow(/^guided_regex: the grammar is too complex/);
+  const levels = checkedFormat({
+    parts: { regex: `${"(?:".repeat(400)}a${")*b".repeat(400)}`, name: "here" },
+  });
+  await expect(grammars.constraint(levels, noPrompt)).rejects.toThrow(/^here: /);
+  await grammars.close();
+});
+
 it("leaves no matcher of a request that the engine does not take", async () => {
   await withLLM(folder, {}, async (llm) => {
     const given = vi.spyOn(Matcher.prototype, Symbol.dispose);
