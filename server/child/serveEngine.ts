@@ -40,7 +40,10 @@ export async function serveEngine(channel: ParentChannel): Promise<void> {
         ended();
       } else calls?.take(message);
     });
-  }).catch((error: unknown) => channel.send({ failed: packError(error) }));
+  }).catch((error: unknown) => {
+    channel.send({ failed: packError(error) });
+    return undefined; // what `send` of a process returns is no model
+  });
   if (!llm) return;
   try {
     const engine = engineOf(llm);
