@@ -49,7 +49,7 @@ export function* constraintMasks(
   const words = new Int32Array(step.samples.length * width).fill(-1);
   for (const { index, request, spec, constraint } of samples) {
     yield; // what ends its request in the meantime is seen to
-    if (isOver(request)) continue;
+    if (isDropped(request)) continue;
     const row = words.subarray(index * width, (index + 1) * width);
     try {
       const tokens = tokensToCome(request, spec);
@@ -75,7 +75,7 @@ function* preparations(samples: readonly ConstrainedSample[], listener: MaskList
   const late: Promise<void>[] = [];
   for (const { request, constraint } of samples) {
     yield;
-    if (isOver(request)) continue;
+    if (isDropped(request)) continue;
     const fail = (error: unknown): void => listener.fail(request, asError(error));
     try {
       const prepared = constraint.prepare();
@@ -87,7 +87,8 @@ function* preparations(samples: readonly ConstrainedSample[], listener: MaskList
   if (late.length > 0) yield* waitFor(Promise.all(late));
 }
 
-const isOver = ({ status, discarded }: Request): boolean => status === "finished" || discarded > 0;
+/** Whether nothing is sampled of it any more. */
+const isDropped = ({ status, discarded }: Request): boolean => status === "finished" || discarded > 0;
 
 function allow(row: Int32Array, id: number): void {
   row[id >>> 5]! |= 1 << (id & 31);

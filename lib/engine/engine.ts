@@ -183,7 +183,7 @@ export class Engine {
     };
     return {
       words: previous.then(() =>
-        this.#watchdog.except(inTurns(constraintMasks(step, this.#specs, listener), { isUrgent: true })),
+        this.#watchdog.pauseFor(inTurns(constraintMasks(step, this.#specs, listener), { isUrgent: true })),
       ),
       onSampling: () => {
         this.#isHeld = false;

@@ -15,7 +15,7 @@ export class Watchdog {
   readonly #onStall: (error: WarploopError) => void;
   #timer: NodeJS.Timeout | undefined;
   #lastProgress = 0;
-  #numExceptions = 0;
+  #numPauses = 0;
   /** Since the last progress. */
   #looks = 0;
 
@@ -44,20 +44,20 @@ export class Watchdog {
     clearInterval(this.#timer);
   }
 
-  /** What the device waits for takes the time that it takes: counting begins behind it. */
-  async except<T>(work: Promise<T>): Promise<T> {
-    this.#numExceptions++;
+  /** Does not count while the device waits for `work`. */
+  async pauseFor<T>(work: Promise<T>): Promise<T> {
+    this.#numPauses++;
     try {
       return await work;
     } finally {
-      this.#numExceptions--;
+      this.#numPauses--;
       this.#looks = 0;
     }
   }
 
   #look(): void {
     const progress = this.#progress();
-    if (progress !== this.#lastProgress || this.#numExceptions > 0) {
+    if (progress !== this.#lastProgress || this.#numPauses > 0) {
       this.#lastProgress = progress;
       this.#looks = 0;
       return;

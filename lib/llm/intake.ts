@@ -234,18 +234,19 @@ class Arrival {
         constraint?.[Symbol.dispose]();
         this.#onEnd();
       };
+      let isTaken = false;
       try {
         const request = makeRequest(id, prompt, spec, hashes);
         if (hashes === undefined) {
           yield* this.#engine.hashPrompt(request);
           hashes = new HashList(request.pageHashes);
         }
-        if (this.isAborted) return constraint?.[Symbol.dispose]();
+        if (this.isAborted) return;
         const output = new ChoiceOutput(index, prompt, generation, tokenizer, stops);
         this.#engine.add(request, spec, listenerOf(request, output, stream, tokenizer, onEnd));
-      } catch (error) {
-        constraint?.[Symbol.dispose](); // the engine, which would end it, does not have it
-        throw error;
+        isTaken = true;
+      } finally {
+        if (!isTaken) constraint?.[Symbol.dispose](); // the engine, which would end it, does not have it
       }
       this.#numAdded++;
       stream.start(prompt);

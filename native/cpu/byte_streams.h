@@ -35,7 +35,9 @@ struct PanelStreams {
       }
       add_four<kPairs != 0>(low, x, k + 4 * j, to);
       if constexpr (kIsNibble) add_four<kPairs != 0>(high, x, k + 16 + 4 * j, to);
-      if (kPairs && (2 * j + 2) % kPairs == 0) widen(pairs, acc);
+      if constexpr (kPairs != 0) {
+        if ((2 * j + 2) % kPairs == 0) widen(pairs, acc);
+      }
     }
     for (int n = 0; n < NT; n++) from[n] += 16 * kPanel;
   }

@@ -49,8 +49,13 @@ WARPLOOP_INLINE void add_four(const vi (&weights)[V], const int8_t* const (&x)[M
   for (int m = 0; m < MR; m++) {
     const vi four = splat_four(x[m] + at);
 #pragma GCC unroll 8
-    for (int v = 0; v < V; v++)
-      acc[m][v] = kPairs ? add_pairs(acc[m][v], weights[v], four) : add_dot(acc[m][v], weights[v], four);
+    for (int v = 0; v < V; v++) {
+      if constexpr (kPairs) {
+        acc[m][v] = add_pairs(acc[m][v], weights[v], four);
+      } else {
+        acc[m][v] = add_dot(acc[m][v], weights[v], four);
+      }
+    }
   }
 }
 

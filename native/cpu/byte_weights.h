@@ -27,7 +27,7 @@ int32_t raw_offset(const CodeWeight& w) {
 /// Whether there are zero points that are taken off integer sums.
 template <Codes codes>
 bool has_sum_zeros(const CodeWeight& w) {
-  return (codes == Codes::int8 || kIsRaw<codes>)&&w.numbers.offset == OffsetType::zero;
+  return w.numbers.offset == OffsetType::zero && (codes == Codes::int8 || kIsRaw<codes>);
 }
 
 /// e2m1 codes, a byte each, as twice their value: 0 1 2 3 4 6 8 12 and their negatives, with the bias.

@@ -31,8 +31,6 @@ WARPLOOP_INLINE vi add_widened(vi sums, vi pairs) {
 }
 #else
 inline constexpr bool kHasRawNibbles = false;
-WARPLOOP_INLINE vi add_pairs(vi pairs, vi, vi) { return pairs; }
-WARPLOOP_INLINE vi add_widened(vi sums, vi) { return sums; }
 #endif
 
 /// Four bytes of x, the same for all lanes.

@@ -115,11 +115,14 @@ void Matcher::return_to(const Mark& place) {
 }
 
 void Matcher::find_next(size_t most_forced) {
-  if (next_ && next_->most_forced == most_forced) return;
+  if (is_prepared_ && next_.most_forced == most_forced) return;
   const auto fuel = refuelled();
-  Next next{most_forced, find_forced(most_forced), std::vector<uint32_t>(vocabulary_->words())};
-  find_mask(next.mask.data());
-  next_ = std::move(next);
+  is_prepared_ = false;
+  next_.most_forced = most_forced;
+  next_.forced = find_forced(most_forced);
+  next_.mask.resize(static_cast<size_t>(vocabulary_->words()));
+  find_mask(next_.mask.data());
+  is_prepared_ = true;
 }
 
 void Matcher::prepare(size_t most_forced) {
@@ -146,8 +149,8 @@ bool Matcher::prepare_quickly(size_t most_forced) {
 
 bool Matcher::fill_mask(uint32_t* mask) {
   const std::lock_guard lock(grammar_->mutex());
-  if (next_) {
-    std::ranges::copy(next_->mask, mask);
+  if (is_prepared_) {
+    std::ranges::copy(next_.mask, mask);
   } else {
     const auto fuel = refuelled();
     find_mask(mask);
@@ -215,7 +218,7 @@ bool Matcher::accept(int32_t token) {
   for (size_t i = 0; i < bytes.size() && comes; i++) comes = step(at, bytes[i], &at);
   if (!comes) return false;
   is_kept = true;
-  next_.reset();
+  is_prepared_ = false;
   // Only the threads behind the whole token stay.
   const int32_t first = here.first + here.count;
   std::copy_n(threads_.begin() + at.first, at.count, threads_.begin() + first);
@@ -232,14 +235,14 @@ void Matcher::rollback(int32_t count) {
     fail(ErrorKind::range, "rollback: expected 0 to ", length, " tokens, got ", count);
   }
   if (count == 0) return;
-  next_.reset();
+  is_prepared_ = false;
   marks_.resize(marks_.size() - static_cast<size_t>(count));
   return_to(marks_.back());
 }
 
 std::vector<uint8_t> Matcher::forced_bytes(size_t most) {
   const std::lock_guard lock(grammar_->mutex());
-  if (next_ && next_->most_forced == most) return next_->forced;
+  if (is_prepared_ && next_.most_forced == most) return next_.forced;
   const auto fuel = refuelled();
   return find_forced(most);
 }

@@ -57,7 +57,7 @@ class Matcher {
 
   /// What comes behind the last token.
   struct Next {
-    size_t most_forced;
+    size_t most_forced = 0;
     std::vector<uint8_t> forced;
     std::vector<uint32_t> mask;
   };
@@ -85,7 +85,8 @@ class Matcher {
   std::shared_ptr<const Vocabulary> vocabulary_;
   int64_t tank_;
   std::optional<Rows> rows_;  // once the text has begun
-  std::optional<Next> next_;  // if it is prepared
+  Next next_;                 // its memory stays from place to place
+  bool is_prepared_ = false;
   std::vector<Thread> threads_;
   std::vector<Mark> marks_;            // before the first token, and behind each
   std::vector<Place> path_;            // of a walk, by depth
