@@ -6,7 +6,7 @@ import { CompiledGrammar, GrammarVocabulary, Matcher } from "../../lib/grammar/m
 import { GrammarWriter, type WrittenGrammar } from "../../lib/grammar/syntax/rules.js";
 import { grammarCases } from "../support/grammarCases.js";
 import { ReferenceGrammar } from "../support/grammarReference.js";
-import { noText, testVocabulary } from "../support/grammarVocabulary.js";
+import { noText, testVocabulary, tokensOf } from "../support/grammarVocabulary.js";
 import { Random } from "../support/random.js";
 import { firstSeed, runsOf } from "../support/seed.js";
 
@@ -21,9 +21,6 @@ function maskOf(matcher: Matcher): Int32Array {
   expect(any).toBe(words.some((word) => word !== 0));
   return words;
 }
-
-const tokensOf = (mask: Int32Array): number[] =>
-  testVocabulary.flatMap((_, id) => ((mask[id >> 5]! >>> (id & 31)) & 1 ? [id] : []));
 
 /** A text so far. */
 interface Walk {

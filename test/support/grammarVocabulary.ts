@@ -50,3 +50,7 @@ export const testVocabulary: readonly Uint8Array[] = [
 export const noText = testVocabulary.flatMap((bytes, id) =>
   bytes.length === 0 || bytes[0] === 0xff ? [id] : [],
 );
+
+/** Those of a mask. */
+export const tokensOf = (mask: Int32Array): number[] =>
+  testVocabulary.flatMap((_, id) => ((mask[id >> 5]! >>> (id & 31)) & 1 ? [id] : []));
